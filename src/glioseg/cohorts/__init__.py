@@ -1,0 +1,1 @@
+"""A folder as downloaded becomes a cohort: read, checked, described and split."""

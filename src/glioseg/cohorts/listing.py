@@ -1,0 +1,114 @@
+"""One walk through a folder, which all readers share."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from glioseg.core import Finding
+from glioseg.errors import FileError
+
+_IGNORED_FOLDERS = frozenset({"__MACOSX", "__pycache__", "lost+found"})
+
+
+@dataclass(frozen=True)
+class Listing:
+    """All files at and below a folder, in natural order (2 before 10).
+
+    Args:
+        root: the folder the user named, absolute.
+        files: absolute paths, hidden files left out.
+        findings: folders that could not be entered, links that lead back to a folder above them.
+    """
+
+    root: Path
+    files: tuple[Path, ...]
+    findings: tuple[Finding, ...] = field(default=())
+
+    @cached_property
+    def by_folder(self) -> dict[Path, list[Path]]:
+        """Folder -> the files directly in it, in natural order; folders without files are absent."""
+        folders: dict[Path, list[Path]] = defaultdict(list)
+        for path in self.files:
+            folders[path.parent].append(path)
+        return dict(folders)
+
+    def named(self, name: str) -> list[Path]:
+        """The files of exactly that name (case ignored), nearest to the root first."""
+        found = [path for path in self.files if path.name.lower() == name.lower()]
+        return sorted(found, key=lambda path: len(path.parts))
+
+    def ending(self, *suffixes: str) -> list[Path]:
+        """The files whose name ends in one of ``suffixes`` (case ignored)."""
+        return [path for path in self.files if path.name.lower().endswith(suffixes)]
+
+    def relative(self, path: Path) -> str:
+        """``path`` as the user would write it, below the root."""
+        return path.relative_to(self.root).as_posix()
+
+
+def natural_key(path: Path | str) -> list[tuple[int, int, str]]:
+    """Sort key under which ``slice_2`` comes before ``slice_10``."""
+    parts = re.split(r"(\d+)", str(path).lower())
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts]
+
+
+def list_folder(root: Path, progress: Callable[[int], None] | None = None) -> Listing:
+    """Walk ``root``; links are followed once, hidden files and folders are skipped, nothing is opened.
+
+    Raises:
+        FileError: ``root`` does not exist, is a file, or cannot be read.
+    """
+    root = Path(os.path.abspath(root))  # noqa: PTH100 - resolve() would turn the user's links into other names
+    if not root.exists():
+        raise FileError("there is no such folder", path=root, remedy="Check the path for a typing error")
+    if not root.is_dir():
+        raise FileError("a folder is needed", path=root, found="a file", remedy="Name the folder that holds it")
+    files: list[Path] = []
+    findings: list[Finding] = []
+    _walk(root, frozenset(), files, findings, root, progress)
+    return Listing(root, tuple(sorted(files, key=natural_key)), tuple(findings))
+
+
+def _walk(
+    folder: Path,
+    above: frozenset[str],
+    files: list[Path],
+    findings: list[Finding],
+    root: Path,
+    progress: Callable[[int], None] | None,
+) -> None:
+    real = os.path.realpath(folder)
+    if real in above:
+        name = folder.relative_to(root).as_posix()
+        findings.append(Finding("warning", "link-loop", f"{name} leads back to a folder above it; not followed"))
+        return
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        if folder == root:
+            raise FileError("the folder cannot be read", path=folder, found=error.strerror) from error
+        name = folder.relative_to(root).as_posix()
+        findings.append(Finding("error", "unreadable-folder", f"{name} cannot be read: {error.strerror}"))
+        return
+    for entry in entries:
+        if entry.name.startswith(".") or entry.name in _IGNORED_FOLDERS:
+            continue
+        if _is_folder(entry):
+            _walk(folder / entry.name, above | {real}, files, findings, root, progress)
+        else:
+            files.append(folder / entry.name)
+    if progress is not None:
+        progress(len(files))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself: listed as a file, reported as unreadable when it is opened
+        return False

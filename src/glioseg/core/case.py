@@ -1,0 +1,118 @@
+"""Cases and cohorts: what is known of the scans before a single pixel is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from glioseg.core.labels import LabelScheme
+from glioseg.errors import LayoutError, name_some
+
+SourceKind = Literal["nifti", "metaimage", "raster", "hdf5"]
+Severity = Literal["error", "warning", "note"]
+Facts = Mapping[str, str | float | int]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the pixels of one modality, or of the labels, are.
+
+    Args:
+        paths: one file for a volume; for picture and HDF5 stacks one file per slice, in slice order.
+        kind: which reader: ``nifti`` (.nii, .nii.gz), ``metaimage`` (.mha, .mhd, .nrrd, read by SimpleITK), ``raster``
+            (PNG, JPEG, TIFF, BMP), ``hdf5``.
+        channel: which channel of a file with several: index on the 4th axis of a NIfTI, colour of a picture, last axis
+            of an HDF5 data set; None where the file has one channel (or, for labels of an HDF5 stack, where the
+            channels are the 0/1 masks of the scheme's labels in turn).
+        dataset: name of the HDF5 data set (``image``, ``mask``); None for the other kinds.
+    """
+
+    paths: tuple[Path, ...]
+    kind: SourceKind
+    channel: int | None = None
+    dataset: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.paths:
+            raise LayoutError("a source needs at least one file")
+        if len(self.paths) > 1 and self.kind not in ("raster", "hdf5"):
+            raise LayoutError("only pictures and HDF5 slices are stacked", path=self.paths[0], found=self.kind)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One imaging session of a patient.
+
+    Args:
+        id: unique in the cohort.
+        patient: unit of every split; may have several cases.
+        images: modality -> source; a modality that was not acquired is absent.
+        labels: the reference's source, None where there is none.
+        category: class of the case in a classification cohort (folder name), else None.
+        facts: age, survival, grade, site, slice range, … as the publisher's tables give them.
+    """
+
+    id: str
+    patient: str
+    images: Mapping[str, Source]
+    labels: Source | None = None
+    category: str | None = None
+    facts: Facts = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something a reader or a check has to say about a cohort.
+
+    ``error``: the case cannot be used as it is; ``warning``: it can, but look at it; ``note``: good to know.
+    ``case`` is None where the finding is about the cohort; ``kind`` is a fixed word for machines, such as
+    ``missing-modality``.
+    """
+
+    severity: Severity
+    kind: str
+    message: str
+    case: str | None = None
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """The cases of a folder: paths, no pixels.
+
+    Args:
+        name: the folder's name.
+        layout: the reader that recognised it, and
+        reason: why, in words.
+        cases: sorted by id, ids unique.
+        modalities: all modalities that some case has, in the layout's order.
+        scheme: meaning of the labels; None where the cohort has no labels or the user must still say.
+        categories: class names in index order, for classification; else empty.
+        findings: what the reader noticed (assumptions, missing files).
+    """
+
+    name: str
+    layout: str
+    reason: str
+    cases: tuple[Case, ...]
+    modalities: tuple[str, ...]
+    scheme: LabelScheme | None
+    categories: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    def __post_init__(self) -> None:
+        ids = [case.id for case in self.cases]
+        if not ids:
+            raise LayoutError("the cohort is empty", path=self.name)
+        if len(set(ids)) != len(ids):
+            twice = sorted({name for name in ids if ids.count(name) > 1})
+            raise LayoutError("two cases of a cohort have the same id", path=self.name, found=name_some(twice))
+        unknown = sorted({modality for case in self.cases for modality in case.images} - set(self.modalities))
+        if unknown:
+            raise LayoutError("a case has a modality that its cohort lacks", path=self.name, found=name_some(unknown))
+
+    @property
+    def patients(self) -> tuple[str, ...]:
+        """The patients, each once, sorted."""
+        return tuple(sorted({case.patient for case in self.cases}))

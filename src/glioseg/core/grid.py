@@ -1,0 +1,187 @@
+"""The grid: where the voxels of an image lie.
+
+Axes are ``(X, Y, Z)``; the affine maps voxel indices to millimetres in RAS+ world coordinates (x grows to the patient's
+right, y to anterior, z to superior) and refers to voxel **centres**, as NIfTI-1 defines it. Pictures (PNG, JPEG, TIFF)
+have no millimetres: their grid has ``has_mm=False``, X = column, Y = row, Z = slice, and an unknown orientation.
+
+Every operation below returns a new grid; the matching operations on arrays are in ``prepare.resample``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from glioseg.errors import GeometryError
+
+Affine = npt.NDArray[np.float64]
+Shape = tuple[int, int, int]
+Box = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
+"""Half-open index ranges ``((x0, x1), (y0, y1), (z0, z1))``; may reach outside the grid, which pads."""
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Shape and place of a voxel array.
+
+    Args:
+        shape: number of voxels along X, Y, Z; each at least 1.
+        affine: (4, 4) voxel index -> RAS+ mm, voxel centres; copied and made read-only.
+        has_mm: whether the affine is in millimetres (False for pictures).
+
+    Raises:
+        GeometryError: a shape that is not three positive integers; an affine that is not a finite, invertible (4, 4)
+            with the last row 0 0 0 1.
+    """
+
+    shape: Shape
+    affine: Affine
+    has_mm: bool = True
+
+    def __post_init__(self) -> None:
+        shape = tuple(int(n) for n in self.shape)
+        if len(shape) != 3 or min(shape) < 1:
+            raise GeometryError("a grid needs three axes of at least one voxel", found=tuple(self.shape))
+        affine = np.array(self.affine, dtype=np.float64)
+        if affine.shape != (4, 4) or not np.isfinite(affine).all() or not np.allclose(affine[3], (0, 0, 0, 1)):
+            raise GeometryError(
+                "the affine of a grid must be a finite 4x4 matrix with the last row 0 0 0 1", found=affine.tolist()
+            )
+        if abs(np.linalg.det(affine[:3, :3])) < 1e-12:
+            raise GeometryError("the affine of a grid cannot be inverted", found=affine.tolist())
+        affine.setflags(write=False)
+        object.__setattr__(self, "shape", shape)
+        object.__setattr__(self, "affine", affine)
+
+    @classmethod
+    def of_pictures(cls, shape: Sequence[int]) -> Grid:
+        """The grid of pictures stacked along Z: unit affine, no millimetres."""
+        return cls((shape[0], shape[1], shape[2]), np.eye(4), has_mm=False)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Grid) and self.difference(other, tolerance_mm=0.0) is None
+
+    def __hash__(self) -> int:
+        return hash((self.shape, self.affine.tobytes(), self.has_mm))
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """Distance between voxel centres along X, Y, Z, in mm where ``has_mm``, else in pixels."""
+        x, y, z = np.sqrt((self.affine[:3, :3] ** 2).sum(axis=0))
+        return float(x), float(y), float(z)
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Spacing in millimetres.
+
+        Raises:
+            GeometryError: the grid has no millimetres.
+        """
+        if not self.has_mm:
+            raise GeometryError(
+                "pictures carry no millimetres",
+                expected="a format with a known voxel size (NIfTI, MetaImage, NRRD, DICOM)",
+                remedy="Use figures in voxels instead",
+            )
+        return self.spacing
+
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of a voxel in millilitres (1 ml = 1000 mm³); raises as ``spacing_mm`` does."""
+        if not self.has_mm:
+            _ = self.spacing_mm
+        return float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000.0
+
+    @property
+    def orientation(self) -> str | None:
+        """The anatomical directions in which X, Y, Z grow, such as ``RAS`` or ``LPS``; None for pictures."""
+        if not self.has_mm:
+            return None
+        codes = ["LR", "PA", "IS"]
+        return "".join(codes[axis][int(sign > 0)] for axis, sign in self.axis_directions)
+
+    @property
+    def axis_directions(self) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+        """For X, Y, Z: the world axis (0 = R, 1 = A, 2 = S) each is closest to, and its sign.
+
+        Each world axis is given once: axes are assigned from the best aligned one down, so that oblique grids have an
+        unambiguous orientation too.
+        """
+        cosines = self.affine[:3, :3] / np.asarray(self.spacing)
+        rest = np.abs(cosines)
+        chosen = {}
+        for _ in range(3):
+            world, voxel = np.unravel_index(int(np.argmax(rest)), rest.shape)
+            chosen[int(voxel)] = (int(world), 1 if cosines[world, voxel] > 0 else -1)
+            rest[world, :] = -1.0
+            rest[:, voxel] = -1.0
+        return chosen[0], chosen[1], chosen[2]
+
+    def difference(self, other: Grid, tolerance_mm: float = 1e-3) -> str | None:
+        """What differs between two grids, in words; None where they are the same.
+
+        Affines are compared by where they put the corner voxels, so that the tolerance is a distance in mm (or pixels).
+        """
+        if self.shape != other.shape:
+            return f"shape {_times(self.shape)} against {_times(other.shape)}"
+        if self.has_mm != other.has_mm:
+            return "one has millimetres, the other has not"
+        apart = float(np.abs(self.corners() - other.corners()).max())
+        if apart <= tolerance_mm:
+            return None
+        if not np.allclose(self.spacing, other.spacing, rtol=1e-4, atol=1e-4):
+            return f"spacing {_times(self.spacing)} against {_times(other.spacing)}"
+        if self.orientation != other.orientation:
+            return f"orientation {self.orientation} against {other.orientation}"
+        return f"same shape, but the voxels lie up to {apart:.3g} apart"
+
+    def corners(self) -> npt.NDArray[np.float64]:
+        """World coordinates (8, 3) of the centres of the corner voxels."""
+        indices = np.array(
+            [[x, y, z] for x in (0, self.shape[0] - 1) for y in (0, self.shape[1] - 1) for z in (0, self.shape[2] - 1)]
+        )
+        world: npt.NDArray[np.float64] = indices @ self.affine[:3, :3].T + self.affine[:3, 3]
+        return world
+
+    def cropped(self, box: Box) -> Grid:
+        """The part of the grid inside ``box``; a box that reaches outside pads."""
+        start = [low for low, _ in box]
+        affine = self.affine.copy()
+        affine[:3, 3] = self.affine[:3, :3] @ np.asarray(start, dtype=np.float64) + self.affine[:3, 3]
+        return Grid(_shape([high - low for low, high in box]), affine, self.has_mm)
+
+    def permuted(self, axes: Sequence[int]) -> Grid:
+        """The same voxels with axes in another order: new axis ``i`` is old axis ``axes[i]``."""
+        if sorted(axes) != [0, 1, 2]:
+            raise GeometryError("a permutation names each axis once", found=tuple(axes), expected="an order of 0, 1, 2")
+        affine = self.affine.copy()
+        affine[:, :3] = self.affine[:, list(axes)]
+        return Grid(_shape([self.shape[axis] for axis in axes]), affine, self.has_mm)
+
+    def flipped(self, axis: int) -> Grid:
+        """The same voxels, counted from the other end of ``axis``."""
+        affine = self.affine.copy()
+        affine[:, axis] = -self.affine[:, axis]
+        affine[:3, 3] = self.affine[:3, 3] + self.affine[:3, axis] * (self.shape[axis] - 1)
+        return Grid(self.shape, affine, self.has_mm)
+
+    def resized(self, shape: Sequence[int]) -> Grid:
+        """Another number of voxels over the same extent (outer voxel faces stay where they are)."""
+        old, new = np.asarray(self.shape, dtype=np.float64), np.asarray(shape, dtype=np.float64)
+        factor = old / new
+        affine = self.affine.copy()
+        affine[:3, :3] = self.affine[:3, :3] * factor
+        affine[:3, 3] = self.affine[:3, 3] + self.affine[:3, :3] @ ((factor - 1.0) / 2.0)
+        return Grid(_shape(shape), affine, self.has_mm)
+
+
+def _shape(values: Sequence[int]) -> Shape:
+    x, y, z = (int(value) for value in values)
+    return x, y, z
+
+
+def _times(values: Sequence[float]) -> str:
+    return "x".join(f"{value:.6g}" for value in values)

@@ -1,0 +1,243 @@
+"""Label schemes: what the integers of a label map mean, the regions made of them, and the way back.
+
+The same integer means different things from one data set to the next (4 is enhancing tumour in BraTS 2021, a resection
+cavity in BraTS 2024), so that an integer never travels without its scheme. Regions are unions of labels; WT is all
+tumour but the resection cavity RC, TC is NCR + NET + ET, and the region NCR always includes NET.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+
+from glioseg.errors import LabelError, name_some
+
+
+@dataclass(frozen=True)
+class LabelScheme:
+    """The meaning of the integers of a label map.
+
+    Args:
+        name: what ``--scheme`` calls it.
+        labels: label name -> integer, each integer once, none of them 0 (background).
+        regions: region name -> the labels it is the union of.
+        default_regions: the regions that are scored unless others are asked for.
+        source: where the scheme is defined.
+
+    Raises:
+        LabelError: a value given twice or 0, a region of unknown labels.
+    """
+
+    name: str
+    labels: Mapping[str, int]
+    regions: Mapping[str, tuple[str, ...]]
+    default_regions: tuple[str, ...]
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        values = list(self.labels.values())
+        if not values or len(set(values)) != len(values) or min(values) < 1:
+            raise LabelError(f"the labels of scheme {self.name} need distinct values above 0", found=dict(self.labels))
+        for region, names in self.regions.items():
+            if not names or not set(names) <= set(self.labels):
+                raise LabelError(f"region {region} of scheme {self.name} names unknown labels", found=names)
+        self.require_regions(self.default_regions)
+        object.__setattr__(self, "labels", MappingProxyType(dict(self.labels)))
+        object.__setattr__(self, "regions", MappingProxyType(dict(self.regions)))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Mapping proxies cannot be sent to another process; their dictionaries can."""
+        return LabelScheme, (self.name, dict(self.labels), dict(self.regions), self.default_regions, self.source)
+
+    def __hash__(self) -> int:
+        return hash((self.name, tuple(self.labels.items())))
+
+    def describe(self) -> str:
+        """``0 background, 1 NCR, 2 ED, 4 ET``."""
+        return ", ".join(["0 background", *(f"{value} {name}" for name, value in self.labels.items())])
+
+    def unknown_values(self, array: npt.NDArray[np.integer]) -> list[int]:
+        """The values in ``array`` (any shape) that the scheme does not know, in rising order."""
+        known = {0, *self.labels.values()}
+        return [value for value in distinct(array) if value not in known]
+
+    def require_regions(self, regions: Sequence[str]) -> None:
+        """Raise a LabelError unless each of ``regions`` is one of this scheme's."""
+        missing = [region for region in regions if region not in self.regions]
+        if missing:
+            raise LabelError(
+                f"the label scheme {self.name} has no region {', '.join(missing)}",
+                expected=f"some of {', '.join(self.regions)}",
+            )
+
+    def values_of(self, region: str) -> tuple[int, ...]:
+        """The integers whose union ``region`` is."""
+        self.require_regions([region])
+        return tuple(self.labels[name] for name in self.regions[region])
+
+
+def distinct(array: npt.NDArray[np.integer]) -> list[int]:
+    """The distinct values of an integer array, in rising order; quick where the values are small."""
+    if array.size == 0:
+        return []
+    low, high = int(array.min()), int(array.max())
+    if low >= 0 and high < 65536:
+        return [int(value) for value in np.flatnonzero(np.bincount(array.ravel(), minlength=1))]
+    return [int(value) for value in np.unique(array)]
+
+
+def encode_regions(
+    array: npt.NDArray[np.integer], scheme: LabelScheme, regions: Sequence[str]
+) -> npt.NDArray[np.uint8]:
+    """Label map -> one 0/1 channel per region; regions may overlap.
+
+    Args:
+        array: (...) integers of ``scheme``.
+        scheme: their meaning.
+        regions: names of R regions.
+
+    Returns:
+        (R, ...) uint8, 1 inside the region.
+
+    Raises:
+        LabelError: values or regions that the scheme does not know.
+    """
+    scheme.require_regions(regions)
+    unknown = scheme.unknown_values(array)
+    if unknown:
+        raise LabelError(
+            f"label values outside the scheme {scheme.name}", found=name_some(unknown), expected=scheme.describe()
+        )
+    table = np.zeros((len(regions), max(scheme.labels.values()) + 1), dtype=np.uint8)
+    for row, region in enumerate(regions):
+        table[row, list(scheme.values_of(region))] = 1
+    return table[:, array]
+
+
+def decode_regions(
+    probabilities: npt.NDArray[np.floating | np.integer],
+    scheme: LabelScheme,
+    regions: Sequence[str],
+    thresholds: float | Sequence[float] = 0.5,
+) -> npt.NDArray[np.uint8]:
+    """Probabilities per region -> label map, the inverse of ``encode_regions``.
+
+    A region is painted where its probability is above its threshold. Nested regions are painted from large to small, a
+    smaller one over the larger one that holds it; among regions that exclude each other the highest probability wins.
+    A region paints the first label that no smaller region within it stands for (TC without ET paints NCR); a label that
+    the regions cannot tell from another (NET beside NCR) comes back as that other.
+
+    Args:
+        probabilities: (R, ...) in 0..1; 0/1 masks serve as well.
+        scheme: the meaning of the integers to be painted.
+        regions: names of the R regions.
+        thresholds: one for all regions or one for each.
+
+    Returns:
+        (...) uint8 label map.
+
+    Raises:
+        LabelError: regions that overlap without one holding the other, or a wrong number of channels or thresholds.
+    """
+    if len(probabilities) != len(regions):
+        raise LabelError("one channel per region is needed", found=len(probabilities), expected=len(regions))
+    limits = np.broadcast_to(np.asarray(thresholds, dtype=np.float64), (len(regions),))
+    order = painting_order(scheme, regions)
+    painted = np.zeros(probabilities.shape[1:], dtype=np.uint8)
+    for level in sorted({depth for depth, _, _ in order}):
+        best = np.full(painted.shape, -np.inf, dtype=np.float32)
+        below = painted.copy()
+        for depth, row, value in order:
+            if depth != level:
+                continue
+            inside = (probabilities[row] > limits[row]) & (probabilities[row] > best)
+            allowed = [0, *_painted_by_ancestors(scheme, regions, row, order)]
+            inside &= np.isin(below, allowed)
+            painted[inside] = value
+            best[inside] = probabilities[row][inside]
+    return painted
+
+
+def painting_order(scheme: LabelScheme, regions: Sequence[str]) -> list[tuple[int, int, int]]:
+    """For each region: (how many others hold it, its row, the integer it paints), from large to small."""
+    scheme.require_regions(regions)
+    sets = [frozenset(scheme.values_of(region)) for region in regions]
+    for i, one in enumerate(sets):
+        for j, other in enumerate(sets):
+            if i < j and one & other and not (one < other or other < one):
+                raise LabelError(
+                    f"regions {regions[i]} and {regions[j]} overlap without one holding the other",
+                    expected="regions that are nested or exclude each other, such as WT, TC, ET or NCR, ED, ET",
+                )
+    order = []
+    for row, own in enumerate(sets):
+        finer = frozenset().union(*(other for other in sets if other < own))
+        ordered = [value for name, value in scheme.labels.items() if value in own]
+        value = next((value for value in ordered if value not in finer), ordered[0])
+        order.append((sum(own < other for other in sets), row, value))
+    return sorted(order)
+
+
+def _painted_by_ancestors(
+    scheme: LabelScheme, regions: Sequence[str], row: int, order: Sequence[tuple[int, int, int]]
+) -> list[int]:
+    own = frozenset(scheme.values_of(regions[row]))
+    return [value for _, other, value in order if own < frozenset(scheme.values_of(regions[other]))]
+
+
+def _brats(name: str, labels: dict[str, int], source: str) -> LabelScheme:
+    """A scheme of glioma labels with the regions that its labels allow."""
+
+    def among(*names: str) -> tuple[str, ...]:
+        return tuple(label for label in labels if label in names)
+
+    whole = tuple(label for label in labels if label != "RC")
+    regions = {
+        "WT": whole,
+        "TC": among("NCR", "NET", "NETC", "ET"),
+        "ET": among("ET"),
+        "NCR": among("NCR", "NET", "NETC"),
+        "ED": among("ED", "SNFH"),
+        "RC": among("RC"),
+        "tumour": whole,
+    }
+    return LabelScheme(
+        name, labels, {key: names for key, names in regions.items() if names}, ("WT", "TC", "ET"), source
+    )
+
+
+SCHEMES: Mapping[str, LabelScheme] = MappingProxyType(
+    {
+        scheme.name: scheme
+        for scheme in (
+            _brats("brats2015", {"NCR": 1, "ED": 2, "NET": 3, "ET": 4}, "BraTS 2012-2015, Menze 2015"),
+            _brats("brats2021", {"NCR": 1, "ED": 2, "ET": 4}, "BraTS 2017-2021, NCR includes NET; Baid 2021"),
+            _brats("brats2023", {"NCR": 1, "ED": 2, "ET": 3}, "BraTS 2023 GLI"),
+            _brats("brats2024", {"NETC": 1, "SNFH": 2, "ET": 3, "RC": 4}, "BraTS 2024 GLI post-treatment"),
+            _brats("msd", {"ED": 1, "NET": 2, "ET": 3}, "Medical Segmentation Decathlon Task01, Antonelli 2022"),
+            _brats("nnunet137", {"ED": 1, "NCR": 2, "ET": 3}, "nnU-Net Dataset137_BraTS2021, Isensee 2021"),
+            LabelScheme("whole-tumour", {"WT": 1}, {"WT": ("WT",), "tumour": ("WT",)}, ("WT",), "a BraTS mask 0/1"),
+            LabelScheme("lgg", {"tumour": 255}, {"tumour": ("tumour",)}, ("tumour",), "LGG kaggle_3m, Buda 2019"),
+            LabelScheme("binary", {"tumour": 1}, {"tumour": ("tumour",)}, ("tumour",), "a picture's mask, thresholded"),
+            LabelScheme(
+                "ibsr",
+                {"CSF": 1, "GM": 2, "WM": 3},
+                {"csf": ("CSF",), "gm": ("GM",), "wm": ("WM",)},
+                ("csf", "gm", "wm"),
+                "IBSR18, MGH Center for Morphometric Analysis",
+            ),
+        )
+    }
+)
+"""The closed table of schemes that readers and ``--scheme`` name."""
+
+
+def scheme_named(name: str) -> LabelScheme:
+    """The scheme of that name; a LabelError lists the known ones."""
+    if name not in SCHEMES:
+        raise LabelError(f"there is no label scheme {name}", expected=f"one of {', '.join(SCHEMES)}")
+    return SCHEMES[name]

@@ -1,0 +1,89 @@
+"""Every error that glioseg raises on purpose; the command line shows their message, and a traceback is a bug."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class GliosegError(Exception):
+    """A fault in what was given: says what is wrong, where, what was found, what was expected and how to mend it.
+
+    Args:
+        what: the fault in one sentence, without a full stop.
+        path: the file or folder at fault.
+        found: what was there.
+        expected: what should have been there.
+        remedy: what the user can do now.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        path: Path | str | None = None,
+        found: object = None,
+        expected: object = None,
+        remedy: str | None = None,
+    ) -> None:
+        self.what = what
+        self.path = None if path is None else str(path)
+        self.found = None if found is None else str(found)
+        self.expected = None if expected is None else str(expected)
+        self.remedy = remedy
+        super().__init__(self._text())
+
+    def _text(self) -> str:
+        head = f"{self.path}: {self.what}" if self.path else self.what
+        parts = [head.rstrip(".")]
+        if self.found is not None:
+            parts.append(f"found {self.found}")
+        if self.expected is not None:
+            parts.append(f"expected {self.expected}")
+        text = "; ".join(parts) + "."
+        return f"{text} {self.remedy.rstrip('.')}." if self.remedy else text
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Let the error cross process boundaries with all of its fields."""
+        return _rebuild, (type(self), self.what, self.path, self.found, self.expected, self.remedy)
+
+
+def _rebuild(
+    kind: type[GliosegError], what: str, path: str | None, found: str | None, expected: str | None, remedy: str | None
+) -> GliosegError:
+    return kind(what, path=path, found=found, expected=expected, remedy=remedy)
+
+
+class GeometryError(GliosegError):
+    """Grids that do not fit: shape, affine, spacing or orientation."""
+
+
+class LabelError(GliosegError):
+    """Label values or regions that the label scheme does not know."""
+
+
+class FileError(GliosegError):
+    """A file that cannot be read or written: missing, truncated, damaged, of another format, not permitted."""
+
+
+class LayoutError(GliosegError):
+    """A folder that no reader recognises, or that lacks what its layout needs."""
+
+
+class SplitError(GliosegError):
+    """A split that is empty, leaks or names patients that the cohort does not hold."""
+
+
+class CacheError(GliosegError):
+    """A prepared cache that cannot be built or does not belong to the cohort at hand."""
+
+
+class OptionError(GliosegError):
+    """An option or a combination of options that has no meaning."""
+
+
+def name_some(names: Iterable[object], limit: int = 6) -> str:
+    """``a, b, c and 14 more``: names for a message, never a whole cohort."""
+    listed = [str(name) for name in names]
+    head = ", ".join(listed[:limit])
+    return head if len(listed) <= limit else f"{head} and {len(listed) - limit} more"

@@ -1,0 +1,98 @@
+"""Writing so that a reader never meets half a file, and saying plainly why a file cannot be read."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from glioseg.errors import FileError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary name beside ``path``; once the block ends well it is synced to disk and takes ``path``'s place.
+
+    The temporary name keeps the ending of ``path`` (.nii.gz), since writers choose the format by it.
+
+    Raises:
+        FileError: the folder cannot be written to, or the disk is full.
+    """
+    suffix = "".join(path.suffixes[-2:])
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".writing-", suffix=suffix, dir=path.parent)
+        os.close(handle)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text in one piece or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write ``value`` as indented JSON, in one piece or not at all; NaN is refused."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> object:
+    """The value in a JSON file.
+
+    Raises:
+        FileError: missing, unreadable or not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise cannot_read(path, error) from error
+    except ValueError as error:
+        raise FileError("not a JSON file", path=path, found=str(error)) from error
+
+
+def cannot_write(path: Path, error: OSError) -> FileError:
+    """The error for a file that could not be written, with its cause and what to do."""
+    return FileError(
+        "cannot be written",
+        path=path,
+        found=error.strerror or str(error),
+        remedy="Check the free space of the disk and the permissions of the folder",
+    )
+
+
+def cannot_read(path: Path, error: BaseException) -> FileError:
+    """The error for a file that could not be read, with its cause and what to do."""
+    if isinstance(error, FileNotFoundError):
+        return FileError("there is no such file", path=path, remedy="Check the path for a typing error")
+    if isinstance(error, PermissionError):
+        return FileError("the file may not be read", path=path, found=error.strerror, remedy="Check its permissions")
+    size = path.stat().st_size if path.is_file() else None
+    found = "an empty file (0 bytes)" if size == 0 else f"{type(error).__name__}: {error}".strip().rstrip(":")
+    return FileError(
+        "the file is damaged or of another format than its name says",
+        path=path,
+        found=found,
+        remedy="Download or copy it again",
+    )
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current

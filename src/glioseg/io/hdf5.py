@@ -1,0 +1,70 @@
+"""HDF5 slices as the BraTS 2020 Kaggle set ships them: ``image`` (H, W, 4) and ``mask`` (H, W, 3), one file per slice.
+
+Their first axis is the X of the volume they were cut from and their second its Y, as in the NIfTI files of BraTS 2020.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from glioseg.core import Grid
+from glioseg.errors import FileError, GeometryError
+from glioseg.io.files import cannot_read, replacing
+
+_AFFINE = np.diag([-1.0, -1.0, 1.0, 1.0])
+"""BraTS is 1 mm isotropic by definition, with X growing to the left and Y to posterior."""
+
+
+def read_hdf5_stack(paths: Sequence[Path], dataset: str) -> npt.NDArray[Any]:
+    """One data set of every slice file, stacked: (X, Y, Z, C).
+
+    Raises:
+        FileError: missing, damaged, or without that data set.
+        GeometryError: slices of different shape.
+    """
+    slices = [_read(path, dataset) for path in paths]
+    for path, pixels in zip(paths, slices, strict=True):
+        if pixels.shape != slices[0].shape:
+            raise GeometryError(
+                "the slices of one volume differ in shape", path=path, found=pixels.shape, expected=slices[0].shape
+            )
+    return np.stack(slices, axis=2)
+
+
+def hdf5_grid(path: Path, dataset: str, n_slices: int) -> tuple[Grid, int]:
+    """The grid of a stack (1 mm by the data set's definition) and its number of channels, from its first slice."""
+    try:
+        with h5py.File(path) as file:
+            shape = _dataset(file, dataset, path).shape
+    except OSError as error:
+        raise cannot_read(path, error) from error
+    return Grid((shape[0], shape[1], n_slices), _AFFINE), shape[2]
+
+
+def write_hdf5_slice(path: Path, datasets: dict[str, npt.NDArray[Any]]) -> None:
+    """Write the data sets of one slice, lightly compressed."""
+    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        for name, array in datasets.items():
+            file.create_dataset(name, data=array, compression="gzip", compression_opts=1)
+
+
+def _read(path: Path, dataset: str) -> npt.NDArray[Any]:
+    try:
+        with h5py.File(path) as file:
+            return np.asarray(_dataset(file, dataset, path)[()])
+    except OSError as error:
+        raise cannot_read(path, error) from error
+
+
+def _dataset(file: Any, name: str, path: Path) -> Any:  # noqa: ANN401 - h5py ships no types
+    if name not in file:
+        raise FileError("the HDF5 file lacks a data set", path=path, found=", ".join(file), expected=name)
+    if file[name].ndim != 3:
+        raise GeometryError(f"data set {name} is not (H, W, C)", path=path, found=file[name].shape)
+    return file[name]

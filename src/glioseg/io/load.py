@@ -1,0 +1,196 @@
+"""The only way from a case to its pixels."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from glioseg.core import Case, Grid, Image, LabelMap, LabelScheme, Source
+from glioseg.core.labels import distinct
+from glioseg.errors import GeometryError, GliosegError, LabelError
+from glioseg.io import hdf5, metaimage, nifti, raster
+
+
+class Voxels(NamedTuple):
+    """The voxels of one channel, (X, Y, Z), in the file's own type, and where they lie."""
+
+    array: npt.NDArray[Any]
+    grid: Grid
+
+
+def load_image(case: Case, modalities: Sequence[str] | None = None) -> Image:
+    """The image of a case, with the named modalities in that order (all that the case has, unless named).
+
+    The array keeps the files' type where all modalities share one and is float32 otherwise.
+
+    Raises:
+        FileError: a file is missing, truncated or damaged.
+        GeometryError: the case lacks a modality; modalities lie on different grids.
+    """
+    names = tuple(case.images if modalities is None else modalities)
+    missing = [name for name in names if name not in case.images]
+    if missing:
+        raise GeometryError(f"case {case.id} lacks {', '.join(missing)}", found=", ".join(case.images))
+    volumes = read_sources({name: case.images[name] for name in names})
+    loaded: list[Voxels] = []
+    for name in names:
+        voxels = volumes[name]
+        if isinstance(voxels, GliosegError):
+            raise voxels
+        difference = loaded[0].grid.difference(voxels.grid) if loaded else None
+        if difference is not None:
+            raise GeometryError(
+                f"{name} and {names[0]} of case {case.id} lie on different grids",
+                path=case.images[name].paths[0],
+                found=difference,
+                remedy="Resample the modalities of a patient to one grid first",
+            )
+        loaded.append(voxels)
+    kinds = {voxels.array.dtype for voxels in loaded}
+    dtype = kinds.pop() if len(kinds) == 1 else np.dtype(np.float32)
+    array = np.empty((len(names), *loaded[0].grid.shape), dtype=dtype.newbyteorder("="))
+    for row, voxels in enumerate(loaded):
+        array[row] = voxels.array
+    return Image(array, names, loaded[0].grid)
+
+
+def load_labels(case: Case, scheme: LabelScheme) -> LabelMap:
+    """The reference of a case in its scheme, uint8.
+
+    Raises:
+        FileError: a file is missing, truncated or damaged.
+        LabelError: the case has no reference, or values that the scheme does not know or that are not whole numbers.
+    """
+    if case.labels is None:
+        raise LabelError(f"case {case.id} has no reference")
+    voxels = read_labels(case.labels, scheme)
+    try:
+        return LabelMap(voxels.array, scheme, voxels.grid)
+    except LabelError as error:
+        raise LabelError(
+            error.what, path=case.labels.paths[0], found=error.found, expected=error.expected, remedy=error.remedy
+        ) from error
+
+
+def read_labels(source: Source, scheme: LabelScheme) -> Voxels:
+    """The integers of a reference, whether or not the scheme knows them: uint8, or int32 where they are larger.
+
+    Masks in pictures are thresholded (see ``raster.binary_mask``) to the scheme's one label; HDF5 masks (one channel
+    per label) become the labels' integers, later channels over earlier ones.
+    """
+    path = source.paths[0]
+    if source.kind == "raster":
+        lossy = path.suffix.lower() in (".jpg", ".jpeg")
+        slices = [raster.binary_mask(raster.read_stack([path])[:, :, 0], lossy=lossy) for path in source.paths]
+        mask = np.stack(_same_size(slices, source.paths), axis=2) * np.uint8(_only_value(scheme, path))
+        return Voxels(mask, Grid.of_pictures(mask.shape))
+    if source.kind == "hdf5":
+        channels = hdf5.read_hdf5_stack(source.paths, source.dataset or "mask")
+        labels = np.zeros(channels.shape[:3], dtype=np.uint8)
+        for channel, value in enumerate(scheme.labels.values()):
+            labels[channels[..., channel] > 0] = value
+        return Voxels(labels, read_grid(source))
+    found = read_sources({"labels": source})["labels"]
+    if isinstance(found, GliosegError):
+        raise found
+    return Voxels(_whole_numbers(found.array, path), found.grid)
+
+
+def read_sources(sources: Mapping[str, Source]) -> dict[str, Voxels | GliosegError]:
+    """The voxels of every source, each file read once however many of its channels are asked for.
+
+    What cannot be read is returned as its error, so that a check can go on with the rest.
+    """
+    together: dict[tuple[tuple[Path, ...], str | None], list[str]] = defaultdict(list)
+    for name, source in sources.items():
+        together[source.paths, source.dataset].append(name)
+    found: dict[str, Voxels | GliosegError] = {}
+    for names in together.values():
+        try:
+            array, grid = _read_files(sources[names[0]])
+        except GliosegError as error:
+            found |= dict.fromkeys(names, error)
+            continue
+        for name in names:
+            try:
+                found[name] = Voxels(_channel(array, sources[name]), grid)
+            except GliosegError as error:
+                found[name] = error
+    return {name: found[name] for name in sources}
+
+
+def read_grid(source: Source) -> Grid:
+    """The grid of a source, from headers alone."""
+    path = source.paths[0]
+    if source.kind == "nifti":
+        return nifti.read_nifti_grid(path)[0]
+    if source.kind == "metaimage":
+        return metaimage.read_metaimage_grid(path)[0]
+    if source.kind == "hdf5":
+        return hdf5.hdf5_grid(path, source.dataset or "image", len(source.paths))[0]
+    columns, rows = raster.read_picture_header(path)[0]
+    return Grid.of_pictures((columns, rows, len(source.paths)))
+
+
+def _read_files(source: Source) -> tuple[npt.NDArray[Any], Grid]:
+    """(X, Y, Z) or (X, Y, Z, C) and the grid."""
+    if source.kind == "nifti":
+        return nifti.read_nifti(source.paths[0])
+    if source.kind == "metaimage":
+        return metaimage.read_metaimage(source.paths[0])
+    if source.kind == "hdf5":
+        return hdf5.read_hdf5_stack(source.paths, source.dataset or "image"), read_grid(source)
+    array = raster.read_stack(source.paths)
+    return array, Grid.of_pictures(array.shape)
+
+
+def _channel(array: npt.NDArray[Any], source: Source) -> npt.NDArray[Any]:
+    path = source.paths[0]
+    if array.ndim == 3:
+        if source.channel is None or source.channel == 0 or source.kind == "raster":
+            return array  # a grey picture shows the same in all three colours
+        raise GeometryError("the file has one channel", path=path, expected=f"channel {source.channel}")
+    if source.channel is None:
+        raise GeometryError("the file has several channels", path=path, found=array.shape[3], expected=1)
+    if source.channel >= array.shape[3]:
+        raise GeometryError(
+            "the file has too few channels", path=path, found=array.shape[3], expected=f"channel {source.channel}"
+        )
+    channel: npt.NDArray[Any] = array[..., source.channel]
+    return channel
+
+
+def _whole_numbers(array: npt.NDArray[Any], path: Path) -> npt.NDArray[np.integer]:
+    """Integers of a small type; a label map stored as float is fine as long as its values are whole."""
+    if array.dtype.kind == "f":
+        rounded = np.rint(np.nan_to_num(array, nan=-1.0, posinf=-1.0, neginf=-1.0))
+        if not (rounded == array).all():
+            raise LabelError(
+                "the label map holds values that are not whole numbers", path=path, found="fractions or NaN"
+            )
+        array = rounded
+    values = distinct(array.astype(np.int32))
+    small = not values or (values[0] >= 0 and values[-1] < 256)
+    return array.astype(np.uint8 if small else np.int32)
+
+
+def _only_value(scheme: LabelScheme, path: Path) -> int:
+    if len(scheme.labels) != 1:
+        raise LabelError(
+            "a picture's mask holds one label", path=path, found=f"scheme {scheme.name}", expected="lgg or binary"
+        )
+    return next(iter(scheme.labels.values()))
+
+
+def _same_size(slices: list[npt.NDArray[np.uint8]], paths: Sequence[Path]) -> list[npt.NDArray[np.uint8]]:
+    for mask, path in zip(slices, paths, strict=True):
+        if mask.shape != slices[0].shape:
+            raise GeometryError(
+                "the masks of one stack differ in size", path=path, found=mask.shape, expected=slices[0].shape
+            )
+    return slices

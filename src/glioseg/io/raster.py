@@ -1,0 +1,132 @@
+"""Pictures: PNG, JPEG, TIFF, BMP. X = column, Y = row; no millimetres.
+
+Whatever its mode (1, L, I;16, LA, P, RGB, RGBA, CMYK) a picture becomes one grey channel or three colours; alpha is
+dropped. 16-bit grey keeps its 16 bits.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image as Pillow
+from PIL import UnidentifiedImageError
+
+from glioseg.errors import FileError, GeometryError
+from glioseg.io.files import cannot_read, replacing
+
+PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+COLOURS = ("red", "green", "blue")
+
+_GREY_MODES = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"}
+_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, UnidentifiedImageError, Pillow.DecompressionBombError)
+
+
+def read_picture(path: Path) -> npt.NDArray[Any]:
+    """The pixels of one picture: (X, Y) where it is grey, (X, Y, 3) where it has colours; 8 or 16 bit, or float.
+
+    Raises:
+        FileError: missing, truncated, damaged, not a picture.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of odd tags and palettes that do not touch the pixels
+            with Pillow.open(path) as picture:
+                return _pixels(picture)
+    except _DAMAGED as error:
+        raise cannot_read(path, error) from error
+
+
+def read_picture_header(path: Path) -> tuple[tuple[int, int], bool]:
+    """((columns, rows), whether it has colours) without decoding the pixels; errors as ``read_picture``."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Pillow.open(path) as picture:
+                return picture.size, not _is_grey(picture)
+    except _DAMAGED as error:
+        raise cannot_read(path, error) from error
+
+
+def read_stack(paths: Sequence[Path]) -> npt.NDArray[Any]:
+    """Pictures of one size, stacked along Z: (X, Y, Z) where all are grey, (X, Y, Z, 3) where some have colours.
+
+    Raises:
+        FileError: as ``read_picture``.
+        GeometryError: pictures of different size in one stack.
+    """
+    slices = [read_picture(path) for path in paths]
+    for path, pixels in zip(paths, slices, strict=True):
+        if pixels.shape[:2] != slices[0].shape[:2]:
+            raise GeometryError(
+                "the pictures of one stack differ in size",
+                path=path,
+                found="x".join(map(str, pixels.shape[:2])),
+                expected="{}x{} as {}".format(*slices[0].shape[:2], paths[0].name),
+            )
+    if any(pixels.ndim == 3 for pixels in slices):
+        slices = [pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2) for pixels in slices]
+    return np.stack(slices, axis=2)
+
+
+def binary_mask(pixels: npt.NDArray[Any], *, lossy: bool) -> npt.NDArray[np.uint8]:
+    """A picture's mask as 0/1.
+
+    Masks come as 0/255, 0/1, 0/65535, or with the grey fringe that JPEG compression and anti-aliasing leave: a pixel is
+    inside where it is at least half of the mask's own maximum. In a lossy picture a maximum below 1/16 of full scale is
+    noise over an empty mask.
+
+    Args:
+        pixels: (X, Y, ...) grey, or (X, Y, ..., 3) colours, of which the brightest counts.
+        lossy: whether the format compresses with loss (JPEG).
+    """
+    grey = pixels.max(axis=-1) if pixels.ndim > 2 and pixels.shape[-1] == 3 else pixels
+    highest = float(grey.max(initial=0))
+    full = float(np.iinfo(grey.dtype).max) if grey.dtype.kind in "iu" else 1.0
+    if highest <= 0 or (lossy and highest < full / 16):
+        return np.zeros(grey.shape, dtype=np.uint8)
+    return (grey >= highest / 2).astype(np.uint8)
+
+
+def write_picture(path: Path, pixels: npt.NDArray[Any]) -> None:
+    """Write (X, Y) grey of 8 or 16 bit, or (X, Y, 3) colours of 8 bit, in the format that the name's ending says.
+
+    Raises:
+        FileError: the file cannot be written, or the type does not fit a picture.
+    """
+    if pixels.dtype not in (np.uint8, np.uint16) or (pixels.ndim == 3 and pixels.dtype != np.uint8):
+        raise FileError("cannot be written as a picture", path=path, found=pixels.dtype, expected="8 or 16 bit grey")
+    picture = Pillow.fromarray(np.ascontiguousarray(np.swapaxes(pixels, 0, 1)))
+    with replacing(path) as temporary:
+        picture.save(temporary)
+
+
+def _is_grey(picture: Pillow.Image) -> bool:
+    if picture.mode in ("P", "PA"):
+        palette = np.asarray(picture.convert("RGB").getpalette() or picture.getpalette("RGB") or [0, 0, 0])
+        rows = palette.reshape(-1, 3)
+        return bool((rows == rows[:, :1]).all())
+    return picture.mode in _GREY_MODES
+
+
+def _pixels(picture: Pillow.Image) -> npt.NDArray[Any]:
+    if picture.mode in ("I;16", "I;16B", "I;16L", "I;16N", "F"):
+        array = np.asarray(picture)
+    elif picture.mode == "I":
+        array = _narrowed(np.asarray(picture))
+    elif _is_grey(picture):
+        array = np.asarray(picture.convert("RGB" if picture.mode in ("P", "PA") else "L"))
+        array = array[..., 0] if array.ndim == 3 else array
+    else:
+        array = np.asarray(picture.convert("RGB"))
+    return np.swapaxes(array, 0, 1)
+
+
+def _narrowed(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Pillow opens 16-bit PNG as 32-bit integers: give them their own type back."""
+    low, high = int(array.min(initial=0)), int(array.max(initial=0))
+    return array.astype(np.uint16) if low >= 0 and high <= 65535 else array
