@@ -1,0 +1,98 @@
+"""What the user sees while something runs: bars on a terminal, plain lines elsewhere, always on stderr.
+
+stdout belongs to results, so that ``--json`` leaves one object there and nothing else.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+Step = Callable[[int, int], None]
+"""Called with (done, total); total 0 means that the end is not known."""
+
+
+class Reporter:
+    """Messages and progress of one command.
+
+    Args:
+        quiet: show nothing at all (for functions called from Python).
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+    def say(self, message: str) -> None:
+        """One line on stderr."""
+        if not self.quiet:
+            self.console.print(message, markup=False)
+
+    @contextmanager
+    def progress(self, what: str) -> Iterator[Step]:
+        """A bar on a terminal; elsewhere a line at the start, every ten seconds and at the end."""
+        if self.quiet:
+            yield _nothing
+        elif self.console.is_terminal:
+            with _bar(self.console) as bar:
+                task = bar.add_task(what, total=None)
+                yield _stepping(bar, task)
+        else:
+            yield _PlainLines(self, what)
+
+
+class _PlainLines:
+    def __init__(self, reporter: Reporter, what: str, every_s: float = 10.0) -> None:
+        self._reporter = reporter
+        self._what = what
+        self._every_s = every_s
+        self._said_at = time.monotonic()
+        reporter.say(f"{what} …")
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if done == total or now - self._said_at >= self._every_s:
+            self._said_at = now
+            self._reporter.say(f"{self._what}: {done}{f' of {total}' if total else ''}")
+
+
+def _bar(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=False,
+    )
+
+
+def _stepping(bar: Progress, task: TaskID) -> Step:
+    def step(done: int, total: int) -> None:
+        bar.update(task, completed=done, total=total or None)
+
+    return step
+
+
+def _nothing(done: int, total: int) -> None:
+    """A progress that nobody watches."""
+
+
+def out(text: str) -> None:
+    """A result on stdout."""
+    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+    sys.stdout.flush()
