@@ -1,0 +1,1 @@
+"""Training: losses, augmentation, random draws, and the loop that uses them."""

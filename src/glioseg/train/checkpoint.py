@@ -1,0 +1,73 @@
+"""Checkpoints: everything that a training needs to go on as if it had never stopped; tensors and plain values only."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from glioseg.errors import FileError, GliosegError
+from glioseg.io.files import cannot_read, replacing
+
+
+class ResumeError(GliosegError):
+    """A checkpoint that belongs to another recipe, split or data set."""
+
+
+def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
+    """Write ``state`` so that a reader meets the old file or the new one, never half of one.
+
+    Raises:
+        FileError: the disk is full or the folder cannot be written to; the old file is untouched.
+    """
+    with replacing(path) as temporary:
+        try:
+            torch.save(dict(state), temporary)
+        except RuntimeError as error:  # torch's zip writer reports a full disk so
+            raise OSError(str(error).splitlines()[0]) from error
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """The state in a checkpoint, on the CPU; nothing pickled is executed.
+
+    Raises:
+        FileError: missing, damaged or not a checkpoint.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise cannot_read(path, error) from error
+    if not isinstance(state, dict):
+        raise FileError("not a checkpoint of glioseg", path=path, found=type(state).__name__, expected="a dictionary")
+    return state
+
+
+def require_same(path: Path, kept: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Refuse to continue where what decides the training has changed; the message shows the difference.
+
+    Args:
+        path: the checkpoint, for the message.
+        kept: identity stored in the checkpoint (recipe, split hash, data fingerprint) as plain values.
+        now: the same of the training that is about to go on.
+
+    Raises:
+        ResumeError: they differ.
+    """
+    if kept == now:
+        return
+    before, after = (json.dumps(one, indent=1, sort_keys=True).splitlines() for one in (kept, now))
+    changed = [
+        line.rstrip(",")
+        for line in difflib.unified_diff(before, after, lineterm="", n=0)
+        if line[:1] in "+-" and line[:3] not in ("+++", "---")
+    ]
+    raise ResumeError(
+        "the checkpoint belongs to another training",
+        path=path,
+        found="(-) kept and (+) given:\n  " + "\n  ".join(changed),
+        remedy="Go on with the old settings, use another --out, or begin anew with --restart",
+    )
