@@ -78,6 +78,10 @@ class CacheError(GliosegError):
     """A prepared cache that cannot be built or does not belong to the cohort at hand."""
 
 
+class ScoreError(GliosegError):
+    """Masks, probabilities or evaluations that cannot be scored or compared."""
+
+
 class OptionError(GliosegError):
     """An option or a combination of options that has no meaning."""
 
