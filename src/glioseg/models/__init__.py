@@ -1,0 +1,1 @@
+"""Networks: modules from options, in 2-D and 3-D from one definition."""

@@ -1,0 +1,74 @@
+"""Every random number of a training is a function of (seed, epoch, step, rank, purpose), and of nothing else.
+
+No generator lives longer than the draw it was made for, so that a training that is killed and continued draws what it
+would have drawn: there is no state to save. Processes differ by ``rank``; what must be the same in all of them (the
+order of the slices) is drawn with rank 0. The bit streams are NumPy's Philox, seeded through ``SeedSequence``, both of
+which NumPy keeps stable from version to version.
+
+Source: Salmon JK et al. Parallel random numbers: as easy as 1, 2, 3. SC 2011.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+import numpy as np
+
+from glioseg.errors import OptionError
+
+Purpose = Literal["initialise", "order", "augment", "dropout"]
+"""What a number is drawn for: initial weights, the order of the slices, augmentation, PyTorch's generator in a step."""
+
+_NUMBERS = {purpose: number for number, purpose in enumerate(get_args(Purpose))}
+
+
+@dataclass(frozen=True)
+class DrawKey:
+    """The place of a draw in a training; equal keys draw equal numbers, different keys independent ones.
+
+    Args:
+        seed: of the training; below 2^128.
+        purpose: what is drawn.
+        epoch: from 0.
+        step: from 0, within the epoch.
+        rank: of the process.
+
+    Raises:
+        OptionError: a negative number, or one too large.
+    """
+
+    seed: int
+    purpose: Purpose
+    epoch: int = 0
+    step: int = 0
+    rank: int = 0
+
+    def __post_init__(self) -> None:
+        places = (self.epoch, self.step, self.rank)
+        if not 0 <= self.seed < 2**128 or min(places) < 0 or max(places) >= 2**32:
+            raise OptionError(
+                "a place in a training is given by numbers that are not negative",
+                found=f"seed {self.seed}, epoch, step and rank {places}",
+                expected="a seed below 2^128, epoch, step and rank below 2^32",
+            )
+
+    def of(self, purpose: Purpose) -> DrawKey:
+        """The key of the same place for another purpose."""
+        return replace(self, purpose=purpose)
+
+
+def generator(key: DrawKey, *stream: int) -> np.random.Generator:
+    """A fresh generator for ``key``; ``stream`` tells apart several within the key, each independent of the others."""
+    return np.random.Generator(np.random.Philox(_sequence(key, *stream)))
+
+
+def torch_seed(key: DrawKey, *stream: int) -> int:
+    """A seed in 0 … 2^63 − 1 for a generator of PyTorch."""
+    return int(_sequence(key, *stream).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def _sequence(key: DrawKey, *stream: int) -> np.random.SeedSequence:
+    # the spawn key, unlike a list as entropy, keeps seeds of one and of several words apart
+    place = (_NUMBERS[key.purpose], key.epoch, key.step, key.rank, *stream)
+    return np.random.SeedSequence(key.seed, spawn_key=place)
