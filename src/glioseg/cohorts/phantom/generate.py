@@ -25,9 +25,11 @@ from glioseg.cohorts.phantom.tumour import Lesion, TumourMaps, draw_lesions, fro
 from glioseg.core import Grid, Image, LabelMap, scheme_named
 from glioseg.core.case import Facts
 
-_HEAD_MM = (240.0, 240.0, 155.0)
+_VOLUME_MM = (240.0, 240.0, 155.0)
 """Extent of the volume: that of BraTS."""
 _PLAN_MM = 3.0
+_PLAN_EXTENT_MM = (174.0, 213.0, 155.0)
+"""Holds every brain, and little more."""
 """Spacing at which tumours are placed and oedema spreads, whatever the patient's: the same patient at every spacing."""
 _Number = TypeVar("_Number", np.int16, np.uint8)
 _PURPOSES = ("facts", "anatomy", "tumour", "maps", "mimics", "look", *MODALITIES)
@@ -148,9 +150,9 @@ def _rng(options: PhantomOptions, index: int, purpose: str) -> np.random.Generat
     return np.random.default_rng(np.random.SeedSequence([options.seed, index, _PURPOSES.index(purpose)]))
 
 
-def _frame(spacing_mm: float) -> Frame:
-    """The whole volume; the origin of head coordinates lies in its middle."""
-    counts = [int(np.ceil(extent / spacing_mm - 1e-6)) for extent in _HEAD_MM]
+def _frame(spacing_mm: float, extent_mm: tuple[float, float, float] = _VOLUME_MM) -> Frame:
+    """A volume, by default the whole one; the origin of head coordinates lies in its middle."""
+    counts = [int(np.ceil(extent / spacing_mm - 1e-6)) for extent in extent_mm]
     x, y, z = (((np.arange(n) - (n - 1) / 2.0) * spacing_mm).astype(np.float32) for n in counts)
     return Frame((x, y, z))
 
@@ -171,7 +173,7 @@ def _plan_tumour(
     rng: np.random.Generator, anatomy: Anatomy, person: PatientFacts
 ) -> tuple[tuple[Frame, Tissues], tuple[Lesion, ...], list[npt.NDArray[np.float32]]]:
     """Place the lesions and let their oedema spread on the coarse frame that all spacings share."""
-    atlas, frame = load_atlas(_PLAN_MM), _frame(_PLAN_MM)
+    atlas, frame = load_atlas(_PLAN_MM), _frame(_PLAN_MM, _PLAN_EXTENT_MM)
     points = atlas_points(anatomy, atlas, frame)
     healthy = tissues_at(anatomy, atlas, frame, points, brain_mask(anatomy, atlas, frame, points))
     lesions = draw_lesions(rng, person.high_grade, person.several, frame, healthy)
