@@ -1,4 +1,9 @@
-"""What a reader of a data set's layout is."""
+"""What a reader of a data set's layout is.
+
+Facts that mean the same have the same name whatever the layout: ``age`` (years), ``sex`` (F, M), ``survival_days``,
+``death`` (0, 1), ``grade`` (HGG, LGG or II, III, as the publisher grades), ``site`` (hospital or scanner), ``part``
+(train, val, test, where the publisher divides the cases), ``n_slices``, ``first_slice``, ``last_slice``.
+"""
 
 from __future__ import annotations
 

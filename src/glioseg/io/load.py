@@ -23,40 +23,38 @@ class Voxels(NamedTuple):
     grid: Grid
 
 
-def load_image(case: Case, modalities: Sequence[str] | None = None) -> Image:
+def load_image(case: Case, modalities: Sequence[str] | None = None, *, fill: str | None = None) -> Image:
     """The image of a case, with the named modalities in that order (all that the case has, unless named).
 
     The array keeps the files' type where all modalities share one and is float32 otherwise.
 
+    Args:
+        case: where the files are.
+        modalities: names of the channels wanted.
+        fill: what stands in for a modality that the case lacks: ``zero``, or the name of one that it has (the publisher
+            of LGG put ``flair`` in the channel of a sequence that was not acquired); None refuses.
+
     Raises:
         FileError: a file is missing, truncated or damaged.
-        GeometryError: the case lacks a modality; modalities lie on different grids.
+        GeometryError: the case lacks a modality, or the one that should stand in; modalities lie on different grids.
     """
     names = tuple(case.images if modalities is None else modalities)
-    missing = [name for name in names if name not in case.images]
-    if missing:
-        raise GeometryError(f"case {case.id} lacks {', '.join(missing)}", found=", ".join(case.images))
-    volumes = read_sources({name: case.images[name] for name in names})
-    loaded: list[Voxels] = []
-    for name in names:
-        voxels = volumes[name]
+    sources = _filled(case, names, fill)
+    volumes = read_sources({name: source for name, source in sources.items() if source is not None})
+    loaded: dict[str, Voxels] = {}
+    for name, voxels in volumes.items():
         if isinstance(voxels, GliosegError):
             raise voxels
-        difference = loaded[0].grid.difference(voxels.grid) if loaded else None
-        if difference is not None:
-            raise GeometryError(
-                f"{name} and {names[0]} of case {case.id} lie on different grids",
-                path=case.images[name].paths[0],
-                found=difference,
-                remedy="Resample the modalities of a patient to one grid first",
-            )
-        loaded.append(voxels)
-    kinds = {voxels.array.dtype for voxels in loaded}
+        _require_same_grid(case.id, sources, name, loaded, voxels)
+        loaded[name] = voxels
+    grid = next(iter(loaded.values())).grid
+    kinds = {voxels.array.dtype for voxels in loaded.values()}
     dtype = kinds.pop() if len(kinds) == 1 else np.dtype(np.float32)
-    array = np.empty((len(names), *loaded[0].grid.shape), dtype=dtype.newbyteorder("="))
-    for row, voxels in enumerate(loaded):
-        array[row] = voxels.array
-    return Image(array, names, loaded[0].grid)
+    array = np.zeros((len(names), *grid.shape), dtype=dtype.newbyteorder("="))
+    for row, name in enumerate(names):
+        if name in loaded:
+            array[row] = loaded[name].array
+    return Image(array, names, grid)
 
 
 def load_labels(case: Case, scheme: LabelScheme) -> LabelMap:
@@ -135,6 +133,38 @@ def read_grid(source: Source) -> Grid:
         return hdf5.hdf5_grid(path, source.dataset or "image", len(source.paths))[0]
     columns, rows = raster.read_picture_header(path)[0]
     return Grid.of_pictures((columns, rows, len(source.paths)))
+
+
+def _filled(case: Case, names: Sequence[str], fill: str | None) -> dict[str, Source | None]:
+    """The source of each modality wanted, None where zeros stand in."""
+    missing = [name for name in names if name not in case.images]
+    if missing and (fill is None or (fill != "zero" and fill not in case.images)):
+        raise GeometryError(
+            f"case {case.id} lacks {', '.join(missing)}",
+            found=", ".join(case.images),
+            expected=None if fill in (None, "zero") else f"{fill}, which stands in for missing modalities",
+        )
+    stand_in = case.images.get(fill) if fill is not None else None
+    sources = {name: case.images.get(name, stand_in) for name in names}
+    if all(source is None for source in sources.values()):
+        raise GeometryError(f"case {case.id} has none of {', '.join(names)}", found=", ".join(case.images))
+    return sources
+
+
+def _require_same_grid(
+    case_id: str, sources: Mapping[str, Source | None], name: str, loaded: Mapping[str, Voxels], voxels: Voxels
+) -> None:
+    source = sources[name]
+    for first, other in loaded.items():
+        difference = other.grid.difference(voxels.grid)
+        if difference is None:
+            return
+        raise GeometryError(
+            f"{name} and {first} of case {case_id} lie on different grids",
+            path=None if source is None else source.paths[0],
+            found=difference,
+            remedy="Resample the modalities of a patient to one grid first",
+        )
 
 
 def _read_files(source: Source) -> tuple[npt.NDArray[Any], Grid]:

@@ -6,50 +6,46 @@ dropped. 16-bit grey keeps its 16 bits.
 
 from __future__ import annotations
 
+import struct
 import warnings
-from collections.abc import Sequence
+import zlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pillow
-from PIL import UnidentifiedImageError
+from PIL import PngImagePlugin, UnidentifiedImageError
 
 from glioseg.errors import FileError, GeometryError
+from glioseg.io import metaimage, tiff
 from glioseg.io.files import cannot_read, replacing
 
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 COLOURS = ("red", "green", "blue")
 
+_T = TypeVar("_T")
 _GREY_MODES = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"}
-_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, UnidentifiedImageError, Pillow.DecompressionBombError)
+_DAMAGED = (
+    *(OSError, SyntaxError, ValueError, EOFError, UnidentifiedImageError, Pillow.DecompressionBombError),
+    *(TypeError, LookupError, RuntimeError, struct.error, zlib.error),  # what tifffile meets in a damaged file
+)
+_LARGEST_LABEL = 16
 
 
 def read_picture(path: Path) -> npt.NDArray[Any]:
     """The pixels of one picture: (X, Y) where it is grey, (X, Y, 3) where it has colours; 8 or 16 bit, or float.
 
     Raises:
-        FileError: missing, truncated, damaged, not a picture.
+        FileError: missing, truncated, damaged, not a picture, several pages.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of odd tags and palettes that do not touch the pixels
-            with Pillow.open(path) as picture:
-                return _pixels(picture)
-    except _DAMAGED as error:
-        raise cannot_read(path, error) from error
+    return _opened(path, lambda picture: _pixels(picture, path), tiff.read_tiff)
 
 
 def read_picture_header(path: Path) -> tuple[tuple[int, int], bool]:
     """((columns, rows), whether it has colours) without decoding the pixels; errors as ``read_picture``."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Pillow.open(path) as picture:
-                return picture.size, not _is_grey(picture)
-    except _DAMAGED as error:
-        raise cannot_read(path, error) from error
+    return _opened(path, lambda picture: (picture.size, not _is_grey(picture)), tiff.read_tiff_header)
 
 
 def read_stack(paths: Sequence[Path]) -> npt.NDArray[Any]:
@@ -78,7 +74,7 @@ def binary_mask(pixels: npt.NDArray[Any], *, lossy: bool) -> npt.NDArray[np.uint
 
     Masks come as 0/255, 0/1, 0/65535, or with the grey fringe that JPEG compression and anti-aliasing leave: a pixel is
     inside where it is at least half of the mask's own maximum. In a lossy picture a maximum below 1/16 of full scale is
-    noise over an empty mask.
+    noise over an empty mask; in a lossless one, values up to 16 are labels (1, 2, 4), all of them inside.
 
     Args:
         pixels: (X, Y, ...) grey, or (X, Y, ..., 3) colours, of which the brightest counts.
@@ -89,6 +85,8 @@ def binary_mask(pixels: npt.NDArray[Any], *, lossy: bool) -> npt.NDArray[np.uint
     full = float(np.iinfo(grey.dtype).max) if grey.dtype.kind in "iu" else 1.0
     if highest <= 0 or (lossy and highest < full / 16):
         return np.zeros(grey.shape, dtype=np.uint8)
+    if not lossy and grey.dtype.kind in "iu" and highest <= _LARGEST_LABEL:
+        return (grey > 0).astype(np.uint8)
     return (grey >= highest / 2).astype(np.uint8)
 
 
@@ -105,15 +103,30 @@ def write_picture(path: Path, pixels: npt.NDArray[Any]) -> None:
         picture.save(temporary)
 
 
+def _opened(path: Path, by_pillow: Callable[[Pillow.Image], _T], by_tifffile: Callable[[Path], _T]) -> _T:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of odd tags and palettes that do not touch the pixels
+            try:
+                with Pillow.open(path) as picture:
+                    if tiff.pillow_reads(picture):
+                        return by_pillow(picture)
+            except UnidentifiedImageError:
+                if path.suffix.lower() not in tiff.TIFF_ENDINGS:
+                    raise
+            return by_tifffile(path)
+    except _DAMAGED as error:
+        raise cannot_read(path, error) from error
+
+
 def _is_grey(picture: Pillow.Image) -> bool:
     if picture.mode in ("P", "PA"):
-        palette = np.asarray(picture.convert("RGB").getpalette() or picture.getpalette("RGB") or [0, 0, 0])
-        rows = palette.reshape(-1, 3)
+        rows = np.asarray(picture.getpalette("RGB") or [0, 0, 0]).reshape(-1, 3)
         return bool((rows == rows[:, :1]).all())
     return picture.mode in _GREY_MODES
 
 
-def _pixels(picture: Pillow.Image) -> npt.NDArray[Any]:
+def _pixels(picture: Pillow.Image, path: Path) -> npt.NDArray[Any]:
     if picture.mode in ("I;16", "I;16B", "I;16L", "I;16N", "F"):
         array = np.asarray(picture)
     elif picture.mode == "I":
@@ -121,9 +134,16 @@ def _pixels(picture: Pillow.Image) -> npt.NDArray[Any]:
     elif _is_grey(picture):
         array = np.asarray(picture.convert("RGB" if picture.mode in ("P", "PA") else "L"))
         array = array[..., 0] if array.ndim == 3 else array
+    elif _is_deep_png(picture):
+        return metaimage.read_metaimage(path)[0][:, :, 0, :3]
     else:
         array = np.asarray(picture.convert("RGB"))
     return np.swapaxes(array, 0, 1)
+
+
+def _is_deep_png(picture: Pillow.Image) -> bool:
+    """Whether Pillow would cut the 16-bit colours of this PNG to their upper byte."""
+    return isinstance(picture, PngImagePlugin.PngImageFile) and str(picture.tile[0][3]) in ("RGB;16B", "RGBA;16B")
 
 
 def _narrowed(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

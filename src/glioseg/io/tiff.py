@@ -1,0 +1,87 @@
+"""TIFF files that Pillow cannot read, or reads wrongly without a word, through tifffile.
+
+Pillow 13 cuts 16-bit colours to their upper byte, reads unsigned 32 bit and signed 8 bit as the other sign, takes the
+first page of several, inverts white-is-zero pictures of 8 bit but not those of 16, and refuses doubles.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tifffile
+from PIL import Image as Pillow
+from PIL import TiffImagePlugin
+
+from glioseg.errors import FileError
+
+TIFF_ENDINGS = (".tif", ".tiff")
+
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it says of damage, our error says
+
+_BITS, _PHOTOMETRIC, _SAMPLES, _FORMAT = 258, 262, 277, 339
+_PLAIN = {  # (bits, sample format, samples): format 1 is unsigned, 2 signed, 3 float
+    (1, 1, 1),
+    (8, 1, 1),
+    (8, 1, 3),
+    (8, 1, 4),
+    (16, 1, 1),
+    (16, 2, 1),
+    (32, 3, 1),
+}
+
+
+def pillow_reads(picture: Pillow.Image) -> bool:
+    """Whether Pillow gives the pixels of this opened picture as they are; True for all formats but TIFF."""
+    if not isinstance(picture, TiffImagePlugin.TiffImageFile):
+        return True
+    tags = picture.tag_v2
+    bits, formats = tags.get(_BITS, (1,)), tags.get(_FORMAT, (1,))
+    plain = len({*bits}) == 1 and (bits[0], formats[0], tags.get(_SAMPLES, 1)) in _PLAIN
+    inverted = tags.get(_PHOTOMETRIC) == 0 and bits[0] > 8
+    return plain and not inverted and picture.n_frames == 1
+
+
+def read_tiff(path: Path) -> npt.NDArray[Any]:
+    """The pixels of a TIFF file: (X, Y) where it is grey, (X, Y, 3) where it has colours; its own type, alpha dropped.
+
+    Raises:
+        FileError: several pages, or a number of channels that no picture has.
+        OSError, ValueError: not a TIFF file, truncated, damaged.
+    """
+    with tifffile.TiffFile(path) as file:
+        (columns, rows), colours = _header(path, file)
+        page = file.pages[0]
+        array = page.asarray()
+        if array.ndim == 3:  # one plane after the other, or the channels of a pixel side by side
+            array = np.moveaxis(array, 0, -1) if array.shape == (page.samplesperpixel, rows, columns) else array
+            array = array[..., :3] if colours else array[..., 0]
+        if page.photometric == 0 and array.dtype.kind == "u":
+            array = np.iinfo(array.dtype).max - array
+        return np.swapaxes(array, 0, 1)
+
+
+def read_tiff_header(path: Path) -> tuple[tuple[int, int], bool]:
+    """((columns, rows), whether it has colours), from the tags alone; errors as ``read_tiff``."""
+    with tifffile.TiffFile(path) as file:
+        return _header(path, file)
+
+
+def _header(path: Path, file: Any) -> tuple[tuple[int, int], bool]:  # noqa: ANN401 - tifffile is not typed for us
+    if len(file.pages) != 1:
+        raise FileError(
+            "a picture is one page",
+            path=path,
+            found=f"{len(file.pages)} pages",
+            remedy="Save each page as a file of its own, one folder for each patient",
+        )
+    page = file.pages[0]
+    if page.samplesperpixel > 4 or len(page.shape) > 3:
+        found = f"shape {page.shape} ({page.axes})"
+        raise FileError(
+            "a picture has 1 to 4 channels", path=path, found=found, expected="grey or RGB, with or without alpha"
+        )
+    return (page.imagewidth, page.imagelength), page.samplesperpixel >= 3
