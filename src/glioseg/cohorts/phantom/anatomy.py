@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from glioseg.cohorts.phantom.atlas import Atlas
 from glioseg.cohorts.phantom.fields import Field, Floats, Frame, draw_field, draw_fields, smoothstep, total
@@ -135,8 +136,10 @@ def _widen_ventricles(points: Floats, anatomy: Anatomy, atlas: Atlas, frame: Fra
 
 
 def brain_mask(anatomy: Anatomy, atlas: Atlas, frame: Frame, points: Floats) -> npt.NDArray[np.bool_]:
-    """The voxels that skull-stripping leaves, (X, Y, Z)."""
-    return np.asarray(atlas.sample("brain", points) > 0.5 + 0.1 * anatomy.edge.on(frame), dtype=bool)
+    """The voxels that skull-stripping leaves, (X, Y, Z): one connected piece."""
+    mask = atlas.sample("brain", points) > 0.5 + 0.1 * anatomy.edge.on(frame)
+    parts, _ = ndimage.label(mask)
+    return np.asarray(parts == np.bincount(parts.ravel())[1:].argmax() + 1, dtype=bool)
 
 
 def tissues_at(anatomy: Anatomy, atlas: Atlas, frame: Frame, points: Floats, mask: npt.NDArray[np.bool_]) -> Tissues:

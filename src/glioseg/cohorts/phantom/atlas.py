@@ -31,6 +31,7 @@ COARSE_MM = 2.0
 """Spacing of the distance maps; they are smooth, so that 2 mm hold all of them."""
 
 _MARGIN = 8
+_OPENING_MM, _REGROWTH_MM = 5.0, 4.0
 _BRAIN_THRESHOLD = 0.2
 """Share of the T1 maximum above which a voxel is brain: the threshold of nilearn's own brain mask."""
 
@@ -134,13 +135,15 @@ def _others(axis: int) -> tuple[int, int]:
 def _brain_mask(t1: Floats) -> Bools:
     """Brain without the bits of nerves and vessels that stick out of the published mask."""
     mask = np.asarray(ndimage.binary_fill_holes(t1 > _BRAIN_THRESHOLD), dtype=bool)
-    # An opening on every second voxel is eight times cheaper and, grown by 2 mm, cuts at the same place.
-    core = ndimage.binary_opening(mask[::2, ::2, ::2], iterations=3)
+    # An opening by distance, on every second voxel because that is eight times cheaper, with a little regrowth: balls
+    # leave no flat faces, and poles and gyri keep their tips.
+    core = ndimage.distance_transform_edt(mask[::2, ::2, ::2]) * 2.0 > _OPENING_MM
     parts, _ = ndimage.label(core)
     core = parts == np.bincount(parts.ravel())[1:].argmax() + 1
-    core = ndimage.binary_dilation(core, iterations=1)
-    grown = np.repeat(np.repeat(np.repeat(core, 2, axis=0), 2, axis=1), 2, axis=2)
-    return mask & grown[: mask.shape[0], : mask.shape[1], : mask.shape[2]]
+    away = (ndimage.distance_transform_edt(~core) * 2.0).astype(np.float32)
+    away = np.repeat(np.repeat(np.repeat(away, 2, axis=0), 2, axis=1), 2, axis=2)
+    near = ndimage.gaussian_filter(away, 1.0)[: mask.shape[0], : mask.shape[1], : mask.shape[2]]
+    return np.asarray(mask & (near < _OPENING_MM + _REGROWTH_MM), dtype=bool)
 
 
 def _distances(
