@@ -1,0 +1,1 @@
+"""Cohort -> arrays that a network can eat, cached on disk, and the way back to the native grid."""
