@@ -32,7 +32,7 @@ class _Toy:
 
     @property
     def has_tumour(self) -> npt.NDArray[np.bool_]:
-        return np.arange(self.n) % 2 == 0
+        return np.asarray(np.arange(self.n) % 2 == 0)
 
     def take(self, indices: npt.NDArray[np.int64]) -> Batch:
         images = np.stack([np.random.default_rng(int(i)).random((1, 8, 8), dtype=np.float32) for i in indices])

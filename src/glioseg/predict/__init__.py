@@ -1,0 +1,1 @@
+"""A bundle and a case become a prediction on the native grid."""
