@@ -21,6 +21,7 @@ _IMAGE_WORD = re.compile(f"{_EDGE}(?:{_IMAGE_WORDS}){_END}", re.IGNORECASE)
 _MASK_WORD = re.compile(f"{_EDGE}(?:{_MASK_WORDS}){_END}", re.IGNORECASE)
 _ROLE_WORD = re.compile(f"{_EDGE}(?:{_IMAGE_WORDS}|{_MASK_WORDS}){_END}", re.IGNORECASE)
 _SEPARATORS = "_-. "
+_QUALIFIERS = re.compile(r"tumou?rs?|lesions?|binary|manual|png|jpe?g|tiff?|bmp|nii|nifti|tr|ts|all")
 _DOUBLE_ENDINGS = (".nii.gz",)
 
 PARTS: Mapping[str, str] = MappingProxyType(
@@ -52,7 +53,7 @@ class Named:
     Args:
         path: the file.
         is_mask: whether it is a mask: its own name says so, or else the nearest folder that says anything.
-        folders: the folders between the data set's own top and the file, without the words that mean mask or picture.
+        folders: the folders between the data set's own top and the file, without those that only mean mask or picture.
         name: the file's name without ending and without those words; may be empty.
         part: train, val or test, where a folder says so.
     """
@@ -84,9 +85,17 @@ def stem(path: Path) -> str:
     return path.stem
 
 
-def has_role_word(text: str) -> bool:
-    """Whether a name holds a word that means mask or picture (``train_images``)."""
-    return _ROLE_WORD.search(text) is not None
+def folder_role(folder: str) -> str | None:
+    """``mask`` or ``image`` where that is all that a folder's name says (``masks``, ``train_images``, ``masks_png``).
+
+    Titles that hold such a word (``lgg-mri-segmentation``) say nothing of the files in them.
+    """
+    if _ROLE_WORD.search(folder) is None:
+        return None
+    rest = re.split(r"[_\-. ]+", _without_words(folder).lower())
+    if any(word and word not in PARTS and not _QUALIFIERS.fullmatch(word) for word in rest):
+        return None
+    return "mask" if _MASK_WORD.search(folder) is not None else "image"
 
 
 def part_of(folders: Iterable[str]) -> str | None:
@@ -124,16 +133,16 @@ def _n_shared(folders: Sequence[tuple[str, ...]]) -> int:
 
 def _named(path: Path, folders: tuple[str, ...]) -> Named:
     name = stem(path)
-    is_mask = _MASK_WORD.search(name) is not None or _nearest_is_mask(folders)
-    rest = tuple(text for text in (_without_words(folder) for folder in folders) if text)
-    return Named(path, is_mask, rest, _without_words(name), part_of(folders))
-
-
-def _nearest_is_mask(folders: tuple[str, ...]) -> bool:
-    for folder in reversed(folders):
-        if has_role_word(folder):
-            return _MASK_WORD.search(folder) is not None
-    return False
+    roles = [folder_role(folder) for folder in folders]
+    nearest = next((role for role in reversed(roles) if role is not None), None)
+    rest = (part_of([folder]) if role else folder for folder, role in zip(folders, roles, strict=True))
+    return Named(
+        path=path,
+        is_mask=_MASK_WORD.search(name) is not None or nearest == "mask",
+        folders=tuple(text for text in rest if text),
+        name=_without_words(name),
+        part=part_of(folders),
+    )
 
 
 def _without_words(text: str) -> str:

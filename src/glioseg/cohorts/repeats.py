@@ -1,0 +1,37 @@
+"""Channels that hold the same voxels as another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+def repeated_channels(array: npt.NDArray[Any], modalities: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """Groups of two or more modalities whose voxels are equal, every one of them; constant channels never count.
+
+    Args:
+        array: (C, ...) one channel per modality; slices or whole volumes.
+        modalities: the name of each channel.
+    """
+    groups: list[list[int]] = []
+    for row in range(len(modalities)):
+        for group in groups:
+            if _equal(array[group[0]], array[row]):
+                group.append(row)
+                break
+        else:
+            groups.append([row])
+    return tuple(
+        tuple(modalities[row] for row in group) for group in groups if len(group) > 1 and np.ptp(array[group[0]]) > 0
+    )
+
+
+def _equal(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> bool:
+    """Exactly equal; one line of voxels through the middle settles most comparisons."""
+    middle = tuple(n // 2 for n in one.shape[1:])
+    if not np.array_equal(one[(slice(None), *middle)], other[(slice(None), *middle)]):
+        return False
+    return bool(np.array_equal(one, other))
