@@ -145,7 +145,10 @@ def decode_regions(
     """
     if len(probabilities) != len(regions):
         raise LabelError("one channel per region is needed", found=len(probabilities), expected=len(regions))
-    limits = np.broadcast_to(np.asarray(thresholds, dtype=np.float64), (len(regions),))
+    given = np.asarray(thresholds, dtype=np.float64)
+    if given.shape not in ((), (len(regions),)):
+        raise LabelError("one threshold is needed, or one for each region", found=given.size, expected=len(regions))
+    limits = np.broadcast_to(given, (len(regions),))
     order = painting_order(scheme, regions)
     painted = np.zeros(probabilities.shape[1:], dtype=np.uint8)
     for level in sorted({depth for depth, _, _ in order}):
@@ -189,8 +192,63 @@ def _painted_by_ancestors(
     return [value for _, other, value in order if own < frozenset(scheme.values_of(regions[other]))]
 
 
-def _brats(name: str, labels: dict[str, int], source: str) -> LabelScheme:
-    """A scheme of glioma labels with the regions that its labels allow."""
+_SAME_TISSUE = (("NCR", "NET", "NETC"), ("ED", "SNFH"))
+"""Labels that schemes name differently, or do not tell apart, in the order in which they stand for each other."""
+
+
+def convert_labels(
+    array: npt.NDArray[np.integer], known: LabelScheme, wanted: LabelScheme
+) -> npt.NDArray[np.uint8] | npt.NDArray[np.int32]:
+    """The same label map in the integers of another scheme, by the labels' names.
+
+    NCR, NET and NETC stand for each other where the other scheme has but one of them, and so do ED and SNFH; into a
+    scheme of one tumour label goes the whole tumour (no resection cavity).
+
+    Args:
+        array: (...) integers of ``known``.
+        known: their meaning.
+        wanted: the meaning that the integers shall have.
+
+    Raises:
+        LabelError: values outside ``known``, or a label that is present and that ``wanted`` cannot say.
+    """
+    unknown = known.unknown_values(array)
+    if unknown:
+        raise LabelError(
+            f"label values outside the scheme {known.name}", found=name_some(unknown), expected=known.describe()
+        )
+    kind = np.uint8 if max(wanted.labels.values()) < 256 else np.int32
+    table = np.zeros(max(known.labels.values()) + 1, dtype=kind)
+    present = set(distinct(array))
+    for name, value in known.labels.items():
+        counterpart = _counterpart(name, known, wanted)
+        if counterpart is not None:
+            table[value] = counterpart
+        elif value in present:
+            raise LabelError(
+                f"the label {name} of scheme {known.name} has no counterpart in scheme {wanted.name}",
+                expected=wanted.describe(),
+            )
+    converted: npt.NDArray[np.uint8] | npt.NDArray[np.int32] = table[array]
+    return converted
+
+
+def _counterpart(name: str, known: LabelScheme, wanted: LabelScheme) -> int | None:
+    """The integer that says in ``wanted`` what the label ``name`` says in ``known``; None where none does."""
+    if name in wanted.labels:
+        return wanted.labels[name]
+    for group in _SAME_TISSUE:
+        if name in group:
+            for other in group:
+                if other in wanted.labels:
+                    return wanted.labels[other]
+    if set(wanted.labels) in ({"WT"}, {"tumour"}) and "tumour" in known.regions:
+        return next(iter(wanted.labels.values())) if name in known.regions["tumour"] else 0
+    return None
+
+
+def glioma_scheme(name: str, labels: Mapping[str, int], source: str) -> LabelScheme:
+    """A scheme of glioma labels (NCR, NET, NETC, ED, SNFH, ET, RC) with the regions that its labels allow."""
 
     def among(*names: str) -> tuple[str, ...]:
         return tuple(label for label in labels if label in names)
@@ -205,21 +263,20 @@ def _brats(name: str, labels: dict[str, int], source: str) -> LabelScheme:
         "RC": among("RC"),
         "tumour": whole,
     }
-    return LabelScheme(
-        name, labels, {key: names for key, names in regions.items() if names}, ("WT", "TC", "ET"), source
-    )
+    scored = tuple(region for region in ("WT", "TC", "ET") if regions[region])
+    return LabelScheme(name, labels, {key: names for key, names in regions.items() if names}, scored, source)
 
 
 SCHEMES: Mapping[str, LabelScheme] = MappingProxyType(
     {
         scheme.name: scheme
         for scheme in (
-            _brats("brats2015", {"NCR": 1, "ED": 2, "NET": 3, "ET": 4}, "BraTS 2012-2015, Menze 2015"),
-            _brats("brats2021", {"NCR": 1, "ED": 2, "ET": 4}, "BraTS 2017-2021, NCR includes NET; Baid 2021"),
-            _brats("brats2023", {"NCR": 1, "ED": 2, "ET": 3}, "BraTS 2023 GLI"),
-            _brats("brats2024", {"NETC": 1, "SNFH": 2, "ET": 3, "RC": 4}, "BraTS 2024 GLI post-treatment"),
-            _brats("msd", {"ED": 1, "NET": 2, "ET": 3}, "Medical Segmentation Decathlon Task01, Antonelli 2022"),
-            _brats("nnunet137", {"ED": 1, "NCR": 2, "ET": 3}, "nnU-Net Dataset137_BraTS2021, Isensee 2021"),
+            glioma_scheme("brats2015", {"NCR": 1, "ED": 2, "NET": 3, "ET": 4}, "BraTS 2012-2015, Menze 2015"),
+            glioma_scheme("brats2021", {"NCR": 1, "ED": 2, "ET": 4}, "BraTS 2017-2021, NCR includes NET; Baid 2021"),
+            glioma_scheme("brats2023", {"NCR": 1, "ED": 2, "ET": 3}, "BraTS 2023 GLI"),
+            glioma_scheme("brats2024", {"NETC": 1, "SNFH": 2, "ET": 3, "RC": 4}, "BraTS 2024 GLI post-treatment"),
+            glioma_scheme("msd", {"ED": 1, "NET": 2, "ET": 3}, "Medical Segmentation Decathlon Task01, Antonelli 2022"),
+            glioma_scheme("nnunet137", {"ED": 1, "NCR": 2, "ET": 3}, "nnU-Net Dataset137_BraTS2021, Isensee 2021"),
             LabelScheme("whole-tumour", {"WT": 1}, {"WT": ("WT",), "tumour": ("WT",)}, ("WT",), "a BraTS mask 0/1"),
             LabelScheme("lgg", {"tumour": 255}, {"tumour": ("tumour",)}, ("tumour",), "LGG kaggle_3m, Buda 2019"),
             LabelScheme("binary", {"tumour": 1}, {"tumour": ("tumour",)}, ("tumour",), "a picture's mask, thresholded"),

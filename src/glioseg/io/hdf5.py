@@ -1,6 +1,8 @@
 """HDF5 slices as the BraTS 2020 Kaggle set ships them: ``image`` (H, W, 4) and ``mask`` (H, W, 3), one file per slice.
 
 Their first axis is the X of the volume they were cut from and their second its Y, as in the NIfTI files of BraTS 2020.
+The published files carry no geometry: BraTS is 1 mm isotropic by definition. Ours (a phantom may be coarser) carry the
+affine of their volume as an attribute of each data set.
 """
 
 from __future__ import annotations
@@ -17,8 +19,7 @@ from glioseg.core import Grid
 from glioseg.errors import FileError, GeometryError
 from glioseg.io.files import cannot_read, replacing
 
-_AFFINE = np.diag([-1.0, -1.0, 1.0, 1.0])
-"""BraTS is 1 mm isotropic by definition, with X growing to the left and Y to posterior."""
+_AFFINE_ATTRIBUTE = "affine"
 
 
 def read_hdf5_stack(paths: Sequence[Path], dataset: str) -> npt.NDArray[Any]:
@@ -38,20 +39,36 @@ def read_hdf5_stack(paths: Sequence[Path], dataset: str) -> npt.NDArray[Any]:
 
 
 def hdf5_grid(path: Path, dataset: str, n_slices: int) -> tuple[Grid, int]:
-    """The grid of a stack (1 mm by the data set's definition) and its number of channels, from its first slice."""
+    """The grid of a stack, 1 mm unless its first slice says otherwise, and its number of channels."""
     try:
         with h5py.File(path) as file:
-            shape = _dataset(file, dataset, path).shape
+            found = _dataset(file, dataset, path)
+            shape = found.shape
+            affine = found.attrs.get(_AFFINE_ATTRIBUTE)
     except OSError as error:
         raise cannot_read(path, error) from error
-    return Grid((shape[0], shape[1], n_slices), _AFFINE), shape[2]
+    affine = _brats_affine(shape[1]) if affine is None else np.asarray(affine)
+    return Grid((shape[0], shape[1], n_slices), affine), shape[2]
 
 
-def write_hdf5_slice(path: Path, datasets: dict[str, npt.NDArray[Any]]) -> None:
-    """Write the data sets of one slice, lightly compressed."""
+def write_hdf5_slice(path: Path, datasets: dict[str, npt.NDArray[Any]], grid: Grid) -> None:
+    """Write the data sets (X, Y, C) of one slice of a volume on ``grid``, lightly compressed.
+
+    Raises:
+        FileError: the file cannot be written.
+    """
     with replacing(path) as temporary, h5py.File(temporary, "w") as file:
         for name, array in datasets.items():
-            file.create_dataset(name, data=array, compression="gzip", compression_opts=1)
+            written = file.create_dataset(name, data=array, compression="gzip", compression_opts=1)
+            if not np.array_equal(grid.affine, _brats_affine(grid.shape[1])):
+                written.attrs[_AFFINE_ATTRIBUTE] = grid.affine
+
+
+def _brats_affine(n_rows: int) -> npt.NDArray[np.float64]:
+    """That of the BraTS NIfTI files: 1 mm, X grows to the left and Y to posterior, the origin at the last row."""
+    affine = np.diag([-1.0, -1.0, 1.0, 1.0])
+    affine[1, 3] = n_rows - 1
+    return affine
 
 
 def _read(path: Path, dataset: str) -> npt.NDArray[Any]:
