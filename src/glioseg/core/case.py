@@ -27,16 +27,23 @@ class Source:
             of an HDF5 data set; None where the file has one channel (or, for labels of an HDF5 stack, where the
             channels are the 0/1 masks of the scheme's labels in turn).
         dataset: name of the HDF5 data set (``image``, ``mask``); None for the other kinds.
+        slice_index: the one slice (index on Z of the file) that this source is, for a volume whose slices are cases of
+            their own; None for the whole file.
     """
 
     paths: tuple[Path, ...]
     kind: SourceKind
     channel: int | None = None
     dataset: str | None = None
+    slice_index: int | None = None
 
     def __post_init__(self) -> None:
         if not self.paths:
             raise LayoutError("a source needs at least one file")
+        if self.slice_index is not None and (self.slice_index < 0 or self.kind not in ("nifti", "metaimage")):
+            raise LayoutError(
+                "only volumes have slices that are named by their index", path=self.paths[0], found=self.slice_index
+            )
         if len(self.paths) > 1 and self.kind not in ("raster", "hdf5"):
             raise LayoutError("only pictures and HDF5 slices are stacked", path=self.paths[0], found=self.kind)
 

@@ -9,8 +9,10 @@ Every operation below returns a new grid; the matching operations on arrays are 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +23,11 @@ Affine = npt.NDArray[np.float64]
 Shape = tuple[int, int, int]
 Box = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 """Half-open index ranges ``((x0, x1), (y0, y1), (z0, z1))``; may reach outside the grid, which pads."""
+
+_CODES: Mapping[str, tuple[int, int]] = MappingProxyType(
+    {"R": (0, 1), "L": (0, -1), "A": (1, 1), "P": (1, -1), "S": (2, 1), "I": (2, -1)}
+)
+"""Letter of an anatomical direction -> (world axis, sign in RAS+)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +59,7 @@ class Grid:
             )
         if abs(np.linalg.det(affine[:3, :3])) < 1e-12:
             raise GeometryError("the affine of a grid cannot be inverted", found=affine.tolist())
+        affine += 0.0  # one zero, not two: equal grids have equal hashes
         affine.setflags(write=False)
         object.__setattr__(self, "shape", shape)
         object.__setattr__(self, "affine", affine)
@@ -62,10 +70,19 @@ class Grid:
         return cls((shape[0], shape[1], shape[2]), np.eye(4), has_mm=False)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Grid) and self.difference(other, tolerance_mm=0.0) is None
+        return (
+            isinstance(other, Grid)
+            and self.shape == other.shape
+            and self.has_mm == other.has_mm
+            and np.array_equal(self.affine, other.affine)
+        )
 
     def __hash__(self) -> int:
         return hash((self.shape, self.affine.tobytes(), self.has_mm))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Go through the constructor in another process too: an unpickled array would be writable."""
+        return Grid, (self.shape, np.array(self.affine), self.has_mm)
 
     @property
     def spacing(self) -> tuple[float, float, float]:
@@ -100,8 +117,8 @@ class Grid:
         """The anatomical directions in which X, Y, Z grow, such as ``RAS`` or ``LPS``; None for pictures."""
         if not self.has_mm:
             return None
-        codes = ["LR", "PA", "IS"]
-        return "".join(codes[axis][int(sign > 0)] for axis, sign in self.axis_directions)
+        letters = {direction: code for code, direction in _CODES.items()}
+        return "".join(letters[direction] for direction in self.axis_directions)
 
     @property
     def axis_directions(self) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
@@ -123,13 +140,14 @@ class Grid:
     def difference(self, other: Grid, tolerance_mm: float = 1e-3) -> str | None:
         """What differs between two grids, in words; None where they are the same.
 
-        Affines are compared by where they put the corner voxels, so that the tolerance is a distance in mm (or pixels).
+        Affines are compared by where they put the outer corners of the grid, so that the tolerance is a distance in mm
+        (or pixels) and the thickness of a single slice counts too.
         """
         if self.shape != other.shape:
             return f"shape {_times(self.shape)} against {_times(other.shape)}"
         if self.has_mm != other.has_mm:
             return "one has millimetres, the other has not"
-        apart = float(np.abs(self.corners() - other.corners()).max())
+        apart = float(np.abs(self.outer_corners() - other.outer_corners()).max())
         if apart <= tolerance_mm:
             return None
         if not np.allclose(self.spacing, other.spacing, rtol=1e-4, atol=1e-4):
@@ -138,11 +156,9 @@ class Grid:
             return f"orientation {self.orientation} against {other.orientation}"
         return f"same shape, but the voxels lie up to {apart:.3g} apart"
 
-    def corners(self) -> npt.NDArray[np.float64]:
-        """World coordinates (8, 3) of the centres of the corner voxels."""
-        indices = np.array(
-            [[x, y, z] for x in (0, self.shape[0] - 1) for y in (0, self.shape[1] - 1) for z in (0, self.shape[2] - 1)]
-        )
+    def outer_corners(self) -> npt.NDArray[np.float64]:
+        """World coordinates (8, 3) of the corners of the grid's extent: half a voxel outside the outer centres."""
+        indices = np.array(list(itertools.product(*((-0.5, n - 0.5) for n in self.shape))))
         world: npt.NDArray[np.float64] = indices @ self.affine[:3, :3].T + self.affine[:3, 3]
         return world
 
@@ -162,7 +178,9 @@ class Grid:
         return Grid(_shape([self.shape[axis] for axis in axes]), affine, self.has_mm)
 
     def flipped(self, axis: int) -> Grid:
-        """The same voxels, counted from the other end of ``axis``."""
+        """The same voxels, counted from the other end of ``axis`` (0, 1 or 2)."""
+        if axis not in (0, 1, 2):
+            raise GeometryError("a grid has the axes 0, 1 and 2", found=axis)
         affine = self.affine.copy()
         affine[:, axis] = -self.affine[:, axis]
         affine[:3, 3] = self.affine[:3, 3] + self.affine[:3, axis] * (self.shape[axis] - 1)
@@ -170,12 +188,44 @@ class Grid:
 
     def resized(self, shape: Sequence[int]) -> Grid:
         """Another number of voxels over the same extent (outer voxel faces stay where they are)."""
-        old, new = np.asarray(self.shape, dtype=np.float64), np.asarray(shape, dtype=np.float64)
-        factor = old / new
+        new = _shape(shape)
+        if min(new) < 1:
+            raise GeometryError("a grid needs three axes of at least one voxel", found=new)
+        factor = np.asarray(self.shape, dtype=np.float64) / np.asarray(new, dtype=np.float64)
         affine = self.affine.copy()
         affine[:3, :3] = self.affine[:3, :3] * factor
         affine[:3, 3] = self.affine[:3, 3] + self.affine[:3, :3] @ ((factor - 1.0) / 2.0)
-        return Grid(_shape(shape), affine, self.has_mm)
+        return Grid(new, affine, self.has_mm)
+
+    def with_orientation(self, codes: str) -> Grid:
+        """The same voxels with X, Y, Z growing as nearly as they can in the directions of ``codes``, such as ``RAS``.
+
+        Raises:
+            GeometryError: pictures, whose orientation is unknown; codes that do not name each world axis once.
+        """
+        if not self.has_mm:
+            raise GeometryError("the orientation of pictures is unknown", expected="a format with an affine")
+        if len(codes) != 3 or {_CODES.get(code, (-1, 0))[0] for code in codes} != {0, 1, 2}:
+            raise GeometryError("an orientation names each anatomical axis once", found=codes, expected="such as RAS")
+        wanted = [_CODES[code] for code in codes]
+        worlds = [world for world, _ in self.axis_directions]
+        grid = self.permuted([worlds.index(world) for world, _ in wanted])
+        for axis, (_, sign) in enumerate(wanted):
+            if grid.axis_directions[axis][1] != sign:
+                grid = grid.flipped(axis)
+        return grid
+
+    def with_spacing(self, spacing_mm: Sequence[float]) -> Grid:
+        """Voxels of the given size along X, Y, Z over the same extent; the number of voxels is rounded, so that their
+        size comes as near to ``spacing_mm`` as the extent allows.
+
+        Raises:
+            GeometryError: pictures, which have no millimetres; sizes that are not above 0.
+        """
+        if min(spacing_mm) <= 0:
+            raise GeometryError("voxels need a size above 0 mm", found=tuple(spacing_mm))
+        pairs = zip(self.shape, self.spacing_mm, spacing_mm, strict=True)
+        return self.resized([max(1, round(n * old / new)) for n, old, new in pairs])
 
 
 def _shape(values: Sequence[int]) -> Shape:

@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from glioseg.core import SCHEMES, Grid, Image, LabelMap, LabelScheme, scheme_named
+from glioseg.core.labels import decode_regions, distinct, encode_regions, painting_order
+from glioseg.errors import GeometryError, LabelError
+
+NESTED = ("WT", "TC", "ET")
+EXCLUSIVE = ("NCR", "ED", "ET")
+
+
+def label_arrays(scheme: LabelScheme) -> st.SearchStrategy[np.ndarray]:
+    values = st.sampled_from([0, *scheme.labels.values()])
+    return hnp.arrays(np.uint8, hnp.array_shapes(min_dims=1, max_dims=3, max_side=6), elements=values)
+
+
+def merged(array: np.ndarray, scheme: LabelScheme) -> np.ndarray:
+    """What regions can tell apart: NET is part of the region NCR."""
+    if {"NET", "NCR"} <= set(scheme.labels):
+        return np.where(array == scheme.labels["NET"], scheme.labels["NCR"], array)
+    return array
+
+
+# --- the table ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("scheme", "region", "values"),
+    [
+        ("brats2015", "WT", {1, 2, 3, 4}),
+        ("brats2015", "TC", {1, 3, 4}),
+        ("brats2015", "NCR", {1, 3}),
+        ("brats2021", "WT", {1, 2, 4}),
+        ("brats2021", "ET", {4}),
+        ("brats2023", "TC", {1, 3}),
+        ("brats2024", "WT", {1, 2, 3}),
+        ("brats2024", "TC", {1, 3}),
+        ("brats2024", "RC", {4}),
+        ("brats2024", "ED", {2}),
+        ("msd", "TC", {2, 3}),
+        ("msd", "NCR", {2}),
+        ("nnunet137", "ED", {1}),
+        ("nnunet137", "TC", {2, 3}),
+        ("lgg", "tumour", {255}),
+        ("ibsr", "wm", {3}),
+        ("whole-tumour", "WT", {1}),
+    ],
+)
+def test_regions_of_the_schemes(scheme: str, region: str, values: set[int]) -> None:
+    assert set(scheme_named(scheme).values_of(region)) == values
+
+
+def test_an_unknown_scheme_names_the_known_ones() -> None:
+    with pytest.raises(LabelError, match="brats2021"):
+        scheme_named("brats1999")
+
+
+@pytest.mark.parametrize("scheme", SCHEMES.values(), ids=lambda scheme: scheme.name)
+def test_schemes_travel_between_processes(scheme: LabelScheme) -> None:
+    again = pickle.loads(pickle.dumps(scheme))
+    assert again == scheme
+    assert hash(again) == hash(scheme)
+
+
+@pytest.mark.parametrize(
+    ("labels", "regions", "default"),
+    [
+        ({"a": 0}, {"A": ("a",)}, ("A",)),
+        ({"a": 1, "b": 1}, {"A": ("a",)}, ("A",)),
+        ({}, {}, ()),
+        ({"a": 1}, {"A": ("b",)}, ("A",)),
+        ({"a": 1}, {"A": ()}, ("A",)),
+        ({"a": 1}, {"A": ("a",)}, ("B",)),
+    ],
+)
+def test_schemes_that_mean_nothing(
+    labels: dict[str, int], regions: dict[str, tuple[str, ...]], default: tuple[str, ...]
+) -> None:
+    with pytest.raises(LabelError):
+        LabelScheme("odd", labels, regions, default)
+
+
+# --- there and back -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+@given(data=st.data())
+def test_encoding_and_decoding_the_default_regions(name: str, data: st.DataObject) -> None:
+    scheme = scheme_named(name)
+    array = data.draw(label_arrays(scheme))
+    regions = scheme.default_regions
+    if "RC" in scheme.regions:
+        regions = (*regions, "RC")
+    np.testing.assert_array_equal(
+        decode_regions(encode_regions(array, scheme, regions), scheme, regions), merged(array, scheme)
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in SCHEMES if set(EXCLUSIVE) <= set(SCHEMES[name].regions)])
+@given(data=st.data())
+def test_encoding_and_decoding_exclusive_regions_in_any_order(name: str, data: st.DataObject) -> None:
+    scheme = scheme_named(name)
+    array = data.draw(label_arrays(scheme))
+    array = np.where(array == scheme.labels.get("RC", 0), 0, array)
+    regions = data.draw(st.permutations(EXCLUSIVE))
+    masks = encode_regions(array, scheme, regions)
+    assert masks.sum(axis=0).max() <= 1
+    np.testing.assert_array_equal(decode_regions(masks, scheme, regions), merged(array, scheme))
+
+
+@given(label_arrays(scheme_named("brats2021")), st.permutations(NESTED))
+def test_nested_regions_hold_each_other(array: np.ndarray, order: list[str]) -> None:
+    masks = dict(zip(order, encode_regions(array, scheme_named("brats2021"), order), strict=True))
+    assert (masks["ET"] <= masks["TC"]).all()
+    assert (masks["TC"] <= masks["WT"]).all()
+
+
+def test_net_comes_back_as_ncr() -> None:
+    scheme = scheme_named("brats2015")
+    array = np.array([0, 1, 2, 3, 4])
+    np.testing.assert_array_equal(
+        decode_regions(encode_regions(array, scheme, NESTED), scheme, NESTED), [0, 1, 2, 1, 4]
+    )
+
+
+def test_the_cavity_lies_beside_the_tumour() -> None:
+    scheme = scheme_named("brats2024")
+    masks = encode_regions(np.array([4, 1]), scheme, ("WT", "RC"))
+    np.testing.assert_array_equal(masks, [[0, 1], [1, 0]])
+    # without a region of its own the cavity is background
+    np.testing.assert_array_equal(decode_regions(masks[:1], scheme, ("WT",)), [0, 1])
+
+
+# --- painting -----------------------------------------------------------------------------------------------------
+
+
+def test_nested_probabilities_are_painted_from_large_to_small() -> None:
+    scheme = scheme_named("brats2021")
+    #                         none  WT   WT+TC  all  ET alone
+    probabilities = np.array([[0.1, 0.9, 0.9, 0.9, 0.2], [0.1, 0.1, 0.8, 0.9, 0.3], [0.1, 0.2, 0.1, 0.7, 0.6]])
+    expected = [0, 2, 1, 4, 4]  # WT alone is oedema, TC without ET is necrosis, and a small region needs no larger one
+    np.testing.assert_array_equal(decode_regions(probabilities, scheme, NESTED), expected)
+    np.testing.assert_array_equal(decode_regions(probabilities[::-1], scheme, NESTED[::-1]), expected)
+
+
+def test_among_exclusive_regions_the_highest_probability_wins() -> None:
+    scheme = scheme_named("brats2021")
+    probabilities = np.array([[0.6, 0.9, 0.2], [0.7, 0.6, 0.1], [0.8, 0.1, 0.4]])
+    np.testing.assert_array_equal(decode_regions(probabilities, scheme, EXCLUSIVE), [4, 1, 0])
+
+
+def test_the_highest_counts_only_above_its_own_threshold() -> None:
+    scheme = scheme_named("brats2021")
+    probabilities = np.array([[0.6], [0.5], [0.8]])
+    np.testing.assert_array_equal(decode_regions(probabilities, scheme, EXCLUSIVE, (0.5, 0.4, 0.9)), [1])
+    np.testing.assert_array_equal(decode_regions(probabilities, scheme, EXCLUSIVE, 0.9), [0])
+
+
+def test_a_probability_at_the_threshold_is_outside() -> None:
+    np.testing.assert_array_equal(decode_regions(np.array([[0.5, 0.51]]), scheme_named("lgg"), ("tumour",)), [0, 255])
+
+
+def test_core_is_not_painted_over_a_cavity_that_won() -> None:
+    scheme = scheme_named("brats2024")
+    regions = ("WT", "TC", "ET", "RC")
+    probabilities = np.array([[0.6, 0.9], [0.9, 0.9], [0.9, 0.1], [0.8, 0.1]])
+    np.testing.assert_array_equal(decode_regions(probabilities, scheme, regions), [4, 1])
+
+
+def test_overlap_without_nesting_is_refused() -> None:
+    scheme = LabelScheme(
+        "odd", {"a": 1, "b": 2, "c": 3}, {"AB": ("a", "b"), "BC": ("b", "c")}, ("AB",), "two regions share b"
+    )
+    with pytest.raises(LabelError, match="AB and BC overlap"):
+        painting_order(scheme, ("AB", "BC"))
+    with pytest.raises(LabelError, match="WT and tumour overlap"):
+        painting_order(scheme_named("brats2021"), ("WT", "tumour"))
+
+
+def test_channels_and_thresholds_are_counted() -> None:
+    scheme = scheme_named("brats2021")
+    with pytest.raises(LabelError, match="one channel per region"):
+        decode_regions(np.zeros((2, 4)), scheme, NESTED)
+    with pytest.raises(LabelError, match="one threshold"):
+        decode_regions(np.zeros((3, 4)), scheme, NESTED, (0.5, 0.5))
+
+
+# --- values -------------------------------------------------------------------------------------------------------
+
+
+def test_values_outside_the_scheme_are_named() -> None:
+    scheme = scheme_named("brats2023")
+    with pytest.raises(LabelError, match=r"found 4, 9"):
+        encode_regions(np.array([0, 9, 4, 3]), scheme, NESTED)
+    with pytest.raises(LabelError, match="no region csf"):
+        encode_regions(np.array([0]), scheme, ("csf",))
+
+
+@given(hnp.arrays(np.int32, st.integers(0, 30), elements=st.integers(-5, 70000)))
+def test_distinct_values(array: np.ndarray) -> None:
+    assert distinct(array) == sorted(set(array.tolist()))
+
+
+def test_a_label_map_holds_known_integers_on_its_grid() -> None:
+    grid = Grid((2, 1, 1), np.eye(4))
+    scheme = scheme_named("lgg")
+    LabelMap(np.array([[[0]], [[255]]]), scheme, grid)
+    with pytest.raises(LabelError, match="255 tumour"):
+        LabelMap(np.array([[[0]], [[1]]]), scheme, grid)
+    with pytest.raises(LabelError, match="integers"):
+        LabelMap(np.zeros((2, 1, 1)), scheme, grid)  # type: ignore[arg-type]
+    with pytest.raises(GeometryError, match="fit its grid"):
+        LabelMap(np.zeros((1, 2, 1), dtype=np.uint8), scheme, grid)
+
+
+def test_an_image_has_one_name_per_channel() -> None:
+    grid = Grid((2, 1, 1), np.eye(4))
+    Image(np.zeros((2, 2, 1, 1)), ("t1n", "t2w"), grid)
+    for names in (("t1n",), ("t1n", "t1n")):
+        with pytest.raises(GeometryError, match="one name per channel"):
+            Image(np.zeros((2, 2, 1, 1)), names, grid)
+    with pytest.raises(GeometryError, match="fit its grid"):
+        Image(np.zeros((2, 1, 1)), ("t1n", "t2w"), grid)
+    with pytest.raises(GeometryError, match="real numbers"):
+        Image(np.zeros((1, 2, 1, 1), dtype=complex), ("t1n",), grid)
