@@ -1,0 +1,74 @@
+"""Figures that can be published: pure functions from label maps and probabilities to scores, on numpy and scipy."""
+
+from glioseg.evaluate.calibration import (
+    CurveFigure,
+    ProbabilityHistogram,
+    average_precision,
+    merged,
+    probability_histogram,
+    roc_auc,
+)
+from glioseg.evaluate.cases import CaseScores, score_case, score_channels, scores_of, select_slices
+from glioseg.evaluate.compare import CompareOptions, Comparison, compare
+from glioseg.evaluate.overlap import OVERLAP_METRICS, SliceCounts, count_channels, count_labels, ratio
+from glioseg.evaluate.protocol import EvaluateOptions, Evaluation, Summary, aggregate, mean_over_regions
+from glioseg.evaluate.published import Published, PublishedFigure, PublishedProtocol, published
+from glioseg.evaluate.score import EMPTY_RULES, EmptyRule, Score, Status
+from glioseg.evaluate.statistics import bootstrap_intervals, holm, paired_wilcoxon, spread
+from glioseg.evaluate.table import case_rows, rows_from_csv, rows_to_csv
+from glioseg.evaluate.threshold import (
+    CaseSearch,
+    ThresholdChoice,
+    ThresholdOptions,
+    choose,
+    remove_small_components,
+    search_case,
+)
+
+__all__ = [
+    "EMPTY_RULES",
+    "OVERLAP_METRICS",
+    "CaseScores",
+    "CaseSearch",
+    "CompareOptions",
+    "Comparison",
+    "CurveFigure",
+    "EmptyRule",
+    "EvaluateOptions",
+    "Evaluation",
+    "ProbabilityHistogram",
+    "Published",
+    "PublishedFigure",
+    "PublishedProtocol",
+    "Score",
+    "SliceCounts",
+    "Status",
+    "Summary",
+    "ThresholdChoice",
+    "ThresholdOptions",
+    "aggregate",
+    "average_precision",
+    "bootstrap_intervals",
+    "case_rows",
+    "choose",
+    "compare",
+    "count_channels",
+    "count_labels",
+    "holm",
+    "mean_over_regions",
+    "merged",
+    "paired_wilcoxon",
+    "probability_histogram",
+    "published",
+    "ratio",
+    "remove_small_components",
+    "roc_auc",
+    "rows_from_csv",
+    "rows_to_csv",
+    "score_case",
+    "score_channels",
+    "scores_of",
+    "search_case",
+    "select_slices",
+    "spread",
+]

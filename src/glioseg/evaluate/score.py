@@ -1,0 +1,99 @@
+"""A score that says what it is worth, and the named conventions for empty masks.
+
+Dice, IoU, precision and recall are 0/0 where the masks they compare are empty. Software differs in what it then does
+(1 in the BraTS challenge, left out in nnU-Net, 0 in scikit-learn), and a mean over cases or slices differs with it.
+So a score carries its status, an undefined one has no value, and whoever averages names the rule.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from glioseg.errors import ScoreError
+
+Status = Literal["ok", "both_empty", "reference_empty", "prediction_empty", "reference_full"]
+EmptyRule = Literal["skip", "both_empty_1", "zero", "skip_reference_empty"]
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+
+EMPTY_RULES: Mapping[EmptyRule, str] = MappingProxyType(
+    {
+        "skip": "where a ratio is 0/0 it is left out of means; a mask predicted where the reference is empty scores 0",
+        "both_empty_1": "where both masks are empty a ratio that is 0/0 counts as 1, where only one is empty as 0",
+        "zero": "a ratio that is 0/0 counts as 0, also where both masks are empty",
+        "skip_reference_empty": "where the reference is empty nothing counts; other ratios that are 0/0 are left out",
+    }
+)
+"""What each rule means, in words that stand beside the figures.
+
+``skip`` is nnU-Net's, ``both_empty_1`` the BraTS challenge's, ``zero`` scikit-learn's (``zero_division=0``) and
+``skip_reference_empty`` MONAI's (``ignore_empty=True``).
+"""
+
+
+@dataclass(frozen=True)
+class Score:
+    """A figure of one case and region.
+
+    Args:
+        value: finite; None where the figure is undefined (0/0).
+        unit: ``ratio``, ``ml`` or ``voxels``.
+        status: which mask was empty, whether or not the value is defined. ``reference_full``: the reference fills the
+            image, so that figures about the background (specificity, ROC-AUC) have no voxel to count.
+
+    Raises:
+        ScoreError: a value that is not finite, or none at all with status ok.
+    """
+
+    value: float | None
+    unit: str
+    status: Status
+
+    def __post_init__(self) -> None:
+        if self.value is None:
+            if self.status == "ok":
+                raise ScoreError("a score with status ok needs a value")
+        elif not math.isfinite(self.value):
+            raise ScoreError("a score is finite or None", found=self.value)
+
+    def to_json(self) -> dict[str, str | float | None]:
+        """``{"value", "unit", "status"}``; an undefined value is null."""
+        return {"value": self.value, "unit": self.unit, "status": self.status}
+
+
+def mask_status(reference: int, prediction: int, total: int) -> Status:
+    """The status of two masks from their sizes, in voxels, and the image's."""
+    if reference == 0:
+        return "both_empty" if prediction == 0 else "reference_empty"
+    if prediction == 0:
+        return "prediction_empty"
+    return "reference_full" if reference == total else "ok"
+
+
+def apply_rule(values: Floats, reference_empty: Flags, prediction_empty: Flags, rule: EmptyRule) -> Floats:
+    """What a mean is to be taken over.
+
+    Args:
+        values: (...) ratios, NaN where they are 0/0.
+        reference_empty: (...) whether the reference has no voxel.
+        prediction_empty: (...) whether the prediction has none.
+        rule: the convention.
+
+    Returns:
+        (...) values; NaN where the rule leaves one out.
+    """
+    undefined = np.isnan(values)
+    if rule == "zero":
+        return np.where(undefined, 0.0, values)
+    if rule == "both_empty_1":
+        return np.where(undefined, np.where(reference_empty & prediction_empty, 1.0, 0.0), values)
+    if rule == "skip_reference_empty":
+        return np.where(reference_empty, np.nan, values)
+    return values
