@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from glioseg.cohorts.phantom import atlas as atlas_module
+from glioseg.cohorts.phantom.anatomy import atlas_points, brain_mask, draw_anatomy, tissues_at
 from glioseg.cohorts.phantom.atlas import load_atlas
 from glioseg.cohorts.phantom.baseline import threshold_baseline
 from glioseg.cohorts.phantom.fields import Field, Frame, draw_field, smoothstep
@@ -117,6 +119,23 @@ class TestMassEffect:
         near, far = shift[0, int((56 + 60) / 2), 30, 30], shift[0, int((-16 + 60) / 2), 30, 30]
         assert near > 0.0 > far
         assert abs(far) == pytest.approx(0.4 * near, rel=1e-3)
+
+    def test_it_shifts_the_ventricles(self) -> None:
+        """A lesion right of the ventricles moves their fluid to the left; the brain keeps its outline."""
+        atlas = load_atlas(3.0)
+        anatomy = draw_anatomy(np.random.default_rng(5), 60.0)
+        where = Frame(tuple(np.arange(-half, half + 1, 3.0, dtype=np.float32) for half in (84, 105, 78)))  # type: ignore[arg-type]
+        points = atlas_points(anatomy, atlas, where)
+        grown = replace(lesion(0.7), centre=(32.0, 15.0, 12.0), radius_mm=22.0)
+        shift = pushed([grown], where, atlas.sample("depth", points))
+        middles, outlines = [], []
+        for places in (points, atlas_points(anatomy, atlas, where, shift)):
+            tissues = tissues_at(anatomy, atlas, where, places, brain_mask(anatomy, atlas, where, places))
+            outlines.append(tissues.mask)
+            fluid = np.argwhere(tissues.mask)[(tissues.ventricle < 0.0) & (tissues.csf > 0.5)]
+            middles.append(float(where.axes[0][fluid[:, 0]].mean()))
+        assert middles[1] < middles[0] - 1.5
+        assert np.mean(outlines[0] ^ outlines[1]) < 0.002
 
 
 class TestThresholdBaseline:

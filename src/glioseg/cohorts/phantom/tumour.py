@@ -28,6 +28,7 @@ from glioseg.cohorts.phantom.fields import Field, Floats, Frame, draw_fields, sm
 
 _FAR_MM = 99.0
 _OEDEMA_REACH_MM = 55.0
+_SPECK_MM3 = 150.0
 _SPEED_WM, _SPEED_GM, _SPEED_CSF = 1.0, 0.18, 0.03
 
 
@@ -282,12 +283,10 @@ def _labels(
     labels = np.where(drawn, np.uint8(2), np.uint8(0))
     labels[core > 0.5] = 1
     labels[(core > 0.5) & (enhancing > 0.45)] = 3
-    dense_labels = np.zeros(mask.shape, dtype=np.uint8)
-    dense_labels[mask] = labels
-    parts, _ = ndimage.label(dense_labels > 0)
+    dense[mask] = labels
+    parts, _ = ndimage.label(dense)
     sizes = np.bincount(parts.ravel()) * frame.spacing_mm**3
-    dense_labels[(sizes < 150.0)[parts]] = 0
-    return dense_labels[mask]
+    return np.where((sizes < _SPECK_MM3)[parts[mask]], np.uint8(0), labels)
 
 
 def _resampled(array: Floats, plan: Frame, frame: Frame) -> Floats:
