@@ -116,7 +116,7 @@ def read_sources(sources: Mapping[str, Source]) -> dict[str, Voxels | GliosegErr
             continue
         for name in names:
             try:
-                found[name] = Voxels(_channel(array, sources[name]), grid)
+                found[name] = _slice(Voxels(_channel(array, sources[name]), grid), sources[name])
             except GliosegError as error:
                 found[name] = error
     return {name: found[name] for name in sources}
@@ -126,9 +126,9 @@ def read_grid(source: Source) -> Grid:
     """The grid of a source, from headers alone."""
     path = source.paths[0]
     if source.kind == "nifti":
-        return nifti.read_nifti_grid(path)[0]
+        return _slice_grid(nifti.read_nifti_grid(path)[0], source)
     if source.kind == "metaimage":
-        return metaimage.read_metaimage_grid(path)[0]
+        return _slice_grid(metaimage.read_metaimage_grid(path)[0], source)
     if source.kind == "hdf5":
         return hdf5.hdf5_grid(path, source.dataset or "image", len(source.paths))[0]
     columns, rows = raster.read_picture_header(path)[0]
@@ -193,6 +193,25 @@ def _channel(array: npt.NDArray[Any], source: Source) -> npt.NDArray[Any]:
         )
     channel: npt.NDArray[Any] = array[..., source.channel]
     return channel
+
+
+def _slice(voxels: Voxels, source: Source) -> Voxels:
+    """The one slice of a volume that the source names, or all of it."""
+    grid = _slice_grid(voxels.grid, source)
+    if source.slice_index is None:
+        return voxels
+    return Voxels(voxels.array[:, :, source.slice_index : source.slice_index + 1], grid)
+
+
+def _slice_grid(grid: Grid, source: Source) -> Grid:
+    z = source.slice_index
+    if z is None:
+        return grid
+    if z >= grid.shape[2]:
+        raise GeometryError(
+            "the volume has too few slices", path=source.paths[0], found=grid.shape[2], expected=f"slice {z}"
+        )
+    return grid.cropped(((0, grid.shape[0]), (0, grid.shape[1]), (z, z + 1)))
 
 
 def _whole_numbers(array: npt.NDArray[Any], path: Path) -> npt.NDArray[np.integer]:
