@@ -45,7 +45,10 @@ class _Scan:
 
 def match(listing: Listing) -> str | None:
     """Slices named ``TCGA_SITE_PATIENT_DATE_SLICE``; masks alone do not count."""
-    scans = _gather(listing)
+    return _why(_gather(listing))
+
+
+def _why(scans: Mapping[str, _Scan]) -> str | None:
     n_slices = sum(len(scan.slices) for scan in scans.values())
     if n_slices == 0:
         return None
@@ -64,8 +67,9 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
     """
     if options.modalities is not None:
         raise OptionError("the channels of LGG are known", found=", ".join(options.modalities), expected="no names")
-    scans = {name: scan for name, scan in _gather(listing).items() if scan.slices or scan.masks}
-    if not any(scan.slices for scan in scans.values()):
+    scans = _gather(listing)
+    reason = _why(scans)
+    if reason is None:
         raise LayoutError(
             "no LGG slices", path=listing.root, expected=f"TCGA_SITE_PATIENT_DATE_SLICE in {' '.join(PICTURE_ENDINGS)}"
         )
@@ -82,7 +86,6 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
     findings += lgg_table.without_row(table, [case.patient for case in cases])
     modalities = tuple(name for name in MODALITIES if any(name in case.images for case in cases))
     scheme = options.scheme or scheme_named("lgg")
-    reason = match(listing) or ""
     return Cohort(listing.root.name, "lgg", reason, tuple(cases), modalities, scheme, findings=tuple(findings))
 
 

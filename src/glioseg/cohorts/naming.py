@@ -85,6 +85,11 @@ def stem(path: Path) -> str:
     return path.stem
 
 
+def ending(path: Path) -> str:
+    """The ending in lower case, ``.nii.gz`` counted as one; empty where there is none."""
+    return path.name[len(stem(path)) :].lower()
+
+
 def folder_role(folder: str) -> str | None:
     """``mask`` or ``image`` where that is all that a folder's name says (``masks``, ``train_images``, ``masks_png``).
 

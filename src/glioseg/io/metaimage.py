@@ -13,6 +13,8 @@ from glioseg.core import Grid
 from glioseg.errors import GeometryError
 from glioseg.io.files import cannot_read, replacing
 
+METAIMAGE_ENDINGS = (".mha", ".mhd", ".nrrd", ".nhdr")
+
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 

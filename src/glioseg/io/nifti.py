@@ -17,6 +17,8 @@ from glioseg.core import Grid
 from glioseg.errors import GeometryError
 from glioseg.io.files import cannot_read, replacing
 
+NIFTI_ENDINGS = (".nii", ".nii.gz")
+
 _DAMAGED = (OSError, EOFError, ValueError, zlib.error, gzip.BadGzipFile, ImageFileError, HeaderDataError)
 
 

@@ -1,0 +1,216 @@
+"""A folder, at whatever level the user points to -> a cohort: the closed table of layouts and the choice among them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from glioseg.cohorts import classes, lgg, pairs, volumes
+from glioseg.cohorts.layout import Layout, ReadOptions
+from glioseg.cohorts.listing import Listing, list_folder
+from glioseg.cohorts.naming import ending
+from glioseg.cohorts.volume_files import VOLUME_ENDINGS
+from glioseg.core import Cohort, Finding
+from glioseg.errors import LayoutError, OptionError, name_some
+from glioseg.io.raster import PICTURE_ENDINGS
+
+LAYOUTS: tuple[Layout, ...] = (
+    lgg.LAYOUT,
+    volumes.LAYOUT,
+    pairs.LAYOUT,
+    classes.LAYOUT,
+)
+"""All layouts, in order of recognition: the first that matches reads the folder."""
+
+SCAN_ENDINGS = (*VOLUME_ENDINGS, *PICTURE_ENDINGS, ".h5", ".hdf5")
+
+_ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".7z", ".rar")
+_UNREAD_PICTURES = (".webp", ".gif", ".jp2", ".heic")
+_DEFAULTS = ReadOptions()
+_WEAK_SHARE = 0.1
+
+
+def read_cohort(
+    path: Path,
+    *,
+    layout: str | None = None,
+    options: ReadOptions = _DEFAULTS,
+    progress: Callable[[int], None] | None = None,
+) -> Cohort:
+    """Read the cohort in a folder.
+
+    Args:
+        path: the data set's folder, one above it, one below, or one patient's.
+        layout: name of one of ``LAYOUTS``; None recognises it.
+        options: what the user says of the data that the files leave open.
+        progress: called with the number of files found so far, while the folder is walked.
+
+    Raises:
+        FileError: no such folder, or one that cannot be read.
+        LayoutError: an empty folder; a folder that fits no layout; one that holds several data sets.
+        OptionError: no layout of that name.
+    """
+    chosen = None if layout is None else layout_named(layout)
+    _refuse_archive(path)
+    listing = list_folder(path, progress)
+    if not listing.files:
+        raise _empty(listing)
+    if chosen is None:
+        _refuse_several(listing)
+        chosen, reason = _recognise(listing)
+    else:
+        reason = f"{chosen.match(listing) or 'the files do not look like it'}; as --layout says"
+    cohort = chosen.read(listing, options)
+    findings = (*listing.findings, *cohort.findings, *_left_over(listing, cohort))
+    return replace(cohort, name=cohort.name or "cohort", reason=reason, findings=tuple(dict.fromkeys(findings)))
+
+
+def layout_named(name: str) -> Layout:
+    """The layout of that name; an OptionError lists the known ones."""
+    for layout in LAYOUTS:
+        if layout.name == name:
+            return layout
+    known = ", ".join(layout.name for layout in LAYOUTS)
+    raise OptionError(f"there is no layout {name}", expected=f"one of {known}")
+
+
+def _recognise(listing: Listing) -> tuple[Layout, str]:
+    for layout in LAYOUTS:
+        reason = layout.match(listing)
+        if reason is not None:
+            return layout, reason
+    raise _unknown(listing)
+
+
+# --- several data sets in one folder ----------------------------------------------------------------------------------
+
+
+def _refuse_several(listing: Listing) -> None:
+    """Refuse the parent of several data sets: read as one of them, the others would be lost without a word.
+
+    The folders directly below the first level that has several are recognised one by one. Folders of the same layout
+    are parts or patients of one data set. A few folders of pictures beside other data (figures, say) are no data set.
+    """
+    found = [
+        (below, layout) for below in _levels_below(listing) for layout in [_layout_of(below)] if layout is not None
+    ]
+    total = sum(_n_scans(below) for below, _ in found)
+    sets = [
+        (below, layout)
+        for below, layout in found
+        if layout is not classes.LAYOUT or _n_scans(below) >= _WEAK_SHARE * total
+    ]
+    if len({layout.name for _, layout in sets}) < 2:
+        return
+    raise LayoutError(
+        "the folder holds several data sets",
+        path=listing.root,
+        found=name_some(f"{listing.relative(below.root)} ({layout.name})" for below, layout in sets),
+        expected="one",
+        remedy="Name one of these folders, or say with --layout which to read",
+    )
+
+
+def _levels_below(listing: Listing) -> list[Listing]:
+    """The folders directly below the first folder that does not hold everything."""
+    root = listing.root
+    while True:
+        below: dict[Path, list[Path]] = {}
+        for path in listing.files:
+            parts = path.relative_to(root).parts
+            if len(parts) > 1:
+                below.setdefault(root / parts[0], []).append(path)
+        if len(below) != 1:
+            return [Listing(folder, tuple(files)) for folder, files in below.items()]
+        root = next(iter(below))
+
+
+def _layout_of(listing: Listing) -> Layout | None:
+    return next((layout for layout in LAYOUTS if layout.match(listing) is not None), None)
+
+
+def _n_scans(listing: Listing) -> int:
+    return len(listing.ending(*SCAN_ENDINGS))
+
+
+def _left_over(listing: Listing, cohort: Cohort) -> list[Finding]:
+    """A finding where scans lie in the folder that the cohort does not hold, second copies of those it holds aside."""
+    used = {path for case in cohort.cases for source in case.images.values() for path in source.paths}
+    used |= {path for case in cohort.cases if case.labels is not None for path in case.labels.paths}
+    names = {(path.parent.name, path.name) for path in used}
+    scans = listing.ending(*SCAN_ENDINGS)
+    rest = [path for path in scans if path not in used and (path.parent.name, path.name) not in names]
+    if not rest:
+        return []
+    listed = name_some(listing.relative(path) for path in rest)
+    message = f"{len(rest)} files are no part of the cohort ({_by_ending(rest)}): {listed}"
+    return [Finding("warning" if len(rest) > _WEAK_SHARE * len(used) else "note", "left-over-files", message)]
+
+
+# --- what to say where nothing fits -----------------------------------------------------------------------------------
+
+
+def _refuse_archive(path: Path) -> None:
+    if path.is_file() and path.name.lower().endswith(_ARCHIVES):
+        raise LayoutError("an archive is not read as it is", path=path, remedy="Unpack it and name the folder")
+
+
+def _empty(listing: Listing) -> LayoutError:
+    said = "; ".join(finding.message for finding in listing.findings)
+    return LayoutError(
+        "the folder is empty",
+        path=listing.root,
+        found=said or "no files, hidden ones left aside",
+        expected="scans",
+        remedy="Check that the download is complete and that this is the right folder",
+    )
+
+
+def _unknown(listing: Listing) -> LayoutError:
+    needs = "".join(f"\n  {layout.name}: {layout.needs}" for layout in LAYOUTS)
+    examples = name_some([listing.relative(path) for path in _examples(listing)], limit=8)
+    seen = f"{len(listing.files)} files ({_by_ending(listing.files)}), such as {examples}{_folders(listing)}"
+    said = "".join(f"; {finding.message}" for finding in listing.findings)
+    return LayoutError(
+        "no layout fits this folder",
+        path=listing.root,
+        found=seen + said,
+        expected=f"one of{needs}",
+        remedy=_remedy(listing),
+    )
+
+
+def _remedy(listing: Listing) -> str:
+    archives, unread = listing.ending(*_ARCHIVES), listing.ending(*_UNREAD_PICTURES)
+    pictures = listing.ending(*PICTURE_ENDINGS)
+    if archives:
+        return f"\nUnpack {name_some(path.name for path in archives)} first"
+    if unread:
+        return f"\nPictures are read as PNG, JPEG, TIFF or BMP: convert {_by_ending(unread)}"
+    if pictures and len({path.parent for path in pictures}) == 1:
+        return "\nOne folder of pictures has neither masks nor classes: name the folder above it"
+    return "\nName the folder that holds the data set, or choose with --layout"
+
+
+def _by_ending(paths: Sequence[Path]) -> str:
+    counts = Counter(ending(path) for path in paths)
+    return name_some((f"{count} {name or 'without ending'}" for name, count in counts.most_common()), limit=6)
+
+
+def _examples(listing: Listing) -> list[Path]:
+    """One file of each ending and folder depth, so that every kind of name is shown."""
+    seen: dict[tuple[str, int], Path] = {}
+    for path in listing.files:
+        seen.setdefault((ending(path), len(path.parts)), path)
+    return list(seen.values())
+
+
+def _folders(listing: Listing) -> str:
+    """The folders, level by level."""
+    levels: dict[int, dict[str, None]] = {}
+    for folder in listing.by_folder:
+        for depth, name in enumerate(folder.relative_to(listing.root).parts):
+            levels.setdefault(depth, {})[name] = None
+    return "".join(f"; folders of level {depth + 1}: {name_some(names)}" for depth, names in sorted(levels.items()))
