@@ -31,6 +31,11 @@ def patients() -> tuple[PhantomPatient, ...]:
     return tuple(generate(FAST, n_workers=1))
 
 
+@lru_cache(maxsize=1)
+def tiny() -> PhantomPatient:
+    return generate_patient(PhantomOptions(spacing_mm=6.0), 0)
+
+
 def same(one: PhantomPatient, other: PhantomPatient) -> bool:
     return (
         one.id == other.id
@@ -57,7 +62,7 @@ def deep_in(patient: PhantomPatient, tissue: int) -> npt.NDArray[np.bool_]:
 class TestGrid:
     @pytest.mark.parametrize(("spacing_mm", "shape"), [(3.0, (80, 80, 52)), (6.0, (40, 40, 26))])
     def test_volume_covers_the_extent_of_brats(self, spacing_mm: float, shape: tuple[int, int, int]) -> None:
-        patient = generate_patient(PhantomOptions(spacing_mm=spacing_mm), 0)
+        patient = patients()[0] if spacing_mm == 3.0 else tiny()
         grid = patient.image.grid
         assert grid.shape == shape
         assert grid.has_mm
@@ -108,7 +113,7 @@ class TestRepeatability:
         assert np.array_equal(before, np.random.get_state()[1])  # type: ignore[index]  # noqa: NPY002
 
     def test_spacing_does_not_change_the_patient(self) -> None:
-        coarse = generate_patient(PhantomOptions(spacing_mm=6.0), 0)
+        coarse = tiny()
         fine = patients()[0]
         assert dict(coarse.facts)["age"] == dict(fine.facts)["age"]
         volume = [np.count_nonzero(one.labels.array) * one.labels.grid.voxel_ml for one in (coarse, fine)]
@@ -232,7 +237,7 @@ class TestTumour:
             assert 2 <= int(patient.facts["n_lesions"]) <= 4
             core = np.isin(patient.labels.array, (NCR, ET))
             assert ndimage.label(ndimage.binary_dilation(core))[1] >= 2
-        single = generate_patient(PhantomOptions(spacing_mm=3.0, share_several=0.0), 0)
+        single = generate_patient(PhantomOptions(spacing_mm=6.0, share_several=0.0), 0)
         assert single.facts["n_lesions"] == 1
 
     def test_sizes_vary(self) -> None:
