@@ -12,7 +12,8 @@ from pathlib import Path
 from glioseg.cohorts.layout import Layout, ReadOptions
 from glioseg.cohorts.listing import Listing, natural_key
 from glioseg.cohorts.naming import folder_role, named, part_of, unique_ids
-from glioseg.cohorts.pictures import channels_of, picture_sources, read_headers, unknown_patients, unreadable
+from glioseg.cohorts.pictures import channels_of, picture_sources, read_headers, unreadable
+from glioseg.cohorts.told import with_told_facts
 from glioseg.core import Case, Cohort, Facts, Finding
 from glioseg.errors import LayoutError, name_some
 from glioseg.io.raster import PICTURE_ENDINGS
@@ -84,15 +85,16 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
     ids = unique_ids(wanted, [picture.path for picture in pictures])
     cases = [_case(name, picture, channels) for name, picture in zip(ids, pictures, strict=True)]
     broken = unreadable(headers, {picture.path: name for name, picture in zip(ids, pictures, strict=True)})
+    told, findings = with_told_facts(cases, listing, noun="picture")
     return Cohort(
         name=listing.root.name,
         layout="classes",
         reason=_why(pictures),
-        cases=tuple(sorted(cases, key=lambda case: natural_key(case.id))),
+        cases=tuple(sorted(told, key=lambda case: natural_key(case.id))),
         modalities=channels,
         scheme=None,
         categories=categories,
-        findings=(unknown_patients(len(cases)), *doubles, *_nested(pictures), *broken),
+        findings=(*findings, *doubles, *_nested(pictures), *broken),
     )
 
 

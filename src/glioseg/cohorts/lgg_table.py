@@ -7,11 +7,11 @@ is what is read here; columns whose key is less certain keep their numbers.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from glioseg.cohorts.listing import Listing
+from glioseg.cohorts.tables import fact_value, read_rows
 from glioseg.core import Facts, Finding
 from glioseg.errors import name_some
 
@@ -51,22 +51,18 @@ def read_facts(listing: Listing) -> tuple[dict[str, Facts], list[Finding]]:
 
     A table that is absent or cannot be read is a finding, never an error: the scans are good without it.
     """
-    for path in [*listing.named("data.csv"), listing.root.parent / "data.csv"]:
-        if not path.is_file():
-            continue
-        try:
-            with path.open(newline="", encoding="utf-8-sig") as file:
-                rows = list(csv.DictReader(file))
-        except (OSError, ValueError, csv.Error) as error:
-            return {}, [Finding("warning", "unreadable-table", f"{path.name} cannot be read: {error}")]
-        facts = {key.upper(): _facts(row) for row in rows for key in [(row.get("Patient") or "").strip()] if key}
+    above = listing.root.parent / "data.csv"
+    for path in [*listing.named("data.csv"), *([above] if above.is_file() else [])]:
+        rows, findings = read_rows(path)
+        facts = {row["Patient"].upper(): _facts(row) for row in rows if row.get("Patient")}
         if facts:
             message = (
-                f"the numbers in {path.name} are read in the alphabetical order of TCGA's terms (sex 1 is F, 2 is M)"
+                f"the numbers in {path.name} are read in the alphabetical order of TCGA's terms: sex 1 is F, 2 is M"
             )
             return facts, [Finding("note", "assumed-codes", message)]
-        if path.is_relative_to(listing.root):
-            return {}, [Finding("warning", "unreadable-table", f"{path.name} has no column Patient, or no rows")]
+        if path != above:
+            unusable = Finding("warning", "unreadable-table", f"{path.name} has no column Patient, or no rows")
+            return {}, findings or [unusable]
     return {}, [Finding("note", "missing-table", "no data.csv: ages, grades and other facts are not known")]
 
 
@@ -78,23 +74,13 @@ def without_row(table: Mapping[str, Facts], patients: Iterable[str]) -> list[Fin
     return [Finding("note", "missing-facts", f"data.csv lacks {len(lacking)} patients: {name_some(lacking)}")]
 
 
-def _facts(row: Mapping[str, str | None]) -> Facts:
+def _facts(row: Mapping[str, str]) -> Facts:
     facts: dict[str, str | float | int] = {}
     for column, text in row.items():
-        if not isinstance(column, str) or not isinstance(text, str) or not text.strip():
+        value = fact_value(text)
+        if value is None or column.lower() in _IGNORED:
             continue
-        if column.strip().lower() in _IGNORED:
-            continue
-        name = _COLUMNS.get(column.strip().lower(), column.strip().lower().replace(" ", "_"))
-        value = _value(text.strip())
+        name = _COLUMNS.get(column.lower(), column.lower().replace(" ", "_"))
         codes = _CODES.get(name)
         facts[name] = codes.get(value, value) if codes is not None and not isinstance(value, str) else value
     return facts
-
-
-def _value(text: str) -> str | float | int:
-    try:
-        number = float(text)
-    except ValueError:
-        return text
-    return int(number) if number.is_integer() else number

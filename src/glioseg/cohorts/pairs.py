@@ -15,7 +15,8 @@ from pathlib import Path
 from glioseg.cohorts.layout import Layout, ReadOptions
 from glioseg.cohorts.listing import Listing, natural_key
 from glioseg.cohorts.naming import Named, named, stem, unique_ids
-from glioseg.cohorts.pictures import Header, channels_of, picture_sources, read_headers, unknown_patients, unreadable
+from glioseg.cohorts.pictures import Header, channels_of, picture_sources, read_headers, unreadable
+from glioseg.cohorts.told import with_told_facts
 from glioseg.core import Case, Cohort, Finding, Source, scheme_named
 from glioseg.errors import FileError, LayoutError, name_some
 from glioseg.io.raster import PICTURE_ENDINGS
@@ -60,7 +61,7 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
     mask_headers = read_headers(mask for _, masks in pairs.pictures for mask in masks)
     channels = channels_of(headers, options)
     cases = [_case(name, file, masks, channels) for name, (file, masks) in zip(ids, pairs.pictures, strict=True)]
-    findings = [unknown_patients(len(cases))]
+    told, findings = with_told_facts(cases, listing, noun="picture")
     for case, (file, masks) in zip(cases, pairs.pictures, strict=True):
         findings += _findings(case.id, file.path, masks, {**headers, **mask_headers})
     findings += _shared(pairs, listing)
@@ -72,7 +73,7 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
         name=listing.root.name,
         layout="pairs",
         reason=_why(pairs, listing) or "no picture has a mask",
-        cases=tuple(sorted(cases, key=lambda case: natural_key(case.id))),
+        cases=tuple(sorted(told, key=lambda case: natural_key(case.id))),
         modalities=channels,
         scheme=options.scheme or scheme_named("binary"),
         findings=tuple(findings),

@@ -68,15 +68,6 @@ def picture_sources(path: Path, channels: tuple[str, ...]) -> dict[str, Source]:
     return {name: Source((path,), "raster", channel) for channel, name in enumerate(channels)}
 
 
-def unknown_patients(n_cases: int) -> Finding:
-    """The note that pictures of unknown patients need."""
-    message = (
-        f"the files do not say whom the {n_cases} pictures show: each picture counts as a patient of its own, "
-        "and a split can only keep duplicates together"
-    )
-    return Finding("note", "unknown-patients", message)
-
-
 def unreadable(headers: Mapping[Path, Header | FileError], cases: Mapping[Path, str]) -> list[Finding]:
     """An error for every picture whose header cannot be read, with the case it belongs to."""
     return [

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 
+from glioseg.cohorts.listing import Listing
 from glioseg.core import Facts, Finding
 from glioseg.io.files import write_text
 
@@ -55,6 +56,19 @@ def read_facts(folder: Path) -> tuple[dict[str, Facts], list[Finding]]:
         values = {name: fact_value(text) for name, text in row.items() if name not in ("case", "patient")}
         facts[row.get("case", "")] = {name: value for name, value in values.items() if value is not None}
     return facts, findings
+
+
+def nearest_facts(listing: Listing) -> tuple[dict[str, Facts], dict[str, str], list[Finding]]:
+    """Case id -> facts and case id -> patient, from the ``facts.csv`` nearest to a listing's root.
+
+    For layouts that do not say whom their cases show, the table is the user's way to say it: columns ``case`` and
+    ``patient``, others as there are.
+    """
+    for path in listing.named(FACTS_TABLE)[:1]:
+        facts, findings = read_facts(path.parent)
+        patients = {row.get("case", ""): row.get("patient", "") for row in read_rows(path)[0]}
+        return facts, {case: patient for case, patient in patients.items() if patient}, findings
+    return {}, {}, []
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:

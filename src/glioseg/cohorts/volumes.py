@@ -16,6 +16,7 @@ from pathlib import Path
 from glioseg.cohorts.layout import Layout, ReadOptions
 from glioseg.cohorts.listing import Listing, natural_key
 from glioseg.cohorts.naming import MODALITY_ORDER, modality_of, stem
+from glioseg.cohorts.told import with_told_facts
 from glioseg.cohorts.volume_files import Scan, gather
 from glioseg.core import SCHEMES, Case, Cohort, Facts, Finding, LabelScheme, Source, SourceKind, scheme_named
 from glioseg.errors import GliosegError, LayoutError, OptionError, name_some
@@ -72,14 +73,15 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
         cases.append(case)
         findings += said
     findings += _lonely(gathered, listing)
-    findings += [] if ibsr else [_assumed_patients(len(cases))]
+    told, said = with_told_facts(cases, listing)
+    findings += [finding for finding in said if not (ibsr and finding.kind == "unknown-patients")]
     has_labels = any(case.labels is not None for case in cases)
     scheme = options.scheme or (scheme_named("ibsr") if ibsr else None)
     return Cohort(
         name=listing.root.name,
         layout="volumes",
         reason=_why(scans, listing) or "no volume has a label map",
-        cases=tuple(sorted(cases, key=lambda case: natural_key(case.id))),
+        cases=tuple(sorted(told, key=lambda case: natural_key(case.id))),
         modalities=tuple(dict.fromkeys(names.values())),
         scheme=scheme if has_labels else None,
         findings=(*findings, *_unknown_scheme(scheme, has_labels=has_labels)),
@@ -163,11 +165,6 @@ def _lonely(scans: Sequence[Scan], listing: Listing) -> list[Finding]:
     listed = name_some(listing.relative(path) for path in lonely)
     message = f"{len(lonely)} label maps have no image and are left out: {listed}"
     return [Finding("warning", "mask-without-image", message)]
-
-
-def _assumed_patients(n_cases: int) -> Finding:
-    message = f"the files do not say whom the {n_cases} cases show: each case counts as a patient of its own"
-    return Finding("note", "unknown-patients", message)
 
 
 def _unknown_scheme(scheme: LabelScheme | None, *, has_labels: bool) -> list[Finding]:
