@@ -33,7 +33,7 @@ def with_told_facts(
     unknown = sum(case.id not in patients for case in cases)
     if unknown:
         message = (
-            f"the files do not say whom {unknown} of the {len(cases)} {noun}s show: each counts as a patient of its own "
+            f"the files do not say whom {unknown} of the {len(cases)} {noun}s show: each is a patient of its own "
             f"and a split can only keep duplicates together; a {FACTS_TABLE} with the columns case and patient says it"
         )
         findings.append(Finding("note", "unknown-patients", message))

@@ -143,7 +143,9 @@ def _pixels(picture: Pillow.Image, path: Path) -> npt.NDArray[Any]:
 
 def _is_deep_png(picture: Pillow.Image) -> bool:
     """Whether Pillow would cut the 16-bit colours of this PNG to their upper byte."""
-    return isinstance(picture, PngImagePlugin.PngImageFile) and str(picture.tile[0][3]) in ("RGB;16B", "RGBA;16B")
+    if not isinstance(picture, PngImagePlugin.PngImageFile) or not picture.tile:  # a palette has loaded its pixels
+        return False
+    return str(picture.tile[0][3]) in ("RGB;16B", "RGBA;16B")
 
 
 def _narrowed(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

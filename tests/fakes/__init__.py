@@ -1,0 +1,1 @@
+"""Scripts that write tiny look-alikes of the layouts, sound and damaged."""
