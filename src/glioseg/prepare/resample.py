@@ -22,6 +22,7 @@ from typing import Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 from glioseg.core import Grid, Image, LabelMap
 from glioseg.errors import GeometryError
@@ -40,12 +41,12 @@ class _AxisMap:
     Args:
         source_axis: the axis of the source that runs along it.
         index: (n,) which source voxel each target voxel copies, -1 for none; or None, and
-        weights: (n, n_source) float32, what share each source voxel has in each target voxel.
+        weights: (n, n_source) sparse float32, what share each source voxel has in each target voxel.
     """
 
     source_axis: int
     index: npt.NDArray[np.int64] | None
-    weights: npt.NDArray[np.float32] | None
+    weights: sparse.csr_array | None
 
 
 @overload
@@ -84,15 +85,14 @@ def resample_array(array: Array, source: Grid, target: Grid, kind: Kind) -> Arra
         raise GeometryError("the array does not lie on its grid", found=array.shape, expected=("C", *source.shape))
     maps = _axis_maps(source, target, kind)
     moved = array.transpose(0, *(axis_map.source_axis + 1 for axis_map in maps))
-    moved = moved.transpose(0, 3, 2, 1)  # slices first, so that each product below runs over memory that lies together
+    moved = moved.transpose(0, 3, 2, 1)  # slices first: rows of pixels lie together in memory
     for axis, axis_map in ((3, maps[0]), (2, maps[1]), (1, maps[2])):
         if axis_map.index is not None:
             moved = _select(moved, axis_map.index, axis)
-    if any(axis_map.weights is not None for axis_map in maps):
-        moved = np.ascontiguousarray(moved, dtype=np.float32)
-    for axis, axis_map in ((3, maps[0]), (2, maps[1]), (1, maps[2])):
-        if axis_map.weights is not None:
-            moved = _weigh(moved, axis_map.weights, axis)
+    weighed = [(axis, axis_map.weights) for axis, axis_map in ((3, maps[0]), (2, maps[1]), (1, maps[2]))]
+    for axis, weights in sorted(weighed, key=_growth):  # the axis that shrinks most goes first and spares the others
+        if weights is not None:
+            moved = _weigh(moved, weights, axis)
     return moved.transpose(0, 3, 2, 1)
 
 
@@ -145,7 +145,7 @@ def _axis_map(source_axis: int, n_source: int, centres: npt.NDArray[np.float64],
         weights = np.clip((size + 1.0) / 2 - distance, 0.0, min(size, 1.0))
     weights /= np.maximum(weights.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
     weights[~inside] = 0.0
-    return _AxisMap(source_axis, None, weights.astype(np.float32))
+    return _AxisMap(source_axis, None, sparse.csr_array(weights.astype(np.float32)))
 
 
 def _select(array: Array, index: npt.NDArray[np.int64], axis: int) -> Array:
@@ -164,13 +164,16 @@ def _select(array: Array, index: npt.NDArray[np.int64], axis: int) -> Array:
     return out
 
 
-def _weigh(array: Array, weights: npt.NDArray[np.float32], axis: int) -> Array:
-    """(C, Z, Y, X) times (n, n_source) along ``axis``."""
-    if axis == 3:
-        weighed: Array = np.matmul(array, weights.T)
-    elif axis == 2:
-        weighed = np.matmul(weights, array)
-    else:
-        channels, z, y, x = array.shape
-        weighed = np.matmul(weights, array.reshape(channels, z, y * x)).reshape(channels, len(weights), y, x)
-    return weighed
+def _growth(axis_and_weights: tuple[int, sparse.csr_array | None]) -> float:
+    weights = axis_and_weights[1]
+    return 1.0 if weights is None else float(weights.shape[0] / weights.shape[1])
+
+
+def _weigh(array: Array, weights: sparse.csr_array, axis: int) -> Array:
+    """(C, Z, Y, X) times (n, n_source) along ``axis``, as one product of a sparse and a dense matrix.
+
+    Dense products (BLAS) are of no use here: their threads wait for each other at every slice.
+    """
+    rows = np.moveaxis(array, axis, 0)
+    dense = np.ascontiguousarray(rows, dtype=np.float32).reshape(rows.shape[0], -1)
+    return np.moveaxis((weights @ dense).reshape(-1, *rows.shape[1:]), 0, axis)
