@@ -7,7 +7,8 @@ until 2015             ``HGG/brats_2013_pat0001_1/VSD.Brain.XX.O.MR_T1c.54514/VS
 since 2023             ``BraTS-GLI-00000-000/BraTS-GLI-00000-000-t2f.nii.gz`` with ``t1n t1c t2w t2f seg``
 =====================  ====================================================================================
 
-Volumes of any other id with two of these endings are read in the same way; what their labels mean is then open.
+Volumes of any other id are recognised by the endings that BraTS alone has (``t1ce`` beside ``flair``), and with
+``--layout brats`` by any two of them; what their labels mean is then open.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ _ENDINGS = (".nii", ".nii.gz", ".mha", ".nrrd")
 _MASK_WORDS = "seg|segm|mask|label|labels"
 _NAME = re.compile(rf"(?:(?P<id>.+)[_-])?(?P<what>flair|t1ce|t1gd|t1c|t1n|t1|t2w|t2f|t2|{_MASK_WORDS})", re.IGNORECASE)
 _VSD_NAME = re.compile(r"vsd\.brain.*?\.(?:mr_(?P<what>[a-z0-9]+)|ot)(?:\.\d+)?", re.IGNORECASE)
+_ONLY_BRATS = frozenset({"t1ce", "flair"})
 _ODD_MASK = re.compile(r"seg", re.IGNORECASE)
 
 
@@ -44,9 +46,16 @@ class _Scan:
     labels: Path | None = None
     repeated: list[Path] = field(default_factory=list)
     odd_mask: bool = False
+    words: set[str] = field(default_factory=set)
 
-    def take(self, modality: str | None, path: Path) -> None:
+    @property
+    def is_certain(self) -> bool:
+        """Whether the names are those of BraTS and nobody else's."""
+        return bool(self.images) and (self.family is not None or self.words >= _ONLY_BRATS)
+
+    def take(self, modality: str | None, word: str, path: Path) -> None:
         """Keep a file; None stands for the labels. A second file of the same kind is left aside."""
+        self.words.add(word.lower())
         if modality is None and self.labels is None:
             self.labels = path
         elif modality is not None and modality not in self.images:
@@ -56,10 +65,13 @@ class _Scan:
 
 
 def match(listing: Listing) -> str | None:
-    """At least one case named as BraTS names them, or volumes of one id with two of its endings."""
-    scans = [scan for scan in _gather(listing) if scan.images]
-    if not scans:
-        return None
+    """At least one case named as BraTS names its cases or files."""
+    scans = _gather(listing)
+    return _why(scans, listing) if any(scan.is_certain for scan in scans) else None
+
+
+def _why(gathered: Sequence[_Scan], listing: Listing) -> str:
+    scans = [scan for scan in gathered if scan.images]
     families = Counter(scan.family for scan in scans)
     kinds = [f"{count} of {_in_words(family)}" for family, count in families.items()]
     example = listing.relative(next(iter(scans[0].images.values())))
@@ -91,8 +103,9 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
         scheme, more = decide_scheme(cases, [scan.family for scan in labelled])
         findings += more
     ordered = tuple(sorted(cases, key=lambda case: natural_key(case.id)))
-    reason = match(listing) or ""
-    return Cohort(listing.root.name, "brats", reason, ordered, modalities, scheme, findings=tuple(findings))
+    return Cohort(
+        listing.root.name, "brats", _why(scans, listing), ordered, modalities, scheme, findings=tuple(findings)
+    )
 
 
 def _gather(listing: Listing) -> list[_Scan]:
@@ -103,32 +116,31 @@ def _gather(listing: Listing) -> list[_Scan]:
         if read_name is None:
             others.setdefault(path.parent, []).append(path)
             continue
-        folder, case_id, family, modality = read_name
+        folder, case_id, family, word = read_name
         scan = scans.setdefault((folder, case_id), _Scan(case_id, folder, family))
-        scan.take(modality, path)
+        scan.take(modality_of(word), word, path)
     _take_odd_masks(scans.values(), others)
     return [scan for scan in scans.values() if scan.family is not None or len(scan.images) > 1]
 
 
-def _of_name(path: Path) -> tuple[Path, str, Family | None, str | None] | None:
-    """(case folder, id, family, modality or None for labels) of ``{id}_{what}``."""
+def _of_name(path: Path) -> tuple[Path, str, Family | None, str] | None:
+    """(case folder, id, family, what the file is) of ``{id}_{what}``."""
     found = _NAME.fullmatch(stem(path))
     if found is None:
         return None
     case_id = found["id"] or path.parent.name
-    return path.parent, case_id, family_of(case_id, path.parent.parts), modality_of(found["what"])
+    return path.parent, case_id, family_of(case_id, path.parent.parts), found["what"]
 
 
-def _of_vsd(path: Path) -> tuple[Path, str, Family | None, str | None] | None:
+def _of_vsd(path: Path) -> tuple[Path, str, Family | None, str] | None:
     """The same for the names of the Virtual Skeleton Database, whose files have a folder of their own each."""
     found = _VSD_NAME.fullmatch(stem(path))
     if found is None:
         return None
-    modality = modality_of(found["what"]) if found["what"] else None
-    if found["what"] and modality is None:
+    if found["what"] and modality_of(found["what"]) is None:
         return None  # MR_DWI and the like, of other collections
     folder = path.parent.parent if path.parent.name.lower().startswith("vsd.") else path.parent
-    return folder, folder.name, "2015", modality
+    return folder, folder.name, "2015", found["what"] or "mask"
 
 
 def _take_odd_masks(scans: Iterable[_Scan], others: dict[Path, list[Path]]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from glioseg.cohorts import classes, lgg, pairs, volumes
+from glioseg.cohorts import brats, brats_h5, classes, lgg, msd, nnunet, pairs, volumes
 from glioseg.cohorts.layout import Layout, ReadOptions
 from glioseg.cohorts.listing import Listing, list_folder
 from glioseg.cohorts.naming import ending
@@ -17,6 +17,10 @@ from glioseg.errors import LayoutError, OptionError, name_some
 from glioseg.io.raster import PICTURE_ENDINGS
 
 LAYOUTS: tuple[Layout, ...] = (
+    nnunet.LAYOUT,
+    msd.LAYOUT,
+    brats_h5.LAYOUT,
+    brats.LAYOUT,
     lgg.LAYOUT,
     volumes.LAYOUT,
     pairs.LAYOUT,
