@@ -4,41 +4,48 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from glioseg.errors import FileError
 
+TEMPORARY = ".writing-"
+"""How the names of files begin that are being written, or that were when their writer was killed."""
+
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, sync: bool = True) -> Iterator[Path]:
     """Yield a temporary name beside ``path``; once the block ends well it is synced to disk and takes ``path``'s place.
 
-    The temporary name keeps the ending of ``path`` (.nii.gz), since writers choose the format by it.
+    The temporary name keeps the ending of ``path`` (.nii.gz), since writers choose the format by it. With
+    ``sync=False`` the caller sees to the syncing (see ``sync_file``), later and for many files at once.
 
     Raises:
         FileError: the folder cannot be written to, or the disk is full.
     """
-    suffix = "".join(path.suffixes[-2:])
+    temporary = path.parent / f"{TEMPORARY}{uuid.uuid4().hex}{''.join(path.suffixes[-2:])}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".writing-", suffix=suffix, dir=path.parent)
-        os.close(handle)
+        temporary.touch(exist_ok=False)
     except OSError as error:
         raise cannot_write(path, error) from error
-    temporary = Path(name)
     try:
         yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
+        if sync:
+            sync_file(temporary)
         temporary.replace(path)
     except OSError as error:
         raise cannot_write(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sync_file(path: Path) -> None:
+    """Wait until what was written to a file is on the disk."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def write_text(path: Path, text: str) -> None:
@@ -90,9 +97,3 @@ def cannot_read(path: Path, error: BaseException) -> FileError:
         found=found,
         remedy="Download or copy it again",
     )
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
