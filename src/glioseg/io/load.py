@@ -50,7 +50,8 @@ def load_image(case: Case, modalities: Sequence[str] | None = None, *, fill: str
     grid = next(iter(loaded.values())).grid
     kinds = {voxels.array.dtype for voxels in loaded.values()}
     dtype = kinds.pop() if len(kinds) == 1 else np.dtype(np.float32)
-    array = np.zeros((len(names), *grid.shape), dtype=dtype.newbyteorder("="))
+    slices = np.zeros((len(names), *grid.shape[::-1]), dtype=dtype.newbyteorder("="))
+    array = slices.transpose(0, 3, 2, 1)  # memory runs along X first, as in the files: copied in the order it is read
     for row, name in enumerate(names):
         if name in loaded:
             array[row] = loaded[name].array
