@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from glioseg.cohorts.phantom import atlas as atlas_module
-from glioseg.cohorts.phantom.anatomy import atlas_points, brain_mask, draw_anatomy, tissues_at
+from glioseg.cohorts.phantom.anatomy import atlas_points, brain_mask, draw_anatomy, resting_points, tissues_at
 from glioseg.cohorts.phantom.atlas import load_atlas
 from glioseg.cohorts.phantom.baseline import threshold_baseline
 from glioseg.cohorts.phantom.fields import Field, Frame, draw_field, smoothstep
@@ -125,11 +125,12 @@ class TestMassEffect:
         atlas = load_atlas(3.0)
         anatomy = draw_anatomy(np.random.default_rng(5), 60.0)
         where = Frame(tuple(np.arange(-half, half + 1, 3.0, dtype=np.float32) for half in (84, 105, 78)))  # type: ignore[arg-type]
-        points = atlas_points(anatomy, atlas, where)
+        resting = resting_points(anatomy, where)
+        points = atlas_points(resting, anatomy, atlas, where)
         grown = replace(lesion(0.7), centre=(32.0, 15.0, 12.0), radius_mm=22.0)
         shift = pushed([grown], where, atlas.sample("depth", points))
         middles, outlines = [], []
-        for places in (points, atlas_points(anatomy, atlas, where, shift)):
+        for places in (points, atlas_points(resting, anatomy, atlas, where, shift)):
             tissues = tissues_at(anatomy, atlas, where, places, brain_mask(anatomy, atlas, where, places))
             outlines.append(tissues.mask)
             fluid = np.argwhere(tissues.mask)[(tissues.ventricle < 0.0) & (tissues.csf > 0.5)]

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from glioseg.cohorts.phantom.atlas import Atlas
-from glioseg.cohorts.phantom.fields import Field, Floats, Frame, draw_field, draw_fields, smoothstep, total
+from glioseg.cohorts.phantom.fields import Field, Floats, Frame, draw_field, draw_fields, total
 
 _CENTRE_MM = (0.0, -18.0, 8.0)
 """MNI coordinates that lie at the origin of head coordinates: the middle of the brain."""
@@ -101,10 +101,21 @@ def _product(first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]) ->
     return np.asarray((first[:, :, None] * second[None, :, :]).sum(axis=1), dtype=np.float64)
 
 
-def atlas_points(anatomy: Anatomy, atlas: Atlas, frame: Frame, shift: Floats | None = None) -> Floats:
+def resting_points(anatomy: Anatomy, frame: Frame) -> Floats:
+    """Where the voxels of a frame lie in the average brain by size, pose and folds alone: (3, X, Y, Z) MNI mm."""
+    here = frame.open_axes()
+    points = np.empty((3, *frame.shape), dtype=np.float32)
+    for i, row in enumerate(anatomy.matrix.astype(np.float32)):
+        points[i] = row[0] * here[0] + row[1] * here[1] + row[2] * here[2] + np.float32(_CENTRE_MM[i])
+        points[i] += total(anatomy.folds[i], frame)
+    return points
+
+
+def atlas_points(resting: Floats, anatomy: Anatomy, atlas: Atlas, frame: Frame, shift: Floats | None = None) -> Floats:
     """Where the voxels of a frame lie in the average brain.
 
     Args:
+        resting: ``resting_points`` of the frame.
         anatomy: the patient's brain.
         atlas: the average brain.
         frame: voxel centres in head coordinates.
@@ -113,14 +124,10 @@ def atlas_points(anatomy: Anatomy, atlas: Atlas, frame: Frame, shift: Floats | N
     Returns:
         (3, X, Y, Z) MNI coordinates in mm.
     """
-    here = [np.broadcast_to(axis, frame.shape) for axis in frame.open_axes()]
+    points = resting.copy()
     if shift is not None:
-        here = [axis - shift[i] for i, axis in enumerate(here)]
-    points = np.empty((3, *frame.shape), dtype=np.float32)
-    for i in range(3):
-        row = anatomy.matrix[i].astype(np.float32)
-        points[i] = row[0] * here[0] + row[1] * here[1] + row[2] * here[2] + np.float32(_CENTRE_MM[i])
-        points[i] += total(anatomy.folds[i], frame)
+        for i, row in enumerate(anatomy.matrix.astype(np.float32)):
+            points[i] -= row[0] * shift[0] + row[1] * shift[1] + row[2] * shift[2]
     _widen_ventricles(points, anatomy, atlas, frame)
     return points
 
@@ -167,8 +174,3 @@ def _sharpened(
     whole = scores[0] + scores[1] + scores[2]
     csf, grey, white = (np.asarray(score / whole, dtype=np.float32) for score in scores)
     return csf, grey, white
-
-
-def relative_depth(tissues: Tissues, over_mm: float) -> Floats:
-    """0 at the brain's edge rising smoothly to 1 at ``over_mm`` inside; (N,)."""
-    return smoothstep(tissues.depth / np.float32(over_mm))

@@ -15,7 +15,15 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from glioseg.cohorts.phantom.anatomy import Anatomy, Tissues, atlas_points, brain_mask, draw_anatomy, tissues_at
+from glioseg.cohorts.phantom.anatomy import (
+    Anatomy,
+    Tissues,
+    atlas_points,
+    brain_mask,
+    draw_anatomy,
+    resting_points,
+    tissues_at,
+)
 from glioseg.cohorts.phantom.atlas import Atlas, load_atlas
 from glioseg.cohorts.phantom.contrast import MODALITIES, SCANNERS, draw_look, draw_signal
 from glioseg.cohorts.phantom.fields import Frame
@@ -174,10 +182,11 @@ def _plan_tumour(
 ) -> tuple[tuple[Frame, Tissues], tuple[Lesion, ...], list[npt.NDArray[np.float32]]]:
     """Place the lesions and let their oedema spread on the coarse frame that all spacings share."""
     atlas, frame = load_atlas(_PLAN_MM), _frame(_PLAN_MM, _PLAN_EXTENT_MM)
-    points = atlas_points(anatomy, atlas, frame)
+    resting = resting_points(anatomy, frame)
+    points = atlas_points(resting, anatomy, atlas, frame)
     healthy = tissues_at(anatomy, atlas, frame, points, brain_mask(anatomy, atlas, frame, points))
     lesions = draw_lesions(rng, person.high_grade, person.several, frame, healthy)
-    grown = _grown(anatomy, atlas, frame, lesions, points)
+    grown = _grown(anatomy, atlas, frame, lesions, resting)
     return (frame, grown), lesions, front_times(lesions, frame, grown)
 
 
@@ -186,12 +195,12 @@ def _grown(
     atlas: Atlas,
     frame: Frame,
     lesions: tuple[Lesion, ...],
-    points: npt.NDArray[np.float32] | None = None,
+    resting: npt.NDArray[np.float32] | None = None,
 ) -> Tissues:
     """The tissues of a frame once the lesions have pushed them."""
-    points = atlas_points(anatomy, atlas, frame) if points is None else points
-    shift = pushed(lesions, frame, atlas.sample("depth", points))
-    points = atlas_points(anatomy, atlas, frame, shift)
+    resting = resting_points(anatomy, frame) if resting is None else resting
+    shift = pushed(lesions, frame, atlas.sample("depth", resting))
+    points = atlas_points(resting, anatomy, atlas, frame, shift)
     return tissues_at(anatomy, atlas, frame, points, brain_mask(anatomy, atlas, frame, points))
 
 
