@@ -55,7 +55,7 @@ class Listing:
 def natural_key(path: Path | str) -> list[tuple[int, int, str]]:
     """Sort key under which ``slice_2`` comes before ``slice_10``."""
     parts = re.split(r"(\d+)", str(path).lower())
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts]
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
 
 
 def list_folder(root: Path, progress: Callable[[int], None] | None = None) -> Listing:

@@ -118,17 +118,14 @@ def _refuse_several(listing: Listing) -> None:
 
 
 def _levels_below(listing: Listing) -> list[Listing]:
-    """The folders directly below the first folder that does not hold everything."""
-    root = listing.root
-    while True:
-        below: dict[Path, list[Path]] = {}
-        for path in listing.files:
-            parts = path.relative_to(root).parts
-            if len(parts) > 1:
-                below.setdefault(root / parts[0], []).append(path)
-        if len(below) != 1:
-            return [Listing(folder, tuple(files)) for folder, files in below.items()]
-        root = next(iter(below))
+    """The folders directly below the first folder that has several."""
+    below: dict[Path, list[Path]] = {}
+    for path in listing.files:
+        parts = path.relative_to(listing.root).parts
+        if len(parts) > 1:
+            below.setdefault(listing.root / parts[0], []).append(path)
+    folders = [Listing(folder, tuple(files)) for folder, files in below.items()]
+    return _levels_below(folders[0]) if len(folders) == 1 else folders
 
 
 def _layout_of(listing: Listing) -> Layout | None:
