@@ -51,13 +51,15 @@ def hdf5_grid(path: Path, dataset: str, n_slices: int) -> tuple[Grid, int]:
     return Grid((shape[0], shape[1], n_slices), affine), shape[2]
 
 
-def write_hdf5_slice(path: Path, datasets: dict[str, npt.NDArray[Any]], grid: Grid) -> None:
+def write_hdf5_slice(path: Path, datasets: dict[str, npt.NDArray[Any]], grid: Grid, *, sync: bool = True) -> None:
     """Write the data sets (X, Y, C) of one slice of a volume on ``grid``, lightly compressed.
+
+    ``sync`` as for ``replacing``.
 
     Raises:
         FileError: the file cannot be written.
     """
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with replacing(path, sync=sync) as temporary, h5py.File(temporary, "w") as file:
         for name, array in datasets.items():
             written = file.create_dataset(name, data=array, compression="gzip", compression_opts=1)
             if not np.array_equal(grid.affine, _brats_affine(grid.shape[1])):

@@ -79,21 +79,15 @@ def load_labels(case: Case, scheme: LabelScheme) -> LabelMap:
 def read_labels(source: Source, scheme: LabelScheme) -> Voxels:
     """The integers of a reference, whether or not the scheme knows them: uint8, or int32 where they are larger.
 
-    Masks in pictures are thresholded (see ``raster.binary_mask``) to the scheme's one label; HDF5 masks (one channel
-    per label) become the labels' integers, later channels over earlier ones.
+    Masks in pictures are thresholded (see ``raster.binary_mask``) where the scheme has one label, else their grey
+    values are the integers (nnU-Net's PNG); HDF5 masks (one channel per label) become the labels' integers, later
+    channels over earlier ones.
     """
     path = source.paths[0]
     if source.kind == "raster":
-        lossy = path.suffix.lower() in (".jpg", ".jpeg")
-        slices = [raster.binary_mask(raster.read_stack([path])[:, :, 0], lossy=lossy) for path in source.paths]
-        mask = np.stack(_same_size(slices, source.paths), axis=2) * np.uint8(_only_value(scheme, path))
-        return Voxels(mask, Grid.of_pictures(mask.shape))
+        return _picture_labels(source, scheme)
     if source.kind == "hdf5":
-        channels = hdf5.read_hdf5_stack(source.paths, source.dataset or "mask")
-        labels = np.zeros(channels.shape[:3], dtype=np.uint8)
-        for channel, value in enumerate(scheme.labels.values()):
-            labels[channels[..., channel] > 0] = value
-        return Voxels(labels, read_grid(source))
+        return _hdf5_labels(source, scheme)
     found = read_sources({"labels": source})["labels"]
     if isinstance(found, GliosegError):
         raise found
@@ -229,12 +223,40 @@ def _whole_numbers(array: npt.NDArray[Any], path: Path) -> npt.NDArray[np.intege
     return array.astype(np.uint8 if small else np.int32)
 
 
-def _only_value(scheme: LabelScheme, path: Path) -> int:
-    if len(scheme.labels) != 1:
+def _picture_labels(source: Source, scheme: LabelScheme) -> Voxels:
+    path = source.paths[0]
+    lossy = path.suffix.lower() in (".jpg", ".jpeg")
+    if len(scheme.labels) == 1:
+        slices = [raster.binary_mask(raster.read_stack([each])[:, :, 0], lossy=lossy) for each in source.paths]
+        (value,) = scheme.labels.values()
+        mask = np.stack(_same_size(slices, source.paths), axis=2) * np.uint8(value)
+        return Voxels(mask, Grid.of_pictures(mask.shape))
+    stack = raster.read_stack(source.paths)
+    if lossy or stack.ndim != 3:
         raise LabelError(
-            "a picture's mask holds one label", path=path, found=f"scheme {scheme.name}", expected="lgg or binary"
+            f"the labels of scheme {scheme.name} cannot be told apart in this picture",
+            path=path,
+            found="a JPEG, whose compression changes the values" if lossy else "colours",
+            expected="a grey PNG, TIFF or BMP whose values are the labels",
+            remedy="Where the mask shows one label, say --scheme binary",
         )
-    return next(iter(scheme.labels.values()))
+    return Voxels(_whole_numbers(stack, path), Grid.of_pictures(stack.shape))
+
+
+def _hdf5_labels(source: Source, scheme: LabelScheme) -> Voxels:
+    channels = hdf5.read_hdf5_stack(source.paths, source.dataset or "mask")
+    if channels.shape[3] != len(scheme.labels):
+        raise LabelError(
+            f"a mask needs one channel for each label of scheme {scheme.name}",
+            path=source.paths[0],
+            found=f"{channels.shape[3]} channels",
+            expected=", ".join(scheme.labels),
+            remedy="Choose the scheme that the labels were drawn with (--scheme)",
+        )
+    labels = np.zeros(channels.shape[:3], dtype=np.uint8)
+    for channel, value in enumerate(scheme.labels.values()):
+        labels[channels[..., channel] > 0] = value
+    return Voxels(labels, read_grid(source))
 
 
 def _same_size(slices: list[npt.NDArray[np.uint8]], paths: Sequence[Path]) -> list[npt.NDArray[np.uint8]]:

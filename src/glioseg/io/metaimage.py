@@ -53,8 +53,8 @@ def read_metaimage_grid(path: Path) -> tuple[Grid, int]:
     return Grid((size[0], size[1], size[2] if len(size) == 3 else 1), _affine(reader)), reader.GetNumberOfComponents()
 
 
-def write_metaimage(path: Path, array: npt.NDArray[Any], grid: Grid) -> None:
-    """Write ``array`` (X, Y, Z) in its own type as ``.mha`` or ``.nrrd``, compressed.
+def write_metaimage(path: Path, array: npt.NDArray[Any], grid: Grid, *, sync: bool = True) -> None:
+    """Write ``array`` (X, Y, Z) in its own type as ``.mha`` or ``.nrrd``, compressed; ``sync`` as for ``replacing``.
 
     Raises:
         FileError: the file cannot be written.
@@ -65,7 +65,7 @@ def write_metaimage(path: Path, array: npt.NDArray[Any], grid: Grid) -> None:
     image.SetSpacing(spacing.tolist())
     image.SetOrigin(affine[:3, 3].tolist())
     image.SetDirection((affine[:3, :3] / spacing).ravel().tolist())
-    with replacing(path) as temporary:
+    with replacing(path, sync=sync) as temporary:
         try:
             sitk.WriteImage(image, str(temporary), useCompression=True)
         except RuntimeError as error:

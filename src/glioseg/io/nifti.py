@@ -49,10 +49,11 @@ def read_nifti_grid(path: Path) -> tuple[Grid, int]:
     return _grid(image, path), shape[3] if len(shape) == 4 else 1
 
 
-def write_nifti(path: Path, array: npt.NDArray[Any], grid: Grid, *, level: int = 1) -> None:
+def write_nifti(path: Path, array: npt.NDArray[Any], grid: Grid, *, level: int = 1, sync: bool = True) -> None:
     """Write ``array`` (X, Y, Z) or (X, Y, Z, C) in its own type, qform and sform set, millimetres.
 
     ``level`` is gzip's (used for ``.nii.gz``): 1 is several times faster than 9 and hardly larger on MRI.
+    ``sync`` as for ``replacing``.
 
     Raises:
         FileError: the file cannot be written.
@@ -62,7 +63,7 @@ def write_nifti(path: Path, array: npt.NDArray[Any], grid: Grid, *, level: int =
     image.set_sform(grid.affine, code="scanner")
     image.set_qform(grid.affine, code="scanner")
     data = image.to_bytes()
-    with replacing(path) as temporary:
+    with replacing(path, sync=sync) as temporary:
         if path.name.endswith(".gz"):
             data = gzip.compress(data, compresslevel=level, mtime=0)
         temporary.write_bytes(data)

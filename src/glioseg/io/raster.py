@@ -90,8 +90,9 @@ def binary_mask(pixels: npt.NDArray[Any], *, lossy: bool) -> npt.NDArray[np.uint
     return (grey >= highest / 2).astype(np.uint8)
 
 
-def write_picture(path: Path, pixels: npt.NDArray[Any]) -> None:
-    """Write (X, Y) grey of 8 or 16 bit, or (X, Y, 3) colours of 8 bit, in the format that the name's ending says.
+def write_picture(path: Path, pixels: npt.NDArray[Any], *, sync: bool = True) -> None:
+    """Write (X, Y) grey of 8 or 16 bit, or (X, Y, 3) colours of 8 bit, in the format that the name's ending says;
+    ``sync`` as for ``replacing``.
 
     Raises:
         FileError: the file cannot be written, or the type does not fit a picture.
@@ -99,7 +100,7 @@ def write_picture(path: Path, pixels: npt.NDArray[Any]) -> None:
     if pixels.dtype not in (np.uint8, np.uint16) or (pixels.ndim == 3 and pixels.dtype != np.uint8):
         raise FileError("cannot be written as a picture", path=path, found=pixels.dtype, expected="8 or 16 bit grey")
     picture = Pillow.fromarray(np.ascontiguousarray(np.swapaxes(pixels, 0, 1)))
-    with replacing(path) as temporary:
+    with replacing(path, sync=sync) as temporary:
         picture.save(temporary)
 
 
