@@ -144,12 +144,17 @@ def _of_vsd(path: Path) -> tuple[Path, str, Family | None, str] | None:
 
 
 def _take_odd_masks(scans: Iterable[_Scan], others: dict[Path, list[Path]]) -> None:
-    """``BraTS20_Training_355`` ships its mask as ``W39_1998.09.19_Segm.nii``."""
-    in_folder = Counter(scan.folder for scan in scans)
+    """``BraTS20_Training_355`` ships its mask as ``W39_1998.09.19_Segm.nii``: the only mask of a folder of one case."""
+    by_folder: dict[Path, list[_Scan]] = {}
     for scan in scans:
-        masks = [path for path in others.get(scan.folder, []) if _ODD_MASK.search(path.name)]
-        if scan.labels is None and in_folder[scan.folder] == 1 and len(masks) == 1:
-            scan.labels, scan.odd_mask = masks[0], True
+        if scan.images:
+            by_folder.setdefault(scan.folder, []).append(scan)
+        elif scan.labels is not None and scan.family is None:
+            others.setdefault(scan.folder, []).append(scan.labels)
+    for folder, together in by_folder.items():
+        masks = [path for path in others.get(folder, []) if _ODD_MASK.search(path.name)]
+        if len(together) == 1 and len(masks) == 1 and together[0].labels is None:
+            together[0].labels, together[0].odd_mask = masks[0], True
 
 
 def _cases(scans: Sequence[_Scan], table: dict[str, Facts], listing: Listing) -> list[Case]:

@@ -24,7 +24,7 @@ from glioseg.cohorts.dataset_json import (
 from glioseg.cohorts.layout import Layout, ReadOptions
 from glioseg.cohorts.listing import Listing, natural_key
 from glioseg.cohorts.naming import modality_of, stem
-from glioseg.cohorts.tables import read_facts
+from glioseg.cohorts.tables import nearest_facts
 from glioseg.core import Case, Cohort, Facts, Finding, LabelScheme, Source
 from glioseg.errors import LayoutError, OptionError, name_some
 
@@ -66,7 +66,7 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
     modalities = _modalities(dataset, options)
     entries = _entries(dataset)
     present = set(dataset.listing.files)
-    table, findings = read_facts(dataset.folder)
+    table, patients, findings = nearest_facts(dataset.listing)
     absent = [image for _, image, _, _ in entries if image not in present]
     if absent:
         names = name_some(path.name for path in absent)
@@ -79,7 +79,8 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
         if labels is not None and labels not in present:
             findings.append(Finding("warning", "missing-mask", f"there is no {labels.name}", name))
             labels = None
-        cases.append(_case(name, image, labels, modalities, {"part": part, **table.get(name, {})}))
+        facts = {"part": part, **table.get(name, {})}
+        cases.append(_case(name, patients.get(name, patient_of(name)), image, labels, modalities, facts))
     if not cases:
         raise LayoutError("none of the images is there", path=dataset.folder, expected=LAYOUT.needs)
     scheme, said = _scheme(dataset, options, cases)
@@ -137,12 +138,12 @@ def _path(dataset: Dataset, text: str) -> Path:
     return dataset.folder.joinpath(*[part for part in text.replace("\\", "/").split("/") if part not in ("", ".")])
 
 
-def _case(name: str, image: Path, labels: Path | None, modalities: Sequence[str], facts: Facts) -> Case:
+def _case(name: str, patient: str, image: Path, labels: Path | None, modalities: Sequence[str], facts: Facts) -> Case:
     several = len(modalities) > 1
     images = {
         modality: Source((image,), "nifti", channel if several else None) for channel, modality in enumerate(modalities)
     }
-    return Case(name, patient_of(name), images, Source((labels,), "nifti") if labels is not None else None, facts=facts)
+    return Case(name, patient, images, Source((labels,), "nifti") if labels is not None else None, facts=facts)
 
 
 def _scheme(

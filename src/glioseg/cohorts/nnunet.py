@@ -29,7 +29,7 @@ from glioseg.cohorts.layout import Layout, ReadOptions
 from glioseg.cohorts.listing import Listing, natural_key
 from glioseg.cohorts.msd import is_decathlon
 from glioseg.cohorts.naming import modality_of
-from glioseg.cohorts.tables import read_facts
+from glioseg.cohorts.tables import nearest_facts
 from glioseg.core import Case, Cohort, Finding, LabelScheme, Source, SourceKind
 from glioseg.errors import FileError, LayoutError, OptionError, SplitError, name_some
 from glioseg.io.files import read_json, write_json
@@ -72,7 +72,7 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
         expected = f"files like CASE_0000{ending}"
         raise LayoutError("imagesTr and imagesTs hold no images", path=dataset.folder, expected=expected)
     stated, modalities = _modalities(dataset, {**training, **test}, options)
-    facts, findings = read_facts(dataset.folder)
+    facts, patients, findings = nearest_facts(dataset.listing)
     cases = []
     for part, scans, labels in (("train", training, TRAINING_LABELS), ("test", test, TEST_LABELS)):
         masks = {path.name: path for path in dataset.files_in(labels)}
@@ -81,7 +81,7 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
             images = _images(files, modalities, ending)
             own = {"part": part, **facts.get(name, {})}
             source = Source((mask,), _KINDS[ending]) if mask is not None else None
-            cases.append(Case(name, patient_of(name), images, source, facts=own))
+            cases.append(Case(name, patients.get(name, patient_of(name)), images, source, facts=own))
             findings += _missing(name, images, modalities, mask is None and part == "train")
     scheme, said = _scheme(dataset, options, cases)
     findings += [*said, *_folds_nearby(dataset)]
