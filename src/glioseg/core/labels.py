@@ -86,7 +86,7 @@ def distinct(array: npt.NDArray[np.integer]) -> list[int]:
         return []
     low, high = int(array.min()), int(array.max())
     if low >= 0 and high < 65536:
-        return [int(value) for value in np.flatnonzero(np.bincount(array.ravel(), minlength=1))]
+        return [int(value) for value in np.flatnonzero(np.bincount(array.ravel(order="K"), minlength=1))]
     return [int(value) for value in np.unique(array)]
 
 

@@ -89,10 +89,13 @@ def resample_array(array: Array, source: Grid, target: Grid, kind: Kind) -> Arra
     for axis, axis_map in ((3, maps[0]), (2, maps[1]), (1, maps[2])):
         if axis_map.index is not None:
             moved = _select(moved, axis_map.index, axis)
-    weighed = [(axis, axis_map.weights) for axis, axis_map in ((3, maps[0]), (2, maps[1]), (1, maps[2]))]
-    for axis, weights in sorted(weighed, key=_growth):  # the axis that shrinks most goes first and spares the others
-        if weights is not None:
-            moved = _weigh(moved, weights, axis)
+    x, y, z = (axis_map.weights for axis_map in maps)
+    if z is not None and z.shape[0] < z.shape[1]:
+        moved, z = _weigh_slices(moved, z), None  # fewer slices to be worked on below
+    if x is not None or y is not None:
+        moved = _weigh_planes(moved, x, y)
+    if z is not None:
+        moved = _weigh_slices(moved, z)
     return moved.transpose(0, 3, 2, 1)
 
 
@@ -164,16 +167,25 @@ def _select(array: Array, index: npt.NDArray[np.int64], axis: int) -> Array:
     return out
 
 
-def _growth(axis_and_weights: tuple[int, sparse.csr_array | None]) -> float:
-    weights = axis_and_weights[1]
-    return 1.0 if weights is None else float(weights.shape[0] / weights.shape[1])
+def _weigh_slices(array: Array, weights: sparse.csr_array) -> Array:
+    """(C, Z, Y, X) times (n, Z): each new slice a sum of old ones."""
+    return np.stack([(weights @ channel.reshape(len(channel), -1)) for channel in array.astype(np.float32)]).reshape(
+        len(array), -1, *array.shape[2:]
+    )
 
 
-def _weigh(array: Array, weights: sparse.csr_array, axis: int) -> Array:
-    """(C, Z, Y, X) times (n, n_source) along ``axis``, as one product of a sparse and a dense matrix.
+def _weigh_planes(array: Array, columns: sparse.csr_array | None, rows: sparse.csr_array | None) -> Array:
+    """(C, Z, Y, X) times (n_columns, X) and (n_rows, Y), slice by slice, which stays within the processor's cache.
 
-    Dense products (BLAS) are of no use here: their threads wait for each other at every slice.
+    Sparse products are used since dense ones (BLAS) start threads that wait for each other at every slice.
     """
-    rows = np.moveaxis(array, axis, 0)
-    dense = np.ascontiguousarray(rows, dtype=np.float32).reshape(rows.shape[0], -1)
-    return np.moveaxis((weights @ dense).reshape(-1, *rows.shape[1:]), 0, axis)
+    channels, slices, n_rows, n_columns = array.shape
+    n_columns = n_columns if columns is None else columns.shape[0]
+    n_rows = n_rows if rows is None else rows.shape[0]
+    out = np.empty((channels, slices, n_rows, n_columns), dtype=np.float32)
+    for channel, z in np.ndindex(channels, slices):
+        plane = array[channel, z].astype(np.float32)
+        if rows is not None:
+            plane = rows @ plane
+        out[channel, z] = plane if columns is None else (columns @ plane.T).T
+    return out
