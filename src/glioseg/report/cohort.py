@@ -1,0 +1,132 @@
+"""The report of a cohort: a page, its figures as files, and the same facts for machines."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+from glioseg import __version__
+from glioseg.cohorts.describe import CaseSummary, CohortDescription
+from glioseg.core import Cohort
+from glioseg.io.files import write_json, write_text
+from glioseg.report.figures.views import CONVENTION
+from glioseg.report.html import Listed, Page, Section, write_page
+from glioseg.report.parts import charts, scans, tables
+from glioseg.report.parts.plan import plan
+from glioseg.report.parts.words import plural
+from glioseg.report.pixels import read_slices
+
+FIGURES = "figures"
+
+
+def write_cohort_report(
+    cohort: Cohort,
+    about: CohortDescription,
+    out: Path,
+    *,
+    written_on: date | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Write ``report.html``, ``figures/*.png``, ``inspect.json`` and ``cases.csv`` into ``out``.
+
+    Reads the few slices that are shown, case by case; cases that cannot be read are passed over. Figures that an
+    earlier report in ``out`` showed and this one does not are removed, so that nothing stale stays.
+
+    Args:
+        cohort: the cases' files.
+        about: what was found in them.
+        out: folder, made where it is absent.
+        written_on: the date at the foot of the page; today unless given.
+        progress: told (cases read, cases to read) while the slices are read.
+
+    Returns:
+        The page.
+
+    Raises:
+        FileError: ``out`` cannot be written to.
+    """
+    folder, page = out / FIGURES, out / "report.html"
+    earlier = _figure_names(page)
+    chosen = plan(about)
+    shown = read_slices(cohort, chosen.wanted, progress)
+    sections = (
+        tables.findings(about),
+        tables.contents(about),
+        scans.gallery(about, chosen, shown, folder),
+        scans.anatomy(about, chosen, shown, folder),
+        charts.diagnoses(about, folder),
+        charts.tumours(about, folder),
+        charts.intensity(about, folder),
+        scans.dark(about, chosen, shown, folder, charts.dark_blocks(about, folder)),
+        scans.copies(about, chosen, shown, folder),
+        charts.facts(about, folder),
+        tables.case_table(about),
+        _conventions(about),
+    )
+    write_json(out / "inspect.json", about.to_json())
+    write_text(out / "cases.csv", _cases_csv(about))
+    write_page(_page(about, sections, written_on or date.today()), page)
+    for name in earlier - _figure_names(page):
+        (folder / f"{name}.png").unlink(missing_ok=True)
+    return page
+
+
+def _page(about: CohortDescription, sections: tuple[Section, ...], day: date) -> Page:
+    summary = (
+        f"{plural(len(about.cases), 'case')} of {plural(len(about.patients), 'patient')}, recognised as {about.layout}"
+    )
+    summary += f" with labels {about.scheme.describe()}." if about.scheme is not None else "."
+    written = f"Written by glioseg {__version__} on {day.isoformat()}."
+    return Page("glioseg inspect", about.name, summary, tables.tiles(about), sections, written)
+
+
+def _conventions(about: CohortDescription) -> Section:
+    """What the words of the report mean."""
+    items = [
+        ("Brain", "voxels that are not black in some modality; with the skull where the scans have it"),
+        ("Slice", "a section along the third axis (Z) of a case; counted from 1"),
+        ("Reference", "the expert's labels; outlined in red"),
+        ("Views", CONVENTION if any(case.has_mm for case in about.cases) else "as published; orientation unknown"),
+        ("Normalised", "minus the mean, divided by the standard deviation over the brain of the case"),
+        ("Copies", "exact: equal pixels; near: highly correlated after a perceptual hash; never within a patient"),
+    ]
+    return Section("conventions", "How to read this report", "", (Listed(tuple(items)),))
+
+
+def _figure_names(page: Path) -> frozenset[str]:
+    """The figures that a page written earlier shows; none where there is no page."""
+    text = page.read_text(encoding="utf-8", errors="replace") if page.is_file() else ""
+    return frozenset(re.findall(r'id="figure-([a-z0-9-]+)"', text))
+
+
+def _cases_csv(about: CohortDescription) -> str:
+    """One row per case: what the page's table shows, for all cases, with the volumes of labels and the facts."""
+    labels = list(about.labels)
+    fact_names = [column.name for column in about.facts]
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(
+        ["case", "patient", "category", "x", "y", "z", "spacing_x_mm", "spacing_y_mm", "spacing_z_mm", "orientation"]
+        + ["n_slices", "n_tumour_slices", "tumour_voxels", "tumour_ml", "n_brain_voxels"]
+        + [f"voxels_{name}" for name in labels]
+        + fact_names
+    )
+    for case in about.cases:
+        writer.writerow(_csv_row(case, labels, fact_names))
+    return buffer.getvalue()
+
+
+def _csv_row(case: CaseSummary, labels: list[str], fact_names: list[str]) -> list[object]:
+    spacing = case.spacing if case.has_mm and case.spacing is not None else ("", "", "")
+    counts = (
+        dict(zip(case.labels, case.slices.label_voxels.sum(axis=0).tolist(), strict=True)) if case.has_reference else {}
+    )
+    row: list[object] = [case.case, case.patient, case.category or "", *(case.shape or ("", "", "")), *spacing]
+    row += [case.orientation or "", case.n_slices, case.n_tumour_slices if case.tumour_voxels is not None else ""]
+    row += ["" if value is None else value for value in (case.tumour_voxels, case.tumour_ml)]
+    row += [case.n_brain_voxels, *(counts.get(name, "") for name in labels)]
+    return row + [case.facts.get(name, "") for name in fact_names]

@@ -1,0 +1,65 @@
+"""A figure becomes bytes: one full PNG for the figures folder, one small picture for the page."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image as Pillow
+
+FigureKind = Literal["chart", "map", "scan"]
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A figure as bytes.
+
+    Args:
+        png: full quality, for the figures folder and for publications.
+        web: the same picture, small, of type ``web_type``.
+        web_type: MIME type of ``web``.
+        width: of both, in pixels.
+        height: of both, in pixels.
+        kind: ``chart`` (dark ink on white), ``map`` (the same, with colours that a dark page must not invert) or
+            ``scan`` (pictures on black).
+    """
+
+    png: bytes
+    web: bytes
+    web_type: str
+    width: int
+    height: int
+    kind: FigureKind
+
+
+def render(figure: Figure, kind: FigureKind = "chart") -> Rendered:
+    """Draw ``figure`` once and encode it twice.
+
+    Charts have few colours: a palette of 256 keeps them sharp and small. Scans have many: they go into the page as
+    WebP, whose loss is not seen at this quality, and into the folder without loss.
+    """
+    picture = Pillow.fromarray(draw(figure))
+    if kind != "scan":
+        png = _encoded(picture.quantize(256, method=Pillow.Quantize.FASTOCTREE, dither=Pillow.Dither.NONE), "PNG")
+        return Rendered(png, png, "image/png", *picture.size, kind)
+    web = io.BytesIO()
+    picture.save(web, "WEBP", quality=82, method=3)
+    return Rendered(_encoded(picture, "PNG"), web.getvalue(), "image/webp", *picture.size, kind)
+
+
+def draw(figure: Figure) -> npt.NDArray[np.uint8]:
+    """The pixels of a figure: (rows, columns, 3)."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])  # type: ignore[no-untyped-call]
+
+
+def _encoded(picture: Pillow.Image, form: str) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, form, compress_level=6)
+    return buffer.getvalue()

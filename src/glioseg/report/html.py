@@ -1,0 +1,209 @@
+"""Self-contained pages: everything a page shows is inside its one file, and it loads nothing from anywhere.
+
+A page is plain data (``Page``: tiles, sections, blocks) that one template renders; whoever writes a report builds the
+data and never touches HTML. All text is escaped.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import jinja2
+from matplotlib.figure import Figure
+
+from glioseg.io.files import replacing, write_text
+from glioseg.report import style
+from glioseg.report.figures.render import FigureKind, Rendered, render
+
+RESEARCH_ONLY = "For research use only; not a medical device."
+Tone = Literal["", "good", "note", "warning", "error"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A table's cell: its text, what it sorts by (the text unless given) and its tone, which shows as a badge."""
+
+    text: str
+    sort: float | str | None = None
+    tone: Tone = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A table's column; ``numeric`` ones are right-aligned, ``wide`` ones may break their lines."""
+
+    title: str
+    numeric: bool = False
+    wide: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows that the reader can sort by any column, search, and leaf through ``page_size`` at a time.
+
+    ``caption`` states what the columns count; rows that were left out are said in it.
+    """
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    caption: str = ""
+    page_size: int = 25
+    half: bool = False
+    kind: str = field(default="table", init=False)
+
+    def __post_init__(self) -> None:
+        if any(len(row) != len(self.columns) for row in self.rows):
+            raise ValueError("every row of a table needs one cell per column")
+
+
+@dataclass(frozen=True)
+class Prose:
+    """A paragraph; with a tone it becomes a call-out."""
+
+    text: str
+    tone: Tone = ""
+    kind: str = field(default="prose", init=False)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure with its caption, which states the conventions that the figure follows.
+
+    Args:
+        name: file name in the figures folder, without ending.
+        title: one line above.
+        caption: what is seen, and by which convention.
+        width: at which the image is shown where there is room, in CSS pixels.
+        height: likewise.
+        look: ``chart``, ``map`` or ``scan``.
+        source: the image as a ``data:`` address.
+        half: whether two such figures may stand side by side.
+    """
+
+    name: str
+    title: str
+    caption: str
+    width: int
+    height: int
+    look: FigureKind
+    source: str
+    half: bool = False
+    kind: str = field(default="picture", init=False)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Names and values in two columns."""
+
+    items: tuple[tuple[str, str], ...]
+    caption: str = ""
+    kind: str = field(default="listed", init=False)
+
+
+Block = Table | Prose | Picture | Listed
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page with a place in the table of contents; ``id`` is its anchor."""
+
+    id: str
+    title: str
+    intro: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A key figure."""
+
+    label: str
+    value: str
+    note: str = ""
+    tone: Tone = ""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A whole report.
+
+    Args:
+        kicker: the command that wrote it, in small letters above the title.
+        title: what it is about.
+        summary: one or two sentences below the title.
+        tiles: key figures.
+        sections: in reading order; sections without blocks are left out.
+        written: when and by which version, for the foot of the page.
+    """
+
+    kicker: str
+    title: str
+    summary: str
+    tiles: tuple[Tile, ...]
+    sections: tuple[Section, ...]
+    written: str
+
+
+def picture(name: str, rendered: Rendered, *, title: str, caption: str, half: bool = False) -> Picture:
+    """A rendered figure as a block of a page; shown so that their letters are as large as the page's."""
+    source = f"data:{rendered.web_type};base64,{base64.b64encode(rendered.web).decode('ascii')}"
+    scale = 100 / style.DPI if rendered.kind != "scan" else 0.7
+    width, height = round(rendered.width * scale), round(rendered.height * scale)
+    return Picture(name, title, caption, width, height, rendered.kind, source, half)
+
+
+def saved_picture(
+    folder: Path, name: str, figure: Figure, kind: FigureKind, *, title: str, caption: str, half: bool = False
+) -> Picture:
+    """Draw ``figure``, write ``folder/name.png``, and give it as a block of a page.
+
+    Raises:
+        FileError: the folder cannot be written to.
+    """
+    rendered = render(figure, kind)
+    with replacing(folder / f"{name}.png") as temporary:
+        temporary.write_bytes(rendered.png)
+    return picture(name, rendered, title=title, caption=caption, half=half)
+
+
+def render_page(page: Page) -> str:
+    """The page as one HTML text that needs no other file and no network."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("glioseg.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    sections = [section for section in page.sections if section.blocks]
+    return environment.get_template("page.html").render(page=page, sections=sections, research_only=RESEARCH_ONLY)
+
+
+def write_page(page: Page, path: Path) -> Path:
+    """Write the page in one piece or not at all.
+
+    Raises:
+        FileError: the folder cannot be written to.
+    """
+    write_text(path, render_page(page))
+    return path
+
+
+def table(
+    titles: Sequence[str], rows: Sequence[Sequence[str | float]], *, caption: str = "", page_size: int = 25
+) -> Table:
+    """A table of plain values: numbers sort as numbers and are right-aligned, texts as texts."""
+    numeric = [bool(rows) and all(isinstance(row[place], int | float) for row in rows) for place in range(len(titles))]
+    columns = tuple(Column(title, is_number) for title, is_number in zip(titles, numeric, strict=True))
+    cells = tuple(tuple(_cell(value) for value in row) for row in rows)
+    return Table(columns, cells, caption, page_size)
+
+
+def _cell(value: str | float) -> Cell:
+    if isinstance(value, str):
+        return Cell(value)
+    return Cell(f"{value:,d}" if isinstance(value, int) else f"{value:,.4g}", float(value))

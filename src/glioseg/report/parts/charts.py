@@ -1,0 +1,343 @@
+"""Charts of a cohort's report, drawn from its description alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from glioseg.cohorts.describe import CohortDescription, FactColumn
+from glioseg.report import style
+from glioseg.report.figures import charts, intensities
+from glioseg.report.html import Block, Cell, Column, Section, Table, saved_picture
+from glioseg.report.parts.words import plural, region_words, tumour_sizes
+
+_FIRST_FACTS = (
+    "age",
+    "survival",
+    "death",
+    "sex",
+    "gender",
+    "grade",
+    "histolog",
+    "site",
+    "locati",
+    "laterality",
+    "lobe",
+)
+
+
+def diagnoses(about: CohortDescription, folder: Path) -> Section:
+    """Positive and negative, and how rare tumour is among voxels."""
+    blocks: list[Block] = []
+    counts = about.diagnoses
+    if counts.positive_slices + counts.negative_slices:
+        blocks.append(
+            saved_picture(
+                folder,
+                "diagnoses",
+                charts.diagnoses(counts),
+                "chart",
+                title="Positive and negative diagnoses",
+                caption="A slice is with tumour if its reference marks at least one voxel, a patient if one of the "
+                "slices is. Those without a readable reference are in neither.",
+                half=True,
+            )
+        )
+    if about.categories:
+        blocks.append(
+            saved_picture(
+                folder,
+                "classes",
+                charts.bars({name: float(count) for name, count in about.categories.items()}, x="cases"),
+                "chart",
+                title="Class balance",
+                caption="Number of cases in each class folder, copies included.",
+                half=True,
+            )
+        )
+        if any(case.shape is not None for case in about.cases):
+            blocks.append(_picture_sizes(about, folder))
+    if about.imbalance.n_voxels and about.imbalance.n_tumour:
+        blocks.append(_imbalance(about, folder))
+    intro = "How much of the data is positive, counted three ways: by patient, by slice, by voxel."
+    title = "Class balance and picture sizes" if about.categories else "Diagnoses and class balance"
+    return Section("diagnoses", title, intro if counts.positive_slices else "", tuple(blocks))
+
+
+def _imbalance(about: CohortDescription, folder: Path) -> Block:
+    total = about.imbalance.n_voxels
+    shares: dict[str, float] = {"air": float(total - about.imbalance.n_brain)}
+    shares["brain, unlabelled"] = max(float(about.imbalance.n_brain - sum(about.labels.values())), 0.0)
+    shares |= {name: float(voxels) for name, voxels in about.labels.items()}
+    percent = {name: 100 * value / total for name, value in shares.items() if value > 0}
+    colours = [_label_colour(about, name) for name in percent]
+    figure = charts.bars(
+        percent,
+        x="% of all voxels (logarithmic)",
+        colours=colours,
+        log=True,
+        written=[f"{value:.3g} %" for value in percent.values()],
+    )
+    what = "Tumour" if about.diagnoses.positive_slices else "Labelled tissue"
+    caption = (
+        f"{what} is {100 * about.imbalance.share_of_voxels:.3g} % of all voxels and "
+        f"{100 * about.imbalance.share_of_brain:.3g} % of the voxels that are not black: predicting nothing at all "
+        f"would have a pixel accuracy of {100 * (1 - about.imbalance.share_of_voxels):.2f} %. Cases with a reference."
+    )
+    return saved_picture(folder, "imbalance", figure, "chart", title="Class imbalance", caption=caption, half=True)
+
+
+def _label_colour(about: CohortDescription, name: str) -> str:
+    if name == "air":
+        return style.LINE
+    if name.startswith("brain"):
+        return style.NEUTRAL
+    return style.REFERENCE if len(about.labels) == 1 else style.region_colour(name, list(about.labels).index(name))
+
+
+def tumours(about: CohortDescription, folder: Path) -> Section:
+    """How big tumours are, and where."""
+    sizes, unit = tumour_sizes(about)
+    if not sizes:
+        return Section("tumours", "Tumours", "", ())
+    by_region, region_unit = _region_sizes(about)
+    blocks: list[Block] = []
+    if len(sizes) > 1:
+        caption = f"{plural(len(sizes), 'case')} with tumour; each tick is one. "
+        caption += "" if unit == "ml" else "Pictures carry no millimetres, so sizes are in voxels."
+        figure = charts.sizes(sizes, x=f"tumour ({unit}, logarithmic)", unit=unit)
+        title = "Tumour size by case"
+        blocks.append(saved_picture(folder, "tumour-sizes", figure, "chart", title=title, caption=caption, half=True))
+    elif by_region:
+        figure = _one_case_regions(by_region, region_unit)
+        title, caption = "Size by region", _region_caption(about)
+        blocks.append(saved_picture(folder, "region-sizes", figure, "chart", title=title, caption=caption, half=True))
+    figure = charts.sizes(_slice_shares(about), x="tumour (% of the slice, logarithmic)", y="slices", unit="%")
+    caption = f"Tumour as a share of the slice's pixels, in {plural(about.n_tumour_slices, 'slice')} with any."
+    title = "Tumour size by slice"
+    blocks.append(saved_picture(folder, "slice-shares", figure, "chart", title=title, caption=caption, half=True))
+    if len(by_region) > 1 and len(sizes) > 1:
+        figure, title = charts.region_sizes(by_region, x=f"size ({region_unit}, logarithmic)"), "Size by region"
+        caption = f"Each dot is a case; the bar spans the middle half, the ring is the median. {_region_caption(about)}"
+        blocks.append(saved_picture(folder, "region-sizes", figure, "chart", title=title, caption=caption))
+    if about.heat:
+        blocks.append(_places(about, folder))
+    return Section("tumours", "Tumour size and place", "", tuple(blocks))
+
+
+def _one_case_regions(by_region: Mapping[str, Sequence[float]], unit: str) -> Figure:
+    values = {name: found[0] for name, found in by_region.items()}
+    colours = [style.region_colour(name, place) for place, name in enumerate(values)]
+    written = [f"{style.number(value)} {unit}" for value in values.values()]
+    return charts.bars(values, x=f"size ({unit})", colours=colours, written=written)
+
+
+def _slice_shares(about: CohortDescription) -> list[float]:
+    shares: list[float] = []
+    for case in about.cases:
+        if case.shape is not None and case.tumour_voxels:
+            per_slice = case.slices.tumour_voxels
+            shares += (100.0 * per_slice[per_slice > 0] / (case.shape[0] * case.shape[1])).tolist()
+    return shares
+
+
+def _region_sizes(about: CohortDescription) -> tuple[dict[str, list[float]], str]:
+    """Region -> its size in every case that has it; in ml only where every case has millimetres."""
+    if about.scheme is None or about.diagnoses.positive_slices == 0:
+        return {}, "ml"
+    cases = [case for case in about.cases if case.has_reference and case.spacing is not None]
+    in_ml = all(case.has_mm for case in cases)
+    found: dict[str, list[float]] = {name: [] for name in _shown_regions(about)}
+    for case in cases:
+        totals = dict(zip(case.labels, case.slices.label_voxels.sum(axis=0).tolist(), strict=True))
+        unit = float(np.prod(case.spacing or (1.0,))) / 1000 if in_ml else 1.0
+        for name, sizes in found.items():
+            size = sum(totals.get(label, 0) for label in about.scheme.regions[name]) * unit
+            if size:
+                sizes.append(size)
+    return {name: sizes for name, sizes in found.items() if sizes}, "ml" if in_ml else "voxels"
+
+
+def _shown_regions(about: CohortDescription) -> list[str]:
+    """The scored regions, then those that are labels of their own."""
+    if about.scheme is None:
+        return []
+    regions = about.scheme.regions
+    singles = [name for name, members in regions.items() if len(members) == 1 or name == "NCR"]
+    ordered = dict.fromkeys([*about.scheme.default_regions, *singles])
+    distinct = {regions[name]: name for name in reversed(ordered)}  # two names of the same labels are shown once
+    return [name for name in ordered if name in distinct.values()][:6]
+
+
+def _region_caption(about: CohortDescription) -> str:
+    members = "; ".join(region_words(about, name) for name in _shown_regions(about))
+    counts = ", ".join(f"{name} in {plural(about.region_cases.get(name, 0), 'case')}" for name in _shown_regions(about))
+    return f"{members}. Cases without the region are left out: {counts}."
+
+
+def _places(about: CohortDescription, folder: Path) -> Block:
+    pictures = about.heat[0].plane == "picture"
+    caption = (
+        "Every case is scaled to the bounding box of its brain and projected along one axis; the colour is the share "
+        "of the cases with tumour whose tumour falls on the cell. "
+    )
+    caption += (
+        "Pictures are shown as published, X to the right and Y down; their orientation is unknown."
+        if pictures
+        else "Radiological convention: the patient's right (R) is on the left; anterior (A) or superior (S) is up."
+    )
+    return saved_picture(
+        folder, "tumour-places", charts.places(about.heat), "map", title="Where tumours are", caption=caption
+    )
+
+
+def intensity(about: CohortDescription, folder: Path) -> Section:
+    """Distributions of intensities and what ties modalities together."""
+    raw = {name: histogram for name, histogram in about.raw.items() if histogram.counts.sum() > 0}
+    if not raw:
+        return Section("intensities", "Intensities", "", ())
+    normalised = {name: about.normalised[name] for name in raw if name in about.normalised}
+    blocks: list[Block] = [
+        saved_picture(
+            folder,
+            "intensities",
+            intensities.distributions(raw, normalised),
+            "chart",
+            title="Raw and normalised intensities",
+            caption="Density over the voxels that are not black in some modality, every case weighing the same. Raw "
+            "intensities are in the files' own units; normalised ones have mean 0 and variance 1 over each case. "
+            "An arrow marks a peak that is cut off because it would flatten the rest.",
+        )
+    ]
+    if len(about.cases) > 1:
+        blocks.append(
+            saved_picture(
+                folder,
+                "intensities-by-case",
+                intensities.by_patient(about.cases, list(raw)),
+                "chart",
+                title="Intensities of every case",
+                caption="One mark per case: median (dark), middle half (thick) and 1st to 99th percentile (thin). Left "
+                "as stored, right after z-scoring each case over its brain.",
+            )
+        )
+    if len(raw) > 1:
+        blocks.append(
+            saved_picture(
+                folder,
+                "correlation",
+                intensities.correlation(about.correlation, about.modalities),
+                "map",
+                title="Correlation between modalities",
+                caption="Pearson's r over the brain voxels of the middle third of the slices, averaged over the cases "
+                "that have both modalities. A value of 1.00 between two of them is a copy.",
+                half=True,
+            )
+        )
+        blocks.append(_intensity_table(about, list(raw)))
+    return Section(
+        "intensities", "Intensities", "MRI has no unit: look here for scanners that disagree.", tuple(blocks)
+    )
+
+
+def _intensity_table(about: CohortDescription, names: Sequence[str]) -> Table:
+    """Raw intensities of each modality in figures: the median case, and how far cases are apart."""
+    rows = []
+    for name in names:
+        known = [case.modalities[name] for case in about.cases if name in case.modalities]
+        means = [one.mean for one in known]
+        figures = (np.median(means), min(means), max(means), np.median([one.std for one in known]))
+        numbers = tuple(Cell(style.number(float(value)), float(value)) for value in figures)
+        rows.append((Cell(style.modality_title(name)), *numbers))
+    titles = ("Mean", "lowest", "highest", "SD")
+    columns = (Column("Modality"), *(Column(title, numeric=True) for title in titles))
+    caption = (
+        "Raw intensities over the brain: the mean of the median case, the means of the cases at either end, the "
+        "standard deviation of the median case."
+    )
+    return Table(columns, tuple(rows), caption, half=True)
+
+
+def dark_blocks(about: CohortDescription, folder: Path) -> tuple[Block, ...]:
+    """What a filter for dark slices removes, as charts and a table."""
+    parts: tuple[list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]], ...] = ([], [], [])
+    for case in about.cases:
+        if case.has_reference and case.tumour_voxels is not None:
+            positive = case.slices.tumour_voxels > 0
+            parts[0].append(case.slices.non_black[positive])
+            parts[1].append(case.slices.non_black[~positive])
+        else:
+            parts[2].append(case.slices.non_black)
+    joined = [np.concatenate([np.zeros(0, dtype=np.float32), *part]) for part in parts]
+    removes = any(row.n_removed for row in about.dark)
+    blocks = [
+        saved_picture(
+            folder,
+            "dark-shares",
+            intensities.dark_shares(joined[0], joined[1], joined[2], about.dark_threshold),
+            "chart",
+            title="How much each slice shows",
+            half=removes,
+            caption="Share of a raw slice's pixels that are not black in some modality. The counts are logarithmic.",
+        )
+    ]
+    if removes:
+        blocks.append(
+            saved_picture(
+                folder,
+                "dark-filter",
+                intensities.dark_filter(about.dark, about.dark_threshold),
+                "chart",
+                title="What a dark-scan filter removes",
+                half=True,
+                caption="Slices whose share of non-black pixels is below the threshold, and every all-black slice.",
+            )
+        )
+    return tuple(blocks)
+
+
+def _picture_sizes(about: CohortDescription, folder: Path) -> Block:
+    known = [case for case in about.cases if case.shape is not None]
+    shapes = [case.shape or (1, 1, 1) for case in known]
+    classes = [case.category or "" for case in known]
+    figure = charts.picture_sizes([shape[0] for shape in shapes], [shape[1] for shape in shapes], classes)
+    distinct = len({shape[:2] for shape in shapes})
+    caption = (
+        f"{distinct:,} different sizes among {plural(len(known), 'picture')}; bigger dots are several of one size, "
+    )
+    caption += "the line is a square."
+    title = "Size of the pictures"
+    return saved_picture(folder, "picture-sizes", figure, "chart", title=title, caption=caption, half=True)
+
+
+def facts(about: CohortDescription, folder: Path) -> Section:
+    """Age, survival and whatever else the publisher's tables say."""
+    shown = sorted((column for column in about.facts if _is_telling(column.values, column.numeric)), key=_fact_rank)
+    if not shown:
+        return Section("facts", "Patients", "", ())
+    block = saved_picture(
+        folder,
+        "facts",
+        charts.facts(shown),
+        "chart",
+        title="Facts from the publisher's tables",
+        caption="As the tables give them; codes are explained by the publisher. Cases without a value are left out"
+        + (f"; the first {charts.MOST_FACTS} of {len(shown)} columns." if len(shown) > charts.MOST_FACTS else "."),
+    )
+    return Section("facts", "Ages, survival and other facts", "", (block,))
+
+
+def _is_telling(values: Mapping[str, str | float | int], numeric: bool) -> bool:
+    """What is the same for all says nothing; names, different in every case, make no chart."""
+    distinct = len(set(values.values()))
+    return distinct > 1 and (numeric or distinct <= max(2, len(values) // 2))
+
+
+def _fact_rank(column: FactColumn) -> tuple[int, str]:
+    """What readers look for first comes first; the rest by name."""
+    name = column.name.lower()
+    rank = next((place for place, word in enumerate(_FIRST_FACTS) if word in name), len(_FIRST_FACTS))
+    return rank, name

@@ -1,0 +1,129 @@
+"""Which few slices a cohort's report shows, so that reading them costs little whatever the size of the cohort."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from glioseg.cohorts.describe import CaseSummary, CohortDescription, DuplicateGroup, GalleryKind
+from glioseg.core import LabelScheme
+from glioseg.report.figures.views import PLANES, Plane
+from glioseg.report.pixels import Wanted, main_modality
+
+_LETTERS: Mapping[Plane, str] = {"axial": "SI", "coronal": "AP", "sagittal": "RL"}
+_MOST: Mapping[GalleryKind, int] = {"positive": 6, "negative": 4, "dark": 24}
+_MOST_PLAIN = 12
+_MOST_SHEETS = 3
+_NARROW = 3
+_MOST_PER_CLASS = 12
+_MOST_CLASSES = 10
+_MOST_COPIES = 12
+_MOST_COPIES_OF_VOLUMES = 3
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The slices that the sheets of a report need.
+
+    Args:
+        gallery: kind -> slices, one modality.
+        plain: middle slices, for cohorts without a gallery of diagnoses.
+        planes: the three slices of each case that is shown in three planes.
+        modalities: slices in every modality.
+        classes: class -> pictures.
+        copies: a group of duplicates and two of its members.
+    """
+
+    gallery: Mapping[GalleryKind, tuple[Wanted, ...]]
+    plain: tuple[Wanted, ...]
+    planes: tuple[tuple[Wanted, ...], ...]
+    modalities: tuple[Wanted, ...]
+    classes: Mapping[str, tuple[Wanted, ...]]
+    copies: tuple[tuple[DuplicateGroup, tuple[Wanted, ...]], ...]
+
+    @property
+    def wanted(self) -> tuple[Wanted, ...]:
+        """Every slice, once."""
+        groups: list[Iterable[Wanted]] = [*self.gallery.values(), self.plain, *self.planes, self.modalities]
+        groups += [*self.classes.values(), *(pair for _, pair in self.copies)]
+        return tuple(dict.fromkeys(one for group in groups for one in group))
+
+
+def plan(about: CohortDescription) -> Plan:
+    """Choose the slices from what the description found worth showing."""
+    cases = {case.case: case for case in about.cases}
+    gallery = {
+        kind: tuple(
+            _one_modality(cases[slice_.case], slice_.z)
+            for slice_ in [one for one in about.gallery if one.kind == kind and one.case in cases][:most]
+        )
+        for kind, most in _MOST.items()
+    }
+    classes: Mapping[str, tuple[Wanted, ...]] = {}
+    if about.categories:
+        gallery, classes = {"dark": gallery["dark"]}, _class_pictures(about)
+    plain = () if about.categories or gallery.get("positive") else _middle_slices(about)
+    complete_first = sorted(gallery.get("positive") or plain, key=lambda one: -len(cases[one.case].modalities))
+    shown_in_all = complete_first[: _MOST_SHEETS if len(about.modalities) > _NARROW else _MOST_SHEETS + 1]
+    several = len(about.modalities) > 1 or len(regions_of(about.scheme)) > 1
+    return Plan(
+        gallery=gallery,
+        plain=plain,
+        planes=tuple(_three_planes(cases[view.case], view.index) for view in about.views[:_MOST_SHEETS]),
+        modalities=tuple(Wanted(one.case, one.index) for one in shown_in_all) if several and not classes else (),
+        classes=classes,
+        copies=_copies(about, cases),
+    )
+
+
+def _one_modality(case: CaseSummary, z: int) -> Wanted:
+    return Wanted(case.case, z, 2, main_modality(case.modalities))
+
+
+def _middle_slices(about: CohortDescription) -> tuple[Wanted, ...]:
+    known = [case for case in about.cases if case.modalities and case.n_slices]
+    return tuple(_one_modality(case, case.n_slices // 2) for case in _spread(known, _MOST_PLAIN))
+
+
+def _class_pictures(about: CohortDescription) -> Mapping[str, tuple[Wanted, ...]]:
+    chosen = {}
+    for name in list(about.categories)[:_MOST_CLASSES]:
+        own = [case for case in about.cases if case.category == name and case.modalities and case.n_slices]
+        chosen[name] = tuple(_one_modality(case, case.n_slices // 2) for case in _spread(own, _MOST_PER_CLASS))
+    return chosen
+
+
+def _spread(cases: Sequence[CaseSummary], most: int) -> list[CaseSummary]:
+    """At most ``most`` cases, evenly from first to last."""
+    if len(cases) <= most:
+        return list(cases)
+    return [cases[round(place * (len(cases) - 1) / (most - 1))] for place in range(most)]
+
+
+def _three_planes(case: CaseSummary, index: tuple[int, int, int]) -> tuple[Wanted, ...]:
+    """Axial, coronal and sagittal slices through a voxel; none where the orientation is unknown."""
+    if case.orientation is None:
+        return ()
+    axes = [next(axis for axis, letter in enumerate(case.orientation) if letter in _LETTERS[plane]) for plane in PLANES]
+    return tuple(Wanted(case.case, index[axis], axis, main_modality(case.modalities)) for axis in axes)
+
+
+def _copies(
+    about: CohortDescription, cases: Mapping[str, CaseSummary]
+) -> tuple[tuple[DuplicateGroup, tuple[Wanted, ...]], ...]:
+    """Two members of each group, of different classes where the group has them."""
+    pictures = all(case.n_slices == 1 for case in about.cases if case.shape is not None)
+    groups = sorted(about.duplicates, key=lambda group: (-len(group.categories), group.kind != "exact"))
+    chosen = []
+    for group in groups[: _MOST_COPIES if pictures else _MOST_COPIES_OF_VOLUMES]:
+        first = cases[group.cases[0]]
+        other = next(
+            (cases[name] for name in group.cases if cases[name].category != first.category), cases[group.cases[1]]
+        )
+        chosen.append((group, tuple(_one_modality(case, case.n_slices // 2) for case in (first, other))))
+    return tuple(chosen)
+
+
+def regions_of(scheme: LabelScheme | None) -> Mapping[str, tuple[int, ...]]:
+    """The scored regions and the label values they are the union of."""
+    return {} if scheme is None else {name: scheme.values_of(name) for name in scheme.default_regions}

@@ -1,0 +1,159 @@
+"""Tables and key figures of a cohort's report."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from glioseg.cohorts.describe import CaseSummary, CohortDescription
+from glioseg.core import Severity
+from glioseg.report import style
+from glioseg.report.html import Block, Cell, Column, Listed, Prose, Section, Table, Tile, Tone
+from glioseg.report.parts.words import MOST_ROWS, grid_words, left_out, plural, tumour_sizes
+
+_TONES: Mapping[str, Tone] = {"error": "error", "warning": "warning", "note": "note"}
+_RANK = {"error": 0, "warning": 1, "note": 2}
+_UNKNOWN = Cell("–", -1.0)
+_NOTHING = frozenset({"", "–", "unknown", "0"})
+
+
+def tiles(about: CohortDescription) -> tuple[Tile, ...]:
+    """The key figures."""
+    severities = Counter(finding.severity for finding in about.findings)
+    worst: Tone = "error" if severities["error"] else "warning" if severities["warning"] else "good"
+    found = [] if about.categories else [Tile("Patients", f"{len(about.patients):,}")]
+    found.append(Tile("Cases", f"{len(about.cases):,}"))
+    if about.categories:
+        found.append(Tile("Classes", f"{len(about.categories):,}", ", ".join(about.categories)))
+    if about.n_slices > len(about.cases):
+        found.append(Tile("Slices", f"{about.n_slices:,}"))
+    counts = about.diagnoses
+    counted = counts.positive_slices + counts.negative_slices
+    if counted:
+        share = 100 * counts.positive_slices / counted
+        found.append(Tile("Slices with tumour", f"{counts.positive_slices:,}", f"{share:.0f} % of {counted:,}"))
+    sizes, unit = tumour_sizes(about)
+    if sizes:
+        low, middle, high = (style.number(float(value)) for value in (min(sizes), np.median(sizes), max(sizes)))
+        found.append(Tile(f"Median tumour, {unit}", middle, f"{low} to {high}" if len(sizes) > 1 else ""))
+    found.append(Tile("Modalities", f"{len(about.modalities)}", ", ".join(about.modalities)))
+    said = _counted(severities) if about.findings else "nothing to report"
+    found.append(Tile("Findings", f"{len(about.findings):,}", said, worst))
+    return tuple(found)
+
+
+def findings(about: CohortDescription) -> Section:
+    """What is wrong or odd, the worst first."""
+    ordered = sorted(about.findings, key=lambda found: (_RANK[found.severity], found.kind, found.case or ""))
+    rows = tuple(
+        (
+            Cell(found.severity, _RANK[found.severity], _TONES[found.severity]),
+            Cell(found.kind.replace("-", " ")),
+            Cell(found.case or "all"),
+            Cell(found.message),
+        )
+        for found in ordered[:MOST_ROWS]
+    )
+    blocks: tuple[Block, ...] = (
+        Prose("Nothing to report: every file was read and nothing contradicts anything.", "good"),
+    )
+    if rows:
+        columns = (Column("Severity"), Column("Kind"), Column("Case"), Column("What was found", wide=True))
+        blocks = (Table(columns, rows, left_out(len(ordered)), page_size=12),)
+    intro = "Error: a case cannot be used as it is. Warning: it can, but look at it. Note: good to know."
+    return Section("findings", "Findings", intro, blocks)
+
+
+def contents(about: CohortDescription) -> Section:
+    """What the folder was recognised as, and the grids in it."""
+    items = [
+        ("Layout", about.layout),
+        ("Recognised because", about.reason),
+        ("Label scheme", "none" if about.scheme is None else about.scheme.name),
+    ]
+    if about.scheme is not None:
+        items.append(("Label values", about.scheme.describe()))
+        items.append(("Defined by", about.scheme.source))
+    if about.categories:
+        items.append(("Classes", ", ".join(f"{name} ({plural(n, 'case')})" for name, n in about.categories.items())))
+    have = Counter(name for case in about.cases for name in case.modalities)
+    words = [f"{name} (in {have[name]:,} of {plural(len(about.cases), 'case')})" for name in about.modalities]
+    items.append(("Modalities", ", ".join(words)))
+    return Section("contents", "What is in the folder", "", (Listed(tuple(items)), *_grids(about)))
+
+
+def _grids(about: CohortDescription) -> tuple[Table, ...]:
+    """The grids of the cohort, those that differ in their number of slices only on one row; too many say nothing."""
+    slices: dict[tuple[str, str, str], list[int]] = defaultdict(list)
+    for case in about.cases:
+        shape, spacing, orientation = grid_words(case)
+        slices[shape.rpartition(" × ")[0] or shape, spacing, orientation].append(case.n_slices)
+    if len(slices) > max(3, len(about.cases) // 4):
+        return ()
+    rows = []
+    for (plane, spacing, orientation), counts in sorted(slices.items(), key=lambda item: -len(item[1])):
+        low, high = min(counts), max(counts)
+        n_slices = Cell(f"{low}" if low == high else f"{low} to {high}", low)
+        rows.append((Cell(plane), n_slices, Cell(spacing), Cell(orientation), Cell(f"{len(counts):,}", len(counts))))
+    titles = ("Columns × rows (X × Y)", "Slices (Z)", "Spacing (mm)", "Orientation")
+    columns = (*(Column(title) for title in titles), Column("Cases", numeric=True))
+    caption = "Grids in the cohort; the orientation names the directions in which X, Y, Z grow."
+    return (Table(columns, tuple(rows), caption, page_size=8),)
+
+
+def case_table(about: CohortDescription) -> Section:
+    """One row per case; columns in which nothing is known of any case are left out."""
+    unit = tumour_sizes(about)[1]
+    noted = Counter(finding.case for finding in about.findings)
+    columns: list[tuple[Column, Callable[[CaseSummary], Cell]]] = [
+        (Column("Case"), lambda case: Cell(case.case)),
+        (Column("Patient"), lambda case: Cell(case.patient)),
+        (Column("Class"), lambda case: Cell(case.category or "")),
+        (Column("Voxels"), lambda case: Cell(grid_words(case)[0], float(np.prod(case.shape or (0,))))),
+        (Column("Spacing (mm)"), lambda case: Cell(grid_words(case)[1])),
+        (Column("Slices", numeric=True), lambda case: Cell(f"{case.n_slices:,}", case.n_slices)),
+        (Column("With tumour", numeric=True), _tumour_slices),
+        (Column(f"Tumour ({unit})", numeric=True), lambda case: _tumour(case, unit)),
+        (Column("% of brain", numeric=True), _tumour_share),
+        (Column("Missing"), lambda case: _missing(case, about)),
+        (Column("Findings", numeric=True), lambda case: Cell(str(noted[case.case]), noted[case.case])),
+    ]
+    shown = about.cases[:MOST_ROWS]
+    cells = [[make(case) for case in shown] for _, make in columns]
+    kept = [place for place in range(len(columns)) if any(cell.text not in _NOTHING for cell in cells[place])]
+    kept = [place for place in kept if place != 1 or cells[1] != cells[0]]
+    rows = tuple(tuple(cells[place][row] for place in kept) for row in range(len(shown)))
+    caption = "Brain: voxels that are not black in some modality. "
+    caption += left_out(len(about.cases), "cases.csv has all of them.")
+    table = Table(tuple(columns[place][0] for place in kept), rows, caption.strip())
+    return Section("cases", "Cases", "Click a heading to sort.", (table,))
+
+
+def _tumour_slices(case: CaseSummary) -> Cell:
+    return _UNKNOWN if case.tumour_voxels is None else Cell(f"{case.n_tumour_slices:,}", case.n_tumour_slices)
+
+
+def _tumour(case: CaseSummary, unit: str) -> Cell:
+    value = case.tumour_ml if unit == "ml" else case.tumour_voxels
+    return _UNKNOWN if value is None else Cell(f"{value:,.1f}" if unit == "ml" else f"{value:,}", float(value))
+
+
+def _tumour_share(case: CaseSummary) -> Cell:
+    if case.tumour_voxels is None:
+        return _UNKNOWN
+    share = 100 * case.tumour_voxels / max(case.n_brain_voxels, 1)
+    return Cell(f"{share:.2f}", share)
+
+
+def _missing(case: CaseSummary, about: CohortDescription) -> Cell:
+    names = [name for name in about.modalities if name not in case.modalities]
+    names += ["reference"] if about.scheme is not None and not case.has_reference else []
+    return Cell(", ".join(names))
+
+
+def _counted(severities: Mapping[Severity, int]) -> str:
+    names: tuple[Severity, ...] = ("error", "warning", "note")
+    words = [plural(severities[name], name) for name in names if severities.get(name)]
+    return ", ".join(words)
