@@ -155,6 +155,8 @@ def test_missing_modalities_can_be_filled_as_published(tmp_path: Path) -> None:
     zeroed = load_image(case, lgg.MODALITIES, fill="zero")
     assert zeroed.array[0].max() == 0
     np.testing.assert_array_equal(zeroed.array[1:], published.array[1:])
+    with pytest.raises(GeometryError, match="has none of t1n, t1c"):
+        load_image(case, ("t1n", "t1c"), fill="zero")
     with pytest.raises(GeometryError, match="expected t1c"):
         load_image(case, lgg.MODALITIES, fill="t1c")
 

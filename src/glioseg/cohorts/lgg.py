@@ -62,7 +62,7 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
     middle slice of each case, of which more only where two of its channels are equal.
 
     Raises:
-        LayoutError: no slice, or no slice that has its mask.
+        LayoutError: no slice.
         OptionError: names for the channels: the publisher states them.
     """
     if options.modalities is not None:
@@ -81,8 +81,6 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
         case, said = _case(name, scans[name], table.get(scans[name].patient.upper(), {}))
         cases += [case] if case is not None else []
         findings += said
-    if not cases:
-        raise LayoutError("no LGG slice has its mask", path=listing.root, expected="X.tif with X_mask.tif beside it")
     findings += lgg_table.without_row(table, [case.patient for case in cases])
     modalities = tuple(name for name in MODALITIES if any(name in case.images for case in cases))
     scheme = options.scheme or scheme_named("lgg")
@@ -166,7 +164,7 @@ def _images(case: str, paths: tuple[Path, ...]) -> tuple[dict[str, Source], list
     n = len(paths)
     repeats = _repeating_flair(paths[n // 2 : n // 2 + 1]) or _repeating_flair(paths[n // 3 : n // 3 + 1])
     if repeats is None:
-        message = f"{paths[n // 2].name} has one channel, where pre, flair and post are needed"
+        message = f"{paths[n // 2].name} has one channel, not pre, flair and post; --layout pairs reads such slices"
         return images, [Finding("error", "wrong-channels", message, case)]
     if repeats:
         repeats = _repeating_flair(paths) or ()

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 
@@ -72,7 +73,8 @@ def named(listing: Listing, paths: Sequence[Path]) -> list[Named]:
     (``Brain Tumor Segmentation/``) says nothing of a file, and the same data set gets the same names whether the user
     points at it or at a folder above it.
     """
-    folders = [path.relative_to(listing.root).parts[:-1] for path in paths]
+    above = len(listing.root.parts)
+    folders = [path.parts[above:-1] for path in paths]
     depth = _n_shared(folders)
     return [_named(path, each[depth:]) for path, each in zip(paths, folders, strict=True)]
 
@@ -90,6 +92,7 @@ def ending(path: Path) -> str:
     return path.name[len(stem(path)) :].lower()
 
 
+@lru_cache(maxsize=4096)
 def folder_role(folder: str) -> str | None:
     """``mask`` or ``image`` where that is all that a folder's name says (``masks``, ``train_images``, ``masks_png``).
 

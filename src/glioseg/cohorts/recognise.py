@@ -119,12 +119,12 @@ def _refuse_several(listing: Listing) -> None:
 
 def _levels_below(listing: Listing) -> list[Listing]:
     """The folders directly below the first folder that has several."""
-    below: dict[Path, list[Path]] = {}
+    depth = len(listing.root.parts)
+    below: dict[str, list[Path]] = {}
     for path in listing.files:
-        parts = path.relative_to(listing.root).parts
-        if len(parts) > 1:
-            below.setdefault(listing.root / parts[0], []).append(path)
-    folders = [Listing(folder, tuple(files)) for folder, files in below.items()]
+        if len(path.parts) > depth + 1:
+            below.setdefault(path.parts[depth], []).append(path)
+    folders = [Listing(listing.root / name, tuple(files)) for name, files in below.items()]
     return _levels_below(folders[0]) if len(folders) == 1 else folders
 
 
