@@ -44,10 +44,28 @@ def convolution(
         bias: whether a constant is added to each channel.
         padding: what stands beyond the border: zeros or the border voxel repeated.
     """
-    kind: type[nn.Conv2d] | type[nn.Conv3d] = nn.Conv2d if dims == 2 else nn.Conv3d
+    kind: type[nn.Conv2d] | type[nn.Conv3d] = nn.Conv2d if dims == 2 else _Convolution3d
     mode: Literal["zeros", "replicate"] = "zeros" if padding == "zero" else "replicate"
     margin = size // 2 if stride == 1 else 0
     return kind(n_in, n_out, size, stride=stride, padding=margin, bias=bias, padding_mode=mode)
+
+
+class _Convolution3d(nn.Conv3d):
+    """A convolution of volumes that keeps clear of a fault in oneDNN, on which PyTorch's CPU convolutions run.
+
+    For 3×3×3 kernels with a padding of one and inputs of exactly two slices, the bfloat16 gradient of the weights is
+    read from memory that nobody wrote (seen with torch 2.13.0 on AVX512-BF16; other sizes and float32 are right). A
+    U-Net meets it: 32 slices through four poolings are two. Those convolutions, the smallest of all, are done in
+    float32.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (the name in PyTorch's own signature)
+        """(B, n_in, D, H, W) -> (B, n_out, D, H, W)."""
+        if input.shape[2] != 2 or input.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
+            return super().forward(input)
+        with torch.autocast("cpu", enabled=False):
+            exact = super().forward(input.float())
+        return exact.to(torch.get_autocast_dtype("cpu"))
 
 
 def normalisation(kind: Normalisation, dims: Dims, n_channels: int) -> nn.Module:
