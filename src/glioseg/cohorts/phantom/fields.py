@@ -99,6 +99,17 @@ def smoothstep(array: npt.NDArray[np.floating]) -> Floats:
     return np.asarray(t * t * (3.0 - 2.0 * t), dtype=np.float32)
 
 
+def resampled(array: Floats, source: Frame, frame: Frame) -> Floats:
+    """An array of one frame on another, linearly, axis by axis."""
+    for axis in range(3):
+        step = source.spacing_mm
+        place = (frame.axes[axis].astype(np.float64) - float(source.axes[axis][0])) / step
+        first = np.clip(np.floor(place).astype(np.intp), 0, array.shape[axis] - 2)
+        weight = np.clip(place - first, 0.0, 1.0).astype(np.float32).reshape([-1 if i == axis else 1 for i in range(3)])
+        array = np.take(array, first, axis=axis) * (1.0 - weight) + np.take(array, first + 1, axis=axis) * weight
+    return np.asarray(array, dtype=np.float32)
+
+
 def _raise_axis(array: Floats, axis: int, coordinates: Floats, low: float, knot_mm: float) -> Floats:
     # Beyond the head the field keeps its value at the border.
     place = np.clip((coordinates.astype(np.float64) - low) / knot_mm, 0.0, array.shape[axis] - 3.0)

@@ -24,11 +24,12 @@ from scipy import ndimage
 from skimage.graph import MCP_Geometric
 
 from glioseg.cohorts.phantom.anatomy import Tissues
-from glioseg.cohorts.phantom.fields import Field, Floats, Frame, draw_fields, smoothstep, total
+from glioseg.cohorts.phantom.fields import Field, Floats, Frame, draw_fields, resampled, smoothstep, total
 
 _FAR_MM = 99.0
 _OEDEMA_REACH_MM = 55.0
 _SPECK_MM3 = 150.0
+_MAX_DRAWS = 4000
 _SPEED_WM, _SPEED_GM, _SPEED_CSF = 1.0, 0.18, 0.03
 
 
@@ -94,42 +95,48 @@ def draw_lesions(
         plan: coarse frame of the patient's head, the same for every spacing, and
         tissues: the tissues on it before any tumour grew; decide where a lesion can start.
     """
-    places = _candidates(plan, tissues)
-    order = rng.permutation(len(places[0]))
-    first = _draw_lesion(rng, places[0][order[0]], places[1][order[0]], high_grade, None)
-    lesions = [first]
+    places, sides = _draw_places(rng, plan, tissues)
+    lesions = [_draw_lesion(rng, places[0], sides[0], high_grade, None)]
     wanted = int(rng.integers(2, 5)) if several else 1
-    for number in order[1:]:
+    for place, side in zip(places[1:], sides[1:], strict=True):
         if len(lesions) == wanted:
             break
-        place = places[0][number]
         gaps = [np.sqrt(((place - np.asarray(other.centre)) ** 2).sum()) - other.radius_mm for other in lesions]
         if min(gaps) > 22.0:
-            lesions.append(_draw_lesion(rng, place, places[1][number], high_grade, float(rng.uniform(4.0, 9.0))))
+            lesions.append(_draw_lesion(rng, place, side, high_grade, float(rng.uniform(4.0, 9.0))))
     return tuple(lesions)
 
 
-def _candidates(plan: Frame, tissues: Tissues) -> tuple[Floats, Floats]:
-    """Head coordinates (M, 3) and MNI coordinates (M, 3) of places in the white matter of the cerebrum."""
+def _draw_places(
+    rng: np.random.Generator, plan: Frame, tissues: Tissues
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Points in the white matter of the cerebrum in head mm, (M, 3), and their side of the midline, (M,).
+
+    Points are drawn in the head and kept where they fit, rather than drawn from a list of voxels that fit: a rounding
+    difference at the edge of one voxel must not send every patient's tumour elsewhere.
+    """
     x, y, z = tissues.atlas_mm
     # Above the tentorium: gliomas of adults are rare in the cerebellum and the brain stem.
     cerebrum = (z > -18.0 + 0.25 * np.maximum(-y - 20.0, 0.0)) & (np.abs(x) > 9.0)
-    fits = cerebrum & (tissues.wm > 0.5) & (tissues.depth > 9.0) & (tissues.ventricle > 7.0)
-    index = np.argwhere(tissues.mask)[fits]
-    head = np.stack([plan.axes[i][index[:, i]] for i in range(3)], axis=1)
-    return head, np.ascontiguousarray(tissues.atlas_mm[:, fits].T)
+    fits = np.zeros(plan.shape, dtype=bool)
+    fits[tissues.mask] = cerebrum & (tissues.wm > 0.5) & (tissues.depth > 9.0) & (tissues.ventricle > 7.0)
+    lateral = np.zeros(plan.shape, dtype=np.float64)
+    lateral[tissues.mask] = np.sign(x)
+    low, high = (np.array([axis[end] for axis in plan.axes], dtype=np.float64) for end in (0, -1))
+    points = rng.uniform(low, high, size=(_MAX_DRAWS, 3))
+    nearest = tuple(np.round((points - low) / plan.spacing_mm).astype(np.intp).T)
+    return points[fits[nearest]], lateral[nearest][fits[nearest]]
 
 
 def _draw_lesion(
-    rng: np.random.Generator, place: Floats, atlas_mm: Floats, high_grade: bool, radius_mm: float | None
+    rng: np.random.Generator, place: npt.NDArray[np.float64], side: float, high_grade: bool, radius_mm: float | None
 ) -> Lesion:
     radius = float(np.exp(rng.normal(np.log(17.0), 0.33))) if radius_mm is None else radius_mm
     radius = float(np.clip(radius, 4.0, 30.0))
     oedema = rng.uniform(6.0, 26.0) if high_grade else rng.uniform(2.0, 9.0)
-    centre = place.astype(np.float64) + rng.uniform(-1.5, 1.5, size=3)
     return Lesion(
-        centre=(float(centre[0]), float(centre[1]), float(centre[2])),
-        side=1.0 if atlas_mm[0] > 0 else -1.0,
+        centre=(float(place[0]), float(place[1]), float(place[2])),
+        side=float(side),
         radius_mm=radius,
         metric=_draw_metric(rng),
         lobes=draw_fields(rng, ((max(radius * 0.75, 5.0), 0.24), (max(radius * 0.33, 3.0), 0.11))),
@@ -255,7 +262,7 @@ def tumour_maps(
     for lesion, time in zip(lesions, times, strict=True):
         level = core_level(lesion, frame, tissues)
         inside = smoothstep((1.0 - level) * np.float32(lesion.radius_mm / edge_mm) + 0.5)
-        passed = _resampled(time, plan, frame)[tissues.mask] + uneven
+        passed = resampled(time, plan, frame)[tissues.mask] + uneven
         swollen = smoothstep((np.float32(lesion.oedema_mm) - passed) / np.float32(soft) + 0.5)
         nearness = np.maximum(nearness, np.clip(1.0 - passed / np.float32(lesion.oedema_mm + soft), 0.0, 1.0))
         oedema = np.maximum(oedema, swollen * (1.0 - tissues.csf) * np.clip(tissues.wm + 0.35 * tissues.gm, 0.0, 1.0))
@@ -287,14 +294,3 @@ def _labels(
     parts, _ = ndimage.label(dense)
     sizes = np.bincount(parts.ravel()) * frame.spacing_mm**3
     return np.where((sizes < _SPECK_MM3)[parts[mask]], np.uint8(0), labels)
-
-
-def _resampled(array: Floats, plan: Frame, frame: Frame) -> Floats:
-    """An array of the coarse frame on another frame, linearly, axis by axis."""
-    for axis in range(3):
-        step = plan.spacing_mm
-        place = (frame.axes[axis].astype(np.float64) - float(plan.axes[axis][0])) / step
-        first = np.clip(np.floor(place).astype(np.intp), 0, array.shape[axis] - 2)
-        weight = np.clip(place - first, 0.0, 1.0).astype(np.float32).reshape([-1 if i == axis else 1 for i in range(3)])
-        array = np.take(array, first, axis=axis) * (1.0 - weight) + np.take(array, first + 1, axis=axis) * weight
-    return np.asarray(array, dtype=np.float32)
