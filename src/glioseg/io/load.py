@@ -229,7 +229,7 @@ def _picture_labels(source: Source, scheme: LabelScheme) -> Voxels:
     if len(scheme.labels) == 1:
         slices = [raster.binary_mask(raster.read_stack([each])[:, :, 0], lossy=lossy) for each in source.paths]
         (value,) = scheme.labels.values()
-        mask = np.stack(_same_size(slices, source.paths), axis=2) * np.uint8(value)
+        mask = raster.stack_slices(_same_size(slices, source.paths)) * np.uint8(value)
         return Voxels(mask, Grid.of_pictures(mask.shape))
     stack = raster.read_stack(source.paths)
     if lossy or stack.ndim != 3:

@@ -66,7 +66,14 @@ def read_stack(paths: Sequence[Path]) -> npt.NDArray[Any]:
             )
     if any(pixels.ndim == 3 for pixels in slices):
         slices = [pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2) for pixels in slices]
-    return np.stack(slices, axis=2)
+    return stack_slices(slices)
+
+
+def stack_slices(slices: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """(X, Y, ...) each -> (X, Y, Z, ...), one slice after the other in memory, as the files hold them: to interleave
+    them would take longer than to read them.
+    """
+    return np.swapaxes(np.stack([np.swapaxes(pixels, 0, 1) for pixels in slices]), 0, 2)
 
 
 def binary_mask(pixels: npt.NDArray[Any], *, lossy: bool) -> npt.NDArray[np.uint8]:
