@@ -2,7 +2,7 @@
 
 from glioseg.core.case import Case, Cohort, Facts, Finding, Severity, Source, SourceKind
 from glioseg.core.grid import Grid
-from glioseg.core.image import Image, LabelMap, not_black
+from glioseg.core.image import Image, LabelMap
 from glioseg.core.labels import SCHEMES, LabelScheme, scheme_named
 
 __all__ = [
@@ -18,6 +18,5 @@ __all__ = [
     "Severity",
     "Source",
     "SourceKind",
-    "not_black",
     "scheme_named",
 ]

@@ -79,23 +79,3 @@ class LabelMap:
                 expected=self.scheme.describe(),
                 remedy="Choose the scheme that the labels were drawn with (--scheme)",
             )
-
-
-def not_black(array: npt.NDArray[np.generic], black: float = 0.0) -> npt.NDArray[np.bool_]:
-    """The voxels that show something in some modality: the brain, of a skull-stripped scan.
-
-    Args:
-        array: (C, ...) intensities, one channel per modality, in any unit.
-        black: a channel is black where its absolute value is at or below this share of its own highest absolute value.
-
-    Returns:
-        (...) True where some channel is not black.
-    """
-    shown = np.zeros(array.shape[1:], dtype=bool)
-    for channel in array:
-        if black == 0.0:
-            shown |= channel != 0
-        else:
-            level = black * max(float(channel.max(initial=0)), -float(channel.min(initial=0)))
-            shown |= (channel > level) | (channel < -level)
-    return shown

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from glioseg.core import Grid, Image, LabelMap, not_black
+from glioseg.cohorts.dark import NOISE, non_black_shares, visible
+from glioseg.core import Grid, Image, LabelMap
 from glioseg.core.grid import Box
 from glioseg.core.labels import LabelScheme, encode_regions, painting_order
 from glioseg.errors import CacheError, GeometryError
@@ -38,7 +39,8 @@ class PreparedArrays:
         filled_with: the modality whose channel stands in for them; None where they are 0.
         native: the grid of the files.
         working: the grid of the arrays: X columns, Y rows, Z slices.
-        non_black: (Z,) float32, share of the pixels of the raw slice (before any crop) that are not black.
+        non_black: (Z,) float32, share of the pixels of the raw slice, before any crop, that are not black in some
+            modality (``cohorts.dark``).
     """
 
     images: npt.NDArray[np.float16]
@@ -77,7 +79,7 @@ def prepare_arrays(
     """
     turned = _turned(image.grid, options.plane)
     slices = resample_array(image.array, image.grid, turned, "nearest").transpose(0, 3, 2, 1)
-    shown = not_black(slices, options.black).T
+    shown = np.logical_or.reduce([visible(channel, NOISE) for channel in slices]).T
     cropped = turned.cropped(_brain_box(shown, square=options.size is not None)) if options.crop_to_brain else turned
     working = _resized(cropped, options)
     brain = np.ascontiguousarray(resample_array(shown[None], turned, cropped, "nearest")[0].T)
@@ -97,7 +99,7 @@ def prepare_arrays(
         filled_with=filled_with,
         native=image.grid,
         working=working,
-        non_black=shown.mean(axis=(0, 1), dtype=np.float32)[_nearest_slices(turned, working)],
+        non_black=non_black_shares(slices)[_nearest_slices(turned, working)],
     )
 
 

@@ -20,8 +20,9 @@ class PrepareOptions(BaseModel):
         plane: the plane of the slices. Volumes are turned so that slices look as on a radiologist's screen: axial with
             the patient's left to the right and posterior at the bottom, coronal and sagittal with the head up. Pictures
             have no known orientation: axial leaves them as they are, the other planes are refused.
-        crop_to_brain: keep the bounding box of the brain only (of all voxels that are not black in some modality); with
-            ``size`` the box is made square in the plane first, so that nothing is stretched.
+        crop_to_brain: keep the bounding box of the brain only; with ``size`` the box is made square in the plane first,
+            so that nothing is stretched. The brain is what stands out from black and its noise in some modality that
+            the case has (``cohorts.dark.visible`` at ``NOISE``); a head with its skull is brain in this sense.
         size: resize every slice to ``size`` x ``size`` pixels over the same extent.
         spacing_mm: or resample to this spacing: two numbers for columns and rows of the slices, three to resample
             across the slices too. Neither: the native resolution.
@@ -29,9 +30,6 @@ class PrepareOptions(BaseModel):
         normalise: ``min-max`` to 0..1, ``z-score`` to zero mean and unit variance (see ``intensity``), or ``none``.
         normalise_over: whether range, mean and percentiles are those of each slice or of the whole case.
         brain_only: take them over the brain only, and set all else to 0.
-        black: a voxel is black (no brain, and counted for dark slices) where its absolute value is at or below this
-            share of the modality's highest in the case; 0 for skull-stripped volumes whose background is exactly 0,
-            some hundredths for pictures with noise.
         regions: names of the regions that become channels, overlapping (WT, TC, ET) or exclusive (NCR, ED, ET); None
             for the scheme's own.
         missing: what stands in for a modality that a case lacks: ``zero``, or the name of another modality (the
@@ -48,7 +46,6 @@ class PrepareOptions(BaseModel):
     normalise: Method = "z-score"
     normalise_over: Literal["case", "slice"] = "case"
     brain_only: bool = True
-    black: float = Field(0.0, ge=0, lt=1)
     regions: tuple[str, ...] | None = Field(None, min_length=1)
     missing: str = "zero"
 
