@@ -18,7 +18,7 @@ from glioseg.report.html import Listed, Page, Section, write_page
 from glioseg.report.parts import charts, scans, tables
 from glioseg.report.parts.plan import plan
 from glioseg.report.parts.words import plural
-from glioseg.report.pixels import read_slices
+from glioseg.report.pixels import ShownSlice, Wanted, read_slices
 
 FIGURES = "figures"
 
@@ -41,7 +41,7 @@ def write_cohort_report(
         about: what was found in them.
         out: folder, made where it is absent.
         written_on: the date at the foot of the page; today unless given.
-        progress: told (cases read, cases to read) while the slices are read.
+        progress: told (steps done, steps in all): one for each case that is read, one for each part of the page.
 
     Returns:
         The page.
@@ -51,28 +51,44 @@ def write_cohort_report(
     """
     folder, page = out / FIGURES, out / "report.html"
     earlier = _figure_names(page)
-    chosen = plan(about)
-    shown = read_slices(cohort, chosen.wanted, progress)
-    sections = (
-        tables.findings(about),
-        tables.contents(about),
-        scans.gallery(about, chosen, shown, folder),
-        scans.anatomy(about, chosen, shown, folder),
-        charts.diagnoses(about, folder),
-        charts.tumours(about, folder),
-        charts.intensity(about, folder),
-        scans.dark(about, chosen, shown, folder, charts.dark_blocks(about, folder)),
-        scans.copies(about, chosen, shown, folder),
-        charts.facts(about, folder),
-        tables.case_table(about),
-        _conventions(about),
-    )
+    sections = _sections(cohort, about, folder, progress)
     write_json(out / "inspect.json", about.to_json())
     write_text(out / "cases.csv", _cases_csv(about))
     write_page(_page(about, sections, written_on or date.today()), page)
     for name in earlier - _figure_names(page):
         (folder / f"{name}.png").unlink(missing_ok=True)
     return page
+
+
+def _sections(
+    cohort: Cohort, about: CohortDescription, folder: Path, progress: Callable[[int, int], None] | None
+) -> tuple[Section, ...]:
+    """The parts of the page in reading order, drawn one after the other."""
+    chosen = plan(about)
+    shown: dict[Wanted, ShownSlice] = {}
+    makers: tuple[Callable[[], Section], ...] = (
+        lambda: tables.findings(about),
+        lambda: tables.contents(about),
+        lambda: scans.gallery(about, chosen, shown, folder),
+        lambda: scans.anatomy(about, chosen, shown, folder),
+        lambda: charts.diagnoses(about, folder),
+        lambda: charts.tumours(about, folder),
+        lambda: charts.intensity(about, folder),
+        lambda: scans.dark(about, chosen, shown, folder, charts.dark_blocks(about, folder)),
+        lambda: scans.copies(about, chosen, shown, folder),
+        lambda: charts.facts(about, folder),
+        lambda: tables.case_table(about),
+        lambda: _conventions(about),
+    )
+    n_cases = len({one.case for one in chosen.wanted})
+    steps = n_cases + len(makers)
+    step = progress or (lambda done, total: None)
+    shown |= read_slices(cohort, chosen.wanted, lambda done, _: step(done, steps))
+    sections = []
+    for done, make in enumerate(makers, start=n_cases + 1):
+        sections.append(make())
+        step(done, steps)
+    return tuple(sections)
 
 
 def _page(about: CohortDescription, sections: tuple[Section, ...], day: date) -> Page:

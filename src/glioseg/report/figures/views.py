@@ -23,8 +23,6 @@ CONVENTION = (
     "Radiological convention: the patient's right is on the left of the picture (axial, coronal); sagittal views have "
     "anterior on the left. R right, L left, A anterior, P posterior, S superior, I inferior."
 )
-_NORMAL: dict[Plane, int] = {"sagittal": 0, "coronal": 1, "axial": 2}
-_PLANE_OF_WORLD: tuple[Plane, ...] = ("sagittal", "coronal", "axial")
 _COLUMNS_AND_ROWS = ((1, 2), (0, 2), (0, 1))
 """World axes (0 R, 1 A, 2 S) that run along the columns and rows of a view, by its normal."""
 _ENDS = (("R", "L"), ("A", "P"), ("S", "I"))
@@ -66,22 +64,6 @@ def cut_slice(array: npt.NDArray[Any], grid: Grid, index: int, axis: int = 2) ->
     section = section[:, ::-1] if directions[columns][1] > 0 else section
     spacing = (grid.spacing[rows], grid.spacing[columns])
     return Cut(section, spacing, (*_ENDS[columns_world], *_ENDS[rows_world]))
-
-
-def plane_axis(grid: Grid, plane: Plane) -> int:
-    """The array axis that a plane's slices are counted along: for RAS, LPS, … axial is 2, coronal 1, sagittal 0.
-
-    Raises:
-        GeometryError: the grid has no millimetres, so that its planes are unknown.
-    """
-    if not grid.has_mm:
-        raise GeometryError("the orientation of pictures is unknown", expected="a format with an affine")
-    return next(axis for axis, (world, _) in enumerate(grid.axis_directions) if world == _NORMAL[plane])
-
-
-def plane_of(grid: Grid, axis: int = 2) -> Plane | None:
-    """The plane that slices along ``axis`` lie in; None for pictures."""
-    return _PLANE_OF_WORLD[grid.axis_directions[axis][0]] if grid.has_mm else None
 
 
 def display_limits(volume: npt.NDArray[Any], grid: Grid) -> tuple[float, float]:

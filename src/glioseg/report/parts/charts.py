@@ -262,7 +262,10 @@ def _intensity_table(about: CohortDescription, names: Sequence[str]) -> Table:
 
 
 def dark_blocks(about: CohortDescription, folder: Path) -> tuple[Block, ...]:
-    """What a filter for dark slices removes, as charts and a table."""
+    """What a filter for dark slices removes, as charts; none for pictures of classes unless it removes some."""
+    removes = any(row.n_removed for row in about.dark)
+    if not about.dark or not about.n_slices or (about.categories and not removes):
+        return ()
     parts: tuple[list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]], ...] = ([], [], [])
     for case in about.cases:
         if case.has_reference and case.tumour_voxels is not None:
@@ -272,7 +275,6 @@ def dark_blocks(about: CohortDescription, folder: Path) -> tuple[Block, ...]:
         else:
             parts[2].append(case.slices.non_black)
     joined = [np.concatenate([np.zeros(0, dtype=np.float32), *part]) for part in parts]
-    removes = any(row.n_removed for row in about.dark)
     blocks = [
         saved_picture(
             folder,

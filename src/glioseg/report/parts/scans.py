@@ -178,7 +178,7 @@ def dark(about: CohortDescription, chosen: Plan, shown: Shown, folder: Path, cha
     words = f"At {100 * about.dark_threshold:.3g} % the filter removes {plural(removed, 'slice')} of {about.n_slices:,}"
     words += f": {row.n_negative:,} without and {row.n_positive:,} with tumour." if row and row.n_removed else "."
     intro = f"A slice is dark if the share of its pixels that are not black is below a threshold. {words}"
-    return Section("dark", "Dark slices", intro, tuple(blocks) if removed or not about.categories else ())
+    return Section("dark", "Dark slices", intro, tuple(blocks))
 
 
 def copies(about: CohortDescription, chosen: Plan, shown: Shown, folder: Path) -> Section:

@@ -1,0 +1,142 @@
+"""Pages are one file, escape what they are told, and leave nothing out."""
+
+from __future__ import annotations
+
+import base64
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from glioseg.report.figures import charts
+from glioseg.report.html import (
+    RESEARCH_ONLY,
+    Cell,
+    Column,
+    Listed,
+    Page,
+    Prose,
+    Section,
+    Table,
+    Tile,
+    render_page,
+    saved_picture,
+    table,
+    write_page,
+)
+
+_NASTY = """<script>alert("x")</script> & 'co'"""
+
+
+class _Reader(HTMLParser):
+    """Tags with their attributes, and the words between them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+
+def _read(text: str) -> _Reader:
+    reader = _Reader()
+    reader.feed(text)
+    return reader
+
+
+def _page(*sections: Section) -> Page:
+    return Page("glioseg inspect", "cohort", "ten cases", (Tile("Cases", "10", "of 9 patients"),), sections, "Written.")
+
+
+def test_nothing_is_loaded_from_anywhere(tmp_path: Path) -> None:
+    figure = saved_picture(tmp_path, "bars", charts.bars({"a": 1.0}, x="cases"), "chart", title="Bars", caption="x")
+    text = render_page(_page(Section("one", "One", "", (figure,))))
+    for tag, attributes in _read(text).tags:
+        assert tag not in ("link", "iframe", "object", "embed")
+        for name in ("src", "href", "srcset", "action", "data", "poster"):
+            value = attributes.get(name) or ""
+            assert value == "" or value.startswith(("data:image/", "#")), f"{tag} loads {value[:60]}"
+    assert not re.search(r"url\(|@import|https?:|fetch\(|XMLHttpRequest", re.sub(r"data:image/[^\"]+", "", text))
+    assert "default-src 'none'" in text
+
+
+def test_figures_are_in_the_page_and_in_the_folder(tmp_path: Path) -> None:
+    figure = saved_picture(tmp_path, "bars", charts.bars({"a": 1.0}, x="cases"), "chart", title="Bars", caption="x")
+    (image,) = [
+        attributes
+        for tag, attributes in _read(render_page(_page(Section("s", "S", "", (figure,))))).tags
+        if tag == "img" and attributes.get("src")
+    ]
+    source = image["src"] or ""
+    assert base64.b64decode(source.partition(",")[2]) == (tmp_path / "bars.png").read_bytes()
+    assert image["alt"] == "Bars"
+
+
+def test_text_is_escaped_everywhere() -> None:
+    rows = ((Cell(_NASTY, _NASTY, "error"),),)
+    blocks = (
+        Table((Column(_NASTY),), rows, _NASTY),
+        Prose(_NASTY, "warning"),
+        Listed(((_NASTY, _NASTY),), _NASTY),
+    )
+    page = Page(
+        _NASTY, _NASTY, _NASTY, (Tile(_NASTY, _NASTY, _NASTY),), (Section("s", _NASTY, _NASTY, blocks),), _NASTY
+    )
+    text = render_page(page)
+    assert "<script>alert" not in text
+    assert [tag for tag, _ in _read(text).tags].count("script") == 1
+    # the title and the section's title stand twice, a sort key beside its cell
+    assert text.count("&lt;script&gt;alert(&#34;x&#34;)") == 19
+
+
+def test_sections_are_in_the_contents_in_order_and_empty_ones_are_left_out() -> None:
+    full = [Section(name, name.upper(), "", (Prose("words"),)) for name in ("one", "two")]
+    reader = _read(render_page(_page(full[0], Section("none", "NONE", "", ()), full[1])))
+    links = [attributes["href"] for tag, attributes in reader.tags if tag == "a" and attributes.get("class") is None]
+    assert links == ["#one", "#two"]
+    assert [attributes["id"] for tag, attributes in reader.tags if attributes.get("class") == "part"] == ["one", "two"]
+    assert "NONE" not in reader.words
+
+
+def test_every_page_says_that_it_is_for_research() -> None:
+    assert _read(render_page(_page())).words.count(RESEARCH_ONLY) == 2
+    assert RESEARCH_ONLY == "For research use only; not a medical device."
+
+
+def test_tables_carry_what_they_sort_by() -> None:
+    shown = table(("case", "voxels"), (("b", 12345), ("a", 7)), caption="two")
+    assert [column.numeric for column in shown.columns] == [False, True]
+    text = render_page(_page(Section("s", "S", "", (shown,))))
+    assert 'data-sort="12345.0">12,345</td>' in text
+    assert text.index(">b</td>") < text.index(">a</td>")
+
+
+def test_badges_show_the_tone_of_a_cell() -> None:
+    shown = Table((Column("Severity"),), ((Cell("warning", 1, "warning"),),))
+    text = render_page(_page(Section("s", "S", "", (shown,))))
+    assert '<td data-sort="1"><span class="badge warning">warning</span></td>' in text
+
+
+def test_rows_must_fit_their_columns() -> None:
+    with pytest.raises(ValueError, match="one cell per column"):
+        Table((Column("a"), Column("b")), ((Cell("1"),),))
+
+
+def test_tags_are_balanced(tmp_path: Path) -> None:
+    figure = saved_picture(tmp_path, "bars", charts.bars({"a": 1.0}, x="cases"), "chart", title="Bars", caption="x")
+    blocks = (figure, Prose("p"), Listed((("a", "b"),)), table(("x",), ((1,),)))
+    text = render_page(_page(Section("s", "S", "intro", blocks)))
+    for tag in ("section", "figure", "div", "table", "tr", "td", "th", "dl", "main", "nav", "p", "button", "span"):
+        assert len(re.findall(rf"<{tag}[ >]", text)) == text.count(f"</{tag}>"), tag
+
+
+def test_a_page_is_written_in_one_piece(tmp_path: Path) -> None:
+    path = write_page(_page(), tmp_path / "deep" / "report.html")
+    assert path.read_text(encoding="utf-8").rstrip().endswith("</html>")
+    assert [file.name for file in path.parent.iterdir()] == ["report.html"]
