@@ -16,6 +16,7 @@ from glioseg.report import style
 
 MOST_FACTS = 12
 _MOST_VALUES = 12
+_MOST_TICKS = 2000
 _LETTERS = {"right": ("R", "L"), "anterior": ("A", "P"), "superior": ("S", "I")}
 
 
@@ -108,7 +109,7 @@ def bars(
 
 
 def sizes(values: Sequence[float], *, x: str, y: str = "cases", unit: str = "") -> Figure:
-    """How big tumours are: a histogram on a logarithmic axis, every case as a tick, the median as a line.
+    """How big tumours are: a histogram on a logarithmic axis, the median as a line, each value as a tick.
 
     Values of 0 have no logarithm and are left out; the caption has to say so.
     """
@@ -121,9 +122,9 @@ def sizes(values: Sequence[float], *, x: str, y: str = "cases", unit: str = "") 
         kept, bins=np.geomspace(low, high, n_bins + 1).tolist(), color=style.ACCENT_SOFT, edgecolor=style.PAPER
     )
     top = float(np.max(counts)) if kept.size else 1.0
-    axes.plot(
-        kept, np.full(kept.size, -0.05 * top), "|", color=style.ACCENT, markersize=7, markeredgewidth=0.9, clip_on=False
-    )
+    if kept.size <= _MOST_TICKS:
+        below = np.full(kept.size, -0.05 * top)
+        axes.plot(kept, below, "|", color=style.ACCENT, markersize=7, markeredgewidth=0.9, clip_on=False)
     axes.set_xscale("log")
     axes.set_ylim(-0.1 * top, top * 1.18)
     _plain_log_ticks(axes)

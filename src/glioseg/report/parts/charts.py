@@ -51,7 +51,11 @@ def diagnoses(about: CohortDescription, folder: Path) -> Section:
             saved_picture(
                 folder,
                 "classes",
-                charts.bars({name: float(count) for name, count in about.categories.items()}, x="cases"),
+                charts.bars(
+                    {name: float(count) for name, count in about.categories.items()},
+                    x="cases",
+                    colours=[style.series_colour(sorted(about.categories).index(name)) for name in about.categories],
+                ),
                 "chart",
                 title="Class balance",
                 caption="Number of cases in each class folder, copies included.",

@@ -1,0 +1,321 @@
+"""What the report of a training run is told: plain data, so that whoever trains fills it and the report draws it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from glioseg.errors import GeometryError
+from glioseg.evaluate.table import Row
+from glioseg.report.figures.views import Cut
+
+GalleryKind = Literal["best", "median", "worst", "no-tumour"]
+LevelKind = Literal["input", "down", "up", "head"]
+SplitUnit = Literal["patient", "slice", "picture"]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class RecipeFacts:
+    """The recipe of the run.
+
+    Args:
+        name: what ``glioseg train`` calls it.
+        text: the resolved TOML.
+        about: one sentence.
+        after: the publication it follows, if any.
+        notes: what was chosen where the publication is ambiguous.
+    """
+
+    name: str
+    text: str
+    about: str = ""
+    after: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What was trained on.
+
+    Args:
+        cohort: its name.
+        layout: as which it was recognised.
+        modalities: channels of the network, in order.
+        regions: region -> the labels it is the union of, in the order that they are scored.
+        scheme: name of the label scheme.
+        labels: the scheme in words.
+        has_mm: whether millimetres are known.
+        assumptions: what was assumed of the data and must be said.
+    """
+
+    cohort: str
+    layout: str
+    modalities: tuple[str, ...]
+    regions: Mapping[str, tuple[str, ...]]
+    scheme: str = ""
+    labels: str = ""
+    has_mm: bool = True
+    assumptions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PartCounts:
+    """One part of the split.
+
+    Args:
+        n_patients, n_cases, n_slices: how many.
+        n_tumour_slices: slices whose reference marks any voxel; None where that is not known.
+        tumour_share: tumour voxels / all voxels; None where that is not known.
+    """
+
+    n_patients: int
+    n_cases: int
+    n_slices: int
+    n_tumour_slices: int | None = None
+    tumour_share: float | None = None
+
+
+@dataclass(frozen=True)
+class SplitFacts:
+    """How the cohort was divided.
+
+    Args:
+        parts: ``train``, ``val``, ``test`` (where there is one) -> counts.
+        unit: what was drawn; ``slice`` leaks, ``picture`` means that patients are not known.
+        seed: of the draw; None for a split that was given.
+        hash: names the split.
+        fold: which of how many folds, counted from 1; None without folds.
+    """
+
+    parts: Mapping[str, PartCounts]
+    unit: SplitUnit = "patient"
+    seed: int | None = None
+    hash: str = ""
+    fold: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class PartScores:
+    """An evaluated part.
+
+    Args:
+        evaluation: ``evaluate.protocol.Evaluation.to_json()``, or the same read from ``evaluation-PART.json``.
+        rows: ``evaluate.table.case_rows``, or the same read from ``cases-PART.csv``.
+    """
+
+    evaluation: Mapping[str, Any]
+    rows: Sequence[Row] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class GalleryItem:
+    """A slice with its reference and its prediction; see ``gallery.gallery_item``, which cuts one from volumes.
+
+    Args:
+        case: its id.
+        z: the slice, counted from 0.
+        n_slices: of the case.
+        part: of the split.
+        kind: why it is shown.
+        pictures: modality -> (rows, columns) uint8, or ``picture`` -> (rows, columns, 3); the right way up, all alike.
+        reference: region -> (rows, columns) bool.
+        prediction: the same regions.
+        dice: of the case in the region that cases are ranked by; None where it is undefined.
+        spacing: distance between rows and between columns.
+        marks: letters at the left, right, top and bottom edge; None where the orientation is unknown.
+
+    Raises:
+        GeometryError: nothing to show, other regions in the prediction than in the reference, or differing sizes.
+    """
+
+    case: str
+    z: int
+    n_slices: int
+    part: str
+    kind: GalleryKind
+    pictures: Mapping[str, npt.NDArray[np.uint8]]
+    reference: Mapping[str, Mask]
+    prediction: Mapping[str, Mask]
+    dice: float | None = None
+    spacing: tuple[float, float] = (1.0, 1.0)
+    marks: tuple[str, str, str, str] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.pictures or not self.reference or list(self.reference) != list(self.prediction):
+            raise GeometryError(
+                f"slice {self.z} of case {self.case} needs a picture and the same regions twice",
+                found=f"pictures {list(self.pictures)}, prediction {list(self.prediction)}",
+                expected=f"prediction {list(self.reference)}",
+            )
+        size = self.size
+        for array in (*self.pictures.values(), *self.reference.values(), *self.prediction.values()):
+            if array.shape[:2] != size:
+                raise GeometryError(
+                    f"pictures and masks of slice {self.z} of case {self.case} differ in size",
+                    found=array.shape,
+                    expected=size,
+                )
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns."""
+        rows, columns = next(iter(self.pictures.values())).shape[:2]
+        return int(rows), int(columns)
+
+    def cut(self, modality: str) -> Cut:
+        """A picture with what is needed to draw it in proportion."""
+        return Cut(self.pictures[modality], self.spacing, self.marks)
+
+
+@dataclass(frozen=True, eq=False)
+class WeightMap:
+    """A slice's reference and the weights that the loss gives its pixels.
+
+    Args:
+        case: its id.
+        z: the slice, counted from 0.
+        mask: (rows, columns) bool, as it is displayed.
+        weights: (rows, columns), not negative.
+        region: whose mask it is; may be empty where there is but one.
+
+    Raises:
+        GeometryError: the sizes differ.
+    """
+
+    case: str
+    z: int
+    mask: Mask
+    weights: npt.NDArray[np.floating]
+    region: str = ""
+
+    def __post_init__(self) -> None:
+        if self.mask.shape != self.weights.shape or self.mask.ndim != 2:
+            raise GeometryError(
+                f"the weight map of case {self.case} does not fit its mask",
+                found=self.weights.shape,
+                expected=self.mask.shape,
+            )
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level of a network, as the built module has it, in the order in which images run through.
+
+    Args:
+        kind: ``input`` and ``head`` once each; ``down`` up to and with the lowest; ``up``.
+        channels: at its end.
+        size: of its grid.
+        name: in words, such as ``2 × (conv 3×3, batch norm, ReLU)``.
+        attention: whether the skip that enters it is gated.
+    """
+
+    kind: LevelKind
+    channels: int
+    size: tuple[int, ...]
+    name: str = ""
+    attention: bool = False
+
+
+@dataclass(frozen=True)
+class NetworkFacts:
+    """The network, from its module.
+
+    Args:
+        name: such as ``U-Net``.
+        levels: in the order in which images run through.
+        n_parameters: that are trained.
+        facts: name -> value of what else is worth saying (normalisation, up-sampling, dropout).
+    """
+
+    name: str
+    levels: tuple[Level, ...]
+    n_parameters: int | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What a simple method reaches on the same patients, to be read beside the network.
+
+    Args:
+        name: such as ``best threshold on FLAIR``.
+        dice: mean over cases.
+        region: of which region.
+        part: on which part.
+    """
+
+    name: str
+    dice: float
+    region: str
+    part: str
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long things took; None where that was not measured.
+
+    Args:
+        training_s: the whole training, validation included.
+        images_per_s: slices or patches that a training step got through.
+        evaluation_s: predicting and scoring after the training.
+    """
+
+    training_s: float | None = None
+    images_per_s: float | None = None
+    evaluation_s: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class RunFacts:
+    """All that the report of a run shows; every part but recipe, data and split may be empty.
+
+    Args:
+        recipe: the recipe.
+        data: the cohort.
+        split: its division.
+        log: the rows of ``log.jsonl``: ``epoch`` (from 0), ``train_loss``, ``learning_rate``, ``elapsed_s`` and, in
+            epochs with validation, ``val_loss``, ``val_score``, ``val_dice``, ``regions``; undefined figures are None.
+        best_epoch: of the best model, from 0 as in the log; None before the first validation.
+        n_epochs: how many the recipe asks for; None where unknown.
+        score: what ``val_score`` is.
+        parts: ``test``, ``val``, ``train``, as far as they were evaluated.
+        gallery: slices to be shown.
+        outlined: the regions whose union is outlined over scans; all where empty.
+        weight_maps: for losses that have them.
+        network: what was trained.
+        environment: facts by name.
+        timing: how long it took.
+        baseline: a simple method's figure.
+    """
+
+    recipe: RecipeFacts
+    data: DataFacts
+    split: SplitFacts
+    log: Sequence[Mapping[str, Any]] = ()
+    best_epoch: int | None = None
+    n_epochs: int | None = None
+    score: str = "dice"
+    parts: Mapping[str, PartScores] = field(default_factory=dict)
+    gallery: Sequence[GalleryItem] = ()
+    outlined: tuple[str, ...] = ()
+    weight_maps: Sequence[WeightMap] = ()
+    network: NetworkFacts | None = None
+    environment: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    timing: Timing = Timing()
+    baseline: Baseline | None = None
+
+    @property
+    def headline(self) -> str | None:
+        """The part whose figures stand on top: test, else validation, else training; None before any evaluation."""
+        return next((name for name in ("test", "val", "train") if name in self.parts), next(iter(self.parts), None))
+
+    @property
+    def ordered_parts(self) -> tuple[str, ...]:
+        """The evaluated parts, that of the headline first."""
+        known = [name for name in ("test", "val", "train") if name in self.parts]
+        return (*known, *(name for name in self.parts if name not in known))
