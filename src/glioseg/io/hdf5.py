@@ -19,6 +19,8 @@ from glioseg.core import Grid
 from glioseg.errors import FileError, GeometryError
 from glioseg.io.files import cannot_read, replacing
 
+_DAMAGED = (OSError, KeyError, RuntimeError, ValueError)
+"""What h5py raises where a file is cut off or its tables are damaged."""
 _AFFINE_ATTRIBUTE = "affine"
 
 
@@ -45,7 +47,7 @@ def hdf5_grid(path: Path, dataset: str, n_slices: int) -> tuple[Grid, int]:
             found = _dataset(file, dataset, path)
             shape = found.shape
             affine = found.attrs.get(_AFFINE_ATTRIBUTE)
-    except OSError as error:
+    except _DAMAGED as error:
         raise cannot_read(path, error) from error
     affine = _brats_affine(shape[1]) if affine is None else np.asarray(affine)
     return Grid((shape[0], shape[1], n_slices), affine), shape[2]
@@ -77,13 +79,16 @@ def _read(path: Path, dataset: str) -> npt.NDArray[Any]:
     try:
         with h5py.File(path) as file:
             return np.asarray(_dataset(file, dataset, path)[()])
-    except OSError as error:
+    except _DAMAGED as error:
         raise cannot_read(path, error) from error
 
 
 def _dataset(file: Any, name: str, path: Path) -> Any:  # noqa: ANN401 - h5py ships no types
     if name not in file:
-        raise FileError("the HDF5 file lacks a data set", path=path, found=", ".join(file), expected=name)
-    if file[name].ndim != 3:
-        raise GeometryError(f"data set {name} is not (H, W, C)", path=path, found=file[name].shape)
-    return file[name]
+        raise FileError("the HDF5 file lacks a data set", path=path, found=", ".join(map(str, file)), expected=name)
+    found = file[name]
+    if not isinstance(found, h5py.Dataset) or len(found.shape or ()) != 3:
+        raise GeometryError(f"data set {name} is not (H, W, C)", path=path, found=getattr(found, "shape", "a group"))
+    if found.dtype.kind not in "biuf":
+        raise GeometryError(f"data set {name} holds no real numbers", path=path, found=found.dtype)
+    return found

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,8 @@ from glioseg.io.files import cannot_read, replacing
 
 METAIMAGE_ENDINGS = (".mha", ".mhd", ".nrrd", ".nhdr")
 
+_CHUNK = 1 << 20
+_MOST_FIELDS = 200
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -26,6 +29,8 @@ def read_metaimage(path: Path) -> tuple[npt.NDArray[Any], Grid]:
         GeometryError: not a 2-D or 3-D image.
     """
     grid, n_channels = read_metaimage_grid(path)
+    if path.suffix.lower() in (".mha", ".mhd"):
+        _require_sound_zlib(path)
     try:
         array = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
     except RuntimeError as error:
@@ -82,9 +87,44 @@ def _affine(reader: Any) -> npt.NDArray[np.float64]:  # noqa: ANN401 - SimpleITK
     return _LPS_TO_RAS @ affine
 
 
+def _require_sound_zlib(path: Path) -> None:
+    """Verify the check sum of compressed voxels: ITK takes what it could decode before the damage, and says nothing."""
+    try:
+        with path.open("rb") as file:
+            header = _header(file)
+            name = header.get("elementdatafile", "LOCAL")
+            if header.get("compresseddata", "").lower() != "true" or header.get("elementtype") is None:
+                return
+            data = file.read() if name.upper() == "LOCAL" else (path.parent / name).read_bytes()
+        unpacker = zlib.decompressobj()
+        rest = data
+        while rest and not unpacker.eof:
+            unpacker.decompress(rest, _CHUNK)
+            rest = unpacker.unconsumed_tail
+        if not unpacker.eof:
+            unpacker.flush()
+    except (OSError, ValueError, zlib.error) as error:
+        raise cannot_read(path, error) from error
+    if not unpacker.eof:
+        raise cannot_read(path, EOFError("the compressed voxels are cut off"))
+
+
+def _header(file: BinaryIO) -> dict[str, str]:
+    """The fields before the voxels, names in lower case; ``ElementDataFile`` is the last."""
+    fields: dict[str, str] = {}
+    for line in file:
+        name, _, value = line.decode("latin-1").partition("=")
+        fields[name.strip().lower()] = value.strip()
+        if "elementdatafile" in fields or len(fields) > _MOST_FIELDS:
+            break
+    return fields
+
+
 def _short(error: BaseException) -> BaseException:
     """SimpleITK reports a page with the build's file names; its last line holds the cause."""
     if isinstance(error, OSError):
         return error
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if lines and "No such file" in lines[-1]:  # the system's last error, which has nothing to do with it
+        return RuntimeError("SimpleITK cannot decode its voxels")
     return RuntimeError(lines[-1] if lines else "SimpleITK cannot read it")

@@ -19,7 +19,8 @@ from glioseg.io.files import cannot_read, replacing
 
 NIFTI_ENDINGS = (".nii", ".nii.gz")
 
-_DAMAGED = (OSError, EOFError, ValueError, zlib.error, gzip.BadGzipFile, ImageFileError, HeaderDataError)
+_CHUNK = 1 << 20
+_DAMAGED = (OSError, EOFError, ValueError, OverflowError, zlib.error, ImageFileError, HeaderDataError)
 
 
 def read_nifti(path: Path) -> tuple[npt.NDArray[Any], Grid]:
@@ -31,15 +32,18 @@ def read_nifti(path: Path) -> tuple[npt.NDArray[Any], Grid]:
 
     Raises:
         FileError: missing, truncated, damaged.
-        GeometryError: fewer than two or more than four axes, or an affine that cannot be inverted.
+        GeometryError: fewer than two or more than four axes, an affine that cannot be inverted, or voxels that are no
+            real numbers (colours, complex numbers).
     """
     image = _open(path)
-    grid = _grid(image, path)
+    grid, shape = _grid(image, path), _shape(image, path)
+    if image.get_data_dtype().kind not in "biuf":
+        raise GeometryError("the voxels are no real numbers", path=path, found=image.get_data_dtype())
     try:
-        array = _unscaled(image)
+        array = _unscaled_to_the_end(image, path) if path.name.lower().endswith(".gz") else _unscaled(image)
     except _DAMAGED as error:
         raise cannot_read(path, error) from error
-    return array.reshape(_shape(image, path)), grid
+    return array.reshape(shape), grid
 
 
 def read_nifti_grid(path: Path) -> tuple[Grid, int]:
@@ -74,6 +78,18 @@ def _open(path: Path) -> Any:  # noqa: ANN401 - nibabel ships no types
         return nibabel.load(path)
     except _DAMAGED as error:
         raise cannot_read(path, error) from error
+
+
+def _unscaled_to_the_end(image: Any, path: Path) -> npt.NDArray[Any]:  # noqa: ANN401
+    """The voxels of a compressed file, its check sum verified.
+
+    nibabel stops behind the last voxel, before the check sum: most flipped bits would pass for intensities.
+    """
+    with gzip.open(path) as stream:
+        array = _unscaled(type(image).from_stream(stream))
+        while stream.read(_CHUNK):
+            pass
+    return array
 
 
 def _unscaled(image: Any) -> npt.NDArray[Any]:  # noqa: ANN401

@@ -1,0 +1,214 @@
+"""From a case to its pixels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import nibabel
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from glioseg.core import Case, Source, scheme_named
+from glioseg.errors import FileError, GeometryError, LabelError
+from glioseg.io import load_image, load_labels, read_grid, read_sources
+from glioseg.io.load import read_labels
+from tests.fakes.damage import as_text
+from tests.fakes.pictures import colour, grey, save, square
+
+SHAPE = (6, 5, 4)
+
+
+def volume(path: Path, array: npt.NDArray[Any], affine: npt.NDArray[np.float64] | None = None) -> Source:
+    nibabel.Nifti1Image(array, np.eye(4) if affine is None else affine).to_filename(path)
+    return Source((path,), "nifti")
+
+
+def noise(seed: int, kind: type[np.generic] = np.int16) -> npt.NDArray[Any]:
+    return np.random.default_rng(seed).integers(0, 500, SHAPE).astype(kind)
+
+
+def case(images: dict[str, Source], labels: Source | None = None) -> Case:
+    return Case("one", "one", images, labels)
+
+
+# --- images ---------------------------------------------------------------------------------------------------------
+
+
+def test_modalities_in_the_order_asked_for(tmp_path: Path) -> None:
+    scan = case(
+        {name: volume(tmp_path / f"{name}.nii", noise(seed)) for seed, name in enumerate(("t1n", "t1c", "t2f"))}
+    )
+    image = load_image(scan, ["t2f", "t1n"])
+    assert image.modalities == ("t2f", "t1n")
+    np.testing.assert_array_equal(image.array, [noise(2), noise(0)])
+    assert load_image(scan).modalities == ("t1n", "t1c", "t2f")
+
+
+@pytest.mark.parametrize(
+    ("kinds", "expected"),
+    [((np.int16, np.int16), np.int16), ((np.int16, np.uint8), np.float32), ((np.float64,) * 2, np.float64)],
+)
+def test_types(tmp_path: Path, kinds: tuple[type[np.generic], ...], expected: type[np.generic]) -> None:
+    images = {str(i): volume(tmp_path / f"{i}.nii", noise(i, kind) % 100) for i, kind in enumerate(kinds)}
+    assert load_image(case(images)).array.dtype == expected
+
+
+def test_a_missing_modality_is_named(tmp_path: Path) -> None:
+    scan = case({"t1n": volume(tmp_path / "a.nii", noise(0))})
+    with pytest.raises(GeometryError, match="case one lacks t1c, t2f; found t1n"):
+        load_image(scan, ["t1c", "t1n", "t2f"])
+
+
+def test_what_stands_in_for_a_missing_modality(tmp_path: Path) -> None:
+    scan = case({"flair": volume(tmp_path / "a.nii", noise(0))})
+    np.testing.assert_array_equal(load_image(scan, ["pre", "flair"], fill="flair").array, [noise(0), noise(0)])
+    np.testing.assert_array_equal(load_image(scan, ["pre", "flair"], fill="zero").array, [0 * noise(0), noise(0)])
+    with pytest.raises(GeometryError, match="post, which stands in"):
+        load_image(scan, ["pre", "flair"], fill="post")
+    with pytest.raises(GeometryError, match="none of pre"):
+        load_image(scan, ["pre"], fill="zero")
+
+
+def test_grids_that_differ(tmp_path: Path) -> None:
+    near, far = np.eye(4), np.eye(4)
+    near[0, 3], far[0, 3] = 1e-4, 0.5
+    images = {name: volume(tmp_path / f"{name}.nii", noise(0), affine) for name, affine in (("a", None), ("b", near))}
+    assert load_image(case(images)).grid.affine[0, 3] == 0.0
+    images["b"] = volume(tmp_path / "b.nii", noise(0), far)
+    with pytest.raises(GeometryError, match=r"b\.nii: b and a of case one lie on different grids; found .*0\.5 apart"):
+        load_image(case(images))
+    images["b"] = volume(tmp_path / "b.nii", np.zeros((6, 5, 3), dtype=np.int16))
+    with pytest.raises(GeometryError, match="shape 6x5x4 against 6x5x3"):
+        load_image(case(images))
+
+
+def test_a_last_axis_of_one(tmp_path: Path) -> None:
+    image = load_image(case({"t1n": volume(tmp_path / "a.nii", noise(0)[..., None])}))
+    assert image.array.shape == (1, *SHAPE)
+
+
+def test_channels_of_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.nii.gz"
+    volume(path, np.stack([noise(0), noise(1)], axis=-1))
+    images = {name: Source((path,), "nifti", channel) for channel, name in enumerate(("t2f", "t1n"))}
+    np.testing.assert_array_equal(load_image(case(images)).array, [noise(0), noise(1)])
+    for source, message in [
+        (Source((path,), "nifti"), "several channels"),
+        (Source((path,), "nifti", 2), "too few channels"),
+    ]:
+        with pytest.raises(GeometryError, match=message):
+            load_image(case({"t1n": source}))
+
+
+def test_a_channel_of_a_file_that_has_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.nii"
+    volume(path, noise(0))
+    with pytest.raises(GeometryError, match="the file has one channel"):
+        load_image(case({"t1n": Source((path,), "nifti", 1)}))
+
+
+def test_one_slice_of_a_volume(tmp_path: Path) -> None:
+    source = volume(tmp_path / "a.nii", noise(0), np.diag([1.0, 1.0, 3.0, 1.0]))
+    third = Source(source.paths, "nifti", slice_index=2)
+    image = load_image(case({"t1n": third}))
+    np.testing.assert_array_equal(image.array[0, :, :, 0], noise(0)[:, :, 2])
+    assert image.grid.affine[2, 3] == 6.0
+    assert read_grid(third) == image.grid
+    with pytest.raises(GeometryError, match="too few slices"):
+        load_image(case({"t1n": Source(source.paths, "nifti", slice_index=4)}))
+
+
+def test_a_damaged_file_leaves_the_rest(tmp_path: Path) -> None:
+    good, bad = volume(tmp_path / "a.nii", noise(0)), volume(tmp_path / "b.nii", noise(1))
+    as_text(bad.paths[0])
+    found = read_sources({"good": good, "bad": bad})
+    assert isinstance(found["bad"], FileError)
+    assert not isinstance(found["good"], Exception)
+    np.testing.assert_array_equal(found["good"].array, noise(0))
+    with pytest.raises(FileError, match=r"b\.nii"):
+        load_image(case({"good": good, "bad": bad}))
+
+
+def test_grids_from_headers_alone(tmp_path: Path) -> None:
+    source = volume(tmp_path / "a.nii", noise(0), np.diag([2.0, 2.0, 3.0, 1.0]))
+    assert read_grid(source) == load_image(case({"t1n": source})).grid
+    paths = (save(tmp_path / "1.png", grey(1)), save(tmp_path / "2.png", grey(2)))
+    stack = Source(paths, "raster")
+    assert read_grid(stack) == load_image(case({"grey": stack})).grid
+
+
+# --- labels ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.float32, np.float64])
+def test_labels_of_any_type(tmp_path: Path, kind: type[np.generic]) -> None:
+    array = (noise(0) % 5).astype(kind)
+    reference = load_labels(case({}, volume(tmp_path / "a.nii", array)), scheme_named("brats2015"))
+    assert reference.array.dtype == np.uint8
+    np.testing.assert_array_equal(reference.array, noise(0) % 5)
+
+
+@pytest.mark.parametrize("value", [0.5, np.nan, np.inf])
+def test_fractions_are_no_labels(tmp_path: Path, value: float) -> None:
+    array = np.zeros(SHAPE, dtype=np.float32)
+    array[1, 1, 1] = value
+    with pytest.raises(LabelError, match=r"a\.nii: the label map holds values that are not whole"):
+        load_labels(case({}, volume(tmp_path / "a.nii", array)), scheme_named("brats2021"))
+
+
+@pytest.mark.parametrize("value", [3, -1, 300])
+def test_values_outside_the_scheme(tmp_path: Path, value: int) -> None:
+    array = np.zeros(SHAPE, dtype=np.int16)
+    array[1, 1, 1] = value
+    source = volume(tmp_path / "a.nii", array)
+    with pytest.raises(
+        LabelError, match=rf"a\.nii: label values outside the scheme brats2021; found {value};.*--scheme"
+    ):
+        load_labels(case({}, source), scheme_named("brats2021"))
+    assert value in read_labels(source, scheme_named("brats2021")).array  # a check wants to count them
+
+
+def test_no_reference() -> None:
+    with pytest.raises(LabelError, match="case one has no reference"):
+        load_labels(case({}), scheme_named("brats2021"))
+
+
+def test_masks_in_pictures(tmp_path: Path) -> None:
+    source = Source((save(tmp_path / "1.png", square()), save(tmp_path / "2.png", 0 * square())), "raster")
+    for scheme, value in (("lgg", 255), ("binary", 1)):
+        array = load_labels(case({}, source), scheme_named(scheme)).array
+        shown: npt.NDArray[Any] = load_image(case({"m": source})).array[0, :, :, 0]
+        np.testing.assert_array_equal(array[:, :, 0], (shown > 0) * value)
+        assert not array[:, :, 1].any()
+
+
+def test_labels_in_pictures(tmp_path: Path) -> None:
+    pixels = np.zeros((8, 6), dtype=np.uint8)
+    pixels[1:4, 2] = (1, 2, 3)
+    source = Source((save(tmp_path / "1.png", pixels),), "raster")
+    assert sorted(np.unique(load_labels(case({}, source), scheme_named("brats2023")).array)) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(("name", "pixels", "found"), [("1.jpg", square(), "JPEG"), ("1.png", colour(1), "colours")])
+def test_pictures_that_cannot_hold_several_labels(
+    tmp_path: Path, name: str, pixels: npt.NDArray[np.uint8], found: str
+) -> None:
+    source = Source((save(tmp_path / name, pixels),), "raster")
+    with pytest.raises(LabelError, match=found):
+        load_labels(case({}, source), scheme_named("brats2023"))
+
+
+def test_masks_in_hdf5(tmp_path: Path) -> None:
+    """One channel per label of the scheme, in its order; where two overlap the later one counts."""
+    masks = np.zeros((4, 3, 3), dtype=np.uint8)
+    masks[0, 0, 0] = masks[1, 0, 1] = masks[2, 0, 2] = 1
+    masks[3, 0] = 1
+    with h5py.File(tmp_path / "0.h5", "w") as file:
+        file["mask"] = masks
+    source = Source((tmp_path / "0.h5",), "hdf5", None, "mask")
+    assert load_labels(case({}, source), scheme_named("brats2021")).array[:, 0, 0].tolist() == [1, 2, 4, 4]
+    with pytest.raises(LabelError, match=r"one channel for each label of scheme brats2024; found 3 channels"):
+        load_labels(case({}, source), scheme_named("brats2024"))
