@@ -1,0 +1,150 @@
+"""The closed table of layouts that are written, and the writing of a cohort as a stream of cases."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from glioseg.cohorts.write.case import LoadedCase, Place, WriteOptions, Written
+from glioseg.cohorts.write.datasets import write_msd, write_msd_tables, write_nnunet_case, write_nnunet_tables
+from glioseg.cohorts.write.pictures import write_classes, write_pairs
+from glioseg.cohorts.write.stacks import write_h5, write_h5_tables, write_lgg, write_lgg_table
+from glioseg.cohorts.write.volumes import (
+    write_brats_2021,
+    write_brats_2023,
+    write_brats_tables,
+    write_facts,
+    write_volumes,
+)
+from glioseg.errors import FileError, LayoutError, OptionError
+from glioseg.io.files import TEMPORARY, cannot_write, sync_file
+
+
+@dataclass(frozen=True)
+class Writer:
+    """How a layout is written.
+
+    Args:
+        case: writes the files of one case; cases do not depend on each other.
+        tables: writes what the layout says of all of them.
+    """
+
+    case: Callable[[LoadedCase, Place, Path, WriteOptions], Written]
+    tables: Callable[[Sequence[Written], Path, WriteOptions], None]
+
+
+_WRITERS: Mapping[str, Writer] = MappingProxyType(
+    {
+        "brats2021": Writer(write_brats_2021, write_brats_tables),
+        "brats2023": Writer(write_brats_2023, write_brats_tables),
+        "brats-h5": Writer(write_h5, write_h5_tables),
+        "lgg": Writer(write_lgg, write_lgg_table),
+        "msd": Writer(write_msd, write_msd_tables),
+        "nnunet": Writer(write_nnunet_case, write_nnunet_tables),
+        "pairs": Writer(write_pairs, write_facts),
+        "classes": Writer(write_classes, write_facts),
+        "volumes": Writer(write_volumes, write_facts),
+    }
+)
+WRITTEN_LAYOUTS = tuple(_WRITERS)
+"""Names that ``write_cohort`` takes."""
+_DEFAULTS = WriteOptions()
+_N_SYNCED_AT_ONCE = 8
+
+
+def write_cohort(cases: Iterable[LoadedCase], out: Path, layout: str, options: WriteOptions = _DEFAULTS) -> None:
+    """Write a cohort as the publishers of ``layout`` would; the same cases give the same bytes.
+
+    One case is held at a time. The files appear under ``out`` all at once, when the last one is written.
+
+    Args:
+        cases: in the order in which they are numbered.
+        out: the folder to write; it must not exist or be empty.
+        layout: one of ``WRITTEN_LAYOUTS``.
+        options: what the layout leaves open.
+
+    Raises:
+        OptionError: no layout of that name.
+        FileError: the folder holds files already, or cannot be written to.
+        LayoutError: no cases, or cases that the layout cannot hold together.
+        GeometryError, LabelError: a case that the layout cannot hold.
+    """
+    writer = writer_named(layout)
+    with staged(out) as folder:
+        time_points: Counter[str] = Counter()
+        numbers: dict[str, int] = {}
+        written = []
+        for index, case in enumerate(cases, start=1):
+            number = numbers.setdefault(case.patient, len(numbers) + 1)
+            place = Place(number, time_points[case.patient], index)
+            time_points[case.patient] += 1
+            written.append(writer.case(case, place, folder, options))
+        write_tables(writer, written, folder, options)
+
+
+def write_nnunet(cases: Iterable[LoadedCase], out: Path, options: WriteOptions = _DEFAULTS) -> None:
+    """Write a raw data set that nnU-Net v2 trains on, ``dataset.json`` included; see ``write_cohort``.
+
+    nnU-Net finds it under a name such as ``Dataset501_Glioma``; folds go beside its preprocessed data with
+    ``nnunet.write_splits_final``.
+    """
+    write_cohort(cases, out, "nnunet", options)
+
+
+def writer_named(layout: str) -> Writer:
+    """The writer of a layout; an OptionError lists the known ones."""
+    if layout not in _WRITERS:
+        raise OptionError(f"there is no layout {layout} to write", expected=f"one of {', '.join(_WRITERS)}")
+    return _WRITERS[layout]
+
+
+def write_tables(writer: Writer, written: Sequence[Written], folder: Path, options: WriteOptions) -> None:
+    """The tables of a cohort whose cases have been written.
+
+    Raises:
+        LayoutError: no cases, two with the same name, or cases that the layout cannot hold together.
+    """
+    if not written:
+        raise LayoutError("a cohort without cases cannot be written")
+    twice = [name for name, count in Counter(case.id for case in written).items() if count > 1]
+    if twice:
+        raise LayoutError("two cases would have the same name in the files", found=", ".join(sorted(twice)))
+    writer.tables(written, folder, options)
+
+
+@contextmanager
+def staged(out: Path) -> Iterator[Path]:
+    """Yield a folder beside ``out`` that takes its place once the block ends well, and is removed otherwise.
+
+    Raises:
+        FileError: ``out`` holds files already, or cannot be written.
+    """
+    try:
+        if out.is_dir() and any(out.iterdir()):
+            raise FileError("the folder is not empty", path=out, remedy="Name a new one, or remove its files first")
+        if out.exists() and not out.is_dir():
+            raise FileError("a folder is needed", path=out, found="a file", remedy="Name another folder")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        folder = out.parent / f"{TEMPORARY}{uuid.uuid4().hex}"
+        folder.mkdir()
+    except OSError as error:
+        raise cannot_write(out, error) from error
+    try:
+        yield folder
+        # Many files at once: the disk takes them together, twenty times faster than one by one.
+        with ThreadPoolExecutor(_N_SYNCED_AT_ONCE) as pool:
+            list(pool.map(sync_file, (path for path in folder.rglob("*") if path.is_file())))
+        if out.exists():
+            out.rmdir()
+        folder.rename(out)
+    except OSError as error:
+        raise cannot_write(out, error) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

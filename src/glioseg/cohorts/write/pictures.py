@@ -1,0 +1,92 @@
+"""Writers of single pictures: with masks (``pairs``), or sorted by what they show (``classes``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from glioseg.cohorts.write.axial import as_axial, axial_spacing, to_8_bit
+from glioseg.cohorts.write.case import (
+    LoadedCase,
+    Place,
+    WriteOptions,
+    Written,
+    labels_in,
+    require_modalities,
+    safe_name,
+)
+from glioseg.core import scheme_named
+from glioseg.errors import LabelError
+from glioseg.io.raster import write_picture
+
+_MASK_WHITE = np.uint8(255)
+
+
+class _Slice(NamedTuple):
+    name: str
+    pixels: npt.NDArray[np.uint8]
+    mask: npt.NDArray[np.uint8] | None
+
+
+def write_pairs(case: LoadedCase, place: Place, out: Path, options: WriteOptions) -> Written:
+    """``images/CASE_040.png`` and ``masks/CASE_040.png`` (0/255): axial slices of one modality, 8 bit, grey.
+
+    Slices without signal are left out.
+
+    Raises:
+        GeometryError: the modality is missing.
+        LabelError: labels that are no tumour.
+    """
+    names = []
+    for each in _slices(case, options):
+        write_picture(out / "images" / f"{each.name}.png", each.pixels, sync=False)
+        if each.mask is not None:
+            write_picture(out / "masks" / f"{each.name}.png", each.mask, sync=False)
+        names.append(each.name)
+    return _written(case, options, names)
+
+
+def write_classes(case: LoadedCase, place: Place, out: Path, options: WriteOptions) -> Written:
+    """The same pictures in ``yes/`` where they show tumour and in ``no/`` where they do not.
+
+    Raises:
+        GeometryError: the modality is missing.
+        LabelError: no labels, or labels that are no tumour.
+    """
+    names = []
+    for each in _slices(case, options):
+        if each.mask is None:
+            raise LabelError(f"case {case.id} cannot be written as classes: it has no labels")
+        category = "yes" if each.mask.any() else "no"
+        write_picture(out / category / f"{each.name}.png", each.pixels, sync=False)
+        names.append(f"{category}_{each.name}")
+    return _written(case, options, names)
+
+
+def _slices(case: LoadedCase, options: WriteOptions) -> Iterator[_Slice]:
+    (volume,) = require_modalities(case, (_modality(case, options),), "pictures")
+    pixels = to_8_bit(as_axial(volume, case.image.grid))
+    labels = labels_in(case, scheme_named("binary"))
+    masks = None if labels is None else as_axial(labels, case.image.grid).astype(np.uint8) * _MASK_WHITE
+    spacing = axial_spacing(case.image.grid)
+    step = 1 if spacing is None else max(1, round(options.picture_gap_mm / spacing))
+    for index in range(step // 2, pixels.shape[2], step):
+        if pixels[:, :, index].any():
+            name = f"{safe_name(case.id)}_{index:03d}"
+            yield _Slice(name, pixels[:, :, index], None if masks is None else masks[:, :, index])
+
+
+def _modality(case: LoadedCase, options: WriteOptions) -> str:
+    if options.picture_modality is not None:
+        return options.picture_modality
+    return next((name for name in ("t2f", "flair") if name in case.image.modalities), case.image.modalities[0])
+
+
+def _written(case: LoadedCase, options: WriteOptions, names: Sequence[str]) -> Written:
+    scheme = scheme_named("binary") if case.labels is not None else None
+    modalities = (_modality(case, options),)
+    return Written(safe_name(case.id), case.id, case.patient, case.facts, modalities, scheme, pictures=tuple(names))
