@@ -252,6 +252,12 @@ def test_tissue_is_laid_out_as_ibsr(tmp_path: Path) -> None:
     assert {"IBSR_01/IBSR_01.nii.gz", "IBSR_01/IBSR_01_seg.nii.gz"} < set(files(tmp_path / "set"))
 
 
+def test_the_hundredth_brain_is_still_one_of_ibsr(tmp_path: Path) -> None:
+    case = toy_case(scheme="ibsr", modalities=("t1n",))
+    cohort = written(tmp_path, "volumes", [case] * 100)
+    assert (cohort.cases[-1].id, cohort.scheme) == ("IBSR_100", scheme_named("ibsr"))
+
+
 @pytest.mark.parametrize("layout", ["brats2021", "brats2023", "lgg", "pairs", "volumes"])
 def test_cases_without_labels(tmp_path: Path, layout: str) -> None:
     cohort = written(tmp_path, layout, [toy_case(1), toy_case(2, scheme=None)])

@@ -36,8 +36,8 @@ class Layout:
         needs: what it needs to be recognised, one line, for help and errors.
         match: the listing -> why it is this layout, in words, or None. Looks at names only (and at small tables), so
             that it costs nothing and works at whatever level the user points to.
-        read: the listing -> the cohort. Reads tables and, where it must, headers; never pixels. Raises LayoutError
-            where the listing lacks what the layout needs.
+        read: the listing -> the cohort. Reads tables and, where it must, headers; pixels of a few files alone, where
+            nothing else tells what they mean. Raises LayoutError where the listing lacks what the layout needs.
     """
 
     name: str

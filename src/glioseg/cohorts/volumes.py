@@ -23,7 +23,7 @@ from glioseg.errors import GliosegError, LayoutError, OptionError, name_some
 from glioseg.io.metaimage import read_metaimage_grid
 from glioseg.io.nifti import NIFTI_ENDINGS, read_nifti_grid
 
-_IBSR = re.compile(r"IBSR_\d{2}", re.IGNORECASE)
+_IBSR = re.compile(r"IBSR_\d{2,}", re.IGNORECASE)
 _ONLY = "image"
 """The modality of a case with one image where nothing says which it is."""
 
