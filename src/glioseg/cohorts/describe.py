@@ -70,7 +70,7 @@ class Distribution:
         minimum: least and
         maximum: greatest value.
         quantiles: at ``QUANTILES``.
-        histogram: 256 bins; one per value for 8-bit files, else between the outer quantiles.
+        histogram: up to 256 bins; one per value for 8-bit files, else between the outer quantiles.
     """
 
     n_voxels: int
@@ -124,16 +124,16 @@ class Fingerprint:
         case: its id.
         patient: its patient; cases of one patient are not compared.
         content: digest of all decoded pixels of all modalities, or None where they are constant or unreadable.
-        slices: digests of those slices of a stack that show something; empty for single pictures.
-        thumbnail: uint8, (64, 64) of a single picture or (24, 24, 16) of a volume, cropped to what is not black and
-            stretched to its own range; None where the pixels are constant.
+        slices: uint64 digests of those slices of a stack that show something; none for single pictures.
+        thumbnail: uint8, (64, 64) rows and columns of a single picture, or (24, 32, 32) slices, rows and columns of a
+            volume; cropped to what is not dark and stretched to its own range; None where the pixels are constant.
         bits: 64-bit difference hash of the thumbnail.
     """
 
     case: str
     patient: str
     content: bytes | None
-    slices: frozenset[bytes]
+    slices: npt.NDArray[np.uint64]
     thumbnail: npt.NDArray[np.uint8] | None
     bits: int
 
@@ -155,7 +155,7 @@ class CaseSummary:
         n_voxels: voxels of the grid.
         n_brain_voxels: voxels that are not black in some modality.
         labels: names of the columns of ``slices.label_voxels``: the scheme's labels, then ``unknown N`` for values that
-            it does not know.
+            it does not know; ``label N`` for all values where the scheme is unknown.
         has_reference: whether a reference was given and could be read.
         slices: one row per slice.
         tumour_voxels: voxels of tumour; None without reference or where the scheme has no tumour.

@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 
-def repeated_channels(array: npt.NDArray[Any], modalities: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+def repeated_channels(
+    array: npt.NDArray[Any] | Sequence[npt.NDArray[Any]], modalities: Sequence[str]
+) -> tuple[tuple[str, ...], ...]:
     """Groups of two or more modalities whose voxels are equal, every one of them; constant channels never count.
 
     Args:
-        array: (C, ...) one channel per modality; slices or whole volumes.
+        array: (C, ...) one channel per modality, or one array for each, all of one shape; slices or whole volumes.
         modalities: the name of each channel.
     """
     groups: list[list[int]] = []
