@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -14,13 +13,11 @@ from glioseg.cohorts.describe import CaseSummary, CohortDescription
 from glioseg.core import Cohort
 from glioseg.io.files import write_json, write_text
 from glioseg.report.figures.views import CONVENTION
-from glioseg.report.html import Listed, Page, Section, write_page
+from glioseg.report.html import FIGURES, Listed, Page, Section, figures_shown, write_page
 from glioseg.report.parts import charts, scans, tables
 from glioseg.report.parts.plan import plan
 from glioseg.report.parts.words import plural
 from glioseg.report.pixels import ShownSlice, Wanted, read_slices
-
-FIGURES = "figures"
 
 
 def write_cohort_report(
@@ -50,12 +47,12 @@ def write_cohort_report(
         FileError: ``out`` cannot be written to.
     """
     folder, page = out / FIGURES, out / "report.html"
-    earlier = _figure_names(page)
+    earlier = figures_shown(page)
     sections = _sections(cohort, about, folder, progress)
     write_json(out / "inspect.json", about.to_json())
     write_text(out / "cases.csv", _cases_csv(about))
     write_page(_page(about, sections, written_on or date.today()), page)
-    for name in earlier - _figure_names(page):
+    for name in earlier - figures_shown(page):
         (folder / f"{name}.png").unlink(missing_ok=True)
     return page
 
@@ -111,12 +108,6 @@ def _conventions(about: CohortDescription) -> Section:
         ("Copies", "exact: equal pixels; near: highly correlated after a perceptual hash; never within a patient"),
     ]
     return Section("conventions", "How to read this report", "", (Listed(tuple(items)),))
-
-
-def _figure_names(page: Path) -> frozenset[str]:
-    """The figures that a page written earlier shows; none where there is no page."""
-    text = page.read_text(encoding="utf-8", errors="replace") if page.is_file() else ""
-    return frozenset(re.findall(r'id="figure-([a-z0-9-]+)"', text))
 
 
 def _cases_csv(about: CohortDescription) -> str:

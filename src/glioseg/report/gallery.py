@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from glioseg.core import Grid, Image, LabelMap
+from glioseg.core import Image, LabelMap
 from glioseg.evaluate.table import Row
 from glioseg.io.raster import COLOURS
 from glioseg.report.figures.views import cut_slice, display_limits, shade
@@ -45,12 +45,13 @@ def ranked_cases(rows: Sequence[Row], region: str, n_each: int = 4) -> tuple[tup
 
 def telling_slice(reference: npt.NDArray[np.bool_], prediction: npt.NDArray[np.bool_]) -> int:
     """The slice along Z to show of two masks (X, Y, Z): that with the most reference, or prediction where the reference
-    is empty; the middle one where both are."""
+    is empty; the middle one where both are.
+    """
     for mask in (reference, prediction):
         areas = np.count_nonzero(mask, axis=(0, 1))
         if areas.any():
             return int(np.argmax(areas))
-    return reference.shape[2] // 2
+    return int(reference.shape[2]) // 2
 
 
 def tumour_free_slice(image: Image, reference: npt.NDArray[np.bool_], prediction: npt.NDArray[np.bool_]) -> int | None:
@@ -90,12 +91,11 @@ def gallery_item(
         regions: that both schemes know.
         dice: of the case.
     """
-    pictures = {
-        name: cut_slice(shade(channel[..., z : z + 1], display_limits(channel, image.grid)), _one(image.grid), 0)
-        for name, channel in zip(image.modalities, image.array, strict=True)
-    }
-    first = next(iter(pictures.values()))
-    shown = {name: np.asarray(cut.pixels, dtype=np.uint8) for name, cut in pictures.items()}
+    shown, cuts = {}, []
+    for name, channel in zip(image.modalities, image.array, strict=True):
+        cut = cut_slice(channel, image.grid, z)
+        cuts.append(cut)
+        shown[name] = shade(cut.pixels, display_limits(channel, image.grid))
     return GalleryItem(
         case=case,
         z=z,
@@ -106,18 +106,13 @@ def gallery_item(
         reference=_masks(reference, z, regions),
         prediction=_masks(prediction, z, regions),
         dice=dice,
-        spacing=first.spacing,
-        marks=first.marks,
+        spacing=cuts[0].spacing,
+        marks=cuts[0].marks,
     )
 
 
-def _one(grid: Grid) -> Grid:
-    """The grid of a single slice."""
-    return grid.cropped(((0, grid.shape[0]), (0, grid.shape[1]), (0, 1)))
-
-
 def _masks(labels: LabelMap, z: int, regions: Sequence[str]) -> dict[str, npt.NDArray[np.bool_]]:
-    cut = cut_slice(labels.array[..., z : z + 1], _one(labels.grid), 0)
+    cut = cut_slice(labels.array, labels.grid, z)
     return {region: np.isin(cut.pixels, labels.scheme.values_of(region)) for region in regions}
 
 

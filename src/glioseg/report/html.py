@@ -7,6 +7,7 @@ data and never touches HTML. All text is escaped.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,8 @@ from glioseg.io.files import replacing, write_text
 from glioseg.report import style
 from glioseg.report.figures.render import FigureKind, Rendered, render
 
+FIGURES = "figures"
+"""The folder beside a page that holds its figures as files."""
 RESEARCH_ONLY = "For research use only; not a medical device."
 Tone = Literal["", "good", "note", "warning", "error"]
 
@@ -104,7 +107,16 @@ class Listed:
     kind: str = field(default="listed", init=False)
 
 
-Block = Table | Prose | Picture | Listed
+@dataclass(frozen=True)
+class Code:
+    """A text file as it is, in letters of one width; long ones scroll."""
+
+    text: str
+    caption: str = ""
+    kind: str = field(default="code", init=False)
+
+
+Block = Table | Prose | Picture | Listed | Code
 
 
 @dataclass(frozen=True)
@@ -191,6 +203,12 @@ def write_page(page: Page, path: Path) -> Path:
     """
     write_text(path, render_page(page))
     return path
+
+
+def figures_shown(path: Path) -> frozenset[str]:
+    """The names of the figures that a page written earlier shows; none where there is no page."""
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    return frozenset(re.findall(r'id="figure-([a-z0-9-]+)"', text))
 
 
 def table(

@@ -30,6 +30,7 @@ SCAN_MUTED = "#9aa7b4"
 
 REFERENCE = "#e5383b"
 PREDICTION = "#38d66b"
+BOTH = "#ffd23f"
 POSITIVE = "#c8553d"
 NEGATIVE = "#9fb3c8"
 
@@ -96,6 +97,14 @@ _UNPRINTABLE = re.compile(r"[^\u0020-\u024f\u0370-\u04ff\u2010-\u2027\u2030-\u20
 def region_colour(name: str, index: int = 0) -> str:
     """The colour of a region or label; names that the table lacks take the series colour of ``index``."""
     return REGION_COLOURS.get(name.upper(), series_colour(index))
+
+
+def region_ink(name: str, index: int = 0) -> str:
+    """A region's colour in charts on white: that of the overlays, darker where it would fade."""
+    channels = rgb(region_colour(name, index))
+    brightness = (0.299 * channels[0] + 0.587 * channels[1] + 0.114 * channels[2]) / 255
+    factor = min(1.0, 0.6 / brightness)
+    return "#" + "".join(f"{round(value * factor):02x}" for value in channels)
 
 
 def modality_colour(name: str, index: int = 0) -> str:

@@ -1,0 +1,170 @@
+"""Charts of how cases fared: Dice by case, and predicted against reference volumes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from glioseg.report import style
+
+Floats = npt.NDArray[np.float64]
+_ENOUGH_FOR_LIMITS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Strip:
+    """A region's scores in a part.
+
+    Args:
+        title: such as ``WT, test``.
+        values: (N,) of the cases that have one.
+        mean: over cases, under the rule for empty masks; None where undefined.
+        interval: of the mean.
+        colour: of the dots.
+    """
+
+    title: str
+    values: Floats
+    mean: float | None
+    interval: tuple[float, float] | None
+    colour: str
+
+
+@dataclass(frozen=True, eq=False)
+class Volumes:
+    """A region's volumes, case by case.
+
+    Args:
+        title: the region.
+        reference: (N,) in ``unit``.
+        prediction: (N,) likewise.
+        colour: of the dots.
+    """
+
+    title: str
+    reference: Floats
+    prediction: Floats
+    colour: str
+
+
+def strips(rows: Sequence[Strip], *, x: str = "Dice", baseline: tuple[str, float] | None = None) -> Figure:
+    """A dot per case, a bar over the middle half with the median, and the mean with its interval below."""
+    figure = style.new_figure(style.FULL_WIDTH, 1.0 + 0.72 * len(rows))
+    axes = style.style_axes(figure.add_subplot(), x=x, grid="x")
+    for place, row in enumerate(rows):
+        _strip(axes, place, row)
+    if baseline is not None:
+        name, value = baseline
+        axes.axvline(value, color=style.MUTED, linewidth=1.2, linestyle=(0, (2, 2)))
+        axes.annotate(
+            f"{style.plain(name)}: {value:.3f}",
+            (value, 1.0),
+            (4, 3) if value < 0.6 else (-4, 3),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            ha="left" if value < 0.6 else "right",
+            va="bottom",
+            fontsize=style.TICK_PT,
+            color=style.MUTED,
+        )
+    axes.set_yticks(range(len(rows)), [style.plain(row.title, 30) for row in rows], fontsize=style.LABEL_PT)
+    axes.set(xlim=(-0.02, 1.02), ylim=(len(rows) - 0.42, -0.55))
+    axes.xaxis.set_major_locator(MaxNLocator(11))
+    return figure
+
+
+def _strip(axes: Axes, place: float, row: Strip) -> None:
+    kept = row.values
+    if kept.size:
+        # golden-ratio steps spread the dots evenly and the same way each time
+        spread = 0.36 * ((np.arange(kept.size) * 0.618034) % 1.0 - 0.5)
+        size = 3.5 if kept.size > 60 else 5.5
+        y = place - 0.16 + spread
+        axes.plot(kept, y, "o", color=row.colour, alpha=0.65, markersize=size, markeredgewidth=0, clip_on=False)
+    if kept.size > 2:
+        first, middle, third = np.percentile(kept, (25, 50, 75))
+        axes.plot((first, third), (place + 0.13,) * 2, color=row.colour, linewidth=3.5, solid_capstyle="butt")
+        axes.plot(middle, place + 0.13, "|", color=style.INK, markersize=8, markeredgewidth=1.8)
+    if row.mean is not None:
+        if row.interval is not None:
+            axes.plot(row.interval, (place + 0.29,) * 2, color=style.INK, linewidth=1.2)
+            axes.plot(row.interval, (place + 0.29,) * 2, "|", color=style.INK, markersize=6)
+        axes.plot(row.mean, place + 0.29, "D", color=style.INK, markersize=4.5)
+
+
+def volumes(rows: Sequence[Volumes], *, unit: str) -> Figure:
+    """Predicted against reference volume, a panel per region, both axes alike; on the diagonal they agree."""
+    across = min(3, len(rows))
+    down = -(-len(rows) // across)
+    wide = len(rows) > 1
+    figure = style.new_figure(style.FULL_WIDTH if wide else style.HALF_WIDTH, (3.7 if wide else 4.2) * down)
+    for number, row in enumerate(rows):
+        axes = figure.add_subplot(down, across, number + 1)
+        title = style.plain(row.title, 24) if wide else ""
+        style.style_axes(axes, title=title, x=f"reference ({unit})", y=f"prediction ({unit})", grid="both")
+        positive = np.concatenate([row.reference, row.prediction])
+        positive = positive[positive > 0]
+        low, high = (positive.min() / 1.6, positive.max() * 1.6) if positive.size else (0.1, 10.0)
+        low = max(low, high / 1e6)
+        axes.plot((low, high), (low, high), color=style.NEUTRAL, linewidth=1, zorder=1)
+        x, y = np.maximum(row.reference, low), np.maximum(row.prediction, low)
+        axes.plot(x, y, "o", color=row.colour, alpha=0.75, markersize=5, markeredgewidth=0, clip_on=False, zorder=3)
+        axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high), aspect="equal")
+        for axis in (axes.xaxis, axes.yaxis):
+            narrow = high / low < 30
+            axis.set_major_locator(LogLocator(10, subs=(1.0, 2.0, 5.0) if narrow else (1.0,), numticks=8))
+            axis.set_minor_formatter(NullFormatter())
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    return figure
+
+
+def differences(rows: Sequence[Volumes], *, unit: str) -> Figure:
+    """Prediction minus reference against their mean (Bland and Altman 1986), with mean difference and limits."""
+    across = min(3, len(rows))
+    down = -(-len(rows) // across)
+    wide = len(rows) > 1
+    figure = style.new_figure(style.FULL_WIDTH if wide else style.HALF_WIDTH, (3.2 if wide else 4.2) * down)
+    for number, row in enumerate(rows):
+        axes = figure.add_subplot(down, across, number + 1)
+        title = style.plain(row.title, 24) if wide else ""
+        style.style_axes(axes, title=title, x=f"mean of both ({unit})", y=f"prediction - reference ({unit})", grid="")
+        _difference(axes, row)
+    return figure
+
+
+def _difference(axes: Axes, row: Volumes) -> None:
+    apart = row.prediction - row.reference
+    axes.axhline(0.0, color=style.NEUTRAL, linewidth=1, zorder=1)
+    axes.plot(
+        (row.prediction + row.reference) / 2, apart, "o", color=row.colour, alpha=0.75, markersize=5, markeredgewidth=0
+    )
+    reach = float(np.abs(apart).max(initial=0.0))
+    if apart.size >= _ENOUGH_FOR_LIMITS:
+        bias, limit = float(apart.mean()), 1.96 * float(apart.std(ddof=1))
+        for value, words, dashes in (
+            (bias, f"mean {bias:+.3g}", (0, ())),
+            (bias + limit, f"+1.96 SD {bias + limit:+.3g}", (0, (4, 3))),
+            (bias - limit, f"-1.96 SD {bias - limit:+.3g}", (0, (4, 3))),
+        ):
+            axes.axhline(value, color=style.MUTED, linewidth=1, linestyle=dashes, zorder=1)
+            axes.annotate(
+                words,
+                (1.0, value),
+                (-2, 2),
+                xycoords=("axes fraction", "data"),
+                textcoords="offset points",
+                ha="right",
+                va="bottom",
+                fontsize=style.TICK_PT,
+                color=style.MUTED,
+            )
+        reach = max(reach, abs(bias) + limit)
+    axes.set_ylim(-1.2 * reach or -1.0, 1.2 * reach or 1.0)
+    axes.set_xlim(left=0)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
