@@ -16,6 +16,8 @@ import numpy.typing as npt
 
 from glioseg.errors import LabelError, name_some
 
+_PART = 1 << 18
+
 
 @dataclass(frozen=True)
 class LabelScheme:
@@ -85,9 +87,13 @@ def distinct(array: npt.NDArray[np.integer]) -> list[int]:
     if array.size == 0:
         return []
     low, high = int(array.min()), int(array.max())
-    if low >= 0 and high < 65536:
-        return [int(value) for value in np.flatnonzero(np.bincount(array.ravel(order="K"), minlength=1))]
-    return [int(value) for value in np.unique(array)]
+    if low < 0 or high >= 65536:
+        return [int(value) for value in np.unique(array)]
+    seen = np.zeros(high + 1, dtype=np.bool_)
+    flat = array.ravel(order="K")
+    for start in range(0, flat.size, _PART):  # in parts, since an array of indices takes eight times the room of uint8
+        seen[flat[start : start + _PART]] = True
+    return [int(value) for value in np.flatnonzero(seen)]
 
 
 def encode_regions(

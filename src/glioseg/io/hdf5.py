@@ -25,19 +25,25 @@ _AFFINE_ATTRIBUTE = "affine"
 
 
 def read_hdf5_stack(paths: Sequence[Path], dataset: str) -> npt.NDArray[Any]:
-    """One data set of every slice file, stacked: (X, Y, Z, C).
+    """One data set of every slice file, stacked: (X, Y, Z, C), channel after channel in memory.
+
+    Doubles become float32: the published z-scores need no more, and a volume of four channels takes 143 MB as it is.
 
     Raises:
         FileError: missing, damaged, or without that data set.
         GeometryError: slices of different shape.
     """
-    slices = [_read(path, dataset) for path in paths]
-    for path, pixels in zip(paths, slices, strict=True):
-        if pixels.shape != slices[0].shape:
+    first = _read(paths[0], dataset)
+    kind = np.float32 if first.dtype == np.float64 else first.dtype
+    stack = np.empty((first.shape[2], len(paths), first.shape[1], first.shape[0]), dtype=kind)
+    for z, path in enumerate(paths):
+        pixels = first if z == 0 else _read(path, dataset)
+        if pixels.shape != first.shape:
             raise GeometryError(
-                "the slices of one volume differ in shape", path=path, found=pixels.shape, expected=slices[0].shape
+                "the slices of one volume differ in shape", path=path, found=pixels.shape, expected=first.shape
             )
-    return np.stack(slices, axis=2)
+        stack[:, z] = pixels.T
+    return stack.T
 
 
 def hdf5_grid(path: Path, dataset: str, n_slices: int) -> tuple[Grid, int]:

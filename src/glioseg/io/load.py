@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from glioseg.core import Case, Grid, Image, LabelMap, LabelScheme, Source
-from glioseg.core.labels import distinct
 from glioseg.errors import GeometryError, GliosegError, LabelError
 from glioseg.io import hdf5, metaimage, nifti, raster
+
+_PART = 1 << 18
 
 
 class Voxels(NamedTuple):
@@ -211,16 +212,17 @@ def _slice_grid(grid: Grid, source: Source) -> Grid:
 
 def _whole_numbers(array: npt.NDArray[Any], path: Path) -> npt.NDArray[np.integer]:
     """Integers of a small type; a label map stored as float is fine as long as its values are whole."""
-    if array.dtype.kind == "f":
-        rounded = np.rint(np.nan_to_num(array, nan=-1.0, posinf=-1.0, neginf=-1.0))
-        if not (rounded == array).all():
-            raise LabelError(
-                "the label map holds values that are not whole numbers", path=path, found="fractions or NaN"
-            )
-        array = rounded
-    values = distinct(array.astype(np.int32))
-    small = not values or (values[0] >= 0 and values[-1] < 256)
+    if array.dtype.kind == "f" and not _is_whole(array):
+        raise LabelError("the label map holds values that are not whole numbers", path=path, found="fractions or NaN")
+    small = array.size == 0 or (array.min() >= 0 and array.max() < 256)
     return array.astype(np.uint8 if small else np.int32)
+
+
+def _is_whole(array: npt.NDArray[np.floating]) -> bool:
+    """In parts: masks are stored as float64 now and then, and a few copies of such a volume fill the memory."""
+    flat = array.ravel(order="K")
+    parts = (flat[start : start + _PART] for start in range(0, flat.size, _PART))
+    return all(bool(np.isfinite(part).all() and (np.rint(part) == part).all()) for part in parts)
 
 
 def _picture_labels(source: Source, scheme: LabelScheme) -> Voxels:
