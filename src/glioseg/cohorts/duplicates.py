@@ -39,6 +39,7 @@ from glioseg.cohorts.parallel import in_order, n_workers_for
 from glioseg.core import Case, Cohort
 from glioseg.errors import GliosegError
 from glioseg.io import read_sources
+from glioseg.io.raster import COLOURS
 
 PICTURE_BOUND = 0.95
 """Correlation from which pictures are near duplicates, over 64 x 64 pixels, the best of small shifts and stretches."""
@@ -139,21 +140,21 @@ def _digest(channels: Sequence[npt.NDArray[Any]]) -> bytes:
     return found.digest()
 
 
-def _shown(modalities: Mapping[str, npt.NDArray[Any]], shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
-    """The grey image to be compared: FLAIR, which most sets have, or the mean of what there is (colours)."""
+def _shown(modalities: Mapping[str, npt.NDArray[Any]], shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    """The grey image to be compared: the mean of colours, FLAIR, which most sets have, or else the first modality."""
     fitting = {name: voxels for name, voxels in modalities.items() if voxels.shape == shape}
-    chosen = next(([fitting[name]] for name in _FIRST_CHOICES if name in fitting), list(fitting.values()))
-    total = np.zeros(shape, dtype=np.float32)
-    for voxels in chosen:
-        total += voxels if voxels.dtype.kind != "f" else np.nan_to_num(voxels, posinf=0.0, neginf=0.0)
-    return np.asarray(total / len(chosen), dtype=np.float32)
+    if set(fitting) == set(COLOURS):
+        return np.asarray(sum(voxels.astype(np.float32) for voxels in fitting.values()))
+    name = next((name for name in _FIRST_CHOICES if name in fitting), next(iter(fitting)))
+    found = fitting[name]
+    return found if found.dtype.kind != "f" else np.nan_to_num(found, posinf=0.0, neginf=0.0)
 
 
-def thumbnail(grey: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8] | None:
+def thumbnail(grey: npt.NDArray[Any]) -> npt.NDArray[np.uint8] | None:
     """A small copy, cropped to what is brighter than 15 % of the bright parts; None where the image is constant.
 
     Args:
-        grey: (Z, Y, X); one slice gives (64, 64), more give (24, 32, 32).
+        grey: (Z, Y, X), finite; one slice gives (64, 64), more give (24, 32, 32).
     """
     low = float(grey.min())
     bright = float(np.percentile(grey[:, ::3, ::3], 99)) - low
@@ -180,13 +181,13 @@ def _extent(shares: npt.NDArray[np.float64]) -> slice:
 
 
 def _reduced(
-    grey: npt.NDArray[np.float32], box: tuple[slice, slice, slice], shape: tuple[int, int, int]
+    grey: npt.NDArray[Any], box: tuple[slice, slice, slice], shape: tuple[int, int, int]
 ) -> npt.NDArray[np.float32]:
     """The slices of the box, each of them cropped and brought to ``shape[1:]``; all of them still."""
     _, rows, columns = box
     corners = (columns.start, rows.start, columns.stop, rows.stop)
     slices = [
-        Pillow.fromarray(pixels).resize((shape[2], shape[1]), Pillow.Resampling.BOX, box=corners)
+        Pillow.fromarray(pixels.astype(np.float32)).resize((shape[2], shape[1]), Pillow.Resampling.BOX, box=corners)
         for pixels in grey[box[0]]
     ]
     return np.stack([np.asarray(each) for each in slices])
