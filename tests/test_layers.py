@@ -14,7 +14,7 @@ import glioseg
 
 _SOURCE = Path(glioseg.__file__).parent
 _LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"errors", "__init__"}),
+    frozenset({"errors", "__init__", "recipes"}),
     frozenset({"core"}),
     frozenset({"io"}),
     frozenset({"cohorts", "prepare", "evaluate"}),
@@ -23,13 +23,22 @@ _LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"train"}),
     frozenset({"report"}),
     frozenset({"config"}),
-    frozenset({"workflows"}),
     frozenset({"console"}),
-    frozenset({"cli", "__main__"}),
+    frozenset({"workflows"}),
+    frozenset({"cli"}),
+    frozenset({"__main__"}),
 )
 _LEVEL = {room: level for level, rooms in enumerate(_LAYERS) for room in rooms}
 _ALLOWED_SIBLINGS = {("prepare", "cohorts")}
-_WITHOUT_TORCH = ("glioseg.core", "glioseg.io", "glioseg.cohorts", "glioseg.prepare", "glioseg.evaluate", "glioseg.report")
+_WITHOUT_TORCH = (
+    "glioseg.core",
+    "glioseg.io",
+    "glioseg.cohorts",
+    "glioseg.prepare",
+    "glioseg.evaluate",
+    "glioseg.report",
+    "glioseg.workflows.cohorts",
+)
 
 
 def _modules() -> dict[str, Path]:

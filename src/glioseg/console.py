@@ -53,6 +53,32 @@ class Reporter:
         else:
             yield _PlainLines(self, what)
 
+    def bar(self) -> Bar:
+        """A bar whose label and length may change while it runs; it shows nothing unless stderr is a terminal."""
+        return Bar(None if self.quiet or not self.console.is_terminal else _bar(self.console))
+
+
+class Bar:
+    """See ``Reporter.bar``."""
+
+    def __init__(self, bar: Progress | None) -> None:
+        self._bar = bar
+        self._task: TaskID | None = None
+
+    def show(self, what: str, done: int, total: int) -> None:
+        """Set label and place."""
+        if self._bar is None:
+            return
+        if self._task is None:
+            self._bar.start()
+            self._task = self._bar.add_task(what)
+        self._bar.update(self._task, description=what, completed=done, total=total)
+
+    def stop(self) -> None:
+        """Leave the terminal as it was."""
+        if self._bar is not None:
+            self._bar.stop()
+
 
 class _PlainLines:
     def __init__(self, reporter: Reporter, what: str, every_s: float = 10.0) -> None:
@@ -90,6 +116,10 @@ def _stepping(bar: Progress, task: TaskID) -> Step:
 
 def _nothing(done: int, total: int) -> None:
     """A progress that nobody watches."""
+
+
+QUIET = Reporter(quiet=True)
+"""Shows nothing; for workflows called from Python."""
 
 
 def out(text: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +15,9 @@ from glioseg.predict.device import autocast
 Take = Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float32]]
 """Slice indices (B,) -> images (B, C, Y, X)."""
 
-FLIPS: dict[str, tuple[tuple[int, ...], ...]] = {
-    "none": ((),),
-    "lr": ((), (3,)),
-    "all": ((), (3,), (2,), (2, 3)),
-}
+FLIPS: Mapping[str, tuple[tuple[int, ...], ...]] = MappingProxyType(
+    {"none": ((),), "lr": ((), (3,)), "all": ((), (3,), (2,), (2, 3))}
+)
 """Views at test time, by the axes of (B, C, Y, X) that are flipped."""
 
 

@@ -1,0 +1,366 @@
+"""The command line: names, help and printing. What the commands do is in ``workflows``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from glioseg import __version__
+from glioseg.console import Reporter, out
+from glioseg.errors import GliosegError, OptionError
+
+if TYPE_CHECKING:
+    from glioseg.cohorts.describe import CohortDescription
+    from glioseg.workflows.cohorts import Data
+
+app = typer.Typer(
+    name="glioseg",
+    help="Brain-tumour segmentation in MRI with the U-Net family: from a folder of scans as downloaded to a trained, "
+    "honestly evaluated model. For research use only.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+Folder = Annotated[Path, typer.Argument(metavar="DATA", help="The data set's folder, as downloaded.")]
+Layout = Annotated[str | None, typer.Option(help="Name of the layout, where recognition goes wrong.")]
+Scheme = Annotated[str | None, typer.Option(help="Label scheme of the masks: brats2021, brats2023, lgg, …")]
+Modalities = Annotated[
+    str | None, typer.Option(help="Channels in file order, such as t1n,t1c,t2w,t2f, where the layout leaves them open.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress on stderr.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting; may be repeated.")
+]
+
+
+def main() -> None:
+    """Run the command line: 0 good, 1 the input has faults that were reported, 2 misuse."""
+    try:
+        app()
+    except OptionError as error:
+        _fail(error, 2)
+    except GliosegError as error:
+        _fail(error, 1)
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted.\n")
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of stdout went away, such as `glioseg inspect … | head`
+        sys.stderr.close()
+        sys.exit(1)
+
+
+def _fail(error: GliosegError, code: int) -> None:
+    sys.stderr.write(f"glioseg: {error}\n")
+    sys.exit(code)
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        out(f"glioseg {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None: ...
+
+
+@app.command(epilog="Example: glioseg inspect ~/Downloads/kaggle_3m --out lgg-report")
+def inspect(
+    data: Folder,
+    report: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for report.html, figures and inspect.json. [default: NAME-report]"),
+    ] = None,
+    layout: Layout = None,
+    scheme: Scheme = None,
+    modalities: Modalities = None,
+    as_json: Json = False,
+    no_report: Annotated[bool, typer.Option("--no-report", help="Print only; write no files.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Recognise, check and describe a folder of scans.
+
+    Exit code 1 where a finding is an error; warnings and notes are 0.
+    """
+    from glioseg.workflows import cohorts
+
+    wanted = _data(data, layout, scheme, modalities)
+    folder = None if no_report else report or Path(f"{data.resolve().name or 'cohort'}-report")
+    found = cohorts.inspect(wanted, folder, Reporter(quiet=quiet))
+    if as_json:
+        _print_json(found.description.to_json() | {"report": None if found.report is None else str(found.report)})
+    else:
+        out(_inspection_text(found.description))
+        if found.report is not None:
+            out(f"\nReport: {found.report}")
+    if found.description.has_errors:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: glioseg phantom phantom --patients 20 --layout brats2023")
+def phantom(
+    folder: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write; must not exist or be empty.")],
+    patients: Annotated[int, typer.Option(min=1, help="How many patients.")] = 20,
+    layout: Annotated[
+        str, typer.Option(help="Layout of the files: brats2021, brats2023, lgg, nnunet, …")
+    ] = "brats2023",
+    spacing: Annotated[float, typer.Option(min=1.0, max=6.0, help="Voxel size in mm; 1 gives 240x240x155.")] = 2.0,
+    seed: Annotated[int, typer.Option(min=0, help="Decides everything that is random.")] = 0,
+    tissues: Annotated[
+        Path | None, typer.Option(help="Also write T1 images with CSF, grey and white matter of the same brains here.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Write the synthetic cohort: patients that look like brains, with tumours, as files of any layout."""
+    from glioseg.cohorts.phantom import PhantomOptions
+    from glioseg.workflows import cohorts
+
+    options = PhantomOptions(n_patients=patients, spacing_mm=spacing, seed=seed)
+    cohorts.phantom(folder, options, layout, tissues, Reporter(quiet=quiet))
+    out(f"{patients} phantom patients: {folder}")
+    if tissues is not None:
+        out(f"Their tissues: {tissues}")
+
+
+@app.command(epilog="Example: glioseg convert BraTS2021 Dataset001_Glioma --layout nnunet")
+def convert(
+    data: Folder,
+    folder: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write; must not exist or be empty.")],
+    to: Annotated[str, typer.Option("--to", help="Layout to write: nnunet, msd, brats2023, volumes, …")] = "nnunet",
+    layout: Layout = None,
+    scheme: Scheme = None,
+    modalities: Modalities = None,
+    quiet: Quiet = False,
+) -> None:
+    """Write a cohort again in another layout, labels translated by their meaning."""
+    from glioseg.workflows import cohorts
+
+    cohort = cohorts.convert(_data(data, layout, scheme, modalities), folder, to, Reporter(quiet=quiet))
+    out(f"{len(cohort.cases)} cases as {to}: {folder}")
+
+
+@app.command(epilog="Example: glioseg recipes tum-lgg > my-recipe.toml")
+def recipes(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Show this recipe, all settings written out.")
+    ] = None,
+    changes: Settings = None,
+) -> None:
+    """List the recipes that come with glioseg, or show one."""
+    from glioseg.config import read_recipe, shipped_recipes, write_recipe
+
+    if name is not None:
+        out(write_recipe(read_recipe(name, changes or ())))
+        return
+    shipped = {key: read_recipe(key) for key in shipped_recipes()}
+    width = max(map(len, shipped))
+    for key, recipe in shipped.items():
+        out(f"{key:<{width}}  {recipe.about}{f' (after {recipe.after})' if recipe.after else ''}")
+
+
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+Cache = Annotated[Path | None, typer.Option(help="Where prepared data is kept. [default: cache, beside the run]")]
+
+
+@app.command(epilog="Example: glioseg train lgg --data ~/Downloads/kaggle_3m --out runs/lgg")
+def train(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="Name of a shipped recipe, or a TOML file.")],
+    data: Annotated[Path, typer.Option("--data", help="The data set's folder, as downloaded.")],
+    run: Annotated[Path, typer.Option("--out", help="The run folder; an interrupted run in it is continued.")],
+    changes: Settings = None,
+    split: Annotated[
+        Path | None, typer.Option(help="Use this split (JSON of glioseg or nnU-Net's splits_final).")
+    ] = None,
+    fold: Annotated[int | None, typer.Option(min=0, help="Fold of a cross-validation (with split.n_folds).")] = None,
+    device: Device = "auto",
+    devices: Annotated[int, typer.Option(min=1, help="Processes that train together.")] = 1,
+    restart: Annotated[bool, typer.Option("--restart", help="Delete the run in the folder and begin anew.")] = False,
+    no_evaluate: Annotated[bool, typer.Option("--no-evaluate", help="Stop after the training.")] = False,
+    cache: Cache = None,
+    layout: Layout = None,
+    scheme: Scheme = None,
+    modalities: Modalities = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a network, evaluate it and write a report; an interrupted run goes on where it stopped."""
+    from glioseg.config import read_recipe
+    from glioseg.workflows import training
+
+    settings = [*(changes or ()), *([] if fold is None else [f"split.fold={fold}"])]
+    where = training.Where(run, cache, split, device, devices, restart, not no_evaluate)
+    ended = training.train(
+        read_recipe(recipe, settings), _data(data, layout, scheme, modalities), where, Reporter(quiet=quiet)
+    )
+    _show_evaluations({name: part.evaluation.to_json() for name, part in ended.evaluated.items()}, as_json)
+    if not as_json:
+        for name in ("best_model.pth", "latest_checkpoint.pth", "bundle", "report.html"):
+            if (run / name).exists():
+                out(f"{run / name}")
+
+
+@app.command(epilog="Example: glioseg evaluate runs/lgg --part test --json")
+def evaluate(
+    run: Annotated[Path, typer.Argument(metavar="RUN_OR_BUNDLE", help="A run folder, or a bundle with --data.")],
+    data: Annotated[Path | None, typer.Option("--data", help="Scans with masks. [default: those of the run]")] = None,
+    part: Annotated[str | None, typer.Option(help="train, val, test or all. [default: test, else val]")] = None,
+    folder: Annotated[Path | None, typer.Option("--out", help="Where figures go. [default: the run folder]")] = None,
+    device: Device = "auto",
+    cache: Cache = None,
+    layout: Layout = None,
+    scheme: Scheme = None,
+    modalities: Modalities = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Score a trained network on a part of its split, or on other data."""
+    from glioseg.workflows import evaluate as scoring
+
+    other = None if data is None else _data(data, layout, scheme, modalities)
+    name, found = scoring.evaluate(run, other, part, folder, device, cache, Reporter(quiet=quiet))
+    figures = found.evaluation.to_json()
+    if as_json:
+        _print_json(figures)
+    else:
+        _show_evaluations({name: figures}, as_json=False)
+
+
+@app.command(epilog="Example: glioseg predict runs/lgg patient-folder --out masks")
+def predict(
+    run: Annotated[Path, typer.Argument(metavar="RUN_OR_BUNDLE", help="A run folder or a bundle.")],
+    inputs: Annotated[
+        list[Path] | None, typer.Argument(metavar="INPUT...", help="Folders of cases, volumes or pictures.")
+    ] = None,
+    folder: Annotated[Path, typer.Option("--out", help="Where masks, figures and tables go.")] = Path("predictions"),
+    modality: Annotated[
+        list[str] | None, typer.Option("--modality", metavar="NAME=FILE", help="One case, file by file.")
+    ] = None,
+    device: Device = "auto",
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Segment scans: a mask on the scan's own grid, volumes, and a picture for each case."""
+    from glioseg.workflows import predicting
+
+    files = {}
+    for given in modality or ():
+        name, equals, path = given.partition("=")
+        if not equals:
+            raise OptionError("--modality needs NAME=FILE", found=given, expected="such as t2f=scan.nii.gz")
+        files[name] = Path(path)
+    done = predicting.predict(
+        run, inputs or [], folder, modality_files=files, device=device, reporter=Reporter(quiet=quiet)
+    )
+    if as_json:
+        _print_json([{"case": one.case, "mask": str(one.mask), "unit": one.unit, **one.volumes} for one in done])
+        return
+    for one in done:
+        volumes = ", ".join(f"{region} {volume:g} {one.unit}" for region, volume in one.volumes.items())
+        out(f"{one.mask}: {volumes}")
+
+
+@app.command(epilog="Example: glioseg doctor --json")
+def doctor(device: Device = "auto", as_json: Json = False) -> None:
+    """Print device, number format, threads and versions."""
+    from glioseg.train.environment import environment
+
+    facts = environment(device)
+    if as_json:
+        _print_json(facts)
+        return
+    width = max(map(len, facts))
+    for name, value in facts.items():
+        out(f"{name:<{width}}  {value}")
+
+
+def _show_evaluations(parts: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        _print_json(parts)
+        return
+    for part, figures in parts.items():
+        rule = figures["protocol"]["empty"]
+        out(f"{part}: {figures['n_cases']} cases of {figures['n_patients']} patients, native grid, empty masks: {rule}")
+        for region, metrics in figures["regions"].items():
+            dice = metrics["dice"]
+            interval = dice["case_ci95"]
+            out(
+                f"  {region:<7} Dice mean {_figure(dice['case_mean'])}"
+                + (f" (95 % {_figure(interval[0])} to {_figure(interval[1])})" if interval else "")
+                + f", median {_figure(dice['case_median'])}, pooled {_figure(dice['pooled'])}"
+                + f", precision {_figure(metrics['precision']['case_mean'])}"
+                + f", recall {_figure(metrics['recall']['case_mean'])}"
+            )
+        _show_published(figures.get("as_published"))
+
+
+def _show_published(block: dict[str, Any] | None) -> None:
+    if block is None:
+        return
+    source = block["protocol"]["source"]
+    out(f"  as published ({source}): {'comparable' if block['comparable'] else 'not comparable'}")
+    for figure in block["figures"]:
+        values = ", ".join(
+            f"{region} {_figure(one['obtained'])} (published {_figure(one['published'])})"
+            for region, one in figure["regions"].items()
+        )
+        out(f"    {figure['metric']} by {figure['unit']}: {values}")
+    for reason in block["not_comparable"]:
+        out(f"    not comparable: {reason}")
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _data(path: Path, layout: str | None, scheme: str | None, modalities: str | None) -> Data:
+    from glioseg.workflows.cohorts import Data
+
+    names = None if modalities is None else tuple(name.strip() for name in modalities.split(",") if name.strip())
+    return Data(path, layout, scheme, names)
+
+
+def _print_json(value: Any) -> None:  # noqa: ANN401 - any JSON value
+    out(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False))
+
+
+_SHOWN_FINDINGS = 20
+
+
+def _inspection_text(about: CohortDescription) -> str:
+    rows = [
+        ("layout", f"{about.layout} ({about.reason})"),
+        ("cases", f"{len(about.cases)} of {len(about.patients)} patients"),
+        ("modalities", ", ".join(about.modalities)),
+    ]
+    if about.categories:
+        rows.append(("classes", ", ".join(f"{name} {n}" for name, n in about.categories.items())))
+    if any(case.n_slices > 1 for case in about.cases):
+        rows.append(("slices", f"{about.n_slices:,}, {about.n_tumour_slices:,} with tumour"))
+    if about.scheme is not None:
+        rows.append(("labels", f"{about.scheme.name}: {about.scheme.describe()}"))
+        total = sum(case.n_voxels for case in about.cases if case.has_reference) or 1
+        rows += [("", f"{name} {n:,} voxels ({n / total:.2%})") for name, n in about.labels.items()]
+    if about.duplicates:
+        rows.append(("duplicates", f"{len(about.duplicates)} groups"))
+    width = max(len(name) for name, _ in rows)
+    lines = [f"{about.name}", *(f"  {name:<{width}}  {text}" for name, text in rows), ""]
+    for found in about.findings[:_SHOWN_FINDINGS]:
+        where = "" if found.case is None else f" {found.case}:"
+        lines.append(f"  {found.severity:<7} {found.kind}:{where} {found.message}")
+    if len(about.findings) > _SHOWN_FINDINGS:
+        lines.append(f"  … and {len(about.findings) - _SHOWN_FINDINGS} more findings")
+    if not about.findings:
+        lines.append("  no findings")
+    return "\n".join(lines)

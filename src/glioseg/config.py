@@ -1,0 +1,166 @@
+"""A recipe: one TOML file with everything that decides a training, but paths."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from glioseg.cohorts.split import SplitOptions
+from glioseg.errors import OptionError
+from glioseg.evaluate.protocol import EvaluateOptions
+from glioseg.evaluate.published import PublishedProtocol
+from glioseg.io.files import cannot_read
+from glioseg.models.build import ModelOptions
+from glioseg.predict.options import PredictOptions
+from glioseg.prepare.options import PrepareOptions
+from glioseg.prepare.slices import SliceOptions
+from glioseg.train.augment import AugmentOptions
+from glioseg.train.losses import LossOptions
+from glioseg.train.options import TrainOptions
+
+
+class DataOptions(BaseModel):
+    """What of a cohort a training uses.
+
+    Attributes:
+        modalities: channels of the network, in order; None takes all that the cohort has.
+        max_patients: use only so many patients, drawn with the split's seed; None for all.
+        drop_dark: dark slices leave before the split (those that ``slices.dark_below`` names), as though they had
+            never been acquired.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    modalities: tuple[str, ...] | None = Field(None, min_length=1)
+    max_patients: int | None = Field(None, ge=2)
+
+
+class Recipe(BaseModel):
+    """All settings of a training; each part is documented where it is used.
+
+    Attributes:
+        name: what ``glioseg train`` calls it.
+        about: one sentence.
+        after: the publication it follows, if any.
+        notes: what was chosen where the publication is ambiguous; printed in the report.
+        published: how the publication scored, and its figures.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = "unnamed"
+    about: str = ""
+    after: str = ""
+    notes: tuple[str, ...] = ()
+    data: DataOptions = DataOptions()
+    split: SplitOptions = SplitOptions()
+    prepare: PrepareOptions = PrepareOptions()
+    slices: SliceOptions = SliceOptions()
+    model: ModelOptions = ModelOptions()
+    loss: LossOptions = LossOptions()
+    augment: AugmentOptions = AugmentOptions()
+    train: TrainOptions = TrainOptions()
+    predict: PredictOptions = PredictOptions()
+    evaluate: EvaluateOptions = EvaluateOptions()
+    published: PublishedProtocol | None = None
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """Name -> file of the recipes that come with glioseg."""
+    folder = Path(str(resources.files("glioseg") / "recipes"))
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def read_recipe(name_or_path: str, changes: Sequence[str] = ()) -> Recipe:
+    """A shipped recipe by name, or one in a file, with ``--set a.b=value`` applied.
+
+    Raises:
+        FileError: no such file, or not TOML.
+        OptionError: unknown or unfitting settings; the message names the nearest known one.
+    """
+    shipped = shipped_recipes()
+    path = shipped.get(name_or_path, Path(name_or_path))
+    if path.suffix != ".toml" and not path.exists():
+        near = difflib.get_close_matches(name_or_path, shipped, 1)
+        raise OptionError(
+            f"there is no recipe {name_or_path}",
+            expected=f"one of {', '.join(shipped)}, or a TOML file",
+            remedy=f"Did you mean {near[0]}?" if near else None,
+        )
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise cannot_read(path, error) from error
+    return build_recipe(values, changes, str(path))
+
+
+def build_recipe(values: Mapping[str, Any], changes: Sequence[str] = (), path: str | None = None) -> Recipe:
+    """Validate a recipe's values with ``a.b=value`` changes applied; errors as ``read_recipe``."""
+    changed = json.loads(json.dumps(values))
+    for change in changes:
+        _apply(changed, change)
+    try:
+        return Recipe.model_validate(changed)
+    except ValidationError as error:
+        raise OptionError(_explained(error), path=path) from error
+
+
+def write_recipe(recipe: Recipe) -> str:
+    """The recipe as TOML, every setting written out; None, which TOML lacks, is left out."""
+    return tomlkit.dumps(_without_none(recipe.model_dump(mode="json")))
+
+
+def _apply(values: dict[str, Any], change: str) -> None:
+    key, equals, text = change.partition("=")
+    if not equals or not key.strip():
+        raise OptionError("--set needs NAME=VALUE", found=change, expected="such as train.epochs=20")
+    *parents, last = key.strip().split(".")
+    place = values
+    for parent in parents:
+        place = place.setdefault(parent, {})
+        if not isinstance(place, dict):
+            raise OptionError(f"{parent} is not a part of a recipe", found=change)
+    place[last] = _parsed(text.strip())
+
+
+def _parsed(text: str) -> object:
+    """A TOML value; ``none`` for no value; anything else is a word that needs no quotes."""
+    if text.lower() == "none":
+        return None
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _explained(error: ValidationError) -> str:
+    return "; ".join(_explain(fault["loc"], fault["type"], fault["msg"]) for fault in error.errors())
+
+
+def _explain(location: tuple[int | str, ...], kind: str, message: str) -> str:
+    name = ".".join(map(str, location))
+    if kind != "extra_forbidden":
+        return f"{name or 'recipe'}: {message.removeprefix('Value error, ')}"
+    near = difflib.get_close_matches(name, list(_names(Recipe)), 1, 0.5)
+    return f"there is no setting {name}" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def _names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield prefix + name
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _names(field.annotation, f"{prefix}{name}.")
+
+
+def _without_none(value: Any) -> Any:  # noqa: ANN401 - JSON values
+    if isinstance(value, dict):
+        return {key: _without_none(one) for key, one in value.items() if one is not None}
+    return value

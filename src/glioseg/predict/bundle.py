@@ -1,0 +1,167 @@
+"""A bundle: the two files that a prediction needs, and nothing of the data it was trained on.
+
+``model.safetensors`` holds the weights, ``bundle.json`` everything else in plain words. Nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from glioseg.core import LabelScheme
+from glioseg.errors import FileError
+from glioseg.io.files import cannot_read, read_json, replacing, write_text
+from glioseg.models.build import ModelOptions, build_model
+from glioseg.predict.options import PredictOptions
+from glioseg.prepare.options import PrepareOptions
+from glioseg.prepare.slices import SliceOptions
+
+WEIGHTS = "model.safetensors"
+DESCRIPTION = "bundle.json"
+
+
+class SchemeInfo(BaseModel):
+    """A label scheme as plain values."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    labels: dict[str, int]
+    regions: dict[str, tuple[str, ...]]
+    default_regions: tuple[str, ...]
+    source: str = ""
+
+    @classmethod
+    def of(cls, scheme: LabelScheme) -> SchemeInfo:
+        """The scheme's values."""
+        return cls(
+            name=scheme.name,
+            labels=dict(scheme.labels),
+            regions=dict(scheme.regions),
+            default_regions=scheme.default_regions,
+            source=scheme.source,
+        )
+
+    def scheme(self) -> LabelScheme:
+        """The scheme itself."""
+        return LabelScheme(self.name, self.labels, self.regions, self.default_regions, self.source)
+
+
+class BundleInfo(BaseModel):
+    """``bundle.json``.
+
+    Attributes:
+        format: of the bundle; this version writes and reads 1.
+        model_id: first 12 hexadecimal digits of the SHA-256 of the weights' file.
+        name: of the recipe.
+        modalities: channels of the network, in order; what a case must have.
+        regions: what the network gives probabilities of, in order.
+        scheme: meaning of the label maps that are written.
+        model: the network.
+        prepare: how a case becomes the network's input.
+        slices: which slices are predicted and how many neighbours each is shown with.
+        predict: how probabilities become a label map.
+        provenance: free facts: version, date, cohort, scores.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    model_id: str
+    name: str
+    modalities: tuple[str, ...] = Field(min_length=1)
+    regions: tuple[str, ...] = Field(min_length=1)
+    scheme: SchemeInfo
+    model: ModelOptions
+    prepare: PrepareOptions
+    slices: SliceOptions
+    predict: PredictOptions
+    provenance: dict[str, str | float | int | None] = Field(default_factory=dict)
+    use: Literal["For research use only; not a medical device."] = "For research use only; not a medical device."
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A network in evaluation mode and what is needed to use it."""
+
+    info: BundleInfo
+    scheme: LabelScheme
+    model: nn.Module
+
+
+def save_bundle(folder: Path, info: Mapping[str, Any], weights: Mapping[str, Tensor]) -> BundleInfo:
+    """Write a bundle; ``info`` are the fields of ``BundleInfo`` but ``model_id``, which the weights decide.
+
+    Raises:
+        FileError: the folder cannot be written to.
+    """
+    data = save({name: value.detach().cpu().contiguous() for name, value in weights.items()})
+    described = BundleInfo(model_id=hashlib.sha256(data).hexdigest()[:12], **info)
+    with replacing(folder / WEIGHTS) as temporary:
+        temporary.write_bytes(data)
+    write_text(folder / DESCRIPTION, described.model_dump_json(indent=2) + "\n")
+    return described
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Read a bundle, or the one in a run folder.
+
+    Raises:
+        FileError: a file is missing or damaged, the weights belong to another description, or the format is newer.
+    """
+    if not (folder / DESCRIPTION).exists() and (folder / "bundle" / DESCRIPTION).exists():
+        folder = folder / "bundle"
+    if not (folder / DESCRIPTION).exists():
+        raise FileError(
+            "neither a run with a bundle nor a bundle",
+            path=folder,
+            expected=f"{DESCRIPTION} and {WEIGHTS}",
+            remedy="A run has a bundle once its training has ended; continue it with glioseg train",
+        )
+    info = _read_info(folder / DESCRIPTION)
+    path = folder / WEIGHTS
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        weights = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise cannot_read(path, error) from error
+    if digest != info.model_id:
+        raise FileError(
+            "the weights do not belong to this bundle",
+            path=path,
+            found=f"model id {digest}",
+            expected=info.model_id,
+            remedy=f"Copy {WEIGHTS} and {DESCRIPTION} together",
+        )
+    model = build_model(info.model, n_channels_of(info), len(info.regions), seed=0)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise FileError("the weights do not fit the network that the bundle describes", path=path) from error
+    return Bundle(info, info.scheme.scheme(), model.eval())
+
+
+def n_channels_of(info: BundleInfo) -> int:
+    """Channels of the network: each modality once for every slice that it is shown."""
+    return len(info.modalities) * (2 * info.slices.n_neighbours + 1)
+
+
+def _read_info(path: Path) -> BundleInfo:
+    try:
+        return BundleInfo.model_validate(read_json(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise FileError(
+            "not a bundle that this version reads",
+            path=path,
+            found=f"{'.'.join(map(str, first['loc']))}: {first['msg']}",
+            remedy="Use the version of glioseg that wrote it, or a newer one",
+        ) from error

@@ -1,0 +1,135 @@
+"""Bundle + image -> prediction on the native grid. Validation, evaluation and prediction all come through here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from torch import nn
+
+from glioseg.core import Case, Grid, Image, LabelMap, LabelScheme
+from glioseg.core.labels import decode_regions
+from glioseg.errors import GeometryError
+from glioseg.evaluate.threshold import remove_small_components
+from glioseg.predict.options import PredictOptions
+from glioseg.predict.slices import FLIPS, predict_slices
+from glioseg.prepare.case import prepare_arrays
+from glioseg.prepare.options import PrepareOptions
+from glioseg.prepare.resample import resample_array
+from glioseg.prepare.slices import SliceOptions, with_neighbours
+
+Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a network says of one case, on the case's native grid.
+
+    Args:
+        probabilities: (R, X, Y, Z) float32 in 0..1.
+        regions: names of the R regions.
+        label_map: painted from the probabilities (see ``core.labels.decode_regions``).
+    """
+
+    probabilities: Array
+    regions: tuple[str, ...]
+    label_map: LabelMap
+
+
+@dataclass(frozen=True, eq=False)
+class Predictor:
+    """A network with everything that stands between a case and its label map.
+
+    Args:
+        model: in evaluation mode, on its device.
+        modalities: its channels, in order.
+        regions: what it gives probabilities of.
+        scheme: of the label maps it writes.
+        prepare: how a case becomes its input.
+        slices: which slices it looks at, with how many neighbours.
+        options: how probabilities become a label map.
+        bf16: run under bfloat16 autocast.
+    """
+
+    model: nn.Module
+    modalities: tuple[str, ...]
+    regions: tuple[str, ...]
+    scheme: LabelScheme
+    prepare: PrepareOptions
+    slices: SliceOptions
+    options: PredictOptions
+    bf16: bool = False
+
+    def predict(self, image: Image) -> Prediction:
+        """The prediction for an image that has the modalities that the network needs.
+
+        Raises:
+            GeometryError: a modality is lacking for which the preparation has no stand-in; see also ``prepare_arrays``.
+        """
+        missing = [name for name in self.modalities if name not in image.modalities]
+        if missing and (len(missing) == len(self.modalities) or not self.can_do_without(missing, image.modalities)):
+            raise lacks(missing, self.modalities, image.modalities)
+        arrays = prepare_arrays(image, None, self.modalities, (), self.prepare)
+        return self.on_native_grid(self.probabilities(arrays.images, arrays.non_black), arrays.working, arrays.native)
+
+    def can_do_without(self, missing: Sequence[str], present: Sequence[str]) -> bool:
+        """Whether the preparation says what stands in for missing modalities."""
+        return self.prepare.missing in present and self.prepare.missing not in missing
+
+    def probabilities(self, images: npt.NDArray[np.float16], non_black: npt.NDArray[np.float32]) -> Array:
+        """(R, Z, Y, X) on the working grid from prepared images (Z, C, Y, X)."""
+        shown = np.flatnonzero(self.slices.keeps(non_black)).astype(np.int64)
+        return predict_slices(
+            self.model,
+            lambda indices: with_neighbours(images, indices, self.slices.n_neighbours),
+            shown,
+            n_slices=len(images),
+            bf16=self.bf16,
+            batch_size=self.options.batch_size,
+            flips=FLIPS[self.options.flips],
+        )
+
+    def on_native_grid(self, probabilities: Array, working: Grid, native: Grid) -> Prediction:
+        """Bring probabilities (R, Z, Y, X) from the working grid to the native one, linearly, and paint the labels."""
+        moved = to_native(probabilities, working, native)
+        return Prediction(moved, self.regions, self.label_map(moved, native))
+
+    def label_map(self, probabilities: Array, grid: Grid) -> LabelMap:
+        """Paint the label map, small components removed."""
+        return paint(probabilities, self.regions, self.scheme, grid, self.options)
+
+
+def paint(
+    probabilities: Array, regions: Sequence[str], scheme: LabelScheme, grid: Grid, options: PredictOptions
+) -> LabelMap:
+    """Probabilities (R, X, Y, Z) -> label map: small components of each region removed, then painted."""
+    kept = probabilities
+    for row, region in enumerate(regions):
+        smallest = options.min_voxels.get(region, 0)
+        if smallest > 1:
+            inside = probabilities[row] > options.threshold_of(region)
+            kept = kept.copy() if kept is probabilities else kept
+            kept[row][inside & ~remove_small_components(inside, smallest)] = 0.0
+    thresholds = [options.threshold_of(region) for region in regions]
+    return LabelMap(decode_regions(kept, scheme, regions, thresholds), scheme, grid)
+
+
+def to_native(probabilities: Array, working: Grid, native: Grid) -> Array:
+    """(R, Z, Y, X) on the working grid -> (R, X, Y, Z) on the native grid; 0 outside the working grid."""
+    turned = probabilities.transpose(0, 3, 2, 1)
+    moved: Array = resample_array(turned, working, native, "linear")
+    return moved
+
+
+def lacks(
+    missing: Sequence[str], needed: Sequence[str], present: Sequence[str], case: Case | None = None
+) -> GeometryError:
+    """The error for an input without a modality that the network needs."""
+    return GeometryError(
+        f"{'the input' if case is None else f'case {case.id}'} lacks {', '.join(missing)}",
+        found=", ".join(present) or "none",
+        expected=", ".join(needed),
+        remedy="Give the missing file with --modality NAME=FILE, or use a network trained without that modality",
+    )

@@ -1,0 +1,95 @@
+"""The slices of the training part, taken from the prepared cache batch by batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from glioseg.prepare.border_cache import BorderMaps
+from glioseg.prepare.slices import (
+    SliceIndex,
+    SliceOptions,
+    channels_of,
+    index_slices,
+    largest_slice,
+    take_images,
+    take_regions,
+)
+from glioseg.prepare.store import PreparedCohort
+from glioseg.train.loop import Batch
+
+
+@dataclass(frozen=True, eq=False)
+class SliceItems:
+    """Slices with their regions; smaller ones stand in the middle of zeros (see ``take_images``).
+
+    Args:
+        prepared: the training part.
+        index: its slices.
+        n_neighbours: slices shown on each side.
+        channels: of the prepared images.
+        shape: rows and columns of every item.
+        borders: border terms, for losses with a weight map.
+    """
+
+    prepared: PreparedCohort
+    index: SliceIndex
+    n_neighbours: int
+    channels: tuple[int, ...]
+    shape: tuple[int, int]
+    borders: BorderMaps | None = None
+
+    @property
+    def has_tumour(self) -> npt.NDArray[np.bool_]:
+        """(N,) whether each slice shows tumour."""
+        return self.index.has_tumour
+
+    def take(self, indices: npt.NDArray[np.int64]) -> Batch:
+        """The slices of a batch."""
+        images = take_images(
+            self.prepared,
+            self.index,
+            indices,
+            n_neighbours=self.n_neighbours,
+            channels=self.channels,
+            shape=self.shape,
+        )
+        regions = take_regions(self.prepared, self.index, indices, shape=self.shape)
+        return Batch(images, regions, self._borders(indices, regions.shape))
+
+    def name(self, index: int) -> str:
+        """``case slice 12`` (counted from 1)."""
+        return f"{self.prepared.cases[int(self.index.cases[index])].id} slice {int(self.index.slices[index]) + 1}"
+
+    def _borders(self, indices: npt.NDArray[np.int64], shape: tuple[int, ...]) -> npt.NDArray[np.float32] | None:
+        if self.borders is None:
+            return None
+        maps = np.zeros(shape, dtype=np.float32)
+        for item, index in enumerate(indices):
+            case = self.prepared.cases[int(self.index.cases[index])]
+            found = self.borders.at(case.id, int(self.index.slices[index]))
+            if found is not None:
+                rows, columns = (
+                    slice((n - m) // 2, (n - m) // 2 + m) for n, m in zip(shape[2:], found.shape[1:], strict=True)
+                )
+                maps[item][:, rows, columns] = found
+        return maps
+
+
+def slice_items(
+    prepared: PreparedCohort,
+    options: SliceOptions,
+    modalities: tuple[str, ...] | None = None,
+    borders: BorderMaps | None = None,
+) -> SliceItems:
+    """The slices of a part that ``options`` choose; errors as ``index_slices`` and ``channels_of``."""
+    return SliceItems(
+        prepared=prepared,
+        index=index_slices(prepared, options),
+        n_neighbours=options.n_neighbours,
+        channels=channels_of(prepared, modalities),
+        shape=largest_slice(prepared),
+        borders=borders,
+    )

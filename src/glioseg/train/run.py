@@ -1,0 +1,202 @@
+"""From the parts of a recipe to a training in one or several processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+
+from glioseg.core import Cohort
+from glioseg.errors import OptionError
+from glioseg.evaluate.protocol import EvaluateOptions
+from glioseg.models.build import ModelOptions, build_model
+from glioseg.predict.device import pick_device, uses_bf16
+from glioseg.predict.options import PredictOptions
+from glioseg.predict.predictor import Predictor
+from glioseg.prepare.border_cache import border_maps
+from glioseg.prepare.slices import SliceOptions
+from glioseg.prepare.store import PreparedCohort, of_patients
+from glioseg.train.augment import AugmentOptions, ChannelLayout, augment
+from glioseg.train.items import SliceItems, slice_items
+from glioseg.train.loop import Job, Outcome, fit
+from glioseg.train.losses import Loss, LossOptions, balanced_class_weights, build_loss
+from glioseg.train.options import TrainOptions
+from glioseg.train.validation import Validator
+
+
+class Watcher(Protocol):
+    """Whoever shows a training to the user; lives in the first process."""
+
+    def on_step(self, done: int, total: int) -> None:
+        """Steps done, of the steps of the whole training."""
+
+    def on_case(self, done: int, total: int) -> None:
+        """Cases validated, of those of the validation part."""
+
+    def on_epoch(self, row: Mapping[str, Any]) -> None:
+        """A row of the log."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a training needs; plain data, so that it can be sent to other processes.
+
+    Args:
+        cohort: for the references on their native grids.
+        prepared: the cohort, prepared.
+        train: patients of the training part.
+        val: patients of the validation part.
+        modalities: channels of the network, in order.
+        identity: what must not change between the parts of a training, as plain values.
+        run: the run folder.
+        device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
+        n_devices: processes.
+        model, loss, augment, slices, train_options, predict, evaluate: the recipe's parts.
+    """
+
+    cohort: Cohort
+    prepared: PreparedCohort
+    train: frozenset[str]
+    val: frozenset[str]
+    modalities: tuple[str, ...]
+    identity: Mapping[str, Any]
+    run: Path
+    device: str
+    n_devices: int
+    model: ModelOptions
+    loss: LossOptions
+    augment: AugmentOptions
+    slices: SliceOptions
+    train_options: TrainOptions
+    predict: PredictOptions
+    evaluate: EvaluateOptions
+
+
+def run_training(plan: Plan, watch: Callable[[], Watcher]) -> Outcome:
+    """Train as the plan says, in this process or, for several devices, in spawned ones.
+
+    Args:
+        plan: the training.
+        watch: makes the watcher, in the process where it is needed.
+
+    Raises:
+        OptionError: several devices that this machine does not have.
+        ResumeError, TrainingError, FileError: see ``loop.fit``.
+    """
+    fabric = make_fabric(plan.device, plan.n_devices, plan.train_options)
+    if plan.train_options.deterministic:
+        _be_deterministic(fabric.device)
+    if plan.n_devices == 1:
+        return _train(fabric, plan, watch)
+    outcome: Outcome = fabric.launch(_train, plan, watch)  # type: ignore[arg-type]
+    return outcome
+
+
+def make_fabric(device: str, n_devices: int, options: TrainOptions) -> Fabric:
+    """Devices, precision and processes."""
+    chosen = pick_device(device)
+    if n_devices > 1 and chosen.type == "cuda" and n_devices > torch.cuda.device_count():
+        raise OptionError(
+            "this machine has fewer GPUs than asked for", found=torch.cuda.device_count(), expected=n_devices
+        )
+    several = n_devices > 1 or chosen.type == "cpu"
+    return Fabric(
+        accelerator=chosen.type,
+        devices=n_devices if several else [chosen.index or 0],
+        precision="bf16-mixed" if uses_bf16(options.precision, chosen) else "32-true",
+        strategy="ddp_spawn" if n_devices > 1 else "auto",
+    )
+
+
+def _be_deterministic(device: torch.device) -> None:
+    if device.type == "cuda":
+        # cuBLAS repeats only with a fixed workspace, which it reads from here at its first use
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+
+
+def _train(fabric: Fabric, plan: Plan, watch: Callable[[], Watcher]) -> Outcome:
+    try:
+        return fit(fabric, _model(plan), _job(fabric, plan, watch()))
+    finally:
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+
+
+def n_channels(plan: Plan) -> int:
+    """Channels of the network: each modality once for every slice shown."""
+    return len(plan.modalities) * (2 * plan.slices.n_neighbours + 1)
+
+
+def _model(plan: Plan) -> nn.Module:
+    n_regions = len(plan.prepared.region_names)
+    return build_model(plan.model, n_channels(plan), n_regions, seed=plan.train_options.seed)
+
+
+def _job(fabric: Fabric, plan: Plan, watcher: Watcher) -> Job:
+    part = of_patients(plan.prepared, plan.train)
+    borders = border_maps(part, plan.loss.border) if plan.loss.needs_border else None
+    items = slice_items(part, plan.slices, plan.modalities, borders)
+    weights = _class_weights(items) if plan.loss.needs_class_weights else None
+    return Job(
+        options=plan.train_options,
+        items=items,
+        augment=partial(augment, options=plan.augment, channels=_channel_layout(plan)),
+        loss=build_loss(plan.loss, weights, device=fabric.device),
+        validate=_validator(fabric, plan, items.channels, build_loss(plan.loss, weights), watcher),
+        identity=plan.identity,
+        run=plan.run,
+        on_epoch=watcher.on_epoch,
+        on_step=watcher.on_step,
+    )
+
+
+def _channel_layout(plan: Plan) -> ChannelLayout:
+    flair = next((row for row, name in enumerate(plan.modalities) if name in ("flair", "t2f")), None)
+    return ChannelLayout(len(plan.modalities), 2 * plan.slices.n_neighbours + 1, flair)
+
+
+def _validator(fabric: Fabric, plan: Plan, channels: tuple[int, ...], loss: Loss, watcher: Watcher) -> Validator:
+    scheme = plan.prepared.scheme
+    assert scheme is not None, "a cohort without labels is refused before"
+    cases = {case.id: case for case in plan.cohort.cases}
+    predictor = Predictor(
+        model=nn.Identity(),
+        modalities=plan.modalities,
+        regions=plan.prepared.region_names,
+        scheme=scheme,
+        prepare=plan.prepared.options,
+        slices=plan.slices,
+        options=plan.predict,
+        bf16=uses_bf16(plan.train_options.precision, fabric.device),
+    )
+    return Validator(
+        predictor=predictor,
+        cases=[(case, cases[case.id]) for case in of_patients(plan.prepared, plan.val).cases],
+        channels=channels,
+        slices=plan.slices,
+        loss=loss,
+        options=plan.evaluate,
+        score=plan.train_options.score,
+        on_case=watcher.on_case,
+    )
+
+
+def _class_weights(items: SliceItems) -> tuple[tuple[float, float], ...]:
+    """Balanced weights from the voxels of the training part's slices."""
+    index, n_inside, n_voxels = items.index, [0] * len(items.prepared.region_names), 0
+    for position, case in enumerate(items.prepared.cases):
+        chosen = index.slices[index.cases == position]
+        assert case.region_voxels is not None
+        for row, n in enumerate(case.region_voxels[chosen].sum(axis=0)):
+            n_inside[row] += int(n)
+        n_voxels += len(chosen) * case.working.shape[0] * case.working.shape[1]
+    return balanced_class_weights(n_inside, n_voxels)

@@ -1,0 +1,98 @@
+"""Validation on whole cases, with the code of prediction and evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from glioseg.core import Case
+from glioseg.errors import OptionError
+from glioseg.evaluate.cases import CaseScores
+from glioseg.evaluate.protocol import EvaluateOptions, Evaluation, aggregate, mean_over_regions
+from glioseg.predict.predictor import Array, Predictor
+from glioseg.predict.scoring import score_prepared
+from glioseg.prepare.slices import SliceOptions, tumour_slices
+from glioseg.prepare.store import PreparedCase
+from glioseg.train.loop import Validation
+from glioseg.train.losses import Loss
+
+_LOGGED = ("dice", "precision", "recall")
+
+
+@dataclass(frozen=True)
+class Validator:
+    """Called by the loop with the network in evaluation mode.
+
+    Args:
+        predictor: how cases are predicted; its model is replaced by the one to be validated.
+        cases: the validation part: prepared, and as in the cohort for the reference.
+        channels: of the prepared images.
+        slices: which slices the loss is taken over: the same choice as in training.
+        loss: the training's.
+        options: how scores are averaged.
+        score: name of the score that picks the best model.
+        on_case: called with (cases done, cases).
+    """
+
+    predictor: Predictor
+    cases: Sequence[tuple[PreparedCase, Case]]
+    channels: tuple[int, ...]
+    slices: SliceOptions
+    loss: Loss
+    options: EvaluateOptions
+    score: str
+    on_case: Callable[[int, int], None]
+
+    def __call__(self, model: nn.Module) -> Validation:
+        """Loss, score and figures; the loss weighs each slice alike, the scores each case."""
+        predictor = replace(self.predictor, model=model)
+        scores: list[CaseScores] = []
+        losses: list[tuple[float, int]] = []
+        for done, (prepared, case) in enumerate(self.cases):
+            scored = score_prepared(predictor, prepared, case, self.channels)
+            scores.append(scored.scores)
+            losses.append(self._loss_of(prepared, scored.working_probabilities))
+            self.on_case(done + 1, len(self.cases))
+        evaluation = aggregate(scores, self.options.model_copy(update={"n_resamples": 0}))
+        n_slices = sum(n for _, n in losses)
+        loss = sum(value * n for value, n in losses) / n_slices if n_slices else 0.0
+        return Validation(loss, score_of(evaluation, self.score), _figures(evaluation))
+
+    def _loss_of(self, prepared: PreparedCase, probabilities: Array) -> tuple[float, int]:
+        """The loss on the slices that training would take, from probabilities (R, Z, Y, X), and how many they are."""
+        kept = self.slices.keeps(prepared.non_black)
+        if self.slices.choice == "tumour":
+            kept = kept & tumour_slices(prepared)
+        chosen = np.flatnonzero(kept)
+        regions = prepared.regions
+        if not len(chosen) or regions is None:
+            return 0.0, 0
+        logits = torch.logit(torch.from_numpy(np.moveaxis(probabilities[:, chosen], 1, 0).copy()), eps=1e-6)
+        return float(self.loss(logits, torch.from_numpy(np.array(regions[chosen])), None)), len(chosen)
+
+
+def score_of(evaluation: Evaluation, name: str) -> float:
+    """The mean over regions of the case mean of a score; 0 where no case has one.
+
+    Raises:
+        OptionError: evaluation knows no such score.
+    """
+    known = next(iter(evaluation.regions.values()))
+    if name not in known:
+        raise OptionError(f"there is no score {name} to pick the best model by", expected=", ".join(known))
+    return mean_over_regions(evaluation, name) or 0.0
+
+
+def _figures(evaluation: Evaluation) -> dict[str, Any]:
+    return {
+        "val_dice": score_of(evaluation, "dice"),
+        "regions": {
+            region: {name: metrics[name].case_mean for name in _LOGGED}
+            for region, metrics in evaluation.regions.items()
+        },
+    }

@@ -1,0 +1,84 @@
+"""``glioseg evaluate``: a run on a part of its split, or a bundle on other data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from glioseg.config import Recipe
+from glioseg.console import QUIET, Reporter
+from glioseg.errors import OptionError
+from glioseg.evaluate.protocol import EvaluateOptions
+from glioseg.predict.bundle import BundleInfo, load_bundle
+from glioseg.prepare.cache import prepare
+from glioseg.workflows import runs
+from glioseg.workflows.cohorts import Data, read
+from glioseg.workflows.evaluating import Evaluated, Part, evaluate_part, write_evaluation
+from glioseg.workflows.predicting import predictor_of
+from glioseg.workflows.training import Material, Where, evaluate_run, gather, usable
+
+
+def evaluate(
+    run: Path,
+    data: Data | None,
+    part: str | None,
+    out: Path | None,
+    device: str = "auto",
+    cache: Path | None = None,
+    reporter: Reporter = QUIET,
+) -> tuple[str, Evaluated]:
+    """Score a trained network; returns the part's name and its figures, which are also written.
+
+    Args:
+        run: a run folder, or a bundle (which needs ``data``).
+        data: scans with references; None for those of the run.
+        part: ``train``, ``val``, ``test``, ``all``; None takes the test part, or validation where there is none, of
+            the run's own data and everything of other data.
+        out: where ``evaluation-PART.json`` and ``cases-PART.csv`` go; None for the run folder.
+        device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
+        cache: where prepared data is kept; None for ``cache`` beside the run.
+        reporter: shows progress.
+
+    Raises:
+        OptionError: a bundle without data, or a part of data that was never split.
+    """
+    is_run = (run / runs.RECIPE).exists()
+    if data is None and not is_run:
+        raise OptionError("a bundle knows no data of its own", found=run, remedy="Name scans with masks: --data DATA")
+    where = Where(run, cache, device=device)
+    if data is None:
+        recipe, material = _own(run, where, reporter)
+        name = part or ("test" if material.split.test else "val")
+        target = where if out is None else Where(out, cache, device=device)
+        found = evaluate_run(run, recipe, material, target, reporter, (name,))[name]
+        return name, found
+    if part not in (None, "all"):
+        raise OptionError("other data has no parts", found=f"--part {part}", remedy="Leave --part out")
+    return "all", _other(run, data, out or run, where, reporter)
+
+
+def _own(run: Path, where: Where, reporter: Reporter) -> tuple[Recipe, Material]:
+    folder = runs.RunFolder(run)
+    kept = folder.data
+    names = kept["modalities"]
+    data = Data(Path(kept["path"]), kept["layout"], kept["scheme"], None if names is None else tuple(names))
+    recipe = folder.recipe
+    return recipe, gather(recipe, data, Where(run, where.cache, run / runs.SPLIT, where.device), reporter)
+
+
+def _other(run: Path, data: Data, out: Path, where: Where, reporter: Reporter) -> Evaluated:
+    bundle = load_bundle(run)
+    info: BundleInfo = bundle.info
+    cohort = usable(read(data, reporter), None, reporter)
+    with reporter.progress("Preparing") as step:
+        prepared = prepare(cohort, info.prepare, where.cache_folder, progress=step)
+    with reporter.progress("Evaluating") as step:
+        found = evaluate_part(
+            predictor_of(bundle, where.device),
+            Part.of("all", prepared, cohort),
+            EvaluateOptions(),
+            None,
+            (),
+            step,
+        )
+    write_evaluation(found, out, "all")
+    return found

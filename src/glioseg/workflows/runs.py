@@ -1,0 +1,101 @@
+"""The run folder: what stands in it, and how it is begun, continued and read back."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from glioseg.cohorts.split import Split
+from glioseg.config import Recipe, read_recipe, write_recipe
+from glioseg.errors import FileError
+from glioseg.io.files import cannot_write, read_json, write_json, write_text
+from glioseg.prepare.store import PreparedCohort
+from glioseg.train.checkpoint import load_checkpoint, require_same
+from glioseg.train.loop import LATEST
+
+RECIPE = "recipe.toml"
+ENVIRONMENT = "environment.json"
+SPLIT = "split.json"
+DATA = "data.json"
+BUNDLE = "bundle"
+REPORT = "report.html"
+
+_EXTENDABLE = ("constant", "plateau")
+_NOT_IDENTITY = ("max_minutes", "max_steps", "checkpoint_every")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run on disk.
+
+    Args:
+        path: the folder.
+    """
+
+    path: Path
+
+    @property
+    def recipe(self) -> Recipe:
+        """As resolved when the run was begun."""
+        return read_recipe(str(self.path / RECIPE))
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """Where the scans were read from, and how."""
+        value = read_json(self.path / DATA)
+        if not isinstance(value, dict):
+            raise FileError("not the description of a run's data", path=self.path / DATA)
+        return value
+
+
+def begin(path: Path, *, restart: bool) -> None:
+    """Make sure that ``path`` can hold a run: new, empty, or a run to be continued.
+
+    Args:
+        path: the run folder.
+        restart: delete what an earlier run left there.
+
+    Raises:
+        FileError: the folder holds other files, or cannot be written to.
+    """
+    if path.exists() and not path.is_dir():
+        raise FileError("a folder is needed for the run", path=path, found="a file")
+    if path.is_dir() and any(path.iterdir()) and not (path / RECIPE).exists():
+        raise FileError("the folder holds files that are not a run's", path=path, remedy="Name a new folder with --out")
+    try:
+        if restart and path.is_dir():
+            shutil.rmtree(path)
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / ".writable"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def identity_of(recipe: Recipe, split: Split, prepared: PreparedCohort) -> dict[str, Any]:
+    """What a checkpoint must agree with: the settings that decide the weights, the split, the data."""
+    settings = recipe.model_dump(mode="json", exclude={"name", "about", "after", "notes", "published", "evaluate"})
+    for name in _NOT_IDENTITY:
+        settings["train"].pop(name)
+    if recipe.train.schedule in _EXTENDABLE:
+        settings["train"].pop("epochs")
+    return {"recipe": settings, "split": split.sha256, "data": prepared.key}
+
+
+def write_head(
+    path: Path, recipe: Recipe, facts: Mapping[str, Any], data: Mapping[str, Any], identity: Mapping[str, Any]
+) -> None:
+    """Write what a run is made of, unless its checkpoint belongs to something else: then nothing is touched.
+
+    Raises:
+        ResumeError: the checkpoint in the folder belongs to another recipe, split or data set.
+    """
+    if (path / LATEST).exists():
+        require_same(path / LATEST, load_checkpoint(path / LATEST)["identity"], identity)
+    write_text(path / RECIPE, write_recipe(recipe))
+    write_json(path / ENVIRONMENT, dict(facts))
+    write_json(path / DATA, dict(data))

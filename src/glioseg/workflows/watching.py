@@ -1,0 +1,103 @@
+"""What a training shows: a bar of steps and a table row for each epoch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from glioseg.console import Bar, Reporter
+
+_COLUMNS = ("epoch", "train loss", "val loss", "Dice", "by region", "precision", "recall", "rate", "images/s", "left")
+_WIDTHS = (9, 10, 9, 6, 24, 9, 6, 8, 8, 7)
+
+
+class TrainingTable:
+    """A row for each epoch, on stderr, under a header; between rows a bar where stderr is a terminal.
+
+    Args:
+        quiet: show nothing.
+        epochs: of the whole training.
+        images_per_step: items of a batch.
+    """
+
+    def __init__(self, *, quiet: bool, epochs: int, images_per_step: int) -> None:
+        self._reporter = Reporter(quiet=quiet)
+        self._bar: Bar | None = None
+        self._epochs = epochs
+        self._images_per_step = images_per_step
+        self._started: tuple[float, int] | None = None
+        self._epoch_started: tuple[float, int] | None = None
+        self._done = 0
+        self._total = 0
+        self._rate = 0.0
+        self._header_shown = False
+
+    def on_step(self, done: int, total: int) -> None:
+        """A step is done."""
+        now = time.monotonic()
+        if self._started is None:
+            self._started = (now, done - 1)
+        if self._epoch_started is None:
+            self._epoch_started = (now, done)
+        elif done > self._epoch_started[1]:
+            elapsed = now - self._epoch_started[0]
+            self._rate = (done - self._epoch_started[1]) * self._images_per_step / max(elapsed, 1e-9)
+        self._done, self._total = done, total
+        self._shown("Training", done, total)
+
+    def on_case(self, done: int, total: int) -> None:
+        """A case of the validation part is done."""
+        self._shown("Validating", done, total)
+
+    def on_epoch(self, row: Mapping[str, Any]) -> None:
+        """An epoch is done."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+        if not self._header_shown:
+            self._header_shown = True
+            self._reporter.say(_line(_COLUMNS))
+        self._reporter.say(_line(self._cells(row)))
+        self._epoch_started = None
+
+    def _shown(self, what: str, done: int, total: int) -> None:
+        if self._bar is None:
+            self._bar = self._reporter.bar()
+        self._bar.show(what, done, total)
+
+    def _cells(self, row: Mapping[str, Any]) -> tuple[str, ...]:
+        regions = row.get("regions", {})
+
+        def mean(metric: str) -> str:
+            values = [figures[metric] for figures in regions.values() if figures[metric] is not None]
+            return f"{sum(values) / len(values):.3f}" if values else "-"
+
+        by_region = " ".join(f"{name} {_number(figures['dice'])}" for name, figures in regions.items())
+        return (
+            f"{row['epoch'] + 1}/{self._epochs}",
+            f"{row['train_loss']:.4f}",
+            f"{row['val_loss']:.4f}" if "val_loss" in row else "-",
+            mean("dice"),
+            by_region if len(regions) > 1 else "",
+            mean("precision"),
+            mean("recall"),
+            f"{row['learning_rate']:.1e}",
+            f"{self._rate:.1f}",
+            self._left(),
+        )
+
+    def _left(self) -> str:
+        if self._started is None or self._done <= self._started[1]:
+            return "-"
+        per_step = (time.monotonic() - self._started[0]) / (self._done - self._started[1])
+        seconds = int(per_step * (self._total - self._done))
+        return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+
+
+def _line(cells: tuple[str, ...]) -> str:
+    return "  ".join(f"{cell:>{width}}" for cell, width in zip(cells, _WIDTHS, strict=True))
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
