@@ -289,6 +289,7 @@ def test_without_an_index_every_byte_is_checked(cohort: Cohort, tmp_path: Path, 
 def test_foreign_files_are_left_alone(cohort: Cohort, tmp_path: Path) -> None:
     prepared = prepare(cohort, PLAIN, tmp_path / "cache")
     (prepared.folder / "notes.txt").write_text("mine")
+    (prepared.folder / "more").mkdir()
     (prepared.folder / INDEX).unlink()
     prepare(cohort, PLAIN, tmp_path / "cache")
     assert (prepared.folder / "notes.txt").read_text() == "mine"

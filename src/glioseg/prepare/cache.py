@@ -19,7 +19,7 @@ from glioseg.prepare.case import prepare_arrays
 from glioseg.prepare.identity import Plan, PlannedCase, folder_name, plan_cohort
 from glioseg.prepare.options import PrepareOptions
 from glioseg.prepare.records import VERSION, IndexRecord, SchemeRecord, read_record, write_record
-from glioseg.prepare.store import INDEX, PreparedCohort, is_sound, open_prepared, write_case
+from glioseg.prepare.store import INDEX, PreparedCohort, case_files, is_sound, open_prepared, write_case
 
 Progress = Callable[[int, int], None]
 """Called with (cases done, cases in all)."""
@@ -189,9 +189,12 @@ def _naming(case: str, error: GliosegError) -> GliosegError:
 
 def _finish(home: Path, cohort: Cohort, options: PrepareOptions, plan: Plan) -> None:
     """Have everything on disk, then say that the cache is complete."""
-    for path in home.iterdir():
-        if not path.name.startswith(TEMPORARY):
-            sync_file(path)
+    for planned in plan.cases:
+        for path in case_files(home, planned.stem):
+            try:
+                sync_file(path)
+            except OSError as error:
+                raise cannot_write(path, error) from error
     index = IndexRecord(
         version=VERSION,
         key=plan.key,

@@ -263,6 +263,12 @@ def _check_array(path: Path, record: ArrayRecord, *, thorough: bool) -> None:
         raise CacheError("a file of the prepared cache is damaged", path=path, found=fault)
 
 
+def case_files(folder: Path, stem: str) -> list[Path]:
+    """The files of a case that are there."""
+    paths = (folder / f"{stem}{ending}" for ending in (".images.npy", ".regions.npy", ".json"))
+    return [path for path in paths if path.exists()]
+
+
 def is_sound(folder: Path, stem: str, key: str, *, thorough: bool) -> bool:
     """Whether a case is there and undamaged; see ``read_case``."""
     try:
