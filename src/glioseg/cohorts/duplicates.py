@@ -123,8 +123,8 @@ def _distinct(volumes: Sequence[npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
 
 
 def _is_varied(voxels: npt.NDArray[Any]) -> bool:
-    finite = voxels if voxels.dtype.kind != "f" else voxels[np.isfinite(voxels)]
-    return bool(finite.size and finite.min() < finite.max())
+    low, high = np.fmin.reduce(voxels, axis=None), np.fmax.reduce(voxels, axis=None)  # NaN aside
+    return bool(low < high)
 
 
 def _digest(channels: Sequence[npt.NDArray[Any]]) -> bytes:
@@ -147,7 +147,7 @@ def _shown(modalities: Mapping[str, npt.NDArray[Any]], shape: tuple[int, ...]) -
         return np.asarray(sum(voxels.astype(np.float32) for voxels in fitting.values()))
     name = next((name for name in _FIRST_CHOICES if name in fitting), next(iter(fitting)))
     found = fitting[name]
-    return found if found.dtype.kind != "f" else np.nan_to_num(found, posinf=0.0, neginf=0.0)
+    return found if np.isfinite(found).all() else np.nan_to_num(found, posinf=0.0, neginf=0.0)
 
 
 def thumbnail(grey: npt.NDArray[Any]) -> npt.NDArray[np.uint8] | None:

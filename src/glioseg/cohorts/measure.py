@@ -74,8 +74,7 @@ def _count(chosen: npt.NDArray[Any]) -> _Counts:
     if high <= low:
         return _Counts(np.array([low]), np.array([chosen.size]), 1.0)
     step = (high - low) / _FINE
-    places = ((chosen.astype(np.float64) - low) / step).astype(np.int32)
-    counts = np.bincount(np.minimum(places, _FINE - 1), minlength=_FINE)
+    counts = np.histogram(chosen, _FINE, (low, high))[0]
     middles = (np.arange(_FINE, dtype=np.float64) + 0.5) * step + low
     return _Counts(np.asarray(middles, dtype=np.float64), counts, step)
 
@@ -112,12 +111,20 @@ def correlation(
     if not rows or not inside.any():
         return found
     values = np.stack([modalities[names[row]][middle][inside].astype(np.float32) for row in rows])
-    values = values[:, np.isfinite(values).all(axis=0)]
+    finite = np.isfinite(values).all(axis=0)
+    values = values if finite.all() else values[:, finite]
     varied = [place for place in range(len(rows)) if values.shape[1] > 1 and np.ptp(values[place]) > 0]
     if varied:
         kept = np.array(rows)[varied]
-        found[np.ix_(kept, kept)] = np.clip(np.atleast_2d(np.corrcoef(values[varied])), -1.0, 1.0)
+        found[np.ix_(kept, kept)] = _pearson(values[varied])
     return found
+
+
+def _pearson(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """(M, M) of the rows of (M, n), none of them constant; in place, since ``corrcoef`` makes three copies in double."""
+    values -= values.mean(axis=1, dtype=np.float64, keepdims=True).astype(np.float32)
+    values /= np.sqrt(np.einsum("mn,mn->m", values, values, dtype=np.float64))[:, None].astype(np.float32)
+    return np.asarray(np.clip(values @ values.T, -1.0, 1.0), dtype=np.float32)
 
 
 def tumour_labels(scheme: LabelScheme) -> tuple[int, ...]:
