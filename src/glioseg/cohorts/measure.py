@@ -121,7 +121,7 @@ def correlation(
 
 
 def _pearson(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """(M, M) of the rows of (M, n), none of them constant; in place, since ``corrcoef`` makes three copies in double."""
+    """(M, M) of the rows of (M, n), none of them constant; in place, ``corrcoef`` makes three copies in double."""
     values -= values.mean(axis=1, dtype=np.float64, keepdims=True).astype(np.float32)
     values /= np.sqrt(np.einsum("mn,mn->m", values, values, dtype=np.float64))[:, None].astype(np.float32)
     return np.asarray(np.clip(values @ values.T, -1.0, 1.0), dtype=np.float32)
