@@ -1,0 +1,190 @@
+"""A drawing of a network from the levels of its built module, in the manner of Ronneberger 2015, figure 1."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+
+from glioseg.report import style
+from glioseg.report.run_facts import Level
+
+_DOWN = "#2a6f97"
+_UP = "#2a9d8f"
+_HEAD = style.POSITIVE
+_GATE = "#e0a526"
+_ROW = 1.5
+_STEP = 1.75
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """A level's box: its centre, width and height in drawing units, and the row (0 on top) that it stands in."""
+
+    level: Level
+    x: float
+    y: float
+    width: float
+    height: float
+    row: int
+
+
+def architecture(levels: Sequence[Level]) -> Figure:
+    """The levels as boxes: higher for larger grids, wider for more channels; arrows are what leads between them.
+
+    Args:
+        levels: in the order in which images run through, at least one.
+    """
+    placed = _placed(levels)
+    n_rows = 1 + max(one.row for one in placed)
+    left = min(one.x - one.width / 2 for one in placed) - 0.8
+    right = max(one.x + one.width / 2 for one in placed) + 0.8
+    figure = style.new_figure(style.FULL_WIDTH, 0.9 + min(1.02, 5.0 / n_rows) * n_rows)
+    axes = figure.add_subplot()
+    axes.set_axis_off()
+    axes.set(xlim=(left, right), ylim=(-_ROW * (n_rows - 1) - 1.05, 0.95))
+    skips = _skips(placed)
+    for one in placed:
+        _box(axes, one)
+    for before, after in itertools.pairwise(placed):
+        _flow(axes, before, after)
+    for source, target in skips:
+        _skip(axes, source, target)
+    _legend(axes, placed)
+    return figure
+
+
+def _placed(levels: Sequence[Level]) -> list[_Placed]:
+    """Down-going levels from the left to the lowest in the middle, up-going ones from there to the right."""
+    n_down = sum(level.kind == "down" for level in levels)
+    lowest = max(n_down - 1, 0)
+    sizes = [max(level.size, default=1) for level in levels]
+    widest = max(level.channels for level in levels if level.kind in ("down", "up")) if n_down else 1
+    placed: list[_Placed] = []
+    row, x = 0, 0.0
+    for level, size in zip(levels, sizes, strict=True):
+        if level.kind == "down":
+            row = sum(one.level.kind == "down" for one in placed)
+            x = row * _STEP
+        elif level.kind == "up":
+            row = max(row - 1, 0)
+            x = (2 * lowest - row) * _STEP
+        elif level.kind == "head":
+            x += 1.15
+        else:
+            x = -1.15
+        height = 0.34 + 0.62 * size / max(sizes)
+        width = 0.16 if level.kind in ("input", "head") else 0.22 + 0.62 * math.sqrt(level.channels / widest)
+        placed.append(_Placed(level, x, -_ROW * row, width, height, row))
+    return placed
+
+
+def _skips(placed: Sequence[_Placed]) -> list[tuple[_Placed, _Placed]]:
+    """Each up-going level with the down-going one of its row."""
+    down = {one.row: one for one in placed if one.level.kind == "down"}
+    return [(down[one.row], one) for one in placed if one.level.kind == "up" and one.row in down]
+
+
+def _box(axes: Axes, one: _Placed) -> None:
+    colour = {"input": style.MUTED, "down": _DOWN, "up": _UP, "head": _HEAD}[one.level.kind]
+    corner = (one.x - one.width / 2, one.y - one.height / 2)
+    shape = "round,pad=0,rounding_size=0.05"
+    axes.add_patch(
+        FancyBboxPatch(corner, one.width, one.height, boxstyle=shape, facecolor=colour, edgecolor="none", zorder=3)
+    )
+    wide = one.width > 0.3 or one.level.kind in ("down", "up")
+    axes.text(
+        one.x,
+        one.y + one.height / 2 + 0.09,
+        f"{one.level.channels}",
+        ha="center",
+        va="bottom",
+        fontsize=style.LABEL_PT,
+        fontweight="bold" if wide else "normal",
+        color=style.INK,
+    )
+    axes.text(
+        one.x,
+        one.y - one.height / 2 - 0.08,
+        "×".join(map(str, one.level.size)),
+        ha="center",
+        va="top",
+        fontsize=style.TICK_PT - 0.5,
+        color=style.MUTED,
+    )
+    if one.level.kind in ("input", "head"):
+        words = "images" if one.level.kind == "input" else "logits"
+        axes.text(one.x, one.y, words, ha="center", va="center", rotation=90, fontsize=6.5, color=style.PAPER, zorder=4)
+
+
+def _flow(axes: Axes, before: _Placed, after: _Placed) -> None:
+    """The arrow from a level to the next one."""
+    colour = {"input": style.MUTED, "down": _DOWN, "up": _UP, "head": _HEAD}[after.level.kind]
+    start = (before.x + before.width / 2 + 0.04, before.y)
+    end = (after.x - after.width / 2 - 0.04, after.y)
+    if before.row != after.row:
+        way = -1 if after.row > before.row else 1
+        start = (before.x + before.width / 2 + 0.02, before.y + way * (before.height / 2 - 0.08))
+        end = (after.x - after.width / 2 - 0.02, after.y - way * (after.height / 2 - 0.08))
+    axes.add_patch(
+        FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=11, linewidth=1.6, color=colour, zorder=2)
+    )
+
+
+def _skip(axes: Axes, source: _Placed, target: _Placed) -> None:
+    start, end = source.x + source.width / 2 + 0.05, target.x - target.width / 2 - 0.05
+    axes.add_patch(
+        FancyArrowPatch(
+            (start, source.y),
+            (end, target.y),
+            arrowstyle="-|>",
+            mutation_scale=10,
+            linewidth=1.1,
+            linestyle=(0, (4, 2.5)),
+            color=style.NEUTRAL,
+            zorder=1,
+        )
+    )
+    if target.level.attention:
+        axes.plot(end - 0.32, target.y, "o", color=_GATE, markersize=13, zorder=3)
+        axes.text(
+            end - 0.32,
+            target.y,
+            "A",
+            ha="center",
+            va="center",
+            fontsize=7,
+            fontweight="bold",
+            color=style.INK,
+            zorder=4,
+        )
+
+
+def _legend(axes: Axes, placed: Sequence[_Placed]) -> None:
+    entries = [("down: convolutions, then pooling", _DOWN, "s"), ("up: up-sampling, then convolutions", _UP, "s")]
+    if not any(one.level.kind == "up" for one in placed):
+        entries = entries[:1]
+    else:
+        entries.append(("skip, concatenated", style.NEUTRAL, "_"))
+    if any(one.level.attention for one in placed):
+        entries.append(("A attention gate", _GATE, "o"))
+    entries.append(("1×1 convolution to one logit per region", _HEAD, "s"))
+    for words, colour, marker in entries:
+        axes.plot([], [], marker, color=colour, label=words, markersize=8)
+    handles, _ = axes.get_legend_handles_labels()
+    axes.legend(
+        handles=handles,
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0.0),
+        ncols=len(entries),
+        frameon=False,
+        fontsize=style.TICK_PT,
+        labelcolor=style.INK,
+        handletextpad=0.3,
+        columnspacing=1.6,
+    )

@@ -1,0 +1,172 @@
+"""Case by case: distributions, volumes, and a table that sorts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from glioseg.evaluate.table import Row, regions_of
+from glioseg.report import style
+from glioseg.report.figures import outcomes
+from glioseg.report.figures.outcomes import Floats, Strip, Volumes
+from glioseg.report.html import Block, Cell, Column, Section, Table, saved_picture
+from glioseg.report.parts.run_words import NOTHING, part_word, ratio_cell, summary_of
+from glioseg.report.parts.words import MOST_ROWS, left_out, plural
+from glioseg.report.run_facts import RunFacts
+
+_STATUS = {
+    "both_empty": "both empty",
+    "reference_empty": "no reference",
+    "prediction_empty": "nothing predicted",
+    "reference_full": "reference fills all",
+}
+_MOST_STRIPS = 12
+
+
+def distributions(facts: RunFacts, folder: Path) -> Section:
+    """Dice by case, predicted against reference volume."""
+    blocks: list[Block] = []
+    strips = [
+        strip
+        for part in facts.ordered_parts
+        for number, region in enumerate(regions_of(facts.parts[part].rows))
+        if (strip := _strip(facts, part, region, number)).values.size
+    ][:_MOST_STRIPS]
+    if strips:
+        baseline = facts.baseline
+        figure = outcomes.strips(strips, baseline=None if baseline is None else (baseline.name, baseline.dice))
+        caption = "A dot per case; below, a bar over the middle half with the median; then the mean (diamond) with its "
+        caption += "95 % interval, under the rule for empty masks. Cases with two empty masks have no dot."
+        if baseline is not None:
+            caption += f" Dotted line: {baseline.name}, {baseline.region}, {part_word(baseline.part)} part."
+        blocks.append(saved_picture(folder, "dice-by-case", figure, "chart", title="Dice by case", caption=caption))
+    blocks += _volumes(facts, folder)
+    return Section("distributions", "Distributions", "", tuple(blocks))
+
+
+def _strip(facts: RunFacts, part: str, region: str, number: int) -> Strip:
+    rows = facts.parts[part].rows
+    found = summary_of(facts, part, region, "dice")
+    interval = found.get("case_ci95")
+    several = len(regions_of(rows)) > 1
+    colour = style.region_ink(region, number) if several else style.ACCENT
+    return Strip(
+        title=f"{region}, {part_word(part)}" if several else part_word(part),
+        values=_known(rows, f"{region}.dice"),
+        mean=found.get("case_mean"),
+        interval=None if interval is None else (float(interval[0]), float(interval[1])),
+        colour=colour,
+    )
+
+
+def _known(rows: Sequence[Row], column: str) -> Floats:
+    values = (row.get(column) for row in rows)
+    return np.asarray([value for value in values if isinstance(value, int | float)], dtype=np.float64)
+
+
+def _volumes(facts: RunFacts, folder: Path) -> list[Block]:
+    """Scatter and Bland-Altman plots of the part on top."""
+    part = facts.headline
+    if part is None:
+        return []
+    rows = facts.parts[part].rows
+    unit = volume_unit(rows)
+    regions = regions_of(rows)
+    found = []
+    for number, region in enumerate(regions):
+        reference = _known(rows, f"{region}.volume_reference_{unit}")
+        prediction = _known(rows, f"{region}.volume_prediction_{unit}")
+        if reference.size and reference.size == prediction.size and (reference + prediction).any():
+            colour = style.region_ink(region, number) if len(regions) > 1 else style.ACCENT
+            found.append(Volumes(region, reference, prediction, colour))
+    if not found:
+        return []
+    half = len(found) == 1
+    about = f"{part_word(part).capitalize()} part, {plural(len(rows), 'case')}."
+    return [
+        saved_picture(
+            folder,
+            "volumes",
+            outcomes.volumes(found, unit=unit),
+            "chart",
+            title="Predicted and reference volume",
+            caption=f"{about} On the line both agree; volumes of 0 lie on the axis. Both axes are logarithmic.",
+            half=half,
+        ),
+        saved_picture(
+            folder,
+            "volume-differences",
+            outcomes.differences(found, unit=unit),
+            "chart",
+            title="Difference of volumes",
+            caption=f"{about} Bland-Altman plot: above 0 the prediction is too large. Lines: the mean difference and, "
+            "with 5 cases or more, 1.96 standard deviations to either side.",
+            half=half,
+        ),
+    ]
+
+
+def volume_unit(rows: Sequence[Row]) -> str:
+    """``ml`` where the rows know millilitres, else ``voxels``."""
+    return "ml" if rows and any(column.endswith("volume_reference_ml") for column in rows[0]) else "voxels"
+
+
+def case_table(facts: RunFacts) -> Section:
+    """One row per case, all parts together, the worst Dice first."""
+    pairs = [(part, row) for part in facts.ordered_parts for row in facts.parts[part].rows]
+    if not pairs:
+        return Section("cases", "Cases", "", ())
+    regions = list(dict.fromkeys(name for part in facts.ordered_parts for name in regions_of(facts.parts[part].rows)))
+    unit = volume_unit([row for _, row in pairs])
+    several = len(regions) > 1
+    pairs.sort(key=lambda pair: _sort_key(facts, pair, regions[0]))
+    rows = tuple(_case_row(part, row, regions, unit) for part, row in pairs[:MOST_ROWS])
+    columns = [Column("Case"), Column("Patient"), Column("Part"), Column("Slices", numeric=True)]
+    for region in regions:
+        prefix = f"{region} " if several else ""
+        titles = [
+            "Dice",
+            *(() if several else ("IoU",)),
+            "precision",
+            "recall",
+            f"reference ({unit})",
+            f"predicted ({unit})",
+        ]
+        columns += [Column(f"{prefix}{title}" if several else title.capitalize(), numeric=True) for title in titles]
+    columns.append(Column("Empty masks"))
+    elsewhere = "cases-PART.csv have all of them."
+    caption = "Click a heading to sort; a dash is a figure that is undefined (0/0). "
+    caption += left_out(len(pairs), elsewhere) or "cases-PART.csv hold these and all other figures."
+    return Section("cases", "Cases", "", (Table(tuple(columns), rows, caption.strip(), page_size=25),))
+
+
+def _sort_key(facts: RunFacts, pair: tuple[str, Row], region: str) -> tuple[int, float, str]:
+    part, row = pair
+    value = row.get(f"{region}.dice")
+    known = isinstance(value, int | float)
+    return facts.ordered_parts.index(part), float(value) if known and value is not None else 2.0, str(row["case"])
+
+
+def _case_row(part: str, row: Row, regions: Sequence[str], unit: str) -> tuple[Cell, ...]:
+    several = len(regions) > 1
+    n_slices = int(row.get("n_slices") or 0)
+    cells = [Cell(str(row["case"])), Cell(str(row["patient"])), Cell(part_word(part)), Cell(f"{n_slices:,}", n_slices)]
+    remarks = []
+    for region in regions:
+        metrics = ("dice", "precision", "recall") if several else ("dice", "iou", "precision", "recall")
+        cells += [ratio_cell(_number(row, f"{region}.{metric}")) for metric in metrics]
+        for which in ("reference", "prediction"):
+            value = _number(row, f"{region}.volume_{which}_{unit}")
+            cells.append(NOTHING if value is None else Cell(style.number(value), value))
+        words = _STATUS.get(str(row.get(f"{region}.status")))
+        if words:
+            remarks.append(f"{region}: {words}" if several else words)
+    cells.append(Cell("; ".join(remarks)))
+    return tuple(cells)
+
+
+def _number(row: Row, column: str) -> float | None:
+    value = row.get(column)
+    return float(value) if isinstance(value, int | float) else None

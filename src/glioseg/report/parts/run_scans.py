@@ -1,0 +1,89 @@
+"""Scans of a run's report: overlays, triptychs, weight maps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from glioseg.report import style
+from glioseg.report.figures import comparison
+from glioseg.report.figures.views import CONVENTION
+from glioseg.report.html import Block, Section, saved_picture
+from glioseg.report.parts.run_words import part_word, region_words
+from glioseg.report.parts.words import plural
+from glioseg.report.pixels import main_modality
+from glioseg.report.run_facts import GalleryItem, GalleryKind, RunFacts
+
+_AS_PUBLISHED = "Pictures are shown as published, X to the right and Y down; their orientation is unknown."
+_MOST_ITEMS = 8
+_MOST_MAPS = 6
+_TITLES: Mapping[GalleryKind, tuple[str, str]] = {
+    "best": ("Best cases", "The cases with the highest Dice, best first."),
+    "median": ("Cases around the median", "What to expect of a usual case."),
+    "worst": ("Worst cases", "The cases with the lowest Dice, worst first: where to look for causes."),
+    "no-tumour": ("Slices without tumour", "All that is predicted here is predicted falsely."),
+}
+
+
+def gallery(facts: RunFacts, folder: Path) -> Section:
+    """Overlays of best, median and worst cases and of slices without tumour."""
+    blocks: list[Block] = []
+    for kind, (title, words) in _TITLES.items():
+        items = [item for item in facts.gallery if item.kind == kind][:_MOST_ITEMS]
+        if items:
+            figure = comparison.overlays(items, facts.outlined)
+            caption = f"{words} {_shown(items)} {_convention(items)}"
+            blocks.append(saved_picture(folder, f"gallery-{kind}", figure, "scan", title=title, caption=caption))
+    parts = " and ".join(dict.fromkeys(part_word(item.part) for item in facts.gallery))
+    intro = f"From the {parts} part: reference outlined in red, prediction in green, yellow where both run together."
+    return Section("gallery", "Predictions on scans", intro, tuple(blocks))
+
+
+def triptychs(facts: RunFacts, folder: Path) -> Section:
+    """Image, reference and prediction side by side."""
+    items = _of_each_kind(facts.gallery)
+    if not items:
+        return Section("triptychs", "Image, reference, prediction", "", ())
+    several = len(items[0].reference) > 1
+    words = "Regions in their colours; " if several else "Reference filled in red, prediction in green; "
+    if several:
+        members = [found for name in items[0].reference if (found := region_words(facts, name)) != name]
+        words += f"{'; '.join(members)}; " if members else ""
+    caption = f"{words}best, median and worst cases, then slices without tumour. {_shown(items)} {_convention(items)}"
+    figure = comparison.triptychs(items, facts.outlined)
+    title = "Image | reference | prediction"
+    block = saved_picture(folder, "triptychs", figure, "scan", title=title, caption=caption)
+    return Section("triptychs", "Image, reference, prediction", "", (block,))
+
+
+def _of_each_kind(items: Sequence[GalleryItem]) -> list[GalleryItem]:
+    """At most two of each kind, in the order of the kinds."""
+    return [item for kind in _TITLES for item in [one for one in items if one.kind == kind][:2]]
+
+
+def weight_maps(facts: RunFacts, folder: Path) -> Section:
+    """The weights that the loss gives to pixels, beside the masks that they are made from."""
+    maps = list(facts.weight_maps)[:_MOST_MAPS]
+    if not maps:
+        return Section("weights", "Weight maps", "", ())
+    caption = (
+        f"{plural(len(maps), 'slice')} on the network's grid, before augmentation: the reference and the weight of "
+    )
+    caption += "each pixel in the loss. Between two components, and near their borders, errors cost more."
+    figure = comparison.weight_maps(maps)
+    block = saved_picture(folder, "weight-maps", figure, "map", title="Masks and their weights", caption=caption)
+    return Section("weights", "Weight maps of the loss", "", (block,))
+
+
+def _shown(items: Sequence[GalleryItem]) -> str:
+    """Which modality is seen, and which slice."""
+    names = dict.fromkeys(main_modality(item.pictures)[0] for item in items)
+    shown = " or ".join(style.modality_title(name) for name in names if name != "picture")
+    words = f"Shown on {shown}" if shown else "Shown on the picture"
+    if any(item.n_slices > 1 for item in items):
+        return f"{words}; trimmed to what is not black. The Dice above a slice is its case's."
+    return f"{words}."
+
+
+def _convention(items: Sequence[GalleryItem]) -> str:
+    return CONVENTION if any(item.marks is not None for item in items) else _AS_PUBLISHED

@@ -1,0 +1,150 @@
+"""What a run was made of: data, split, network, recipe, machine, and how its words are to be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from glioseg.report.figures.architecture import architecture
+from glioseg.report.figures.views import CONVENTION
+from glioseg.report.html import RESEARCH_ONLY, Block, Cell, Code, Column, Listed, Prose, Section, Table, saved_picture
+from glioseg.report.parts.run_words import NOTHING, duration, part_word, region_words
+from glioseg.report.parts.words import plural
+from glioseg.report.run_facts import PartCounts, RunFacts
+
+_UNITS = {
+    "patient": "patient: all cases, time points and known copies of a patient are in one part",
+    "slice": "slice: each slice was a case of its own, so that one patient's slices are in several parts",
+    "picture": "picture: whose they are is not known; copies of a picture are in one part",
+}
+
+
+def data(facts: RunFacts) -> Section:
+    """The cohort and its division."""
+    about, split = facts.data, facts.split
+    items = [("Cohort", about.cohort), ("Layout", about.layout), ("Modalities, in order", ", ".join(about.modalities))]
+    items.append(("Regions", "; ".join(region_words(facts, name) for name in about.regions)))
+    if about.scheme:
+        items.append(("Label scheme", f"{about.scheme}: {about.labels}" if about.labels else about.scheme))
+    items += [("Assumed", words) for words in about.assumptions]
+    items.append(("Split by", _UNITS[split.unit]))
+    if split.fold is not None:
+        items.append(("Fold", f"{split.fold[0]} of {split.fold[1]}"))
+    items.append(("Seed of the split", "given as a file" if split.seed is None else str(split.seed)))
+    if split.hash:
+        items.append(("Hash of the split", split.hash))
+    blocks: list[Block] = [Listed(tuple(items)), _split_table(facts)]
+    if split.unit == "slice":
+        words = "Split by slice: slices of one patient lie in several parts, so that every figure of this report leaks."
+        blocks.insert(0, Prose(words, "error"))
+    return Section("data", "Data and split", "", tuple(blocks))
+
+
+def _split_table(facts: RunFacts) -> Table:
+    titles = ("Patients", "Cases", "Slices", "With tumour", "% of slices", "Tumour voxels (%)")
+    columns = (Column("Part"), *(Column(title, numeric=True) for title in titles))
+    rows = tuple((Cell(part_word(name)), *_counts(part)) for name, part in facts.split.parts.items())
+    caption = "With tumour: slices whose reference marks at least one voxel. Voxels: of all slices, air included."
+    return Table(columns, rows, caption)
+
+
+def _counts(part: PartCounts) -> tuple[Cell, ...]:
+    whole = [Cell(f"{value:,}", value) for value in (part.n_patients, part.n_cases, part.n_slices)]
+    n, share = part.n_tumour_slices, part.tumour_share
+    with_tumour = NOTHING if n is None else Cell(f"{n:,}", n)
+    percent = NOTHING if n is None or not part.n_slices else Cell(f"{100 * n / part.n_slices:.0f}", n / part.n_slices)
+    voxels = NOTHING if share is None else Cell(f"{100 * share:.2f}", share)
+    return (*whole, with_tumour, percent, voxels)
+
+
+def network(facts: RunFacts, folder: Path) -> Section:
+    """The network as a drawing and as a table."""
+    about = facts.network
+    if about is None or not about.levels:
+        return Section("network", "Network", "", ())
+    items = [("Network", about.name)]
+    if about.n_parameters is not None:
+        items.append(("Parameters", f"{about.n_parameters:,}"))
+    items += list(about.facts.items())
+    blocks: list[Block] = [
+        saved_picture(
+            folder,
+            "architecture",
+            architecture(about.levels),
+            "chart",
+            title=about.name,
+            caption="Drawn from the trained module. Above each level its channels, below the size of its grid; "
+            "boxes are higher for larger grids and wider for more channels.",
+        ),
+        Listed(tuple(items)),
+    ]
+    if any(level.name for level in about.levels):
+        kinds = {"input": "input", "down": "contracting", "up": "expanding", "head": "logits"}
+        rows = tuple(
+            (
+                Cell(str(place), place),
+                Cell(kinds[level.kind] + (", skip with attention gate" if level.attention else "")),
+                Cell(level.name),
+                Cell(f"{level.channels:,}", level.channels),
+                Cell(" × ".join(map(str, level.size))),
+            )
+            for place, level in enumerate(about.levels)
+        )
+        columns = (Column("#"), Column("Path"), Column("Made of"), Column("Channels", numeric=True), Column("Grid"))
+        blocks.append(Table(columns, rows, "In the order in which images run through.", page_size=30))
+    return Section("network", "Network", "", tuple(blocks))
+
+
+def recipe(facts: RunFacts) -> Section:
+    """What decided the training, word for word."""
+    about = facts.recipe
+    items = [("Recipe", about.name)]
+    items += [(name, words) for name, words in (("About", about.about), ("After", about.after)) if words]
+    items += [("Chosen where unclear", note) for note in about.notes]
+    blocks: list[Block] = [Listed(tuple(items))]
+    if about.text:
+        blocks.append(Code(about.text, "recipe.toml of the run folder: every setting, defaults written out."))
+    return Section("recipe", "Recipe", "", tuple(blocks))
+
+
+def machine(facts: RunFacts) -> Section:
+    """Where the run was made, and how long it took."""
+    time = facts.timing
+    spent = [("Training", duration(time.training_s))] if time.training_s is not None else []
+    if time.training_s is not None and facts.log:
+        spent.append(("Per epoch", f"{duration(time.training_s / len(facts.log))}, validation included"))
+    if time.images_per_s is not None:
+        spent.append(("Training steps", f"{time.images_per_s:,.1f} images/s"))
+    if time.evaluation_s is not None:
+        spent.append(("Evaluation", duration(time.evaluation_s)))
+    facts_of_machine = [(name.replace("_", " "), str(value)) for name, value in facts.environment.items()]
+    blocks = [Listed(tuple(items)) for items in (spent, facts_of_machine) if items]
+    return Section("machine", "Time and machine", "", tuple(blocks))
+
+
+def conventions(facts: RunFacts) -> Section:
+    """What the words of the report mean."""
+    items = [("Use", RESEARCH_ONLY)]
+    if facts.headline is not None:
+        protocol = facts.parts[facts.headline].evaluation.get("protocol", {})
+        interval = protocol.get("interval", {})
+        items += [
+            ("Unit", f"{protocol.get('unit')}: each counts alike in a mean, whatever the size of its tumour"),
+            ("Empty masks", f"rule {protocol.get('empty')}: {protocol.get('empty_meaning')}"),
+            (
+                "Grid",
+                f"{protocol.get('grid')}, {protocol.get('slices')} slices; what a recipe leaves out is background",
+            ),
+            ("Volumes", f"in {protocol.get('volume_unit')}"),
+            ("Curves", str(protocol.get("curves", ""))),
+        ]
+        if interval:
+            level = f"{100 * interval.get('level', 0):.0f} %"
+            n = plural(int(interval.get("n_resamples", 0)), "draw")
+            items.append(("Intervals", f"{level}, {interval.get('method')}, {n}, seed {interval.get('seed')}"))
+    items += [
+        ("Dice", "2 TP / (2 TP + FP + FN); TP, FP, FN: voxels found, falsely predicted, missed"),
+        ("Parts", "training: seen by the network; validation: picked the best epoch; test: touched once, at the end"),
+        ("Colours", "reference red, prediction green, yellow where their outlines run together"),
+        ("Views", CONVENTION if facts.data.has_mm else "as published; the orientation is unknown"),
+    ]
+    return Section("conventions", "How to read this report", "", (Listed(tuple(items)),))

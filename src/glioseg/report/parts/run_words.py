@@ -1,0 +1,69 @@
+"""Words and figures that several parts of a run's report share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from glioseg.report.html import Cell
+from glioseg.report.run_facts import RunFacts
+
+PART_WORDS: Mapping[str, str] = {"train": "training", "val": "validation", "test": "test"}
+METRIC_WORDS: Mapping[str, str] = {
+    "dice": "Dice",
+    "iou": "IoU",
+    "precision": "Precision",
+    "recall": "Recall (sensitivity)",
+    "specificity": "Specificity",
+    "accuracy": "Accuracy",
+    "f1": "F1",
+    "roc_auc": "ROC-AUC (voxels)",
+    "average_precision": "Average precision",
+}
+NOTHING = Cell("–", -1.0)
+
+
+def part_word(name: str) -> str:
+    """``val`` -> ``validation``."""
+    return PART_WORDS.get(name, name)
+
+
+def ratio(value: float | None, digits: int = 3) -> str:
+    """A score as text: ``0.913``, or a dash where it is undefined."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def ratio_cell(value: float | None) -> Cell:
+    """A score as a cell; undefined ones sort below all others."""
+    return NOTHING if value is None else Cell(ratio(value), float(value))
+
+
+def interval_words(interval: object) -> str:
+    """``0.88–0.94``; a dash where there is none."""
+    if not isinstance(interval, list | tuple) or len(interval) != 2:
+        return "–"
+    return f"{float(interval[0]):.3f}–{float(interval[1]):.3f}"
+
+
+def duration(seconds: float | None) -> str:
+    """``48 s``, ``12.4 min``, ``3.1 h``."""
+    if seconds is None:
+        return "–"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def summary_of(facts: RunFacts, part: str, region: str, metric: str) -> Mapping[str, Any]:
+    """One metric of one region in an evaluated part; empty where the evaluation lacks it."""
+    regions = facts.parts[part].evaluation.get("regions", {})
+    found: Mapping[str, Any] = regions.get(region, {}).get(metric) or {}
+    return found
+
+
+def region_words(facts: RunFacts, name: str) -> str:
+    """``TC = NCR + ET``; the name alone where the region is one label of that name, or its labels are not known."""
+    members = facts.data.regions.get(name, ())
+    return (
+        name if not members or [one.lower() for one in members] == [name.lower()] else f"{name} = {' + '.join(members)}"
+    )
