@@ -153,7 +153,7 @@ class CaseSummary:
         has_mm: whether millimetres are known.
         modalities: modality -> its intensities, for those that could be read.
         n_voxels: voxels of the grid.
-        n_brain_voxels: voxels that are not black in some modality.
+        n_brain_voxels: voxels that are brighter than background and noise in some modality (``measure.tissue``).
         labels: names of the columns of ``slices.label_voxels``: the scheme's labels, then ``unknown N`` for values that
             it does not know; ``label N`` for all values where the scheme is unknown.
         has_reference: whether a reference was given and could be read.
@@ -297,7 +297,7 @@ class Imbalance:
 
     @property
     def share_of_brain(self) -> float:
-        """Tumour voxels among voxels that are not black, 0 to 1."""
+        """Tumour voxels among brain voxels, 0 to 1."""
         return self.n_tumour / self.n_brain if self.n_brain else 0.0
 
 

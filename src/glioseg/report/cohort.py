@@ -16,7 +16,7 @@ from glioseg.report.figures.views import CONVENTION
 from glioseg.report.html import FIGURES, Listed, Page, Section, figures_shown, write_page
 from glioseg.report.parts import charts, scans, tables
 from glioseg.report.parts.plan import plan
-from glioseg.report.parts.words import plural
+from glioseg.report.parts.words import BRAIN, plural
 from glioseg.report.pixels import ShownSlice, Wanted, read_slices
 
 
@@ -100,7 +100,11 @@ def _page(about: CohortDescription, sections: tuple[Section, ...], day: date) ->
 def _conventions(about: CohortDescription) -> Section:
     """What the words of the report mean."""
     items = [
-        ("Brain", "voxels that are not black in some modality; with the skull where the scans have it"),
+        ("Brain", BRAIN),
+        (
+            "Black",
+            "0 or 1 in 8-bit pictures, the value of the corners in volumes (1/255 of the range where they disagree)",
+        ),
         ("Slice", "a section along the third axis (Z) of a case; counted from 1"),
         ("Reference", "the expert's labels; outlined in red"),
         ("Views", CONVENTION if any(case.has_mm for case in about.cases) else "as published; orientation unknown"),

@@ -248,13 +248,19 @@ def facts(columns: Sequence[FactColumn]) -> Figure:
         values = list(column.values.values())
         measured = column.numeric and len(set(values)) > _MOST_VALUES
         worded = not column.numeric and max(len(str(value)) for value in values) > 4
-        style.style_axes(axes, title=style.plain(column.name.replace("_", " "), 34), grid="x" if worded else "y")
+        style.style_axes(axes, title=_fact_title(column.name), grid="x" if worded else "y")
         if measured:
             _measurements(axes, np.asarray(values, dtype=np.float64))
         else:
             _category_bars(axes, values, sideways=worded)
         (axes.xaxis if worded else axes.yaxis).set_major_locator(MaxNLocator(4, integer=True))
     return figure
+
+
+def _fact_title(name: str) -> str:
+    """``survival_days`` -> ``Survival days``; names with capitals of their own keep them."""
+    words = style.plain(name.replace("_", " "), 34)
+    return words.capitalize() if words.islower() else words
 
 
 def _measurements(axes: Axes, numbers: npt.NDArray[np.float64]) -> None:

@@ -73,7 +73,7 @@ def diagnoses(about: CohortDescription, folder: Path) -> Section:
 
 def _imbalance(about: CohortDescription, folder: Path) -> Block:
     total = about.imbalance.n_voxels
-    shares: dict[str, float] = {"air": float(total - about.imbalance.n_brain)}
+    shares: dict[str, float] = {"background": float(total - about.imbalance.n_brain)}
     shares["brain, unlabelled"] = max(float(about.imbalance.n_brain - sum(about.labels.values())), 0.0)
     shares |= {name: float(voxels) for name, voxels in about.labels.items()}
     percent = {name: 100 * value / total for name, value in shares.items() if value > 0}
@@ -88,14 +88,14 @@ def _imbalance(about: CohortDescription, folder: Path) -> Block:
     what = "Tumour" if about.diagnoses.positive_slices else "Labelled tissue"
     caption = (
         f"{what} is {100 * about.imbalance.share_of_voxels:.3g} % of all voxels and "
-        f"{100 * about.imbalance.share_of_brain:.3g} % of the voxels that are not black: predicting nothing at all "
+        f"{100 * about.imbalance.share_of_brain:.3g} % of the brain: predicting nothing at all "
         f"would have a pixel accuracy of {100 * (1 - about.imbalance.share_of_voxels):.2f} %. Cases with a reference."
     )
     return saved_picture(folder, "imbalance", figure, "chart", title="Class imbalance", caption=caption, half=True)
 
 
 def _label_colour(about: CohortDescription, name: str) -> str:
-    if name == "air":
+    if name == "background":
         return style.LINE
     if name.startswith("brain"):
         return style.NEUTRAL
@@ -211,7 +211,7 @@ def intensity(about: CohortDescription, folder: Path) -> Section:
             intensities.distributions(raw, normalised),
             "chart",
             title="Raw and normalised intensities",
-            caption="Density over the voxels that are not black in some modality, every case weighing the same. Raw "
+            caption="Density over the brain, every case weighing the same. Raw "
             "intensities are in the files' own units; normalised ones have mean 0 and variance 1 over each case. "
             "An arrow marks a peak that is cut off because it would flatten the rest.",
         )

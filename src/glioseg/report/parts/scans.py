@@ -159,7 +159,7 @@ def dark(about: CohortDescription, chosen: Plan, shown: Shown, folder: Path, cha
     shares = {(one.case, one.z): one.non_black for one in about.gallery}
     for one in chosen.gallery.get("dark", ()):
         if one in shown:
-            note = f"slice {one.index + 1}, {100 * shares[one.case, one.index]:.2g} % not black"
+            note = f"slice {one.index + 1}, {100 * shares[one.case, one.index]:.2g} %"
             exhibits.append(Exhibit((shown[one].main,), (shown[one].labels,), one.case, note))
     removed = sum(len(slices) for slices in about.dark_slices.values())
     if exhibits:
@@ -171,7 +171,8 @@ def dark(about: CohortDescription, chosen: Plan, shown: Shown, folder: Path, cha
                 figure,
                 "scan",
                 title="Slices that the filter removes",
-                caption=f"{len(exhibits):,} of {removed:,}; tumour, where there is any, is outlined.",
+                caption=f"{len(exhibits):,} of {removed:,}, with the share of their pixels that is not black in some "
+                "modality; tumour, where there is any, is outlined.",
             )
         )
     row = next((row for row in about.dark if row.threshold == about.dark_threshold), None)

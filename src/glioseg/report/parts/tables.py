@@ -11,7 +11,7 @@ from glioseg.cohorts.describe import CaseSummary, CohortDescription
 from glioseg.core import Severity
 from glioseg.report import style
 from glioseg.report.html import Block, Cell, Column, Listed, Prose, Section, Table, Tile, Tone
-from glioseg.report.parts.words import MOST_ROWS, grid_words, left_out, plural, tumour_sizes
+from glioseg.report.parts.words import BRAIN, MOST_ROWS, grid_words, left_out, plural, tumour_sizes
 
 _TONES: Mapping[str, Tone] = {"error": "error", "warning": "warning", "note": "note"}
 _RANK = {"error": 0, "warning": 1, "note": 2}
@@ -113,8 +113,7 @@ def case_table(about: CohortDescription) -> Section:
         (Column("Class"), lambda case: Cell(case.category or "")),
         (Column("Voxels"), lambda case: Cell(grid_words(case)[0], float(np.prod(case.shape or (0,))))),
         (Column("Spacing (mm)"), lambda case: Cell(grid_words(case)[1])),
-        (Column("Slices", numeric=True), lambda case: Cell(f"{case.n_slices:,}", case.n_slices)),
-        (Column("With tumour", numeric=True), _tumour_slices),
+        (Column("Tumour slices", numeric=True), _tumour_slices),
         (Column(f"Tumour ({unit})", numeric=True), lambda case: _tumour(case, unit)),
         (Column("% of brain", numeric=True), _tumour_share),
         (Column("Missing"), lambda case: _missing(case, about)),
@@ -125,14 +124,18 @@ def case_table(about: CohortDescription) -> Section:
     kept = [place for place in range(len(columns)) if any(cell.text not in _NOTHING for cell in cells[place])]
     kept = [place for place in kept if place != 1 or cells[1] != cells[0]]
     rows = tuple(tuple(cells[place][row] for place in kept) for row in range(len(shown)))
-    caption = "Brain: voxels that are not black in some modality. "
+    caption = f"Brain: {BRAIN}. "
     caption += left_out(len(about.cases), "cases.csv has all of them.")
     table = Table(tuple(columns[place][0] for place in kept), rows, caption.strip())
     return Section("cases", "Cases", "Click a heading to sort.", (table,))
 
 
 def _tumour_slices(case: CaseSummary) -> Cell:
-    return _UNKNOWN if case.tumour_voxels is None else Cell(f"{case.n_tumour_slices:,}", case.n_tumour_slices)
+    return (
+        _UNKNOWN
+        if case.tumour_voxels is None
+        else Cell(f"{case.n_tumour_slices:,} of {case.n_slices:,}", case.n_tumour_slices)
+    )
 
 
 def _tumour(case: CaseSummary, unit: str) -> Cell:

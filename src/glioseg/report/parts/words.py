@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from glioseg.cohorts.describe import CaseSummary, CohortDescription
 
+BRAIN = "voxels that are brighter than the background and its noise in some modality; the head, where it is in the scan"
+"""What the word brain means in a report."""
+
 MOST_ROWS = 3000
 """Rows of the longest table that a page holds."""
 
