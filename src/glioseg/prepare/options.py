@@ -22,7 +22,8 @@ class PrepareOptions(BaseModel):
             have no known orientation: axial leaves them as they are, the other planes are refused.
         crop_to_brain: keep the bounding box of the brain only; with ``size`` the box is made square in the plane first,
             so that nothing is stretched. The brain is what stands out from black and its noise in some modality that
-            the case has (``cohorts.dark.visible`` at ``NOISE``); a head with its skull is brain in this sense.
+            the case has (``cohorts.dark.visible`` at ``NOISE``); a head with its skull is brain in this sense. What
+            lies outside the box is predicted as background, even where the reference says otherwise.
         size: resize every slice to ``size`` x ``size`` pixels over the same extent.
         spacing_mm: or resample to this spacing: two numbers for columns and rows of the slices, three to resample
             across the slices too. Neither: the native resolution.
