@@ -1,8 +1,9 @@
-"""How long augmentation takes beside a training step: `python benchmarks/augment.py [--size 128] [--batch 16]`.
+"""How long augmentation takes beside a training step: `python benchmarks/augment.py [--size 128] [--threads 1]`.
 
 Prints milliseconds per batch for each change alone, for a usual choice and for everything at once, then the share of a
 training step (U-Net of width 32, channels last, bfloat16 autocast) measured in the same run. The figures are the least
-of several rounds, taken in turn, so that another job on the machine falls on all of them alike.
+of several rounds, taken in turn, so that another job on the machine falls on all of them alike; where there is one, a
+single thread gives the fairer ratio.
 """
 
 from __future__ import annotations
@@ -65,7 +66,9 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
     images, regions, weights = _batch(arguments.batch, arguments.size)
     channels = ChannelLayout(3, flair=1)
 
