@@ -54,6 +54,7 @@ def test_logarithmic_bars_reach_their_value() -> None:
     ends = [bar.get_x() + bar.get_width() for bar in _bars(figure)]
     assert ends[:2] == pytest.approx([80.0, 0.2])
     assert ends[2] == pytest.approx(figure.axes[0].get_xlim()[0])
+    assert figure.axes[0].get_xticks().tolist() == pytest.approx([0.1, 1.0, 10.0, 100.0])
 
 
 def test_every_size_is_counted_and_zero_is_left_out() -> None:

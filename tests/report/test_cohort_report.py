@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -279,3 +280,20 @@ def test_tumours_are_outlined_in_red_and_tissues_in_their_own_colours(tmp_path: 
     assert lgg.legend == (("reference", style.REFERENCE),)
     assert [values for values, _ in tissues.outlines] == [(1,), (2,), (3,)]
     assert drawing_of(None) is None
+
+
+def test_copies_of_both_kinds_are_shown_those_across_classes_first(tmp_path: Path) -> None:
+    cohort = picture_cohort(tmp_path, {"no": 8, "yes": 8})
+
+    def group(first: str, second: str, kind: Literal["exact", "near"]) -> DuplicateGroup:
+        return DuplicateGroup((first, second), kind, 0.98, tuple(sorted({first[:2], second[:2]})), (first, second))
+
+    groups = (
+        group("no_0", "no_1", "exact"),
+        group("no_2", "no_3", "exact"),
+        group("no_4", "no_5", "near"),
+        group("no_6", "yes_0", "near"),
+    )
+    copies = plan(replace(description(cohort), duplicates=groups)).copies
+    assert [shown.cases[0] for shown, _ in copies] == ["no_6", "no_0", "no_4", "no_2"]
+    assert [one.case for one in copies[0][1]] == ["no_6", "yes_0"]

@@ -89,8 +89,9 @@ def bars(
     if low > 0:
         axes.set_xscale("log")
         axes.set_xlim(low, highest * (highest / low) ** 0.32)
-        axes.xaxis.set_major_locator(LogLocator(10, numticks=8))
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        powers = np.arange(np.ceil(np.log10(low)), np.floor(np.log10(highest)) + 1.01)
+        axes.set_xticks([float(10.0**power) for power in powers if 10.0**power <= highest * 2])
+        axes.minorticks_off()
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     else:
         axes.set_xlim(0, highest * 1.3)

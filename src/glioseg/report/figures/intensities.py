@@ -128,7 +128,7 @@ def _spread(axes: Axes, table: npt.NDArray[np.float64], colour: str) -> None:
         axes.fill_between(places, first, third, color=colour, alpha=0.5, linewidth=0)
         axes.plot(places, middle, color=style.INK, linewidth=1.0)
     axes.set_xlim(-1, max(len(table), 1))
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.set_xticks([])
 
 
 def correlation(matrix: npt.NDArray[np.float64], modalities: Sequence[str]) -> Figure:

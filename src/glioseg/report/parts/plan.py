@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from glioseg.cohorts.describe import CaseSummary, CohortDescription, DuplicateGroup, GalleryKind
 from glioseg.core import LabelScheme
@@ -113,15 +114,24 @@ def _copies(
 ) -> tuple[tuple[DuplicateGroup, tuple[Wanted, ...]], ...]:
     """Two members of each group, of different classes where the group has them."""
     pictures = all(case.n_slices == 1 for case in about.cases if case.shape is not None)
-    groups = sorted(about.duplicates, key=lambda group: (-len(group.categories), group.kind != "exact"))
+    most = _MOST_COPIES if pictures else _MOST_COPIES_OF_VOLUMES
     chosen = []
-    for group in groups[: _MOST_COPIES if pictures else _MOST_COPIES_OF_VOLUMES]:
+    for group in _telling_groups(about.duplicates, most):
         first = cases[group.cases[0]]
         other = next(
             (cases[name] for name in group.cases if cases[name].category != first.category), cases[group.cases[1]]
         )
         chosen.append((group, tuple(_one_modality(case, case.n_slices // 2) for case in (first, other))))
     return tuple(chosen)
+
+
+def _telling_groups(groups: Sequence[DuplicateGroup], most: int) -> list[DuplicateGroup]:
+    """Groups across classes first, then exact and near copies in turn, so that both kinds are seen."""
+    across = [group for group in groups if len(group.categories) > 1]
+    within = [group for group in groups if len(group.categories) < 2]
+    exact, near = ([group for group in within if group.kind == kind] for kind in ("exact", "near"))
+    mixed = [group for pair in zip_longest(exact, near) for group in pair if group is not None]
+    return (across + mixed)[:most]
 
 
 def regions_of(scheme: LabelScheme | None) -> Mapping[str, tuple[int, ...]]:
