@@ -221,8 +221,8 @@ def test_other_tumours_have_other_labels(tmp_path: Path) -> None:
     save_volume(tmp_path / name / f"{name}-seg.nii.gz", labels(1, 2, 3))
     cohort = read(tmp_path)
     assert cohort.scheme is None
-    assert found(cohort, "scheme-unknown")[0].severity == "warning"
-    assert "--scheme" in found(cohort, "scheme-unknown")[0].message
+    assert found(cohort, "unknown-scheme")[0].severity == "warning"
+    assert "--scheme" in found(cohort, "unknown-scheme")[0].message
 
 
 def test_challenges_with_different_labels_in_one_folder(tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ def test_challenges_with_different_labels_in_one_folder(tmp_path: Path) -> None:
     fakes.write_2023(tmp_path / "b")
     cohort = read(tmp_path)
     assert (cohort.scheme, len(cohort.cases)) == (None, 5)
-    assert "2017-2021" in found(cohort, "scheme-unknown")[0].message
+    assert "2017-2021" in found(cohort, "unknown-scheme")[0].message
 
 
 @pytest.mark.parametrize(

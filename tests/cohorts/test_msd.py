@@ -84,7 +84,7 @@ def test_labels_that_the_table_does_not_state(tmp_path: Path, labels: object) ->
     change_table(tmp_path, lambda table: table.update(labels=labels))
     cohort = read(tmp_path)
     assert cohort.scheme is None
-    assert "--scheme" in found(cohort, "scheme-unknown")[0].message
+    assert "--scheme" in found(cohort, "unknown-scheme")[0].message
     said = read(tmp_path, ReadOptions(scheme=scheme_named("brats2023")))
     assert said.scheme == scheme_named("brats2023")
     assert not said.findings

@@ -138,7 +138,7 @@ def test_a_table_without_labels(tmp_path: Path) -> None:
     change_table(tmp_path, lambda table: table.pop("labels"))
     cohort = read(tmp_path)
     assert cohort.scheme is None
-    assert found(cohort, "scheme-unknown")[0].severity == "warning"
+    assert found(cohort, "unknown-scheme")[0].severity == "warning"
     assert read(tmp_path, ReadOptions(scheme=scheme_named("nnunet137"))).scheme == scheme_named("nnunet137")
 
 

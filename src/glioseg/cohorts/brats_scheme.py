@@ -95,7 +95,7 @@ def _by_family(family: Family | None, values: set[int]) -> tuple[LabelScheme | N
 
 
 def _open(what: str) -> Finding:
-    return Finding("warning", "scheme-unknown", f"{what}. Say it with --scheme (or point to one of them)")
+    return Finding("warning", "unknown-scheme", f"{what}. Say it with --scheme (or point to one of them)")
 
 
 def _values_of_some(references: Sequence[Source]) -> set[int]:

@@ -15,7 +15,18 @@ from glioseg.cohorts.describe import CaseSummary, Distribution, SliceTable
 from glioseg.cohorts.duplicates import fingerprint
 from glioseg.cohorts.parallel import in_order, n_workers_for
 from glioseg.cohorts.repeats import repeated_channels
-from glioseg.core import SCHEMES, Case, Cohort, Finding, Grid, LabelScheme, Severity, Source, scheme_named
+from glioseg.core import (
+    SCHEMES,
+    Case,
+    Cohort,
+    Finding,
+    FindingKind,
+    Grid,
+    LabelScheme,
+    Severity,
+    Source,
+    scheme_named,
+)
 from glioseg.core.labels import distinct
 from glioseg.errors import GeometryError, GliosegError, LabelError, name_some
 from glioseg.io import Voxels, read_sources
@@ -43,7 +54,7 @@ class _Task:
     expects_mask: bool
     reported: tuple[Finding, ...]
 
-    def is_new(self, kind: str, words: str = "") -> bool:
+    def is_new(self, kind: FindingKind, words: str = "") -> bool:
         """Whether the reader has not yet reported that kind of finding (with those words)."""
         return not any(finding.kind == kind and words in finding.message for finding in self.reported)
 
@@ -194,7 +205,7 @@ def _read_images(task: _Task) -> tuple[dict[str, Voxels], list[Finding]]:
     return images, list(findings.values())
 
 
-def _kind_of(error: GliosegError) -> str:
+def _kind_of(error: GliosegError) -> FindingKind:
     """A picture stack of several sizes, a file with too few channels; all else is a file that cannot be read."""
     return "file-geometry" if isinstance(error, GeometryError) else "unreadable-file"
 
@@ -240,6 +251,7 @@ def _read_reference(task: _Task, grid: Grid | None) -> tuple[_Reference | None, 
     if source is None:
         return None, []
     path = source.paths[0]
+    kind: FindingKind
     try:
         voxels = read_labels(source, scheme or _fallback(source))
     except GliosegError as error:

@@ -26,7 +26,7 @@ from glioseg.cohorts.describe import (
 from glioseg.cohorts.duplicates import PICTURE_BOUND, VOLUME_BOUND, group_fingerprints
 from glioseg.cohorts.findings import gathered
 from glioseg.cohorts.gallery import choose_slices, choose_views
-from glioseg.core import Cohort, Finding
+from glioseg.core import Cohort, Finding, FindingKind
 from glioseg.errors import name_some
 
 _POOLED_BINS = 256
@@ -262,7 +262,7 @@ def _duplicate_findings(groups: Sequence[DuplicateGroup]) -> list[Finding]:
     exact = [group for group in groups if group.kind == "exact" and group not in across]
     near = [group for group in groups if group.kind == "near" and group not in across]
     bounds = f"correlation from {PICTURE_BOUND:g} for pictures, {VOLUME_BOUND:g} for volumes"
-    told = (
+    told: tuple[tuple[FindingKind, list[DuplicateGroup], str], ...] = (
         ("duplicates-across-classes", across, "the same is shown in several classes"),
         ("exact-duplicates", exact, "equal voxel for voxel"),
         ("near-duplicates", near, f"nearly the same ({bounds})"),

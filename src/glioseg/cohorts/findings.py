@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from glioseg.core import Finding, Severity
+from glioseg.core import Finding, FindingKind, Severity
 from glioseg.errors import name_some
 
 _ORDER: tuple[Severity, ...] = ("error", "warning", "note")
@@ -18,7 +18,7 @@ def gathered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     More than a few findings of one severity and kind about single cases become one about the cohort, which counts and
     names them and quotes the first.
     """
-    alike: dict[tuple[Severity, str, bool], list[Finding]] = {}
+    alike: dict[tuple[Severity, FindingKind, bool], list[Finding]] = {}
     for finding in dict.fromkeys(findings):
         alike.setdefault((finding.severity, finding.kind, finding.case is None), []).append(finding)
     told: list[Finding] = []

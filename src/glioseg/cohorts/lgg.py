@@ -24,7 +24,7 @@ from glioseg.cohorts.layout import Layout, ReadOptions
 from glioseg.cohorts.listing import Listing, natural_key
 from glioseg.cohorts.naming import named
 from glioseg.cohorts.repeats import repeated_channels
-from glioseg.core import Case, Cohort, Facts, Finding, Source, scheme_named
+from glioseg.core import Case, Cohort, Facts, Finding, FindingKind, Source, scheme_named
 from glioseg.errors import FileError, LayoutError, OptionError, name_some
 from glioseg.io.raster import PICTURE_ENDINGS, read_picture
 
@@ -153,7 +153,7 @@ def _case(name: str, scan: _Scan, facts: Facts) -> tuple[Case | None, list[Findi
     return Case(name, scan.patient, images, labels, facts=facts), findings + said
 
 
-def _of_slices(kind: str, case: str, what: str, numbers: Iterable[int]) -> Finding:
+def _of_slices(kind: FindingKind, case: str, what: str, numbers: Iterable[int]) -> Finding:
     listed = list(numbers)
     return Finding("warning", kind, f"{len(listed)} {what}: {name_some(listed)}", case)
 

@@ -157,7 +157,7 @@ def _scheme(
     if scheme is not None:
         return scheme, ()
     message = f"{dataset.table.name} does not state what the labels mean. Say it with --scheme"
-    return None, (Finding("warning", "scheme-unknown", message),)
+    return None, (Finding("warning", "unknown-scheme", message),)
 
 
 def _unlisted(dataset: Dataset, entries: Sequence[_Entry]) -> list[Finding]:

@@ -197,7 +197,7 @@ def _scheme(dataset: Dataset, options: ReadOptions, cases: Sequence[Case]) -> tu
     scheme = scheme_of(dataset.content, dataset.folder.name)
     if scheme is None:
         message = f"{dataset.table.name} does not state what the labels mean. Say it with --scheme"
-        return None, [Finding("warning", "scheme-unknown", message)]
+        return None, [Finding("warning", "unknown-scheme", message)]
     if "ignore" in scheme.labels:
         message = "voxels labelled ignore belong to no region: they count as background"
         return scheme, [Finding("warning", "ignore-label", message)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from glioseg.core import Case, Cohort, Finding, Source
 from glioseg.errors import LayoutError
 from glioseg.io import load_image, read_grid
 
-SPLIT_BY_SLICE = "split-by-slice"
+SPLIT_BY_SLICE: Final = "split-by-slice"
 
 
 def by_slices(cohort: Cohort, leave_out: Mapping[str, Sequence[int]] | None = None) -> Cohort:

@@ -1,6 +1,6 @@
 """What things are: small frozen types on numpy, valid once constructed."""
 
-from glioseg.core.case import Case, Cohort, Facts, Finding, Severity, Source, SourceKind
+from glioseg.core.case import Case, Cohort, Facts, Finding, FindingKind, Severity, Source, SourceKind
 from glioseg.core.grid import Grid
 from glioseg.core.image import Image, LabelMap
 from glioseg.core.labels import SCHEMES, LabelScheme, scheme_named
@@ -11,6 +11,7 @@ __all__ = [
     "Cohort",
     "Facts",
     "Finding",
+    "FindingKind",
     "Grid",
     "Image",
     "LabelMap",

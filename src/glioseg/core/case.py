@@ -12,6 +12,57 @@ from glioseg.errors import LayoutError, name_some
 
 SourceKind = Literal["nifti", "metaimage", "raster", "hdf5"]
 Severity = Literal["error", "warning", "note"]
+FindingKind = Literal[
+    "assumed-channels",
+    "assumed-codes",
+    "assumed-identity",
+    "constant-image",
+    "dark-slices",
+    "duplicates-across-classes",
+    "empty-mask",
+    "exact-duplicates",
+    "file-geometry",
+    "folds",
+    "grey-as-colour",
+    "ignore-label",
+    "left-over-files",
+    "link-loop",
+    "mask-geometry",
+    "mask-size",
+    "mask-without-image",
+    "missing-facts",
+    "missing-file",
+    "missing-mask",
+    "missing-modality",
+    "missing-slice",
+    "missing-table",
+    "missing-volume",
+    "modality-geometry",
+    "nan-or-inf",
+    "near-duplicates",
+    "nested-folders",
+    "odd-mask-name",
+    "repeated-channel",
+    "repeated-file",
+    "repeated-file-differs",
+    "repeated-modality",
+    "scheme-by-labels",
+    "several-masks",
+    "shared-mask",
+    "split-by-slice",
+    "unknown-case",
+    "unknown-labels",
+    "unknown-patients",
+    "unknown-scheme",
+    "unlisted-file",
+    "unreadable-file",
+    "unreadable-folder",
+    "unreadable-folds",
+    "unreadable-table",
+    "whole-tumour-masks",
+    "wrong-channels",
+]
+"""All kinds of findings; docs/findings.md says what each means. Programs may rely on these words."""
 Facts = Mapping[str, str | float | int]
 
 
@@ -74,12 +125,11 @@ class Finding:
     """Something a reader or a check has to say about a cohort.
 
     ``error``: the case cannot be used as it is; ``warning``: it can, but look at it; ``note``: good to know.
-    ``case`` is None where the finding is about the cohort; ``kind`` is a fixed word for machines, such as
-    ``missing-modality``.
+    ``case`` is None where the finding is about the cohort; ``kind`` is a fixed word for machines.
     """
 
     severity: Severity
-    kind: str
+    kind: FindingKind
     message: str
     case: str | None = None
 
