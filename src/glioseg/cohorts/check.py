@@ -270,7 +270,7 @@ def _read_reference(task: _Task, grid: Grid | None) -> tuple[_Reference | None, 
     reference = _reference(voxels, scheme)
     unknown = [value for value in reference.values if scheme is not None and value not in scheme.labels.values()]
     if scheme is not None and unknown:
-        message = _unknown_labels(path.name, unknown, reference.values, scheme)
+        message = _unknown_labels(path.name, unknown, distinct(voxels.array), scheme)
         findings.append(Finding("error", "unknown-labels", message, task.case.id))
     return reference, findings
 
@@ -298,9 +298,7 @@ def _reference(voxels: Voxels, scheme: LabelScheme | None) -> _Reference:
 
 def _unknown_labels(name: str, unknown: Sequence[int], present: Sequence[int], scheme: LabelScheme) -> str:
     """Names the schemes that know every value, since a wrong scheme is the usual cause."""
-    fitting = [
-        other.name for other in SCHEMES.values() if {*present} <= {*other.labels.values()} and other.name != scheme.name
-    ]
+    fitting = [other.name for other in SCHEMES.values() if {*present} <= {0, *other.labels.values()}]
     text = (
         f"{name} holds {name_some(unknown)}, which the label scheme {scheme.name} does not know ({scheme.describe()})"
     )
