@@ -85,7 +85,9 @@ class Trained:
     report: Path | None
 
 
-def train(recipe: Recipe, data: Data, where: Where, reporter: Reporter = QUIET) -> Trained:
+def train(
+    recipe: Recipe, data: Data, where: Where, reporter: Reporter = QUIET, *, baseline: float | None = None
+) -> Trained:
     """Train as the recipe says, from the run's checkpoint if it has one; then evaluate and report.
 
     Raises:
