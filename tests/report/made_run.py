@@ -82,9 +82,9 @@ def log(n_epochs: int, *, every: int = 1, regions: Sequence[str] = REGIONS) -> l
         if (epoch + 1) % every == 0:
             found = {
                 name: {
-                    "dice": 0.9 * share - 0.07 * number + wobble,
-                    "precision": 0.94 * share - 0.05 * number - wobble,
-                    "recall": 0.88 * share - 0.08 * number + 2 * wobble,
+                    "dice": (0.92 - 0.07 * number) * share + wobble * share,
+                    "precision": (0.95 - 0.05 * number) * share - wobble * share,
+                    "recall": (0.9 - 0.08 * number) * share + 2 * wobble * share,
                 }
                 for number, name in enumerate(regions)
             }

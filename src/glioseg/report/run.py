@@ -11,7 +11,7 @@ from glioseg.report.html import FIGURES, Page, Section, figures_shown, write_pag
 from glioseg.report.parts import run_cases, run_results, run_scans, run_setup, run_training
 from glioseg.report.parts.run_words import part_word
 from glioseg.report.parts.words import plural
-from glioseg.report.run_facts import RunFacts
+from glioseg.report.run_facts import PartCounts, RunFacts
 
 
 def write_run_report(
@@ -67,11 +67,14 @@ def write_run_report(
     return page
 
 
+def _counted(facts: RunFacts, part: PartCounts) -> str:
+    if facts.split.unit == "patient":
+        return plural(part.n_patients, "patient")
+    return plural(part.n_cases, facts.split.unit)
+
+
 def _page(facts: RunFacts, sections: tuple[Section, ...], day: date) -> Page:
-    counts = [
-        f"{plural(part.n_patients, 'patient' if facts.split.unit == 'patient' else 'case')} for {part_word(name)}"
-        for name, part in facts.split.parts.items()
-    ]
+    counts = [f"{_counted(facts, part)} for {part_word(name)}" for name, part in facts.split.parts.items()]
     summary = f"{facts.recipe.about.rstrip('.')}. " if facts.recipe.about else ""
     summary += f"Trained on {facts.data.cohort} ({facts.data.layout}): {', '.join(counts)}."
     if facts.recipe.after:

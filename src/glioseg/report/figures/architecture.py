@@ -18,8 +18,9 @@ _DOWN = "#2a6f97"
 _UP = "#2a9d8f"
 _HEAD = style.POSITIVE
 _GATE = "#e0a526"
-_ROW = 1.5
+_ROW = 1.55
 _STEP = 1.75
+_OUTER = 1.5
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def architecture(levels: Sequence[Level]) -> Figure:
     axes.set(xlim=(left, right), ylim=(-_ROW * (n_rows - 1) - 1.05, 0.95))
     skips = _skips(placed)
     for one in placed:
-        _box(axes, one)
+        _box(axes, one, is_lowest=one.row == n_rows - 1)
     for before, after in itertools.pairwise(placed):
         _flow(axes, before, after)
     for source, target in skips:
@@ -75,11 +76,11 @@ def _placed(levels: Sequence[Level]) -> list[_Placed]:
             row = max(row - 1, 0)
             x = (2 * lowest - row) * _STEP
         elif level.kind == "head":
-            x += 1.15
+            x += _OUTER
         else:
-            x = -1.15
-        height = 0.34 + 0.62 * size / max(sizes)
-        width = 0.16 if level.kind in ("input", "head") else 0.22 + 0.62 * math.sqrt(level.channels / widest)
+            x = -_OUTER
+        height = 0.36 + 0.66 * size / max(sizes)
+        width = 0.24 if level.kind in ("input", "head") else 0.26 + 0.72 * math.sqrt(level.channels / widest)
         placed.append(_Placed(level, x, -_ROW * row, width, height, row))
     return placed
 
@@ -90,7 +91,7 @@ def _skips(placed: Sequence[_Placed]) -> list[tuple[_Placed, _Placed]]:
     return [(down[one.row], one) for one in placed if one.level.kind == "up" and one.row in down]
 
 
-def _box(axes: Axes, one: _Placed) -> None:
+def _box(axes: Axes, one: _Placed, *, is_lowest: bool) -> None:
     colour = {"input": style.MUTED, "down": _DOWN, "up": _UP, "head": _HEAD}[one.level.kind]
     corner = (one.x - one.width / 2, one.y - one.height / 2)
     shape = "round,pad=0,rounding_size=0.05"
@@ -108,18 +109,21 @@ def _box(axes: Axes, one: _Placed) -> None:
         fontweight="bold" if wide else "normal",
         color=style.INK,
     )
-    axes.text(
-        one.x,
-        one.y - one.height / 2 - 0.08,
-        "×".join(map(str, one.level.size)),
-        ha="center",
-        va="top",
-        fontsize=style.TICK_PT - 0.5,
-        color=style.MUTED,
-    )
+    _size_words(axes, one, is_lowest)
     if one.level.kind in ("input", "head"):
         words = "images" if one.level.kind == "input" else "logits"
-        axes.text(one.x, one.y, words, ha="center", va="center", rotation=90, fontsize=6.5, color=style.PAPER, zorder=4)
+        axes.text(one.x, one.y, words, ha="center", va="center", rotation=90, fontsize=7.5, color=style.PAPER, zorder=4)
+
+
+def _size_words(axes: Axes, one: _Placed, is_lowest: bool) -> None:
+    """The size of a level's grid, on the outer side of the U, where no arrow runs."""
+    words = "×".join(map(str, one.level.size))
+    x, y, align, base = one.x, one.y - one.height / 2 - 0.07, "center", "top"
+    if one.level.kind == "down" and not is_lowest:
+        x, y, align, base = one.x - one.width / 2 - 0.07, one.y - one.height / 2, "right", "bottom"
+    elif one.level.kind == "up":
+        x, y, align, base = one.x + one.width / 2 + 0.07, one.y - one.height / 2, "left", "bottom"
+    axes.text(x, y, words, ha=align, va=base, fontsize=style.TICK_PT, color=style.MUTED)
 
 
 def _flow(axes: Axes, before: _Placed, after: _Placed) -> None:

@@ -62,14 +62,12 @@ def triptychs(items: Sequence[GalleryItem], outlined_regions: Sequence[str] = ()
 
 
 def _title(item: GalleryItem) -> str:
-    return item.case if item.dice is None else f"{item.case}   Dice {item.dice:.3f}"
+    return item.case if item.dice is None or item.kind == "no-tumour" else f"{item.case}   Dice {item.dice:.3f}"
 
 
 def _note(item: GalleryItem, regions: Sequence[str]) -> str:
-    words = item.part + (f", slice {item.z + 1} of {item.n_slices}" if item.n_slices > 1 else "")
     here = slice_dice(item, regions)
-    if item.n_slices == 1:
-        return words
+    words = f"slice {item.z + 1} of {item.n_slices}" if item.n_slices > 1 else "picture"
     if not union(item.reference, regions).any():
         falsely = int(union(item.prediction, regions).sum())
         return words + (f": {falsely:,} pixels predicted" if falsely else ": nothing predicted")

@@ -27,6 +27,7 @@ class Strip:
         mean: over cases, under the rule for empty masks; None where undefined.
         interval: of the mean.
         colour: of the dots.
+        baseline: a simple method's mean, to be marked in this row.
     """
 
     title: str
@@ -34,6 +35,7 @@ class Strip:
     mean: float | None
     interval: tuple[float, float] | None
     colour: str
+    baseline: tuple[str, float] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,26 +55,12 @@ class Volumes:
     colour: str
 
 
-def strips(rows: Sequence[Strip], *, x: str = "Dice", baseline: tuple[str, float] | None = None) -> Figure:
+def strips(rows: Sequence[Strip], *, x: str = "Dice") -> Figure:
     """A dot per case, a bar over the middle half with the median, and the mean with its interval below."""
     figure = style.new_figure(style.FULL_WIDTH, 1.0 + 0.72 * len(rows))
     axes = style.style_axes(figure.add_subplot(), x=x, grid="x")
     for place, row in enumerate(rows):
         _strip(axes, place, row)
-    if baseline is not None:
-        name, value = baseline
-        axes.axvline(value, color=style.MUTED, linewidth=1.2, linestyle=(0, (2, 2)))
-        axes.annotate(
-            f"{style.plain(name)}: {value:.3f}",
-            (value, 1.0),
-            (4, 3) if value < 0.6 else (-4, 3),
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            ha="left" if value < 0.6 else "right",
-            va="bottom",
-            fontsize=style.TICK_PT,
-            color=style.MUTED,
-        )
     axes.set_yticks(range(len(rows)), [style.plain(row.title, 30) for row in rows], fontsize=style.LABEL_PT)
     axes.set(xlim=(-0.02, 1.02), ylim=(len(rows) - 0.42, -0.55))
     axes.xaxis.set_major_locator(MaxNLocator(11))
@@ -96,6 +84,19 @@ def _strip(axes: Axes, place: float, row: Strip) -> None:
             axes.plot(row.interval, (place + 0.29,) * 2, color=style.INK, linewidth=1.2)
             axes.plot(row.interval, (place + 0.29,) * 2, "|", color=style.INK, markersize=6)
         axes.plot(row.mean, place + 0.29, "D", color=style.INK, markersize=4.5)
+    if row.baseline is not None:
+        name, value = row.baseline
+        axes.plot((value, value), (place - 0.42, place + 0.42), color=style.POSITIVE, linewidth=1.6, linestyle=":")
+        axes.annotate(
+            f"{style.plain(name)}: {value:.3f}",
+            (value, place - 0.42),
+            (5, 0) if value < 0.5 else (-5, 0),
+            textcoords="offset points",
+            ha="left" if value < 0.5 else "right",
+            va="center",
+            fontsize=style.TICK_PT,
+            color=style.POSITIVE,
+        )
 
 
 def volumes(rows: Sequence[Volumes], *, unit: str) -> Figure:
@@ -133,7 +134,7 @@ def differences(rows: Sequence[Volumes], *, unit: str) -> Figure:
     for number, row in enumerate(rows):
         axes = figure.add_subplot(down, across, number + 1)
         title = style.plain(row.title, 24) if wide else ""
-        style.style_axes(axes, title=title, x=f"mean of both ({unit})", y=f"prediction - reference ({unit})", grid="")
+        style.style_axes(axes, title=title, x=f"mean of both ({unit})", y=f"prediction − reference ({unit})", grid="")
         _difference(axes, row)
     return figure
 
@@ -148,20 +149,20 @@ def _difference(axes: Axes, row: Volumes) -> None:
     if apart.size >= _ENOUGH_FOR_LIMITS:
         bias, limit = float(apart.mean()), 1.96 * float(apart.std(ddof=1))
         for value, words, dashes in (
-            (bias, f"mean {bias:+.3g}", (0, ())),
-            (bias + limit, f"+1.96 SD {bias + limit:+.3g}", (0, (4, 3))),
-            (bias - limit, f"-1.96 SD {bias - limit:+.3g}", (0, (4, 3))),
+            (bias, "mean", (0, ())),
+            (bias + limit, "+1.96 SD", (0, (4, 3))),
+            (bias - limit, "−1.96 SD", (0, (4, 3))),
         ):
             axes.axhline(value, color=style.MUTED, linewidth=1, linestyle=dashes, zorder=1)
             axes.annotate(
-                words,
+                f"{words}\n{style.number(value)}".replace("\n-", "\n−"),
                 (1.0, value),
-                (-2, 2),
+                (3, 0),
                 xycoords=("axes fraction", "data"),
                 textcoords="offset points",
-                ha="right",
-                va="bottom",
-                fontsize=style.TICK_PT,
+                ha="left",
+                va="center",
+                fontsize=style.TICK_PT - 0.5,
                 color=style.MUTED,
             )
         reach = max(reach, abs(bias) + limit)

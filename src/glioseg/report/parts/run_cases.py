@@ -12,7 +12,7 @@ from glioseg.report import style
 from glioseg.report.figures import outcomes
 from glioseg.report.figures.outcomes import Floats, Strip, Volumes
 from glioseg.report.html import Block, Cell, Column, Section, Table, saved_picture
-from glioseg.report.parts.run_words import NOTHING, part_word, ratio_cell, summary_of
+from glioseg.report.parts.run_words import part_word, ratio_cell, summary_of
 from glioseg.report.parts.words import MOST_ROWS, left_out, plural
 from glioseg.report.run_facts import RunFacts
 
@@ -36,7 +36,7 @@ def distributions(facts: RunFacts, folder: Path) -> Section:
     ][:_MOST_STRIPS]
     if strips:
         baseline = facts.baseline
-        figure = outcomes.strips(strips, baseline=None if baseline is None else (baseline.name, baseline.dice))
+        figure = outcomes.strips(strips)
         caption = "A dot per case; below, a bar over the middle half with the median; then the mean (diamond) with its "
         caption += "95 % interval, under the rule for empty masks. Cases with two empty masks have no dot."
         if baseline is not None:
@@ -50,7 +50,7 @@ def _strip(facts: RunFacts, part: str, region: str, number: int) -> Strip:
     rows = facts.parts[part].rows
     found = summary_of(facts, part, region, "dice")
     interval = found.get("case_ci95")
-    several = len(regions_of(rows)) > 1
+    several, simple = len(regions_of(rows)) > 1, facts.baseline
     colour = style.region_ink(region, number) if several else style.ACCENT
     return Strip(
         title=f"{region}, {part_word(part)}" if several else part_word(part),
@@ -58,6 +58,7 @@ def _strip(facts: RunFacts, part: str, region: str, number: int) -> Strip:
         mean=found.get("case_mean"),
         interval=None if interval is None else (float(interval[0]), float(interval[1])),
         colour=colour,
+        baseline=(simple.name, simple.dice) if simple and (simple.part, simple.region) == (part, region) else None,
     )
 
 
@@ -120,26 +121,28 @@ def case_table(facts: RunFacts) -> Section:
         return Section("cases", "Cases", "", ())
     regions = list(dict.fromkeys(name for part in facts.ordered_parts for name in regions_of(facts.parts[part].rows)))
     unit = volume_unit([row for _, row in pairs])
-    several = len(regions) > 1
+    named = any(row["case"] != row["patient"] for _, row in pairs)
+    figures = _columns(regions, unit)
+    columns = [Column("Case"), *([Column("Patient")] if named else []), Column("Part"), Column("Slices", numeric=True)]
+    columns += [Column(title, numeric=True) for title in figures] + [Column("Empty masks")]
     pairs.sort(key=lambda pair: _sort_key(facts, pair, regions[0]))
-    rows = tuple(_case_row(part, row, regions, unit) for part, row in pairs[:MOST_ROWS])
-    columns = [Column("Case"), Column("Patient"), Column("Part"), Column("Slices", numeric=True)]
-    for region in regions:
-        prefix = f"{region} " if several else ""
-        titles = [
-            "Dice",
-            *(() if several else ("IoU",)),
-            "precision",
-            "recall",
-            f"reference ({unit})",
-            f"predicted ({unit})",
-        ]
-        columns += [Column(f"{prefix}{title}" if several else title.capitalize(), numeric=True) for title in titles]
-    columns.append(Column("Empty masks"))
-    elsewhere = "cases-PART.csv have all of them."
+    rows = tuple(_case_row(part, row, regions, tuple(figures.values()), named) for part, row in pairs[:MOST_ROWS])
     caption = "Click a heading to sort; a dash is a figure that is undefined (0/0). "
-    caption += left_out(len(pairs), elsewhere) or "cases-PART.csv hold these and all other figures."
-    return Section("cases", "Cases", "", (Table(tuple(columns), rows, caption.strip(), page_size=25),))
+    caption += left_out(len(pairs), "cases-PART.csv have all of them.") or "cases-PART.csv hold all other figures too."
+    return Section("cases", "Cases", "", (Table(tuple(columns), rows, caption, page_size=25),))
+
+
+def _columns(regions: Sequence[str], unit: str) -> dict[str, str]:
+    """Title -> column of the cases' table; the Dice of all regions first."""
+    several = len(regions) > 1
+    wanted = {"Dice": "dice", f"reference ({unit})": f"volume_reference_{unit}"}
+    wanted[f"predicted ({unit})"] = f"volume_prediction_{unit}"
+    wanted |= {"precision": "precision", "recall": "recall", "IoU": "iou"}
+    return {
+        (f"{region} {title}" if several else title[0].upper() + title[1:]): f"{region}.{metric}"
+        for title, metric in wanted.items()
+        for region in regions
+    }
 
 
 def _sort_key(facts: RunFacts, pair: tuple[str, Row], region: str) -> tuple[int, float, str]:
@@ -149,22 +152,19 @@ def _sort_key(facts: RunFacts, pair: tuple[str, Row], region: str) -> tuple[int,
     return facts.ordered_parts.index(part), float(value) if known and value is not None else 2.0, str(row["case"])
 
 
-def _case_row(part: str, row: Row, regions: Sequence[str], unit: str) -> tuple[Cell, ...]:
-    several = len(regions) > 1
+def _case_row(part: str, row: Row, regions: Sequence[str], figures: Sequence[str], named: bool) -> tuple[Cell, ...]:
     n_slices = int(row.get("n_slices") or 0)
-    cells = [Cell(str(row["case"])), Cell(str(row["patient"])), Cell(part_word(part)), Cell(f"{n_slices:,}", n_slices)]
-    remarks = []
-    for region in regions:
-        metrics = ("dice", "precision", "recall") if several else ("dice", "iou", "precision", "recall")
-        cells += [ratio_cell(_number(row, f"{region}.{metric}")) for metric in metrics]
-        for which in ("reference", "prediction"):
-            value = _number(row, f"{region}.volume_{which}_{unit}")
-            cells.append(NOTHING if value is None else Cell(style.number(value), value))
-        words = _STATUS.get(str(row.get(f"{region}.status")))
-        if words:
-            remarks.append(f"{region}: {words}" if several else words)
-    cells.append(Cell("; ".join(remarks)))
-    return tuple(cells)
+    cells = [Cell(str(row["case"])), *([Cell(str(row["patient"]))] if named else [])]
+    cells += [Cell(part_word(part)), Cell(f"{n_slices:,}", n_slices)]
+    for column in figures:
+        value = _number(row, column)
+        if ".volume_" in column and value is not None:
+            cells.append(Cell(style.number(value), value))
+        else:
+            cells.append(ratio_cell(value))
+    remarks = [(region, _STATUS.get(str(row.get(f"{region}.status")))) for region in regions]
+    words = "; ".join(f"{region}: {word}" if len(regions) > 1 else word for region, word in remarks if word)
+    return (*cells, Cell(words))
 
 
 def _number(row: Row, column: str) -> float | None:

@@ -21,6 +21,12 @@ from glioseg.report.parts.words import plural
 from glioseg.report.run_facts import RunFacts
 
 _FEW_PATIENTS = 20
+_EMPTY_WORDS = {
+    "skip": "0/0 left out",
+    "both_empty_1": "both empty = 1",
+    "zero": "0/0 = 0",
+    "skip_reference_empty": "no reference: left out",
+}
 _SLICE_LEAK = (
     "This split is by slice: neighbouring slices of one patient are in several parts. Such figures leak: they measure "
     "memory as well as skill, and say little about patients that were not seen."
@@ -51,10 +57,12 @@ def tiles(facts: RunFacts) -> tuple[Tile, ...]:
         found.append(
             Tile("Training time", duration(facts.timing.training_s), "" if pace is None else f"{pace:,.0f} images/s")
         )
-    counts = [f"{one.n_patients:,}" for one in facts.split.parts.values()]
-    words = {"patient": "Patients", "slice": "Patients (split by slice!)", "picture": "Pictures"}[facts.split.unit]
+    whole = facts.split.unit == "patient"
+    counts = {part_word(name): one.n_patients if whole else one.n_cases for name, one in facts.split.parts.items()}
+    words = {"patient": "Patients", "slice": "Slices as cases: leaks", "picture": "Pictures"}[facts.split.unit]
     tone: Tone = "error" if facts.split.unit == "slice" else ""
-    found.append(Tile(words, " / ".join(counts), " / ".join(part_word(name) for name in facts.split.parts), tone))
+    note = ", ".join(f"{n:,} {name}" for name, n in counts.items())
+    found.append(Tile(words, f"{sum(counts.values()):,}", note, tone))
     return tuple(found)
 
 
@@ -65,7 +73,7 @@ def _score_tiles(facts: RunFacts, part: str) -> list[Tile]:
         dice = summary_of(facts, part, region, "dice")
         note = f"mean of {plural(int(dice.get('n_cases') or 0), 'case')}"
         if dice.get("case_ci95") is not None:
-            note += f", 95 %: {interval_words(dice['case_ci95'])}"
+            note += f", 95\u00a0%: {interval_words(dice['case_ci95'])}"
         name = f"Dice {region}, {part_word(part)}" if len(regions) > 1 else f"Dice, {part_word(part)}"
         found.append(Tile(name, ratio(dice.get("case_mean")), note, "good"))
     if len(regions) == 1:
@@ -93,12 +101,16 @@ def warnings(facts: RunFacts) -> tuple[Block, ...]:
         found.append(Prose(words, "warning"))
     part = facts.headline
     if part is None:
-        found.append(Prose("No part has been evaluated yet; the curves below come from the training's log.", "note"))
+        words = "No part has been evaluated yet"
+        words += "; the curves below come from the training's log." if facts.log else ", and no epoch has ended."
+        found.append(Prose(words, "note"))
         return tuple(found)
     n_patients = int(facts.parts[part].evaluation.get("n_patients", 0))
     if part != "test":
-        words = "The best epoch was chosen on this part" if part == "val" else "The network was trained on this part"
-        found.append(Prose(f"There is no test part. {words}, so its figures are too good.", "warning"))
+        known = "The test part has not been evaluated." if "test" in facts.split.parts else "There is no test part."
+        words = "best epoch was chosen" if part == "val" else "network was trained"
+        words = f"{known} The {words} on the {part_word(part)} part, so that its figures are better than new patients' "
+        found.append(Prose(f"{words}would be.", "warning"))
     if n_patients < _FEW_PATIENTS and facts.split.unit == "patient":
         words = f"The {part_word(part)} part has {plural(n_patients, 'patient')}: "
         words += "one patient more or less moves these figures, and intervals from so few are too narrow."
@@ -125,7 +137,7 @@ def _part_table(facts: RunFacts, part: str, *, detailed: bool) -> Table:
     regions = evaluation.get("regions", {})
     wanted = [*METRIC_WORDS] if detailed else ["dice", "precision", "recall"]
     rows = [
-        _row(region_words(facts, region), METRIC_WORDS[metric], summaries[metric])
+        _row(region, METRIC_WORDS[metric], summaries[metric])
         for region, summaries in regions.items()
         for metric in wanted
         if metric in summaries and not (metric == "f1" and _equal(summaries, "f1", "dice"))
@@ -133,13 +145,15 @@ def _part_table(facts: RunFacts, part: str, *, detailed: bool) -> Table:
     accuracy = evaluation.get("label_map", {}).get("pixel_accuracy")
     if accuracy and detailed:
         rows.append(_row("label map", "Pixel accuracy", accuracy))
-    titles = ("Mean", "95 % interval", "Median", "Middle half", "Pooled", "Mean over slices", "Cases")
+    titles = ("Mean", "95 % interval", "Median", "Middle half", "Pooled", "Slice mean", "Cases")
     columns = (Column("Region"), Column("Metric"), *(Column(title, numeric=True) for title in titles))
     counted = [plural(int(evaluation.get(f"n_{one}s", 0)), one) for one in ("case", "patient", "slice")]
     caption = f"{part_word(part).capitalize()} part: {counted[0]} of {counted[1]}, {counted[2]}. "
     if detailed:
         caption += "Mean, median and middle half (25th to 75th percentile) over cases; the interval is of the mean, by "
-        caption += "bootstrap of whole patients; pooled from the voxels of all cases together. F1 is the same as Dice."
+        caption += "bootstrap of whole patients; pooled: from the voxels of all cases together. F1 is the same as Dice."
+        members = [words for region in regions if (words := region_words(facts, region)) != region]
+        caption += f" {'; '.join(members)}." if members else ""
     return Table(columns, tuple(rows), caption, page_size=40)
 
 
@@ -187,13 +201,13 @@ def _published_part(part: str, block: Mapping[str, Any]) -> list[Block]:
             ratio_cell(values.get("published")),
             ratio_cell(values.get("obtained")),
             _gap(values),
-            Cell("pooled voxels" if figure["unit"] == "pooled" else f"mean over {figure['unit']}s"),
-            Cell(figure.get("empty_meaning", figure["empty"])),
             verdict if values.get("published") is not None else Cell("not published", 2.0, "note"),
+            Cell("pooled voxels" if figure["unit"] == "pooled" else f"mean over {figure['unit']}s"),
+            Cell(_EMPTY_WORDS.get(figure["empty"], figure["empty"])),
         )
         for figure in block["figures"]
         for region, values in figure["regions"].items()
-        if region != "mean" or len(figure["regions"]) > 2 or values.get("published") is not None
+        if _is_told(figure["regions"], region)
     ]
     protocol = block["protocol"]
     words = {"native": "the native grid", "working": "the network's grid"}.get(protocol["grid"], protocol["grid"])
@@ -205,20 +219,30 @@ def _published_part(part: str, block: Mapping[str, Any]) -> list[Block]:
     caption = f"{part_word(part).capitalize()} part, {plural(int(block['n_patients']), 'patient')}, "
     caption += f"{plural(int(block['n_slices']), 'slice')}; on {words}, {slices.get(protocol['slices'], '')}. "
     caption += f"Published: {protocol['source']}."
+    meanings = dict.fromkeys(f"{_EMPTY_WORDS.get(one['empty'])}: {one['empty_meaning']}" for one in block["figures"])
+    caption += f" Empty masks: {'; '.join(meanings)}."
     columns = (
         Column("Metric"),
         Column("Region"),
         Column("Published", numeric=True),
         Column("Obtained", numeric=True),
         Column("Difference", numeric=True),
-        Column("Unit"),
-        Column("Empty masks", wide=True),
         Column("Verdict"),
+        Column("Unit"),
+        Column("Empty masks"),
     )
     blocks: list[Block] = [Table(columns, tuple(rows), caption)]
     if reasons:
         blocks.insert(0, Prose(f"Not comparable on the {part_word(part)} part: {'; '.join(reasons)}.", "warning"))
     return blocks
+
+
+def _is_told(regions: Mapping[str, Mapping[str, Any]], name: str) -> bool:
+    """Whether a row is worth its place: the mean only where it was published, one region not beside its own mean."""
+    published_mean = regions.get("mean", {}).get("published") is not None
+    if name == "mean":
+        return published_mean
+    return len(regions) > 2 or regions[name].get("published") is not None or not published_mean
 
 
 def _gap(values: Mapping[str, Any]) -> Cell:

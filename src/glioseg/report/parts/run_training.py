@@ -14,6 +14,7 @@ from glioseg.report.parts.words import MOST_ROWS, left_out
 from glioseg.report.run_facts import RunFacts
 
 _LOG_HOLDS_ALL = "log.jsonl has all of them."
+_REST = ("precision", "recall")
 
 
 def training(facts: RunFacts, folder: Path) -> Section:
@@ -91,38 +92,34 @@ def epochs(facts: RunFacts) -> Section:
     if not facts.log:
         return Section("epochs", "Epochs", "", ())
     logged = dict.fromkeys(name for row in facts.log for name in (row.get("regions") or {}))
-    several = len(logged) > 1
-    columns = [Column(title, numeric=True) for title in ("Epoch", "Training loss", "Validation loss", "Dice")]
-    for name in logged:
-        columns += [Column(f"{name} {metric}", numeric=True) for metric in _metrics(several)]
-    columns += [Column("Learning rate", numeric=True), Column("Elapsed", numeric=True)]
+    titles = ["Epoch", "Training loss", "Validation loss", "Dice"]
+    if len(logged) > 1:
+        titles += [f"{name} Dice" for name in logged]
+    titles += ["Learning rate", "Elapsed"]
+    titles += [f"{name} {metric}" if len(logged) > 1 else metric.capitalize() for metric in _REST for name in logged]
+    columns = [Column(title, numeric=True) for title in titles]
     shown = facts.log[-MOST_ROWS:]
-    rows = tuple(_row(facts, row, list(logged), several) for row in shown)
+    rows = tuple(_row(facts, row, list(logged)) for row in shown)
     caption = "Epochs count from 1 (log.jsonl from 0); the best one is marked. "
     caption += left_out(len(facts.log), _LOG_HOLDS_ALL).replace("The first", "The last")
     return Section("epochs", "Epoch by epoch", "", (Table(tuple(columns), rows, caption.strip(), page_size=20),))
 
 
-def _metrics(several: bool) -> tuple[str, ...]:
-    return curves.REGION_METRICS if several else ("precision", "recall")
-
-
-def _row(facts: RunFacts, row: Mapping[str, Any], names: list[str], several: bool) -> tuple[Cell, ...]:
+def _row(facts: RunFacts, row: Mapping[str, Any], names: list[str]) -> tuple[Cell, ...]:
     number = int(row["epoch"]) + 1
     is_best = row["epoch"] == facts.best_epoch
-    cells = [
+    regions = row.get("regions") or {}
+    rate, elapsed = row.get("learning_rate"), row.get("elapsed_s")
+    return (
         Cell(f"{number} best" if is_best else f"{number}", number, "good" if is_best else ""),
         _loss(row.get("train_loss")),
         _loss(row.get("val_loss")),
         ratio_cell(row.get("val_dice")),
-    ]
-    for name in names:
-        found = (row.get("regions") or {}).get(name) or {}
-        cells += [ratio_cell(found.get(metric)) for metric in _metrics(several)]
-    rate, elapsed = row.get("learning_rate"), row.get("elapsed_s")
-    cells.append(NOTHING if rate is None else Cell(f"{rate:.2e}", float(rate)))
-    cells.append(NOTHING if elapsed is None else Cell(duration(elapsed), float(elapsed)))
-    return tuple(cells)
+        *(ratio_cell((regions.get(name) or {}).get("dice")) for name in names if len(names) > 1),
+        NOTHING if rate is None else Cell(f"{rate:.2e}", float(rate)),
+        NOTHING if elapsed is None else Cell(duration(elapsed), float(elapsed)),
+        *(ratio_cell((regions.get(name) or {}).get(metric)) for metric in _REST for name in names),
+    )
 
 
 def _loss(value: float | None) -> Cell:
