@@ -10,7 +10,7 @@ the range above its lower end.
 The published LGG set is said to lose 50 of its 3,929 slices, 47 without and 3 with tumour (Patsatzi & Whiteley
 Tscherniak 2023), by a filter that is not given. Of 66 of its 110 patients, 2,268 slices (1,448 without, 820 with
 tumour), a proportional loss is 26.6 and 1.8. Of all thresholds in steps of 0.01, for black levels from 0 to 16, 0.27 at
-level 1 comes closest: 27 and 1. Half of these are whole heads, small in the picture, on the clean background of one
+level 1 comes closest: 27 and 1. Sixteen of these are whole heads, small in the picture, on the clean background of one
 patient; higher black levels remove truly dark slices alone, and never one with tumour.
 """
 
