@@ -5,6 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("glioseg", deadline=None, max_examples=40)  # a busy machine must not fail a test
+settings.load_profile("glioseg")
 
 _REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
 
