@@ -151,6 +151,55 @@ def convert(
     out(f"{len(cohort.cases)} cases as {to}: {folder}")
 
 
+@app.command(epilog="Example: glioseg split kaggle_3m --out split.json --set split.n_folds=5")
+def split(
+    data: Folder,
+    file: Annotated[Path, typer.Option("--out", help="JSON file to write.")] = Path("split.json"),
+    changes: Settings = None,
+    layout: Layout = None,
+    scheme: Scheme = None,
+    modalities: Modalities = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Divide the patients into training, validation and test part, and save who is where."""
+    from glioseg.config import build_recipe
+    from glioseg.workflows import splitting
+
+    options = build_recipe({}, changes or ()).split
+    cohort, drawn = splitting.write_split(_data(data, layout, scheme, modalities), options, file, Reporter(quiet=quiet))
+    parts = {name: getattr(drawn, name) for name in ("train", "val", "test")}
+    if as_json:
+        _print_json({"unit": drawn.unit, "sha256": drawn.sha256, **{name: list(ids) for name, ids in parts.items()}})
+        return
+    for name, patients in parts.items():
+        n_cases = sum(case.patient in set(patients) for case in cohort.cases)
+        out(f"{name:<5}  {len(patients)} patients, {n_cases} cases")
+    out(f"unit: {drawn.unit}; saved as {file}")
+
+
+@app.command(epilog="Example: glioseg prepare kaggle_3m --out cache --set prepare.size=128")
+def prepare(
+    data: Folder,
+    folder: Annotated[Path, typer.Option("--out", help="Where prepared data is kept.")] = Path("cache"),
+    recipe: Annotated[str | None, typer.Option(help="Prepare as this recipe does.")] = None,
+    changes: Settings = None,
+    layout: Layout = None,
+    scheme: Scheme = None,
+    modalities: Modalities = None,
+    quiet: Quiet = False,
+) -> None:
+    """Turn, crop, normalise and resize a cohort into the arrays that a network is trained on (train does it itself)."""
+    from glioseg.config import build_recipe, read_recipe
+    from glioseg.workflows import cohorts
+
+    chosen = build_recipe({}, changes or ()) if recipe is None else read_recipe(recipe, changes or ())
+    wanted = _data(data, layout, scheme, modalities)
+    made = cohorts.prepare_data(wanted, chosen.prepare, folder, Reporter(quiet=quiet))
+    regions = ", ".join(made.region_names) or "none"
+    out(f"{len(made.cases)} cases, modalities {', '.join(made.modalities)}, regions {regions}: {made.folder}")
+
+
 @app.command(epilog="Example: glioseg recipes tum-lgg > my-recipe.toml")
 def recipes(
     name: Annotated[

@@ -16,6 +16,9 @@ from glioseg.cohorts.recognise import read_cohort
 from glioseg.cohorts.write import load_cases, write_cohort, write_phantom
 from glioseg.console import QUIET, Reporter, Step
 from glioseg.core import Cohort, scheme_named
+from glioseg.prepare.cache import prepare
+from glioseg.prepare.options import PrepareOptions
+from glioseg.prepare.store import PreparedCohort
 from glioseg.report.cohort import write_cohort_report
 
 _T = TypeVar("_T")
@@ -80,6 +83,13 @@ def convert(data: Data, out: Path, layout: str, reporter: Reporter = QUIET) -> C
     with reporter.progress("Writing cases") as step:
         write_cohort(_counted(load_cases(cohort), len(cohort.cases), step), out, layout)
     return cohort
+
+
+def prepare_data(data: Data, options: PrepareOptions, folder: Path, reporter: Reporter = QUIET) -> PreparedCohort:
+    """Read a cohort and prepare it into ``folder``, unless it is there already."""
+    cohort = read(data, reporter)
+    with reporter.progress("Preparing") as step:
+        return prepare(cohort, options, folder, progress=step)
 
 
 def _counted(items: Iterable[_T], n: int, step: Step) -> Iterator[_T]:

@@ -10,19 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from glioseg import __version__
-from glioseg.cohorts.duplicates import duplicate_groups
 from glioseg.cohorts.slicewise import by_slices, find_dark_slices
-from glioseg.cohorts.split import Split, split, verified
-from glioseg.cohorts.split_file import load_split, save_split
+from glioseg.cohorts.split import Split
+from glioseg.cohorts.split_file import save_split
 from glioseg.config import Recipe
 from glioseg.console import QUIET, Reporter
 from glioseg.core import Cohort
 from glioseg.errors import LabelError, name_some
-from glioseg.io.files import read_json, write_json
 from glioseg.predict.bundle import SchemeInfo, load_bundle, save_bundle
 from glioseg.prepare.cache import prepare
-from glioseg.prepare.slices import channels_of, tumour_slices
-from glioseg.prepare.store import PreparedCase, PreparedCohort, of_patients
+from glioseg.prepare.slices import channels_of
+from glioseg.prepare.store import PreparedCohort, of_patients
 from glioseg.train.checkpoint import load_checkpoint
 from glioseg.train.environment import environment
 from glioseg.train.loop import BEST, Outcome
@@ -31,6 +29,7 @@ from glioseg.workflows import runs
 from glioseg.workflows.cohorts import Data, read
 from glioseg.workflows.evaluating import Evaluated, Part, evaluate_part, tuned, write_evaluation
 from glioseg.workflows.predicting import predictor_of
+from glioseg.workflows.splitting import split_cohort
 from glioseg.workflows.watching import TrainingTable
 
 
@@ -130,12 +129,7 @@ def gather(recipe: Recipe, data: Data, where: Where, reporter: Reporter) -> Mate
     with reporter.progress("Preparing") as step:
         prepared = prepare(cohort, recipe.prepare, where.cache_folder, progress=step)
     channels_of(prepared, recipe.data.modalities)
-    groups = _groups(cohort, prepared, where.cache_folder, reporter)
-    if where.split is not None:
-        chosen = load_split(where.split, cohort, groups=groups, fold=recipe.split.fold)
-    else:
-        burden = {case.id: _burden(case) for case in prepared.cases}
-        chosen = verified(split(cohort, recipe.split, burden=burden, groups=groups), cohort, groups=groups)
+    chosen = split_cohort(cohort, recipe.split, given=where.split, cache=where.cache_folder, reporter=reporter)
     chosen.part("val")
     return Material(cohort, prepared, chosen, recipe.data.modalities or prepared.modalities)
 
@@ -157,37 +151,6 @@ def usable(cohort: Cohort, max_patients: int | None, reporter: Reporter) -> Coho
         kept = frozenset(sorted({case.patient for case in cases})[:max_patients])
         cases = tuple(case for case in cases if case.patient in kept)
     return replace(cohort, cases=cases)
-
-
-def _groups(cohort: Cohort, prepared: PreparedCohort, cache: Path, reporter: Reporter) -> tuple[frozenset[str], ...]:
-    """Groups of cases that show the same, looked for once and kept beside the prepared cohort.
-
-    Slices of one patient are alike anyway: where slices are the unit there is nothing to keep together.
-    """
-    if prepared.cases and recipe_is_by_slice(cohort):
-        return ()
-    path = cache / f"duplicates-{prepared.key[:16]}.json"
-    if path.exists():
-        kept = read_json(path)
-        if isinstance(kept, list):
-            return tuple(frozenset(map(str, group)) for group in kept)
-    with reporter.progress("Looking for duplicates") as step:
-        found = duplicate_groups(cohort, progress=step)
-    write_json(path, [sorted(group) for group in found])
-    return found
-
-
-def recipe_is_by_slice(cohort: Cohort) -> bool:
-    """Whether each case is one slice of a patient."""
-    return any(finding.kind == "split-by-slice" for finding in cohort.findings)
-
-
-def _burden(case: PreparedCase) -> float:
-    """Tumour slices of a case, weighted by their voxels: enough to tell large from small."""
-    if case.region_voxels is None:
-        return 0.0
-    largest = case.region_voxels.max(axis=1)[tumour_slices(case)]
-    return float(largest.sum()) * case.working.voxel_ml if case.working.has_mm else float(largest.sum())
 
 
 def _described(data: Data) -> dict[str, Any]:
