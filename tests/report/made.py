@@ -208,7 +208,7 @@ def description(cohort: Cohort, labels: Array | None = None, findings: Sequence[
 def quick(about: CohortDescription) -> CohortDescription:
     """The same with little to draw, for tests that look at something else."""
     cases = tuple(replace(case, tumour_voxels=None, tumour_ml=None) for case in about.cases)
-    none: dict[str, Any] = {"raw": {}, "normalised": {}, "heat": (), "dark": (), "views": ()}
+    none: dict[str, Any] = {"raw": {}, "normalised": {}, "heat": (), "dark": (), "dark_slices": {}, "views": ()}
     gallery = tuple(one for one in about.gallery if one.kind == "positive")
     return replace(
         about, cases=cases, gallery=gallery, diagnoses=Diagnoses(0, 0, 0, 0), imbalance=Imbalance(0, 0, 0), **none

@@ -297,3 +297,13 @@ def test_copies_of_both_kinds_are_shown_those_across_classes_first(tmp_path: Pat
     copies = plan(replace(description(cohort), duplicates=groups)).copies
     assert [shown.cases[0] for shown, _ in copies] == ["no_6", "no_0", "no_4", "no_2"]
     assert [one.case for one in copies[0][1]] == ["no_6", "yes_0"]
+
+
+def test_dark_slices_with_tumour_are_shown_before_others(tmp_path: Path) -> None:
+    cohort = volume_cohort(tmp_path, ["one"], modalities=["t2f"])
+    about = replace(description(cohort, tumour(1)), dark_slices={"one": (0, 1, 4, 5)})
+    assert [one.index for one in plan(about).gallery["dark"]] == [4, 0, 1, 5]
+    many = replace(about, cases=(replace(about.cases[0], has_mm=False),), dark_slices={"one": (4, *range(100, 200))})
+    shown = [one.index for one in plan(many).gallery["dark"]]
+    assert shown[0] == 4
+    assert (len(shown), shown[1], shown[-1]) == (24, 100, 199)

@@ -136,8 +136,8 @@ def _place_group(
 
 
 def _clipped(words: str, room: float, points: float) -> str:
-    """``words`` shortened to about ``room`` pixels; bold letters of the built-in font are 0.68 of their size wide."""
-    return style.plain(words, max(8, int(room / (0.68 * points * style.DPI / 72))))
+    """``words`` shortened to about ``room`` pixels; bold letters are some 0.73 of their size wide."""
+    return style.plain(words, max(8, int(room / (0.73 * points * style.DPI / 72))))
 
 
 def _edge_letters(marks: tuple[str, str, str, str], top: int, left: int, height: int, width: int) -> list[_Text]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
+from typing import TypeVar
 
 from glioseg.cohorts.describe import CaseSummary, CohortDescription, DuplicateGroup, GalleryKind
 from glioseg.core import LabelScheme
 from glioseg.report.figures.views import PLANES, Plane
 from glioseg.report.pixels import Wanted, main_modality
 
+_T = TypeVar("_T")
 _LETTERS: Mapping[Plane, str] = {"axial": "SI", "coronal": "AP", "sagittal": "RL"}
 _MOST: Mapping[GalleryKind, int] = {"positive": 6, "negative": 4, "dark": 24}
 _MOST_PLAIN = 12
@@ -60,6 +62,7 @@ def plan(about: CohortDescription) -> Plan:
         )
         for kind, most in _MOST.items()
     }
+    gallery["dark"] = _dark_slices(about, cases, gallery)
     classes: Mapping[str, tuple[Wanted, ...]] = {}
     if about.categories:
         gallery, classes = {"dark": gallery["dark"]}, _class_pictures(about)
@@ -81,6 +84,28 @@ def _one_modality(case: CaseSummary, z: int) -> Wanted:
     return Wanted(case.case, z, 2, main_modality(case.modalities))
 
 
+def _dark_slices(
+    about: CohortDescription, cases: Mapping[str, CaseSummary], gallery: Mapping[GalleryKind, tuple[Wanted, ...]]
+) -> tuple[Wanted, ...]:
+    """Slices that the filter removes: all that show tumour, then others evenly, up to the most that are shown.
+
+    Of volumes, only those of cases that are read anyway: a whole file for a black slice would be dear.
+    """
+    read = {one.case for chosen in gallery.values() for one in chosen}
+    removed = [
+        (cases[name], z)
+        for name, slices in about.dark_slices.items()
+        if name in cases and (name in read or not cases[name].has_mm)
+        for z in slices
+    ]
+    positive = [(case, z) for case, z in removed if case.slices.tumour_voxels[z : z + 1].any()]
+    negative = [(case, z) for case, z in removed if not case.slices.tumour_voxels[z : z + 1].any()]
+    most = _MOST["dark"]
+    chosen = _spread(positive, most)
+    chosen += _spread(negative, most - len(chosen))
+    return tuple(_one_modality(case, z) for case, z in chosen)
+
+
 def _middle_slices(about: CohortDescription) -> tuple[Wanted, ...]:
     known = [case for case in about.cases if case.modalities and case.n_slices]
     return tuple(_one_modality(case, case.n_slices // 2) for case in _spread(known, _MOST_PLAIN))
@@ -94,11 +119,11 @@ def _class_pictures(about: CohortDescription) -> Mapping[str, tuple[Wanted, ...]
     return chosen
 
 
-def _spread(cases: Sequence[CaseSummary], most: int) -> list[CaseSummary]:
-    """At most ``most`` cases, evenly from first to last."""
-    if len(cases) <= most:
-        return list(cases)
-    return [cases[round(place * (len(cases) - 1) / (most - 1))] for place in range(most)]
+def _spread(things: Sequence[_T], most: int) -> list[_T]:
+    """At most ``most`` of them, evenly from first to last."""
+    if len(things) <= most:
+        return list(things)
+    return [things[round(place * (len(things) - 1) / max(most - 1, 1))] for place in range(most)]
 
 
 def _three_planes(case: CaseSummary, index: tuple[int, int, int]) -> tuple[Wanted, ...]:

@@ -156,10 +156,10 @@ def dark(about: CohortDescription, chosen: Plan, shown: Shown, folder: Path, cha
     """The slices that a dark-scan filter removes, after the charts of how many they are."""
     blocks: list[Block] = list(charts)
     exhibits = []
-    shares = {(one.case, one.z): one.non_black for one in about.gallery}
+    shares = {case.case: case.slices.non_black for case in about.cases}
     for one in chosen.gallery.get("dark", ()):
         if one in shown:
-            note = f"slice {one.index + 1}, {100 * shares[one.case, one.index]:.2g} %"
+            note = f"slice {one.index + 1}, {100 * float(shares[one.case][one.index]):.2g} %"
             exhibits.append(Exhibit((shown[one].main,), (shown[one].labels,), one.case, note))
     removed = sum(len(slices) for slices in about.dark_slices.values())
     if exhibits:
