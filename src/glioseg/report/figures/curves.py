@@ -160,7 +160,7 @@ def _finish(axes: Axes, log: Log, best_epoch: int | None, *, name_best: bool = T
     last = max((float(row["epoch"]) + 1 for row in log), default=1.0)
     axes.set_xlim(0.5 if last < _FEW else 0, last + max(0.5, 0.02 * last))
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
-    if best_epoch is None:
+    if best_epoch is None or best_epoch not in {row["epoch"] for row in log}:
         return
     x = best_epoch + 1
     axes.axvline(x, color=style.POSITIVE, linewidth=1.0, linestyle=(0, (4, 3)), zorder=1)

@@ -1,0 +1,236 @@
+"""The report of a run holds what it was told, warns where figures deceive, and makes do with what is there."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+from glioseg.errors import FileError
+from glioseg.report.run import write_run_report
+from glioseg.report.run_facts import NetworkFacts, PartCounts, RunFacts, SplitFacts
+from tests.report.made_run import (
+    PROTOCOL,
+    bare_run,
+    full_run,
+    log,
+    part_scores,
+    reference,
+    scored,
+    shifted,
+    unet_levels,
+)
+
+_DAY = date(2024, 5, 17)
+_SECTIONS = [
+    "results", "published", "gallery", "triptychs", "training", "distributions", "cases", "epochs", "data", "network",
+    "weights", "recipe", "machine", "conventions",
+]  # fmt: skip
+_FIGURES = {
+    "gallery-best", "gallery-median", "gallery-worst", "gallery-no-tumour", "triptychs", "losses", "scores",
+    "regions-by-epoch", "learning-rate", "pace", "dice-by-case", "volumes", "volume-differences", "architecture",
+    "weight-maps",
+}  # fmt: skip
+
+
+def _write(facts: RunFacts, out: Path) -> str:
+    return write_run_report(facts, out, written_on=_DAY).read_text(encoding="utf-8")
+
+
+def _sections(text: str) -> list[str]:
+    return re.findall(r'<section class="part" id="([a-z-]+)"', text)
+
+
+def _figures(text: str) -> list[str]:
+    return re.findall(r'id="figure-([a-z0-9-]+)"', text)
+
+
+def _section(text: str, name: str) -> str:
+    return text[text.index(f'<section class="part" id="{name}"') :].split("</section>")[0]
+
+
+def _rows(text: str, name: str) -> list[list[str]]:
+    """The cells of every row of the tables in a section, without their tags."""
+    rows = re.findall(r"<tr>(.*?)</tr>", _section(text, name), re.DOTALL)
+    cells = [re.findall(r"<td.*?>(.*?)</td>", row, re.DOTALL) for row in rows]
+    return [[re.sub(r"<.*?>", "", cell) for cell in row] for row in cells if row]
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFacts, Path, str]:
+    """A run with everything, where its report is, and the page."""
+    out = tmp_path_factory.mktemp("run")
+    facts = full_run()
+    return facts, out, _write(facts, out)
+
+
+def test_every_part_is_there(full: tuple[RunFacts, Path, str]) -> None:
+    _, out, text = full
+    assert _sections(text) == _SECTIONS
+    assert set(_figures(text)) == _FIGURES
+    assert {path.stem for path in (out / "figures").iterdir()} == _FIGURES
+    for path in (out / "figures").iterdir():
+        assert np.asarray(Pillow.open(path).convert("L")).std() > 0, f"{path.name} is blank"
+
+
+def test_nothing_is_loaded_from_anywhere(full: tuple[RunFacts, Path, str]) -> None:
+    assert not re.findall(r'(?:src|href)="(?!data:|#)', full[2])
+
+
+def test_figures_stand_with_their_intervals(full: tuple[RunFacts, Path, str]) -> None:
+    facts, _, text = full
+    dice = facts.parts["test"].evaluation["regions"]["WT"]["dice"]
+    low, high = dice["case_ci95"]
+    rows = _rows(text, "results")
+    assert rows[0][:4] == ["WT", "Dice", f"{dice['case_mean']:.3f}", f"{low:.3f}–{high:.3f}"]
+    assert f'<span class="value">{dice["case_mean"]:.3f}</span>' in text
+    # two empty masks are no case of the mean: 8 cases, 7 count
+    assert rows[0][-1] == "7"
+
+
+def test_published_and_obtained_stand_side_by_side(full: tuple[RunFacts, Path, str]) -> None:
+    facts, _, text = full
+    rows = {tuple(row[:2]): row for row in _rows(text, "published")}
+    obtained = facts.parts["test"].evaluation["as_published"]["figures"][0]["regions"]["WT"]["obtained"]
+    assert rows["Dice", "WT"][2:6] == ["0.700", f"{obtained:.3f}", f"{obtained - 0.7:+.3f}", "not comparable"]
+    assert rows["Precision", "TC"][2:6] == ["–", rows["Precision", "TC"][3], "–", "not published"]
+    assert ("Precision", "mean over regions") not in rows
+    assert "another data set; 8 patients, fewer than 20" in text
+
+
+def test_comparable_figures_are_called_so(tmp_path: Path) -> None:
+    cases = {f"case-{number}": (reference(number), shifted(reference(number), 1)) for number in range(20)}
+    facts = replace(bare_run(), parts={"test": part_scores(scored(cases), PROTOCOL)})
+    text = _write(facts, tmp_path)
+    assert {row[5] for row in _rows(text, "published")} == {"comparable", "not published"}
+    assert "Not comparable" not in text
+
+
+def test_cases_sort_by_their_numbers(full: tuple[RunFacts, Path, str]) -> None:
+    facts, _, text = full
+    rows = {row[0]: row for row in _rows(text, "cases")}
+    assert len(rows) == 11
+    assert rows["case-missed"][-1] == "WT: nothing predicted; TC: nothing predicted; ET: nothing predicted"
+    assert rows["case-empty"][4] == "–"
+    assert 'data-sort="-1.0">–' in _section(text, "cases")
+    first = next(row for row in facts.parts["test"].rows if row["case"] == "case-1")
+    assert rows["case-1"][1:5] == ["patient case-1", "test", "4", f"{first['WT.dice']:.3f}"]
+    # 9 x 9 pixels in two slices of 2 mm: 324 cubic millimetres
+    assert rows["case-1"][7] == "0.324"
+
+
+def test_epochs_count_from_one_and_the_best_is_marked(full: tuple[RunFacts, Path, str]) -> None:
+    rows = _rows(full[2], "epochs")
+    assert [row[0] for row in rows] == [*map(str, range(1, 10)), "10 best", "11", "12"]
+    assert rows[0][3] == f"{log(12)[0]['val_dice']:.3f}"
+
+
+def test_recipe_machine_and_conventions_are_told(full: tuple[RunFacts, Path, str]) -> None:
+    text = full[2]
+    assert "width = 16 # &lt;wide&gt;" in _section(text, "recipe")
+    assert "The smoothing of the Dice loss is not stated" in _section(text, "recipe")
+    assert "a processor" in _section(text, "machine")
+    assert "2.8 min" in _section(text, "machine")
+    conventions = _section(text, "conventions")
+    assert "where a ratio is 0/0 it is left out of means" in conventions
+    assert "native, all slices" in conventions
+    assert text.count("For research use only; not a medical device.") >= 3
+
+
+def test_the_baseline_stands_beside_the_network(full: tuple[RunFacts, Path, str]) -> None:
+    text = full[2]
+    assert "Baseline, WT" in text
+    assert "best threshold on FLAIR, test" in text
+
+
+def test_a_split_by_slice_is_called_a_leak_in_red(tmp_path: Path) -> None:
+    parts = {"train": PartCounts(9, 30, 30), "val": PartCounts(9, 8, 8), "test": PartCounts(9, 12, 12)}
+    text = _write(replace(bare_run(), split=SplitFacts(parts, unit="slice", seed=1)), tmp_path)
+    assert text.count('class="prose error"') == 2
+    assert "Such figures leak" in text
+    assert '<div class="tile error">' in text
+    assert "30 slices for training" in text
+
+
+def test_pictures_of_unknown_patients_are_said(tmp_path: Path) -> None:
+    parts = {"train": PartCounts(30, 30, 30), "val": PartCounts(8, 8, 8)}
+    text = _write(replace(bare_run(), split=SplitFacts(parts, unit="picture")), tmp_path)
+    assert "It is not known which pictures are of one patient" in text
+    assert 'class="prose error"' not in text
+
+
+def test_a_run_that_has_just_begun(tmp_path: Path) -> None:
+    text = _write(bare_run(), tmp_path)
+    assert _sections(text) == ["results", "data", "recipe", "conventions"]
+    assert not _figures(text)
+    assert "no epoch has ended" in text
+
+
+def test_a_run_without_validation_so_far(tmp_path: Path) -> None:
+    rows = [row | {"learning_rate": None} for row in log(2, every=5)]
+    text = _write(replace(bare_run(), log=rows, n_epochs=10), tmp_path)
+    assert _figures(text) == ["losses", "learning-rate"]
+    assert "2 of 10 epochs so far" in text
+    assert _rows(text, "epochs")[1][:4] == ["2", _rows(text, "epochs")[1][1], "–", "–"]
+
+
+def test_figures_that_are_undefined(tmp_path: Path) -> None:
+    nothing = {"tumour": {"dice": None, "precision": None, "recall": None}}
+    rows = [row | {"val_dice": 0.0, "regions": nothing} for row in log(3)]
+    text = _write(replace(bare_run(), log=rows, best_epoch=0), tmp_path)
+    assert "regions-by-epoch" in _figures(text)
+    assert _rows(text, "epochs")[0][-2:] == ["–", "–"]
+
+
+def test_one_case_and_no_test_part(tmp_path: Path) -> None:
+    parts = {"val": part_scores(scored({"one": (reference(0), shifted(reference(0), 1))}))}
+    text = _write(replace(bare_run(), parts=parts, log=log(1), best_epoch=0), tmp_path)
+    assert "There is no test part. The best epoch was chosen on the validation part" in text
+    assert _rows(text, "results")[0][3] == "–"
+    assert {"dice-by-case", "volumes", "volume-differences", "scores"} <= set(_figures(text))
+
+
+def test_a_test_part_that_waits(tmp_path: Path) -> None:
+    facts = full_run()
+    text = _write(replace(facts, parts={"val": facts.parts["val"]}, gallery=(), log=(), network=None), tmp_path)
+    assert "The test part has not been evaluated." in text
+
+
+def test_cases_of_empty_masks_only(tmp_path: Path) -> None:
+    one = reference(0)
+    empty = replace(one, array=np.zeros_like(one.array))
+    text = _write(replace(bare_run(), parts={"test": part_scores(scored({"one": (empty, empty)}))}), tmp_path)
+    assert not _figures(text)
+    assert _rows(text, "results")[0][2] == "–"
+
+
+def test_nothing_stale_stays(tmp_path: Path) -> None:
+    facts = replace(bare_run(), network=NetworkFacts("U-Net", tuple(unet_levels(8, 2, 32, 1, 1, attention=False))))
+    assert _figures(_write(facts, tmp_path)) == ["architecture"]
+    (tmp_path / "figures" / "mine.png").write_bytes(b"a picture of the user's own")
+    _write(bare_run(), tmp_path)
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == {"mine.png"}
+
+
+def test_the_same_run_gives_the_same_page(tmp_path: Path) -> None:
+    facts = replace(full_run(), log=log(3), weight_maps=(), network=None, parts={})
+    facts = replace(facts, gallery=facts.gallery[:2])
+    assert _write(facts, tmp_path / "one") == _write(facts, tmp_path / "other")
+
+
+def test_progress_ends_where_it_says(tmp_path: Path) -> None:
+    steps: list[tuple[int, int]] = []
+    write_run_report(bare_run(), tmp_path, progress=lambda done, total: steps.append((done, total)))
+    assert [done for done, _ in steps] == list(range(1, len(_SECTIONS) + 1))
+    assert {total for _, total in steps} == {len(_SECTIONS)}
+
+
+def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x", encoding="utf-8")
+    with pytest.raises(FileError):
+        write_run_report(bare_run(), tmp_path / "file")
