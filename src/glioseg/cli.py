@@ -246,10 +246,10 @@ def train(
 ) -> None:
     """Train a network, evaluate it and write a report; an interrupted run goes on where it stopped."""
     from glioseg.config import read_recipe
-    from glioseg.workflows import training
+    from glioseg.workflows import material, training
 
     settings = [*(changes or ()), *([] if fold is None else [f"split.fold={fold}"])]
-    where = training.Where(run, cache, split, device, devices, restart, not no_evaluate)
+    where = material.Where(run, cache, split, device, devices, restart, not no_evaluate)
     ended = training.train(
         read_recipe(recipe, settings), _data(data, layout, scheme, modalities), where, Reporter(quiet=quiet)
     )
@@ -318,6 +318,19 @@ def predict(
     for one in done:
         volumes = ", ".join(f"{region} {volume:g} {one.unit}" for region, volume in one.volumes.items())
         out(f"{one.mask}: {volumes}")
+
+
+@app.command(epilog="Example: glioseg report runs/lgg")
+def report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    device: Device = "auto",
+    cache: Cache = None,
+    quiet: Quiet = False,
+) -> None:
+    """Write a run's report.html again."""
+    from glioseg.workflows import evaluate as scoring
+
+    out(str(scoring.write_report(run, device, cache, Reporter(quiet=quiet))))
 
 
 @app.command(epilog="Example: glioseg demo --out demo")

@@ -15,9 +15,11 @@ from glioseg.config import read_recipe
 from glioseg.console import QUIET, Reporter, Step
 from glioseg.core import Case, Cohort
 from glioseg.io import load_image, load_labels
+from glioseg.report.run_facts import Baseline
 from glioseg.workflows.cohorts import Data, Inspection, inspect, phantom, read
+from glioseg.workflows.material import Where
 from glioseg.workflows.predicting import Predicted, predict
-from glioseg.workflows.training import Trained, Where, train
+from glioseg.workflows.training import Trained, train
 
 OPTIONS = PhantomOptions(n_patients=40, spacing_mm=3.0, seed=0)
 LAYOUT = "brats2023"
@@ -48,7 +50,8 @@ def demo(out: Path, reporter: Reporter = QUIET) -> Demo:
     cohort = read(Data(data), reporter)
     with reporter.progress("Threshold baseline") as step:
         baseline = threshold_baseline(_flair_and_tumour(cohort, step))
-    trained = train(read_recipe("demo"), Data(data), Where(run), reporter, baseline=baseline.dice)
+    threshold = Baseline("best threshold on FLAIR, chosen on all patients", baseline.dice, "WT", "test")
+    trained = train(read_recipe("demo"), Data(data), Where(run), reporter, baseline=threshold)
     tested = json.loads((run / "split.json").read_text(encoding="utf-8"))
     case = next(case for case in cohort.cases if case.patient in tested["test"])
     (predicted,) = predict(run, [_folder_of(case)], out / "prediction", reporter=reporter)

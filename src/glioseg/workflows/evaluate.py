@@ -13,8 +13,10 @@ from glioseg.prepare.cache import prepare
 from glioseg.workflows import runs
 from glioseg.workflows.cohorts import Data, read
 from glioseg.workflows.evaluating import Evaluated, Part, evaluate_part, write_evaluation
+from glioseg.workflows.material import Material, Where, gather, usable
 from glioseg.workflows.predicting import predictor_of
-from glioseg.workflows.training import Material, Where, evaluate_run, gather, usable
+from glioseg.workflows.reporting import report
+from glioseg.workflows.training import evaluate_run
 
 
 def evaluate(
@@ -54,6 +56,13 @@ def evaluate(
     if part not in (None, "all"):
         raise OptionError("other data has no parts", found=f"--part {part}", remedy="Leave --part out")
     return "all", _other(run, data, out or run, where, reporter)
+
+
+def write_report(run: Path, device: str = "auto", cache: Path | None = None, reporter: Reporter = QUIET) -> Path:
+    """Write the report of a run from what stands in its folder; errors as ``evaluate``."""
+    where = Where(run, cache, device=device)
+    recipe, material = _own(run, where, reporter)
+    return report(recipe, material, where, reporter)
 
 
 def _own(run: Path, where: Where, reporter: Reporter) -> tuple[Recipe, Material]:

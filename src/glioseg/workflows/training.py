@@ -3,76 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from glioseg import __version__
-from glioseg.cohorts.slicewise import by_slices, find_dark_slices
-from glioseg.cohorts.split import Split
 from glioseg.cohorts.split_file import save_split
 from glioseg.config import Recipe
 from glioseg.console import QUIET, Reporter
-from glioseg.core import Cohort
-from glioseg.errors import LabelError, name_some
 from glioseg.predict.bundle import SchemeInfo, load_bundle, save_bundle
-from glioseg.prepare.cache import prepare
-from glioseg.prepare.slices import channels_of
-from glioseg.prepare.store import PreparedCohort, of_patients
+from glioseg.report.run_facts import Baseline
 from glioseg.train.checkpoint import load_checkpoint
 from glioseg.train.environment import environment
 from glioseg.train.loop import BEST, Outcome
 from glioseg.train.run import Plan, run_training
 from glioseg.workflows import runs
-from glioseg.workflows.cohorts import Data, read
-from glioseg.workflows.evaluating import Evaluated, Part, evaluate_part, tuned, write_evaluation
+from glioseg.workflows.cohorts import Data
+from glioseg.workflows.evaluating import Evaluated, evaluate_part, tuned, write_evaluation
+from glioseg.workflows.material import Material, Where, gather
 from glioseg.workflows.predicting import predictor_of
-from glioseg.workflows.splitting import split_cohort
+from glioseg.workflows.reporting import report
 from glioseg.workflows.watching import TrainingTable
-
-
-@dataclass(frozen=True)
-class Where:
-    """Paths and machinery of a training: everything that is not in the recipe.
-
-    Args:
-        run: the run folder.
-        cache: where prepared cohorts are kept; None for ``cache`` beside the run.
-        split: a split to be used in place of a drawn one.
-        device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
-        n_devices: processes that train together.
-        restart: begin anew where a run is there already.
-        evaluate: end with evaluation and report.
-    """
-
-    run: Path
-    cache: Path | None = None
-    split: Path | None = None
-    device: str = "auto"
-    n_devices: int = 1
-    restart: bool = False
-    evaluate: bool = True
-
-    @property
-    def cache_folder(self) -> Path:
-        """Where prepared cohorts are kept."""
-        return self.cache or self.run.parent / "cache"
-
-
-@dataclass(frozen=True, eq=False)
-class Material:
-    """What a training works on: the cohort as read, prepared, and who is in which part."""
-
-    cohort: Cohort
-    prepared: PreparedCohort
-    split: Split
-    modalities: tuple[str, ...]
-
-    def part(self, name: str) -> Part:
-        """A part by name; a SplitError where it is empty."""
-        return Part.of(name, of_patients(self.prepared, frozenset(self.split.part(name))), self.cohort)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +38,7 @@ class Trained:
 
 
 def train(
-    recipe: Recipe, data: Data, where: Where, reporter: Reporter = QUIET, *, baseline: float | None = None
+    recipe: Recipe, data: Data, where: Where, reporter: Reporter = QUIET, *, baseline: Baseline | None = None
 ) -> Trained:
     """Train as the recipe says, from the run's checkpoint if it has one; then evaluate and report.
 
@@ -113,44 +66,7 @@ def train(
         return Trained(outcome, {}, None)
     write_bundle(where.run, recipe, material, where.device, reporter)
     evaluated = evaluate_run(where.run, recipe, material, where, reporter)
-    return Trained(outcome, evaluated, None)
-
-
-# -- what a training works on ------------------------------------------------------------------------------------------
-
-
-def gather(recipe: Recipe, data: Data, where: Where, reporter: Reporter) -> Material:
-    """Read, prepare and split."""
-    cohort = usable(read(data, reporter), recipe.data.max_patients, reporter)
-    if recipe.split.protocol == "slice":
-        with reporter.progress("Looking for dark slices") as step:
-            dark = find_dark_slices(cohort, recipe.slices.dark_below, step) if recipe.slices.dark_below else {}
-        cohort = by_slices(cohort, dark)
-    with reporter.progress("Preparing") as step:
-        prepared = prepare(cohort, recipe.prepare, where.cache_folder, progress=step)
-    channels_of(prepared, recipe.data.modalities)
-    chosen = split_cohort(cohort, recipe.split, given=where.split, cache=where.cache_folder, reporter=reporter)
-    chosen.part("val")
-    return Material(cohort, prepared, chosen, recipe.data.modalities or prepared.modalities)
-
-
-def usable(cohort: Cohort, max_patients: int | None, reporter: Reporter) -> Cohort:
-    """The cases that a training can use: with a reference; at most ``max_patients`` patients."""
-    if cohort.scheme is None or not any(case.labels is not None for case in cohort.cases):
-        has_masks = any(case.labels is not None for case in cohort.cases)
-        raise LabelError(
-            "the meaning of the labels is not known" if has_masks else "no case has a reference",
-            path=cohort.name,
-            remedy="Say it with --scheme" if has_masks else "Training needs masks beside the images",
-        )
-    without = [case.id for case in cohort.cases if case.labels is None]
-    if without:
-        reporter.say(f"Left out, for want of a reference: {name_some(without)}")
-    cases = tuple(case for case in cohort.cases if case.labels is not None)
-    if max_patients is not None:
-        kept = frozenset(sorted({case.patient for case in cases})[:max_patients])
-        cases = tuple(case for case in cases if case.patient in kept)
-    return replace(cohort, cases=cases)
+    return Trained(outcome, evaluated, report(recipe, material, where, reporter, baseline))
 
 
 def _described(data: Data) -> dict[str, Any]:

@@ -1,0 +1,95 @@
+"""What a training works on: read, prepared, split; shared by training, evaluation and report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from glioseg.cohorts.slicewise import by_slices, find_dark_slices
+from glioseg.cohorts.split import Split
+from glioseg.config import Recipe
+from glioseg.console import Reporter
+from glioseg.core import Cohort
+from glioseg.errors import LabelError, name_some
+from glioseg.prepare.cache import prepare
+from glioseg.prepare.slices import channels_of
+from glioseg.prepare.store import PreparedCohort, of_patients
+from glioseg.workflows.cohorts import Data, read
+from glioseg.workflows.evaluating import Part
+from glioseg.workflows.splitting import split_cohort
+
+
+@dataclass(frozen=True)
+class Where:
+    """Paths and machinery of a training: everything that is not in the recipe.
+
+    Args:
+        run: the run folder.
+        cache: where prepared cohorts are kept; None for ``cache`` beside the run.
+        split: a split to be used in place of a drawn one.
+        device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
+        n_devices: processes that train together.
+        restart: begin anew where a run is there already.
+        evaluate: end with evaluation and report.
+    """
+
+    run: Path
+    cache: Path | None = None
+    split: Path | None = None
+    device: str = "auto"
+    n_devices: int = 1
+    restart: bool = False
+    evaluate: bool = True
+
+    @property
+    def cache_folder(self) -> Path:
+        """Where prepared cohorts are kept."""
+        return self.cache or self.run.parent / "cache"
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """What a training works on: the cohort as read, prepared, and who is in which part."""
+
+    cohort: Cohort
+    prepared: PreparedCohort
+    split: Split
+    modalities: tuple[str, ...]
+
+    def part(self, name: str) -> Part:
+        """A part by name; a SplitError where it is empty."""
+        return Part.of(name, of_patients(self.prepared, frozenset(self.split.part(name))), self.cohort)
+
+
+def gather(recipe: Recipe, data: Data, where: Where, reporter: Reporter) -> Material:
+    """Read, prepare and split."""
+    cohort = usable(read(data, reporter), recipe.data.max_patients, reporter)
+    if recipe.split.protocol == "slice":
+        with reporter.progress("Looking for dark slices") as step:
+            dark = find_dark_slices(cohort, recipe.slices.dark_below, step) if recipe.slices.dark_below else {}
+        cohort = by_slices(cohort, dark)
+    with reporter.progress("Preparing") as step:
+        prepared = prepare(cohort, recipe.prepare, where.cache_folder, progress=step)
+    channels_of(prepared, recipe.data.modalities)
+    chosen = split_cohort(cohort, recipe.split, given=where.split, cache=where.cache_folder, reporter=reporter)
+    chosen.part("val")
+    return Material(cohort, prepared, chosen, recipe.data.modalities or prepared.modalities)
+
+
+def usable(cohort: Cohort, max_patients: int | None, reporter: Reporter) -> Cohort:
+    """The cases that a training can use: with a reference; at most ``max_patients`` patients."""
+    if cohort.scheme is None or not any(case.labels is not None for case in cohort.cases):
+        has_masks = any(case.labels is not None for case in cohort.cases)
+        raise LabelError(
+            "the meaning of the labels is not known" if has_masks else "no case has a reference",
+            path=cohort.name,
+            remedy="Say it with --scheme" if has_masks else "Training needs masks beside the images",
+        )
+    without = [case.id for case in cohort.cases if case.labels is None]
+    if without:
+        reporter.say(f"Left out, for want of a reference: {name_some(without)}")
+    cases = tuple(case for case in cohort.cases if case.labels is not None)
+    if max_patients is not None:
+        kept = frozenset(sorted({case.patient for case in cases})[:max_patients])
+        cases = tuple(case for case in cases if case.patient in kept)
+    return replace(cohort, cases=cases)

@@ -1,0 +1,226 @@
+"""The report of a run, from its folder and its data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from glioseg.config import Recipe, write_recipe
+from glioseg.console import QUIET, Reporter
+from glioseg.evaluate.table import Row, rows_from_csv
+from glioseg.io import load_image
+from glioseg.io.files import cannot_read, read_json
+from glioseg.models.build import build_model
+from glioseg.models.summary import n_parameters, summarise_levels
+from glioseg.predict.bundle import load_bundle
+from glioseg.predict.predictor import Predictor
+from glioseg.predict.scoring import score_prepared
+from glioseg.prepare.border_cache import border_maps
+from glioseg.prepare.slices import channels_of, largest_slice
+from glioseg.prepare.store import of_patients
+from glioseg.report.gallery import gallery_item, ranked_cases, telling_slice, tumour_free_slice
+from glioseg.report.run import write_run_report
+from glioseg.report.run_facts import (
+    Baseline,
+    DataFacts,
+    GalleryItem,
+    Level,
+    NetworkFacts,
+    PartCounts,
+    PartScores,
+    RecipeFacts,
+    RunFacts,
+    SplitFacts,
+    Timing,
+    WeightMap,
+)
+from glioseg.train.log import read_log
+from glioseg.train.loop import LOG
+from glioseg.workflows import runs
+from glioseg.workflows.material import Material, Where
+from glioseg.workflows.predicting import predictor_of
+
+_PARTS = ("test", "val", "train")
+_N_EACH = 3
+_N_FREE = 3
+_N_MAPS = 3
+
+
+def report(
+    recipe: Recipe,
+    material: Material,
+    where: Where,
+    reporter: Reporter = QUIET,
+    baseline: Baseline | None = None,
+) -> Path:
+    """Write ``report.html`` into the run folder from what stands there, predicting the few cases that are shown.
+
+    Raises:
+        FileError: a file of the run is missing or damaged.
+    """
+    run = where.run
+    log = read_log(run / LOG) if (run / LOG).exists() else []
+    parts = {name: scores for name in _PARTS if (scores := _scores(run, name)) is not None}
+    headline = next(iter(parts), None)
+    with reporter.progress("Drawing the report") as step:
+        gallery: list[GalleryItem] = []
+        if headline is not None:
+            predictor = predictor_of(load_bundle(run), where.device)
+            gallery = _gallery(predictor, material, headline, parts[headline].rows)
+        facts = RunFacts(
+            recipe=RecipeFacts(recipe.name, write_recipe(recipe), recipe.about, recipe.after, recipe.notes),
+            data=_data_facts(material),
+            split=_split_facts(recipe, material),
+            log=log,
+            best_epoch=_best_epoch(log),
+            n_epochs=recipe.train.epochs,
+            score=recipe.train.score,
+            parts=parts,
+            gallery=gallery,
+            weight_maps=_weight_maps(recipe, material),
+            network=_network(recipe, material),
+            environment=_environment(run),
+            timing=_timing(recipe, material, log),
+            baseline=baseline,
+        )
+        return write_run_report(facts, run, progress=step)
+
+
+def _scores(run: Path, part: str) -> PartScores | None:
+    figures, table = run / f"evaluation-{part}.json", run / f"cases-{part}.csv"
+    if not figures.exists() or not table.exists():
+        return None
+    evaluation = read_json(figures)
+    assert isinstance(evaluation, dict)
+    try:
+        text = table.read_text(encoding="utf-8")
+    except OSError as error:
+        raise cannot_read(table, error) from error
+    return PartScores(evaluation, rows_from_csv(text, str(table)))
+
+
+def _best_epoch(log: list[dict[str, Any]]) -> int | None:
+    """The first epoch with the highest score, as the loop keeps it."""
+    scored = [row for row in log if "val_score" in row]
+    return max(scored, key=lambda row: (row["val_score"], -row["epoch"]))["epoch"] if scored else None
+
+
+def _data_facts(material: Material) -> DataFacts:
+    scheme = material.prepared.scheme
+    assert scheme is not None
+    return DataFacts(
+        cohort=material.cohort.name,
+        layout=material.cohort.layout,
+        modalities=material.modalities,
+        regions={name: scheme.regions[name] for name in material.prepared.region_names},
+        scheme=scheme.name,
+        labels=scheme.describe(),
+        has_mm=all(case.native.has_mm for case in material.prepared.cases),
+        assumptions=tuple(found.message for found in material.cohort.findings if found.kind.startswith("assumed")),
+    )
+
+
+def _split_facts(recipe: Recipe, material: Material) -> SplitFacts:
+    split = material.split
+    parts = {name: _counts(material, name) for name in ("train", "val", "test") if getattr(split, name)}
+    unit = {"patient": "patient", "slice": "slice", "duplicate group": "picture"}[split.unit]
+    folds = None if recipe.split.n_folds is None else (recipe.split.fold + 1, recipe.split.n_folds)
+    return SplitFacts(parts, unit, split.seed, split.sha256, folds)  # type: ignore[arg-type]
+
+
+def _counts(material: Material, part: str) -> PartCounts:
+    cases = of_patients(material.prepared, frozenset(material.split.part(part))).cases
+    tumour = [case.region_voxels.max(axis=1) for case in cases if case.region_voxels is not None]
+    n_voxels = sum(int(np.prod(case.working.shape)) for case in cases)
+    return PartCounts(
+        n_patients=len({case.patient for case in cases}),
+        n_cases=len(cases),
+        n_slices=sum(case.n_slices for case in cases),
+        n_tumour_slices=sum(int((each > 0).sum()) for each in tumour),
+        tumour_share=sum(int(each.sum()) for each in tumour) / n_voxels,
+    )
+
+
+def _gallery(predictor: Predictor, material: Material, part: str, rows: Sequence[Row]) -> list[GalleryItem]:
+    regions = predictor.regions
+    main = regions[0]
+    shown = material.part(part)
+    prepared = {case.id: case for case in shown.prepared.cases}
+    channels = channels_of(material.prepared, predictor.modalities)
+    dice = {str(row["case"]): row[f"{main}.dice"] for row in rows}
+    items: list[GalleryItem] = []
+    n_free = 0
+    for case_id, kind in ranked_cases(rows, main, _N_EACH):
+        case = shown.cases[case_id]
+        found = score_prepared(predictor, prepared[case_id], case, channels)
+        image = load_image(case)
+        values = found.reference.scheme.values_of(main)
+        reference = np.isin(found.reference.array, values)
+        predicted = np.isin(found.prediction.label_map.array, found.prediction.label_map.scheme.values_of(main))
+        value = dice[case_id]
+        number = value if isinstance(value, float) else None
+        common = (image, found.reference, found.prediction.label_map, regions, number)
+        items.append(gallery_item(case_id, part, kind, telling_slice(reference, predicted), *common))
+        free = tumour_free_slice(image, reference, predicted)
+        if free is not None and n_free < _N_FREE:
+            n_free += 1
+            items.append(gallery_item(case_id, part, "no-tumour", free, *common))
+    return items
+
+
+def _weight_maps(recipe: Recipe, material: Material) -> list[WeightMap]:
+    if not recipe.loss.needs_border:
+        return []
+    part = of_patients(material.prepared, frozenset(material.split.part("train")))
+    maps = border_maps(part, recipe.loss.border)
+    found = []
+    for case in part.cases:
+        for z in range(case.n_slices):
+            term = maps.at(case.id, z)
+            regions = case.regions
+            if term is None or regions is None:
+                continue
+            row = int(term.max(axis=(1, 2)).argmax())
+            name = material.prepared.region_names[row]
+            found.append(WeightMap(case.id, z, regions[z, row] > 0, term[row].astype(np.float32), name))
+            break
+        if len(found) == _N_MAPS:
+            break
+    return found
+
+
+def _network(recipe: Recipe, material: Material) -> NetworkFacts:
+    n_channels = len(material.modalities) * (2 * recipe.slices.n_neighbours + 1)
+    with torch.random.fork_rng(devices=[]):
+        model = build_model(recipe.model, n_channels, len(material.prepared.region_names), seed=0)
+    levels = summarise_levels(model, largest_slice(material.prepared))
+    options = recipe.model
+    convolution = f"2 × (conv 3×3, {options.normalisation} norm, ReLU)"
+    names = {"input": "", "down": convolution, "up": f"{options.upsampling}, {convolution}", "head": "conv 1×1"}
+    return NetworkFacts(
+        name="Attention U-Net" if options.attention else "U-Net",
+        levels=tuple(Level(one.kind, one.channels, one.size, names[one.kind], one.attention) for one in levels),
+        n_parameters=n_parameters(model),
+        facts={
+            "width": str(options.width),
+            "poolings": str(options.depth),
+            "normalisation": options.normalisation,
+            "up-sampling": options.upsampling,
+            "dropout": f"{options.dropout:g}",
+            "residual blocks": "yes" if options.residual else "no",
+            "deep supervision": "yes" if options.deep_supervision else "no",
+        },
+    )
+
+
+def _environment(run: Path) -> Mapping[str, str | int | float | bool]:
+    facts = read_json(run / runs.ENVIRONMENT)
+    return facts if isinstance(facts, dict) else {}
+
+
+def _timing(recipe: Recipe, material: Material, log: list[dict[str, Any]]) -> Timing:
+    return Timing(training_s=log[-1]["elapsed_s"] if log else None)
