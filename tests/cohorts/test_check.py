@@ -154,7 +154,7 @@ def test_voxels_that_are_no_numbers(tmp_path: Path, bad: float) -> None:
     summary = only(cohort(volume_case(tmp_path, "a", {"t1c": head(1), "t2f": image}, tumour((5, 5, 0)))))
     assert kinds(summary) == [("error", "nan-or-inf")]
     assert "t2f" in summary.findings[0].message
-    assert "2 voxels" in summary.findings[0].message
+    assert "in 2 of its voxels" in summary.findings[0].message
     assert np.isfinite(summary.modalities["t2f"].mean)
 
 

@@ -11,8 +11,8 @@ import pytest
 from glioseg.cohorts import classes
 from glioseg.cohorts.layout import ReadOptions
 from glioseg.cohorts.listing import list_folder
-from glioseg.core import Cohort
-from glioseg.errors import LayoutError
+from glioseg.core import Cohort, scheme_named
+from glioseg.errors import LayoutError, OptionError
 from glioseg.io import load_image
 from tests.fakes.damage import as_empty
 from tests.fakes.pictures import colour, grey, save, square, write_classes, write_lgg, write_pairs
@@ -155,3 +155,9 @@ def test_published_navoneel(real_data: Path) -> None:
     assert cohort.categories == ("no", "yes")
     assert {name: len(ids) for name, ids in by_class(cohort).items()} == {"no": 75, "yes": 125}
     assert all(np.isfinite(load_image(case).array).all() for case in cohort.cases[::20])
+
+
+def test_a_label_scheme_means_nothing_without_masks(tmp_path: Path) -> None:
+    write_classes(tmp_path, {"yes": 2, "no": 2})
+    with pytest.raises(OptionError, match="have no masks"):
+        classes.read(list_folder(tmp_path), ReadOptions(scheme=scheme_named("lgg")))

@@ -91,8 +91,8 @@ def test_a_link_that_leads_back_is_reported(tmp_path: Path, target: str) -> None
     listing = list_folder(tmp_path / "data")
     assert names(listing) == ["sub/a.png"]
     (finding,) = listing.findings
-    assert (finding.severity, finding.kind) == ("warning", "link-loop")
-    assert finding.message == "sub/loop leads back to a folder above it; not followed"
+    assert (finding.severity, finding.kind) == ("error", "link-loop")
+    assert finding.message == "the link sub/loop leads back to a folder above it and was not followed; remove it"
 
 
 def test_links_that_lead_to_each_other_end(tmp_path: Path) -> None:
@@ -107,7 +107,11 @@ def test_links_that_lead_to_each_other_end(tmp_path: Path) -> None:
 def test_a_link_to_itself_and_a_link_to_nothing_are_files(tmp_path: Path) -> None:
     (tmp_path / "self").symlink_to("self")
     (tmp_path / "gone.png").symlink_to("nowhere.png")
-    assert names(list_folder(tmp_path)) == ["gone.png", "self"]
+    listing = list_folder(tmp_path)
+    assert names(listing) == ["gone.png", "self"]
+    (finding,) = listing.findings
+    assert (finding.severity, finding.kind) == ("error", "link-loop")
+    assert finding.message == "the link self leads to itself; remove it"
 
 
 def refusing(folder: Path) -> object:

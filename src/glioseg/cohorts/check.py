@@ -199,7 +199,7 @@ def _read_images(task: _Task) -> tuple[dict[str, Voxels], list[Finding]]:
             findings[message] = Finding("error", "modality-geometry", message, task.case.id)
         bad = _n_not_finite(found.array)
         if bad:
-            message = f"{name} ({path.name}) holds {bad} voxels that are NaN or infinite"
+            message = f"{name} ({path.name}) is NaN or infinite in {bad} of its voxels"
             findings[message] = Finding("error", "nan-or-inf", message, task.case.id)
         images[name] = found
     return images, list(findings.values())

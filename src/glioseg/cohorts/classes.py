@@ -15,7 +15,7 @@ from glioseg.cohorts.naming import folder_role, named, part_of, unique_ids
 from glioseg.cohorts.pictures import channels_of, picture_sources, read_headers, unreadable
 from glioseg.cohorts.told import with_told_facts
 from glioseg.core import Case, Cohort, Facts, Finding
-from glioseg.errors import LayoutError, name_some
+from glioseg.errors import LayoutError, OptionError, name_some
 from glioseg.io.raster import PICTURE_ENDINGS
 
 _WITHOUT = frozenset(
@@ -67,8 +67,13 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
 
     Raises:
         LayoutError: fewer than two classes.
-        OptionError: names for another number of channels than the pictures have.
+        OptionError: a label scheme, which means nothing where there are no masks; names for another number of channels
+            than the pictures have.
     """
+    if options.scheme is not None:
+        raise OptionError(
+            "pictures sorted by class have no masks", found=f"the label scheme {options.scheme.name}", expected="none"
+        )
     pictures, doubles = _once(_sorted_by_class(listing), listing)
     categories = _order({picture.category for picture in pictures})
     if len(categories) < 2:

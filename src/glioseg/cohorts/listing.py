@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections import defaultdict
@@ -86,7 +87,8 @@ def _walk(
     real = os.path.realpath(folder)
     if real in above:
         name = folder.relative_to(root).as_posix()
-        findings.append(Finding("warning", "link-loop", f"{name} leads back to a folder above it; not followed"))
+        message = f"the link {name} leads back to a folder above it and was not followed; remove it"
+        findings.append(Finding("error", "link-loop", message))
         return
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
@@ -103,8 +105,20 @@ def _walk(
             _walk(folder / entry.name, above | {real}, files, findings, root, progress)
         else:
             files.append(folder / entry.name)
+            if entry.is_symlink() and _leads_to_itself(folder / entry.name):
+                name = (folder / entry.name).relative_to(root).as_posix()
+                findings.append(Finding("error", "link-loop", f"the link {name} leads to itself; remove it"))
     if progress is not None:
         progress(len(files))
+
+
+def _leads_to_itself(link: Path) -> bool:
+    """Whether following a link never ends; a link to nothing does, and is named when it is opened."""
+    try:
+        link.stat()
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    return False
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

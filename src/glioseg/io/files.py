@@ -85,15 +85,24 @@ def cannot_write(path: Path, error: OSError) -> FileError:
 
 def cannot_read(path: Path, error: BaseException) -> FileError:
     """The error for a file that could not be read, with its cause and what to do."""
+    if path.is_symlink() and not path.exists():
+        remedy = "Restore the file that it should lead to, or remove the link"
+        return FileError("the link leads nowhere", path=path, found=f"a link to {path.readlink()}", remedy=remedy)
     if isinstance(error, FileNotFoundError):
         return FileError("there is no such file", path=path, remedy="Check the path for a typing error")
     if isinstance(error, PermissionError):
         return FileError("the file may not be read", path=path, found=error.strerror, remedy="Check its permissions")
     size = path.stat().st_size if path.is_file() else None
-    found = "an empty file (0 bytes)" if size == 0 else f"{type(error).__name__}: {error}".strip().rstrip(":")
+    found = "an empty file (0 bytes)" if size == 0 else _in_words(error, path)
     return FileError(
         "the file is damaged or of another format than its name says",
         path=path,
         found=found,
         remedy="Download or copy it again",
     )
+
+
+def _in_words(error: BaseException, path: Path) -> str:
+    """What a library says, without the path, which the message has already, and without the name of its error."""
+    text = str(error).replace(str(path), path.name).strip()
+    return text if text and not isinstance(error, LookupError) else f"{type(error).__name__}: {text}".rstrip(": ")

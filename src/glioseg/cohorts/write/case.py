@@ -171,8 +171,7 @@ def write_volume(path: Path, array: npt.NDArray[Any], grid: Grid) -> None:
     """
     if not grid.has_mm:
         raise GeometryError(
-            "pictures carry no millimetres and cannot be written as volumes",
-            path=path,
+            f"pictures carry no millimetres: {path.name} cannot be written",
             expected="a layout of pictures (pairs, classes, lgg)",
         )
     write = write_nifti if path.name.endswith((".nii", ".nii.gz")) else write_metaimage
