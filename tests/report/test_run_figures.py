@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -260,10 +261,21 @@ def test_the_slice_to_show() -> None:
 def test_the_slice_without_tumour_to_show() -> None:
     picture, none = image(0), np.zeros(SHAPE, dtype=np.bool_)
     tumour, false = none.copy(), none.copy()
-    tumour[5, 5, :3] = False
     tumour[5, 5, 0] = True
     false[6, 6, (0, 3)] = True
     assert tumour_free_slice(picture, tumour, false) == 3
-    picture.array[..., :3] = 0
-    assert tumour_free_slice(picture, tumour, none) == 3
     assert tumour_free_slice(picture, np.ones(SHAPE, dtype=np.bool_), false) is None
+    # without false predictions: the slice that shows the most, noise apart
+    dim = np.where(np.asarray(picture.array, dtype=np.int16) > 0, 20, 3).astype(np.int16)
+    dim[:, :5, :, 2] = 800
+    assert tumour_free_slice(Image(dim, picture.modalities, GRID), tumour, none) == 2
+    assert tumour_free_slice(Image(np.zeros_like(dim), picture.modalities, GRID), tumour, none) is None
+
+
+def test_what_is_said_above_a_slice() -> None:
+    best, _, worst, free = items(("WT",))
+    said = [comparison.note_of(item) for item in (best, worst, free)]
+    assert said == ["Dice 0.900; slice 2/4: 1.000", "Dice 0.500; slice 2/4: 0.556", "slice 1/4: nothing predicted"]
+    wrong = replace(free, prediction=best.reference)
+    assert comparison.note_of(wrong) == "slice 1/4: 81 px predicted"
+    assert comparison.note_of(replace(best, n_slices=1, z=0)) == "Dice 0.900"

@@ -11,7 +11,11 @@ from glioseg.core import Image, LabelMap
 from glioseg.evaluate.table import Row
 from glioseg.io.raster import COLOURS
 from glioseg.report.figures.views import cut_slice, display_limits, shade
+from glioseg.report.pixels import main_modality
 from glioseg.report.run_facts import GalleryItem, GalleryKind
+
+_VISIBLE = 0.15
+"""Share of the display range above which a pixel is more than a dark background."""
 
 
 def ranked_cases(rows: Sequence[Row], region: str, n_each: int = 4) -> tuple[tuple[str, GalleryKind], ...]:
@@ -63,7 +67,9 @@ def tumour_free_slice(image: Image, reference: npt.NDArray[np.bool_], prediction
     wrong = np.where(free, np.count_nonzero(prediction, axis=(0, 1)), 0)
     if wrong.any():
         return int(np.argmax(wrong))
-    bright = np.where(free, np.count_nonzero(image.array[0] > image.array[0].min(), axis=(0, 1)), 0)
+    shown = image.array[image.modalities.index(main_modality(image.modalities)[0])]
+    low, high = display_limits(shown, image.grid)
+    bright = np.where(free, np.count_nonzero(shown > low + _VISIBLE * (high - low), axis=(0, 1)), 0)
     return int(np.argmax(bright)) if bright.any() else None
 
 

@@ -38,7 +38,7 @@ def overlays(items: Sequence[GalleryItem], outlined_regions: Sequence[str] = (),
     for item in items:
         cut, reference, prediction = _fitted(item, box)
         picture = _two_outlines(cut.pixels, union(reference, outlined_regions), union(prediction, outlined_regions))
-        groups.append(Group((Panel(picture, cut.marks),), _title(item), _note(item, outlined_regions)))
+        groups.append(Group((Panel(picture, cut.marks),), item.case, note_of(item, outlined_regions)))
     return mosaic(groups, columns=columns, legend=_OUTLINE_LEGEND)
 
 
@@ -54,24 +54,25 @@ def triptychs(items: Sequence[GalleryItem], outlined_regions: Sequence[str] = ()
             Panel(_in_colours(cut.pixels, reference, names, style.REFERENCE)),
             Panel(_in_colours(cut.pixels, prediction, names, style.PREDICTION)),
         )
-        groups.append(Group(panels, _title(item), _note(item, outlined_regions)))
+        groups.append(Group(panels, item.case, note_of(item, outlined_regions)))
     legend = [(name, style.region_colour(name, number)) for number, name in enumerate(names)]
     if len(names) == 1:
         legend = list(_OUTLINE_LEGEND[:2])
     return mosaic(groups, columns=columns, captions=("image", "reference", "prediction"), legend=legend)
 
 
-def _title(item: GalleryItem) -> str:
-    return item.case if item.dice is None or item.kind == "no-tumour" else f"{item.case}   Dice {item.dice:.3f}"
-
-
-def _note(item: GalleryItem, regions: Sequence[str]) -> str:
+def note_of(item: GalleryItem, regions: Sequence[str] = ()) -> str:
+    """The case's Dice, the slice, and what is to be said of the slice alone."""
+    whole = f"Dice {item.dice:.3f}" if item.dice is not None and item.kind != "no-tumour" else ""
+    if item.n_slices == 1 and whole:
+        return whole
+    place = f"slice {item.z + 1}/{item.n_slices}: " if item.n_slices > 1 else ""
     here = slice_dice(item, regions)
-    words = f"slice {item.z + 1} of {item.n_slices}" if item.n_slices > 1 else "picture"
-    if not union(item.reference, regions).any():
-        falsely = int(union(item.prediction, regions).sum())
-        return words + (f": {falsely:,} pixels predicted" if falsely else ": nothing predicted")
-    return words + (f": Dice {here:.3f}" if here is not None else "")
+    if union(item.reference, regions).any():
+        return f"{whole}; {place}{here:.3f}" if whole else f"{place}{here:.3f}"
+    falsely = int(union(item.prediction, regions).sum())
+    words = place + (f"{falsely:,} px predicted" if falsely else "nothing predicted")
+    return f"{whole}; {words}" if whole else words
 
 
 def _fitted(item: GalleryItem, box: int) -> tuple[Cut, dict[str, Mask], dict[str, Mask]]:

@@ -91,7 +91,8 @@ def regions(log: Log, names: Sequence[str], best_epoch: int | None) -> Figure:
         for number, name in enumerate(names):
             curve = series(log, "regions", name, metric)
             values.append(curve[1])
-            _line(axes, curve, style.region_ink(name, number), style.plain(name, 24))
+            colour = style.region_ink(name, number) if len(names) > 1 else style.ACCENT
+            _line(axes, curve, colour, style.plain(name, 24))
         _finish(axes, log, best_epoch, name_best=place == 0)
         if place == 0:
             _share_axis(axes, np.concatenate(values) if values else np.zeros(0))

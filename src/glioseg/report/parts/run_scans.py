@@ -81,7 +81,7 @@ def _shown(items: Sequence[GalleryItem]) -> str:
     shown = " or ".join(style.modality_title(name) for name in names if name != "picture")
     words = f"Shown on {shown}" if shown else "Shown on the picture"
     if any(item.n_slices > 1 for item in items):
-        return f"{words}; trimmed to what is not black. In bold a case's Dice, below that of the slice."
+        return f"{words}; trimmed to what is not black. Above each: the case and its Dice, the slice and its own."
     return f"{words}."
 
 
