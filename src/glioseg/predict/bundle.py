@@ -22,37 +22,11 @@ from glioseg.io.files import cannot_read, read_json, replacing, write_text
 from glioseg.models.build import ModelOptions, build_model
 from glioseg.predict.options import PredictOptions
 from glioseg.prepare.options import PrepareOptions
+from glioseg.prepare.records import SchemeRecord
 from glioseg.prepare.slices import SliceOptions
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "bundle.json"
-
-
-class SchemeInfo(BaseModel):
-    """A label scheme as plain values."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    labels: dict[str, int]
-    regions: dict[str, tuple[str, ...]]
-    default_regions: tuple[str, ...]
-    source: str = ""
-
-    @classmethod
-    def of(cls, scheme: LabelScheme) -> SchemeInfo:
-        """The scheme's values."""
-        return cls(
-            name=scheme.name,
-            labels=dict(scheme.labels),
-            regions=dict(scheme.regions),
-            default_regions=scheme.default_regions,
-            source=scheme.source,
-        )
-
-    def scheme(self) -> LabelScheme:
-        """The scheme itself."""
-        return LabelScheme(self.name, self.labels, self.regions, self.default_regions, self.source)
 
 
 class BundleInfo(BaseModel):
@@ -79,7 +53,7 @@ class BundleInfo(BaseModel):
     name: str
     modalities: tuple[str, ...] = Field(min_length=1)
     regions: tuple[str, ...] = Field(min_length=1)
-    scheme: SchemeInfo
+    scheme: SchemeRecord
     model: ModelOptions
     prepare: PrepareOptions
     slices: SliceOptions

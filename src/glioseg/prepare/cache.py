@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -11,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from glioseg.cohorts.parallel import n_processors
 from glioseg.core import Case, Cohort, Image, LabelMap, Source
 from glioseg.errors import CacheError, FileError, GeometryError, GliosegError
 from glioseg.io import load_image, load_labels
@@ -60,7 +60,7 @@ def prepare(
             return open_prepared(home)
     _make_room(home)
     jobs = _jobs(plan, home, options, thorough=not complete)
-    _run(jobs, n_workers or min(_n_cores(), _MOST_WORKERS), progress, len(plan.cases))
+    _run(jobs, n_workers or min(n_processors(), _MOST_WORKERS), progress, len(plan.cases))
     _finish(home, cohort, options, plan)
     return open_prepared(home)
 
@@ -206,8 +206,3 @@ def _finish(home: Path, cohort: Cohort, options: PrepareOptions, plan: Plan) -> 
         cases={planned.stem: planned.key for planned in plan.cases},
     )
     write_record(home / INDEX, index)
-
-
-def _n_cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1

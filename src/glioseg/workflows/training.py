@@ -13,7 +13,8 @@ from glioseg import __version__
 from glioseg.cohorts.split_file import save_split
 from glioseg.config import Recipe
 from glioseg.console import QUIET, Reporter
-from glioseg.predict.bundle import SchemeInfo, load_bundle, save_bundle
+from glioseg.predict.bundle import load_bundle, save_bundle
+from glioseg.prepare.records import SchemeRecord
 from glioseg.report.run_facts import Baseline
 from glioseg.train.checkpoint import load_checkpoint
 from glioseg.train.environment import environment
@@ -111,7 +112,7 @@ def write_bundle(run: Path, recipe: Recipe, material: Material, device: str, rep
         "name": recipe.name,
         "modalities": material.modalities,
         "regions": material.prepared.region_names,
-        "scheme": SchemeInfo.of(scheme),
+        "scheme": SchemeRecord.of(scheme),
         "model": recipe.model,
         "prepare": recipe.prepare,
         "slices": recipe.slices,

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
+from glioseg.cohorts.parallel import in_order, n_processors
 from glioseg.cohorts.phantom.anatomy import (
     Anatomy,
     Tissues,
@@ -95,31 +92,8 @@ def generate(options: PhantomOptions, *, n_workers: int | None = None) -> Iterat
         n_workers: processes; 1 stays in this one, None takes one per processor. Processes are spawned, so that a
             script which asks for more than one needs the usual ``if __name__ == "__main__":``.
     """
-    wanted = min(_processors() if n_workers is None else max(1, n_workers), options.n_patients)
-    if wanted == 1:
-        for index in range(options.n_patients):
-            yield generate_patient(options, index)
-        return
-    context = multiprocessing.get_context("spawn")
-    waiting: deque[Future[PhantomPatient]] = deque()
-    with ProcessPoolExecutor(wanted, mp_context=context) as pool:
-        indices = iter(range(options.n_patients))
-        try:
-            for index in islice(indices, 2 * wanted):
-                waiting.append(pool.submit(generate_patient, options, index))
-            while waiting:
-                patient = waiting.popleft().result()
-                for index in islice(indices, 1):
-                    waiting.append(pool.submit(generate_patient, options, index))
-                yield patient
-        finally:
-            # A caller who stops early does not wait for patients that nobody will see.
-            for future in waiting:
-                future.cancel()
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    wanted = min(n_processors() if n_workers is None else n_workers, options.n_patients)
+    yield from in_order(partial(generate_patient, options), range(options.n_patients), n_workers=wanted)
 
 
 def generate_patient(options: PhantomOptions, index: int) -> PhantomPatient:
