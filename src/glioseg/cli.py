@@ -14,7 +14,6 @@ from glioseg.console import Reporter, out
 from glioseg.errors import GliosegError, OptionError
 
 if TYPE_CHECKING:
-    from glioseg.cohorts.describe import CohortDescription
     from glioseg.workflows.cohorts import Data
 
 app = typer.Typer(
@@ -29,11 +28,24 @@ app = typer.Typer(
 )
 
 Folder = Annotated[Path, typer.Argument(metavar="DATA", help="The data set's folder, as downloaded.")]
-Layout = Annotated[str | None, typer.Option(help="Name of the layout, where recognition goes wrong.")]
-Scheme = Annotated[str | None, typer.Option(help="Label scheme of the masks: brats2021, brats2023, lgg, …")]
-Modalities = Annotated[
-    str | None, typer.Option(help="Channels in file order, such as t1n,t1c,t2w,t2f, where the layout leaves them open.")
+# The tables of these names load numpy, which help does without; a test holds the lines to them.
+_LAYOUTS = "brats, brats-h5, classes, lgg, msd, nnunet, pairs or volumes"
+_SCHEMES = "brats2015, brats2021, brats2023, brats2024, msd, nnunet137, whole-tumour, lgg, binary or ibsr"
+_WRITTEN_LAYOUTS = "brats2021, brats2023, brats-h5, lgg, msd, nnunet, pairs, classes or volumes"
+Layout = Annotated[
+    str | None, typer.Option(metavar="NAME", help=f"How the data set is laid out, if not recognised: {_LAYOUTS}.")
 ]
+Scheme = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help=f"What the integers in the masks mean, if the files do not say: {_SCHEMES}."),
+]
+Modalities = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAMES", help="What the channels are, in file order, if the files do not say: such as t1n,t1c,t2w,t2f."
+    ),
+]
+NewFolder = Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write; it must not exist, or be empty.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress on stderr.")]
 Settings = Annotated[
@@ -41,20 +53,21 @@ Settings = Annotated[
 ]
 
 
+_INTERRUPTED = 130
+
+
 def main() -> None:
-    """Run the command line: 0 good, 1 the input has faults that were reported, 2 misuse."""
+    """Run the command line: 0 good, 1 the input has faults that were reported, 2 misuse, 130 interrupted (Ctrl-C)."""
     try:
         app()
     except OptionError as error:
         _fail(error, 2)
     except GliosegError as error:
         _fail(error, 1)
-    except KeyboardInterrupt:
-        sys.stderr.write("Interrupted.\n")
-        sys.exit(130)
-    except BrokenPipeError:  # the reader of stdout went away, such as `glioseg inspect … | head`
-        sys.stderr.close()
-        sys.exit(1)
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:  # typer turns Ctrl-C into this code and says nothing
+            sys.stderr.write("Interrupted.\n")
+        raise
 
 
 def _fail(error: GliosegError, code: int) -> None:
@@ -92,9 +105,10 @@ def inspect(
 ) -> None:
     """Recognise, check and describe a folder of scans.
 
-    Exit code 1 where a finding is an error; warnings and notes are 0.
+    The exit code is 1 where a finding is an error; warnings and notes leave it at 0.
     """
     from glioseg.workflows import cohorts
+    from glioseg.workflows.texts import inspection_text
 
     wanted = _data(data, layout, scheme, modalities)
     folder = None if no_report else report or Path(f"{data.resolve().name or 'cohort'}-report")
@@ -102,7 +116,7 @@ def inspect(
     if as_json:
         _print_json(found.description.to_json() | {"report": None if found.report is None else str(found.report)})
     else:
-        out(_inspection_text(found.description))
+        out(inspection_text(found.description))
         if found.report is not None:
             out(f"\nReport: {found.report}")
     if found.description.has_errors:
@@ -111,19 +125,28 @@ def inspect(
 
 @app.command(epilog="Example: glioseg phantom phantom --patients 20 --layout brats2023")
 def phantom(
-    folder: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write; must not exist or be empty.")],
+    folder: NewFolder,
     patients: Annotated[int, typer.Option(min=1, help="How many patients.")] = 20,
     layout: Annotated[
-        str, typer.Option(help="Layout of the files: brats2021, brats2023, lgg, nnunet, …")
+        str, typer.Option(metavar="NAME", help=f"How to lay the files out: {_WRITTEN_LAYOUTS}.")
     ] = "brats2023",
-    spacing: Annotated[float, typer.Option(min=1.0, max=6.0, help="Voxel size in mm; 1 gives 240x240x155.")] = 2.0,
-    seed: Annotated[int, typer.Option(min=0, help="Decides everything that is random.")] = 0,
+    spacing: Annotated[
+        float, typer.Option(min=1.0, max=6.0, help="Size of a voxel in mm; 1 gives volumes of 240x240x155.")
+    ] = 2.0,
+    seed: Annotated[int, typer.Option(min=0, help="Number from which all patients follow.")] = 0,
     tissues: Annotated[
-        Path | None, typer.Option(help="Also write T1 images with CSF, grey and white matter of the same brains here.")
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Also write the T1 images of these brains here, with CSF, grey and white matter."
+        ),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Write the synthetic cohort: patients that look like brains, with tumours, as files of any layout."""
+    """Write synthetic patients as the files of a data set.
+
+    Brains with tumours, made from the ICBM 2009 maps: four modalities, masks, ages and survival. The same seed gives
+    the same files.
+    """
     from glioseg.cohorts.phantom import PhantomOptions
     from glioseg.workflows import cohorts
 
@@ -134,17 +157,22 @@ def phantom(
         out(f"Their tissues: {tissues}")
 
 
-@app.command(epilog="Example: glioseg convert BraTS2021 Dataset001_Glioma --layout nnunet")
+@app.command(epilog="Example: glioseg convert BraTS2021 Dataset001_Glioma --to nnunet")
 def convert(
     data: Folder,
-    folder: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write; must not exist or be empty.")],
-    to: Annotated[str, typer.Option("--to", help="Layout to write: nnunet, msd, brats2023, volumes, …")] = "nnunet",
+    folder: NewFolder,
+    to: Annotated[
+        str, typer.Option("--to", metavar="NAME", help=f"How to lay the files out: {_WRITTEN_LAYOUTS}.")
+    ] = "nnunet",
     layout: Layout = None,
     scheme: Scheme = None,
     modalities: Modalities = None,
     quiet: Quiet = False,
 ) -> None:
-    """Write a cohort again in another layout, labels translated by their meaning."""
+    """Write a data set again in another layout.
+
+    Labels are translated by their meaning: 4 of BraTS 2021 becomes 3 of BraTS 2023, both enhancing tumour.
+    """
     from glioseg.workflows import cohorts
 
     cohort = cohorts.convert(_data(data, layout, scheme, modalities), folder, to, Reporter(quiet=quiet))
@@ -162,7 +190,10 @@ def split(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Divide the patients into training, validation and test part, and save who is where."""
+    """Divide the patients into training, validation and test part.
+
+    All cases of a patient, and cases that show the same, stay in one part. Who is where is saved as JSON.
+    """
     from glioseg.config import build_recipe
     from glioseg.workflows import splitting
 
@@ -189,7 +220,10 @@ def prepare(
     modalities: Modalities = None,
     quiet: Quiet = False,
 ) -> None:
-    """Turn, crop, normalise and resize a cohort into the arrays that a network is trained on (train does it itself)."""
+    """Turn a data set into the arrays that networks are trained on.
+
+    Scans are turned, cropped, normalised and resized. The command train does this by itself.
+    """
     from glioseg.config import build_recipe, read_recipe
     from glioseg.workflows import cohorts
 
@@ -244,7 +278,10 @@ def train(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a network, evaluate it and write a report; an interrupted run goes on where it stopped."""
+    """Train a network, evaluate it and write a report.
+
+    The same command continues a run that was interrupted.
+    """
     from glioseg.config import read_recipe
     from glioseg.workflows import material, training
 
@@ -274,7 +311,10 @@ def evaluate(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Score a trained network on a part of its split, or on other data."""
+    """Score a trained network against the experts' masks.
+
+    On a part of the run's own data, or on other data.
+    """
     from glioseg.workflows import evaluate as scoring
 
     other = None if data is None else _data(data, layout, scheme, modalities)
@@ -300,7 +340,10 @@ def predict(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Segment scans: a mask on the scan's own grid, volumes, and a picture for each case."""
+    """Segment scans with a trained network.
+
+    For each case a mask on the scan's own grid, the volumes of its regions, and a picture.
+    """
     from glioseg.workflows import predicting
 
     files = {}
@@ -313,7 +356,8 @@ def predict(
         run, inputs or [], folder, modality_files=files, device=device, reporter=Reporter(quiet=quiet)
     )
     if as_json:
-        _print_json([{"case": one.case, "mask": str(one.mask), "unit": one.unit, **one.volumes} for one in done])
+        cases = [{"case": one.case, "mask": str(one.mask), "unit": one.unit, "volumes": one.volumes} for one in done]
+        _print_json({"cases": cases})
         return
     for one in done:
         volumes = ", ".join(f"{region} {volume:g} {one.unit}" for region, volume in one.volumes.items())
@@ -338,7 +382,10 @@ def demo(
     folder: Annotated[Path, typer.Option("--out", help="Where everything goes.")] = Path("demo"),
     quiet: Quiet = False,
 ) -> None:
-    """Train, evaluate, predict and report on the built-in phantom cohort: about four minutes on two cores."""
+    """See all of it on synthetic patients, in about four minutes.
+
+    Writes a cohort, inspects it, trains a network, evaluates it, predicts a scan and writes reports.
+    """
     from glioseg.workflows import demo as demonstration
 
     done = demonstration.demo(folder, Reporter(quiet=quiet))
@@ -353,7 +400,7 @@ def demo(
 
 @app.command(epilog="Example: glioseg doctor --json")
 def doctor(device: Device = "auto", as_json: Json = False) -> None:
-    """Print device, number format, threads and versions."""
+    """Print the device, precision, threads and versions in use."""
     from glioseg.train.environment import environment
 
     facts = environment(device)
@@ -366,81 +413,23 @@ def doctor(device: Device = "auto", as_json: Json = False) -> None:
 
 
 def _show_evaluations(parts: dict[str, Any], as_json: bool) -> None:
+    from glioseg.workflows.texts import evaluation_text
+
     if as_json:
         _print_json(parts)
         return
     for part, figures in parts.items():
-        rule = figures["protocol"]["empty"]
-        out(f"{part}: {figures['n_cases']} cases of {figures['n_patients']} patients, native grid, empty masks: {rule}")
-        for region, metrics in figures["regions"].items():
-            dice = metrics["dice"]
-            interval = dice["case_ci95"]
-            out(
-                f"  {region:<7} Dice mean {_figure(dice['case_mean'])}"
-                + (f" (95 % {_figure(interval[0])} to {_figure(interval[1])})" if interval else "")
-                + f", median {_figure(dice['case_median'])}, pooled {_figure(dice['pooled'])}"
-                + f", precision {_figure(metrics['precision']['case_mean'])}"
-                + f", recall {_figure(metrics['recall']['case_mean'])}"
-            )
-        _show_published(figures.get("as_published"))
-
-
-def _show_published(block: dict[str, Any] | None) -> None:
-    if block is None:
-        return
-    source = block["protocol"]["source"]
-    out(f"  as published ({source}): {'comparable' if block['comparable'] else 'not comparable'}")
-    for figure in block["figures"]:
-        values = ", ".join(
-            f"{region} {_figure(one['obtained'])} (published {_figure(one['published'])})"
-            for region, one in figure["regions"].items()
-        )
-        out(f"    {figure['metric']} by {figure['unit']}: {values}")
-    for reason in block["not_comparable"]:
-        out(f"    not comparable: {reason}")
-
-
-def _figure(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+        out(evaluation_text(part, figures))
 
 
 def _data(path: Path, layout: str | None, scheme: str | None, modalities: str | None) -> Data:
     from glioseg.workflows.cohorts import Data
 
-    names = None if modalities is None else tuple(name.strip() for name in modalities.split(",") if name.strip())
+    names = None if modalities is None else tuple(name.strip() for name in modalities.split(","))
+    if names is not None and not all(names):
+        raise OptionError("--modalities needs names", found=f'"{modalities}"', expected="such as t1n,t1c,t2w,t2f")
     return Data(path, layout, scheme, names)
 
 
 def _print_json(value: Any) -> None:  # noqa: ANN401 - any JSON value
     out(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False))
-
-
-_SHOWN_FINDINGS = 20
-
-
-def _inspection_text(about: CohortDescription) -> str:
-    rows = [
-        ("layout", f"{about.layout} ({about.reason})"),
-        ("cases", f"{len(about.cases)} of {len(about.patients)} patients"),
-        ("modalities", ", ".join(about.modalities)),
-    ]
-    if about.categories:
-        rows.append(("classes", ", ".join(f"{name} {n}" for name, n in about.categories.items())))
-    if any(case.n_slices > 1 for case in about.cases):
-        rows.append(("slices", f"{about.n_slices:,}, {about.n_tumour_slices:,} with tumour"))
-    if about.scheme is not None:
-        rows.append(("labels", f"{about.scheme.name}: {about.scheme.describe()}"))
-        total = sum(case.n_voxels for case in about.cases if case.has_reference) or 1
-        rows += [("", f"{name} {n:,} voxels ({n / total:.2%})") for name, n in about.labels.items()]
-    if about.duplicates:
-        rows.append(("duplicates", f"{len(about.duplicates)} groups"))
-    width = max(len(name) for name, _ in rows)
-    lines = [f"{about.name}", *(f"  {name:<{width}}  {text}" for name, text in rows), ""]
-    for found in about.findings[:_SHOWN_FINDINGS]:
-        where = "" if found.case is None else f" {found.case}:"
-        lines.append(f"  {found.severity:<7} {found.kind}:{where} {found.message}")
-    if len(about.findings) > _SHOWN_FINDINGS:
-        lines.append(f"  … and {len(about.findings) - _SHOWN_FINDINGS} more findings")
-    if not about.findings:
-        lines.append("  no findings")
-    return "\n".join(lines)

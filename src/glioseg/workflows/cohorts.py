@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,8 @@ from glioseg.cohorts.phantom import PhantomOptions
 from glioseg.cohorts.recognise import read_cohort
 from glioseg.cohorts.write import load_cases, write_cohort, write_phantom
 from glioseg.console import QUIET, Reporter, Step
-from glioseg.core import Cohort, scheme_named
+from glioseg.core import SCHEMES, Cohort, LabelScheme
+from glioseg.errors import FileError, OptionError
 from glioseg.prepare.cache import prepare
 from glioseg.prepare.options import PrepareOptions
 from glioseg.prepare.store import PreparedCohort
@@ -51,14 +53,36 @@ class Inspection:
 
 
 def read(data: Data, reporter: Reporter = QUIET) -> Cohort:
-    """The cohort in a folder: paths, no pixels."""
-    options = ReadOptions(scheme=None if data.scheme is None else scheme_named(data.scheme), modalities=data.modalities)
+    """The cohort in a folder: paths, no pixels.
+
+    Raises:
+        OptionError: no layout or label scheme of that name, or names of modalities that the data has no place for.
+        FileError, LayoutError: no such folder, or none that can be read; see ``read_cohort``.
+    """
+    options = ReadOptions(scheme=_scheme(data.scheme), modalities=data.modalities)
     with reporter.progress("Listing files") as step:
         return read_cohort(data.path, layout=data.layout, options=options, progress=lambda n: step(n, 0))
 
 
+def _scheme(name: str | None) -> LabelScheme | None:
+    if name is None or name in SCHEMES:
+        return None if name is None else SCHEMES[name]
+    near = difflib.get_close_matches(name, SCHEMES, 1)
+    raise OptionError(
+        f"there is no label scheme {name}",
+        expected=f"one of {', '.join(SCHEMES)}",
+        remedy=f"Did you mean {near[0]}?" if near else None,
+    )
+
+
 def inspect(data: Data, out: Path | None = None, reporter: Reporter = QUIET) -> Inspection:
-    """Recognise, check and describe a cohort; write the report into ``out`` unless that is None."""
+    """Recognise, check and describe a cohort; write the report into ``out`` unless that is None.
+
+    Raises:
+        FileError: ``out`` is a file, which is said before anything is looked at; or see ``read``.
+    """
+    if out is not None and out.exists() and not out.is_dir():
+        raise FileError("a folder is needed for the report", path=out, found="a file", remedy="Name another with --out")
     cohort = read(data, reporter)
     with reporter.progress("Looking at cases") as step:
         description = describe(cohort, check(cohort, progress=step))

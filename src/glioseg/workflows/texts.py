@@ -1,0 +1,81 @@
+"""What the command line prints for people, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from glioseg.cohorts.describe import CohortDescription
+
+_SHOWN_FINDINGS = 20
+
+
+def inspection_text(about: CohortDescription) -> str:
+    """A cohort as a table of a few lines, and its findings."""
+    rows = list(_rows(about))
+    width = max(len(name) for name, _ in rows)
+    lines = [about.name, *(f"  {name:<{width}}  {text}" for name, text in rows), ""]
+    for found in about.findings[:_SHOWN_FINDINGS]:
+        where = "" if found.case is None else f" {found.case}:"
+        lines.append(f"  {found.severity:<7} {found.kind}:{where} {found.message}")
+    if len(about.findings) > _SHOWN_FINDINGS:
+        lines.append(f"  … and {len(about.findings) - _SHOWN_FINDINGS} more findings")
+    if not about.findings:
+        lines.append("  no findings")
+    return "\n".join(lines)
+
+
+def _rows(about: CohortDescription) -> Iterator[tuple[str, str]]:
+    yield "layout", f"{about.layout} ({about.reason})"
+    yield "cases", f"{len(about.cases)} of {len(about.patients)} patients"
+    yield "modalities", ", ".join(about.modalities)
+    if about.categories:
+        yield "classes", ", ".join(f"{name} {n}" for name, n in about.categories.items())
+    if any(case.n_slices > 1 for case in about.cases):
+        known = about.diagnoses.positive_slices + about.diagnoses.negative_slices > 0
+        what = "tumour" if about.scheme is not None else "labels"
+        yield "slices", f"{about.n_slices:,}" + (f", {about.n_tumour_slices:,} with {what}" if known else "")
+    if about.labels:
+        meaning = "their meaning is not known" if about.scheme is None else about.scheme.name
+        yield "labels", meaning if about.scheme is None else f"{meaning}: {about.scheme.describe()}"
+        total = sum(case.n_voxels for case in about.cases if case.has_reference) or 1
+        for name, n in about.labels.items():
+            yield "", f"{name}: {n:,} voxels ({n / total:.2%})"
+    if about.duplicates:
+        yield "duplicates", f"{len(about.duplicates)} groups"
+
+
+def evaluation_text(part: str, figures: Mapping[str, Any]) -> str:
+    """The figures of one part, as ``Evaluation.to_json`` gives them: a line per region."""
+    n_cases, n_patients, rule = figures["n_cases"], figures["n_patients"], figures["protocol"]["empty"]
+    lines = [f"{part}: {n_cases} cases of {n_patients} patients, native grid, empty masks: {rule}"]
+    for region, metrics in figures["regions"].items():
+        dice = metrics["dice"]
+        interval = dice["case_ci95"]
+        lines.append(
+            f"  {region:<7} Dice mean {_figure(dice['case_mean'])}"
+            + (f" (95 % {_figure(interval[0])} to {_figure(interval[1])})" if interval else "")
+            + f", median {_figure(dice['case_median'])}, pooled {_figure(dice['pooled'])}"
+            + f", precision {_figure(metrics['precision']['case_mean'])}"
+            + f", recall {_figure(metrics['recall']['case_mean'])}"
+        )
+    return "\n".join([*lines, *_published(figures.get("as_published"))])
+
+
+def _published(block: Mapping[str, Any] | None) -> Iterator[str]:
+    if block is None:
+        return
+    source = block["protocol"]["source"]
+    yield f"  as published ({source}): {'comparable' if block['comparable'] else 'not comparable'}"
+    for figure in block["figures"]:
+        values = ", ".join(
+            f"{region} {_figure(one['obtained'])} (published {_figure(one['published'])})"
+            for region, one in figure["regions"].items()
+        )
+        yield f"    {figure['metric']} by {figure['unit']}: {values}"
+    for reason in block["not_comparable"]:
+        yield f"    not comparable: {reason}"
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
