@@ -40,12 +40,18 @@ class GliosegError(Exception):
             parts.append(f"found {self.found}")
         if self.expected is not None:
             parts.append(f"expected {self.expected}")
-        text = "; ".join(parts) + "."
-        return f"{text} {self.remedy.rstrip('.')}." if self.remedy else text
+        text = _sentence("; ".join(parts))
+        if not self.remedy:
+            return text
+        return f"{text}{'' if self.remedy.startswith(chr(10)) else ' '}{_sentence(self.remedy)}"
 
     def __reduce__(self) -> tuple[object, ...]:
         """Let the error cross process boundaries with all of its fields."""
         return _rebuild, (type(self), self.what, self.path, self.found, self.expected, self.remedy)
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "?")) else f"{text}."
 
 
 def _rebuild(

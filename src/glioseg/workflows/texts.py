@@ -36,8 +36,8 @@ def _rows(about: CohortDescription) -> Iterator[tuple[str, str]]:
         what = "tumour" if about.scheme is not None else "labels"
         yield "slices", f"{about.n_slices:,}" + (f", {about.n_tumour_slices:,} with {what}" if known else "")
     if about.labels:
-        meaning = "their meaning is not known" if about.scheme is None else about.scheme.name
-        yield "labels", meaning if about.scheme is None else f"{meaning}: {about.scheme.describe()}"
+        scheme = about.scheme
+        yield "labels", "their meaning is not known" if scheme is None else f"{scheme.name}: {scheme.describe()}"
         total = sum(case.n_voxels for case in about.cases if case.has_reference) or 1
         for name, n in about.labels.items():
             yield "", f"{name}: {n:,} voxels ({n / total:.2%})"
