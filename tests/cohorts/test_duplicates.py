@@ -16,14 +16,12 @@ from glioseg.cohorts.describe import DuplicateGroup, Fingerprint
 from glioseg.cohorts.duplicates import (
     PICTURE_BOUND,
     VOLUME_BOUND,
-    difference_hash,
     duplicate_groups,
-    fingerprint,
     group_fingerprints,
     picture_correlation,
-    thumbnail,
     volume_correlation,
 )
+from glioseg.cohorts.fingerprints import difference_hash, fingerprint, thumbnail
 from glioseg.cohorts.recognise import read_cohort
 from tests.cohorts.hand_made import cohort, head, picture_case, volume_case
 

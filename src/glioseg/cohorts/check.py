@@ -12,7 +12,7 @@ import numpy.typing as npt
 from glioseg.cohorts import measure
 from glioseg.cohorts.dark import non_black_shares
 from glioseg.cohorts.describe import CaseSummary, Distribution, SliceTable
-from glioseg.cohorts.duplicates import fingerprint
+from glioseg.cohorts.fingerprints import fingerprint
 from glioseg.cohorts.parallel import in_order, n_workers_for
 from glioseg.cohorts.repeats import repeated_channels
 from glioseg.core import (

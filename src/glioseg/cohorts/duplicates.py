@@ -6,40 +6,34 @@ full of them. Three signs are looked for:
 - *exact*: equal decoded pixels;
 - *shared slices*: two stacks of different patients with an equal slice that shows something;
 - *near*: thumbnails, cropped to what is not dark, correlate above a bound. Pairs are proposed by a 64-bit difference
-  hash [1]_. Pictures are compared as they are and mirrored, and shifted and stretched a little, since crops differ;
+  hash. Pictures are compared as they are and mirrored, and shifted and stretched a little, since crops differ;
   volumes after their local mean is taken off, since all heads have the same outline.
 
 The bounds come from real scans. Pictures (200 of a published set, which hold 29 groups of copies, each looked at):
 copies reach 0.97 or more once aligned, the most similar different pictures 0.89; hashes of copies differ in 8 bits at
-most. Volumes: different patients stay below 0.67 (66 LGG, 13 BraTS, 9 whole-head T1 and 12 phantom patients), copies
-with 1 % noise, a changed contrast, 60 % of the resolution, fewer grey levels or a crop reach 0.86, nearly all of them
-0.95.
+most. Volumes: different patients stay below 0.68 (66 LGG, 13 BraTS, 9 whole-head T1 and 12 phantom patients); copies
+with 1 % noise, a changed contrast, fewer grey levels or a crop in the plane reach 0.86, nearly all of them 0.95. A copy
+that lost its outer slices may stay below the bound: as long as one slice is untouched, that one gives it away.
 
 Constant images never count, and cases of one patient are not compared.
-
-.. [1] Krawetz N. Kind of like that. The Hacker Factor Blog, 2013 (difference hash).
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image as Pillow
 from scipy.ndimage import uniform_filter
 
-from glioseg.cohorts.dark import visible
 from glioseg.cohorts.describe import DuplicateGroup, Fingerprint
+from glioseg.cohorts.fingerprints import PICTURE, difference_hash, fingerprint
 from glioseg.cohorts.measure import planes
 from glioseg.cohorts.parallel import in_order, n_workers_for
 from glioseg.core import Case, Cohort
 from glioseg.errors import GliosegError
 from glioseg.io import read_sources
-from glioseg.io.raster import COLOURS
 
 PICTURE_BOUND = 0.95
 """Correlation from which pictures are near duplicates, over 64 x 64 pixels, the best of small shifts and stretches."""
@@ -50,13 +44,10 @@ VOLUME_BOUND = 0.85
 HASH_BITS = 10
 """Bits of 64 in which the hashes of two near duplicates may differ."""
 
-_PICTURE = (64, 64)
-_VOLUME = (24, 32, 32)
 _MARGIN = 4
-_WORTH_ALIGNING = 0.6
-_SHOWS_SOMETHING = 0.05
-_FIRST_CHOICES = ("flair", "t2f")
-_BLOCK = 1024
+_WORTH_ALIGNING = 0.75
+_PICTURES_AT_ONCE = 1024
+_VOLUMES_AT_ONCE = 256
 
 
 def duplicate_groups(
@@ -85,135 +76,6 @@ def _fingerprint_of(case: Case) -> Fingerprint:
     found = read_sources(case.images)
     volumes = {name: planes(each.array) for name, each in found.items() if not isinstance(each, GliosegError)}
     return fingerprint(case.id, case.patient, volumes)
-
-
-# --- what tells a case from others ------------------------------------------------------------------------------------
-
-
-def fingerprint(case: str, patient: str, modalities: Mapping[str, npt.NDArray[Any]]) -> Fingerprint:
-    """What ``group_fingerprints`` compares.
-
-    Args:
-        case: its id.
-        patient: whose it is; cases of one patient are never compared.
-        modalities: (Z, Y, X) each, those that could be read.
-    """
-    none = Fingerprint(case, patient, None, np.empty(0, dtype=np.uint64), None, 0)
-    shape = next((voxels.shape for voxels in modalities.values()), None)
-    distinct = _distinct([voxels for voxels in modalities.values() if voxels.shape == shape])
-    if shape is None or not any(_is_varied(voxels) for voxels in distinct):
-        return none
-    digests = [_digest([voxels[z] for voxels in distinct]) for z in range(shape[0])]
-    content = hashlib.sha256(b"".join(digests))
-    content.update(repr(shape).encode())
-    slices = np.empty(0, dtype=np.uint64)
-    if shape[0] > 1:
-        shown = visible(distinct[0], _SHOWS_SOMETHING).mean(axis=(1, 2)) >= _SHOWS_SOMETHING
-        kept = [digests[z][:8] for z in np.flatnonzero(shown)]
-        slices = np.unique(np.frombuffer(b"".join(kept), dtype=np.uint64))
-    small = thumbnail(_shown(modalities, shape))
-    if small is None:
-        return none
-    return Fingerprint(case, patient, content.digest(), slices, small, difference_hash(small))
-
-
-def _distinct(volumes: Sequence[npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
-    """Without channels that repeat the first: a grey picture stored in colours equals its grey original."""
-    return [voxels for row, voxels in enumerate(volumes) if row == 0 or not np.array_equal(voxels, volumes[0])]
-
-
-def _is_varied(voxels: npt.NDArray[Any]) -> bool:
-    low, high = np.fmin.reduce(voxels, axis=None), np.fmax.reduce(voxels, axis=None)  # NaN aside
-    return bool(low < high)
-
-
-def _digest(channels: Sequence[npt.NDArray[Any]]) -> bytes:
-    """Of the values, whatever integer type the file gives them."""
-    found = hashlib.sha256()  # processors have instructions for it
-    for pixels in channels:
-        narrow = pixels
-        if pixels.dtype.kind in "iu" and pixels.dtype != np.uint8:
-            low, high = int(pixels.min()), int(pixels.max())
-            small = low >= 0 and high < 256
-            narrow = pixels.astype(np.uint8 if small else np.int32)
-        found.update(narrow.tobytes())
-    return found.digest()
-
-
-def _shown(modalities: Mapping[str, npt.NDArray[Any]], shape: tuple[int, ...]) -> npt.NDArray[Any]:
-    """The grey image to be compared: the mean of colours, FLAIR, which most sets have, or else the first modality."""
-    fitting = {name: voxels for name, voxels in modalities.items() if voxels.shape == shape}
-    if set(fitting) == set(COLOURS):
-        return np.asarray(sum(voxels.astype(np.float32) for voxels in fitting.values()))
-    name = next((name for name in _FIRST_CHOICES if name in fitting), next(iter(fitting)))
-    found = fitting[name]
-    return found if np.isfinite(found).all() else np.nan_to_num(found, posinf=0.0, neginf=0.0)
-
-
-def thumbnail(grey: npt.NDArray[Any]) -> npt.NDArray[np.uint8] | None:
-    """A small copy, cropped to what is brighter than 15 % of the bright parts; None where the image is constant.
-
-    Args:
-        grey: (Z, Y, X), finite; one slice gives (64, 64), more give (24, 32, 32).
-    """
-    low = float(grey.min())
-    bright = float(np.percentile(grey[:, ::3, ::3], 99)) - low
-    if bright <= 0:
-        bright = float(grey.max()) - low
-    if bright <= 0:
-        return None
-    inside = grey > low + 0.15 * bright
-    rows = inside.mean(axis=2)
-    box = (_extent(rows.mean(axis=1)), _extent(rows.mean(axis=0)), _extent(inside.mean(axis=0).mean(axis=0)))
-    shape = (1, *_PICTURE) if grey.shape[0] == 1 else _VOLUME
-    small = _averaged(_reduced(grey, box, shape), shape)
-    bottom, top = float(small.min()), float(small.max())
-    if top <= bottom:
-        return None
-    stretched = np.asarray(np.rint((small - bottom) * (255 / (top - bottom))), dtype=np.uint8)
-    return stretched[0] if grey.shape[0] == 1 else stretched
-
-
-def _extent(shares: npt.NDArray[np.float64]) -> slice:
-    """From the first to the last plane that shows more than specks."""
-    shown = np.flatnonzero(shares > 0.02)
-    return slice(int(shown[0]), int(shown[-1]) + 1) if shown.size else slice(0, len(shares))
-
-
-def _reduced(
-    grey: npt.NDArray[Any], box: tuple[slice, slice, slice], shape: tuple[int, int, int]
-) -> npt.NDArray[np.float32]:
-    """The slices of the box, each of them cropped and brought to ``shape[1:]``; all of them still."""
-    _, rows, columns = box
-    corners = (columns.start, rows.start, columns.stop, rows.stop)
-    slices = [
-        Pillow.fromarray(pixels.astype(np.float32)).resize((shape[2], shape[1]), Pillow.Resampling.BOX, box=corners)
-        for pixels in grey[box[0]]
-    ]
-    return np.stack([np.asarray(each) for each in slices])
-
-
-def _averaged(array: npt.NDArray[np.float32], shape: Sequence[int]) -> npt.NDArray[np.float32]:
-    """Every axis cut into equal parts, each the mean of what it covers, fractions of voxels included."""
-    small = array
-    for axis, n in enumerate(shape):
-        if n != small.shape[axis]:
-            small = np.moveaxis(np.tensordot(_parts(small.shape[axis], n), small, axes=(1, axis)), 0, axis)
-    return np.asarray(small, dtype=np.float32)
-
-
-def _parts(n_old: int, n_new: int) -> npt.NDArray[np.float32]:
-    """(n_new, n_old) weights; each row sums to 1."""
-    edges = np.linspace(0, n_old, n_new + 1)
-    voxels = np.arange(n_old)
-    covered = np.minimum(edges[1:, None], voxels + 1) - np.maximum(edges[:-1, None], voxels)
-    return np.asarray(np.maximum(covered, 0) * (n_new / n_old), dtype=np.float32)
-
-
-def difference_hash(small: npt.NDArray[np.uint8]) -> int:
-    """64 bits: whether brightness rises from one part of a coarse grid to the next along X."""
-    coarse = _averaged(small.astype(np.float32), (8, 9) if small.ndim == 2 else (4, 4, 5))
-    return int.from_bytes(np.packbits(coarse[..., 1:] > coarse[..., :-1]).tobytes(), "big")
 
 
 # --- which cases show the same ----------------------------------------------------------------------------------------
@@ -283,39 +145,57 @@ def _equal(prints: Sequence[Fingerprint]) -> Iterator[list[int]]:
 
 def _join_near(prints: Sequence[Fingerprint], joined: _Joined, *, is_volume: bool) -> None:
     chosen = [
-        index
+        (index, each.thumbnail)
         for index, each in enumerate(prints)
         if each.thumbnail is not None and (each.thumbnail.ndim == 3) == is_volume
     ]
-    hashes = np.array([prints[index].bits for index in chosen], dtype=np.uint64)
-    mirrored = hashes if is_volume else np.array([_mirrored_hash(prints[index]) for index in chosen], dtype=np.uint64)
-    for row, column, flip in _candidates(hashes, mirrored):
-        one, other = chosen[row], chosen[column]
+    hashes = np.array([prints[index].bits for index, _ in chosen], dtype=np.uint64)
+    for row, column, flip, found in _candidates(hashes, [small for _, small in chosen], is_volume=is_volume):
+        (one, first), (other, second) = chosen[row], chosen[column]
         if joined.root(one) == joined.root(other) or prints[one].patient == prints[other].patient:
             continue
-        first, second = prints[one].thumbnail, prints[other].thumbnail
-        if first is None or second is None:
-            continue
-        found = volume_correlation(first, second) if is_volume else picture_correlation(first, _flipped(second, flip))
-        if found >= (VOLUME_BOUND if is_volume else PICTURE_BOUND):
-            joined.join(one, other, found)
+        correlation = found if is_volume else picture_correlation(first, _flipped(second, flip))
+        if correlation >= (VOLUME_BOUND if is_volume else PICTURE_BOUND):
+            joined.join(one, other, correlation)
 
 
-def _candidates(hashes: npt.NDArray[np.uint64], mirrored: npt.NDArray[np.uint64]) -> Iterator[tuple[int, int, bool]]:
-    """Pairs (row < column) whose hashes differ in few bits, and whether it is the mirrored second that is alike."""
-    for start in range(0, len(hashes), _BLOCK):
-        rows = hashes[start : start + _BLOCK, None]
-        for flip, others in ((False, hashes), (True, mirrored)):
-            if flip and mirrored is hashes:
-                continue
-            alike = np.bitwise_count(rows ^ others[None, :]) <= HASH_BITS
-            for row, column in np.argwhere(alike).tolist():
-                if start + row < column:
-                    yield start + row, column, flip
+def _candidates(
+    hashes: npt.NDArray[np.uint64], small: Sequence[npt.NDArray[np.uint8]], *, is_volume: bool
+) -> Iterator[tuple[int, int, bool, float]]:
+    """Pairs (row < column), whether the second is mirrored, and how they correlate: those whose hashes differ in few
+    bits and that correlate well enough to be looked at more closely.
+
+    Block against block, so that memory does not grow with the square of their number.
+    """
+    floor = VOLUME_BOUND if is_volume else _WORTH_ALIGNING
+    block = _VOLUMES_AT_ONCE if is_volume else _PICTURES_AT_ONCE
+    starts = range(0, len(hashes), block)
+    looks = [(False, hashes)]
+    if not is_volume:
+        looks.append((True, np.array([difference_hash(_flipped(each, True)) for each in small], dtype=np.uint64)))
+    for start in starts:
+        rows = _unit_rows(small[start : start + block])
+        for other in (each for each in starts if each >= start):
+            for flip, theirs in looks:
+                part = [_flipped(each, flip) for each in small[other : other + block]]
+                apart = hashes[start : start + block, None] ^ theirs[None, other : other + block]
+                alike = np.bitwise_count(apart) <= HASH_BITS
+                found = rows @ _unit_rows(part).T
+                for row, column in np.argwhere(alike & (found >= floor)).tolist():
+                    if start + row < other + column:
+                        yield start + row, other + column, flip, float(found[row, column])
 
 
-def _mirrored_hash(each: Fingerprint) -> int:
-    return 0 if each.thumbnail is None else difference_hash(_flipped(each.thumbnail, True))
+def _unit_rows(small: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.float32]:
+    """(n, m): each thumbnail as a vector of mean 0 and length 1; volumes less their local mean, pictures halved."""
+    if small[0].ndim == 3:
+        rows = np.stack([_detail(each).ravel() for each in small])
+    else:
+        half = PICTURE[0] // 2
+        pictures = np.stack(small).astype(np.float32).reshape(len(small), half, 2, half, 2)
+        rows = pictures.mean(axis=(2, 4)).reshape(len(small), -1)
+    rows = rows - rows.mean(axis=1, keepdims=True)
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6), dtype=np.float32)
 
 
 def _flipped(small: npt.NDArray[np.uint8], flip: bool) -> npt.NDArray[np.uint8]:
@@ -359,7 +239,7 @@ def picture_correlation(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]
 
 def _warp(stretch: float, shift: float) -> npt.NDArray[np.float32]:
     """(inner, 64) weights that resample an axis linearly, its middle moved by ``shift`` pixels."""
-    n = _PICTURE[0]
+    n = PICTURE[0]
     middle = (n - 1) / 2
     wanted = np.arange(_MARGIN, n - _MARGIN)
     places = np.clip((wanted - middle) * (1 + stretch) + middle + shift, 0, n - 1)
