@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -111,7 +112,8 @@ def inspect(
     from glioseg.workflows.texts import inspection_text
 
     wanted = _data(data, layout, scheme, modalities)
-    folder = None if no_report else report or Path(f"{data.resolve().name or 'cohort'}-report")
+    name = Path(os.path.abspath(data)).name or "cohort"  # noqa: PTH100 - resolve() fails on a link to itself
+    folder = None if no_report else report or Path(f"{name}-report")
     found = cohorts.inspect(wanted, folder, Reporter(quiet=quiet))
     if as_json:
         _print_json(found.description.to_json() | {"report": None if found.report is None else str(found.report)})
