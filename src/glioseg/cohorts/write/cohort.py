@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from glioseg.cohorts.write.case import LoadedCase, Place, WriteOptions, Written
 from glioseg.cohorts.write.datasets import write_msd, write_msd_tables, write_nnunet_case, write_nnunet_tables
-from glioseg.cohorts.write.pictures import write_classes, write_pairs
+from glioseg.cohorts.write.pictures import write_class_tables, write_classes, write_pairs
 from glioseg.cohorts.write.stacks import write_h5, write_h5_tables, write_lgg, write_lgg_table
 from glioseg.cohorts.write.volumes import (
     write_brats_2021,
@@ -49,7 +49,7 @@ _WRITERS: Mapping[str, Writer] = MappingProxyType(
         "msd": Writer(write_msd, write_msd_tables),
         "nnunet": Writer(write_nnunet_case, write_nnunet_tables),
         "pairs": Writer(write_pairs, write_facts),
-        "classes": Writer(write_classes, write_facts),
+        "classes": Writer(write_classes, write_class_tables),
         "volumes": Writer(write_volumes, write_facts),
     }
 )

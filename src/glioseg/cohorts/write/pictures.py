@@ -19,8 +19,9 @@ from glioseg.cohorts.write.case import (
     require_modalities,
     safe_name,
 )
+from glioseg.cohorts.write.volumes import write_facts
 from glioseg.core import scheme_named
-from glioseg.errors import LabelError
+from glioseg.errors import LabelError, LayoutError
 from glioseg.io.raster import write_picture
 
 _MASK_WHITE = np.uint8(255)
@@ -65,6 +66,20 @@ def write_classes(case: LoadedCase, place: Place, out: Path, options: WriteOptio
         write_picture(out / category / f"{each.name}.png", each.pixels, sync=False)
         names.append(f"{category}_{each.name}")
     return _written(case, options, names)
+
+
+def write_class_tables(written: Sequence[Written], out: Path, options: WriteOptions) -> None:
+    """``facts.csv``.
+
+    Raises:
+        LayoutError: all pictures are of one class, which nobody would recognise as classes.
+    """
+    found = sorted({name.partition("_")[0] for case in written for name in case.pictures})
+    if len(found) < 2:
+        raise LayoutError(
+            "classes need pictures with and without tumour", found=f"only {', '.join(found)}" if found else "no picture"
+        )
+    write_facts(written, out, options)
 
 
 def _slices(case: LoadedCase, options: WriteOptions) -> Iterator[_Slice]:
