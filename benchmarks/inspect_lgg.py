@@ -50,9 +50,8 @@ def main() -> None:
         wall = time.perf_counter() - started
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = used.ru_utime + used.ru_stime
-    print(
-        f"{n_slices} slices: {wall:.1f} s, {cpu:.1f} s of processor time, largest process {used.ru_maxrss / 1024:.0f} MB"
-    )
+    memory = used.ru_maxrss / 1024
+    print(f"{n_slices} slices: {wall:.1f} s, {cpu:.1f} s of processor time, largest process {memory:.0f} MB")
 
 
 if __name__ == "__main__":
