@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image as Pillow
 
 from glioseg.cohorts.phantom import PhantomPatient
 from glioseg.cohorts.write import WRITTEN_LAYOUTS
@@ -256,3 +259,21 @@ def test_modalities_in_file_order(toys: Cohorts) -> None:
     assert ("assumed-channels", None) in assumed.findings("note")
     assert told.json["modalities"] == ["t2f", "t1n", "t1c", "t2w"]
     assert ("assumed-channels", None) not in told.findings("note")
+
+
+# --- copies -----------------------------------------------------------------------------------------------------------
+
+
+def test_copies_of_pictures(phantoms: Cohorts, tmp_path: Path) -> None:
+    """An equal copy in the other class, and a slightly brighter one in the same."""
+    folder = shutil.copytree(phantoms("classes"), tmp_path / "classes")
+    first, second = sorted((folder / "yes").iterdir())[3:5]
+    shutil.copy(first, folder / "no" / "x.png")
+    pixels = np.asarray(Pillow.open(second))
+    Pillow.fromarray(np.minimum(pixels.astype(int) + pixels // 10, 255).astype(np.uint8)).save(folder / "yes" / "y.png")
+    ran = look(folder)
+    found = {each["kind"]: each["message"] for each in ran.json["findings"] if each["severity"] == "warning"}
+    assert ran.code == 0
+    assert f"no_x = yes_{first.stem}" in found["duplicates-across-classes"]
+    assert f"yes_{second.stem} = yes_y" in found["near-duplicates"]
+    assert [group["kind"] for group in ran.json["duplicates"]] == ["exact", "near"]
