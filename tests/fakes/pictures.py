@@ -1,4 +1,10 @@
-"""Miniatures of ``lgg``, ``pairs`` and ``classes``: pictures of a grey disc, with a bright square for a tumour."""
+"""Miniatures of ``lgg``, ``pairs`` and ``classes``: pictures of noise, with a square for a tumour.
+
+They are made by hand, and not by the writers, for what the writers never write: the publisher's own names and dates,
+slices that are missing, channels that repeat FLAIR, folders and patterns of every kind, JPEG and colours, and pixels
+that a test knows one by one (writers scale to 8 bit and LGG to 256 x 256). What the writers write of these layouts is
+read in ``test_write`` and ``tests/cli``.
+"""
 
 from __future__ import annotations
 

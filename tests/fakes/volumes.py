@@ -1,16 +1,22 @@
-"""Miniatures of ``volumes``: 6 x 5 x 4 voxels with a block of labels."""
+"""Miniatures of ``volumes``: 6 x 5 x 4 voxels with a voxel of each label.
+
+IBSR comes from the writer. Single volumes are put where a test wants them: the writer gives every case a folder and
+every modality a name, and what this layout is about are folders and names of other kinds.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import nibabel
 import numpy as np
 import numpy.typing as npt
 
-from glioseg.core import Grid
+from glioseg.cohorts.write import LoadedCase, write_cohort
+from glioseg.core import Grid, Image, LabelMap, scheme_named
 from glioseg.io.metaimage import write_metaimage
 
 SHAPE = (6, 5, 4)
@@ -40,10 +46,26 @@ def save_volume(path: Path, array: npt.NDArray[Any]) -> Path:
     return path
 
 
-def write_ibsr(root: Path, numbers: Iterable[int]) -> Path:
-    """IBSR18 as in ``IBSR_04/IBSR_04.nii.gz`` with ``IBSR_04_seg.nii.gz``, a 4th axis of length 1."""
-    for number in numbers:
-        name = f"IBSR_{number:02d}"
-        save_volume(root / name / f"{name}.nii.gz", noise(number)[..., None])
-        save_volume(root / name / f"{name}_seg.nii.gz", labels(1, 2, 3)[..., None])
+def write_ibsr(root: Path, numbers: Sequence[int]) -> Path:
+    """IBSR18: ``IBSR_04/IBSR_04.nii.gz`` with ``IBSR_04_seg.nii.gz``.
+
+    The writer counts from 1 and writes three axes; the publisher's files have a 4th of length 1.
+    """
+    wanted = [f"IBSR_{number:02d}" for number in numbers]
+    grid = Grid(SHAPE, AFFINE)
+    cases = [
+        LoadedCase(
+            name,
+            name,
+            Image(noise(number)[None], ("t1n",), grid),
+            LabelMap(labels(1, 2, 3), scheme_named("ibsr"), grid),
+        )
+        for name, number in zip(wanted, numbers, strict=True)
+    ]
+    with TemporaryDirectory() as folder:
+        write_cohort(cases, Path(folder), "volumes")
+        for written, name in zip(sorted(path for path in Path(folder).iterdir() if path.is_dir()), wanted, strict=True):
+            for path in written.iterdir():
+                array = np.asarray(nibabel.load(path).dataobj)[..., None]
+                save_volume(root / name / path.name.replace(written.name, name), array)
     return root
