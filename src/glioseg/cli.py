@@ -50,7 +50,8 @@ NewFolder = Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write;
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress on stderr.")]
 Settings = Annotated[
-    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting; may be repeated.")
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Change a setting, such as train.epochs=20; may be repeated."),
 ]
 
 
@@ -255,7 +256,7 @@ def recipes(
         out(f"{key:<{width}}  {recipe.about}{f' (after {recipe.after})' if recipe.after else ''}")
 
 
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+Device = Annotated[str, typer.Option(metavar="NAME", help="Where to compute: auto, cpu, cuda, cuda:N or mps.")]
 Cache = Annotated[Path | None, typer.Option(help="Where prepared data is kept. [default: cache, beside the run]")]
 
 
@@ -266,9 +267,12 @@ def train(
     run: Annotated[Path, typer.Option("--out", help="The run folder; an interrupted run in it is continued.")],
     changes: Settings = None,
     split: Annotated[
-        Path | None, typer.Option(help="Use this split (JSON of glioseg or nnU-Net's splits_final).")
+        Path | None,
+        typer.Option(help="Who is in which part: a JSON file of glioseg split, or nnU-Net's splits_final.json."),
     ] = None,
-    fold: Annotated[int | None, typer.Option(min=0, help="Fold of a cross-validation (with split.n_folds).")] = None,
+    fold: Annotated[
+        int | None, typer.Option(min=0, help="Which fold of a cross-validation, from 0; split.n_folds sets how many.")
+    ] = None,
     device: Device = "auto",
     devices: Annotated[int, typer.Option(min=1, help="Processes that train together.")] = 1,
     restart: Annotated[bool, typer.Option("--restart", help="Delete the run in the folder and begin anew.")] = False,
@@ -303,7 +307,9 @@ def train(
 def evaluate(
     run: Annotated[Path, typer.Argument(metavar="RUN_OR_BUNDLE", help="A run folder, or a bundle with --data.")],
     data: Annotated[Path | None, typer.Option("--data", help="Scans with masks. [default: those of the run]")] = None,
-    part: Annotated[str | None, typer.Option(help="train, val, test or all. [default: test, else val]")] = None,
+    part: Annotated[
+        str | None, typer.Option(metavar="NAME", help="train, val, test or all. [default: test, else val]")
+    ] = None,
     folder: Annotated[Path | None, typer.Option("--out", help="Where figures go. [default: the run folder]")] = None,
     device: Device = "auto",
     cache: Cache = None,
@@ -330,13 +336,18 @@ def evaluate(
 
 @app.command(epilog="Example: glioseg predict runs/lgg patient-folder --out masks")
 def predict(
-    run: Annotated[Path, typer.Argument(metavar="RUN_OR_BUNDLE", help="A run folder or a bundle.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN_OR_BUNDLE", help="A run folder, or the bundle in it.")],
     inputs: Annotated[
-        list[Path] | None, typer.Argument(metavar="INPUT...", help="Folders of cases, volumes or pictures.")
+        list[Path] | None, typer.Argument(metavar="INPUT", help="Folders of cases, volumes or pictures.")
     ] = None,
     folder: Annotated[Path, typer.Option("--out", help="Where masks, figures and tables go.")] = Path("predictions"),
     modality: Annotated[
-        list[str] | None, typer.Option("--modality", metavar="NAME=FILE", help="One case, file by file.")
+        list[str] | None,
+        typer.Option(
+            "--modality",
+            metavar="NAME=FILE",
+            help="One case file by file, such as t2f=scan.nii.gz; repeated for each modality.",
+        ),
     ] = None,
     device: Device = "auto",
     as_json: Json = False,
