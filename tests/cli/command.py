@@ -7,7 +7,6 @@ import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,7 +34,7 @@ class Ran:
         return [(each["kind"], each["case"]) for each in self.json["findings"] if each["severity"] == severity]
 
 
-def glioseg(*arguments: str | Path | float) -> Ran:
+def glioseg(*arguments: object) -> Ran:
     """Run ``glioseg ARGUMENTS``; an error that the command does not handle ends the test, as a traceback must."""
     out, err = StringIO(), StringIO()
     code: object = 0
@@ -49,6 +48,6 @@ def glioseg(*arguments: str | Path | float) -> Ran:
     return Ran(code, out.getvalue(), err.getvalue())
 
 
-def look(*arguments: str | Path) -> Ran:
+def look(*arguments: object) -> Ran:
     """``glioseg inspect --json`` without the report, which takes seconds to draw."""
     return glioseg("inspect", *arguments, "--json", "--no-report", "--quiet")
