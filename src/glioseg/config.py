@@ -27,14 +27,25 @@ from glioseg.train.losses import LossOptions
 from glioseg.train.options import TrainOptions
 
 
+_OF_NO_EFFECT = frozenset(
+    {
+        "data.max_patients",  # said apart, as are limits of time
+        "train.max_minutes",
+        "train.max_steps",
+        "train.checkpoint_every",
+        "train.deterministic",
+        "train.precision",
+        "train.seed",
+    }
+)
+
+
 class DataOptions(BaseModel):
     """What of a cohort a training uses.
 
     Attributes:
         modalities: channels of the network, in order; None takes all that the cohort has.
-        max_patients: use only so many patients, drawn with the split's seed; None for all.
-        drop_dark: dark slices leave before the split (those that ``slices.dark_below`` names), as though they had
-            never been acquired.
+        max_patients: use only so many patients, the first by name; None for all.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -113,6 +124,20 @@ def build_recipe(values: Mapping[str, Any], changes: Sequence[str] = (), path: s
         raise OptionError(_explained(error), path=path) from error
 
 
+def changes_to_shipped(recipe: Recipe) -> tuple[str, ...]:
+    """The settings, as ``train.epochs``, in which a recipe differs from the shipped one of its name.
+
+    What decides no figure does not count: the split and its seed, which are told apart, processors and checkpoints.
+    Nothing differs where no recipe of that name is shipped.
+    """
+    if recipe.name not in shipped_recipes():
+        return ()
+    shipped = read_recipe(recipe.name)
+    parts = {"data", "prepare", "slices", "model", "loss", "augment", "train", "predict"}
+    one, other = (dict(_leaves(each.model_dump(mode="json", include=parts))) for each in (shipped, recipe))
+    return tuple(name for name in one | other if name not in _OF_NO_EFFECT and one.get(name) != other.get(name))
+
+
 def write_recipe(recipe: Recipe) -> str:
     """The recipe as TOML, every setting written out; None, which TOML lacks, is left out."""
     return tomlkit.dumps(_without_none(recipe.model_dump(mode="json")))
@@ -158,6 +183,14 @@ def _names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
         yield prefix + name
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             yield from _names(field.annotation, f"{prefix}{name}.")
+
+
+def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
 
 
 def _without_none(value: Any) -> Any:  # noqa: ANN401 - JSON values

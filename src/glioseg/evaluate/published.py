@@ -49,6 +49,9 @@ class PublishedProtocol(BaseModel):
         description="all; those whose reference has tumour; those that the recipe keeps (dark ones dropped)"
     )
     batch: int | None = Field(None, ge=1, description="slices in a batch, for figures averaged over batches")
+    split: Literal["patient", "slice"] = Field("patient", description="what the authors kept together in their split")
+    data: str = Field("", description="the authors' data set")
+    n_patients: int | None = Field(None, ge=1, description="patients of it; None where they do not say")
     figures: tuple[PublishedFigure, ...] = Field(min_length=1)
 
     @model_validator(mode="after")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from glioseg.core import Case, LabelMap
+from glioseg.core import Case, LabelMap, LabelScheme
 from glioseg.evaluate.cases import CaseScores, score_case, score_channels
 from glioseg.io import load_labels
 from glioseg.predict.predictor import Array, Prediction, Predictor
@@ -34,7 +34,13 @@ class ScoredCase:
 
 
 def score_prepared(
-    predictor: Predictor, prepared: PreparedCase, case: Case, channels: tuple[int, ...], *, curves: bool = False
+    predictor: Predictor,
+    prepared: PreparedCase,
+    case: Case,
+    channels: tuple[int, ...],
+    scheme: LabelScheme,
+    *,
+    curves: bool = False,
 ) -> ScoredCase:
     """Predict a prepared case and score it against its reference, which is read anew on the native grid.
 
@@ -43,6 +49,7 @@ def score_prepared(
         prepared: the case's arrays.
         case: the same case, for its reference.
         channels: of the prepared images that the network sees.
+        scheme: of the reference, which may be another than the network's: other data has integers of its own.
         curves: also count probabilities, for ROC-AUC and average precision.
     """
     images = (
@@ -50,7 +57,7 @@ def score_prepared(
     )
     probabilities = predictor.probabilities(images, prepared.non_black)
     prediction = predictor.on_native_grid(probabilities, prepared.working, prepared.native)
-    reference = load_labels(case, predictor.scheme)
+    reference = load_labels(case, scheme)
     scores = score_case(
         case.id,
         case.patient,

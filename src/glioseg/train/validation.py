@@ -54,7 +54,7 @@ class Validator:
         scores: list[CaseScores] = []
         losses: list[tuple[float, int]] = []
         for done, (prepared, case) in enumerate(self.cases):
-            scored = score_prepared(predictor, prepared, case, self.channels)
+            scored = score_prepared(predictor, prepared, case, self.channels, predictor.scheme)
             scores.append(scored.scores)
             losses.append(self._loss_of(prepared, scored.working_probabilities))
             self.on_case(done + 1, len(self.cases))

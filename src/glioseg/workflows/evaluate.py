@@ -8,7 +8,7 @@ from glioseg.config import Recipe
 from glioseg.console import QUIET, Reporter
 from glioseg.errors import OptionError
 from glioseg.evaluate.protocol import EvaluateOptions
-from glioseg.predict.bundle import BundleInfo, load_bundle
+from glioseg.predict.bundle import load_bundle
 from glioseg.prepare.cache import prepare
 from glioseg.workflows import runs
 from glioseg.workflows.cohorts import Data, read
@@ -35,7 +35,8 @@ def evaluate(
         data: scans with references; None for those of the run.
         part: ``train``, ``val``, ``test``, ``all``; None takes the test part, or validation where there is none, of
             the run's own data and everything of other data.
-        out: where ``evaluation-PART.json`` and ``cases-PART.csv`` go; None for the run folder.
+        out: where ``evaluation-PART.json`` and ``cases-PART.csv`` go; None for the run folder, a bundle's too, and
+            for the folder of a bundle that lies in none.
         device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
         cache: where prepared data is kept; None for ``cache`` beside the run.
         reporter: shows progress.
@@ -46,7 +47,7 @@ def evaluate(
     is_run = (run / runs.RECIPE).exists()
     if data is None and not is_run:
         raise OptionError("a bundle knows no data of its own", found=run, remedy="Name scans with masks: --data DATA")
-    where = Where(run, cache, device=device)
+    where = Where(_home(run), cache, device=device)
     if data is None:
         recipe, material = _own(run, where, reporter)
         name = part or ("test" if material.split.test else "val")
@@ -55,7 +56,7 @@ def evaluate(
         return name, found
     if part not in (None, "all"):
         raise OptionError("other data has no parts", found=f"--part {part}", remedy="Leave --part out")
-    return "all", _other(run, data, out or run, where, reporter)
+    return "all", _other(run, data, out or where.run, where, reporter)
 
 
 def write_report(run: Path, device: str = "auto", cache: Path | None = None, reporter: Reporter = QUIET) -> Path:
@@ -63,6 +64,12 @@ def write_report(run: Path, device: str = "auto", cache: Path | None = None, rep
     where = Where(run, cache, device=device)
     recipe, material = _own(run, where, reporter)
     return report(recipe, material, where, reporter)
+
+
+def _home(run: Path) -> Path:
+    """The run folder that a bundle lies in, so that nothing is written into the bundle; else what was named."""
+    inside = run.absolute().name == runs.BUNDLE and (run.absolute().parent / runs.RECIPE).exists()
+    return run.absolute().parent if inside else run
 
 
 def _own(run: Path, where: Where, reporter: Reporter) -> tuple[Recipe, Material]:
@@ -76,10 +83,11 @@ def _own(run: Path, where: Where, reporter: Reporter) -> tuple[Recipe, Material]
 
 def _other(run: Path, data: Data, out: Path, where: Where, reporter: Reporter) -> Evaluated:
     bundle = load_bundle(run)
-    info: BundleInfo = bundle.info
+    info = bundle.info
     cohort = usable(read(data, reporter), None, reporter)
+    options = info.prepare.model_copy(update={"regions": info.regions})  # not what other data's scheme would choose
     with reporter.progress("Preparing") as step:
-        prepared = prepare(cohort, info.prepare, where.cache_folder, progress=step)
+        prepared = prepare(cohort, options, where.cache_folder, progress=step)
     with reporter.progress("Evaluating") as step:
         found = evaluate_part(
             predictor_of(bundle, where.device),

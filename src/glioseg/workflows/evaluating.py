@@ -44,8 +44,10 @@ class Part:
 def scored(predictor: Predictor, part: Part, *, curves: bool, step: Step) -> Iterator[tuple[PreparedCase, ScoredCase]]:
     """Every case of a part, predicted and scored, one after the other."""
     channels = channels_of(part.prepared, predictor.modalities)
+    scheme = part.prepared.scheme
+    assert scheme is not None, "cohorts without a scheme are refused before"
     for done, case in enumerate(part.prepared.cases):
-        yield case, score_prepared(predictor, case, part.cases[case.id], channels, curves=curves)
+        yield case, score_prepared(predictor, case, part.cases[case.id], channels, scheme, curves=curves)
         step(done + 1, len(part.prepared.cases))
 
 

@@ -156,7 +156,7 @@ def _gallery(predictor: Predictor, material: Material, part: str, rows: Sequence
     n_free = 0
     for case_id, kind in ranked_cases(rows, main, _N_EACH):
         case = shown.cases[case_id]
-        found = score_prepared(predictor, prepared[case_id], case, channels)
+        found = score_prepared(predictor, prepared[case_id], case, channels, predictor.scheme)
         image = load_image(case)
         values = found.reference.scheme.values_of(main)
         reference = np.isin(found.reference.array, values)

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glioseg.cohorts.explore import explore
+from glioseg.cohorts.nnunet import write_splits_final
 from glioseg.cohorts.slicewise import is_by_slices
 from glioseg.cohorts.split import Split, SplitOptions, split, verified
 from glioseg.cohorts.split_file import load_split, save_split
 from glioseg.console import QUIET, Reporter
 from glioseg.core import Cohort
+from glioseg.errors import OptionError
 from glioseg.io.files import read_json, write_json
 from glioseg.prepare.identity import plan_cohort
 from glioseg.prepare.options import PrepareOptions
@@ -79,3 +81,30 @@ def write_split(data: Data, options: SplitOptions, out: Path, reporter: Reporter
     drawn = split_cohort(cohort, options, reporter=reporter)
     save_split(drawn, out)
     return cohort, drawn
+
+
+def write_nnunet_folds(
+    data: Data, options: SplitOptions, out: Path, reporter: Reporter = QUIET
+) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Save every fold of a cross-validation, (training cases, validation cases) each, as nnU-Net reads them.
+
+    Raises:
+        OptionError: the number of folds is not set.
+    """
+    if options.n_folds is None:
+        raise OptionError("nnU-Net's file holds folds", remedy="Say how many, such as --set split.n_folds=5")
+    cohort = read(data, reporter)
+    known = survey(cohort, None, reporter)
+    folds = []
+    for number in range(options.n_folds):
+        drawn = split(
+            cohort,
+            options.model_copy(update={"fold": number}),
+            burden=known.burden or None,
+            groups=known.groups,
+        )
+        parts = (frozenset(drawn.train), frozenset(drawn.val))
+        train, val = (tuple(case.id for case in cohort.cases if case.patient in part) for part in parts)
+        folds.append((train, val))
+    write_splits_final(out, folds)
+    return folds

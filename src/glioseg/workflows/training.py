@@ -11,14 +11,17 @@ from typing import Any
 
 from glioseg import __version__
 from glioseg.cohorts.split_file import save_split
-from glioseg.config import Recipe
+from glioseg.config import Recipe, changes_to_shipped
 from glioseg.console import QUIET, Reporter
+from glioseg.core import Cohort
+from glioseg.errors import name_some
+from glioseg.evaluate.published import PublishedProtocol
 from glioseg.predict.bundle import load_bundle, save_bundle
 from glioseg.prepare.records import SchemeRecord
 from glioseg.report.run_facts import Baseline
 from glioseg.train.checkpoint import load_checkpoint
 from glioseg.train.environment import environment
-from glioseg.train.loop import BEST, Outcome
+from glioseg.train.loop import BEST, LATEST, Outcome
 from glioseg.train.run import Plan, run_training
 from glioseg.workflows import runs
 from glioseg.workflows.cohorts import Data
@@ -57,13 +60,16 @@ def train(
         TrainingTable, quiet=reporter.quiet, epochs=recipe.train.epochs, images_per_step=recipe.train.batch_size
     )
     outcome = run_training(plan, watch)
+    limited = not outcome.finished and (outcome.reason or "").startswith("train.")
     if not outcome.finished:
         reporter.say(
-            f"Stopped ({outcome.reason}); the same command continues. Checkpoint: {where.run / 'latest_checkpoint.pth'}"
+            f"Stopped ({outcome.reason}); the same command continues{', once the limit is raised' * limited}. "
+            f"Checkpoint: {where.run / LATEST}"
         )
-    if not where.evaluate or not (where.run / BEST).exists():
+    if not where.evaluate or not (outcome.finished or limited):
         return Trained(outcome, {}, None)
-    if not outcome.finished and recipe.train.max_minutes is None and recipe.train.max_steps is None:
+    if not (where.run / BEST).exists():
+        reporter.say("Nothing to evaluate: it stopped before its first validation (train.validate_every)")
         return Trained(outcome, {}, None)
     write_bundle(where.run, recipe, material, where.device, reporter)
     evaluated = evaluate_run(where.run, recipe, material, where, reporter)
@@ -157,11 +163,27 @@ def evaluate_run(
 
 def _reasons(recipe: Recipe, material: Material, part: str) -> tuple[str, ...]:
     """Why figures must not be read against the published ones, beyond their number."""
-    reasons = []
-    if part == "train":
-        reasons.append("scored on the patients it was trained on")
+    reasons = [] if recipe.published is None else _deviations(recipe, recipe.published, material.cohort)
+    if part in ("train", "all"):
+        reasons.append("scored on patients that it was trained on")
     if recipe.data.max_patients is not None:
         reasons.append(f"trained on {len(material.split.train)} patients (data.max_patients)")
     if recipe.train.max_minutes is not None or recipe.train.max_steps is not None:
         reasons.append("training was stopped before its end may have been reached (max_minutes, max_steps)")
     return tuple(reasons)
+
+
+def _deviations(recipe: Recipe, protocol: PublishedProtocol, cohort: Cohort) -> list[str]:
+    """Where split, data and settings are not those of the publication."""
+    found = []
+    if recipe.split.protocol != protocol.split:
+        found.append(f"split by {recipe.split.protocol}, the publication split by {protocol.split}")
+    n_patients = len({case.facts.get("of_patient", case.patient) for case in cohort.cases})
+    if protocol.n_patients not in (None, n_patients):
+        found.append(
+            f"{cohort.name} with {n_patients} patients, published on {protocol.data} with {protocol.n_patients}"
+        )
+    changed = changes_to_shipped(recipe)
+    if changed:
+        found.append(f"other settings than the recipe's: {name_some(changed)}")
+    return found

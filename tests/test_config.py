@@ -1,0 +1,248 @@
+"""Recipes: what is shipped, what is written out, what is refused. The figures of publications are held to line by line."""
+
+from __future__ import annotations
+
+import tomllib
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from glioseg.config import Recipe, build_recipe, changes_to_shipped, read_recipe, shipped_recipes, write_recipe
+from glioseg.errors import FileError, OptionError
+
+NAMES = tuple(shipped_recipes())
+PAPER = {"width": 64, "depth": 4, "normalisation": "batch", "padding": "zero", "attention": False, "residual": False}
+
+
+def _refusal(*changes: str) -> str:
+    with pytest.raises(OptionError) as caught:
+        build_recipe({}, changes)
+    return str(caught.value)
+
+
+def _has(options: BaseModel, **expected: Any) -> None:
+    assert {name: getattr(options, name) for name in expected} == expected
+
+
+def _figures(recipe: Recipe) -> dict[tuple[str, str, str], dict[str, float]]:
+    assert recipe.published is not None
+    return {(one.metric, one.unit, one.empty): dict(one.values) for one in recipe.published.figures}
+
+
+# -- shipped recipes ---------------------------------------------------------------------------------------------------
+
+
+def test_these_recipes_are_shipped() -> None:
+    ours = {"lgg", "brats-2d", "demo"}
+    followed = {"nazir-unet", "egwaoje-brats-flair", "tum-lgg", "rc9-brats-multimodal", "rc9-brats-attention"}
+    assert set(NAMES) == ours | followed
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recipe_is_the_same_after_it_was_written_out(name: str, tmp_path: Path) -> None:
+    recipe = read_recipe(name)
+    assert recipe.name == name
+    assert recipe.about
+    (tmp_path / "recipe.toml").write_text(write_recipe(recipe), encoding="utf-8")
+    assert read_recipe(str(tmp_path / "recipe.toml")) == recipe
+    assert changes_to_shipped(recipe) == ()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_parts_of_a_split_are_all_given(name: str) -> None:
+    split = read_recipe(name).split
+    assert split.protocol == "patient"
+    assert min(split.train, split.val, split.test) > 0
+
+
+def _fields(model: type[BaseModel]) -> Iterator[tuple[type[BaseModel], str]]:
+    for name, field in model.model_fields.items():
+        yield model, name
+        for part in (field.annotation, *typing.get_args(field.annotation)):
+            if isinstance(part, type) and issubclass(part, BaseModel):
+                yield from _fields(part)
+
+
+def test_whatever_may_be_none_is_none_unless_it_is_given() -> None:
+    """TOML has no null: a setting of None is left out when a recipe is written, and must come back as None."""
+    for model, name in _fields(Recipe):
+        field = model.model_fields[name]
+        if type(None) in typing.get_args(field.annotation) and not field.is_required():
+            assert field.default is None, f"{model.__name__}.{name}"
+
+
+def test_egwaoje() -> None:
+    recipe = read_recipe("egwaoje-brats-flair")
+    assert recipe.data.modalities == ("t2f",)
+    _has(recipe.split, train=0.7, val=0.15, test=0.15)
+    _has(recipe.prepare, size=96, normalise="min-max", regions=("WT",), crop_to_brain=False)
+    _has(recipe.slices, choice="tumour", n_neighbours=0)
+    _has(recipe.model, upsampling="bilinear", **PAPER)
+    assert recipe.loss.kind == "bce"
+    assert recipe.augment.flip.probability > 0
+    assert recipe.augment.turn.probability > 0
+    _has(recipe.train, optimiser="adam", lr=1e-3, batch_size=4, epochs=10, clip_norm=1.0, schedule="constant")
+    assert recipe.published is not None
+    _has(recipe.published, grid="working", slices="tumour-bearing", split="patient", n_patients=1251)
+    figures = _figures(recipe)
+    published = {"dice": 0.9147, "f1": 0.9147, "recall": 0.8993, "specificity": 0.9981, "accuracy": 0.9954}
+    assert {metric: values["WT"] for (metric, _, _), values in figures.items() if values} == published
+    assert {unit for _, unit, _ in figures} == {"pooled"}
+
+
+def test_tum() -> None:
+    recipe = read_recipe("tum-lgg")
+    assert recipe.data.modalities is None
+    _has(recipe.split, train=0.72, val=0.08, test=0.20)
+    _has(recipe.prepare, size=128, normalise="z-score", brain_only=False, regions=("tumour",), missing="flair")
+    _has(recipe.slices, choice="all", dark_below=0.27)
+    _has(recipe.model, upsampling="transposed", **PAPER)
+    assert recipe.loss.kind == "combined"
+    _has(recipe.loss.border, w0=10.0, sigma=5.0, form="tum")
+    assert recipe.augment.flip.probability == recipe.augment.turn.probability == 0.5
+    _has(recipe.train, optimiser="adam", lr=1e-4, batch_size=10, epochs=50, schedule="constant", clip_norm=None)
+    _has(recipe.predict, threshold=0.3, tune=False, flips="none")
+    assert recipe.published is not None
+    _has(recipe.published, grid="working", slices="recipe", split="slice", n_patients=110)
+    assert _figures(recipe)["dice", "slice", "both_empty_1"] == {"tumour": 0.85}
+
+
+def test_rc9_multimodal() -> None:
+    recipe = read_recipe("rc9-brats-multimodal")
+    assert recipe.data.modalities == ("t1c", "t2f")
+    _has(recipe.prepare, normalise="z-score", normalise_over="slice", regions=("NCR", "ED", "ET"))
+    _has(recipe.model, width=16, depth=3, attention=False)
+    _has(recipe.loss, kind="dice")
+    _has(recipe.train, optimiser="adam", lr=1e-3, batch_size=4, epochs=50, score="dice", validate_every=1)
+    _has(recipe.train, schedule="plateau", plateau_factor=0.5, plateau_patience=3)
+    assert _figures(recipe) == {
+        ("dice", "slice", "both_empty_1"): {"NCR": 0.576, "ED": 0.453, "ET": 0.715, "mean": 0.581},
+        ("precision", "batch", "zero"): {"NCR": 0.131, "ED": 0.342, "ET": 0.285},
+        ("recall", "batch", "zero"): {"NCR": 0.208, "ED": 0.367, "ET": 0.371},
+    }
+    assert recipe.published is not None
+    assert recipe.published.batch == recipe.train.batch_size
+
+
+def test_rc9_attention() -> None:
+    recipe = read_recipe("rc9-brats-attention")
+    _has(recipe.model, width=16, depth=3, attention=True)
+    assert recipe.augment.flip.probability > 0
+    assert recipe.augment.rotation.range == (-15.0, 15.0)
+    _has(recipe.train, batch_size=8, epochs=15)
+    assert build_recipe(recipe.model_dump(exclude_none=True), ["loss.kind=bce+dice"]).loss.kind == "bce+dice"
+
+
+def test_nazir() -> None:
+    recipe = read_recipe("nazir-unet")
+    _has(recipe.prepare, normalise="min-max", clip_percentiles=None)
+    _has(recipe.model, **PAPER)
+    assert recipe.augment.flip.probability > 0
+
+
+@pytest.mark.parametrize("name", ["lgg", "brats-2d"])
+def test_ours_stop_after_twenty_minutes(name: str) -> None:
+    recipe = read_recipe(name)
+    _has(recipe.train, max_minutes=20.0, schedule="one-cycle")
+    _has(recipe.predict, tune=True, flips="lr")
+
+
+def test_a_change_to_a_shipped_recipe_is_named() -> None:
+    recipe = read_recipe("tum-lgg", ["train.epochs=3", "predict.thresholds.tumour=0.4", "train.seed=4"])
+    assert changes_to_shipped(recipe) == ("train.epochs", "predict.thresholds.tumour")
+    assert changes_to_shipped(build_recipe({"name": "my own", "train": {"epochs": 3}})) == ()
+
+
+# -- changes with --set ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "value"),
+    [
+        ("train.epochs=20", 20),
+        ("train.lr=0.5e-4", 0.5e-4),
+        ("train.optimiser=sgd", "sgd"),
+        ('train.optimiser="sgd"', "sgd"),
+        (" train.clip_norm = 2 ", 2.0),
+        ("prepare.crop_to_brain=true", True),
+        ("prepare.size=96", 96),
+        ("prepare.size=none", None),
+        ("prepare.size=None", None),
+        ('data.modalities=["t1n","t2f"]', ("t1n", "t2f")),
+        ("augment.rotation.range=[-5.0, 5.0]", (-5.0, 5.0)),
+        ("loss.kind=bce+dice", "bce+dice"),
+        ("predict.thresholds={WT = 0.4}", {"WT": 0.4}),
+    ],
+)
+def test_a_setting_is_changed(change: str, value: object) -> None:
+    found: Any = build_recipe({"prepare": {"size": 64}}, [change])
+    for name in change.partition("=")[0].strip().split("."):
+        found = getattr(found, name)
+    assert found == value
+
+
+def test_changes_leave_the_values_that_they_are_applied_to() -> None:
+    values: dict[str, Any] = {"train": {"epochs": 3}}
+    assert build_recipe(values, ["train.epochs=4", "train.epochs=5"]).train.epochs == 5
+    assert values == {"train": {"epochs": 3}}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("train.epoch=3", "no setting train.epoch; did you mean train.epochs?"),
+        ("loss.border.sigm=3", "no setting loss.border.sigm; did you mean loss.border.sigma?"),
+        ("augment.flip.probabilty=0.5", "did you mean augment.flip.probability?"),
+        ("trian.epochs=3", "no setting trian; did you mean train?"),
+        ("qqq=1", "no setting qqq."),
+        ("train.epochs", "--set needs NAME=VALUE"),
+        ("=3", "--set needs NAME=VALUE"),
+        ("train.epochs=many", "train.epochs: "),
+        ("train.epochs=0", "train.epochs: "),
+        ("split.train=0.9", "they sum to 1.2, not to 1"),
+        ("name.of=x", "name: "),
+    ],
+)
+def test_a_change_without_meaning_is_refused(change: str, message: str) -> None:
+    assert message in _refusal(change)
+
+
+def test_a_part_that_is_a_value_has_no_settings() -> None:
+    with pytest.raises(OptionError, match="epochs is not a part of a recipe"):
+        build_recipe({"train": {"epochs": 3}}, ["train.epochs.first=3"])
+
+
+# -- names and files ---------------------------------------------------------------------------------------------------
+
+
+def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(OptionError, match=r"no recipe tum-lg; expected one of .*brats-2d.*\. Did you mean tum-lgg\?"):
+        read_recipe("tum-lg")
+    with pytest.raises(FileError, match="there is no such file"):
+        read_recipe("tum-lg.toml")
+
+
+def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("train = [", encoding="utf-8")
+    with pytest.raises(FileError, match=r"mine\.toml"):
+        read_recipe(str(tmp_path / "mine.toml"))
+    (tmp_path / "mine.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(FileError, match=r"mine\.toml"):
+        read_recipe(str(tmp_path / "mine.toml"))
+
+
+def test_a_fault_in_a_file_names_the_file_and_all_that_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("[train]\nepoch = 3\nlr = -1\n", encoding="utf-8")
+    with pytest.raises(OptionError, match=r"mine\.toml: .*train\.lr.*train\.epoch; did you mean train\.epochs"):
+        read_recipe(str(tmp_path / "mine.toml"))
+
+
+def test_what_is_written_is_toml_with_every_setting() -> None:
+    written = tomllib.loads(write_recipe(build_recipe({})))
+    assert written["train"]["epochs"] == 50
+    assert written["loss"]["border"] == {"w0": 10.0, "sigma": 5.0, "form": "tum"}
+    assert "size" not in written["prepare"]
