@@ -186,6 +186,9 @@ def convert(
 def split(
     data: Folder,
     file: Annotated[Path, typer.Option("--out", help="JSON file to write.")] = Path("split.json"),
+    nnunet: Annotated[
+        bool, typer.Option("--nnunet", help="Write all folds in the form of nnU-Net's splits_final.json.")
+    ] = False,
     changes: Settings = None,
     layout: Layout = None,
     scheme: Scheme = None,
@@ -201,6 +204,12 @@ def split(
     from glioseg.workflows import splitting
 
     options = build_recipe({}, changes or ()).split
+    if nnunet:
+        folds = splitting.write_nnunet_folds(
+            _data(data, layout, scheme, modalities), options, file, Reporter(quiet=quiet)
+        )
+        out(f"{len(folds)} folds of {len(folds[0][0]) + len(folds[0][1])} cases: {file}")
+        return
     cohort, drawn = splitting.write_split(_data(data, layout, scheme, modalities), options, file, Reporter(quiet=quiet))
     parts = {name: getattr(drawn, name) for name in ("train", "val", "test")}
     if as_json:
