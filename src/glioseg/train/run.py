@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -106,6 +107,7 @@ def make_fabric(device: str, n_devices: int, options: TrainOptions) -> Fabric:
         raise OptionError(
             "this machine has fewer GPUs than asked for", found=torch.cuda.device_count(), expected=n_devices
         )
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces what doctor and reports say
     several = n_devices > 1 or chosen.type == "cpu"
     return Fabric(
         accelerator=chosen.type,
