@@ -300,8 +300,10 @@ def train(
     from glioseg.config import read_recipe
     from glioseg.workflows import material, training
 
-    settings = [*(changes or ()), *([] if fold is None else [f"split.fold={fold}"])]
-    where = material.Where(run, cache, split, device, devices, restart, not no_evaluate)
+    drawn = [f"split.fold={fold}"] if fold is not None and split is None else []
+    settings = [*(changes or ()), *drawn]
+    of_file = fold if split is not None else None
+    where = material.Where(run, cache, split, of_file, device, devices, restart, not no_evaluate)
     ended = training.train(
         read_recipe(recipe, settings), _data(data, layout, scheme, modalities), where, Reporter(quiet=quiet)
     )

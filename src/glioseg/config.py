@@ -26,7 +26,6 @@ from glioseg.train.augment import AugmentOptions
 from glioseg.train.losses import LossOptions
 from glioseg.train.options import TrainOptions
 
-
 _OF_NO_EFFECT = frozenset(
     {
         "data.max_patients",  # said apart, as are limits of time

@@ -78,7 +78,7 @@ def _own(run: Path, where: Where, reporter: Reporter) -> tuple[Recipe, Material]
     names = kept["modalities"]
     data = Data(Path(kept["path"]), kept["layout"], kept["scheme"], None if names is None else tuple(names))
     recipe = folder.recipe
-    return recipe, gather(recipe, data, Where(run, where.cache, run / runs.SPLIT, where.device), reporter)
+    return recipe, gather(recipe, data, Where(run, where.cache, run / runs.SPLIT, device=where.device), reporter)
 
 
 def _other(run: Path, data: Data, out: Path, where: Where, reporter: Reporter) -> Evaluated:
@@ -92,7 +92,7 @@ def _other(run: Path, data: Data, out: Path, where: Where, reporter: Reporter) -
         found = evaluate_part(
             predictor_of(bundle, where.device),
             Part.of("all", prepared, cohort),
-            EvaluateOptions(),
+            runs.RunFolder(where.run).recipe.evaluate if (where.run / runs.RECIPE).exists() else EvaluateOptions(),
             None,
             (),
             step,

@@ -26,7 +26,8 @@ class Where:
     Args:
         run: the run folder.
         cache: where prepared cohorts are kept; None for ``cache`` beside the run.
-        split: a split to be used in place of a drawn one.
+        split: a split to be used in place of a drawn one,
+        fold: and which of its folds, where it is nnU-Net's file of several.
         device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
         n_devices: processes that train together.
         restart: begin anew where a run is there already.
@@ -36,6 +37,7 @@ class Where:
     run: Path
     cache: Path | None = None
     split: Path | None = None
+    fold: int | None = None
     device: str = "auto"
     n_devices: int = 1
     restart: bool = False
@@ -71,7 +73,9 @@ def gather(recipe: Recipe, data: Data, where: Where, reporter: Reporter) -> Mate
     with reporter.progress("Preparing") as step:
         prepared = prepare(cohort, recipe.prepare, where.cache_folder, progress=step)
     channels_of(prepared, recipe.data.modalities)
-    chosen = split_cohort(cohort, recipe.split, given=where.split, cache=where.cache_folder, reporter=reporter)
+    chosen = split_cohort(
+        cohort, recipe.split, given=where.split, fold=where.fold, cache=where.cache_folder, reporter=reporter
+    )
     chosen.part("val")
     return Material(cohort, prepared, chosen, recipe.data.modalities or prepared.modalities)
 

@@ -60,17 +60,18 @@ def split_cohort(
     options: SplitOptions,
     *,
     given: Path | None = None,
+    fold: int | None = None,
     cache: Path | None = None,
     reporter: Reporter = QUIET,
 ) -> Split:
-    """Split a cohort, or verify the split that is given as a file.
+    """Split a cohort, or verify the split that is given as a file; ``fold`` is one of a file that holds folds.
 
     Raises:
         SplitError: see ``cohorts.split`` and ``cohorts.split_file``.
     """
     known = survey(cohort, cache, reporter)
     if given is not None:
-        return load_split(given, cohort, groups=known.groups, fold=options.fold)
+        return load_split(given, cohort, groups=known.groups, fold=fold)
     drawn = split(cohort, options, burden=known.burden or None, groups=known.groups)
     return verified(drawn, cohort, groups=known.groups)
 

@@ -50,10 +50,11 @@ def train(
         ResumeError: the run's checkpoint belongs to another recipe, split or data set; nothing is changed.
         GliosegError: see the parts: reading, splitting, preparing, training.
     """
+    facts = environment(where.device, recipe.train.precision)  # a device that is not there is said before any work
     runs.begin(where.run, restart=where.restart)
     material = gather(recipe, data, where, reporter)
     identity = runs.identity_of(recipe, material.split, material.prepared)
-    runs.write_head(where.run, recipe, environment(where.device, recipe.train.precision), _described(data), identity)
+    runs.write_head(where.run, recipe, facts, _described(data), identity)
     save_split(material.split, where.run / runs.SPLIT)
     plan = _plan(recipe, material, where, identity)
     watch = partial(
@@ -66,12 +67,14 @@ def train(
             f"Stopped ({outcome.reason}); the same command continues{', once the limit is raised' * limited}. "
             f"Checkpoint: {where.run / LATEST}"
         )
-    if not where.evaluate or not (outcome.finished or limited):
+    if not outcome.finished and not limited:
         return Trained(outcome, {}, None)
     if not (where.run / BEST).exists():
-        reporter.say("Nothing to evaluate: it stopped before its first validation (train.validate_every)")
+        reporter.say("There is no best model yet: it stopped before its first validation (train.validate_every)")
         return Trained(outcome, {}, None)
     write_bundle(where.run, recipe, material, where.device, reporter)
+    if not where.evaluate:
+        return Trained(outcome, {}, None)
     evaluated = evaluate_run(where.run, recipe, material, where, reporter)
     return Trained(outcome, evaluated, report(recipe, material, where, reporter, baseline))
 
