@@ -1,4 +1,4 @@
-"""Recipes: what is shipped, what is written out, what is refused. The figures of publications are held to line by line."""
+"""Recipes: what is shipped, held to its publication line by line; what is written out; what is refused."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,9 +39,16 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         FileError: missing, damaged or not a checkpoint.
     """
     try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()  # torch does not look at the checksums that it writes
+        if damaged is not None:
+            raise zipfile.BadZipFile(f"the checksum of {damaged} is wrong")
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise cannot_read(path, error) from error
+        cause = cannot_read(path, error)
+        found = None if cause.found is None else cause.found.partition(". ")[0]
+        remedy = "Restore it from a copy, or begin anew with --restart"
+        raise FileError(cause.what, path=path, found=found, remedy=remedy) from error
     if not isinstance(state, dict):
         raise FileError("not a checkpoint of glioseg", path=path, found=type(state).__name__, expected="a dictionary")
     return state

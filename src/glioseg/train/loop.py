@@ -381,8 +381,8 @@ class Training:
         sums = kept.pop("loss_sums")
         self.progress = Progress(**(kept | {"plateau": Plateau(**kept["plateau"])}))
         self.progress.loss_sum = sums[self.fabric.global_rank]
-        if self.progress.finished and self.progress.epoch < self.options.epochs:
-            self.progress.finished = False  # train.epochs was raised; early stopping judges anew at the next validation
+        # train.epochs may have been raised or lowered; early stopping judges anew at the next validation
+        self.progress.finished = self.progress.epoch >= self.options.epochs
         self._started = time.monotonic()
         if self.fabric.is_global_zero:
             cut_log(self.job.run / LOG, self.progress.log_size)

@@ -6,6 +6,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from glioseg.evaluate.overlap import OverlapMetric
+
 
 class TrainOptions(BaseModel):
     """Options of the training loop.
@@ -31,7 +33,9 @@ class TrainOptions(BaseModel):
     ema: float | None = Field(None, gt=0, lt=1, description="decay of the running mean of the weights")
 
     validate_every: int = Field(1, ge=1, description="epochs between validations")
-    score: str = Field("dice", description="case mean on validation that picks the best model; mean over regions")
+    score: OverlapMetric = Field(
+        "dice", description="case mean on validation that picks the best model; mean over regions"
+    )
     early_stopping: int | None = Field(None, ge=1, description="validations without improvement that end the training")
     checkpoint_every: int = Field(200, ge=1, description="steps between checkpoints, besides one for each epoch")
 

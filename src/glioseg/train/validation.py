@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from glioseg.core import Case
-from glioseg.errors import OptionError
 from glioseg.evaluate.cases import CaseScores
+from glioseg.evaluate.overlap import OverlapMetric
 from glioseg.evaluate.protocol import EvaluateOptions, Evaluation, aggregate, mean_over_regions
 from glioseg.predict.predictor import Array, Predictor
 from glioseg.predict.scoring import score_prepared
@@ -45,7 +45,7 @@ class Validator:
     slices: SliceOptions
     loss: Loss
     options: EvaluateOptions
-    score: str
+    score: OverlapMetric
     on_case: Callable[[int, int], None]
 
     def __call__(self, model: nn.Module) -> Validation:
@@ -76,15 +76,8 @@ class Validator:
         return float(self.loss(logits, torch.from_numpy(np.array(regions[chosen])), None)), len(chosen)
 
 
-def score_of(evaluation: Evaluation, name: str) -> float:
-    """The mean over regions of the case mean of a score; 0 where no case has one.
-
-    Raises:
-        OptionError: evaluation knows no such score.
-    """
-    known = next(iter(evaluation.regions.values()))
-    if name not in known:
-        raise OptionError(f"there is no score {name} to pick the best model by", expected=", ".join(known))
+def score_of(evaluation: Evaluation, name: OverlapMetric) -> float:
+    """The mean over regions of the case mean of a score; 0 where no case has one."""
     return mean_over_regions(evaluation, name) or 0.0
 
 

@@ -51,12 +51,8 @@ class RunFolder:
         return value
 
 
-def begin(path: Path, *, restart: bool) -> None:
+def begin(path: Path) -> None:
     """Make sure that ``path`` can hold a run: new, empty, or a run to be continued.
-
-    Args:
-        path: the run folder.
-        restart: delete what an earlier run left there.
 
     Raises:
         FileError: the folder holds other files, or cannot be written to.
@@ -66,12 +62,23 @@ def begin(path: Path, *, restart: bool) -> None:
     if path.is_dir() and any(path.iterdir()) and not (path / RECIPE).exists():
         raise FileError("the folder holds files that are not a run's", path=path, remedy="Name a new folder with --out")
     try:
-        if restart and path.is_dir():
-            shutil.rmtree(path)
         path.mkdir(parents=True, exist_ok=True)
         probe = path / ".writable"
         probe.write_bytes(b"")
         probe.unlink()
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def clear(path: Path) -> None:
+    """Delete what an earlier run left in its folder.
+
+    Raises:
+        FileError: it cannot be deleted.
+    """
+    try:
+        shutil.rmtree(path)
+        path.mkdir()
     except OSError as error:
         raise cannot_write(path, error) from error
 

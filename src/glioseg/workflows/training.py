@@ -51,8 +51,10 @@ def train(
         GliosegError: see the parts: reading, splitting, preparing, training.
     """
     facts = environment(where.device, recipe.train.precision)  # a device that is not there is said before any work
-    runs.begin(where.run, restart=where.restart)
+    runs.begin(where.run)
     material = gather(recipe, data, where, reporter)
+    if where.restart:
+        runs.clear(where.run)  # not before: scans or settings that are refused must not cost the old run
     identity = runs.identity_of(recipe, material.split, material.prepared)
     runs.write_head(where.run, recipe, facts, _described(data), identity)
     save_split(material.split, where.run / runs.SPLIT)
