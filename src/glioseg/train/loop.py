@@ -120,6 +120,11 @@ class Progress:
     finished: bool = False
 
 
+def progress_of(values: Mapping[str, Any]) -> Progress:
+    """The progress whose ``asdict`` is ``values``."""
+    return Progress(**{**values, "plateau": Plateau(**values["plateau"])})
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How a training ended: by itself (finished), or stopped by a reason and to be continued."""
@@ -379,7 +384,7 @@ class Training:
             self.mean.n_updates = state["mean"]["n_updates"]
         kept = dict(state["progress"])
         sums = kept.pop("loss_sums")
-        self.progress = Progress(**(kept | {"plateau": Plateau(**kept["plateau"])}))
+        self.progress = progress_of(kept)
         self.progress.loss_sum = sums[self.fabric.global_rank]
         # train.epochs may have been raised or lowered; early stopping judges anew at the next validation
         self.progress.finished = self.progress.epoch >= self.options.epochs

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,6 +14,7 @@ from typing import Any, Protocol
 import torch
 from lightning_fabric import Fabric
 from torch import nn
+from torch.multiprocessing import ProcessRaisedException
 
 from glioseg.core import Cohort
 from glioseg.errors import OptionError
@@ -26,10 +28,13 @@ from glioseg.prepare.slices import SliceOptions
 from glioseg.prepare.store import PreparedCohort, of_patients
 from glioseg.train.augment import AugmentOptions, ChannelLayout, augment
 from glioseg.train.items import SliceItems, slice_items
-from glioseg.train.loop import Job, Outcome, fit
+from glioseg.train.loop import Job, Outcome, TrainingError, fit, progress_of
 from glioseg.train.losses import Loss, LossOptions, balanced_class_weights, build_loss
 from glioseg.train.options import TrainOptions
 from glioseg.train.validation import Validator
+
+
+_OURS = re.compile(r"^glioseg\.[\w.]*Error: (.*)\Z", re.MULTILINE | re.DOTALL)
 
 
 class Watcher(Protocol):
@@ -96,8 +101,13 @@ def run_training(plan: Plan, watch: Callable[[], Watcher]) -> Outcome:
         _be_deterministic(fabric.device)
     if plan.n_devices == 1:
         return _train(fabric, plan, watch)
-    outcome: Outcome = fabric.launch(_train, plan, watch)  # type: ignore[arg-type]
-    return outcome
+    # Fabric looks through arguments and results for modules and tensors, and stumbles over frozen dataclasses: so the
+    # plan goes inside the function, and the outcome comes back as plain values
+    try:
+        kept = fabric.launch(partial(_train_together, plan=plan, watch=watch))
+    except ProcessRaisedException as error:
+        raise _said_by_process(error) from error
+    return Outcome(kept["finished"], kept["reason"], progress_of(kept["progress"]))
 
 
 def make_fabric(device: str, n_devices: int, options: TrainOptions) -> Fabric:
@@ -131,6 +141,16 @@ def _train(fabric: Fabric, plan: Plan, watch: Callable[[], Watcher]) -> Outcome:
     finally:
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
+
+
+def _train_together(fabric: Fabric, plan: Plan, watch: Callable[[], Watcher]) -> dict[str, Any]:
+    return asdict(_train(fabric, plan, watch))
+
+
+def _said_by_process(error: ProcessRaisedException) -> Exception:
+    """Our own errors cross the border of a process as the last part of a printed traceback; others stay as they are."""
+    found = _OURS.findall(str(error))
+    return TrainingError(found[-1].strip()) if found else error
 
 
 def n_channels(plan: Plan) -> int:
