@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import torch
 from lightning_fabric import Fabric
 from torch import nn
-from torch.multiprocessing import ProcessRaisedException
+from torch.multiprocessing.spawn import ProcessRaisedException
 
 from glioseg.core import Cohort
 from glioseg.errors import OptionError
@@ -32,7 +32,6 @@ from glioseg.train.loop import Job, Outcome, TrainingError, fit, progress_of
 from glioseg.train.losses import Loss, LossOptions, balanced_class_weights, build_loss
 from glioseg.train.options import TrainOptions
 from glioseg.train.validation import Validator
-
 
 _OURS = re.compile(r"^glioseg\.[\w.]*Error: (.*)\Z", re.MULTILINE | re.DOTALL)
 
