@@ -1,0 +1,118 @@
+"""From an image to probabilities and labels on its own grid, with a network whose logits are the image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from glioseg.core import Grid, Image, scheme_named
+from glioseg.errors import GeometryError
+from glioseg.predict.options import PredictOptions
+from glioseg.predict.predictor import Predictor, paint
+from glioseg.prepare.options import PrepareOptions
+from glioseg.prepare.slices import SliceOptions
+from tests.predict.networks import Sees
+
+GRID = Grid((6, 5, 4), np.diag([2.0, 3.0, 4.0, 1.0]))
+SCHEME = scheme_named("brats2023")
+AS_IS = PrepareOptions(normalise="none", brain_only=False)
+
+
+def _image(modalities: tuple[str, ...] = ("t2f", "t1c"), grid: Grid = GRID) -> Image:
+    """1 (t2f) and 2 (t1c) everywhere but in a cube, where they are 5 and 6; slice 3 is black."""
+    array = np.ones((len(modalities), *grid.shape), dtype=np.float32) * np.array([1, 2, 3][: len(modalities)])[
+        :, None, None, None
+    ].astype(np.float32)
+    array[:, 1:3, 2:4, 0:2] += 4
+    array[..., 3] = 0
+    return Image(array, modalities, grid)
+
+
+def _predictor(**changes: Any) -> Predictor:
+    fields: dict[str, Any] = {
+        "model": Sees(2),
+        "modalities": ("t2f", "t1c"),
+        "regions": ("WT", "ET"),
+        "scheme": SCHEME,
+        "prepare": AS_IS,
+        "slices": SliceOptions(),
+        "options": PredictOptions(),
+    }
+    return Predictor(**(fields | changes))
+
+
+def _sigmoid(value: float) -> float:
+    return float(1 / (1 + np.exp(-value)))
+
+
+def test_probabilities_lie_where_the_image_does() -> None:
+    found = _predictor().predict(_image())
+    assert found.probabilities.shape == (2, 6, 5, 4)
+    assert found.label_map.grid is GRID or found.label_map.grid == GRID
+    np.testing.assert_allclose(found.probabilities[0, 1:3, 2:4, 0:2], _sigmoid(5), rtol=1e-3)
+    np.testing.assert_allclose(found.probabilities[0, 4:, :, :3], _sigmoid(1), rtol=1e-3)
+    np.testing.assert_allclose(found.probabilities[1, 4:, :, :3], _sigmoid(2), rtol=1e-3)
+
+
+def test_a_black_slice_is_not_looked_at() -> None:
+    model = Sees(2)
+    found = _predictor(model=model).predict(_image())
+    assert model.seen == [3]
+    assert not found.probabilities[..., 3].any()
+    assert not found.label_map.array[..., 3].any()
+
+
+def test_the_order_of_modalities_is_the_networks() -> None:
+    swapped = Image(_image().array[::-1].copy(), ("t1c", "t2f"), GRID)
+    one, other = (_predictor().predict(image).probabilities for image in (_image(), swapped))
+    np.testing.assert_array_equal(one, other)
+
+
+def test_modalities_that_the_network_does_not_need_change_nothing() -> None:
+    more = _image(("t2f", "t1c", "t2w"))
+    np.testing.assert_array_equal(
+        _predictor().predict(more).probabilities, _predictor().predict(_image()).probabilities
+    )
+
+
+def test_another_orientation_of_the_files_gives_the_same_voxels() -> None:
+    affine = np.diag([-2.0, -3.0, 4.0, 1.0])
+    affine[:3, 3] = [10.0, 12.0, 0.0]  # the same places, counted from the other end
+    turned = Image(_image().array[:, ::-1, ::-1].copy(), ("t2f", "t1c"), Grid(GRID.shape, affine))
+    found = _predictor().predict(turned)
+    assert found.label_map.grid == turned.grid
+    np.testing.assert_array_equal(found.probabilities[:, ::-1, ::-1], _predictor().predict(_image()).probabilities)
+
+
+def test_what_lacks_a_modality_is_refused_unless_something_stands_in() -> None:
+    flair = _image(("t2f",))
+    with pytest.raises(GeometryError, match="the input lacks t1c; found t2f; expected t2f, t1c"):
+        _predictor().predict(flair)
+    filled = _predictor(prepare=AS_IS.model_copy(update={"missing": "t2f"})).predict(flair).probabilities
+    np.testing.assert_array_equal(filled[0], filled[1])
+    with pytest.raises(GeometryError, match="lacks t2f"):
+        _predictor(prepare=AS_IS.model_copy(update={"missing": "t2f"})).predict(_image(("t1c",)))
+
+
+def test_each_region_has_its_threshold() -> None:
+    probabilities = np.zeros((2, *GRID.shape), dtype=np.float32)
+    probabilities[:, 0, 0, 0] = 0.4
+    probabilities[:, 1, 0, 0] = 0.6
+    options = PredictOptions(threshold=0.3, thresholds={"ET": 0.5})
+    labels = paint(probabilities, ("WT", "ET"), SCHEME, GRID, options).array
+    assert labels[1, 0, 0] == SCHEME.labels["ET"]
+    assert labels[0, 0, 0] in (SCHEME.labels["NCR"], SCHEME.labels["ED"])
+    assert np.count_nonzero(labels) == 2
+
+
+def test_small_components_of_a_region_are_removed() -> None:
+    probabilities = np.zeros((1, *GRID.shape), dtype=np.float32)
+    probabilities[0, 0:2, 0, 0] = 0.9  # two voxels
+    probabilities[0, 4, 4, 0] = 0.9  # one
+    kept = probabilities.copy()
+    labels = paint(probabilities, ("WT",), SCHEME, GRID, PredictOptions(min_voxels={"WT": 2})).array
+    assert np.argwhere(labels).tolist() == [[0, 0, 0], [1, 0, 0]]
+    np.testing.assert_array_equal(probabilities, kept)  # what was given is not changed
+    assert np.count_nonzero(paint(probabilities, ("WT",), SCHEME, GRID, PredictOptions()).array) == 3
