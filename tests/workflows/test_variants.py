@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -109,6 +110,30 @@ def test_border_terms_are_made_once(tiny: TinyRun) -> None:
     for indices, terms in zip((np.load(path) for path in slices), maps, strict=True):
         assert terms.shape == (len(indices), 2, 32, 32)
         assert all(term.any() for term in terms)
+
+
+def test_modalities_that_the_network_does_not_see_decide_nothing(tiny: TinyRun, tmp_path: Path) -> None:
+    """T1 shows far more than the others: what is brain, and what is cropped, is for the network's own to say."""
+    shutil.copytree(tiny.data, tmp_path / "data")
+    for number, path in enumerate(sorted((tmp_path / "data").glob("*/*t1n*"))):
+        scan = nib.load(path)
+        array = np.asarray(scan.dataobj).copy()
+        box = array[2:-2, 2:-2, 1:-1]
+        box[box == 0] = np.random.default_rng(number).integers(1, 900, box.shape)[box == 0]
+        nib.save(nib.Nifti1Image(array, scan.affine), path)
+    changes = ["prepare.crop_to_brain=true", "train.epochs=1", "loss.kind=dice", "predict.tune=false"]
+    recipe = write_toy(tmp_path / "toy.toml", *changes)
+    ran = glioseg("train", recipe, "--data", tmp_path / "data", "--out", tmp_path / "run", "--no-evaluate", "--quiet")
+    assert ran.code == 0, ran.err
+    evaluated = glioseg("evaluate", tmp_path / "run", "--json", "--quiet")
+    assert evaluated.code == 0, evaluated.err
+    (patient,) = json.loads((tmp_path / "run" / "split.json").read_text(encoding="utf-8"))["test"]
+    case = tmp_path / "data" / f"{patient}-000"
+    assert glioseg("predict", tmp_path / "run", case, "--out", tmp_path / "out", "--quiet").code == 0
+    mask = np.asarray(nib.load(tmp_path / "out" / f"{patient}-000.nii.gz").dataobj) > 0
+    reference = np.asarray(nib.load(case / f"{patient}-000-seg.nii.gz").dataobj) > 0
+    dice = 2 * (mask & reference).sum() / (mask.sum() + reference.sum())
+    assert evaluated.json["regions"]["WT"]["dice"]["case_mean"] == pytest.approx(dice, abs=1e-12)
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from glioseg.prepare.cache import prepare
 from glioseg.workflows import runs
 from glioseg.workflows.cohorts import Data, read
 from glioseg.workflows.evaluating import Evaluated, Part, evaluate_part, write_evaluation
-from glioseg.workflows.material import Material, Where, gather, usable
+from glioseg.workflows.material import Material, Where, as_shown, gather, usable
 from glioseg.workflows.predicting import predictor_of
 from glioseg.workflows.reporting import report
 from glioseg.workflows.training import evaluate_run
@@ -84,7 +84,7 @@ def _own(run: Path, where: Where, reporter: Reporter) -> tuple[Recipe, Material]
 def _other(run: Path, data: Data, out: Path, where: Where, reporter: Reporter) -> Evaluated:
     bundle = load_bundle(run)
     info = bundle.info
-    cohort = usable(read(data, reporter), None, reporter)
+    cohort = as_shown(usable(read(data, reporter), None, reporter), info.modalities)
     options = info.prepare.model_copy(update={"regions": info.regions})  # not what other data's scheme would choose
     with reporter.progress("Preparing") as step:
         prepared = prepare(cohort, options, where.cache_folder, progress=step)

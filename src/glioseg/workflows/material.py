@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,9 +11,9 @@ from glioseg.cohorts.split import Split
 from glioseg.config import Recipe
 from glioseg.console import Reporter
 from glioseg.core import Cohort
-from glioseg.errors import LabelError, name_some
+from glioseg.errors import LabelError, OptionError, name_some
+from glioseg.predict.predictor import lacks
 from glioseg.prepare.cache import prepare
-from glioseg.prepare.slices import channels_of
 from glioseg.prepare.store import PreparedCohort, of_patients
 from glioseg.workflows.cohorts import Data, read
 from glioseg.workflows.evaluating import Part
@@ -71,13 +72,44 @@ def gather(recipe: Recipe, data: Data, where: Where, reporter: Reporter) -> Mate
             dark = find_dark_slices(cohort, recipe.slices.dark_below, step) if recipe.slices.dark_below else {}
         cohort = by_slices(cohort, dark)
     with reporter.progress("Preparing") as step:
-        prepared = prepare(cohort, recipe.prepare, where.cache_folder, progress=step)
-    channels_of(prepared, recipe.data.modalities)
+        prepared = prepare(as_shown(cohort, recipe.data.modalities), recipe.prepare, where.cache_folder, progress=step)
     chosen = split_cohort(
         cohort, recipe.split, given=where.split, fold=where.fold, cache=where.cache_folder, reporter=reporter
     )
     chosen.part("val")
     return Material(cohort, prepared, chosen, recipe.data.modalities or prepared.modalities)
+
+
+def as_shown(cohort: Cohort, modalities: Sequence[str] | None) -> Cohort:
+    """The cohort with the modalities that a network sees, and no others.
+
+    What is brain, and what is cropped, is decided by all modalities that are prepared: so that a scan is prepared alike
+    for training and for a prediction, which has no others, these must be the network's own.
+
+    Raises:
+        OptionError: the cohort has no modality of that name.
+        GeometryError: a case has none of them.
+    """
+    if modalities is None:
+        return cohort
+    unknown = [name for name in modalities if name not in cohort.modalities]
+    if unknown:
+        raise OptionError(
+            "the cohort lacks a modality",
+            path=cohort.name,
+            found=", ".join(unknown),
+            expected=f"some of {', '.join(cohort.modalities)}",
+        )
+    if set(modalities) == set(cohort.modalities):
+        return cohort
+    for case in cohort.cases:
+        if not set(modalities) & set(case.images):
+            raise lacks(modalities, modalities, tuple(case.images), case)
+    cases = tuple(
+        replace(case, images={name: source for name, source in case.images.items() if name in modalities})
+        for case in cohort.cases
+    )
+    return replace(cohort, cases=cases, modalities=tuple(name for name in cohort.modalities if name in modalities))
 
 
 def usable(cohort: Cohort, max_patients: int | None, reporter: Reporter) -> Cohort:
