@@ -12,7 +12,7 @@ import torch
 from glioseg.core import scheme_named
 from glioseg.errors import FileError
 from glioseg.models.build import ModelOptions, build_model
-from glioseg.predict.bundle import load_bundle, n_channels_of, save_bundle
+from glioseg.predict.bundle import load_bundle, save_bundle
 from glioseg.predict.options import PredictOptions
 from glioseg.prepare.options import PrepareOptions
 from glioseg.prepare.records import SchemeRecord
@@ -41,7 +41,7 @@ def test_all_that_a_prediction_needs_comes_back(tmp_path: Path) -> None:
     info = save_bundle(tmp_path, _fields(), model.state_dict())
     found = load_bundle(tmp_path)
     assert found.info == info
-    assert n_channels_of(info) == 6  # two modalities on three slices
+    assert info.slices.n_channels(len(info.modalities)) == 6  # two modalities on three slices
     assert found.info.predict.threshold_of("ET") == 0.4
     assert found.info.predict.threshold_of("WT") == 0.5
     assert found.scheme == scheme_named("brats2021")

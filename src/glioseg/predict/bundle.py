@@ -115,17 +115,13 @@ def load_bundle(folder: Path) -> Bundle:
             expected=info.model_id,
             remedy=f"Copy {WEIGHTS} and {DESCRIPTION} together",
         )
-    model = build_model(info.model, n_channels_of(info), len(info.regions), seed=0)
+    n_channels = info.slices.n_channels(len(info.modalities))
+    model = build_model(info.model, n_channels, len(info.regions), seed=0)
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
         raise FileError("the weights do not fit the network that the bundle describes", path=path) from error
     return Bundle(info, info.scheme.scheme(), model.eval())
-
-
-def n_channels_of(info: BundleInfo) -> int:
-    """Channels of the network: each modality once for every slice that it is shown."""
-    return len(info.modalities) * (2 * info.slices.n_neighbours + 1)
 
 
 def _read_info(path: Path) -> BundleInfo:

@@ -37,6 +37,15 @@ class SliceOptions(BaseModel):
     dark_below: float | None = Field(None, ge=0, le=1)
     n_neighbours: int = Field(0, ge=0, le=16)
 
+    @property
+    def n_shown(self) -> int:
+        """Slices that the network sees of one: itself and its neighbours."""
+        return 2 * self.n_neighbours + 1
+
+    def n_channels(self, n_modalities: int) -> int:
+        """Channels of the network: each modality once for every slice shown."""
+        return n_modalities * self.n_shown
+
     def keeps(self, non_black: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
         """(Z,) which slices are shown to the network, by their shares of non-black pixels."""
         return ~is_dark(non_black, self.dark_below or 0.0)

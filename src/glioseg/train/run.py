@@ -152,14 +152,9 @@ def _said_by_process(error: ProcessRaisedException) -> Exception:
     return TrainingError(found[-1].strip()) if found else error
 
 
-def n_channels(plan: Plan) -> int:
-    """Channels of the network: each modality once for every slice shown."""
-    return len(plan.modalities) * (2 * plan.slices.n_neighbours + 1)
-
-
 def _model(plan: Plan) -> nn.Module:
-    n_regions = len(plan.prepared.region_names)
-    return build_model(plan.model, n_channels(plan), n_regions, seed=plan.train_options.seed)
+    n_channels, n_regions = plan.slices.n_channels(len(plan.modalities)), len(plan.prepared.region_names)
+    return build_model(plan.model, n_channels, n_regions, seed=plan.train_options.seed)
 
 
 def _job(fabric: Fabric, plan: Plan, watcher: Watcher) -> Job:
@@ -182,7 +177,7 @@ def _job(fabric: Fabric, plan: Plan, watcher: Watcher) -> Job:
 
 def _channel_layout(plan: Plan) -> ChannelLayout:
     flair = next((row for row, name in enumerate(plan.modalities) if name in ("flair", "t2f")), None)
-    return ChannelLayout(len(plan.modalities), 2 * plan.slices.n_neighbours + 1, flair)
+    return ChannelLayout(len(plan.modalities), plan.slices.n_shown, flair)
 
 
 def _validator(fabric: Fabric, plan: Plan, channels: tuple[int, ...], loss: Loss, watcher: Watcher) -> Validator:

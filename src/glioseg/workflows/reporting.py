@@ -84,7 +84,7 @@ def report(
             weight_maps=_weight_maps(recipe, material),
             network=_network(recipe, material),
             environment=_environment(run),
-            timing=_timing(recipe, material, log),
+            timing=_timing(log),
             baseline=baseline,
         )
         return write_run_report(facts, run, progress=step)
@@ -194,7 +194,7 @@ def _weight_maps(recipe: Recipe, material: Material) -> list[WeightMap]:
 
 
 def _network(recipe: Recipe, material: Material) -> NetworkFacts:
-    n_channels = len(material.modalities) * (2 * recipe.slices.n_neighbours + 1)
+    n_channels = recipe.slices.n_channels(len(material.modalities))
     with torch.random.fork_rng(devices=[]):
         model = build_model(recipe.model, n_channels, len(material.prepared.region_names), seed=0)
     levels = summarise_levels(model, largest_slice(material.prepared))
@@ -222,5 +222,5 @@ def _environment(run: Path) -> Mapping[str, str | int | float | bool]:
     return facts if isinstance(facts, dict) else {}
 
 
-def _timing(recipe: Recipe, material: Material, log: list[dict[str, Any]]) -> Timing:
+def _timing(log: list[dict[str, Any]]) -> Timing:
     return Timing(training_s=log[-1]["elapsed_s"] if log else None)
