@@ -246,3 +246,21 @@ def test_what_is_written_is_toml_with_every_setting() -> None:
     assert written["train"]["epochs"] == 50
     assert written["loss"]["border"] == {"w0": 10.0, "sigma": 5.0, "form": "tum"}
     assert "size" not in written["prepare"]
+
+
+# -- another network in a recipe ---------------------------------------------------------------------------------------
+
+
+def test_a_network_takes_over_the_settings_that_it_has_too() -> None:
+    options = read_recipe("lgg", ("model.kind=resunet", "model.dropout=0.1")).model
+    _has(options, kind="resunet", width=16, depth=4, residual=True, dropout=0.1)
+
+
+def test_a_network_that_is_not_there_is_refused() -> None:
+    assert "one of unet, attention-unet, resunet" in _refusal("model.kind=vnet")
+    assert "model" in _refusal("model=3")
+
+
+def test_settings_of_the_network_are_named_without_its_kind() -> None:
+    assert "there is no setting model.widht; did you mean model.width?" in _refusal("model.widht=8")
+    assert "model.width: Input should be greater" in _refusal("model.kind=resunet", "model.width=0")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import tomllib
+import typing
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -18,7 +19,8 @@ from glioseg.errors import OptionError
 from glioseg.evaluate.protocol import EvaluateOptions
 from glioseg.evaluate.published import PublishedProtocol
 from glioseg.io.files import cannot_read
-from glioseg.models.build import ModelOptions
+from glioseg.models.build import ModelOptions, kind_of, settings_for
+from glioseg.models.unet import UNetOptions
 from glioseg.predict.options import PredictOptions
 from glioseg.prepare.options import PrepareOptions
 from glioseg.prepare.slices import SliceOptions
@@ -74,7 +76,7 @@ class Recipe(BaseModel):
     split: SplitOptions = SplitOptions()
     prepare: PrepareOptions = PrepareOptions()
     slices: SliceOptions = SliceOptions()
-    model: ModelOptions = ModelOptions()
+    model: ModelOptions = UNetOptions()
     loss: LossOptions = LossOptions()
     augment: AugmentOptions = AugmentOptions()
     train: TrainOptions = TrainOptions()
@@ -152,7 +154,11 @@ def _apply(values: dict[str, Any], change: str) -> None:
         place = place.setdefault(parent, {})
         if not isinstance(place, dict):
             raise OptionError(f"{parent} is not a part of a recipe", found=change)
-    place[last] = _parsed(text.strip())
+    value = _parsed(text.strip())
+    if key.strip() == "model.kind" and value != kind_of(place):
+        values["model"] = settings_for(str(value), place)  # settings that only the old network has leave with it
+        return
+    place[last] = value
 
 
 def _parsed(text: str) -> object:
@@ -170,18 +176,27 @@ def _explained(error: ValidationError) -> str:
 
 
 def _explain(location: tuple[int | str, ...], kind: str, message: str) -> str:
-    name = ".".join(map(str, location))
+    place = [part for depth, part in enumerate(location) if not (depth == 1 and location[0] == "model")]  # not its kind
+    name = ".".join(map(str, place))
     if kind != "extra_forbidden":
         return f"{name or 'recipe'}: {message.removeprefix('Value error, ')}"
     near = difflib.get_close_matches(name, list(_names(Recipe)), 1, 0.5)
     return f"there is no setting {name}" + (f"; did you mean {near[0]}?" if near else "")
 
 
+def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
+    """The options that a setting may be: one for most parts of a recipe, one for each network for ``model``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for member in typing.get_args(annotation):
+        yield from _models_in(member)
+
+
 def _names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     for name, field in model.model_fields.items():
         yield prefix + name
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from _names(field.annotation, f"{prefix}{name}.")
+        for part in _models_in(field.annotation):
+            yield from _names(part, f"{prefix}{name}.")
 
 
 def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

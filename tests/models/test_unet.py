@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from glioseg.errors import GeometryError, OptionError
 from glioseg.models.blocks import AttentionGate, DoubleConvolution, Padding, Upsampling2x, convolution
-from glioseg.models.build import build_model
 from glioseg.models.unet import UNet, UNetOptions, crop_to, pad_to_multiple, padded_size
 
 
@@ -37,7 +36,7 @@ def test_the_size_of_2015() -> None:
     # 64 … 1024 channels, four poolings, one channel, two logits: the paper's network has 31,030,658 weights; here batch
     # normalisation has two numbers in the place of each bias of the 18 convolutions, 2·1984 + 2·960 = 5,888 more
     options = UNetOptions(width=64, depth=4, upsampling="transposed")
-    model = build_model(options, 1, 2, seed=0)
+    model = UNet(options, 1, 2, seed=0)
     assert model.widths == (64, 128, 256, 512, 1024)
     assert _n_weights(model) == 31_036_546 == _plain_count(model.widths, 1, 2, taps=9, corner=4)
 
@@ -48,15 +47,15 @@ def test_the_size_of_2015() -> None:
 )
 def test_number_of_weights(dims: int, upsampling: str, taps: int, corner: int) -> None:
     options = UNetOptions.model_validate({"dims": dims, "width": 5, "depth": 3, "upsampling": upsampling})
-    assert _n_weights(build_model(options, 4, 3, seed=0)) == _plain_count((5, 10, 20, 40), 4, 3, taps, corner)
+    assert _n_weights(UNet(options, 4, 3, seed=0)) == _plain_count((5, 10, 20, 40), 4, 3, taps, corner)
 
 
 def test_number_of_weights_that_options_add() -> None:
     # widths 4, 8, 16; every count on paper
-    plain = _n_weights(build_model(UNetOptions(width=4, depth=2), 3, 2, seed=0))
+    plain = _n_weights(UNet(UNetOptions(width=4, depth=2), 3, 2, seed=0))
 
     def added(**options: object) -> int:
-        model = build_model(UNetOptions.model_validate({"width": 4, "depth": 2, **options}), 3, 2, seed=0)
+        model = UNet(UNetOptions.model_validate({"width": 4, "depth": 2, **options}), 3, 2, seed=0)
         return _n_weights(model) - plain
 
     # gates: skip 8 under 16 -> 4 between, skip 4 under 8 -> 2 between; 2×2 kernels, gate and psi with bias
@@ -120,7 +119,7 @@ def test_weight_gradients_of_thin_volumes_under_bfloat16(n_slices: int, padding:
 
 def test_dropout_works_on_the_two_lowest_levels_and_in_training_only() -> None:
     options = UNetOptions(width=4, depth=3, dropout=0.5)
-    model = build_model(options, 3, 1, seed=0)
+    model = UNet(options, 3, 1, seed=0)
     dropping = [level for level, block in enumerate(model.down) if isinstance(block.dropout, nn.Dropout)]
     assert dropping == [2, 3]
     assert not any(isinstance(part, nn.Dropout) for part in model.up.modules())
@@ -131,7 +130,7 @@ def test_dropout_works_on_the_two_lowest_levels_and_in_training_only() -> None:
 
 
 def test_attention_weighs_each_voxel_of_the_skip_between_0_and_1() -> None:
-    model = build_model(UNetOptions(width=4, depth=1, attention=True), 3, 1, seed=0)
+    model = UNet(UNetOptions(width=4, depth=1, attention=True), 3, 1, seed=0)
     gate = model.gates[0]
     assert isinstance(gate, AttentionGate)
     skip, below = _images(6, 6, n_channels=4), _images(3, 3, n_channels=8)
@@ -144,7 +143,7 @@ def test_attention_weighs_each_voxel_of_the_skip_between_0_and_1() -> None:
 
 def test_deep_supervision_gives_all_levels_in_training_and_one_in_prediction() -> None:
     options = UNetOptions(width=4, depth=3, deep_supervision=True)
-    model = build_model(options, 3, 2, seed=0)
+    model = UNet(options, 3, 2, seed=0)
     images = _images(13, 20)
     logits = model(images)
     assert [tuple(one.shape) for one in logits] == [(2, 2, 13, 20)] * 3
@@ -173,7 +172,7 @@ def test_padding_to_a_multiple_by_hand() -> None:
 def test_padding_inside_leaves_the_prediction_where_it_was() -> None:
     """A picture of 13×15 and the same picture, its border repeated by hand to 16×16, have the same logits."""
     options = UNetOptions(width=4, depth=2)
-    model = build_model(options, 3, 1, seed=0).eval()
+    model = UNet(options, 3, 1, seed=0).eval()
     images = _images(13, 15)
     padded = nn.functional.pad(images, (0, 1, 0, 3), mode="replicate")
     with torch.no_grad():
@@ -182,7 +181,7 @@ def test_padding_inside_leaves_the_prediction_where_it_was() -> None:
 
 def test_he_initialisation() -> None:
     # the deviation is √(2 / fan-in): 9 · 64 inputs of the second convolution, 128 of the transposed one
-    model = build_model(UNetOptions(width=64, depth=1, upsampling="transposed"), 3, 1, seed=0)
+    model = UNet(UNetOptions(width=64, depth=1, upsampling="transposed"), 3, 1, seed=0)
     weights = model.state_dict()
     assert weights["down.0.second.weight"].std().item() == pytest.approx((2 / (9 * 64)) ** 0.5, rel=0.02)
     assert weights["enlarge.0.convolution.weight"].std().item() == pytest.approx((2 / 128) ** 0.5, rel=0.02)
@@ -196,7 +195,7 @@ def test_refuses_what_it_was_not_built_for() -> None:
             model(torch.zeros(shape))
     for n_channels, n_regions in ((0, 1), (1, 0)):
         with pytest.raises(OptionError, match="at least one channel and one region"):
-            build_model(UNetOptions(), n_channels, n_regions, seed=0)
+            UNet(UNetOptions(), n_channels, n_regions, seed=0)
 
 
 @pytest.mark.parametrize(

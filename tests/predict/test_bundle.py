@@ -11,14 +11,15 @@ import torch
 
 from glioseg.core import scheme_named
 from glioseg.errors import FileError
-from glioseg.models.build import ModelOptions, build_model
+from glioseg.models.build import build_model
+from glioseg.models.unet import UNetOptions
 from glioseg.predict.bundle import load_bundle, save_bundle
 from glioseg.predict.options import PredictOptions
 from glioseg.prepare.options import PrepareOptions
 from glioseg.prepare.records import SchemeRecord
 from glioseg.prepare.slices import SliceOptions
 
-MODEL = ModelOptions(width=2, depth=1)
+MODEL = UNetOptions(width=2, depth=1)
 
 
 def _fields(**changes: Any) -> dict[str, Any]:

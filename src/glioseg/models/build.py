@@ -1,16 +1,45 @@
-"""The closed table from model options to modules: whoever adds a network adds a row."""
+"""The closed table from model options to modules: whoever adds a network adds a row, and its options to the union."""
 
 from __future__ import annotations
 
-from glioseg.models.unet import UNet, UNetOptions
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any
 
-ModelOptions = UNetOptions
+from pydantic import BaseModel, Discriminator, Tag
+from torch import nn
+
+from glioseg.errors import OptionError
+from glioseg.models.unet import AttentionUNetOptions, ResUNetOptions, UNet, UNetOptions
+
+DEFAULT_KIND = "unet"
+
+
+def kind_of(options: Any) -> str:  # noqa: ANN401 - whatever stands under [model], valid or not
+    """The network that options name, the U-Net where they name none."""
+    return str(
+        options.get("kind", DEFAULT_KIND) if isinstance(options, Mapping) else getattr(options, "kind", DEFAULT_KIND)
+    )
+
+
+ModelOptions = Annotated[
+    Annotated[UNetOptions, Tag("unet")]
+    | Annotated[AttentionUNetOptions, Tag("attention-unet")]
+    | Annotated[ResUNetOptions, Tag("resunet")],
+    Discriminator(kind_of),
+]
 """The options of every network that can be built; ``kind`` tells them apart."""
 
-_NETWORKS = {"unet": UNet}
+_NETWORKS: Mapping[type[BaseModel], Any] = MappingProxyType(
+    {UNetOptions: UNet, AttentionUNetOptions: UNet, ResUNetOptions: UNet}
+)
+OPTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
+    {str(options.model_fields["kind"].default): options for options in _NETWORKS}
+)
+"""Kind -> its options."""
 
 
-def build_model(options: ModelOptions, n_channels: int, n_regions: int, *, seed: int) -> UNet:
+def build_model(options: ModelOptions, n_channels: int, n_regions: int, *, seed: int) -> nn.Module:
     """The network that ``options`` describe, on the CPU, in training mode, its weights decided by ``seed`` alone.
 
     Args:
@@ -22,4 +51,17 @@ def build_model(options: ModelOptions, n_channels: int, n_regions: int, *, seed:
     Raises:
         OptionError: fewer than one channel or region.
     """
-    return _NETWORKS[options.kind](options, n_channels, n_regions, seed=seed)
+    module: nn.Module = _NETWORKS[type(options)](options, n_channels, n_regions, seed=seed)
+    return module
+
+
+def settings_for(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of another network's settings that the network ``kind`` has too, for a recipe whose network is exchanged.
+
+    Raises:
+        OptionError: there is no such network.
+    """
+    if kind not in OPTIONS:
+        raise OptionError(f"there is no network {kind}", expected=f"one of {', '.join(OPTIONS)}")
+    shared = {name: value for name, value in settings.items() if name in OPTIONS[kind].model_fields}
+    return shared | {"kind": kind}

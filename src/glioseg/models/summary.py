@@ -34,8 +34,9 @@ def n_parameters(model: nn.Module) -> int:
 
 
 @torch.inference_mode()
-def summarise_levels(model: UNet, size: tuple[int, ...]) -> tuple[LevelSummary, ...]:
+def summarise_levels(model: nn.Module, size: tuple[int, ...]) -> tuple[LevelSummary, ...]:
     """The levels that an image of ``size`` runs through; the module's mode is left as it was."""
+    assert isinstance(model, UNet)
     seen: list[LevelSummary] = [LevelSummary("input", model.n_channels, size)]
     handles = []
 

@@ -33,11 +33,10 @@ from glioseg.models.blocks import (
 )
 
 
-class UNetOptions(BaseModel):
+class UNetSettings(BaseModel):
     """What decides a U-Net, but its channels and regions, which the data decide.
 
     Attributes:
-        kind: the name of this network in the table of ``models.build``.
         dims: spatial axes, 2 or 3.
         width: channels of the first level; each level has twice those of the one above. 64 in [1].
         depth: number of poolings; 4 in [1], 3 in [2].
@@ -53,7 +52,6 @@ class UNetOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["unet"] = "unet"
     dims: Dims = 2
     width: int = Field(default=32, ge=1)
     depth: int = Field(default=4, ge=1, le=8)
@@ -64,6 +62,26 @@ class UNetOptions(BaseModel):
     attention: bool = False
     residual: bool = False
     deep_supervision: bool = False
+
+
+class UNetOptions(UNetSettings):
+    """The U-Net [1, 2], plain unless its options say otherwise."""
+
+    kind: Literal["unet"] = "unet"
+
+
+class AttentionUNetOptions(UNetSettings):
+    """The U-Net with attention gates [3]."""
+
+    kind: Literal["attention-unet"] = "attention-unet"
+    attention: bool = True
+
+
+class ResUNetOptions(UNetSettings):
+    """The U-Net of residual blocks [4]."""
+
+    kind: Literal["resunet"] = "resunet"
+    residual: bool = True
 
 
 class UNet(nn.Module):
@@ -86,7 +104,7 @@ class UNet(nn.Module):
         OptionError: fewer than one channel or region.
     """
 
-    def __init__(self, options: UNetOptions, n_channels: int, n_regions: int, *, seed: int = 0) -> None:
+    def __init__(self, options: UNetSettings, n_channels: int, n_regions: int, *, seed: int = 0) -> None:
         super().__init__()
         if n_channels < 1 or n_regions < 1:
             raise OptionError(
