@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -107,7 +108,8 @@ def predict(
 ) -> None:
     """Segment scans with a trained network.
 
-    For each case a mask on the scan's own grid, the volumes of its regions, and a picture.
+    For each case a mask on the scan's own grid, the volumes of its regions, and a picture. A case that cannot be read
+    is named and left out; the exit code is 1 then.
     """
     from glioseg.workflows import predicting
 
@@ -117,16 +119,22 @@ def predict(
         if not equals:
             raise OptionError("--modality needs NAME=FILE", found=given, expected="such as t2f=scan.nii.gz")
         files[name] = Path(path)
-    done = predicting.predict(
+    found = predicting.predict(
         run, inputs or [], folder, modality_files=files, device=device, reporter=Reporter(quiet=quiet)
     )
     if as_json:
-        cases = [{"case": one.case, "mask": str(one.mask), "unit": one.unit, "volumes": one.volumes} for one in done]
-        print_json({"cases": cases})
-        return
-    for one in done:
-        volumes = ", ".join(f"{region} {volume:g} {one.unit}" for region, volume in one.volumes.items())
-        out(f"{one.mask}: {volumes}")
+        cases = [
+            {"case": one.case, "mask": str(one.mask), "unit": one.unit, "volumes": one.volumes} for one in found.done
+        ]
+        print_json({"cases": cases, "failed": {case: str(error) for case, error in found.failed.items()}})
+    else:
+        for one in found.done:
+            volumes = ", ".join(f"{region} {volume:g} {one.unit}" for region, volume in one.volumes.items())
+            out(f"{one.mask}: {volumes}")
+    for case, error in found.failed.items():
+        sys.stderr.write(f"glioseg: case {case} was left out: {' '.join(str(error).split())}\n")
+    if found.failed:
+        raise typer.Exit(1)
 
 
 @app.command(epilog="Example: glioseg report runs/lgg")
