@@ -137,6 +137,39 @@ def predict(
         raise typer.Exit(1)
 
 
+@app.command(epilog="Example: glioseg compare runs/a runs/b --out comparison")
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders that were evaluated.")],
+    part: Annotated[
+        str | None, typer.Option(metavar="NAME", help="val, test, train or all. [default: test, else val]")
+    ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option("--metric", metavar="NAME", help="Such as dice, iou, recall; may be repeated. [default: dice]"),
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="Folder for comparison.json, comparison.html and figures.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Put runs side by side on the same patients.
+
+    Means, medians and intervals of each run, and a paired Wilcoxon test of each pair of runs.
+    """
+    from glioseg.evaluate.compare import CompareOptions
+    from glioseg.workflows import comparing
+    from glioseg.workflows.texts import comparison_text
+
+    options = CompareOptions(metrics=tuple(dict.fromkeys(metric))) if metric else None
+    found = comparing.compare_runs(runs, part, options, folder)
+    if as_json:
+        print_json(found.to_json())
+        return
+    out(comparison_text(found.to_json()))
+    if found.page is not None:
+        out(f"\nPage: {found.page}")
+
+
 @app.command(epilog="Example: glioseg report runs/lgg")
 def report(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
