@@ -33,6 +33,9 @@ def train(
     devices: Annotated[int, typer.Option(min=1, help="Processes that train together.")] = 1,
     restart: Annotated[bool, typer.Option("--restart", help="Delete the run in the folder and begin anew.")] = False,
     no_evaluate: Annotated[bool, typer.Option("--no-evaluate", help="Stop after the training.")] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Also write the log for TensorBoard, into OUT/tensorboard.")
+    ] = False,
     cache: Cache = None,
     told: Told = NOTHING_TOLD,
     as_json: Json = False,
@@ -48,7 +51,7 @@ def train(
     drawn = [f"split.fold={fold}"] if fold is not None and split is None else []
     settings = [*(changes or ()), *drawn]
     of_file = fold if split is not None else None
-    where = material.Where(run, cache, split, of_file, device, devices, restart, not no_evaluate)
+    where = material.Where(run, cache, split, of_file, device, devices, restart, not no_evaluate, tensorboard)
     ended = training.train(read_recipe(recipe, settings), told.data(data), where, Reporter(quiet=quiet))
     _show_evaluations({name: part.evaluation.to_json() for name, part in ended.evaluated.items()}, as_json)
     if not as_json:
@@ -74,7 +77,7 @@ def evaluate(
 ) -> None:
     """Score a trained network against the experts' masks.
 
-    On a part of the run's own data, or on other data.
+    On a part of the run's own data, or on other data, whose figures are kept as evaluation-on-NAME.json.
     """
     from glioseg.workflows import evaluate as scoring
 
