@@ -18,6 +18,7 @@ from torch import Tensor
 from glioseg.cohorts.phantom import PhantomOptions
 from glioseg.cohorts.write import write_phantom
 from glioseg.train.log import read_log
+from tests.train.test_events import read_points
 
 _RECIPE = """
 name = "toy"
@@ -71,7 +72,7 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _command(cohort: Path, run: Path) -> list[str]:
     train = [sys.executable, "-m", "glioseg", "train", str(cohort / "toy.toml"), "--data", str(cohort / "data")]
-    return [*train, "--out", str(run), "--cache", str(cohort / "cache"), "--device", "cpu", "--quiet"]
+    return [*train, "--out", str(run), "--cache", str(cohort / "cache"), "--device", "cpu", "--quiet", "--tensorboard"]
 
 
 def _undisturbed(cohort: Path, run: Path) -> None:
@@ -105,6 +106,11 @@ def _plain(value: Any) -> Any:
     return (value.dtype, tuple(value.shape), value.numpy().tobytes()) if isinstance(value, Tensor) else value
 
 
+def _points(run: Path) -> dict[str, list[tuple[int, float]]]:
+    found = read_points(run / "tensorboard")
+    return {tag: points for tag, points in found.items() if not tag.endswith("_s")}
+
+
 def test_killed_several_times_ends_bit_for_bit_the_same(cohort: Path, tmp_path: Path) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     _undisturbed(cohort, whole)
@@ -122,3 +128,6 @@ def test_killed_several_times_ends_bit_for_bit_the_same(cohort: Path, tmp_path: 
     logs = [[_plain(row) for row in read_log(run / "log.jsonl")] for run in (whole, broken)]
     assert logs[0] == logs[1]
     assert len(logs[0]) == 2
+    points = [_points(run) for run in (whole, broken)]
+    assert points[0] == points[1]
+    assert [step for step, _ in points[0]["loss/training"]] == [1, 2]

@@ -260,7 +260,16 @@ def test_a_full_disk_is_said_and_the_old_checkpoint_stays(tmp_path: Path, monkey
 def test_log_rows_are_json_without_nan(tmp_path: Path) -> None:
     _fit(tmp_path / "run", _options())
     rows = [json.loads(line) for line in (tmp_path / "run" / LOG).read_text().splitlines()]
-    assert {"epoch", "train_loss", "val_loss", "val_score", "learning_rate", "dice", "elapsed_s"} == rows[0].keys()
+    assert {
+        "epoch",
+        "train_loss",
+        "val_loss",
+        "val_score",
+        "learning_rate",
+        "dice",
+        "images_per_s",
+        "elapsed_s",
+    } == rows[0].keys()
 
 
 def _checked(make: Callable[[], object]) -> str:

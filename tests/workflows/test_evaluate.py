@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from glioseg.workflows.evaluate import name_of_other
 from tests.cli.command import glioseg
 from tests.workflows.conftest import TinyRun
 
@@ -44,7 +45,7 @@ def test_a_bundle_on_other_data_scores_as_the_run_did(tiny: TinyRun, tmp_path: P
     ran = glioseg("evaluate", tmp_path / "bundle", "--data", tmp_path / "data", "--json", "--device", "cpu")
     assert ran.code == 0, ran.err
     assert ran.json["regions"]["WT"]["precision"] == tiny.ran.json["test"]["regions"]["WT"]["precision"]
-    assert (tmp_path / "bundle" / "evaluation-all.json").exists()
+    assert (tmp_path / "bundle" / "evaluation-on-data.json").exists()
 
 
 def test_other_data_is_scored_by_what_its_own_integers_mean(tiny: TinyRun, tmp_path: Path) -> None:
@@ -67,7 +68,8 @@ def test_nothing_is_written_into_the_bundle_of_a_run(tiny: TinyRun, tmp_path: Pa
     ran = glioseg("evaluate", run / "bundle", "--data", tiny.data, "--cache", tiny.cache, "--json", "--device", "cpu")
     assert ran.code == 0, ran.err
     assert {path.name for path in (run / "bundle").iterdir()} == {"bundle.json", "model.safetensors"}
-    assert (run / "evaluation-all.json").exists()
+    assert (run / f"evaluation-on-{tiny.data.name}.json").exists()
+    assert not (run / "evaluation-all.json").exists()
 
 
 def test_the_report_is_written_again(tiny: TinyRun, tmp_path: Path) -> None:
@@ -102,3 +104,11 @@ def test_data_without_masks(tiny: TinyRun, tmp_path: Path) -> None:
     shutil.copytree(tiny.data, tmp_path / "data", ignore=shutil.ignore_patterns("*seg*"))
     ran = glioseg("evaluate", tiny.run, "--data", tmp_path / "data", "--quiet")
     assert (ran.code, "no case has a reference" in ran.err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("cohort", "name"),
+    [("kaggle_3m", "on-kaggle_3m"), ("My scans (2)", "on-My-scans-2"), ("test", "on-test"), ("..", "on-data")],
+)
+def test_other_data_takes_no_parts_name(cohort: str, name: str) -> None:
+    assert name_of_other(cohort) == name

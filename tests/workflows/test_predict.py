@@ -223,3 +223,51 @@ def test_a_damaged_scan_stops_before_its_files(tiny: TinyRun, tmp_path: Path) ->
     scan.write_bytes(scan.read_bytes()[:200])
     ran = _predict(tiny.run, tmp_path / "case", "--out", tmp_path / "out")
     _refused(ran, tmp_path / "out", 1, scan.name)
+
+
+# -- damaged scans -----------------------------------------------------------------------------------------------------
+
+
+def test_a_damaged_case_does_not_stop_the_others(tiny: TinyRun, tmp_path: Path) -> None:
+    """The second of three cases is cut short; an earlier prediction of it must not pass for a new one."""
+    names = [f"BraTS-GLI-{number:05d}-000" for number in (1, 2, 3)]
+    for name in names:
+        shutil.copytree(tiny.data / name, tmp_path / "data" / name)
+    out = tmp_path / "out"
+    assert _predict(tiny.run, tmp_path / "data", "--out", out, "--quiet").code == 0
+    (scan,) = (tmp_path / "data").glob(f"{names[1]}/*t1c*")
+    scan.write_bytes(scan.read_bytes()[:2000])
+    ran = _predict(tiny.run, tmp_path / "data", "--out", out, "--quiet", "--json")
+    assert ran.code == 1
+    (line,) = ran.err.splitlines()
+    assert line.startswith(f"glioseg: case {names[1]} was left out: ")
+    assert scan.name in line
+    assert [case["case"] for case in ran.json["cases"]] == [names[0], names[2]]
+    assert list(ran.json["failed"]) == [names[1]]
+    with (out / "summary.csv").open(encoding="utf-8") as file:
+        assert [row["case"] for row in csv.DictReader(file)] == [names[0], names[2]]
+    expected = {f"{name}{ending}" for name in (names[0], names[2]) for ending in (".nii.gz", ".json", ".png")}
+    assert {path.name for path in out.iterdir()} == {*expected, "summary.csv"}
+
+
+def test_a_full_disk_leaves_no_case_half_written(
+    tiny: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The overlay of the second case finds no room: its mask goes too, and the first case stays."""
+    write, written = Path.write_bytes, 0
+
+    def full(path: Path, data: bytes) -> int:
+        nonlocal written
+        written += 1
+        if written > 3:
+            raise OSError(28, "No space left on device", str(path))
+        return write(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    ran = _predict(tiny.run, tiny.data, "--out", tmp_path / "out", "--quiet")
+    assert ran.code == 1
+    assert [word for word in ("cannot be written", "No space left", "free space") if word not in ran.err] == []
+    first = "BraTS-GLI-00001-000"
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        f"{first}{end}" for end in (".nii.gz", ".json", ".png")
+    }

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from glioseg.console import Reporter
+from glioseg.train.checkpoint import load_checkpoint
 from glioseg.train.log import read_log
 from tests.cli.command import Ran, glioseg
 from tests.workflows.conftest import TinyRun
@@ -226,8 +230,11 @@ def test_more_epochs_go_on_where_the_schedule_does_not_know_the_end(
 ) -> None:
     changes = [f"train.schedule={schedule}", "loss.kind=dice", "train.epochs=1"]
     assert _train(tiny, tmp_path / "run", "--quiet", changes=changes).code == 0
+    (tmp_path / "run" / "evaluation-train.json").write_text("{}", encoding="utf-8")
     ran = _train(tiny, tmp_path / "run", "--quiet", changes=[*changes, "train.epochs=2"])
     assert ran.code == 0, ran.err
+    first, second = (row["val_score"] for row in read_log(tmp_path / "run" / "log.jsonl"))
+    assert (tmp_path / "run" / "evaluation-train.json").exists() == (second <= first)  # else it is of another model
     assert [row["epoch"] for row in read_log(tmp_path / "run" / "log.jsonl")] == [0, 1]
 
 
@@ -314,3 +321,64 @@ def test_nothing_is_said_when_quiet(capsys: pytest.CaptureFixture[str]) -> None:
     with Reporter(quiet=True).progress("work") as step:
         step(1, 2)
     assert capsys.readouterr() == ("", "")
+
+
+def test_tensorboard_that_is_not_installed(tiny: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    _refused(_train(tiny, tmp_path / "run", "--tensorboard"), 2, "needs the package tensorboard", "glioseg[track]")
+    assert not (tmp_path / "run").exists()
+
+
+# -- a full disk, and Ctrl-C -------------------------------------------------------------------------------------------
+
+
+def test_a_full_disk_costs_nothing_that_was_saved(
+    tiny: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk fills up while the second checkpoint is written: the first stays, and the training goes on from it."""
+    run = tmp_path / "run"
+    assert _train(tiny, run, "--quiet", changes=SHORT).code == 0
+    before = _contents(run)
+
+    def full(state: object, path: Path) -> None:
+        path.write_bytes(b"half of a checkpoint")
+        raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0\nand a long trace")
+
+    further = [change.replace("max_steps=1", "max_steps=2") for change in SHORT]
+    with monkeypatch.context() as patch:
+        patch.setattr("torch.save", full)
+        _refused(
+            _train(tiny, run, "--quiet", changes=further), 1, "latest_checkpoint.pth", "cannot be written", "free space"
+        )
+    after = _contents(run)
+    assert after.keys() == before.keys()
+    assert after["latest_checkpoint.pth"] == before["latest_checkpoint.pth"]
+    ran = _train(tiny, run, "--quiet", changes=further)
+    assert ran.code == 0, ran.err
+    assert load_checkpoint(run / "latest_checkpoint.pth")["progress"]["n_updates"] == 2
+
+
+def test_ctrl_c_twice_ends_at_once_and_loses_no_checkpoint(tiny: TinyRun, tmp_path: Path) -> None:
+    """A real process is frozen at some step, told to stop twice, and thawed, so that both calls meet the same step."""
+    run = tmp_path / "run"
+    settings = [
+        part for change in ("train.epochs=10000", "train.checkpoint_every=1", *SHORT[1:]) for part in ("--set", change)
+    ]
+    places = ["--data", tiny.data, "--out", run, "--cache", tiny.cache, "--device", "cpu", "--quiet"]
+    command = [sys.executable, "-m", "glioseg", "train", tiny.recipe_file, *places, *settings]
+    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not (run / "latest_checkpoint.pth").exists():
+        assert process.poll() is None, process.communicate()[1]
+    process.send_signal(signal.SIGSTOP)
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)  # asks for the same; two of one kind would be merged while it is frozen
+    process.send_signal(signal.SIGCONT)
+    said, err = process.communicate()
+    assert (process.returncode, said, err) == (130, "", "Interrupted.\n")
+    kept = load_checkpoint(run / "latest_checkpoint.pth")["progress"]["n_updates"]
+    assert kept >= 1
+    assert not list(run.glob(".writing-*"))
+    changes = ["train.epochs=10000", f"train.max_steps={kept + 1}", *SHORT[1:]]
+    ran = _train(tiny, run, "--quiet", changes=changes)
+    assert ran.code == 0, ran.err
+    assert load_checkpoint(run / "latest_checkpoint.pth")["progress"]["n_updates"] == kept + 1

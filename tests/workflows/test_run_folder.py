@@ -6,6 +6,7 @@ import csv
 import json
 import re
 import shutil
+import statistics
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ FILES = {
     "cases-val.csv",
     "cases-test.csv",
     "report.html",
+    "timing.json",
     "figures",
 }
 
@@ -73,7 +75,15 @@ def test_the_log_has_a_row_for_each_epoch(tiny: TinyRun) -> None:
     rows = read_log(tiny.run / "log.jsonl")
     assert [row["epoch"] for row in rows] == [0, 1]
     for row in rows:
-        assert {"train_loss", "val_loss", "val_score", "val_dice", "learning_rate", "elapsed_s"} < row.keys()
+        assert {
+            "train_loss",
+            "val_loss",
+            "val_score",
+            "val_dice",
+            "learning_rate",
+            "images_per_s",
+            "elapsed_s",
+        } < row.keys()
         assert set(row["regions"]["WT"]) == {"dice", "precision", "recall"}
 
 
@@ -89,6 +99,16 @@ def test_the_environment_says_what_it_ran_on(tiny: TinyRun) -> None:
     assert facts["device"] == "cpu"
     assert facts["precision"] == "fp32"
     assert facts["torch"] == torch.__version__
+
+
+def test_time_and_memory_are_measured_and_reported(tiny: TinyRun) -> None:
+    timing = _json(tiny.run / "timing.json")
+    assert timing["evaluation_s"] > 0
+    assert timing["peak_memory_mib"] > 50  # torch alone is more
+    page = (tiny.run / "report.html").read_text(encoding="utf-8")
+    pace = statistics.median(row["images_per_s"] for row in read_log(tiny.run / "log.jsonl"))
+    assert f"{pace:,.1f} images/s" in page
+    assert f"{timing['peak_memory_mib'] / 1024:,.2f} GiB, evaluation included" in page
 
 
 @pytest.mark.parametrize("part", ["val", "test"])

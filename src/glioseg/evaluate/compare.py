@@ -164,6 +164,27 @@ def compare(runs: Mapping[str, Sequence[Row]], options: CompareOptions) -> Compa
     )
 
 
+def values_by_patient(
+    runs: Mapping[str, Sequence[Row]], comparison: Comparison, result: MetricComparison
+) -> tuple[list[str], dict[str, Floats]]:
+    """What a test has compared: the P patients, sorted, and each run's values (P,), NaN where a patient has none.
+
+    Args:
+        runs: what ``comparison`` was made of.
+        comparison: the comparison.
+        result: one of its results.
+    """
+    names: list[str] = []
+    values: dict[str, Floats] = {}
+    for run, rows in runs.items():
+        left_out = set(comparison.left_out[run])
+        kept = sorted((row for row in rows if row["case"] not in left_out), key=lambda row: str(row["case"]))
+        column = _column(run, kept, result.region, result.metric, comparison.options.empty)
+        names, sums, counts = by_patient(column[:, None], [str(row["patient"]) for row in kept])
+        values[run] = np.divide(sums[:, 0], counts[:, 0], out=np.full(len(names), np.nan), where=counts[:, 0] > 0)
+    return names, values
+
+
 def _by_case(name: str, rows: Sequence[Row]) -> dict[str, Row]:
     table = {str(row["case"]): row for row in rows}
     if len(table) != len(rows):

@@ -124,6 +124,14 @@ def load_bundle(folder: Path) -> Bundle:
     return Bundle(info, info.scheme.scheme(), model.eval())
 
 
+def model_id(folder: Path) -> str | None:
+    """Which model a bundle holds; None where there is none, or none that can be read."""
+    try:
+        return _read_info(folder / DESCRIPTION).model_id
+    except FileError:
+        return None
+
+
 def _read_info(path: Path) -> BundleInfo:
     try:
         return BundleInfo.model_validate(read_json(path))

@@ -261,13 +261,15 @@ class Timing:
 
     Args:
         training_s: the whole training, validation included.
-        images_per_s: slices or patches that a training step got through.
+        images_per_s: slices or patches that training steps got through; median over epochs.
         evaluation_s: predicting and scoring after the training.
+        peak_memory_mib: the most that the process held, from its start to the end of the evaluation.
     """
 
     training_s: float | None = None
     images_per_s: float | None = None
     evaluation_s: float | None = None
+    peak_memory_mib: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -278,8 +280,9 @@ class RunFacts:
         recipe: the recipe.
         data: the cohort.
         split: its division.
-        log: the rows of ``log.jsonl``: ``epoch`` (from 0), ``train_loss``, ``learning_rate``, ``elapsed_s`` and, in
-            epochs with validation, ``val_loss``, ``val_score``, ``val_dice``, ``regions``; undefined figures are None.
+        log: the rows of ``log.jsonl``: ``epoch`` (from 0), ``train_loss``, ``learning_rate``, ``images_per_s``,
+            ``elapsed_s`` and, in epochs with validation, ``val_loss``, ``val_score``, ``val_dice``, ``regions``;
+            undefined figures are None.
         best_epoch: of the best model, from 0 as in the log; None before the first validation.
         n_epochs: how many the recipe asks for; None where unknown.
         score: what ``val_score`` is.

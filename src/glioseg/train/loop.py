@@ -120,6 +120,23 @@ class Progress:
     finished: bool = False
 
 
+@dataclass
+class Pace:
+    """Images that the steps of an epoch got through, and the seconds that they took, since the last resume."""
+
+    n_images: int = 0
+    elapsed_s: float = 0.0
+
+    def add(self, n_images: int, elapsed_s: float) -> None:
+        """Count a step."""
+        self.n_images += n_images
+        self.elapsed_s += elapsed_s
+
+    def images_per_s(self) -> float | None:
+        """Loading and augmentation counted in, validation and checkpoints not; None before any step."""
+        return round(self.n_images / self.elapsed_s, 2) if self.elapsed_s > 0 else None
+
+
 def progress_of(values: Mapping[str, Any]) -> Progress:
     """The progress whose ``asdict`` is ``values``."""
     return Progress(**{**values, "plateau": Plateau(**values["plateau"])})
@@ -170,6 +187,7 @@ class Training:
         self.model, self.optimiser = fabric.setup(self.module, optimiser)
         self.mean = None if self.options.ema is None else WeightMean(self.module, self.options.ema)
         self._started = time.monotonic()
+        self._stepped = Pace()
         self._pending: tuple[Tensor, npt.NDArray[np.int64], int] | None = None
 
     # -- an epoch ------------------------------------------------------------------------------------------------------
@@ -183,6 +201,7 @@ class Training:
             generator(DrawKey(options.seed, "order", progress.epoch)),
         )
         self.model.train()
+        self._stepped = Pace()
         while progress.step < self.n_steps:
             reason = self._reason_to_stop(request)
             if reason is not None:
@@ -205,6 +224,7 @@ class Training:
             "epoch": progress.epoch,
             "train_loss": self._mean_over_processes(),
             "learning_rate": self._learning_rate(progress.n_updates - 1),
+            "images_per_s": self._stepped.images_per_s(),
         }
         last = progress.epoch + 1 == options.epochs
         if (progress.epoch + 1) % options.validate_every == 0 or last:
@@ -246,6 +266,7 @@ class Training:
 
     def _one_step(self, order: npt.NDArray[np.int64]) -> None:
         progress, options, fabric = self.progress, self.options, self.fabric
+        started = time.monotonic()
         key = DrawKey(options.seed, "augment", progress.epoch, progress.step, fabric.global_rank)
         taken = batch_of(order, progress.step, options.batch_size, fabric.global_rank, fabric.world_size)
         for group in self.optimiser.param_groups:
@@ -272,6 +293,7 @@ class Training:
         self.optimiser.zero_grad()
         if self.mean is not None:
             self.mean.update(self.module)
+        self._stepped.add(len(taken) * fabric.world_size, time.monotonic() - started)
 
     def _settle(self) -> None:
         """Look at the loss of the step before: on a GPU it is ready by now, so that nothing waits for it."""

@@ -27,6 +27,7 @@ from glioseg.prepare.border_cache import border_maps
 from glioseg.prepare.slices import SliceOptions
 from glioseg.prepare.store import PreparedCohort, of_patients
 from glioseg.train.augment import AugmentOptions, ChannelLayout, augment
+from glioseg.train.events import EventLog
 from glioseg.train.items import SliceItems, slice_items
 from glioseg.train.loop import Job, Outcome, TrainingError, fit, progress_of
 from glioseg.train.losses import Loss, LossOptions, balanced_class_weights, build_loss
@@ -64,6 +65,7 @@ class Plan:
         device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
         n_devices: processes.
         model, loss, augment, slices, train_options, predict, evaluate: the recipe's parts.
+        tensorboard: also write the log as events for TensorBoard, into ``run/tensorboard``.
     """
 
     cohort: Cohort
@@ -82,6 +84,7 @@ class Plan:
     train_options: TrainOptions
     predict: PredictOptions
     evaluate: EvaluateOptions
+    tensorboard: bool = False
 
 
 def run_training(plan: Plan, watch: Callable[[], Watcher]) -> Outcome:
@@ -135,8 +138,13 @@ def _be_deterministic(device: torch.device) -> None:
 
 
 def _train(fabric: Fabric, plan: Plan, watch: Callable[[], Watcher]) -> Outcome:
+    watcher = watch()
+    events = EventLog(plan.run) if plan.tensorboard and fabric.is_global_zero else None
     try:
-        return fit(fabric, _model(plan), _job(fabric, plan, watch()))
+        outcome = fit(fabric, _model(plan), _job(fabric, plan, watcher, events))
+        if events is not None:
+            events.close()
+        return outcome
     finally:
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
@@ -157,7 +165,12 @@ def _model(plan: Plan) -> nn.Module:
     return build_model(plan.model, n_channels, n_regions, seed=plan.train_options.seed)
 
 
-def _job(fabric: Fabric, plan: Plan, watcher: Watcher) -> Job:
+def _job(fabric: Fabric, plan: Plan, watcher: Watcher, events: EventLog | None = None) -> Job:
+    def on_epoch(row: Mapping[str, Any]) -> None:
+        if events is not None:
+            events.on_epoch(row)
+        watcher.on_epoch(row)
+
     part = of_patients(plan.prepared, plan.train)
     borders = border_maps(part, plan.loss.border) if plan.loss.needs_border else None
     items = slice_items(part, plan.slices, plan.modalities, borders)
@@ -170,7 +183,7 @@ def _job(fabric: Fabric, plan: Plan, watcher: Watcher) -> Job:
         validate=_validator(fabric, plan, items.channels, build_loss(plan.loss, weights), watcher),
         identity=plan.identity,
         run=plan.run,
-        on_epoch=watcher.on_epoch,
+        on_epoch=on_epoch,
         on_step=watcher.on_step,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from glioseg.config import Recipe
@@ -34,7 +35,7 @@ def evaluate(
         run: a run folder, or a bundle (which needs ``data``).
         data: scans with references; None for those of the run.
         part: ``train``, ``val``, ``test``, ``all``; None takes the test part, or validation where there is none, of
-            the run's own data and everything of other data.
+            the run's own data and everything of other data, whose figures are named ``on-NAME`` after its folder.
         out: where ``evaluation-PART.json`` and ``cases-PART.csv`` go; None for the run folder, a bundle's too, and
             for the folder of a bundle that lies in none.
         device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
@@ -56,7 +57,7 @@ def evaluate(
         return name, found
     if part not in (None, "all"):
         raise OptionError("other data has no parts", found=f"--part {part}", remedy="Leave --part out")
-    return "all", _other(run, data, out or where.run, where, reporter)
+    return _other(run, data, out or where.run, where, reporter)
 
 
 def write_report(run: Path, device: str = "auto", cache: Path | None = None, reporter: Reporter = QUIET) -> Path:
@@ -81,21 +82,27 @@ def _own(run: Path, where: Where, reporter: Reporter) -> tuple[Recipe, Material]
     return recipe, gather(recipe, data, Where(run, where.cache, run / runs.SPLIT, device=where.device), reporter)
 
 
-def _other(run: Path, data: Data, out: Path, where: Where, reporter: Reporter) -> Evaluated:
+def _other(run: Path, data: Data, out: Path, where: Where, reporter: Reporter) -> tuple[str, Evaluated]:
     bundle = load_bundle(run)
     info = bundle.info
     cohort = as_shown(usable(read(data, reporter), None, reporter), info.modalities)
+    name = name_of_other(cohort.name)
     options = info.prepare.model_copy(update={"regions": info.regions})  # not what other data's scheme would choose
     with reporter.progress("Preparing") as step:
         prepared = prepare(cohort, options, where.cache_folder, progress=step)
     with reporter.progress("Evaluating") as step:
         found = evaluate_part(
             predictor_of(bundle, where.device),
-            Part.of("all", prepared, cohort),
+            Part.of(name, prepared, cohort),
             runs.RunFolder(where.run).recipe.evaluate if (where.run / runs.RECIPE).exists() else EvaluateOptions(),
             None,
             (),
             step,
         )
-    write_evaluation(found, out, "all")
-    return found
+    write_evaluation(found, out, name)
+    return name, found
+
+
+def name_of_other(cohort: str) -> str:
+    """``on-NAME`` for figures on other data, which no part of the run's own data is called."""
+    return "on-" + (re.sub(r"[^\w.-]+", "-", cohort).strip("-.") or "data")

@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,9 +15,9 @@ from glioseg.cohorts.layout import ReadOptions
 from glioseg.cohorts.recognise import read_cohort
 from glioseg.console import QUIET, Reporter
 from glioseg.core import Case, Image, Source
-from glioseg.errors import FileError, OptionError, name_some
+from glioseg.errors import FileError, GliosegError, OptionError, name_some
 from glioseg.io import load_image
-from glioseg.io.files import replacing, write_json, write_text
+from glioseg.io.files import cannot_write, replacing, write_json, write_text
 from glioseg.io.nifti import write_nifti
 from glioseg.io.raster import PICTURE_ENDINGS, read_picture_header, write_picture
 from glioseg.predict.bundle import Bundle, load_bundle
@@ -24,6 +25,7 @@ from glioseg.predict.device import pick_device, uses_bf16
 from glioseg.predict.predictor import Prediction, Predictor, lacks
 from glioseg.report.prediction import overlay_picture
 
+SUMMARY = "summary.csv"
 _NIFTI = (".nii", ".nii.gz")
 _META = (".mha", ".mhd", ".nrrd")
 _PICTURE_CHANNELS = {"pre": 0, "flair": 1, "post": 2, "red": 0, "green": 1, "blue": 2}
@@ -37,6 +39,14 @@ class Predicted:
     mask: Path
     volumes: Mapping[str, float]
     unit: str
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What became of the cases of the inputs: those that were predicted, and what is wrong with the others, by id."""
+
+    done: tuple[Predicted, ...]
+    failed: Mapping[str, GliosegError]
 
 
 def predictor_of(bundle: Bundle, device: str = "auto") -> Predictor:
@@ -63,8 +73,8 @@ def predict(
     modality_files: Mapping[str, Path] | None = None,
     device: str = "auto",
     reporter: Reporter = QUIET,
-) -> list[Predicted]:
-    """Predict every case of the inputs.
+) -> Predictions:
+    """Predict every case of the inputs; one that cannot be read is left out and does not stop the others.
 
     Args:
         run: a run folder or a bundle.
@@ -77,6 +87,7 @@ def predict(
     Raises:
         GeometryError: an input lacks a modality that the network needs; nothing has been written then.
         OptionError: no input at all.
+        FileError: ``out`` cannot be written to.
     """
     bundle = load_bundle(run)
     predictor = predictor_of(bundle, device)
@@ -90,44 +101,78 @@ def predict(
         missing = [name for name in predictor.modalities if name not in case.images]
         if missing and not predictor.can_do_without(missing, tuple(case.images)):
             raise lacks(missing, predictor.modalities, tuple(case.images), case)
-    done = []
+    done: list[Predicted] = []
+    failed: dict[str, GliosegError] = {}
+    (out / SUMMARY).unlink(missing_ok=True)
     with reporter.progress("Predicting") as step:
         for number, case in enumerate(cases):
-            done.append(_predict_case(predictor, bundle, case, out))
+            _clear(case, out)
+            try:
+                image, prediction = _predict_case(predictor, case)
+            except GliosegError as error:
+                failed[case.id] = error
+            else:
+                done.append(_write_case(bundle, case, image, prediction, out))
             step(number + 1, len(cases))
-    write_text(out / "summary.csv", _summary(done))
-    return done
+    if done:
+        write_text(out / SUMMARY, _summary(done))
+    return Predictions(tuple(done), failed)
 
 
-def _predict_case(predictor: Predictor, bundle: Bundle, case: Case, out: Path) -> Predicted:
+def _predict_case(predictor: Predictor, case: Case) -> tuple[Image, Prediction]:
     image = load_image(case, [name for name in predictor.modalities if name in case.images])
-    prediction = predictor.predict(image)
-    stem = case.id.replace("/", "_")
-    mask = _write_mask(prediction, case, out, stem)
-    unit = "ml" if image.grid.has_mm else "voxels"
-    voxel = image.grid.voxel_ml if image.grid.has_mm else 1.0
-    volumes = {region: round(_n_voxels(prediction, region) * voxel, 4) for region in prediction.regions}
-    write_json(
-        out / f"{stem}.json",
-        {
-            "case": case.id,
-            "mask": mask.relative_to(out).as_posix(),
-            "volumes": {"unit": unit, **volumes},
-            "labels": dict(prediction.label_map.scheme.labels),
-            "regions": {name: list(prediction.label_map.scheme.regions[name]) for name in prediction.regions},
-            "grid": {
-                "shape": list(image.grid.shape),
-                "spacing_mm": list(image.grid.spacing_mm) if image.grid.has_mm else None,
-                "orientation": image.grid.orientation,
-            },
-            "filled": [name for name in predictor.modalities if name not in case.images],
-            "model_id": bundle.info.model_id,
-            "recipe": bundle.info.name,
-            "use": bundle.info.use,
-        },
-    )
-    _write_overlay(image, prediction, out / f"{stem}.png")
+    return image, predictor.predict(image)
+
+
+def _clear(case: Case, out: Path) -> None:
+    """Remove what an earlier prediction of the case has left, so that nothing stale stands beside new results."""
+    stem = _stem_of(case)
+    names = [f"{stem}.json", f"{stem}.png", f"{stem}.nii.gz", f"{stem}_mask.png"]
+    names += [f"{stem}/{path.stem}_mask.png" for path in next(iter(case.images.values())).paths]
+    for name in names:
+        try:
+            (out / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise cannot_write(out / name, error) from error
+
+
+def _write_case(bundle: Bundle, case: Case, image: Image, prediction: Prediction, out: Path) -> Predicted:
+    stem = _stem_of(case)
+    try:
+        mask = _write_mask(prediction, case, out, stem)
+        _write_overlay(image, prediction, out / f"{stem}.png")
+        unit = "ml" if image.grid.has_mm else "voxels"
+        voxel = image.grid.voxel_ml if image.grid.has_mm else 1.0
+        volumes = {region: round(_n_voxels(prediction, region) * voxel, 4) for region in prediction.regions}
+        facts = _facts(bundle, case, image, prediction)
+        facts |= {"mask": mask.relative_to(out).as_posix(), "volumes": {"unit": unit, **volumes}}
+        write_json(out / f"{stem}.json", facts)
+    except BaseException:
+        _clear(case, out)  # all files of a case, or none
+        raise
     return Predicted(case.id, mask, volumes, unit)
+
+
+def _facts(bundle: Bundle, case: Case, image: Image, prediction: Prediction) -> dict[str, Any]:
+    return {
+        "case": case.id,
+        "labels": dict(prediction.label_map.scheme.labels),
+        "regions": {name: list(prediction.label_map.scheme.regions[name]) for name in prediction.regions},
+        "grid": {
+            "shape": list(image.grid.shape),
+            "spacing_mm": list(image.grid.spacing_mm) if image.grid.has_mm else None,
+            "orientation": image.grid.orientation,
+        },
+        "filled": [name for name in bundle.info.modalities if name not in case.images],
+        "model_id": bundle.info.model_id,
+        "recipe": bundle.info.name,
+        "use": bundle.info.use,
+    }
+
+
+def _stem_of(case: Case) -> str:
+    """The name of a case's files."""
+    return case.id.replace("/", "_")
 
 
 def _write_mask(prediction: Prediction, case: Case, out: Path, stem: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,7 @@ def report(
             weight_maps=_weight_maps(recipe, material),
             network=_network(recipe, material),
             environment=_environment(run),
-            timing=_timing(log),
+            timing=_timing(run, log),
             baseline=baseline,
         )
         return write_run_report(facts, run, progress=step)
@@ -222,5 +223,13 @@ def _environment(run: Path) -> Mapping[str, str | int | float | bool]:
     return facts if isinstance(facts, dict) else {}
 
 
-def _timing(log: list[dict[str, Any]]) -> Timing:
-    return Timing(training_s=log[-1]["elapsed_s"] if log else None)
+def _timing(run: Path, log: list[dict[str, Any]]) -> Timing:
+    paces = [row["images_per_s"] for row in log if row.get("images_per_s") is not None]
+    kept = read_json(run / runs.TIMING) if (run / runs.TIMING).exists() else {}
+    measured = kept if isinstance(kept, dict) else {}
+    return Timing(
+        training_s=log[-1]["elapsed_s"] if log else None,
+        images_per_s=statistics.median(paces) if paces else None,
+        evaluation_s=measured.get("evaluation_s"),
+        peak_memory_mib=measured.get("peak_memory_mib"),
+    )

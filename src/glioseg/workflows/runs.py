@@ -22,6 +22,7 @@ SPLIT = "split.json"
 DATA = "data.json"
 BUNDLE = "bundle"
 REPORT = "report.html"
+TIMING = "timing.json"
 
 _EXTENDABLE = ("constant", "plateau")
 _NOT_IDENTITY = ("max_minutes", "max_steps", "checkpoint_every")
@@ -81,6 +82,20 @@ def clear(path: Path) -> None:
         path.mkdir()
     except OSError as error:
         raise cannot_write(path, error) from error
+
+
+def drop_figures(path: Path) -> None:
+    """Delete evaluations and report, which are of an earlier best model.
+
+    Raises:
+        FileError: one cannot be deleted.
+    """
+    for pattern in ("evaluation-*.json", "cases-*.csv", REPORT, TIMING):
+        for stale in path.glob(pattern):
+            try:
+                stale.unlink()
+            except OSError as error:
+                raise cannot_write(stale, error) from error
 
 
 def identity_of(recipe: Recipe, split: Split, prepared: PreparedCohort) -> dict[str, Any]:

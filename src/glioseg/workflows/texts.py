@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from glioseg.cohorts.describe import CohortDescription
@@ -62,6 +62,43 @@ def evaluation_text(part: str, figures: Mapping[str, Any]) -> str:
     return "\n".join([*lines, *_published(figures.get("as_published"))])
 
 
+def comparison_text(figures: Mapping[str, Any]) -> str:
+    """A comparison, as ``comparing.Compared.to_json`` gives it: for each metric a line per run and a line per pair."""
+    lines = [
+        f"{figures['part']}: {figures['n_cases']} cases of {figures['n_patients']} patients, the same for all runs"
+    ]
+    lines += [
+        f"  left out of {run}: {len(cases)} cases that others lack"
+        for run, cases in figures["left_out"].items()
+        if cases
+    ]
+    width = max(map(len, figures["runs"]))
+    for result in figures["results"]:
+        lines.append(f"\n{result['region']} {result['metric']}   mean    95 %             median")
+        for run, one in result["runs"].items():
+            lines.append(
+                f"  {run:<{width}}  {_figure(one['case_mean'])}   {_interval(one['case_ci95']):<15}  "
+                f"{_figure(one['case_median'])}"
+            )
+        for pair in result["pairs"]:
+            lines.append(
+                f"  {pair['first']} - {pair['second']}: mean difference {_figure(pair['mean_difference'], '+')}"
+                f" (95 % {_interval(pair['mean_difference_ci95'], '+')}), p {_probability(pair['p'])},"
+                f" Holm {_probability(pair['p_holm'])}, {pair['n_patients']} patients"
+            )
+    return "\n".join(
+        [*lines, "\nTest: Wilcoxon signed-rank over patients, two-sided; empty masks: " + figures["protocol"]["empty"]]
+    )
+
+
+def _interval(bounds: Sequence[float] | None, sign: str = "") -> str:
+    return "-" if bounds is None else f"{_figure(bounds[0], sign)} to {_figure(bounds[1], sign)}"
+
+
+def _probability(value: float | None) -> str:
+    return "-" if value is None else "< 0.0001" if value < 0.0001 else f"{value:.4f}"
+
+
 def _published(block: Mapping[str, Any] | None) -> Iterator[str]:
     if block is None:
         return
@@ -77,5 +114,5 @@ def _published(block: Mapping[str, Any] | None) -> Iterator[str]:
         yield f"    not comparable: {reason}"
 
 
-def _figure(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+def _figure(value: float | None, sign: str = "") -> str:
+    return "-" if value is None else f"{value:{sign}.3f}"

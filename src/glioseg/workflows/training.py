@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,11 +17,13 @@ from glioseg.console import QUIET, Reporter
 from glioseg.core import Cohort
 from glioseg.errors import name_some
 from glioseg.evaluate.published import PublishedProtocol
-from glioseg.predict.bundle import load_bundle, save_bundle
+from glioseg.io.files import write_json
+from glioseg.predict.bundle import load_bundle, model_id, save_bundle
 from glioseg.prepare.records import SchemeRecord
 from glioseg.report.run_facts import Baseline
 from glioseg.train.checkpoint import load_checkpoint
-from glioseg.train.environment import environment
+from glioseg.train.environment import environment, peak_memory_mib
+from glioseg.train.events import require_tensorboard
 from glioseg.train.loop import BEST, LATEST, Outcome
 from glioseg.train.run import Plan, run_training
 from glioseg.workflows import runs
@@ -50,6 +53,8 @@ def train(
         ResumeError: the run's checkpoint belongs to another recipe, split or data set; nothing is changed.
         GliosegError: see the parts: reading, splitting, preparing, training.
     """
+    if where.tensorboard:
+        require_tensorboard()
     facts = environment(where.device, recipe.train.precision)  # a device that is not there is said before any work
     runs.begin(where.run)
     material = gather(recipe, data, where, reporter)
@@ -59,9 +64,7 @@ def train(
     runs.write_head(where.run, recipe, facts, _described(data), identity)
     save_split(material.split, where.run / runs.SPLIT)
     plan = _plan(recipe, material, where, identity)
-    watch = partial(
-        TrainingTable, quiet=reporter.quiet, epochs=recipe.train.epochs, images_per_step=recipe.train.batch_size
-    )
+    watch = partial(TrainingTable, quiet=reporter.quiet, epochs=recipe.train.epochs)
     outcome = run_training(plan, watch)
     limited = not outcome.finished and (outcome.reason or "").startswith("train.")
     if not outcome.finished:
@@ -74,10 +77,16 @@ def train(
     if not (where.run / BEST).exists():
         reporter.say("There is no best model yet: it stopped before its first validation (train.validate_every)")
         return Trained(outcome, {}, None)
+    before = model_id(where.run / runs.BUNDLE)
     write_bundle(where.run, recipe, material, where.device, reporter)
+    if model_id(where.run / runs.BUNDLE) != before:
+        runs.drop_figures(where.run)  # whatever is not evaluated anew would be another model's
     if not where.evaluate:
         return Trained(outcome, {}, None)
+    started = time.monotonic()
     evaluated = evaluate_run(where.run, recipe, material, where, reporter)
+    timing = {"evaluation_s": round(time.monotonic() - started, 3), "peak_memory_mib": peak_memory_mib()}
+    write_json(where.run / runs.TIMING, timing)
     return Trained(outcome, evaluated, report(recipe, material, where, reporter, baseline))
 
 
@@ -108,6 +117,7 @@ def _plan(recipe: Recipe, material: Material, where: Where, identity: Mapping[st
         train_options=recipe.train,
         predict=recipe.predict.model_copy(update={"flips": "none"}),  # views at test time cost too much at each epoch
         evaluate=recipe.evaluate,
+        tensorboard=where.tensorboard,
     )
 
 

@@ -18,19 +18,15 @@ class TrainingTable:
     Args:
         quiet: show nothing.
         epochs: of the whole training.
-        images_per_step: items of a batch.
     """
 
-    def __init__(self, *, quiet: bool, epochs: int, images_per_step: int) -> None:
+    def __init__(self, *, quiet: bool, epochs: int) -> None:
         self._reporter = Reporter(quiet=quiet)
         self._bar: Bar | None = None
         self._epochs = epochs
-        self._images_per_step = images_per_step
         self._started: tuple[float, int] | None = None
-        self._epoch_started: tuple[float, int] | None = None
         self._done = 0
         self._total = 0
-        self._rate = 0.0
         self._header_shown = False
 
     def on_step(self, done: int, total: int) -> None:
@@ -38,11 +34,6 @@ class TrainingTable:
         now = time.monotonic()
         if self._started is None:
             self._started = (now, done - 1)
-        if self._epoch_started is None:
-            self._epoch_started = (now, done)
-        elif done > self._epoch_started[1]:
-            elapsed = now - self._epoch_started[0]
-            self._rate = (done - self._epoch_started[1]) * self._images_per_step / max(elapsed, 1e-9)
         self._done, self._total = done, total
         self._shown("Training", done, total)
 
@@ -59,7 +50,6 @@ class TrainingTable:
             self._header_shown = True
             self._reporter.say(_line(_COLUMNS))
         self._reporter.say(_line(self._cells(row)))
-        self._epoch_started = None
 
     def _shown(self, what: str, done: int, total: int) -> None:
         if self._bar is None:
@@ -83,7 +73,7 @@ class TrainingTable:
             mean("precision"),
             mean("recall"),
             f"{row['learning_rate']:.1e}",
-            f"{self._rate:.1f}",
+            "-" if row.get("images_per_s") is None else f"{row['images_per_s']:.1f}",
             self._left(),
         )
 

@@ -116,6 +116,8 @@ def machine(facts: RunFacts) -> Section:
         spent.append(("Training steps", f"{time.images_per_s:,.1f} images/s"))
     if time.evaluation_s is not None:
         spent.append(("Evaluation", duration(time.evaluation_s)))
+    if time.peak_memory_mib is not None:
+        spent.append(("Most memory", f"{time.peak_memory_mib / 1024:,.2f} GiB, evaluation included"))
     facts_of_machine = [(name.replace("_", " "), str(value)) for name, value in facts.environment.items()]
     blocks = [Listed(tuple(items)) for items in (spent, facts_of_machine) if items]
     return Section("machine", "Time and machine", "", tuple(blocks))

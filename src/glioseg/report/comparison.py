@@ -1,0 +1,199 @@
+"""The page of a comparison of runs: a table of the runs, a table of the pairs, and what is behind them by patient."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+
+from glioseg import __version__
+from glioseg.errors import name_some
+from glioseg.evaluate.compare import Comparison, MetricComparison, values_by_patient
+from glioseg.evaluate.score import EMPTY_RULES
+from glioseg.evaluate.table import Row
+from glioseg.report.figures.paired import Difference, Paired, differences, paired_dots
+from glioseg.report.html import (
+    FIGURES,
+    RESEARCH_ONLY,
+    Block,
+    Cell,
+    Column,
+    Listed,
+    Page,
+    Prose,
+    Section,
+    Table,
+    Tile,
+    figures_shown,
+    saved_picture,
+    write_page,
+)
+from glioseg.report.parts.run_words import METRIC_WORDS, NOTHING, interval_words, part_word, ratio_cell
+from glioseg.report.parts.words import plural
+
+_TOO_FEW = 0.05
+
+
+def write_comparison(
+    comparison: Comparison, runs: Mapping[str, Sequence[Row]], part: str, out: Path, written_on: date | None = None
+) -> Path:
+    """Write ``comparison.html`` and ``figures/*.png`` into ``out``; figures of an earlier one there are removed.
+
+    Args:
+        comparison: the figures.
+        runs: what they were made of, by run.
+        part: on which part of the split.
+        out: a folder, made where it is absent.
+        written_on: the date at the foot of the page; today unless given.
+
+    Raises:
+        FileError: ``out`` cannot be written to.
+    """
+    folder, path = out / FIGURES, out / "comparison.html"
+    earlier = figures_shown(path)
+    sections = [_of_result(comparison, runs, result, folder) for result in comparison.results]
+    day = (written_on or date.today()).isoformat()
+    cases = plural(comparison.n_cases, "case")
+    page = Page(
+        kicker="glioseg compare",
+        title=f"{plural(len(comparison.runs), 'run')} side by side",
+        summary=f"{', '.join(comparison.runs)} on {cases} of {plural(comparison.n_patients, 'patient')} "
+        f"({part_word(part)} part), the same for all.",
+        tiles=_tiles(comparison),
+        sections=(*sections, _conventions(comparison)),
+        written=f"Written by glioseg {__version__} on {day}.",
+    )
+    write_page(page, path)
+    for name in earlier - figures_shown(path):
+        (folder / f"{name}.png").unlink(missing_ok=True)
+    return path
+
+
+def _tiles(comparison: Comparison) -> tuple[Tile, ...]:
+    first = comparison.results[0]
+    words = f"{METRIC_WORDS.get(first.metric, first.metric)}, {first.region}"
+    return tuple(
+        Tile(words, ratio_cell(run.spread.mean).text, f"{run.run}; 95 % {interval_words(run.ci95)}")
+        for run in first.runs[:6]
+    )
+
+
+def _of_result(
+    comparison: Comparison, runs: Mapping[str, Sequence[Row]], result: MetricComparison, folder: Path
+) -> Section:
+    word = METRIC_WORDS.get(result.metric, result.metric)
+    _, values = values_by_patient(runs, comparison, result)
+    name = _slug(f"{result.region}-{result.metric}")
+    means = {one.run: (one.spread.mean, one.ci95) for one in result.runs}
+    rows = [
+        Difference(
+            f"{one.first} − {one.second}", values[one.first] - values[one.second], one.test.mean_difference, one.ci95
+        )
+        for one in result.pairs
+    ]
+    dots = saved_picture(
+        folder,
+        f"{name}-paired",
+        paired_dots(Paired(f"{word}, {result.region}", values, means)),
+        "chart",
+        title="By patient",
+        caption="A dot per patient (cases of one averaged), lines join the same patient. Diamonds: means over cases "
+        "with 95 % intervals.",
+        half=True,
+    )
+    pairs = saved_picture(
+        folder,
+        f"{name}-differences",
+        differences(rows, word),
+        "chart",
+        title="Differences",
+        caption="First minus second: a dot per patient, the mean with its 95 % interval below. Right of the line the "
+        "first is higher.",
+        half=True,
+    )
+    blocks: list[Block] = [_run_table(result), _pair_table(result), dots, pairs]
+    smallest = [one.test.p_smallest for one in result.pairs if one.test.p_smallest is not None]
+    if smallest and min(smallest) > _TOO_FEW:
+        words = (
+            f"So few patients differ that no p below {min(smallest):.2g} is possible: the test can find nothing here."
+        )
+        blocks.append(Prose(words, "warning"))
+    return Section(name, f"{word}, {result.region}", "", tuple(blocks))
+
+
+def _run_table(result: MetricComparison) -> Table:
+    columns = (
+        Column("Run"),
+        *(Column(title, numeric=True) for title in ("Cases", "Mean", "95 % interval", "Median", "Quartiles")),
+    )
+    rows = tuple(
+        (
+            Cell(one.run),
+            Cell(f"{one.spread.n:,}", float(one.spread.n)),
+            ratio_cell(one.spread.mean),
+            Cell(interval_words(one.ci95)),
+            ratio_cell(one.spread.median),
+            Cell(interval_words(one.spread.quartiles)),
+        )
+        for one in result.runs
+    )
+    return Table(columns, rows, "Over cases.")
+
+
+def _pair_table(result: MetricComparison) -> Table:
+    titles = ("Patients", "Mean difference", "95 % interval", "p", "p (Holm)", "Effect")
+    columns = (Column("First"), Column("Second"), *(Column(title, numeric=True) for title in titles))
+    rows = tuple(
+        (
+            Cell(one.first),
+            Cell(one.second),
+            Cell(f"{one.test.n:,}", float(one.test.n)),
+            _signed(one.test.mean_difference),
+            Cell("–" if one.ci95 is None else f"{one.ci95[0]:+.3f} to {one.ci95[1]:+.3f}"),
+            _p(one.test.p),
+            _p(one.p_holm),
+            _signed(one.test.rank_biserial),
+        )
+        for one in result.pairs
+    )
+    return Table(columns, rows, "First minus second, over patients. Effect: rank-biserial correlation, −1 to 1.")
+
+
+def _conventions(comparison: Comparison) -> Section:
+    options = comparison.options
+    items = [
+        ("Use", RESEARCH_ONLY),
+        (
+            "Test",
+            "Wilcoxon signed-rank over patients, two-sided, zeros after Pratt; p adjusted (Holm) for the pairs of runs",
+        ),
+        ("Empty masks", f"rule {options.empty}: {EMPTY_RULES[options.empty]}"),
+        ("Intervals", f"95 %, BCa bootstrap over patients, {options.n_resamples:,} draws, seed {options.seed}"),
+    ]
+    items += [
+        (f"Left out of {run}", f"{plural(len(cases), 'case')} that some other run lacks: {name_some(cases)}")
+        for run, cases in comparison.left_out.items()
+        if cases
+    ]
+    items += [
+        (f"Regions left out of {run}", ", ".join(names)) for run, names in comparison.regions_left_out.items() if names
+    ]
+    return Section("conventions", "How to read this page", "", (Listed(tuple(items)),))
+
+
+def _signed(value: float | None) -> Cell:
+    return NOTHING if value is None else Cell(f"{value:+.3f}", float(value))
+
+
+def _p(value: float | None) -> Cell:
+    return NOTHING if value is None else Cell(p_words(value), float(value))
+
+
+def p_words(value: float) -> str:
+    """``0.0313``, or ``< 0.0001``."""
+    return "< 0.0001" if value < 0.0001 else f"{value:.4f}"
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
