@@ -23,6 +23,7 @@ _LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"train"}),
     frozenset({"report"}),
     frozenset({"config"}),
+    frozenset({"studies"}),
     frozenset({"console"}),
     frozenset({"workflows"}),
     frozenset({"cli"}),

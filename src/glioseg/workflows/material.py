@@ -33,6 +33,7 @@ class Where:
         n_devices: processes that train together.
         restart: begin anew where a run is there already.
         evaluate: end with evaluation and report.
+        score_train: evaluate on the training part too.
     """
 
     run: Path
@@ -43,6 +44,7 @@ class Where:
     n_devices: int = 1
     restart: bool = False
     evaluate: bool = True
+    score_train: bool = False
 
     @property
     def cache_folder(self) -> Path:
