@@ -1,0 +1,187 @@
+"""The commands that train networks and use them; ``cli.py`` holds the application and the commands for data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from glioseg.cli_options import NOTHING_TOLD, Cache, Device, Json, Quiet, Settings, Told, print_json, takes_told
+from glioseg.console import Reporter, out
+from glioseg.errors import OptionError
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: glioseg train lgg --data ~/Downloads/kaggle_3m --out runs/lgg")
+@takes_told
+def train(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="Name of a shipped recipe, or a TOML file.")],
+    data: Annotated[Path, typer.Option("--data", help="The data set's folder, as downloaded.")],
+    run: Annotated[Path, typer.Option("--out", help="The run folder; an interrupted run in it is continued.")],
+    changes: Settings = None,
+    split: Annotated[
+        Path | None,
+        typer.Option(help="Who is in which part: a JSON file of glioseg split, or nnU-Net's splits_final.json."),
+    ] = None,
+    fold: Annotated[
+        int | None, typer.Option(min=0, help="Which fold of a cross-validation, from 0; split.n_folds sets how many.")
+    ] = None,
+    device: Device = "auto",
+    devices: Annotated[int, typer.Option(min=1, help="Processes that train together.")] = 1,
+    restart: Annotated[bool, typer.Option("--restart", help="Delete the run in the folder and begin anew.")] = False,
+    no_evaluate: Annotated[bool, typer.Option("--no-evaluate", help="Stop after the training.")] = False,
+    cache: Cache = None,
+    told: Told = NOTHING_TOLD,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a network, evaluate it and write a report.
+
+    The same command continues a run that was interrupted.
+    """
+    from glioseg.config import read_recipe
+    from glioseg.workflows import material, training
+
+    drawn = [f"split.fold={fold}"] if fold is not None and split is None else []
+    settings = [*(changes or ()), *drawn]
+    of_file = fold if split is not None else None
+    where = material.Where(run, cache, split, of_file, device, devices, restart, not no_evaluate)
+    ended = training.train(read_recipe(recipe, settings), told.data(data), where, Reporter(quiet=quiet))
+    _show_evaluations({name: part.evaluation.to_json() for name, part in ended.evaluated.items()}, as_json)
+    if not as_json:
+        for name in ("best_model.pth", "latest_checkpoint.pth", "bundle", "report.html"):
+            if (run / name).exists():
+                out(f"{run / name}")
+
+
+@app.command(epilog="Example: glioseg evaluate runs/lgg --part test --json")
+@takes_told
+def evaluate(
+    run: Annotated[Path, typer.Argument(metavar="RUN_OR_BUNDLE", help="A run folder, or a bundle with --data.")],
+    data: Annotated[Path | None, typer.Option("--data", help="Scans with masks. [default: those of the run]")] = None,
+    part: Annotated[
+        str | None, typer.Option(metavar="NAME", help="train, val, test or all. [default: test, else val]")
+    ] = None,
+    folder: Annotated[Path | None, typer.Option("--out", help="Where figures go. [default: the run folder]")] = None,
+    device: Device = "auto",
+    cache: Cache = None,
+    told: Told = NOTHING_TOLD,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Score a trained network against the experts' masks.
+
+    On a part of the run's own data, or on other data.
+    """
+    from glioseg.workflows import evaluate as scoring
+
+    other = None if data is None else told.data(data)
+    name, found = scoring.evaluate(run, other, part, folder, device, cache, Reporter(quiet=quiet))
+    figures = found.evaluation.to_json()
+    if as_json:
+        print_json(figures)
+    else:
+        _show_evaluations({name: figures}, as_json=False)
+
+
+@app.command(epilog="Example: glioseg predict runs/lgg patient-folder --out masks")
+def predict(
+    run: Annotated[Path, typer.Argument(metavar="RUN_OR_BUNDLE", help="A run folder, or the bundle in it.")],
+    inputs: Annotated[
+        list[Path] | None, typer.Argument(metavar="INPUT", help="Folders of cases, volumes or pictures.")
+    ] = None,
+    folder: Annotated[Path, typer.Option("--out", help="Where masks, figures and tables go.")] = Path("predictions"),
+    modality: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--modality",
+            metavar="NAME=FILE",
+            help="One case file by file, such as t2f=scan.nii.gz; repeated for each modality.",
+        ),
+    ] = None,
+    device: Device = "auto",
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Segment scans with a trained network.
+
+    For each case a mask on the scan's own grid, the volumes of its regions, and a picture.
+    """
+    from glioseg.workflows import predicting
+
+    files = {}
+    for given in modality or ():
+        name, equals, path = given.partition("=")
+        if not equals:
+            raise OptionError("--modality needs NAME=FILE", found=given, expected="such as t2f=scan.nii.gz")
+        files[name] = Path(path)
+    done = predicting.predict(
+        run, inputs or [], folder, modality_files=files, device=device, reporter=Reporter(quiet=quiet)
+    )
+    if as_json:
+        cases = [{"case": one.case, "mask": str(one.mask), "unit": one.unit, "volumes": one.volumes} for one in done]
+        print_json({"cases": cases})
+        return
+    for one in done:
+        volumes = ", ".join(f"{region} {volume:g} {one.unit}" for region, volume in one.volumes.items())
+        out(f"{one.mask}: {volumes}")
+
+
+@app.command(epilog="Example: glioseg report runs/lgg")
+def report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    device: Device = "auto",
+    cache: Cache = None,
+    quiet: Quiet = False,
+) -> None:
+    """Write a run's report.html again."""
+    from glioseg.workflows import evaluate as scoring
+
+    out(str(scoring.write_report(run, device, cache, Reporter(quiet=quiet))))
+
+
+@app.command(epilog="Example: glioseg demo --out demo")
+def demo(
+    folder: Annotated[Path, typer.Option("--out", help="Where everything goes.")] = Path("demo"),
+    quiet: Quiet = False,
+) -> None:
+    """See all of it on synthetic patients, in about four minutes.
+
+    Writes a cohort, inspects it, trains a network, evaluates it, predicts a scan and writes reports.
+    """
+    from glioseg.workflows import demo as demonstration
+
+    done = demonstration.demo(folder, Reporter(quiet=quiet))
+    _show_evaluations({name: part.evaluation.to_json() for name, part in done.trained.evaluated.items()}, as_json=False)
+    out(f"For comparison, the best FLAIR threshold on these patients: whole-tumour Dice {done.baseline.dice:.3f}")
+    out(f"Cohort:      {done.data}")
+    out(f"Its report:  {done.inspection.report}")
+    out(f"Run:         {done.run}")
+    out(f"Its report:  {done.trained.report or '-'}")
+    out(f"Prediction:  {done.predicted.mask}")
+
+
+@app.command(epilog="Example: glioseg doctor --json")
+def doctor(device: Device = "auto", as_json: Json = False) -> None:
+    """Print the device, precision, threads and versions in use."""
+    from glioseg.train.environment import environment
+
+    facts = environment(device)
+    if as_json:
+        print_json(facts)
+        return
+    width = max(map(len, facts))
+    for name, value in facts.items():
+        out(f"{name:<{width}}  {value}")
+
+
+def _show_evaluations(parts: dict[str, Any], as_json: bool) -> None:
+    from glioseg.workflows.texts import evaluation_text
+
+    if as_json:
+        print_json(parts)
+        return
+    for part, figures in parts.items():
+        out(evaluation_text(part, figures))
