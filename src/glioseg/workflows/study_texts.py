@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from glioseg.evaluate.replicates import VariationFigure
 from glioseg.report.parts.run_words import METRIC_WORDS, duration
 from glioseg.report.study_facts import RowFact, StudyFacts
+from glioseg.report.tuning import TuningFacts
 
 
 def study_text(facts: StudyFacts) -> str:
@@ -96,3 +97,22 @@ def _published(facts: StudyFacts) -> Iterator[str]:
     yield from aligned(rows)
     reasons = dict.fromkeys(reason for _, one in told for reason in one.not_comparable)
     yield from (f"  not comparable: {reason}" for reason in reasons)
+
+
+def tuning_text(facts: TuningFacts) -> str:
+    """A line for each trial, the best one last."""
+    rows = [["trial", "state", "score", *facts.ranges]]
+    for trial in facts.trials:
+        settings = [_setting(trial.settings.get(name)) for name in facts.ranges]
+        rows.append([str(trial.number + 1), trial.state, figure_text(trial.value, 4), *settings])
+    lines = aligned(rows)
+    lines += [f"failed: trial {trial.number + 1}: {trial.error}" for trial in facts.trials if trial.error]
+    if facts.best is not None:
+        lines.append(
+            f"best: trial {facts.best.number + 1}, validation {facts.score} {figure_text(facts.best.value, 4)}"
+        )
+    return "\n".join(lines)
+
+
+def _setting(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,12 +25,11 @@ import torch
 from glioseg.config import Recipe, without_none
 from glioseg.console import QUIET, Reporter
 from glioseg.core import Cohort
-from glioseg.errors import FileError, GliosegError, OptionError, name_some
+from glioseg.errors import FileError, OptionError, name_some
 from glioseg.io.files import write_json, write_text
 from glioseg.models.summary import n_parameters
 from glioseg.predict.bundle import load_bundle
 from glioseg.predict.device import pick_device
-from glioseg.prepare.identity import plan_cohort
 from glioseg.report.study import write_study_report
 from glioseg.report.study_facts import StudyFacts
 from glioseg.studies import StudyOptions, StudyRow, run_recipe, study_rows
@@ -40,7 +38,8 @@ from glioseg.train.loop import LATEST
 from glioseg.train.memory import peak_mb, reset_peak
 from glioseg.workflows import runs
 from glioseg.workflows.cohorts import Data, read
-from glioseg.workflows.material import Where, as_shown, usable
+from glioseg.workflows.guarding import guarded
+from glioseg.workflows.material import Where, cannot_feed
 from glioseg.workflows.study_table import RunPlace, RunRecord, study_csv, study_facts
 from glioseg.workflows.training import Trained, train
 
@@ -140,15 +139,6 @@ def study(
     return Studied(facts, _write(facts, out), interrupted)
 
 
-def cannot_feed(recipe: Recipe, cohort: Cohort) -> tuple[str | None, str]:
-    """Why a recipe cannot be trained on a cohort, None if it can; and the key of what it would be trained on."""
-    try:
-        shown = as_shown(usable(cohort, recipe.data.max_patients, QUIET), recipe.data.modalities)
-        return None, plan_cohort(shown, recipe.prepare).key
-    except GliosegError as error:
-        return _one_line(error), ""
-
-
 def _require_own(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise FileError("a folder is needed for the study", path=out, found="a file")
@@ -228,7 +218,8 @@ def _run(todo: _Todo, data: Data, where: Where, device: torch.device, reporter: 
     own = replace(where, run=place.folder)
     write_json(place.record_file, record.model_dump(mode="json"))
     measured = reset_peak(device)
-    trained, error = _guarded(lambda: train(todo.recipe, data, own, reporter), place, reporter)
+    trace = place.folder.with_name(f"{place.folder.name}-{ERROR}")
+    trained, error = guarded(lambda: train(todo.recipe, data, own, reporter), trace, reporter)
     peaks = [before.peak_memory_mb if before is not None else None, peak_mb(device) if measured else None]
     peak = max((one for one in peaks if one is not None), default=None)
     facts: dict[str, Any] = {"peak_memory_mb": peak, "error": error}
@@ -241,20 +232,6 @@ def _run(todo: _Todo, data: Data, where: Where, device: torch.device, reporter: 
     if kept.error is not None:
         reporter.say(f"Failed: {kept.error}")
     return stopped
-
-
-def _guarded(work: Callable[[], Trained], place: RunPlace, reporter: Reporter) -> tuple[Trained | None, str | None]:
-    """What a run gave, or its error in one line: whatever ends one run must not end the others."""
-    trace = place.record_file.with_name(f"{place.folder.name}-{ERROR}")
-    trace.unlink(missing_ok=True)
-    try:
-        return work(), None
-    except GliosegError as error:
-        return None, _one_line(error)
-    except Exception as error:  # noqa: BLE001 - memory that is not there, a fault of a library or of ours
-        write_text(trace, traceback.format_exc())
-        reporter.say(f"Not foreseen, see {trace}")
-        return None, f"{type(error).__name__}: {_one_line(error)}"
 
 
 def _ending(todo: _Todo, trained: Trained) -> dict[str, Any]:
@@ -275,10 +252,6 @@ def _ending(todo: _Todo, trained: Trained) -> dict[str, Any]:
             "raise the limit, or lower train.validate_every"
         )
     return facts
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:400] or type(error).__name__
 
 
 def _write(facts: StudyFacts, out: Path) -> Path:

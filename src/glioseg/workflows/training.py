@@ -82,7 +82,7 @@ def train(
     )
     outcome = run_training(plan, watch)
     limited = not outcome.finished and (outcome.reason or "").startswith("train.")
-    if not outcome.finished:
+    if not outcome.finished and judge is None:  # a judge has its own reasons, and words for them
         reporter.say(
             f"Stopped ({outcome.reason}); the same command continues{', once the limit is raised' * limited}. "
             f"Checkpoint: {where.run / LATEST}"
