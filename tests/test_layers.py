@@ -23,12 +23,13 @@ _LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"train"}),
     frozenset({"report"}),
     frozenset({"config"}),
+    frozenset({"studies"}),
     frozenset({"console"}),
     frozenset({"workflows"}),
     frozenset({"cli"}),
     frozenset({"__main__"}),
 )
-_ROOM_OF_FILE = {"cli_options": "cli", "cli_runs": "cli"}
+_ROOM_OF_FILE = {"cli_options": "cli", "cli_runs": "cli", "cli_studies": "cli"}
 """Files beside a room's own that belong to it."""
 _LEVEL = {room: level for level, rooms in enumerate(_LAYERS) for room in rooms}
 _ALLOWED_SIBLINGS = {("prepare", "cohorts")}

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from glioseg import __version__, cli_runs
+from glioseg import __version__, cli_runs, cli_studies
 from glioseg.cli_options import (
     NOTHING_TOLD,
     WRITTEN_LAYOUTS,
@@ -244,3 +244,4 @@ def recipes(
 
 
 app.add_typer(cli_runs.app)
+app.add_typer(cli_studies.app)

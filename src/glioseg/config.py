@@ -9,10 +9,10 @@ import typing
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import tomlkit
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from glioseg.cohorts.split import SplitOptions
 from glioseg.errors import OptionError
@@ -27,7 +27,10 @@ from glioseg.prepare.slices import SliceOptions
 from glioseg.train.augment import AugmentOptions
 from glioseg.train.losses import LossOptions
 from glioseg.train.options import TrainOptions
+from glioseg.train.ranges import Range
 
+_TUNABLE = ("prepare", "slices", "model", "loss", "augment", "train", "predict")
+"""Parts that decide how a network is trained and used, not what it is trained on or how it is scored."""
 _OF_NO_EFFECT = frozenset(
     {
         "data.max_patients",  # said apart, as are limits of time
@@ -64,6 +67,7 @@ class Recipe(BaseModel):
         after: the publication it follows, if any.
         notes: what was chosen where the publication is ambiguous; printed in the report.
         published: how the publication scored, and its figures.
+        tune: settings that ``glioseg tune`` searches over, by name, and where; they decide nothing else.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -83,6 +87,16 @@ class Recipe(BaseModel):
     predict: PredictOptions = PredictOptions()
     evaluate: EvaluateOptions = EvaluateOptions()
     published: PublishedProtocol | None = None
+    tune: Mapping[str, Range] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _ranges_are_of_settings(self) -> Self:
+        for name in self.tune:
+            if name.partition(".")[0] not in _TUNABLE:
+                raise ValueError(f"tune.{name}: only settings of {', '.join(_TUNABLE)} can be searched over")
+            if name not in set(_names(Recipe)):
+                raise ValueError(f"tune: there is no setting {name}{_did_you_mean(name, Recipe)}")
+        return self
 
 
 def shipped_recipes() -> dict[str, Path]:
@@ -98,6 +112,12 @@ def read_recipe(name_or_path: str, changes: Sequence[str] = ()) -> Recipe:
         FileError: no such file, or not TOML.
         OptionError: unknown or unfitting settings; the message names the nearest known one.
     """
+    values, path = recipe_values(name_or_path)
+    return build_recipe(values, changes, str(path))
+
+
+def recipe_values(name_or_path: str) -> tuple[dict[str, Any], Path]:
+    """What stands in a recipe's file, not yet validated, and the file; errors as ``read_recipe``."""
     shipped = shipped_recipes()
     path = shipped.get(name_or_path, Path(name_or_path))
     if path.suffix != ".toml" and not path.exists():
@@ -107,55 +127,88 @@ def read_recipe(name_or_path: str, changes: Sequence[str] = ()) -> Recipe:
             expected=f"one of {', '.join(shipped)}, or a TOML file",
             remedy=f"Did you mean {near[0]}?" if near else None,
         )
+    return read_toml(path), path
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The values in a TOML file.
+
+    Raises:
+        FileError: no such file, or not TOML.
+    """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise cannot_read(path, error) from error
-    return build_recipe(values, changes, str(path))
 
 
 def build_recipe(values: Mapping[str, Any], changes: Sequence[str] = (), path: str | None = None) -> Recipe:
     """Validate a recipe's values with ``a.b=value`` changes applied; errors as ``read_recipe``."""
-    changed = json.loads(json.dumps(values))
-    for change in changes:
-        _apply(changed, change)
+    changed = with_settings(values, dict(parsed_change(change) for change in changes))
     try:
         return Recipe.model_validate(changed)
     except ValidationError as error:
-        raise OptionError(_explained(error), path=path) from error
+        raise OptionError(explained(error, Recipe), path=path) from error
+
+
+def with_settings(values: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of a recipe's values with settings such as ``train.epochs`` -> 20 changed, one after the other.
+
+    Raises:
+        OptionError: a name that leads through a value, or a network that there is not.
+    """
+    changed: dict[str, Any] = json.loads(json.dumps(values))
+    for name, value in settings.items():
+        _apply(changed, name, value)
+    return changed
+
+
+def parsed_change(change: str) -> tuple[str, Any]:
+    """``train.epochs=20`` -> its name and its value.
+
+    Raises:
+        OptionError: not of that form.
+    """
+    name, equals, text = change.partition("=")
+    if not equals or not name.strip():
+        raise OptionError("--set needs NAME=VALUE", found=change, expected="such as train.epochs=20")
+    return name.strip(), _parsed(text.strip())
 
 
 def changes_to_shipped(recipe: Recipe) -> tuple[str, ...]:
     """The settings, as ``train.epochs``, in which a recipe differs from the shipped one of its name.
 
     What decides no figure does not count: the split and its seed, which are told apart, processors and checkpoints.
-    Nothing differs where no recipe of that name is shipped.
+    Nor do settings by which the publication got the figures that the recipe names (``published.settings``). Nothing
+    differs where no recipe of that name is shipped.
     """
     if recipe.name not in shipped_recipes():
         return ()
-    shipped = read_recipe(recipe.name)
-    parts = {"data", "prepare", "slices", "model", "loss", "augment", "train", "predict"}
-    one, other = (dict(_leaves(each.model_dump(mode="json", include=parts))) for each in (shipped, recipe))
-    return tuple(name for name in one | other if name not in _OF_NO_EFFECT and one.get(name) != other.get(name))
+    settings = {} if recipe.published is None else recipe.published.settings
+    shipped = build_recipe(with_settings(recipe_values(recipe.name)[0], settings))
+    return tuple(name for name in differences(shipped, recipe) if name not in _OF_NO_EFFECT)
+
+
+def differences(one: Recipe, other: Recipe) -> tuple[str, ...]:
+    """The settings in which two recipes differ, of the parts that decide what is trained and how it predicts."""
+    parts = {"data", *_TUNABLE}
+    first, second = (dict(leaves(each.model_dump(mode="json", include=parts))) for each in (one, other))
+    return tuple(name for name in first | second if first.get(name) != second.get(name))
 
 
 def write_recipe(recipe: Recipe) -> str:
     """The recipe as TOML, every setting written out; None, which TOML lacks, is left out."""
-    return tomlkit.dumps(_without_none(recipe.model_dump(mode="json")))
+    return tomlkit.dumps(without_none(recipe.model_dump(mode="json")))
 
 
-def _apply(values: dict[str, Any], change: str) -> None:
-    key, equals, text = change.partition("=")
-    if not equals or not key.strip():
-        raise OptionError("--set needs NAME=VALUE", found=change, expected="such as train.epochs=20")
-    *parents, last = key.strip().split(".")
+def _apply(values: dict[str, Any], name: str, value: object) -> None:
+    *parents, last = name.split(".")
     place = values
     for parent in parents:
         place = place.setdefault(parent, {})
         if not isinstance(place, dict):
-            raise OptionError(f"{parent} is not a part of a recipe", found=change)
-    value = _parsed(text.strip())
-    if key.strip() == "model.kind" and value != kind_of(place):
+            raise OptionError(f"{parent} is not a part of a recipe", found=f"{name}={value}")
+    if name == "model.kind" and value != kind_of(place):
         values["model"] = settings_for(str(value), place)  # settings that only the old network has leave with it
         return
     place[last] = value
@@ -171,17 +224,23 @@ def _parsed(text: str) -> object:
         return text
 
 
-def _explained(error: ValidationError) -> str:
-    return "; ".join(_explain(fault["loc"], fault["type"], fault["msg"]) for fault in error.errors())
+def explained(error: ValidationError, options: type[BaseModel]) -> str:
+    """What is wrong with the settings of a recipe, or of other options, in words; unknown ones with the nearest."""
+    return "; ".join(_explain(fault["loc"], fault["type"], fault["msg"], options) for fault in error.errors())
 
 
-def _explain(location: tuple[int | str, ...], kind: str, message: str) -> str:
+def _explain(location: tuple[int | str, ...], kind: str, message: str, options: type[BaseModel]) -> str:
     place = [part for depth, part in enumerate(location) if not (depth == 1 and location[0] == "model")]  # not its kind
     name = ".".join(map(str, place))
     if kind != "extra_forbidden":
-        return f"{name or 'recipe'}: {message.removeprefix('Value error, ')}"
-    near = difflib.get_close_matches(name, list(_names(Recipe)), 1, 0.5)
-    return f"there is no setting {name}" + (f"; did you mean {near[0]}?" if near else "")
+        return f"{name or options.__name__.removesuffix('Options').lower()}: {message.removeprefix('Value error, ')}"
+    without_places = ".".join(part for part in place if isinstance(part, str))  # of lists
+    return f"there is no setting {name}{_did_you_mean(without_places, options)}"
+
+
+def _did_you_mean(name: str, options: type[BaseModel]) -> str:
+    near = difflib.get_close_matches(name, list(_names(options)), 1, 0.5)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
@@ -199,15 +258,19 @@ def _names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
             yield from _names(part, f"{prefix}{name}.")
 
 
-def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The values in nested tables under names such as ``train.epochs``."""
     for key, value in values.items():
         if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{key}.")
+            yield from leaves(value, f"{prefix}{key}.")
         else:
             yield prefix + key, value
 
 
-def _without_none(value: Any) -> Any:  # noqa: ANN401 - JSON values
+def without_none(value: Any) -> Any:  # noqa: ANN401 - JSON values
+    """Plain values without those that are None, which TOML lacks."""
     if isinstance(value, dict):
-        return {key: _without_none(one) for key, one in value.items() if one is not None}
+        return {key: without_none(one) for key, one in value.items() if one is not None}
+    if isinstance(value, list):
+        return [without_none(one) for one in value]
     return value

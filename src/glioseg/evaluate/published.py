@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -20,6 +20,7 @@ from glioseg.evaluate.overlap import Integers, OverlapMetric, emptiness, mean_or
 from glioseg.evaluate.score import EMPTY_RULES, EmptyRule, Flags
 
 Unit = Literal["slice", "case", "batch", "pooled"]
+PartName = Literal["train", "val", "test"]
 SliceChoice = Literal["all", "tumour-bearing", "recipe"]
 MEAN = "mean"
 _ENOUGH_PATIENTS = 20
@@ -36,6 +37,7 @@ class PublishedFigure(BaseModel):
     values: Mapping[str, float] = Field(
         default_factory=dict, description="published value by region, and under 'mean' the mean over regions"
     )
+    part: PartName = Field("test", description="the part of the authors' data that it is of")
 
 
 class PublishedProtocol(BaseModel):
@@ -52,6 +54,9 @@ class PublishedProtocol(BaseModel):
     split: Literal["patient", "slice"] = Field("patient", description="what the authors kept together in their split")
     data: str = Field("", description="the authors' data set")
     n_patients: int | None = Field(None, ge=1, description="patients of it; None where they do not say")
+    settings: Mapping[str, Any] = Field(
+        default_factory=dict, description="settings by which the figures came about, where not the recipe's"
+    )
     figures: tuple[PublishedFigure, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -60,6 +65,18 @@ class PublishedProtocol(BaseModel):
         if uses_batches != (self.batch is not None):
             raise ValueError("batch: give the number of slices if, and only if, a figure has the unit 'batch'")
         return self
+
+
+def protocol_of(protocol: PublishedProtocol, part: str) -> tuple[PublishedProtocol, tuple[str, ...]]:
+    """The protocol with the figures that were published of a part, and why others do not fit it.
+
+    Where none was published of that part, those of the other parts stand there, and the reason says of which they are.
+    """
+    own = tuple(figure for figure in protocol.figures if figure.part == part)
+    if any(figure.values for figure in own) or not any(figure.values for figure in protocol.figures):
+        return protocol.model_copy(update={"figures": own or protocol.figures}), ()
+    parts = sorted({figure.part for figure in protocol.figures if figure.values})
+    return protocol, (f"scored on the {part} part, published on the {' and '.join(parts)} part",)
 
 
 @dataclass(frozen=True)
@@ -72,6 +89,7 @@ class PublishedResult:
     def to_json(self) -> dict[str, object]:
         """Metric, unit, rule, and obtained and published values side by side."""
         return {
+            "part": self.figure.part,
             "metric": self.figure.metric,
             "unit": self.figure.unit,
             "empty": self.figure.empty,

@@ -28,11 +28,15 @@ Tone = Literal["", "good", "note", "warning", "error"]
 
 @dataclass(frozen=True)
 class Cell:
-    """A table's cell: its text, what it sorts by (the text unless given) and its tone, which shows as a badge."""
+    """A table's cell: its text, and what it sorts by (the text unless given).
+
+    A tone shows as a badge; a link leads to a file beside the page.
+    """
 
     text: str
     sort: float | str | None = None
     tone: Tone = ""
+    link: str = ""
 
 
 @dataclass(frozen=True)

@@ -87,8 +87,8 @@ class Job:
         validate: the network in evaluation mode -> figures on whole cases. Called in the first process only.
         identity: what must not change between the parts of a training (recipe, split, data), as plain values.
         run: the run folder.
-        on_epoch: called in the first process with each row of the log.
-        on_step: called in the first process with (steps done, steps of the whole training).
+        on_epoch: called in the first process with each row of the log; a reason stops the training as Ctrl-C does.
+        on_step: called in the first process with (steps done, steps of the whole training); likewise.
     """
 
     options: TrainOptions
@@ -98,8 +98,8 @@ class Job:
     validate: Callable[[nn.Module], Validation]
     identity: Mapping[str, Any]
     run: Path
-    on_epoch: Callable[[Mapping[str, Any]], None]
-    on_step: Callable[[int, int], None]
+    on_epoch: Callable[[Mapping[str, Any]], str | None]
+    on_step: Callable[[int, int], str | None]
 
 
 @dataclass
@@ -189,6 +189,7 @@ class Training:
         self._started = time.monotonic()
         self._stepped = Pace()
         self._pending: tuple[Tensor, npt.NDArray[np.int64], int] | None = None
+        self._asked_to_stop: str | None = None
 
     # -- an epoch ------------------------------------------------------------------------------------------------------
 
@@ -211,7 +212,7 @@ class Training:
             progress.step += 1
             progress.n_updates += 1
             if self.fabric.is_global_zero:
-                self.job.on_step(progress.n_updates, self.n_steps * options.epochs)
+                self._asked_to_stop = self.job.on_step(progress.n_updates, self.n_steps * options.epochs)
             if progress.n_updates % options.checkpoint_every == 0 and progress.step < self.n_steps:
                 self.save_latest()
         self._settle()
@@ -237,7 +238,7 @@ class Training:
         row |= {"elapsed_s": round(self.elapsed_s, 3)}
         if self.fabric.is_global_zero:
             progress.log_size = append_log(self.job.run / LOG, row)
-            self.job.on_epoch(row)
+            self._asked_to_stop = self.job.on_epoch(row)
         self.save_latest()
 
     def _validate(self) -> dict[str, Any]:
@@ -340,7 +341,7 @@ class Training:
 
     def _reason_to_stop(self, request: StopRequest) -> str | None:
         options, progress = self.options, self.progress
-        reason = request.reason
+        reason = request.reason or self._asked_to_stop
         if options.max_steps is not None and progress.n_updates >= options.max_steps:
             reason = f"train.max_steps = {options.max_steps}"
         elif options.max_minutes is not None and self.elapsed_s >= options.max_minutes * 60:

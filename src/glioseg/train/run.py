@@ -38,15 +38,15 @@ _OURS = re.compile(r"^glioseg\.[\w.]*Error: (.*)\Z", re.MULTILINE | re.DOTALL)
 
 
 class Watcher(Protocol):
-    """Whoever shows a training to the user; lives in the first process."""
+    """Whoever watches a training; lives in the first process. A reason that it gives stops the training cleanly."""
 
-    def on_step(self, done: int, total: int) -> None:
+    def on_step(self, done: int, total: int) -> str | None:
         """Steps done, of the steps of the whole training."""
 
     def on_case(self, done: int, total: int) -> None:
         """Cases validated, of those of the validation part."""
 
-    def on_epoch(self, row: Mapping[str, Any]) -> None:
+    def on_epoch(self, row: Mapping[str, Any]) -> str | None:
         """A row of the log."""
 
 

@@ -9,14 +9,16 @@ from pathlib import Path
 from glioseg.cohorts.slicewise import by_slices, find_dark_slices
 from glioseg.cohorts.split import Split
 from glioseg.config import Recipe
-from glioseg.console import Reporter
+from glioseg.console import QUIET, Reporter
 from glioseg.core import Cohort
-from glioseg.errors import LabelError, OptionError, name_some
+from glioseg.errors import GliosegError, LabelError, OptionError, name_some
 from glioseg.predict.predictor import lacks
 from glioseg.prepare.cache import prepare
+from glioseg.prepare.identity import plan_cohort
 from glioseg.prepare.store import PreparedCohort, of_patients
 from glioseg.workflows.cohorts import Data, read
 from glioseg.workflows.evaluating import Part
+from glioseg.workflows.guarding import one_line
 from glioseg.workflows.splitting import split_cohort
 
 
@@ -34,6 +36,7 @@ class Where:
         restart: begin anew where a run is there already.
         evaluate: end with evaluation and report.
         tensorboard: also write the log as events for TensorBoard.
+        score_train: evaluate on the training part too.
     """
 
     run: Path
@@ -45,6 +48,7 @@ class Where:
     restart: bool = False
     evaluate: bool = True
     tensorboard: bool = False
+    score_train: bool = False
 
     @property
     def cache_folder(self) -> Path:
@@ -131,3 +135,12 @@ def usable(cohort: Cohort, max_patients: int | None, reporter: Reporter) -> Coho
         kept = frozenset(sorted({case.patient for case in cases})[:max_patients])
         cases = tuple(case for case in cases if case.patient in kept)
     return replace(cohort, cases=cases)
+
+
+def cannot_feed(recipe: Recipe, cohort: Cohort) -> tuple[str | None, str]:
+    """Why a recipe cannot be trained on a cohort, None if it can; and the key of what it would be trained on."""
+    try:
+        shown = as_shown(usable(cohort, recipe.data.max_patients, QUIET), recipe.data.modalities)
+        return None, plan_cohort(shown, recipe.prepare).key
+    except GliosegError as error:
+        return one_line(error), ""

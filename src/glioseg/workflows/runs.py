@@ -25,6 +25,7 @@ REPORT = "report.html"
 TIMING = "timing.json"
 
 _EXTENDABLE = ("constant", "plateau")
+_NO_SETTINGS = {"name", "about", "after", "notes", "published", "evaluate", "tune"}
 _NOT_IDENTITY = ("max_minutes", "max_steps", "checkpoint_every")
 
 
@@ -100,12 +101,17 @@ def drop_figures(path: Path) -> None:
 
 def identity_of(recipe: Recipe, split: Split, prepared: PreparedCohort) -> dict[str, Any]:
     """What a checkpoint must agree with: the settings that decide the weights, the split, the data."""
-    settings = recipe.model_dump(mode="json", exclude={"name", "about", "after", "notes", "published", "evaluate"})
+    return {"recipe": deciding_settings(recipe), "split": split.sha256, "data": prepared.key}
+
+
+def deciding_settings(recipe: Recipe) -> dict[str, Any]:
+    """The settings that decide the weights, as plain values: not names, limits, or what is only scored or searched."""
+    settings = recipe.model_dump(mode="json", exclude=_NO_SETTINGS)
     for name in _NOT_IDENTITY:
         settings["train"].pop(name)
     if recipe.train.schedule in _EXTENDABLE:
         settings["train"].pop("epochs")
-    return {"recipe": settings, "split": split.sha256, "data": prepared.key}
+    return settings
 
 
 def write_head(

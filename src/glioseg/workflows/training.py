@@ -16,7 +16,7 @@ from glioseg.config import Recipe, changes_to_shipped
 from glioseg.console import QUIET, Reporter
 from glioseg.core import Cohort
 from glioseg.errors import name_some
-from glioseg.evaluate.published import PublishedProtocol
+from glioseg.evaluate.published import PublishedProtocol, protocol_of
 from glioseg.io.files import write_json
 from glioseg.predict.bundle import load_bundle, model_id, save_bundle
 from glioseg.prepare.records import SchemeRecord
@@ -32,7 +32,7 @@ from glioseg.workflows.evaluating import Evaluated, evaluate_part, tuned, write_
 from glioseg.workflows.material import Material, Where, gather
 from glioseg.workflows.predicting import predictor_of
 from glioseg.workflows.reporting import report
-from glioseg.workflows.watching import TrainingTable
+from glioseg.workflows.watching import Judge, TrainingTable
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,9 +45,23 @@ class Trained:
 
 
 def train(
-    recipe: Recipe, data: Data, where: Where, reporter: Reporter = QUIET, *, baseline: Baseline | None = None
+    recipe: Recipe,
+    data: Data,
+    where: Where,
+    reporter: Reporter = QUIET,
+    *,
+    baseline: Baseline | None = None,
+    judge: Judge | None = None,
 ) -> Trained:
     """Train as the recipe says, from the run's checkpoint if it has one; then evaluate and report.
+
+    Args:
+        recipe: what decides the training.
+        data: the scans.
+        where: paths and machinery.
+        reporter: of messages and progress.
+        baseline: a simple method's figure, for the report.
+        judge: sees each step and each row of the log, and may stop the training.
 
     Raises:
         ResumeError: the run's checkpoint belongs to another recipe, split or data set; nothing is changed.
@@ -64,10 +78,10 @@ def train(
     runs.write_head(where.run, recipe, facts, _described(data), identity)
     save_split(material.split, where.run / runs.SPLIT)
     plan = _plan(recipe, material, where, identity)
-    watch = partial(TrainingTable, quiet=reporter.quiet, epochs=recipe.train.epochs)
+    watch = partial(TrainingTable, quiet=reporter.quiet, epochs=recipe.train.epochs, judge=judge)
     outcome = run_training(plan, watch)
     limited = not outcome.finished and (outcome.reason or "").startswith("train.")
-    if not outcome.finished:
+    if not outcome.finished and judge is None:  # a judge has its own reasons, and words for them
         reporter.say(
             f"Stopped ({outcome.reason}); the same command continues{', once the limit is raised' * limited}. "
             f"Checkpoint: {where.run / LATEST}"
@@ -160,27 +174,27 @@ def evaluate_run(
 ) -> dict[str, Evaluated]:
     """Score the run's bundle on parts of its split (validation and test unless named) and write the figures."""
     predictor = predictor_of(load_bundle(run), where.device)
-    wanted = parts or tuple(name for name in ("val", "test") if getattr(material.split, name))
+    known = ("train", "val", "test") if where.score_train else ("val", "test")
+    wanted = parts or tuple(name for name in known if getattr(material.split, name))
     found = {}
     for name in wanted:
+        protocol, reasons = (None, ()) if recipe.published is None else protocol_of(recipe.published, name)
         with reporter.progress(f"Evaluating {name}") as step:
             found[name] = evaluate_part(
                 predictor,
                 material.part(name),
                 recipe.evaluate,
-                recipe.published,
-                _reasons(recipe, material, name),
+                protocol,
+                (*reasons, *_reasons(recipe, material)),
                 step,
             )
         write_evaluation(found[name], where.run, name)
     return found
 
 
-def _reasons(recipe: Recipe, material: Material, part: str) -> tuple[str, ...]:
+def _reasons(recipe: Recipe, material: Material) -> tuple[str, ...]:
     """Why figures must not be read against the published ones, beyond their number."""
     reasons = [] if recipe.published is None else _deviations(recipe, recipe.published, material.cohort)
-    if part in ("train", "all"):
-        reasons.append("scored on patients that it was trained on")
     if recipe.data.max_patients is not None:
         reasons.append(f"trained on {len(material.split.train)} patients (data.max_patients)")
     if recipe.train.max_minutes is not None or recipe.train.max_steps is not None:

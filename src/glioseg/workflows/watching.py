@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from glioseg.console import Bar, Reporter
 
 _COLUMNS = ("epoch", "train loss", "val loss", "Dice", "by region", "precision", "recall", "rate", "images/s", "left")
 _WIDTHS = (9, 10, 9, 6, 24, 9, 6, 8, 8, 7)
+
+
+class Judge(Protocol):
+    """Whoever may stop a training, by giving a reason."""
+
+    def on_step(self, done: int, total: int) -> str | None:
+        """A step is done."""
+
+    def on_epoch(self, row: Mapping[str, Any]) -> str | None:
+        """An epoch is done; its row of the log."""
 
 
 class TrainingTable:
@@ -18,9 +28,11 @@ class TrainingTable:
     Args:
         quiet: show nothing.
         epochs: of the whole training.
+        judge: may stop the training.
     """
 
-    def __init__(self, *, quiet: bool, epochs: int) -> None:
+    def __init__(self, *, quiet: bool, epochs: int, judge: Judge | None = None) -> None:
+        self._judge = judge
         self._reporter = Reporter(quiet=quiet)
         self._bar: Bar | None = None
         self._epochs = epochs
@@ -29,19 +41,20 @@ class TrainingTable:
         self._total = 0
         self._header_shown = False
 
-    def on_step(self, done: int, total: int) -> None:
+    def on_step(self, done: int, total: int) -> str | None:
         """A step is done."""
         now = time.monotonic()
         if self._started is None:
             self._started = (now, done - 1)
         self._done, self._total = done, total
         self._shown("Training", done, total)
+        return None if self._judge is None else self._judge.on_step(done, total)
 
     def on_case(self, done: int, total: int) -> None:
         """A case of the validation part is done."""
         self._shown("Validating", done, total)
 
-    def on_epoch(self, row: Mapping[str, Any]) -> None:
+    def on_epoch(self, row: Mapping[str, Any]) -> str | None:
         """An epoch is done."""
         if self._bar is not None:
             self._bar.stop()
@@ -50,6 +63,7 @@ class TrainingTable:
             self._header_shown = True
             self._reporter.say(_line(_COLUMNS))
         self._reporter.say(_line(self._cells(row)))
+        return None if self._judge is None else self._judge.on_epoch(row)
 
     def _shown(self, what: str, done: int, total: int) -> None:
         if self._bar is None:

@@ -1,0 +1,37 @@
+"""The most memory that a stretch of work needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+_CLEAR, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
+_MB = 1 << 20
+
+
+def reset_peak(device: torch.device) -> bool:
+    """Start to measure anew; whether that is possible here (on CUDA, and where the system is Linux)."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return True
+    try:
+        _CLEAR.write_text("5", encoding="ascii")  # sets VmHWM back to what is in use now, see proc(5)
+    except OSError:
+        return False
+    return _peak_of_process() is not None
+
+
+def peak_mb(device: torch.device) -> float | None:
+    """The peak since ``reset_peak`` in MiB: of the GPU's memory on CUDA, else of this process; None if unknown."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / _MB
+    return _peak_of_process()
+
+
+def _peak_of_process() -> float | None:
+    try:
+        lines = _STATUS.read_text(encoding="ascii", errors="replace").splitlines()
+        return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:"))
+    except (OSError, StopIteration, ValueError):
+        return None
