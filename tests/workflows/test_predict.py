@@ -271,3 +271,15 @@ def test_a_full_disk_leaves_no_case_half_written(
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         f"{first}{end}" for end in (".nii.gz", ".json", ".png")
     }
+
+
+def test_scans_are_never_written_over(pictures: Pictures, tmp_path: Path) -> None:
+    """The overlay of ``scan.png`` is called ``scan.png`` too."""
+    picture = next(iter(sorted((pictures.data / "images").iterdir())))
+    scan = tmp_path / "scan.png"
+    shutil.copy(picture, scan)
+    ran = _predict(pictures.run, scan, "--out", tmp_path, "--quiet")
+    assert (ran.code, ran.out) == (2, "")
+    assert [word for word in ("scan.png", "written over the scan", "--out") if word not in ran.err] == []
+    assert [path.name for path in tmp_path.iterdir()] == ["scan.png"]
+    assert scan.read_bytes() == picture.read_bytes()

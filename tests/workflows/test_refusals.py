@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -369,6 +370,7 @@ def test_ctrl_c_twice_ends_at_once_and_loses_no_checkpoint(tiny: TinyRun, tmp_pa
     process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while not (run / "latest_checkpoint.pth").exists():
         assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.01)
     process.send_signal(signal.SIGSTOP)
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGTERM)  # asks for the same; two of one kind would be merged while it is frozen

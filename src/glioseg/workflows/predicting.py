@@ -86,7 +86,7 @@ def predict(
 
     Raises:
         GeometryError: an input lacks a modality that the network needs; nothing has been written then.
-        OptionError: no input at all.
+        OptionError: no input at all, or results that would replace the scans.
         FileError: ``out`` cannot be written to.
     """
     bundle = load_bundle(run)
@@ -97,6 +97,7 @@ def predict(
     twice = {case.id for case in cases if sum(case.id == other.id for other in cases) > 1}
     if twice:
         raise OptionError("two inputs would be written to the same files", found=name_some(sorted(twice)))
+    _spare_inputs(cases, out)
     for case in cases:
         missing = [name for name in predictor.modalities if name not in case.images]
         if missing and not predictor.can_do_without(missing, tuple(case.images)):
@@ -126,14 +127,33 @@ def _predict_case(predictor: Predictor, case: Case) -> tuple[Image, Prediction]:
 
 def _clear(case: Case, out: Path) -> None:
     """Remove what an earlier prediction of the case has left, so that nothing stale stands beside new results."""
+    for path in _files_of(case, out):
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise cannot_write(path, error) from error
+    folder = out / _stem_of(case)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _files_of(case: Case, out: Path) -> list[Path]:
+    """All files that a prediction of the case may write."""
     stem = _stem_of(case)
     names = [f"{stem}.json", f"{stem}.png", f"{stem}.nii.gz", f"{stem}_mask.png"]
     names += [f"{stem}/{path.stem}_mask.png" for path in next(iter(case.images.values())).paths]
-    for name in names:
-        try:
-            (out / name).unlink(missing_ok=True)
-        except OSError as error:
-            raise cannot_write(out / name, error) from error
+    return [out / name for name in names]
+
+
+def _spare_inputs(cases: Sequence[Case], out: Path) -> None:
+    """Refuse to write over the scans themselves."""
+    scans = {path.resolve() for case in cases for source in case.images.values() for path in source.paths}
+    for case in cases:
+        for path in _files_of(case, out):
+            if path.resolve() in scans:
+                raise OptionError(
+                    "a result would be written over the scan", path=path, remedy="Name another folder with --out"
+                )
 
 
 def _write_case(bundle: Bundle, case: Case, image: Image, prediction: Prediction, out: Path) -> Predicted:
