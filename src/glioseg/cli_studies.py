@@ -113,8 +113,8 @@ def tune(
 ) -> None:
     """Search for better settings of a recipe.
 
-    Within the ranges that the recipe declares. Trials are judged by validation alone, and stopped early where others were better. Ends with the best settings as
-    a recipe, best.toml. Needs the extra tune.
+    Within the ranges that the recipe declares. Trials are judged by validation alone, and stopped early where others
+    were better. Ends with the best settings as a recipe, best.toml. Needs the extra tune.
     """
     from glioseg.config import read_recipe
     from glioseg.workflows import tuning
