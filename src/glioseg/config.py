@@ -67,7 +67,8 @@ class Recipe(BaseModel):
         after: the publication it follows, if any.
         notes: what was chosen where the publication is ambiguous; printed in the report.
         published: how the publication scored, and its figures.
-        tune: settings that ``glioseg tune`` searches over, by name, and where; they decide nothing else.
+        tune: settings that ``glioseg tune`` searches over, by name, and where; they decide nothing
+            else.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -87,11 +88,11 @@ class Recipe(BaseModel):
     predict: PredictOptions = PredictOptions()
     evaluate: EvaluateOptions = EvaluateOptions()
     published: PublishedProtocol | None = None
-    tune: Mapping[str, Range] = Field(default_factory=dict)
+    tune: Mapping[str, Range] | None = Field(None, min_length=1)
 
     @model_validator(mode="after")
     def _ranges_are_of_settings(self) -> Self:
-        for name in self.tune:
+        for name in self.tune or ():
             if name.partition(".")[0] not in _TUNABLE:
                 raise ValueError(f"tune.{name}: only settings of {', '.join(_TUNABLE)} can be searched over")
             if name not in set(_names(Recipe)):

@@ -307,7 +307,10 @@ def _costs(facts: StudyFacts) -> Section:
         if row.n_finished
     )
     caption = "Time of one training, validation included (mean over runs); the largest peak over runs: of the GPU's "
-    caption += "memory on a GPU, else of the whole process with its libraries and what it mapped from the cache."
+    caption += (
+        "memory on a GPU, else of the whole process: its libraries, what it mapped from the cache, and some tens "
+    )
+    caption += "of MiB that earlier runs of the same call left in it."
     return Section("costs", "Time and memory", "", (Table(columns, rows, caption),) if rows else ())
 
 

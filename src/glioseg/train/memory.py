@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import torch
@@ -12,6 +13,7 @@ _MB = 1 << 20
 
 def reset_peak(device: torch.device) -> bool:
     """Start to measure anew; whether that is possible here (on CUDA, and where the system is Linux)."""
+    gc.collect()  # what earlier work left behind is not this one's
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return True

@@ -211,7 +211,7 @@ class _Search:
         self._where = where
         self._deadline = deadline
         self._reporter = reporter
-        self._distributions = {name: _distribution(optuna, values) for name, values in recipe.tune.items()}
+        self._distributions = {name: _distribution(optuna, one) for name, one in (recipe.tune or {}).items()}
 
     def trials(self) -> list[TrialRecord]:
         """All that were begun, by number."""
@@ -397,7 +397,7 @@ def _ended(recipe: Recipe, trials: Sequence[TrialRecord], out: Path, interrupted
     facts = TuningFacts(
         recipe=recipe.name,
         score=recipe.train.score,
-        ranges={name: without_none(values.model_dump(mode="json")) for name, values in recipe.tune.items()},
+        ranges={name: without_none(values.model_dump(mode="json")) for name, values in (recipe.tune or {}).items()},
         trials=tuple(TrialFact(**trial.model_dump(exclude={"format", "state"}), state=trial.state) for trial in trials),
     )
     write_json(out / TABLE, facts.to_json())
