@@ -9,10 +9,10 @@ import typing
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import tomlkit
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from glioseg.cohorts.split import SplitOptions
 from glioseg.errors import OptionError
@@ -83,6 +83,16 @@ class Recipe(BaseModel):
     predict: PredictOptions = PredictOptions()
     evaluate: EvaluateOptions = EvaluateOptions()
     published: PublishedProtocol | None = None
+
+    @model_validator(mode="after")
+    def _loss_fits_activation(self) -> Self:
+        if self.loss.activation != self.predict.activation:
+            other = ("ce or ce+dice", "bce+dice")[self.predict.activation == "sigmoid"]
+            raise ValueError(
+                f"loss.kind = {self.loss.kind} is for {self.loss.activation} and predict.activation = "
+                f"{self.predict.activation}; set loss.kind={other}, or predict.activation={self.loss.activation}"
+            )
+        return self
 
 
 def shipped_recipes() -> dict[str, Path]:
