@@ -269,6 +269,12 @@ Device = Annotated[str, typer.Option(metavar="NAME", help="Where to compute: aut
 Cache = Annotated[Path | None, typer.Option(help="Where prepared data is kept. [default: cache, beside the run]")]
 
 
+With = Annotated[
+    list[Path] | None,
+    typer.Option("--with", metavar="RUN_OR_BUNDLE", help="Average the probabilities of this one too; may be repeated."),
+]
+
+
 @app.command(epilog="Example: glioseg train lgg --data ~/Downloads/kaggle_3m --out runs/lgg")
 def train(
     recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="Name of a shipped recipe, or a TOML file.")],
@@ -322,6 +328,7 @@ def evaluate(
         str | None, typer.Option(metavar="NAME", help="train, val, test or all. [default: test, else val]")
     ] = None,
     folder: Annotated[Path | None, typer.Option("--out", help="Where figures go. [default: the run folder]")] = None,
+    others: With = None,
     device: Device = "auto",
     cache: Cache = None,
     layout: Layout = None,
@@ -337,8 +344,13 @@ def evaluate(
     from glioseg.workflows import evaluate as scoring
 
     other = None if data is None else _data(data, layout, scheme, modalities)
-    name, found = scoring.evaluate(run, other, part, folder, device, cache, Reporter(quiet=quiet))
-    figures = found.evaluation.to_json()
+    figures: dict[str, Any]
+    if others:
+        name, ensemble = scoring.evaluate_ensemble(run, others, other, part, folder, device, Reporter(quiet=quiet))
+        figures = ensemble.to_json()
+    else:
+        name, found = scoring.evaluate(run, other, part, folder, device, cache, Reporter(quiet=quiet))
+        figures = found.evaluation.to_json()
     if as_json:
         _print_json(figures)
     else:
@@ -360,13 +372,16 @@ def predict(
             help="One case file by file, such as t2f=scan.nii.gz; repeated for each modality.",
         ),
     ] = None,
+    others: With = None,
     device: Device = "auto",
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Segment scans with a trained network.
 
-    For each case a mask on the scan's own grid, the volumes of its regions, and a picture.
+    For each case a mask on the scan's own grid, the volumes of its regions, and a picture. Networks named by --with
+    are averaged with the first (folds, planes); thresholds are the means of theirs, and a second picture shows what
+    each contributes.
     """
     from glioseg.workflows import predicting
 
@@ -377,7 +392,13 @@ def predict(
             raise OptionError("--modality needs NAME=FILE", found=given, expected="such as t2f=scan.nii.gz")
         files[name] = Path(path)
     done = predicting.predict(
-        run, inputs or [], folder, modality_files=files, device=device, reporter=Reporter(quiet=quiet)
+        run,
+        inputs or [],
+        folder,
+        others=others or (),
+        modality_files=files,
+        device=device,
+        reporter=Reporter(quiet=quiet),
     )
     if as_json:
         cases = [{"case": one.case, "mask": str(one.mask), "unit": one.unit, "volumes": one.volumes} for one in done]

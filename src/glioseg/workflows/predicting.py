@@ -13,16 +13,23 @@ import numpy as np
 from glioseg.cohorts.layout import ReadOptions
 from glioseg.cohorts.recognise import read_cohort
 from glioseg.console import QUIET, Reporter
-from glioseg.core import Case, Image, Source
+from glioseg.core import Case, Image, LabelMap, Source
 from glioseg.errors import FileError, OptionError, name_some
-from glioseg.io import load_image
 from glioseg.io.files import replacing, write_json, write_text
 from glioseg.io.nifti import write_nifti
 from glioseg.io.raster import PICTURE_ENDINGS, read_picture_header, write_picture
 from glioseg.predict.bundle import Bundle, load_bundle
 from glioseg.predict.device import pick_device, uses_bf16
-from glioseg.predict.predictor import Prediction, Predictor, lacks
+from glioseg.predict.predictor import Prediction, Predictor
 from glioseg.report.prediction import overlay_picture
+from glioseg.workflows.ensembling import (
+    Ensembled,
+    contributions,
+    ensemble_of,
+    load_for,
+    require_modalities,
+    write_members,
+)
 
 _NIFTI = (".nii", ".nii.gz")
 _META = (".mha", ".mhd", ".nrrd")
@@ -55,11 +62,18 @@ def predictor_of(bundle: Bundle, device: str = "auto") -> Predictor:
     )
 
 
+def load_ensemble(folders: Sequence[Path], device: str = "auto") -> Ensembled:
+    """The networks of runs or bundles as one; errors as ``load_bundle`` and ``ensembling.ensemble_of``."""
+    bundles = [load_bundle(folder) for folder in folders]
+    return ensemble_of(folders, bundles, [predictor_of(bundle, device) for bundle in bundles])
+
+
 def predict(
     run: Path,
     inputs: Sequence[Path],
     out: Path,
     *,
+    others: Sequence[Path] = (),
     modality_files: Mapping[str, Path] | None = None,
     device: str = "auto",
     reporter: Reporter = QUIET,
@@ -70,43 +84,46 @@ def predict(
         run: a run folder or a bundle.
         inputs: folders (a case, or a whole cohort) and files (a volume or picture that shows what the network needs).
         out: where the results go.
+        others: further runs or bundles, whose probabilities are averaged with the first's.
         modality_files: modality -> file, for one case given file by file.
         device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
         reporter: shows progress.
 
     Raises:
         GeometryError: an input lacks a modality that the network needs; nothing has been written then.
-        OptionError: no input at all.
+        OptionError: no input at all, or networks that do not mean the same.
     """
-    bundle = load_bundle(run)
-    predictor = predictor_of(bundle, device)
-    cases = list(_cases(inputs, modality_files or {}, bundle.info.modalities))
+    ensembled = load_ensemble([run, *others], device)
+    cases = list(_cases(inputs, modality_files or {}, ensembled.ensemble.modalities))
     if not cases:
         raise OptionError("there is nothing to predict", expected="a folder, a file, or --modality NAME=FILE")
     twice = {case.id for case in cases if sum(case.id == other.id for other in cases) > 1}
     if twice:
         raise OptionError("two inputs would be written to the same files", found=name_some(sorted(twice)))
     for case in cases:
-        missing = [name for name in predictor.modalities if name not in case.images]
-        if missing and not predictor.can_do_without(missing, tuple(case.images)):
-            raise lacks(missing, predictor.modalities, tuple(case.images), case)
+        require_modalities(ensembled.ensemble, case)
     done = []
     with reporter.progress("Predicting") as step:
         for number, case in enumerate(cases):
-            done.append(_predict_case(predictor, bundle, case, out))
+            done.append(_predict_case(ensembled, case, out))
             step(number + 1, len(cases))
     write_text(out / "summary.csv", _summary(done))
     return done
 
 
-def _predict_case(predictor: Predictor, bundle: Bundle, case: Case, out: Path) -> Predicted:
-    image = load_image(case, [name for name in predictor.modalities if name in case.images])
-    prediction = predictor.predict(image)
+def _predict_case(ensembled: Ensembled, case: Case, out: Path) -> Predicted:
+    ensemble, first = ensembled.ensemble, ensembled.infos[0]
+    image = load_for(ensemble, case)
+    prediction, voices = ensemble.predict(image)
     stem = case.id.replace("/", "_")
     mask = _write_mask(prediction, case, out, stem)
     unit = "ml" if image.grid.has_mm else "voxels"
     voxel = image.grid.voxel_ml if image.grid.has_mm else 1.0
-    volumes = {region: round(_n_voxels(prediction, region) * voxel, 4) for region in prediction.regions}
+    volumes, *own = (
+        _volumes(labels, prediction.regions, voxel)
+        for labels in (prediction.label_map, *(voice.label_map for voice in voices))
+    )
+    several = contributions(ensembled, prediction, voices, own) if len(voices) > 1 else None
     write_json(
         out / f"{stem}.json",
         {
@@ -120,12 +137,15 @@ def _predict_case(predictor: Predictor, bundle: Bundle, case: Case, out: Path) -
                 "spacing_mm": list(image.grid.spacing_mm) if image.grid.has_mm else None,
                 "orientation": image.grid.orientation,
             },
-            "filled": [name for name in predictor.modalities if name not in case.images],
-            "model_id": bundle.info.model_id,
-            "recipe": bundle.info.name,
-            "use": bundle.info.use,
+            "filled": [name for name in ensemble.modalities if name not in case.images],
+            "model_id": ensembled.model_id,
+            "recipe": first.name,
+            "use": first.use,
+            **({} if several is None else {"ensemble": several}),
         },
     )
+    if several is not None:
+        write_members(out / f"{stem}_members.png", image, prediction, voices, ensembled.names, several)
     _write_overlay(image, prediction, out / f"{stem}.png")
     return Predicted(case.id, mask, volumes, unit)
 
@@ -156,9 +176,10 @@ def _write_overlay(image: Image, prediction: Prediction, path: Path) -> None:
         temporary.write_bytes(data)
 
 
-def _n_voxels(prediction: Prediction, region: str) -> int:
-    values = prediction.label_map.scheme.values_of(region)
-    return int(np.isin(prediction.label_map.array, values).sum())
+def _volumes(labels: LabelMap, regions: Sequence[str], voxel: float) -> dict[str, float]:
+    """Region -> its volume, a voxel counting ``voxel``."""
+    inside = {region: np.isin(labels.array, labels.scheme.values_of(region)) for region in regions}
+    return {region: round(int(mask.sum()) * voxel, 4) for region, mask in inside.items()}
 
 
 def _summary(done: Sequence[Predicted]) -> str:
