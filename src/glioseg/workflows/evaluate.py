@@ -83,8 +83,11 @@ def evaluate_ensemble(
     Args:
         run: the first run, or a bundle (which needs ``data``).
         others: further runs or bundles.
-        data, part, device, reporter: as ``evaluate``.
+        data: scans with references; None for those of the first run.
+        part: as ``evaluate``, of the first run's split.
         out: where ``evaluation-PART-ensemble.json`` and ``cases-PART-ensemble.csv`` go; None as ``evaluate``.
+        device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
+        reporter: shows progress.
 
     Raises:
         OptionError: a bundle without data, a part of data that was never split, networks that do not mean the same.
