@@ -108,9 +108,7 @@ def test_agreement_and_dissent_by_hand() -> None:
 def test_what_does_not_mean_the_same_is_refused() -> None:
     with pytest.raises(OptionError, match="at least one network"):
         Ensemble(())
-    with pytest.raises(
-        OptionError, match=r"network 2 predicts others; found WT, TC; expected WT, ET"
-    ):
+    with pytest.raises(OptionError, match=r"network 2 predicts others; found WT, TC; expected WT, ET"):
         Ensemble((_member(), _member(regions=("WT", "TC"))))
     with pytest.raises(OptionError, match=r"labels of network 3.*found brats2021.*4 ET; expected brats2023.*convert"):
         Ensemble((_member(), _member(), _member(scheme=scheme_named("brats2021"))))

@@ -13,7 +13,7 @@ from glioseg.predict.options import PredictOptions
 from glioseg.predict.predictor import Predictor, inside_regions, paint
 from glioseg.prepare.options import PrepareOptions
 from glioseg.prepare.slices import SliceOptions
-from tests.predict.networks import Sees
+from tests.predict.networks import LooksLeft, Sees
 
 GRID = Grid((6, 5, 4), np.diag([2.0, 3.0, 4.0, 1.0]))
 SCHEME = scheme_named("brats2023")
@@ -169,3 +169,24 @@ def test_softmax_is_a_network_with_one_logit_more() -> None:
     np.testing.assert_allclose(found.probabilities[1, 4:, :, :3], np.exp(3) / total, rtol=1e-3)
     assert set(np.unique(found.label_map.array[..., :3])) == {SCHEME.labels["ED"]}
     assert not found.label_map.array[..., 3].any()  # the black slice, which is not looked at
+
+
+# -- planes ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("plane", "axis"), [("axial", 0), ("coronal", 0), ("sagittal", 1)])
+def test_the_left_of_a_slice_is_the_patients_right_or_front(plane: str, axis: int) -> None:
+    """A network that paints the left half of whatever it sees, on a scan whose axes are turned and mirrored."""
+    affine = np.array([[0, 0, -2.0, 0], [-3.0, 0, 0, 0], [0, 4.0, 0, 0], [0, 0, 0, 1]])  # X to P, Y to S, Z to L
+    grid = Grid((6, 4, 8), affine)
+    shown = np.random.default_rng(0).uniform(1, 2, (1, *grid.shape)).astype(np.float32)  # a constant would be black
+    image = Image(shown, ("t2f",), grid)
+    prepare = AS_IS.model_copy(update={"plane": plane})
+    fields: dict[str, Any] = {"model": LooksLeft(), "modalities": ("t2f",), "regions": ("WT",), "prepare": prepare}
+    found = _predictor(**fields).predict(image)
+    corners = np.indices(grid.shape).reshape(3, -1)
+    place = (affine[:3, :3] @ corners)[axis].reshape(grid.shape)  # mm to the right, or to the front
+    np.testing.assert_array_equal(found.label_map.array > 0, place > place.mean())
+    # both views of lr paint one half each: nowhere above one half
+    mirrored = _predictor(**fields, options=PredictOptions(flips="lr", threshold=0.51)).predict(image)
+    assert not mirrored.label_map.array.any()

@@ -20,8 +20,9 @@ class PredictOptions(BaseModel):
         threshold: a voxel is inside a region above this probability,
         thresholds: unless the region has one of its own here.
         min_voxels: smaller components (26-connected, native voxels) of a region are removed; by region.
-        flips: views that are averaged at test time: ``none``, ``lr`` (as is and mirrored along the columns), ``all``
-            (both in-plane axes: four views).
+        flips: views that are averaged at test time: ``none``, ``lr`` (as is and mirrored along the columns, which swaps
+            left and right in axial and coronal slices, front and back in sagittal ones), ``all`` (both in-plane axes:
+            four views). A view should be one that training shows too (``augment.flip``).
         tune: choose thresholds and min_voxels on the validation part after training.
         batch_size: slices at a time.
     """
