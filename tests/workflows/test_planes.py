@@ -31,14 +31,7 @@ _RECIPE: dict[str, Any] = {
     "prepare": {"normalise": "none", "brain_only": False, "regions": ["csf", "gm", "wm"]},
     "model": {"width": 8, "depth": 1, "normalisation": "batch"},
     "loss": {"kind": "ce+dice", "dice_over": "batch"},
-    "train": {
-        "epochs": 8,
-        "batch_size": 8,
-        "lr": 0.02,
-        "schedule": "one-cycle",
-        "precision": "fp32",
-        "validate_every": 8,
-    },
+    "train": {"epochs": 12, "batch_size": 8, "lr": 0.02, "schedule": "one-cycle", "precision": "fp32"},
     "predict": {"activation": "softmax"},
     "evaluate": {"n_resamples": 50},
 }

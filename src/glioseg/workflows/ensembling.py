@@ -90,8 +90,9 @@ def contributions(
         ensembled: the members.
         prediction: the ensemble's.
         voices: the members'.
-        volumes: by region, of each member.
+        volumes: by region, of the ensemble first, then of each member.
     """
+    whole, *own = volumes
     options = ensembled.ensemble.options
     disputed = int((dissent(prediction.label_map, voices) > 0).sum())
     decided = int((prediction.label_map.array > 0).sum())
@@ -102,6 +103,7 @@ def contributions(
         "min_voxels": dict(options.min_voxels),
         "disputed_voxels": disputed,
         "predicted_voxels": decided,
+        "volumes": dict(whole),
         "members": [
             {
                 "model_id": info.model_id,
@@ -110,7 +112,7 @@ def contributions(
                 "volumes": dict(volume),
                 "dice_with_ensemble": voice.dice,
             }
-            for info, voice, volume in zip(ensembled.infos, voices, volumes, strict=True)
+            for info, voice, volume in zip(ensembled.infos, voices, own, strict=True)
         ],
     }
 
@@ -127,20 +129,23 @@ def write_members(
     unit = "ml" if image.grid.has_mm else "voxels"
     members = []
     for name, voice, one in zip(names, voices, facts["members"], strict=True):
-        said = (
-            f"{region} {one['volumes'][region]:.4g} {unit}, Dice {_said(voice.dice[region])}"
-            for region in prediction.regions
-        )
-        members.append(Shown(name, "; ".join(said), voice.label_map))
+        said = (f"{region} {_volume(one['volumes'][region])} ({_dice(value)})" for region, value in voice.dice.items())
+        members.append(Shown(name, f"{', '.join(said)} {unit}", voice.label_map))
     share = facts["disputed_voxels"] / max(facts["predicted_voxels"], 1)
     note = f"{facts['disputed_voxels']:,} voxels in dispute, {share:.1%} of those predicted"
-    ensemble = Shown("ensemble", f"mean of {len(members)}; Dice of members is with this", prediction.label_map)
+    together = ", ".join(f"{region} {_volume(value)}" for region, value in facts["volumes"].items())
+    title = f"mean of the {len(members)} (in brackets: Dice with it)"
+    ensemble = Shown(title, f"{together} {unit}", prediction.label_map)
     figure = members_figure(image, members, ensemble, dissent(prediction.label_map, voices), note, prediction.regions)
     with replacing(path) as temporary:
         temporary.write_bytes(render(figure, "scan").png)
 
 
-def _said(value: float | None) -> str:
+def _volume(value: float) -> str:
+    return f"{value:.0f}" if value >= 1000 else f"{value:.3g}"
+
+
+def _dice(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 

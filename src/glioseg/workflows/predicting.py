@@ -119,11 +119,10 @@ def _predict_case(ensembled: Ensembled, case: Case, out: Path) -> Predicted:
     mask = _write_mask(prediction, case, out, stem)
     unit = "ml" if image.grid.has_mm else "voxels"
     voxel = image.grid.voxel_ml if image.grid.has_mm else 1.0
-    volumes, *own = (
-        _volumes(labels, prediction.regions, voxel)
-        for labels in (prediction.label_map, *(voice.label_map for voice in voices))
-    )
-    several = contributions(ensembled, prediction, voices, own) if len(voices) > 1 else None
+    maps = [prediction.label_map, *(voice.label_map for voice in voices)]
+    each = [_volumes(labels, prediction.regions, voxel) for labels in maps]
+    volumes = each[0]
+    several = contributions(ensembled, prediction, voices, each) if len(voices) > 1 else None
     write_json(
         out / f"{stem}.json",
         {
