@@ -67,7 +67,7 @@ class Ensemble:
         return averaged_options([member.options for member in self.members], self.regions)
 
     def predict(self, image: Image) -> tuple[Prediction, tuple[Voice, ...]]:
-        """The ensemble's prediction, and what each member says.
+        """The ensemble's prediction, and what each member says; of one alone there is nothing to tell apart.
 
         Probabilities are added up one member at a time, so that memory does not grow with the number of members but by
         their label maps.
@@ -78,6 +78,8 @@ class Ensemble:
         Raises:
             GeometryError: see ``Predictor.predict``.
         """
+        if len(self.members) == 1:
+            return self.members[0].predict(image), ()
         total: Array | None = None
         maps = []
         for member in self.members:

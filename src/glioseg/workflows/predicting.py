@@ -122,7 +122,7 @@ def _predict_case(ensembled: Ensembled, case: Case, out: Path) -> Predicted:
     maps = [prediction.label_map, *(voice.label_map for voice in voices)]
     each = [_volumes(labels, prediction.regions, voxel) for labels in maps]
     volumes = each[0]
-    several = contributions(ensembled, prediction, voices, each) if len(voices) > 1 else None
+    several = contributions(ensembled, prediction, voices, each) if voices else None
     write_json(
         out / f"{stem}.json",
         {
