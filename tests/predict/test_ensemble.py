@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from glioseg.core import Grid, Image, LabelMap, scheme_named
-from glioseg.errors import OptionError
+from glioseg.errors import GeometryError, OptionError
 from glioseg.predict.ensemble import Ensemble, Voice, agreement, averaged_options, dissent
 from glioseg.predict.options import PredictOptions
 from glioseg.predict.predictor import Predictor
@@ -115,3 +115,13 @@ def test_what_does_not_mean_the_same_is_refused() -> None:
         Ensemble((_member(), _member(regions=("WT", "TC"))))
     with pytest.raises(OptionError, match=r"labels of network 3.*found brats2021.*4 ET; expected brats2023.*convert"):
         Ensemble((_member(), _member(), _member(scheme=scheme_named("brats2021"))))
+
+
+def test_what_one_member_sees_does_not_stand_in_for_another() -> None:
+    """The second network lacks t1c, and was never shown t2f in its place, which it does not see."""
+    prepare = PrepareOptions(normalise="none", brain_only=False, missing="t2f")
+    other = _member(model=Sees(1), modalities=("t1c", "t2w"), regions=("WT",), prepare=prepare)
+    image = Image(_values(), ("t2f", "t2w"), GRID)
+    ensemble = Ensemble((_member(model=Sees(1), modalities=("t2f",), regions=("WT",)), other))
+    with pytest.raises(GeometryError, match="lacks t1c"):
+        ensemble.predict(image)

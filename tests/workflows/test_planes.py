@@ -168,7 +168,9 @@ def test_the_figures_of_members_are_those_of_their_own_predictions(blocks: Block
     together = _array(tmp_path / "all" / f"{name}.nii.gz")
     different = np.zeros(SHAPE, dtype=bool)
     for plane, member in zip(PLANES, facts["members"], strict=True):
+        shutil.copytree(tmp_path / "all", tmp_path / plane)
         assert _predict(blocks, tmp_path / plane, first=plane).code == 0
+        assert not (tmp_path / plane / f"{name}_members.png").exists()  # it would be another prediction's
         alone = _array(tmp_path / plane / f"{name}.nii.gz")
         different |= alone != together
         assert member["volumes"]["wm"] == pytest.approx((alone == 3).sum() * 0.0018, abs=1e-4)

@@ -75,8 +75,9 @@ class Predictor:
         return self.on_native_grid(self.probabilities(arrays.images, arrays.non_black), arrays.working, arrays.native)
 
     def can_do_without(self, missing: Sequence[str], present: Sequence[str]) -> bool:
-        """Whether the preparation says what stands in for missing modalities."""
-        return self.prepare.missing in present and self.prepare.missing not in missing
+        """Whether the preparation says what stands in for missing modalities: another one that the network sees."""
+        stand_in = self.prepare.missing
+        return stand_in in self.modalities and stand_in in present and stand_in not in missing
 
     def probabilities(self, images: npt.NDArray[np.float16], non_black: npt.NDArray[np.float32]) -> Array:
         """(R, Z, Y, X) on the working grid from prepared images (Z, C, Y, X)."""

@@ -73,9 +73,8 @@ def require_modalities(ensemble: Ensemble, case: Case) -> None:
 
 
 def load_for(ensemble: Ensemble, case: Case) -> Image:
-    """The modalities of a case that some member sees, or that stand in for one."""
-    wanted = {*ensemble.modalities, *(member.prepare.missing for member in ensemble.members)}
-    return load_image(case, [name for name in case.images if name in wanted])
+    """The modalities of a case that some member sees."""
+    return load_image(case, [name for name in ensemble.modalities if name in case.images])
 
 
 # -- what each contributes ---------------------------------------------------------------------------------------------

@@ -143,8 +143,10 @@ def _predict_case(ensembled: Ensembled, case: Case, out: Path) -> Predicted:
             **({} if several is None else {"ensemble": several}),
         },
     )
+    members = out / f"{stem}_members.png"
+    members.unlink(missing_ok=True)  # an earlier ensemble's would be stale
     if several is not None:
-        write_members(out / f"{stem}_members.png", image, prediction, voices, ensembled.names, several)
+        write_members(members, image, prediction, voices, ensembled.names, several)
     _write_overlay(image, prediction, out / f"{stem}.png")
     return Predicted(case.id, mask, volumes, unit)
 
