@@ -37,7 +37,7 @@ def _figures(recipe: Recipe) -> dict[tuple[str, str, str], dict[str, float]]:
 
 
 def test_these_recipes_are_shipped() -> None:
-    ours = {"lgg", "brats-2d", "demo"}
+    ours = {"lgg", "brats-2d", "demo", "tissue"}
     followed = {"nazir-unet", "egwaoje-brats-flair", "tum-lgg", "rc9-brats-multimodal", "rc9-brats-attention"}
     assert set(NAMES) == ours | followed
 
@@ -56,7 +56,8 @@ def test_a_recipe_is_the_same_after_it_was_written_out(name: str, tmp_path: Path
 def test_the_parts_of_a_split_are_all_given(name: str) -> None:
     split = read_recipe(name).split
     assert split.protocol == "patient"
-    assert min(split.train, split.val, split.test) > 0
+    assert min(split.train, split.val) > 0
+    assert split.test > 0 or split.n_folds is not None  # cross-validation scores each patient once without a test part
 
 
 def _fields(model: type[BaseModel]) -> Iterator[tuple[type[BaseModel], str]]:
@@ -264,3 +265,35 @@ def test_a_network_that_is_not_there_is_refused() -> None:
 def test_settings_of_the_network_are_named_without_its_kind() -> None:
     assert "there is no setting model.widht; did you mean model.width?" in _refusal("model.widht=8")
     assert "model.width: Input should be greater" in _refusal("model.kind=resunet", "model.width=0")
+
+
+# -- regions that exclude each other -----------------------------------------------------------------------------------
+
+
+def test_softmax_needs_its_loss_and_its_loss_needs_softmax() -> None:
+    for kind in ("ce", "ce+dice"):
+        recipe = build_recipe({}, [f"loss.kind={kind}", "predict.activation=softmax"])
+        assert recipe.loss.activation == recipe.predict.activation == "softmax"
+    assert "set loss.kind=ce or ce+dice, or predict.activation=sigmoid" in _refusal("predict.activation=softmax")
+    assert "set loss.kind=bce+dice, or predict.activation=softmax" in _refusal("loss.kind=ce")
+
+
+@pytest.mark.parametrize("change", ["predict.tune=true", "predict.threshold=0.3", "predict.thresholds={csf=0.4}"])
+def test_softmax_has_no_thresholds(change: str) -> None:
+    said = _refusal("loss.kind=ce", "predict.activation=softmax", change)
+    assert said.startswith("predict: softmax paints the most probable")
+    assert "leave out threshold, thresholds and tune" in said
+
+
+def test_weights_of_classes_belong_to_softmax() -> None:
+    assert "ce_weights belong to ce and ce+dice" in _refusal("loss.ce_weights=[1, 2]")
+    assert "above 0" in _refusal("loss.kind=ce", "predict.activation=softmax", "loss.ce_weights=[1, 0]")
+
+
+def test_tissue() -> None:
+    recipe = read_recipe("tissue")
+    _has(recipe.predict, activation="softmax")
+    _has(recipe.loss, kind="ce+dice")
+    _has(recipe.prepare, regions=("csf", "gm", "wm"))
+    _has(recipe.split, n_folds=3, test=0.0)
+    assert recipe.train.validate_every == recipe.train.epochs  # no epoch is chosen on the fold that is scored

@@ -45,6 +45,10 @@ Settings = Annotated[
 ]
 Device = Annotated[str, typer.Option(metavar="NAME", help="Where to compute: auto, cpu, cuda, cuda:N or mps.")]
 Cache = Annotated[Path | None, typer.Option(help="Where prepared data is kept. [default: cache, beside the run]")]
+With = Annotated[
+    list[Path] | None,
+    typer.Option("--with", metavar="RUN_OR_BUNDLE", help="Average the probabilities of this one too; may be repeated."),
+]
 
 
 @dataclass(frozen=True)

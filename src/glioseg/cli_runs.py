@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from glioseg.cli_options import NOTHING_TOLD, Cache, Device, Json, Quiet, Settings, Told, print_json, takes_told
+from glioseg.cli_options import NOTHING_TOLD, Cache, Device, Json, Quiet, Settings, Told, With, print_json, takes_told
 from glioseg.console import Reporter, out
 from glioseg.errors import OptionError
 
@@ -69,6 +69,7 @@ def evaluate(
         str | None, typer.Option(metavar="NAME", help="train, val, test or all. [default: test, else val]")
     ] = None,
     folder: Annotated[Path | None, typer.Option("--out", help="Where figures go. [default: the run folder]")] = None,
+    others: With = None,
     device: Device = "auto",
     cache: Cache = None,
     told: Told = NOTHING_TOLD,
@@ -82,8 +83,13 @@ def evaluate(
     from glioseg.workflows import evaluate as scoring
 
     other = None if data is None else told.data(data)
-    name, found = scoring.evaluate(run, other, part, folder, device, cache, Reporter(quiet=quiet))
-    figures = found.evaluation.to_json()
+    figures: dict[str, Any]
+    if others:
+        name, ensemble = scoring.evaluate_ensemble(run, others, other, part, folder, device, Reporter(quiet=quiet))
+        figures = ensemble.to_json()
+    else:
+        name, found = scoring.evaluate(run, other, part, folder, device, cache, Reporter(quiet=quiet))
+        figures = found.evaluation.to_json()
     if as_json:
         print_json(figures)
     else:
@@ -105,6 +111,7 @@ def predict(
             help="One case file by file, such as t2f=scan.nii.gz; repeated for each modality.",
         ),
     ] = None,
+    others: With = None,
     device: Device = "auto",
     as_json: Json = False,
     quiet: Quiet = False,
@@ -112,7 +119,8 @@ def predict(
     """Segment scans with a trained network.
 
     For each case a mask on the scan's own grid, the volumes of its regions, and a picture. A case that cannot be read
-    is named and left out; the exit code is 1 then.
+    is named and left out; the exit code is 1 then. Networks named by --with are averaged with the first (folds,
+    planes); thresholds are the means of theirs, and a second picture shows what each contributes.
     """
     from glioseg.workflows import predicting
 
@@ -123,7 +131,13 @@ def predict(
             raise OptionError("--modality needs NAME=FILE", found=given, expected="such as t2f=scan.nii.gz")
         files[name] = Path(path)
     found = predicting.predict(
-        run, inputs or [], folder, modality_files=files, device=device, reporter=Reporter(quiet=quiet)
+        run,
+        inputs or [],
+        folder,
+        others=others or (),
+        modality_files=files,
+        device=device,
+        reporter=Reporter(quiet=quiet),
     )
     if as_json:
         cases = [

@@ -99,6 +99,16 @@ class Recipe(BaseModel):
                 raise ValueError(f"tune: there is no setting {name}{_did_you_mean(name, Recipe)}")
         return self
 
+    @model_validator(mode="after")
+    def _loss_fits_activation(self) -> Self:
+        if self.loss.activation != self.predict.activation:
+            other = ("ce or ce+dice", "bce+dice")[self.predict.activation == "sigmoid"]
+            raise ValueError(
+                f"loss.kind = {self.loss.kind} is for {self.loss.activation} and predict.activation = "
+                f"{self.predict.activation}; set loss.kind={other}, or predict.activation={self.loss.activation}"
+            )
+        return self
+
 
 def shipped_recipes() -> dict[str, Path]:
     """Name -> file of the recipes that come with glioseg."""

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from glioseg.core import Grid, Image, scheme_named
-from glioseg.errors import GeometryError
+from glioseg.errors import GeometryError, LabelError
 from glioseg.predict.options import PredictOptions
-from glioseg.predict.predictor import Predictor, paint
+from glioseg.predict.predictor import Predictor, inside_regions, paint
 from glioseg.prepare.options import PrepareOptions
 from glioseg.prepare.slices import SliceOptions
-from tests.predict.networks import Sees
+from tests.predict.networks import LooksLeft, Sees
 
 GRID = Grid((6, 5, 4), np.diag([2.0, 3.0, 4.0, 1.0]))
 SCHEME = scheme_named("brats2023")
@@ -116,3 +116,77 @@ def test_small_components_of_a_region_are_removed() -> None:
     assert np.argwhere(labels).tolist() == [[0, 0, 0], [1, 0, 0]]
     np.testing.assert_array_equal(probabilities, kept)  # what was given is not changed
     assert np.count_nonzero(paint(probabilities, ("WT",), SCHEME, GRID, PredictOptions()).array) == 3
+
+
+# -- regions that exclude each other -----------------------------------------------------------------------------------
+
+TISSUES = scheme_named("ibsr")
+NAMES = ("csf", "gm", "wm")
+SOFTMAX = PredictOptions(activation="softmax")
+
+
+def _along_x(*voxels: tuple[float, float, float]) -> np.ndarray[Any, Any]:
+    """(3, n, 1, 1): csf, gm and wm at each voxel."""
+    return np.array(voxels, dtype=np.float32).T[:, :, None, None]
+
+
+def test_the_most_probable_is_painted_below_a_half_too() -> None:
+    """Background is what the regions leave: 0.1, 0.4 (more than any), 0.2, and a tie of 0.25, which it wins."""
+    found = _along_x((0.3, 0.2, 0.4), (0.3, 0.2, 0.1), (0.3, 0.2, 0.3), (0.25, 0.25, 0.25), (0.0, 0.0, 0.0))
+    grid = Grid((5, 1, 1), np.eye(4))
+    assert paint(found, NAMES, TISSUES, grid, SOFTMAX).array.ravel().tolist() == [3, 0, 1, 0, 0]
+    assert inside_regions(found, NAMES, SOFTMAX)[:, :, 0, 0].T.tolist() == [
+        [False, False, True],
+        [False, False, False],
+        [True, False, False],
+        [False, False, False],
+        [False, False, False],
+    ]
+
+
+def test_a_small_component_goes_to_the_second_most_probable() -> None:
+    found = _along_x((0.1, 0.8, 0.0), (0.5, 0.4, 0.0), (0.1, 0.8, 0.0), (0.35, 0.1, 0.1), (0.1, 0.0, 0.0))
+    kept = found.copy()
+    options = PredictOptions(activation="softmax", min_voxels={"csf": 2})
+    grid = Grid((5, 1, 1), np.eye(4))
+    assert paint(found, NAMES, TISSUES, grid, SOFTMAX).array.ravel().tolist() == [2, 1, 2, 0, 0]
+    assert paint(found, NAMES, TISSUES, grid, options).array.ravel().tolist() == [2, 2, 2, 0, 0]
+    np.testing.assert_array_equal(found, kept)
+
+
+def test_most_probable_needs_regions_that_exclude_each_other() -> None:
+    found = np.zeros((2, *GRID.shape), dtype=np.float32)
+    with pytest.raises(LabelError, match=r"regions WT and ET overlap.*prepare\.regions.*activation=sigmoid"):
+        paint(found, ("WT", "ET"), SCHEME, GRID, SOFTMAX)
+
+
+def test_softmax_is_a_network_with_one_logit_more() -> None:
+    """Logits are the three channels 1, 2, 3 everywhere: the third, region B, has e^3 of e + e^2 + e^3."""
+    predictor = _predictor(model=Sees(3), modalities=("t2f", "t1c", "t2w"), regions=("NCR", "ED"), options=SOFTMAX)
+    found = predictor.predict(_image(("t2f", "t1c", "t2w")))
+    total = np.exp(1) + np.exp(2) + np.exp(3)
+    np.testing.assert_allclose(found.probabilities[0, 4:, :, :3], np.exp(2) / total, rtol=1e-3)
+    np.testing.assert_allclose(found.probabilities[1, 4:, :, :3], np.exp(3) / total, rtol=1e-3)
+    assert set(np.unique(found.label_map.array[..., :3])) == {SCHEME.labels["ED"]}
+    assert not found.label_map.array[..., 3].any()  # the black slice, which is not looked at
+
+
+# -- planes ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("plane", "axis"), [("axial", 0), ("coronal", 0), ("sagittal", 1)])
+def test_the_left_of_a_slice_is_the_patients_right_or_front(plane: str, axis: int) -> None:
+    """A network that paints the left half of whatever it sees, on a scan whose axes are turned and mirrored."""
+    affine = np.array([[0, 0, -2.0, 0], [-3.0, 0, 0, 0], [0, 4.0, 0, 0], [0, 0, 0, 1]])  # X to P, Y to S, Z to L
+    grid = Grid((6, 4, 8), affine)
+    shown = np.random.default_rng(0).uniform(1, 2, (1, *grid.shape)).astype(np.float32)  # a constant would be black
+    image = Image(shown, ("t2f",), grid)
+    prepare = AS_IS.model_copy(update={"plane": plane})
+    fields: dict[str, Any] = {"model": LooksLeft(), "modalities": ("t2f",), "regions": ("WT",), "prepare": prepare}
+    found = _predictor(**fields).predict(image)
+    corners = np.indices(grid.shape).reshape(3, -1)
+    place = (affine[:3, :3] @ corners)[axis].reshape(grid.shape)  # mm to the right, or to the front
+    np.testing.assert_array_equal(found.label_map.array > 0, place > place.mean())
+    # both views of lr paint one half each: nowhere above one half
+    mirrored = _predictor(**fields, options=PredictOptions(flips="lr", threshold=0.51)).predict(image)
+    assert not mirrored.label_map.array.any()

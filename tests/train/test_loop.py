@@ -6,6 +6,7 @@ import json
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from glioseg.train.checkpoint import ResumeError, load_checkpoint
 from glioseg.train.log import read_log
 from glioseg.train.loop import BEST, LATEST, LOG, Batch, Job, Outcome, TrainingError, Validation, fit
+from glioseg.train.losses import LossOptions, build_loss
 from glioseg.train.options import TrainOptions
 from glioseg.train.randomness import DrawKey, generator
 
@@ -55,19 +57,22 @@ def _loss(logits: Tensor | Any, regions: Tensor, weights: Tensor | None) -> Tens
     return nn.functional.binary_cross_entropy_with_logits(logits, regions.float())
 
 
-def _model() -> nn.Module:
+_softmax_loss = build_loss(LossOptions(kind="ce+dice", ce_weights=(1.0, 2.0)))
+
+
+def _model(n_logits: int = 1) -> nn.Module:
     with torch.random.fork_rng():
         torch.manual_seed(3)
         return nn.Sequential(
-            nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.3), nn.Conv2d(4, 1, 1)
+            nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.3), nn.Conv2d(4, n_logits, 1)
         )
 
 
-def _validate(model: nn.Module) -> Validation:
+def _validate(model: nn.Module, loss: Any = _loss) -> Validation:
     batch = _Toy().take(np.arange(20))
     with torch.no_grad():
-        loss = float(_loss(model(torch.from_numpy(batch.images)), torch.from_numpy(batch.regions), None))
-    return Validation(loss, -loss, {"dice": 1 - loss})
+        cost = float(loss(model(torch.from_numpy(batch.images)), torch.from_numpy(batch.regions), None))
+    return Validation(cost, -cost, {"dice": 1 - cost})
 
 
 def _options(**changes: Any) -> TrainOptions:
@@ -92,7 +97,8 @@ def _job(run: Path, options: TrainOptions, items: _Toy | None = None, **changes:
 
 def _fit(run: Path, options: TrainOptions, items: _Toy | None = None, **changes: Any) -> Outcome:
     run.mkdir(exist_ok=True)
-    return fit(Fabric(accelerator="cpu", devices=1), _model(), _job(run, options, items, **changes))
+    model = _model(2 if changes.get("loss") is _softmax_loss else 1)
+    return fit(Fabric(accelerator="cpu", devices=1), model, _job(run, options, items, **changes))
 
 
 def _without_times(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -122,21 +128,25 @@ _VARIANTS: dict[str, dict[str, Any]] = {
     "plateau": {"schedule": "plateau", "plateau_patience": 0, "ema": None},
     "polynomial-share-accumulate": {"schedule": "polynomial", "tumour_share": 0.75, "accumulate": 3},
     "cosine-every-other-epoch": {"schedule": "cosine", "validate_every": 2},
+    "softmax": {"schedule": "one-cycle"},
+}
+_JOBS: dict[str, dict[str, Any]] = {
+    "softmax": {"loss": _softmax_loss, "validate": partial(_validate, loss=_softmax_loss)}
 }
 
 
 @pytest.mark.parametrize("variant", _VARIANTS)
 def test_interrupted_at_every_step_ends_bit_for_bit_the_same(tmp_path: Path, variant: str) -> None:
-    options = _options(**_VARIANTS[variant])
-    whole = _fit(tmp_path / "whole", options)
+    options, job = _options(**_VARIANTS[variant]), _JOBS.get(variant, {})
+    whole = _fit(tmp_path / "whole", options, **job)
     assert whole.finished
     pieces = tmp_path / "pieces"
     for n_steps in (1, 2, 4, 7, 8, 11):
-        stopped = _fit(pieces, options.model_copy(update={"max_steps": n_steps}))
+        stopped = _fit(pieces, options.model_copy(update={"max_steps": n_steps}), **job)
         assert not stopped.finished
         assert stopped.progress.n_updates == n_steps
         torch.manual_seed(n_steps)  # whatever else happened to the process must not matter
-    assert _fit(pieces, options).finished
+    assert _fit(pieces, options, **job).finished
     for name in (LATEST, BEST):
         _same(load_checkpoint(tmp_path / "whole" / name), load_checkpoint(pieces / name))
     rows = _without_times(read_log(pieces / LOG))

@@ -17,6 +17,10 @@ def _loss(kind: str, **options: object) -> Loss:
     return build_loss(LossOptions.model_validate({"kind": kind, "class_weights": "equal", **options}))
 
 
+def _softmax_loss(kind: str, **options: object) -> Loss:
+    return build_loss(LossOptions.model_validate({"kind": kind, **options}))
+
+
 def _logit(probability: float) -> float:
     return math.log(probability / (1 - probability))
 
@@ -253,3 +257,74 @@ def test_refuses_what_does_not_fit() -> None:
         _loss("combined")(logits, regions, torch.zeros(4, 2, 9, 7))
     with pytest.raises(GeometryError, match="one pair of class weights"):
         build_loss(LossOptions(kind="combined"), [(1.0, 2.0)])(logits, regions)
+
+
+# -- regions that exclude each other -----------------------------------------------------------------------------------
+
+# By hand: two regions and the background, three voxels: one of region A, one of B, one of neither.
+_EXCLUSIVE = ((0.2, 0.5, 0.3), (0.1, 0.3, 0.6), (0.8, 0.1, 0.1))  # p of background, A, B at each voxel
+_CE = -(math.log(0.5) + math.log(0.6) + math.log(0.8)) / 3
+_CE_WEIGHTED = -(2 * math.log(0.5) + 4 * math.log(0.6) + 1 * math.log(0.8)) / (2 + 4 + 1)
+_DICE_A = 1 - (2 * 0.5 + 1) / (0.5**2 + 0.3**2 + 0.1**2 + 1 + 1)
+_DICE_B = 1 - (2 * 0.6 + 1) / (0.3**2 + 0.6**2 + 0.1**2 + 1 + 1)
+
+
+def _exclusive() -> tuple[Tensor, Tensor]:
+    """(1, 3, 1, 3) logits, shifted by 5 since softmax does not see a shift, and (1, 2, 1, 3) regions."""
+    probabilities = torch.tensor(_EXCLUSIVE, dtype=torch.float64).T[None, :, None]
+    return probabilities.log() + 5, torch.tensor([[[[1, 0, 0]], [[0, 1, 0]]]], dtype=torch.uint8)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "expected"),
+    [
+        ("ce", {}, _CE),
+        ("ce", {"ce_weights": [1.0, 2.0, 4.0]}, _CE_WEIGHTED),
+        ("ce+dice", {}, _CE + (_DICE_A + _DICE_B) / 2),
+    ],
+)
+def test_three_voxels_by_hand(kind: str, options: dict[str, object], expected: float) -> None:
+    loss = _softmax_loss(kind, **options)(*_exclusive())
+    assert loss.dtype == torch.float32
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_cross_entropy_agrees_with_torch() -> None:
+    logits, _ = _random_batch(n_regions=4)
+    classes = torch.randint(0, 4, (4, 9, 7), generator=torch.Generator().manual_seed(2))
+    regions = torch.nn.functional.one_hot(classes, 4).movedim(-1, 1)[:, 1:]
+    weights = [0.5, 1.0, 3.0, 2.0]
+    oracle = torch.nn.functional.cross_entropy
+    torch.testing.assert_close(_softmax_loss("ce")(logits, regions), oracle(logits, classes))
+    torch.testing.assert_close(
+        _softmax_loss("ce", ce_weights=weights)(logits, regions), oracle(logits, classes, torch.tensor(weights))
+    )
+
+
+@pytest.mark.parametrize("kind", ["ce", "ce+dice"])
+@pytest.mark.parametrize("height", [-200.0, 0.0, 200.0])
+def test_softmax_is_finite_and_float32_under_bf16(kind: str, height: float) -> None:
+    logits = torch.full((2, 3, 4, 4), height, dtype=torch.bfloat16)
+    logits[:, 0] = 0.0
+    logits.requires_grad_()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = _softmax_loss(kind)(logits, torch.zeros(2, 2, 4, 4))
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert loss.dtype == torch.float32
+    assert torch.isfinite(loss)
+    assert logits.grad is not None
+    assert torch.isfinite(logits.grad).all()
+
+
+def test_a_perfect_softmax_costs_nothing() -> None:
+    _, regions = _exclusive()
+    target = torch.cat([1 - regions.sum(1, keepdim=True), regions], 1)
+    assert _softmax_loss("ce+dice")(40.0 * target, regions).item() == pytest.approx(0.0, abs=1e-6)
+
+
+def test_softmax_takes_one_logit_more_than_regions() -> None:
+    logits, regions = _exclusive()
+    with pytest.raises(GeometryError, match="logits and regions"):
+        _softmax_loss("ce")(logits[:, :2], regions)
+    with pytest.raises(OptionError, match=r"the background and one for each region; found 2; expected 3"):
+        _softmax_loss("ce", ce_weights=[1.0, 2.0])(logits, regions)

@@ -89,3 +89,23 @@ def test_a_score_that_no_case_has_counts_nothing(cases: list[tuple[PreparedCase,
     """Nothing predicted: precision is 0/0 in every case."""
     found = _validator(cases, [], score="precision")(_Constant(-3.0))
     assert found.score == 0.0
+
+
+class _Softmax(nn.Module):
+    """Logits 0 of the background and 1 of the region everywhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.none = nn.Parameter(torch.zeros(()))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.tensor([0.0, 1.0]).view(1, 2, 1, 1).expand(len(images), 2, *images.shape[2:]) + self.none
+
+
+def test_the_loss_of_softmax_is_that_of_its_logits(cases: list[tuple[PreparedCase, Case]]) -> None:
+    options = PredictOptions(activation="softmax")
+    predictor = Predictor(nn.Identity(), ("t1c", "t2f"), ("WT",), SCHEME, OPTIONS, SliceOptions(), options)
+    found = _validator(cases, [], predictor=predictor, loss=build_loss(LossOptions(kind="ce"), None))(_Softmax())
+    total = 1 + np.e
+    assert found.loss == pytest.approx(-(24 * np.log(np.e / total) + 456 * np.log(1 / total)) / 480, rel=1e-5)
+    assert found.score == pytest.approx(2 * 24 / (24 + 480))

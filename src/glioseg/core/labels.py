@@ -171,6 +171,45 @@ def decode_regions(
     return painted
 
 
+def paint_most_probable(
+    scores: npt.NDArray[np.floating], scheme: LabelScheme, regions: Sequence[str]
+) -> npt.NDArray[np.uint8]:
+    """Scores of the background and of regions that exclude each other -> the label map of the highest.
+
+    Args:
+        scores: (R + 1, ...), the background's first; on a tie the earlier one wins.
+        scheme: the meaning of the integers to be painted.
+        regions: names of the R regions.
+
+    Returns:
+        (...) uint8 label map.
+
+    Raises:
+        LabelError: regions that overlap, or a wrong number of channels.
+    """
+    if len(scores) != len(regions) + 1:
+        raise LabelError("one channel per region and one for the background are needed", found=len(scores))
+    require_exclusive(scheme, regions)
+    values = np.zeros(len(regions) + 1, dtype=np.uint8)
+    for _, row, value in painting_order(scheme, regions):
+        values[row + 1] = value
+    painted: npt.NDArray[np.uint8] = values[scores.argmax(axis=0)]
+    return painted
+
+
+def require_exclusive(scheme: LabelScheme, regions: Sequence[str]) -> None:
+    """Raise a LabelError unless no label is in two of ``regions``."""
+    for number, region in enumerate(regions):
+        for other in regions[:number]:
+            if set(scheme.values_of(region)) & set(scheme.values_of(other)):
+                raise LabelError(
+                    f"the regions {other} and {region} overlap, so that a voxel cannot belong to one of them alone",
+                    expected="regions that exclude each other, such as csf, gm, wm or NCR, ED, ET",
+                    remedy="Choose other regions (prepare.regions), or set predict.activation=sigmoid with a loss such "
+                    "as loss.kind=bce+dice",
+                )
+
+
 def painting_order(scheme: LabelScheme, regions: Sequence[str]) -> list[tuple[int, int, int]]:
     """For each region: (how many others hold it, its row, the integer it paints), from large to small."""
     scheme.require_regions(regions)

@@ -20,6 +20,7 @@ from glioseg.core import LabelScheme
 from glioseg.errors import FileError
 from glioseg.io.files import cannot_read, read_json, replacing, write_text
 from glioseg.models.build import ModelOptions, build_model
+from glioseg.predict.activation import n_logits
 from glioseg.predict.options import PredictOptions
 from glioseg.prepare.options import PrepareOptions
 from glioseg.prepare.records import SchemeRecord
@@ -116,7 +117,7 @@ def load_bundle(folder: Path) -> Bundle:
             remedy=f"Copy {WEIGHTS} and {DESCRIPTION} together",
         )
     n_channels = info.slices.n_channels(len(info.modalities))
-    model = build_model(info.model, n_channels, len(info.regions), seed=0)
+    model = build_model(info.model, n_channels, n_logits(len(info.regions), info.predict.activation), seed=0)
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:

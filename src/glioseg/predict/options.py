@@ -3,32 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Activation = Literal["sigmoid", "softmax"]
 
 
 class PredictOptions(BaseModel):
     """Options of prediction, kept in the bundle.
 
     Attributes:
+        activation: what turns logits into probabilities: ``sigmoid`` for each region on its own, ``softmax`` for
+            regions that exclude each other (see ``predict.activation``). With softmax each voxel is painted with the
+            most probable of background and regions, and there are no thresholds to be set or tuned.
         threshold: a voxel is inside a region above this probability,
         thresholds: unless the region has one of its own here.
         min_voxels: smaller components (26-connected, native voxels) of a region are removed; by region.
-        flips: views that are averaged at test time: ``none``, ``lr`` (as is and mirrored along the columns), ``all``
-            (both in-plane axes: four views).
+        flips: views that are averaged at test time: ``none``, ``lr`` (as is and mirrored along the columns, which swaps
+            left and right in axial and coronal slices, front and back in sagittal ones), ``all`` (both in-plane axes:
+            four views). A view should be one that training shows too (``augment.flip``).
         tune: choose thresholds and min_voxels on the validation part after training.
         batch_size: slices at a time.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    activation: Activation = "sigmoid"
     threshold: float = Field(0.5, ge=0, lt=1)
     thresholds: Mapping[str, float] = Field(default_factory=dict)
     min_voxels: Mapping[str, int] = Field(default_factory=dict)
     flips: Literal["none", "lr", "all"] = "none"
     tune: bool = False
     batch_size: int = Field(16, ge=1)
+
+    @model_validator(mode="after")
+    def _softmax_has_no_thresholds(self) -> Self:
+        if self.activation == "softmax" and (self.tune or self.thresholds or self.threshold != 0.5):
+            raise ValueError(
+                "softmax paints the most probable of background and regions, so that it has no threshold; leave out "
+                "threshold, thresholds and tune, or set activation = sigmoid"
+            )
+        return self
 
     def threshold_of(self, region: str) -> float:
         """The threshold in force for a region."""

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from torch import nn
 
 from glioseg.core import Case, Grid, Image, LabelMap, LabelScheme
-from glioseg.core.labels import decode_regions
+from glioseg.core.labels import decode_regions, paint_most_probable
 from glioseg.errors import GeometryError
 from glioseg.evaluate.threshold import remove_small_components
 from glioseg.predict.options import PredictOptions
@@ -75,8 +75,9 @@ class Predictor:
         return self.on_native_grid(self.probabilities(arrays.images, arrays.non_black), arrays.working, arrays.native)
 
     def can_do_without(self, missing: Sequence[str], present: Sequence[str]) -> bool:
-        """Whether the preparation says what stands in for missing modalities."""
-        return self.prepare.missing in present and self.prepare.missing not in missing
+        """Whether the preparation says what stands in for missing modalities: another one that the network sees."""
+        stand_in = self.prepare.missing
+        return stand_in in self.modalities and stand_in in present and stand_in not in missing
 
     def probabilities(self, images: npt.NDArray[np.float16], non_black: npt.NDArray[np.float32]) -> Array:
         """(R, Z, Y, X) on the working grid from prepared images (Z, C, Y, X)."""
@@ -89,6 +90,7 @@ class Predictor:
             bf16=self.bf16,
             batch_size=self.options.batch_size,
             flips=FLIPS[self.options.flips],
+            activation=self.options.activation,
         )
 
     def on_native_grid(self, probabilities: Array, working: Grid, native: Grid) -> Prediction:
@@ -112,7 +114,12 @@ def _own_channels(image: Image, modalities: Sequence[str]) -> Image:
 def paint(
     probabilities: Array, regions: Sequence[str], scheme: LabelScheme, grid: Grid, options: PredictOptions
 ) -> LabelMap:
-    """Probabilities (R, X, Y, Z) -> label map: small components of each region removed, then painted."""
+    """Probabilities (R, X, Y, Z) -> label map: small components of each region removed, then painted.
+
+    With sigmoid a region is painted above its threshold, with softmax the most probable of background and regions.
+    """
+    if options.activation == "softmax":
+        return LabelMap(_most_probable(probabilities, regions, scheme, options), scheme, grid)
     kept = probabilities
     for row, region in enumerate(regions):
         smallest = options.min_voxels.get(region, 0)
@@ -122,6 +129,34 @@ def paint(
             kept[row][inside & ~remove_small_components(inside, smallest)] = 0.0
     thresholds = [options.threshold_of(region) for region in regions]
     return LabelMap(decode_regions(kept, scheme, regions, thresholds), scheme, grid)
+
+
+def _most_probable(
+    probabilities: Array, regions: Sequence[str], scheme: LabelScheme, options: PredictOptions
+) -> npt.NDArray[np.uint8]:
+    """Integers (X, Y, Z); the voxels of small components go to what is the most probable there but for their region."""
+    scores = with_background(probabilities)
+    winner = scores.argmax(axis=0)
+    for row, region in enumerate(regions):
+        smallest = options.min_voxels.get(region, 0)
+        if smallest > 1:
+            inside = winner == row + 1
+            scores[row + 1][inside & ~remove_small_components(inside, smallest)] = -1.0
+    return paint_most_probable(scores, scheme, regions)
+
+
+def with_background(probabilities: Array) -> Array:
+    """(R, ...) probabilities of regions that exclude each other -> (R + 1, ...), that of the background first."""
+    return np.concatenate([1 - probabilities.sum(axis=0, keepdims=True), probabilities])
+
+
+def inside_regions(probabilities: Array, regions: Sequence[str], options: PredictOptions) -> npt.NDArray[np.bool_]:
+    """(R, ...) whether a voxel is inside each region, every region judged on its own; small components stay."""
+    if options.activation == "softmax":
+        winner = with_background(probabilities).argmax(axis=0)
+        return np.stack([winner == row + 1 for row in range(len(regions))])
+    limits = np.array([options.threshold_of(region) for region in regions], dtype=np.float32)
+    return np.asarray(probabilities > limits.reshape(-1, *(1,) * (probabilities.ndim - 1)))
 
 
 def to_native(probabilities: Array, working: Grid, native: Grid) -> Array:

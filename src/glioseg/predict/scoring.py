@@ -10,7 +10,7 @@ import numpy.typing as npt
 from glioseg.core import Case, LabelMap, LabelScheme
 from glioseg.evaluate.cases import CaseScores, score_case, score_channels
 from glioseg.io import load_labels
-from glioseg.predict.predictor import Array, Prediction, Predictor
+from glioseg.predict.predictor import Array, Prediction, Predictor, inside_regions
 from glioseg.prepare.store import PreparedCase
 
 
@@ -72,8 +72,7 @@ def score_prepared(
 
 
 def _on_working_grid(predictor: Predictor, prepared: PreparedCase, probabilities: Array) -> CaseScores:
-    limits = np.array([predictor.options.threshold_of(region) for region in predictor.regions], dtype=np.float32)
-    predicted = probabilities > limits[:, None, None, None]
+    predicted = inside_regions(probabilities, predictor.regions, predictor.options)
     return score_channels(
         prepared.id,
         prepared.patient,

@@ -10,7 +10,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from glioseg.predict.activation import probabilities_of
 from glioseg.predict.device import autocast
+from glioseg.predict.options import Activation
 
 Take = Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float32]]
 """Slice indices (B,) -> images (B, C, Y, X)."""
@@ -31,17 +33,19 @@ def predict_slices(
     bf16: bool,
     batch_size: int = 16,
     flips: Sequence[tuple[int, ...]] = ((),),
+    activation: Activation = "sigmoid",
 ) -> npt.NDArray[np.float32]:
     """Probabilities of every region on a stack.
 
     Args:
-        model: in evaluation mode; (B, C, Y, X) -> logits (B, R, Y, X).
+        model: in evaluation mode; (B, C, Y, X) -> logits (B, L, Y, X).
         take: gives the images of slices.
         indices: slices that show something; the others keep probability 0.
         n_slices: of the stack.
         bf16: run under bfloat16 autocast.
         batch_size: slices at a time.
         flips: views whose probabilities are averaged.
+        activation: what turns logits into probabilities.
 
     Returns:
         (R, Z, Y, X) float32 in 0..1.
@@ -52,7 +56,7 @@ def predict_slices(
         chosen = indices[start : start + batch_size] if len(indices) else np.zeros(1, dtype=np.int64)
         images = torch.from_numpy(take(chosen)).to(device).contiguous(memory_format=torch.channels_last)
         with autocast(device, bf16=bf16):
-            probabilities = _mean_over_views(model, images, flips)
+            probabilities = _mean_over_views(model, images, flips, activation)
         if found is None:
             found = np.zeros((probabilities.shape[1], n_slices, *probabilities.shape[2:]), dtype=np.float32)
         if len(indices):
@@ -61,11 +65,13 @@ def predict_slices(
     return found
 
 
-def _mean_over_views(model: nn.Module, images: Tensor, flips: Sequence[tuple[int, ...]]) -> Tensor:
+def _mean_over_views(
+    model: nn.Module, images: Tensor, flips: Sequence[tuple[int, ...]], activation: Activation
+) -> Tensor:
     total: Tensor | None = None
     for axes in flips:
         logits = model(torch.flip(images, axes) if axes else images)
-        probabilities = torch.sigmoid(logits.float())
+        probabilities = probabilities_of(logits, activation)
         probabilities = torch.flip(probabilities, axes) if axes else probabilities
         total = probabilities if total is None else total + probabilities
     assert total is not None

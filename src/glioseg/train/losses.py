@@ -1,7 +1,9 @@
-"""Losses of overlapping regions: each region is a yes/no question of its own, asked at every voxel.
+"""Losses of regions that may overlap, each a yes/no question of its own, and of regions that exclude each other.
 
-Logits and regions are ``(B, R, *S)``; whatever the precision of the network, losses are computed in float32. They agree
-with MONAI's where both say the same thing, which the tests check; importing MONAI would cost each start seconds.
+Regions are ``(B, R, *S)``, and so are logits; ``ce`` and ``ce+dice``, for regions that exclude each other, take one
+logit more, the background's, which comes first (see ``predict.activation``). Whatever the precision of the network,
+losses are computed in float32. They agree with MONAI's where both say the same thing, which the tests check; importing
+MONAI would cost each start seconds.
 
 References:
     [1] Milletari F, Navab N, Ahmadi S-A. V-Net. 3DV 2016 (soft Dice).
@@ -16,17 +18,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
 from glioseg.errors import GeometryError, OptionError
+from glioseg.predict.activation import n_logits, probabilities_of
+from glioseg.predict.options import Activation
 from glioseg.prepare.border import BorderOptions
 
-LossKind = Literal["bce", "dice", "bce+dice", "dice+focal", "focal", "tversky", "weighted-bce", "combined"]
+LossKind = Literal[
+    "bce", "dice", "bce+dice", "dice+focal", "focal", "tversky", "weighted-bce", "combined", "ce", "ce+dice"
+]
 ClassWeights = Sequence[tuple[float, float]]
 """For each region: the weight of the voxels outside it and of those inside."""
 
@@ -37,7 +43,8 @@ class LossOptions(BaseModel):
     Attributes:
         kind: ``bce`` binary cross-entropy; ``dice`` soft Dice [1]; ``focal`` [2]; ``tversky`` [3]; ``weighted-bce`` the
             mean of weight × cross-entropy of a voxel with the border-weighted map of [5]; ``combined`` soft Dice and
-            weighted cross-entropy.
+            weighted cross-entropy. For softmax: ``ce`` cross-entropy of background and regions, ``ce+dice`` with the
+            soft Dice of the regions.
         smoothing: added to numerator and denominator of Dice and Tversky, so that a region that is absent and not
             predicted costs nothing.
         dice_over: one Dice (Tversky) per region over all voxels of the ``batch``, or one for each ``item`` of it.
@@ -48,6 +55,8 @@ class LossOptions(BaseModel):
         tversky_beta: weight of false negatives.
         class_weights: w_c of the weight map: ``balanced`` by the frequency of each region in the training part, or
             ``equal``, 1 for all voxels.
+        ce_weights: of the voxels of the background and of each region in ``ce``, whose mean is a weighted one; None
+            weighs them alike.
         border: the border term of the weight map.
     """
 
@@ -62,7 +71,23 @@ class LossOptions(BaseModel):
     tversky_alpha: float = Field(default=0.3, ge=0.0, allow_inf_nan=False)
     tversky_beta: float = Field(default=0.7, ge=0.0, allow_inf_nan=False)
     class_weights: Literal["balanced", "equal"] = "balanced"
+    ce_weights: tuple[float, ...] | None = None
     border: BorderOptions = BorderOptions()
+
+    @model_validator(mode="after")
+    def _weights_belong_to_softmax(self) -> Self:
+        if self.ce_weights is None:
+            return self
+        if self.activation != "softmax":
+            raise ValueError(f"ce_weights belong to ce and ce+dice, and kind is {self.kind}")
+        if not all(0 < weight < float("inf") for weight in self.ce_weights):
+            raise ValueError("ce_weights are numbers above 0")
+        return self
+
+    @property
+    def activation(self) -> Activation:
+        """What the loss takes logits for."""
+        return "softmax" if _cross_entropy in _PARTS[self.kind] else "sigmoid"
 
     @property
     def needs_border(self) -> bool:
@@ -113,8 +138,8 @@ class Loss:
         """The loss of a batch.
 
         Args:
-            logits: (B, R, *S) of any floating type; or several of them, as a network with deep supervision gives: the
-                loss of each, with weights 1, 1/2, 1/4, … divided by their sum [6].
+            logits: (B, L, *S) of any floating type, with L = R, or R + 1 for softmax; or several of them, as a network
+                with deep supervision gives: the loss of each, with weights 1, 1/2, 1/4, … divided by their sum [6].
             regions: (B, R, *S), 0 or 1, of any type.
             border: border term of the weight map, (B, R, *S) or (B, 1, *S); None where no item has any.
 
@@ -139,9 +164,18 @@ class Loss:
         return torch.stack(parts).sum()
 
     def _check(self, logits: tuple[Tensor, ...], regions: Tensor, border: Tensor | None) -> None:
-        if not logits or any(one.shape != regions.shape for one in logits):
+        wanted = n_logits(regions.shape[1], self.options.activation)
+        expected = (len(regions), wanted, *regions.shape[2:])
+        if not logits or any(tuple(one.shape) != expected for one in logits):
             raise GeometryError(
-                "logits and regions differ in shape", found=[tuple(one.shape) for one in logits], expected=regions.shape
+                "logits and regions differ in shape", found=[tuple(one.shape) for one in logits], expected=expected
+            )
+        weights = self.options.ce_weights
+        if weights is not None and len(weights) != wanted:
+            raise OptionError(
+                "loss.ce_weights needs one weight for the background and one for each region",
+                found=len(weights),
+                expected=wanted,
             )
         if self.class_weights is not None and len(self.class_weights) != regions.shape[1]:
             raise GeometryError(
@@ -207,12 +241,22 @@ def _weighted_bce(loss: Loss, logits: Tensor, regions: Tensor, border: Tensor | 
 def _dice(loss: Loss, logits: Tensor, regions: Tensor, _: Tensor | None) -> Tensor:
     """1 − (2 Σ p r + s) / (Σ p² + Σ r² + s) [1], mean over the regions (and the items)."""
     options = loss.options
-    probabilities = torch.sigmoid(logits)
+    probabilities = probabilities_of(logits, options.activation)
     axes = _summed_axes(logits, options)
     overlap = (probabilities * regions).sum(axes)
     in_both = probabilities.square() if options.dice_denominator == "squares" else probabilities
     total = in_both.sum(axes) + regions.sum(axes)  # regions are 0 or 1 and their own squares
     return (1 - (2 * overlap + options.smoothing) / (total + options.smoothing)).mean()
+
+
+def _cross_entropy(loss: Loss, logits: Tensor, regions: Tensor, _: Tensor | None) -> Tensor:
+    """−w_c log p_c of the class c of each voxel, background or region, over the sum of the weights."""
+    target = torch.cat([1 - regions.sum(dim=1, keepdim=True), regions], dim=1)
+    cost = -F.log_softmax(logits, dim=1) * target
+    if loss.options.ce_weights is None:
+        return cost.sum(dim=1).mean()
+    weights = logits.new_tensor(loss.options.ce_weights).view(1, -1, *(1,) * (logits.dim() - 2))
+    return (cost * weights).sum() / (target * weights).sum()
 
 
 def _focal(loss: Loss, logits: Tensor, regions: Tensor, _: Tensor | None) -> Tensor:
@@ -255,4 +299,6 @@ _PARTS: Mapping[LossKind, tuple[_Part, ...]] = {
     "tversky": (_tversky,),
     "weighted-bce": (_weighted_bce,),
     "combined": (_dice, _weighted_bce),
+    "ce": (_cross_entropy,),
+    "ce+dice": (_cross_entropy, _dice),
 }

@@ -20,6 +20,7 @@ from glioseg.core import Cohort
 from glioseg.errors import OptionError
 from glioseg.evaluate.protocol import EvaluateOptions
 from glioseg.models.build import ModelOptions, build_model
+from glioseg.predict.activation import n_logits
 from glioseg.predict.device import pick_device, uses_bf16
 from glioseg.predict.options import PredictOptions
 from glioseg.predict.predictor import Predictor
@@ -161,8 +162,9 @@ def _said_by_process(error: ProcessRaisedException) -> Exception:
 
 
 def _model(plan: Plan) -> nn.Module:
-    n_channels, n_regions = plan.slices.n_channels(len(plan.modalities)), len(plan.prepared.region_names)
-    return build_model(plan.model, n_channels, n_regions, seed=plan.train_options.seed)
+    n_channels = plan.slices.n_channels(len(plan.modalities))
+    wanted = n_logits(len(plan.prepared.region_names), plan.predict.activation)
+    return build_model(plan.model, n_channels, wanted, seed=plan.train_options.seed)
 
 
 def _job(fabric: Fabric, plan: Plan, watcher: Watcher, events: EventLog | None = None) -> Job:

@@ -14,6 +14,7 @@ from glioseg.core import Case
 from glioseg.evaluate.cases import CaseScores
 from glioseg.evaluate.overlap import OverlapMetric
 from glioseg.evaluate.protocol import EvaluateOptions, Evaluation, aggregate, mean_over_regions
+from glioseg.predict.activation import logits_of
 from glioseg.predict.predictor import Array, Predictor
 from glioseg.predict.scoring import score_prepared
 from glioseg.prepare.slices import SliceOptions, tumour_slices
@@ -72,7 +73,8 @@ class Validator:
         regions = prepared.regions
         if not len(chosen) or regions is None:
             return 0.0, 0
-        logits = torch.logit(torch.from_numpy(np.moveaxis(probabilities[:, chosen], 1, 0).copy()), eps=1e-6)
+        shown = torch.from_numpy(np.moveaxis(probabilities[:, chosen], 1, 0).copy())
+        logits = logits_of(shown, self.predictor.options.activation)
         return float(self.loss(logits, torch.from_numpy(np.array(regions[chosen])), None)), len(chosen)
 
 

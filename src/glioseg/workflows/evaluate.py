@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
+from glioseg.cohorts.split_file import load_split
 from glioseg.config import Recipe
 from glioseg.console import QUIET, Reporter
 from glioseg.errors import OptionError
@@ -13,9 +15,10 @@ from glioseg.predict.bundle import load_bundle
 from glioseg.prepare.cache import prepare
 from glioseg.workflows import runs
 from glioseg.workflows.cohorts import Data, read
+from glioseg.workflows.ensembling import EnsembleScores, require_unseen, score_ensemble, write_ensemble_scores
 from glioseg.workflows.evaluating import Evaluated, Part, evaluate_part, write_evaluation
 from glioseg.workflows.material import Material, Where, as_shown, gather, usable
-from glioseg.workflows.predicting import predictor_of
+from glioseg.workflows.predicting import load_ensemble, predictor_of
 from glioseg.workflows.reporting import report
 from glioseg.workflows.training import evaluate_run
 
@@ -48,7 +51,7 @@ def evaluate(
     is_run = (run / runs.RECIPE).exists()
     if data is None and not is_run:
         raise OptionError("a bundle knows no data of its own", found=run, remedy="Name scans with masks: --data DATA")
-    where = Where(_home(run), cache, device=device)
+    where = Where(runs.home_of(run), cache, device=device)
     if data is None:
         recipe, material = _own(run, where, reporter)
         name = part or ("test" if material.split.test else "val")
@@ -67,17 +70,60 @@ def write_report(run: Path, device: str = "auto", cache: Path | None = None, rep
     return report(recipe, material, where, reporter)
 
 
-def _home(run: Path) -> Path:
-    """The run folder that a bundle lies in, so that nothing is written into the bundle; else what was named."""
-    inside = run.absolute().name == runs.BUNDLE and (run.absolute().parent / runs.RECIPE).exists()
-    return run.absolute().parent if inside else run
+def evaluate_ensemble(
+    run: Path,
+    others: Sequence[Path],
+    data: Data | None,
+    part: str | None,
+    out: Path | None,
+    device: str = "auto",
+    reporter: Reporter = QUIET,
+) -> tuple[str, EnsembleScores]:
+    """Score several trained networks as one, on a part of the first run's data or on other data.
+
+    Args:
+        run: the first run, or a bundle (which needs ``data``).
+        others: further runs or bundles.
+        data: scans with references; None for those of the first run.
+        part: as ``evaluate``, of the first run's split.
+        out: where ``evaluation-PART-ensemble.json`` and ``cases-PART-ensemble.csv`` go; None as ``evaluate``.
+        device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
+        reporter: shows progress.
+
+    Raises:
+        OptionError: a bundle without data, a part of data that was never split, networks that do not mean the same.
+        SplitError: a member was trained on patients that would be scored.
+    """
+    folders, home = [run, *others], runs.home_of(run)
+    is_run = (home / runs.RECIPE).exists()
+    if data is None and not is_run:
+        raise OptionError("a bundle knows no data of its own", found=run, remedy="Name scans with masks: --data DATA")
+    if data is not None and part not in (None, "all"):
+        raise OptionError("other data has no parts", found=f"--part {part}", remedy="Leave --part out")
+    ensembled = load_ensemble(folders, device)
+    chosen = _data_of(home) if data is None else data
+    cohort = usable(read(chosen, reporter), None, reporter)
+    patients, name = frozenset(case.patient for case in cohort.cases), name_of_other(cohort.name)
+    if data is None:
+        split = load_split(home / runs.SPLIT, cohort)
+        name = part or ("test" if split.test else "val")
+        patients = frozenset(split.part(name))
+    require_unseen(folders, patients, chosen.path, reporter)
+    options = runs.RunFolder(home).recipe.evaluate if is_run else EvaluateOptions()
+    found = score_ensemble(ensembled, cohort, patients, options, reporter)
+    write_ensemble_scores(found, out or home, name)
+    return name, found
+
+
+def _data_of(run: Path) -> Data:
+    kept = runs.RunFolder(run).data
+    names = kept["modalities"]
+    return Data(Path(kept["path"]), kept["layout"], kept["scheme"], None if names is None else tuple(names))
 
 
 def _own(run: Path, where: Where, reporter: Reporter) -> tuple[Recipe, Material]:
     folder = runs.RunFolder(run)
-    kept = folder.data
-    names = kept["modalities"]
-    data = Data(Path(kept["path"]), kept["layout"], kept["scheme"], None if names is None else tuple(names))
+    data = _data_of(run)
     recipe = folder.recipe
     return recipe, gather(recipe, data, Where(run, where.cache, run / runs.SPLIT, device=where.device), reporter)
 

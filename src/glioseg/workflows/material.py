@@ -11,6 +11,7 @@ from glioseg.cohorts.split import Split
 from glioseg.config import Recipe
 from glioseg.console import QUIET, Reporter
 from glioseg.core import Cohort
+from glioseg.core.labels import require_exclusive
 from glioseg.errors import GliosegError, LabelError, OptionError, name_some
 from glioseg.predict.predictor import lacks
 from glioseg.prepare.cache import prepare
@@ -77,6 +78,8 @@ def gather(recipe: Recipe, data: Data, where: Where, reporter: Reporter) -> Mate
         with reporter.progress("Looking for dark slices") as step:
             dark = find_dark_slices(cohort, recipe.slices.dark_below, step) if recipe.slices.dark_below else {}
         cohort = by_slices(cohort, dark)
+    if recipe.predict.activation == "softmax" and cohort.scheme is not None:
+        require_exclusive(cohort.scheme, recipe.prepare.regions or cohort.scheme.default_regions)
     with reporter.progress("Preparing") as step:
         prepared = prepare(as_shown(cohort, recipe.data.modalities), recipe.prepare, where.cache_folder, progress=step)
     chosen = split_cohort(

@@ -14,16 +14,24 @@ import numpy as np
 from glioseg.cohorts.layout import ReadOptions
 from glioseg.cohorts.recognise import read_cohort
 from glioseg.console import QUIET, Reporter
-from glioseg.core import Case, Image, Source
+from glioseg.core import Case, Image, LabelMap, Source
 from glioseg.errors import FileError, GliosegError, OptionError, name_some
-from glioseg.io import load_image
 from glioseg.io.files import cannot_write, replacing, write_json, write_text
 from glioseg.io.nifti import write_nifti
 from glioseg.io.raster import PICTURE_ENDINGS, read_picture_header, write_picture
 from glioseg.predict.bundle import Bundle, load_bundle
 from glioseg.predict.device import pick_device, uses_bf16
-from glioseg.predict.predictor import Prediction, Predictor, lacks
+from glioseg.predict.ensemble import Voice
+from glioseg.predict.predictor import Prediction, Predictor
 from glioseg.report.prediction import overlay_picture
+from glioseg.workflows.ensembling import (
+    Ensembled,
+    contributions,
+    ensemble_of,
+    load_for,
+    require_modalities,
+    write_members,
+)
 
 SUMMARY = "summary.csv"
 _NIFTI = (".nii", ".nii.gz")
@@ -65,11 +73,18 @@ def predictor_of(bundle: Bundle, device: str = "auto") -> Predictor:
     )
 
 
+def load_ensemble(folders: Sequence[Path], device: str = "auto") -> Ensembled:
+    """The networks of runs or bundles as one; errors as ``load_bundle`` and ``ensembling.ensemble_of``."""
+    bundles = [load_bundle(folder) for folder in folders]
+    return ensemble_of(folders, bundles, [predictor_of(bundle, device) for bundle in bundles])
+
+
 def predict(
     run: Path,
     inputs: Sequence[Path],
     out: Path,
     *,
+    others: Sequence[Path] = (),
     modality_files: Mapping[str, Path] | None = None,
     device: str = "auto",
     reporter: Reporter = QUIET,
@@ -80,18 +95,18 @@ def predict(
         run: a run folder or a bundle.
         inputs: folders (a case, or a whole cohort) and files (a volume or picture that shows what the network needs).
         out: where the results go.
+        others: further runs or bundles, whose probabilities are averaged with the first's.
         modality_files: modality -> file, for one case given file by file.
         device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
         reporter: shows progress.
 
     Raises:
         GeometryError: an input lacks a modality that the network needs; nothing has been written then.
-        OptionError: no input at all, or results that would replace the scans.
+        OptionError: no input at all, results that would replace the scans, or networks that do not mean the same.
         FileError: ``out`` cannot be written to.
     """
-    bundle = load_bundle(run)
-    predictor = predictor_of(bundle, device)
-    cases = list(_cases(inputs, modality_files or {}, bundle.info.modalities))
+    ensembled = load_ensemble([run, *others], device)
+    cases = list(_cases(inputs, modality_files or {}, ensembled.ensemble.modalities))
     if not cases:
         raise OptionError("there is nothing to predict", expected="a folder, a file, or --modality NAME=FILE")
     twice = {case.id for case in cases if sum(case.id == other.id for other in cases) > 1}
@@ -99,9 +114,7 @@ def predict(
         raise OptionError("two inputs would be written to the same files", found=name_some(sorted(twice)))
     _spare_inputs(cases, out)
     for case in cases:
-        missing = [name for name in predictor.modalities if name not in case.images]
-        if missing and not predictor.can_do_without(missing, tuple(case.images)):
-            raise lacks(missing, predictor.modalities, tuple(case.images), case)
+        require_modalities(ensembled.ensemble, case)
     done: list[Predicted] = []
     failed: dict[str, GliosegError] = {}
     (out / SUMMARY).unlink(missing_ok=True)
@@ -109,20 +122,16 @@ def predict(
         for number, case in enumerate(cases):
             _clear(case, out)
             try:
-                image, prediction = _predict_case(predictor, case)
+                image = load_for(ensembled.ensemble, case)
+                prediction, voices = ensembled.ensemble.predict(image)
             except GliosegError as error:
                 failed[case.id] = error
             else:
-                done.append(_write_case(bundle, case, image, prediction, out))
+                done.append(_write_case(ensembled, case, image, prediction, voices, out))
             step(number + 1, len(cases))
     if done:
         write_text(out / SUMMARY, _summary(done))
     return Predictions(tuple(done), failed)
-
-
-def _predict_case(predictor: Predictor, case: Case) -> tuple[Image, Prediction]:
-    image = load_image(case, [name for name in predictor.modalities if name in case.images])
-    return image, predictor.predict(image)
 
 
 def _clear(case: Case, out: Path) -> None:
@@ -140,7 +149,7 @@ def _clear(case: Case, out: Path) -> None:
 def _files_of(case: Case, out: Path) -> list[Path]:
     """All files that a prediction of the case may write."""
     stem = _stem_of(case)
-    names = [f"{stem}.json", f"{stem}.png", f"{stem}.nii.gz", f"{stem}_mask.png"]
+    names = [f"{stem}.json", f"{stem}.png", f"{stem}_members.png", f"{stem}.nii.gz", f"{stem}_mask.png"]
     names += [f"{stem}/{path.stem}_mask.png" for path in next(iter(case.images.values())).paths]
     return [out / name for name in names]
 
@@ -156,24 +165,31 @@ def _spare_inputs(cases: Sequence[Case], out: Path) -> None:
                 )
 
 
-def _write_case(bundle: Bundle, case: Case, image: Image, prediction: Prediction, out: Path) -> Predicted:
+def _write_case(
+    ensembled: Ensembled, case: Case, image: Image, prediction: Prediction, voices: Sequence[Voice], out: Path
+) -> Predicted:
     stem = _stem_of(case)
+    unit = "ml" if image.grid.has_mm else "voxels"
+    voxel = image.grid.voxel_ml if image.grid.has_mm else 1.0
+    maps = [prediction.label_map, *(voice.label_map for voice in voices)]
+    each = [_volumes(labels, prediction.regions, voxel) for labels in maps]
     try:
         mask = _write_mask(prediction, case, out, stem)
         _write_overlay(image, prediction, out / f"{stem}.png")
-        unit = "ml" if image.grid.has_mm else "voxels"
-        voxel = image.grid.voxel_ml if image.grid.has_mm else 1.0
-        volumes = {region: round(_n_voxels(prediction, region) * voxel, 4) for region in prediction.regions}
-        facts = _facts(bundle, case, image, prediction)
-        facts |= {"mask": mask.relative_to(out).as_posix(), "volumes": {"unit": unit, **volumes}}
+        facts = _facts(ensembled, case, image, prediction)
+        facts |= {"mask": mask.relative_to(out).as_posix(), "volumes": {"unit": unit, **each[0]}}
+        if voices:
+            facts["ensemble"] = contributions(ensembled, prediction, voices, each)
+            write_members(out / f"{stem}_members.png", image, prediction, voices, ensembled.names, facts["ensemble"])
         write_json(out / f"{stem}.json", facts)
     except BaseException:
         _clear(case, out)  # all files of a case, or none
         raise
-    return Predicted(case.id, mask, volumes, unit)
+    return Predicted(case.id, mask, each[0], unit)
 
 
-def _facts(bundle: Bundle, case: Case, image: Image, prediction: Prediction) -> dict[str, Any]:
+def _facts(ensembled: Ensembled, case: Case, image: Image, prediction: Prediction) -> dict[str, Any]:
+    first = ensembled.infos[0]
     return {
         "case": case.id,
         "labels": dict(prediction.label_map.scheme.labels),
@@ -183,10 +199,10 @@ def _facts(bundle: Bundle, case: Case, image: Image, prediction: Prediction) -> 
             "spacing_mm": list(image.grid.spacing_mm) if image.grid.has_mm else None,
             "orientation": image.grid.orientation,
         },
-        "filled": [name for name in bundle.info.modalities if name not in case.images],
-        "model_id": bundle.info.model_id,
-        "recipe": bundle.info.name,
-        "use": bundle.info.use,
+        "filled": [name for name in ensembled.ensemble.modalities if name not in case.images],
+        "model_id": ensembled.model_id,
+        "recipe": first.name,
+        "use": first.use,
     }
 
 
@@ -221,9 +237,10 @@ def _write_overlay(image: Image, prediction: Prediction, path: Path) -> None:
         temporary.write_bytes(data)
 
 
-def _n_voxels(prediction: Prediction, region: str) -> int:
-    values = prediction.label_map.scheme.values_of(region)
-    return int(np.isin(prediction.label_map.array, values).sum())
+def _volumes(labels: LabelMap, regions: Sequence[str], voxel: float) -> dict[str, float]:
+    """Region -> its volume, a voxel counting ``voxel``."""
+    inside = {region: np.isin(labels.array, labels.scheme.values_of(region)) for region in regions}
+    return {region: round(int(mask.sum()) * voxel, 4) for region, mask in inside.items()}
 
 
 def _summary(done: Sequence[Predicted]) -> str:

@@ -17,6 +17,7 @@ from glioseg.io import load_image
 from glioseg.io.files import cannot_read, read_json
 from glioseg.models.build import build_model
 from glioseg.models.summary import n_parameters, summarise_levels
+from glioseg.predict.activation import n_logits
 from glioseg.predict.bundle import load_bundle
 from glioseg.predict.predictor import Predictor
 from glioseg.predict.scoring import score_prepared
@@ -197,7 +198,8 @@ def _weight_maps(recipe: Recipe, material: Material) -> list[WeightMap]:
 def _network(recipe: Recipe, material: Material) -> NetworkFacts:
     n_channels = recipe.slices.n_channels(len(material.modalities))
     with torch.random.fork_rng(devices=[]):
-        model = build_model(recipe.model, n_channels, len(material.prepared.region_names), seed=0)
+        wanted = n_logits(len(material.prepared.region_names), recipe.predict.activation)
+        model = build_model(recipe.model, n_channels, wanted, seed=0)
     levels = summarise_levels(model, largest_slice(material.prepared))
     options = recipe.model
     convolution = f"2 × (conv 3×3, {options.normalisation} norm, ReLU)"

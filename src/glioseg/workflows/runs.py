@@ -53,6 +53,12 @@ class RunFolder:
         return value
 
 
+def home_of(path: Path) -> Path:
+    """The run folder that a bundle lies in; else what was named."""
+    inside = path.absolute().name == BUNDLE and (path.absolute().parent / RECIPE).exists()
+    return path.absolute().parent if inside else path
+
+
 def begin(path: Path) -> None:
     """Make sure that ``path`` can hold a run: new, empty, or a run to be continued.
 

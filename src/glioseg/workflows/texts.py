@@ -59,7 +59,13 @@ def evaluation_text(part: str, figures: Mapping[str, Any]) -> str:
             + f", precision {_figure(metrics['precision']['case_mean'])}"
             + f", recall {_figure(metrics['recall']['case_mean'])}"
         )
-    return "\n".join([*lines, *_published(figures.get("as_published"))])
+    return "\n".join([*lines, *_members(figures.get("ensemble")), *_published(figures.get("as_published"))])
+
+
+def _members(block: Mapping[str, Any] | None) -> Iterator[str]:
+    for one in () if block is None else block["members"]:
+        dice = ", ".join(f"{region} {_figure(value)}" for region, value in one["dice"].items())
+        yield f"  alone   {one['recipe']}, {one['plane']}, {one['model_id']}: Dice mean {dice}"
 
 
 def comparison_text(figures: Mapping[str, Any]) -> str:

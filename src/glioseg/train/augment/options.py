@@ -43,7 +43,11 @@ class Drawn(Chance):
 
 
 class Flip(Chance):
-    """Mirror the item along each of ``axes``, each with the probability on its own."""
+    """Mirror the item along each of ``axes``, each with the probability on its own.
+
+    The width of axial and coronal slices runs from right to left, that of sagittal ones from front to back: there it is
+    no mirror image that anatomy knows, and the probability is better set to 0.
+    """
 
     axes: tuple[Axis, ...] = Field(default=("width", "height"), min_length=1)
 
