@@ -9,20 +9,21 @@ import typing
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import tomlkit
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from glioseg.cohorts.split import SplitOptions
 from glioseg.errors import OptionError
 from glioseg.evaluate.protocol import EvaluateOptions
 from glioseg.evaluate.published import PublishedProtocol
 from glioseg.io.files import cannot_read
-from glioseg.models.build import ModelOptions, kind_of, settings_for
+from glioseg.models.build import ModelOptions, dims_of, kind_of, settings_for
 from glioseg.models.unet import UNetOptions
 from glioseg.predict.options import PredictOptions
 from glioseg.prepare.options import PrepareOptions
+from glioseg.prepare.patches import PatchOptions
 from glioseg.prepare.slices import SliceOptions
 from glioseg.train.augment import AugmentOptions
 from glioseg.train.losses import LossOptions
@@ -63,6 +64,7 @@ class Recipe(BaseModel):
         about: one sentence.
         after: the publication it follows, if any.
         notes: what was chosen where the publication is ambiguous; printed in the report.
+        patches: what a 3-D network is trained on, in place of slices; networks of slices have none.
         published: how the publication scored, and its figures.
     """
 
@@ -76,6 +78,7 @@ class Recipe(BaseModel):
     split: SplitOptions = SplitOptions()
     prepare: PrepareOptions = PrepareOptions()
     slices: SliceOptions = SliceOptions()
+    patches: PatchOptions | None = None
     model: ModelOptions = UNetOptions()
     loss: LossOptions = LossOptions()
     augment: AugmentOptions = AugmentOptions()
@@ -83,6 +86,26 @@ class Recipe(BaseModel):
     predict: PredictOptions = PredictOptions()
     evaluate: EvaluateOptions = EvaluateOptions()
     published: PublishedProtocol | None = None
+
+    @model_validator(mode="after")
+    def _slices_or_patches(self) -> Self:
+        """A setting that the network has no use for is refused, so that none is without effect."""
+        if dims_of(self.model) == 2:
+            if self.patches is not None:
+                raise ValueError("patches belong to a 3-D network: leave the part [patches] out, or set model.dims = 3")
+            return self
+        if self.patches is None:
+            raise ValueError("a 3-D network is trained on patches: add a part [patches] (--set patches.size=auto)")
+        of_slices = {
+            "slices": self.slices != SliceOptions(),
+            "train.tumour_share": self.train.tumour_share is not None,
+            "split.protocol = slice": self.split.protocol == "slice",
+            f"loss.kind = {self.loss.kind} (its weight maps)": self.loss.needs_border,
+        }
+        for name, is_set in of_slices.items():
+            if is_set:
+                raise ValueError(f"{name} is for networks of slices, and model.dims is 3: leave it out")
+        return self
 
 
 def shipped_recipes() -> dict[str, Path]:
@@ -134,7 +157,7 @@ def changes_to_shipped(recipe: Recipe) -> tuple[str, ...]:
     if recipe.name not in shipped_recipes():
         return ()
     shipped = read_recipe(recipe.name)
-    parts = {"data", "prepare", "slices", "model", "loss", "augment", "train", "predict"}
+    parts = {"data", "prepare", "slices", "patches", "model", "loss", "augment", "train", "predict"}
     one, other = (dict(_leaves(each.model_dump(mode="json", include=parts))) for each in (shipped, recipe))
     return tuple(name for name in one | other if name not in _OF_NO_EFFECT and one.get(name) != other.get(name))
 

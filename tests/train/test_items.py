@@ -14,8 +14,10 @@ from glioseg.prepare.options import PrepareOptions
 from glioseg.prepare.slices import SliceOptions
 from glioseg.prepare.store import PreparedCohort
 from glioseg.train.items import slice_items
+from glioseg.train.randomness import DrawKey
 from tests.prepare.toys import cohort_of, toy_cohort, write_case
 
+KEY = DrawKey(0, "patches")
 OPTIONS = PrepareOptions(normalise="none", brain_only=False, regions=("WT", "ET"))
 
 
@@ -35,7 +37,7 @@ def test_items_are_the_slices_that_show_something(prepared: PreparedCohort) -> N
 
 
 def test_a_batch_holds_images_and_regions_of_its_slices(prepared: PreparedCohort) -> None:
-    batch = slice_items(prepared, SliceOptions()).take(np.array([6, 1]))
+    batch = slice_items(prepared, SliceOptions()).take(np.array([6, 1]), KEY)
     assert batch.weights is None
     for item, (case, z) in enumerate([(1, 3), (0, 2)]):
         np.testing.assert_array_equal(batch.images[item], prepared.cases[case].images[z])
@@ -46,7 +48,7 @@ def test_a_batch_holds_images_and_regions_of_its_slices(prepared: PreparedCohort
 
 def test_channels_are_chosen_and_neighbours_added(prepared: PreparedCohort) -> None:
     items = slice_items(prepared, SliceOptions(n_neighbours=1), ("t2f",))
-    batch = items.take(np.array([0]))
+    batch = items.take(np.array([0]), KEY)
     images = prepared.cases[0].images
     np.testing.assert_array_equal(batch.images[0], np.stack([images[z, 1] for z in (0, 1, 2)]))
     with pytest.raises(OptionError, match="lacks a modality; found pet"):
@@ -60,7 +62,7 @@ def test_border_terms_stand_where_their_slice_does(tmp_path: Path) -> None:
     np.save(files[0], np.array([2]))
     np.save(files[1], np.ones((1, 2, 6, 8), dtype=np.float16))  # as of a case of 8 columns and 6 rows
     items = slice_items(prepared, SliceOptions(), None, BorderMaps({"case-0": files, "case-1": files}))
-    weights = items.take(np.array([0, 1])).weights
+    weights = items.take(np.array([0, 1]), KEY).weights
     assert weights is not None
     assert weights.shape == (2, 2, 10, 12)
     assert not weights[0].any()  # slice 1 has no map

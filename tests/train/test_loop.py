@@ -34,7 +34,7 @@ class _Toy:
     def has_tumour(self) -> npt.NDArray[np.bool_]:
         return np.asarray(np.arange(self.n) % 2 == 0)
 
-    def take(self, indices: npt.NDArray[np.int64]) -> Batch:
+    def take(self, indices: npt.NDArray[np.int64], key: DrawKey) -> Batch:
         images = np.stack([np.random.default_rng(int(i)).random((1, 8, 8), dtype=np.float32) for i in indices])
         if self.poisoned is not None and self.poisoned in indices:
             images[:] = np.nan
@@ -64,7 +64,7 @@ def _model() -> nn.Module:
 
 
 def _validate(model: nn.Module) -> Validation:
-    batch = _Toy().take(np.arange(20))
+    batch = _Toy().take(np.arange(20), DrawKey(0, "patches"))
     with torch.no_grad():
         loss = float(_loss(model(torch.from_numpy(batch.images)), torch.from_numpy(batch.regions), None))
     return Validation(loss, -loss, {"dice": 1 - loss})

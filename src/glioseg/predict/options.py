@@ -16,9 +16,9 @@ class PredictOptions(BaseModel):
         thresholds: unless the region has one of its own here.
         min_voxels: smaller components (26-connected, native voxels) of a region are removed; by region.
         flips: views that are averaged at test time: ``none``, ``lr`` (as is and mirrored along the columns), ``all``
-            (both in-plane axes: four views).
+            (both in-plane axes: four views; all three axes of a 3-D network: eight).
         tune: choose thresholds and min_voxels on the validation part after training.
-        batch_size: slices at a time.
+        batch_size: slices, or windows of a 3-D network, at a time.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

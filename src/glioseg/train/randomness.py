@@ -17,8 +17,9 @@ import numpy as np
 
 from glioseg.errors import OptionError
 
-Purpose = Literal["initialise", "order", "augment", "dropout"]
-"""What a number is drawn for: initial weights, the order of the slices, augmentation, PyTorch's generator in a step."""
+Purpose = Literal["initialise", "order", "augment", "dropout", "patches"]
+"""What a number is drawn for: initial weights, the order of the slices, augmentation, PyTorch's generator in a step,
+where patches lie."""
 
 _NUMBERS = {purpose: number for number, purpose in enumerate(get_args(Purpose))}
 

@@ -108,6 +108,7 @@ def _plan(recipe: Recipe, material: Material, where: Where, identity: Mapping[st
         train_options=recipe.train,
         predict=recipe.predict.model_copy(update={"flips": "none"}),  # views at test time cost too much at each epoch
         evaluate=recipe.evaluate,
+        patches=recipe.patches,
     )
 
 
@@ -128,6 +129,7 @@ def write_bundle(run: Path, recipe: Recipe, material: Material, device: str, rep
         "prepare": recipe.prepare,
         "slices": recipe.slices,
         "predict": recipe.predict,
+        "patches": recipe.patches,
         "provenance": {
             "glioseg": __version__,
             "written": datetime.now(UTC).date().isoformat(),
