@@ -269,6 +269,39 @@ Device = Annotated[str, typer.Option(metavar="NAME", help="Where to compute: aut
 Cache = Annotated[Path | None, typer.Option(help="Where prepared data is kept. [default: cache, beside the run]")]
 
 
+@app.command(epilog="Example: glioseg plan BraTS2021 --out my-recipe.toml")
+def plan(
+    data: Folder,
+    recipe: Annotated[Path, typer.Option("--out", metavar="RECIPE", help="The TOML file to write.")],
+    memory: Annotated[
+        float | None, typer.Option(min=0.1, metavar="GB", help="Memory to plan for. [default: what is free]")
+    ] = None,
+    device: Device = "auto",
+    layout: Layout = None,
+    scheme: Scheme = None,
+    modalities: Modalities = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Propose a recipe from a data set and the memory at hand.
+
+    The file says why for each setting; read it, change it, and train it.
+    """
+    from glioseg.workflows import planning
+
+    wanted = _data(data, layout, scheme, modalities)
+    made = planning.plan(wanted, recipe, memory_gb=memory, device=device, reporter=Reporter(quiet=quiet))
+    if as_json:
+        _print_json(made.to_json())
+        return
+    size = " x ".join(map(str, made.proposal.size))
+    out(
+        f"{made.proposal.network.dims}-D, {'patches' if made.proposal.network.dims == 3 else 'slices'} of {size}, "
+        f"{made.proposal.batch_size} at a time: about {made.proposal.n_bytes / 1e9:.1f} GB"
+    )
+    out(f"{recipe}")
+
+
 @app.command(epilog="Example: glioseg train lgg --data ~/Downloads/kaggle_3m --out runs/lgg")
 def train(
     recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="Name of a shipped recipe, or a TOML file.")],

@@ -27,6 +27,7 @@ from glioseg.workflows import runs
 from glioseg.workflows.cohorts import Data
 from glioseg.workflows.evaluating import Evaluated, evaluate_part, tuned, write_evaluation
 from glioseg.workflows.material import Material, Where, gather
+from glioseg.workflows.planning import sized
 from glioseg.workflows.predicting import predictor_of
 from glioseg.workflows.reporting import report
 from glioseg.workflows.watching import TrainingTable
@@ -53,6 +54,7 @@ def train(
     facts = environment(where.device, recipe.train.precision)  # a device that is not there is said before any work
     runs.begin(where.run)
     material = gather(recipe, data, where, reporter)
+    recipe = sized(recipe, material, where)
     if where.restart:
         runs.clear(where.run)  # not before: scans or settings that are refused must not cost the old run
     identity = runs.identity_of(recipe, material.split, material.prepared)
