@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from glioseg.errors import OptionError
+from glioseg.errors import GeometryError, OptionError
 from glioseg.prepare.border_cache import BorderMaps
 from glioseg.prepare.cache import prepare
 from glioseg.prepare.options import PrepareOptions
+from glioseg.prepare.patches import PatchOptions
 from glioseg.prepare.slices import SliceOptions
 from glioseg.prepare.store import PreparedCohort
-from glioseg.train.items import slice_items
+from glioseg.train.items import patch_items, slice_items
 from glioseg.train.randomness import DrawKey
 from tests.prepare.toys import cohort_of, toy_cohort, write_case
 
@@ -69,3 +70,45 @@ def test_border_terms_stand_where_their_slice_does(tmp_path: Path) -> None:
     expected = np.zeros((10, 12), dtype=np.float32)
     expected[2:8, 2:10] = 1  # in the middle
     np.testing.assert_array_equal(weights[1, 0], expected)
+
+
+# -- patches -----------------------------------------------------------------------------------------------------------
+
+
+PATCHES = PatchOptions(size=(8, 8, 8), per_case=4, foreground=0.25)
+
+
+def test_an_epoch_has_so_many_patches_of_each_case(prepared: PreparedCohort) -> None:
+    items = patch_items(prepared, PATCHES)
+    assert len(items) == len(items.has_tumour) == 8
+    assert items.has_tumour.all()
+    assert items.name(5) == "case-1 patch 2"
+
+
+def test_a_patch_depends_on_seed_epoch_and_index_alone(prepared: PreparedCohort) -> None:
+    items = patch_items(prepared, PATCHES, ("t2f",))
+    key = DrawKey(3, "patches", epoch=2)
+    whole = items.take(np.arange(8), key)
+    assert whole.images.shape == (8, 1, 8, 8, 8)
+    assert whole.regions.shape == (8, 2, 8, 8, 8)
+    assert whole.weights is None
+    # in another order, in another step, in another process
+    some = items.take(np.array([6, 1]), DrawKey(3, "augment", epoch=2, step=5, rank=1))
+    np.testing.assert_array_equal(some.images, whole.images[[6, 1]])
+    np.testing.assert_array_equal(some.regions, whole.regions[[6, 1]])
+    for other in (DrawKey(3, "patches", epoch=3), DrawKey(4, "patches", epoch=2)):
+        assert not np.array_equal(items.take(np.arange(8), other).images, whole.images)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 1.0])
+def test_the_share_of_centred_patches_is_exact(prepared: PreparedCohort, share: float) -> None:
+    """Not one in each case: which they are changes from epoch to epoch, their number does not."""
+    items = patch_items(prepared, PATCHES.model_copy(update={"foreground": share}))
+    epochs = [items._centred(DrawKey(0, "patches", epoch)) for epoch in range(20)]
+    assert {int(centred.sum()) for centred in epochs} == {round(8 * share)}
+    assert len({centred.tobytes() for centred in epochs}) > 1 or share in (0.0, 1.0)
+
+
+def test_patches_of_thin_volumes_are_refused(prepared: PreparedCohort) -> None:
+    with pytest.raises(GeometryError, match="case case-0 is too thin"):
+        patch_items(prepared, PATCHES.model_copy(update={"size": (32, 8, 8)}))
