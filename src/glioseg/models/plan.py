@@ -395,7 +395,8 @@ def _of_network(
     foreground = 0.5 if share < 0.005 else 0.33
     rare = f"{smallest} fills {share:.2%} of the box" if smallest else "no region was seen"
     if network.dims == 3:
-        limit = "; a CPU would take too long for larger ones" * (machine.kind == "cpu" and any(np.less(proposal.size, shape)))
+        limited = machine.kind == "cpu" and any(np.less(proposal.size, shape))
+        limit = "; a CPU would take too long for larger ones" * limited
         n_windows = math.prod(shape) / math.prod(proposal.size)
         yield Choice("patches.size", list(proposal.size), f"slices, rows, columns: {memory}{limit}")
         yield Choice("patches.foreground", foreground, rare)
