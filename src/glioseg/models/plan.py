@@ -35,7 +35,7 @@ CPU_VOXELS = 2 * 64**3
 """Voxels of one step of a CPU with a network of width 16; two cores take some seconds for it."""
 _GB = 1e9
 _SHARE_OF_MEMORY = 0.8
-_RESERVED_BYTES = 0.9e9
+_RESERVED_BYTES = 0.5e9
 """What Python, PyTorch and the other libraries take."""
 
 
@@ -139,9 +139,11 @@ def training_bytes(network: Network, size: Size, batch_size: int, *, bf16: bool)
 
     Features: each level has eleven tensors of its width that the way back needs, and about as much again is
     workspace, gradients and conversions; a level has twice the channels on a quarter (an eighth) of the voxels of the
-    one above. Logits and their losses: some fifteen float32 values for each region, voxel and supervised level. Weights
-    with gradients, both moments of Adam and their running mean: 20 bytes each. Measured figures are in
-    ``benchmarks``: the count was between 13 % below and 50 % above the peak of a CPU.
+    one above. Logits and their losses: some five float32 values for each region, voxel and supervised level. Weights
+    with gradients, both moments of Adam and their running mean: 20 bytes each.
+
+    Against the peaks of 14 trainings on a CPU (``benchmarks/memory.py``; volumes, widths 8 to 32, 48 to 96 voxels, both
+    number formats) the count is 1 to 40 % too high, half of the time by less than 13 %.
 
     Args:
         network: the U-Net.
@@ -151,9 +153,9 @@ def training_bytes(network: Network, size: Size, batch_size: int, *, bf16: bool)
     """
     n_voxels = batch_size * math.prod(size)
     levels = sum(2.0 ** (level * (1 - network.dims)) for level in range(network.depth + 1)) * 3 / 4
-    features = network.width * levels * (64 if bf16 else 80)
+    features = network.width * levels * (64 if bf16 else 100)
     heads = network.depth if network.deep_supervision else 1
-    others = 16 * network.n_channels + 60 * network.n_regions * heads
+    others = 16 * network.n_channels + 20 * network.n_regions * heads
     return n_voxels * (features + others) + 20.0 * n_weights(network) + _RESERVED_BYTES
 
 
