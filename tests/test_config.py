@@ -37,7 +37,7 @@ def _figures(recipe: Recipe) -> dict[tuple[str, str, str], dict[str, float]]:
 
 
 def test_these_recipes_are_shipped() -> None:
-    ours = {"lgg", "brats-2d", "demo", "tissue"}
+    ours = {"lgg", "brats-2d", "brats-3d", "demo", "tissue"}
     followed = {"nazir-unet", "egwaoje-brats-flair", "tum-lgg", "rc9-brats-multimodal", "rc9-brats-attention"}
     assert set(NAMES) == ours | followed
 

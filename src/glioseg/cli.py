@@ -16,6 +16,7 @@ from glioseg import __version__, cli_runs, cli_studies
 from glioseg.cli_options import (
     NOTHING_TOLD,
     WRITTEN_LAYOUTS,
+    Device,
     Folder,
     Json,
     NewFolder,
@@ -241,6 +242,37 @@ def recipes(
     width = max(map(len, shipped))
     for key, recipe in shipped.items():
         out(f"{key:<{width}}  {recipe.about}{f' (after {recipe.after})' if recipe.after else ''}")
+
+
+@app.command(epilog="Example: glioseg plan BraTS2021 --out my-recipe.toml")
+@takes_told
+def plan(
+    data: Folder,
+    recipe: Annotated[Path, typer.Option("--out", metavar="RECIPE", help="The TOML file to write.")],
+    memory: Annotated[
+        float | None, typer.Option(min=0.1, metavar="GB", help="Memory to plan for. [default: what is free]")
+    ] = None,
+    device: Device = "auto",
+    told: Told = NOTHING_TOLD,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Propose a recipe from a data set and the memory at hand.
+
+    The file says why for each setting; read it, change it, and train it.
+    """
+    from glioseg.workflows import planning
+
+    made = planning.plan(told.data(data), recipe, memory_gb=memory, device=device, reporter=Reporter(quiet=quiet))
+    if as_json:
+        print_json(made.to_json())
+        return
+    size = " x ".join(map(str, made.proposal.size))
+    out(
+        f"{made.proposal.network.dims}-D, {'patches' if made.proposal.network.dims == 3 else 'slices'} of {size}, "
+        f"{made.proposal.batch_size} at a time: about {made.proposal.n_bytes / 1e9:.1f} GB"
+    )
+    out(f"{recipe}")
 
 
 app.add_typer(cli_runs.app)

@@ -19,17 +19,18 @@ from glioseg.errors import OptionError
 from glioseg.evaluate.protocol import EvaluateOptions
 from glioseg.evaluate.published import PublishedProtocol
 from glioseg.io.files import cannot_read
-from glioseg.models.build import ModelOptions, kind_of, settings_for
+from glioseg.models.build import ModelOptions, dims_of, kind_of, settings_for
 from glioseg.models.unet import UNetOptions
 from glioseg.predict.options import PredictOptions
 from glioseg.prepare.options import PrepareOptions
+from glioseg.prepare.patches import PatchOptions
 from glioseg.prepare.slices import SliceOptions
 from glioseg.train.augment import AugmentOptions
 from glioseg.train.losses import LossOptions
 from glioseg.train.options import TrainOptions
 from glioseg.train.ranges import Range
 
-_TUNABLE = ("prepare", "slices", "model", "loss", "augment", "train", "predict")
+_TUNABLE = ("prepare", "slices", "patches", "model", "loss", "augment", "train", "predict")
 """Parts that decide how a network is trained and used, not what it is trained on or how it is scored."""
 _OF_NO_EFFECT = frozenset(
     {
@@ -66,6 +67,7 @@ class Recipe(BaseModel):
         about: one sentence.
         after: the publication it follows, if any.
         notes: what was chosen where the publication is ambiguous; printed in the report.
+        patches: what a 3-D network is trained on, in place of slices; networks of slices have none.
         published: how the publication scored, and its figures.
         tune: settings that ``glioseg tune`` searches over, by name, and where; they decide nothing
             else.
@@ -81,6 +83,7 @@ class Recipe(BaseModel):
     split: SplitOptions = SplitOptions()
     prepare: PrepareOptions = PrepareOptions()
     slices: SliceOptions = SliceOptions()
+    patches: PatchOptions | None = None
     model: ModelOptions = UNetOptions()
     loss: LossOptions = LossOptions()
     augment: AugmentOptions = AugmentOptions()
@@ -107,6 +110,26 @@ class Recipe(BaseModel):
                 f"loss.kind = {self.loss.kind} is for {self.loss.activation} and predict.activation = "
                 f"{self.predict.activation}; set loss.kind={other}, or predict.activation={self.loss.activation}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _slices_or_patches(self) -> Self:
+        """A setting that the network has no use for is refused, so that none is without effect."""
+        if dims_of(self.model) == 2:
+            if self.patches is not None:
+                raise ValueError("patches belong to a 3-D network: leave the part [patches] out, or set model.dims = 3")
+            return self
+        if self.patches is None:
+            raise ValueError("a 3-D network is trained on patches: add a part [patches] (--set patches.size=auto)")
+        of_slices = {
+            "slices": self.slices != SliceOptions(),
+            "train.tumour_share": self.train.tumour_share is not None,
+            "split.protocol = slice": self.split.protocol == "slice",
+            f"loss.kind = {self.loss.kind} (its weight maps)": self.loss.needs_border,
+        }
+        for name, is_set in of_slices.items():
+            if is_set:
+                raise ValueError(f"{name} is for networks of slices, and model.dims is 3: leave it out")
         return self
 
 

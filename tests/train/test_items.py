@@ -7,15 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from glioseg.errors import OptionError
+from glioseg.errors import GeometryError, OptionError
 from glioseg.prepare.border_cache import BorderMaps
 from glioseg.prepare.cache import prepare
 from glioseg.prepare.options import PrepareOptions
+from glioseg.prepare.patches import PatchOptions
 from glioseg.prepare.slices import SliceOptions
 from glioseg.prepare.store import PreparedCohort
-from glioseg.train.items import slice_items
+from glioseg.train.items import patch_items, slice_items
+from glioseg.train.randomness import DrawKey
 from tests.prepare.toys import cohort_of, toy_cohort, write_case
 
+KEY = DrawKey(0, "patches")
 OPTIONS = PrepareOptions(normalise="none", brain_only=False, regions=("WT", "ET"))
 
 
@@ -35,7 +38,7 @@ def test_items_are_the_slices_that_show_something(prepared: PreparedCohort) -> N
 
 
 def test_a_batch_holds_images_and_regions_of_its_slices(prepared: PreparedCohort) -> None:
-    batch = slice_items(prepared, SliceOptions()).take(np.array([6, 1]))
+    batch = slice_items(prepared, SliceOptions()).take(np.array([6, 1]), KEY)
     assert batch.weights is None
     for item, (case, z) in enumerate([(1, 3), (0, 2)]):
         np.testing.assert_array_equal(batch.images[item], prepared.cases[case].images[z])
@@ -46,7 +49,7 @@ def test_a_batch_holds_images_and_regions_of_its_slices(prepared: PreparedCohort
 
 def test_channels_are_chosen_and_neighbours_added(prepared: PreparedCohort) -> None:
     items = slice_items(prepared, SliceOptions(n_neighbours=1), ("t2f",))
-    batch = items.take(np.array([0]))
+    batch = items.take(np.array([0]), KEY)
     images = prepared.cases[0].images
     np.testing.assert_array_equal(batch.images[0], np.stack([images[z, 1] for z in (0, 1, 2)]))
     with pytest.raises(OptionError, match="lacks a modality; found pet"):
@@ -60,10 +63,52 @@ def test_border_terms_stand_where_their_slice_does(tmp_path: Path) -> None:
     np.save(files[0], np.array([2]))
     np.save(files[1], np.ones((1, 2, 6, 8), dtype=np.float16))  # as of a case of 8 columns and 6 rows
     items = slice_items(prepared, SliceOptions(), None, BorderMaps({"case-0": files, "case-1": files}))
-    weights = items.take(np.array([0, 1])).weights
+    weights = items.take(np.array([0, 1]), KEY).weights
     assert weights is not None
     assert weights.shape == (2, 2, 10, 12)
     assert not weights[0].any()  # slice 1 has no map
     expected = np.zeros((10, 12), dtype=np.float32)
     expected[2:8, 2:10] = 1  # in the middle
     np.testing.assert_array_equal(weights[1, 0], expected)
+
+
+# -- patches -----------------------------------------------------------------------------------------------------------
+
+
+PATCHES = PatchOptions(size=(8, 8, 8), per_case=4, foreground=0.25)
+
+
+def test_an_epoch_has_so_many_patches_of_each_case(prepared: PreparedCohort) -> None:
+    items = patch_items(prepared, PATCHES)
+    assert len(items) == len(items.has_tumour) == 8
+    assert items.has_tumour.all()
+    assert items.name(5) == "case-1 patch 2"
+
+
+def test_a_patch_depends_on_seed_epoch_and_index_alone(prepared: PreparedCohort) -> None:
+    items = patch_items(prepared, PATCHES, ("t2f",))
+    key = DrawKey(3, "patches", epoch=2)
+    whole = items.take(np.arange(8), key)
+    assert whole.images.shape == (8, 1, 8, 8, 8)
+    assert whole.regions.shape == (8, 2, 8, 8, 8)
+    assert whole.weights is None
+    # in another order, in another step, in another process
+    some = items.take(np.array([6, 1]), DrawKey(3, "augment", epoch=2, step=5, rank=1))
+    np.testing.assert_array_equal(some.images, whole.images[[6, 1]])
+    np.testing.assert_array_equal(some.regions, whole.regions[[6, 1]])
+    for other in (DrawKey(3, "patches", epoch=3), DrawKey(4, "patches", epoch=2)):
+        assert not np.array_equal(items.take(np.arange(8), other).images, whole.images)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 1.0])
+def test_the_share_of_centred_patches_is_exact(prepared: PreparedCohort, share: float) -> None:
+    """Not one in each case: which they are changes from epoch to epoch, their number does not."""
+    items = patch_items(prepared, PATCHES.model_copy(update={"foreground": share}))
+    epochs = [items._centred(DrawKey(0, "patches", epoch)) for epoch in range(20)]
+    assert {int(centred.sum()) for centred in epochs} == {round(8 * share)}
+    assert len({centred.tobytes() for centred in epochs}) > 1 or share in (0.0, 1.0)
+
+
+def test_patches_of_thin_volumes_are_refused(prepared: PreparedCohort) -> None:
+    with pytest.raises(GeometryError, match="case case-0 is too thin"):
+        patch_items(prepared, PATCHES.model_copy(update={"size": (32, 8, 8)}))

@@ -36,7 +36,7 @@ class _Toy:
     def has_tumour(self) -> npt.NDArray[np.bool_]:
         return np.asarray(np.arange(self.n) % 2 == 0)
 
-    def take(self, indices: npt.NDArray[np.int64]) -> Batch:
+    def take(self, indices: npt.NDArray[np.int64], key: DrawKey) -> Batch:
         images = np.stack([np.random.default_rng(int(i)).random((1, 8, 8), dtype=np.float32) for i in indices])
         if self.poisoned is not None and self.poisoned in indices:
             images[:] = np.nan
@@ -69,7 +69,7 @@ def _model(n_logits: int = 1) -> nn.Module:
 
 
 def _validate(model: nn.Module, loss: Any = _loss) -> Validation:
-    batch = _Toy().take(np.arange(20))
+    batch = _Toy().take(np.arange(20), DrawKey(0, "patches"))
     with torch.no_grad():
         cost = float(loss(model(torch.from_numpy(batch.images)), torch.from_numpy(batch.regions), None))
     return Validation(cost, -cost, {"dice": 1 - cost})

@@ -39,6 +39,11 @@ OPTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
 """Kind -> its options."""
 
 
+def dims_of(options: ModelOptions) -> int:
+    """Spatial axes of a network: 3 where its options say so, else 2, slices."""
+    return int(getattr(options, "dims", 2))
+
+
 def build_model(options: ModelOptions, n_channels: int, n_regions: int, *, seed: int) -> nn.Module:
     """The network that ``options`` describe, on the CPU, in training mode, its weights decided by ``seed`` alone.
 

@@ -23,6 +23,7 @@ from glioseg.models.build import ModelOptions, build_model
 from glioseg.predict.activation import n_logits
 from glioseg.predict.options import PredictOptions
 from glioseg.prepare.options import PrepareOptions
+from glioseg.prepare.patches import PatchOptions
 from glioseg.prepare.records import SchemeRecord
 from glioseg.prepare.slices import SliceOptions
 
@@ -44,6 +45,7 @@ class BundleInfo(BaseModel):
         prepare: how a case becomes the network's input.
         slices: which slices are predicted and how many neighbours each is shown with.
         predict: how probabilities become a label map.
+        patches: windows of a 3-D network; None for a network of slices.
         provenance: free facts: version, date, cohort, scores.
     """
 
@@ -59,6 +61,7 @@ class BundleInfo(BaseModel):
     prepare: PrepareOptions
     slices: SliceOptions
     predict: PredictOptions
+    patches: PatchOptions | None = None
     provenance: dict[str, str | float | int | None] = Field(default_factory=dict)
     use: Literal["For research use only; not a medical device."] = "For research use only; not a medical device."
 

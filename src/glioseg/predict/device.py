@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -64,6 +65,24 @@ def cpu_has_bf16() -> bool:
         return False
     flags = next((line for line in text.splitlines() if line.startswith("flags")), "")
     return bool({"avx512_bf16", "amx_bf16"} & set(flags.split()))
+
+
+def memory_at_hand(device: torch.device) -> float:
+    """Free memory of a device in 10^9 bytes: of a GPU its own, else that of the computer that no program uses.
+
+    Where the system does not say what is free, half of what is built in; where it says neither, 4.
+    """
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0] / 1e9
+    try:
+        text = Path("/proc/meminfo").read_text(encoding="utf-8")
+        return int(next(line for line in text.splitlines() if line.startswith("MemAvailable")).split()[1]) * 1024 / 1e9
+    except (OSError, StopIteration):
+        pass
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2e9
+    except (AttributeError, OSError, ValueError):  # Windows has no sysconf
+        return 4.0
 
 
 def autocast(device: torch.device, *, bf16: bool) -> AbstractContextManager[object]:

@@ -22,9 +22,10 @@ class PredictOptions(BaseModel):
         min_voxels: smaller components (26-connected, native voxels) of a region are removed; by region.
         flips: views that are averaged at test time: ``none``, ``lr`` (as is and mirrored along the columns, which swaps
             left and right in axial and coronal slices, front and back in sagittal ones), ``all`` (both in-plane axes:
-            four views). A view should be one that training shows too (``augment.flip``).
+            four views; all three axes of a 3-D network: eight). A view should be one that training shows too
+            (``augment.flip``).
         tune: choose thresholds and min_voxels on the validation part after training.
-        batch_size: slices at a time.
+        batch_size: slices, or windows of a 3-D network, at a time.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

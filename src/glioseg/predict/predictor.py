@@ -15,8 +15,10 @@ from glioseg.errors import GeometryError
 from glioseg.evaluate.threshold import remove_small_components
 from glioseg.predict.options import PredictOptions
 from glioseg.predict.slices import FLIPS, predict_slices
+from glioseg.predict.window import FLIPS_3D, predict_volume
 from glioseg.prepare.case import prepare_arrays
 from glioseg.prepare.options import PrepareOptions
+from glioseg.prepare.patches import PatchOptions, require_depth
 from glioseg.prepare.resample import resample_array
 from glioseg.prepare.slices import SliceOptions, with_neighbours
 
@@ -51,6 +53,7 @@ class Predictor:
         slices: which slices it looks at, with how many neighbours.
         options: how probabilities become a label map.
         bf16: run under bfloat16 autocast.
+        patches: the windows of a 3-D network; None for a network of slices.
     """
 
     model: nn.Module
@@ -61,6 +64,7 @@ class Predictor:
     slices: SliceOptions
     options: PredictOptions
     bf16: bool = False
+    patches: PatchOptions | None = None
 
     def predict(self, image: Image) -> Prediction:
         """The prediction for an image that has the modalities that the network needs.
@@ -80,7 +84,13 @@ class Predictor:
         return stand_in in self.modalities and stand_in in present and stand_in not in missing
 
     def probabilities(self, images: npt.NDArray[np.float16], non_black: npt.NDArray[np.float32]) -> Array:
-        """(R, Z, Y, X) on the working grid from prepared images (Z, C, Y, X)."""
+        """(R, Z, Y, X) on the working grid from prepared images (Z, C, Y, X); 0 on slices that show nothing.
+
+        Raises:
+            GeometryError: the network is 3-D and there are too few slices for it.
+        """
+        if self.patches is not None:
+            return self._volume(images, non_black, self.patches)
         shown = np.flatnonzero(self.slices.keeps(non_black)).astype(np.int64)
         return predict_slices(
             self.model,
@@ -92,6 +102,23 @@ class Predictor:
             flips=FLIPS[self.options.flips],
             activation=self.options.activation,
         )
+
+    def _volume(
+        self, images: npt.NDArray[np.float16], non_black: npt.NDArray[np.float32], patches: PatchOptions
+    ) -> Array:
+        require_depth(len(images), patches.voxels)
+        found = predict_volume(
+            self.model,
+            images,
+            patches,
+            n_regions=len(self.regions),
+            bf16=self.bf16,
+            batch_size=self.options.batch_size,
+            flips=FLIPS_3D[self.options.flips],
+            activation=self.options.activation,
+        )
+        found[:, ~self.slices.keeps(non_black)] = 0
+        return found
 
     def on_native_grid(self, probabilities: Array, working: Grid, native: Grid) -> Prediction:
         """Bring probabilities (R, Z, Y, X) from the working grid to the native one, linearly, and paint the labels."""

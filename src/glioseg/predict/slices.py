@@ -56,7 +56,7 @@ def predict_slices(
         chosen = indices[start : start + batch_size] if len(indices) else np.zeros(1, dtype=np.int64)
         images = torch.from_numpy(take(chosen)).to(device).contiguous(memory_format=torch.channels_last)
         with autocast(device, bf16=bf16):
-            probabilities = _mean_over_views(model, images, flips, activation)
+            probabilities = mean_over_views(model, images, flips, activation)
         if found is None:
             found = np.zeros((probabilities.shape[1], n_slices, *probabilities.shape[2:]), dtype=np.float32)
         if len(indices):
@@ -65,13 +65,15 @@ def predict_slices(
     return found
 
 
-def _mean_over_views(
+def mean_over_views(
     model: nn.Module, images: Tensor, flips: Sequence[tuple[int, ...]], activation: Activation
 ) -> Tensor:
+    """(B, C, *S) -> (B, R, *S): the mean of the probabilities that flipped views give, flipped back."""
+    layout = torch.channels_last_3d if images.dim() == 5 else torch.channels_last
     total: Tensor | None = None
     for axes in flips:
-        logits = model(torch.flip(images, axes) if axes else images)
-        probabilities = probabilities_of(logits, activation)
+        view = torch.flip(images, axes).contiguous(memory_format=layout) if axes else images
+        probabilities = probabilities_of(model(view), activation)
         probabilities = torch.flip(probabilities, axes) if axes else probabilities
         total = probabilities if total is None else total + probabilities
     assert total is not None

@@ -1,4 +1,4 @@
-"""The slices of the training part, taken from the prepared cache batch by batch."""
+"""The slices or patches of the training part, taken from the prepared cache batch by batch."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glioseg.prepare.border_cache import BorderMaps
+from glioseg.prepare.patches import PatchOptions, draw_start, require_depth, shows_regions, take_patch
 from glioseg.prepare.slices import (
     SliceIndex,
     SliceOptions,
@@ -19,6 +20,7 @@ from glioseg.prepare.slices import (
 )
 from glioseg.prepare.store import PreparedCohort
 from glioseg.train.loop import Batch
+from glioseg.train.randomness import DrawKey, generator
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +48,8 @@ class SliceItems:
         """(N,) whether each slice shows tumour."""
         return self.index.has_tumour
 
-    def take(self, indices: npt.NDArray[np.int64]) -> Batch:
-        """The slices of a batch."""
+    def take(self, indices: npt.NDArray[np.int64], key: DrawKey) -> Batch:
+        """The slices of a batch; the same in every epoch."""
         images = take_images(
             self.prepared,
             self.index,
@@ -93,3 +95,58 @@ def slice_items(
         shape=largest_slice(prepared),
         borders=borders,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class PatchItems:
+    """Patches, ``per_case`` of each case, that lie elsewhere in each epoch (see ``prepare.patches``).
+
+    Args:
+        prepared: the training part.
+        options: size of the patches, how many, and where.
+        channels: of the prepared images.
+    """
+
+    prepared: PreparedCohort
+    options: PatchOptions
+    channels: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.prepared.cases) * self.options.per_case
+
+    @property
+    def has_tumour(self) -> npt.NDArray[np.bool_]:
+        """(N,) whether the case of each patch shows any region."""
+        return np.repeat([shows_regions(case) for case in self.prepared.cases], self.options.per_case)
+
+    def take(self, indices: npt.NDArray[np.int64], key: DrawKey) -> Batch:
+        """The patches of a batch, a function of seed, epoch and index: steps and processes change nothing."""
+        epoch = DrawKey(key.seed, "patches", key.epoch)
+        centred = self._centred(epoch)
+        images, regions = [], []
+        for index in map(int, indices):
+            case = self.prepared.cases[index // self.options.per_case]
+            size, rng = self.options.voxels, generator(epoch, 1, index)
+            start = draw_start(case, size, rng, foreground=bool(centred[index]))
+            shown, inside = take_patch(case, start, size, self.channels)
+            images.append(shown)
+            regions.append(inside)
+        return Batch(np.stack(images), np.stack(regions))
+
+    def name(self, index: int) -> str:
+        """``case patch 2`` (of the epoch, counted from 1)."""
+        case, patch = divmod(index, self.options.per_case)
+        return f"{self.prepared.cases[case].id} patch {patch + 1}"
+
+    def _centred(self, epoch: DrawKey) -> npt.NDArray[np.bool_]:
+        """(N,) which patches of an epoch are centred on a region: exactly the share that is asked for."""
+        return np.asarray(generator(epoch, 0).permutation(len(self)) < round(self.options.foreground * len(self)))
+
+
+def patch_items(
+    prepared: PreparedCohort, options: PatchOptions, modalities: tuple[str, ...] | None = None
+) -> PatchItems:
+    """The patches of a part; errors as ``require_depth`` and ``channels_of``."""
+    for case in prepared.cases:
+        require_depth(case.n_slices, options.voxels, case.id)
+    return PatchItems(prepared, options, channels_of(prepared, modalities))

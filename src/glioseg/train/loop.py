@@ -42,7 +42,10 @@ class TrainingError(GliosegError):
 
 
 class Batch(NamedTuple):
-    """Images (B, C, H, W) float32, regions (B, R, H, W) uint8 and, where the loss has them, weight maps like these."""
+    """Images (B, C, *S) float32, regions (B, R, *S) uint8 and, where the loss has them, weight maps like these.
+
+    S is (H, W) for slices, (D, H, W) for patches.
+    """
 
     images: npt.NDArray[np.float32]
     regions: npt.NDArray[np.uint8]
@@ -56,11 +59,17 @@ class Items(Protocol):
     def has_tumour(self) -> npt.NDArray[np.bool_]:
         """(N,) whether each item holds tumour."""
 
-    def take(self, indices: npt.NDArray[np.int64]) -> Batch:
-        """The items of a batch, read from the cache."""
+    def take(self, indices: npt.NDArray[np.int64], key: DrawKey) -> Batch:
+        """The items of a batch, read from the cache.
+
+        Args:
+            indices: (B,) which items.
+            key: the place in the training, for items that are drawn; in one epoch an item is the same whichever step
+                and process takes it.
+        """
 
     def name(self, index: int) -> str:
-        """The case and slice of an item, for messages."""
+        """The case and slice, or patch, of an item, for messages."""
 
 
 class Validation(NamedTuple):
@@ -272,7 +281,7 @@ class Training:
         taken = batch_of(order, progress.step, options.batch_size, fabric.global_rank, fabric.world_size)
         for group in self.optimiser.param_groups:
             group["lr"] = self._learning_rate(progress.n_updates)
-        images, regions, weights = self._to_device(self.job.items.take(taken))
+        images, regions, weights = self._to_device(self.job.items.take(taken, key.of("patches")))
         images, regions, weights = self.job.augment(images, regions, weights, key)
         torch.manual_seed(torch_seed(key.of("dropout")))
         total = torch.zeros((), device=fabric.device)

@@ -17,9 +17,9 @@ import numpy as np
 
 from glioseg.errors import OptionError
 
-Purpose = Literal["initialise", "order", "augment", "dropout", "tune"]
+Purpose = Literal["initialise", "order", "augment", "dropout", "patches", "tune"]
 """What a number is drawn for: initial weights, the order of the slices, augmentation, PyTorch's generator in a step,
-the settings of a trial."""
+where patches lie, the settings of a trial."""
 
 _NUMBERS = {purpose: number for number, purpose in enumerate(get_args(Purpose))}
 

@@ -25,13 +25,14 @@ from glioseg.predict.device import pick_device, uses_bf16
 from glioseg.predict.options import PredictOptions
 from glioseg.predict.predictor import Predictor
 from glioseg.prepare.border_cache import border_maps
+from glioseg.prepare.patches import PatchOptions
 from glioseg.prepare.slices import SliceOptions
 from glioseg.prepare.store import PreparedCohort, of_patients
 from glioseg.train.augment import AugmentOptions, ChannelLayout, augment
 from glioseg.train.events import EventLog
-from glioseg.train.items import SliceItems, slice_items
+from glioseg.train.items import PatchItems, SliceItems, patch_items, slice_items
 from glioseg.train.loop import Job, Outcome, TrainingError, fit, progress_of
-from glioseg.train.losses import Loss, LossOptions, balanced_class_weights, build_loss
+from glioseg.train.losses import ClassWeights, Loss, LossOptions, balanced_class_weights, build_loss
 from glioseg.train.options import TrainOptions
 from glioseg.train.validation import Validator
 
@@ -66,6 +67,7 @@ class Plan:
         device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
         n_devices: processes.
         model, loss, augment, slices, train_options, predict, evaluate: the recipe's parts.
+        patches: of a 3-D network; None for a network of slices.
         tensorboard: also write the log as events for TensorBoard, into ``run/tensorboard``.
     """
 
@@ -85,6 +87,7 @@ class Plan:
     train_options: TrainOptions
     predict: PredictOptions
     evaluate: EvaluateOptions
+    patches: PatchOptions | None = None
     tensorboard: bool = False
 
 
@@ -174,9 +177,7 @@ def _job(fabric: Fabric, plan: Plan, watcher: Watcher, events: EventLog | None =
         watcher.on_epoch(row)
 
     part = of_patients(plan.prepared, plan.train)
-    borders = border_maps(part, plan.loss.border) if plan.loss.needs_border else None
-    items = slice_items(part, plan.slices, plan.modalities, borders)
-    weights = _class_weights(items) if plan.loss.needs_class_weights else None
+    items, weights = _items(plan, part)
     return Job(
         options=plan.train_options,
         items=items,
@@ -188,6 +189,15 @@ def _job(fabric: Fabric, plan: Plan, watcher: Watcher, events: EventLog | None =
         on_epoch=on_epoch,
         on_step=watcher.on_step,
     )
+
+
+def _items(plan: Plan, part: PreparedCohort) -> tuple[SliceItems | PatchItems, ClassWeights | None]:
+    """What batches are taken from, and the class weights of its voxels where the loss has them."""
+    if plan.patches is not None:
+        return patch_items(part, plan.patches, plan.modalities), None
+    borders = border_maps(part, plan.loss.border) if plan.loss.needs_border else None
+    items = slice_items(part, plan.slices, plan.modalities, borders)
+    return items, _class_weights(items) if plan.loss.needs_class_weights else None
 
 
 def _channel_layout(plan: Plan) -> ChannelLayout:
@@ -208,6 +218,7 @@ def _validator(fabric: Fabric, plan: Plan, channels: tuple[int, ...], loss: Loss
         slices=plan.slices,
         options=plan.predict,
         bf16=uses_bf16(plan.train_options.precision, fabric.device),
+        patches=None if plan.patches is None else _quicker(plan.patches),
     )
     return Validator(
         predictor=predictor,
@@ -219,6 +230,11 @@ def _validator(fabric: Fabric, plan: Plan, channels: tuple[int, ...], loss: Loss
         score=plan.train_options.score,
         on_case=watcher.on_case,
     )
+
+
+def _quicker(patches: PatchOptions) -> PatchOptions:
+    """The windows of a validation during the training."""
+    return patches.model_copy(update={"overlap": patches.validation_overlap})
 
 
 def _class_weights(items: SliceItems) -> tuple[tuple[float, float], ...]:

@@ -50,7 +50,7 @@ class Validator:
     on_case: Callable[[int, int], None]
 
     def __call__(self, model: nn.Module) -> Validation:
-        """Loss, score and figures; the loss weighs each slice alike, the scores each case."""
+        """Loss, score and figures; the loss weighs each slice (volume) alike, the scores each case."""
         predictor = replace(self.predictor, model=model)
         scores: list[CaseScores] = []
         losses: list[tuple[float, int]] = []
@@ -65,7 +65,12 @@ class Validator:
         return Validation(loss, score_of(evaluation, self.score), _figures(evaluation))
 
     def _loss_of(self, prepared: PreparedCase, probabilities: Array) -> tuple[float, int]:
-        """The loss on the slices that training would take, from probabilities (R, Z, Y, X), and how many they are."""
+        """The loss on what training would take, from probabilities (R, Z, Y, X), and how many items that is.
+
+        Of a network of slices these are slices; of a 3-D network it is the volume, one item.
+        """
+        if self.predictor.patches is not None:
+            return self._loss_of_volume(prepared, probabilities)
         kept = self.slices.keeps(prepared.non_black)
         if self.slices.choice == "tumour":
             kept = kept & tumour_slices(prepared)
@@ -76,6 +81,14 @@ class Validator:
         shown = torch.from_numpy(np.moveaxis(probabilities[:, chosen], 1, 0).copy())
         logits = logits_of(shown, self.predictor.options.activation)
         return float(self.loss(logits, torch.from_numpy(np.array(regions[chosen])), None)), len(chosen)
+
+    def _loss_of_volume(self, prepared: PreparedCase, probabilities: Array) -> tuple[float, int]:
+        regions = prepared.regions
+        if regions is None:
+            return 0.0, 0
+        logits = torch.logit(torch.from_numpy(probabilities[None].copy()), eps=1e-6)
+        inside = torch.from_numpy(np.ascontiguousarray(regions.transpose(1, 0, 2, 3)[None]))
+        return float(self.loss(logits, inside, None)), 1
 
 
 def score_of(evaluation: Evaluation, name: OverlapMetric) -> float:

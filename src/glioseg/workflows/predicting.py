@@ -70,6 +70,7 @@ def predictor_of(bundle: Bundle, device: str = "auto") -> Predictor:
         slices=info.slices,
         options=info.predict,
         bf16=uses_bf16("auto", chosen),
+        patches=info.patches,
     )
 
 

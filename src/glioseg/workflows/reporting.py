@@ -200,12 +200,14 @@ def _network(recipe: Recipe, material: Material) -> NetworkFacts:
     with torch.random.fork_rng(devices=[]):
         wanted = n_logits(len(material.prepared.region_names), recipe.predict.activation)
         model = build_model(recipe.model, n_channels, wanted, seed=0)
-    levels = summarise_levels(model, largest_slice(material.prepared))
+    size = largest_slice(material.prepared) if recipe.patches is None else recipe.patches.voxels
+    levels = summarise_levels(model, size)
     options = recipe.model
-    convolution = f"2 × (conv 3×3, {options.normalisation} norm, ReLU)"
-    names = {"input": "", "down": convolution, "up": f"{options.upsampling}, {convolution}", "head": "conv 1×1"}
+    kernel, point = ("×".join([n] * len(size)) for n in "31")
+    convolution = f"2 × (conv {kernel}, {options.normalisation} norm, ReLU)"
+    names = {"input": "", "down": convolution, "up": f"{options.upsampling}, {convolution}", "head": f"conv {point}"}
     return NetworkFacts(
-        name="Attention U-Net" if options.attention else "U-Net",
+        name="3-D " * (len(size) == 3) + ("Attention U-Net" if options.attention else "U-Net"),
         levels=tuple(Level(one.kind, one.channels, one.size, names[one.kind], one.attention) for one in levels),
         n_parameters=n_parameters(model),
         facts={

@@ -30,6 +30,7 @@ from glioseg.workflows import runs
 from glioseg.workflows.cohorts import Data
 from glioseg.workflows.evaluating import Evaluated, evaluate_part, tuned, write_evaluation
 from glioseg.workflows.material import Material, Where, gather
+from glioseg.workflows.planning import sized
 from glioseg.workflows.predicting import predictor_of
 from glioseg.workflows.reporting import report
 from glioseg.workflows.watching import Judge, TrainingTable
@@ -72,6 +73,7 @@ def train(
     facts = environment(where.device, recipe.train.precision)  # a device that is not there is said before any work
     runs.begin(where.run)
     material = gather(recipe, data, where, reporter)
+    recipe = sized(recipe, material, where)
     if where.restart:
         runs.clear(where.run)  # not before: scans or settings that are refused must not cost the old run
     identity = runs.identity_of(recipe, material.split, material.prepared)
@@ -132,6 +134,7 @@ def _plan(recipe: Recipe, material: Material, where: Where, identity: Mapping[st
         predict=recipe.predict.model_copy(update={"flips": "none"}),  # views at test time cost too much at each epoch
         evaluate=recipe.evaluate,
         tensorboard=where.tensorboard,
+        patches=recipe.patches,
     )
 
 
@@ -152,6 +155,7 @@ def write_bundle(run: Path, recipe: Recipe, material: Material, device: str, rep
         "prepare": recipe.prepare,
         "slices": recipe.slices,
         "predict": recipe.predict,
+        "patches": recipe.patches,
         "provenance": {
             "glioseg": __version__,
             "written": datetime.now(UTC).date().isoformat(),

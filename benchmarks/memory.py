@@ -1,0 +1,85 @@
+"""Memory of a training step beside what ``glioseg plan`` counts with: `python benchmarks/memory.py [--device cuda]`.
+
+Each network takes two steps in a process of its own. On a CPU the peak is that of the whole process (Linux), libraries
+included; on a GPU what PyTorch has taken. Printed is the count, the peak, and how far the count lies above it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+from dataclasses import asdict
+
+import torch
+
+from glioseg.models.build import build_model
+from glioseg.models.plan import Network, training_bytes
+from glioseg.models.unet import UNetOptions
+from glioseg.predict.device import autocast
+from glioseg.train.losses import LossOptions, build_loss
+
+_CASES = (
+    (Network(3, 16, 3, 4, 3), (48, 64, 48), 2, True),
+    (Network(3, 16, 3, 4, 3), (48, 64, 48), 2, False),
+    (Network(3, 8, 3, 4, 3, deep_supervision=True), (64, 64, 64), 2, True),
+    (Network(3, 16, 3, 4, 3, deep_supervision=True), (64, 64, 64), 2, True),
+    (Network(3, 32, 3, 4, 3, deep_supervision=True), (64, 64, 64), 2, True),
+    (Network(3, 16, 3, 4, 3, deep_supervision=True), (64, 64, 64), 2, False),
+    (Network(3, 16, 4, 4, 3, deep_supervision=True), (96, 96, 96), 1, True),
+    (Network(2, 24, 4, 12, 3), (128, 128), 16, True),
+    (Network(2, 24, 4, 12, 3), (128, 128), 16, False),
+)
+
+
+def _peak(network: Network, size: tuple[int, ...], batch_size: int, bf16: bool, name: str) -> float:
+    """Bytes at the peak of two training steps, in this process."""
+    device = torch.device(name)
+    layout = torch.channels_last_3d if network.dims == 3 else torch.channels_last
+    options = UNetOptions(
+        dims=3 if network.dims == 3 else 2,
+        width=network.width,
+        depth=network.depth,
+        normalisation="instance" if network.dims == 3 else "batch",
+        deep_supervision=network.deep_supervision,
+    )
+    model = build_model(options, network.n_channels, network.n_regions, seed=0).to(device)
+    model.to(memory_format=layout)  # type: ignore[call-overload]
+    optimiser = torch.optim.AdamW(model.parameters())
+    loss = build_loss(LossOptions(kind="bce+dice", dice_over="batch"))
+    images = torch.randn(batch_size, network.n_channels, *size, device=device).contiguous(memory_format=layout)
+    regions = (torch.rand(batch_size, network.n_regions, *size, device=device) > 0.9).to(torch.uint8)
+    for _ in range(2):
+        with autocast(device, bf16=bf16):
+            logits = model(images)
+        loss(logits, regions).backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        optimiser.zero_grad()
+    if device.type == "cuda":
+        return float(torch.cuda.max_memory_reserved(device))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
+
+
+def main() -> None:
+    """Measure each case in a process of its own, or one case in this process."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--case", type=int)
+    given = parser.parse_args()
+    if given.case is not None:
+        sys.stdout.write(json.dumps(_peak(*_CASES[given.case], given.device)))
+        return
+    for number, (network, size, batch_size, bf16) in enumerate(_CASES):
+        command = [sys.executable, __file__, "--device", given.device, "--case", str(number)]
+        peak = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        count = training_bytes(network, size, batch_size, bf16=bf16)
+        words = f"{'x'.join(map(str, size))} x {batch_size}, {'bf16' if bf16 else 'fp32'}, {asdict(network)}"
+        found = f"counted {count / 1e9:5.2f} GB, peak {peak / 1e9:5.2f} GB, {count / peak - 1:+.0%}"
+        sys.stdout.write(f"{found}: {words}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
