@@ -388,6 +388,37 @@ def predict(
         out(f"{one.mask}: {volumes}")
 
 
+@app.command(epilog="Example: glioseg export runs/lgg --out lgg.onnx")
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN_OR_BUNDLE", help="A run folder, or the bundle in it.")],
+    form: Annotated[str, typer.Option("--format", metavar="NAME", help="What to write: onnx.")] = "onnx",
+    file: Annotated[
+        Path | None, typer.Option("--out", help="File to write. [default: model.onnx in the folder]")
+    ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Size of the images, such as 128x128, for a network that takes one only. [default: the recipe's]",
+        ),
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a network as a file that other programs run, and check it there.
+
+    The file holds the probabilities' computation, the names of regions and modalities, and all settings of the bundle.
+    """
+    from glioseg.workflows import exporting
+
+    given = None if size is None else _numbers("--size", size)
+    done = exporting.export(run, file, form=form, size=given, reporter=Reporter(quiet=quiet))
+    if as_json:
+        _print_json({"file": str(done.path), "bytes": done.n_bytes, "size": done.size, "difference": done.difference})
+        return
+    out(exporting.export_text(done))
+
+
 @app.command(epilog="Example: glioseg report runs/lgg")
 def report(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
@@ -453,6 +484,13 @@ def _data(path: Path, layout: str | None, scheme: str | None, modalities: str | 
     if names is not None and not all(names):
         raise OptionError("--modalities needs names", found=f'"{modalities}"', expected="such as t1n,t1c,t2w,t2f")
     return Data(path, layout, scheme, names)
+
+
+def _numbers(option: str, text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(number) for number in text.split("x"))
+    except ValueError as error:
+        raise OptionError(f"{option} needs whole numbers with x between them", found=text) from error
 
 
 def _print_json(value: Any) -> None:  # noqa: ANN401 - any JSON value

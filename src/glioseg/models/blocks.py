@@ -78,6 +78,11 @@ class _Convolution3d(nn.Conv3d):
         return exact.to(torch.get_autocast_dtype("cpu"))
 
 
+def is_traced() -> bool:
+    """Whether the operations are being written down for an export, sizes as unknowns."""
+    return torch._C._get_tracing_state() is not None
+
+
 class _InstanceNorm2d(nn.InstanceNorm2d):
     """PyTorch's, with the memory format of its input; a group normalisation of single channels is four times slower."""
 
@@ -95,6 +100,8 @@ class _InstanceNorm3d(nn.InstanceNorm3d):
 
 
 def _laid_out_as(model: Tensor, tensor: Tensor, layout: torch.memory_format) -> Tensor:
+    if is_traced():  # ONNX knows one layout only
+        return tensor
     return tensor.contiguous(memory_format=layout) if model.is_contiguous(memory_format=layout) else tensor
 
 

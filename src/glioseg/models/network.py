@@ -6,14 +6,13 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
-import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from glioseg.errors import GeometryError, OptionError
-from glioseg.models.blocks import Dims
+from glioseg.models.blocks import Dims, is_traced
 
 StageKind = Literal["down", "up", "head"]
 Joined = Literal["", "concatenated", "added"]
@@ -58,6 +57,9 @@ class Network(nn.Module, ABC):
     Raises:
         OptionError: fewer than one channel or region.
     """
+
+    traces_any_size: ClassVar[bool] = True
+    """Whether the operations that images of one size run through are those that every other size needs."""
 
     def __init__(self, dims: Dims, n_channels: int, n_regions: int, n_halvings: int) -> None:
         super().__init__()
@@ -107,10 +109,11 @@ def padded_size(size: Sequence[int], n_halvings: int) -> tuple[int, ...]:
     """The size at which an input of ``size`` runs through a network: the next multiple of ``2^n_halvings``.
 
     Where the coarsest level would be one single voxel, the last axis becomes one step longer: a normalisation has no
-    variance to take from one voxel. Without a branch, so that an exported network does the same for every size.
+    variance to take from one voxel. Without a branch or a negative number, whose division ONNX rounds the other way, so
+    that an exported network does the same for every size.
     """
     step = 2**n_halvings
-    n_steps = [-(-length // step) for length in size]
+    n_steps = [(length + step - 1) // step for length in size]
     n_steps[-1] = n_steps[-1] + 1 // math.prod(n_steps)
     return tuple(step * n for n in n_steps)
 
@@ -119,7 +122,7 @@ def pad_to_multiple(tensor: Tensor, n_halvings: int) -> Tensor:
     """(B, C, *S) -> (B, C, *padded_size(S, n_halvings)): the last voxels of each axis repeated."""
     size = tuple(tensor.shape[2:])
     margins = [after - before for before, after in zip(size, padded_size(size, n_halvings), strict=True)]
-    if not torch.jit.is_tracing() and not any(margins):
+    if not is_traced() and not any(margins):
         return tensor
     return F.pad(tensor, [n for margin in reversed(margins) for n in (0, margin)], mode="replicate")
 

@@ -115,9 +115,7 @@ def _level(stage: Stage, shape: tuple[int, ...]) -> LevelSummary:
 
 
 @torch.inference_mode()
-def _results(
-    model: nn.Module, images: Tensor, parts: Sequence[nn.Module]
-) -> list[tuple[nn.Module, tuple[int, ...]]]:
+def _results(model: nn.Module, images: Tensor, parts: Sequence[nn.Module]) -> list[tuple[nn.Module, tuple[int, ...]]]:
     """Each part and the shape of what it gives, in the order in which the images run through them."""
     met: list[tuple[nn.Module, tuple[int, ...]]] = []
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from typing import Any, Generic, Literal, Self, TypeVar
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -192,7 +192,7 @@ class UNetPlusPlus(_ZooNetwork[UNetPlusPlusOptions]):
         from monai.networks.nets import BasicUNetPlusPlus
 
         options = self.options
-        network = BasicUNetPlusPlus(
+        network: nn.Module = BasicUNetPlusPlus(
             spatial_dims=options.dims,
             in_channels=self.n_channels,
             out_channels=self.n_regions,
@@ -253,7 +253,7 @@ class SegResNet(_ZooNetwork[SegResNetOptions]):
         from monai.networks.nets import SegResNet as Theirs
 
         options = self.options
-        return Theirs(
+        network: nn.Module = Theirs(
             spatial_dims=options.dims,
             init_filters=options.width,
             in_channels=self.n_channels,
@@ -264,6 +264,7 @@ class SegResNet(_ZooNetwork[SegResNetOptions]):
             blocks_up=options.blocks_up,
             upsample_mode=_UPSAMPLING[options.upsampling],
         )
+        return network
 
     def stages(self) -> tuple[Stage, ...]:
         """Each level of either path, and the head."""
@@ -301,7 +302,7 @@ class DynUNet(_ZooNetwork[DynUNetOptions]):
         options = self.options
         widest = 320 if options.dims == 3 else 512
         filters = [max(options.width, min(options.width * 2**level, widest)) for level in range(options.depth + 1)]
-        network = Theirs(
+        network: nn.Module = Theirs(
             spatial_dims=options.dims,
             in_channels=self.n_channels,
             out_channels=self.n_regions,
@@ -351,7 +352,9 @@ class DynUNet(_ZooNetwork[DynUNetOptions]):
 
 
 class SwinUNETR(_ZooNetwork[SwinUNETROptions]):
-    """MONAI's ``SwinUNETR``."""
+    """MONAI's ``SwinUNETR``, whose windows and their masks are laid out in Python for the size at hand."""
+
+    traces_any_size: ClassVar[bool] = False
 
     @staticmethod
     def halvings_of(options: SwinUNETROptions) -> int:
@@ -363,7 +366,7 @@ class SwinUNETR(_ZooNetwork[SwinUNETROptions]):
         from monai.networks.nets import SwinUNETR as Theirs
 
         options = self.options
-        return Theirs(
+        network: nn.Module = Theirs(
             in_channels=self.n_channels,
             out_channels=self.n_regions,
             depths=options.blocks,
@@ -375,6 +378,7 @@ class SwinUNETR(_ZooNetwork[SwinUNETROptions]):
             dropout_path_rate=options.drop_path,
             spatial_dims=options.dims,
         )
+        return network
 
     def stages(self) -> tuple[Stage, ...]:
         """The convolutions at full size, the tokens, the four levels of attention, the way up and the head."""
