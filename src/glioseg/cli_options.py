@@ -96,6 +96,14 @@ def takes_told(command: Callable[..., None]) -> Callable[..., None]:
     return with_options
 
 
+def numbers(option: str, text: str) -> tuple[int, ...]:
+    """``128x128`` -> (128, 128)."""
+    try:
+        return tuple(int(number) for number in text.split("x"))
+    except ValueError as error:
+        raise OptionError(f"{option} needs whole numbers with x between them", found=text) from error
+
+
 def print_json(value: Any) -> None:  # noqa: ANN401 - any JSON value
     """One JSON object on stdout."""
     out(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False))

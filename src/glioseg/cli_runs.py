@@ -8,7 +8,19 @@ from typing import Annotated, Any
 
 import typer
 
-from glioseg.cli_options import NOTHING_TOLD, Cache, Device, Json, Quiet, Settings, Told, With, print_json, takes_told
+from glioseg.cli_options import (
+    NOTHING_TOLD,
+    Cache,
+    Device,
+    Json,
+    Quiet,
+    Settings,
+    Told,
+    With,
+    numbers,
+    print_json,
+    takes_told,
+)
 from glioseg.console import Reporter, out
 from glioseg.errors import OptionError
 
@@ -152,6 +164,37 @@ def predict(
         sys.stderr.write(f"glioseg: case {case} was left out: {' '.join(str(error).split())}\n")
     if found.failed:
         raise typer.Exit(1)
+
+
+@app.command(epilog="Example: glioseg export runs/lgg --out lgg.onnx")
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN_OR_BUNDLE", help="A run folder, or the bundle in it.")],
+    form: Annotated[str, typer.Option("--format", metavar="NAME", help="What to write: onnx.")] = "onnx",
+    file: Annotated[
+        Path | None, typer.Option("--out", help="File to write. [default: model.onnx in the folder]")
+    ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Size of the images, such as 128x128, for a network that takes one only. [default: the recipe's]",
+        ),
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a network as a file that other programs run, and check it there.
+
+    The file holds the probabilities' computation, the names of regions and modalities, and all settings of the bundle.
+    """
+    from glioseg.workflows import exporting
+
+    given = None if size is None else numbers("--size", size)
+    done = exporting.export(run, file, form=form, size=given, reporter=Reporter(quiet=quiet))
+    if as_json:
+        print_json({"file": str(done.path), "bytes": done.n_bytes, "size": done.size, "difference": done.difference})
+        return
+    out(exporting.export_text(done))
 
 
 @app.command(epilog="Example: glioseg compare runs/a runs/b --out comparison")

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from glioseg.errors import GeometryError, OptionError
 from glioseg.models.blocks import AttentionGate, DoubleConvolution, Padding, Upsampling2x, convolution
-from glioseg.models.unet import UNet, UNetOptions, crop_to, pad_to_multiple, padded_size
+from glioseg.models.network import crop_to, pad_to_multiple, padded_size
+from glioseg.models.unet import UNet, UNetOptions
 
 
 def _images(*size: int, n_channels: int = 3) -> Tensor:

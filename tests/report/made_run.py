@@ -98,7 +98,10 @@ def unet_levels(width: int, depth: int, size: int, n_channels: int, n_regions: i
     """As a module of these options has them."""
     words = "2 × (3×3 convolution, batch norm, ReLU)"
     down = [Level("down", width * 2**i, (size // 2**i,) * 2, words) for i in range(depth + 1)]
-    up = [Level("up", width * 2**i, (size // 2**i,) * 2, words, attention) for i in reversed(range(depth))]
+    up = [
+        Level("up", width * 2**i, (size // 2**i,) * 2, words, attention, (2 * depth - i, i + 1), "concatenated")
+        for i in reversed(range(depth))
+    ]
     first, last = Level("input", n_channels, (size, size)), Level("head", n_regions, (size, size), "1×1 convolution")
     return [first, *down, *up, last]
 

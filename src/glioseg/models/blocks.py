@@ -31,23 +31,32 @@ N_GROUPS = 8
 
 
 def convolution(
-    dims: Dims, n_in: int, n_out: int, *, size: int = 3, stride: int = 1, bias: bool = False, padding: Padding = "zero"
+    dims: Dims,
+    n_in: int,
+    n_out: int,
+    *,
+    size: int = 3,
+    stride: int = 1,
+    dilation: int = 1,
+    bias: bool = False,
+    padding: Padding = "zero",
 ) -> nn.Conv2d | nn.Conv3d:
-    """A convolution that keeps the size of its input (at stride 1, odd ``size``).
+    """A convolution that keeps the size of its input, divided by the stride.
 
     Args:
         dims: spatial axes.
         n_in: channels in.
         n_out: channels out.
-        size: edge of the kernel in voxels.
-        stride: step of the kernel in voxels; with a stride the kernels tile the input and nothing is padded.
+        size: edge of the kernel in voxels; odd, or the stride, so that the kernels tile the input.
+        stride: step of the kernel in voxels.
+        dilation: distance in voxels of what neighbouring taps of the kernel see; above 1 it is atrous.
         bias: whether a constant is added to each channel.
         padding: what stands beyond the border: zeros or the border voxel repeated.
     """
     kind: type[nn.Conv2d] | type[nn.Conv3d] = nn.Conv2d if dims == 2 else _Convolution3d
     mode: Literal["zeros", "replicate"] = "zeros" if padding == "zero" else "replicate"
-    margin = size // 2 if stride == 1 else 0
-    return kind(n_in, n_out, size, stride=stride, padding=margin, bias=bias, padding_mode=mode)
+    margin = dilation * (size // 2) if size % 2 else 0
+    return kind(n_in, n_out, size, stride, margin, dilation, bias=bias, padding_mode=mode)
 
 
 class _Convolution3d(nn.Conv3d):
@@ -69,6 +78,11 @@ class _Convolution3d(nn.Conv3d):
         return exact.to(torch.get_autocast_dtype("cpu"))
 
 
+def is_traced() -> bool:
+    """Whether the operations are being written down for an export, sizes as unknowns."""
+    return torch._C._get_tracing_state() is not None
+
+
 class _InstanceNorm2d(nn.InstanceNorm2d):
     """PyTorch's, with the memory format of its input; a group normalisation of single channels is four times slower."""
 
@@ -86,7 +100,27 @@ class _InstanceNorm3d(nn.InstanceNorm3d):
 
 
 def _laid_out_as(model: Tensor, tensor: Tensor, layout: torch.memory_format) -> Tensor:
+    if is_traced():  # ONNX knows one layout only
+        return tensor
     return tensor.contiguous(memory_format=layout) if model.is_contiguous(memory_format=layout) else tensor
+
+
+_OURS: tuple[tuple[type[nn.Module], type[nn.Module]], ...] = (
+    (nn.Conv3d, _Convolution3d),
+    (nn.InstanceNorm2d, _InstanceNorm2d),
+    (nn.InstanceNorm3d, _InstanceNorm3d),
+)
+
+
+def adopt(module: nn.Module) -> None:
+    """Let the parts of a network from elsewhere do what ours do: keep clear of oneDNN's fault, keep memory formats.
+
+    Ours add a method to PyTorch's classes and nothing else, so that the parts and their weights stay what they are.
+    """
+    for part in module.modules():
+        for theirs, ours in _OURS:
+            if type(part) is theirs:
+                part.__class__ = ours
 
 
 def normalisation(kind: Normalisation, dims: Dims, n_channels: int) -> nn.Module:
@@ -115,7 +149,8 @@ def enlarge(tensor: Tensor, factor: int) -> Tensor:
 
 class DoubleConvolution(nn.Module):
     """Two 3×3(×3) convolutions, each with normalisation and ReLU; as a residual block the input is added before the
-    last ReLU, through a 1×1 convolution where the number of channels changes [1].
+    last ReLU, through a 1×1 convolution where the number of channels or the size changes [1]. The first convolution may
+    have a stride; both may be atrous.
     """
 
     def __init__(
@@ -128,20 +163,23 @@ class DoubleConvolution(nn.Module):
         padding: Padding,
         residual: bool,
         dropout: float = 0.0,
+        stride: int = 1,
+        dilation: int = 1,
     ) -> None:
         super().__init__()
-        self.first = convolution(dims, n_in, n_out, padding=padding)
+        self.first = convolution(dims, n_in, n_out, stride=stride, dilation=dilation, padding=padding)
         self.first_normal = normalisation(normal, dims, n_out)
-        self.second = convolution(dims, n_out, n_out, padding=padding)
+        self.second = convolution(dims, n_out, n_out, dilation=dilation, padding=padding)
         self.second_normal = normalisation(normal, dims, n_out)
         self.residual = residual
         self.shortcut: nn.Module = nn.Identity()
-        if residual and n_in != n_out:
-            self.shortcut = nn.Sequential(convolution(dims, n_in, n_out, size=1), normalisation(normal, dims, n_out))
+        if residual and (n_in != n_out or stride > 1):
+            point = convolution(dims, n_in, n_out, size=1, stride=stride)
+            self.shortcut = nn.Sequential(point, normalisation(normal, dims, n_out))
         self.dropout: nn.Module = nn.Dropout(dropout) if dropout > 0 else nn.Identity()
 
     def forward(self, tensor: Tensor) -> Tensor:
-        """(B, n_in, *S) -> (B, n_out, *S)."""
+        """(B, n_in, *S) -> (B, n_out, *S / stride)."""
         features = F.relu(self.first_normal(self.first(tensor)), inplace=True)
         features = self.second_normal(self.second(features))
         if self.residual:

@@ -10,7 +10,18 @@ from pydantic import BaseModel, Discriminator, Tag
 from torch import nn
 
 from glioseg.errors import OptionError
+from glioseg.models.deeplab import DeepLab, DeepLabOptions
 from glioseg.models.unet import AttentionUNetOptions, ResUNetOptions, UNet, UNetOptions
+from glioseg.models.zoo import (
+    DynUNet,
+    DynUNetOptions,
+    SegResNet,
+    SegResNetOptions,
+    SwinUNETR,
+    SwinUNETROptions,
+    UNetPlusPlus,
+    UNetPlusPlusOptions,
+)
 
 DEFAULT_KIND = "unet"
 
@@ -25,13 +36,27 @@ def kind_of(options: Any) -> str:  # noqa: ANN401 - whatever stands under [model
 ModelOptions = Annotated[
     Annotated[UNetOptions, Tag("unet")]
     | Annotated[AttentionUNetOptions, Tag("attention-unet")]
-    | Annotated[ResUNetOptions, Tag("resunet")],
+    | Annotated[ResUNetOptions, Tag("resunet")]
+    | Annotated[UNetPlusPlusOptions, Tag("unet++")]
+    | Annotated[DeepLabOptions, Tag("deeplabv3plus")]
+    | Annotated[SegResNetOptions, Tag("segresnet")]
+    | Annotated[DynUNetOptions, Tag("dynunet")]
+    | Annotated[SwinUNETROptions, Tag("swinunetr")],
     Discriminator(kind_of),
 ]
 """The options of every network that can be built; ``kind`` tells them apart."""
 
 _NETWORKS: Mapping[type[BaseModel], Any] = MappingProxyType(
-    {UNetOptions: UNet, AttentionUNetOptions: UNet, ResUNetOptions: UNet}
+    {
+        UNetOptions: UNet,
+        AttentionUNetOptions: UNet,
+        ResUNetOptions: UNet,
+        UNetPlusPlusOptions: UNetPlusPlus,
+        DeepLabOptions: DeepLab,
+        SegResNetOptions: SegResNet,
+        DynUNetOptions: DynUNet,
+        SwinUNETROptions: SwinUNETR,
+    }
 )
 OPTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
     {str(options.model_fields["kind"].default): options for options in _NETWORKS}

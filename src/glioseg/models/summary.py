@@ -2,30 +2,55 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Literal
 
 import torch
+from pydantic import BaseModel
 from torch import Tensor, nn
 
-from glioseg.models.unet import UNet
+from glioseg.models.network import Joined, Network, Stage
+
+_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "unet": "U-Net",
+        "attention-unet": "Attention U-Net",
+        "resunet": "ResUNet",
+        "unet++": "UNet++",
+        "deeplabv3plus": "DeepLabV3+",
+        "segresnet": "SegResNet",
+        "dynunet": "DynUNet",
+        "swinunetr": "Swin UNETR",
+    }
+)
 
 
 @dataclass(frozen=True)
 class LevelSummary:
-    """One level, in the order in which images run through.
+    """One level, sources before what they feed.
 
     Args:
         kind: ``input`` and ``head`` once each; ``down`` up to and with the lowest; ``up``.
         channels: at its end.
-        size: of its grid.
+        size: of its grid; empty where there is none.
         attention: whether the skip that enters it is gated.
+        words: what it is made of.
+        sources: the levels that feed it, counted from 0, the input; the first is what it goes on from, others are
+            skips.
+        joined: how the skips come in.
+        column: where it is drawn; None for one further than the level before.
     """
 
     kind: Literal["input", "down", "up", "head"]
     channels: int
     size: tuple[int, ...]
     attention: bool = False
+    words: str = ""
+    sources: tuple[int, ...] = ()
+    joined: Joined = ""
+    column: int | None = None
 
 
 def n_parameters(model: nn.Module) -> int:
@@ -33,30 +58,77 @@ def n_parameters(model: nn.Module) -> int:
     return sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
 
 
-@torch.inference_mode()
+def network_name(options: BaseModel) -> str:
+    """What the network is called, such as ``Attention U-Net``."""
+    kind = str(getattr(options, "kind", type(options).__name__))
+    name = _NAMES.get(kind, kind)
+    if kind == "unet":
+        name = "Residual " * bool(getattr(options, "residual", False)) + name
+        name = "Attention " * bool(getattr(options, "attention", False)) + name
+    return "3-D " * (getattr(options, "dims", 2) == 3) + name
+
+
+def option_facts(options: BaseModel) -> dict[str, str]:
+    """Every option of a network in words: name -> value."""
+    return {
+        name.replace("_", " "): _said(value) for name, value in options.model_dump(exclude={"kind", "dims"}).items()
+    }
+
+
+def _said(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple | list):
+        return ", ".join(map(_said, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def summarise_levels(model: nn.Module, size: tuple[int, ...]) -> tuple[LevelSummary, ...]:
-    """The levels that an image of ``size`` runs through; the module's mode is left as it was."""
-    assert isinstance(model, UNet)
-    seen: list[LevelSummary] = [LevelSummary("input", model.n_channels, size)]
-    handles = []
+    """The levels that an image of ``size`` runs through; the module's mode is left as it was.
 
-    def note(kind: Literal["down", "up", "head"]) -> object:
-        def hook(module: nn.Module, inputs: object, output: Tensor) -> None:
-            gated = kind == "up" and len(model.gates) > 0
-            seen.append(LevelSummary(kind, output.shape[1], tuple(output.shape[2:]), gated))
+    Args:
+        model: has ``n_channels``. A ``network.Network`` says what its stages are; those of another module are the runs
+            of layers within which the grid stays the same, one fed by the other.
+        size: of the image.
+    """
+    assert isinstance(model.n_channels, int)
+    first = LevelSummary("input", model.n_channels, size)
+    images = torch.zeros(1, model.n_channels, *size)
+    if isinstance(model, Network):
+        stages = model.stages()
+        results = _results(model, images, [stage.module for stage in stages])
+        shapes = {id(module): shape for module, shape in results}
+        return (first, *(_level(stage, shapes[id(stage.module)]) for stage in stages))
+    layers = [module for module in model.modules() if not list(module.children())]
+    shapes_met = [shape for _, shape in _results(model, images, layers)]
+    ends = [shape for shape, after in zip(shapes_met, [*shapes_met[1:], ()], strict=True) if shape[2:] != after[2:]]
+    *down, head = [
+        LevelSummary("down", shape[1], shape[2:], sources=(place,)) for place, shape in enumerate(ends or shapes_met)
+    ]
+    return (first, *down, replace(head, kind="head"))
 
-        return hook
 
-    blocks: list[tuple[Literal["down", "up", "head"], nn.Module]] = [("down", block) for block in model.down]
-    blocks += [("up", block) for block in model.up] + [("head", model.head)]
+def _level(stage: Stage, shape: tuple[int, ...]) -> LevelSummary:
+    return LevelSummary(
+        stage.kind, shape[1], shape[2:], stage.gated, stage.words, stage.sources, stage.joined, stage.column
+    )
+
+
+@torch.inference_mode()
+def _results(model: nn.Module, images: Tensor, parts: Sequence[nn.Module]) -> list[tuple[nn.Module, tuple[int, ...]]]:
+    """Each part and the shape of what it gives, in the order in which the images run through them."""
+    met: list[tuple[nn.Module, tuple[int, ...]]] = []
+
+    def note(module: nn.Module, _: object, result: Tensor) -> None:
+        met.append((module, tuple(result.shape)))
+
+    handles = [part.register_forward_hook(note) for part in parts]
     was_training = model.training
-    for kind, block in blocks:
-        handles.append(block.register_forward_hook(note(kind)))  # type: ignore[arg-type]
     try:
         model.eval()
-        model(torch.zeros(1, model.n_channels, *size))
+        model(images)
     finally:
         model.train(was_training)
         for handle in handles:
             handle.remove()
-    return tuple(seen)
+    return met

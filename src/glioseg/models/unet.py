@@ -13,11 +13,9 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from glioseg.errors import GeometryError, OptionError
 from glioseg.models.blocks import (
     AttentionGate,
     Dims,
@@ -31,6 +29,7 @@ from glioseg.models.blocks import (
     initialise,
     max_pooling,
 )
+from glioseg.models.network import Network, Stage, kernel_words
 
 
 class UNetSettings(BaseModel):
@@ -84,15 +83,12 @@ class ResUNetOptions(UNetSettings):
     residual: bool = True
 
 
-class UNet(nn.Module):
+class UNet(Network):
     """Contracting and expanding path with skip connections between their levels.
 
     Level ``i`` of ``0 … depth`` has ``width · 2^i`` channels at ``1 / 2^i`` of the size. Each level has two 3×3(×3)
     convolutions with normalisation and ReLU; 2×2(×2) max pooling leads down; up-sampling, which halves the channels,
     leads up, where the skip is concatenated; a 1×1 convolution gives one logit per region.
-
-    Inputs of any size are accepted: inside, the border voxels are repeated up to a multiple of ``2^depth``, and the
-    logits are cropped to the input's size again.
 
     Args:
         options: what decides the network.
@@ -105,14 +101,8 @@ class UNet(nn.Module):
     """
 
     def __init__(self, options: UNetSettings, n_channels: int, n_regions: int, *, seed: int = 0) -> None:
-        super().__init__()
-        if n_channels < 1 or n_regions < 1:
-            raise OptionError(
-                "a network needs at least one channel and one region", found=f"{n_channels} and {n_regions}"
-            )
+        super().__init__(options.dims, n_channels, n_regions, options.depth)
         self.options = options
-        self.n_channels = n_channels
-        self.n_regions = n_regions
         self.widths = tuple(options.width * 2**level for level in range(options.depth + 1))
         with torch.random.fork_rng(devices=[]):  # PyTorch's constructors draw weights that are replaced below
             self._build()
@@ -149,26 +139,41 @@ class UNet(nn.Module):
             dropout=dropout,
         )
 
-    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """(B, n_channels, *S) -> logits (B, n_regions, *S), S = (H, W) or (D, H, W), any size.
+    def padded_logits(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """(B, n_channels, *S) -> logits (B, n_regions, *S).
 
-        With deep supervision and in training mode: a tuple of such logits, that of the full grid first, then from finer
-        to coarser levels, each enlarged linearly to the size of the input, so that every loss applies to each of them.
-
-        Raises:
-            GeometryError: another number of axes or channels than the network was built for, or an empty axis.
+        With deep supervision and in training mode, further logits from finer to coarser levels, each enlarged linearly.
         """
-        self._check(images)
-        size = images.shape[2:]
-        levels = self._decode(self._encode(pad_to_multiple(images, self.options.depth)))
-        logits = crop_to(self.head(levels[-1]), size)
+        levels = self._decode(self._encode(images))
+        logits: Tensor = self.head(levels[-1])
         if not (self.training and self.options.deep_supervision):
             return logits
         coarse = [
-            crop_to(enlarge(head(features), 2 ** (self.options.depth - 1 - step)), size)
+            enlarge(head(features), 2 ** (self.options.depth - 1 - step))
             for step, (head, features) in enumerate(zip(self.coarse_heads, levels[:-1], strict=True))
         ]
         return (logits, *reversed(coarse))
+
+    def stages(self) -> tuple[Stage, ...]:
+        """Each level of either path, and the head."""
+        options, kernel = self.options, kernel_words(self.dims, 3)
+        block = f"{'residual ' * options.residual}2 × (conv {kernel}, {options.normalisation} norm, ReLU)"
+        down = [
+            Stage("down", module, block if place == 0 else f"max pooling, {block}", (place,))
+            for place, module in enumerate(self.down)
+        ]
+        up = [
+            Stage(
+                "up",
+                module,
+                f"{options.upsampling}, {block}",
+                (place, place - 1 - 2 * step),
+                "concatenated",
+                gated=options.attention,
+            )
+            for step, (place, module) in enumerate(enumerate(self.up, start=len(down)))
+        ]
+        return (*down, *up, Stage("head", self.head, f"conv {kernel_words(self.dims, 1)}", (len(down) + len(up),)))
 
     def _encode(self, tensor: Tensor) -> list[Tensor]:
         """The features of each level of the contracting path, from the full grid to the coarsest."""
@@ -187,41 +192,3 @@ class UNet(nn.Module):
             features = block(torch.cat((skip, widen(features)), dim=1))
             decoded.append(features)
         return decoded
-
-    def _check(self, images: Tensor) -> None:
-        dims = self.options.dims
-        if images.dim() != dims + 2 or images.shape[1] != self.n_channels or 0 in images.shape:
-            raise GeometryError(
-                "the network was built for images of another shape",
-                found=tuple(images.shape),
-                expected=("B", self.n_channels, *("D", "H", "W")[3 - dims :]),
-            )
-
-
-def padded_size(size: tuple[int, ...], depth: int) -> tuple[int, ...]:
-    """The size at which an input of ``size`` runs through ``depth`` poolings: the next multiple of ``2^depth``.
-
-    Where the coarsest level would be one single voxel, the last axis becomes one step longer: a normalisation has no
-    variance to take from one voxel.
-    """
-    step = 2**depth
-    padded = [-(-length // step) * step for length in size]
-    if all(length == step for length in padded):
-        padded[-1] += step
-    return tuple(padded)
-
-
-def pad_to_multiple(tensor: Tensor, depth: int) -> Tensor:
-    """(B, C, *S) -> (B, C, *padded_size(S, depth)): the last voxels of each axis repeated."""
-    size = tuple(tensor.shape[2:])
-    margins = [after - before for before, after in zip(size, padded_size(size, depth), strict=True)]
-    if not any(margins):
-        return tensor
-    return F.pad(tensor, [n for margin in reversed(margins) for n in (0, margin)], mode="replicate")
-
-
-def crop_to(tensor: Tensor, size: tuple[int, ...] | torch.Size) -> Tensor:
-    """(B, C, *padded) -> (B, C, *size): what ``pad_to_multiple`` added is cut off again."""
-    for axis, length in enumerate(size, start=2):
-        tensor = tensor.narrow(axis, 0, length)
-    return tensor

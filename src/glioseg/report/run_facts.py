@@ -204,14 +204,18 @@ class WeightMap:
 
 @dataclass(frozen=True)
 class Level:
-    """One level of a network, as the built module has it, in the order in which images run through.
+    """One level of a network, as the built module has it, after those that feed it.
 
     Args:
         kind: ``input`` and ``head`` once each; ``down`` up to and with the lowest; ``up``.
         channels: at its end.
-        size: of its grid.
+        size: of its grid; empty where there is none.
         name: in words, such as ``2 × (conv 3×3, batch norm, ReLU)``.
         attention: whether the skip that enters it is gated.
+        sources: the levels that feed it, by their place from 0: first the one it goes on from, then skips. Empty for
+            the level before, alone.
+        joined: how the skips come in, such as ``concatenated``.
+        column: where it is drawn, from 0 on the left, input and head aside; None for one further than the level before.
     """
 
     kind: LevelKind
@@ -219,6 +223,9 @@ class Level:
     size: tuple[int, ...]
     name: str = ""
     attention: bool = False
+    sources: tuple[int, ...] = ()
+    joined: str = ""
+    column: int | None = None
 
 
 @dataclass(frozen=True)
@@ -227,7 +234,7 @@ class NetworkFacts:
 
     Args:
         name: such as ``U-Net``.
-        levels: in the order in which images run through.
+        levels: the input first, the head last, each after those that feed it.
         n_parameters: that are trained.
         facts: name -> value of what else is worth saying (normalisation, up-sampling, dropout).
     """

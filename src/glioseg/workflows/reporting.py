@@ -16,7 +16,7 @@ from glioseg.evaluate.table import Row, rows_from_csv
 from glioseg.io import load_image
 from glioseg.io.files import cannot_read, read_json
 from glioseg.models.build import build_model
-from glioseg.models.summary import n_parameters, summarise_levels
+from glioseg.models.summary import n_parameters, network_name, option_facts, summarise_levels
 from glioseg.predict.activation import n_logits
 from glioseg.predict.bundle import load_bundle
 from glioseg.predict.predictor import Predictor
@@ -202,23 +202,14 @@ def _network(recipe: Recipe, material: Material) -> NetworkFacts:
         model = build_model(recipe.model, n_channels, wanted, seed=0)
     size = largest_slice(material.prepared) if recipe.patches is None else recipe.patches.voxels
     levels = summarise_levels(model, size)
-    options = recipe.model
-    kernel, point = ("×".join([n] * len(size)) for n in "31")
-    convolution = f"2 × (conv {kernel}, {options.normalisation} norm, ReLU)"
-    names = {"input": "", "down": convolution, "up": f"{options.upsampling}, {convolution}", "head": f"conv {point}"}
     return NetworkFacts(
-        name="3-D " * (len(size) == 3) + ("Attention U-Net" if options.attention else "U-Net"),
-        levels=tuple(Level(one.kind, one.channels, one.size, names[one.kind], one.attention) for one in levels),
+        name=network_name(recipe.model),
+        levels=tuple(
+            Level(one.kind, one.channels, one.size, one.words, one.attention, one.sources, one.joined, one.column)
+            for one in levels
+        ),
         n_parameters=n_parameters(model),
-        facts={
-            "width": str(options.width),
-            "poolings": str(options.depth),
-            "normalisation": options.normalisation,
-            "up-sampling": options.upsampling,
-            "dropout": f"{options.dropout:g}",
-            "residual blocks": "yes" if options.residual else "no",
-            "deep supervision": "yes" if options.deep_supervision else "no",
-        },
+        facts=option_facts(recipe.model),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,10 +35,12 @@ class _Placed:
 
 
 def architecture(levels: Sequence[Level]) -> Figure:
-    """The levels as boxes: higher for larger grids, wider for more channels; arrows are what leads between them.
+    """The levels as boxes: higher for larger grids, wider for more channels, each grid a row of its own.
+
+    Full arrows lead from a level to the one that goes on from it, broken ones are skips.
 
     Args:
-        levels: in the order in which images run through, at least one.
+        levels: each after those that feed it, at least one.
     """
     placed = _placed(levels)
     n_rows = 1 + max(one.row for one in placed)
@@ -49,46 +50,40 @@ def architecture(levels: Sequence[Level]) -> Figure:
     axes = figure.add_subplot()
     axes.set_axis_off()
     axes.set(xlim=(left, right), ylim=(-_ROW * (n_rows - 1) - 1.05, 0.95))
-    skips = _skips(placed)
     for one in placed:
         _box(axes, one, is_lowest=one.row == n_rows - 1)
-    for before, after in itertools.pairwise(placed):
-        _flow(axes, before, after)
-    for source, target in skips:
-        _skip(axes, source, target)
+    for place, one in enumerate(placed[1:], start=1):
+        source, *skips = one.level.sources or (place - 1,)
+        _flow(axes, placed[source], one)
+        for skip in skips:
+            n_between = sum(each.row == one.row and placed[skip].x < each.x < one.x for each in placed)
+            _skip(axes, placed[skip], one, height=0.3 * n_between)
     _legend(axes, placed)
     return figure
 
 
 def _placed(levels: Sequence[Level]) -> list[_Placed]:
-    """Down-going levels from the left to the lowest in the middle, up-going ones from there to the right."""
-    n_down = sum(level.kind == "down" for level in levels)
-    lowest = max(n_down - 1, 0)
+    """Columns as the levels say, or from left to right; a row for each size of grid, the finest on top."""
     sizes = [max(level.size, default=1) for level in levels]
-    widest = max(level.channels for level in levels if level.kind in ("down", "up")) if n_down else 1
+    halvings = [round(math.log2(max(sizes) / size)) for size in sizes]
+    rows = {halving: row for row, halving in enumerate(sorted(set(halvings)))}
+    widest = max((level.channels for level in levels if level.kind in ("down", "up")), default=1)
     placed: list[_Placed] = []
-    row, x = 0, 0.0
-    for level, size in zip(levels, sizes, strict=True):
-        if level.kind == "down":
-            row = sum(one.level.kind == "down" for one in placed)
-            x = row * _STEP
-        elif level.kind == "up":
-            row = max(row - 1, 0)
-            x = (2 * lowest - row) * _STEP
+    column, n_columns = -1, sum(level.kind in ("down", "up") for level in levels)
+    outer = _OUTER * max(1.0, n_columns / 9)
+    for level, size, halving in zip(levels, sizes, halvings, strict=True):
+        if level.kind == "input":
+            x = -outer
         elif level.kind == "head":
-            x += _OUTER
+            x = column * _STEP + outer
         else:
-            x = -_OUTER
+            column = column + 1 if level.column is None else level.column
+            x = column * _STEP
         height = 0.36 + 0.66 * size / max(sizes)
         width = 0.24 if level.kind in ("input", "head") else 0.26 + 0.72 * math.sqrt(level.channels / widest)
+        row = rows[halving]
         placed.append(_Placed(level, x, -_ROW * row, width, height, row))
     return placed
-
-
-def _skips(placed: Sequence[_Placed]) -> list[tuple[_Placed, _Placed]]:
-    """Each up-going level with the down-going one of its row."""
-    down = {one.row: one for one in placed if one.level.kind == "down"}
-    return [(down[one.row], one) for one in placed if one.level.kind == "up" and one.row in down]
 
 
 def _box(axes: Axes, one: _Placed, *, is_lowest: bool) -> None:
@@ -140,7 +135,8 @@ def _flow(axes: Axes, before: _Placed, after: _Placed) -> None:
     )
 
 
-def _skip(axes: Axes, source: _Placed, target: _Placed) -> None:
+def _skip(axes: Axes, source: _Placed, target: _Placed, *, height: float) -> None:
+    """The broken arrow of a skip, bent by a height over the levels that it passes by."""
     start, end = source.x + source.width / 2 + 0.05, target.x - target.width / 2 - 0.05
     axes.add_patch(
         FancyArrowPatch(
@@ -150,6 +146,7 @@ def _skip(axes: Axes, source: _Placed, target: _Placed) -> None:
             mutation_scale=10,
             linewidth=1.1,
             linestyle=(0, (4, 2.5)),
+            connectionstyle=f"arc3,rad={-2 * height / (end - start)}",
             color=style.NEUTRAL,
             zorder=1,
         )
@@ -170,14 +167,14 @@ def _skip(axes: Axes, source: _Placed, target: _Placed) -> None:
 
 
 def _legend(axes: Axes, placed: Sequence[_Placed]) -> None:
-    entries = [("down: convolutions, then pooling", _DOWN, "s"), ("up: up-sampling, then convolutions", _UP, "s")]
-    if not any(one.level.kind == "up" for one in placed):
-        entries = entries[:1]
-    else:
-        entries.append(("skip, concatenated", style.NEUTRAL, "_"))
+    kinds = [one.level.kind for one in placed]
+    entries = [("encoder", _DOWN, "s")] if "down" in kinds else []
+    entries += [("decoder", _UP, "s")] if "up" in kinds else []
+    joined = {one.level.joined: None for one in placed if len(one.level.sources) > 1}
+    entries += [(f"skip, {words}", style.NEUTRAL, "_") for words in joined]
     if any(one.level.attention for one in placed):
         entries.append(("A attention gate", _GATE, "o"))
-    entries.append(("1×1 convolution to one logit per region", _HEAD, "s"))
+    entries.append(("logits, one per region", _HEAD, "s"))
     for words, colour, marker in entries:
         axes.plot([], [], marker, color=colour, label=words, markersize=8)
     handles, _ = axes.get_legend_handles_labels()

@@ -90,7 +90,7 @@ def network(facts: RunFacts, folder: Path) -> Section:
             for place, level in enumerate(about.levels)
         )
         columns = (Column("#"), Column("Path"), Column("Made of"), Column("Channels", numeric=True), Column("Grid"))
-        blocks.append(Table(columns, rows, "In the order in which images run through.", page_size=30))
+        blocks.append(Table(columns, rows, "Each after those that feed it.", page_size=30))
     return Section("network", "Network", "", tuple(blocks))
 
 
