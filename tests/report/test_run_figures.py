@@ -136,6 +136,27 @@ def test_the_drawing_names_channels_and_sizes() -> None:
     assert sum(type(patch).__name__ == "FancyArrowPatch" for patch in axes.patches) == 8
 
 
+def test_skips_bend_over_the_levels_that_they_pass_by() -> None:
+    """Two blocks of one grid between which a third stands: the long skip is a curve, the short ones are straight."""
+    levels = [
+        Level("input", 1, (8, 8)),
+        Level("down", 4, (8, 8), column=0),
+        Level("down", 8, (4, 4), column=1),
+        Level("up", 4, (8, 8), sources=(2, 1), joined="added", column=2),
+        Level("down", 16, (2, 2), sources=(2,), column=2),
+        Level("up", 8, (4, 4), sources=(4, 2), joined="added", column=3),
+        Level("up", 4, (8, 8), sources=(5, 3, 1), joined="added", column=4),
+        Level("head", 1, (8, 8)),
+    ]
+    axes = architecture.architecture(levels).axes[0]
+    arrows = [patch for patch in axes.patches if type(patch).__name__ == "FancyArrowPatch"]
+    bends = [arrow.get_connectionstyle().rad for arrow in arrows if arrow.get_linestyle() != "solid"]  # type: ignore[attr-defined]
+    assert [bool(bend) for bend in bends] == [False, False, False, True]
+    legend = axes.get_legend()
+    assert legend is not None
+    assert "skip, added" in [text.get_text() for text in legend.get_texts()]
+
+
 def test_networks_that_are_no_u_are_drawn_too() -> None:
     levels = [
         Level("input", 1, (9, 9, 9)),

@@ -88,7 +88,7 @@ class _InstanceNorm2d(nn.InstanceNorm2d):
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         """(B, C, H, W) -> (B, C, H, W)."""
-        return _laid_out_as(input, super().forward(input), torch.channels_last)
+        return laid_out_as(input, super().forward(input), torch.channels_last)
 
 
 class _InstanceNorm3d(nn.InstanceNorm3d):
@@ -96,10 +96,11 @@ class _InstanceNorm3d(nn.InstanceNorm3d):
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         """(B, C, D, H, W) -> (B, C, D, H, W)."""
-        return _laid_out_as(input, super().forward(input), torch.channels_last_3d)
+        return laid_out_as(input, super().forward(input), torch.channels_last_3d)
 
 
-def _laid_out_as(model: Tensor, tensor: Tensor, layout: torch.memory_format) -> Tensor:
+def laid_out_as(model: Tensor, tensor: Tensor, layout: torch.memory_format) -> Tensor:
+    """The tensor in the layout, if the model is in it."""
     if is_traced():  # ONNX knows one layout only
         return tensor
     return tensor.contiguous(memory_format=layout) if model.is_contiguous(memory_format=layout) else tensor

@@ -22,6 +22,7 @@ from glioseg.models.blocks import (
     convolution,
     enlarge,
     initialise,
+    laid_out_as,
     max_pooling,
     normalisation,
 )
@@ -97,7 +98,7 @@ class _PooledUnit(nn.Module):
     def forward(self, tensor: Tensor) -> Tensor:
         """(B, n_in, H, W) -> (B, n_out, H, W)."""
         pooled = F.relu(self.convolution(tensor.mean(dim=(2, 3), keepdim=True)), inplace=True)
-        return pooled.expand(-1, -1, *tensor.shape[2:])
+        return laid_out_as(tensor, pooled.expand(-1, -1, *tensor.shape[2:]), torch.channels_last)
 
 
 class AtrousPyramid(nn.Module):

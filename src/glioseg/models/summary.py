@@ -97,14 +97,14 @@ def summarise_levels(model: nn.Module, size: tuple[int, ...]) -> tuple[LevelSumm
     if isinstance(model, Network):
         stages = model.stages()
         results = _results(model, images, [stage.module for stage in stages])
-        shapes = {id(module): shape for module, shape in results}
-        return (first, *(_level(stage, shapes[id(stage.module)]) for stage in stages))
+        given = {id(module): shape for module, shape in results}
+        return (first, *(_level(stage, given[id(stage.module)]) for stage in stages))
     layers = [module for module in model.modules() if not list(module.children())]
-    shapes_met = [shape for _, shape in _results(model, images, layers)]
-    ends = [shape for shape, after in zip(shapes_met, [*shapes_met[1:], ()], strict=True) if shape[2:] != after[2:]]
-    *down, head = [
-        LevelSummary("down", shape[1], shape[2:], sources=(place,)) for place, shape in enumerate(ends or shapes_met)
+    shapes = [shape for _, shape in _results(model, images, layers)]
+    ends = [
+        shape for place, shape in enumerate(shapes) if place + 1 == len(shapes) or shape[2:] != shapes[place + 1][2:]
     ]
+    *down, head = [LevelSummary("down", shape[1], shape[2:], sources=(place,)) for place, shape in enumerate(ends)]
     return (first, *down, replace(head, kind="head"))
 
 
