@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 import torch
 
 from glioseg.errors import OptionError
-from glioseg.predict.device import autocast, cpu_has_bf16, pick_device, uses_bf16
+from glioseg.predict.device import autocast, cpu_has_bf16, memory_at_hand, pick_device, uses_bf16
 
 CPU = torch.device("cpu")
 
@@ -56,3 +59,14 @@ def test_autocast_is_on_where_bf16_is() -> None:
         assert (weights @ weights).dtype == torch.bfloat16
     with autocast(CPU, bf16=False):
         assert (weights @ weights).dtype == torch.float32
+
+
+def test_memory_at_hand_is_what_the_system_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """2,000,000 kB of 1024 bytes are 2.048 · 10^9 bytes; else half of the pages, else 4 GB."""
+    monkeypatch.setattr(Path, "read_text", lambda self, **_: "MemTotal: 9 kB\nMemAvailable:    2000000 kB\n")
+    assert memory_at_hand(CPU) == pytest.approx(2.048)
+    monkeypatch.setattr(Path, "read_text", lambda self, **_: "MemTotal: 9 kB\n")
+    monkeypatch.setattr(os, "sysconf", {"SC_PHYS_PAGES": 3_000_000, "SC_PAGE_SIZE": 4096}.__getitem__)
+    assert memory_at_hand(CPU) == pytest.approx(6.144)
+    monkeypatch.delattr(os, "sysconf")
+    assert memory_at_hand(CPU) == 4.0
