@@ -230,6 +230,12 @@ def test_ensembles_that_make_no_sense(blocks: Blocks, tmp_path: Path) -> None:
     shutil.copytree(bundle, tmp_path / "alone")
     without = glioseg("evaluate", tmp_path / "alone", "--with", blocks.runs["coronal"])
     assert (without.code, "a bundle knows no data of its own" in without.err) == (2, True)
+    sliced = tmp_path / "sliced"
+    shutil.copytree(blocks.runs["axial"], sliced)
+    text = (sliced / "recipe.toml").read_text(encoding="utf-8")
+    (sliced / "recipe.toml").write_text(text.replace('protocol = "patient"', 'protocol = "slice"'), encoding="utf-8")
+    by_slice = glioseg("evaluate", sliced, *_with(blocks, "coronal"))
+    assert (by_slice.code, "split by slice" in by_slice.err, "--data" in by_slice.err) == (2, True, True)
     assert not (tmp_path / "out").exists()
 
 

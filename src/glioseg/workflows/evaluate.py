@@ -91,7 +91,8 @@ def evaluate_ensemble(
         reporter: shows progress.
 
     Raises:
-        OptionError: a bundle without data, a part of data that was never split, networks that do not mean the same.
+        OptionError: a bundle without data, a part of data that was never split, a run that was split by slice, networks
+            that do not mean the same.
         SplitError: a member was trained on patients that would be scored.
     """
     folders, home = [run, *others], runs.home_of(run)
@@ -102,14 +103,22 @@ def evaluate_ensemble(
         raise OptionError("other data has no parts", found=f"--part {part}", remedy="Leave --part out")
     ensembled = load_ensemble(folders, device)
     chosen = _data_of(home) if data is None else data
-    cohort = usable(read(chosen, reporter), None, reporter)
+    recipe = runs.RunFolder(home).recipe if is_run else None
+    if data is None and recipe is not None and recipe.split.protocol == "slice":
+        raise OptionError(
+            "an ensemble is scored on whole patients, and this run was split by slice",
+            found=home,
+            remedy="Name other data with --data",
+        )
+    most = None if data is not None or recipe is None else recipe.data.max_patients
+    cohort = usable(read(chosen, reporter), most, reporter)
     patients, name = frozenset(case.patient for case in cohort.cases), name_of_other(cohort.name)
     if data is None:
         split = load_split(home / runs.SPLIT, cohort)
         name = part or ("test" if split.test else "val")
         patients = frozenset(split.part(name))
     require_unseen(folders, patients, chosen.path, reporter)
-    options = runs.RunFolder(home).recipe.evaluate if is_run else EvaluateOptions()
+    options = EvaluateOptions() if recipe is None else recipe.evaluate
     found = score_ensemble(ensembled, cohort, patients, options, reporter)
     write_ensemble_scores(found, out or home, name)
     return name, found
