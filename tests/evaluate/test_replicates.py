@@ -49,7 +49,8 @@ def test_rows_are_tested_against_the_first_on_common_patients() -> None:
     second, third = found["second"].against_first, found["third"].against_first
     assert second is not None
     assert third is not None
-    assert (second.test.n, second.test.mean_difference) == (2, pytest.approx(0.5))
+    assert second.test.n == 2
+    assert second.test.mean_difference == pytest.approx(0.5)
     assert second.test.p == pytest.approx(0.5)
     assert second.p_holm == pytest.approx(1.0)  # two tests: 2 · 0.5
     assert third.test.method == "no difference"
@@ -69,5 +70,9 @@ def test_cases_of_one_patient_are_one_pair() -> None:
 
 
 def test_a_variation_without_the_region_is_left_out() -> None:
-    runs = {"first": [[_row("a", 1, 0, 0)]], "other": [[{"case": "a", "patient": "a", "ET.status": "ok"}]], "none": []}
+    runs: dict[str, list[list[Row]]] = {
+        "first": [[_row("a", 1, 0, 0)]],
+        "other": [[{"case": "a", "patient": "a", "ET.status": "ok"}]],
+        "none": [],
+    }
     assert list(pooled_figures(runs, "WT", "dice", OPTIONS, paired=True)) == ["first"]

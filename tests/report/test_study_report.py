@@ -142,7 +142,10 @@ def test_completeness() -> None:
 
 
 def test_a_search(tmp_path: Path) -> None:
-    ranges = {"train.lr": {"low": 1e-4, "high": 1e-2, "log": True}, "model.width": {"choices": [16, 24]}}
+    ranges: dict[str, dict[str, object]] = {
+        "train.lr": {"low": 1e-4, "high": 1e-2, "log": True},
+        "model.width": {"choices": [16, 24]},
+    }
     trials = (
         TrialFact(0, "complete", {"train.lr": 1e-3, "model.width": 16}, {0: 0.3, 1: 0.6}, 0.6, training_s=60.0),
         TrialFact(1, "pruned", {"train.lr": 5e-3, "model.width": 24}, {0: 0.7}, 0.7, ended="pruned"),

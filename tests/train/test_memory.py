@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -26,7 +28,7 @@ def test_a_peak_counts_what_was_needed_since_and_nothing_before() -> None:
 
 
 def test_where_the_system_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "_CLEAR", memory.Path("/nowhere/clear"))
-    monkeypatch.setattr(memory, "_STATUS", memory.Path("/nowhere/status"))
+    monkeypatch.setattr(memory, "_CLEAR", Path("/nowhere/clear"))
+    monkeypatch.setattr(memory, "_STATUS", Path("/nowhere/status"))
     assert not memory.reset_peak(CPU)
     assert memory.peak_mb(CPU) is None

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from glioseg.workflows import studying
+from glioseg.workflows import studying, training
 from glioseg.workflows.watching import TrainingTable
 from tests.cli.command import Ran, glioseg
 from tests.workflows.conftest import TinyRun
@@ -229,7 +229,7 @@ def two(tiny: TinyRun, tmp_path: Path) -> tuple[Path, Path]:
 def _counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The folders of the runs that are trained or gone on with from now on."""
     trained: list[str] = []
-    real = studying.train
+    real = training.train
 
     def train(recipe: Any, data: Any, where: Any, *more: Any) -> Any:
         trained.append(where.run.parent.name)
@@ -284,7 +284,7 @@ def test_a_second_ctrl_c_leaves_what_has_ended(
     tiny: TinyRun, two: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file, out = two
-    real = studying.train
+    real = training.train
 
     def train(recipe: Any, data: Any, where: Any, *more: Any) -> Any:
         if where.run.parent.name == "bce":

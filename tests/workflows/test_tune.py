@@ -16,9 +16,9 @@ import pytest
 
 from glioseg.config import build_recipe, changes_to_shipped, read_recipe, shipped_recipes, write_recipe
 from glioseg.errors import OptionError
+from glioseg.predict.scoring import score_prepared
 from glioseg.train.log import read_log
 from glioseg.train.ranges import Range
-from glioseg.train.validation import score_prepared
 from glioseg.workflows import runs, tuning
 from glioseg.workflows.tuning import PRUNED, TIME_IS_UP, Judge, TrialRecord, best_recipe
 from glioseg.workflows.watching import TrainingTable
