@@ -130,7 +130,7 @@ def _results(facts: StudyFacts) -> Section:
 def _part_table(facts: StudyFacts, part: str) -> Table:
     tested = facts.paired and part in facts.tested_parts
     several = len(facts.metrics) > 1
-    titles = ["Mean", "95 % interval", "Median", *(["Difference", "p (Holm)"] if tested else []), "Patients", "Runs"]
+    titles = ["Mean", "95 % interval", "Median", *(["Difference", "p (Holm)"] if tested else []), "Patients"]
     names = ["Row", "Region", *(["Metric"] if several else [])]
     columns = (*(Column(one) for one in names), *(Column(one, numeric=True) for one in titles))
     rows = [
@@ -140,7 +140,6 @@ def _part_table(facts: StudyFacts, part: str) -> Table:
             *([Cell(METRIC_WORDS[metric])] if several else []),
             *_figure_cells(figure, tested=tested),
             Cell(f"{figure.n_patients:,}", figure.n_patients),
-            Cell(f"{row.n_finished}", row.n_finished),
         )
         for region in facts.regions(part)
         for metric in facts.metrics
@@ -276,7 +275,7 @@ def _published_table(facts: StudyFacts) -> Table:
     columns = (
         *(Column(title) for title in ("Row", "Part", "Metric", "Region")),
         *(Column(title, numeric=True) for title in titles),
-        *(Column("Unit"), Column("Verdict")),
+        *(Column("Verdict"), Column("Unit")),
     )
     rows = [
         (
@@ -289,8 +288,8 @@ def _published_table(facts: StudyFacts) -> Table:
             NOTHING
             if one.obtained is None
             else Cell(f"{one.obtained - one.published:+.3f}", one.obtained - one.published),
-            Cell("pooled voxels" if one.unit == "pooled" else f"mean over {one.unit}s"),
             Cell("not comparable", 1.0, "warning") if one.not_comparable else Cell("comparable", 0.0, "good"),
+            Cell("pooled voxels" if one.unit == "pooled" else f"mean over {one.unit}s"),
         )
         for row in facts.rows
         for one in row.published
