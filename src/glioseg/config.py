@@ -91,7 +91,7 @@ class Recipe(BaseModel):
     predict: PredictOptions = PredictOptions()
     evaluate: EvaluateOptions = EvaluateOptions()
     published: PublishedProtocol | None = None
-    tune: Mapping[str, Range] | None = Field(None, min_length=1)
+    tune: Mapping[str, Range] | None = None
 
     @model_validator(mode="after")
     def _ranges_are_of_settings(self) -> Self:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from glioseg.errors import ScoreError
 from glioseg.evaluate import CaseScores, PublishedFigure, PublishedProtocol, published
-from glioseg.evaluate.published import SliceChoice, Unit
+from glioseg.evaluate.published import SliceChoice, Unit, protocol_of
 from glioseg.evaluate.score import EmptyRule
 from tests.evaluate.drawing import counted
 
@@ -128,3 +128,15 @@ def test_a_protocol_names_its_batch_if_and_only_if_it_needs_one() -> None:
         figure("slice", metric="hausdorff")
     with pytest.raises(ValidationError):
         PublishedProtocol.model_validate({"source": "x", "grid": "native", "slices": "all", "figures": []})
+
+
+def test_figures_stand_beside_those_of_the_same_part() -> None:
+    test, train, open_figure = figure("slice", WT=0.8), figure("slice", WT=0.9), figure("pooled")
+    train = train.model_copy(update={"part": "train"})
+    both = protocol(test, train, open_figure)
+    assert protocol_of(both, "train") == (both.model_copy(update={"figures": (train,)}), ())
+    assert protocol_of(both, "test") == (both.model_copy(update={"figures": (test, open_figure)}), ())
+    of_test = protocol(test, open_figure)
+    assert protocol_of(of_test, "val") == (of_test, ("scored on the val part, published on the test part",))
+    without_values = protocol(open_figure)
+    assert protocol_of(without_values, "val") == (without_values, ())

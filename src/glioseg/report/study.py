@@ -129,17 +129,17 @@ def _results(facts: StudyFacts) -> Section:
 
 def _part_table(facts: StudyFacts, part: str) -> Table:
     tested = facts.paired and part in facts.tested_parts
-    titles = ["Mean", "95 % interval", "Median", *(["Against the first", "p", "p (Holm)"] if tested else [])]
-    titles += ["Patients", "Runs"]
-    columns = (Column("Row"), Column("Region"), Column("Metric"), *(Column(one, numeric=True) for one in titles))
+    several = len(facts.metrics) > 1
+    titles = ["Mean", "95 % interval", "Median", *(["Difference", "p (Holm)"] if tested else []), "Patients"]
+    names = ["Row", "Region", *(["Metric"] if several else [])]
+    columns = (*(Column(one) for one in names), *(Column(one, numeric=True) for one in titles))
     rows = [
         (
             Cell(row.name),
             Cell(region),
-            Cell(METRIC_WORDS[metric]),
+            *([Cell(METRIC_WORDS[metric])] if several else []),
             *_figure_cells(figure, tested=tested),
             Cell(f"{figure.n_patients:,}", figure.n_patients),
-            Cell(f"{row.n_finished}", row.n_finished),
         )
         for region in facts.regions(part)
         for metric in facts.metrics
@@ -150,9 +150,11 @@ def _part_table(facts: StudyFacts, part: str) -> Table:
     if part == "val" and facts.folds is not None:
         words = "Out of fold: each patient scored by the run whose training did not see him; its epoch was chosen on "
         words += "that fold"
-    caption = f"{words}. Mean and median over cases, interval of the mean over patients."
+    caption = f"{words}. "
+    caption += "" if several else f"{METRIC_WORDS[facts.metrics[0]]}: "
+    caption += "mean and median over cases, interval of the mean over patients."
     if tested:
-        caption += " Against the first row: mean difference over patients, Wilcoxon's test, adjusted after Holm."
+        caption += " Difference to the first row: mean over patients; p of Wilcoxon's test, adjusted after Holm."
     return Table(columns, tuple(rows), caption, page_size=40)
 
 
@@ -167,15 +169,15 @@ def _figure_cells(figure: VariationFigure, *, tested: bool) -> tuple[Cell, ...]:
         return cells
     against = figure.against_first
     if against is None or against.test.mean_difference is None:
-        return (*cells, NOTHING, NOTHING, NOTHING)
+        return (*cells, NOTHING, NOTHING)
     apart = against.test.mean_difference
-    return (*cells, Cell(f"{apart:+.3f}", apart), _p_cell(against.test.p), _p_cell(against.p_holm, badge=True))
+    return (*cells, Cell(f"{apart:+.3f}", apart), _p_cell(against.p_holm))
 
 
-def _p_cell(p: float | None, *, badge: bool = False) -> Cell:
+def _p_cell(p: float | None) -> Cell:
     if p is None:
         return NOTHING
-    return Cell("< 0.001" if p < 0.001 else f"{p:.3f}", p, "good" if badge and p < _SIGNIFICANT else "")
+    return Cell("< 0.001" if p < 0.001 else f"{p:.3f}", p, "good" if p < _SIGNIFICANT else "")
 
 
 def _panels(facts: StudyFacts, parts: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -190,7 +192,7 @@ def _intervals(facts: StudyFacts, folder: Path) -> Section:
         panels.append((f"{region}, {part_word(part)}", [bar for bar in bars if bar is not None] or []))
     if not panels:
         return Section("intervals", "Intervals", "", ())
-    figure = charts.intervals(panels, x=METRIC_WORDS[metric])
+    figure = charts.intervals(panels, x=METRIC_WORDS[metric], across=len(facts.regions(facts.parts[0])))
     caption = f"{METRIC_WORDS[metric]}: {_LEVEL_WORDS}."
     caption += " p: against the first row, adjusted after Holm." if facts.paired else ""
     title = f"{METRIC_WORDS[metric]} by row"
@@ -257,6 +259,9 @@ def _published(facts: StudyFacts, folder: Path) -> Section:
         saved_picture(folder, "published", figure, "chart", title="Published and obtained", caption=caption),
         _published_table(facts),
     ]
+    reasons = _reasons(facts)
+    if reasons:
+        blocks.append(Listed(reasons, "Why figures are not comparable."))
     intro = "The same predictions, scored as each publication scored; means over the runs of a row."
     return Section("published", "Published and obtained", intro, tuple(blocks))
 
@@ -270,7 +275,7 @@ def _published_table(facts: StudyFacts) -> Table:
     columns = (
         *(Column(title) for title in ("Row", "Part", "Metric", "Region")),
         *(Column(title, numeric=True) for title in titles),
-        *(Column("Unit"), Column("Verdict"), Column("Why not comparable", wide=True)),
+        *(Column("Verdict"), Column("Unit")),
     )
     rows = [
         (
@@ -283,14 +288,23 @@ def _published_table(facts: StudyFacts) -> Table:
             NOTHING
             if one.obtained is None
             else Cell(f"{one.obtained - one.published:+.3f}", one.obtained - one.published),
-            Cell("pooled voxels" if one.unit == "pooled" else f"mean over {one.unit}s"),
             Cell("not comparable", 1.0, "warning") if one.not_comparable else Cell("comparable", 0.0, "good"),
-            Cell("; ".join(one.not_comparable)),
+            Cell("pooled voxels" if one.unit == "pooled" else f"mean over {one.unit}s"),
         )
         for row in facts.rows
         for one in row.published
     ]
     return Table(columns, tuple(rows), "", page_size=40)
+
+
+def _reasons(facts: StudyFacts) -> tuple[tuple[str, str], ...]:
+    """Who -> why: reasons that several rows and parts share are told once."""
+    told: dict[tuple[str, ...], dict[str, None]] = {}
+    for row in facts.rows:
+        for one in row.published:
+            if one.not_comparable:
+                told.setdefault(one.not_comparable, {})[f"{row.name}, {part_word(one.part)}"] = None
+    return tuple(("; ".join(who), "; ".join(why)) for why, who in told.items())
 
 
 def _costs(facts: StudyFacts) -> Section:

@@ -183,7 +183,7 @@ def _charts(facts: TuningFacts, folder: Path) -> Section:
         ("by-epoch", charts.by_epoch(trials, y=y), "Score by epoch", "Black: the best; grey: pruned.", True),
         (
             "by-setting",
-            charts.by_setting(trials, {name: bool(one.get("log")) for name, one in facts.ranges.items()}, y=y),
+            charts.by_setting(trials, {name: _scale(one) for name, one in facts.ranges.items()}, y=y),
             "Score by setting",
             "A dot for each trial, hollow where it was pruned.",
             False,
@@ -194,6 +194,10 @@ def _charts(facts: TuningFacts, folder: Path) -> Section:
         for name, figure, title, caption, half in figures
     )
     return Section("charts", "Scores", "", blocks)
+
+
+def _scale(values: Mapping[str, object]) -> charts.Scale:
+    return "choices" if "choices" in values else "log" if values.get("log") else "linear"
 
 
 def _trials(facts: TuningFacts) -> Section:

@@ -132,7 +132,7 @@ def study_facts(
         rows=tuple(
             RowFact(
                 name=row.name,
-                recipe=given[row.name].recipe or study.recipe or "",
+                recipe=given[row.name].recipe or study.recipe or "" if row.recipe is None else row.recipe.name,
                 settings={**given[row.name].set, **{k: v for k, v in changed.items() if k not in row.ignored}},
                 ignored=row.ignored,
                 fault=row.fault,

@@ -67,12 +67,12 @@ class Pair:
     comparable: bool
 
 
-def intervals(panels: Sequence[tuple[str, Sequence[Bar]]], *, x: str) -> Figure:
-    """A panel for each (title, bars): the mean as a dot with its interval, the median as a stroke."""
+def intervals(panels: Sequence[tuple[str, Sequence[Bar]]], *, x: str, across: int) -> Figure:
+    """A panel for each (title, bars), ``across`` beside each other: mean as a dot with interval, median as a stroke."""
     n_rows = max(len(bars) for _, bars in panels)
-    across = min(len(panels), 3)
+    across = len(panels) if len(panels) <= 3 else min(max(across, 1), 3)
     down = -(-len(panels) // across)
-    figure = style.new_figure(style.FULL_WIDTH, down * (0.9 + 0.42 * n_rows))
+    figure = style.new_figure(style.FULL_WIDTH, down * (0.9 + 0.5 * n_rows))
     shared: Axes | None = None
     for number, (title, bars) in enumerate(panels):
         axes = figure.add_subplot(down, across, number + 1, sharex=shared)

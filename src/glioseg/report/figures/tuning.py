@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from glioseg.report import style
 
 Choice = bool | int | float | str
+Scale = Literal["linear", "log", "choices"]
 _MOST_CURVES = 40
 
 
@@ -88,9 +90,9 @@ def by_epoch(trials: Sequence[Trial], *, y: str) -> Figure:
     return figure
 
 
-def by_setting(trials: Sequence[Trial], log: Mapping[str, bool], *, y: str) -> Figure:
-    """The score against each setting's value, a panel for each; ``log`` says which are told by ratios."""
-    names = list(log)
+def by_setting(trials: Sequence[Trial], scales: Mapping[str, Scale], *, y: str) -> Figure:
+    """The score against each setting's value, a panel for each setting."""
+    names = list(scales)
     across = min(3, len(names))
     down = -(-len(names) // across)
     figure = style.new_figure(style.FULL_WIDTH, 3.0 * down)
@@ -98,10 +100,13 @@ def by_setting(trials: Sequence[Trial], log: Mapping[str, bool], *, y: str) -> F
         axes = figure.add_subplot(down, across, place + 1)
         style.style_axes(axes, x=style.plain(name, 40), y=y if place % across == 0 else "", grid="y")
         values = [trial.settings[name] for trial in trials]
-        if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        if scales[name] != "choices":
             x = [float(value) for value in values]
-            if log[name]:
+            if scales[name] == "log":
                 axes.set_xscale("log")
+                axes.xaxis.set_major_locator(LogLocator(10, subs=(1.0, 2.0, 5.0), numticks=6))
+                axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+                axes.xaxis.set_minor_formatter(NullFormatter())
         else:
             words = sorted({str(value) for value in values})
             x = [float(words.index(str(value))) for value in values]
