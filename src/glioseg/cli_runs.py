@@ -183,7 +183,7 @@ def export(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write a network as a file that other programs run, and check it there.
+    """Write a network as a file for other programs, checked.
 
     The file holds the probabilities' computation, the names of regions and modalities, and all settings of the bundle.
     """
