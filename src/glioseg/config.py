@@ -9,17 +9,21 @@ import typing
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import tomlkit
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from glioseg.cohorts.split import SplitOptions
 from glioseg.errors import OptionError
+from glioseg.evaluate.classification import PICKING_METRICS
+from glioseg.evaluate.overlap import OVERLAP_METRICS
 from glioseg.evaluate.protocol import EvaluateOptions
+from glioseg.evaluate.published_classes import PublishedClasses
 from glioseg.evaluate.published import PublishedProtocol
 from glioseg.io.files import cannot_read
-from glioseg.models.build import ModelOptions, kind_of, settings_for
+from glioseg.models.build import ModelOptions, is_classifier, kind_of, settings_for
+from glioseg.models.classifier import SharmaCNNOptions
 from glioseg.models.unet import UNetOptions
 from glioseg.predict.options import PredictOptions
 from glioseg.prepare.options import PrepareOptions
@@ -82,7 +86,25 @@ class Recipe(BaseModel):
     train: TrainOptions = TrainOptions()
     predict: PredictOptions = PredictOptions()
     evaluate: EvaluateOptions = EvaluateOptions()
-    published: PublishedProtocol | None = None
+    published: PublishedProtocol | PublishedClasses | None = None
+
+    @model_validator(mode="after")
+    def _segments_or_classifies(self) -> Self:
+        classifies = is_classifier(self.model)
+        what = f"model.kind = {self.model.kind} {'says classes' if classifies else 'draws regions'}"
+        if classifies != (self.loss.kind == "cross-entropy"):
+            other = "cross-entropy" if classifies else "bce+dice"
+            raise ValueError(f"{what}, and loss.kind = {self.loss.kind} does not; set loss.kind={other}")
+        scores = PICKING_METRICS if classifies else OVERLAP_METRICS
+        if self.train.score not in scores:
+            raise ValueError(f"{what}: train.score is one of {', '.join(scores)}, not {self.train.score}")
+        if classifies and self.predict.tune:
+            raise ValueError(f"{what}, and has no thresholds to choose; set predict.tune=false")
+        if isinstance(self.published, PublishedClasses if not classifies else PublishedProtocol):
+            raise ValueError(f"{what}, and the published figures are of the other kind")
+        if isinstance(self.model, SharmaCNNOptions) and self.prepare.size is None:
+            raise ValueError(f"{what} by a dense layer, which needs pictures of one size; set prepare.size")
+        return self
 
 
 def shipped_recipes() -> dict[str, Path]:

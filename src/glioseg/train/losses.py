@@ -26,7 +26,9 @@ from torch import Tensor
 from glioseg.errors import GeometryError, OptionError
 from glioseg.prepare.border import BorderOptions
 
-LossKind = Literal["bce", "dice", "bce+dice", "dice+focal", "focal", "tversky", "weighted-bce", "combined"]
+LossKind = Literal[
+    "bce", "dice", "bce+dice", "dice+focal", "focal", "tversky", "weighted-bce", "combined", "cross-entropy"
+]
 ClassWeights = Sequence[tuple[float, float]]
 """For each region: the weight of the voxels outside it and of those inside."""
 
@@ -37,7 +39,8 @@ class LossOptions(BaseModel):
     Attributes:
         kind: ``bce`` binary cross-entropy; ``dice`` soft Dice [1]; ``focal`` [2]; ``tversky`` [3]; ``weighted-bce`` the
             mean of weight × cross-entropy of a voxel with the border-weighted map of [5]; ``combined`` soft Dice and
-            weighted cross-entropy.
+            weighted cross-entropy. For classifiers, and only for them, ``cross-entropy`` of a picture's class
+            (``classify.ClassLoss``).
         smoothing: added to numerator and denominator of Dice and Tversky, so that a region that is absent and not
             predicted costs nothing.
         dice_over: one Dice (Tversky) per region over all voxels of the ``batch``, or one for each ``item`` of it.
@@ -47,7 +50,8 @@ class LossOptions(BaseModel):
         tversky_alpha: weight of false positives.
         tversky_beta: weight of false negatives.
         class_weights: w_c of the weight map: ``balanced`` by the frequency of each region in the training part, or
-            ``equal``, 1 for all voxels.
+            ``equal``, 1 for all voxels. Of ``cross-entropy``: by the frequency of each class.
+        label_smoothing: share of the target that ``cross-entropy`` spreads evenly over all classes.
         border: the border term of the weight map.
     """
 
@@ -62,6 +66,7 @@ class LossOptions(BaseModel):
     tversky_alpha: float = Field(default=0.3, ge=0.0, allow_inf_nan=False)
     tversky_beta: float = Field(default=0.7, ge=0.0, allow_inf_nan=False)
     class_weights: Literal["balanced", "equal"] = "balanced"
+    label_smoothing: float = Field(default=0.0, ge=0.0, lt=1.0)
     border: BorderOptions = BorderOptions()
 
     @property
@@ -255,4 +260,5 @@ _PARTS: Mapping[LossKind, tuple[_Part, ...]] = {
     "tversky": (_tversky,),
     "weighted-bce": (_weighted_bce,),
     "combined": (_dice, _weighted_bce),
+    "cross-entropy": (),  # of pictures, not of voxels: classify.ClassLoss
 }

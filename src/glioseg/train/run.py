@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from lightning_fabric import Fabric
@@ -18,8 +18,11 @@ from torch.multiprocessing.spawn import ProcessRaisedException
 
 from glioseg.core import Cohort
 from glioseg.errors import OptionError
+from glioseg.evaluate.classification import PickingMetric
+from glioseg.evaluate.overlap import OverlapMetric
 from glioseg.evaluate.protocol import EvaluateOptions
-from glioseg.models.build import ModelOptions, build_model
+from glioseg.models.build import ModelOptions, build_model, is_classifier
+from glioseg.predict.classifier import Classifier
 from glioseg.predict.device import pick_device, uses_bf16
 from glioseg.predict.options import PredictOptions
 from glioseg.predict.predictor import Predictor
@@ -27,6 +30,7 @@ from glioseg.prepare.border_cache import border_maps
 from glioseg.prepare.slices import SliceOptions
 from glioseg.prepare.store import PreparedCohort, of_patients
 from glioseg.train.augment import AugmentOptions, ChannelLayout, augment
+from glioseg.train.classify import ClassLoss, ClassValidator, augment_pictures, class_items, class_loss
 from glioseg.train.items import SliceItems, slice_items
 from glioseg.train.loop import Job, Outcome, TrainingError, fit, progress_of
 from glioseg.train.losses import Loss, LossOptions, balanced_class_weights, build_loss
@@ -59,6 +63,7 @@ class Plan:
         train: patients of the training part.
         val: patients of the validation part.
         modalities: channels of the network, in order.
+        classes: of a classifier, in index order; empty for a network that segments.
         identity: what must not change between the parts of a training, as plain values.
         run: the run folder.
         device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
@@ -71,6 +76,7 @@ class Plan:
     train: frozenset[str]
     val: frozenset[str]
     modalities: tuple[str, ...]
+    classes: tuple[str, ...]
     identity: Mapping[str, Any]
     run: Path
     device: str
@@ -136,7 +142,8 @@ def _be_deterministic(device: torch.device) -> None:
 
 def _train(fabric: Fabric, plan: Plan, watch: Callable[[], Watcher]) -> Outcome:
     try:
-        return fit(fabric, _model(plan), _job(fabric, plan, watch()))
+        make_job = _classifying_job if is_classifier(plan.model) else _job
+        return fit(fabric, _model(plan), make_job(fabric, plan, watch()))
     finally:
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
@@ -153,8 +160,10 @@ def _said_by_process(error: ProcessRaisedException) -> Exception:
 
 
 def _model(plan: Plan) -> nn.Module:
-    n_channels, n_regions = plan.slices.n_channels(len(plan.modalities)), len(plan.prepared.region_names)
-    return build_model(plan.model, n_channels, n_regions, seed=plan.train_options.seed)
+    n_channels = plan.slices.n_channels(len(plan.modalities))
+    n_targets = len(plan.classes) or len(plan.prepared.region_names)
+    size = plan.prepared.options.size
+    return build_model(plan.model, n_channels, n_targets, seed=plan.train_options.seed, size=size)
 
 
 def _job(fabric: Fabric, plan: Plan, watcher: Watcher) -> Job:
@@ -172,6 +181,43 @@ def _job(fabric: Fabric, plan: Plan, watcher: Watcher) -> Job:
         run=plan.run,
         on_epoch=watcher.on_epoch,
         on_step=watcher.on_step,
+    )
+
+
+def _classifying_job(fabric: Fabric, plan: Plan, watcher: Watcher) -> Job:
+    items = class_items(of_patients(plan.prepared, plan.train), plan.slices, plan.modalities, plan.classes)
+    return Job(
+        options=plan.train_options,
+        items=items,
+        augment=partial(augment_pictures, options=plan.augment, channels=_channel_layout(plan)),
+        loss=class_loss(plan.loss, items, device=fabric.device),
+        validate=_class_validator(fabric, plan, items.channels, class_loss(plan.loss, items), watcher),
+        identity=plan.identity,
+        run=plan.run,
+        on_epoch=watcher.on_epoch,
+        on_step=watcher.on_step,
+    )
+
+
+def _class_validator(
+    fabric: Fabric, plan: Plan, channels: tuple[int, ...], loss: ClassLoss, watcher: Watcher
+) -> ClassValidator:
+    classifier = Classifier(
+        model=nn.Identity(),
+        modalities=plan.modalities,
+        classes=plan.classes,
+        prepare=plan.prepared.options,
+        slices=plan.slices,
+        batch_size=plan.predict.batch_size,
+        bf16=uses_bf16(plan.train_options.precision, fabric.device),
+    )
+    return ClassValidator(
+        classifier=classifier,
+        cases=of_patients(plan.prepared, plan.val).cases,
+        channels=channels,
+        loss=loss,
+        score=cast(PickingMetric, plan.train_options.score),  # the recipe has seen to it
+        on_case=watcher.on_case,
     )
 
 
@@ -201,7 +247,7 @@ def _validator(fabric: Fabric, plan: Plan, channels: tuple[int, ...], loss: Loss
         slices=plan.slices,
         loss=loss,
         options=plan.evaluate,
-        score=plan.train_options.score,
+        score=cast(OverlapMetric, plan.train_options.score),  # the recipe has seen to it
         on_case=watcher.on_case,
     )
 

@@ -41,6 +41,7 @@ from glioseg.report.run_facts import (
 from glioseg.train.log import read_log
 from glioseg.train.loop import LOG
 from glioseg.workflows import runs
+from glioseg.workflows.class_reporting import class_report
 from glioseg.workflows.material import Material, Where
 from glioseg.workflows.predicting import predictor_of
 
@@ -62,6 +63,8 @@ def report(
     Raises:
         FileError: a file of the run is missing or damaged.
     """
+    if material.classes:
+        return class_report(recipe, material, where, reporter)
     run = where.run
     log = read_log(run / LOG) if (run / LOG).exists() else []
     parts = {name: scores for name in _PARTS if (scores := _scores(run, name)) is not None}

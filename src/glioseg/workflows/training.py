@@ -16,6 +16,7 @@ from glioseg.console import QUIET, Reporter
 from glioseg.core import Cohort
 from glioseg.errors import name_some
 from glioseg.evaluate.published import PublishedProtocol
+from glioseg.evaluate.published_classes import PublishedClasses
 from glioseg.predict.bundle import load_bundle, save_bundle
 from glioseg.prepare.records import SchemeRecord
 from glioseg.report.run_facts import Baseline
@@ -24,6 +25,7 @@ from glioseg.train.environment import environment
 from glioseg.train.loop import BEST, LATEST, Outcome
 from glioseg.train.run import Plan, run_training
 from glioseg.workflows import runs
+from glioseg.workflows.classifying import ClassEvaluated, classify_run, save_class_bundle, write_class_evaluation
 from glioseg.workflows.cohorts import Data
 from glioseg.workflows.evaluating import Evaluated, evaluate_part, tuned, write_evaluation
 from glioseg.workflows.material import Material, Where, gather
@@ -31,13 +33,15 @@ from glioseg.workflows.predicting import predictor_of
 from glioseg.workflows.reporting import report
 from glioseg.workflows.watching import TrainingTable
 
+AnyEvaluated = Evaluated | ClassEvaluated
+
 
 @dataclass(frozen=True, eq=False)
 class Trained:
     """How a training ended; evaluations by part, once it has ended by itself."""
 
     outcome: Outcome
-    evaluated: Mapping[str, Evaluated]
+    evaluated: Mapping[str, AnyEvaluated]
     report: Path | None
 
 
@@ -60,7 +64,11 @@ def train(
     save_split(material.split, where.run / runs.SPLIT)
     plan = _plan(recipe, material, where, identity)
     watch = partial(
-        TrainingTable, quiet=reporter.quiet, epochs=recipe.train.epochs, images_per_step=recipe.train.batch_size
+        TrainingTable,
+        quiet=reporter.quiet,
+        epochs=recipe.train.epochs,
+        images_per_step=recipe.train.batch_size,
+        classifies=bool(material.classes),
     )
     outcome = run_training(plan, watch)
     limited = not outcome.finished and (outcome.reason or "").startswith("train.")
@@ -97,6 +105,7 @@ def _plan(recipe: Recipe, material: Material, where: Where, identity: Mapping[st
         train=frozenset(material.split.part("train")),
         val=frozenset(material.split.part("val")),
         modalities=material.modalities,
+        classes=material.classes,
         identity=identity,
         run=where.run,
         device=where.device,
@@ -115,15 +124,15 @@ def _plan(recipe: Recipe, material: Material, where: Where, identity: Mapping[st
 
 
 def write_bundle(run: Path, recipe: Recipe, material: Material, device: str, reporter: Reporter) -> None:
-    """Write the best model as a bundle, thresholds tuned on the validation part where the recipe asks for it."""
+    """Write the best model as a bundle, thresholds tuned on the validation part where the recipe asks for it.
+
+    Of a classifier it is the temperature that is found there.
+    """
     best = load_checkpoint(run / BEST)
     scheme = material.prepared.scheme
-    assert scheme is not None
     fields: dict[str, Any] = {
         "name": recipe.name,
         "modalities": material.modalities,
-        "regions": material.prepared.region_names,
-        "scheme": SchemeRecord.of(scheme),
         "model": recipe.model,
         "prepare": recipe.prepare,
         "slices": recipe.slices,
@@ -137,6 +146,10 @@ def write_bundle(run: Path, recipe: Recipe, material: Material, device: str, rep
             "validation_score": round(float(best["score"]), 6),
         },
     }
+    if material.classes:
+        return save_class_bundle(run, fields, best["model"], material, device)
+    assert scheme is not None, "a cohort without labels is refused before"
+    fields |= {"regions": material.prepared.region_names, "scheme": SchemeRecord.of(scheme)}
     save_bundle(run / runs.BUNDLE, fields, best["model"])
     if recipe.predict.tune:
         predictor = predictor_of(load_bundle(run / runs.BUNDLE), device)
@@ -147,22 +160,34 @@ def write_bundle(run: Path, recipe: Recipe, material: Material, device: str, rep
 
 def evaluate_run(
     run: Path, recipe: Recipe, material: Material, where: Where, reporter: Reporter, parts: tuple[str, ...] = ()
-) -> dict[str, Evaluated]:
+) -> dict[str, AnyEvaluated]:
     """Score the run's bundle on parts of its split (validation and test unless named) and write the figures."""
-    predictor = predictor_of(load_bundle(run), where.device)
     wanted = parts or tuple(name for name in ("val", "test") if getattr(material.split, name))
-    found = {}
+    if material.classes:
+        return {name: _classified(run, recipe, material, where, reporter, name) for name in wanted}
+    predictor = predictor_of(load_bundle(run), where.device)
+    found: dict[str, AnyEvaluated] = {}
     for name in wanted:
         with reporter.progress(f"Evaluating {name}") as step:
-            found[name] = evaluate_part(
+            one = evaluate_part(
                 predictor,
                 material.part(name),
                 recipe.evaluate,
-                recipe.published,
+                recipe.published if isinstance(recipe.published, PublishedProtocol) else None,
                 _reasons(recipe, material, name),
                 step,
             )
-        write_evaluation(found[name], where.run, name)
+        write_evaluation(one, where.run, name)
+        found[name] = one
+    return found
+
+
+def _classified(
+    run: Path, recipe: Recipe, material: Material, where: Where, reporter: Reporter, name: str
+) -> ClassEvaluated:
+    reasons = _reasons(recipe, material, name)
+    found = classify_run(run, recipe, material, where.device, where.cache_folder, reporter, name, reasons)
+    write_class_evaluation(found, where.run, name)
     return found
 
 
@@ -178,7 +203,7 @@ def _reasons(recipe: Recipe, material: Material, part: str) -> tuple[str, ...]:
     return tuple(reasons)
 
 
-def _deviations(recipe: Recipe, protocol: PublishedProtocol, cohort: Cohort) -> list[str]:
+def _deviations(recipe: Recipe, protocol: PublishedProtocol | PublishedClasses, cohort: Cohort) -> list[str]:
     """Where split, data and settings are not those of the publication."""
     found = []
     if recipe.split.protocol != protocol.split:

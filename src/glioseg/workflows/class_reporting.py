@@ -1,0 +1,2 @@
+def class_report(recipe, material, where, reporter):
+    return None
