@@ -321,6 +321,10 @@ def evaluate(
     part: Annotated[
         str | None, typer.Option(metavar="NAME", help="train, val, test or all. [default: test, else val]")
     ] = None,
+    detect: Annotated[
+        bool,
+        typer.Option("--detect", help="Score a network that segments by whether it finds tumour, per slice and case."),
+    ] = False,
     folder: Annotated[Path | None, typer.Option("--out", help="Where figures go. [default: the run folder]")] = None,
     device: Device = "auto",
     cache: Cache = None,
@@ -330,14 +334,14 @@ def evaluate(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Score a trained network against the experts' masks.
+    """Score a trained network against the experts' masks or classes.
 
     On a part of the run's own data, or on other data.
     """
     from glioseg.workflows import evaluate as scoring
 
     other = None if data is None else _data(data, layout, scheme, modalities)
-    name, found = scoring.evaluate(run, other, part, folder, device, cache, Reporter(quiet=quiet))
+    name, found = scoring.evaluate(run, other, part, folder, device, cache, Reporter(quiet=quiet), detect=detect)
     figures = found.evaluation.to_json()
     if as_json:
         _print_json(figures)
@@ -364,9 +368,10 @@ def predict(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Segment scans with a trained network.
+    """Segment scans, or classify pictures, with a trained network.
 
-    For each case a mask on the scan's own grid, the volumes of its regions, and a picture.
+    For each case a mask on the scan's own grid, the volumes of its regions, and a picture; or its class, the confidence
+    of that, and the picture captioned with them.
     """
     from glioseg.workflows import predicting
 
@@ -380,12 +385,10 @@ def predict(
         run, inputs or [], folder, modality_files=files, device=device, reporter=Reporter(quiet=quiet)
     )
     if as_json:
-        cases = [{"case": one.case, "mask": str(one.mask), "unit": one.unit, "volumes": one.volumes} for one in done]
-        _print_json({"cases": cases})
+        _print_json({"cases": [one.to_json() for one in done]})
         return
     for one in done:
-        volumes = ", ".join(f"{region} {volume:g} {one.unit}" for region, volume in one.volumes.items())
-        out(f"{one.mask}: {volumes}")
+        out(one.text)
 
 
 @app.command(epilog="Example: glioseg report runs/lgg")

@@ -19,8 +19,8 @@ from glioseg.errors import OptionError
 from glioseg.evaluate.classification import PICKING_METRICS
 from glioseg.evaluate.overlap import OVERLAP_METRICS
 from glioseg.evaluate.protocol import EvaluateOptions
-from glioseg.evaluate.published_classes import PublishedClasses
 from glioseg.evaluate.published import PublishedProtocol
+from glioseg.evaluate.published_classes import PublishedClasses
 from glioseg.io.files import cannot_read
 from glioseg.models.build import ModelOptions, is_classifier, kind_of, settings_for
 from glioseg.models.classifier import SharmaCNNOptions

@@ -151,7 +151,9 @@ def score_classes(predictions: ClassPredictions, *, n_resamples: int = 10_000, s
     names, unit = np.unique(np.asarray(predictions.units), return_inverse=True)
     intervals: Mapping[str, tuple[float, float] | None] = {}
     if n_resamples and len(names) > 1:
-        intervals = _intervals(predictions, unit, {name: float(value[0]) for name, value in whole.items()}, n_resamples, seed)
+        intervals = _intervals(
+            predictions, unit, {name: float(value[0]) for name, value in whole.items()}, n_resamples, seed
+        )
     each = _of_classes(predictions, np.ones((1, n)))
     counts = np.bincount(predictions.reference, minlength=k)
     shown = _shown_classes(predictions.classes)
@@ -221,15 +223,16 @@ def _confusion(predictions: ClassPredictions, weights: Floats) -> Floats:
     return np.asarray((weights @ cells).reshape(-1, k, k))
 
 
-def _of_classes(
-    predictions: ClassPredictions, weights: Floats, confusion: Floats | None = None
-) -> dict[str, Floats]:
+def _of_classes(predictions: ClassPredictions, weights: Floats, confusion: Floats | None = None) -> dict[str, Floats]:
     """Metric -> (B, K), each class against all others."""
     counts = _confusion(predictions, weights) if confusion is None else confusion
     hits = np.diagonal(counts, axis1=1, axis2=2)
     missed, false = counts.sum(axis=2) - hits, counts.sum(axis=1) - hits
     rest = counts.sum(axis=(1, 2))[:, None] - hits - missed - false
-    curves = [_areas(weights, predictions.reference == row, predictions.probabilities[:, row]) for row in range(len(predictions.classes))]
+    curves = [
+        _areas(weights, predictions.reference == row, predictions.probabilities[:, row])
+        for row in range(len(predictions.classes))
+    ]
     return {
         "precision": _ratio(hits, hits + false),
         "recall": _ratio(hits, hits + missed),
@@ -282,8 +285,8 @@ def _in_parts(make: Callable[[int, int], dict[str, Floats]], n: int, rows: int) 
 
 
 def _ratio(part: Floats, whole: Floats) -> Floats:
-    """part / whole, NaN where whole is 0."""
-    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=whole > 0)
+    """Part / whole, NaN where whole is 0."""
+    return np.asarray(np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=whole > 0))
 
 
 def _mean(values: Floats) -> Floats:

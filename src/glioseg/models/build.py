@@ -66,7 +66,8 @@ def build_model(
         OptionError: fewer than one channel or region (two classes), or no ``size`` for a dense layer.
     """
     kind, sized = type(options), {"size": size} if is_classifier(options) else {}
-    module: nn.Module = (_CLASSIFIERS | _SEGMENTERS)[kind](options, n_channels, n_regions, seed=seed, **sized)
+    network = _CLASSIFIERS[kind] if kind in _CLASSIFIERS else _SEGMENTERS[kind]
+    module: nn.Module = network(options, n_channels, n_regions, seed=seed, **sized)
     return module
 
 

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from glioseg.errors import GeometryError, OptionError
 from glioseg.models.blocks import Normalisation, convolution, initialise, max_pooling, normalisation
+from glioseg.models.summary import LevelSummary
 
 
 class SharmaCNNOptions(BaseModel):
@@ -199,3 +200,30 @@ def _initialise(module: nn.Module, seed: int) -> None:
         if isinstance(part, nn.Linear):
             nn.init.normal_(part.weight, 0.0, 1 / math.sqrt(part.in_features), generator=generator)
             nn.init.zeros_(part.bias)
+
+
+@torch.inference_mode()
+def class_levels(model: nn.Module, n_channels: int, size: tuple[int, int]) -> tuple[tuple[LevelSummary, str], ...]:
+    """The steps that a picture of ``size`` runs through, each with what it is made of; one for each grid.
+
+    The module's mode is left as it was.
+    """
+    assert isinstance(model, SharmaCNN | ResidualClassifier)
+    residual = isinstance(model, ResidualClassifier)
+    words = "residual blocks (norm, ReLU, conv 3×3, twice)" if residual else "conv 3×3, ReLU"
+    found = [(LevelSummary("input", n_channels, size), "")]
+    was_training = model.training
+    try:
+        model.eval()
+        tensor = torch.zeros(1, n_channels, *size)
+        for part in model.features:
+            before = tuple(tensor.shape[2:])
+            if isinstance(part, nn.MaxPool2d | _Pooling):
+                found.append((LevelSummary("down", tensor.shape[1], before), f"{words}, max pooling 2×2"))
+            tensor = part(tensor)
+        found.append((LevelSummary("down", tensor.shape[1], tuple(tensor.shape[2:])), words if residual else "pooled"))
+        n_classes = model.head(tensor).shape[1]
+    finally:
+        model.train(was_training)
+    head = "mean over all pixels, dropout, dense" if residual else "flatten, dense"
+    return (*found, (LevelSummary("head", n_classes, (1, 1)), head))

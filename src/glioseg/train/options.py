@@ -35,8 +35,9 @@ class TrainOptions(BaseModel):
 
     validate_every: int = Field(1, ge=1, description="epochs between validations")
     score: OverlapMetric | PickingMetric = Field(
-        "dice", description="case mean on validation that picks the best model; mean over regions; of a classifier one "
-        "of accuracy, balanced_accuracy, f1, auc, average_precision"
+        "dice",
+        description="case mean on validation that picks the best model; mean over regions; of a classifier one "
+        "of accuracy, balanced_accuracy, f1, auc, average_precision",
     )
     keep: Literal["best", "last"] = Field(
         "best", description="which validated model is kept; last picks nothing by the validation part"

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from glioseg.cohorts.measure import tumour_labels
 from glioseg.config import Recipe
 from glioseg.console import Reporter
-from glioseg.core import Cohort
+from glioseg.core import Cohort, LabelMap
+from glioseg.errors import OptionError
 from glioseg.evaluate.class_protocol import (
     CLASSIFIER_WORDS,
     CaseClasses,
@@ -130,15 +132,41 @@ def detect_part(
     found = []
     counted = [row for row, name in enumerate(predictor.regions) if name != "RC" or predictor.regions == ("RC",)]
     for case, one in scored(predictor, part, curves=False, step=step):
-        reference = np.isin(one.reference.array, tumour_labels(one.reference.scheme)).any(axis=(0, 1))
-        labels = one.prediction.label_map
-        decided = np.isin(labels.array, tumour_labels(labels.scheme)).any(axis=(0, 1))
+        reference, decided = _tumour_on(one.reference), _tumour_on(one.prediction.label_map)
         largest = one.prediction.probabilities[counted].max(axis=(0, 1, 2)).astype(np.float64).clip(0, 1)
         probabilities = np.column_stack([1 - largest, largest])
         unit = units.get(case.id, case.patient)
-        said = (reference.astype(np.int64), probabilities, decided.astype(np.int64))
-        found.append(CaseClasses(case.id, case.patient, unit, *said))
+        found.append(CaseClasses(case.id, case.patient, unit, reference, probabilities, decided))
     return ClassEvaluated(evaluate_classes(found, NO_YES, options, DETECTOR_WORDS), tuple(found))
+
+
+def _tumour_on(labels: LabelMap) -> npt.NDArray[np.int64]:
+    """(Z,) 1 for slices with a tumour voxel, else 0."""
+    inside = np.isin(labels.array, tumour_labels(labels.scheme))
+    return np.asarray(inside.any(axis=(0, 1)), dtype=np.int64)
+
+
+def detected(
+    predictor: Predictor,
+    part: Part,
+    name: str,
+    options: EvaluateOptions,
+    folder: Path,
+    reporter: Reporter,
+) -> ClassEvaluated:
+    """``detect_part`` with its progress, its units and its files, ``evaluation-detect-PART.json`` and the table.
+
+    Raises:
+        OptionError: a network of tissues, which knows no tumour.
+    """
+    scheme = part.prepared.scheme
+    if not tumour_labels(predictor.scheme) or scheme is None or not tumour_labels(scheme):
+        raise OptionError("tumour is detected by networks that segment it", found=f"labels of {predictor.scheme.name}")
+    units = {case.id: case.patient for case in part.cases.values()}
+    with reporter.progress(f"Detecting on {name}") as step:
+        found = detect_part(predictor, part, units, options, step)
+    write_class_evaluation(found, folder, f"detect-{name}")
+    return found
 
 
 def write_class_evaluation(evaluated: ClassEvaluated, folder: Path, part: str) -> None:
@@ -149,7 +177,14 @@ def write_class_evaluation(evaluated: ClassEvaluated, folder: Path, part: str) -
 
 
 def classify_run(
-    run: Path, recipe: Recipe, material: Material, device: str, cache: Path, reporter: Reporter, name: str, reasons: Sequence[str]
+    run: Path,
+    recipe: Recipe,
+    material: Material,
+    device: str,
+    cache: Path,
+    reporter: Reporter,
+    name: str,
+    reasons: Sequence[str],
 ) -> ClassEvaluated:
     """Score a run's classifier on a part of its split."""
     classifier = classifier_of(load_bundle(run), device)

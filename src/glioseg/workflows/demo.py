@@ -55,6 +55,7 @@ def demo(out: Path, reporter: Reporter = QUIET) -> Demo:
     tested = json.loads((run / "split.json").read_text(encoding="utf-8"))
     case = next(case for case in cohort.cases if case.patient in tested["test"])
     (predicted,) = predict(run, [_folder_of(case)], out / "prediction", reporter=reporter)
+    assert isinstance(predicted, Predicted), "the recipe segments"
     return Demo(data, inspection, run, trained, predicted, baseline)
 
 

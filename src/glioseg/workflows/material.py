@@ -104,9 +104,7 @@ def as_colours(cohort: Cohort, modalities: Sequence[str] | None) -> Cohort:
     """
     if not cohort.categories or cohort.modalities != ("grey",) or modalities == ("grey",):
         return cohort
-    cases = tuple(
-        replace(case, images=picture_sources(case.images["grey"].paths[0], COLOURS)) for case in cohort.cases
-    )
+    cases = tuple(replace(case, images=picture_sources(case.images["grey"].paths[0], COLOURS)) for case in cohort.cases)
     return replace(cohort, cases=cases, modalities=COLOURS)
 
 
@@ -163,7 +161,7 @@ def _at_most(cohort: Cohort, cases: tuple[Case, ...], max_patients: int | None) 
     """The first patients by name; of pictures sorted by class the first of each class in turn."""
     if max_patients is not None:
         turns: Counter[str | None] = Counter()
-        order = {}
+        order: dict[str, int] = {}
         for case in sorted(cases, key=lambda case: case.patient):
             turns[case.category] += case.patient not in order
             order.setdefault(case.patient, turns[case.category])

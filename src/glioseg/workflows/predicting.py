@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from glioseg.cohorts.layout import ReadOptions
+from glioseg.cohorts.listing import natural_key
+from glioseg.cohorts.naming import unique_ids
 from glioseg.cohorts.recognise import read_cohort
 from glioseg.console import QUIET, Reporter
 from glioseg.core import Case, Image, Source
@@ -18,11 +21,15 @@ from glioseg.errors import FileError, OptionError, name_some
 from glioseg.io import load_image
 from glioseg.io.files import replacing, write_json, write_text
 from glioseg.io.nifti import write_nifti
-from glioseg.io.raster import PICTURE_ENDINGS, read_picture_header, write_picture
+from glioseg.io.raster import COLOURS, PICTURE_ENDINGS, read_picture_header, write_picture
 from glioseg.predict.bundle import Bundle, load_bundle
+from glioseg.predict.classifier import Classifier
 from glioseg.predict.device import pick_device, uses_bf16
 from glioseg.predict.predictor import Prediction, Predictor, lacks
 from glioseg.report.prediction import overlay_picture
+from glioseg.workflows.class_predicting import Classified, classify_cases
+from glioseg.workflows.classifying import classifier_of
+from glioseg.workflows.material import as_colours
 
 _NIFTI = (".nii", ".nii.gz")
 _META = (".mha", ".mhd", ".nrrd")
@@ -37,6 +44,16 @@ class Predicted:
     mask: Path
     volumes: Mapping[str, float]
     unit: str
+
+    @property
+    def text(self) -> str:
+        """One line for people."""
+        volumes = ", ".join(f"{region} {volume:g} {self.unit}" for region, volume in self.volumes.items())
+        return f"{self.mask}: {volumes}"
+
+    def to_json(self) -> dict[str, Any]:
+        """What ``predict --json`` prints of it."""
+        return {"case": self.case, "mask": str(self.mask), "unit": self.unit, "volumes": self.volumes}
 
 
 def predictor_of(bundle: Bundle, device: str = "auto") -> Predictor:
@@ -63,8 +80,8 @@ def predict(
     modality_files: Mapping[str, Path] | None = None,
     device: str = "auto",
     reporter: Reporter = QUIET,
-) -> list[Predicted]:
-    """Predict every case of the inputs.
+) -> Sequence[Predicted | Classified]:
+    """Predict every case of the inputs: masks, or classes where the network is a classifier.
 
     Args:
         run: a run folder or a bundle.
@@ -79,8 +96,9 @@ def predict(
         OptionError: no input at all.
     """
     bundle = load_bundle(run)
-    predictor = predictor_of(bundle, device)
-    cases = list(_cases(inputs, modality_files or {}, bundle.info.modalities))
+    predictor = classifier_of(bundle, device) if bundle.info.classes else predictor_of(bundle, device)
+    in_folder = _pictures_in if bundle.info.classes else _cohort_in
+    cases = list(_cases(inputs, modality_files or {}, bundle.info.modalities, in_folder))
     if not cases:
         raise OptionError("there is nothing to predict", expected="a folder, a file, or --modality NAME=FILE")
     twice = {case.id for case in cases if sum(case.id == other.id for other in cases) > 1}
@@ -90,6 +108,8 @@ def predict(
         missing = [name for name in predictor.modalities if name not in case.images]
         if missing and not predictor.can_do_without(missing, tuple(case.images)):
             raise lacks(missing, predictor.modalities, tuple(case.images), case)
+    if isinstance(predictor, Classifier):
+        return classify_cases(predictor, bundle.info, cases, out, reporter)
     done = []
     with reporter.progress("Predicting") as step:
         for number, case in enumerate(cases):
@@ -171,20 +191,44 @@ def _summary(done: Sequence[Predicted]) -> str:
     return text.getvalue()
 
 
-def _cases(inputs: Sequence[Path], files: Mapping[str, Path], needed: Sequence[str]) -> Iterator[Case]:
+def _cohort_in(folder: Path, needed: Sequence[str]) -> Iterable[Case]:
+    """The cases of a cohort."""
+    return read_cohort(folder, options=ReadOptions()).cases
+
+
+def _pictures_in(folder: Path, needed: Sequence[str]) -> Iterable[Case]:
+    """For a classifier of pictures the pictures that lie in the folder, one by one; else the cases of a cohort."""
+    pictures = sorted((path for path in folder.iterdir() if _is_picture(path)), key=natural_key)
+    if not pictures or tuple(needed) not in (("grey",), COLOURS):
+        return as_colours(read_cohort(folder, options=ReadOptions()), needed).cases
+    names = unique_ids([_stem(path) for path in pictures], pictures)
+    cases = [single(path, needed) for path in pictures]
+    return [replace(case, id=name, patient=name) for name, case in zip(names, cases, strict=True)]
+
+
+def _is_picture(path: Path) -> bool:
+    return path.is_file() and path.name.lower().endswith(PICTURE_ENDINGS) and not path.name.startswith(".")
+
+
+def _cases(
+    inputs: Sequence[Path],
+    files: Mapping[str, Path],
+    needed: Sequence[str],
+    in_folder: Callable[[Path, Sequence[str]], Iterable[Case]],
+) -> Iterator[Case]:
     if files:
         first = next(iter(files.values()))
         yield Case(_stem(first), _stem(first), {name: _source(path, None) for name, path in files.items()})
     for path in inputs:
         if path.is_dir():
-            yield from read_cohort(path, options=ReadOptions()).cases
+            yield from in_folder(path, needed)
         elif path.exists():
-            yield _single(path, needed)
+            yield single(path, needed)
         else:
             raise FileError("there is no such file or folder", path=path, remedy="Check the path for a typing error")
 
 
-def _single(path: Path, needed: Sequence[str]) -> Case:
+def single(path: Path, needed: Sequence[str]) -> Case:
     """One file as a case: a picture's channels by name, a volume as the one modality that the network needs."""
     name = _stem(path)
     if path.name.lower().endswith(PICTURE_ENDINGS):

@@ -16,6 +16,7 @@ from glioseg.io import load_image
 from glioseg.io.files import cannot_read, read_json
 from glioseg.models.build import build_model
 from glioseg.models.summary import n_parameters, summarise_levels
+from glioseg.models.unet import UNetSettings
 from glioseg.predict.bundle import load_bundle
 from glioseg.predict.predictor import Predictor
 from glioseg.predict.scoring import score_prepared
@@ -202,6 +203,7 @@ def _network(recipe: Recipe, material: Material) -> NetworkFacts:
         model = build_model(recipe.model, n_channels, len(material.prepared.region_names), seed=0)
     levels = summarise_levels(model, largest_slice(material.prepared))
     options = recipe.model
+    assert isinstance(options, UNetSettings), "classifiers have a report of their own"
     convolution = f"2 × (conv 3×3, {options.normalisation} norm, ReLU)"
     names = {"input": "", "down": convolution, "up": f"{options.upsampling}, {convolution}", "head": "conv 1×1"}
     return NetworkFacts(

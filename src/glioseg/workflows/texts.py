@@ -67,7 +67,9 @@ def evaluation_text(part: str, figures: Mapping[str, Any]) -> str:
 def class_text(part: str, figures: Mapping[str, Any]) -> str:
     """The figures of a classifier on one part, as ``ClassEvaluation.to_json`` gives them."""
     unit = figures["protocol"]["unit"]
-    lines = [f"{part}: {figures['n_items']} {unit}s of {figures['n_cases']} cases, classes {', '.join(figures['classes'])}"]
+    lines = [
+        f"{part}: {figures['n_items']} {unit}s of {figures['n_cases']} cases, classes {', '.join(figures['classes'])}"
+    ]
     lines += _class_lines(figures)
     if "by_case" in figures:
         lines += [f"  by case ({figures['by_case']['n_items']}):", *_class_lines(figures["by_case"])]
