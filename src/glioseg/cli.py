@@ -286,6 +286,10 @@ def train(
     devices: Annotated[int, typer.Option(min=1, help="Processes that train together.")] = 1,
     restart: Annotated[bool, typer.Option("--restart", help="Delete the run in the folder and begin anew.")] = False,
     no_evaluate: Annotated[bool, typer.Option("--no-evaluate", help="Stop after the training.")] = False,
+    initial: Annotated[
+        Path | None,
+        typer.Option("--start-from", metavar="RUN_OR_BUNDLE", help="Start from the weights of a trained network."),
+    ] = None,
     cache: Cache = None,
     layout: Layout = None,
     scheme: Scheme = None,
@@ -303,7 +307,7 @@ def train(
     drawn = [f"split.fold={fold}"] if fold is not None and split is None else []
     settings = [*(changes or ()), *drawn]
     of_file = fold if split is not None else None
-    where = material.Where(run, cache, split, of_file, device, devices, restart, not no_evaluate)
+    where = material.Where(run, cache, split, of_file, device, devices, restart, not no_evaluate, initial)
     ended = training.train(
         read_recipe(recipe, settings), _data(data, layout, scheme, modalities), where, Reporter(quiet=quiet)
     )

@@ -137,11 +137,12 @@ class _Block(nn.Module):
 
 
 class _Pooling(nn.Module):
-    """2×2 max pooling; an axis of one pixel stays one pixel, so that pictures of any size pass."""
+    """2×2 max pooling; an axis of one or two pixels stays as it is, so that a normalisation has pixels to go by."""
 
     def forward(self, tensor: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, ⌈H/2⌉, ⌈W/2⌉)."""
-        return F.max_pool2d(tensor, 2, ceil_mode=True)
+        kernel = [2 if length > 2 else 1 for length in tensor.shape[2:]]
+        return F.max_pool2d(tensor, kernel, ceil_mode=True)
 
 
 class ResidualClassifier(nn.Module):

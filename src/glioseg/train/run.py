@@ -22,6 +22,7 @@ from glioseg.evaluate.classification import PickingMetric
 from glioseg.evaluate.overlap import OverlapMetric
 from glioseg.evaluate.protocol import EvaluateOptions
 from glioseg.models.build import ModelOptions, build_model, is_classifier
+from glioseg.predict.bundle import load_bundle
 from glioseg.predict.classifier import Classifier
 from glioseg.predict.device import pick_device, uses_bf16
 from glioseg.predict.options import PredictOptions
@@ -35,6 +36,7 @@ from glioseg.train.items import SliceItems, slice_items
 from glioseg.train.loop import Job, Outcome, TrainingError, fit, progress_of
 from glioseg.train.losses import Loss, LossOptions, balanced_class_weights, build_loss
 from glioseg.train.options import TrainOptions
+from glioseg.train.transfer import take_weights
 from glioseg.train.validation import Validator
 
 _OURS = re.compile(r"^glioseg\.[\w.]*Error: (.*)\Z", re.MULTILINE | re.DOTALL)
@@ -64,6 +66,7 @@ class Plan:
         val: patients of the validation part.
         modalities: channels of the network, in order.
         classes: of a classifier, in index order; empty for a network that segments.
+        initial: a run or bundle whose weights it starts from; None for weights drawn from the seed.
         identity: what must not change between the parts of a training, as plain values.
         run: the run folder.
         device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
@@ -77,6 +80,7 @@ class Plan:
     val: frozenset[str]
     modalities: tuple[str, ...]
     classes: tuple[str, ...]
+    initial: Path | None
     identity: Mapping[str, Any]
     run: Path
     device: str
@@ -163,7 +167,10 @@ def _model(plan: Plan) -> nn.Module:
     n_channels = plan.slices.n_channels(len(plan.modalities))
     n_targets = len(plan.classes) or len(plan.prepared.region_names)
     size = plan.prepared.options.size
-    return build_model(plan.model, n_channels, n_targets, seed=plan.train_options.seed, size=size)
+    model = build_model(plan.model, n_channels, n_targets, seed=plan.train_options.seed, size=size)
+    if plan.initial is not None:
+        take_weights(model, load_bundle(plan.initial))
+    return model
 
 
 def _job(fabric: Fabric, plan: Plan, watcher: Watcher) -> Job:

@@ -38,6 +38,7 @@ class Where:
         n_devices: processes that train together.
         restart: begin anew where a run is there already.
         evaluate: end with evaluation and report.
+        initial: a run or bundle whose weights the training starts from.
     """
 
     run: Path
@@ -48,6 +49,7 @@ class Where:
     n_devices: int = 1
     restart: bool = False
     evaluate: bool = True
+    initial: Path | None = None
 
     @property
     def cache_folder(self) -> Path:

@@ -78,7 +78,7 @@ def class_text(part: str, figures: Mapping[str, Any]) -> str:
         verdict = "comparable" if block["comparable"] else "not comparable"
         lines.append(f"  as published ({block['protocol']['source']}): {verdict}")
         lines += [
-            f"    {one['metric']} {_figure(one['obtained'])} (published {_figure(one['published'])}, {one['where']})"
+            f"    {one['metric']} {_figure(one['obtained'])} (published {one['published']:.4f}, {one['where']})"
             for one in block["figures"]
         ]
         lines += [f"    not comparable: {reason}" for reason in block["not_comparable"]]

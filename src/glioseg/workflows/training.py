@@ -55,11 +55,16 @@ def train(
         GliosegError: see the parts: reading, splitting, preparing, training.
     """
     facts = environment(where.device, recipe.train.precision)  # a device that is not there is said before any work
+    initial = None if where.initial is None else load_bundle(where.initial).info
+    if initial is not None:
+        facts |= {"started_from": f"weights of {initial.name} ({initial.provenance.get('cohort')}), {initial.model_id}"}
     runs.begin(where.run)
     material = gather(recipe, data, where, reporter)
     if where.restart:
         runs.clear(where.run)  # not before: scans or settings that are refused must not cost the old run
     identity = runs.identity_of(recipe, material.split, material.prepared)
+    if initial is not None:
+        identity["started_from"] = initial.model_id
     runs.write_head(where.run, recipe, facts, _described(data), identity)
     save_split(material.split, where.run / runs.SPLIT)
     plan = _plan(recipe, material, where, identity)
@@ -106,6 +111,7 @@ def _plan(recipe: Recipe, material: Material, where: Where, identity: Mapping[st
         val=frozenset(material.split.part("val")),
         modalities=material.modalities,
         classes=material.classes,
+        initial=where.initial,
         identity=identity,
         run=where.run,
         device=where.device,
@@ -210,9 +216,8 @@ def _deviations(recipe: Recipe, protocol: PublishedProtocol | PublishedClasses, 
         found.append(f"split by {recipe.split.protocol}, the publication split by {protocol.split}")
     n_patients = len({case.facts.get("of_patient", case.patient) for case in cohort.cases})
     if protocol.n_patients not in (None, n_patients):
-        found.append(
-            f"{cohort.name} with {n_patients} patients, published on {protocol.data} with {protocol.n_patients}"
-        )
+        word = "pictures" if cohort.categories else "patients"
+        found.append(f"{cohort.name} with {n_patients} {word}, published on {protocol.data} with {protocol.n_patients}")
     changed = changes_to_shipped(recipe)
     if changed:
         found.append(f"other settings than the recipe's: {name_some(changed)}")

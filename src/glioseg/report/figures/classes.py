@@ -100,7 +100,7 @@ def _curves(
         x, y = np.asarray(points, dtype=np.float64).reshape(-1, 2).T
         area = areas.get(name)
         label = f"{style.plain(name, 18)}, {word} {'–' if area is None else f'{area:.3f}'}"
-        axes.plot(x, y, color=_colour(number, len(curves)), linewidth=1.8, drawstyle="steps-post", label=label)
+        axes.plot(x, y, color=_colour(number, len(curves)), linewidth=1.8, label=label)
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
     if curves:
         style.style_legend(axes, columns=1, place="above")

@@ -53,11 +53,11 @@ def results(facts: RunFacts) -> Section:
     """Figures by part, each with its interval; then class by class."""
     blocks: list[Block] = list(warnings(facts))
     for part in facts.ordered_parts:
-        evaluation = facts.parts[part].evaluation
-        blocks.append(_figures(evaluation, f"{part_word(part).capitalize()} part", evaluation))
+        evaluation, title = facts.parts[part].evaluation, f"{part_word(part).capitalize()} part"
+        blocks.append(_figures(evaluation, title, str(evaluation["protocol"]["unit"])))
         if "by_case" in evaluation:
-            blocks.append(_figures(evaluation["by_case"], f"{part_word(part).capitalize()} part, by case", evaluation))
-        blocks.append(_by_class(evaluation, part))
+            blocks.append(_figures(evaluation["by_case"], f"{title}, by case", "case"))
+    blocks += [_by_class(facts.parts[part].evaluation, part) for part in facts.ordered_parts]
     intro = ""
     if facts.headline is not None:
         protocol = facts.parts[facts.headline].evaluation["protocol"]
@@ -66,7 +66,7 @@ def results(facts: RunFacts) -> Section:
     return Section("results", "Results", intro, tuple(blocks))
 
 
-def _figures(figures: Mapping[str, Any], title: str, evaluation: Mapping[str, Any]) -> Table:
+def _figures(figures: Mapping[str, Any], title: str, unit: str) -> Table:
     rows = tuple(
         (
             Cell(words),
@@ -76,9 +76,10 @@ def _figures(figures: Mapping[str, Any], title: str, evaluation: Mapping[str, An
         for name, words in WORDS.items()
     )
     columns = (Column("Figure"), Column("Value", numeric=True), Column("95 % interval", numeric=True))
-    interval = evaluation["protocol"]["interval"]
-    caption = f"{title}: {figures['n_items']:,} of {plural(int(figures['n_units']), 'unit')} that may be separated. "
-    caption += f"Intervals: {interval['method']}."
+    n_items, n_units = int(figures["n_items"]), int(figures["n_units"])
+    apart = f", {n_units:,} without copies" if unit == "picture" else f" of {plural(n_units, 'patient')}"
+    caption = f"{title}: {plural(n_items, unit)}{apart if n_units < n_items else ''}. "
+    caption += "Intervals: bootstrap of whole patients, or of groups of copies where patients are not known."
     return Table(columns, rows, caption, page_size=20, half=True)
 
 
