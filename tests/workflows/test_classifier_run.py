@@ -15,8 +15,11 @@ import torch
 from PIL import Image as Pillow
 from torch import Tensor
 
+from glioseg.console import QUIET
 from glioseg.predict.bundle import load_bundle
 from glioseg.train.log import read_log
+from glioseg.workflows.cohorts import Data, read
+from glioseg.workflows.material import as_colours, usable
 from tests.cli.command import Ran, glioseg
 from tests.workflows.conftest import TinyRun
 
@@ -209,6 +212,16 @@ def test_the_published_network_on_pictures_and_its_figures_beside(trained: _Run,
     page = (tmp_path / "run" / "report.html").read_text()
     assert "0.7605" in page
     assert "0.9997" in page
+
+
+def test_a_few_patients_are_of_every_class_and_grey_pictures_become_colours(tmp_path: Path) -> None:
+    data = _pictures(tmp_path / "data", {"no": (4, 20), "yes": (3, 250)}, ("L",))
+    cohort = read(Data(data))
+    assert cohort.modalities == ("grey",)
+    kept = usable(cohort, 4, QUIET, by_class=True)
+    assert [case.id for case in kept.cases] == ["no_N0", "no_N1", "yes_Y0", "yes_Y1"]
+    assert as_colours(cohort, None).modalities == ("red", "green", "blue")
+    assert as_colours(cohort, ("grey",)) is cohort
 
 
 # -- bad input ---------------------------------------------------------------------------------------------------------
