@@ -42,7 +42,7 @@ from glioseg.report.run_facts import (
 from glioseg.train.log import read_log
 from glioseg.train.loop import LOG
 from glioseg.workflows import runs
-from glioseg.workflows.class_reporting import class_report
+from glioseg.workflows.class_reporting import class_report, kept_epoch
 from glioseg.workflows.material import Material, Where
 from glioseg.workflows.predicting import predictor_of
 
@@ -80,7 +80,7 @@ def report(
             data=_data_facts(material),
             split=_split_facts(recipe, material),
             log=log,
-            best_epoch=_best_epoch(log),
+            best_epoch=kept_epoch(log, recipe.train.keep),
             n_epochs=recipe.train.epochs,
             score=recipe.train.score,
             parts=parts,
@@ -105,12 +105,6 @@ def _scores(run: Path, part: str) -> PartScores | None:
     except OSError as error:
         raise cannot_read(table, error) from error
     return PartScores(evaluation, rows_from_csv(text, str(table)))
-
-
-def _best_epoch(log: list[dict[str, Any]]) -> int | None:
-    """The first epoch with the highest score, as the loop keeps it."""
-    scored = [row for row in log if "val_score" in row]
-    return max(scored, key=lambda row: (row["val_score"], -row["epoch"]))["epoch"] if scored else None
 
 
 def _data_facts(material: Material) -> DataFacts:
