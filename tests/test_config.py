@@ -13,6 +13,9 @@ from pydantic import BaseModel
 
 from glioseg.config import Recipe, build_recipe, changes_to_shipped, read_recipe, shipped_recipes, write_recipe
 from glioseg.errors import FileError, OptionError
+from glioseg.evaluate.published import PublishedProtocol
+from glioseg.evaluate.published_classes import PublishedClasses
+from glioseg.train.augment import AugmentOptions
 
 NAMES = tuple(shipped_recipes())
 PAPER = {"width": 64, "depth": 4, "normalisation": "batch", "padding": "zero", "attention": False, "residual": False}
@@ -29,7 +32,7 @@ def _has(options: BaseModel, **expected: Any) -> None:
 
 
 def _figures(recipe: Recipe) -> dict[tuple[str, str, str], dict[str, float]]:
-    assert recipe.published is not None
+    assert isinstance(recipe.published, PublishedProtocol)
     return {(one.metric, one.unit, one.empty): dict(one.values) for one in recipe.published.figures}
 
 
@@ -37,8 +40,15 @@ def _figures(recipe: Recipe) -> dict[tuple[str, str, str], dict[str, float]]:
 
 
 def test_these_recipes_are_shipped() -> None:
-    ours = {"lgg", "brats-2d", "brats-3d", "demo", "tissue"}
-    followed = {"nazir-unet", "egwaoje-brats-flair", "tum-lgg", "rc9-brats-multimodal", "rc9-brats-attention"}
+    ours = {"lgg", "brats-2d", "brats-3d", "demo", "tissue", "classifier"}
+    followed = {
+        "sharma-cnn",
+        "nazir-unet",
+        "egwaoje-brats-flair",
+        "tum-lgg",
+        "rc9-brats-multimodal",
+        "rc9-brats-attention",
+    }
     assert set(NAMES) == ours | followed
 
 
@@ -125,7 +135,7 @@ def test_rc9_multimodal() -> None:
         ("precision", "batch", "zero"): {"NCR": 0.131, "ED": 0.342, "ET": 0.285},
         ("recall", "batch", "zero"): {"NCR": 0.208, "ED": 0.367, "ET": 0.371},
     }
-    assert recipe.published is not None
+    assert isinstance(recipe.published, PublishedProtocol)
     assert recipe.published.batch == recipe.train.batch_size
 
 
@@ -143,6 +153,32 @@ def test_nazir() -> None:
     _has(recipe.prepare, normalise="min-max", clip_percentiles=None)
     _has(recipe.model, **PAPER)
     assert recipe.augment.flip.probability > 0
+
+
+def test_sharma_cnn() -> None:
+    """Conv 3x3 with 80 filters twice; pictures in colours, 0 to 1, one size; 70/15/15; validation picks the epoch."""
+    recipe = read_recipe("sharma-cnn")
+    _has(recipe.split, protocol="patient", train=0.7, val=0.15, test=0.15)
+    _has(recipe.data, modalities=("red", "green", "blue"))
+    _has(recipe.prepare, size=128, normalise="min-max", brain_only=False, crop_to_brain=False)
+    _has(recipe.model, kind="sharma-cnn", filters=80)
+    _has(recipe.train, keep="best", score="accuracy", validate_every=1)
+    assert recipe.augment == AugmentOptions()
+    assert isinstance(recipe.published, PublishedClasses)
+    assert [(one.metric, one.value) for one in recipe.published.figures] == [
+        ("accuracy", 0.7605),
+        ("accuracy", 0.95),
+        ("accuracy", 0.96),
+        ("confidence", 0.9997),
+        ("confidence", 1.0),
+    ]
+
+
+def test_classifier() -> None:
+    recipe = read_recipe("classifier")
+    _has(recipe.train, keep="last", early_stopping=None)
+    _has(recipe.loss, kind="cross-entropy", class_weights="balanced")
+    assert recipe.published is None
 
 
 @pytest.mark.parametrize("name", ["lgg", "brats-2d"])

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from glioseg.config import changes_to_shipped, shipped_recipes
 from glioseg.errors import FileError, OptionError
-from glioseg.evaluate.published import protocol_of
+from glioseg.evaluate.published import PublishedProtocol, protocol_of
 from glioseg.models.build import OPTIONS
 from glioseg.studies import StudyRow, folder_of, read_study, run_recipe, shipped_studies, study_rows
 
@@ -30,7 +30,7 @@ def _rows(name: str, *changes: str) -> Mapping[str, StudyRow]:
 
 def _published(row: StudyRow, part: str) -> dict[str, float]:
     assert row.recipe is not None
-    assert row.recipe.published is not None
+    assert isinstance(row.recipe.published, PublishedProtocol)
     protocol, reasons = protocol_of(row.recipe.published, part)
     assert reasons == ()
     return {

@@ -45,6 +45,10 @@ def train(
     devices: Annotated[int, typer.Option(min=1, help="Processes that train together.")] = 1,
     restart: Annotated[bool, typer.Option("--restart", help="Delete the run in the folder and begin anew.")] = False,
     no_evaluate: Annotated[bool, typer.Option("--no-evaluate", help="Stop after the training.")] = False,
+    initial: Annotated[
+        Path | None,
+        typer.Option("--start-from", metavar="RUN_OR_BUNDLE", help="Start from the weights of a trained network."),
+    ] = None,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Also write the log for TensorBoard, into OUT/tensorboard.")
     ] = False,
@@ -63,7 +67,9 @@ def train(
     drawn = [f"split.fold={fold}"] if fold is not None and split is None else []
     settings = [*(changes or ()), *drawn]
     of_file = fold if split is not None else None
-    where = material.Where(run, cache, split, of_file, device, devices, restart, not no_evaluate, tensorboard)
+    where = material.Where(
+        run, cache, split, of_file, device, devices, restart, not no_evaluate, tensorboard, initial=initial
+    )
     ended = training.train(read_recipe(recipe, settings), told.data(data), where, Reporter(quiet=quiet))
     _show_evaluations({name: part.evaluation.to_json() for name, part in ended.evaluated.items()}, as_json)
     if not as_json:
@@ -80,6 +86,10 @@ def evaluate(
     part: Annotated[
         str | None, typer.Option(metavar="NAME", help="train, val, test or all. [default: test, else val]")
     ] = None,
+    detect: Annotated[
+        bool,
+        typer.Option("--detect", help="Score a network that segments by whether it finds tumour, per slice and case."),
+    ] = False,
     folder: Annotated[Path | None, typer.Option("--out", help="Where figures go. [default: the run folder]")] = None,
     others: With = None,
     device: Device = "auto",
@@ -88,7 +98,7 @@ def evaluate(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Score a trained network against the experts' masks.
+    """Score a trained network against the experts' masks or classes.
 
     On a part of the run's own data, or on other data, whose figures are kept as evaluation-on-NAME.json.
     """
@@ -96,11 +106,15 @@ def evaluate(
 
     other = None if data is None else told.data(data)
     figures: dict[str, Any]
+    if others and detect:
+        raise OptionError(
+            "an ensemble is not scored as a detector", found="--with and --detect", remedy="Leave one out"
+        )
     if others:
         name, ensemble = scoring.evaluate_ensemble(run, others, other, part, folder, device, Reporter(quiet=quiet))
         figures = ensemble.to_json()
     else:
-        name, found = scoring.evaluate(run, other, part, folder, device, cache, Reporter(quiet=quiet))
+        name, found = scoring.evaluate(run, other, part, folder, device, cache, Reporter(quiet=quiet), detect=detect)
         figures = found.evaluation.to_json()
     if as_json:
         print_json(figures)
@@ -128,9 +142,10 @@ def predict(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Segment scans with a trained network.
+    """Segment scans, or classify pictures, with a trained network.
 
-    For each case a mask on the scan's own grid, the volumes of its regions, and a picture. A case that cannot be read
+    For each case a mask on the scan's own grid, the volumes of its regions, and a picture; or its class, the confidence
+    of that, and the picture captioned with them. A case that cannot be read
     is named and left out; the exit code is 1 then. Networks named by --with are averaged with the first (folds,
     planes); thresholds are the means of theirs, and a second picture shows what each contributes.
     """
@@ -152,14 +167,11 @@ def predict(
         reporter=Reporter(quiet=quiet),
     )
     if as_json:
-        cases = [
-            {"case": one.case, "mask": str(one.mask), "unit": one.unit, "volumes": one.volumes} for one in found.done
-        ]
-        print_json({"cases": cases, "failed": {case: str(error) for case, error in found.failed.items()}})
+        failed = {case: str(error) for case, error in found.failed.items()}
+        print_json({"cases": [one.to_json() for one in found.done], "failed": failed})
     else:
         for one in found.done:
-            volumes = ", ".join(f"{region} {volume:g} {one.unit}" for region, volume in one.volumes.items())
-            out(f"{one.mask}: {volumes}")
+            out(one.text)
     for case, error in found.failed.items():
         sys.stderr.write(f"glioseg: case {case} was left out: {' '.join(str(error).split())}\n")
     if found.failed:

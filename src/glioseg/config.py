@@ -16,10 +16,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from glioseg.cohorts.split import SplitOptions
 from glioseg.errors import OptionError
+from glioseg.evaluate.classification import PICKING_METRICS
+from glioseg.evaluate.overlap import OVERLAP_METRICS
 from glioseg.evaluate.protocol import EvaluateOptions
 from glioseg.evaluate.published import PublishedProtocol
+from glioseg.evaluate.published_classes import PublishedClasses
 from glioseg.io.files import cannot_read
-from glioseg.models.build import ModelOptions, dims_of, kind_of, settings_for
+from glioseg.models.build import ModelOptions, dims_of, is_classifier, kind_of, settings_for
+from glioseg.models.classifier import SharmaCNNOptions
 from glioseg.models.unet import UNetOptions
 from glioseg.predict.options import PredictOptions
 from glioseg.prepare.options import PrepareOptions
@@ -90,7 +94,7 @@ class Recipe(BaseModel):
     train: TrainOptions = TrainOptions()
     predict: PredictOptions = PredictOptions()
     evaluate: EvaluateOptions = EvaluateOptions()
-    published: PublishedProtocol | None = None
+    published: PublishedProtocol | PublishedClasses | None = None
     tune: Mapping[str, Range] | None = None
 
     @model_validator(mode="after")
@@ -130,6 +134,24 @@ class Recipe(BaseModel):
         for name, is_set in of_slices.items():
             if is_set:
                 raise ValueError(f"{name} is for networks of slices, and model.dims is 3: leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _segments_or_classifies(self) -> Self:
+        classifies = is_classifier(self.model)
+        what = f"model.kind = {self.model.kind} {'says classes' if classifies else 'draws regions'}"
+        if classifies != (self.loss.kind == "cross-entropy"):
+            other = "cross-entropy" if classifies else "bce+dice"
+            raise ValueError(f"{what}, and loss.kind = {self.loss.kind} does not; set loss.kind={other}")
+        scores = PICKING_METRICS if classifies else OVERLAP_METRICS
+        if self.train.score not in scores:
+            raise ValueError(f"{what}: train.score is one of {', '.join(scores)}, not {self.train.score}")
+        if classifies and self.predict.tune:
+            raise ValueError(f"{what}, and has no thresholds to choose; set predict.tune=false")
+        if isinstance(self.published, PublishedClasses if not classifies else PublishedProtocol):
+            raise ValueError(f"{what}, and the published figures are of the other kind")
+        if isinstance(self.model, SharmaCNNOptions) and self.prepare.size is None:
+            raise ValueError(f"{what} by a dense layer, which needs pictures of one size; set prepare.size")
         return self
 
 
@@ -218,7 +240,7 @@ def changes_to_shipped(recipe: Recipe) -> tuple[str, ...]:
     """
     if recipe.name not in shipped_recipes():
         return ()
-    settings = {} if recipe.published is None else recipe.published.settings
+    settings = recipe.published.settings if isinstance(recipe.published, PublishedProtocol) else {}
     shipped = build_recipe(with_settings(recipe_values(recipe.name)[0], settings))
     return tuple(name for name in differences(shipped, recipe) if name not in _OF_NO_EFFECT)
 

@@ -277,7 +277,7 @@ def _not_of_the_network(values: Mapping[str, Any], changes: Settings) -> tuple[s
 def _published(study: StudyOptions, row: RowOptions, recipe: Recipe) -> PublishedProtocol:
     """The recipe's protocol with the row's figures in place of its own of the same metric."""
     protocol = recipe.published
-    if protocol is None:
+    if not isinstance(protocol, PublishedProtocol):
         raise OptionError(f"the recipe {recipe.name} does not say how published figures were scored", found=row.name)
     figures: list[PublishedFigure] = []
     replaced = set()

@@ -196,6 +196,14 @@ def test_early_stopping_counts_validations_without_gain(tmp_path: Path) -> None:
     assert load_checkpoint(tmp_path / "run" / BEST)["score"] == 0.6
 
 
+def test_the_last_model_can_be_kept_whatever_its_score(tmp_path: Path) -> None:
+    scores = iter([0.9, 0.5, 0.6])
+    outcome = _fit(tmp_path / "run", _options(keep="last"), validate=lambda model: Validation(1.0, next(scores), {}))
+    assert outcome.progress.best_epoch == 2
+    assert load_checkpoint(tmp_path / "run" / BEST)["score"] == 0.6
+    assert "keep = last keeps none" in _checked(lambda: _options(keep="last", early_stopping=2))
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_before_it_stops(tmp_path: Path, number: signal.Signals) -> None:
     def at_step_five(done: int, total: int) -> None:

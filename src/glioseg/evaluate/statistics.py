@@ -188,14 +188,32 @@ def _resampled_means(sums: Floats, counts: Floats, n_resamples: int, seed: int) 
 
 def _bca(replicates: Floats, sums: Floats, counts: Floats, level: float) -> tuple[float, float] | None:
     """The BCa interval of Σ sums / Σ counts over patients, all of whom have a value."""
-    replicates = replicates[~np.isnan(replicates)]
-    if len(sums) < 2 or not replicates.size:
+    if len(sums) < 2:
         return None
-    estimate = sums.sum() / counts.sum()
+    without_one = (sums.sum() - sums) / (counts.sum() - counts)
+    return bca_interval(replicates, sums.sum() / counts.sum(), without_one, level)
+
+
+def bca_interval(
+    replicates: Floats, estimate: float, without_one: Floats, level: float = 0.95
+) -> tuple[float, float] | None:
+    """The bias-corrected and accelerated interval of any figure [1].
+
+    Args:
+        replicates: (n_resamples,) the figure of each draw; NaN where a draw has none.
+        estimate: the figure of all patients.
+        without_one: (P,) the figure without each patient in turn; NaN where it then has none.
+        level: the wanted coverage.
+
+    Returns:
+        None where no draw has the figure.
+    """
+    replicates, without_one = replicates[~np.isnan(replicates)], without_one[~np.isnan(without_one)]
+    if not replicates.size or not without_one.size:
+        return None
     margin = 1e-12 * max(1.0, abs(estimate))  # replicates as good as equal to the estimate lie on neither side
     share_below = (replicates < estimate - margin).mean() + (np.abs(replicates - estimate) <= margin).mean() / 2
     bias = ndtri(np.clip(share_below, 0.5 / replicates.size, 1 - 0.5 / replicates.size))
-    without_one = (sums.sum() - sums) / (counts.sum() - counts)
     apart = without_one.mean() - without_one
     variance = (apart**2).sum()
     acceleration = (apart**3).sum() / (6 * variance**1.5) if variance > margin**2 else 0.0

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Discriminator, Tag
 from torch import nn
 
 from glioseg.errors import OptionError
+from glioseg.models.classifier import ClassifierOptions, ResidualClassifier, SharmaCNN, SharmaCNNOptions
 from glioseg.models.deeplab import DeepLab, DeepLabOptions
 from glioseg.models.unet import AttentionUNetOptions, ResUNetOptions, UNet, UNetOptions
 from glioseg.models.zoo import (
@@ -41,12 +42,14 @@ ModelOptions = Annotated[
     | Annotated[DeepLabOptions, Tag("deeplabv3plus")]
     | Annotated[SegResNetOptions, Tag("segresnet")]
     | Annotated[DynUNetOptions, Tag("dynunet")]
-    | Annotated[SwinUNETROptions, Tag("swinunetr")],
+    | Annotated[SwinUNETROptions, Tag("swinunetr")]
+    | Annotated[SharmaCNNOptions, Tag("sharma-cnn")]
+    | Annotated[ClassifierOptions, Tag("classifier")],
     Discriminator(kind_of),
 ]
 """The options of every network that can be built; ``kind`` tells them apart."""
 
-_NETWORKS: Mapping[type[BaseModel], Any] = MappingProxyType(
+_SEGMENTERS: Mapping[type[BaseModel], Any] = MappingProxyType(
     {
         UNetOptions: UNet,
         AttentionUNetOptions: UNet,
@@ -58,8 +61,11 @@ _NETWORKS: Mapping[type[BaseModel], Any] = MappingProxyType(
         SwinUNETROptions: SwinUNETR,
     }
 )
+_CLASSIFIERS: Mapping[type[BaseModel], Any] = MappingProxyType(
+    {SharmaCNNOptions: SharmaCNN, ClassifierOptions: ResidualClassifier}
+)
 OPTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
-    {str(options.model_fields["kind"].default): options for options in _NETWORKS}
+    {str(options.model_fields["kind"].default): options for options in (*_SEGMENTERS, *_CLASSIFIERS)}
 )
 """Kind -> its options."""
 
@@ -69,19 +75,29 @@ def dims_of(options: ModelOptions) -> int:
     return int(getattr(options, "dims", 2))
 
 
-def build_model(options: ModelOptions, n_channels: int, n_regions: int, *, seed: int) -> nn.Module:
+def is_classifier(options: ModelOptions) -> bool:
+    """Whether the network says one thing of a whole picture (a class), rather than of each voxel (regions)."""
+    return type(options) in _CLASSIFIERS
+
+
+def build_model(
+    options: ModelOptions, n_channels: int, n_regions: int, *, seed: int, size: int | None = None
+) -> nn.Module:
     """The network that ``options`` describe, on the CPU, in training mode, its weights decided by ``seed`` alone.
 
     Args:
         options: what decides the network.
         n_channels: channels of the images.
-        n_regions: logits per voxel.
+        n_regions: logits per voxel; for a classifier its classes, logits per picture.
         seed: of the initial weights.
+        size: rows and columns of the pictures, where they are all square and alike; only a dense layer needs it.
 
     Raises:
-        OptionError: fewer than one channel or region.
+        OptionError: fewer than one channel or region (two classes), or no ``size`` for a dense layer.
     """
-    module: nn.Module = _NETWORKS[type(options)](options, n_channels, n_regions, seed=seed)
+    kind, sized = type(options), {"size": size} if is_classifier(options) else {}
+    network = _CLASSIFIERS[kind] if kind in _CLASSIFIERS else _SEGMENTERS[kind]
+    module: nn.Module = network(options, n_channels, n_regions, seed=seed, **sized)
     return module
 
 

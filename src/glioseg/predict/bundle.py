@@ -9,17 +9,17 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from glioseg.core import LabelScheme
-from glioseg.errors import FileError
+from glioseg.errors import FileError, OptionError
 from glioseg.io.files import cannot_read, read_json, replacing, write_text
-from glioseg.models.build import ModelOptions, build_model
+from glioseg.models.build import ModelOptions, build_model, is_classifier
 from glioseg.predict.activation import n_logits
 from glioseg.predict.options import PredictOptions
 from glioseg.prepare.options import PrepareOptions
@@ -39,8 +39,10 @@ class BundleInfo(BaseModel):
         model_id: first 12 hexadecimal digits of the SHA-256 of the weights' file.
         name: of the recipe.
         modalities: channels of the network, in order; what a case must have.
-        regions: what the network gives probabilities of, in order.
-        scheme: meaning of the label maps that are written.
+        regions: what the network gives probabilities of, in order; none for a classifier.
+        scheme: meaning of the label maps that are written; none for a classifier.
+        classes: what a classifier gives probabilities of, in order; none for a network that segments.
+        temperature: that divides a classifier's logits, found on the validation part.
         model: the network.
         prepare: how a case becomes the network's input.
         slices: which slices are predicted and how many neighbours each is shown with.
@@ -55,8 +57,10 @@ class BundleInfo(BaseModel):
     model_id: str
     name: str
     modalities: tuple[str, ...] = Field(min_length=1)
-    regions: tuple[str, ...] = Field(min_length=1)
-    scheme: SchemeRecord
+    regions: tuple[str, ...] = ()
+    scheme: SchemeRecord | None = None
+    classes: tuple[str, ...] = ()
+    temperature: float = Field(1.0, gt=0, allow_inf_nan=False)
     model: ModelOptions
     prepare: PrepareOptions
     slices: SliceOptions
@@ -65,14 +69,40 @@ class BundleInfo(BaseModel):
     provenance: dict[str, str | float | int | None] = Field(default_factory=dict)
     use: Literal["For research use only; not a medical device."] = "For research use only; not a medical device."
 
+    @model_validator(mode="after")
+    def _segments_or_classifies(self) -> Self:
+        if is_classifier(self.model):
+            if len(self.classes) < 2 or self.regions or self.scheme is not None:
+                raise ValueError("a classifier has two classes or more, and neither regions nor a label scheme")
+        elif self.classes or not self.regions or self.scheme is None:
+            raise ValueError("a network that segments has regions and a label scheme, and no classes")
+        return self
+
+    @property
+    def n_targets(self) -> int:
+        """Logits of the network: per voxel those of the regions, or per picture one for each class."""
+        return len(self.classes) or n_logits(len(self.regions), self.predict.activation)
+
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
     """A network in evaluation mode and what is needed to use it."""
 
     info: BundleInfo
-    scheme: LabelScheme
     model: nn.Module
+
+    @property
+    def scheme(self) -> LabelScheme:
+        """Meaning of the label maps that it writes.
+
+        Raises:
+            OptionError: it is a classifier, which writes none.
+        """
+        if self.info.scheme is None:
+            raise OptionError(
+                "a classifier makes no masks", found=self.info.name, expected="the bundle of a network that segments"
+            )
+        return self.info.scheme.scheme()
 
 
 def save_bundle(folder: Path, info: Mapping[str, Any], weights: Mapping[str, Tensor]) -> BundleInfo:
@@ -120,12 +150,12 @@ def load_bundle(folder: Path) -> Bundle:
             remedy=f"Copy {WEIGHTS} and {DESCRIPTION} together",
         )
     n_channels = info.slices.n_channels(len(info.modalities))
-    model = build_model(info.model, n_channels, n_logits(len(info.regions), info.predict.activation), seed=0)
+    model = build_model(info.model, n_channels, info.n_targets, seed=0, size=info.prepare.size)
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
         raise FileError("the weights do not fit the network that the bundle describes", path=path) from error
-    return Bundle(info, info.scheme.scheme(), model.eval())
+    return Bundle(info, model.eval())
 
 
 def model_id(folder: Path) -> str | None:

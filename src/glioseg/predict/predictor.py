@@ -75,7 +75,7 @@ class Predictor:
         missing = [name for name in self.modalities if name not in image.modalities]
         if missing and (len(missing) == len(self.modalities) or not self.can_do_without(missing, image.modalities)):
             raise lacks(missing, self.modalities, image.modalities)
-        arrays = prepare_arrays(_own_channels(image, self.modalities), None, self.modalities, (), self.prepare)
+        arrays = prepare_arrays(own_channels(image, self.modalities), None, self.modalities, (), self.prepare)
         return self.on_native_grid(self.probabilities(arrays.images, arrays.non_black), arrays.working, arrays.native)
 
     def can_do_without(self, missing: Sequence[str], present: Sequence[str]) -> bool:
@@ -130,7 +130,7 @@ class Predictor:
         return paint(probabilities, self.regions, self.scheme, grid, self.options)
 
 
-def _own_channels(image: Image, modalities: Sequence[str]) -> Image:
+def own_channels(image: Image, modalities: Sequence[str]) -> Image:
     """Without the modalities that the network does not see: they must not decide what is brain."""
     rows = [row for row, name in enumerate(image.modalities) if name in modalities]
     if len(rows) == len(image.modalities):

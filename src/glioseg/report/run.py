@@ -8,7 +8,15 @@ from pathlib import Path
 
 from glioseg import __version__
 from glioseg.report.html import FIGURES, Page, Section, figures_shown, write_page
-from glioseg.report.parts import run_cases, run_results, run_scans, run_setup, run_training
+from glioseg.report.parts import (
+    class_results,
+    class_sections,
+    run_cases,
+    run_results,
+    run_scans,
+    run_setup,
+    run_training,
+)
 from glioseg.report.parts.run_words import part_word
 from glioseg.report.parts.words import plural
 from glioseg.report.run_facts import PartCounts, RunFacts
@@ -40,7 +48,7 @@ def write_run_report(
     """
     folder, page = out / FIGURES, out / "report.html"
     earlier = figures_shown(page)
-    makers: tuple[Callable[[], Section], ...] = (
+    makers: tuple[Callable[[], Section], ...] = class_sections.makers(facts, folder) or (
         lambda: run_results.results(facts),
         lambda: run_results.published(facts),
         lambda: run_scans.gallery(facts, folder),
@@ -80,5 +88,6 @@ def _page(facts: RunFacts, sections: tuple[Section, ...], day: date) -> Page:
     if facts.recipe.after:
         summary += f" After {facts.recipe.after.rstrip('.')}."
     title = f"{facts.recipe.name} on {facts.data.cohort}"
+    tiles = run_results.tiles(facts) if facts.classes is None else class_results.tiles(facts, facts.classes)
     written = f"Written by glioseg {__version__} on {day.isoformat()}."
-    return Page("glioseg report", title, summary, run_results.tiles(facts), sections, written)
+    return Page("glioseg report", title, summary, tiles, sections, written)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from glioseg.errors import GeometryError
 from glioseg.evaluate.table import Row
+from glioseg.report.classified import ClassifiedPicture
 from glioseg.report.figures.views import Cut
 
 GalleryKind = Literal["best", "median", "worst", "no-tumour"]
@@ -262,6 +263,25 @@ class Baseline:
     part: str
 
 
+@dataclass(frozen=True, eq=False)
+class ClassFacts:
+    """What the report of a classifier is told besides; its parts' evaluations are those of ``class_protocol``.
+
+    Args:
+        names: the classes, in index order.
+        counts: part -> class -> pictures (slices).
+        right: pictures that were said rightly,
+        wrong: and wrongly, the surest first.
+        temperature: that divides the logits.
+    """
+
+    names: tuple[str, ...]
+    counts: Mapping[str, Mapping[str, int]]
+    right: Sequence[ClassifiedPicture] = ()
+    wrong: Sequence[ClassifiedPicture] = ()
+    temperature: float = 1.0
+
+
 @dataclass(frozen=True)
 class Timing:
     """How long things took; None where that was not measured.
@@ -301,6 +321,7 @@ class RunFacts:
         environment: facts by name.
         timing: how long it took.
         baseline: a simple method's figure.
+        classes: of a classifier; None for a network that segments.
     """
 
     recipe: RecipeFacts
@@ -318,6 +339,7 @@ class RunFacts:
     environment: Mapping[str, str | int | float | bool] = field(default_factory=dict)
     timing: Timing = Timing()
     baseline: Baseline | None = None
+    classes: ClassFacts | None = None
 
     @property
     def headline(self) -> str | None:

@@ -42,9 +42,10 @@ class TrainingError(GliosegError):
 
 
 class Batch(NamedTuple):
-    """Images (B, C, *S) float32, regions (B, R, *S) uint8 and, where the loss has them, weight maps like these.
+    """Images (B, C, *S) float32, what they show, and, where the loss has them, weight maps like the regions.
 
-    S is (H, W) for slices, (D, H, W) for patches.
+    S is (H, W) for slices, (D, H, W) for patches. What they show is regions, (B, R, *S) uint8 0/1; for a classifier
+    classes, (B, K) uint8, one of them 1.
     """
 
     images: npt.NDArray[np.float32]
@@ -255,11 +256,11 @@ class Training:
         here = self._validate_here() if self.fabric.is_global_zero else None
         found = cast(Validation, self.fabric.broadcast(here))
         progress.plateau = progress.plateau.after(found.score, options)
-        if found.score > progress.best_score:
-            progress.best_score, progress.best_epoch, progress.n_without_gain = found.score, progress.epoch, 0
+        gained = found.score > progress.best_score
+        progress.n_without_gain = 0 if gained else progress.n_without_gain + 1
+        if gained or options.keep == "last":
+            progress.best_score, progress.best_epoch = found.score, progress.epoch
             self._save_best(found)
-        else:
-            progress.n_without_gain += 1
         return {"val_loss": found.loss, "val_score": found.score, **found.figures}
 
     def _validate_here(self) -> Validation:

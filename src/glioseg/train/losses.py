@@ -31,7 +31,17 @@ from glioseg.predict.options import Activation
 from glioseg.prepare.border import BorderOptions
 
 LossKind = Literal[
-    "bce", "dice", "bce+dice", "dice+focal", "focal", "tversky", "weighted-bce", "combined", "ce", "ce+dice"
+    "bce",
+    "dice",
+    "bce+dice",
+    "dice+focal",
+    "focal",
+    "tversky",
+    "weighted-bce",
+    "combined",
+    "ce",
+    "ce+dice",
+    "cross-entropy",
 ]
 ClassWeights = Sequence[tuple[float, float]]
 """For each region: the weight of the voxels outside it and of those inside."""
@@ -44,7 +54,8 @@ class LossOptions(BaseModel):
         kind: ``bce`` binary cross-entropy; ``dice`` soft Dice [1]; ``focal`` [2]; ``tversky`` [3]; ``weighted-bce`` the
             mean of weight × cross-entropy of a voxel with the border-weighted map of [5]; ``combined`` soft Dice and
             weighted cross-entropy. For softmax: ``ce`` cross-entropy of background and regions, ``ce+dice`` with the
-            soft Dice of the regions.
+            soft Dice of the regions. For classifiers, and only for them, ``cross-entropy`` of a picture's class
+            (``classify.ClassLoss``).
         smoothing: added to numerator and denominator of Dice and Tversky, so that a region that is absent and not
             predicted costs nothing.
         dice_over: one Dice (Tversky) per region over all voxels of the ``batch``, or one for each ``item`` of it.
@@ -54,9 +65,10 @@ class LossOptions(BaseModel):
         tversky_alpha: weight of false positives.
         tversky_beta: weight of false negatives.
         class_weights: w_c of the weight map: ``balanced`` by the frequency of each region in the training part, or
-            ``equal``, 1 for all voxels.
+            ``equal``, 1 for all voxels. Of ``cross-entropy``: by the frequency of each class.
         ce_weights: of the voxels of the background and of each region in ``ce``, whose mean is a weighted one; None
             weighs them alike.
+        label_smoothing: share of the target that ``cross-entropy`` spreads evenly over all classes.
         border: the border term of the weight map.
     """
 
@@ -72,6 +84,7 @@ class LossOptions(BaseModel):
     tversky_beta: float = Field(default=0.7, ge=0.0, allow_inf_nan=False)
     class_weights: Literal["balanced", "equal"] = "balanced"
     ce_weights: tuple[float, ...] | None = None
+    label_smoothing: float = Field(default=0.0, ge=0.0, lt=1.0)
     border: BorderOptions = BorderOptions()
 
     @model_validator(mode="after")
@@ -301,4 +314,5 @@ _PARTS: Mapping[LossKind, tuple[_Part, ...]] = {
     "combined": (_dice, _weighted_bce),
     "ce": (_cross_entropy,),
     "ce+dice": (_cross_entropy, _dice),
+    "cross-entropy": (),  # of pictures, not of voxels: classify.ClassLoss
 }

@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from glioseg.evaluate.classification import PickingMetric
 from glioseg.evaluate.overlap import OverlapMetric
 
 
@@ -33,8 +34,13 @@ class TrainOptions(BaseModel):
     ema: float | None = Field(None, gt=0, lt=1, description="decay of the running mean of the weights")
 
     validate_every: int = Field(1, ge=1, description="epochs between validations")
-    score: OverlapMetric = Field(
-        "dice", description="case mean on validation that picks the best model; mean over regions"
+    score: OverlapMetric | PickingMetric = Field(
+        "dice",
+        description="case mean on validation that picks the best model; mean over regions; of a classifier one "
+        "of accuracy, balanced_accuracy, f1, auc, average_precision",
+    )
+    keep: Literal["best", "last"] = Field(
+        "best", description="which validated model is kept; last picks nothing by the validation part"
     )
     early_stopping: int | None = Field(None, ge=1, description="validations without improvement that end the training")
     checkpoint_every: int = Field(200, ge=1, description="steps between checkpoints, besides one for each epoch")
@@ -55,4 +61,6 @@ class TrainOptions(BaseModel):
             raise ValueError(
                 f"batch_size {self.batch_size} cannot be taken in {self.accumulate} equal parts (accumulate)"
             )
+        if self.keep == "last" and self.early_stopping is not None:
+            raise ValueError("early_stopping waits for a better model, and keep = last keeps none")
         return self

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from lightning_fabric import Fabric
@@ -18,9 +18,13 @@ from torch.multiprocessing.spawn import ProcessRaisedException
 
 from glioseg.core import Cohort
 from glioseg.errors import OptionError
+from glioseg.evaluate.classification import PickingMetric
+from glioseg.evaluate.overlap import OverlapMetric
 from glioseg.evaluate.protocol import EvaluateOptions
-from glioseg.models.build import ModelOptions, build_model
+from glioseg.models.build import ModelOptions, build_model, is_classifier
 from glioseg.predict.activation import n_logits
+from glioseg.predict.bundle import load_bundle
+from glioseg.predict.classifier import Classifier
 from glioseg.predict.device import pick_device, uses_bf16
 from glioseg.predict.options import PredictOptions
 from glioseg.predict.predictor import Predictor
@@ -29,11 +33,13 @@ from glioseg.prepare.patches import PatchOptions
 from glioseg.prepare.slices import SliceOptions
 from glioseg.prepare.store import PreparedCohort, of_patients
 from glioseg.train.augment import AugmentOptions, ChannelLayout, augment
+from glioseg.train.classify import ClassLoss, ClassValidator, augment_pictures, class_items, class_loss
 from glioseg.train.events import EventLog
 from glioseg.train.items import PatchItems, SliceItems, patch_items, slice_items
 from glioseg.train.loop import Job, Outcome, TrainingError, fit, progress_of
 from glioseg.train.losses import ClassWeights, Loss, LossOptions, balanced_class_weights, build_loss
 from glioseg.train.options import TrainOptions
+from glioseg.train.transfer import take_weights
 from glioseg.train.validation import Validator
 
 _OURS = re.compile(r"^glioseg\.[\w.]*Error: (.*)\Z", re.MULTILINE | re.DOTALL)
@@ -62,6 +68,8 @@ class Plan:
         train: patients of the training part.
         val: patients of the validation part.
         modalities: channels of the network, in order.
+        classes: of a classifier, in index order; empty for a network that segments.
+        initial: a run or bundle whose weights it starts from; None for weights drawn from the seed.
         identity: what must not change between the parts of a training, as plain values.
         run: the run folder.
         device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
@@ -76,6 +84,8 @@ class Plan:
     train: frozenset[str]
     val: frozenset[str]
     modalities: tuple[str, ...]
+    classes: tuple[str, ...]
+    initial: Path | None
     identity: Mapping[str, Any]
     run: Path
     device: str
@@ -145,7 +155,8 @@ def _train(fabric: Fabric, plan: Plan, watch: Callable[[], Watcher]) -> Outcome:
     watcher = watch()
     events = EventLog(plan.run) if plan.tensorboard and fabric.is_global_zero else None
     try:
-        outcome = fit(fabric, _model(plan), _job(fabric, plan, watcher, events))
+        make_job = _classifying_job if is_classifier(plan.model) else _job
+        outcome = fit(fabric, _model(plan), make_job(fabric, plan, watcher, events))
         if events is not None:
             events.close()
         return outcome
@@ -166,16 +177,15 @@ def _said_by_process(error: ProcessRaisedException) -> Exception:
 
 def _model(plan: Plan) -> nn.Module:
     n_channels = plan.slices.n_channels(len(plan.modalities))
-    wanted = n_logits(len(plan.prepared.region_names), plan.predict.activation)
-    return build_model(plan.model, n_channels, wanted, seed=plan.train_options.seed)
+    n_targets = len(plan.classes) or n_logits(len(plan.prepared.region_names), plan.predict.activation)
+    size = plan.prepared.options.size
+    model = build_model(plan.model, n_channels, n_targets, seed=plan.train_options.seed, size=size)
+    if plan.initial is not None:
+        take_weights(model, load_bundle(plan.initial))
+    return model
 
 
 def _job(fabric: Fabric, plan: Plan, watcher: Watcher, events: EventLog | None = None) -> Job:
-    def on_epoch(row: Mapping[str, Any]) -> None:
-        if events is not None:
-            events.on_epoch(row)
-        watcher.on_epoch(row)
-
     part = of_patients(plan.prepared, plan.train)
     items, weights = _items(plan, part)
     return Job(
@@ -186,9 +196,20 @@ def _job(fabric: Fabric, plan: Plan, watcher: Watcher, events: EventLog | None =
         validate=_validator(fabric, plan, items.channels, build_loss(plan.loss, weights), watcher),
         identity=plan.identity,
         run=plan.run,
-        on_epoch=on_epoch,
+        on_epoch=_on_epoch(watcher, events),
         on_step=watcher.on_step,
     )
+
+
+def _on_epoch(watcher: Watcher, events: EventLog | None) -> Callable[[Mapping[str, Any]], str | None]:
+    """A row of the log goes to TensorBoard, where that is wanted, and to the watcher, who may ask for a stop."""
+
+    def on_epoch(row: Mapping[str, Any]) -> str | None:
+        if events is not None:
+            events.on_epoch(row)
+        return watcher.on_epoch(row)
+
+    return on_epoch
 
 
 def _items(plan: Plan, part: PreparedCohort) -> tuple[SliceItems | PatchItems, ClassWeights | None]:
@@ -198,6 +219,43 @@ def _items(plan: Plan, part: PreparedCohort) -> tuple[SliceItems | PatchItems, C
     borders = border_maps(part, plan.loss.border) if plan.loss.needs_border else None
     items = slice_items(part, plan.slices, plan.modalities, borders)
     return items, _class_weights(items) if plan.loss.needs_class_weights else None
+
+
+def _classifying_job(fabric: Fabric, plan: Plan, watcher: Watcher, events: EventLog | None = None) -> Job:
+    items = class_items(of_patients(plan.prepared, plan.train), plan.slices, plan.modalities, plan.classes)
+    return Job(
+        options=plan.train_options,
+        items=items,
+        augment=partial(augment_pictures, options=plan.augment, channels=_channel_layout(plan)),
+        loss=class_loss(plan.loss, items, device=fabric.device),
+        validate=_class_validator(fabric, plan, items.channels, class_loss(plan.loss, items), watcher),
+        identity=plan.identity,
+        run=plan.run,
+        on_epoch=_on_epoch(watcher, events),
+        on_step=watcher.on_step,
+    )
+
+
+def _class_validator(
+    fabric: Fabric, plan: Plan, channels: tuple[int, ...], loss: ClassLoss, watcher: Watcher
+) -> ClassValidator:
+    classifier = Classifier(
+        model=nn.Identity(),
+        modalities=plan.modalities,
+        classes=plan.classes,
+        prepare=plan.prepared.options,
+        slices=plan.slices,
+        batch_size=plan.predict.batch_size,
+        bf16=uses_bf16(plan.train_options.precision, fabric.device),
+    )
+    return ClassValidator(
+        classifier=classifier,
+        cases=of_patients(plan.prepared, plan.val).cases,
+        channels=channels,
+        loss=loss,
+        score=cast(PickingMetric, plan.train_options.score),  # the recipe has seen to it
+        on_case=watcher.on_case,
+    )
 
 
 def _channel_layout(plan: Plan) -> ChannelLayout:
@@ -227,7 +285,7 @@ def _validator(fabric: Fabric, plan: Plan, channels: tuple[int, ...], loss: Loss
         slices=plan.slices,
         loss=loss,
         options=plan.evaluate,
-        score=plan.train_options.score,
+        score=cast(OverlapMetric, plan.train_options.score),  # the recipe has seen to it
         on_case=watcher.on_case,
     )
 

@@ -54,8 +54,9 @@ def demo(out: Path, reporter: Reporter = QUIET) -> Demo:
     trained = train(read_recipe("demo"), Data(data), Where(run), reporter, baseline=threshold)
     tested = json.loads((run / "split.json").read_text(encoding="utf-8"))
     case = next(case for case in cohort.cases if case.patient in tested["test"])
-    predicted = predict(run, [_folder_of(case)], out / "prediction", reporter=reporter)
-    return Demo(data, inspection, run, trained, predicted.done[0], baseline)
+    (predicted,) = predict(run, [_folder_of(case)], out / "prediction", reporter=reporter).done
+    assert isinstance(predicted, Predicted), "the recipe segments"
+    return Demo(data, inspection, run, trained, predicted, baseline)
 
 
 def _folder_of(case: Case) -> Path:

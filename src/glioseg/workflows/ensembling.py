@@ -16,6 +16,7 @@ from glioseg.evaluate.table import case_rows, rows_to_csv
 from glioseg.io import load_image, load_labels
 from glioseg.io.files import read_json, replacing, write_json, write_text
 from glioseg.predict.bundle import Bundle, BundleInfo
+from glioseg.predict.classifier import Classifier
 from glioseg.predict.ensemble import Ensemble, Voice, dissent
 from glioseg.predict.predictor import Prediction, Predictor, lacks
 from glioseg.report.figures.render import render
@@ -64,9 +65,9 @@ def ensemble_of(folders: Sequence[Path], bundles: Sequence[Bundle], predictors: 
     return Ensembled(Ensemble(tuple(predictors)), tuple(bundle.info for bundle in bundles))
 
 
-def require_modalities(ensemble: Ensemble, case: Case) -> None:
-    """Raise a GeometryError unless each member can see the case."""
-    for member in ensemble.members:
+def require_modalities(networks: Iterable[Predictor | Classifier], case: Case) -> None:
+    """Raise a GeometryError unless each network can see the case."""
+    for member in networks:
         missing = [name for name in member.modalities if name not in case.images]
         if missing and not member.can_do_without(missing, tuple(case.images)):
             raise lacks(missing, member.modalities, tuple(case.images), case)
@@ -190,7 +191,7 @@ def score_ensemble(
     assert scheme is not None, "cohorts without a scheme are refused before"
     chosen = [case for case in cohort.cases if patients is None or case.patient in patients]
     for case in chosen:
-        require_modalities(ensemble, case)
+        require_modalities(ensemble.members, case)
     whole: list[CaseScores] = []
     parts: list[list[CaseScores]] = [[] for _ in ensemble.members]
     with reporter.progress("Evaluating") as step:

@@ -11,16 +11,25 @@ from glioseg.config import Recipe
 from glioseg.console import QUIET, Reporter
 from glioseg.errors import OptionError
 from glioseg.evaluate.protocol import EvaluateOptions
-from glioseg.predict.bundle import load_bundle
+from glioseg.predict.bundle import Bundle, load_bundle
 from glioseg.prepare.cache import prepare
 from glioseg.workflows import runs
+from glioseg.workflows.classifying import (
+    ClassEvaluated,
+    classifier_of,
+    classify_part,
+    detected,
+    unit_names,
+    write_class_evaluation,
+)
 from glioseg.workflows.cohorts import Data, read
 from glioseg.workflows.ensembling import EnsembleScores, require_unseen, score_ensemble, write_ensemble_scores
-from glioseg.workflows.evaluating import Evaluated, Part, evaluate_part, write_evaluation
-from glioseg.workflows.material import Material, Where, as_shown, gather, usable
+from glioseg.workflows.evaluating import Part, evaluate_part, write_evaluation
+from glioseg.workflows.material import Material, Where, as_colours, as_shown, gather, usable
 from glioseg.workflows.predicting import load_ensemble, predictor_of
 from glioseg.workflows.reporting import report
-from glioseg.workflows.training import evaluate_run
+from glioseg.workflows.splitting import survey
+from glioseg.workflows.training import AnyEvaluated, evaluate_run
 
 
 def evaluate(
@@ -31,7 +40,9 @@ def evaluate(
     device: str = "auto",
     cache: Path | None = None,
     reporter: Reporter = QUIET,
-) -> tuple[str, Evaluated]:
+    *,
+    detect: bool = False,
+) -> tuple[str, AnyEvaluated]:
     """Score a trained network; returns the part's name and its figures, which are also written.
 
     Args:
@@ -44,9 +55,11 @@ def evaluate(
         device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
         cache: where prepared data is kept; None for ``cache`` beside the run.
         reporter: shows progress.
+        detect: score a network that segments by whether it finds tumour, per slice and per case; the files are then
+            ``evaluation-detect-PART.json`` and ``cases-detect-PART.csv``.
 
     Raises:
-        OptionError: a bundle without data, or a part of data that was never split.
+        OptionError: ``detect`` of a classifier; a bundle without data, or a part of data that was never split.
     """
     is_run = (run / runs.RECIPE).exists()
     if data is None and not is_run:
@@ -54,13 +67,26 @@ def evaluate(
     where = Where(runs.home_of(run), cache, device=device)
     if data is None:
         recipe, material = _own(run, where, reporter)
+        _refuse_classifier(material.classes, detect=detect)
         name = part or ("test" if material.split.test else "val")
         target = where if out is None else Where(out, cache, device=device)
-        found = evaluate_run(run, recipe, material, target, reporter, (name,))[name]
-        return name, found
+        if detect:
+            predictor = predictor_of(load_bundle(run), device)
+            return name, detected(predictor, material.part(name), name, recipe.evaluate, target.run, reporter)
+        return name, evaluate_run(run, recipe, material, target, reporter, (name,))[name]
     if part not in (None, "all"):
         raise OptionError("other data has no parts", found=f"--part {part}", remedy="Leave --part out")
-    return _other(run, data, out or where.run, where, reporter)
+    return _other(run, data, out or where.run, where, reporter, detect=detect)
+
+
+def _refuse_classifier(classes: tuple[str, ...], *, detect: bool) -> None:
+    if detect and classes:
+        raise OptionError(
+            "a classifier says classes already",
+            found="--detect",
+            expected="a network that segments",
+            remedy="Leave --detect out",
+        )
 
 
 def write_report(run: Path, device: str = "auto", cache: Path | None = None, reporter: Reporter = QUIET) -> Path:
@@ -137,24 +163,44 @@ def _own(run: Path, where: Where, reporter: Reporter) -> tuple[Recipe, Material]
     return recipe, gather(recipe, data, Where(run, where.cache, run / runs.SPLIT, device=where.device), reporter)
 
 
-def _other(run: Path, data: Data, out: Path, where: Where, reporter: Reporter) -> tuple[str, Evaluated]:
+def _other(
+    run: Path, data: Data, out: Path, where: Where, reporter: Reporter, *, detect: bool
+) -> tuple[str, AnyEvaluated]:
     bundle = load_bundle(run)
     info = bundle.info
+    evaluation = runs.RunFolder(where.run).recipe.evaluate if (where.run / runs.RECIPE).exists() else EvaluateOptions()
+    _refuse_classifier(info.classes, detect=detect)
+    if info.classes:
+        return _other_classified(bundle, data, out, where, evaluation, reporter)
     cohort = as_shown(usable(read(data, reporter), None, reporter), info.modalities)
     name = name_of_other(cohort.name)
     options = info.prepare.model_copy(update={"regions": info.regions})  # not what other data's scheme would choose
     with reporter.progress("Preparing") as step:
         prepared = prepare(cohort, options, where.cache_folder, progress=step)
+    predictor, part = predictor_of(bundle, where.device), Part.of(name, prepared, cohort)
+    if detect:
+        return name, detected(predictor, part, name, evaluation, out, reporter)
     with reporter.progress("Evaluating") as step:
-        found = evaluate_part(
-            predictor_of(bundle, where.device),
-            Part.of(name, prepared, cohort),
-            runs.RunFolder(where.run).recipe.evaluate if (where.run / runs.RECIPE).exists() else EvaluateOptions(),
-            None,
-            (),
-            step,
-        )
+        found = evaluate_part(predictor, part, evaluation, None, (), step)
     write_evaluation(found, out, name)
+    return name, found
+
+
+def _other_classified(
+    bundle: Bundle, data: Data, out: Path, where: Where, options: EvaluateOptions, reporter: Reporter
+) -> tuple[str, ClassEvaluated]:
+    info = bundle.info
+    read_in = as_colours(read(data, reporter), info.modalities)
+    cohort = as_shown(usable(read_in, None, reporter, by_class=True), info.modalities)
+    name = name_of_other(cohort.name)
+    with reporter.progress("Preparing") as step:
+        prepared = prepare(cohort, info.prepare, where.cache_folder, progress=step)
+    units = unit_names(cohort, survey(cohort, where.cache_folder, reporter).groups)
+    with reporter.progress("Evaluating") as step:
+        found = classify_part(
+            classifier_of(bundle, where.device), Part.of(name, prepared, cohort), units, options, step
+        )
+    write_class_evaluation(found, out, name)
     return name, found
 
 

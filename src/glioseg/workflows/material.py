@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from glioseg.cohorts.pictures import picture_sources
 from glioseg.cohorts.slicewise import by_slices, find_dark_slices
 from glioseg.cohorts.split import Split
 from glioseg.config import Recipe
 from glioseg.console import QUIET, Reporter
-from glioseg.core import Cohort
+from glioseg.core import Case, Cohort
 from glioseg.core.labels import require_exclusive
 from glioseg.errors import GliosegError, LabelError, OptionError, name_some
+from glioseg.io.raster import COLOURS
+from glioseg.models.build import is_classifier
 from glioseg.predict.predictor import lacks
 from glioseg.prepare.cache import prepare
+from glioseg.prepare.classes import class_names, require_classes
 from glioseg.prepare.identity import plan_cohort
 from glioseg.prepare.store import PreparedCohort, of_patients
 from glioseg.workflows.cohorts import Data, read
@@ -38,6 +43,7 @@ class Where:
         evaluate: end with evaluation and report.
         tensorboard: also write the log as events for TensorBoard.
         score_train: evaluate on the training part too.
+        initial: a run or bundle whose weights the training starts from.
     """
 
     run: Path
@@ -50,6 +56,7 @@ class Where:
     evaluate: bool = True
     tensorboard: bool = False
     score_train: bool = False
+    initial: Path | None = None
 
     @property
     def cache_folder(self) -> Path:
@@ -59,12 +66,13 @@ class Where:
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """What a training works on: the cohort as read, prepared, and who is in which part."""
+    """What a training works on: the cohort as read, prepared, who is in which part; for a classifier the classes."""
 
     cohort: Cohort
     prepared: PreparedCohort
     split: Split
     modalities: tuple[str, ...]
+    classes: tuple[str, ...] = ()
 
     def part(self, name: str) -> Part:
         """A part by name; a SplitError where it is empty."""
@@ -73,7 +81,9 @@ class Material:
 
 def gather(recipe: Recipe, data: Data, where: Where, reporter: Reporter) -> Material:
     """Read, prepare and split."""
-    cohort = usable(read(data, reporter), recipe.data.max_patients, reporter)
+    classifies = is_classifier(recipe.model)
+    cohort = as_colours(read(data, reporter), recipe.data.modalities) if classifies else read(data, reporter)
+    cohort = usable(cohort, recipe.data.max_patients, reporter, by_class=classifies)
     if recipe.split.protocol == "slice":
         with reporter.progress("Looking for dark slices") as step:
             dark = find_dark_slices(cohort, recipe.slices.dark_below, step) if recipe.slices.dark_below else {}
@@ -86,7 +96,27 @@ def gather(recipe: Recipe, data: Data, where: Where, reporter: Reporter) -> Mate
         cohort, recipe.split, given=where.split, fold=where.fold, cache=where.cache_folder, reporter=reporter
     )
     chosen.part("val")
-    return Material(cohort, prepared, chosen, recipe.data.modalities or prepared.modalities)
+    material = Material(
+        cohort,
+        prepared,
+        chosen,
+        recipe.data.modalities or prepared.modalities,
+        class_names(cohort) if classifies else (),
+    )
+    for name in ("train", "val") if classifies else ():
+        require_classes(material.part(name).prepared, material.classes, name)
+    return material
+
+
+def as_colours(cohort: Cohort, modalities: Sequence[str] | None) -> Cohort:
+    """Pictures sorted by class, in red, green and blue whatever their mode; grey ones show the same three times.
+
+    Other cohorts, and pictures that are wanted as ``grey``, stay as they are.
+    """
+    if not cohort.categories or cohort.modalities != ("grey",) or modalities == ("grey",):
+        return cohort
+    cases = tuple(replace(case, images=picture_sources(case.images["grey"].paths[0], COLOURS)) for case in cohort.cases)
+    return replace(cohort, cases=cases, modalities=COLOURS)
 
 
 def as_shown(cohort: Cohort, modalities: Sequence[str] | None) -> Cohort:
@@ -121,8 +151,10 @@ def as_shown(cohort: Cohort, modalities: Sequence[str] | None) -> Cohort:
     return replace(cohort, cases=cases, modalities=tuple(name for name in cohort.modalities if name in modalities))
 
 
-def usable(cohort: Cohort, max_patients: int | None, reporter: Reporter) -> Cohort:
-    """The cases that a training can use: with a reference; at most ``max_patients`` patients."""
+def usable(cohort: Cohort, max_patients: int | None, reporter: Reporter, *, by_class: bool = False) -> Cohort:
+    """The cases that a training can use: with a reference, or ``by_class`` with a class; at most ``max_patients``."""
+    if by_class and cohort.categories:
+        return _at_most(cohort, cohort.cases, max_patients)
     if cohort.scheme is None or not any(case.labels is not None for case in cohort.cases):
         has_masks = any(case.labels is not None for case in cohort.cases)
         raise LabelError(
@@ -133,9 +165,18 @@ def usable(cohort: Cohort, max_patients: int | None, reporter: Reporter) -> Coho
     without = [case.id for case in cohort.cases if case.labels is None]
     if without:
         reporter.say(f"Left out, for want of a reference: {name_some(without)}")
-    cases = tuple(case for case in cohort.cases if case.labels is not None)
+    return _at_most(cohort, tuple(case for case in cohort.cases if case.labels is not None), max_patients)
+
+
+def _at_most(cohort: Cohort, cases: tuple[Case, ...], max_patients: int | None) -> Cohort:
+    """The first patients by name; of pictures sorted by class the first of each class in turn."""
     if max_patients is not None:
-        kept = frozenset(sorted({case.patient for case in cases})[:max_patients])
+        turns: Counter[str | None] = Counter()
+        order: dict[str, int] = {}
+        for case in sorted(cases, key=lambda case: case.patient):
+            turns[case.category] += case.patient not in order
+            order.setdefault(case.patient, turns[case.category])
+        kept = frozenset(sorted(order, key=lambda patient: (order[patient], patient))[:max_patients])
         cases = tuple(case for case in cases if case.patient in kept)
     return replace(cohort, cases=cases)
 
@@ -143,7 +184,9 @@ def usable(cohort: Cohort, max_patients: int | None, reporter: Reporter) -> Coho
 def cannot_feed(recipe: Recipe, cohort: Cohort) -> tuple[str | None, str]:
     """Why a recipe cannot be trained on a cohort, None if it can; and the key of what it would be trained on."""
     try:
-        shown = as_shown(usable(cohort, recipe.data.max_patients, QUIET), recipe.data.modalities)
+        classifies = is_classifier(recipe.model)
+        read_in = as_colours(cohort, recipe.data.modalities) if classifies else cohort
+        shown = as_shown(usable(read_in, recipe.data.max_patients, QUIET, by_class=classifies), recipe.data.modalities)
         return None, plan_cohort(shown, recipe.prepare).key
     except GliosegError as error:
         return one_line(error), ""

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from glioseg.cohorts.layout import ReadOptions
+from glioseg.cohorts.listing import natural_key
+from glioseg.cohorts.naming import unique_ids
 from glioseg.cohorts.recognise import read_cohort
 from glioseg.console import QUIET, Reporter
 from glioseg.core import Case, Image, LabelMap, Source
 from glioseg.errors import FileError, GliosegError, OptionError, name_some
+from glioseg.evaluate.table import Row, rows_to_csv
 from glioseg.io.files import cannot_write, replacing, write_json, write_text
 from glioseg.io.nifti import write_nifti
-from glioseg.io.raster import PICTURE_ENDINGS, read_picture_header, write_picture
+from glioseg.io.raster import COLOURS, PICTURE_ENDINGS, read_picture_header, write_picture
 from glioseg.predict.bundle import Bundle, load_bundle
 from glioseg.predict.device import pick_device, uses_bf16
 from glioseg.predict.ensemble import Voice
 from glioseg.predict.predictor import Prediction, Predictor
 from glioseg.report.prediction import overlay_picture
+from glioseg.workflows.class_predicting import Classified, classified
+from glioseg.workflows.classifying import classifier_of
 from glioseg.workflows.ensembling import (
     Ensembled,
     contributions,
@@ -32,6 +36,7 @@ from glioseg.workflows.ensembling import (
     require_modalities,
     write_members,
 )
+from glioseg.workflows.material import as_colours
 
 SUMMARY = "summary.csv"
 _NIFTI = (".nii", ".nii.gz")
@@ -48,12 +53,27 @@ class Predicted:
     volumes: Mapping[str, float]
     unit: str
 
+    @property
+    def row(self) -> Row:
+        """Its row of ``summary.csv``."""
+        return {"case": self.case, "mask": self.mask.name, "unit": self.unit, **self.volumes}
+
+    @property
+    def text(self) -> str:
+        """One line for people."""
+        volumes = ", ".join(f"{region} {volume:g} {self.unit}" for region, volume in self.volumes.items())
+        return f"{self.mask}: {volumes}"
+
+    def to_json(self) -> dict[str, Any]:
+        """What ``predict --json`` prints of it."""
+        return {"case": self.case, "mask": str(self.mask), "unit": self.unit, "volumes": self.volumes}
+
 
 @dataclass(frozen=True)
 class Predictions:
     """What became of the cases of the inputs: those that were predicted, and what is wrong with the others, by id."""
 
-    done: tuple[Predicted, ...]
+    done: tuple[Predicted | Classified, ...]
     failed: Mapping[str, GliosegError]
 
 
@@ -76,7 +96,17 @@ def predictor_of(bundle: Bundle, device: str = "auto") -> Predictor:
 
 def load_ensemble(folders: Sequence[Path], device: str = "auto") -> Ensembled:
     """The networks of runs or bundles as one; errors as ``load_bundle`` and ``ensembling.ensemble_of``."""
-    bundles = [load_bundle(folder) for folder in folders]
+    return _ensembled(folders, [load_bundle(folder) for folder in folders], device)
+
+
+def _ensembled(folders: Sequence[Path], bundles: Sequence[Bundle], device: str) -> Ensembled:
+    for folder, bundle in zip(folders, bundles, strict=True):
+        if bundle.info.classes:
+            raise OptionError(
+                "an ensemble averages networks that segment, and this one is a classifier",
+                found=folder,
+                remedy="Use it alone, without --with",
+            )
     return ensemble_of(folders, bundles, [predictor_of(bundle, device) for bundle in bundles])
 
 
@@ -90,7 +120,9 @@ def predict(
     device: str = "auto",
     reporter: Reporter = QUIET,
 ) -> Predictions:
-    """Predict every case of the inputs; one that cannot be read is left out and does not stop the others.
+    """Predict every case of the inputs: masks, or classes where the network is a classifier.
+
+    A case that cannot be read is left out and does not stop the others.
 
     Args:
         run: a run folder or a bundle.
@@ -106,33 +138,71 @@ def predict(
         OptionError: no input at all, results that would replace the scans, or networks that do not mean the same.
         FileError: ``out`` cannot be written to.
     """
-    ensembled = load_ensemble([run, *others], device)
-    cases = list(_cases(inputs, modality_files or {}, ensembled.ensemble.modalities))
-    if not cases:
+    bundles = [load_bundle(folder) for folder in (run, *others)]
+    files = modality_files or {}
+    if bundles[0].info.classes and not others:
+        classifier = classifier_of(bundles[0], device)
+        cases = _checked(_cases(inputs, files, classifier.modalities, _pictures_in), out)
+        for case in cases:
+            require_modalities((classifier,), case)
+        return _each(cases, partial(classified, classifier, bundles[0].info, out), out, "Classifying", reporter)
+    ensembled = _ensembled((run, *others), bundles, device)
+    cases = _checked(_cases(inputs, files, ensembled.ensemble.modalities, _cohort_in), out)
+    for case in cases:
+        require_modalities(ensembled.ensemble.members, case)
+    return _each(cases, partial(_predicted, ensembled, out), out, "Predicting", reporter)
+
+
+def _checked(cases: Iterable[Case], out: Path) -> list[Case]:
+    """The cases, once it is certain that each has files of its own to be written."""
+    found = list(cases)
+    if not found:
         raise OptionError("there is nothing to predict", expected="a folder, a file, or --modality NAME=FILE")
-    twice = {case.id for case in cases if sum(case.id == other.id for other in cases) > 1}
+    twice = {case.id for case in found if sum(case.id == other.id for other in found) > 1}
     if twice:
         raise OptionError("two inputs would be written to the same files", found=name_some(sorted(twice)))
-    _spare_inputs(cases, out)
-    for case in cases:
-        require_modalities(ensembled.ensemble, case)
-    done: list[Predicted] = []
+    _spare_inputs(found, out)
+    return found
+
+
+def _each(
+    cases: Sequence[Case],
+    predicted: Callable[[Case], Callable[[], Predicted | Classified]],
+    out: Path,
+    title: str,
+    reporter: Reporter,
+) -> Predictions:
+    """Predict case by case; ``predicted`` gives what writes a case's files: all of them, or none."""
+    done: list[Predicted | Classified] = []
     failed: dict[str, GliosegError] = {}
     (out / SUMMARY).unlink(missing_ok=True)
-    with reporter.progress("Predicting") as step:
+    with reporter.progress(title) as step:
         for number, case in enumerate(cases):
             _clear(case, out)
             try:
-                image = load_for(ensembled.ensemble, case)
-                prediction, voices = ensembled.ensemble.predict(image)
+                write = predicted(case)
             except GliosegError as error:
                 failed[case.id] = error
             else:
-                done.append(_write_case(ensembled, case, image, prediction, voices, out))
+                done.append(_written(write, case, out))
             step(number + 1, len(cases))
     if done:
-        write_text(out / SUMMARY, _summary(done))
+        write_text(out / SUMMARY, rows_to_csv([one.row for one in done]))
     return Predictions(tuple(done), failed)
+
+
+def _written(write: Callable[[], Predicted | Classified], case: Case, out: Path) -> Predicted | Classified:
+    try:
+        return write()
+    except BaseException:
+        _clear(case, out)
+        raise
+
+
+def _predicted(ensembled: Ensembled, out: Path, case: Case) -> Callable[[], Predicted]:
+    image = load_for(ensembled.ensemble, case)
+    prediction, voices = ensembled.ensemble.predict(image)
+    return partial(_write_case, ensembled, case, image, prediction, voices, out)
 
 
 def _clear(case: Case, out: Path) -> None:
@@ -174,18 +244,14 @@ def _write_case(
     voxel = image.grid.voxel_ml if image.grid.has_mm else 1.0
     maps = [prediction.label_map, *(voice.label_map for voice in voices)]
     each = [_volumes(labels, prediction.regions, voxel) for labels in maps]
-    try:
-        mask = _write_mask(prediction, case, out, stem)
-        _write_overlay(image, prediction, out / f"{stem}.png")
-        facts = _facts(ensembled, case, image, prediction)
-        facts |= {"mask": mask.relative_to(out).as_posix(), "volumes": {"unit": unit, **each[0]}}
-        if voices:
-            facts["ensemble"] = contributions(ensembled, prediction, voices, each)
-            write_members(out / f"{stem}_members.png", image, prediction, voices, ensembled.names, facts["ensemble"])
-        write_json(out / f"{stem}.json", facts)
-    except BaseException:
-        _clear(case, out)  # all files of a case, or none
-        raise
+    mask = _write_mask(prediction, case, out, stem)
+    _write_overlay(image, prediction, out / f"{stem}.png")
+    facts = _facts(ensembled, case, image, prediction)
+    facts |= {"mask": mask.relative_to(out).as_posix(), "volumes": {"unit": unit, **each[0]}}
+    if voices:
+        facts["ensemble"] = contributions(ensembled, prediction, voices, each)
+        write_members(out / f"{stem}_members.png", image, prediction, voices, ensembled.names, facts["ensemble"])
+    write_json(out / f"{stem}.json", facts)
     return Predicted(case.id, mask, each[0], unit)
 
 
@@ -244,30 +310,44 @@ def _volumes(labels: LabelMap, regions: Sequence[str], voxel: float) -> dict[str
     return {region: round(int(mask.sum()) * voxel, 4) for region, mask in inside.items()}
 
 
-def _summary(done: Sequence[Predicted]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    regions = list(done[0].volumes)
-    writer.writerow(["case", "mask", "unit", *regions])
-    for one in done:
-        writer.writerow([one.case, one.mask.name, one.unit, *(one.volumes[region] for region in regions)])
-    return text.getvalue()
+def _cohort_in(folder: Path, needed: Sequence[str]) -> Iterable[Case]:
+    """The cases of a cohort."""
+    return read_cohort(folder, options=ReadOptions()).cases
 
 
-def _cases(inputs: Sequence[Path], files: Mapping[str, Path], needed: Sequence[str]) -> Iterator[Case]:
+def _pictures_in(folder: Path, needed: Sequence[str]) -> Iterable[Case]:
+    """For a classifier of pictures the pictures that lie in the folder, one by one; else the cases of a cohort."""
+    pictures = sorted((path for path in folder.iterdir() if _is_picture(path)), key=natural_key)
+    if not pictures or tuple(needed) not in (("grey",), COLOURS):
+        return as_colours(read_cohort(folder, options=ReadOptions()), needed).cases
+    names = unique_ids([_stem(path) for path in pictures], pictures)
+    cases = [single(path, needed) for path in pictures]
+    return [replace(case, id=name, patient=name) for name, case in zip(names, cases, strict=True)]
+
+
+def _is_picture(path: Path) -> bool:
+    return path.is_file() and path.name.lower().endswith(PICTURE_ENDINGS) and not path.name.startswith(".")
+
+
+def _cases(
+    inputs: Sequence[Path],
+    files: Mapping[str, Path],
+    needed: Sequence[str],
+    in_folder: Callable[[Path, Sequence[str]], Iterable[Case]],
+) -> Iterator[Case]:
     if files:
         first = next(iter(files.values()))
         yield Case(_stem(first), _stem(first), {name: _source(path, None) for name, path in files.items()})
     for path in inputs:
         if path.is_dir():
-            yield from read_cohort(path, options=ReadOptions()).cases
+            yield from in_folder(path, needed)
         elif path.exists():
-            yield _single(path, needed)
+            yield single(path, needed)
         else:
             raise FileError("there is no such file or folder", path=path, remedy="Check the path for a typing error")
 
 
-def _single(path: Path, needed: Sequence[str]) -> Case:
+def single(path: Path, needed: Sequence[str]) -> Case:
     """One file as a case: a picture's channels by name, a volume as the one modality that the network needs."""
     name = _stem(path)
     if path.name.lower().endswith(PICTURE_ENDINGS):

@@ -43,6 +43,7 @@ from glioseg.report.run_facts import (
 from glioseg.train.log import read_log
 from glioseg.train.loop import LOG
 from glioseg.workflows import runs
+from glioseg.workflows.class_reporting import class_report, kept_epoch
 from glioseg.workflows.material import Material, Where
 from glioseg.workflows.predicting import predictor_of
 
@@ -64,6 +65,8 @@ def report(
     Raises:
         FileError: a file of the run is missing or damaged.
     """
+    if material.classes:
+        return class_report(recipe, material, where, reporter)
     run = where.run
     log = read_log(run / LOG) if (run / LOG).exists() else []
     parts = {name: scores for name in _PARTS if (scores := _scores(run, name)) is not None}
@@ -78,7 +81,7 @@ def report(
             data=_data_facts(material),
             split=_split_facts(recipe, material),
             log=log,
-            best_epoch=_best_epoch(log),
+            best_epoch=kept_epoch(log, recipe.train.keep),
             n_epochs=recipe.train.epochs,
             score=recipe.train.score,
             parts=parts,
@@ -103,12 +106,6 @@ def _scores(run: Path, part: str) -> PartScores | None:
     except OSError as error:
         raise cannot_read(table, error) from error
     return PartScores(evaluation, rows_from_csv(text, str(table)))
-
-
-def _best_epoch(log: list[dict[str, Any]]) -> int | None:
-    """The first epoch with the highest score, as the loop keeps it."""
-    scored = [row for row in log if "val_score" in row]
-    return max(scored, key=lambda row: (row["val_score"], -row["epoch"]))["epoch"] if scored else None
 
 
 def _data_facts(material: Material) -> DataFacts:

@@ -260,6 +260,12 @@ def _compared(
     """(part, region, metric, unit, rule), published and obtained value of the figures that are of this part."""
     if block is None:
         return []
+    if all("where" in figure for figure in block["figures"]):  # a classifier's, all of them of the test part
+        return [
+            ((part, figure["where"], figure["metric"], "picture", "none"), figure["published"], figure["obtained"])
+            for figure in block["figures"]
+            if part == "test"
+        ]
     return [
         ((part, region, figure["metric"], figure["unit"], figure["empty"]), values["published"], values["obtained"])
         for figure in block["figures"]

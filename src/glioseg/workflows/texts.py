@@ -46,7 +46,9 @@ def _rows(about: CohortDescription) -> Iterator[tuple[str, str]]:
 
 
 def evaluation_text(part: str, figures: Mapping[str, Any]) -> str:
-    """The figures of one part, as ``Evaluation.to_json`` gives them: a line per region."""
+    """The figures of one part, as ``to_json`` of its evaluation gives them: a line per region, or by classes."""
+    if "classes" in figures:
+        return class_text(part, figures)
     n_cases, n_patients, rule = figures["n_cases"], figures["n_patients"], figures["protocol"]["empty"]
     lines = [f"{part}: {n_cases} cases of {n_patients} patients, native grid, empty masks: {rule}"]
     for region, metrics in figures["regions"].items():
@@ -103,6 +105,35 @@ def _interval(bounds: Sequence[float] | None, sign: str = "") -> str:
 
 def _probability(value: float | None) -> str:
     return "-" if value is None else "< 0.0001" if value < 0.0001 else f"{value:.4f}"
+
+
+def class_text(part: str, figures: Mapping[str, Any]) -> str:
+    """The figures of a classifier on one part, as ``ClassEvaluation.to_json`` gives them."""
+    unit = figures["protocol"]["unit"]
+    lines = [
+        f"{part}: {figures['n_items']} {unit}s of {figures['n_cases']} cases, classes {', '.join(figures['classes'])}"
+    ]
+    lines += _class_lines(figures)
+    if "by_case" in figures:
+        lines += [f"  by case ({figures['by_case']['n_items']}):", *_class_lines(figures["by_case"])]
+    block = figures.get("as_published")
+    if block is not None:
+        verdict = "comparable" if block["comparable"] else "not comparable"
+        lines.append(f"  as published ({block['protocol']['source']}): {verdict}")
+        lines += [
+            f"    {one['metric']} {_figure(one['obtained'])} (published {one['published']:.4f}, {one['where']})"
+            for one in block["figures"]
+        ]
+        lines += [f"    not comparable: {reason}" for reason in block["not_comparable"]]
+    return "\n".join(lines)
+
+
+def _class_lines(figures: Mapping[str, Any]) -> Iterator[str]:
+    for name in ("accuracy", "balanced_accuracy", "auc", "recall", "specificity", "precision", "f1", "ece"):
+        found = figures["metrics"][name]
+        interval = found["ci95"]
+        spread = f" (95 % {_figure(interval[0])} to {_figure(interval[1])})" if interval else ""
+        yield f"  {name:<18}{_figure(found['value'])}{spread}"
 
 
 def _published(block: Mapping[str, Any] | None) -> Iterator[str]:

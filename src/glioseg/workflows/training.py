@@ -17,6 +17,7 @@ from glioseg.console import QUIET, Reporter
 from glioseg.core import Cohort
 from glioseg.errors import name_some
 from glioseg.evaluate.published import PublishedProtocol, protocol_of
+from glioseg.evaluate.published_classes import PublishedClasses
 from glioseg.io.files import write_json
 from glioseg.predict.bundle import load_bundle, model_id, save_bundle
 from glioseg.prepare.records import SchemeRecord
@@ -27,6 +28,7 @@ from glioseg.train.events import require_tensorboard
 from glioseg.train.loop import BEST, LATEST, Outcome
 from glioseg.train.run import Plan, run_training
 from glioseg.workflows import runs
+from glioseg.workflows.classifying import ClassEvaluated, classify_run, save_class_bundle, write_class_evaluation
 from glioseg.workflows.cohorts import Data
 from glioseg.workflows.evaluating import Evaluated, evaluate_part, tuned, write_evaluation
 from glioseg.workflows.material import Material, Where, gather
@@ -35,13 +37,15 @@ from glioseg.workflows.predicting import predictor_of
 from glioseg.workflows.reporting import report
 from glioseg.workflows.watching import Judge, TrainingTable
 
+AnyEvaluated = Evaluated | ClassEvaluated
+
 
 @dataclass(frozen=True, eq=False)
 class Trained:
     """How a training ended; evaluations by part, once it has ended by itself."""
 
     outcome: Outcome
-    evaluated: Mapping[str, Evaluated]
+    evaluated: Mapping[str, AnyEvaluated]
     report: Path | None
 
 
@@ -71,16 +75,27 @@ def train(
     if where.tensorboard:
         require_tensorboard()
     facts = environment(where.device, recipe.train.precision)  # a device that is not there is said before any work
+    initial = None if where.initial is None else load_bundle(where.initial).info
+    if initial is not None:
+        facts |= {"started_from": f"weights of {initial.name} ({initial.provenance.get('cohort')}), {initial.model_id}"}
     runs.begin(where.run)
     material = gather(recipe, data, where, reporter)
     recipe = sized(recipe, material, where)
     if where.restart:
         runs.clear(where.run)  # not before: scans or settings that are refused must not cost the old run
     identity = runs.identity_of(recipe, material.split, material.prepared)
+    if initial is not None:
+        identity["started_from"] = initial.model_id
     runs.write_head(where.run, recipe, facts, _described(data), identity)
     save_split(material.split, where.run / runs.SPLIT)
     plan = _plan(recipe, material, where, identity)
-    watch = partial(TrainingTable, quiet=reporter.quiet, epochs=recipe.train.epochs, judge=judge)
+    watch = partial(
+        TrainingTable,
+        quiet=reporter.quiet,
+        epochs=recipe.train.epochs,
+        judge=judge,
+        classifies=bool(material.classes),
+    )
     outcome = run_training(plan, watch)
     limited = not outcome.finished and (outcome.reason or "").startswith("train.")
     if not outcome.finished and judge is None:  # a judge has its own reasons, and words for them
@@ -122,6 +137,8 @@ def _plan(recipe: Recipe, material: Material, where: Where, identity: Mapping[st
         train=frozenset(material.split.part("train")),
         val=frozenset(material.split.part("val")),
         modalities=material.modalities,
+        classes=material.classes,
+        initial=where.initial,
         identity=identity,
         run=where.run,
         device=where.device,
@@ -142,15 +159,15 @@ def _plan(recipe: Recipe, material: Material, where: Where, identity: Mapping[st
 
 
 def write_bundle(run: Path, recipe: Recipe, material: Material, device: str, reporter: Reporter) -> None:
-    """Write the best model as a bundle, thresholds tuned on the validation part where the recipe asks for it."""
+    """Write the best model as a bundle, thresholds tuned on the validation part where the recipe asks for it.
+
+    Of a classifier it is the temperature that is found there.
+    """
     best = load_checkpoint(run / BEST)
     scheme = material.prepared.scheme
-    assert scheme is not None
     fields: dict[str, Any] = {
         "name": recipe.name,
         "modalities": material.modalities,
-        "regions": material.prepared.region_names,
-        "scheme": SchemeRecord.of(scheme),
         "model": recipe.model,
         "prepare": recipe.prepare,
         "slices": recipe.slices,
@@ -165,6 +182,10 @@ def write_bundle(run: Path, recipe: Recipe, material: Material, device: str, rep
             "validation_score": round(float(best["score"]), 6),
         },
     }
+    if material.classes:
+        return save_class_bundle(run, fields, best["model"], material, device)
+    assert scheme is not None, "a cohort without labels is refused before"
+    fields |= {"regions": material.prepared.region_names, "scheme": SchemeRecord.of(scheme)}
     save_bundle(run / runs.BUNDLE, fields, best["model"])
     if recipe.predict.tune:
         predictor = predictor_of(load_bundle(run / runs.BUNDLE), device)
@@ -175,16 +196,19 @@ def write_bundle(run: Path, recipe: Recipe, material: Material, device: str, rep
 
 def evaluate_run(
     run: Path, recipe: Recipe, material: Material, where: Where, reporter: Reporter, parts: tuple[str, ...] = ()
-) -> dict[str, Evaluated]:
+) -> dict[str, AnyEvaluated]:
     """Score the run's bundle on parts of its split (validation and test unless named) and write the figures."""
-    predictor = predictor_of(load_bundle(run), where.device)
     known = ("train", "val", "test") if where.score_train else ("val", "test")
     wanted = parts or tuple(name for name in known if getattr(material.split, name))
-    found = {}
+    if material.classes:
+        return {name: _classified(run, recipe, material, where, reporter, name) for name in wanted}
+    predictor = predictor_of(load_bundle(run), where.device)
+    found: dict[str, AnyEvaluated] = {}
     for name in wanted:
-        protocol, reasons = (None, ()) if recipe.published is None else protocol_of(recipe.published, name)
+        follows = recipe.published if isinstance(recipe.published, PublishedProtocol) else None
+        protocol, reasons = (None, ()) if follows is None else protocol_of(follows, name)
         with reporter.progress(f"Evaluating {name}") as step:
-            found[name] = evaluate_part(
+            one = evaluate_part(
                 predictor,
                 material.part(name),
                 recipe.evaluate,
@@ -192,7 +216,18 @@ def evaluate_run(
                 (*reasons, *_reasons(recipe, material)),
                 step,
             )
-        write_evaluation(found[name], where.run, name)
+        write_evaluation(one, where.run, name)
+        found[name] = one
+    return found
+
+
+def _classified(
+    run: Path, recipe: Recipe, material: Material, where: Where, reporter: Reporter, name: str
+) -> ClassEvaluated:
+    seen = ("scored on pictures that it was trained on",) if name in ("train", "all") else ()
+    reasons = (*seen, *_reasons(recipe, material))
+    found = classify_run(run, recipe, material, where.device, where.cache_folder, reporter, name, reasons)
+    write_class_evaluation(found, where.run, name)
     return found
 
 
@@ -206,16 +241,15 @@ def _reasons(recipe: Recipe, material: Material) -> tuple[str, ...]:
     return tuple(reasons)
 
 
-def _deviations(recipe: Recipe, protocol: PublishedProtocol, cohort: Cohort) -> list[str]:
+def _deviations(recipe: Recipe, protocol: PublishedProtocol | PublishedClasses, cohort: Cohort) -> list[str]:
     """Where split, data and settings are not those of the publication."""
     found = []
     if recipe.split.protocol != protocol.split:
         found.append(f"split by {recipe.split.protocol}, the publication split by {protocol.split}")
     n_patients = len({case.facts.get("of_patient", case.patient) for case in cohort.cases})
     if protocol.n_patients not in (None, n_patients):
-        found.append(
-            f"{cohort.name} with {n_patients} patients, published on {protocol.data} with {protocol.n_patients}"
-        )
+        word = "pictures" if cohort.categories else "patients"
+        found.append(f"{cohort.name} with {n_patients} {word}, published on {protocol.data} with {protocol.n_patients}")
     changed = changes_to_shipped(recipe)
     if changed:
         found.append(f"other settings than the recipe's: {name_some(changed)}")

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from glioseg.console import Bar, Reporter
 
 _COLUMNS = ("epoch", "train loss", "val loss", "Dice", "by region", "precision", "recall", "rate", "images/s", "left")
+_CLASS_COLUMNS = (*_COLUMNS[:3], "acc.", "recall by class", "balanced", "AUC", *_COLUMNS[7:])
 _WIDTHS = (9, 10, 9, 6, 24, 9, 6, 8, 8, 7)
 
 
@@ -29,13 +30,15 @@ class TrainingTable:
         quiet: show nothing.
         epochs: of the whole training.
         judge: may stop the training.
+        classifies: the network says classes; the columns are a classifier's.
     """
 
-    def __init__(self, *, quiet: bool, epochs: int, judge: Judge | None = None) -> None:
+    def __init__(self, *, quiet: bool, epochs: int, judge: Judge | None = None, classifies: bool = False) -> None:
         self._judge = judge
         self._reporter = Reporter(quiet=quiet)
         self._bar: Bar | None = None
         self._epochs = epochs
+        self._classifies = classifies
         self._started: tuple[float, int] | None = None
         self._done = 0
         self._total = 0
@@ -61,7 +64,7 @@ class TrainingTable:
             self._bar = None
         if not self._header_shown:
             self._header_shown = True
-            self._reporter.say(_line(_COLUMNS))
+            self._reporter.say(_line(_CLASS_COLUMNS if self._classifies else _COLUMNS))
         self._reporter.say(_line(self._cells(row)))
         return None if self._judge is None else self._judge.on_epoch(row)
 
@@ -71,6 +74,8 @@ class TrainingTable:
         self._bar.show(what, done, total)
 
     def _cells(self, row: Mapping[str, Any]) -> tuple[str, ...]:
+        if "classes" in row:
+            return (*self._first_cells(row), *_class_cells(row["classes"]), *self._last_cells(row))
         regions = row.get("regions", {})
 
         def mean(metric: str) -> str:
@@ -78,18 +83,16 @@ class TrainingTable:
             return f"{sum(values) / len(values):.3f}" if values else "-"
 
         by_region = " ".join(f"{name} {_number(figures['dice'])}" for name, figures in regions.items())
-        return (
-            f"{row['epoch'] + 1}/{self._epochs}",
-            f"{row['train_loss']:.4f}",
-            f"{row['val_loss']:.4f}" if "val_loss" in row else "-",
-            mean("dice"),
-            by_region if len(regions) > 1 else "",
-            mean("precision"),
-            mean("recall"),
-            f"{row['learning_rate']:.1e}",
-            "-" if row.get("images_per_s") is None else f"{row['images_per_s']:.1f}",
-            self._left(),
-        )
+        middle = (mean("dice"), by_region if len(regions) > 1 else "", mean("precision"), mean("recall"))
+        return (*self._first_cells(row), *middle, *self._last_cells(row))
+
+    def _first_cells(self, row: Mapping[str, Any]) -> tuple[str, ...]:
+        val_loss = f"{row['val_loss']:.4f}" if "val_loss" in row else "-"
+        return f"{row['epoch'] + 1}/{self._epochs}", f"{row['train_loss']:.4f}", val_loss
+
+    def _last_cells(self, row: Mapping[str, Any]) -> tuple[str, ...]:
+        pace = "-" if row.get("images_per_s") is None else f"{row['images_per_s']:.1f}"
+        return f"{row['learning_rate']:.1e}", pace, self._left()
 
     def _left(self) -> str:
         if self._started is None or self._done <= self._started[1]:
@@ -97,6 +100,11 @@ class TrainingTable:
         per_step = (time.monotonic() - self._started[0]) / (self._done - self._started[1])
         seconds = int(per_step * (self._total - self._done))
         return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+
+
+def _class_cells(found: Mapping[str, Any]) -> tuple[str, ...]:
+    recalls = " ".join(f"{name} {_number(value)}" for name, value in found["recall"].items())
+    return _number(found["accuracy"]), recalls, _number(found["balanced_accuracy"]), _number(found["auc"])
 
 
 def _line(cells: tuple[str, ...]) -> str:

@@ -55,7 +55,7 @@ def scores(log: Log, best_epoch: int | None, score: str) -> Figure:
     figure = style.new_figure(style.HALF_WIDTH, 3.5)
     axes = style.style_axes(figure.add_subplot(), x="epoch", y="score on validation")
     dice, picked = series(log, "val_dice"), series(log, "val_score")
-    _line(axes, dice, style.ACCENT, "Dice, mean over regions")
+    _line(axes, dice, style.ACCENT, "Dice, mean over regions")  # a classifier has none
     if picked[1].size and (score != "dice" or not dice[1].size):
         _line(axes, picked, style.series_colour(1), f"{style.plain(score)}, which picks the best model")
     _share_axis(axes, np.concatenate([dice[1], picked[1]]))

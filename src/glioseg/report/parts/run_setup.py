@@ -11,7 +11,7 @@ from glioseg.report.parts.run_words import NOTHING, duration, part_word, region_
 from glioseg.report.parts.words import plural
 from glioseg.report.run_facts import PartCounts, RunFacts
 
-_UNITS = {
+UNITS = {
     "patient": "patient: all cases, time points and known copies of a patient are in one part",
     "slice": "slice: each slice was a case of its own, so that one patient's slices are in several parts",
     "picture": "picture: whose they are is not known; copies of a picture are in one part",
@@ -26,7 +26,7 @@ def data(facts: RunFacts) -> Section:
     if about.scheme:
         items.append(("Label scheme", f"{about.scheme}: {about.labels}" if about.labels else about.scheme))
     items += [("Assumed", words) for words in about.assumptions]
-    items.append(("Split by", _UNITS[split.unit]))
+    items.append(("Split by", UNITS[split.unit]))
     if split.fold is not None:
         items.append(("Fold", f"{split.fold[0]} of {split.fold[1]}"))
     items.append(("Seed of the split", "given as a file" if split.seed is None else str(split.seed)))

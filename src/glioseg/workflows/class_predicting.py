@@ -1,0 +1,133 @@
+"""Pictures in, their classes with confidence and captioned pictures out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from glioseg.core import Case, Image
+from glioseg.errors import GliosegError
+from glioseg.evaluate.table import Row
+from glioseg.io import load_image
+from glioseg.io.files import replacing, write_json
+from glioseg.predict.bundle import BundleInfo
+from glioseg.predict.classifier import Classification, Classifier
+from glioseg.predict.explain import grad_cam
+from glioseg.predict.predictor import to_native
+from glioseg.prepare.slices import with_neighbours
+from glioseg.report.classified import ClassifiedPicture, captioned, native_pixels
+from glioseg.report.figures.views import shade
+
+
+@dataclass(frozen=True)
+class Classified:
+    """What was written for one case.
+
+    Args:
+        case: its id.
+        picture: the captioned picture.
+        said: the class.
+        confidence: its probability.
+        probabilities: class -> probability.
+    """
+
+    case: str
+    picture: Path
+    said: str
+    confidence: float
+    probabilities: Mapping[str, float]
+
+    @property
+    def row(self) -> Row:
+        """Its row of ``summary.csv``."""
+        row: Row = {"case": self.case, "class": self.said, "confidence": self.confidence}
+        return {**row, **{f"p.{name}": value for name, value in self.probabilities.items()}}
+
+    @property
+    def text(self) -> str:
+        """One line for people."""
+        return f"{self.picture}: {self.said}, confidence {100 * self.confidence:.2f} %"
+
+    def to_json(self) -> dict[str, Any]:
+        """What ``predict --json`` prints of it."""
+        figures = {"class": self.said, "confidence": self.confidence, "probabilities": dict(self.probabilities)}
+        return {"case": self.case, "picture": str(self.picture), **figures}
+
+
+def classified(classifier: Classifier, info: BundleInfo, out: Path, case: Case) -> Callable[[], Classified]:
+    """Classify a case; what is returned writes ``OUT/<case>.png`` (captioned, with Grad-CAM) and ``<case>.json``."""
+    image = load_image(case, [name for name in classifier.modalities if name in case.images])
+    try:
+        found = classifier.classify(image)
+    except GliosegError as error:
+        path = next(iter(case.images.values())).paths[0]
+        raise type(error)(
+            error.what, path=path, found=error.found, expected=error.expected, remedy=error.remedy
+        ) from error
+    shown = picture_of(classifier, case.id, image, found)
+    return partial(_write, classifier, info, out, case, found, shown)
+
+
+def _write(
+    classifier: Classifier, info: BundleInfo, out: Path, case: Case, found: Classification, shown: ClassifiedPicture
+) -> Classified:
+    z = found.telling_slice
+    stem = case.id.replace("/", "_")
+    picture = out / f"{stem}.png"
+    with replacing(picture) as temporary:
+        temporary.write_bytes(captioned(shown))
+    named = dict(zip(found.classes, map(float, found.probabilities[z]), strict=True))
+    write_json(
+        out / f"{stem}.json",
+        {
+            "case": case.id,
+            "picture": picture.name,
+            "class": shown.said,
+            "confidence": shown.confidence,
+            "probabilities": named,
+            "slice": z + 1,
+            "slices": [[round(float(p), 6) for p in row] for row in found.probabilities],
+            "temperature": info.temperature,
+            "looked_at": "Grad-CAM of the class that is said, laid over the picture on the right",
+            "filled": [name for name in classifier.modalities if name not in case.images],
+            "model_id": info.model_id,
+            "recipe": info.name,
+            "use": info.use,
+        },
+    )
+    return Classified(case.id, picture, shown.said, shown.confidence, named)
+
+
+def picture_of(
+    classifier: Classifier, case: str, image: Image, found: Classification, z: int | None = None
+) -> ClassifiedPicture:
+    """A case's telling slice (or slice ``z``) with what is said of it and where the network looked.
+
+    A picture is shown as it came; a slice of a scan as the network saw it, turned as on a radiologist's screen.
+    """
+    place = found.telling_slice if z is None else z
+    decided = int(found.probabilities[place].argmax())
+    arrays = found.arrays
+    seen = with_neighbours(arrays.images, np.array([place]), classifier.slices.n_neighbours)[0]
+    looked_at = grad_cam(classifier.model, seen, decided)
+    if image.grid.has_mm or image.grid.shape[2] > 1:
+        channel = arrays.images[place, 0].astype(np.float32)
+        pixels = shade(channel, (float(channel.min()), float(max(channel.max(), channel.min() + 1e-6))))
+    else:
+        pixels = native_pixels(image, 0)
+        looked_at = _on_picture(looked_at, found)
+    note = f"slice {place + 1} of {len(found.probabilities)}" if len(found.probabilities) > 1 else ""
+    confidence = float(found.probabilities[place, decided])
+    return ClassifiedPicture(case, pixels, found.classes[decided], confidence, None, looked_at, note)
+
+
+def _on_picture(looked_at: npt.NDArray[np.float32], found: Classification) -> npt.NDArray[np.float32]:
+    """(Y, X) on the network's grid -> (rows, columns) of the picture; 0 where the network did not look."""
+    native = to_native(looked_at[None, None], found.arrays.working, found.arrays.native)
+    return np.asarray(native[0, :, :, 0].T.clip(0, 1), dtype=np.float32)

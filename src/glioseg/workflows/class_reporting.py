@@ -1,0 +1,200 @@
+"""The report of a classifier, from its run folder and its data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from glioseg.config import Recipe, write_recipe
+from glioseg.console import Reporter
+from glioseg.core import Case
+from glioseg.evaluate.class_protocol import class_rows_from_csv
+from glioseg.evaluate.table import Row
+from glioseg.io import load_image
+from glioseg.io.files import cannot_read, read_json
+from glioseg.models.build import build_model
+from glioseg.models.classifier import ClassifierOptions, class_levels
+from glioseg.models.summary import n_parameters
+from glioseg.predict.bundle import load_bundle
+from glioseg.predict.classifier import Classifier
+from glioseg.prepare.classes import slice_classes
+from glioseg.prepare.slices import largest_slice
+from glioseg.prepare.store import of_patients
+from glioseg.report.classified import ClassifiedPicture
+from glioseg.report.run import write_run_report
+from glioseg.report.run_facts import (
+    ClassFacts,
+    DataFacts,
+    Level,
+    NetworkFacts,
+    PartCounts,
+    PartScores,
+    RecipeFacts,
+    RunFacts,
+    SplitFacts,
+    Timing,
+)
+from glioseg.train.log import read_log
+from glioseg.train.loop import LOG
+from glioseg.workflows import runs
+from glioseg.workflows.class_predicting import picture_of
+from glioseg.workflows.classifying import classifier_of
+from glioseg.workflows.material import Material, Where
+
+_PARTS = ("test", "val", "train")
+_N_PICTURES = 9
+
+
+def class_report(recipe: Recipe, material: Material, where: Where, reporter: Reporter) -> Path:
+    """Write ``report.html`` into the run folder from what stands there, classifying the pictures that are shown.
+
+    Raises:
+        FileError: a file of the run is missing or damaged.
+    """
+    run = where.run
+    log = read_log(run / LOG) if (run / LOG).exists() else []
+    parts = {name: scores for name in _PARTS if (scores := _scores(run, name)) is not None}
+    headline = next(iter(parts), None)
+    with reporter.progress("Drawing the report") as step:
+        bundle = load_bundle(run) if headline is not None else None
+        right: list[ClassifiedPicture] = []
+        wrong: list[ClassifiedPicture] = []
+        if headline is not None and bundle is not None:
+            classifier = classifier_of(bundle, where.device)
+            chosen = [_chosen(parts[headline].rows, right=one) for one in (True, False)]
+            right, wrong = (_shown(classifier, material, headline, rows) for rows in chosen)
+        facts = RunFacts(
+            recipe=RecipeFacts(recipe.name, write_recipe(recipe), recipe.about, recipe.after, recipe.notes),
+            data=_data_facts(material),
+            split=_split_facts(recipe, material),
+            log=log,
+            best_epoch=kept_epoch(log, recipe.train.keep),
+            n_epochs=recipe.train.epochs,
+            score=recipe.train.score,
+            parts=parts,
+            network=_network(recipe, material),
+            environment=_environment(run),
+            timing=Timing(training_s=log[-1]["elapsed_s"] if log else None),
+            classes=ClassFacts(
+                names=material.classes,
+                counts={name: _class_counts(material, name) for name in _SPLIT if getattr(material.split, name)},
+                right=right,
+                wrong=wrong,
+                temperature=1.0 if bundle is None else bundle.info.temperature,
+            ),
+        )
+        return write_run_report(facts, run, progress=step)
+
+
+_SPLIT = ("train", "val", "test")
+
+
+def kept_epoch(log: Sequence[dict[str, Any]], keep: str) -> int | None:
+    """The epoch whose model is in the bundle, as the loop keeps it: the first of the best, or the last validated."""
+    scored = [row for row in log if "val_score" in row]
+    if not scored:
+        return None
+    if keep == "last":
+        return int(scored[-1]["epoch"])
+    return int(max(scored, key=lambda row: (row["val_score"], -row["epoch"]))["epoch"])
+
+
+def _scores(run: Path, part: str) -> PartScores | None:
+    figures, table = run / f"evaluation-{part}.json", run / f"cases-{part}.csv"
+    if not figures.exists() or not table.exists():
+        return None
+    evaluation = read_json(figures)
+    assert isinstance(evaluation, dict)
+    try:
+        text = table.read_text(encoding="utf-8")
+    except OSError as error:
+        raise cannot_read(table, error) from error
+    return PartScores(evaluation, class_rows_from_csv(text, str(table)))
+
+
+def _chosen(rows: Sequence[Row], *, right: bool) -> list[Row]:
+    """Wrong ones: the surest first. Right ones: of each class in turn, from the surest to the least sure, evenly."""
+    kept = sorted((row for row in rows if bool(row["right"]) == right), key=lambda row: -_confidence(row))
+    if not right:
+        return kept[:_N_PICTURES]
+    classes = dict.fromkeys(str(row["reference"]) for row in kept)
+    each = -(-_N_PICTURES // max(len(classes), 1))
+    found: list[Row] = []
+    for name in classes:
+        own = [row for row in kept if row["reference"] == name]
+        found += [own[int(place)] for place in np.unique(np.linspace(0, len(own) - 1, each).round().astype(int))]
+    return found[:_N_PICTURES]
+
+
+def _confidence(row: Row) -> float:
+    value = row["confidence"]
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _shown(classifier: Classifier, material: Material, part: str, rows: Sequence[Row]) -> list[ClassifiedPicture]:
+    cases: dict[str, Case] = dict(material.part(part).cases)
+    found = []
+    for row in rows:
+        case = cases[str(row["case"])]
+        image = load_image(case, [name for name in classifier.modalities if name in case.images])
+        said = classifier.classify(image)
+        one = picture_of(classifier, case.id, image, said, int(row["slice"] or 1) - 1)
+        found.append(
+            ClassifiedPicture(
+                one.case, one.pixels, one.said, one.confidence, str(row["reference"]), one.looked_at, one.note
+            )
+        )
+    return found
+
+
+def _data_facts(material: Material) -> DataFacts:
+    return DataFacts(
+        cohort=material.cohort.name,
+        layout=material.cohort.layout,
+        modalities=material.modalities,
+        regions={},
+        has_mm=all(case.native.has_mm for case in material.prepared.cases),
+        assumptions=tuple(found.message for found in material.cohort.findings if found.kind.startswith("assumed")),
+    )
+
+
+def _split_facts(recipe: Recipe, material: Material) -> SplitFacts:
+    split = material.split
+    parts = {name: _counts(material, name) for name in _SPLIT if getattr(split, name)}
+    unit = {"patient": "patient", "slice": "slice", "duplicate group": "picture"}[split.unit]
+    folds = None if recipe.split.n_folds is None else (recipe.split.fold + 1, recipe.split.n_folds)
+    return SplitFacts(parts, unit, split.seed, split.sha256, folds)  # type: ignore[arg-type]
+
+
+def _counts(material: Material, part: str) -> PartCounts:
+    cases = of_patients(material.prepared, frozenset(material.split.part(part))).cases
+    return PartCounts(len({case.patient for case in cases}), len(cases), sum(case.n_slices for case in cases))
+
+
+def _class_counts(material: Material, part: str) -> dict[str, int]:
+    cases = of_patients(material.prepared, frozenset(material.split.part(part))).cases
+    found = np.concatenate([slice_classes(case, material.classes) for case in cases])
+    counts = np.bincount(found, minlength=len(material.classes))
+    return {name: int(n) for name, n in zip(material.classes, counts, strict=True)}
+
+
+def _network(recipe: Recipe, material: Material) -> NetworkFacts:
+    n_channels = recipe.slices.n_channels(len(material.modalities))
+    model = build_model(recipe.model, n_channels, len(material.classes), seed=0, size=recipe.prepare.size)
+    levels = class_levels(model, n_channels, largest_slice(material.prepared))
+    options = recipe.model.model_dump(exclude={"kind", "dims"})
+    name = "Residual classifier" if isinstance(recipe.model, ClassifierOptions) else "Sequential network"
+    return NetworkFacts(
+        name=name,
+        levels=tuple(Level(one.kind, one.channels, one.size, words) for one, words in levels),
+        n_parameters=n_parameters(model),
+        facts={key: str(value) for key, value in options.items()},
+    )
+
+
+def _environment(run: Path) -> dict[str, str | int | float | bool]:
+    facts = read_json(run / runs.ENVIRONMENT)
+    return facts if isinstance(facts, dict) else {}

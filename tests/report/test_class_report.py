@@ -1,0 +1,104 @@
+"""The page of a classifier: what it says, and how pictures are captioned."""
+
+from __future__ import annotations
+
+from datetime import date
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+from glioseg.errors import GeometryError
+from glioseg.evaluate.class_protocol import CLASSIFIER_WORDS, CaseClasses, class_rows, evaluate_classes
+from glioseg.evaluate.protocol import EvaluateOptions
+from glioseg.report.classified import ClassifiedPicture, captioned, heat, percent
+from glioseg.report.run import write_run_report
+from glioseg.report.run_facts import ClassFacts, DataFacts, PartCounts, PartScores, RecipeFacts, RunFacts, SplitFacts
+
+_NAMES = ("no", "yes")
+
+
+def _part(n: int) -> PartScores:
+    """Every third picture is said wrongly."""
+    cases = []
+    for number in range(n):
+        yes = 0.9 if (number % 2 == 0) != (number % 3 == 0) else 0.2
+        reference, decided = np.array([int(number % 2 == 0)]), np.array([int(yes > 0.5)])
+        name = f"picture {number}"
+        cases.append(CaseClasses(name, name, name, reference, np.array([[1 - yes, yes]]), decided))
+    evaluation = evaluate_classes(cases, _NAMES, EvaluateOptions(n_resamples=50), CLASSIFIER_WORDS)
+    return PartScores(evaluation.to_json(), class_rows(cases, _NAMES))
+
+
+def _shown(name: str) -> ClassifiedPicture:
+    looked_at = np.linspace(0, 1, 20 * 30, dtype=np.float32).reshape(20, 30)
+    return ClassifiedPicture(name, np.full((20, 30), 90, dtype=np.uint8), "yes", 0.973, "no", looked_at)
+
+
+def test_the_page(tmp_path: Path) -> None:
+    counts = PartCounts(12, 12, 12)
+    facts = RunFacts(
+        recipe=RecipeFacts("classifier", 'name = "classifier"'),
+        data=DataFacts("pictures", "classes", ("red", "green", "blue"), {}, has_mm=False),
+        split=SplitFacts({"train": counts, "test": counts}, "picture", 0),
+        log=[
+            {
+                "epoch": 0,
+                "train_loss": 0.7,
+                "val_loss": 0.6,
+                "val_score": 0.5,
+                "learning_rate": 1e-3,
+                "elapsed_s": 3.0,
+                "classes": {"accuracy": 0.5, "balanced_accuracy": 0.5, "auc": None, "recall": {"no": 1.0, "yes": 0.0}},
+            },
+            {"epoch": 1, "train_loss": 0.5, "learning_rate": 1e-3, "elapsed_s": 5.0},
+        ],
+        best_epoch=0,
+        n_epochs=2,
+        parts={"test": _part(12)},
+        classes=ClassFacts(
+            _NAMES,
+            {"train": {"no": 5, "yes": 7}, "test": {"no": 6, "yes": 6}},
+            wrong=[_shown("wrong one")],
+            right=[_shown("right one")],
+            temperature=1.7,
+        ),
+    )
+    page = write_run_report(facts, tmp_path, written_on=date(2026, 1, 2)).read_text()
+    for words in (
+        "Balanced accuracy, test",
+        "Said wrongly, the surest first",
+        "over 1.7, a temperature",
+        "12 pictures",
+    ):
+        assert words in page
+    for name in ("confusion", "roc", "precision-recall", "reliability", "pictures-wrong", "pictures-right", "losses"):
+        assert (tmp_path / "figures" / f"{name}.png").exists(), name
+    assert "Dice" not in page.partition("<main")[2].partition("recipe.toml of the run")[0]
+
+
+def test_a_caption_never_rounds_to_certainty() -> None:
+    assert [percent(one) for one in (0.5, 0.9731, 0.9997, 0.99999, 1.0)] == [
+        "50.0 %",
+        "97.3 %",
+        "99.97 %",
+        "99.99 %",
+        "100.00 %",
+    ]
+    assert _shown("a").words == "yes, 97.3 %"
+
+
+def test_the_captioned_picture_is_a_png_with_both_panels() -> None:
+    with Pillow.open(BytesIO(captioned(_shown("a")))) as picture:
+        assert picture.format == "PNG"
+        assert picture.size[0] > 2 * picture.size[1] * 20 / 30
+
+
+def test_a_map_of_zeros_leaves_the_picture_as_it_is() -> None:
+    pixels = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    shown = heat(pixels, np.zeros((3, 4), dtype=np.float32))
+    assert (shown == pixels[..., None]).all()
+    with pytest.raises(GeometryError, match="differ in size"):
+        ClassifiedPicture("a", pixels, "yes", 0.9, None, np.zeros((3, 5), dtype=np.float32))
