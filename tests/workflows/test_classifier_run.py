@@ -300,3 +300,33 @@ def test_a_network_that_segments_is_scored_as_a_detector(tiny: TinyRun, tmp_path
     rows = _table(tmp_path / "cases-detect-test.csv")
     assert len(rows) == figures["n_items"]
     assert {row["reference"] for row in rows} == {"no", "yes"}
+
+
+def test_an_exported_classifier_gives_the_calibrated_probabilities(trained: _Run, tmp_path: Path) -> None:
+    import onnxruntime
+
+    ran = glioseg("export", trained.run, "--out", tmp_path / "net.onnx", "--quiet")
+    assert ran.code == 0, ran.err
+    session = onnxruntime.InferenceSession(tmp_path / "net.onnx", providers=["CPUExecutionProvider"])
+    images = np.random.default_rng(0).normal(size=(2, 3, 16, 16)).astype(np.float32)
+    bundle = load_bundle(trained.run)
+    with torch.inference_mode():
+        expected = torch.softmax(bundle.model(torch.from_numpy(images)) / bundle.info.temperature, dim=1)
+    np.testing.assert_allclose(session.run(None, {"images": images})[0], expected.numpy(), atol=1e-5)
+    assert json.loads(session.get_modelmeta().custom_metadata_map["classes"]) == ["no", "yes"]
+
+
+def test_a_classifier_is_no_member_of_an_ensemble(trained: _Run, tmp_path: Path) -> None:
+    picture = _picture(tmp_path / "a.png", 5, 250)
+    ran = glioseg("predict", trained.run, picture, "--with", trained.run, "--out", tmp_path / "out", "--quiet")
+    assert ran.code == 2
+    assert "this one is a classifier" in ran.err
+
+
+def test_a_damaged_picture_does_not_stop_the_others(trained: _Run, tmp_path: Path) -> None:
+    data = _pictures(tmp_path / "new", {"yes": (2, 250)}, ("L",))
+    (data / "yes" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n no picture")
+    ran = glioseg("predict", trained.run, data / "yes", "--out", tmp_path / "out", "--device", "cpu")
+    assert ran.code == 1
+    assert "broken was left out" in ran.err
+    assert len(_table(tmp_path / "out" / "summary.csv")) == 2

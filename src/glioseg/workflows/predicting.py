@@ -351,7 +351,7 @@ def single(path: Path, needed: Sequence[str]) -> Case:
     """One file as a case: a picture's channels by name, a volume as the one modality that the network needs."""
     name = _stem(path)
     if path.name.lower().endswith(PICTURE_ENDINGS):
-        _, has_colours = read_picture_header(path)
+        has_colours = _has_colours(path)
         channels = {one: _PICTURE_CHANNELS.get(one) for one in needed}
         usable = {
             one: channel for one, channel in channels.items() if has_colours or channel is None or len(needed) == 3
@@ -365,6 +365,14 @@ def single(path: Path, needed: Sequence[str]) -> Case:
             remedy="Name the files: " + " ".join(f"--modality {one}=FILE" for one in needed),
         )
     return Case(name, name, {needed[0]: _source(path, None)})
+
+
+def _has_colours(path: Path) -> bool:
+    """Whether a picture has three channels; of a damaged one it is assumed, and said where its pixels are read."""
+    try:
+        return read_picture_header(path)[1]
+    except FileError:
+        return True
 
 
 def _source(path: Path, channel: int | None) -> Source:
