@@ -146,7 +146,7 @@ def test_other_pictures_can_be_scored_and_other_classes_are_refused(trained: _Ru
     other = _pictures(tmp_path / "other", {"no": (3, 20), "yes": (2, 250)}, ("L",))
     ran = glioseg("evaluate", trained.run, "--data", other, "--out", tmp_path / "scored", "--json", "--quiet")
     assert ran.json["n_cases"] == 5
-    assert (tmp_path / "scored" / "evaluation-all.json").exists()
+    assert (tmp_path / "scored" / "evaluation-on-other.json").exists()
     wrong = _pictures(tmp_path / "wrong", {"cat": (2, 20), "dog": (2, 250)}, ("L",))
     ran = glioseg("evaluate", trained.run, "--data", wrong, "--out", tmp_path / "scored", "--quiet")
     assert ran.code == 1
