@@ -21,7 +21,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
-demo: $(STAMP)  ## write a phantom cohort, inspect it and say where its report is
+demo: $(STAMP)  ## the whole way on phantom patients: inspect, train, evaluate, predict, report
 	$(BIN)/glioseg demo --out $(DEMO)
 
 test: lint types tests  ## lint, types and the fast tests
