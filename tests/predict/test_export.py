@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from glioseg.errors import OptionError
-from glioseg.models.build import OPTIONS, build_model
+from glioseg.models.build import OPTIONS, SEGMENTERS, build_model
 from glioseg.models.unet import UNetOptions
 from glioseg.predict.export import ExportError, export_onnx
 
@@ -23,7 +23,7 @@ _SMALL: dict[str, dict[str, object]] = {
     "segresnet": {"width": 4, "blocks_down": (1, 1, 1), "blocks_up": (1, 1)},
     "unet++": {"width": 2},
 }
-_FREE = sorted(set(OPTIONS) - {"swinunetr"})
+_FREE = sorted(set(SEGMENTERS) - {"swinunetr"})
 
 
 def _network(kind: str, dims: int, n_regions: int = 2) -> nn.Module:

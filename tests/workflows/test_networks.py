@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 
-from glioseg.models.build import OPTIONS
+from glioseg.models.build import SEGMENTERS
 from glioseg.models.summary import network_name
 from glioseg.predict.bundle import load_bundle
 from glioseg.train.checkpoint import load_checkpoint
@@ -28,7 +28,7 @@ _SMALL: dict[str, dict[str, object]] = {
     "swinunetr": {"feature_size": 12, "drop_path": 0.2, "dropout": 0.2},
 }
 _SLOW = ("attention-unet", "resunet", "unet++", "dynunet", "swinunetr")
-_KINDS = [pytest.param(kind, marks=[pytest.mark.slow] * (kind in _SLOW)) for kind in OPTIONS if kind != "unet"]
+_KINDS = [pytest.param(kind, marks=[pytest.mark.slow] * (kind in _SLOW)) for kind in SEGMENTERS if kind != "unet"]
 
 
 def _recipe(kind: str, path: Path) -> Path:
@@ -64,7 +64,7 @@ def test_a_network_is_trained_resumed_used_reported_and_exported(kind: str, tiny
     assert options.kind == kind
     page = (whole / "report.html").read_text(encoding="utf-8")
     assert network_name(options) in page
-    assert "2 × (conv 3×3" in page
+    assert "conv 3×3" in page
 
     case = next(path for path in sorted(tiny.data.iterdir()) if path.is_dir())
     ran = glioseg("predict", broken, case, "--out", tmp_path / "masks", "--device", "cpu", "--quiet")

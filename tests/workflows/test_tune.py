@@ -273,7 +273,7 @@ def test_whole_numbers_make_a_whole_range() -> None:
     [
         ("train.learning_rate", "there is no setting train.learning_rate"),
         ("train.lrr", "did you mean train.lr?"),
-        ("split.seed", "tune.split.seed: only settings of prepare, slices, model"),
+        ("split.seed", "tune.split.seed: only settings of prepare, slices, patches, model"),
     ],
 )
 def test_ranges_of_other_things(name: str, message: str) -> None:

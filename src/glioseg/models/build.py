@@ -68,6 +68,8 @@ OPTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
     {str(options.model_fields["kind"].default): options for options in (*_SEGMENTERS, *_CLASSIFIERS)}
 )
 """Kind -> its options."""
+SEGMENTERS = tuple(str(options.model_fields["kind"].default) for options in _SEGMENTERS)
+"""Kinds of the networks that draw regions; the others say classes."""
 
 
 def dims_of(options: ModelOptions) -> int:

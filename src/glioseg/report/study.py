@@ -30,6 +30,7 @@ from glioseg.report.html import (
 from glioseg.report.parts.run_words import (
     METRIC_WORDS,
     NOTHING,
+    UNIT_WORDS,
     duration,
     interval_words,
     part_word,
@@ -289,7 +290,7 @@ def _published_table(facts: StudyFacts) -> Table:
             if one.obtained is None
             else Cell(f"{one.obtained - one.published:+.3f}", one.obtained - one.published),
             Cell("not comparable", 1.0, "warning") if one.not_comparable else Cell("comparable", 0.0, "good"),
-            Cell("pooled voxels" if one.unit == "pooled" else f"mean over {one.unit}s"),
+            Cell(UNIT_WORDS[one.unit]),
         )
         for row in facts.rows
         for one in row.published

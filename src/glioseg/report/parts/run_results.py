@@ -9,6 +9,7 @@ from glioseg.report.html import Block, Cell, Column, Prose, Section, Table, Tile
 from glioseg.report.parts.run_words import (
     METRIC_WORDS,
     NOTHING,
+    UNIT_WORDS,
     duration,
     interval_words,
     part_word,
@@ -202,7 +203,7 @@ def _published_part(part: str, block: Mapping[str, Any]) -> list[Block]:
             ratio_cell(values.get("obtained")),
             _gap(values),
             verdict if values.get("published") is not None else Cell("not published", 2.0, "note"),
-            Cell("pooled voxels" if figure["unit"] == "pooled" else f"mean over {figure['unit']}s"),
+            Cell(UNIT_WORDS[figure["unit"]]),
             Cell(_EMPTY_WORDS.get(figure["empty"], figure["empty"])),
         )
         for figure in block["figures"]

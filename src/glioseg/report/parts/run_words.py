@@ -9,6 +9,13 @@ from glioseg.report.html import Cell
 from glioseg.report.run_facts import RunFacts
 
 PART_WORDS: Mapping[str, str] = {"train": "training", "val": "validation", "test": "test"}
+UNIT_WORDS: Mapping[str, str] = {
+    "pooled": "pooled voxels",
+    "case": "mean over cases",
+    "slice": "mean over slices",
+    "batch": "mean over batches",
+    "picture": "mean over pictures",
+}
 METRIC_WORDS: Mapping[str, str] = {
     "dice": "Dice",
     "iou": "IoU",
