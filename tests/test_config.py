@@ -185,7 +185,8 @@ def test_classifier() -> None:
 def test_ours_stop_after_twenty_minutes(name: str) -> None:
     recipe = read_recipe(name)
     _has(recipe.train, max_minutes=20.0, schedule="one-cycle")
-    _has(recipe.predict, tune=True, flips="lr")
+    _has(recipe.predict, flips="lr", tune=name == "brats-2d")
+    assert recipe.predict.largest_component == (("tumour",) if name == "lgg" else ())
 
 
 def test_a_change_to_a_shipped_recipe_is_named() -> None:
@@ -333,3 +334,18 @@ def test_tissue() -> None:
     _has(recipe.prepare, regions=("csf", "gm", "wm"))
     _has(recipe.split, n_folds=3, test=0.0)
     assert recipe.train.validate_every == recipe.train.epochs  # no epoch is chosen on the fold that is scored
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ('predict.largest_component=["WT"]', "predict.largest_component: the network has no region WT, only tumour"),
+        ("predict.thresholds.ET=0.4", "predict.thresholds: the network has no region ET"),
+        ("predict.min_voxels.ET=4", "predict.min_voxels: the network has no region ET"),
+        ("predict.tune=true", "tune chooses thresholds without largest_component"),
+    ],
+)
+def test_what_decides_on_regions_names_those_of_the_network(change: str, said: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        read_recipe("lgg", [change])
+    assert said in str(caught.value)

@@ -117,6 +117,20 @@ class Recipe(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _regions_are_those_of_the_network(self) -> Self:
+        known = self.prepare.regions
+        options = self.predict
+        for name, named in {
+            "thresholds": tuple(options.thresholds),
+            "min_voxels": tuple(options.min_voxels),
+            "largest_component": options.largest_component,
+        }.items():
+            unknown = [] if known is None else [region for region in named if region not in known]
+            if known is not None and unknown:
+                raise ValueError(f"predict.{name}: the network has no region {unknown[0]}, only {', '.join(known)}")
+        return self
+
+    @model_validator(mode="after")
     def _slices_or_patches(self) -> Self:
         """A setting that the network has no use for is refused, so that none is without effect."""
         if dims_of(self.model) == 2:

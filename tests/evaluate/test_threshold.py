@@ -16,6 +16,7 @@ from glioseg.evaluate import (
     ThresholdOptions,
     choose,
     count_channels,
+    largest_component,
     remove_small_components,
     search_case,
 )
@@ -151,3 +152,14 @@ def test_what_does_not_fit_is_refused() -> None:
     for wrong in ({"thresholds": (1.0,)}, {"thresholds": ()}, {"min_voxels": (-1,)}, {"min_size": (1,)}):
         with pytest.raises(ValidationError):
             ThresholdOptions.model_validate(wrong)
+
+
+def test_the_largest_component_alone() -> None:
+    # two voxels that touch by a corner are one component of two; one voxel apart is another, of one
+    mask = np.zeros((4, 4, 4), dtype=bool)
+    mask[0, 0, 0] = mask[1, 1, 1] = mask[3, 3, 3] = True
+    assert np.argwhere(largest_component(mask)).tolist() == [[0, 0, 0], [1, 1, 1]]
+    assert not largest_component(np.zeros((2, 2, 2), dtype=bool)).any()
+    first = np.zeros((5, 1, 1), dtype=bool)
+    first[[0, 4]] = True
+    assert np.argwhere(largest_component(first)).tolist() == [[0, 0, 0]]

@@ -118,6 +118,17 @@ def test_small_components_of_a_region_are_removed() -> None:
     assert np.count_nonzero(paint(probabilities, ("WT",), SCHEME, GRID, PredictOptions()).array) == 3
 
 
+def test_the_largest_component_of_a_region_is_kept_alone() -> None:
+    # two voxels side by side and three elsewhere, all surely tumour; without the choice all five are painted
+    probabilities = np.zeros((1, *GRID.shape), dtype=np.float32)
+    probabilities[0, 0, 0, :2] = probabilities[0, 3, 3, :3] = 0.9
+    every = paint(probabilities, ("WT",), SCHEME, GRID, PredictOptions()).array
+    alone = paint(probabilities, ("WT",), SCHEME, GRID, PredictOptions(largest_component=("WT",))).array
+    assert np.count_nonzero(every) == 5
+    assert np.argwhere(alone).tolist() == [[3, 3, 0], [3, 3, 1], [3, 3, 2]]
+    assert (probabilities > 0).sum() == 5
+
+
 # -- regions that exclude each other -----------------------------------------------------------------------------------
 
 TISSUES = scheme_named("ibsr")

@@ -21,6 +21,7 @@ from glioseg.evaluate.threshold import (
     ThresholdChoice,
     ThresholdOptions,
     choose,
+    largest_component,
     remove_small_components,
     search_case,
 )
@@ -55,6 +56,7 @@ __all__ = [
     "count_channels",
     "count_labels",
     "holm",
+    "largest_component",
     "mean_over_regions",
     "merged",
     "paired_wilcoxon",

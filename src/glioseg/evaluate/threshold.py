@@ -143,6 +143,19 @@ def remove_small_components(mask: Flags, min_voxels: int) -> Flags:
     return kept
 
 
+def largest_component(mask: Flags) -> Flags:
+    """The mask (X, Y, Z) with its largest component alone; 26-connected, the first of several that are as large."""
+    if not mask.any():
+        return mask.copy()
+    box = _bounding_box(mask)
+    components, _ = _components(mask[box])
+    sizes = np.bincount(components.ravel())
+    sizes[0] = 0
+    kept = np.zeros_like(mask)
+    kept[box] = components == sizes.argmax()
+    return kept
+
+
 def _search_region(probabilities: npt.NDArray[np.floating], reference: Flags, options: ThresholdOptions) -> Integers:
     """(T, M, 4) counts of one region."""
     n_reference, total = int(np.count_nonzero(reference)), reference.size

@@ -98,13 +98,14 @@ class Ensemble:
 
 
 def averaged_options(options: Sequence[PredictOptions], regions: Sequence[str]) -> PredictOptions:
-    """Means of thresholds and of smallest components; softmax where all have it."""
+    """Means of thresholds and of smallest components; the largest component alone, and softmax, where all have it."""
     smallest = {region: round(_mean([one.min_voxels.get(region, 0) for one in options])) for region in regions}
     kept = {region: n for region, n in smallest.items() if n}
+    alone = tuple(region for region in regions if all(region in one.largest_component for one in options))
     if all(one.activation == "softmax" for one in options):
-        return PredictOptions(activation="softmax", min_voxels=kept)
+        return PredictOptions(activation="softmax", min_voxels=kept, largest_component=alone)
     thresholds = {region: _mean([one.threshold_of(region) for one in options]) for region in regions}
-    return PredictOptions(thresholds=thresholds, min_voxels=kept)
+    return PredictOptions(thresholds=thresholds, min_voxels=kept, largest_component=alone)
 
 
 def agreement(one: LabelMap, other: LabelMap, regions: Sequence[str]) -> dict[str, float | None]:

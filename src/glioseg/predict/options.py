@@ -20,6 +20,8 @@ class PredictOptions(BaseModel):
         threshold: a voxel is inside a region above this probability,
         thresholds: unless the region has one of its own here.
         min_voxels: smaller components (26-connected, native voxels) of a region are removed; by region.
+        largest_component: regions of which only the largest component is kept, for what comes one to a patient; not
+            together with ``tune``, whose search knows nothing of it.
         flips: views that are averaged at test time: ``none``, ``lr`` (as is and mirrored along the columns, which swaps
             left and right in axial and coronal slices, front and back in sagittal ones), ``all`` (both in-plane axes:
             four views; all three axes of a 3-D network: eight). A view should be one that training shows too
@@ -34,6 +36,7 @@ class PredictOptions(BaseModel):
     threshold: float = Field(0.5, ge=0, lt=1)
     thresholds: Mapping[str, float] = Field(default_factory=dict)
     min_voxels: Mapping[str, int] = Field(default_factory=dict)
+    largest_component: tuple[str, ...] = ()
     flips: Literal["none", "lr", "all"] = "none"
     tune: bool = False
     batch_size: int = Field(16, ge=1)
@@ -45,6 +48,12 @@ class PredictOptions(BaseModel):
                 "softmax paints the most probable of background and regions, so that it has no threshold; leave out "
                 "threshold, thresholds and tune, or set activation = sigmoid"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _search_knows_no_largest(self) -> Self:
+        if self.tune and self.largest_component:
+            raise ValueError("tune chooses thresholds without largest_component: set one of them")
         return self
 
     def threshold_of(self, region: str) -> float:

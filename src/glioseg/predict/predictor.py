@@ -12,7 +12,7 @@ from torch import nn
 from glioseg.core import Case, Grid, Image, LabelMap, LabelScheme
 from glioseg.core.labels import decode_regions, paint_most_probable
 from glioseg.errors import GeometryError
-from glioseg.evaluate.threshold import remove_small_components
+from glioseg.evaluate.threshold import largest_component, remove_small_components
 from glioseg.predict.options import PredictOptions
 from glioseg.predict.slices import FLIPS, predict_slices
 from glioseg.predict.window import FLIPS_3D, predict_volume
@@ -141,7 +141,7 @@ def own_channels(image: Image, modalities: Sequence[str]) -> Image:
 def paint(
     probabilities: Array, regions: Sequence[str], scheme: LabelScheme, grid: Grid, options: PredictOptions
 ) -> LabelMap:
-    """Probabilities (R, X, Y, Z) -> label map: small components of each region removed, then painted.
+    """Probabilities (R, X, Y, Z) -> label map: components of each region chosen, then painted.
 
     With sigmoid a region is painted above its threshold, with softmax the most probable of background and regions.
     """
@@ -149,13 +149,22 @@ def paint(
         return LabelMap(_most_probable(probabilities, regions, scheme, options), scheme, grid)
     kept = probabilities
     for row, region in enumerate(regions):
-        smallest = options.min_voxels.get(region, 0)
-        if smallest > 1:
+        if _chooses_components(region, options):
             inside = probabilities[row] > options.threshold_of(region)
             kept = kept.copy() if kept is probabilities else kept
-            kept[row][inside & ~remove_small_components(inside, smallest)] = 0.0
+            kept[row][inside & ~_chosen_components(inside, region, options)] = 0.0
     thresholds = [options.threshold_of(region) for region in regions]
     return LabelMap(decode_regions(kept, scheme, regions, thresholds), scheme, grid)
+
+
+def _chooses_components(region: str, options: PredictOptions) -> bool:
+    return options.min_voxels.get(region, 0) > 1 or region in options.largest_component
+
+
+def _chosen_components(inside: npt.NDArray[np.bool_], region: str, options: PredictOptions) -> npt.NDArray[np.bool_]:
+    """What is left of a region without its small components or, where that is asked for, with its largest alone."""
+    kept = remove_small_components(inside, options.min_voxels.get(region, 0))
+    return largest_component(kept) if region in options.largest_component else kept
 
 
 def _most_probable(
@@ -165,10 +174,9 @@ def _most_probable(
     scores = with_background(probabilities)
     winner = scores.argmax(axis=0)
     for row, region in enumerate(regions):
-        smallest = options.min_voxels.get(region, 0)
-        if smallest > 1:
+        if _chooses_components(region, options):
             inside = winner == row + 1
-            scores[row + 1][inside & ~remove_small_components(inside, smallest)] = -1.0
+            scores[row + 1][inside & ~_chosen_components(inside, region, options)] = -1.0
     return paint_most_probable(scores, scheme, regions)
 
 

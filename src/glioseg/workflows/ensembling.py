@@ -25,7 +25,8 @@ from glioseg.workflows import runs
 
 RULE = (
     "mean of the members' probabilities on the native grid; a region's threshold and smallest component are the means "
-    "of the members' own; where all members are softmax, the most probable of background and regions"
+    "of the members' own, and the largest component alone where all keep no other; where all members are softmax, the "
+    "most probable of background and regions"
 )
 
 
@@ -101,6 +102,7 @@ def contributions(
         "activation": options.activation,
         "thresholds": dict(options.thresholds),
         "min_voxels": dict(options.min_voxels),
+        "largest_component": list(options.largest_component),
         "disputed_voxels": disputed,
         "predicted_voxels": decided,
         "volumes": dict(whole),
