@@ -191,6 +191,9 @@ def test_one_case_and_no_test_part(tmp_path: Path) -> None:
     parts = {"val": part_scores(scored({"one": (reference(0), shifted(reference(0), 1))}))}
     text = _write(replace(bare_run(), parts=parts, log=log(1), best_epoch=0), tmp_path)
     assert "There is no test part. The best epoch was chosen on the validation part" in text
+    text = _write(replace(bare_run(), parts=parts, log=log(1), best_epoch=0, keep="last"), tmp_path)
+    assert "The last epoch was kept, so that the validation part has picked none." in text
+    assert "best epoch was chosen" not in text
     assert _rows(text, "results")[0][3] == "–"
     assert {"dice-by-case", "volumes", "volume-differences", "scores"} <= set(_figures(text))
 

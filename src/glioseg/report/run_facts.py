@@ -310,7 +310,8 @@ class RunFacts:
         log: the rows of ``log.jsonl``: ``epoch`` (from 0), ``train_loss``, ``learning_rate``, ``images_per_s``,
             ``elapsed_s`` and, in epochs with validation, ``val_loss``, ``val_score``, ``val_dice``, ``regions``;
             undefined figures are None.
-        best_epoch: of the best model, from 0 as in the log; None before the first validation.
+        best_epoch: of the model that was kept, from 0 as in the log; None before the first validation.
+        keep: whether that was the ``best`` on validation, or the ``last``.
         n_epochs: how many the recipe asks for; None where unknown.
         score: what ``val_score`` is.
         parts: ``test``, ``val``, ``train``, as far as they were evaluated.
@@ -329,6 +330,7 @@ class RunFacts:
     split: SplitFacts
     log: Sequence[Mapping[str, Any]] = ()
     best_epoch: int | None = None
+    keep: Literal["best", "last"] = "best"
     n_epochs: int | None = None
     score: str = "dice"
     parts: Mapping[str, PartScores] = field(default_factory=dict)

@@ -72,6 +72,7 @@ def class_report(recipe: Recipe, material: Material, where: Where, reporter: Rep
             split=_split_facts(recipe, material),
             log=log,
             best_epoch=kept_epoch(log, recipe.train.keep),
+            keep=recipe.train.keep,
             n_epochs=recipe.train.epochs,
             score=recipe.train.score,
             parts=parts,

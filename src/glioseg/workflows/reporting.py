@@ -82,6 +82,7 @@ def report(
             split=_split_facts(recipe, material),
             log=log,
             best_epoch=kept_epoch(log, recipe.train.keep),
+            keep=recipe.train.keep,
             n_epochs=recipe.train.epochs,
             score=recipe.train.score,
             parts=parts,

@@ -109,9 +109,13 @@ def warnings(facts: RunFacts) -> tuple[Block, ...]:
     n_patients = int(facts.parts[part].evaluation.get("n_patients", 0))
     if part != "test":
         known = "The test part has not been evaluated." if "test" in facts.split.parts else "There is no test part."
-        words = "best epoch was chosen" if part == "val" else "network was trained"
-        words = f"{known} The {words} on the {part_word(part)} part, so that its figures are better than new patients' "
-        found.append(Prose(f"{words}would be.", "warning"))
+        if part == "val" and facts.keep == "last":
+            words = "The last epoch was kept, so that the validation part has picked none."
+            found.append(Prose(f"{known} {words}", "note"))
+        else:
+            words = "best epoch was chosen" if part == "val" else "network was trained"
+            words = f"The {words} on the {part_word(part)} part, so that its figures are better than new patients'"
+            found.append(Prose(f"{known} {words} would be.", "warning"))
     if n_patients < _FEW_PATIENTS and facts.split.unit == "patient":
         words = f"The {part_word(part)} part has {plural(n_patients, 'patient')}: "
         words += "one patient more or less moves these figures, and intervals from so few are too narrow."
