@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,7 +13,6 @@ from glioseg.core import Case
 from glioseg.evaluate.class_protocol import class_rows_from_csv
 from glioseg.evaluate.table import Row
 from glioseg.io import load_image
-from glioseg.io.files import cannot_read, read_json
 from glioseg.models.build import build_model
 from glioseg.models.classifier import ClassifierOptions, class_levels
 from glioseg.models.summary import n_parameters
@@ -31,20 +29,16 @@ from glioseg.report.run_facts import (
     Level,
     NetworkFacts,
     PartCounts,
-    PartScores,
     RecipeFacts,
     RunFacts,
-    SplitFacts,
-    Timing,
 )
 from glioseg.train.log import read_log
 from glioseg.train.loop import LOG
-from glioseg.workflows import runs
 from glioseg.workflows.class_predicting import picture_of
 from glioseg.workflows.classifying import classifier_of
 from glioseg.workflows.material import Material, Where
+from glioseg.workflows.report_facts import environment_of, kept_epoch, scored_parts, split_facts, timing_of
 
-_PARTS = ("test", "val", "train")
 _N_PICTURES = 9
 
 
@@ -56,7 +50,7 @@ def class_report(recipe: Recipe, material: Material, where: Where, reporter: Rep
     """
     run = where.run
     log = read_log(run / LOG) if (run / LOG).exists() else []
-    parts = {name: scores for name in _PARTS if (scores := _scores(run, name)) is not None}
+    parts = scored_parts(run, class_rows_from_csv)
     headline = next(iter(parts), None)
     with reporter.progress("Drawing the report") as step:
         bundle = load_bundle(run) if headline is not None else None
@@ -69,7 +63,7 @@ def class_report(recipe: Recipe, material: Material, where: Where, reporter: Rep
         facts = RunFacts(
             recipe=RecipeFacts(recipe.name, write_recipe(recipe), recipe.about, recipe.after, recipe.notes),
             data=_data_facts(material),
-            split=_split_facts(recipe, material),
+            split=split_facts(recipe, material, _counts),
             log=log,
             best_epoch=kept_epoch(log, recipe.train.keep),
             keep=recipe.train.keep,
@@ -77,8 +71,8 @@ def class_report(recipe: Recipe, material: Material, where: Where, reporter: Rep
             score=recipe.train.score,
             parts=parts,
             network=_network(recipe, material),
-            environment=_environment(run),
-            timing=Timing(training_s=log[-1]["elapsed_s"] if log else None),
+            environment=environment_of(run),
+            timing=timing_of(run, log),
             classes=ClassFacts(
                 names=material.classes,
                 counts={name: _class_counts(material, name) for name in _SPLIT if getattr(material.split, name)},
@@ -91,29 +85,6 @@ def class_report(recipe: Recipe, material: Material, where: Where, reporter: Rep
 
 
 _SPLIT = ("train", "val", "test")
-
-
-def kept_epoch(log: Sequence[dict[str, Any]], keep: str) -> int | None:
-    """The epoch whose model is in the bundle, as the loop keeps it: the first of the best, or the last validated."""
-    scored = [row for row in log if "val_score" in row]
-    if not scored:
-        return None
-    if keep == "last":
-        return int(scored[-1]["epoch"])
-    return int(max(scored, key=lambda row: (row["val_score"], -row["epoch"]))["epoch"])
-
-
-def _scores(run: Path, part: str) -> PartScores | None:
-    figures, table = run / f"evaluation-{part}.json", run / f"cases-{part}.csv"
-    if not figures.exists() or not table.exists():
-        return None
-    evaluation = read_json(figures)
-    assert isinstance(evaluation, dict)
-    try:
-        text = table.read_text(encoding="utf-8")
-    except OSError as error:
-        raise cannot_read(table, error) from error
-    return PartScores(evaluation, class_rows_from_csv(text, str(table)))
 
 
 def _chosen(rows: Sequence[Row], *, right: bool) -> list[Row]:
@@ -162,14 +133,6 @@ def _data_facts(material: Material) -> DataFacts:
     )
 
 
-def _split_facts(recipe: Recipe, material: Material) -> SplitFacts:
-    split = material.split
-    parts = {name: _counts(material, name) for name in _SPLIT if getattr(split, name)}
-    unit = {"patient": "patient", "slice": "slice", "duplicate group": "picture"}[split.unit]
-    folds = None if recipe.split.n_folds is None else (recipe.split.fold + 1, recipe.split.n_folds)
-    return SplitFacts(parts, unit, split.seed, split.sha256, folds)  # type: ignore[arg-type]
-
-
 def _counts(material: Material, part: str) -> PartCounts:
     cases = of_patients(material.prepared, frozenset(material.split.part(part))).cases
     return PartCounts(len({case.patient for case in cases}), len(cases), sum(case.n_slices for case in cases))
@@ -194,8 +157,3 @@ def _network(recipe: Recipe, material: Material) -> NetworkFacts:
         n_parameters=n_parameters(model),
         facts={key: str(value) for key, value in options.items()},
     )
-
-
-def _environment(run: Path) -> dict[str, str | int | float | bool]:
-    facts = read_json(run / runs.ENVIRONMENT)
-    return facts if isinstance(facts, dict) else {}

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +12,6 @@ from glioseg.config import Recipe, write_recipe
 from glioseg.console import QUIET, Reporter
 from glioseg.evaluate.table import Row, rows_from_csv
 from glioseg.io import load_image
-from glioseg.io.files import cannot_read, read_json
 from glioseg.models.build import build_model
 from glioseg.models.summary import n_parameters, network_name, option_facts, summarise_levels
 from glioseg.predict.activation import n_logits
@@ -33,21 +30,17 @@ from glioseg.report.run_facts import (
     Level,
     NetworkFacts,
     PartCounts,
-    PartScores,
     RecipeFacts,
     RunFacts,
-    SplitFacts,
-    Timing,
     WeightMap,
 )
 from glioseg.train.log import read_log
 from glioseg.train.loop import LOG
-from glioseg.workflows import runs
-from glioseg.workflows.class_reporting import class_report, kept_epoch
+from glioseg.workflows.class_reporting import class_report
 from glioseg.workflows.material import Material, Where
 from glioseg.workflows.predicting import predictor_of
+from glioseg.workflows.report_facts import environment_of, kept_epoch, scored_parts, split_facts, timing_of
 
-_PARTS = ("test", "val", "train")
 _N_EACH = 3
 _N_FREE = 3
 _N_MAPS = 3
@@ -69,7 +62,7 @@ def report(
         return class_report(recipe, material, where, reporter)
     run = where.run
     log = read_log(run / LOG) if (run / LOG).exists() else []
-    parts = {name: scores for name in _PARTS if (scores := _scores(run, name)) is not None}
+    parts = scored_parts(run, rows_from_csv)
     headline = next(iter(parts), None)
     with reporter.progress("Drawing the report") as step:
         gallery: list[GalleryItem] = []
@@ -79,7 +72,7 @@ def report(
         facts = RunFacts(
             recipe=RecipeFacts(recipe.name, write_recipe(recipe), recipe.about, recipe.after, recipe.notes),
             data=_data_facts(material),
-            split=_split_facts(recipe, material),
+            split=split_facts(recipe, material, _counts),
             log=log,
             best_epoch=kept_epoch(log, recipe.train.keep),
             keep=recipe.train.keep,
@@ -89,24 +82,11 @@ def report(
             gallery=gallery,
             weight_maps=_weight_maps(recipe, material),
             network=_network(recipe, material),
-            environment=_environment(run),
-            timing=_timing(run, log),
+            environment=environment_of(run),
+            timing=timing_of(run, log),
             baseline=baseline,
         )
         return write_run_report(facts, run, progress=step)
-
-
-def _scores(run: Path, part: str) -> PartScores | None:
-    figures, table = run / f"evaluation-{part}.json", run / f"cases-{part}.csv"
-    if not figures.exists() or not table.exists():
-        return None
-    evaluation = read_json(figures)
-    assert isinstance(evaluation, dict)
-    try:
-        text = table.read_text(encoding="utf-8")
-    except OSError as error:
-        raise cannot_read(table, error) from error
-    return PartScores(evaluation, rows_from_csv(text, str(table)))
 
 
 def _data_facts(material: Material) -> DataFacts:
@@ -122,14 +102,6 @@ def _data_facts(material: Material) -> DataFacts:
         has_mm=all(case.native.has_mm for case in material.prepared.cases),
         assumptions=tuple(found.message for found in material.cohort.findings if found.kind.startswith("assumed")),
     )
-
-
-def _split_facts(recipe: Recipe, material: Material) -> SplitFacts:
-    split = material.split
-    parts = {name: _counts(material, name) for name in ("train", "val", "test") if getattr(split, name)}
-    unit = {"patient": "patient", "slice": "slice", "duplicate group": "picture"}[split.unit]
-    folds = None if recipe.split.n_folds is None else (recipe.split.fold + 1, recipe.split.n_folds)
-    return SplitFacts(parts, unit, split.seed, split.sha256, folds)  # type: ignore[arg-type]
 
 
 def _counts(material: Material, part: str) -> PartCounts:
@@ -208,21 +180,4 @@ def _network(recipe: Recipe, material: Material) -> NetworkFacts:
         ),
         n_parameters=n_parameters(model),
         facts=option_facts(recipe.model),
-    )
-
-
-def _environment(run: Path) -> Mapping[str, str | int | float | bool]:
-    facts = read_json(run / runs.ENVIRONMENT)
-    return facts if isinstance(facts, dict) else {}
-
-
-def _timing(run: Path, log: list[dict[str, Any]]) -> Timing:
-    paces = [row["images_per_s"] for row in log if row.get("images_per_s") is not None]
-    kept = read_json(run / runs.TIMING) if (run / runs.TIMING).exists() else {}
-    measured = kept if isinstance(kept, dict) else {}
-    return Timing(
-        training_s=log[-1]["elapsed_s"] if log else None,
-        images_per_s=statistics.median(paces) if paces else None,
-        evaluation_s=measured.get("evaluation_s"),
-        peak_memory_mib=measured.get("peak_memory_mib"),
     )
