@@ -11,14 +11,13 @@ import pytest
 from PIL import Image as Pillow
 from scipy.ndimage import gaussian_filter, zoom
 
+from glioseg.cohorts.alignment import PICTURE_BOUND, picture_correlations
 from glioseg.cohorts.check import check
 from glioseg.cohorts.describe import DuplicateGroup, Fingerprint
 from glioseg.cohorts.duplicates import (
-    PICTURE_BOUND,
     VOLUME_BOUND,
     duplicate_groups,
     group_fingerprints,
-    picture_correlation,
     volume_correlation,
 )
 from glioseg.cohorts.fingerprints import difference_hash, fingerprint, thumbnail
@@ -216,8 +215,8 @@ def test_correlations_of_equal_and_opposite_thumbnails() -> None:
     volume = thumbnail(skull(1))
     assert small is not None
     assert volume is not None
-    assert picture_correlation(small, small) == pytest.approx(1)
-    assert picture_correlation(small, 255 - small) == pytest.approx(-1)
+    both = picture_correlations(np.stack([small, small]), np.stack([small, 255 - small]))
+    assert both == pytest.approx([1, -1])
     assert volume_correlation(volume, volume) == pytest.approx(1)
     assert volume_correlation(volume, 255 - volume) == pytest.approx(-1)
 

@@ -22,11 +22,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import uniform_filter
 
+from glioseg.cohorts.alignment import PICTURE_BOUND, WORTH_ALIGNING, picture_correlations
 from glioseg.cohorts.describe import DuplicateGroup, Fingerprint
 from glioseg.cohorts.fingerprints import PICTURE, difference_hash, fingerprint
 from glioseg.cohorts.measure import planes
@@ -35,19 +38,15 @@ from glioseg.core import Case, Cohort
 from glioseg.errors import GliosegError
 from glioseg.io import read_sources
 
-PICTURE_BOUND = 0.95
-"""Correlation from which pictures are near duplicates, over 64 x 64 pixels, the best of small shifts and stretches."""
-
 VOLUME_BOUND = 0.85
 """The same for volumes, over 24 x 32 x 32 voxels less their local mean."""
 
 HASH_BITS = 10
 """Bits of 64 in which the hashes of two near duplicates may differ."""
 
-_MARGIN = 4
-_WORTH_ALIGNING = 0.75
 _PICTURES_AT_ONCE = 1024
 _VOLUMES_AT_ONCE = 256
+_ALIGNED_AT_ONCE = 256
 
 
 def duplicate_groups(
@@ -144,30 +143,50 @@ def _equal(prints: Sequence[Fingerprint]) -> Iterator[list[int]]:
 
 
 def _join_near(prints: Sequence[Fingerprint], joined: _Joined, *, is_volume: bool) -> None:
-    chosen = [
-        (index, each.thumbnail)
-        for index, each in enumerate(prints)
-        if each.thumbnail is not None and (each.thumbnail.ndim == 3) == is_volume
-    ]
-    hashes = np.array([prints[index].bits for index, _ in chosen], dtype=np.uint64)
-    for row, column, flip, found in _candidates(hashes, [small for _, small in chosen], is_volume=is_volume):
-        (one, first), (other, second) = chosen[row], chosen[column]
-        if joined.root(one) == joined.root(other) or prints[one].patient == prints[other].patient:
-            continue
-        correlation = found if is_volume else picture_correlation(first, _flipped(second, flip))
-        if correlation >= (VOLUME_BOUND if is_volume else PICTURE_BOUND):
-            joined.join(one, other, correlation)
+    chosen, small = [], []
+    for index, each in enumerate(prints):
+        if each.thumbnail is not None and (each.thumbnail.ndim == 3) == is_volume:
+            chosen.append(index)
+            small.append(each.thumbnail)
+
+    def may_be_joined(pair: _Pair) -> bool:
+        one, other = chosen[pair.row], chosen[pair.column]
+        return joined.root(one) != joined.root(other) and prints[one].patient != prints[other].patient
+
+    hashes = np.array([prints[index].bits for index in chosen], dtype=np.uint64)
+    pairs = filter(may_be_joined, _candidates(hashes, small, is_volume=is_volume))
+    bound = VOLUME_BOUND if is_volume else PICTURE_BOUND
+    for pair in pairs if is_volume else _aligned(pairs, small):
+        if pair.correlation >= bound:
+            joined.join(chosen[pair.row], chosen[pair.column], pair.correlation)
+
+
+class _Pair(NamedTuple):
+    """Two thumbnails, row < column, the second mirrored or not, and how they correlate."""
+
+    row: int
+    column: int
+    flip: bool
+    correlation: float
+
+
+def _aligned(pairs: Iterator[_Pair], small: Sequence[npt.NDArray[np.uint8]]) -> Iterator[_Pair]:
+    """The same pairs, as they correlate once one lies on the other."""
+    while some := list(islice(pairs, _ALIGNED_AT_ONCE)):
+        first = np.stack([small[pair.row] for pair in some])
+        second = np.stack([_flipped(small[pair.column], pair.flip) for pair in some])
+        for pair, correlation in zip(some, picture_correlations(first, second).tolist(), strict=True):
+            yield pair._replace(correlation=correlation)
 
 
 def _candidates(
     hashes: npt.NDArray[np.uint64], small: Sequence[npt.NDArray[np.uint8]], *, is_volume: bool
-) -> Iterator[tuple[int, int, bool, float]]:
-    """Pairs (row < column), whether the second is mirrored, and how they correlate: those whose hashes differ in few
-    bits and that correlate well enough to be looked at more closely.
+) -> Iterator[_Pair]:
+    """Pairs whose hashes differ in few bits and that correlate well enough to be looked at more closely.
 
     Block against block, so that memory does not grow with the square of their number.
     """
-    floor = VOLUME_BOUND if is_volume else _WORTH_ALIGNING
+    floor = VOLUME_BOUND if is_volume else WORTH_ALIGNING
     block = _VOLUMES_AT_ONCE if is_volume else _PICTURES_AT_ONCE
     starts = range(0, len(hashes), block)
     looks = [(False, hashes)]
@@ -183,7 +202,7 @@ def _candidates(
                 found = rows @ _unit_rows(part).T
                 for row, column in np.argwhere(alike & (found >= floor)).tolist():
                     if start + row < other + column:
-                        yield start + row, other + column, flip, float(found[row, column])
+                        yield _Pair(start + row, other + column, flip, float(found[row, column]))
 
 
 def _unit_rows(small: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.float32]:
@@ -210,45 +229,6 @@ def volume_correlation(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8])
 def _detail(small: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     grey = small.astype(np.float32)
     return np.asarray(grey - uniform_filter(grey, 5), dtype=np.float32)
-
-
-def picture_correlation(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> float:
-    """The highest Pearson's r of two (64, 64) thumbnails when the second is shifted by up to 8 pixels and stretched or
-    shrunk by up to a quarter along each axis; a climb from where they are, ended once it reaches the bound.
-    """
-    first, second = one.astype(np.float32), other.astype(np.float32)
-    start = _pearson(first, second)
-    if start >= PICTURE_BOUND or start < _WORTH_ALIGNING:
-        return start
-    inner = first[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
-    best, place, step = start, np.zeros(4), np.array([0.08, 4.0, 0.08, 4.0])
-    while step[1] >= 0.25 and best < PICTURE_BOUND:
-        moved = False
-        for move in np.concatenate([np.diag(step), -np.diag(step)]):
-            candidate = place + move
-            if np.abs(candidate[[0, 2]]).max() > 0.25 or np.abs(candidate[[1, 3]]).max() > 8:
-                continue
-            rows, columns = _warp(candidate[0], candidate[1]), _warp(candidate[2], candidate[3])
-            found = _pearson(inner, np.asarray(rows @ second @ columns.T, dtype=np.float32))
-            if found > best + 1e-4:
-                best, place, moved = found, candidate, True
-        if not moved:
-            step = step / 2
-    return best
-
-
-def _warp(stretch: float, shift: float) -> npt.NDArray[np.float32]:
-    """(inner, 64) weights that resample an axis linearly, its middle moved by ``shift`` pixels."""
-    n = PICTURE[0]
-    middle = (n - 1) / 2
-    wanted = np.arange(_MARGIN, n - _MARGIN)
-    places = np.clip((wanted - middle) * (1 + stretch) + middle + shift, 0, n - 1)
-    below = np.minimum(places.astype(np.intp), n - 2)
-    rows = np.arange(len(wanted))
-    table = np.zeros((len(wanted), n), dtype=np.float32)
-    table[rows, below] = 1 - (places - below)
-    table[rows, below + 1] = places - below
-    return table
 
 
 def _pearson(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> float:

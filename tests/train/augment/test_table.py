@@ -177,6 +177,19 @@ def test_an_item_lacks_modalities_in_one_way_only() -> None:
     assert not (zeroed & filled).any()
 
 
+def test_one_modality_stands_in_the_place_of_all() -> None:
+    options = AugmentOptions.model_validate({"one_modality": {"probability": 0.6}, "missing": {"zero": 1.0}})
+    sources = _draw(options, n_items=3000).sources  # pre, flair, post
+    alone = (sources == sources[:, :1]).all(axis=1)
+    # the others lack one or two of three modalities, so that their channels are never all the same
+    assert (sources[alone] >= 0).all()
+    assert alone.mean() == pytest.approx(0.6, abs=0.03)
+    assert np.bincount(sources[alone, 0], minlength=3) / alone.sum() == pytest.approx([1 / 3] * 3, abs=0.04)
+    assert (sources[~alone] == -1).any(axis=1).all()
+    slices = _draw(options_of("one_modality"), layout=ChannelLayout(2, n_slices=2)).sources
+    assert {tuple(row) for row in slices.tolist()} == {(0, 0, 2, 2), (1, 1, 3, 3)}
+
+
 def test_each_slice_of_a_lost_modality_takes_its_own_flair() -> None:
     options = AugmentOptions.model_validate({"missing": {"flair": 1.0}})
     sources = _draw(options, layout=ChannelLayout(2, n_slices=3, flair=1)).sources

@@ -50,7 +50,7 @@ def change_intensities(images: Tensor, table: AugmentTable) -> Tensor:
 
 
 def take_away(images: Tensor, table: AugmentTable) -> Tensor:
-    """(B, C, *S), written to: channels that became zeros or copies of FLAIR."""
+    """(B, C, *S), written to: channels that became zeros or copies of another."""
     sources = table.sources
     channels = images.flatten(0, 1)
     own = np.arange(sources.shape[1])

@@ -178,6 +178,13 @@ class Missing(_Transform):
         return self.zero + self.flair
 
 
+class OneModality(Chance):
+    """Show one modality, drawn for each item, in the place of all; of such an item no other is missing.
+
+    So scans of known contrasts teach a network for pictures, which are of one contrast and do not say of which.
+    """
+
+
 class AugmentOptions(BaseModel):
     """All changes, in the order in which they are made; without a probability a change is never made.
 
@@ -202,3 +209,4 @@ class AugmentOptions(BaseModel):
     low_resolution: LowResolution = LowResolution()
     noise: Noise = Noise()
     missing: Missing = Missing()
+    one_modality: OneModality = OneModality()

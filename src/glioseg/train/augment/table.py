@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glioseg.errors import OptionError
-from glioseg.train.augment.options import AugmentOptions, Chance, Drawn, Missing
+from glioseg.train.augment.options import AugmentOptions, Chance, Drawn, Missing, OneModality
 from glioseg.train.randomness import DrawKey, generator, torch_seed
 
 Floats = npt.NDArray[np.float32]
@@ -74,7 +74,8 @@ class AugmentTable:
         low_resolutions: (B, C) factors.
         noises: (B, C) standard deviations.
         noise_seed: from which the noise is drawn.
-        sources: (B, C) the channel that each channel is a copy of in the end: itself, FLAIR's, or -1 for zeros.
+        sources: (B, C) the channel that each channel is a copy of in the end: itself, FLAIR's or that of the one
+            modality that is shown; -1 for zeros.
     """
 
     size: tuple[int, ...]
@@ -165,7 +166,14 @@ def draw(
         low_resolutions=each_channel(options.low_resolution, "low_resolution", 1),
         noises=each_channel(options.noise, "noise", 0),
         noise_seed=torch_seed(key, _NAMES.index("noise")),
-        sources=_draw_sources(options.missing, streams["missing"], n_items, channels),
+        sources=_in_each_slice(
+            _draw_one_modality(
+                options.one_modality,
+                streams["one_modality"],
+                _draw_missing(options.missing, streams["missing"], n_items, channels),
+            ),
+            channels,
+        ),
     )
 
 
@@ -224,7 +232,8 @@ def _draw_spline(change: Drawn, stream: np.random.Generator, shape: tuple[int, i
     return (heights * points).astype(np.float32)
 
 
-def _draw_sources(missing: Missing, stream: np.random.Generator, n_items: int, channels: ChannelLayout) -> Integers:
+def _draw_missing(missing: Missing, stream: np.random.Generator, n_items: int, channels: ChannelLayout) -> Integers:
+    """(B, modalities) which modality each is a copy of, -1 for none."""
     n = channels.n_modalities
     which, order, count = stream.random(n_items), stream.random((n_items, n)), stream.random(n_items)
     sources = np.tile(np.arange(n), (n_items, 1))
@@ -237,6 +246,18 @@ def _draw_sources(missing: Missing, stream: np.random.Generator, n_items: int, c
         lost = order.argsort(axis=1).argsort(axis=1) < wanted[:, None]
         sources[lost & (which < missing.zero)[:, None]] = -1
         sources[lost & filled[:, None]] = -1 if channels.flair is None else channels.flair
-    slices = np.arange(channels.n_slices)[None, :, None] * n
+    return sources
+
+
+def _draw_one_modality(change: OneModality, stream: np.random.Generator, sources: Integers) -> Integers:
+    """``sources``, but for the items of which one modality is shown alone."""
+    n_items, n = sources.shape
+    chosen, shown = _chosen(change, stream, n_items), stream.integers(0, n, n_items)
+    return np.where(chosen[:, None], shown[:, None], sources)
+
+
+def _in_each_slice(sources: Integers, channels: ChannelLayout) -> Integers:
+    """(B, modalities) -> (B, C): a modality is replaced in each slice by what the same slice has."""
+    slices = np.arange(channels.n_slices)[None, :, None] * channels.n_modalities
     shifted = np.where(sources[:, None] < 0, -1, sources[:, None] + slices)
-    return shifted.reshape(n_items, channels.n_channels).astype(np.int64)
+    return shifted.reshape(len(sources), channels.n_channels).astype(np.int64)
