@@ -1,7 +1,7 @@
 """How alike two pictures are once one of them is shifted and stretched a little to lie on the other.
 
-Many pairs are looked at at once, and at half the size first: there, few pairs of different pictures come near the bound,
-and a look costs an eighth.
+Many pairs are looked at at once, and at half the size first: there, few pairs of different pictures come near the
+bound, and a look costs an eighth.
 """
 
 from __future__ import annotations

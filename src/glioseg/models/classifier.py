@@ -13,16 +13,19 @@ References:
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor, nn
 
 from glioseg.errors import GeometryError, OptionError
 from glioseg.models.blocks import Normalisation, convolution, initialise, max_pooling, normalisation
 from glioseg.models.summary import LevelSummary
+
+Pooling = Literal["mean", "max", "asymmetry"]
 
 
 class SharmaCNNOptions(BaseModel):
@@ -49,6 +52,8 @@ class ClassifierOptions(BaseModel):
         normalisation: ``group`` (of 8 groups, the same in training and prediction, whatever the batch), ``instance`` or
             ``batch``.
         dropout: share of the pooled features that training drops [4].
+        pooling: what the last feature map is reduced to: its ``mean`` over all pixels [3], its ``max``, which a small
+            finding moves as much as a large one, and its ``asymmetry``, the mean difference of left and right.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -60,6 +65,14 @@ class ClassifierOptions(BaseModel):
     blocks: int = Field(default=1, ge=1, le=8)
     normalisation: Normalisation = "group"
     dropout: float = Field(default=0.3, ge=0.0, lt=1.0)
+    pooling: tuple[Pooling, ...] = Field(default=("mean",), min_length=1)
+
+    @field_validator("pooling")
+    @classmethod
+    def _each_once(cls, value: tuple[Pooling, ...]) -> tuple[Pooling, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("names a pooling twice")
+        return value
 
 
 class SharmaCNN(nn.Module):
@@ -157,6 +170,7 @@ class ResidualClassifier(nn.Module):
         super().__init__()
         _require_classes(n_channels, n_classes)
         self.n_channels = n_channels
+        self.pooling = options.pooling
         widths = [options.width * 2**level for level in range(options.depth)]
         with torch.random.fork_rng(devices=[]):
             parts: list[nn.Module] = [convolution(2, n_channels, widths[0]), _Pooling()]
@@ -169,7 +183,9 @@ class ResidualClassifier(nn.Module):
                     parts.append(_Pooling())
             parts += [normalisation(options.normalisation, 2, n_in), nn.ReLU()]
             self.features = nn.Sequential(*parts)
-            self.head = nn.Sequential(_Mean(), nn.Dropout(options.dropout), nn.Linear(n_in, n_classes))
+            pooled = _Pooled(options.pooling)
+            dense = nn.Linear(n_in * len(options.pooling), n_classes)
+            self.head = nn.Sequential(pooled, nn.Dropout(options.dropout), dense)
             _initialise(self, seed)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -178,12 +194,23 @@ class ResidualClassifier(nn.Module):
         return logits
 
 
-class _Mean(nn.Module):
-    """Global average pooling: (B, C, H, W) -> (B, C)."""
+class _Pooled(nn.Module):
+    """(B, C, H, W) -> (B, C · kinds): what ``kinds`` name, one after the other."""
+
+    def __init__(self, kinds: tuple[Pooling, ...]) -> None:
+        super().__init__()
+        self.kinds = kinds
 
     def forward(self, tensor: Tensor) -> Tensor:
-        """The mean over all pixels."""
-        return tensor.mean(dim=(2, 3))
+        """The pooled features."""
+        return torch.cat([_POOLED[kind](tensor) for kind in self.kinds], dim=1)
+
+
+_POOLED: Mapping[Pooling, Callable[[Tensor], Tensor]] = {
+    "mean": lambda features: features.mean(dim=(2, 3)),
+    "max": lambda features: features.amax(dim=(2, 3)),
+    "asymmetry": lambda features: (features - features.flip(3)).abs().mean(dim=(2, 3)),
+}
 
 
 def _require_classes(n_channels: int, n_classes: int) -> None:
@@ -226,5 +253,5 @@ def class_levels(model: nn.Module, n_channels: int, size: tuple[int, int]) -> tu
         n_classes = model.head(tensor).shape[1]
     finally:
         model.train(was_training)
-    head = "mean over all pixels, dropout, dense" if residual else "flatten, dense"
+    head = f"{', '.join(model.pooling)} over all pixels, dropout, dense" if residual else "flatten, dense"
     return (*found, (LevelSummary("head", n_classes, (1, 1)), head))
