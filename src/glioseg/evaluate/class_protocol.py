@@ -21,6 +21,7 @@ from glioseg.evaluate.table import Cell
 Integers = npt.NDArray[np.int64]
 _TEXT = ("case", "patient", "reference", "predicted")
 _WHOLE = ("slice", "right")
+_NEEDED = {*_TEXT, *_WHOLE, "confidence"}
 CLASSIFIER_WORDS: Mapping[str, str] = {
     "decided": "the most probable class",
     "reference": "the picture's folder; of a slice, whether its reference shows tumour on the network's grid",
@@ -152,6 +153,11 @@ def class_rows(cases: Sequence[CaseClasses], classes: Sequence[str]) -> list[dic
     return rows
 
 
+def is_class_table(text: str) -> bool:
+    """Whether a table of cases is a classifier's, by its columns."""
+    return set(next(csv.reader(io.StringIO(text)), ())) >= _NEEDED
+
+
 def class_rows_from_csv(text: str, path: str) -> list[dict[str, Cell]]:
     """What ``table.rows_to_csv`` made of ``class_rows``.
 
@@ -159,10 +165,9 @@ def class_rows_from_csv(text: str, path: str) -> list[dict[str, Cell]]:
         FileError: not such a table.
     """
     reader = csv.DictReader(io.StringIO(text))
-    columns = list(reader.fieldnames or [])
-    needed = {*_TEXT, *_WHOLE, "confidence"}
-    if not needed <= set(columns):
-        raise FileError("not a table of classified cases", path=path, found=columns[:6], expected=sorted(needed))
+    if not is_class_table(text):
+        found = list(reader.fieldnames or [])[:6]
+        raise FileError("not a table of classified cases", path=path, found=found, expected=sorted(_NEEDED))
     try:
         return [{name: _parsed(name, cell) for name, cell in row.items()} for row in reader]
     except (ValueError, TypeError) as error:

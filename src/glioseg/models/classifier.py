@@ -253,5 +253,7 @@ def class_levels(model: nn.Module, n_channels: int, size: tuple[int, int]) -> tu
         n_classes = model.head(tensor).shape[1]
     finally:
         model.train(was_training)
-    head = f"{', '.join(model.pooling)} over all pixels, dropout, dense" if residual else "flatten, dense"
-    return (*found, (LevelSummary("head", n_classes, (1, 1)), head))
+    pooled = (
+        f"{', '.join(model.pooling)} over all pixels, dropout" if isinstance(model, ResidualClassifier) else "flatten"
+    )
+    return (*found, (LevelSummary("head", n_classes, (1, 1)), f"{pooled}, dense"))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glioseg.errors import FileError, OptionError
+from glioseg.evaluate.class_protocol import is_class_table
 from glioseg.evaluate.compare import CompareOptions, Comparison, compare
 from glioseg.evaluate.table import Cell, rows_from_csv
 from glioseg.io.files import cannot_read, write_json
@@ -112,4 +113,11 @@ def _rows(run: Path, part: str) -> list[dict[str, Cell]]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise cannot_read(path, error) from error
+    if is_class_table(text):
+        raise FileError(
+            "a classifier's table: it has classes of pictures and no regions to compare",
+            path=path,
+            expected="runs of networks that segment",
+            remedy="Put classifiers side by side with glioseg study, or read their evaluation-*.json",
+        )
     return rows_from_csv(text, str(path))
