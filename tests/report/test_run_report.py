@@ -237,3 +237,15 @@ def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x", encoding="utf-8")
     with pytest.raises(FileError):
         write_run_report(bare_run(), tmp_path / "file")
+
+
+def test_of_tissues_the_first_is_outlined_and_nothing_speaks_of_tumour(tmp_path: Path) -> None:
+    facts = full_run()
+    tissues = replace(facts, data=replace(facts.data, marked="tissue"), outlined=(next(iter(facts.data.regions)),))
+    text = _write(tissues, tmp_path)
+    first = tissues.outlined[0]
+    for words in ("With tissue", "Tissue voxels (%)", f"Slices without {first}", f"reference of {first} outlined"):
+        assert words in text, words
+    assert "Slices without tumour" not in text
+    assert "With tumour" not in text
+    assert "With tumour" in _write(facts, tmp_path)

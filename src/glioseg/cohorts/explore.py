@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glioseg.cohorts import dark
+from glioseg.cohorts.alignment import PICTURE_BOUND
 from glioseg.cohorts.check import check
 from glioseg.cohorts.describe import (
     HEAT_CELLS,
@@ -23,7 +24,7 @@ from glioseg.cohorts.describe import (
     Histogram,
     Imbalance,
 )
-from glioseg.cohorts.duplicates import PICTURE_BOUND, VOLUME_BOUND, group_fingerprints
+from glioseg.cohorts.duplicates import VOLUME_BOUND, group_fingerprints
 from glioseg.cohorts.findings import gathered
 from glioseg.cohorts.gallery import choose_slices, choose_views
 from glioseg.core import Cohort, Finding, FindingKind

@@ -51,6 +51,7 @@ class DataFacts:
         scheme: name of the label scheme.
         labels: the scheme in words.
         has_mm: whether millimetres are known.
+        marked: what the regions mark, in a word.
         assumptions: what was assumed of the data and must be said.
     """
 
@@ -61,6 +62,7 @@ class DataFacts:
     scheme: str = ""
     labels: str = ""
     has_mm: bool = True
+    marked: Literal["tumour", "tissue"] = "tumour"
     assumptions: tuple[str, ...] = ()
 
 
@@ -70,15 +72,15 @@ class PartCounts:
 
     Args:
         n_patients, n_cases, n_slices: how many.
-        n_tumour_slices: slices whose reference marks any voxel; None where that is not known.
-        tumour_share: tumour voxels / all voxels; None where that is not known.
+        n_marked_slices: slices whose reference marks any voxel; None where that is not known.
+        marked_share: voxels of any region / all voxels; None where that is not known.
     """
 
     n_patients: int
     n_cases: int
     n_slices: int
-    n_tumour_slices: int | None = None
-    tumour_share: float | None = None
+    n_marked_slices: int | None = None
+    marked_share: float | None = None
 
 
 @dataclass(frozen=True)

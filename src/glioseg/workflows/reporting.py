@@ -80,6 +80,7 @@ def report(
             score=recipe.train.score,
             parts=parts,
             gallery=gallery,
+            outlined=() if _is_of_tumour(material) else material.prepared.region_names[:1],
             weight_maps=_weight_maps(recipe, material),
             network=_network(recipe, material),
             environment=environment_of(run),
@@ -100,20 +101,28 @@ def _data_facts(material: Material) -> DataFacts:
         scheme=scheme.name,
         labels=scheme.describe(),
         has_mm=all(case.native.has_mm for case in material.prepared.cases),
+        marked="tumour" if _is_of_tumour(material) else "tissue",
         assumptions=tuple(found.message for found in material.cohort.findings if found.kind.startswith("assumed")),
     )
 
 
+def _is_of_tumour(material: Material) -> bool:
+    """Whether the regions are parts of a tumour; otherwise they are tissues, which exclude each other."""
+    scheme = material.prepared.scheme
+    return scheme is not None and "tumour" in scheme.regions
+
+
 def _counts(material: Material, part: str) -> PartCounts:
     cases = of_patients(material.prepared, frozenset(material.split.part(part))).cases
-    tumour = [case.region_voxels.max(axis=1) for case in cases if case.region_voxels is not None]
+    union = np.max if _is_of_tumour(material) else np.sum
+    marked = [union(case.region_voxels, axis=1) for case in cases if case.region_voxels is not None]
     n_voxels = sum(int(np.prod(case.working.shape)) for case in cases)
     return PartCounts(
         n_patients=len({case.patient for case in cases}),
         n_cases=len(cases),
         n_slices=sum(case.n_slices for case in cases),
-        n_tumour_slices=sum(int((each > 0).sum()) for each in tumour),
-        tumour_share=sum(int(each.sum()) for each in tumour) / n_voxels,
+        n_marked_slices=sum(int((each > 0).sum()) for each in marked),
+        marked_share=sum(int(each.sum()) for each in marked) / n_voxels,
     )
 
 

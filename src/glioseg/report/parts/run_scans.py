@@ -21,21 +21,25 @@ _TITLES: Mapping[GalleryKind, tuple[str, str]] = {
     "best": ("Best cases", "The cases with the highest Dice, best first."),
     "median": ("Cases around the median", "What to expect of a usual case."),
     "worst": ("Worst cases", "The cases with the lowest Dice, worst first: where to look for causes."),
-    "no-tumour": ("Slices without tumour", "All that is predicted here is predicted falsely."),
+    "no-tumour": ("Slices without {what}", "All that is predicted here is predicted falsely."),
 }
 
 
 def gallery(facts: RunFacts, folder: Path) -> Section:
-    """Overlays of best, median and worst cases and of slices without tumour."""
+    """Overlays of best, median and worst cases and of slices without what is outlined."""
     blocks: list[Block] = []
     for kind, (title, words) in _TITLES.items():
         items = [item for item in facts.gallery if item.kind == kind][:_MOST_ITEMS]
         if items:
             figure = comparison.overlays(items, facts.outlined)
             caption = f"{words} {_shown(items)} {_convention(items)}"
-            blocks.append(saved_picture(folder, f"gallery-{kind}", figure, "scan", title=title, caption=caption))
+            named = title.format(what=_outlined(facts))
+            blocks.append(saved_picture(folder, f"gallery-{kind}", figure, "scan", title=named, caption=caption))
     parts = " and ".join(dict.fromkeys(part_word(item.part) for item in facts.gallery))
-    intro = f"From the {parts} part: reference outlined in red, prediction in green, yellow where both run together."
+    of = f" of {_outlined(facts)}" if facts.outlined else ""
+    intro = (
+        f"From the {parts} part: reference{of} outlined in red, prediction in green, yellow where both run together."
+    )
     return Section("gallery", "Predictions on scans", intro, tuple(blocks))
 
 
@@ -49,11 +53,17 @@ def triptychs(facts: RunFacts, folder: Path) -> Section:
     if several:
         members = [found for name in items[0].reference if (found := region_words(facts, name)) != name]
         words += f"{'; '.join(members)}; " if members else ""
-    caption = f"{words}best, median and worst cases, then slices without tumour. {_shown(items)} {_convention(items)}"
+    words += f"best, median and worst cases, then slices without {_outlined(facts)}."
+    caption = f"{words} {_shown(items)} {_convention(items)}"
     figure = comparison.triptychs(items, facts.outlined)
     title = "Image | reference | prediction"
     block = saved_picture(folder, "triptychs", figure, "scan", title=title, caption=caption)
     return Section("triptychs", "Image, reference, prediction", "", (block,))
+
+
+def _outlined(facts: RunFacts) -> str:
+    """What the outlines are of."""
+    return " and ".join(facts.outlined) or facts.data.marked
 
 
 def _of_each_kind(items: Sequence[GalleryItem]) -> list[GalleryItem]:

@@ -40,20 +40,21 @@ def data(facts: RunFacts) -> Section:
 
 
 def _split_table(facts: RunFacts) -> Table:
-    titles = ("Patients", "Cases", "Slices", "With tumour", "% of slices", "Tumour voxels (%)")
+    marked = facts.data.marked
+    titles = ("Patients", "Cases", "Slices", f"With {marked}", "% of slices", f"{marked.capitalize()} voxels (%)")
     columns = (Column("Part"), *(Column(title, numeric=True) for title in titles))
     rows = tuple((Cell(part_word(name)), *_counts(part)) for name, part in facts.split.parts.items())
-    caption = "With tumour: slices whose reference marks at least one voxel. Voxels: of all slices, air included."
+    caption = f"With {marked}: slices whose reference marks at least one voxel. Voxels: of all slices, air included."
     return Table(columns, rows, caption)
 
 
 def _counts(part: PartCounts) -> tuple[Cell, ...]:
     whole = [Cell(f"{value:,}", value) for value in (part.n_patients, part.n_cases, part.n_slices)]
-    n, share = part.n_tumour_slices, part.tumour_share
-    with_tumour = NOTHING if n is None else Cell(f"{n:,}", n)
+    n, share = part.n_marked_slices, part.marked_share
+    with_any = NOTHING if n is None else Cell(f"{n:,}", n)
     percent = NOTHING if n is None or not part.n_slices else Cell(f"{100 * n / part.n_slices:.0f}", n / part.n_slices)
     voxels = NOTHING if share is None else Cell(f"{100 * share:.2f}", share)
-    return (*whole, with_tumour, percent, voxels)
+    return (*whole, with_any, percent, voxels)
 
 
 def network(facts: RunFacts, folder: Path) -> Section:
@@ -130,7 +131,7 @@ def conventions(facts: RunFacts) -> Section:
         protocol = facts.parts[facts.headline].evaluation.get("protocol", {})
         interval = protocol.get("interval", {})
         items += [
-            ("Unit", f"{protocol.get('unit')}: each counts alike in a mean, whatever the size of its tumour"),
+            ("Unit", f"{protocol.get('unit')}: each counts alike in a mean, whatever the size of its regions"),
             ("Empty masks", f"rule {protocol.get('empty')}: {protocol.get('empty_meaning')}"),
             (
                 "Grid",

@@ -252,8 +252,8 @@ def _draw_missing(missing: Missing, stream: np.random.Generator, n_items: int, c
 def _draw_one_modality(change: OneModality, stream: np.random.Generator, sources: Integers) -> Integers:
     """``sources``, but for the items of which one modality is shown alone."""
     n_items, n = sources.shape
-    chosen, shown = _chosen(change, stream, n_items), stream.integers(0, n, n_items)
-    return np.where(chosen[:, None], shown[:, None], sources)
+    chosen, shown = _chosen(change, stream, n_items), stream.integers(0, n, (n_items, 1))
+    return np.where(chosen[:, None], shown, sources)
 
 
 def _in_each_slice(sources: Integers, channels: ChannelLayout) -> Integers:
