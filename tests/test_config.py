@@ -333,7 +333,7 @@ def test_tissue() -> None:
     _has(recipe.loss, kind="ce+dice")
     _has(recipe.prepare, regions=("csf", "gm", "wm"))
     _has(recipe.split, n_folds=3, test=0.0)
-    assert recipe.train.validate_every == recipe.train.epochs  # no epoch is chosen on the fold that is scored
+    assert recipe.train.keep == "last"  # no epoch is chosen on the fold that is scored
 
 
 @pytest.mark.parametrize(

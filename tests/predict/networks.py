@@ -21,6 +21,18 @@ class Sees(nn.Module):
         return logits
 
 
+class Measures(nn.Module):
+    """Logits that are the rows that it is shown, less 10 for each column."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.none = nn.Parameter(torch.zeros(()))
+
+    def forward(self, images: Tensor) -> Tensor:
+        rows, columns = images.shape[2:]
+        return torch.full_like(images[:, :1], rows - 10.0 * columns) + self.none
+
+
 class LooksLeft(nn.Module):
     """Logits 10 in the left half of what it is shown, -10 in the right one, whatever is there."""
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from glioseg.core import Grid, Image, scheme_named
 from glioseg.errors import GeometryError, LabelError
@@ -13,7 +14,7 @@ from glioseg.predict.options import PredictOptions
 from glioseg.predict.predictor import Predictor, inside_regions, paint
 from glioseg.prepare.options import PrepareOptions
 from glioseg.prepare.slices import SliceOptions
-from tests.predict.networks import LooksLeft, Sees
+from tests.predict.networks import LooksLeft, Measures, Sees
 
 GRID = Grid((6, 5, 4), np.diag([2.0, 3.0, 4.0, 1.0]))
 SCHEME = scheme_named("brats2023")
@@ -62,6 +63,22 @@ def test_a_black_slice_is_not_looked_at() -> None:
     assert model.seen == [3]
     assert not found.probabilities[..., 3].any()
     assert not found.label_map.array[..., 3].any()
+
+
+@pytest.mark.parametrize(("shape", "shown"), [(None, (5, 6)), ((8, 11), (8, 11)), ((3, 9), (5, 9)), ((5, 6), (5, 6))])
+def test_smaller_slices_have_the_margins_of_training(shape: tuple[int, int] | None, shown: tuple[int, int]) -> None:
+    plain = _predictor().predict(_image())
+    found = _predictor(shape=shape).predict(_image())  # what is seen of each pixel stays where it is
+    np.testing.assert_array_equal(found.probabilities, plain.probabilities)
+    model = Measures()
+    images = np.ones((2, 2, 5, 6), dtype=np.float16)
+    options = PredictOptions(activation="sigmoid")
+    measured = _predictor(model=model, regions=("WT",), shape=shape, options=options)
+    with torch.no_grad():
+        model.none.fill_(10.0 * shown[1] - shown[0])  # so that the logit is 0 if just this is shown
+    probabilities = measured.probabilities(images, np.ones(2, dtype=np.float32))
+    assert probabilities.shape == (1, 2, 5, 6)
+    np.testing.assert_allclose(probabilities, 0.5, atol=1e-3)
 
 
 def test_the_order_of_modalities_is_the_networks() -> None:

@@ -48,6 +48,7 @@ class BundleInfo(BaseModel):
         slices: which slices are predicted and how many neighbours each is shown with.
         predict: how probabilities become a label map.
         patches: windows of a 3-D network; None for a network of slices.
+        shape: rows and columns of the slices that the network was trained on; None for patches and classifiers.
         provenance: free facts: version, date, cohort, scores.
     """
 
@@ -66,6 +67,7 @@ class BundleInfo(BaseModel):
     slices: SliceOptions
     predict: PredictOptions
     patches: PatchOptions | None = None
+    shape: tuple[int, int] | None = None
     provenance: dict[str, str | float | int | None] = Field(default_factory=dict)
     use: Literal["For research use only; not a medical device."] = "For research use only; not a medical device."
 

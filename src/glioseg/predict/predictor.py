@@ -20,7 +20,7 @@ from glioseg.prepare.case import prepare_arrays
 from glioseg.prepare.options import PrepareOptions
 from glioseg.prepare.patches import PatchOptions, require_depth
 from glioseg.prepare.resample import resample_array
-from glioseg.prepare.slices import SliceOptions, with_neighbours
+from glioseg.prepare.slices import SliceOptions, with_margins, with_neighbours, without_margins
 
 Array = npt.NDArray[np.float32]
 
@@ -54,6 +54,8 @@ class Predictor:
         options: how probabilities become a label map.
         bf16: run under bfloat16 autocast.
         patches: the windows of a 3-D network; None for a network of slices.
+        shape: rows and columns of the slices that the network was trained on; smaller ones are set in the middle of
+            zeros, as they were in training. None where any size is shown as it is.
     """
 
     model: nn.Module
@@ -65,6 +67,7 @@ class Predictor:
     options: PredictOptions
     bf16: bool = False
     patches: PatchOptions | None = None
+    shape: tuple[int, int] | None = None
 
     def predict(self, image: Image) -> Prediction:
         """The prediction for an image that has the modalities that the network needs.
@@ -92,9 +95,10 @@ class Predictor:
         if self.patches is not None:
             return self._volume(images, non_black, self.patches)
         shown = np.flatnonzero(self.slices.keeps(non_black)).astype(np.int64)
-        return predict_slices(
+        wide = images if self.shape is None else with_margins(images, self.shape)
+        found = predict_slices(
             self.model,
-            lambda indices: with_neighbours(images, indices, self.slices.n_neighbours),
+            lambda indices: with_neighbours(wide, indices, self.slices.n_neighbours),
             shown,
             n_slices=len(images),
             bf16=self.bf16,
@@ -102,6 +106,7 @@ class Predictor:
             flips=FLIPS[self.options.flips],
             activation=self.options.activation,
         )
+        return without_margins(found, images.shape[2:])
 
     def _volume(
         self, images: npt.NDArray[np.float16], non_black: npt.NDArray[np.float32], patches: PatchOptions

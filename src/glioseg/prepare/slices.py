@@ -126,6 +126,24 @@ def largest_slice(prepared: PreparedCohort) -> tuple[int, int]:
     return max(case.working.shape[1] for case in prepared.cases), max(case.working.shape[0] for case in prepared.cases)
 
 
+def with_margins(images: npt.NDArray[Any], shape: Sequence[int]) -> npt.NDArray[Any]:
+    """(…, Y, X) in the middle of zeros, as ``take_images`` sets smaller slices; what is as large stays as it is."""
+    have = images.shape[-2:]
+    want = [max(n, m) for n, m in zip(have, shape, strict=True)]
+    if list(have) == want:
+        return images
+    out = np.zeros((*images.shape[:-2], *want), dtype=images.dtype)
+    rows, columns = _centred(have, want)[1]
+    out[..., rows, columns] = images
+    return out
+
+
+def without_margins(found: npt.NDArray[Any], shape: Sequence[int]) -> npt.NDArray[Any]:
+    """(…, Y', X') -> (…, *shape): what ``with_margins`` put around is taken away."""
+    rows, columns = _centred(found.shape[-2:], shape)[0]
+    return found[..., rows, columns]
+
+
 def with_neighbours(
     images: npt.NDArray[Any], indices: Indices, n_neighbours: int, channels: Sequence[int] | None = None
 ) -> npt.NDArray[np.float32]:

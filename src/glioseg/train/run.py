@@ -30,7 +30,7 @@ from glioseg.predict.options import PredictOptions
 from glioseg.predict.predictor import Predictor
 from glioseg.prepare.border_cache import border_maps
 from glioseg.prepare.patches import PatchOptions
-from glioseg.prepare.slices import SliceOptions
+from glioseg.prepare.slices import SliceOptions, largest_slice
 from glioseg.prepare.store import PreparedCohort, of_patients
 from glioseg.train.augment import AugmentOptions, ChannelLayout, augment
 from glioseg.train.classify import ClassLoss, ClassValidator, augment_pictures, class_items, class_loss
@@ -277,6 +277,7 @@ def _validator(fabric: Fabric, plan: Plan, channels: tuple[int, ...], loss: Loss
         options=plan.predict,
         bf16=uses_bf16(plan.train_options.precision, fabric.device),
         patches=None if plan.patches is None else _quicker(plan.patches),
+        shape=largest_slice(of_patients(plan.prepared, plan.train)) if plan.patches is None else None,
     )
     return Validator(
         predictor=predictor,

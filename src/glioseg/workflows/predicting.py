@@ -91,6 +91,7 @@ def predictor_of(bundle: Bundle, device: str = "auto") -> Predictor:
         options=info.predict,
         bf16=uses_bf16("auto", chosen),
         patches=info.patches,
+        shape=info.shape,
     )
 
 

@@ -21,6 +21,8 @@ from glioseg.evaluate.published_classes import PublishedClasses
 from glioseg.io.files import write_json
 from glioseg.predict.bundle import load_bundle, model_id, save_bundle
 from glioseg.prepare.records import SchemeRecord
+from glioseg.prepare.slices import largest_slice
+from glioseg.prepare.store import of_patients
 from glioseg.report.run_facts import Baseline
 from glioseg.train.checkpoint import load_checkpoint
 from glioseg.train.environment import environment, peak_memory_mib
@@ -185,7 +187,12 @@ def write_bundle(run: Path, recipe: Recipe, material: Material, device: str, rep
     if material.classes:
         return save_class_bundle(run, fields, best["model"], material, device)
     assert scheme is not None, "a cohort without labels is refused before"
-    fields |= {"regions": material.prepared.region_names, "scheme": SchemeRecord.of(scheme)}
+    trained_on = of_patients(material.prepared, frozenset(material.split.train))
+    fields |= {
+        "regions": material.prepared.region_names,
+        "scheme": SchemeRecord.of(scheme),
+        "shape": largest_slice(trained_on) if recipe.patches is None else None,
+    }
     save_bundle(run / runs.BUNDLE, fields, best["model"])
     if recipe.predict.tune:
         predictor = predictor_of(load_bundle(run / runs.BUNDLE), device)
