@@ -95,6 +95,7 @@ def train(
         TrainingTable,
         quiet=reporter.quiet,
         epochs=recipe.train.epochs,
+        max_minutes=recipe.train.max_minutes,
         judge=judge,
         classifies=bool(material.classes),
     )

@@ -29,15 +29,25 @@ class TrainingTable:
     Args:
         quiet: show nothing.
         epochs: of the whole training.
+        max_minutes: after which it ends before that; None for no limit.
         judge: may stop the training.
         classifies: the network says classes; the columns are a classifier's.
     """
 
-    def __init__(self, *, quiet: bool, epochs: int, judge: Judge | None = None, classifies: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        quiet: bool,
+        epochs: int,
+        max_minutes: float | None = None,
+        judge: Judge | None = None,
+        classifies: bool = False,
+    ) -> None:
         self._judge = judge
         self._reporter = Reporter(quiet=quiet)
         self._bar: Bar | None = None
         self._epochs = epochs
+        self._max_minutes = max_minutes
         self._classifies = classifies
         self._started: tuple[float, int] | None = None
         self._done = 0
@@ -92,13 +102,16 @@ class TrainingTable:
 
     def _last_cells(self, row: Mapping[str, Any]) -> tuple[str, ...]:
         pace = "-" if row.get("images_per_s") is None else f"{row['images_per_s']:.1f}"
-        return f"{row['learning_rate']:.1e}", pace, self._left()
+        return f"{row['learning_rate']:.1e}", pace, self._left(row)
 
-    def _left(self) -> str:
+    def _left(self, row: Mapping[str, Any]) -> str:
         if self._started is None or self._done <= self._started[1]:
             return "-"
         per_step = (time.monotonic() - self._started[0]) / (self._done - self._started[1])
-        seconds = int(per_step * (self._total - self._done))
+        left = per_step * (self._total - self._done)
+        if self._max_minutes is not None:
+            left = min(left, max(60 * self._max_minutes - row["elapsed_s"], 0))
+        seconds = int(left)
         return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
 
 
