@@ -12,7 +12,13 @@ from torch import Tensor, nn
 
 from glioseg.errors import GeometryError, OptionError
 from glioseg.models.build import ModelOptions, build_model, is_classifier, settings_for
-from glioseg.models.classifier import ClassifierOptions, ResidualClassifier, SharmaCNNOptions, class_levels
+from glioseg.models.classifier import (
+    ClassifierOptions,
+    PooledClassifier,
+    SharmaCNNOptions,
+    UNetClassifierOptions,
+    class_levels,
+)
 from glioseg.models.summary import n_parameters
 from glioseg.models.unet import UNetOptions
 
@@ -21,6 +27,7 @@ _ANY_SIZE = [
     pytest.param(ClassifierOptions(width=8, depth=2, normalisation="group"), id="group"),
     pytest.param(ClassifierOptions(width=8, depth=3, blocks=2, normalisation="batch", dropout=0.0), id="batch"),
     pytest.param(ClassifierOptions(width=4, depth=1, normalisation="group"), id="shallow"),
+    pytest.param(UNetClassifierOptions(width=8, depth=2, normalisation="group"), id="unet"),
     pytest.param(ClassifierOptions(width=8, depth=2, pooling=("mean", "max", "asymmetry")), id="pooling"),
 ]
 _MODELS = [*_ANY_SIZE, pytest.param(SharmaCNNOptions(filters=8), id="sharma")]
@@ -148,7 +155,7 @@ def test_each_pooling_says_what_it_is_named_for() -> None:
     features = torch.tensor([[[[1.0, 2.0, 3.0], [4.0, 0.0, 4.0]]]])
     kinds = ("mean", "max", "asymmetry")
     model = _build(ClassifierOptions(width=8, depth=2, pooling=kinds))
-    assert isinstance(model, ResidualClassifier)
+    assert isinstance(model, PooledClassifier)
     # |1-3|, 0, |3-1|, |4-4|, 0, |4-4|: 4 over 6 pixels
     assert model.head[0](features).tolist() == [pytest.approx([14 / 6, 4.0, 4 / 6])]
     assert model.head[2].in_features == 3 * 16

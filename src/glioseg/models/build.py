@@ -10,7 +10,13 @@ from pydantic import BaseModel, Discriminator, Tag
 from torch import nn
 
 from glioseg.errors import OptionError
-from glioseg.models.classifier import ClassifierOptions, ResidualClassifier, SharmaCNN, SharmaCNNOptions
+from glioseg.models.classifier import (
+    ClassifierOptions,
+    PooledClassifier,
+    SharmaCNN,
+    SharmaCNNOptions,
+    UNetClassifierOptions,
+)
 from glioseg.models.deeplab import DeepLab, DeepLabOptions
 from glioseg.models.unet import AttentionUNetOptions, ResUNetOptions, UNet, UNetOptions
 from glioseg.models.zoo import (
@@ -44,7 +50,8 @@ ModelOptions = Annotated[
     | Annotated[DynUNetOptions, Tag("dynunet")]
     | Annotated[SwinUNETROptions, Tag("swinunetr")]
     | Annotated[SharmaCNNOptions, Tag("sharma-cnn")]
-    | Annotated[ClassifierOptions, Tag("classifier")],
+    | Annotated[ClassifierOptions, Tag("classifier")]
+    | Annotated[UNetClassifierOptions, Tag("unet-classifier")],
     Discriminator(kind_of),
 ]
 """The options of every network that can be built; ``kind`` tells them apart."""
@@ -62,7 +69,11 @@ _SEGMENTERS: Mapping[type[BaseModel], Any] = MappingProxyType(
     }
 )
 _CLASSIFIERS: Mapping[type[BaseModel], Any] = MappingProxyType(
-    {SharmaCNNOptions: SharmaCNN, ClassifierOptions: ResidualClassifier}
+    {
+        SharmaCNNOptions: SharmaCNN,
+        ClassifierOptions: PooledClassifier,
+        UNetClassifierOptions: PooledClassifier,
+    }
 )
 OPTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
     {str(options.model_fields["kind"].default): options for options in (*_SEGMENTERS, *_CLASSIFIERS)}

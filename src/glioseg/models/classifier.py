@@ -8,24 +8,34 @@ References:
     [2] He K et al. Identity mappings in deep residual networks. ECCV 2016 (normalisation and ReLU first).
     [3] Lin M, Chen Q, Yan S. Network in network. ICLR 2014 (global average pooling).
     [4] Srivastava N et al. Dropout. JMLR 15, 2014.
+    [5] Ronneberger O, Fischer P, Brox T. U-Net: convolutional networks for biomedical image segmentation. MICCAI 2015.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from glioseg.errors import GeometryError, OptionError
-from glioseg.models.blocks import Normalisation, convolution, initialise, max_pooling, normalisation
+from glioseg.models.blocks import DoubleConvolution, Normalisation, convolution, initialise, max_pooling, normalisation
 from glioseg.models.summary import LevelSummary
 
 Pooling = Literal["mean", "max", "asymmetry"]
+
+
+def _each_once(kinds: tuple[Pooling, ...]) -> tuple[Pooling, ...]:
+    if len(set(kinds)) < len(kinds):
+        raise ValueError("names a pooling twice")
+    return kinds
+
+
+PoolingKinds = Annotated[tuple[Pooling, ...], Field(min_length=1), AfterValidator(_each_once)]
 
 
 class SharmaCNNOptions(BaseModel):
@@ -65,14 +75,32 @@ class ClassifierOptions(BaseModel):
     blocks: int = Field(default=1, ge=1, le=8)
     normalisation: Normalisation = "group"
     dropout: float = Field(default=0.3, ge=0.0, lt=1.0)
-    pooling: tuple[Pooling, ...] = Field(default=("mean",), min_length=1)
+    pooling: PoolingKinds = ("mean",)
 
-    @field_validator("pooling")
-    @classmethod
-    def _each_once(cls, value: tuple[Pooling, ...]) -> tuple[Pooling, ...]:
-        if len(set(value)) < len(value):
-            raise ValueError("names a pooling twice")
-        return value
+
+class UNetClassifierOptions(BaseModel):
+    """The contracting path of a U-Net [5], for pictures of any size.
+
+    It is what the weights of a network that segments can be put into: outlining tumours teaches more than being told
+    that there is one.
+
+    Attributes:
+        width: channels of the first level; each level has twice those of the one above.
+        depth: number of poolings.
+        normalisation: ``batch``, ``instance`` or ``group``, as the network whose weights are taken.
+        dropout: share of the pooled features that training drops [4].
+        pooling: as of ``ClassifierOptions``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["unet-classifier"] = "unet-classifier"
+    dims: Literal[2] = 2
+    width: int = Field(default=16, ge=1)
+    depth: int = Field(default=4, ge=1, le=7)
+    normalisation: Normalisation = "batch"
+    dropout: float = Field(default=0.3, ge=0.0, lt=1.0)
+    pooling: PoolingKinds = ("mean", "max", "asymmetry")
 
 
 class SharmaCNN(nn.Module):
@@ -158,34 +186,60 @@ class _Pooling(nn.Module):
         return F.max_pool2d(tensor, kernel, ceil_mode=True)
 
 
-class ResidualClassifier(nn.Module):
-    """Residual levels with pooling between them, the mean over all pixels [3], dropout, one logit per class.
+def _residual_levels(options: ClassifierOptions, n_channels: int) -> list[nn.Module]:
+    widths = [options.width * 2**level for level in range(options.depth)]
+    parts: list[nn.Module] = [convolution(2, n_channels, widths[0]), _Pooling()]
+    n_in = widths[0]
+    for level, n_out in enumerate(widths):
+        for _ in range(options.blocks):
+            parts.append(_Block(n_in, n_out, options.normalisation))
+            n_in = n_out
+        if level + 1 < len(widths):
+            parts.append(_Pooling())
+    return [*parts, normalisation(options.normalisation, 2, n_in), nn.ReLU()]
+
+
+def _contracting_levels(options: UNetClassifierOptions, n_channels: int) -> list[nn.Module]:
+    """A block, then a pooling and a block for each further level: level ``i`` of a U-Net is part ``2 i`` here."""
+    widths = [options.width * 2**level for level in range(options.depth + 1)]
+    parts: list[nn.Module] = []
+    for n_in, n_out in zip((n_channels, *widths), widths, strict=False):
+        parts += [_Pooling()] * bool(parts)
+        parts.append(DoubleConvolution(2, n_in, n_out, normal=options.normalisation, padding="zero", residual=False))
+    return parts
+
+
+class PooledClassifier(nn.Module):
+    """Levels with poolings between them, the last feature map pooled over all pixels [3], dropout, one logit per class.
 
     Arguments as of ``SharmaCNN``; ``size`` is taken and not used, since pictures of any size pass.
     """
 
     def __init__(
-        self, options: ClassifierOptions, n_channels: int, n_classes: int, *, size: int | None = None, seed: int = 0
+        self,
+        options: ClassifierOptions | UNetClassifierOptions,
+        n_channels: int,
+        n_classes: int,
+        *,
+        size: int | None = None,
+        seed: int = 0,
     ) -> None:
         super().__init__()
         _require_classes(n_channels, n_classes)
         self.n_channels = n_channels
         self.pooling = options.pooling
-        widths = [options.width * 2**level for level in range(options.depth)]
+        residual = isinstance(options, ClassifierOptions)
+        self.words = "residual blocks (norm, ReLU, conv 3×3, twice)" if residual else "2 × (conv 3×3, norm, ReLU)"
+        n_features = options.width * 2 ** (options.depth - residual) * len(options.pooling)
         with torch.random.fork_rng(devices=[]):
-            parts: list[nn.Module] = [convolution(2, n_channels, widths[0]), _Pooling()]
-            n_in = widths[0]
-            for level, n_out in enumerate(widths):
-                for _ in range(options.blocks):
-                    parts.append(_Block(n_in, n_out, options.normalisation))
-                    n_in = n_out
-                if level + 1 < len(widths):
-                    parts.append(_Pooling())
-            parts += [normalisation(options.normalisation, 2, n_in), nn.ReLU()]
-            self.features = nn.Sequential(*parts)
-            pooled = _Pooled(options.pooling)
-            dense = nn.Linear(n_in * len(options.pooling), n_classes)
-            self.head = nn.Sequential(pooled, nn.Dropout(options.dropout), dense)
+            levels = (
+                _residual_levels(options, n_channels)
+                if isinstance(options, ClassifierOptions)
+                else _contracting_levels(options, n_channels)
+            )
+            self.features = nn.Sequential(*levels)
+            dense = nn.Linear(n_features, n_classes)
+            self.head = nn.Sequential(_Pooled(options.pooling), nn.Dropout(options.dropout), dense)
             _initialise(self, seed)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -236,9 +290,11 @@ def class_levels(model: nn.Module, n_channels: int, size: tuple[int, int]) -> tu
 
     The module's mode is left as it was.
     """
-    assert isinstance(model, SharmaCNN | ResidualClassifier)
-    residual = isinstance(model, ResidualClassifier)
-    words = "residual blocks (norm, ReLU, conv 3×3, twice)" if residual else "conv 3×3, ReLU"
+    assert isinstance(model, SharmaCNN | PooledClassifier)
+    words, last, head = "conv 3×3, ReLU", "pooled", "flatten"
+    if isinstance(model, PooledClassifier):
+        words = last = model.words
+        head = f"{', '.join(model.pooling)} over all pixels, dropout"
     found = [(LevelSummary("input", n_channels, size), "")]
     was_training = model.training
     try:
@@ -249,11 +305,8 @@ def class_levels(model: nn.Module, n_channels: int, size: tuple[int, int]) -> tu
             if isinstance(part, nn.MaxPool2d | _Pooling):
                 found.append((LevelSummary("down", tensor.shape[1], before), f"{words}, max pooling 2×2"))
             tensor = part(tensor)
-        found.append((LevelSummary("down", tensor.shape[1], tuple(tensor.shape[2:])), words if residual else "pooled"))
+        found.append((LevelSummary("down", tensor.shape[1], tuple(tensor.shape[2:])), last))
         n_classes = model.head(tensor).shape[1]
     finally:
         model.train(was_training)
-    pooled = (
-        f"{', '.join(model.pooling)} over all pixels, dropout" if isinstance(model, ResidualClassifier) else "flatten"
-    )
-    return (*found, (LevelSummary("head", n_classes, (1, 1)), f"{pooled}, dense"))
+    return (*found, (LevelSummary("head", n_classes, (1, 1)), f"{head}, dense"))
