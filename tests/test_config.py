@@ -40,7 +40,7 @@ def _figures(recipe: Recipe) -> dict[tuple[str, str, str], dict[str, float]]:
 
 
 def test_these_recipes_are_shipped() -> None:
-    ours = {"lgg", "brats-2d", "brats-3d", "demo", "tissue", "classifier"}
+    ours = {"lgg", "lgg-any-contrast", "brats-2d", "brats-3d", "demo", "tissue", "classifier"}
     followed = {
         "sharma-cnn",
         "nazir-unet",
@@ -187,6 +187,17 @@ def test_ours_stop_after_twenty_minutes(name: str) -> None:
     _has(recipe.train, max_minutes=20.0, schedule="one-cycle")
     _has(recipe.predict, flips="lr", tune=name == "brats-2d")
     assert recipe.predict.largest_component == (("tumour",) if name == "lgg" else ())
+
+
+def test_what_a_classifier_starts_from_fits_it() -> None:
+    outlines, says = read_recipe("lgg-any-contrast"), read_recipe("classifier")
+    assert outlines.augment.one_modality.probability == 1.0
+    assert (outlines.prepare.size, outlines.prepare.brain_only) == (says.prepare.size, says.prepare.brain_only)
+    assert outlines.prepare.normalise == says.prepare.normalise
+    model = build_model(says.model, 3, 2, seed=0)
+    source = build_model(outlines.model, 3, 1, seed=1)
+    info = BundleInfo.model_construct(model=outlines.model)
+    assert all(name.startswith("head") for name in take_weights(model, Bundle(info, source)))
 
 
 def test_a_change_to_a_shipped_recipe_is_named() -> None:

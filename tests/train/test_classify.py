@@ -10,10 +10,11 @@ import pytest
 import torch
 from torch import nn
 
-from glioseg.core import Case, Cohort, Source
+from glioseg.core import Case, Cohort, Source, scheme_named
 from glioseg.errors import GeometryError, LabelError, OptionError, SplitError
 from glioseg.models.build import build_model
-from glioseg.models.classifier import ClassifierOptions
+from glioseg.models.classifier import ClassifierOptions, UNetClassifierOptions
+from glioseg.models.unet import UNet, UNetOptions
 from glioseg.predict.bundle import Bundle, BundleInfo
 from glioseg.predict.classifier import classify_slices, telling_slice
 from glioseg.predict.explain import grad_cam
@@ -21,6 +22,7 @@ from glioseg.predict.options import PredictOptions
 from glioseg.prepare.cache import prepare
 from glioseg.prepare.classes import require_classes, slice_classes
 from glioseg.prepare.options import PrepareOptions
+from glioseg.prepare.records import SchemeRecord
 from glioseg.prepare.slices import SliceOptions
 from glioseg.prepare.store import PreparedCohort
 from glioseg.train.augment import AugmentOptions, ChannelLayout
@@ -219,6 +221,40 @@ def test_all_weights_are_taken_but_those_of_a_head_that_does_not_fit() -> None:
     same = build_model(options, 1, 3, seed=0)
     assert take_weights(same, other) == ()
     assert torch.equal(same.state_dict()["head.2.weight"], then["head.2.weight"])
+
+
+def _segmenter(depth: int) -> Bundle:
+    options = UNetOptions(width=4, depth=depth)
+    info = BundleInfo(
+        model_id="0" * 12,
+        name="outlines",
+        modalities=("flair",),
+        regions=("tumour",),
+        scheme=SchemeRecord.of(scheme_named("lgg")),
+        model=options,
+        prepare=PrepareOptions(),
+        slices=SliceOptions(),
+        predict=PredictOptions(),
+    )
+    return Bundle(info, build_model(options, 1, 1, seed=1))
+
+
+def test_the_contracting_path_of_a_network_that_segments_is_taken() -> None:
+    model = build_model(UNetClassifierOptions(width=4, depth=2), 1, 2, seed=0)
+    source = _segmenter(depth=2).model
+    assert isinstance(source, UNet)
+    assert set(take_weights(model, _segmenter(depth=2))) == {"head.2.weight", "head.2.bias"}
+    images = torch.randn(2, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():  # as far as the bottom of the U-Net they are one network
+        torch.testing.assert_close(model.eval().features(images), source.eval()._encode(images)[-1])  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("options", [UNetClassifierOptions(width=4, depth=3), ClassifierOptions(width=4, depth=2)])
+def test_the_path_of_another_network_that_segments_is_refused(
+    options: UNetClassifierOptions | ClassifierOptions,
+) -> None:
+    with pytest.raises(OptionError, match="another network"):
+        take_weights(build_model(options, 1, 2, seed=0), _segmenter(depth=2))
 
 
 @pytest.mark.parametrize(("width", "n_channels"), [(8, 1), (4, 3)])
