@@ -13,7 +13,7 @@ from torch import nn
 from glioseg.core import Case, Cohort, Source, scheme_named
 from glioseg.errors import GeometryError, LabelError, OptionError, SplitError
 from glioseg.models.build import build_model
-from glioseg.models.classifier import ClassifierOptions, UNetClassifierOptions
+from glioseg.models.classifier import ClassifierOptions
 from glioseg.models.unet import UNet, UNetOptions
 from glioseg.predict.bundle import Bundle, BundleInfo
 from glioseg.predict.classifier import classify_slices, telling_slice
@@ -240,7 +240,7 @@ def _segmenter(depth: int) -> Bundle:
 
 
 def test_the_contracting_path_of_a_network_that_segments_is_taken() -> None:
-    model = build_model(UNetClassifierOptions(width=4, depth=2), 1, 2, seed=0)
+    model = build_model(ClassifierOptions(width=4, depth=2), 1, 2, seed=0)
     source = _segmenter(depth=2).model
     assert isinstance(source, UNet)
     assert set(take_weights(model, _segmenter(depth=2))) == {"head.2.weight", "head.2.bias"}
@@ -249,10 +249,8 @@ def test_the_contracting_path_of_a_network_that_segments_is_taken() -> None:
         torch.testing.assert_close(model.eval().features(images), source.eval()._encode(images)[-1])  # type: ignore[operator]
 
 
-@pytest.mark.parametrize("options", [UNetClassifierOptions(width=4, depth=3), ClassifierOptions(width=4, depth=2)])
-def test_the_path_of_another_network_that_segments_is_refused(
-    options: UNetClassifierOptions | ClassifierOptions,
-) -> None:
+@pytest.mark.parametrize("options", [ClassifierOptions(width=4, depth=3), ClassifierOptions(width=8, depth=2)])
+def test_the_path_of_another_network_that_segments_is_refused(options: ClassifierOptions) -> None:
     with pytest.raises(OptionError, match="another network"):
         take_weights(build_model(options, 1, 2, seed=0), _segmenter(depth=2))
 

@@ -190,7 +190,7 @@ def test_four_classes_start_from_the_weights_of_two(trained: _Run, tmp_path: Pat
     assert np.shape(figures["confusion"]) == (4, 4)
     assert figures["protocol"]["average"].startswith("mean over classes")
     before, after = (load_bundle(run).model.state_dict() for run in (trained.run, tmp_path / "run"))
-    assert torch.allclose(before["features.0.weight"], after["features.0.weight"], atol=1e-6)
+    assert torch.allclose(before["features.0.first.weight"], after["features.0.first.weight"], atol=1e-6)
     facts = json.loads((tmp_path / "run" / "environment.json").read_text())
     assert facts["started_from"] == f"weights of classifier (pictures), {load_bundle(trained.run).info.model_id}"
     ran = _train("classifier", data, tmp_path / "run", "--quiet", changes=changes)

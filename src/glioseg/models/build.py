@@ -12,10 +12,9 @@ from torch import nn
 from glioseg.errors import OptionError
 from glioseg.models.classifier import (
     ClassifierOptions,
-    PooledClassifier,
+    PathClassifier,
     SharmaCNN,
     SharmaCNNOptions,
-    UNetClassifierOptions,
 )
 from glioseg.models.deeplab import DeepLab, DeepLabOptions
 from glioseg.models.unet import AttentionUNetOptions, ResUNetOptions, UNet, UNetOptions
@@ -50,8 +49,7 @@ ModelOptions = Annotated[
     | Annotated[DynUNetOptions, Tag("dynunet")]
     | Annotated[SwinUNETROptions, Tag("swinunetr")]
     | Annotated[SharmaCNNOptions, Tag("sharma-cnn")]
-    | Annotated[ClassifierOptions, Tag("classifier")]
-    | Annotated[UNetClassifierOptions, Tag("unet-classifier")],
+    | Annotated[ClassifierOptions, Tag("classifier")],
     Discriminator(kind_of),
 ]
 """The options of every network that can be built; ``kind`` tells them apart."""
@@ -71,8 +69,7 @@ _SEGMENTERS: Mapping[type[BaseModel], Any] = MappingProxyType(
 _CLASSIFIERS: Mapping[type[BaseModel], Any] = MappingProxyType(
     {
         SharmaCNNOptions: SharmaCNN,
-        ClassifierOptions: PooledClassifier,
-        UNetClassifierOptions: PooledClassifier,
+        ClassifierOptions: PathClassifier,
     }
 )
 OPTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(

@@ -5,10 +5,9 @@ between the two.
 
 References:
     [1] Sharma S, Kumar P, Sharma S. Deep learning for brain MRI segmentation.
-    [2] He K et al. Identity mappings in deep residual networks. ECCV 2016 (normalisation and ReLU first).
+    [2] Ronneberger O, Fischer P, Brox T. U-Net: convolutional networks for biomedical image segmentation. MICCAI 2015.
     [3] Lin M, Chen Q, Yan S. Network in network. ICLR 2014 (global average pooling).
     [4] Srivastava N et al. Dropout. JMLR 15, 2014.
-    [5] Ronneberger O, Fischer P, Brox T. U-Net: convolutional networks for biomedical image segmentation. MICCAI 2015.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from glioseg.errors import GeometryError, OptionError
-from glioseg.models.blocks import DoubleConvolution, Normalisation, convolution, initialise, max_pooling, normalisation
+from glioseg.models.blocks import DoubleConvolution, Normalisation, convolution, initialise, max_pooling
 from glioseg.models.summary import LevelSummary
 
 Pooling = Literal["mean", "max", "asymmetry"]
@@ -53,14 +52,12 @@ class SharmaCNNOptions(BaseModel):
 
 
 class ClassifierOptions(BaseModel):
-    """A small residual network [2] for pictures of any size.
+    """The contracting path of a U-Net [2], for pictures of any size; that of one which segments can be put into it.
 
     Attributes:
         width: channels of the first level; each level has twice those of the one above.
-        depth: number of levels; each halves the picture.
-        blocks: residual blocks in each level.
-        normalisation: ``group`` (of 8 groups, the same in training and prediction, whatever the batch), ``instance`` or
-            ``batch``.
+        depth: number of poolings.
+        normalisation: ``batch``, ``instance`` or ``group``, as the network whose weights are taken.
         dropout: share of the pooled features that training drops [4].
         pooling: what the last feature map is reduced to: its ``mean`` over all pixels [3], its ``max``, which a small
             finding moves as much as a large one, and its ``asymmetry``, the mean difference of left and right.
@@ -69,32 +66,6 @@ class ClassifierOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["classifier"] = "classifier"
-    dims: Literal[2] = 2
-    width: int = Field(default=24, ge=1)
-    depth: int = Field(default=4, ge=1, le=7)
-    blocks: int = Field(default=1, ge=1, le=8)
-    normalisation: Normalisation = "group"
-    dropout: float = Field(default=0.3, ge=0.0, lt=1.0)
-    pooling: PoolingKinds = ("mean",)
-
-
-class UNetClassifierOptions(BaseModel):
-    """The contracting path of a U-Net [5], for pictures of any size.
-
-    It is what the weights of a network that segments can be put into: outlining tumours teaches more than being told
-    that there is one.
-
-    Attributes:
-        width: channels of the first level; each level has twice those of the one above.
-        depth: number of poolings.
-        normalisation: ``batch``, ``instance`` or ``group``, as the network whose weights are taken.
-        dropout: share of the pooled features that training drops [4].
-        pooling: as of ``ClassifierOptions``.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    kind: Literal["unet-classifier"] = "unet-classifier"
     dims: Literal[2] = 2
     width: int = Field(default=16, ge=1)
     depth: int = Field(default=4, ge=1, le=7)
@@ -158,25 +129,6 @@ class SharmaCNN(nn.Module):
         return logits
 
 
-class _Block(nn.Module):
-    """``x + conv(relu(norm(conv(relu(norm(x))))))`` [2]; where channels change, the shortcut is a 1×1 convolution."""
-
-    def __init__(self, n_in: int, n_out: int, normal: Normalisation) -> None:
-        super().__init__()
-        self.first_normal = normalisation(normal, 2, n_in)
-        self.first = convolution(2, n_in, n_out)
-        self.second_normal = normalisation(normal, 2, n_out)
-        self.second = convolution(2, n_out, n_out)
-        self.shortcut: nn.Module = nn.Identity() if n_in == n_out else convolution(2, n_in, n_out, size=1)
-
-    def forward(self, tensor: Tensor) -> Tensor:
-        """(B, n_in, H, W) -> (B, n_out, H, W)."""
-        features = self.first(F.relu(self.first_normal(tensor)))
-        features = self.second(F.relu(self.second_normal(features)))
-        added: Tensor = features + self.shortcut(tensor)
-        return added
-
-
 class _Pooling(nn.Module):
     """2×2 max pooling; an axis of one or two pixels stays as it is, so that a normalisation has pixels to go by."""
 
@@ -186,59 +138,31 @@ class _Pooling(nn.Module):
         return F.max_pool2d(tensor, kernel, ceil_mode=True)
 
 
-def _residual_levels(options: ClassifierOptions, n_channels: int) -> list[nn.Module]:
-    widths = [options.width * 2**level for level in range(options.depth)]
-    parts: list[nn.Module] = [convolution(2, n_channels, widths[0]), _Pooling()]
-    n_in = widths[0]
-    for level, n_out in enumerate(widths):
-        for _ in range(options.blocks):
-            parts.append(_Block(n_in, n_out, options.normalisation))
-            n_in = n_out
-        if level + 1 < len(widths):
-            parts.append(_Pooling())
-    return [*parts, normalisation(options.normalisation, 2, n_in), nn.ReLU()]
+class PathClassifier(nn.Module):
+    """A U-Net's contracting path [2], its last feature map pooled over all pixels [3], dropout, one logit per class.
 
-
-def _contracting_levels(options: UNetClassifierOptions, n_channels: int) -> list[nn.Module]:
-    """A block, then a pooling and a block for each further level: level ``i`` of a U-Net is part ``2 i`` here."""
-    widths = [options.width * 2**level for level in range(options.depth + 1)]
-    parts: list[nn.Module] = []
-    for n_in, n_out in zip((n_channels, *widths), widths, strict=False):
-        parts += [_Pooling()] * bool(parts)
-        parts.append(DoubleConvolution(2, n_in, n_out, normal=options.normalisation, padding="zero", residual=False))
-    return parts
-
-
-class PooledClassifier(nn.Module):
-    """Levels with poolings between them, the last feature map pooled over all pixels [3], dropout, one logit per class.
+    Level ``i`` of the path is part ``2 i`` of ``features``; poolings stand between them.
 
     Arguments as of ``SharmaCNN``; ``size`` is taken and not used, since pictures of any size pass.
     """
 
     def __init__(
-        self,
-        options: ClassifierOptions | UNetClassifierOptions,
-        n_channels: int,
-        n_classes: int,
-        *,
-        size: int | None = None,
-        seed: int = 0,
+        self, options: ClassifierOptions, n_channels: int, n_classes: int, *, size: int | None = None, seed: int = 0
     ) -> None:
         super().__init__()
         _require_classes(n_channels, n_classes)
         self.n_channels = n_channels
         self.pooling = options.pooling
-        residual = isinstance(options, ClassifierOptions)
-        self.words = "residual blocks (norm, ReLU, conv 3×3, twice)" if residual else "2 × (conv 3×3, norm, ReLU)"
-        n_features = options.width * 2 ** (options.depth - residual) * len(options.pooling)
+        widths = [options.width * 2**level for level in range(options.depth + 1)]
+        parts: list[nn.Module] = []
         with torch.random.fork_rng(devices=[]):
-            levels = (
-                _residual_levels(options, n_channels)
-                if isinstance(options, ClassifierOptions)
-                else _contracting_levels(options, n_channels)
-            )
-            self.features = nn.Sequential(*levels)
-            dense = nn.Linear(n_features, n_classes)
+            for n_in, n_out in zip((n_channels, *widths), widths, strict=False):
+                parts += [_Pooling()] * bool(parts)
+                parts.append(
+                    DoubleConvolution(2, n_in, n_out, normal=options.normalisation, padding="zero", residual=False)
+                )
+            self.features = nn.Sequential(*parts)
+            dense = nn.Linear(widths[-1] * len(options.pooling), n_classes)
             self.head = nn.Sequential(_Pooled(options.pooling), nn.Dropout(options.dropout), dense)
             _initialise(self, seed)
 
@@ -290,10 +214,10 @@ def class_levels(model: nn.Module, n_channels: int, size: tuple[int, int]) -> tu
 
     The module's mode is left as it was.
     """
-    assert isinstance(model, SharmaCNN | PooledClassifier)
+    assert isinstance(model, SharmaCNN | PathClassifier)
     words, last, head = "conv 3×3, ReLU", "pooled", "flatten"
-    if isinstance(model, PooledClassifier):
-        words = last = model.words
+    if isinstance(model, PathClassifier):
+        words = last = "2 × (conv 3×3, norm, ReLU)"
         head = f"{', '.join(model.pooling)} over all pixels, dropout"
     found = [(LevelSummary("input", n_channels, size), "")]
     was_training = model.training

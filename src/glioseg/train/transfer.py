@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from glioseg.errors import OptionError, name_some
 from glioseg.models.build import is_classifier
-from glioseg.models.classifier import PooledClassifier
+from glioseg.models.classifier import PathClassifier
 from glioseg.predict.bundle import Bundle
 
 _HEAD = "head."
@@ -21,7 +21,7 @@ def take_weights(model: nn.Module, bundle: Bundle) -> tuple[str, ...]:
 
     Every tensor of the one must be in the other, with the same shape, but those of the last layer (``head``): there
     classes or regions may be others, and what does not fit keeps the weights that it was made with. A
-    ``unet-classifier`` also takes the contracting path of a U-Net that segments.
+    ``classifier`` also takes the contracting path of a U-Net that segments.
 
     Args:
         model: changed in place.
@@ -34,7 +34,7 @@ def take_weights(model: nn.Module, bundle: Bundle) -> tuple[str, ...]:
         OptionError: the networks differ in more than their last layer.
     """
     own, other = model.state_dict(), bundle.model.state_dict()
-    if isinstance(model, PooledClassifier) and not is_classifier(bundle.info.model):
+    if isinstance(model, PathClassifier) and not is_classifier(bundle.info.model):
         other = _contracting_path(other)
     differing = [
         name for name in own | other if name not in own or name not in other or own[name].shape != other[name].shape
@@ -53,6 +53,6 @@ def take_weights(model: nn.Module, bundle: Bundle) -> tuple[str, ...]:
 
 
 def _contracting_path(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Those of a U-Net's contracting path, by the names that a ``unet-classifier`` has for them."""
+    """Those of a U-Net's contracting path, by the names that a ``classifier`` has for them."""
     found = {_CONTRACTING.fullmatch(name): tensor for name, tensor in weights.items()}
     return {f"features.{2 * int(name[1])}.{name[2]}": tensor for name, tensor in found.items() if name is not None}
