@@ -316,11 +316,38 @@ def test_an_exported_classifier_gives_the_calibrated_probabilities(trained: _Run
     assert json.loads(session.get_modelmeta().custom_metadata_map["classes"]) == ["no", "yes"]
 
 
-def test_a_classifier_is_no_member_of_an_ensemble(trained: _Run, tmp_path: Path) -> None:
+def test_folds_of_a_classifier_are_averaged(trained: _Run, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    ran = _train("classifier", trained.data, other, "--no-evaluate", changes=("train.seed=1", "train.epochs=1"))
+    assert ran.code == 0, ran.err
     picture = _picture(tmp_path / "a.png", 5, 250)
-    ran = glioseg("predict", trained.run, picture, "--with", trained.run, "--out", tmp_path / "out", "--quiet")
-    assert ran.code == 2
-    assert "this one is a classifier" in ran.err
+
+    def said(name: str, *networks: object) -> dict[str, Any]:
+        ran = glioseg("predict", *networks, picture, "--out", tmp_path / name, "--quiet", "--device", "cpu")
+        assert ran.code == 0, ran.err
+        found: dict[str, Any] = json.loads((tmp_path / name / "a.json").read_text())
+        return found
+
+    one, two = said("one", trained.run), said("two", other)
+    both = said("both", trained.run, "--with", other)
+    for name in ("no", "yes"):
+        mean = (one["probabilities"][name] + two["probabilities"][name]) / 2
+        assert both["probabilities"][name] == pytest.approx(mean)
+        assert both["ensemble"]["members"][1]["probabilities"][name] == pytest.approx(two["probabilities"][name])
+    assert both["model_id"] == f"{one['model_id']}+{two['model_id']}"
+    assert "ensemble" not in one
+
+
+def test_only_what_is_alike_is_averaged(trained: _Run, tmp_path: Path) -> None:
+    picture = _picture(tmp_path / "a.png", 5, 250)
+    smaller = tmp_path / "smaller"
+    ran = _train("classifier", trained.data, smaller, "--no-evaluate", changes=("prepare.size=24", "train.epochs=1"))
+    assert ran.code == 0, ran.err
+    for other, words in ((trained.run, "each network once"), (smaller, "prepare differ")):
+        ran = glioseg("predict", trained.run, picture, "--with", other, "--out", tmp_path / "out", "--quiet")
+        assert ran.code == 2
+        assert words in ran.err
+        assert not (tmp_path / "out").exists()
 
 
 def test_a_damaged_picture_does_not_stop_the_others(trained: _Run, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -112,6 +112,16 @@ class Classifier:
             batch_size=self.batch_size,
             flips=FLIPS[self.flips],
         )
+
+
+def mean_of(found: Sequence[Classification]) -> Classification:
+    """What several networks say of one case together: the mean of their probabilities.
+
+    Args:
+        found: of networks with the same classes and preparation, so that they were shown the same.
+    """
+    probabilities = np.mean([one.probabilities for one in found], axis=0)
+    return replace(found[0], probabilities=probabilities)
 
 
 def telling_slice(probabilities: npt.NDArray[np.floating]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,17 +12,19 @@ import numpy as np
 import numpy.typing as npt
 
 from glioseg.core import Case, Image
-from glioseg.errors import GliosegError
+from glioseg.errors import GliosegError, OptionError
 from glioseg.evaluate.table import Row
 from glioseg.io import load_image
 from glioseg.io.files import replacing, write_json
-from glioseg.predict.bundle import BundleInfo
-from glioseg.predict.classifier import Classification, Classifier
+from glioseg.predict.bundle import Bundle, BundleInfo
+from glioseg.predict.classifier import Classification, Classifier, mean_of
 from glioseg.predict.explain import grad_cam
 from glioseg.predict.predictor import to_native
 from glioseg.prepare.slices import with_neighbours
 from glioseg.report.classified import ClassifiedPicture, captioned, native_pixels
 from glioseg.report.figures.views import shade
+from glioseg.workflows.classifying import classifier_of
+from glioseg.workflows.ensembling import once_each
 
 
 @dataclass(frozen=True)
@@ -60,62 +62,132 @@ class Classified:
         return {"case": self.case, "picture": str(self.picture), **figures}
 
 
-def classified(classifier: Classifier, info: BundleInfo, out: Path, case: Case) -> Callable[[], Classified]:
+@dataclass(frozen=True, eq=False)
+class ClassMembers:
+    """Classifiers whose probabilities are averaged; one alone speaks for itself.
+
+    Args:
+        classifiers: one or more, with the same classes, modalities, preparation and slices.
+        infos: of their bundles.
+    """
+
+    classifiers: tuple[Classifier, ...]
+    infos: tuple[BundleInfo, ...]
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """What a case must have."""
+        return self.classifiers[0].modalities
+
+    @property
+    def model_id(self) -> str:
+        """Of all members."""
+        return "+".join(info.model_id for info in self.infos)
+
+
+def class_members(folders: Sequence[Path], bundles: Sequence[Bundle], device: str) -> ClassMembers:
+    """The classifiers of bundles as one.
+
+    Raises:
+        OptionError: a network that segments among them, one twice, or others in classes or in what they are shown.
+    """
+    first, *others = bundles
+    for folder, bundle in zip(folders[1:], others, strict=True):
+        mine, theirs = _meaning(first.info), _meaning(bundle.info)
+        differing = [name for name in mine if mine[name] != theirs[name]]
+        if differing:
+            name = differing[0]
+            raise OptionError(
+                f"classifiers that are averaged have the same classes and are shown the same; {name} differ",
+                path=folder,
+                found=theirs[name] or "none",
+                expected=mine[name] or "none",
+                remedy="Average the folds or seeds of one recipe",
+            )
+    once_each(folders, bundles)
+    return ClassMembers(tuple(classifier_of(one, device) for one in bundles), tuple(one.info for one in bundles))
+
+
+def _meaning(info: BundleInfo) -> dict[str, Any]:
+    names = ("classes", "modalities", "prepare", "slices")
+    return {name: getattr(info, name) for name in names}
+
+
+def classified(members: ClassMembers, out: Path, case: Case) -> Callable[[], Classified]:
     """Classify a case; what is returned writes ``OUT/<case>.png`` (captioned, with Grad-CAM) and ``<case>.json``."""
-    image = load_image(case, [name for name in classifier.modalities if name in case.images])
+    image = load_image(case, [name for name in members.modalities if name in case.images])
     try:
-        found = classifier.classify(image)
+        each = [classifier.classify(image) for classifier in members.classifiers]
     except GliosegError as error:
         path = next(iter(case.images.values())).paths[0]
         raise type(error)(
             error.what, path=path, found=error.found, expected=error.expected, remedy=error.remedy
         ) from error
-    shown = picture_of(classifier, case.id, image, found)
-    return partial(_write, classifier, info, out, case, found, shown)
+    found = mean_of(each)
+    shown = picture_of(members.classifiers, case.id, image, found)
+    return partial(_write, members, out, case, each, found, shown)
 
 
 def _write(
-    classifier: Classifier, info: BundleInfo, out: Path, case: Case, found: Classification, shown: ClassifiedPicture
+    members: ClassMembers,
+    out: Path,
+    case: Case,
+    each: Sequence[Classification],
+    found: Classification,
+    shown: ClassifiedPicture,
 ) -> Classified:
     z = found.telling_slice
+    info = members.infos[0]
     stem = case.id.replace("/", "_")
     picture = out / f"{stem}.png"
     with replacing(picture) as temporary:
         temporary.write_bytes(captioned(shown))
-    named = dict(zip(found.classes, map(float, found.probabilities[z]), strict=True))
-    write_json(
-        out / f"{stem}.json",
-        {
-            "case": case.id,
-            "picture": picture.name,
-            "class": shown.said,
-            "confidence": shown.confidence,
-            "probabilities": named,
-            "slice": z + 1,
-            "slices": [[round(float(p), 6) for p in row] for row in found.probabilities],
-            "temperature": info.temperature,
-            "looked_at": "Grad-CAM of the class that is said, laid over the picture on the right",
-            "filled": [name for name in classifier.modalities if name not in case.images],
-            "model_id": info.model_id,
-            "recipe": info.name,
-            "use": info.use,
-        },
-    )
+    named = _named(found, z)
+    facts = {
+        "case": case.id,
+        "picture": picture.name,
+        "class": shown.said,
+        "confidence": shown.confidence,
+        "probabilities": named,
+        "slice": z + 1,
+        "slices": [[round(float(p), 6) for p in row] for row in found.probabilities],
+        "looked_at": "Grad-CAM of the class that is said, laid over the picture on the right",
+        "filled": [name for name in members.modalities if name not in case.images],
+        "model_id": members.model_id,
+        "recipe": info.name,
+        "use": info.use,
+    }
+    if len(each) == 1:
+        facts["temperature"] = info.temperature
+    else:
+        facts["ensemble"] = {
+            "rule": "mean of the members' calibrated probabilities",
+            "members": [
+                {"model_id": one.model_id, "temperature": one.temperature, "probabilities": _named(said, z)}
+                for one, said in zip(members.infos, each, strict=True)
+            ],
+        }
+    write_json(out / f"{stem}.json", facts)
     return Classified(case.id, picture, shown.said, shown.confidence, named)
 
 
+def _named(found: Classification, z: int) -> dict[str, float]:
+    return dict(zip(found.classes, map(float, found.probabilities[z]), strict=True))
+
+
 def picture_of(
-    classifier: Classifier, case: str, image: Image, found: Classification, z: int | None = None
+    classifiers: Sequence[Classifier], case: str, image: Image, found: Classification, z: int | None = None
 ) -> ClassifiedPicture:
-    """A case's telling slice (or slice ``z``) with what is said of it and where the network looked.
+    """A case's telling slice (or slice ``z``) with what is said of it and where the networks looked, in the mean.
 
     A picture is shown as it came; a slice of a scan as the network saw it, turned as on a radiologist's screen.
     """
     place = found.telling_slice if z is None else z
     decided = int(found.probabilities[place].argmax())
     arrays = found.arrays
-    seen = with_neighbours(arrays.images, np.array([place]), classifier.slices.n_neighbours)[0]
-    looked_at = grad_cam(classifier.model, seen, decided)
+    seen = with_neighbours(arrays.images, np.array([place]), classifiers[0].slices.n_neighbours)[0]
+    each = [grad_cam(classifier.model, seen, decided) for classifier in classifiers]
+    looked_at = np.asarray(np.mean(each, axis=0), dtype=np.float32)
     if image.grid.has_mm or image.grid.shape[2] > 1:
         channel = arrays.images[place, 0].astype(np.float32)
         pixels = shade(channel, (float(channel.min()), float(max(channel.max(), channel.min() + 1e-6))))

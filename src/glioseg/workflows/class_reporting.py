@@ -113,7 +113,7 @@ def _shown(classifier: Classifier, material: Material, part: str, rows: Sequence
         case = cases[str(row["case"])]
         image = load_image(case, [name for name in classifier.modalities if name in case.images])
         said = classifier.classify(image)
-        one = picture_of(classifier, case.id, image, said, int(row["slice"] or 1) - 1)
+        one = picture_of((classifier,), case.id, image, said, int(row["slice"] or 1) - 1)
         found.append(
             ClassifiedPicture(
                 one.case, one.pixels, one.said, one.confidence, str(row["reference"]), one.looked_at, one.note

@@ -54,6 +54,16 @@ def ensemble_of(folders: Sequence[Path], bundles: Sequence[Bundle], predictors: 
     Raises:
         OptionError: a network twice, or networks that do not mean the same (see ``Ensemble``).
     """
+    once_each(folders, bundles)
+    return Ensembled(Ensemble(tuple(predictors)), tuple(bundle.info for bundle in bundles))
+
+
+def once_each(folders: Sequence[Path], bundles: Sequence[Bundle]) -> None:
+    """Refuse an ensemble that holds a network twice.
+
+    Raises:
+        OptionError: two bundles with the same weights.
+    """
     seen: dict[str, Path] = {}
     for folder, bundle in zip(folders, bundles, strict=True):
         same = seen.setdefault(bundle.info.model_id, folder)
@@ -63,7 +73,6 @@ def ensemble_of(folders: Sequence[Path], bundles: Sequence[Bundle], predictors: 
                 found=f"{same} and {folder} hold the same weights",
                 remedy="Leave one of them out",
             )
-    return Ensembled(Ensemble(tuple(predictors)), tuple(bundle.info for bundle in bundles))
 
 
 def require_modalities(networks: Iterable[Predictor | Classifier], case: Case) -> None:

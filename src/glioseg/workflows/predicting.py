@@ -26,8 +26,7 @@ from glioseg.predict.device import pick_device, uses_bf16
 from glioseg.predict.ensemble import Voice
 from glioseg.predict.predictor import Prediction, Predictor
 from glioseg.report.prediction import overlay_picture
-from glioseg.workflows.class_predicting import Classified, classified
-from glioseg.workflows.classifying import classifier_of
+from glioseg.workflows.class_predicting import Classified, class_members, classified
 from glioseg.workflows.ensembling import (
     Ensembled,
     contributions,
@@ -106,7 +105,7 @@ def _ensembled(folders: Sequence[Path], bundles: Sequence[Bundle], device: str) 
             raise OptionError(
                 "an ensemble averages networks that segment, and this one is a classifier",
                 found=folder,
-                remedy="Use it alone, without --with",
+                remedy="Leave it out; glioseg predict averages classifiers with classifiers",
             )
     return ensemble_of(folders, bundles, [predictor_of(bundle, device) for bundle in bundles])
 
@@ -141,12 +140,12 @@ def predict(
     """
     bundles = [load_bundle(folder) for folder in (run, *others)]
     files = modality_files or {}
-    if bundles[0].info.classes and not others:
-        classifier = classifier_of(bundles[0], device)
-        cases = _checked(_cases(inputs, files, classifier.modalities, _pictures_in), out)
+    if bundles[0].info.classes:
+        members = class_members((run, *others), bundles, device)
+        cases = _checked(_cases(inputs, files, members.modalities, _pictures_in), out)
         for case in cases:
-            require_modalities((classifier,), case)
-        return _each(cases, partial(classified, classifier, bundles[0].info, out), out, "Classifying", reporter)
+            require_modalities(members.classifiers, case)
+        return _each(cases, partial(classified, members, out), out, "Classifying", reporter)
     ensembled = _ensembled((run, *others), bundles, device)
     cases = _checked(_cases(inputs, files, ensembled.ensemble.modalities, _cohort_in), out)
     for case in cases:
