@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import sys
 from pathlib import Path
 
 import torch
@@ -18,10 +20,19 @@ def reset_peak(device: torch.device) -> bool:
         torch.cuda.reset_peak_memory_stats(device)
         return True
     try:
+        _give_back()
         _CLEAR.write_text("5", encoding="ascii")  # sets VmHWM back to what is in use now, see proc(5)
     except OSError:
         return False
     return _peak_of_process() is not None
+
+
+def _give_back() -> None:
+    """Hand freed memory back to the system where the C library keeps it (glibc), since it would count as in use."""
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
 
 
 def peak_mb(device: torch.device) -> float | None:
