@@ -219,6 +219,9 @@ def test_a_change_to_a_shipped_recipe_is_named() -> None:
         ("prepare.size=96", 96),
         ("prepare.size=none", None),
         ("prepare.size=None", None),
+        ("train.ema=none", None),
+        ("predict.flips=none", "none"),  # a word there
+        ("prepare.normalise=none", "none"),
         ('data.modalities=["t1n","t2f"]', ("t1n", "t2f")),
         ("augment.rotation.range=[-5.0, 5.0]", (-5.0, 5.0)),
         ("loss.kind=bce+dice", "bce+dice"),

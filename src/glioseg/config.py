@@ -242,7 +242,7 @@ def parsed_change(change: str) -> tuple[str, Any]:
     name, equals, text = change.partition("=")
     if not equals or not name.strip():
         raise OptionError("--set needs NAME=VALUE", found=change, expected="such as train.epochs=20")
-    return name.strip(), _parsed(text.strip())
+    return name.strip(), _parsed(name.strip(), text.strip())
 
 
 def changes_to_shipped(recipe: Recipe) -> tuple[str, ...]:
@@ -284,14 +284,27 @@ def _apply(values: dict[str, Any], name: str, value: object) -> None:
     place[last] = value
 
 
-def _parsed(text: str) -> object:
-    """A TOML value; ``none`` for no value; anything else is a word that needs no quotes."""
-    if text.lower() == "none":
+def _parsed(name: str, text: str) -> object:
+    """A TOML value; ``none`` for no value where the setting may have none; else a word, which needs no quotes."""
+    if text.lower() == "none" and _may_be_none(name):
         return None
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+
+
+def _may_be_none(name: str) -> bool:
+    *parents, last = name.split(".")
+    models: list[type[BaseModel]] = [Recipe]
+    for parent in parents:
+        fields = [model.model_fields[parent] for model in models if parent in model.model_fields]
+        models = [found for field in fields for found in _models_in(field.annotation)]
+    return any(
+        type(None) in typing.get_args(model.model_fields[last].annotation)
+        for model in models
+        if last in model.model_fields
+    )
 
 
 def explained(error: ValidationError, options: type[BaseModel]) -> str:
