@@ -343,7 +343,7 @@ def test_only_what_is_alike_is_averaged(trained: _Run, tmp_path: Path) -> None:
     smaller = tmp_path / "smaller"
     ran = _train("classifier", trained.data, smaller, "--no-evaluate", changes=("prepare.size=24", "train.epochs=1"))
     assert ran.code == 0, ran.err
-    for other, words in ((trained.run, "each network once"), (smaller, "prepare differ")):
+    for other, words in ((trained.run, "each network once"), (smaller, "prepare.size differs; found 24; expected 16")):
         ran = glioseg("predict", trained.run, picture, "--with", other, "--out", tmp_path / "out", "--quiet")
         assert ran.code == 2
         assert words in ran.err

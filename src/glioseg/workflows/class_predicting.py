@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from glioseg.config import leaves
 from glioseg.core import Case, Image
 from glioseg.errors import GliosegError, OptionError
 from glioseg.evaluate.table import Row
@@ -94,14 +95,14 @@ def class_members(folders: Sequence[Path], bundles: Sequence[Bundle], device: st
     first, *others = bundles
     for folder, bundle in zip(folders[1:], others, strict=True):
         mine, theirs = _meaning(first.info), _meaning(bundle.info)
-        differing = [name for name in mine if mine[name] != theirs[name]]
+        differing = [name for name in mine if mine[name] != theirs.get(name)]
         if differing:
             name = differing[0]
             raise OptionError(
-                f"classifiers that are averaged have the same classes and are shown the same; {name} differ",
+                f"classifiers that are averaged have the same classes and are shown the same; {name} differs",
                 path=folder,
-                found=theirs[name] or "none",
-                expected=mine[name] or "none",
+                found=theirs.get(name),
+                expected=mine[name],
                 remedy="Average the folds or seeds of one recipe",
             )
     once_each(folders, bundles)
@@ -109,8 +110,8 @@ def class_members(folders: Sequence[Path], bundles: Sequence[Bundle], device: st
 
 
 def _meaning(info: BundleInfo) -> dict[str, Any]:
-    names = ("classes", "modalities", "prepare", "slices")
-    return {name: getattr(info, name) for name in names}
+    """What members have in common, under names such as ``prepare.size``."""
+    return dict(leaves(info.model_dump(mode="json", include={"classes", "modalities", "prepare", "slices"})))
 
 
 def classified(members: ClassMembers, out: Path, case: Case) -> Callable[[], Classified]:
