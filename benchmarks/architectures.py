@@ -25,10 +25,10 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from glioseg.models.build import OPTIONS, build_model
-from glioseg.models.summary import n_parameters, network_name
-from glioseg.predict.device import autocast, uses_bf16
-from glioseg.train.losses import LossOptions, build_loss
+from glioseg.machine.device import autocast, uses_bf16
+from glioseg.networks.build import OPTIONS, build_model
+from glioseg.networks.summary import n_parameters, network_name
+from glioseg.training.losses import LossOptions, build_loss
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "unet": {"width": 16},

@@ -16,11 +16,11 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from glioseg.models.build import build_model
-from glioseg.models.unet import UNetOptions
-from glioseg.train.augment import AugmentOptions, ChannelLayout, augment
-from glioseg.train.losses import LossOptions, build_loss
-from glioseg.train.randomness import DrawKey
+from glioseg.networks.build import build_model
+from glioseg.networks.unet import UNetOptions
+from glioseg.training.augment import AugmentOptions, ChannelLayout, augment
+from glioseg.training.losses import LossOptions, build_loss
+from glioseg.training.randomness import DrawKey
 
 _CHANGES = [name for name in AugmentOptions.model_fields if name != "missing"]
 

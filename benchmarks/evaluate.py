@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from glioseg.core import Grid, LabelMap, scheme_named
 from glioseg.core.labels import encode_regions
-from glioseg.evaluate import (
+from glioseg.evaluation import (
     EvaluateOptions,
     ThresholdOptions,
     aggregate,

@@ -15,11 +15,11 @@ from dataclasses import asdict
 
 import torch
 
-from glioseg.models.build import build_model
-from glioseg.models.plan import Network, training_bytes
-from glioseg.models.unet import UNetOptions
-from glioseg.predict.device import autocast
-from glioseg.train.losses import LossOptions, build_loss
+from glioseg.machine.device import autocast
+from glioseg.networks.build import build_model
+from glioseg.networks.unet import UNetOptions
+from glioseg.planning.rules import Network, training_bytes
+from glioseg.training.losses import LossOptions, build_loss
 
 _CASES = (
     (Network(3, 16, 3, 4, 3), (48, 64, 48), 2, True),

@@ -25,14 +25,14 @@ from torch import nn
 
 from glioseg.cohorts.phantom import PhantomOptions, generate_patient
 from glioseg.core import Image
-from glioseg.models.build import build_model
-from glioseg.models.unet import UNetOptions
-from glioseg.predict.device import cpu_has_bf16
-from glioseg.predict.options import PredictOptions
-from glioseg.predict.slices import predict_slices
-from glioseg.prepare.case import prepare_arrays
-from glioseg.prepare.options import PrepareOptions
-from glioseg.prepare.slices import SliceOptions
+from glioseg.inference.options import PredictOptions
+from glioseg.inference.slices import predict_slices
+from glioseg.machine.device import cpu_has_bf16
+from glioseg.networks.build import build_model
+from glioseg.networks.unet import UNetOptions
+from glioseg.preparation.case import prepare_arrays
+from glioseg.preparation.options import PrepareOptions
+from glioseg.preparation.slices import SliceOptions
 
 N_REGIONS = 3
 Volume = npt.NDArray[np.float16]

@@ -25,8 +25,8 @@ from glioseg.cohorts.recognise import read_cohort
 from glioseg.cohorts.write import write_phantom
 from glioseg.core import Cohort, Source
 from glioseg.io import read_grid
-from glioseg.prepare.cache import prepare
-from glioseg.prepare.options import PrepareOptions
+from glioseg.preparation.cache import prepare
+from glioseg.preparation.options import PrepareOptions
 
 GIB = 2**30
 

@@ -17,12 +17,12 @@ import torch
 from torch import nn
 
 from glioseg.config import read_recipe
-from glioseg.models.build import build_model
-from glioseg.models.unet import UNetOptions
-from glioseg.predict.device import autocast, cpu_has_bf16
-from glioseg.train.augment import ChannelLayout, augment
-from glioseg.train.losses import LossOptions, build_loss
-from glioseg.train.randomness import DrawKey
+from glioseg.machine.device import autocast, cpu_has_bf16
+from glioseg.networks.build import build_model
+from glioseg.networks.unet import UNetOptions
+from glioseg.training.augment import ChannelLayout, augment
+from glioseg.training.losses import LossOptions, build_loss
+from glioseg.training.randomness import DrawKey
 
 BATCH, SIZE, CHANNELS = 16, 128, 3
 STEPS = 3

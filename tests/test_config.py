@@ -13,9 +13,9 @@ from pydantic import BaseModel
 
 from glioseg.config import Recipe, build_recipe, changes_to_shipped, read_recipe, shipped_recipes, write_recipe
 from glioseg.errors import FileError, OptionError
-from glioseg.evaluate.published import PublishedProtocol
-from glioseg.evaluate.published_classes import PublishedClasses
-from glioseg.train.augment import AugmentOptions
+from glioseg.evaluation.published import PublishedProtocol
+from glioseg.evaluation.published_classes import PublishedClasses
+from glioseg.training.augment import AugmentOptions
 
 NAMES = tuple(shipped_recipes())
 PAPER = {"width": 64, "depth": 4, "normalisation": "batch", "padding": "zero", "attention": False, "residual": False}

@@ -15,32 +15,30 @@ import glioseg
 _SOURCE = Path(glioseg.__file__).parent
 _LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"errors", "__init__", "recipes"}),
-    frozenset({"core"}),
+    frozenset({"core", "console", "machine"}),
     frozenset({"io"}),
-    frozenset({"cohorts", "prepare", "evaluate"}),
-    frozenset({"models"}),
-    frozenset({"predict"}),
-    frozenset({"train"}),
+    frozenset({"cohorts", "preparation", "evaluation"}),
+    frozenset({"networks", "planning"}),
+    frozenset({"inference"}),
+    frozenset({"training"}),
     frozenset({"report"}),
     frozenset({"config"}),
+    frozenset({"tasks"}),
+    frozenset({"runs"}),
     frozenset({"studies"}),
-    frozenset({"console"}),
-    frozenset({"workflows"}),
     frozenset({"cli"}),
     frozenset({"__main__"}),
 )
-_ROOM_OF_FILE = {"cli_options": "cli", "cli_runs": "cli", "cli_studies": "cli"}
-"""Files beside a room's own that belong to it."""
 _LEVEL = {room: level for level, rooms in enumerate(_LAYERS) for room in rooms}
-_ALLOWED_SIBLINGS = {("prepare", "cohorts")}
+_ALLOWED_SIBLINGS = {("preparation", "cohorts"), ("planning", "networks")}
 _WITHOUT_TORCH = (
     "glioseg.core",
     "glioseg.io",
     "glioseg.cohorts",
-    "glioseg.prepare",
-    "glioseg.evaluate",
+    "glioseg.preparation",
+    "glioseg.evaluation",
     "glioseg.report",
-    "glioseg.workflows.cohorts",
+    "glioseg.runs.inspect",
 )
 
 
@@ -68,7 +66,7 @@ def _imports(path: Path, known: set[str]) -> Iterator[str]:
 def _room(module: str) -> str:
     parts = module.split(".")
     name = parts[1] if len(parts) > 1 else "__init__"
-    return _ROOM_OF_FILE.get(name, name)
+    return name
 
 
 def test_every_room_has_its_place_in_the_order() -> None:
@@ -113,5 +111,5 @@ def test_rooms_that_work_without_torch(room: str) -> None:
 
 
 def test_importing_the_package_loads_no_library() -> None:
-    code = "import sys, glioseg, glioseg.cli; heavy = {'numpy', 'torch', 'scipy', 'pandas', 'matplotlib', 'monai'}"
+    code = "import sys, glioseg, glioseg.cli.app; heavy = {'numpy', 'torch', 'scipy', 'pandas', 'matplotlib', 'monai'}"
     subprocess.run([sys.executable, "-c", f"{code}; sys.exit(', '.join(heavy & set(sys.modules)) or 0)"], check=True)

@@ -1,6 +1,6 @@
 """``python -m glioseg``."""
 
-from glioseg.cli import main
+from glioseg.cli.app import main
 
 if __name__ == "__main__":
     main()

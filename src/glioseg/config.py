@@ -14,25 +14,25 @@ from typing import Any, Self
 import tomlkit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from glioseg.cohorts.split import SplitOptions
+from glioseg.cohorts.splits.split import SplitOptions
 from glioseg.errors import OptionError
-from glioseg.evaluate.classification import PICKING_METRICS
-from glioseg.evaluate.overlap import OVERLAP_METRICS
-from glioseg.evaluate.protocol import EvaluateOptions
-from glioseg.evaluate.published import PublishedProtocol
-from glioseg.evaluate.published_classes import PublishedClasses
+from glioseg.evaluation.classification import PICKING_METRICS
+from glioseg.evaluation.overlap import OVERLAP_METRICS
+from glioseg.evaluation.protocol import EvaluateOptions
+from glioseg.evaluation.published import PublishedProtocol
+from glioseg.evaluation.published_classes import PublishedClasses
+from glioseg.inference.options import PredictOptions
 from glioseg.io.files import cannot_read
-from glioseg.models.build import ModelOptions, dims_of, is_classifier, kind_of, settings_for
-from glioseg.models.classifier import SharmaCNNOptions
-from glioseg.models.unet import UNetOptions
-from glioseg.predict.options import PredictOptions
-from glioseg.prepare.options import PrepareOptions
-from glioseg.prepare.patches import PatchOptions
-from glioseg.prepare.slices import SliceOptions
-from glioseg.train.augment import AugmentOptions
-from glioseg.train.losses import LossOptions
-from glioseg.train.options import TrainOptions
-from glioseg.train.ranges import Range
+from glioseg.networks.build import ModelOptions, dims_of, is_classifier, kind_of, settings_for
+from glioseg.networks.classifier import SharmaCNNOptions
+from glioseg.networks.unet import UNetOptions
+from glioseg.preparation.options import PrepareOptions
+from glioseg.preparation.patches import PatchOptions
+from glioseg.preparation.slices import SliceOptions
+from glioseg.training.augment import AugmentOptions
+from glioseg.training.losses import LossOptions
+from glioseg.training.options import TrainOptions
+from glioseg.training.ranges import Range
 
 _TUNABLE = ("prepare", "slices", "patches", "model", "loss", "augment", "train", "predict")
 """Parts that decide how a network is trained and used, not what it is trained on or how it is scored."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from glioseg.cli import main
+from glioseg.cli.app import main
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import pytest
 import typer.main
 
 from glioseg import __version__
-from glioseg.cli import app
+from glioseg.cli.app import app
 from glioseg.cohorts.recognise import LAYOUTS
 from glioseg.cohorts.write import WRITTEN_LAYOUTS
 from glioseg.core import SCHEMES
@@ -156,7 +156,7 @@ def test_ctrl_c(toys: Cohorts, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*given: object, **named: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("glioseg.workflows.cohorts.read_cohort", interrupted)
+    monkeypatch.setattr("glioseg.runs.read.read_cohort", interrupted)
     ran = glioseg("inspect", toys("brats2023"), "--quiet")
     assert (ran.code, ran.out, ran.err) == (130, "", "Interrupted.\n")
 

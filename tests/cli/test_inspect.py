@@ -185,7 +185,7 @@ def test_tissues_have_slices_without_a_word_of_tumour(phantoms: Cohorts) -> None
 
 def test_many_findings_are_cut(toys: Cohorts, monkeypatch: pytest.MonkeyPatch) -> None:
     """Label 4 is unknown to IBSR in both cases."""
-    monkeypatch.setattr("glioseg.workflows.texts._SHOWN_FINDINGS", 1)
+    monkeypatch.setattr("glioseg.cli.texts._SHOWN_FINDINGS", 1)
     out = glioseg("inspect", toys("brats2021"), "--no-report", "--scheme", "ibsr").out
     assert out.splitlines()[-1] == "  … and 1 more findings"
 

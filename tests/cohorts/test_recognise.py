@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from glioseg.cohorts.layout import ReadOptions
+from glioseg.cohorts.reading.layout import ReadOptions
 from glioseg.cohorts.recognise import LAYOUTS, layout_named, read_cohort
 from glioseg.core import scheme_named
 from glioseg.errors import FileError, LayoutError, OptionError
@@ -233,7 +233,7 @@ def test_published_sets(real_data: Path, folder: str, layout: str, n_cases: int)
 
 @pytest.mark.realdata
 def test_the_parent_of_published_sets(real_data: Path) -> None:
-    with pytest.raises(LayoutError, match=r"several data sets.*navoneel"):
+    with pytest.raises(LayoutError, match=r"several data sets.*brats2018_flair"):
         read_cohort(real_data)
     with pytest.raises(LayoutError, match=r"convert 2268 \.webp"):
         read_cohort(real_data / "lgg")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from glioseg.cohorts.describe import (
+from glioseg.cohorts.description import (
     HEAT_CELLS,
     QUANTILES,
     CaseSummary,

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from glioseg.core import Grid, Image, LabelMap, scheme_named
-from glioseg.evaluate.cases import CaseScores, score_case
-from glioseg.evaluate.protocol import EvaluateOptions, aggregate
-from glioseg.evaluate.published import PublishedFigure, PublishedProtocol, published
-from glioseg.evaluate.table import case_rows
+from glioseg.evaluation.cases import CaseScores, score_case
+from glioseg.evaluation.protocol import EvaluateOptions, aggregate
+from glioseg.evaluation.published import PublishedFigure, PublishedProtocol, published
+from glioseg.evaluation.table import case_rows
 from glioseg.report.gallery import gallery_item
 from glioseg.report.run_facts import (
     Baseline,

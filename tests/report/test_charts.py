@@ -13,7 +13,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from glioseg.cohorts.describe import DarkRow, Diagnoses, FactColumn, HeatMap, Histogram
+from glioseg.cohorts.description import DarkRow, Diagnoses, FactColumn, HeatMap, Histogram
 from glioseg.report import style
 from glioseg.report.figures import charts, intensities
 from glioseg.report.figures.render import draw, render

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image as Pillow
 
 from glioseg.errors import GeometryError
-from glioseg.evaluate.class_protocol import CLASSIFIER_WORDS, CaseClasses, class_rows, evaluate_classes
-from glioseg.evaluate.protocol import EvaluateOptions
+from glioseg.evaluation.class_protocol import CLASSIFIER_WORDS, CaseClasses, class_rows, evaluate_classes
+from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.report.classified import ClassifiedPicture, captioned, heat, percent
 from glioseg.report.run import write_run_report
 from glioseg.report.run_facts import ClassFacts, DataFacts, PartCounts, PartScores, RecipeFacts, RunFacts, SplitFacts

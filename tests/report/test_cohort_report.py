@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from glioseg.cohorts.describe import CohortDescription, DuplicateGroup
+from glioseg.cohorts.description import CohortDescription, DuplicateGroup
 from glioseg.core import Case, Cohort, Finding, Source
 from glioseg.errors import FileError
 from glioseg.report import style

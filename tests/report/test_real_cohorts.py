@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from glioseg.cohorts.check import check
-from glioseg.cohorts.explore import describe
+from glioseg.cohorts.checks.check import check
+from glioseg.cohorts.explore.describe import describe
 from glioseg.cohorts.recognise import read_cohort
 from glioseg.report.cohort import write_cohort_report
 

@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex
 
 from glioseg.core import Image
 from glioseg.errors import GeometryError
-from glioseg.evaluate.table import Row
+from glioseg.evaluation.table import Row
 from glioseg.report import style
 from glioseg.report.figures import architecture, comparison, curves, outcomes
 from glioseg.report.figures.outcomes import Strip, Volumes

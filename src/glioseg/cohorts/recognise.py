@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from glioseg.cohorts import brats, brats_h5, classes, lgg, msd, nnunet, pairs, volumes
-from glioseg.cohorts.layout import Layout, ReadOptions
-from glioseg.cohorts.listing import Listing, list_folder
-from glioseg.cohorts.naming import ending
-from glioseg.cohorts.volume_files import VOLUME_ENDINGS
+from glioseg.cohorts.layouts import brats, brats_h5, classes, lgg, msd, nnunet, pairs, volumes
+from glioseg.cohorts.layouts.volume_files import VOLUME_ENDINGS
+from glioseg.cohorts.reading.layout import Layout, ReadOptions
+from glioseg.cohorts.reading.listing import Listing, list_folder
+from glioseg.cohorts.reading.naming import ending
 from glioseg.core import Cohort, Finding
 from glioseg.errors import LayoutError, OptionError, name_some
 from glioseg.io.raster import PICTURE_ENDINGS

@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 
 from glioseg import __version__
-from glioseg.cohorts.describe import CaseSummary, CohortDescription
+from glioseg.cohorts.description import CaseSummary, CohortDescription
 from glioseg.core import Cohort
 from glioseg.io.files import write_json, write_text
 from glioseg.report.figures.views import CONVENTION

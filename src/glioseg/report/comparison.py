@@ -9,9 +9,9 @@ from pathlib import Path
 
 from glioseg import __version__
 from glioseg.errors import name_some
-from glioseg.evaluate.compare import Comparison, MetricComparison, values_by_patient
-from glioseg.evaluate.score import EMPTY_RULES
-from glioseg.evaluate.table import Row
+from glioseg.evaluation.paired import Comparison, MetricComparison, values_by_patient
+from glioseg.evaluation.score import EMPTY_RULES
+from glioseg.evaluation.table import Row
 from glioseg.report.figures.paired import Difference, Paired, differences, paired_dots
 from glioseg.report.html import (
     FIGURES,

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glioseg.core import Image, LabelMap
-from glioseg.evaluate.table import Row
+from glioseg.evaluation.table import Row
 from glioseg.io.raster import COLOURS
 from glioseg.report.figures.views import cut_slice, display_limits, shade
 from glioseg.report.pixels import main_modality

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glioseg.errors import GeometryError
-from glioseg.evaluate.table import Row
+from glioseg.evaluation.table import Row
 from glioseg.report.classified import ClassifiedPicture
 from glioseg.report.figures.views import Cut
 

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from glioseg.cohorts.dataset_json import TABLE, TEST_IMAGES, TRAINING_IMAGES, TRAINING_LABELS
+from glioseg.cohorts.layouts.dataset_json import TABLE, TEST_IMAGES, TRAINING_IMAGES, TRAINING_LABELS
 from glioseg.cohorts.write.case import (
     LoadedCase,
     Place,

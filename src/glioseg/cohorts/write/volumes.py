@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from glioseg.cohorts.tables import FACTS_TABLE, fact_columns, write_rows
+from glioseg.cohorts.reading.tables import FACTS_TABLE, fact_columns, write_rows
 from glioseg.cohorts.write.case import (
     LoadedCase,
     Place,

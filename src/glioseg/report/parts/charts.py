@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from glioseg.cohorts.describe import CohortDescription, FactColumn
+from glioseg.cohorts.description import CohortDescription, FactColumn
 from glioseg.report import style
 from glioseg.report.figures import charts, intensities
 from glioseg.report.html import Block, Cell, Column, Section, Table, saved_picture

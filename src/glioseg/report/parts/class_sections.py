@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from glioseg.evaluate.table import Row
+from glioseg.evaluation.table import Row
 from glioseg.report import style
 from glioseg.report.classified import gallery_figure
 from glioseg.report.figures import classes as charts

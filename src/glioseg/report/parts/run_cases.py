@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from glioseg.evaluate.table import Row, regions_of
+from glioseg.evaluation.table import Row, regions_of
 from glioseg.report import style
 from glioseg.report.figures import outcomes
 from glioseg.report.figures.outcomes import Floats, Strip, Volumes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from glioseg.cohorts.describe import CohortDescription, GalleryKind
+from glioseg.cohorts.description import CohortDescription, GalleryKind
 from glioseg.core import LabelScheme
 from glioseg.errors import name_some
 from glioseg.report import style

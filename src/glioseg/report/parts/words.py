@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from glioseg.cohorts.describe import CaseSummary, CohortDescription
+from glioseg.cohorts.description import CaseSummary, CohortDescription
 
 BRAIN = "voxels that are brighter than the background and its noise in some modality; the head, where it is in the scan"
 """What the word brain means in a report."""

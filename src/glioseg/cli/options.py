@@ -1,0 +1,109 @@
+"""Options that several commands share, and how their results are printed."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from glioseg.console import out
+from glioseg.errors import OptionError
+
+if TYPE_CHECKING:
+    from glioseg.runs.read import Data
+
+Folder = Annotated[Path, typer.Argument(metavar="DATA", help="The data set's folder, as downloaded.")]
+# The tables of these names load numpy, which help does without; a test holds the lines to them.
+_LAYOUTS = "brats, brats-h5, classes, lgg, msd, nnunet, pairs or volumes"
+_SCHEMES = "brats2015, brats2021, brats2023, brats2024, msd, nnunet137, whole-tumour, lgg, binary or ibsr"
+WRITTEN_LAYOUTS = "brats2021, brats2023, brats-h5, lgg, msd, nnunet, pairs, classes or volumes"
+Layout = Annotated[
+    str | None, typer.Option(metavar="NAME", help=f"How the data set is laid out, if not recognised: {_LAYOUTS}.")
+]
+Scheme = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help=f"What the integers in the masks mean, if the files do not say: {_SCHEMES}."),
+]
+Modalities = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAMES", help="What the channels are, in file order, if the files do not say: such as t1n,t1c,t2w,t2f."
+    ),
+]
+NewFolder = Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write; it must not exist, or be empty.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress on stderr.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Change a setting, such as train.epochs=20; may be repeated."),
+]
+Device = Annotated[str, typer.Option(metavar="NAME", help="Where to compute: auto, cpu, cuda, cuda:N or mps.")]
+Cache = Annotated[Path | None, typer.Option(help="Where prepared data is kept. [default: cache, beside the run]")]
+With = Annotated[
+    list[Path] | None,
+    typer.Option("--with", metavar="RUN_OR_BUNDLE", help="Average the probabilities of this one too; may be repeated."),
+]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a user says of a data set that its files do not; a command with it is decorated by ``takes_told``."""
+
+    layout: str | None
+    scheme: str | None
+    modalities: str | None
+
+    def data(self, path: Path) -> Data:
+        """The data set in a folder.
+
+        Raises:
+            OptionError: an empty name among the modalities.
+        """
+        from glioseg.runs.read import Data
+
+        given = self.modalities
+        names = None if given is None else tuple(name.strip() for name in given.split(","))
+        if names is not None and not all(names):
+            raise OptionError("--modalities needs names", found=f'"{given}"', expected="such as t1n,t1c,t2w,t2f")
+        return Data(path, self.layout, self.scheme, names)
+
+
+NOTHING_TOLD = Told(None, None, None)
+_TOLD = {"layout": Layout, "scheme": Scheme, "modalities": Modalities}
+
+
+def takes_told(command: Callable[..., None]) -> Callable[..., None]:
+    """Put the options --layout, --scheme and --modalities in the place of a command's parameter ``told``."""
+    signature = inspect.signature(command, eval_str=True)
+    parameters: list[inspect.Parameter] = []
+    for parameter in signature.parameters.values():
+        given = _TOLD if parameter.name == "told" else {}
+        parameters += [parameter.replace(name=name, default=None, annotation=kind) for name, kind in given.items()]
+        parameters += [] if given else [parameter]
+
+    @functools.wraps(command)
+    def with_options(**values: Any) -> None:  # noqa: ANN401 - what the command takes
+        said = Told(**{name: values.pop(name) for name in _TOLD})
+        command(**values, told=said)
+
+    with_options.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return with_options
+
+
+def numbers(option: str, text: str) -> tuple[int, ...]:
+    """``128x128`` -> (128, 128)."""
+    try:
+        return tuple(int(number) for number in text.split("x"))
+    except ValueError as error:
+        raise OptionError(f"{option} needs whole numbers with x between them", found=text) from error
+
+
+def print_json(value: Any) -> None:  # noqa: ANN401 - any JSON value
+    """One JSON object on stdout."""
+    out(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False))

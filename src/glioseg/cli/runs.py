@@ -1,0 +1,301 @@
+"""The commands that train networks and use them; ``cli.py`` holds the application and the commands for data."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from glioseg.cli.options import (
+    NOTHING_TOLD,
+    Cache,
+    Device,
+    Json,
+    Quiet,
+    Settings,
+    Told,
+    With,
+    numbers,
+    print_json,
+    takes_told,
+)
+from glioseg.console import Reporter, out
+from glioseg.errors import OptionError
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: glioseg train lgg --data ~/Downloads/kaggle_3m --out runs/lgg")
+@takes_told
+def train(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="Name of a shipped recipe, or a TOML file.")],
+    data: Annotated[Path, typer.Option("--data", help="The data set's folder, as downloaded.")],
+    run: Annotated[Path, typer.Option("--out", help="The run folder; an interrupted run in it is continued.")],
+    changes: Settings = None,
+    split: Annotated[
+        Path | None,
+        typer.Option(help="Who is in which part: a JSON file of glioseg split, or nnU-Net's splits_final.json."),
+    ] = None,
+    fold: Annotated[
+        int | None, typer.Option(min=0, help="Which fold of a cross-validation, from 0; split.n_folds sets how many.")
+    ] = None,
+    device: Device = "auto",
+    devices: Annotated[int, typer.Option(min=1, help="Processes that train together.")] = 1,
+    restart: Annotated[bool, typer.Option("--restart", help="Delete the run in the folder and begin anew.")] = False,
+    no_evaluate: Annotated[bool, typer.Option("--no-evaluate", help="Stop after the training.")] = False,
+    initial: Annotated[
+        Path | None,
+        typer.Option("--start-from", metavar="RUN_OR_BUNDLE", help="Start from the weights of a trained network."),
+    ] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Also write the log for TensorBoard, into OUT/tensorboard.")
+    ] = False,
+    cache: Cache = None,
+    told: Told = NOTHING_TOLD,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a network, evaluate it and write a report.
+
+    The same command continues a run that was interrupted.
+    """
+    from glioseg.config import read_recipe
+    from glioseg.runs import material
+    from glioseg.runs import train as training
+
+    drawn = [f"split.fold={fold}"] if fold is not None and split is None else []
+    settings = [*(changes or ()), *drawn]
+    of_file = fold if split is not None else None
+    where = material.Where(
+        run, cache, split, of_file, device, devices, restart, not no_evaluate, tensorboard, initial=initial
+    )
+    ended = training.train(read_recipe(recipe, settings), told.data(data), where, Reporter(quiet=quiet))
+    _show_evaluations({name: part.evaluation.to_json() for name, part in ended.evaluated.items()}, as_json)
+    if not as_json:
+        for name in ("best_model.pth", "latest_checkpoint.pth", "bundle", "report.html"):
+            if (run / name).exists():
+                out(f"{run / name}")
+
+
+@app.command(epilog="Example: glioseg evaluate runs/lgg --part test --json")
+@takes_told
+def evaluate(
+    run: Annotated[Path, typer.Argument(metavar="RUN_OR_BUNDLE", help="A run folder, or a bundle with --data.")],
+    data: Annotated[Path | None, typer.Option("--data", help="Scans with masks. [default: those of the run]")] = None,
+    part: Annotated[
+        str | None, typer.Option(metavar="NAME", help="train, val, test or all. [default: test, else val]")
+    ] = None,
+    detect: Annotated[
+        bool,
+        typer.Option("--detect", help="Score a network that segments by whether it finds tumour, per slice and case."),
+    ] = False,
+    folder: Annotated[Path | None, typer.Option("--out", help="Where figures go. [default: the run folder]")] = None,
+    others: With = None,
+    device: Device = "auto",
+    cache: Cache = None,
+    told: Told = NOTHING_TOLD,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Score a trained network against the experts' masks or classes.
+
+    On a part of the run's own data, or on other data, whose figures are kept as evaluation-on-NAME.json.
+    """
+    from glioseg.runs import evaluate as scoring
+
+    other = None if data is None else told.data(data)
+    figures: dict[str, Any]
+    if others and detect:
+        raise OptionError(
+            "an ensemble is not scored as a detector", found="--with and --detect", remedy="Leave one out"
+        )
+    if others:
+        name, ensemble = scoring.evaluate_ensemble(run, others, other, part, folder, device, Reporter(quiet=quiet))
+        figures = ensemble.to_json()
+    else:
+        name, found = scoring.evaluate(run, other, part, folder, device, cache, Reporter(quiet=quiet), detect=detect)
+        figures = found.evaluation.to_json()
+    if as_json:
+        print_json(figures)
+    else:
+        _show_evaluations({name: figures}, as_json=False)
+
+
+@app.command(epilog="Example: glioseg predict runs/lgg patient-folder --out masks")
+def predict(
+    run: Annotated[Path, typer.Argument(metavar="RUN_OR_BUNDLE", help="A run folder, or the bundle in it.")],
+    inputs: Annotated[
+        list[Path] | None, typer.Argument(metavar="INPUT", help="Folders of cases, volumes or pictures.")
+    ] = None,
+    folder: Annotated[Path, typer.Option("--out", help="Where masks, figures and tables go.")] = Path("predictions"),
+    modality: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--modality",
+            metavar="NAME=FILE",
+            help="One case file by file, such as t2f=scan.nii.gz; repeated for each modality.",
+        ),
+    ] = None,
+    others: With = None,
+    device: Device = "auto",
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Segment scans, or classify pictures, with a trained network.
+
+    For each case a mask on the scan's own grid, the volumes of its regions, and a picture; or its class, the confidence
+    of that, and the picture captioned with them. A case that cannot be read
+    is named and left out; the exit code is 1 then. Networks named by --with are averaged with the first (folds,
+    planes); thresholds are the means of theirs, and a second picture shows what each contributes.
+    """
+    from glioseg.runs import predicting
+
+    files = {}
+    for given in modality or ():
+        name, equals, path = given.partition("=")
+        if not equals:
+            raise OptionError("--modality needs NAME=FILE", found=given, expected="such as t2f=scan.nii.gz")
+        files[name] = Path(path)
+    found = predicting.predict(
+        run,
+        inputs or [],
+        folder,
+        others=others or (),
+        modality_files=files,
+        device=device,
+        reporter=Reporter(quiet=quiet),
+    )
+    if as_json:
+        failed = {case: str(error) for case, error in found.failed.items()}
+        print_json({"cases": [one.to_json() for one in found.done], "failed": failed})
+    else:
+        for one in found.done:
+            out(one.text)
+    for case, error in found.failed.items():
+        sys.stderr.write(f"glioseg: case {case} was left out: {' '.join(str(error).split())}\n")
+    if found.failed:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: glioseg export runs/lgg --out lgg.onnx")
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN_OR_BUNDLE", help="A run folder, or the bundle in it.")],
+    form: Annotated[str, typer.Option("--format", metavar="NAME", help="What to write: onnx.")] = "onnx",
+    file: Annotated[
+        Path | None, typer.Option("--out", help="File to write. [default: model.onnx in the folder]")
+    ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Size of the images, such as 128x128, for a network that takes one only. [default: the recipe's]",
+        ),
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a network as a file for other programs, checked.
+
+    The file holds the probabilities' computation, the names of regions and modalities, and all settings of the bundle.
+    """
+    from glioseg.runs import export as exporting
+
+    given = None if size is None else numbers("--size", size)
+    done = exporting.export(run, file, form=form, size=given, reporter=Reporter(quiet=quiet))
+    if as_json:
+        print_json({"file": str(done.path), "bytes": done.n_bytes, "size": done.size, "difference": done.difference})
+        return
+    out(exporting.export_text(done))
+
+
+@app.command(epilog="Example: glioseg compare runs/a runs/b --out comparison")
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders that were evaluated.")],
+    part: Annotated[
+        str | None, typer.Option(metavar="NAME", help="val, test, train or all. [default: test, else val]")
+    ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option("--metric", metavar="NAME", help="Such as dice, iou, recall; may be repeated. [default: dice]"),
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="Folder for comparison.json, comparison.html and figures.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Put runs side by side on the same patients.
+
+    Means, medians and intervals of each run, and a paired Wilcoxon test of each pair of runs.
+    """
+    from glioseg.cli.texts import comparison_text
+    from glioseg.evaluation.paired import CompareOptions
+    from glioseg.runs import compare as comparing
+
+    options = CompareOptions(metrics=tuple(dict.fromkeys(metric))) if metric else None
+    found = comparing.compare_runs(runs, part, options, folder)
+    if as_json:
+        print_json(found.to_json())
+        return
+    out(comparison_text(found.to_json()))
+    if found.page is not None:
+        out(f"\nPage: {found.page}")
+
+
+@app.command(epilog="Example: glioseg report runs/lgg")
+def report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    device: Device = "auto",
+    cache: Cache = None,
+    quiet: Quiet = False,
+) -> None:
+    """Write a run's report.html again."""
+    from glioseg.runs import evaluate as scoring
+
+    out(str(scoring.write_report(run, device, cache, Reporter(quiet=quiet))))
+
+
+@app.command(epilog="Example: glioseg demo --out demo")
+def demo(
+    folder: Annotated[Path, typer.Option("--out", help="Where everything goes.")] = Path("demo"),
+    quiet: Quiet = False,
+) -> None:
+    """See all of it on synthetic patients, in about four minutes.
+
+    Writes a cohort, inspects it, trains a network, evaluates it, predicts a scan and writes reports.
+    """
+    from glioseg.runs import demo as demonstration
+
+    done = demonstration.demo(folder, Reporter(quiet=quiet))
+    _show_evaluations({name: part.evaluation.to_json() for name, part in done.trained.evaluated.items()}, as_json=False)
+    out(f"For comparison, the best FLAIR threshold on these patients: whole-tumour Dice {done.baseline.dice:.3f}")
+    out(f"Cohort:      {done.data}")
+    out(f"Its report:  {done.inspection.report}")
+    out(f"Run:         {done.run}")
+    out(f"Its report:  {done.trained.report or '-'}")
+    out(f"Prediction:  {done.predicted.mask}")
+
+
+@app.command(epilog="Example: glioseg doctor --json")
+def doctor(device: Device = "auto", as_json: Json = False) -> None:
+    """Print the device, precision, threads and versions in use."""
+    from glioseg.machine.environment import environment
+
+    facts = environment(device)
+    if as_json:
+        print_json(facts)
+        return
+    width = max(map(len, facts))
+    for name, value in facts.items():
+        out(f"{name:<{width}}  {value}")
+
+
+def _show_evaluations(parts: dict[str, Any], as_json: bool) -> None:
+    from glioseg.cli.texts import evaluation_text
+
+    if as_json:
+        print_json(parts)
+        return
+    for part, figures in parts.items():
+        out(evaluation_text(part, figures))

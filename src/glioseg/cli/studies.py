@@ -1,0 +1,202 @@
+"""The commands that train many networks: studies and searches; ``cli.py`` holds the application."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from glioseg.cli.options import NOTHING_TOLD, Device, Folder, Json, Quiet, Settings, Told, print_json, takes_told
+from glioseg.console import Reporter, out
+from glioseg.errors import OptionError
+
+app = typer.Typer()
+
+_INTERRUPTED = 130
+SharedCache = Annotated[Path | None, typer.Option(help="Where prepared data is kept. [default: cache, in the folder]")]
+
+
+@app.command(epilog="Example: glioseg recipes tum-lgg > my-recipe.toml")
+def recipes(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Show this recipe, all settings written out.")
+    ] = None,
+    changes: Settings = None,
+) -> None:
+    """List the recipes that come with glioseg, or show one."""
+    from glioseg.config import read_recipe, shipped_recipes, write_recipe
+
+    if name is not None:
+        out(write_recipe(read_recipe(name, changes or ())))
+        return
+    shipped = {key: read_recipe(key) for key in shipped_recipes()}
+    width = max(map(len, shipped))
+    for key, recipe in shipped.items():
+        out(f"{key:<{width}}  {recipe.about}{f' (after {recipe.after})' if recipe.after else ''}")
+
+
+@app.command(epilog="Example: glioseg plan BraTS2021 --out my-recipe.toml")
+@takes_told
+def plan(
+    data: Folder,
+    recipe: Annotated[Path, typer.Option("--out", metavar="RECIPE", help="The TOML file to write.")],
+    memory: Annotated[
+        float | None, typer.Option(min=0.1, metavar="GB", help="Memory to plan for. [default: what is free]")
+    ] = None,
+    device: Device = "auto",
+    told: Told = NOTHING_TOLD,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Propose a recipe from a data set and the memory at hand.
+
+    The file says why for each setting; read it, change it, and train it.
+    """
+    from glioseg.runs import plan as planning
+
+    made = planning.plan(told.data(data), recipe, memory_gb=memory, device=device, reporter=Reporter(quiet=quiet))
+    if as_json:
+        print_json(made.to_json())
+        return
+    size = " x ".join(map(str, made.proposal.size))
+    out(
+        f"{made.proposal.network.dims}-D, {'patches' if made.proposal.network.dims == 3 else 'slices'} of {size}, "
+        f"{made.proposal.batch_size} at a time: about {made.proposal.n_bytes / 1e9:.1f} GB"
+    )
+    out(f"{recipe}")
+
+
+@app.command(epilog="Example: glioseg study tum-losses --data kaggle_3m --out study --set train.max_minutes=5")
+@takes_told
+def study(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="A shipped study, or a TOML file. Without it the shipped ones are listed."),
+    ] = None,
+    data: Annotated[Path | None, typer.Option("--data", help="The data set's folder, as downloaded.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="The study's folder; what is there is gone on with.")
+    ] = None,
+    show: Annotated[bool, typer.Option("--show", help="Print the study's file, to be changed, and stop.")] = False,
+    recipe: Annotated[
+        str | None, typer.Option(metavar="NAME", help="This recipe in place of the study's: a name or a TOML file.")
+    ] = None,
+    folds: Annotated[
+        int | None, typer.Option(min=2, help="Folds of a cross-validation. [default: the study's]")
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option(metavar="N,N", help="Seeds of the trainings, such as 0,1,2. [default: the study's]")
+    ] = None,
+    changes: Settings = None,
+    device: Device = "auto",
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Train runs anew whose settings or data have changed.")
+    ] = False,
+    cache: SharedCache = None,
+    told: Told = NOTHING_TOLD,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a recipe in all its variations; compare them.
+
+    Runs what is missing, so that the same command continues a study that was interrupted. A run that fails is
+    reported and the others go on; the exit code is then 1. Without a name, lists the studies that come with glioseg.
+    """
+    from glioseg.cli.study_texts import studies_text, study_text
+    from glioseg.studies import run as studying
+    from glioseg.studies.options import read_study, study_source
+
+    if name is None:
+        out(studies_text())
+        return
+    if show:
+        out(study_source(name))
+        return
+    if data is None or folder is None:
+        raise OptionError(
+            "a study needs scans and a folder of its own",
+            found=f"glioseg study {name}",
+            expected=f"glioseg study {name} --data DATA --out FOLDER",
+        )
+    given = {"recipe": recipe, "folds": folds, "seeds": _seeds(seeds)}
+    options = read_study(name, {key: value for key, value in given.items() if value is not None})
+    done = studying.study(
+        options,
+        told.data(data),
+        folder,
+        changes=changes or (),
+        device=device,
+        cache=cache,
+        restart=restart,
+        reporter=Reporter(quiet=quiet),
+    )
+    if as_json:
+        print_json(done.facts.to_json())
+    else:
+        out(study_text(done.facts))
+        out(f"\n{done.page}")
+    if done.interrupted is not None:
+        raise typer.Exit(_INTERRUPTED)
+    if done.facts.has_failures:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: glioseg tune lgg --data kaggle_3m --out search --trials 20 --set train.max_minutes=3")
+@takes_told
+def tune(
+    recipe: Annotated[
+        str, typer.Argument(metavar="RECIPE", help="Name of a shipped recipe, or a TOML file; it declares the ranges.")
+    ],
+    data: Annotated[Path, typer.Option("--data", help="The data set's folder, as downloaded.")],
+    folder: Annotated[Path, typer.Option("--out", help="The search's folder; what is there is gone on with.")],
+    trials: Annotated[int, typer.Option(min=1, help="Trials in all, those of earlier calls counted in.")] = 20,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.0, help="Stop after that time; the same command continues.")
+    ] = None,
+    changes: Settings = None,
+    device: Device = "auto",
+    cache: SharedCache = None,
+    told: Told = NOTHING_TOLD,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Search for better settings of a recipe.
+
+    Within the ranges that the recipe declares. Trials are judged by validation alone, and stopped early where others
+    were better. Ends with the best settings as a recipe, best.toml. Needs the extra tune.
+    """
+    from glioseg.cli.study_texts import tuning_text
+    from glioseg.config import read_recipe
+    from glioseg.studies import tune as tuning
+
+    done = tuning.tune(
+        read_recipe(recipe, changes or ()),
+        told.data(data),
+        folder,
+        n_trials=trials,
+        minutes=minutes,
+        device=device,
+        cache=cache,
+        reporter=Reporter(quiet=quiet),
+    )
+    if as_json:
+        print_json(done.facts.to_json())
+    else:
+        out(tuning_text(done.facts))
+        out(f"\n{done.page}")
+        if done.best is not None:
+            out(f"{done.best}")
+    if done.interrupted is not None and done.interrupted != tuning.TIME_IS_UP:
+        raise typer.Exit(_INTERRUPTED)
+    if any(trial.error for trial in done.facts.trials):
+        raise typer.Exit(1)
+
+
+def _seeds(text: str | None) -> list[int] | None:
+    if text is None:
+        return None
+    try:
+        return [int(one) for one in text.split(",")]
+    except ValueError as error:
+        raise OptionError("--seeds needs whole numbers", found=text, expected="such as 0,1,2") from error

@@ -1,0 +1,1 @@
+"""Is a cohort sound? Every voxel looked at once, and copies found."""

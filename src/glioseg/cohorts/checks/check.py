@@ -1,0 +1,329 @@
+"""Is a cohort sound? Every voxel is looked at once; what cannot be read becomes a finding, and the rest goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from glioseg.cohorts.checks import measure
+from glioseg.cohorts.checks.fingerprints import fingerprint
+from glioseg.cohorts.dark import non_black_shares
+from glioseg.cohorts.description import CaseSummary, Distribution, SliceTable
+from glioseg.cohorts.parallel import in_order, n_workers_for
+from glioseg.cohorts.reading.repeats import repeated_channels
+from glioseg.core import (
+    SCHEMES,
+    Case,
+    Cohort,
+    Finding,
+    FindingKind,
+    Grid,
+    LabelScheme,
+    Severity,
+    Source,
+    scheme_named,
+)
+from glioseg.core.labels import distinct
+from glioseg.errors import GeometryError, GliosegError, LabelError, name_some
+from glioseg.io import Voxels, read_sources
+from glioseg.io.load import read_labels
+from glioseg.io.raster import COLOURS
+
+_PICTURES_AT_ONCE = 32
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A case and what of its cohort a look at it needs.
+
+    Args:
+        case: the case.
+        modalities: the cohort's.
+        scheme: the cohort's.
+        expects_mask: whether other cases have one.
+        reported: what the reader has said of this case.
+    """
+
+    case: Case
+    modalities: tuple[str, ...]
+    scheme: LabelScheme | None
+    expects_mask: bool
+    reported: tuple[Finding, ...]
+
+    def is_new(self, kind: FindingKind, words: str = "") -> bool:
+        """Whether the reader has not yet reported that kind of finding (with those words)."""
+        return not any(finding.kind == kind and words in finding.message for finding in self.reported)
+
+
+@dataclass(frozen=True, eq=False)
+class _Reference:
+    """A label map that fits the images.
+
+    Args:
+        voxels: (Z, Y, X).
+        grid: where they lie.
+        values: the integers of the columns of ``names``.
+        names: the scheme's labels, then values that it does not know.
+        tumour: those of ``values`` that are tumour; None where the scheme has none.
+    """
+
+    voxels: npt.NDArray[np.integer]
+    grid: Grid
+    values: tuple[int, ...]
+    names: tuple[str, ...]
+    tumour: frozenset[int] | None
+
+
+def check(
+    cohort: Cohort, *, n_workers: int | None = None, progress: Callable[[int, int], None] | None = None
+) -> Iterator[CaseSummary]:
+    """Look at every case of a cohort, in its order.
+
+    Memory does not grow with the cohort: each process holds one case, and what is yielded is small.
+
+    Args:
+        cohort: what to look at.
+        n_workers: processes; None for one per processor where the cohort is worth it, 1 for none besides this one.
+            They are spawned, so that a script which asks for more needs the usual ``if __name__ == "__main__":``.
+        progress: called with (cases done, cases in all).
+    """
+    reported: dict[str | None, list[Finding]] = {}
+    for finding in cohort.findings:
+        reported.setdefault(finding.case, []).append(finding)
+    expects_mask = any(case.labels is not None for case in cohort.cases)
+    tasks = [
+        _Task(case, cohort.modalities, cohort.scheme, expects_mask, tuple(reported.get(case.id, ())))
+        for case in cohort.cases
+    ]
+    done = 0
+    for summaries in in_order(_summarise_all, _bundles(tasks), n_workers=n_workers_for(cohort, n_workers)):
+        for summary in summaries:
+            done += 1
+            if progress is not None:
+                progress(done, len(tasks))
+            yield summary
+
+
+def _bundles(tasks: Sequence[_Task]) -> Iterator[tuple[_Task, ...]]:
+    """Single pictures go out by the dozen, since handing one over takes as long as looking at it."""
+    waiting: list[_Task] = []
+    for task in tasks:
+        waiting.append(task)
+        is_picture = all(source.kind == "raster" and len(source.paths) == 1 for source in task.case.images.values())
+        if not is_picture or len(waiting) == _PICTURES_AT_ONCE:
+            yield tuple(waiting)
+            waiting = []
+    if waiting:
+        yield tuple(waiting)
+
+
+def _summarise_all(tasks: Sequence[_Task]) -> list[CaseSummary]:
+    return [_summarise(task) for task in tasks]
+
+
+def _summarise(task: _Task) -> CaseSummary:
+    case = task.case
+    findings = _missing(task)
+    images, said = _read_images(task)
+    findings += said
+    grid = next((voxels.grid for voxels in images.values()), None)
+    reference, said = _read_reference(task, grid)
+    findings += said
+    grid = reference.grid if grid is None and reference is not None else grid
+    arrays = {
+        name: measure.planes(voxels.array)
+        for name, voxels in images.items()
+        if grid is not None and voxels.grid.shape == grid.shape
+    }
+    findings += _looks(task.case.id, arrays)
+    brain = measure.tissue(arrays) if arrays else np.zeros(grid.shape[::-1] if grid else (0, 0, 0), dtype=np.bool_)
+    measured = {name: measure.distribution(array, brain) for name, array in arrays.items()}
+    tumour = _tumour(reference)
+    n_tumour = None if tumour is None else int(np.count_nonzero(tumour))
+    return CaseSummary(
+        case=case.id,
+        patient=case.patient,
+        category=case.category,
+        shape=None if grid is None else grid.shape,
+        spacing=None if grid is None else grid.spacing,
+        orientation=None if grid is None else grid.orientation,
+        has_mm=grid is not None and grid.has_mm,
+        modalities={name: found for name, found in measured.items() if isinstance(found, Distribution)},
+        n_voxels=int(brain.size),
+        n_brain_voxels=int(np.count_nonzero(brain)),
+        labels=() if reference is None else reference.names,
+        has_reference=reference is not None,
+        slices=_slice_table(arrays, reference, n_slices=0 if grid is None else grid.shape[2]),
+        tumour_voxels=n_tumour,
+        tumour_ml=n_tumour * grid.voxel_ml if n_tumour is not None and grid is not None and grid.has_mm else None,
+        tumour_centre=None if tumour is None else measure.centre_voxel(tumour),
+        heat=() if tumour is None or grid is None else measure.heat_maps(tumour, brain, grid),
+        correlation=measure.correlation(arrays, task.modalities, brain),
+        fingerprint=fingerprint(case.id, case.patient, arrays),
+        findings=tuple(findings),
+        facts=dict(case.facts),
+    )
+
+
+# --- findings ---------------------------------------------------------------------------------------------------------
+
+
+def _missing(task: _Task) -> list[Finding]:
+    found = []
+    lacking = [name for name in task.modalities if name not in task.case.images]
+    if lacking and task.is_new("missing-modality"):
+        found.append(Finding("warning", "missing-modality", f"{', '.join(lacking)} is missing", task.case.id))
+    if task.expects_mask and task.case.labels is None and task.is_new("missing-mask"):
+        found.append(Finding("warning", "missing-mask", "there is no mask", task.case.id))
+    return found
+
+
+def _read_images(task: _Task) -> tuple[dict[str, Voxels], list[Finding]]:
+    """What can be read, and findings for what cannot or does not lie on the grid of the first."""
+    images: dict[str, Voxels] = {}
+    findings: dict[str, Finding] = {}
+    for name, found in read_sources(task.case.images).items():
+        path = task.case.images[name].paths[0]
+        if isinstance(found, GliosegError):
+            if task.is_new(_kind_of(found), str(found.path)):
+                findings.setdefault(str(found), Finding("error", _kind_of(found), str(found), task.case.id))
+            continue
+        first = next(iter(images), None)
+        difference = None if first is None else images[first].grid.difference(found.grid)
+        if difference is not None:
+            message = f"{name} ({path.name}) does not lie on the grid of {first}: {difference}"
+            findings[message] = Finding("error", "modality-geometry", message, task.case.id)
+        bad = _n_not_finite(found.array)
+        if bad:
+            message = f"{name} ({path.name}) is NaN or infinite in {bad} of its voxels"
+            findings[message] = Finding("error", "nan-or-inf", message, task.case.id)
+        images[name] = found
+    return images, list(findings.values())
+
+
+def _kind_of(error: GliosegError) -> FindingKind:
+    """A picture stack of several sizes, a file with too few channels; all else is a file that cannot be read."""
+    return "file-geometry" if isinstance(error, GeometryError) else "unreadable-file"
+
+
+def _n_not_finite(array: npt.NDArray[Any]) -> int:
+    return 0 if array.dtype.kind != "f" else int(array.size - np.count_nonzero(np.isfinite(array)))
+
+
+def _looks(case: str, arrays: Mapping[str, npt.NDArray[Any]]) -> list[Finding]:
+    """Constant images and channels that repeat another; ``arrays`` (Z, Y, X) of one shape."""
+    constant = {name: array for name, array in arrays.items() if bool((array == array.flat[0]).all())}
+    if constant and (len(constant) == len(arrays) or not set(constant) <= set(COLOURS)):
+        values = sorted({f"{float(array.flat[0]):g}" for array in constant.values()})
+        look = "black everywhere" if values == ["0"] else f"the same everywhere ({', '.join(values)})"
+        return [Finding("warning", "constant-image", f"{_listed(constant)} {_is(constant)} {look}", case)]
+    findings = []
+    varied = {name: array for name, array in arrays.items() if name not in constant}
+    for group in repeated_channels(list(varied.values()), tuple(varied)):
+        if set(group) == set(COLOURS):
+            findings.append(Finding("note", "grey-as-colour", "a grey picture, stored in three colours", case))
+        else:
+            message = f"{_listed(group)} hold the same voxels: one of them was not acquired, or is another by mistake"
+            severity: Severity = "note" if set(group) <= set(COLOURS) else "warning"  # of near-grey pictures, by chance
+            findings.append(Finding(severity, "repeated-channel", message, case))
+    return findings
+
+
+def _listed(names: Iterable[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _is(names: Sized) -> str:
+    return "is" if len(names) == 1 else "are"
+
+
+# --- the reference ----------------------------------------------------------------------------------------------------
+
+
+def _read_reference(task: _Task, grid: Grid | None) -> tuple[_Reference | None, list[Finding]]:
+    """The label map, where it can be read and has as many voxels as the images."""
+    source, scheme = task.case.labels, task.scheme
+    if source is None:
+        return None, []
+    path = source.paths[0]
+    kind: FindingKind
+    try:
+        voxels = read_labels(source, scheme or _fallback(source))
+    except GliosegError as error:
+        kind = "unknown-labels" if isinstance(error, LabelError) else _kind_of(error)
+        new = task.is_new(kind, str(error.path))
+        return None, [Finding("error", kind, str(error), task.case.id)] if new else []
+    findings = []
+    difference = None if grid is None else grid.difference(voxels.grid)
+    if difference is not None:
+        kind = "mask-geometry" if voxels.grid.has_mm else "mask-size"
+        if task.is_new(kind):
+            message = f"the mask ({path.name}) does not lie on the grid of the images: {difference}"
+            findings.append(Finding("error", kind, message, task.case.id))
+        if grid is not None and grid.shape != voxels.grid.shape:
+            return None, findings
+    reference = _reference(voxels, scheme)
+    unknown = [value for value in reference.values if scheme is not None and value not in scheme.labels.values()]
+    if scheme is not None and unknown:
+        message = _unknown_labels(path.name, unknown, distinct(voxels.array), scheme)
+        findings.append(Finding("error", "unknown-labels", message, task.case.id))
+    return reference, findings
+
+
+def _fallback(source: Source) -> LabelScheme:
+    """What a mask is read with where the scheme is unknown: the integers of volumes are read as they are."""
+    return scheme_named("binary" if source.kind == "raster" else "brats2021")
+
+
+def _reference(voxels: Voxels, scheme: LabelScheme | None) -> _Reference:
+    present = [value for value in distinct(voxels.array) if value != 0]
+    if scheme is None:
+        names = tuple(f"label {value}" for value in present)
+        return _Reference(measure.planes(voxels.array), voxels.grid, tuple(present), names, frozenset(present))
+    unknown = [value for value in present if value not in scheme.labels.values()]
+    tumour = frozenset(measure.tumour_labels(scheme))
+    return _Reference(
+        measure.planes(voxels.array),
+        voxels.grid,
+        (*scheme.labels.values(), *unknown),
+        (*scheme.labels, *(f"unknown {value}" for value in unknown)),
+        tumour or None,
+    )
+
+
+def _unknown_labels(name: str, unknown: Sequence[int], present: Sequence[int], scheme: LabelScheme) -> str:
+    """Names the schemes that know every value, since a wrong scheme is the usual cause."""
+    fitting = [other.name for other in SCHEMES.values() if {*present} <= {0, *other.labels.values()}]
+    text = (
+        f"{name} holds {name_some(unknown)}, which the label scheme {scheme.name} does not know ({scheme.describe()})"
+    )
+    return f"{text}; --scheme {' or '.join(fitting)} would" if fitting else text
+
+
+def _tumour(reference: _Reference | None) -> npt.NDArray[np.bool_] | None:
+    """(Z, Y, X), or None where there is no reference or its scheme has no tumour."""
+    if reference is None or reference.tumour is None:
+        return None
+    if reference.voxels.dtype != np.uint8:
+        return np.isin(reference.voxels, list(reference.tumour))
+    table = np.zeros(256, dtype=np.bool_)
+    table[list(reference.tumour)] = True
+    return np.asarray(table[reference.voxels])
+
+
+def _slice_table(arrays: Mapping[str, npt.NDArray[Any]], reference: _Reference | None, *, n_slices: int) -> SliceTable:
+    shares = non_black_shares(arrays.values()) if arrays else np.full(n_slices, np.nan, dtype=np.float32)
+    if reference is None:
+        return SliceTable(shares, np.empty((0, 0), dtype=np.int32), np.empty(0, dtype=np.int32))
+    voxels = np.empty((n_slices, len(reference.values)), dtype=np.int32)
+    for column, value in enumerate(reference.values):
+        voxels[:, column] = np.count_nonzero(reference.voxels == value, axis=(1, 2))
+    if reference.tumour is None:
+        return SliceTable(shares, voxels, np.empty(0, dtype=np.int32))
+    columns = [column for column, value in enumerate(reference.values) if value in reference.tumour]
+    return SliceTable(shares, voxels, voxels[:, columns].sum(axis=1, dtype=np.int32))

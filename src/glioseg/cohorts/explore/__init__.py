@@ -1,0 +1,1 @@
+"""What is in a cohort: its description, and the slices worth showing."""

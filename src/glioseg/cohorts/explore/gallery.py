@@ -1,0 +1,78 @@
+"""Which slices of a cohort are worth showing: chosen by rule, the same for the same cohort."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from glioseg.cohorts.description import CaseSummary, GalleryKind, GallerySlice, View
+
+_N_POSITIVE = 8
+_N_NEGATIVE = 4
+_N_DARK = 8
+_N_VIEWS = 4
+
+_T = TypeVar("_T")
+
+
+def choose_slices(cases: Sequence[CaseSummary], dark: Mapping[str, Sequence[int]]) -> tuple[GallerySlice, ...]:
+    """Slices with tumour, from the smallest to the largest; slices without, that show much; dark ones.
+
+    Each is of another case as far as there are enough. A case is shown by its slice with most tumour; a slice without
+    tumour is the fullest of its case.
+
+    Args:
+        cases: the cohort's.
+        dark: case -> slices that the dark-scan filter removes.
+    """
+    positive = sorted((case for case in cases if case.n_tumour_slices), key=lambda case: case.tumour_voxels or 0)
+    chosen = [
+        _slice(case, int(np.argmax(case.slices.tumour_voxels)), "positive") for case in spread(positive, _N_POSITIVE)
+    ]
+    negative = [(case, z) for case in cases for z in [_fullest_without(case)] if z is not None]
+    chosen += [_slice(case, z, "negative") for case, z in spread(negative, _N_NEGATIVE)]
+    by_name = {case.case: case for case in cases}
+    removed = [(by_name[name], z) for name, places in dark.items() for z in places]
+    chosen += [_slice(case, z, "dark") for case, z in spread(removed, _N_DARK)]
+    return tuple(chosen)
+
+
+def choose_views(cases: Sequence[CaseSummary]) -> tuple[View, ...]:
+    """The middle of the tumour, of cases from the smallest tumour to the largest whose orientation is known; where no
+    case has tumour, the middle of the volume.
+    """
+    known = [
+        case for case in cases if case.has_mm and case.shape is not None and min(case.shape) > 1 and case.modalities
+    ]
+    with_tumour = sorted(
+        (case for case in known if case.tumour_centre is not None), key=lambda case: case.tumour_voxels or 0
+    )
+    views = []
+    for case in spread(with_tumour or known, _N_VIEWS):
+        x, y, z = case.shape or (1, 1, 1)
+        views.append(View(case.case, case.tumour_centre or (x // 2, y // 2, z // 2)))
+    return tuple(views)
+
+
+def spread(items: Sequence[_T], n: int) -> list[_T]:
+    """``n`` of the items at equal distances, the first and the last among them; all where there are no more."""
+    if len(items) <= n:
+        return list(items)
+    return [items[int(place)] for place in np.linspace(0, len(items) - 1, n).round()]
+
+
+def _fullest_without(case: CaseSummary) -> int | None:
+    """The slice without tumour that shows most; None where all have tumour or nothing is known."""
+    shown = case.slices.non_black
+    if case.tumour_voxels is None or not np.isfinite(shown).all():
+        return None
+    shown = np.where(case.slices.tumour_voxels > 0, -1.0, shown)
+    best = int(np.argmax(shown))
+    return best if shown[best] > 0 else None
+
+
+def _slice(case: CaseSummary, z: int, kind: GalleryKind) -> GallerySlice:
+    n_tumour = int(case.slices.tumour_voxels[z]) if len(case.slices.tumour_voxels) else 0
+    return GallerySlice(case.case, z, kind, n_tumour, float(case.slices.non_black[z]))

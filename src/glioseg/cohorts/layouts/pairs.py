@@ -1,0 +1,143 @@
+"""Pictures with masks: ``images/`` and ``masks/``, or ``X.png`` with ``X_mask.png``, in any folders below.
+
+A picture and its mask have the same name and the same folder once the words that mean mask or picture are taken out of
+both (see ``naming``): ``train/images/7.jpg`` and ``train/masks/7_mask.png``, ``img_7.png`` and ``mask_7.png``,
+``train_images/7.png`` and ``train_masks/7.png``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from glioseg.cohorts.reading.facts_file import with_told_facts
+from glioseg.cohorts.reading.layout import Layout, ReadOptions
+from glioseg.cohorts.reading.listing import Listing, natural_key
+from glioseg.cohorts.reading.naming import Named, named, stem, unique_ids
+from glioseg.cohorts.reading.pictures import Header, channels_of, picture_sources, read_headers, unreadable
+from glioseg.core import Case, Cohort, Finding, Source, scheme_named
+from glioseg.errors import FileError, LayoutError, name_some
+from glioseg.io.raster import PICTURE_ENDINGS
+
+_Key = tuple[tuple[str, ...], str]
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Every picture with its masks (none, one, or by mistake several), and masks that belong to no picture."""
+
+    pictures: tuple[tuple[Named, tuple[Path, ...]], ...]
+    lonely: tuple[Path, ...]
+
+
+def match(listing: Listing) -> str | None:
+    """At least one picture has its mask."""
+    return _why(_pair(listing), listing)
+
+
+def _why(pairs: _Pairs, listing: Listing) -> str | None:
+    examples = [(file.path, masks[0]) for file, masks in pairs.pictures if len(masks) == 1]
+    if not examples:
+        return None
+    picture, mask = (listing.relative(path) for path in examples[0])
+    return f"{len(examples)} of {len(pairs.pictures)} pictures have a mask, such as {picture} and {mask}"
+
+
+def read(listing: Listing, options: ReadOptions) -> Cohort:
+    """One case of one slice per picture; the headers of pictures and masks are read, their sizes compared.
+
+    Raises:
+        LayoutError: no picture.
+        OptionError: names for another number of channels than the pictures have.
+    """
+    pairs = _pair(listing)
+    if not pairs.pictures:
+        raise LayoutError("no pictures to go with masks", path=listing.root, expected=LAYOUT.needs)
+    files = [file for file, _ in pairs.pictures]
+    ids = unique_ids([_id(file) for file in files], [file.path for file in files])
+    headers = read_headers(file.path for file in files)
+    mask_headers = read_headers(mask for _, masks in pairs.pictures for mask in masks)
+    channels = channels_of(headers, options)
+    cases = [_case(name, file, masks, channels) for name, (file, masks) in zip(ids, pairs.pictures, strict=True)]
+    told, findings = with_told_facts(cases, listing, noun="picture")
+    for case, (file, masks) in zip(cases, pairs.pictures, strict=True):
+        findings += _findings(case.id, file.path, masks, {**headers, **mask_headers})
+    findings += _shared(pairs, listing)
+    if pairs.lonely:
+        lonely = name_some(listing.relative(path) for path in pairs.lonely)
+        message = f"{len(pairs.lonely)} masks have no picture and are left out: {lonely}"
+        findings.append(Finding("warning", "mask-without-image", message))
+    return Cohort(
+        name=listing.root.name,
+        layout="pairs",
+        reason=_why(pairs, listing) or "no picture has a mask",
+        cases=tuple(sorted(told, key=lambda case: natural_key(case.id))),
+        modalities=channels,
+        scheme=options.scheme or scheme_named("binary"),
+        findings=tuple(findings),
+    )
+
+
+def _pair(listing: Listing) -> _Pairs:
+    files = named(listing, listing.ending(*PICTURE_ENDINGS))
+    masks: dict[_Key, list[Path]] = defaultdict(list)
+    for file in files:
+        if file.is_mask:
+            masks[file.folders, file.name].append(file.path)
+    pictures = [(file, tuple(masks.get((file.folders, file.name), ()))) for file in files if not file.is_mask]
+    taken = {mask for _, found in pictures for mask in found}
+    lonely = [file.path for file in files if file.is_mask and file.path not in taken]
+    return _Pairs(tuple(pictures), tuple(lonely))
+
+
+def _id(file: Named) -> str:
+    """Folders and name as they are; where the name is but ``image``, the folders alone."""
+    own = stem(file.path) if file.name or not file.folders else ""
+    return "_".join(part for part in (*file.folders, own) if part)
+
+
+def _case(name: str, file: Named, masks: tuple[Path, ...], channels: tuple[str, ...]) -> Case:
+    labels = Source(masks, "raster") if len(masks) == 1 else None
+    facts = {"part": file.part} if file.part is not None else {}
+    return Case(name, name, picture_sources(file.path, channels), labels, facts=facts)
+
+
+def _findings(
+    case: str, picture: Path, masks: tuple[Path, ...], headers: Mapping[Path, Header | FileError]
+) -> list[Finding]:
+    if not masks:
+        return [
+            Finding("warning", "missing-mask", f"{picture.name} has no mask", case),
+            *_broken(case, picture, headers),
+        ]
+    if len(masks) > 1:
+        message = f"{picture.name} has several masks, none of which is used: {name_some(mask.name for mask in masks)}"
+        return [Finding("error", "several-masks", message, case)]
+    one, other = headers[picture], headers[masks[0]]
+    if isinstance(one, Header) and isinstance(other, Header) and one.size != other.size:
+        message = f"{picture.name} has {one.size} pixels, its mask {masks[0].name} {other.size}"
+        return [Finding("error", "mask-size", message, case)]
+    return _broken(case, picture, headers) + _broken(case, masks[0], headers)
+
+
+def _shared(pairs: _Pairs, listing: Listing) -> list[Finding]:
+    uses = Counter(masks[0] for _, masks in pairs.pictures if len(masks) == 1)
+    shared = [mask for mask, count in uses.items() if count > 1]
+    if not shared:
+        return []
+    names = name_some(listing.relative(mask) for mask in shared)
+    return [Finding("warning", "shared-mask", f"{len(shared)} masks belong to several pictures each: {names}")]
+
+
+def _broken(case: str, path: Path, headers: Mapping[Path, Header | FileError]) -> list[Finding]:
+    return unreadable({path: headers[path]}, {path: case})
+
+
+LAYOUT = Layout(
+    name="pairs",
+    needs="pictures with masks of the same name: images/X.png with masks/X.png, or X.png with X_mask.png",
+    match=match,
+    read=read,
+)

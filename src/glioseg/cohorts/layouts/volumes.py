@@ -1,0 +1,182 @@
+"""Volumes with label maps in no particular publisher's layout: a folder per case, or flat files.
+
+A label map is told by its name (``X_seg``, ``X_mask``, ``X_label``) or its folder (``labels/``). The images of its case
+lie in the same folder (words that mean mask or image aside) and begin with the same name; what follows names the
+modality (``X_t1.nii.gz``, ``X_flair.nii.gz``). Where no image of a folder begins like its one label map (``T1.nii.gz``,
+``FLAIR.nii.gz``, ``tumour_mask.nii.gz``) all of them are the case, which takes the folder's name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from glioseg.cohorts.layouts.volume_files import Scan, gather
+from glioseg.cohorts.reading.facts_file import with_told_facts
+from glioseg.cohorts.reading.layout import Layout, ReadOptions
+from glioseg.cohorts.reading.listing import Listing, natural_key
+from glioseg.cohorts.reading.naming import MODALITY_ORDER, modality_of, stem
+from glioseg.core import SCHEMES, Case, Cohort, Facts, Finding, LabelScheme, Source, SourceKind, scheme_named
+from glioseg.errors import GliosegError, LayoutError, OptionError, name_some
+from glioseg.io.metaimage import read_metaimage_grid
+from glioseg.io.nifti import NIFTI_ENDINGS, read_nifti_grid
+
+_IBSR = re.compile(r"IBSR_\d{2,}", re.IGNORECASE)
+_ONLY = "image"
+"""The modality of a case with one image where nothing says which it is."""
+
+
+@dataclass(frozen=True)
+class _Channel:
+    """One channel of one file, with what the file calls it."""
+
+    called: str
+    path: Path
+    index: int | None
+
+
+def match(listing: Listing) -> str | None:
+    """At least one volume has a label map."""
+    return _why(gather(listing), listing)
+
+
+def _why(scans: Sequence[Scan], listing: Listing) -> str | None:
+    examples = [scan for scan in scans if scan.images and scan.masks]
+    if not examples:
+        return None
+    image, mask = listing.relative(examples[0].images[0][1]), listing.relative(examples[0].masks[0])
+    n_cases = sum(bool(scan.images) for scan in scans)
+    return f"{len(examples)} of {n_cases} cases have a label map, such as {image} and {mask}"
+
+
+def read(listing: Listing, options: ReadOptions) -> Cohort:
+    """One case per folder or common name; headers are read, to tell volumes with several channels.
+
+    The scheme is known for IBSR alone; for other data the user says it.
+
+    Raises:
+        LayoutError: no volumes but label maps.
+        OptionError: names for another number of modalities than the files have.
+    """
+    gathered = gather(listing)
+    scans = [scan for scan in gathered if scan.images]
+    if not scans:
+        raise LayoutError("no volumes to go with label maps", path=listing.root, expected=LAYOUT.needs)
+    ibsr = all(len(scan.images) == 1 and _IBSR.fullmatch(stem(scan.images[0][1])) for scan in scans)
+    channels, findings = _channels(scans)
+    names = _modalities([channel for each in channels for channel in each], options, ibsr=ibsr)
+    cases = []
+    for scan, each in zip(scans, channels, strict=True):
+        case, said = _case(scan, each, names)
+        cases.append(case)
+        findings += said
+    findings += _lonely(gathered, listing)
+    told, said = with_told_facts(cases, listing)
+    findings += [finding for finding in said if not (ibsr and finding.kind == "unknown-patients")]
+    has_labels = any(case.labels is not None for case in cases)
+    scheme = options.scheme or (scheme_named("ibsr") if ibsr else None)
+    return Cohort(
+        name=listing.root.name,
+        layout="volumes",
+        reason=_why(scans, listing) or "no volume has a label map",
+        cases=tuple(sorted(told, key=lambda case: natural_key(case.id))),
+        modalities=tuple(dict.fromkeys(names.values())),
+        scheme=scheme if has_labels else None,
+        findings=(*findings, *_unknown_scheme(scheme, has_labels=has_labels)),
+    )
+
+
+def _channels(scans: Sequence[Scan]) -> tuple[list[list[_Channel]], list[Finding]]:
+    """The channels of every case: one per file, or those of its only file."""
+    found: list[list[_Channel]] = []
+    findings: list[Finding] = []
+    alone = len({called for scan in scans for called, _ in scan.images}) > 1
+    alone = alone and all(len(scan.images) == 1 for scan in scans)  # names that differ from case to case: no modality
+    for scan in scans:
+        channels = [_Channel(_called(called, alone=alone), path, None) for called, path in scan.images]
+        if len(channels) == 1:
+            path = channels[0].path
+            try:
+                n_channels = _n_channels(path)
+            except GliosegError as error:
+                findings.append(Finding("error", "unreadable-file", str(error), scan.id))
+                n_channels = 1
+            if n_channels > 1:
+                channels = [_Channel(f"channel_{index}", path, index) for index in range(n_channels)]
+        found.append(channels)
+    return found, findings
+
+
+def _called(text: str, *, alone: bool) -> str:
+    return modality_of(text) or (_ONLY if alone or not text else text.lower())
+
+
+def _n_channels(path: Path) -> int:
+    return (read_nifti_grid(path) if _kind(path) == "nifti" else read_metaimage_grid(path))[1]
+
+
+def _kind(path: Path) -> SourceKind:
+    return "nifti" if path.name.lower().endswith(NIFTI_ENDINGS) else "metaimage"
+
+
+def _modalities(channels: Iterable[_Channel], options: ReadOptions, *, ibsr: bool) -> dict[str, str]:
+    """What files call a channel -> the modality's name, in the cohort's order."""
+    known = {name: index for index, name in enumerate(MODALITY_ORDER)}
+    called = sorted({channel.called for channel in channels}, key=lambda name: (known.get(name, 9), natural_key(name)))
+    if options.modalities is None:
+        return {name: "t1n" if ibsr and name == _ONLY else name for name in called}
+    if len(options.modalities) != len(called):
+        raise OptionError(
+            "one name for each modality is needed", found=", ".join(options.modalities), expected=", ".join(called)
+        )
+    return dict(zip(called, options.modalities, strict=True))
+
+
+def _case(scan: Scan, channels: Sequence[_Channel], names: Mapping[str, str]) -> tuple[Case, list[Finding]]:
+    findings = []
+    images: dict[str, Source] = {}
+    for channel in channels:
+        name = names[channel.called]
+        if name in images:
+            message = f"two files are {name}; {channel.path.name} is left out"
+            findings.append(Finding("warning", "repeated-modality", message, scan.id))
+            continue
+        images[name] = Source((channel.path,), _kind(channel.path), channel.index)
+    ordered = {name: images[name] for name in names.values() if name in images}
+    missing = [name for name in names.values() if name not in images]
+    findings += [Finding("warning", "missing-modality", f"{name} is missing", scan.id) for name in missing]
+    facts: Facts = {"part": scan.part} if scan.part is not None else {}
+    labels = Source(scan.masks, _kind(scan.masks[0])) if len(scan.masks) == 1 else None
+    if not scan.masks:
+        findings.append(Finding("warning", "missing-mask", "no label map", scan.id))
+    if len(scan.masks) > 1:
+        listed = name_some(path.name for path in scan.masks)
+        message = f"several label maps, none of which is used: {listed}; move all but one elsewhere"
+        findings.append(Finding("error", "several-masks", message, scan.id))
+    return Case(scan.id, scan.id, ordered, labels, facts=facts), findings
+
+
+def _lonely(scans: Sequence[Scan], listing: Listing) -> list[Finding]:
+    lonely = [path for scan in scans if not scan.images for path in scan.masks]
+    if not lonely:
+        return []
+    listed = name_some(listing.relative(path) for path in lonely)
+    message = f"{len(lonely)} label maps have no image and are left out: {listed}"
+    return [Finding("warning", "mask-without-image", message)]
+
+
+def _unknown_scheme(scheme: LabelScheme | None, *, has_labels: bool) -> list[Finding]:
+    if scheme is not None or not has_labels:
+        return []
+    message = f"the files do not say what their labels mean: say it with --scheme, one of {', '.join(SCHEMES)}"
+    return [Finding("warning", "unknown-scheme", message)]
+
+
+LAYOUT = Layout(
+    name="volumes",
+    needs="volumes (.nii, .nii.gz, .mha, .mhd, .nrrd) with a label map X_seg, X_mask or X_label beside each image X",
+    match=match,
+    read=read,
+)

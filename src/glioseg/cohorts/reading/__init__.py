@@ -1,0 +1,1 @@
+"""What all readers share: the listing of files, what names say, small tables."""

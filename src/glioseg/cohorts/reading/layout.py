@@ -1,0 +1,46 @@
+"""What a reader of a data set's layout is.
+
+Facts that mean the same have the same name whatever the layout: ``age`` (years), ``sex`` (F, M), ``survival_days``,
+``death`` (0, 1), ``grade`` (HGG, LGG or II, III, as the publisher grades), ``site`` (hospital or scanner), ``part``
+(train, val, test, where the publisher divides the cases), ``n_slices``, ``first_slice``, ``last_slice``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from glioseg.cohorts.reading.listing import Listing
+from glioseg.core import Cohort, LabelScheme
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """What the user says of the data that the files leave open.
+
+    Args:
+        scheme: the label scheme; None lets the reader decide where it is certain.
+        modalities: names of the channels in file order, for layouts that do not state them; None for the default.
+    """
+
+    scheme: LabelScheme | None = None
+    modalities: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A way in which a publisher lays out a data set.
+
+    Args:
+        name: what ``--layout`` calls it.
+        needs: what it needs to be recognised, one line, for help and errors.
+        match: the listing -> why it is this layout, in words, or None. Looks at names only (and at small tables), so
+            that it costs nothing and works at whatever level the user points to.
+        read: the listing -> the cohort. Reads tables and, where it must, headers; pixels of a few files alone, where
+            nothing else tells what they mean. Raises LayoutError where the listing lacks what the layout needs.
+    """
+
+    name: str
+    needs: str
+    match: Callable[[Listing], str | None]
+    read: Callable[[Listing, ReadOptions], Cohort]

@@ -1,0 +1,89 @@
+"""Small CSV tables that travel with a data set."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from io import StringIO
+from pathlib import Path
+
+from glioseg.cohorts.reading.listing import Listing
+from glioseg.core import Facts, Finding
+from glioseg.io.files import write_text
+
+FACTS_TABLE = "facts.csv"
+"""Table of our own that the writers put beside layouts whose publishers ship none: case, patient, then one fact a
+column."""
+
+_NOTHING = frozenset({"", "na", "n/a", "nan", "none"})
+
+
+def read_rows(path: Path) -> tuple[list[dict[str, str]], list[Finding]]:
+    """The rows of a table, column -> text without blanks around it.
+
+    A table that cannot be read is a finding, never an error: the scans are good without it.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = [
+                {column.strip(): text.strip() for column, text in row.items() if column and isinstance(text, str)}
+                for row in csv.DictReader(file)
+            ]
+    except (OSError, ValueError, csv.Error) as error:
+        return [], [Finding("warning", "unreadable-table", f"{path.name} cannot be read: {error}")]
+    return rows, []
+
+
+def fact_value(text: str) -> str | float | int | None:
+    """A cell as a number where it is one; None where it says that nothing is known (empty, NA)."""
+    if text.lower() in _NOTHING:
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return int(number) if number.is_integer() else number
+
+
+def read_facts(folder: Path) -> tuple[dict[str, Facts], list[Finding]]:
+    """Case id -> facts, from the ``facts.csv`` of a folder; empty where there is none."""
+    path = folder / FACTS_TABLE
+    if not path.is_file():
+        return {}, []
+    rows, findings = read_rows(path)
+    facts: dict[str, Facts] = {}
+    for row in rows:
+        values = {name: fact_value(text) for name, text in row.items() if name not in ("case", "patient")}
+        facts[row.get("case", "")] = {name: value for name, value in values.items() if value is not None}
+    return facts, findings
+
+
+def nearest_facts(listing: Listing) -> tuple[dict[str, Facts], dict[str, str], list[Finding]]:
+    """Case id -> facts and case id -> patient, from the ``facts.csv`` nearest to a listing's root.
+
+    For layouts that do not say whom their cases show, the table is the user's way to say it: columns ``case`` and
+    ``patient``, others as there are.
+    """
+    for path in listing.named(FACTS_TABLE)[:1]:
+        facts, findings = read_facts(path.parent)
+        patients = {row.get("case", ""): row.get("patient", "") for row in read_rows(path)[0]}
+        return facts, {case: patient for case, patient in patients.items() if patient}, findings
+    return {}, {}, []
+
+
+def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
+    """Write a table in one piece; a row's missing cells stay empty.
+
+    Raises:
+        FileError: the file cannot be written.
+    """
+    text = StringIO()
+    table = csv.DictWriter(text, columns, restval="", extrasaction="ignore", lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def fact_columns(facts: Iterable[Facts]) -> list[str]:
+    """The names of all facts, in the order in which they first appear."""
+    return list(dict.fromkeys(name for each in facts for name in each))

@@ -1,0 +1,1 @@
+"""Who goes where: parts by patient, dealt out evenly, kept in files."""

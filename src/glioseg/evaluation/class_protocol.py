@@ -1,0 +1,180 @@
+"""A cohort's evaluation by classes: every picture, or every slice and every patient's case, and the rows of a table."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from glioseg.errors import FileError
+from glioseg.evaluation.classification import ClassFigures, ClassPredictions, score_classes
+from glioseg.evaluation.protocol import EvaluateOptions
+from glioseg.evaluation.reliability import N_BINS
+from glioseg.evaluation.score import Floats
+from glioseg.evaluation.table import Cell
+
+Integers = npt.NDArray[np.int64]
+_TEXT = ("case", "patient", "reference", "predicted")
+_WHOLE = ("slice", "right")
+_NEEDED = {*_TEXT, *_WHOLE, "confidence"}
+CLASSIFIER_WORDS: Mapping[str, str] = {
+    "decided": "the most probable class",
+    "reference": "the picture's folder; of a slice, whether its reference shows tumour on the network's grid",
+    "case": "a case with several slices is what is said of the slice least like the first class",
+}
+"""How a classifier's evaluation is to be read."""
+
+
+@dataclass(frozen=True, eq=False)
+class CaseClasses:
+    """One case: its slices' classes, and what was said of them. A picture has one slice.
+
+    Args:
+        case: its id.
+        patient: whose it is.
+        unit: what the bootstrap draws: the patient, or the group of copies that the case is in.
+        reference: (Z,) classes.
+        probabilities: (Z, K), rows summing to 1.
+        decided: (Z,) classes that were said.
+    """
+
+    case: str
+    patient: str
+    unit: str
+    reference: Integers
+    probabilities: Floats
+    decided: Integers
+
+
+@dataclass(frozen=True, eq=False)
+class ClassEvaluation:
+    """The figures of a part.
+
+    Args:
+        options: of the intervals.
+        n_cases: cases scored.
+        items: figures over pictures, or over slices where some case has several.
+        cases: then also over cases.
+        words: how items are decided, what their reference is, what is said of a case.
+        as_published: see ``published_classes``.
+    """
+
+    options: EvaluateOptions
+    n_cases: int
+    items: ClassFigures
+    cases: ClassFigures | None
+    words: Mapping[str, str]
+    as_published: Mapping[str, object] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """What ``evaluate --json`` prints; strict JSON, undefined figures are null."""
+        classes = self.items.classes
+        average = f"of {classes[1]}" if len(classes) == 2 else "mean over classes, each against all others"
+        block: dict[str, Any] = {
+            "protocol": {
+                "unit": "picture" if self.cases is None else "slice",
+                "average": average,
+                "words": dict(self.words),
+                "undefined": "a figure that is 0/0 is null and left out of means over classes",
+                "reliability": f"{N_BINS} bins of confidence",
+                "interval": {
+                    "level": 0.95,
+                    "method": "BCa bootstrap of whole patients, or of groups of copies where patients are not known",
+                    "n_resamples": self.options.n_resamples,
+                    "seed": self.options.seed,
+                },
+            },
+            "n_cases": self.n_cases,
+            **self.items.to_json(),
+        }
+        if self.cases is not None:
+            block["by_case"] = self.cases.to_json()
+        if self.as_published is not None:
+            block["as_published"] = dict(self.as_published)
+        return block
+
+
+def evaluate_classes(
+    cases: Sequence[CaseClasses], classes: Sequence[str], options: EvaluateOptions, words: Mapping[str, str]
+) -> ClassEvaluation:
+    """The figures of a part, over its pictures or slices and, where cases have several slices, over cases.
+
+    Raises:
+        ScoreError: no case, a case twice, or numbers that do not fit.
+    """
+    ordered = sorted(cases, key=lambda case: case.case)
+    several = any(len(case.reference) > 1 for case in ordered)
+    items = score_classes(_of_slices(ordered, classes), n_resamples=options.n_resamples, seed=options.seed)
+    whole = None
+    if several:
+        whole = score_classes(_of_cases(ordered, classes), n_resamples=options.n_resamples, seed=options.seed)
+    return ClassEvaluation(options, len(ordered), items, whole, words)
+
+
+def _of_slices(cases: Sequence[CaseClasses], classes: Sequence[str]) -> ClassPredictions:
+    return ClassPredictions(
+        classes=tuple(classes),
+        items=tuple(f"{case.case} {z}" for case in cases for z in range(len(case.reference))),
+        units=tuple(case.unit for case in cases for _ in case.reference),
+        reference=np.concatenate([case.reference for case in cases]) if cases else np.zeros(0, dtype=np.int64),
+        probabilities=np.concatenate([case.probabilities for case in cases]) if cases else np.zeros((0, len(classes))),
+        decided=np.concatenate([case.decided for case in cases]) if cases else np.zeros(0, dtype=np.int64),
+    )
+
+
+def _of_cases(cases: Sequence[CaseClasses], classes: Sequence[str]) -> ClassPredictions:
+    """Each case by its slice that is least like the first class; its reference is the highest class on any slice."""
+    telling = [int(case.probabilities[:, 0].argmin()) for case in cases]
+    return ClassPredictions(
+        classes=tuple(classes),
+        items=tuple(case.case for case in cases),
+        units=tuple(case.unit for case in cases),
+        reference=np.array([case.reference.max() for case in cases], dtype=np.int64),
+        probabilities=np.stack([case.probabilities[z] for case, z in zip(cases, telling, strict=True)]),
+        decided=np.array([case.decided[z] for case, z in zip(cases, telling, strict=True)], dtype=np.int64),
+    )
+
+
+def class_rows(cases: Sequence[CaseClasses], classes: Sequence[str]) -> list[dict[str, Cell]]:
+    """One row per picture or slice (counted from 1): classes in words, confidence, probabilities as ``p.CLASS``."""
+    rows: list[dict[str, Cell]] = []
+    for case in sorted(cases, key=lambda case: case.case):
+        for z, (reference, decided) in enumerate(zip(case.reference, case.decided, strict=True)):
+            row: dict[str, Cell] = {"case": case.case, "patient": case.patient, "slice": z + 1}
+            row |= {"reference": classes[reference], "predicted": classes[decided], "right": int(reference == decided)}
+            row["confidence"] = float(case.probabilities[z, decided])
+            row |= {f"p.{name}": float(p) for name, p in zip(classes, case.probabilities[z], strict=True)}
+            rows.append(row)
+    return rows
+
+
+def is_class_table(text: str) -> bool:
+    """Whether a table of cases is a classifier's, by its columns."""
+    return set(next(csv.reader(io.StringIO(text)), ())) >= _NEEDED
+
+
+def class_rows_from_csv(text: str, path: str) -> list[dict[str, Cell]]:
+    """What ``table.rows_to_csv`` made of ``class_rows``.
+
+    Raises:
+        FileError: not such a table.
+    """
+    reader = csv.DictReader(io.StringIO(text))
+    if not is_class_table(text):
+        found = list(reader.fieldnames or [])[:6]
+        raise FileError("not a table of classified cases", path=path, found=found, expected=sorted(_NEEDED))
+    try:
+        return [{name: _parsed(name, cell) for name, cell in row.items()} for row in reader]
+    except (ValueError, TypeError) as error:
+        raise FileError("a cell of the table of cases is not a number", path=path, found=error) from error
+
+
+def _parsed(column: str, cell: str) -> Cell:
+    if column in _TEXT:
+        return cell
+    return int(cell) if column in _WHOLE else float(cell)

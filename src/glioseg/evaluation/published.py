@@ -1,0 +1,232 @@
+"""Scoring as a publication did: its grid, slices, unit and rule for empty masks, whatever one thinks of them.
+
+The same predictions give a Dice of 0.58 or 0.75 depending on whether slices or patients are averaged and on what two
+empty masks count. So a recipe that follows a publication names each of these, and only figures computed under them
+stand beside the published ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from glioseg.errors import ScoreError, name_some
+from glioseg.evaluation.cases import CaseScores, GridName, select_slices
+from glioseg.evaluation.overlap import Integers, OverlapMetric, emptiness, mean_or_none, ruled_ratio
+from glioseg.evaluation.score import EMPTY_RULES, EmptyRule, Flags
+
+Unit = Literal["slice", "case", "batch", "pooled"]
+PartName = Literal["train", "val", "test"]
+SliceChoice = Literal["all", "tumour-bearing", "recipe"]
+MEAN = "mean"
+_ENOUGH_PATIENTS = 20
+
+
+class PublishedFigure(BaseModel):
+    """A figure that a publication reports, and how it was averaged."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    metric: OverlapMetric
+    unit: Unit = Field(description="what the mean is over; pooled: one ratio from all voxels")
+    empty: EmptyRule = Field(description="what counts where a mask is empty and a ratio is 0/0")
+    values: Mapping[str, float] = Field(
+        default_factory=dict, description="published value by region, and under 'mean' the mean over regions"
+    )
+    part: PartName = Field("test", description="the part of the authors' data that it is of")
+
+
+class PublishedProtocol(BaseModel):
+    """How the authors of a publication scored, for recipes that follow one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str = Field(min_length=1, description="the publication, and which of its figures these are")
+    grid: GridName = Field(description="native, or the recipe's working grid")
+    slices: SliceChoice = Field(
+        description="all; those whose reference has tumour; those that the recipe keeps (dark ones dropped)"
+    )
+    batch: int | None = Field(None, ge=1, description="slices in a batch, for figures averaged over batches")
+    split: Literal["patient", "slice"] = Field("patient", description="what the authors kept together in their split")
+    data: str = Field("", description="the authors' data set")
+    n_patients: int | None = Field(None, ge=1, description="patients of it; None where they do not say")
+    settings: Mapping[str, Any] = Field(
+        default_factory=dict, description="settings by which the figures came about, where not the recipe's"
+    )
+    figures: tuple[PublishedFigure, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _batch_is_known(self) -> PublishedProtocol:
+        uses_batches = any(figure.unit == "batch" for figure in self.figures)
+        if uses_batches != (self.batch is not None):
+            raise ValueError("batch: give the number of slices if, and only if, a figure has the unit 'batch'")
+        return self
+
+
+def protocol_of(protocol: PublishedProtocol, part: str) -> tuple[PublishedProtocol, tuple[str, ...]]:
+    """The protocol with the figures that were published of a part, and why others do not fit it.
+
+    Where none was published of that part, those of the other parts stand there, and the reason says of which they are.
+    """
+    own = tuple(figure for figure in protocol.figures if figure.part == part)
+    if any(figure.values for figure in own) or not any(figure.values for figure in protocol.figures):
+        return protocol.model_copy(update={"figures": own or protocol.figures}), ()
+    parts = sorted({figure.part for figure in protocol.figures if figure.values})
+    return protocol, (f"scored on the {part} part, published on the {' and '.join(parts)} part",)
+
+
+@dataclass(frozen=True)
+class PublishedResult:
+    """One figure: region, or ``mean`` over regions -> obtained and published value, None where there is none."""
+
+    figure: PublishedFigure
+    obtained: Mapping[str, float | None]
+
+    def to_json(self) -> dict[str, object]:
+        """Metric, unit, rule, and obtained and published values side by side."""
+        return {
+            "part": self.figure.part,
+            "metric": self.figure.metric,
+            "unit": self.figure.unit,
+            "empty": self.figure.empty,
+            "empty_meaning": EMPTY_RULES[self.figure.empty],
+            "regions": {
+                name: {"obtained": value, "published": self.figure.values.get(name)}
+                for name, value in self.obtained.items()
+            },
+        }
+
+
+@dataclass(frozen=True)
+class Published:
+    """The block ``as_published`` of an evaluation.
+
+    Args:
+        protocol: how it was scored.
+        n_cases: cases with at least one slice that counts.
+        n_patients: their patients.
+        n_slices: slices that count.
+        results: one per figure of the protocol.
+        not_comparable: why the obtained figures must not be read against the published ones; empty where they may.
+    """
+
+    protocol: PublishedProtocol
+    n_cases: int
+    n_patients: int
+    n_slices: int
+    results: tuple[PublishedResult, ...]
+    not_comparable: tuple[str, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """Strict JSON; undefined figures are null."""
+        return {
+            "protocol": {
+                "source": self.protocol.source,
+                "grid": self.protocol.grid,
+                "slices": self.protocol.slices,
+                "batch": self.protocol.batch,
+            },
+            "n_cases": self.n_cases,
+            "n_patients": self.n_patients,
+            "n_slices": self.n_slices,
+            "comparable": not self.not_comparable,
+            "not_comparable": list(self.not_comparable),
+            "figures": [result.to_json() for result in self.results],
+        }
+
+
+def published(
+    cases: Sequence[CaseScores],
+    protocol: PublishedProtocol,
+    *,
+    kept: Mapping[str, Flags] | None = None,
+    reasons: Sequence[str] = (),
+) -> Published:
+    """Score by a publication's protocol.
+
+    Batches are of consecutive slices, through the cases in order of their ids, the last one as short as it comes.
+
+    Args:
+        cases: scored on the protocol's grid, the same regions in each.
+        protocol: how.
+        kept: case id -> (S,) the slices that the recipe keeps; needed where the protocol counts only these.
+        reasons: what the caller knows to make the figures not comparable (other data, another split).
+
+    Raises:
+        ScoreError: no slice to count, another grid, differing regions, figures for regions that were not scored, or
+            ``kept`` lacking.
+    """
+    regions = _checked_regions(cases, protocol)
+    chosen = [
+        part
+        for case in sorted(cases, key=lambda case: case.case)
+        if (part := select_slices(case, _marks(case, protocol.slices, kept))) is not None
+    ]
+    if not chosen:
+        raise ScoreError("no slice is left to be scored as published", found=f"slices: {protocol.slices}")
+    n_patients = len({case.patient for case in chosen})
+    few = [f"{n_patients} patients, fewer than {_ENOUGH_PATIENTS}"] if n_patients < _ENOUGH_PATIENTS else []
+    return Published(
+        protocol=protocol,
+        n_cases=len(chosen),
+        n_patients=n_patients,
+        n_slices=sum(case.n_slices for case in chosen),
+        results=tuple(_result(chosen, regions, figure, protocol.batch) for figure in protocol.figures),
+        not_comparable=(*reasons, *few),
+    )
+
+
+def _checked_regions(cases: Sequence[CaseScores], protocol: PublishedProtocol) -> tuple[str, ...]:
+    if not cases:
+        raise ScoreError("there is no case to evaluate")
+    regions = cases[0].regions
+    for case in cases:
+        if case.regions != regions:
+            raise ScoreError(f"case {case.case} was scored on other regions", found=case.regions, expected=regions)
+        if case.grid != protocol.grid:
+            raise ScoreError(
+                f"case {case.case} was not scored on the published grid", found=case.grid, expected=protocol.grid
+            )
+    unknown = {name for figure in protocol.figures for name in figure.values} - {*regions, MEAN}
+    if unknown:
+        raise ScoreError(
+            "published figures name regions that were not scored", found=name_some(sorted(unknown)), expected=regions
+        )
+    return regions
+
+
+def _marks(case: CaseScores, choice: SliceChoice, kept: Mapping[str, Flags] | None) -> Flags:
+    """(S,) which slices of the case count."""
+    if choice == "all":
+        return np.ones(case.n_slices, dtype=np.bool_)
+    if choice == "tumour-bearing":
+        reference_empty, _ = emptiness(case.slices.regions)
+        bearing: Flags = np.count_nonzero(reference_empty, axis=1) < len(case.regions)
+        return bearing
+    if kept is None or case.case not in kept:
+        raise ScoreError(f"case {case.case}: it is not known which slices the recipe keeps")
+    return kept[case.case]
+
+
+def _result(
+    cases: Sequence[CaseScores], regions: Sequence[str], figure: PublishedFigure, batch: int | None
+) -> PublishedResult:
+    counts = _units(cases, figure.unit, batch)
+    means = [mean_or_none(ruled_ratio(counts[:, row], figure.metric, figure.empty)) for row in range(len(regions))]
+    overall = mean_or_none(np.array([np.nan if mean is None else mean for mean in means]))
+    return PublishedResult(figure, {**dict(zip(regions, means, strict=True)), MEAN: overall})
+
+
+def _units(cases: Sequence[CaseScores], unit: Unit, batch: int | None) -> Integers:
+    """(U, R, 4) confusion counts of each unit that the mean is taken over."""
+    if unit == "case":
+        return np.stack([case.counts for case in cases])
+    slices = np.concatenate([case.slices.regions for case in cases])
+    if unit == "slice":
+        return slices
+    size = len(slices) if unit == "pooled" or batch is None else batch
+    return np.add.reduceat(slices, np.arange(0, len(slices), size), axis=0)

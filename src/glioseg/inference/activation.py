@@ -1,0 +1,34 @@
+"""From logits to the probabilities of regions and back: the one place that knows sigmoid from softmax.
+
+``sigmoid`` asks of each region a yes/no question of its own, so that regions may overlap; a network has one logit per
+region. ``softmax`` asks once to which of several regions that exclude each other a voxel belongs, or to none: a network
+has one logit more, the background's, which comes first. Whatever is downstream sees the probabilities of the R regions
+alone; that of the background is what they leave to 1.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from glioseg.inference.options import Activation
+
+
+def n_logits(n_regions: int, activation: Activation) -> int:
+    """Logits per voxel of a network for that many regions."""
+    return n_regions + 1 if activation == "softmax" else n_regions
+
+
+def probabilities_of(logits: Tensor, activation: Activation) -> Tensor:
+    """Logits (B, L, *S) of any floating type -> probabilities of the regions (B, R, *S), float32."""
+    if activation == "softmax":
+        return torch.softmax(logits.float(), dim=1)[:, 1:]
+    return torch.sigmoid(logits.float())
+
+
+def logits_of(probabilities: Tensor, activation: Activation, eps: float = 1e-6) -> Tensor:
+    """Logits (B, L, *S) whose probabilities are those given (B, R, *S), none of them surer than ``eps``."""
+    if activation == "softmax":
+        background = 1 - probabilities.sum(dim=1, keepdim=True)
+        return torch.cat([background, probabilities], dim=1).clamp(eps, 1 - eps).log()
+    return torch.logit(probabilities, eps=eps)

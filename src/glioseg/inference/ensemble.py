@@ -1,0 +1,148 @@
+"""Several networks as one: their probabilities are averaged on the native grid, so that planes and sizes may differ.
+
+Every network counts alike. A region's threshold is the mean of the members' thresholds, and so is its smallest
+component, rounded; where all members paint the most probable region (softmax), so does the ensemble. One network alone
+is an ensemble too, and says what it would say by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from glioseg.core import Image, LabelMap
+from glioseg.errors import OptionError
+from glioseg.evaluation.overlap import count_labels, ratio
+from glioseg.inference.options import PredictOptions
+from glioseg.inference.predictor import Array, Prediction, Predictor, paint
+
+
+@dataclass(frozen=True)
+class Voice:
+    """What one member says of a case.
+
+    Args:
+        label_map: painted from its own probabilities with its own thresholds, on the native grid.
+        dice: by region, its agreement with the ensemble; None where neither has a voxel of the region.
+    """
+
+    label_map: LabelMap
+    dice: dict[str, float | None]
+
+
+@dataclass(frozen=True, eq=False)
+class Ensemble:
+    """Predictors whose regions and labels mean the same.
+
+    Args:
+        members: at least one.
+
+    Raises:
+        OptionError: no member, or members that disagree about regions or the meaning of labels.
+    """
+
+    members: tuple[Predictor, ...]
+
+    def __post_init__(self) -> None:
+        if not self.members:
+            raise OptionError("an ensemble needs at least one network")
+        for number, member in enumerate(self.members[1:], start=2):
+            _require_same_meaning(self.members[0], member, number)
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """Those of the first member, in its order."""
+        return self.members[0].regions
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """All that some member needs, in the order of their first mention."""
+        return tuple(dict.fromkeys(name for member in self.members for name in member.modalities))
+
+    @property
+    def options(self) -> PredictOptions:
+        """How the averaged probabilities become a label map."""
+        return averaged_options([member.options for member in self.members], self.regions)
+
+    def predict(self, image: Image) -> tuple[Prediction, tuple[Voice, ...]]:
+        """The ensemble's prediction, and what each member says; of one alone there is nothing to tell apart.
+
+        Probabilities are added up one member at a time, so that memory does not grow with the number of members but by
+        their label maps.
+
+        Args:
+            image: holds what each member needs.
+
+        Raises:
+            GeometryError: see ``Predictor.predict``.
+        """
+        if len(self.members) == 1:
+            return self.members[0].predict(image), ()
+        total: Array | None = None
+        maps = []
+        for member in self.members:
+            found = member.predict(image)
+            rows = [member.regions.index(region) for region in self.regions]
+            maps.append(found.label_map)
+            if total is None:
+                total = found.probabilities
+            else:
+                total += found.probabilities[rows]
+        assert total is not None
+        total /= len(self.members)
+        labels = paint(total, self.regions, self.members[0].scheme, image.grid, self.options)
+        prediction = Prediction(total, self.regions, labels)
+        return prediction, tuple(Voice(each, agreement(each, labels, self.regions)) for each in maps)
+
+
+def averaged_options(options: Sequence[PredictOptions], regions: Sequence[str]) -> PredictOptions:
+    """Means of thresholds and of smallest components; the largest component alone, and softmax, where all have it."""
+    smallest = {region: round(_mean([one.min_voxels.get(region, 0) for one in options])) for region in regions}
+    kept = {region: n for region, n in smallest.items() if n}
+    alone = tuple(region for region in regions if all(region in one.largest_component for one in options))
+    if all(one.activation == "softmax" for one in options):
+        return PredictOptions(activation="softmax", min_voxels=kept, largest_component=alone)
+    thresholds = {region: _mean([one.threshold_of(region) for one in options]) for region in regions}
+    return PredictOptions(thresholds=thresholds, min_voxels=kept, largest_component=alone)
+
+
+def agreement(one: LabelMap, other: LabelMap, regions: Sequence[str]) -> dict[str, float | None]:
+    """Dice of two label maps by region; None where both are empty."""
+    values = ratio(count_labels(other, one, regions).regions.sum(axis=0), "dice")
+    return {region: None if np.isnan(value) else float(value) for region, value in zip(regions, values, strict=True)}
+
+
+def dissent(labels: LabelMap, voices: Sequence[Voice]) -> Array:
+    """(X, Y, Z) share of the members whose label is not the ensemble's."""
+    different = np.zeros(labels.array.shape, dtype=np.float32)
+    for voice in voices:
+        different += voice.label_map.array != labels.array
+    different /= len(voices)
+    return different
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values))
+
+
+def _require_same_meaning(first: Predictor, other: Predictor, number: int) -> None:
+    if set(first.regions) != set(other.regions):
+        raise OptionError(
+            f"the networks of an ensemble predict the same regions, and network {number} predicts others",
+            found=", ".join(other.regions),
+            expected=", ".join(first.regions),
+            remedy="Leave it out, or train it with the same prepare.regions",
+        )
+    meant = [
+        (dict(member.scheme.labels), {region: member.scheme.values_of(region) for region in first.regions})
+        for member in (first, other)
+    ]
+    if meant[0] != meant[1]:
+        raise OptionError(
+            f"the labels of network {number} mean something else",
+            found=f"{other.scheme.name}: {other.scheme.describe()}",
+            expected=f"{first.scheme.name}: {first.scheme.describe()}",
+            remedy="Train the networks on data of one label scheme: glioseg convert writes it in another",
+        )

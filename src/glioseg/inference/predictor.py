@@ -1,0 +1,218 @@
+"""Bundle + image -> prediction on the native grid. Validation, evaluation and prediction all come through here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from torch import nn
+
+from glioseg.core import Case, Grid, Image, LabelMap, LabelScheme
+from glioseg.core.labels import decode_regions, paint_most_probable
+from glioseg.errors import GeometryError
+from glioseg.evaluation.threshold import largest_component, remove_small_components
+from glioseg.inference.options import PredictOptions
+from glioseg.inference.slices import FLIPS, predict_slices
+from glioseg.inference.window import FLIPS_3D, predict_volume
+from glioseg.preparation.case import prepare_arrays
+from glioseg.preparation.options import PrepareOptions
+from glioseg.preparation.patches import PatchOptions, require_depth
+from glioseg.preparation.resample import resample_array
+from glioseg.preparation.slices import SliceOptions, with_margins, with_neighbours, without_margins
+
+Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a network says of one case, on the case's native grid.
+
+    Args:
+        probabilities: (R, X, Y, Z) float32 in 0..1.
+        regions: names of the R regions.
+        label_map: painted from the probabilities (see ``core.labels.decode_regions``).
+    """
+
+    probabilities: Array
+    regions: tuple[str, ...]
+    label_map: LabelMap
+
+
+@dataclass(frozen=True, eq=False)
+class Predictor:
+    """A network with everything that stands between a case and its label map.
+
+    Args:
+        model: in evaluation mode, on its device.
+        modalities: its channels, in order.
+        regions: what it gives probabilities of.
+        scheme: of the label maps it writes.
+        prepare: how a case becomes its input.
+        slices: which slices it looks at, with how many neighbours.
+        options: how probabilities become a label map.
+        bf16: run under bfloat16 autocast.
+        patches: the windows of a 3-D network; None for a network of slices.
+        shape: rows and columns of the slices that the network was trained on; smaller ones are set in the middle of
+            zeros, as they were in training. None where any size is shown as it is.
+    """
+
+    model: nn.Module
+    modalities: tuple[str, ...]
+    regions: tuple[str, ...]
+    scheme: LabelScheme
+    prepare: PrepareOptions
+    slices: SliceOptions
+    options: PredictOptions
+    bf16: bool = False
+    patches: PatchOptions | None = None
+    shape: tuple[int, int] | None = None
+
+    def predict(self, image: Image) -> Prediction:
+        """The prediction for an image that has the modalities that the network needs.
+
+        Raises:
+            GeometryError: a modality is lacking for which the preparation has no stand-in; see also ``prepare_arrays``.
+        """
+        missing = [name for name in self.modalities if name not in image.modalities]
+        if missing and (len(missing) == len(self.modalities) or not self.can_do_without(missing, image.modalities)):
+            raise lacks(missing, self.modalities, image.modalities)
+        arrays = prepare_arrays(own_channels(image, self.modalities), None, self.modalities, (), self.prepare)
+        return self.on_native_grid(self.probabilities(arrays.images, arrays.non_black), arrays.working, arrays.native)
+
+    def can_do_without(self, missing: Sequence[str], present: Sequence[str]) -> bool:
+        """Whether the preparation says what stands in for missing modalities: another one that the network sees."""
+        stand_in = self.prepare.missing
+        return stand_in in self.modalities and stand_in in present and stand_in not in missing
+
+    def probabilities(self, images: npt.NDArray[np.float16], non_black: npt.NDArray[np.float32]) -> Array:
+        """(R, Z, Y, X) on the working grid from prepared images (Z, C, Y, X); 0 on slices that show nothing.
+
+        Raises:
+            GeometryError: the network is 3-D and there are too few slices for it.
+        """
+        if self.patches is not None:
+            return self._volume(images, non_black, self.patches)
+        shown = np.flatnonzero(self.slices.keeps(non_black)).astype(np.int64)
+        wide = images if self.shape is None else with_margins(images, self.shape)
+        found = predict_slices(
+            self.model,
+            lambda indices: with_neighbours(wide, indices, self.slices.n_neighbours),
+            shown,
+            n_slices=len(images),
+            bf16=self.bf16,
+            batch_size=self.options.batch_size,
+            flips=FLIPS[self.options.flips],
+            activation=self.options.activation,
+        )
+        return without_margins(found, images.shape[2:])
+
+    def _volume(
+        self, images: npt.NDArray[np.float16], non_black: npt.NDArray[np.float32], patches: PatchOptions
+    ) -> Array:
+        require_depth(len(images), patches.voxels)
+        found = predict_volume(
+            self.model,
+            images,
+            patches,
+            n_regions=len(self.regions),
+            bf16=self.bf16,
+            batch_size=self.options.batch_size,
+            flips=FLIPS_3D[self.options.flips],
+            activation=self.options.activation,
+        )
+        found[:, ~self.slices.keeps(non_black)] = 0
+        return found
+
+    def on_native_grid(self, probabilities: Array, working: Grid, native: Grid) -> Prediction:
+        """Bring probabilities (R, Z, Y, X) from the working grid to the native one, linearly, and paint the labels."""
+        moved = to_native(probabilities, working, native)
+        return Prediction(moved, self.regions, self.label_map(moved, native))
+
+    def label_map(self, probabilities: Array, grid: Grid) -> LabelMap:
+        """Paint the label map, small components removed."""
+        return paint(probabilities, self.regions, self.scheme, grid, self.options)
+
+
+def own_channels(image: Image, modalities: Sequence[str]) -> Image:
+    """Without the modalities that the network does not see: they must not decide what is brain."""
+    rows = [row for row, name in enumerate(image.modalities) if name in modalities]
+    if len(rows) == len(image.modalities):
+        return image
+    return Image(image.array[rows], tuple(image.modalities[row] for row in rows), image.grid)
+
+
+def paint(
+    probabilities: Array, regions: Sequence[str], scheme: LabelScheme, grid: Grid, options: PredictOptions
+) -> LabelMap:
+    """Probabilities (R, X, Y, Z) -> label map: components of each region chosen, then painted.
+
+    With sigmoid a region is painted above its threshold, with softmax the most probable of background and regions.
+    """
+    if options.activation == "softmax":
+        return LabelMap(_most_probable(probabilities, regions, scheme, options), scheme, grid)
+    kept = probabilities
+    for row, region in enumerate(regions):
+        if _chooses_components(region, options):
+            inside = probabilities[row] > options.threshold_of(region)
+            kept = kept.copy() if kept is probabilities else kept
+            kept[row][inside & ~_chosen_components(inside, region, options)] = 0.0
+    thresholds = [options.threshold_of(region) for region in regions]
+    return LabelMap(decode_regions(kept, scheme, regions, thresholds), scheme, grid)
+
+
+def _chooses_components(region: str, options: PredictOptions) -> bool:
+    return options.min_voxels.get(region, 0) > 1 or region in options.largest_component
+
+
+def _chosen_components(inside: npt.NDArray[np.bool_], region: str, options: PredictOptions) -> npt.NDArray[np.bool_]:
+    """What is left of a region without its small components or, where that is asked for, with its largest alone."""
+    kept = remove_small_components(inside, options.min_voxels.get(region, 0))
+    return largest_component(kept) if region in options.largest_component else kept
+
+
+def _most_probable(
+    probabilities: Array, regions: Sequence[str], scheme: LabelScheme, options: PredictOptions
+) -> npt.NDArray[np.uint8]:
+    """Integers (X, Y, Z); the voxels of small components go to what is the most probable there but for their region."""
+    scores = with_background(probabilities)
+    winner = scores.argmax(axis=0)
+    for row, region in enumerate(regions):
+        if _chooses_components(region, options):
+            inside = winner == row + 1
+            scores[row + 1][inside & ~_chosen_components(inside, region, options)] = -1.0
+    return paint_most_probable(scores, scheme, regions)
+
+
+def with_background(probabilities: Array) -> Array:
+    """(R, ...) probabilities of regions that exclude each other -> (R + 1, ...), that of the background first."""
+    return np.concatenate([1 - probabilities.sum(axis=0, keepdims=True), probabilities])
+
+
+def inside_regions(probabilities: Array, regions: Sequence[str], options: PredictOptions) -> npt.NDArray[np.bool_]:
+    """(R, ...) whether a voxel is inside each region, every region judged on its own; small components stay."""
+    if options.activation == "softmax":
+        winner = with_background(probabilities).argmax(axis=0)
+        return np.stack([winner == row + 1 for row in range(len(regions))])
+    limits = np.array([options.threshold_of(region) for region in regions], dtype=np.float32)
+    return np.asarray(probabilities > limits.reshape(-1, *(1,) * (probabilities.ndim - 1)))
+
+
+def to_native(probabilities: Array, working: Grid, native: Grid) -> Array:
+    """(R, Z, Y, X) on the working grid -> (R, X, Y, Z) on the native grid; 0 outside the working grid."""
+    turned = probabilities.transpose(0, 3, 2, 1)
+    moved: Array = resample_array(turned, working, native, "linear")
+    return moved
+
+
+def lacks(
+    missing: Sequence[str], needed: Sequence[str], present: Sequence[str], case: Case | None = None
+) -> GeometryError:
+    """The error for an input without a modality that the network needs."""
+    return GeometryError(
+        f"{'the input' if case is None else f'case {case.id}'} lacks {', '.join(missing)}",
+        found=", ".join(present) or "none",
+        expected=", ".join(needed),
+        remedy="Give the missing file with --modality NAME=FILE, or use a network trained without that modality",
+    )

@@ -1,0 +1,94 @@
+"""A prepared case predicted and scored: the one way for validation, evaluation and comparison."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from glioseg.core import Case, LabelMap, LabelScheme
+from glioseg.evaluation.cases import CaseScores, score_case, score_channels
+from glioseg.inference.predictor import Array, Prediction, Predictor, inside_regions
+from glioseg.io import load_labels
+from glioseg.preparation.store import PreparedCase
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredCase:
+    """A prediction and its scores.
+
+    Args:
+        scores: on the native grid, every slice.
+        working: on the network's grid, for comparison with publications that scored there.
+        prediction: on the native grid.
+        reference: on the native grid.
+        working_probabilities: (R, Z, Y, X) on the network's grid.
+    """
+
+    scores: CaseScores
+    working: CaseScores
+    prediction: Prediction
+    reference: LabelMap
+    working_probabilities: Array
+
+
+def score_prepared(
+    predictor: Predictor,
+    prepared: PreparedCase,
+    case: Case,
+    channels: tuple[int, ...],
+    scheme: LabelScheme,
+    *,
+    curves: bool = False,
+) -> ScoredCase:
+    """Predict a prepared case and score it against its reference, which is read anew on the native grid.
+
+    Args:
+        predictor: the network.
+        prepared: the case's arrays.
+        case: the same case, for its reference.
+        channels: of the prepared images that the network sees.
+        scheme: of the reference, which may be another than the network's: other data has integers of its own.
+        curves: also count probabilities, for ROC-AUC and average precision.
+    """
+    images = (
+        prepared.images if channels == tuple(range(len(prepared.modalities))) else prepared.images[:, list(channels)]
+    )
+    probabilities = predictor.probabilities(images, prepared.non_black)
+    prediction = predictor.on_native_grid(probabilities, prepared.working, prepared.native)
+    reference = load_labels(case, scheme)
+    scores = score_case(
+        case.id,
+        case.patient,
+        reference,
+        prediction.label_map,
+        predictor.regions,
+        prediction.probabilities if curves else None,
+    )
+    return ScoredCase(
+        scores, _on_working_grid(predictor, prepared, probabilities), prediction, reference, probabilities
+    )
+
+
+def _on_working_grid(predictor: Predictor, prepared: PreparedCase, probabilities: Array) -> CaseScores:
+    predicted = inside_regions(probabilities, predictor.regions, predictor.options)
+    return score_channels(
+        prepared.id,
+        prepared.patient,
+        _as_xyz(_regions_of(prepared)),
+        _as_xyz(predicted),
+        predictor.regions,
+        grid="working",
+    )
+
+
+def _regions_of(prepared: PreparedCase) -> npt.NDArray[np.uint8]:
+    regions = prepared.regions
+    assert regions is not None, "load_labels has found a reference"
+    return regions.transpose(1, 0, 2, 3)
+
+
+def _as_xyz(array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    """(R, Z, Y, X) -> (R, X, Y, Z)."""
+    return array.transpose(0, 3, 2, 1)

@@ -1,0 +1,80 @@
+"""A stack of slices through a 2-D network: batched, without the slices that show nothing, flipped views averaged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from glioseg.inference.activation import probabilities_of
+from glioseg.inference.options import Activation
+from glioseg.machine.device import autocast
+
+Take = Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float32]]
+"""Slice indices (B,) -> images (B, C, Y, X)."""
+
+FLIPS: Mapping[str, tuple[tuple[int, ...], ...]] = MappingProxyType(
+    {"none": ((),), "lr": ((), (3,)), "all": ((), (3,), (2,), (2, 3))}
+)
+"""Views at test time, by the axes of (B, C, Y, X) that are flipped."""
+
+
+@torch.inference_mode()
+def predict_slices(
+    model: nn.Module,
+    take: Take,
+    indices: npt.NDArray[np.int64],
+    *,
+    n_slices: int,
+    bf16: bool,
+    batch_size: int = 16,
+    flips: Sequence[tuple[int, ...]] = ((),),
+    activation: Activation = "sigmoid",
+) -> npt.NDArray[np.float32]:
+    """Probabilities of every region on a stack.
+
+    Args:
+        model: in evaluation mode; (B, C, Y, X) -> logits (B, L, Y, X).
+        take: gives the images of slices.
+        indices: slices that show something; the others keep probability 0.
+        n_slices: of the stack.
+        bf16: run under bfloat16 autocast.
+        batch_size: slices at a time.
+        flips: views whose probabilities are averaged.
+        activation: what turns logits into probabilities.
+
+    Returns:
+        (R, Z, Y, X) float32 in 0..1.
+    """
+    device = next(model.parameters()).device
+    found: npt.NDArray[np.float32] | None = None
+    for start in range(0, max(len(indices), 1), batch_size):
+        chosen = indices[start : start + batch_size] if len(indices) else np.zeros(1, dtype=np.int64)
+        images = torch.from_numpy(take(chosen)).to(device).contiguous(memory_format=torch.channels_last)
+        with autocast(device, bf16=bf16):
+            probabilities = mean_over_views(model, images, flips, activation)
+        if found is None:
+            found = np.zeros((probabilities.shape[1], n_slices, *probabilities.shape[2:]), dtype=np.float32)
+        if len(indices):
+            found[:, chosen] = np.moveaxis(probabilities.cpu().numpy(), 0, 1)
+    assert found is not None
+    return found
+
+
+def mean_over_views(
+    model: nn.Module, images: Tensor, flips: Sequence[tuple[int, ...]], activation: Activation
+) -> Tensor:
+    """(B, C, *S) -> (B, R, *S): the mean of the probabilities that flipped views give, flipped back."""
+    layout = torch.channels_last_3d if images.dim() == 5 else torch.channels_last
+    total: Tensor | None = None
+    for axes in flips:
+        view = torch.flip(images, axes).contiguous(memory_format=layout) if axes else images
+        probabilities = probabilities_of(model(view), activation)
+        probabilities = torch.flip(probabilities, axes) if axes else probabilities
+        total = probabilities if total is None else total + probabilities
+    assert total is not None
+    return total / len(flips)

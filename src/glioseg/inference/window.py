@@ -1,0 +1,87 @@
+"""A volume through a 3-D network: overlapping windows, blended by Gaussian weights, flipped views averaged.
+
+The windows are MONAI's, which knows how to lay, batch and blend them; ours are the order of axes, the number format,
+the views and that windows in which nothing is shown are not computed. A voxel's probability is the mean over the
+windows that hold it, weighted by a Gaussian about a window's centre of an eighth of its length: near its border a
+network sees one side only.
+
+References:
+    [1] Isensee F et al. nnU-Net. Nature Methods 18, 2021 (Gaussian importance weighting, sigma 1/8).
+    [2] Cardoso MJ et al. MONAI: an open-source framework for deep learning in healthcare. arXiv:2211.02701, 2022.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from glioseg.inference.options import Activation
+from glioseg.inference.slices import mean_over_views
+from glioseg.machine.device import autocast
+from glioseg.preparation.patches import PatchOptions
+
+FLIPS_3D: Mapping[str, tuple[tuple[int, ...], ...]] = MappingProxyType(
+    {"none": ((),), "lr": ((), (4,)), "all": ((), (4,), (3,), (2,), (3, 4), (2, 4), (2, 3), (2, 3, 4))}
+)
+"""Views at test time, by the axes of (B, C, Z, Y, X) that are flipped."""
+
+
+@torch.inference_mode()
+def predict_volume(
+    model: nn.Module,
+    images: npt.NDArray[np.floating],
+    patches: PatchOptions,
+    *,
+    n_regions: int,
+    bf16: bool,
+    batch_size: int = 1,
+    flips: Sequence[tuple[int, ...]] = ((),),
+    activation: Activation = "sigmoid",
+) -> npt.NDArray[np.float32]:
+    """Probabilities of every region in a volume, of any size.
+
+    Args:
+        model: in evaluation mode; (B, C, D, H, W) -> logits.
+        images: (Z, C, Y, X), mapped or not; where all channels of a window are 0 its probabilities are 0.
+        patches: size and overlap of the windows; a volume that is smaller is set in the middle of zeros.
+        n_regions: R.
+        bf16: run under bfloat16 autocast.
+        batch_size: windows at a time.
+        flips: views whose probabilities are averaged.
+        activation: of the logits.
+
+    Returns:
+        (R, Z, Y, X) float32 in 0..1, on the CPU whatever the network's device.
+    """
+    from monai.inferers import sliding_window_inference  # takes seconds to import
+
+    device = next(model.parameters()).device
+    volume = torch.from_numpy(np.ascontiguousarray(images.transpose(1, 0, 2, 3), dtype=np.float32))[None]
+
+    def probabilities(windows: Tensor) -> Tensor:
+        found = windows.new_zeros((len(windows), n_regions, *windows.shape[2:]))
+        shown = (windows != 0).flatten(1).any(dim=1)
+        if shown.any():
+            seen = windows[shown].contiguous(memory_format=torch.channels_last_3d)
+            with autocast(device, bf16=bf16):
+                found[shown] = mean_over_views(model, seen, flips, activation)
+        return found
+
+    blended = sliding_window_inference(
+        volume,
+        patches.voxels,
+        batch_size,
+        probabilities,
+        overlap=patches.overlap,
+        mode="gaussian",
+        sw_device=device,
+        device=torch.device("cpu"),
+    )
+    assert isinstance(blended, Tensor)
+    result: npt.NDArray[np.float32] = blended[0].clamp_(0, 1).numpy()
+    return result

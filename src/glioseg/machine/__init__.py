@@ -1,0 +1,1 @@
+"""What the program runs on: device and number format, versions, memory."""

@@ -1,0 +1,50 @@
+"""What a training ran on: versions, device, threads; for ``environment.json`` and ``glioseg doctor``."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from importlib import metadata
+
+import torch
+
+from glioseg import __version__
+from glioseg.machine.device import Precision, pick_device, uses_bf16
+
+_LIBRARIES = ("torch", "numpy", "scipy", "monai", "lightning-fabric", "nibabel", "SimpleITK", "pillow", "h5py")
+
+
+def environment(device: str = "auto", precision: Precision = "auto") -> dict[str, str | int | bool]:
+    """Facts by name, plain values; ``device`` and ``precision`` as the user or the recipe gives them."""
+    chosen = pick_device(device)
+    facts: dict[str, str | int | bool] = {
+        "glioseg": __version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "device": str(chosen),
+        "device_name": torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else _processor(),
+        "precision": "bf16" if uses_bf16(precision, chosen) else "fp32",
+        "threads": torch.get_num_threads(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        "cuda": torch.version.cuda or "none",
+    }
+    return facts | {name: metadata.version(name) for name in _LIBRARIES}
+
+
+def peak_memory_mib() -> float | None:
+    """The most memory that this process has held so far; None where the system does not say (Windows)."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(most / (1024**2 if sys.platform == "darwin" else 1024), 1)  # bytes on macOS, KiB elsewhere
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123 - read line by line
+            return next(line.partition(":")[2].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or "unknown"

@@ -1,0 +1,123 @@
+"""The closed table from model options to modules: whoever adds a network adds a row, and its options to the union."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Discriminator, Tag
+from torch import nn
+
+from glioseg.errors import OptionError
+from glioseg.networks.classifier import (
+    ClassifierOptions,
+    PathClassifier,
+    SharmaCNN,
+    SharmaCNNOptions,
+)
+from glioseg.networks.deeplab import DeepLab, DeepLabOptions
+from glioseg.networks.unet import AttentionUNetOptions, ResUNetOptions, UNet, UNetOptions
+from glioseg.networks.zoo import (
+    DynUNet,
+    DynUNetOptions,
+    SegResNet,
+    SegResNetOptions,
+    SwinUNETR,
+    SwinUNETROptions,
+    UNetPlusPlus,
+    UNetPlusPlusOptions,
+)
+
+DEFAULT_KIND = "unet"
+
+
+def kind_of(options: Any) -> str:  # noqa: ANN401 - whatever stands under [model], valid or not
+    """The network that options name, the U-Net where they name none."""
+    return str(
+        options.get("kind", DEFAULT_KIND) if isinstance(options, Mapping) else getattr(options, "kind", DEFAULT_KIND)
+    )
+
+
+ModelOptions = Annotated[
+    Annotated[UNetOptions, Tag("unet")]
+    | Annotated[AttentionUNetOptions, Tag("attention-unet")]
+    | Annotated[ResUNetOptions, Tag("resunet")]
+    | Annotated[UNetPlusPlusOptions, Tag("unet++")]
+    | Annotated[DeepLabOptions, Tag("deeplabv3plus")]
+    | Annotated[SegResNetOptions, Tag("segresnet")]
+    | Annotated[DynUNetOptions, Tag("dynunet")]
+    | Annotated[SwinUNETROptions, Tag("swinunetr")]
+    | Annotated[SharmaCNNOptions, Tag("sharma-cnn")]
+    | Annotated[ClassifierOptions, Tag("classifier")],
+    Discriminator(kind_of),
+]
+"""The options of every network that can be built; ``kind`` tells them apart."""
+
+_SEGMENTERS: Mapping[type[BaseModel], Any] = MappingProxyType(
+    {
+        UNetOptions: UNet,
+        AttentionUNetOptions: UNet,
+        ResUNetOptions: UNet,
+        UNetPlusPlusOptions: UNetPlusPlus,
+        DeepLabOptions: DeepLab,
+        SegResNetOptions: SegResNet,
+        DynUNetOptions: DynUNet,
+        SwinUNETROptions: SwinUNETR,
+    }
+)
+_CLASSIFIERS: Mapping[type[BaseModel], Any] = MappingProxyType(
+    {
+        SharmaCNNOptions: SharmaCNN,
+        ClassifierOptions: PathClassifier,
+    }
+)
+OPTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
+    {str(options.model_fields["kind"].default): options for options in (*_SEGMENTERS, *_CLASSIFIERS)}
+)
+"""Kind -> its options."""
+SEGMENTERS = tuple(str(options.model_fields["kind"].default) for options in _SEGMENTERS)
+"""Kinds of the networks that draw regions; the others say classes."""
+
+
+def dims_of(options: ModelOptions) -> int:
+    """Spatial axes of a network: 3 where its options say so, else 2, slices."""
+    return int(getattr(options, "dims", 2))
+
+
+def is_classifier(options: ModelOptions) -> bool:
+    """Whether the network says one thing of a whole picture (a class), rather than of each voxel (regions)."""
+    return type(options) in _CLASSIFIERS
+
+
+def build_model(
+    options: ModelOptions, n_channels: int, n_regions: int, *, seed: int, size: int | None = None
+) -> nn.Module:
+    """The network that ``options`` describe, on the CPU, in training mode, its weights decided by ``seed`` alone.
+
+    Args:
+        options: what decides the network.
+        n_channels: channels of the images.
+        n_regions: logits per voxel; for a classifier its classes, logits per picture.
+        seed: of the initial weights.
+        size: rows and columns of the pictures, where they are all square and alike; only a dense layer needs it.
+
+    Raises:
+        OptionError: fewer than one channel or region (two classes), or no ``size`` for a dense layer.
+    """
+    kind, sized = type(options), {"size": size} if is_classifier(options) else {}
+    network = _CLASSIFIERS[kind] if kind in _CLASSIFIERS else _SEGMENTERS[kind]
+    module: nn.Module = network(options, n_channels, n_regions, seed=seed, **sized)
+    return module
+
+
+def settings_for(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of another network's settings that the network ``kind`` has too, for a recipe whose network is exchanged.
+
+    Raises:
+        OptionError: there is no such network.
+    """
+    if kind not in OPTIONS:
+        raise OptionError(f"there is no network {kind}", expected=f"one of {', '.join(OPTIONS)}")
+    shared = {name: value for name, value in settings.items() if name in OPTIONS[kind].model_fields}
+    return shared | {"kind": kind}

@@ -1,0 +1,236 @@
+"""Networks that say which class a picture belongs to: one logit per class, none per pixel.
+
+Both have ``features`` (images -> feature maps) and ``head`` (feature maps -> logits), so that an explanation can look
+between the two.
+
+References:
+    [1] Sharma S, Kumar P, Sharma S. Deep learning for brain MRI segmentation.
+    [2] Ronneberger O, Fischer P, Brox T. U-Net: convolutional networks for biomedical image segmentation. MICCAI 2015.
+    [3] Lin M, Chen Q, Yan S. Network in network. ICLR 2014 (global average pooling).
+    [4] Srivastava N et al. Dropout. JMLR 15, 2014.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Annotated, Literal
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from glioseg.errors import GeometryError, OptionError
+from glioseg.networks.blocks import DoubleConvolution, Normalisation, convolution, initialise, max_pooling
+from glioseg.networks.summary import LevelSummary
+
+Pooling = Literal["mean", "max", "asymmetry"]
+
+
+def _each_once(kinds: tuple[Pooling, ...]) -> tuple[Pooling, ...]:
+    if len(set(kinds)) < len(kinds):
+        raise ValueError("names a pooling twice")
+    return kinds
+
+
+PoolingKinds = Annotated[tuple[Pooling, ...], Field(min_length=1), AfterValidator(_each_once)]
+
+
+class SharmaCNNOptions(BaseModel):
+    """The sequential network of [1], made for pictures of one size (``prepare.size``).
+
+    Attributes:
+        filters: of each of the two convolutions; 80 in [1].
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["sharma-cnn"] = "sharma-cnn"
+    dims: Literal[2] = 2
+    filters: int = Field(default=80, ge=1)
+
+
+class ClassifierOptions(BaseModel):
+    """The contracting path of a U-Net [2], for pictures of any size; that of one which segments can be put into it.
+
+    Attributes:
+        width: channels of the first level; each level has twice those of the one above.
+        depth: number of poolings.
+        normalisation: ``batch``, ``instance`` or ``group``, as the network whose weights are taken.
+        dropout: share of the pooled features that training drops [4].
+        pooling: what the last feature map is reduced to: its ``mean`` over all pixels [3], its ``max``, which a small
+            finding moves as much as a large one, and its ``asymmetry``, the mean difference of left and right.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["classifier"] = "classifier"
+    dims: Literal[2] = 2
+    width: int = Field(default=16, ge=1)
+    depth: int = Field(default=4, ge=1, le=7)
+    normalisation: Normalisation = "batch"
+    dropout: float = Field(default=0.3, ge=0.0, lt=1.0)
+    pooling: PoolingKinds = ("mean", "max", "asymmetry")
+
+
+class SharmaCNN(nn.Module):
+    """Convolution 3×3, ReLU, max pooling 2×2, the same again, then one dense layer over all features [1].
+
+    Args:
+        options: what decides the network.
+        n_channels: channels of the pictures.
+        n_classes: logits.
+        size: rows and columns of the pictures, which the dense layer is made for.
+        seed: decides the initial weights, together with nothing else.
+
+    Raises:
+        OptionError: no channel, fewer than two classes, or pictures of no stated size.
+    """
+
+    def __init__(
+        self, options: SharmaCNNOptions, n_channels: int, n_classes: int, *, size: int | None = None, seed: int = 0
+    ) -> None:
+        super().__init__()
+        _require_classes(n_channels, n_classes)
+        if size is None:
+            raise OptionError(
+                "sharma-cnn has a dense layer, which needs pictures of one size",
+                remedy="Set prepare.size, such as 128",
+            )
+        self.n_channels = n_channels
+        self.size = size
+        with torch.random.fork_rng(devices=[]):  # PyTorch's constructors draw weights that are replaced below
+            self.features = nn.Sequential(
+                convolution(2, n_channels, options.filters, bias=True),
+                nn.ReLU(),
+                max_pooling(2),
+                convolution(2, options.filters, options.filters, bias=True),
+                nn.ReLU(),
+                max_pooling(2),
+            )
+            self.head = nn.Sequential(nn.Flatten(), nn.Linear(options.filters * (size // 4) ** 2, n_classes))
+            _initialise(self, seed)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, C, size, size) -> logits (B, K).
+
+        Raises:
+            GeometryError: pictures of another size.
+        """
+        if tuple(images.shape[2:]) != (self.size, self.size):
+            raise GeometryError(
+                "the dense layer was made for pictures of another size",
+                found=" x ".join(map(str, images.shape[2:])),
+                expected=f"{self.size} x {self.size}",
+                remedy="Prepare pictures with the same prepare.size",
+            )
+        logits: Tensor = self.head(self.features(images))
+        return logits
+
+
+class _Pooling(nn.Module):
+    """2×2 max pooling; an axis of one or two pixels stays as it is, so that a normalisation has pixels to go by."""
+
+    def forward(self, tensor: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, ⌈H/2⌉, ⌈W/2⌉)."""
+        kernel = [2 if length > 2 else 1 for length in tensor.shape[2:]]
+        return F.max_pool2d(tensor, kernel, ceil_mode=True)
+
+
+class PathClassifier(nn.Module):
+    """A U-Net's contracting path [2], its last feature map pooled over all pixels [3], dropout, one logit per class.
+
+    Level ``i`` of the path is part ``2 i`` of ``features``; poolings stand between them.
+
+    Arguments as of ``SharmaCNN``; ``size`` is taken and not used, since pictures of any size pass.
+    """
+
+    def __init__(
+        self, options: ClassifierOptions, n_channels: int, n_classes: int, *, size: int | None = None, seed: int = 0
+    ) -> None:
+        super().__init__()
+        _require_classes(n_channels, n_classes)
+        self.n_channels = n_channels
+        self.pooling = options.pooling
+        widths = [options.width * 2**level for level in range(options.depth + 1)]
+        parts: list[nn.Module] = []
+        with torch.random.fork_rng(devices=[]):
+            for n_in, n_out in zip((n_channels, *widths), widths, strict=False):
+                parts += [_Pooling()] * bool(parts)
+                parts.append(
+                    DoubleConvolution(2, n_in, n_out, normal=options.normalisation, padding="zero", residual=False)
+                )
+            self.features = nn.Sequential(*parts)
+            dense = nn.Linear(widths[-1] * len(options.pooling), n_classes)
+            self.head = nn.Sequential(_Pooled(options.pooling), nn.Dropout(options.dropout), dense)
+            _initialise(self, seed)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) of any size -> logits (B, K)."""
+        logits: Tensor = self.head(self.features(images))
+        return logits
+
+
+class _Pooled(nn.Module):
+    """(B, C, H, W) -> (B, C · kinds): what ``kinds`` name, one after the other."""
+
+    def __init__(self, kinds: tuple[Pooling, ...]) -> None:
+        super().__init__()
+        self.kinds = kinds
+
+    def forward(self, tensor: Tensor) -> Tensor:
+        """The pooled features."""
+        return torch.cat([_POOLED[kind](tensor) for kind in self.kinds], dim=1)
+
+
+_POOLED: Mapping[Pooling, Callable[[Tensor], Tensor]] = {
+    "mean": lambda features: features.mean(dim=(2, 3)),
+    "max": lambda features: features.amax(dim=(2, 3)),
+    "asymmetry": lambda features: (features - features.flip(3)).abs().mean(dim=(2, 3)),
+}
+
+
+def _require_classes(n_channels: int, n_classes: int) -> None:
+    if n_channels < 1 or n_classes < 2:
+        raise OptionError(
+            "a classifier needs at least one channel and two classes", found=f"{n_channels} and {n_classes}"
+        )
+
+
+def _initialise(module: nn.Module, seed: int) -> None:
+    """As ``blocks.initialise``; dense layers: a normal distribution of variance 1 / features, biases 0."""
+    initialise(module, seed)
+    generator = torch.Generator().manual_seed(seed + 1)
+    for part in module.modules():
+        if isinstance(part, nn.Linear):
+            nn.init.normal_(part.weight, 0.0, 1 / math.sqrt(part.in_features), generator=generator)
+            nn.init.zeros_(part.bias)
+
+
+@torch.inference_mode()
+def class_levels(model: nn.Module, n_channels: int, size: tuple[int, int]) -> tuple[tuple[LevelSummary, str], ...]:
+    """The steps that a picture of ``size`` runs through, each with what it is made of; one for each grid.
+
+    The module's mode is left as it was.
+    """
+    assert isinstance(model, SharmaCNN | PathClassifier)
+    words, last, head = "conv 3×3, ReLU", "pooled", "flatten"
+    if isinstance(model, PathClassifier):
+        words = last = "2 × (conv 3×3, norm, ReLU)"
+        head = f"{', '.join(model.pooling)} over all pixels, dropout"
+    found = [(LevelSummary("input", n_channels, size), "")]
+    was_training = model.training
+    try:
+        model.eval()
+        tensor = torch.zeros(1, n_channels, *size)
+        for part in model.features:
+            before = tuple(tensor.shape[2:])
+            if isinstance(part, nn.MaxPool2d | _Pooling):
+                found.append((LevelSummary("down", tensor.shape[1], before), f"{words}, max pooling 2×2"))
+            tensor = part(tensor)
+        found.append((LevelSummary("down", tensor.shape[1], tuple(tensor.shape[2:])), last))
+        n_classes = model.head(tensor).shape[1]
+    finally:
+        model.train(was_training)
+    return (*found, (LevelSummary("head", n_classes, (1, 1)), f"{head}, dense"))

@@ -1,0 +1,1 @@
+"""Rules that propose a recipe for a cohort and a machine."""

@@ -1,0 +1,138 @@
+"""The name of a prepared cache is a hash of all that goes into it: files, options, meaning of labels, version."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from glioseg.core import Case, Cohort, LabelScheme, Source
+from glioseg.core.labels import painting_order
+from glioseg.errors import OptionError
+from glioseg.io.files import cannot_read
+from glioseg.preparation.options import PrepareOptions
+from glioseg.preparation.records import VERSION, SchemeRecord
+
+
+@dataclass(frozen=True)
+class PlannedCase:
+    """A case to be prepared: how its files' names begin, and the hash of what goes into it."""
+
+    case: Case
+    stem: str
+    key: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A cohort to be prepared.
+
+    Args:
+        key: hash of all cases' keys.
+        scheme: meaning of the labels; None where no case has a reference.
+        regions: names of the regions to be made; empty without scheme.
+        modalities: the channels to be made.
+        cases: in the cohort's order.
+    """
+
+    key: str
+    scheme: LabelScheme | None
+    regions: tuple[str, ...]
+    modalities: tuple[str, ...]
+    cases: tuple[PlannedCase, ...]
+
+
+def plan_cohort(cohort: Cohort, options: PrepareOptions) -> Plan:
+    """What is to be prepared, and under which name.
+
+    A source file is known by its path relative to the cohort, its size and its time of change (ns): looking costs
+    little, and whoever moves the whole folder keeps the cache.
+
+    Raises:
+        OptionError: labels without a scheme, regions without labels, or an unknown modality to fill in with.
+        LabelError: regions that the scheme does not have, or that overlap without one holding the other.
+        FileError: a source file is missing.
+    """
+    scheme, regions = _scheme_and_regions(cohort, options)
+    if options.missing != "zero" and options.missing not in cohort.modalities:
+        raise OptionError(
+            "no modality of that name can stand in for missing ones",
+            found=options.missing,
+            expected=f"zero or one of {', '.join(cohort.modalities)}",
+        )
+    common = {
+        "version": VERSION,
+        "options": options.model_dump(mode="json"),
+        "scheme": None if scheme is None else SchemeRecord.of(scheme).model_dump(mode="json"),
+        "modalities": cohort.modalities,
+        "regions": regions,
+    }
+    files = _identify(cohort)
+    cases = []
+    for case in cohort.cases:
+        sources = {name: _source_identity(source, files) for name, source in case.images.items()}
+        labels = None if case.labels is None else _source_identity(case.labels, files)
+        key = _digest([common, case.id, case.patient, case.category, sources, labels])
+        cases.append(PlannedCase(case, _stem(case.id), key))
+    return Plan(_digest([planned.key for planned in cases]), scheme, regions, cohort.modalities, tuple(cases))
+
+
+def folder_name(cohort: Cohort, plan: Plan) -> str:
+    """The folder of a prepared cohort: readable, and other for other content."""
+    return f"{_readable(cohort.name)}-{plan.key[:20]}"
+
+
+def _scheme_and_regions(cohort: Cohort, options: PrepareOptions) -> tuple[LabelScheme | None, tuple[str, ...]]:
+    has_labels = any(case.labels is not None for case in cohort.cases)
+    if has_labels and cohort.scheme is None:
+        raise OptionError("the meaning of the cohort's labels is not known", remedy="Say it with --scheme")
+    if not has_labels or cohort.scheme is None:
+        if options.regions is not None:
+            raise OptionError(
+                "regions are asked of a cohort without references",
+                found=", ".join(options.regions),
+                remedy="Leave regions out, or add the masks",
+            )
+        return None, ()
+    regions = options.regions or cohort.scheme.default_regions
+    painting_order(cohort.scheme, regions)
+    return cohort.scheme, regions
+
+
+def _identify(cohort: Cohort) -> Mapping[Path, tuple[str, int, int]]:
+    """Every source file: path relative to the folder that holds them all, size in bytes, time of change in ns."""
+    paths = dict.fromkeys(path for case in cohort.cases for source in _sources(case) for path in source.paths)
+    root = os.path.commonpath([path.parent for path in paths]) if paths else ""
+    identities = {}
+    for path in paths:
+        try:
+            status = path.stat()
+        except OSError as error:
+            raise cannot_read(path, error) from error
+        identities[path] = (Path(os.path.relpath(path, root)).as_posix(), status.st_size, status.st_mtime_ns)
+    return identities
+
+
+def _sources(case: Case) -> list[Source]:
+    return [*case.images.values(), *([] if case.labels is None else [case.labels])]
+
+
+def _source_identity(source: Source, files: Mapping[Path, tuple[str, int, int]]) -> dict[str, object]:
+    return {**asdict(source), "paths": [files[path] for path in source.paths]}
+
+
+def _stem(case_id: str) -> str:
+    """Readable, valid and different for different cases on every file system, whatever the id holds."""
+    return f"{_readable(case_id)}-{hashlib.sha256(case_id.encode()).hexdigest()[:10]}"
+
+
+def _readable(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", text).strip("._-")[:80] or "cohort"
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

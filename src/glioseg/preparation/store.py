@@ -1,0 +1,278 @@
+"""Prepared cases on disk: one uncompressed array per case and kind, mapped into memory and checked before use."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from glioseg.core import Grid, LabelScheme
+from glioseg.errors import CacheError, GliosegError, SplitError, name_some
+from glioseg.io.files import replacing
+from glioseg.preparation.case import PreparedArrays
+from glioseg.preparation.options import PrepareOptions
+from glioseg.preparation.records import ArrayRecord, CaseRecord, GridRecord, IndexRecord, read_record, write_record
+
+INDEX = "index.json"
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedCase:
+    """One case of a prepared cohort: facts in memory, pixels on disk.
+
+    Args:
+        folder: where its files are.
+        id: as in the cohort, as are
+        patient: and
+        category: (class of a classification cohort).
+        modalities: names of the channels of ``images``.
+        region_names: names of the channels of ``regions``.
+        missing: modalities that the case lacks; their channels show
+        filled_with: this modality, or 0 where it is None.
+        native: the grid of the files.
+        working: the grid of the arrays: X columns, Y rows, Z slices. ``resample_array`` goes from one to the other.
+        non_black: (Z,) float32, share of the pixels of the raw slice that are not black (``cohorts.dark``).
+        region_voxels: (Z, R) int64, voxels of each region on each slice of the working grid; None without reference.
+        arrays: kind -> file.
+    """
+
+    folder: Path
+    id: str
+    patient: str
+    category: str | None
+    modalities: tuple[str, ...]
+    region_names: tuple[str, ...]
+    missing: tuple[str, ...]
+    filled_with: str | None
+    native: Grid
+    working: Grid
+    non_black: npt.NDArray[np.float32]
+    region_voxels: npt.NDArray[np.int64] | None
+    arrays: Mapping[str, ArrayRecord]
+
+    @property
+    def n_slices(self) -> int:
+        """Slices of the working grid."""
+        return self.working.shape[2]
+
+    @property
+    def images(self) -> npt.NDArray[np.float16]:
+        """(Z, C, Y, X) float16, mapped read-only: a slice is read from disk when it is looked at."""
+        return self._mapped("images")
+
+    @property
+    def regions(self) -> npt.NDArray[np.uint8] | None:
+        """(Z, R, Y, X) uint8 0/1, mapped read-only; None where the case has no reference."""
+        return self._mapped("regions") if "regions" in self.arrays else None
+
+    def _mapped(self, kind: str) -> npt.NDArray[Any]:
+        path = self.folder / self.arrays[kind].file
+        try:
+            mapped: npt.NDArray[Any] = np.load(path, mmap_mode="r")
+        except (OSError, ValueError) as error:
+            raise CacheError(
+                "a file of the prepared cache is gone or damaged",
+                path=path,
+                remedy="Start again: damaged cases are prepared anew",
+            ) from error
+        return mapped
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedCohort:
+    """A prepared cohort, complete and checked.
+
+    Args:
+        folder: where it lies.
+        key: hash of everything that went into it.
+        name: the cohort's.
+        options: how it was prepared.
+        scheme: meaning of the labels; None without.
+        modalities: names of the channels of every case's images.
+        region_names: names of the channels of every case's regions.
+        cases: in the cohort's order.
+    """
+
+    folder: Path
+    key: str
+    name: str
+    options: PrepareOptions
+    scheme: LabelScheme | None
+    modalities: tuple[str, ...]
+    region_names: tuple[str, ...]
+    cases: tuple[PreparedCase, ...]
+
+
+def of_patients(prepared: PreparedCohort, patients: Collection[str]) -> PreparedCohort:
+    """The cases of some patients, such as the training part of a split.
+
+    Raises:
+        SplitError: none, or a patient who has no prepared case.
+    """
+    unknown = sorted(set(patients) - {case.patient for case in prepared.cases})
+    if unknown or not patients:
+        raise SplitError(
+            "the prepared cohort lacks patients" if unknown else "a part of the split is empty",
+            path=prepared.folder,
+            found=name_some(unknown) if unknown else None,
+        )
+    wanted = set(patients)
+    return replace(prepared, cases=tuple(case for case in prepared.cases if case.patient in wanted))
+
+
+def open_prepared(folder: Path, *, thorough: bool = False) -> PreparedCohort:
+    """A complete prepared cohort; pixels are mapped when they are asked for.
+
+    Args:
+        folder: of one prepared cohort.
+        thorough: compare the hash of every array too, not only records, headers and sizes.
+
+    Raises:
+        CacheError: not complete, or damaged: names the first fault.
+        FileError: there is no such cache.
+    """
+    index = read_record(folder / INDEX, IndexRecord)
+    cases = tuple(read_case(folder, stem, key, thorough=thorough) for stem, key in index.cases.items())
+    return PreparedCohort(
+        folder=folder,
+        key=index.key,
+        name=index.name,
+        options=index.options,
+        scheme=None if index.scheme is None else index.scheme.scheme(),
+        modalities=index.modalities,
+        region_names=index.regions,
+        cases=cases,
+    )
+
+
+def read_case(folder: Path, stem: str, key: str, *, thorough: bool) -> PreparedCase:
+    """One case, checked: its record's seal and key, and the header and size of its arrays; ``thorough``: their hashes.
+
+    Raises:
+        CacheError: anything is not as it was written.
+        FileError: its record is missing.
+    """
+    path = folder / f"{stem}.json"
+    record = read_record(path, CaseRecord)
+    if record.key != key:
+        raise CacheError("the prepared case belongs to another state of the cohort", path=path)
+    for array in record.arrays.values():
+        _check_array(folder / array.file, array, thorough=thorough)
+    voxels = record.region_voxels
+    return PreparedCase(
+        folder=folder,
+        id=record.id,
+        patient=record.patient,
+        category=record.category,
+        modalities=record.modalities,
+        region_names=record.regions,
+        missing=record.missing,
+        filled_with=record.filled_with,
+        native=record.native.grid(),
+        working=record.working.grid(),
+        non_black=np.asarray(record.non_black, dtype=np.float32),
+        region_voxels=None if voxels is None else np.asarray(voxels, dtype=np.int64).reshape(-1, len(record.regions)),
+        arrays=record.arrays,
+    )
+
+
+def write_case(
+    folder: Path,
+    stem: str,
+    key: str,
+    who: tuple[str, str, str | None],
+    regions: tuple[str, ...],
+    prepared: PreparedArrays,
+) -> None:
+    """Write the arrays of a case and then its record; nothing is synced to disk yet.
+
+    Args:
+        folder: of the cache.
+        stem: how the names of the files begin.
+        key: hash of what went into the case.
+        who: id, patient, category.
+        regions: names of the regions.
+        prepared: the arrays.
+
+    Raises:
+        FileError: the disk is full, or the folder cannot be written to.
+    """
+    arrays = {"images": _write_array(folder / f"{stem}.images.npy", prepared.images)}
+    voxels = None
+    if prepared.regions is not None:
+        arrays["regions"] = _write_array(folder / f"{stem}.regions.npy", prepared.regions)
+        voxels = prepared.regions.sum(axis=(2, 3), dtype=np.int64)
+    record = CaseRecord(
+        key=key,
+        id=who[0],
+        patient=who[1],
+        category=who[2],
+        modalities=prepared.modalities,
+        regions=regions,
+        missing=prepared.missing,
+        filled_with=prepared.filled_with,
+        native=GridRecord.of(prepared.native),
+        working=GridRecord.of(prepared.working),
+        non_black=tuple(prepared.non_black.tolist()),
+        region_voxels=None if voxels is None else tuple(map(tuple, voxels.tolist())),
+        arrays=arrays,
+    )
+    write_record(folder / f"{stem}.json", record, sync=False)
+
+
+def _write_array(path: Path, array: npt.NDArray[np.generic]) -> ArrayRecord:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(array))
+    digest = hashlib.sha256(header.getvalue())
+    digest.update(array.data)
+    with replacing(path, sync=False) as temporary, temporary.open("wb") as file:
+        file.write(header.getvalue())
+        file.write(array.data)
+    return ArrayRecord(
+        file=path.name,
+        shape=array.shape,
+        dtype=array.dtype.str,
+        n_bytes=len(header.getvalue()) + array.nbytes,
+        sha256=digest.hexdigest(),
+    )
+
+
+def _check_array(path: Path, record: ArrayRecord, *, thorough: bool) -> None:
+    fault = None
+    try:
+        with path.open("rb") as file:
+            if np.lib.format.read_magic(file) != (1, 0):
+                fault = "another format"
+            elif np.lib.format.read_array_header_1_0(file) != (record.shape, False, np.dtype(record.dtype)):
+                fault = "another array"
+            elif path.stat().st_size != record.n_bytes:
+                fault = f"{path.stat().st_size} bytes in place of {record.n_bytes}"
+            elif thorough:
+                file.seek(0)
+                if hashlib.file_digest(file, "sha256").hexdigest() != record.sha256:
+                    fault = "another content"
+    except (OSError, ValueError) as error:
+        fault = f"{type(error).__name__}: {error}"
+    if fault is not None:
+        raise CacheError("a file of the prepared cache is damaged", path=path, found=fault)
+
+
+def case_files(folder: Path, stem: str) -> list[Path]:
+    """The files of a case that are there."""
+    paths = (folder / f"{stem}{ending}" for ending in (".images.npy", ".regions.npy", ".json"))
+    return [path for path in paths if path.exists()]
+
+
+def is_sound(folder: Path, stem: str, key: str, *, thorough: bool) -> bool:
+    """Whether a case is there and undamaged; see ``read_case``."""
+    try:
+        read_case(folder, stem, key, thorough=thorough)
+    except GliosegError:
+        return False
+    return True

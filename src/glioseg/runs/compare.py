@@ -1,0 +1,123 @@
+"""``glioseg compare``: runs side by side on the patients that all of them were evaluated on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from glioseg.errors import FileError, OptionError
+from glioseg.evaluation.class_protocol import is_class_table
+from glioseg.evaluation.paired import CompareOptions, Comparison, compare
+from glioseg.evaluation.table import Cell, rows_from_csv
+from glioseg.io.files import cannot_read, write_json
+from glioseg.report.comparison import write_comparison
+
+_ORDER = ("test", "val", "train", "all")
+_PREFIX = "cases-"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A comparison, the part that it was made on, and its page, where one was written."""
+
+    comparison: Comparison
+    part: str
+    page: Path | None
+
+    def to_json(self) -> dict[str, object]:
+        """What ``compare --json`` prints and ``comparison.json`` holds."""
+        return {"part": self.part, **self.comparison.to_json()}
+
+
+def compare_runs(
+    runs: Sequence[Path], part: str | None = None, options: CompareOptions | None = None, out: Path | None = None
+) -> Compared:
+    """Compare evaluated runs by their tables of cases.
+
+    Args:
+        runs: run folders, or folders that ``evaluate --out`` has written.
+        part: ``val``, ``test``, ``train``, ``all``, or the name of other data (``on-NAME``); None takes the first of
+            these that all runs have, test before validation.
+        options: what to compare, and how.
+        out: where ``comparison.json``, ``comparison.html`` and figures go; None writes nothing.
+
+    Raises:
+        OptionError: fewer than two runs, or one twice.
+        FileError: a folder that is not there, no part that all have, or a table that cannot be read.
+        ScoreError: no common case or region, another reference, or a metric that a run lacks.
+    """
+    named = named_apart(runs)
+    chosen = part or _common_part(named)
+    tables = {name: _rows(path, chosen) for name, path in named.items()}
+    comparison = compare(tables, options or CompareOptions())
+    found = Compared(comparison, chosen, None)
+    if out is None:
+        return found
+    write_json(out / "comparison.json", found.to_json())
+    return Compared(comparison, chosen, write_comparison(comparison, tables, chosen, out))
+
+
+def named_apart(runs: Sequence[Path]) -> dict[str, Path]:
+    """Name -> folder: the folder's own name, with as many folders above as it takes to tell them apart.
+
+    Raises:
+        OptionError: fewer than two runs, or one twice.
+    """
+    if len(runs) < 2:
+        raise OptionError("a comparison needs two runs or more", found=len(runs), expected="glioseg compare RUN RUN …")
+    paths = [path.resolve() for path in runs]
+    twice = sorted({str(path) for path in paths if paths.count(path) > 1})
+    if twice:
+        raise OptionError("a run is named twice", found=", ".join(twice))
+    depth = 1
+    while len({_tail(path, depth) for path in paths}) < len(paths):
+        depth += 1
+    return {_tail(path, depth): path for path in paths}
+
+
+def _tail(path: Path, depth: int) -> str:
+    return "/".join(path.parts[-depth:])
+
+
+def _parts(run: Path) -> list[str]:
+    if not run.is_dir():
+        raise FileError("there is no such run folder", path=run, remedy="Check the path for a typing error")
+    found = {path.stem.removeprefix(_PREFIX) for path in run.glob(f"{_PREFIX}*.csv")}
+    return [name for name in _ORDER if name in found] + sorted(found - set(_ORDER))
+
+
+def _common_part(named: Mapping[str, Path]) -> str:
+    have = {name: _parts(path) for name, path in named.items()}
+    common = [part for part in next(iter(have.values())) if all(part in parts for parts in have.values())]
+    if not common:
+        raise FileError(
+            "there is no part that all runs were evaluated on",
+            found="; ".join(f"{name}: {', '.join(parts) or 'none'}" for name, parts in have.items()),
+            remedy="Run glioseg evaluate RUN --part NAME for those that lack it",
+        )
+    return common[0]
+
+
+def _rows(run: Path, part: str) -> list[dict[str, Cell]]:
+    path = run / f"{_PREFIX}{part}.csv"
+    have = _parts(run)
+    if part not in have:
+        raise FileError(
+            f"the run was not evaluated on part {part}",
+            path=run,
+            found=", ".join(have) or "no evaluation",
+            remedy=f"Run glioseg evaluate {run} --part {part}",
+        )
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise cannot_read(path, error) from error
+    if is_class_table(text):
+        raise FileError(
+            "a classifier's table: it has classes of pictures and no regions to compare",
+            path=path,
+            expected="runs of networks that segment",
+            remedy="Put classifiers side by side with glioseg study, or read their evaluation-*.json",
+        )
+    return rows_from_csv(text, str(path))

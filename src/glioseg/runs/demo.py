@@ -1,0 +1,74 @@
+"""``glioseg demo``: the whole way on the phantom cohort, from nothing to a report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from glioseg.cohorts.phantom import PhantomOptions, ThresholdBaseline, threshold_baseline
+from glioseg.config import read_recipe
+from glioseg.console import QUIET, Reporter, Step
+from glioseg.core import Case, Cohort
+from glioseg.io import load_image, load_labels
+from glioseg.report.run_facts import Baseline
+from glioseg.runs.inspect import Inspection, inspect
+from glioseg.runs.material import Where
+from glioseg.runs.phantom import phantom
+from glioseg.runs.predicting import Predicted, predict
+from glioseg.runs.read import Data, read
+from glioseg.runs.train import Trained, train
+
+OPTIONS = PhantomOptions(n_patients=40, spacing_mm=3.0, seed=0)
+LAYOUT = "brats2023"
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Where everything is, and the figures to look at."""
+
+    data: Path
+    inspection: Inspection
+    run: Path
+    trained: Trained
+    predicted: Predicted
+    baseline: ThresholdBaseline
+
+
+def demo(out: Path, reporter: Reporter = QUIET) -> Demo:
+    """Write a phantom cohort, inspect it, train on it, evaluate on patients not seen, predict one of them, report.
+
+    What an earlier call has written into ``out`` is used again.
+    """
+    data = out / "phantom"
+    if not data.exists():
+        phantom(data, OPTIONS, LAYOUT, reporter=reporter)
+    inspection = inspect(Data(data), out / "cohort-report", reporter)
+    run = out / "run"
+    cohort = read(Data(data), reporter)
+    with reporter.progress("Threshold baseline") as step:
+        baseline = threshold_baseline(_flair_and_tumour(cohort, step))
+    threshold = Baseline("best threshold on FLAIR, chosen on all patients", baseline.dice, "WT", "test")
+    trained = train(read_recipe("demo"), Data(data), Where(run), reporter, baseline=threshold)
+    tested = json.loads((run / "split.json").read_text(encoding="utf-8"))
+    case = next(case for case in cohort.cases if case.patient in tested["test"])
+    (predicted,) = predict(run, [_folder_of(case)], out / "prediction", reporter=reporter).done
+    assert isinstance(predicted, Predicted), "the recipe segments"
+    return Demo(data, inspection, run, trained, predicted, baseline)
+
+
+def _folder_of(case: Case) -> Path:
+    return next(iter(case.images.values())).paths[0].parent
+
+
+def _flair_and_tumour(cohort: Cohort, step: Step) -> Iterator[tuple[npt.NDArray[np.generic], npt.NDArray[np.bool_]]]:
+    assert cohort.scheme is not None
+    for done, case in enumerate(cohort.cases):
+        flair = load_image(case, ["t2f"]).array[0]
+        labels = load_labels(case, cohort.scheme)
+        yield flair, np.isin(labels.array, cohort.scheme.values_of("WT"))
+        step(done + 1, len(cohort.cases))

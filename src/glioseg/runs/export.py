@@ -1,0 +1,110 @@
+"""A run's network in another format, for programs that know nothing of glioseg."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from glioseg import __version__
+from glioseg.console import QUIET, Reporter
+from glioseg.errors import OptionError
+from glioseg.inference.activation import probabilities_of
+from glioseg.inference.bundle import BundleInfo, load_bundle
+from glioseg.inference.export import Exported, export_onnx
+from glioseg.networks.build import dims_of
+
+FORMATS = ("onnx",)
+FILE = "model.onnx"
+
+
+def export(
+    run: Path,
+    out: Path | None = None,
+    *,
+    form: str = "onnx",
+    size: Sequence[int] | None = None,
+    reporter: Reporter = QUIET,
+) -> Exported:
+    """Write the network of a run or bundle as one file, checked against the network itself.
+
+    Args:
+        run: a run folder or a bundle.
+        out: the file; None for ``model.onnx`` in the folder.
+        form: ``onnx``.
+        size: of the images, for a network that takes one size only; None takes that of the recipe.
+        reporter: shows progress.
+
+    Raises:
+        OptionError: an unknown format, a library is missing, or a size that does not fit.
+        ExportError: the network cannot be exported.
+        FileError: no bundle, or the file cannot be written.
+    """
+    if form not in FORMATS:
+        raise OptionError(f"there is no export to {form}", expected=f"one of {', '.join(FORMATS)}")
+    bundle = load_bundle(run)
+    info = bundle.info
+    dims = dims_of(info.model)
+    if size is not None and (len(size) != dims or min(size) < 1):
+        raise OptionError(
+            "the size does not fit the network", found="x".join(map(str, size)), expected=f"{dims} numbers"
+        )
+    prepared: tuple[int, ...] | None = (info.prepare.size,) * 2 if info.prepare.size is not None else None
+    if info.patches is not None:
+        prepared = info.patches.voxels
+    with reporter.progress("Exporting") as step:
+        done = export_onnx(
+            bundle.model,
+            out or run / FILE,
+            n_channels=info.slices.n_channels(len(info.modalities)),
+            size=size or prepared,
+            dims=dims,
+            activation=_activation(info),
+            metadata=metadata_of(info),
+        )
+        step(1, 1)
+    return done
+
+
+def _activation(info: BundleInfo) -> Callable[[Tensor], Tensor]:
+    """What turns the network's logits into the probabilities that ``predict`` states."""
+    if info.classes:
+        return partial(_class_probabilities, temperature=info.temperature)
+    return partial(probabilities_of, activation=info.predict.activation)
+
+
+def _class_probabilities(logits: Tensor, temperature: float) -> Tensor:
+    return torch.softmax(logits.float() / temperature, dim=1)
+
+
+def export_text(done: Exported) -> str:
+    """What was written and how it was checked, for people."""
+    takes = "any size" if done.size is None else f"{'×'.join(map(str, done.size))} only"
+    shapes = ", ".join("×".join(map(str, shape)) for shape in done.checked)
+    return (
+        f"{done.path}: {done.n_bytes / 1e6:.1f} MB, images of {takes}\n"
+        f"  checked by onnxruntime on random images ({shapes}): probabilities differ by at most {done.difference:.1e}"
+    )
+
+
+def metadata_of(info: BundleInfo) -> dict[str, str]:
+    """What the file says of itself: name -> text, JSON where it is a list or more."""
+    return {
+        "name": info.name,
+        "model_id": info.model_id,
+        "network": info.model.kind,
+        "use": info.use,
+        "glioseg": __version__,
+        "modalities": json.dumps(info.modalities),
+        "slices_shown": str(info.slices.n_shown),
+        "channels": "for each slice shown, from below to above, each modality in order",
+        "regions": json.dumps(info.regions),
+        "activation": "softmax" if info.classes else info.predict.activation,
+        "thresholds": json.dumps({name: info.predict.threshold_of(name) for name in info.regions}),
+        "classes": json.dumps(info.classes),
+        "bundle": info.model_dump_json(),
+    }

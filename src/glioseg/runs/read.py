@@ -1,0 +1,53 @@
+"""A folder of scans, and what the user says of it -> the cohort in it."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+
+from glioseg.cohorts.reading.layout import ReadOptions
+from glioseg.cohorts.recognise import read_cohort
+from glioseg.console import QUIET, Reporter
+from glioseg.core import SCHEMES, Cohort, LabelScheme
+from glioseg.errors import OptionError
+
+
+@dataclass(frozen=True)
+class Data:
+    """A folder of scans and what the user says of it.
+
+    Args:
+        path: the folder, at whatever level.
+        layout: name of the reader; None recognises it.
+        scheme: name of the label scheme; None lets the reader decide.
+        modalities: names of the channels in file order, for layouts that do not state them.
+    """
+
+    path: Path
+    layout: str | None = None
+    scheme: str | None = None
+    modalities: tuple[str, ...] | None = None
+
+
+def read(data: Data, reporter: Reporter = QUIET) -> Cohort:
+    """The cohort in a folder: paths, no pixels.
+
+    Raises:
+        OptionError: no layout or label scheme of that name, or names of modalities that the data has no place for.
+        FileError, LayoutError: no such folder, or none that can be read; see ``read_cohort``.
+    """
+    options = ReadOptions(scheme=_scheme(data.scheme), modalities=data.modalities)
+    with reporter.progress("Listing files") as step:
+        return read_cohort(data.path, layout=data.layout, options=options, progress=lambda n: step(n, 0))
+
+
+def _scheme(name: str | None) -> LabelScheme | None:
+    if name is None or name in SCHEMES:
+        return None if name is None else SCHEMES[name]
+    near = difflib.get_close_matches(name, SCHEMES, 1)
+    raise OptionError(
+        f"there is no label scheme {name}",
+        expected=f"one of {', '.join(SCHEMES)}",
+        remedy=f"Did you mean {near[0]}?" if near else None,
+    )

@@ -1,0 +1,135 @@
+"""The run folder: what stands in it, and how it is begun, continued and read back."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from glioseg.cohorts.splits.split import Split
+from glioseg.config import Recipe, read_recipe, write_recipe
+from glioseg.errors import FileError
+from glioseg.io.files import cannot_write, read_json, write_json, write_text
+from glioseg.preparation.store import PreparedCohort
+from glioseg.training.checkpoint import load_checkpoint, require_same
+from glioseg.training.loop import LATEST
+
+RECIPE = "recipe.toml"
+ENVIRONMENT = "environment.json"
+SPLIT = "split.json"
+DATA = "data.json"
+BUNDLE = "bundle"
+REPORT = "report.html"
+TIMING = "timing.json"
+
+_EXTENDABLE = ("constant", "plateau")
+_NO_SETTINGS = {"name", "about", "after", "notes", "published", "evaluate", "tune"}
+_NOT_IDENTITY = ("max_minutes", "max_steps", "checkpoint_every")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run on disk.
+
+    Args:
+        path: the folder.
+    """
+
+    path: Path
+
+    @property
+    def recipe(self) -> Recipe:
+        """As resolved when the run was begun."""
+        return read_recipe(str(self.path / RECIPE))
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """Where the scans were read from, and how."""
+        value = read_json(self.path / DATA)
+        if not isinstance(value, dict):
+            raise FileError("not the description of a run's data", path=self.path / DATA)
+        return value
+
+
+def home_of(path: Path) -> Path:
+    """The run folder that a bundle lies in; else what was named."""
+    inside = path.absolute().name == BUNDLE and (path.absolute().parent / RECIPE).exists()
+    return path.absolute().parent if inside else path
+
+
+def begin(path: Path) -> None:
+    """Make sure that ``path`` can hold a run: new, empty, or a run to be continued.
+
+    Raises:
+        FileError: the folder holds other files, or cannot be written to.
+    """
+    if path.exists() and not path.is_dir():
+        raise FileError("a folder is needed for the run", path=path, found="a file")
+    if path.is_dir() and any(path.iterdir()) and not (path / RECIPE).exists():
+        raise FileError("the folder holds files that are not a run's", path=path, remedy="Name a new folder with --out")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / ".writable"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def clear(path: Path) -> None:
+    """Delete what an earlier run left in its folder.
+
+    Raises:
+        FileError: it cannot be deleted.
+    """
+    try:
+        shutil.rmtree(path)
+        path.mkdir()
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def drop_figures(path: Path) -> None:
+    """Delete evaluations and report, which are of an earlier best model.
+
+    Raises:
+        FileError: one cannot be deleted.
+    """
+    for pattern in ("evaluation-*.json", "cases-*.csv", REPORT, TIMING):
+        for stale in path.glob(pattern):
+            try:
+                stale.unlink()
+            except OSError as error:
+                raise cannot_write(stale, error) from error
+
+
+def identity_of(recipe: Recipe, split: Split, prepared: PreparedCohort) -> dict[str, Any]:
+    """What a checkpoint must agree with: the settings that decide the weights, the split, the data."""
+    return {"recipe": deciding_settings(recipe), "split": split.sha256, "data": prepared.key}
+
+
+def deciding_settings(recipe: Recipe) -> dict[str, Any]:
+    """The settings that decide the weights, as plain values: not names, limits, or what is only scored or searched."""
+    settings = recipe.model_dump(mode="json", exclude=_NO_SETTINGS)
+    for name in _NOT_IDENTITY:
+        settings["train"].pop(name)
+    if recipe.train.schedule in _EXTENDABLE:
+        settings["train"].pop("epochs")
+    return settings
+
+
+def write_head(
+    path: Path, recipe: Recipe, facts: Mapping[str, Any], data: Mapping[str, Any], identity: Mapping[str, Any]
+) -> None:
+    """Write what a run is made of, unless its checkpoint belongs to something else: then nothing is touched.
+
+    Raises:
+        ResumeError: the checkpoint in the folder belongs to another recipe, split or data set.
+    """
+    if (path / LATEST).exists():
+        require_same(path / LATEST, load_checkpoint(path / LATEST)["identity"], identity)
+    write_text(path / RECIPE, write_recipe(recipe))
+    write_json(path / ENVIRONMENT, dict(facts))
+    write_json(path / DATA, dict(data))

@@ -1,0 +1,111 @@
+"""Who goes where: what a split has to know of a cohort, and the split itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from glioseg.cohorts.explore.describe import explore
+from glioseg.cohorts.layouts.nnunet import write_splits_final
+from glioseg.cohorts.splits.slicewise import is_by_slices
+from glioseg.cohorts.splits.split import Split, SplitOptions, split, verified
+from glioseg.cohorts.splits.split_file import load_split, save_split
+from glioseg.console import QUIET, Reporter
+from glioseg.core import Cohort
+from glioseg.errors import OptionError
+from glioseg.io.files import read_json, write_json
+from glioseg.preparation.identity import plan_cohort
+from glioseg.preparation.options import PrepareOptions
+from glioseg.runs.read import Data, read
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a split has to know.
+
+    Args:
+        burden: case -> tumour volume in ml, or in voxels where a case lacks millimetres.
+        groups: cases that show the same.
+    """
+
+    burden: Mapping[str, float]
+    groups: tuple[frozenset[str], ...]
+
+
+def survey(cohort: Cohort, cache: Path | None = None, reporter: Reporter = QUIET) -> Survey:
+    """Look at every voxel once; kept in ``cache``, where one is given, until the files change.
+
+    Where slices are the unit nothing can be kept together, since neighbours are alike anyway: the survey is empty.
+    """
+    if is_by_slices(cohort):
+        return Survey({}, ())
+    path = None if cache is None else cache / f"survey-{plan_cohort(cohort, PrepareOptions()).key[:20]}.json"
+    kept = read_json(path) if path is not None and path.exists() else None
+    if isinstance(kept, dict):
+        return Survey(kept["burden"], tuple(frozenset(group) for group in kept["groups"]))
+    with reporter.progress("Looking for tumour burden and duplicates") as step:
+        about = explore(cohort, progress=step)
+    measured = [case for case in about.cases if case.tumour_voxels is not None]
+    in_ml = all(case.tumour_ml is not None for case in measured)
+    burden = {case.case: float((case.tumour_ml if in_ml else case.tumour_voxels) or 0.0) for case in measured}
+    groups = tuple(frozenset(group.cases) for group in about.duplicates)
+    if path is not None:
+        write_json(path, {"burden": burden, "groups": [sorted(group) for group in groups]})
+    return Survey(burden, groups)
+
+
+def split_cohort(
+    cohort: Cohort,
+    options: SplitOptions,
+    *,
+    given: Path | None = None,
+    fold: int | None = None,
+    cache: Path | None = None,
+    reporter: Reporter = QUIET,
+) -> Split:
+    """Split a cohort, or verify the split that is given as a file; ``fold`` is one of a file that holds folds.
+
+    Raises:
+        SplitError: see ``cohorts.split`` and ``cohorts.split_file``.
+    """
+    known = survey(cohort, cache, reporter)
+    if given is not None:
+        return load_split(given, cohort, groups=known.groups, fold=fold)
+    drawn = split(cohort, options, burden=known.burden or None, groups=known.groups)
+    return verified(drawn, cohort, groups=known.groups)
+
+
+def write_split(data: Data, options: SplitOptions, out: Path, reporter: Reporter = QUIET) -> tuple[Cohort, Split]:
+    """Read and split a folder of scans, and save the split."""
+    cohort = read(data, reporter)
+    drawn = split_cohort(cohort, options, reporter=reporter)
+    save_split(drawn, out)
+    return cohort, drawn
+
+
+def write_nnunet_folds(
+    data: Data, options: SplitOptions, out: Path, reporter: Reporter = QUIET
+) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Save every fold of a cross-validation, (training cases, validation cases) each, as nnU-Net reads them.
+
+    Raises:
+        OptionError: the number of folds is not set.
+    """
+    if options.n_folds is None:
+        raise OptionError("nnU-Net's file holds folds", remedy="Say how many, such as --set split.n_folds=5")
+    cohort = read(data, reporter)
+    known = survey(cohort, None, reporter)
+    folds = []
+    for number in range(options.n_folds):
+        drawn = split(
+            cohort,
+            options.model_copy(update={"fold": number}),
+            burden=known.burden or None,
+            groups=known.groups,
+        )
+        parts = (frozenset(drawn.train), frozenset(drawn.val))
+        train, val = (tuple(case.id for case in cohort.cases if case.patient in part) for part in parts)
+        folds.append((train, val))
+    write_splits_final(out, folds)
+    return folds

@@ -1,0 +1,363 @@
+"""The page of a study: one table, its charts, published beside obtained, and the way to each run's own report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+
+from glioseg import __version__
+from glioseg.evaluation.replicates import VariationFigure
+from glioseg.report.html import (
+    FIGURES,
+    Block,
+    Cell,
+    Column,
+    Listed,
+    Page,
+    Prose,
+    Section,
+    Table,
+    Tile,
+    figures_shown,
+    saved_picture,
+    write_page,
+)
+from glioseg.report.parts.run_words import (
+    METRIC_WORDS,
+    NOTHING,
+    UNIT_WORDS,
+    duration,
+    interval_words,
+    part_word,
+    ratio,
+    ratio_cell,
+)
+from glioseg.report.parts.words import plural
+from glioseg.studies.report import study_charts as charts
+from glioseg.studies.report.facts import PublishedFact, RowFact, RunFact, StudyFacts
+from glioseg.studies.report.study_charts import Bar, Lines, Pair
+
+_MOST_PANELS = 6
+_MOST_LINES = 200
+_SIGNIFICANT = 0.05
+_LEVEL_WORDS = "mean over cases (dot), its 95 % interval over patients (bar), median (stroke)"
+
+
+def write_study_report(facts: StudyFacts, page: Path, *, written_on: date | None = None) -> Path:
+    """Write the page and its figures, beside it in ``figures/``; those that it no longer shows are removed.
+
+    Args:
+        facts: the study as far as it has come.
+        page: the file to write.
+        written_on: the date at the foot of the page; today unless given.
+
+    Raises:
+        FileError: the folder cannot be written to.
+    """
+    folder = page.parent / FIGURES
+    earlier = figures_shown(page)
+    makers: tuple[Callable[[], Section], ...] = (
+        lambda: _results(facts),
+        lambda: _intervals(facts, folder),
+        lambda: _patients(facts, folder),
+        lambda: _published(facts, folder),
+        lambda: _costs(facts),
+        lambda: _runs(facts),
+        lambda: _conventions(facts),
+    )
+    day = written_on or date.today()
+    summary = f"{facts.about.rstrip('.')}. " if facts.about else ""
+    summary += f"On {facts.data}."
+    if facts.after:
+        summary += f" After {facts.after.rstrip('.')}."
+    written = f"Written by glioseg {__version__} on {day.isoformat()}."
+    sections = tuple(make() for make in makers)
+    write_page(Page("glioseg study", facts.name, summary, _tiles(facts), sections, written), page)
+    for name in earlier - figures_shown(page):
+        (folder / f"{name}.png").unlink(missing_ok=True)
+    return page
+
+
+def _tiles(facts: StudyFacts) -> tuple[Tile, ...]:
+    n_runs = sum(len(row.runs) for row in facts.rows)
+    n_finished = sum(row.n_finished for row in facts.rows)
+    n_failed = sum(len(row.failures) for row in facts.rows)
+    found = [
+        Tile("Rows", f"{len(facts.rows)}", _words_of_folds(facts)),
+        Tile("Runs", f"{n_finished}", f"of {n_runs} ended", "good" if n_finished == n_runs else "warning"),
+    ]
+    if n_failed:
+        found.append(Tile("Failures", f"{n_failed}", "listed below", "error"))
+    metric, part = facts.metrics[0], (facts.tested_parts or facts.parts)[0]
+    for region in facts.regions(part)[:3]:
+        scored = [(row, figure) for row in facts.rows if (figure := _of(row, part, region, metric)) is not None]
+        best = max(scored, key=lambda one: -1.0 if one[1].spread.mean is None else one[1].spread.mean)
+        note = f"{METRIC_WORDS[metric]} {region}, {part_word(part)}: {best[0].name}"
+        found.append(Tile(f"Highest mean, {region}", ratio(best[1].spread.mean), note, "good"))
+    times = [run.training_s for row in facts.rows for run in row.runs if run.training_s is not None]
+    if times:
+        found.append(Tile("Training time", duration(sum(times)), "all runs together"))
+    return tuple(found)
+
+
+def _words_of_folds(facts: StudyFacts) -> str:
+    folds = "" if facts.folds is None else f"{facts.folds} folds, "
+    return f"{folds}{plural(len(facts.seeds), 'seed')}"
+
+
+def _of(row: RowFact, part: str, region: str, metric: str) -> VariationFigure | None:
+    found: Mapping[str, VariationFigure] = row.figures.get(part, {}).get(region, {})
+    return found.get(metric)
+
+
+def _results(facts: StudyFacts) -> Section:
+    blocks: list[Block] = [Prose(note, "note") for note in facts.notes]
+    for row in facts.rows:
+        blocks += [Prose(f"{row.name} failed: {failure}", "error") for failure in row.failures]
+        if row.skipped is not None:
+            blocks.append(Prose(f"{row.name} was left out, since this data cannot feed it: {row.skipped}", "warning"))
+    if facts.changes:
+        words = f"Settings changed for all rows: {', '.join(facts.changes)}. "
+        blocks.append(Prose(f"{words}Figures beside a publication's are not comparable where these matter.", "warning"))
+    blocks += [_part_table(facts, part) for part in facts.parts if facts.regions(part)]
+    intro = "On the native grid, every slice. Each case counts once: with the mean of its figure over the runs "
+    intro += "(folds, seeds) that scored it."
+    return Section("results", "Results", intro, tuple(blocks))
+
+
+def _part_table(facts: StudyFacts, part: str) -> Table:
+    tested = facts.paired and part in facts.tested_parts
+    several = len(facts.metrics) > 1
+    titles = ["Mean", "95 % interval", "Median", *(["Difference", "p (Holm)"] if tested else []), "Patients"]
+    names = ["Row", "Region", *(["Metric"] if several else [])]
+    columns = (*(Column(one) for one in names), *(Column(one, numeric=True) for one in titles))
+    rows = [
+        (
+            Cell(row.name),
+            Cell(region),
+            *([Cell(METRIC_WORDS[metric])] if several else []),
+            *_figure_cells(figure, tested=tested),
+            Cell(f"{figure.n_patients:,}", figure.n_patients),
+        )
+        for region in facts.regions(part)
+        for metric in facts.metrics
+        for row in facts.rows
+        if (figure := _of(row, part, region, metric)) is not None
+    ]
+    words = {"train": "Patients whom the networks were trained on", "val": "Validation part", "test": "Test part"}[part]
+    if part == "val" and facts.folds is not None:
+        words = "Out of fold: each patient scored by the run whose training did not see him; its epoch was chosen on "
+        words += "that fold"
+    caption = f"{words}. "
+    caption += "" if several else f"{METRIC_WORDS[facts.metrics[0]]}: "
+    caption += "mean and median over cases, interval of the mean over patients."
+    if tested:
+        caption += " Difference to the first row: mean over patients; p of Wilcoxon's test, adjusted after Holm."
+    return Table(columns, tuple(rows), caption, page_size=40)
+
+
+def _figure_cells(figure: VariationFigure, *, tested: bool) -> tuple[Cell, ...]:
+    interval = figure.ci95
+    cells = (
+        ratio_cell(figure.spread.mean),
+        NOTHING if interval is None else Cell(interval_words(interval), interval[0]),
+        ratio_cell(figure.spread.median),
+    )
+    if not tested:
+        return cells
+    against = figure.against_first
+    if against is None or against.test.mean_difference is None:
+        return (*cells, NOTHING, NOTHING)
+    apart = against.test.mean_difference
+    return (*cells, Cell(f"{apart:+.3f}", apart), _p_cell(against.p_holm))
+
+
+def _p_cell(p: float | None) -> Cell:
+    if p is None:
+        return NOTHING
+    return Cell("< 0.001" if p < 0.001 else f"{p:.3f}", p, "good" if p < _SIGNIFICANT else "")
+
+
+def _panels(facts: StudyFacts, parts: tuple[str, ...]) -> list[tuple[str, str]]:
+    return [(part, region) for part in parts for region in facts.regions(part)][:_MOST_PANELS]
+
+
+def _intervals(facts: StudyFacts, folder: Path) -> Section:
+    metric = facts.metrics[0]
+    panels = []
+    for part, region in _panels(facts, facts.parts):
+        bars = [_bar(row, _of(row, part, region, metric)) for row in facts.rows]
+        panels.append((f"{region}, {part_word(part)}", [bar for bar in bars if bar is not None] or []))
+    if not panels:
+        return Section("intervals", "Intervals", "", ())
+    figure = charts.intervals(panels, x=METRIC_WORDS[metric], across=len(facts.regions(facts.parts[0])))
+    caption = f"{METRIC_WORDS[metric]}: {_LEVEL_WORDS}."
+    caption += " p: against the first row, adjusted after Holm." if facts.paired else ""
+    title = f"{METRIC_WORDS[metric]} by row"
+    return Section(
+        "intervals",
+        "Intervals",
+        "",
+        (saved_picture(folder, "intervals", figure, "chart", title=title, caption=caption),),
+    )
+
+
+def _bar(row: RowFact, figure: VariationFigure | None) -> Bar | None:
+    if figure is None:
+        return Bar(row.name, None, None, None)
+    against = figure.against_first
+    p = None if against is None else against.p_holm
+    mark = "" if p is None else "p < 0.001" if p < 0.001 else f"p = {p:.2f}" if p >= 0.01 else f"p = {p:.3f}"
+    return Bar(row.name, figure.spread.mean, figure.spread.median, figure.ci95, mark)
+
+
+def _patients(facts: StudyFacts, folder: Path) -> Section:
+    metric = facts.metrics[0]
+    panels = [
+        lines
+        for part, region in _panels(facts, facts.tested_parts)
+        if (lines := _lines(facts, part, region, metric)) is not None
+    ]
+    if not panels or not facts.paired:
+        return Section("patients", "Patient by patient", "", ())
+    figure = charts.patient_lines(panels, y=METRIC_WORDS[metric])
+    caption = "Each thin line is a patient; the thick one is the mean of the patients whom every row has scored."
+    title = f"{METRIC_WORDS[metric]} of each patient, row by row"
+    picture = saved_picture(folder, "patients", figure, "chart", title=title, caption=caption)
+    return Section("patients", "Patient by patient", "", (picture,))
+
+
+def _lines(facts: StudyFacts, part: str, region: str, metric: str) -> Lines | None:
+    scored = [(row.name, figure) for row in facts.rows if (figure := _of(row, part, region, metric)) is not None]
+    if len(scored) < 2:
+        return None
+    by_row = [_by_patient(figure) for _, figure in scored]
+    patients = sorted(set().union(*by_row))[:_MOST_LINES]
+    values = np.array([[own.get(patient, np.nan) for own in by_row] for patient in patients])
+    title = f"{region}, {part_word(part)}"
+    return Lines(title, tuple(name for name, _ in scored), values.reshape(-1, len(scored)))
+
+
+def _by_patient(figure: VariationFigure) -> dict[str, float]:
+    values: dict[str, list[float]] = {}
+    for case in figure.cases:
+        if not np.isnan(case.value):
+            values.setdefault(case.patient, []).append(case.value)
+    return {patient: sum(own) / len(own) for patient, own in values.items()}
+
+
+def _published(facts: StudyFacts, folder: Path) -> Section:
+    told = [(row, one) for row in facts.rows for one in row.published]
+    if not told:
+        return Section("published", "Published and obtained", "", ())
+    pairs = [Pair(_pair_label(row, one), one.published, one.obtained, not one.not_comparable) for row, one in told]
+    figure = charts.published(pairs)
+    caption = "Hollow: published. Filled: obtained, in colour where the two are comparable, grey where they are not."
+    blocks: list[Block] = [
+        saved_picture(folder, "published", figure, "chart", title="Published and obtained", caption=caption),
+        _published_table(facts),
+    ]
+    reasons = _reasons(facts)
+    if reasons:
+        blocks.append(Listed(reasons, "Why figures are not comparable."))
+    intro = "The same predictions, scored as each publication scored; means over the runs of a row."
+    return Section("published", "Published and obtained", intro, tuple(blocks))
+
+
+def _pair_label(row: RowFact, one: PublishedFact) -> str:
+    return f"{row.name}: {METRIC_WORDS.get(one.metric, one.metric)} {one.region}, {part_word(one.part)}"
+
+
+def _published_table(facts: StudyFacts) -> Table:
+    titles = ("Published", "Obtained", "Difference")
+    columns = (
+        *(Column(title) for title in ("Row", "Part", "Metric", "Region")),
+        *(Column(title, numeric=True) for title in titles),
+        *(Column("Verdict"), Column("Unit")),
+    )
+    rows = [
+        (
+            Cell(row.name),
+            Cell(part_word(one.part)),
+            Cell(METRIC_WORDS.get(one.metric, one.metric)),
+            Cell("mean over regions" if one.region == "mean" else one.region),
+            ratio_cell(one.published),
+            ratio_cell(one.obtained),
+            NOTHING
+            if one.obtained is None
+            else Cell(f"{one.obtained - one.published:+.3f}", one.obtained - one.published),
+            Cell("not comparable", 1.0, "warning") if one.not_comparable else Cell("comparable", 0.0, "good"),
+            Cell(UNIT_WORDS[one.unit]),
+        )
+        for row in facts.rows
+        for one in row.published
+    ]
+    return Table(columns, tuple(rows), "", page_size=40)
+
+
+def _reasons(facts: StudyFacts) -> tuple[tuple[str, str], ...]:
+    """Who -> why: reasons that several rows and parts share are told once."""
+    told: dict[tuple[str, ...], dict[str, None]] = {}
+    for row in facts.rows:
+        for one in row.published:
+            if one.not_comparable:
+                told.setdefault(one.not_comparable, {})[f"{row.name}, {part_word(one.part)}"] = None
+    return tuple(("; ".join(who), "; ".join(why)) for why, who in told.items())
+
+
+def _costs(facts: StudyFacts) -> Section:
+    titles = ("Parameters", "Training time", "Peak memory (MiB)")
+    columns = (Column("Row"), *(Column(title, numeric=True) for title in titles))
+    rows = tuple(
+        (
+            Cell(row.name),
+            NOTHING if row.n_parameters is None else Cell(f"{row.n_parameters:,}", row.n_parameters),
+            NOTHING if row.training_s is None else Cell(duration(row.training_s), row.training_s),
+            NOTHING if row.peak_memory_mb is None else Cell(f"{row.peak_memory_mb:,.0f}", row.peak_memory_mb),
+        )
+        for row in facts.rows
+        if row.n_finished
+    )
+    caption = "Time of one training, validation included (mean over runs); the largest peak over runs: of the GPU's "
+    caption += (
+        "memory on a GPU, else of the whole process: its libraries, what it mapped from the cache, and some tens "
+    )
+    caption += "of MiB that earlier runs of the same call left in it."
+    return Section("costs", "Time and memory", "", (Table(columns, rows, caption),) if rows else ())
+
+
+def _runs(facts: StudyFacts) -> Section:
+    columns = (
+        *(Column(title) for title in ("Row", "Run", "State", "Report")),
+        *(Column(title, numeric=True) for title in ("Best epoch", "Training time", "Peak memory (MiB)")),
+        Column("Remark", wide=True),
+    )
+    rows = tuple(_run_cells(row, run) for row in facts.rows for run in row.runs)
+    return Section("runs", "Runs", "", (Table(columns, rows, page_size=40),) if rows else ())
+
+
+def _run_cells(row: RowFact, run: RunFact) -> tuple[Cell, ...]:
+    tones = {"finished": Cell("ended", 0.0, "good"), "failed": Cell("failed", 2.0, "error")}
+    remark = run.error or (f"stopped by {run.ended}" if run.ended else "")
+    return (
+        Cell(row.name),
+        Cell(run.label),
+        tones.get(run.state, Cell("not trained yet", 1.0, "warning")),
+        NOTHING if run.report is None else Cell("report", link=run.report),
+        NOTHING if run.best_epoch is None else Cell(f"{run.best_epoch + 1}", run.best_epoch),
+        NOTHING if run.training_s is None else Cell(duration(run.training_s), run.training_s),
+        NOTHING if run.peak_memory_mb is None else Cell(f"{run.peak_memory_mb:,.0f}", run.peak_memory_mb),
+        Cell(remark),
+    )
+
+
+def _conventions(facts: StudyFacts) -> Section:
+    items = [(name.replace("_", " "), str(value)) for name, value in facts.protocol().items() if value is not None]
+    for row in facts.rows:
+        words = ", ".join(f"{name} = {value}" for name, value in row.settings.items()) or "as in the recipe"
+        ignored = f"; its network has no {', '.join(row.ignored)}" if row.ignored else ""
+        items.append((f"Row {row.name}", f"recipe {row.recipe}: {words}{ignored}"))
+    return Section("conventions", "Conventions and settings", "", (Listed(tuple(items)),))

@@ -1,0 +1,262 @@
+"""``glioseg study``: a recipe and its variations, each an ordinary run; then one table and one page.
+
+    OUT/study.toml                       what was asked for
+    OUT/<row>/fold-K-seed-S/             a run, as glioseg train makes it
+    OUT/<row>/fold-K-seed-S.json         whether it has ended, and with which settings
+    OUT/cache/                           prepared data, shared by all runs
+    OUT/study.json  study.csv  study.html  figures/
+
+A run that has ended is not repeated; one that was interrupted is continued from its checkpoint; one that failed is
+tried again. A run whose settings have changed since is neither mixed in nor thrown away unasked: the study is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+import torch
+
+from glioseg.config import Recipe, without_none
+from glioseg.console import QUIET, Reporter
+from glioseg.core import Cohort
+from glioseg.errors import FileError, OptionError, name_some
+from glioseg.inference.bundle import load_bundle
+from glioseg.io.files import write_json, write_text
+from glioseg.machine.device import pick_device
+from glioseg.machine.memory import peak_mb, reset_peak
+from glioseg.networks.summary import n_parameters
+from glioseg.runs import run_folder
+from glioseg.runs.guard import guarded
+from glioseg.runs.material import Where, cannot_feed
+from glioseg.runs.read import Data, read
+from glioseg.runs.train import Trained, train
+from glioseg.studies.options import StudyOptions, StudyRow, run_recipe, study_rows
+from glioseg.studies.report.facts import StudyFacts
+from glioseg.studies.report.study import write_study_report
+from glioseg.studies.table import RunPlace, RunRecord, study_csv, study_facts
+from glioseg.training.checkpoint import load_checkpoint
+from glioseg.training.loop import LATEST
+
+STUDY = "study.toml"
+TABLE = "study.json"
+CSV = "study.csv"
+PAGE = "study.html"
+ERROR = "error.txt"
+
+
+@dataclass(frozen=True)
+class Studied:
+    """How far a study has come.
+
+    Args:
+        facts: its table.
+        page: its page.
+        interrupted: what stopped it, to be continued; None where it went to its end.
+    """
+
+    facts: StudyFacts
+    page: Path
+    interrupted: str | None
+
+
+@dataclass(frozen=True)
+class _Todo:
+    """A run with what decides it."""
+
+    place: RunPlace
+    recipe: Recipe
+    deciding: str
+    asked: str
+
+    @property
+    def is_finished(self) -> bool:
+        record = self.place.record()
+        return record is not None and record.state == "finished" and record.asked == self.asked
+
+    @property
+    def is_another(self) -> bool:
+        """Whether the folder holds a training with other settings or data."""
+        record = self.place.record()
+        has_state = (self.place.folder / LATEST).exists()
+        return record is not None and record.deciding != self.deciding and has_state
+
+
+def study(
+    options: StudyOptions,
+    data: Data,
+    out: Path,
+    *,
+    changes: Sequence[str] = (),
+    device: str = "auto",
+    cache: Path | None = None,
+    restart: bool = False,
+    reporter: Reporter = QUIET,
+) -> Studied:
+    """Train what is missing of a study, and write its table and page.
+
+    Args:
+        options: the study.
+        data: the scans.
+        out: its folder.
+        changes: ``a.b=value`` for every row, on top of its own settings.
+        device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
+        cache: where prepared data is kept; None for ``cache`` in the folder.
+        restart: train runs anew whose settings or data have changed.
+        reporter: of messages and progress.
+
+    Raises:
+        OptionError: no row can be trained, or runs in the folder have other settings.
+        FileError: the folder holds other files, or cannot be written to.
+    """
+    chosen = pick_device(device)
+    rows = study_rows(options, changes)
+    _require_own(out)
+    cohort = read(data, reporter)
+    keys, skipped = _fed(rows, cohort)
+    todos = _todos(options, rows, out, keys)
+    _require_same(todos, restart)
+    write_text(out / STUDY, tomlkit.dumps(without_none(options.model_dump(mode="json"))))
+    for row in rows:
+        _say_trouble(row, skipped, reporter)
+    where = Where(out, cache or out / "cache", device=device, score_train="train" in options.parts)
+    missing = [todo for todo in todos if not todo.is_finished]
+    interrupted = None
+    for number, todo in enumerate(missing, start=1):
+        label = todo.place.folder.relative_to(out).as_posix()
+        reporter.say(f"Run {number} of {len(missing)}: {label}")
+        interrupted = _run(todo, data, where, chosen, reporter)
+        if interrupted is not None:
+            reporter.say(f"Stopped ({interrupted}); the same command continues the study")
+            break
+    places = [todo.place for todo in todos]
+    facts = study_facts(options, rows, places, skipped, cohort.name, changes)
+    return Studied(facts, _write(facts, out), interrupted)
+
+
+def _require_own(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise FileError("a folder is needed for the study", path=out, found="a file")
+    if out.is_dir() and any(out.iterdir()) and not (out / STUDY).exists():
+        raise FileError(
+            "the folder holds files that are not a study's", path=out, remedy="Name a new folder with --out"
+        )
+
+
+def _fed(rows: Sequence[StudyRow], cohort: Cohort) -> tuple[dict[str, str], dict[str, str]]:
+    """Row -> key of its data; row -> why the data cannot feed it.
+
+    Raises:
+        OptionError: the data feeds no row.
+    """
+    keys, skipped = {}, {}
+    for row in rows:
+        if row.recipe is None:
+            continue
+        why, key = cannot_feed(row.recipe, cohort)
+        if why is None:
+            keys[row.name] = key
+        else:
+            skipped[row.name] = why
+    if not keys:
+        raise OptionError(f"{cohort.name} cannot feed any row of the study: {next(iter(skipped.values()))}")
+    return keys, skipped
+
+
+def _todos(options: StudyOptions, rows: Sequence[StudyRow], out: Path, keys: Mapping[str, str]) -> list[_Todo]:
+    """Every run: all rows on one fold with one seed before the next, so that a part of a study compares all rows."""
+    found = []
+    for seed in options.seeds:
+        for fold in range(options.folds or 1):
+            for row in rows:
+                if row.name not in keys:
+                    continue
+                recipe = run_recipe(row, options, fold, seed)
+                place = RunPlace(out, row, None if options.folds is None else fold, seed)
+                deciding = _hash([run_folder.deciding_settings(recipe), keys[row.name]])
+                everything = recipe.model_dump(mode="json", exclude={"name", "about", "after", "notes", "tune"})
+                asked = _hash([everything, keys[row.name], "train" in options.parts])
+                found.append(_Todo(place, recipe, deciding, asked))
+    return found
+
+
+def _hash(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _require_same(todos: Sequence[_Todo], restart: bool) -> None:
+    others = [todo.place.folder for todo in todos if todo.is_another]
+    if others and not restart:
+        raise OptionError(
+            "runs of this study were trained with other settings or data",
+            found=name_some(others),
+            remedy="Go on with the old settings, use another --out, or train these runs anew with --restart",
+        )
+
+
+def _say_trouble(row: StudyRow, skipped: Mapping[str, str], reporter: Reporter) -> None:
+    if row.fault is not None:
+        reporter.say(f"{row.name}: cannot be trained: {row.fault}")
+    if row.name in skipped:
+        reporter.say(f"{row.name}: left out, this data cannot feed it: {skipped[row.name]}")
+    if row.ignored:
+        reporter.say(f"{row.name}: its network has no {', '.join(row.ignored)}")
+
+
+def _run(todo: _Todo, data: Data, where: Where, device: torch.device, reporter: Reporter) -> str | None:
+    """Train or go on with one run and keep how it went; what interrupted it, for the whole study to stop."""
+    place = todo.place
+    before = None if todo.is_another else place.record()
+    record = RunRecord(state="running", deciding=todo.deciding, asked=todo.asked)
+    if todo.is_another:
+        run_folder.clear(
+            place.folder
+        )  # asked for with --restart; first, so that no record speaks for another's checkpoint
+    own = replace(where, run=place.folder)
+    write_json(place.record_file, record.model_dump(mode="json"))
+    measured = reset_peak(device)
+    trace = place.folder.with_name(f"{place.folder.name}-{ERROR}")
+    trained, error = guarded(lambda: train(todo.recipe, data, own, reporter), trace, reporter)
+    peaks = [before.peak_memory_mb if before is not None else None, peak_mb(device) if measured else None]
+    peak = max((one for one in peaks if one is not None), default=None)
+    facts: dict[str, Any] = {"peak_memory_mb": peak, "error": error}
+    if trained is not None:
+        facts |= _ending(todo, trained)
+    stopped = None if trained is None or trained.report is not None or facts["error"] else trained.outcome.reason
+    state = "running" if stopped else "failed" if facts["error"] else "finished"
+    kept = RunRecord.model_validate(record.model_dump() | facts | {"state": state})
+    write_json(place.record_file, kept.model_dump(mode="json"))
+    if kept.error is not None:
+        reporter.say(f"Failed: {kept.error}")
+    return stopped
+
+
+def _ending(todo: _Todo, trained: Trained) -> dict[str, Any]:
+    """What is kept of a training that was not ended by an error."""
+    folder, outcome = todo.place.folder, trained.outcome
+    progress = load_checkpoint(folder / LATEST)["progress"]
+    facts: dict[str, Any] = {
+        "training_s": progress["elapsed_s"],
+        "best_epoch": progress["best_epoch"] if progress["best_epoch"] >= 0 else None,
+        "ended": None if outcome.finished else outcome.reason,
+    }
+    limited = not outcome.finished and (outcome.reason or "").startswith("train.")
+    if trained.report is not None:
+        facts["n_parameters"] = n_parameters(load_bundle(folder).model)
+    elif outcome.finished or limited:
+        facts["error"] = (
+            f"ended ({outcome.reason or 'all epochs'}) before its first validation; "
+            "raise the limit, or lower train.validate_every"
+        )
+    return facts
+
+
+def _write(facts: StudyFacts, out: Path) -> Path:
+    write_json(out / TABLE, facts.to_json())
+    write_text(out / CSV, study_csv(facts))
+    return write_study_report(facts, out / PAGE)

@@ -1,0 +1,289 @@
+"""The table of a study, from the files of its runs: figures pooled over folds and seeds, published ones beside them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from glioseg.config import leaves, parsed_change
+from glioseg.errors import FileError
+from glioseg.evaluation.paired import CompareOptions
+from glioseg.evaluation.replicates import VariationFigure, pooled_figures
+from glioseg.evaluation.table import Row, regions_of, rows_from_csv
+from glioseg.io.files import cannot_read, read_json
+from glioseg.runs import run_folder
+from glioseg.studies.options import StudyOptions, StudyRow
+from glioseg.studies.report.facts import PublishedFact, RowFact, RunFact, StudyFacts, figure_rows
+
+
+class RunRecord(BaseModel):
+    """What a study keeps of each run, beside its folder.
+
+    Attributes:
+        format: this version writes and reads 1.
+        state: ``running`` until it has ended; whatever was interrupted stays so, and is continued.
+        deciding: hash of what decides the weights: settings and data.
+        asked: hash of all that was asked for: limits and scoring too.
+        error: why it failed, in one line.
+        ended: what stopped it before the recipe did.
+        training_s: time of the training.
+        peak_memory_mb: most memory at a time.
+        n_parameters: of the network.
+        best_epoch: of the best model, from 0.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    state: Literal["running", "finished", "failed"]
+    deciding: str
+    asked: str
+    error: str | None = None
+    ended: str | None = None
+    training_s: float | None = None
+    peak_memory_mb: float | None = None
+    n_parameters: int | None = None
+    best_epoch: int | None = None
+
+
+class RunPlace:
+    """Where a run of a study is: its folder, and its record beside it."""
+
+    def __init__(self, study: Path, row: StudyRow, fold: int | None, seed: int) -> None:
+        self.row = row
+        self.fold = fold
+        self.seed = seed
+        name = f"seed-{seed}" if fold is None else f"fold-{fold}-seed-{seed}"
+        self.folder = study / row.folder / name
+        self.record_file = self.folder.with_name(f"{name}.json")
+        self.report = f"{row.folder}/{name}/{run_folder.REPORT}"
+
+    def record(self) -> RunRecord | None:
+        """What was kept of the run; None where it was never begun.
+
+        Raises:
+            FileError: not a record of this version.
+        """
+        if not self.record_file.exists():
+            return None
+        try:
+            return RunRecord.model_validate(read_json(self.record_file))
+        except ValidationError as error:
+            raise FileError(
+                "not a record of a run that this version reads",
+                path=self.record_file,
+                found=str(error.errors()[0]["msg"]),
+                remedy="Delete it; the run's folder is then gone on with",
+            ) from error
+
+
+def study_facts(
+    study: StudyOptions,
+    rows: Sequence[StudyRow],
+    places: Sequence[RunPlace],
+    skipped: Mapping[str, str],
+    data: str,
+    changes: Sequence[str],
+) -> StudyFacts:
+    """A study as far as its runs have come; those that failed or are missing add nothing to the figures.
+
+    Args:
+        study: what was asked for.
+        rows: resolved.
+        places: of all runs.
+        skipped: row -> why the data cannot feed it.
+        data: name of the cohort.
+        changes: settings of the command line.
+
+    Raises:
+        FileError: a file of a finished run is missing or damaged.
+    """
+    first = next((row.recipe for row in rows if row.recipe is not None), None)
+    assert first is not None, "a study without any row that can be trained is refused"
+    options = CompareOptions(
+        metrics=study.metrics,
+        empty=first.evaluate.empty,
+        n_resamples=max(first.evaluate.n_resamples, 1),
+        seed=first.evaluate.seed,
+    )
+    finished = {row.name: [one for one in places if one.row is row and _is_finished(one)] for row in rows}
+    figures = _figures(study, finished, options)
+    given = {row.name: row for row in study.listed_rows()}
+    changed = dict(parsed_change(change) for change in changes)
+    return StudyFacts(
+        name=study.name,
+        about=study.about,
+        after=study.after,
+        notes=study.notes,
+        data=data,
+        changes=tuple(changes),
+        folds=study.folds,
+        seeds=study.seeds,
+        parts=study.parts,
+        metrics=study.metrics,
+        options=options,
+        paired=study.paired and len(rows) > 1,
+        rows=tuple(
+            RowFact(
+                name=row.name,
+                recipe=given[row.name].recipe or study.recipe or "" if row.recipe is None else row.recipe.name,
+                settings={**given[row.name].set, **{k: v for k, v in changed.items() if k not in row.ignored}},
+                ignored=row.ignored,
+                fault=row.fault,
+                skipped=skipped.get(row.name),
+                runs=tuple(_run_fact(one) for one in places if one.row is row),
+                n_parameters=_n_parameters(finished[row.name]),
+                figures=figures.get(row.name, {}),
+                published=_published(study.parts, finished[row.name]),
+            )
+            for row in rows
+        ),
+    )
+
+
+def study_csv(facts: StudyFacts) -> str:
+    """One line for each row, part, region and metric."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(
+        (
+            *("row", "recipe", "part", "region", "metric", "n_runs", "n_cases", "n_patients", "case_mean"),
+            *("ci95_low", "ci95_high", "case_median", "mean_difference", "p", "p_holm"),
+            *("training_s", "peak_memory_mb", "n_parameters"),
+        )
+    )
+    for row, part, region, metric, figure in figure_rows(facts):
+        low, high = figure.ci95 or (None, None)
+        against = figure.against_first
+        test = (None, None, None) if against is None else (against.test.mean_difference, against.test.p, against.p_holm)
+        writer.writerow(
+            (
+                *(row.name, row.recipe, part, region, metric, row.n_finished, figure.spread.n, figure.n_patients),
+                *(figure.spread.mean, low, high, figure.spread.median, *test),
+                *(row.training_s, row.peak_memory_mb, row.n_parameters),
+            )
+        )
+    return text.getvalue()
+
+
+def case_table(place: RunPlace, part: str) -> list[dict[str, Any]] | None:
+    """The cases of a finished run's part; None where it was not scored."""
+    path = place.folder / f"cases-{part}.csv"
+    if not path.exists():
+        return None
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise cannot_read(path, error) from error
+    return rows_from_csv(text, str(path))
+
+
+def _is_finished(place: RunPlace) -> bool:
+    record = place.record()
+    return record is not None and record.state == "finished"
+
+
+def _run_fact(place: RunPlace) -> RunFact:
+    record = place.record()
+    if record is None or record.state == "running":
+        return RunFact(place.fold, place.seed, "missing")
+    return RunFact(
+        fold=place.fold,
+        seed=place.seed,
+        state=record.state,
+        error=record.error,
+        ended=record.ended,
+        training_s=record.training_s,
+        peak_memory_mb=record.peak_memory_mb,
+        best_epoch=record.best_epoch,
+        report=place.report if (place.folder / run_folder.REPORT).exists() else None,
+    )
+
+
+def _n_parameters(places: Sequence[RunPlace]) -> int | None:
+    records = (place.record() for place in places)
+    return next((record.n_parameters for record in records if record is not None), None)
+
+
+def _figures(
+    study: StudyOptions, finished: Mapping[str, Sequence[RunPlace]], options: CompareOptions
+) -> dict[str, dict[str, dict[str, dict[str, VariationFigure]]]]:
+    """Row -> part -> region -> metric -> figure."""
+    found: dict[str, dict[str, dict[str, dict[str, VariationFigure]]]] = defaultdict(dict)
+    for part in study.parts:
+        tables: dict[str, list[list[Row]]] = {
+            name: [list(table) for one in places if (table := case_table(one, part)) is not None]
+            for name, places in finished.items()
+        }
+        regions = dict.fromkeys(region for each in tables.values() for rows in each for region in regions_of(rows))
+        for region in regions:
+            for metric in study.metrics:
+                pooled = pooled_figures(tables, region, metric, options, paired=study.paired and part != "train")
+                for name, figure in pooled.items():
+                    found[name].setdefault(part, {}).setdefault(region, {})[metric] = figure
+    return found
+
+
+def _published(parts: Sequence[str], places: Sequence[RunPlace]) -> tuple[PublishedFact, ...]:
+    """Every published figure of the scored parts, with the mean over runs of what was obtained."""
+    obtained: dict[tuple[str, str, str, str, str], list[float]] = defaultdict(list)
+    published: dict[tuple[str, str, str, str, str], float] = {}
+    reasons: dict[str, list[str]] = defaultdict(list)
+    for place in places:
+        for part in parts:
+            block = _as_published(place, part)
+            reasons[part] += [] if block is None else block["not_comparable"]
+            for key, wanted, value in _compared(block, part):
+                published[key] = wanted
+                obtained[key] += [] if value is None else [value]
+    return tuple(
+        PublishedFact(
+            *key,
+            published=value,
+            obtained=sum(obtained[key]) / len(obtained[key]) if obtained[key] else None,
+            n_runs=len(obtained[key]),
+            not_comparable=tuple(dict.fromkeys(reasons[key[0]])),
+        )
+        for key, value in published.items()
+    )
+
+
+def _compared(
+    block: Mapping[str, Any] | None, part: str
+) -> list[tuple[tuple[str, str, str, str, str], float, float | None]]:
+    """(part, region, metric, unit, rule), published and obtained value of the figures that are of this part."""
+    if block is None:
+        return []
+    if all("where" in figure for figure in block["figures"]):  # a classifier's, all of them of the test part
+        return [
+            ((part, figure["where"], figure["metric"], "picture", "none"), figure["published"], figure["obtained"])
+            for figure in block["figures"]
+            if part == "test"
+        ]
+    return [
+        ((part, region, figure["metric"], figure["unit"], figure["empty"]), values["published"], values["obtained"])
+        for figure in block["figures"]
+        if figure["part"] == part
+        for region, values in figure["regions"].items()
+        if values["published"] is not None
+    ]
+
+
+def _as_published(place: RunPlace, part: str) -> dict[str, Any] | None:
+    path = place.folder / f"evaluation-{part}.json"
+    evaluation = read_json(path) if path.exists() else {}
+    if not isinstance(evaluation, dict):
+        raise FileError("not an evaluation", path=path)
+    block: dict[str, Any] | None = evaluation.get("as_published")
+    return block
+
+
+def settings_text(settings: Mapping[str, object]) -> str:
+    """``loss.kind=dice, train.lr=0.0001``."""
+    return ", ".join(f"{name}={value}" for name, value in leaves(settings))

@@ -1,0 +1,416 @@
+"""``glioseg tune``: a search over a recipe's declared ranges, judged by validation alone.
+
+    OUT/tuning.toml              the recipe with its ranges
+    OUT/trials/trial-NNN/        a run of each trial, never evaluated
+    OUT/trials/trial-NNN.json    its settings, its scores by epoch and how it ended
+    OUT/best.toml                the recipe with the best trial's settings
+    OUT/tune.json  trials.csv  tune.html  figures/
+
+The settings of trial n follow from the seed, n and the trials before it, all of which stand in these files: Optuna's
+sampler and pruner are made anew from them for each trial. So a search that was interrupted goes on as if it had not
+been, needs no database and pickles nothing; the trial that was interrupted goes on from its checkpoint.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from glioseg.config import Recipe, build_recipe, differences, read_recipe, with_settings, without_none, write_recipe
+from glioseg.console import QUIET, Reporter
+from glioseg.errors import FileError, OptionError
+from glioseg.io.files import read_json, write_json, write_text
+from glioseg.runs.guard import guarded
+from glioseg.runs.material import Where, cannot_feed
+from glioseg.runs.read import Data, read
+from glioseg.runs.train import Trained, train
+from glioseg.studies.report.tune import TrialFact, TuningFacts, write_tuning_report
+from glioseg.training.checkpoint import load_checkpoint
+from glioseg.training.log import read_log
+from glioseg.training.loop import LATEST, LOG
+from glioseg.training.randomness import DrawKey, torch_seed
+from glioseg.training.ranges import Choice, Range
+
+TUNING = "tuning.toml"
+DATA_KEY = "data.json"
+TRIALS = "trials"
+BEST = "best.toml"
+TABLE = "tune.json"
+CSV = "trials.csv"
+PAGE = "tune.html"
+PRUNED = "pruned"
+TIME_IS_UP = "the time of --minutes is up"
+_STARTUP_TRIALS = 5
+_TRIALS_BEFORE_PRUNING = 3
+
+
+class TrialRecord(BaseModel):
+    """One trial as it is kept.
+
+    Attributes:
+        format: this version writes and reads 1.
+        number: from 0.
+        state: ``running`` until it has ended; such a trial is continued.
+        settings: that were tried.
+        scores: epoch, from 0 -> validation score.
+        value: the best of them, once the trial has ended.
+        error: why it failed, in one line.
+        ended: what stopped it before the recipe did.
+        training_s: time of its training.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    number: int
+    state: Literal["running", "complete", "pruned", "failed"] = "running"
+    settings: dict[str, Choice]
+    scores: dict[int, float] = Field(default_factory=dict)
+    value: float | None = None
+    error: str | None = None
+    ended: str | None = None
+    training_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """How far a search has come.
+
+    Args:
+        facts: its trials.
+        best: the recipe that was written; None where no trial has ended well.
+        page: the page.
+        interrupted: what stopped it, to be continued; None where it went to its end.
+    """
+
+    facts: TuningFacts
+    best: Path | None
+    page: Path
+    interrupted: str | None
+
+
+def tune(
+    recipe: Recipe,
+    data: Data,
+    out: Path,
+    *,
+    n_trials: int = 20,
+    minutes: float | None = None,
+    device: str = "auto",
+    cache: Path | None = None,
+    reporter: Reporter = QUIET,
+) -> Tuned:
+    """Search until there are ``n_trials`` trials, those of earlier calls counted in, or the time is up.
+
+    Args:
+        recipe: with ranges in its part ``tune``.
+        data: the scans; those of the test part are not looked at.
+        out: the folder of the search.
+        n_trials: trials in all.
+        minutes: of this call; the trial at hand then stops as with Ctrl-C, and a later call continues it.
+        device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
+        cache: where prepared data is kept; None for ``cache`` in the folder.
+        reporter: of messages and progress.
+
+    Raises:
+        OptionError: Optuna is missing, the recipe has no ranges or unfitting ones, or the folder holds a search over
+            another recipe, other ranges or other data.
+        FileError: the folder holds other files, or cannot be written to.
+    """
+    optuna = _optuna()
+    _require_ranges(recipe)
+    why, key = cannot_feed(recipe, read(data, reporter))
+    if why is not None:
+        raise OptionError(f"this data cannot feed the recipe {recipe.name}: {why}")
+    _begin(recipe, key, out)
+    deadline = None if minutes is None else time.monotonic() + 60 * minutes
+    where = Where(out / TRIALS, cache or out / "cache", device=device, evaluate=False)
+    search = _Search(optuna, recipe, data, where, deadline, reporter)
+    interrupted = None
+    for number in range(n_trials):
+        if deadline is not None and time.monotonic() >= deadline:
+            interrupted = TIME_IS_UP
+        if interrupted is None:
+            interrupted = search.run(number, n_trials)
+    if interrupted is not None:
+        reporter.say(f"Stopped ({interrupted}); the same command continues the search")
+    return _ended(recipe, search.trials(), out, interrupted)
+
+
+def _optuna() -> ModuleType:
+    try:
+        import optuna  # an extra: only a search needs it
+    except ImportError as error:
+        raise OptionError(
+            "glioseg tune needs Optuna, which is not installed", remedy="Install the extra: pip install 'glioseg[tune]'"
+        ) from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    module: ModuleType = optuna
+    return module
+
+
+def _require_ranges(recipe: Recipe) -> None:
+    """Every end of every range must make a valid recipe, before hours are spent on the others."""
+    if not recipe.tune:
+        raise OptionError(
+            f"the recipe {recipe.name} declares no ranges to search over",
+            remedy='Add them to a recipe file, such as: [tune] "train.lr" = { low = 1e-4, high = 1e-2, log = true }',
+        )
+    for name, values in recipe.tune.items():
+        for value in values.choices or (values.low, values.high):
+            try:
+                _with(recipe, {name: value})
+            except OptionError as error:
+                raise OptionError(f"tune.{name}: {value} does not fit the recipe: {error}") from error
+
+
+def _with(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
+    return build_recipe(with_settings(recipe.model_dump(mode="json"), settings))
+
+
+def _begin(recipe: Recipe, key: str, out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise FileError("a folder is needed for the search", path=out, found="a file")
+    if not (out / TUNING).exists():
+        if out.is_dir() and any(path.name != DATA_KEY for path in out.iterdir()):  # written first, see below
+            raise FileError("the folder holds files that are not a search's", path=out, remedy="Name a new one (--out)")
+        write_json(out / DATA_KEY, {"key": key})
+        write_text(out / TUNING, write_recipe(recipe))
+        return
+    kept = read_recipe(str(out / TUNING))
+    changed = [name for name in differences(kept, recipe) if name not in ("train.max_minutes", "train.max_steps")]
+    changed += ["split"] if kept.split != recipe.split else []
+    changed += ["tune"] if kept.tune != recipe.tune else []
+    changed += ["the data"] if read_json(out / DATA_KEY) != {"key": key} else []
+    if changed:
+        raise OptionError(
+            "the search in this folder was begun with other settings",
+            path=out,
+            found=f"a difference in {', '.join(changed)}",
+            remedy="Go on with the old settings, or name a new folder with --out",
+        )
+
+
+class _Search:
+    """The trials of a folder, and how the next one is chosen, trained and judged."""
+
+    def __init__(
+        self, optuna: ModuleType, recipe: Recipe, data: Data, where: Where, deadline: float | None, reporter: Reporter
+    ) -> None:
+        self._optuna = optuna
+        self._recipe = recipe
+        self._data = data
+        self._where = where
+        self._deadline = deadline
+        self._reporter = reporter
+        self._distributions = {name: _distribution(optuna, one) for name, one in (recipe.tune or {}).items()}
+
+    def trials(self) -> list[TrialRecord]:
+        """All that were begun, by number."""
+        return [_read_trial(path) for path in sorted(self._where.run.glob("trial-*.json"))]
+
+    def run(self, number: int, n_trials: int) -> str | None:
+        """Begin or go on with a trial, unless it has ended; what interrupted it, for the whole search to stop."""
+        earlier = [trial for trial in self.trials() if trial.number < number]
+        record = self._record(number, earlier)
+        if record.state != "running":
+            return None
+        told = ", ".join(f"{name} = {_value_text(value)}" for name, value in record.settings.items())
+        self._reporter.say(f"Trial {number + 1} of {n_trials}: {told}")
+        folder = self._folder(number)
+        judge = Judge(self._live(number, earlier, record.settings), self._deadline, _scores(folder))
+        trace = folder.with_name(f"{folder.name}-error.txt")
+        trained, error = guarded(lambda: self._train(record, folder, judge), trace, self._reporter)
+        ended = self._ended(record, trained, error, judge)
+        self._keep(ended)
+        if ended.state == "running":
+            assert trained is not None
+            return trained.outcome.reason
+        self._reporter.say(f"Trial {number + 1}: {ended.error or f'{ended.state}, {ended.value:.4f}'}")
+        return None
+
+    def _record(self, number: int, earlier: Sequence[TrialRecord]) -> TrialRecord:
+        path = self._folder(number).with_suffix(".json")
+        if path.exists():
+            return _read_trial(path)
+        settings = self._live(number, earlier, None).params
+        return self._keep(TrialRecord(number=number, settings=settings))
+
+    def _keep(self, record: TrialRecord) -> TrialRecord:
+        write_json(self._folder(record.number).with_suffix(".json"), record.model_dump(mode="json"))
+        return record
+
+    def _folder(self, number: int) -> Path:
+        return self._where.run / f"trial-{number:03d}"
+
+    def _live(self, number: int, earlier: Sequence[TrialRecord], settings: Mapping[str, Choice] | None) -> Any:  # noqa: ANN401 - Optuna's trial
+        """Optuna's trial in a study that knows the earlier ones; with ``settings``, or those that it suggests."""
+        optuna = self._optuna
+        seed = torch_seed(DrawKey(self._recipe.train.seed, "tune", number)) % 2**32
+        study = optuna.create_study(
+            direction="maximize",
+            sampler=optuna.samplers.TPESampler(n_startup_trials=_STARTUP_TRIALS, seed=seed),
+            pruner=optuna.pruners.MedianPruner(
+                n_startup_trials=_TRIALS_BEFORE_PRUNING, n_warmup_steps=self._recipe.train.epochs // 4
+            ),
+        )
+        states = optuna.trial.TrialState
+        kinds = {"complete": states.COMPLETE, "pruned": states.PRUNED}
+        study.add_trials(
+            [
+                optuna.trial.create_trial(
+                    state=kinds[trial.state],
+                    value=trial.value if trial.state == "complete" else None,
+                    params=trial.settings,
+                    distributions=self._distributions,
+                    intermediate_values=trial.scores,
+                )
+                for trial in earlier
+                if trial.state in kinds
+            ]
+        )
+        if settings is not None:
+            study.enqueue_trial(dict(settings))
+        return study.ask(self._distributions)
+
+    def _train(self, record: TrialRecord, folder: Path, judge: Judge) -> Trained:
+        recipe = _with(self._recipe, {**record.settings, "predict.tune": False})  # thresholds are for the best alone
+        where = Where(folder, self._where.cache_folder, device=self._where.device, evaluate=False)
+        return train(recipe, self._data, where, self._reporter, judge=judge)
+
+    def _ended(self, record: TrialRecord, trained: Trained | None, error: str | None, judge: Judge) -> TrialRecord:
+        facts: dict[str, Any] = {"scores": judge.scores, "error": error, "state": "failed" if error else "running"}
+        if trained is not None:
+            outcome = trained.outcome
+            progress = load_checkpoint(self._folder(record.number) / LATEST)["progress"]
+            facts["training_s"] = progress["elapsed_s"]
+            facts["ended"] = None if outcome.finished else outcome.reason
+            limited = not outcome.finished and (outcome.reason or "").startswith("train.")
+            if outcome.reason == PRUNED:
+                facts["state"] = "pruned"
+            elif (outcome.finished or limited) and judge.scores:
+                facts["state"] = "complete"
+            elif outcome.finished or limited:
+                facts |= {"state": "failed", "error": f"ended ({outcome.reason}) before its first validation"}
+        if facts["state"] in ("complete", "pruned"):
+            facts["value"] = max(judge.scores.values())
+        return TrialRecord.model_validate(record.model_dump() | facts)
+
+
+class Judge:
+    """Reports the scores of a trial to Optuna and stops it where others were better at the same epoch.
+
+    Args:
+        trial: Optuna's.
+        deadline: on the monotonic clock, after which the training stops; None for never.
+        scores: epoch -> validation score, as far as the trial had come before.
+    """
+
+    def __init__(self, trial: Any, deadline: float | None, scores: Mapping[int, float]) -> None:  # noqa: ANN401
+        self._trial = trial
+        self._deadline = deadline
+        self.scores = dict(scores)
+        for epoch, score in sorted(scores.items()):
+            trial.report(score, epoch)
+        self._is_pruned = bool(scores) and bool(trial.should_prune())
+
+    def on_step(self, done: int, total: int) -> str | None:
+        """A step is done."""
+        if self._is_pruned:
+            return PRUNED
+        return TIME_IS_UP if self._deadline is not None and time.monotonic() >= self._deadline else None
+
+    def on_epoch(self, row: Mapping[str, Any]) -> str | None:
+        """An epoch is done; only those with a validation are judged."""
+        if "val_score" in row:
+            epoch = int(row["epoch"])
+            if epoch not in self.scores:  # one that was trained again after a crash gives the same score again
+                self.scores[epoch] = float(row["val_score"])
+                self._trial.report(self.scores[epoch], epoch)
+            self._is_pruned = bool(self._trial.should_prune())
+        return PRUNED if self._is_pruned else None
+
+
+def _distribution(optuna: ModuleType, values: Range) -> Any:  # noqa: ANN401 - Optuna's distribution
+    kinds = optuna.distributions
+    if values.choices is not None:
+        return kinds.CategoricalDistribution(values.choices)
+    assert values.low is not None
+    assert values.high is not None
+    if values.is_whole:
+        return kinds.IntDistribution(int(values.low), int(values.high), log=values.log, step=int(values.step or 1))
+    return kinds.FloatDistribution(float(values.low), float(values.high), log=values.log, step=values.step)
+
+
+def _read_trial(path: Path) -> TrialRecord:
+    try:
+        return TrialRecord.model_validate(read_json(path))
+    except ValidationError as error:
+        raise FileError(
+            "not a trial that this version reads", path=path, found=str(error.errors()[0]["msg"])
+        ) from error
+
+
+def _scores(run: Path) -> dict[int, float]:
+    """What the log of a trial that goes on says."""
+    rows = read_log(run / LOG) if (run / LOG).exists() else []
+    return {int(row["epoch"]): float(row["val_score"]) for row in rows if "val_score" in row}
+
+
+def _value_text(value: Choice) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+# -- what comes out ----------------------------------------------------------------------------------------------------
+
+
+def best_recipe(recipe: Recipe, trials: Sequence[TrialRecord]) -> Recipe | None:
+    """The recipe with the settings of the trial that scored highest among those that were not stopped early.
+
+    It is no shipped recipe any more and follows no publication, and says where its settings come from.
+    """
+    ended = [trial for trial in trials if trial.state == "complete" and trial.value is not None]
+    if not ended:
+        return None
+    best = max(ended, key=lambda trial: (trial.value or 0.0, -trial.number))
+    told = ", ".join(f"{name} = {_value_text(value)}" for name, value in best.settings.items())
+    note = f"Settings found by glioseg tune in {len(trials)} trials, from {recipe.name}: {told}."
+    note += f" Validation score {best.value:.4f} (train.score = {recipe.train.score}), which the search has flattered."
+    changed = _with(recipe, best.settings)
+    return changed.model_copy(
+        update={"name": f"{recipe.name}-tuned", "notes": (*recipe.notes, note), "published": None}
+    )
+
+
+def _ended(recipe: Recipe, trials: Sequence[TrialRecord], out: Path, interrupted: str | None) -> Tuned:
+    chosen = best_recipe(recipe, trials)
+    if chosen is not None:
+        write_text(out / BEST, write_recipe(chosen))
+    facts = TuningFacts(
+        recipe=recipe.name,
+        score=recipe.train.score,
+        ranges={name: without_none(values.model_dump(mode="json")) for name, values in (recipe.tune or {}).items()},
+        trials=tuple(TrialFact(**trial.model_dump(exclude={"format", "state"}), state=trial.state) for trial in trials),
+    )
+    write_json(out / TABLE, facts.to_json())
+    write_text(out / CSV, _csv(facts))
+    return Tuned(facts, None if chosen is None else out / BEST, write_tuning_report(facts, out / PAGE), interrupted)
+
+
+def _csv(facts: TuningFacts) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("trial", "state", "score", "epochs_scored", "training_s", *facts.ranges, "error"))
+    for trial in facts.trials:
+        settings = [trial.settings.get(name) for name in facts.ranges]
+        head = (trial.number, trial.state, trial.value, len(trial.scores), trial.training_s)
+        writer.writerow((*head, *settings, trial.error))
+    return text.getvalue()

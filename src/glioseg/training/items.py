@@ -1,0 +1,152 @@
+"""The slices or patches of the training part, taken from the prepared cache batch by batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from glioseg.preparation.border_cache import BorderMaps
+from glioseg.preparation.patches import PatchOptions, draw_start, require_depth, shows_regions, take_patch
+from glioseg.preparation.slices import (
+    SliceIndex,
+    SliceOptions,
+    channels_of,
+    index_slices,
+    largest_slice,
+    take_images,
+    take_regions,
+)
+from glioseg.preparation.store import PreparedCohort
+from glioseg.training.loop import Batch
+from glioseg.training.randomness import DrawKey, generator
+
+
+@dataclass(frozen=True, eq=False)
+class SliceItems:
+    """Slices with their regions; smaller ones stand in the middle of zeros (see ``take_images``).
+
+    Args:
+        prepared: the training part.
+        index: its slices.
+        n_neighbours: slices shown on each side.
+        channels: of the prepared images.
+        shape: rows and columns of every item.
+        borders: border terms, for losses with a weight map.
+    """
+
+    prepared: PreparedCohort
+    index: SliceIndex
+    n_neighbours: int
+    channels: tuple[int, ...]
+    shape: tuple[int, int]
+    borders: BorderMaps | None = None
+
+    @property
+    def has_tumour(self) -> npt.NDArray[np.bool_]:
+        """(N,) whether each slice shows tumour."""
+        return self.index.has_tumour
+
+    def take(self, indices: npt.NDArray[np.int64], key: DrawKey) -> Batch:
+        """The slices of a batch; the same in every epoch."""
+        images = take_images(
+            self.prepared,
+            self.index,
+            indices,
+            n_neighbours=self.n_neighbours,
+            channels=self.channels,
+            shape=self.shape,
+        )
+        regions = take_regions(self.prepared, self.index, indices, shape=self.shape)
+        return Batch(images, regions, self._borders(indices, regions.shape))
+
+    def name(self, index: int) -> str:
+        """``case slice 12`` (counted from 1)."""
+        return f"{self.prepared.cases[int(self.index.cases[index])].id} slice {int(self.index.slices[index]) + 1}"
+
+    def _borders(self, indices: npt.NDArray[np.int64], shape: tuple[int, ...]) -> npt.NDArray[np.float32] | None:
+        if self.borders is None:
+            return None
+        maps = np.zeros(shape, dtype=np.float32)
+        for item, index in enumerate(indices):
+            case = self.prepared.cases[int(self.index.cases[index])]
+            found = self.borders.at(case.id, int(self.index.slices[index]))
+            if found is not None:
+                rows, columns = (
+                    slice((n - m) // 2, (n - m) // 2 + m) for n, m in zip(shape[2:], found.shape[1:], strict=True)
+                )
+                maps[item][:, rows, columns] = found
+        return maps
+
+
+def slice_items(
+    prepared: PreparedCohort,
+    options: SliceOptions,
+    modalities: tuple[str, ...] | None = None,
+    borders: BorderMaps | None = None,
+) -> SliceItems:
+    """The slices of a part that ``options`` choose; errors as ``index_slices`` and ``channels_of``."""
+    return SliceItems(
+        prepared=prepared,
+        index=index_slices(prepared, options),
+        n_neighbours=options.n_neighbours,
+        channels=channels_of(prepared, modalities),
+        shape=largest_slice(prepared),
+        borders=borders,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class PatchItems:
+    """Patches, ``per_case`` of each case, that lie elsewhere in each epoch (see ``prepare.patches``).
+
+    Args:
+        prepared: the training part.
+        options: size of the patches, how many, and where.
+        channels: of the prepared images.
+    """
+
+    prepared: PreparedCohort
+    options: PatchOptions
+    channels: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.prepared.cases) * self.options.per_case
+
+    @property
+    def has_tumour(self) -> npt.NDArray[np.bool_]:
+        """(N,) whether the case of each patch shows any region."""
+        return np.repeat([shows_regions(case) for case in self.prepared.cases], self.options.per_case)
+
+    def take(self, indices: npt.NDArray[np.int64], key: DrawKey) -> Batch:
+        """The patches of a batch, a function of seed, epoch and index: steps and processes change nothing."""
+        epoch = DrawKey(key.seed, "patches", key.epoch)
+        centred = self._centred(epoch)
+        images, regions = [], []
+        for index in map(int, indices):
+            case = self.prepared.cases[index // self.options.per_case]
+            size, rng = self.options.voxels, generator(epoch, 1, index)
+            start = draw_start(case, size, rng, foreground=bool(centred[index]))
+            shown, inside = take_patch(case, start, size, self.channels)
+            images.append(shown)
+            regions.append(inside)
+        return Batch(np.stack(images), np.stack(regions))
+
+    def name(self, index: int) -> str:
+        """``case patch 2`` (of the epoch, counted from 1)."""
+        case, patch = divmod(index, self.options.per_case)
+        return f"{self.prepared.cases[case].id} patch {patch + 1}"
+
+    def _centred(self, epoch: DrawKey) -> npt.NDArray[np.bool_]:
+        """(N,) which patches of an epoch are centred on a region: exactly the share that is asked for."""
+        return np.asarray(generator(epoch, 0).permutation(len(self)) < round(self.options.foreground * len(self)))
+
+
+def patch_items(
+    prepared: PreparedCohort, options: PatchOptions, modalities: tuple[str, ...] | None = None
+) -> PatchItems:
+    """The patches of a part; errors as ``require_depth`` and ``channels_of``."""
+    for case in prepared.cases:
+        require_depth(case.n_slices, options.voxels, case.id)
+    return PatchItems(prepared, options, channels_of(prepared, modalities))

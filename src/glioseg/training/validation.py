@@ -1,0 +1,106 @@
+"""Validation on whole cases, with the code of prediction and evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from glioseg.core import Case
+from glioseg.evaluation.cases import CaseScores
+from glioseg.evaluation.overlap import OverlapMetric
+from glioseg.evaluation.protocol import EvaluateOptions, Evaluation, aggregate, mean_over_regions
+from glioseg.inference.activation import logits_of
+from glioseg.inference.predictor import Array, Predictor
+from glioseg.inference.scoring import score_prepared
+from glioseg.preparation.slices import SliceOptions, tumour_slices
+from glioseg.preparation.store import PreparedCase
+from glioseg.training.loop import Validation
+from glioseg.training.losses import Loss
+
+_LOGGED = ("dice", "precision", "recall")
+
+
+@dataclass(frozen=True)
+class Validator:
+    """Called by the loop with the network in evaluation mode.
+
+    Args:
+        predictor: how cases are predicted; its model is replaced by the one to be validated.
+        cases: the validation part: prepared, and as in the cohort for the reference.
+        channels: of the prepared images.
+        slices: which slices the loss is taken over: the same choice as in training.
+        loss: the training's.
+        options: how scores are averaged.
+        score: name of the score that picks the best model.
+        on_case: called with (cases done, cases).
+    """
+
+    predictor: Predictor
+    cases: Sequence[tuple[PreparedCase, Case]]
+    channels: tuple[int, ...]
+    slices: SliceOptions
+    loss: Loss
+    options: EvaluateOptions
+    score: OverlapMetric
+    on_case: Callable[[int, int], None]
+
+    def __call__(self, model: nn.Module) -> Validation:
+        """Loss, score and figures; the loss weighs each slice (volume) alike, the scores each case."""
+        predictor = replace(self.predictor, model=model)
+        scores: list[CaseScores] = []
+        losses: list[tuple[float, int]] = []
+        for done, (prepared, case) in enumerate(self.cases):
+            scored = score_prepared(predictor, prepared, case, self.channels, predictor.scheme)
+            scores.append(scored.scores)
+            losses.append(self._loss_of(prepared, scored.working_probabilities))
+            self.on_case(done + 1, len(self.cases))
+        evaluation = aggregate(scores, self.options.model_copy(update={"n_resamples": 0}))
+        n_slices = sum(n for _, n in losses)
+        loss = sum(value * n for value, n in losses) / n_slices if n_slices else 0.0
+        return Validation(loss, score_of(evaluation, self.score), _figures(evaluation))
+
+    def _loss_of(self, prepared: PreparedCase, probabilities: Array) -> tuple[float, int]:
+        """The loss on what training would take, from probabilities (R, Z, Y, X), and how many items that is.
+
+        Of a network of slices these are slices; of a 3-D network it is the volume, one item.
+        """
+        if self.predictor.patches is not None:
+            return self._loss_of_volume(prepared, probabilities)
+        kept = self.slices.keeps(prepared.non_black)
+        if self.slices.choice == "tumour":
+            kept = kept & tumour_slices(prepared)
+        chosen = np.flatnonzero(kept)
+        regions = prepared.regions
+        if not len(chosen) or regions is None:
+            return 0.0, 0
+        shown = torch.from_numpy(np.moveaxis(probabilities[:, chosen], 1, 0).copy())
+        logits = logits_of(shown, self.predictor.options.activation)
+        return float(self.loss(logits, torch.from_numpy(np.array(regions[chosen])), None)), len(chosen)
+
+    def _loss_of_volume(self, prepared: PreparedCase, probabilities: Array) -> tuple[float, int]:
+        regions = prepared.regions
+        if regions is None:
+            return 0.0, 0
+        logits = torch.logit(torch.from_numpy(probabilities[None].copy()), eps=1e-6)
+        inside = torch.from_numpy(np.ascontiguousarray(regions.transpose(1, 0, 2, 3)[None]))
+        return float(self.loss(logits, inside, None)), 1
+
+
+def score_of(evaluation: Evaluation, name: OverlapMetric) -> float:
+    """The mean over regions of the case mean of a score; 0 where no case has one."""
+    return mean_over_regions(evaluation, name) or 0.0
+
+
+def _figures(evaluation: Evaluation) -> dict[str, Any]:
+    return {
+        "val_dice": score_of(evaluation, "dice"),
+        "regions": {
+            region: {name: metrics[name].case_mean for name in _LOGGED}
+            for region, metrics in evaluation.regions.items()
+        },
+    }

@@ -1,0 +1,250 @@
+"""Figures of single cases, against values worked out by hand or by numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from glioseg.cohorts.checks import measure
+from glioseg.cohorts.dark import BLACK, NOISE, dark_threshold, is_dark, non_black_shares, visible
+from glioseg.cohorts.description import HEAT_CELLS, QUANTILES, Distribution
+from glioseg.core import SCHEMES, Grid, LabelScheme, scheme_named
+from tests.cohorts.hand_made import ras
+
+
+def distribution(values: npt.ArrayLike, kind: type = np.int16) -> Distribution:
+    array: npt.NDArray[np.generic] = np.asarray(values, dtype=kind).reshape(1, 1, -1)
+    found = measure.distribution(array, np.ones(array.shape, dtype=np.bool_))
+    assert found is not None
+    return found
+
+
+# --- black ------------------------------------------------------------------------------------------------------------
+
+
+def test_black_in_8_bit_is_0_and_1() -> None:
+    voxels = np.array([[[0, 1, 2, 255]]], dtype=np.uint8)
+    assert visible(voxels, BLACK).tolist() == [[[False, False, True, True]]]
+
+
+def test_tissue_in_8_bit_is_above_10() -> None:
+    voxels = np.array([[[0, 10, 11, 255]]], dtype=np.uint8)
+    assert visible(voxels, NOISE).tolist() == [[[False, False, True, True]]]
+
+
+@pytest.mark.parametrize("background", [0.0, -1.5, -1024.0])
+def test_black_in_volumes_is_the_value_of_the_corners(background: float) -> None:
+    voxels = np.full((3, 4, 5), background, dtype=np.float32)
+    voxels[1, 1:3, 2] = (-0.2, 700.0)
+    expected = np.zeros((3, 4, 5), dtype=np.bool_)
+    expected[1, 1:3, 2] = True
+    assert (visible(voxels, NOISE) == expected).all()
+
+
+def test_black_in_noisy_volumes_is_the_lower_end_of_the_range() -> None:
+    voxels = np.arange(27, dtype=np.int16).reshape(3, 3, 3) * 10  # 0 to 260, every corner another value
+    assert int(visible(voxels, NOISE).sum()) == 25  # all but 0 and 10; the bound is 10.2
+    assert int(visible(voxels, BLACK).sum()) == 26
+
+
+def test_a_white_frame_is_not_black() -> None:
+    voxels = np.full((1, 4, 4), 900, dtype=np.int16)
+    voxels[0, 1:3, 1:3] = 0
+    assert int(visible(voxels, NOISE).sum()) == 12
+
+
+def test_nan_is_black() -> None:
+    voxels = np.zeros((3, 3, 3), dtype=np.float32)
+    voxels[1, 1] = (np.nan, 5.0, np.inf)
+    assert visible(voxels, NOISE)[1, 1].tolist() == [False, True, False]
+
+
+def test_shares_count_what_some_modality_shows() -> None:
+    one, other = np.zeros((2, 1, 4), dtype=np.uint8), np.zeros((2, 1, 4), dtype=np.uint8)
+    one[1, 0, 0] = other[1, 0, :2] = 200
+    assert non_black_shares([one, other]).tolist() == [0.0, 0.5]
+    assert non_black_shares([]).shape == (0,)
+
+
+def test_dark_is_below_the_threshold_or_black_all_over() -> None:
+    shares = np.array([0.0, 0.1, 0.27, 0.5, np.nan])
+    assert is_dark(shares, 0.27).tolist() == [True, True, False, False, False]
+    assert is_dark(shares, 0.0).tolist() == [True, False, False, False, False]
+
+
+def test_only_lgg_has_a_threshold_of_its_own() -> None:
+    assert dark_threshold("lgg") == 0.27
+    assert dark_threshold("brats") == dark_threshold("pairs") == 0.02
+
+
+# --- intensities ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.uint16, np.float32, np.float64])
+def test_distributions_agree_with_numpy(kind: type) -> None:
+    values: npt.NDArray[np.floating] = np.random.default_rng(0).gamma(4, 120, 20000).astype(kind)
+    found = distribution(values, kind)
+    assert found.n_voxels == 20000
+    assert found.mean == pytest.approx(float(values.mean(dtype=np.float64)))
+    assert found.std == pytest.approx(float(values.std(dtype=np.float64)))
+    assert (found.minimum, found.maximum) == (float(values.min()), float(values.max()))
+    step = (found.maximum - found.minimum) / 10000
+    assert found.quantiles == pytest.approx(np.quantile(values, QUANTILES), abs=max(2 * step, 1.0))
+    assert int(found.histogram.counts.sum()) == 20000
+    assert len(found.histogram.counts) <= 256
+
+
+def test_8_bit_files_have_a_bin_per_value() -> None:
+    found = distribution([0, 7, 7, 255], np.uint8).histogram
+    assert (found.low, found.high, len(found.counts)) == (-0.5, 255.5, 256)
+    assert {value: int(found.counts[value]) for value in (0, 7, 255)} == {0: 1, 7: 2, 255: 1}
+    assert found.centres[7] == 7
+
+
+def test_bins_of_integers_hold_whole_integers() -> None:
+    found = distribution(np.arange(1000)).histogram  # the outer quantiles leave 0 and 999 aside
+    width = (found.high - found.low) / len(found.counts)
+    assert width == round(width)
+    assert set(found.counts[1:-1].tolist()) == {int(width)}
+
+
+def test_the_brain_alone_counts() -> None:
+    array = np.array([[[0, 0, 0, 10, 20]]], dtype=np.int16)
+    found = measure.distribution(array, array > 0)
+    assert found is not None
+    assert (found.n_voxels, found.mean, found.std) == (2, 15.0, 5.0)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.float32])
+def test_a_constant_image_has_a_distribution(kind: type) -> None:
+    found = distribution([3, 3, 3], kind)
+    assert (found.mean, found.std, found.quantiles[0]) == (3.0, 0.0, 3.0)
+    assert int(found.histogram.counts.sum()) == 3
+
+
+def test_nothing_finite_has_none() -> None:
+    array = np.full((1, 2, 2), np.nan, dtype=np.float32)
+    assert measure.distribution(array, np.ones(array.shape, dtype=np.bool_)) is None
+
+
+def test_density_integrates_to_one() -> None:
+    found = distribution([10, 20, 20, 40]).histogram
+    assert float((found.density * np.diff(found.edges)).sum()) == pytest.approx(1.0)
+
+
+# --- correlation ------------------------------------------------------------------------------------------------------
+
+
+def test_correlation_of_the_middle_third() -> None:
+    """Nine slices: modalities agree in slices 3 to 5 and are opposite elsewhere."""
+    one = np.random.default_rng(0).integers(1, 100, (9, 5, 5)).astype(np.int16)
+    other = (200 - one).astype(np.int16)
+    other[3:6] = 2 * one[3:6]
+    brain = np.ones(one.shape, dtype=np.bool_)
+    found = measure.correlation({"a": one, "b": other}, ["b", "x", "a"], brain)
+    assert found[0, 2] == pytest.approx(1.0)
+    assert np.isnan(found[1]).all()
+    assert found[2, 2] == pytest.approx(1.0)
+
+
+def test_correlation_agrees_with_numpy_over_the_brain() -> None:
+    arrays = {name: np.random.default_rng(row).normal(500, 90, (3, 20, 20)) for row, name in enumerate("abc")}
+    arrays["c"] += arrays["a"]
+    brain = np.random.default_rng(9).random((3, 20, 20)) > 0.5
+    found = measure.correlation(arrays, "abc", brain)
+    expected = np.corrcoef([arrays[name][1][brain[1]] for name in "abc"])
+    assert found == pytest.approx(expected, abs=1e-4)
+
+
+def test_correlation_of_nothing() -> None:
+    empty = np.zeros((3, 2, 2), dtype=np.int16)
+    assert np.isnan(measure.correlation({"a": empty}, ["a"], empty > 0)).all()
+    assert np.isnan(measure.correlation({"a": empty}, ["a"], empty == 0)).all()
+
+
+# --- tumour -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("scheme", "expected"),
+    [("brats2023", {1, 2, 3}), ("brats2024", {1, 2, 3}), ("lgg", {255}), ("ibsr", set()), ("whole-tumour", {1})],
+)
+def test_which_labels_are_tumour(scheme: str, expected: set[int]) -> None:
+    assert set(measure.tumour_labels(scheme_named(scheme))) == expected
+
+
+def test_every_known_scheme_says_what_tumour_is() -> None:
+    assert [name for name, scheme in SCHEMES.items() if not measure.tumour_labels(scheme)] == ["ibsr"]
+
+
+def test_labels_of_an_unknown_scheme_are_all_tumour() -> None:
+    scheme = LabelScheme("own", {"core": 1, "halo": 5}, {"all": ("core", "halo")}, ("all",))
+    assert measure.tumour_labels(scheme) == (1, 5)
+
+
+def test_the_centre_is_a_voxel_of_the_largest_slice() -> None:
+    """A horseshoe in slice 1, whose centre of mass lies outside of it; one voxel in slice 0."""
+    tumour = np.zeros((2, 5, 7), dtype=np.bool_)
+    tumour[0, 0, 0] = True
+    tumour[1, 1:4, 1] = tumour[1, 1:4, 5] = True
+    tumour[1, 3, 1:6] = True
+    x, y, z = measure.centre_voxel(tumour) or (-1, -1, -1)
+    assert z == 1
+    assert tumour[z, y, x]
+    assert (x, y) == (3, 3)
+    assert measure.centre_voxel(np.zeros((1, 2, 2), dtype=np.bool_)) is None
+
+
+def test_heat_of_a_picture_is_stretched_to_the_brain() -> None:
+    """The brain is the right half, 4 x 4; the tumour its upper left pixel, so a sixteenth of the map."""
+    brain, tumour = np.zeros((1, 4, 8), dtype=np.bool_), np.zeros((1, 4, 8), dtype=np.bool_)
+    brain[0, :, 4:] = True
+    tumour[0, 0, 4] = True
+    (heat,) = measure.heat_maps(tumour, brain, Grid.of_pictures((8, 4, 1)))
+    assert (heat.plane, heat.axes) == ("picture", ("column", "row"))
+    expected = np.zeros((HEAT_CELLS, HEAT_CELLS), dtype=np.bool_)
+    expected[:16, :16] = True
+    assert (heat.values == expected).all()
+
+
+def test_heat_of_many_voxels_covers_each() -> None:
+    brain = np.ones((1, 200, 200), dtype=np.bool_)
+    tumour = np.zeros_like(brain)
+    tumour[0, 100, 50] = True
+    (heat,) = measure.heat_maps(tumour, brain, Grid.of_pictures((200, 200, 1)))
+    assert np.argwhere(heat.values).tolist() == [[16, 32]]  # 50.5 / 200 * 64 = 16.2, 100.5 / 200 * 64 = 32.2
+
+
+def test_stacks_of_pictures_have_three_maps() -> None:
+    brain = np.ones((8, 4, 4), dtype=np.bool_)
+    maps = measure.heat_maps(brain, brain, Grid.of_pictures((4, 4, 8)))
+    assert [heat.plane for heat in maps] == ["picture", "column-slice", "row-slice"]
+
+
+@pytest.mark.parametrize("codes", ["RAS", "LPS", "ASR", "SPL", "PIR"])
+def test_heat_is_anatomical_whatever_the_orientation(codes: str) -> None:
+    """The tumour fills the right, anterior, superior eighth of the brain."""
+    shape = (8, 6, 4)
+    mask = np.zeros(shape, dtype=np.bool_)
+    mask[4:, 3:, 2:] = True
+    grid = ras(shape).with_orientation(codes)
+    order = [{"R": 0, "L": 0, "A": 1, "P": 1, "S": 2, "I": 2}[code] for code in codes]
+    flip = tuple(slice(None, None, 1 if code in "RAS" else -1) for code in codes)
+    turned = mask.transpose(order)[flip].T
+    maps = measure.heat_maps(turned, np.ones_like(turned), grid)
+    assert [heat.plane for heat in maps] == ["axial", "coronal", "sagittal"]
+    assert [heat.axes for heat in maps] == [
+        ("right", "anterior"),
+        ("right", "superior"),
+        ("anterior", "superior"),
+    ]
+    expected = np.zeros((HEAT_CELLS, HEAT_CELLS), dtype=np.bool_)
+    expected[32:, 32:] = True
+    for heat in maps:
+        assert (heat.values == expected).all()
+
+
+def test_no_tumour_no_heat() -> None:
+    nothing = np.zeros((2, 3, 3), dtype=np.bool_)
+    assert measure.heat_maps(nothing, ~nothing, ras((3, 3, 2))) == ()

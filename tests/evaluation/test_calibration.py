@@ -1,0 +1,130 @@
+"""ROC-AUC and average precision by histogram, against sorting the voxels."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from glioseg.errors import ScoreError
+from glioseg.evaluation import ProbabilityHistogram, average_precision, merged, probability_histogram, roc_auc
+from glioseg.evaluation.calibration import N_BINS, _bin_of
+
+Probabilities = npt.NDArray[np.float32]
+Inside = npt.NDArray[np.bool_]
+unit = st.floats(0, 1, width=32)
+voxels = st.integers(1, 60).flatmap(
+    lambda n: st.tuples(
+        hnp.arrays(np.float32, n, elements=st.one_of(unit, st.sampled_from([0.0, 0.25, 0.5, 1.0]))),
+        hnp.arrays(np.bool_, n),
+    )
+)
+
+
+def network_like(n: int, seed: int) -> tuple[Probabilities, Inside]:
+    """Probabilities as networks give them: rare tumour, most voxels close to 0, some of the tumour missed."""
+    rng = np.random.default_rng(seed)
+    inside = rng.random(n) < 0.02
+    logits = rng.normal(-9, 3, n) + np.where(inside, rng.normal(12, 5, n), 0)
+    return (1 / (1 + np.exp(-logits))).astype(np.float32), inside
+
+
+def test_four_voxels_by_hand() -> None:
+    """Inside 0.9 and 0.4, outside 0.6 and 0.1: of four pairs three are in order: 3/4.
+
+    From the top: 0.9 in (precision 1), 0.6 out, 0.4 in (precision 2/3), 0.1 out: average precision (1 + 2/3) / 2.
+    """
+    histogram = probability_histogram(np.array([0.9, 0.4, 0.6, 0.1]), np.array([1, 1, 0, 0]))
+    auc, ap = roc_auc(histogram), average_precision(histogram)
+    assert auc is not None
+    assert ap is not None
+    assert (auc.value, auc.error_bound) == (0.75, 0)
+    assert ap.value == pytest.approx(5 / 6)
+    assert ap.error_bound < 1e-12
+
+
+def test_a_constant_probability_knows_nothing() -> None:
+    histogram = probability_histogram(np.full(8, 0.3), np.array([1, 1, 0, 0, 0, 0, 0, 0]))
+    auc, ap = roc_auc(histogram), average_precision(histogram)
+    assert auc is not None
+    assert ap is not None
+    assert (auc.value, auc.lower, auc.upper) == (0.5, 0, 1)
+    assert ap.value == 0.25
+
+
+@given(st.lists(unit, min_size=2, max_size=50))
+def test_bins_rise_with_the_probability(values: list[float]) -> None:
+    bins = _bin_of(np.sort(np.array(values, dtype=np.float32)))
+    assert (np.diff(bins) >= 0).all()
+    assert bins.min() >= 0
+    assert bins.max() < N_BINS
+
+
+@given(st.floats(2.0**-24, 0.5, width=32))
+def test_a_bin_is_narrow_at_both_ends(p: float) -> None:
+    """Two probabilities in one bin differ by at most 1/32 of the distance to 0, or to 1."""
+    for value, far in ((p, p * 1.04), (1 - p, 1 - p * 1.04)):
+        near, beyond = _bin_of(np.array([value, far], dtype=np.float32))
+        assert near != beyond or min(value, 1 - value) < 2.0**-19  # float32 itself is coarse below
+
+
+@given(voxels)
+def test_the_exact_figure_lies_in_the_stated_interval(pair: tuple[Probabilities, Inside]) -> None:
+    probabilities, inside = pair
+    histogram = probability_histogram(probabilities, inside)
+    auc, ap = roc_auc(histogram), average_precision(histogram)
+    assert (auc is None) == (inside.all() or not inside.any())
+    assert (ap is None) == (not inside.any())
+    if auc is not None:
+        assert auc.lower - 1e-9 <= roc_auc_score(inside, probabilities) <= auc.upper + 1e-9
+    if ap is not None:
+        assert ap.lower - 1e-9 <= average_precision_score(inside, probabilities) <= ap.upper + 1e-9
+        assert ap.lower <= ap.value <= ap.upper
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_the_bound_is_tight_on_what_networks_give(dtype: type[np.floating]) -> None:
+    probabilities, inside = network_like(200_000, 1)
+    given_as = probabilities.astype(dtype)
+    histogram = probability_histogram(given_as, inside)
+    auc, ap = roc_auc(histogram), average_precision(histogram)
+    assert auc is not None
+    assert ap is not None
+    assert auc.value == pytest.approx(roc_auc_score(inside, given_as), abs=2e-4)
+    assert ap.value == pytest.approx(average_precision_score(inside, given_as), abs=2e-3)
+    assert auc.error_bound < 1e-3
+    assert ap.error_bound < 1e-2
+
+
+def test_histograms_of_parts_add_up_to_that_of_the_whole() -> None:
+    probabilities, inside = network_like(150_000, 2)
+    parts = [probability_histogram(probabilities[i::3], inside[i::3]) for i in range(3)]
+    whole = probability_histogram(probabilities, inside)
+    assert np.array_equal(merged(parts).counts, whole.counts)
+    assert whole.counts.sum() == 150_000
+    assert np.array_equal(merged([]).counts, np.zeros((2, N_BINS)))
+
+
+def test_the_layout_in_memory_does_not_matter() -> None:
+    probabilities, inside = network_like(15_000, 3)
+    volume, mask = probabilities.reshape(20, 30, 25), inside.reshape(20, 30, 25)
+    one = probability_histogram(volume, mask)
+    other = probability_histogram(np.asfortranarray(volume), mask)
+    assert np.array_equal(one.counts, other.counts)
+
+
+@pytest.mark.parametrize("bad", [np.nan, 1.5, -0.1, np.inf])
+def test_what_is_no_probability_is_refused(bad: float) -> None:
+    with pytest.raises(ScoreError, match="between 0 and 1"):
+        probability_histogram(np.array([0.2, bad]), np.array([True, False]))
+
+
+def test_shapes_that_differ_are_refused() -> None:
+    with pytest.raises(ScoreError, match="one probability per voxel"):
+        probability_histogram(np.zeros(3), np.zeros(4, dtype=np.bool_))
+    with pytest.raises(ScoreError, match="counts for two classes"):
+        ProbabilityHistogram(np.zeros((2, 10), dtype=np.int64))

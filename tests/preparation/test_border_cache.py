@@ -1,0 +1,68 @@
+"""Border terms are kept for slices with two components, and only for these."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from glioseg.core import scheme_named
+from glioseg.io.nifti import write_nifti
+from glioseg.preparation.border import BorderOptions, border_term
+from glioseg.preparation.border_cache import border_maps
+from glioseg.preparation.cache import prepare
+from glioseg.preparation.options import PrepareOptions
+from glioseg.preparation.store import PreparedCohort
+from tests.preparation.toys import GRID, SHAPE, cohort_of, write_case
+
+OPTIONS = PrepareOptions(regions=("WT", "ET"))
+
+
+@pytest.fixture
+def prepared(tmp_path: Path) -> PreparedCohort:
+    """Slice 1: one square of oedema; slice 2: two, one of them enhancing; nothing elsewhere. A second case without."""
+    cases = [write_case(tmp_path, 0), write_case(tmp_path, 1, labels=False)]
+    labels = np.zeros(SHAPE, dtype=np.uint8)
+    labels[3:5, 4:6, 1] = 2
+    labels[3:5, 4:6, 2] = 2
+    labels[8:10, 4:6, 2] = 4
+    write_nifti(tmp_path / "case-0" / "seg.nii.gz", labels, GRID)
+    cohort = cohort_of(*cases, scheme=scheme_named("brats2021"))
+    return prepare(cohort, OPTIONS, tmp_path / "cache", n_workers=1)
+
+
+def test_only_slices_with_two_components_have_a_map(prepared: PreparedCohort) -> None:
+    maps = border_maps(prepared, BorderOptions())
+    assert set(maps.files) == {"case-0"}
+    assert [z for z in range(SHAPE[2]) if maps.at("case-0", z) is not None] == [2]
+
+
+def test_a_map_is_the_border_term_of_each_region(prepared: PreparedCohort) -> None:
+    found = border_maps(prepared, BorderOptions(sigma=3.0)).at("case-0", 2)
+    regions = prepared.cases[0].regions
+    assert found is not None
+    assert regions is not None
+    assert found.dtype == np.float16
+    np.testing.assert_allclose(found[0], border_term(regions[2, 0], sigma=3.0), rtol=1e-3)
+    assert found[0].max() > 0
+    assert not found[1].any()  # one component of enhancing tumour
+
+
+def test_maps_are_made_once_for_each_choice(prepared: PreparedCohort) -> None:
+    first = border_maps(prepared, BorderOptions()).files["case-0"][1]
+    before = first.stat().st_mtime_ns
+    assert border_maps(prepared, BorderOptions()).files["case-0"][1] == first
+    assert first.stat().st_mtime_ns == before
+    assert border_maps(prepared, BorderOptions(form="ronneberger")).files["case-0"][1] != first
+
+
+def test_what_an_interruption_left_is_made_anew(prepared: PreparedCohort) -> None:
+    slices, maps = border_maps(prepared, BorderOptions()).files["case-0"]
+    whole = maps.read_bytes()
+    slices.unlink()  # the maps are written first
+    seen: list[tuple[int, int]] = []
+    border_maps(prepared, BorderOptions(), lambda done, total: seen.append((done, total)))
+    assert slices.exists()
+    assert maps.read_bytes() == whole
+    assert seen == [(1, 2)]

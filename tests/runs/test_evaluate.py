@@ -1,0 +1,114 @@
+"""``glioseg evaluate``: parts of a run's own data, and other data."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from glioseg.runs.evaluate import name_of_other
+from tests.cli.command import glioseg
+from tests.runs.conftest import TinyRun
+
+
+def _patients(tiny: TinyRun) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = json.loads((tiny.run / "split.json").read_text(encoding="utf-8"))
+    return found
+
+
+@pytest.mark.parametrize("part", ["train", "val", "test", "all", None])
+def test_a_part_of_the_runs_own_data(tiny: TinyRun, part: str | None, tmp_path: Path) -> None:
+    given = [] if part is None else ["--part", part]
+    ran = glioseg("evaluate", tiny.run, *given, "--json", "--out", tmp_path, "--cache", tiny.cache, "--device", "cpu")
+    assert ran.code == 0, ran.err
+    name = part or "test"
+    assert ran.json["n_cases"] == {"train": 3, "all": 5}.get(name, 1)
+    assert json.loads((tmp_path / f"evaluation-{name}.json").read_text(encoding="utf-8")) == ran.json
+    assert len((tmp_path / f"cases-{name}.csv").read_text(encoding="utf-8").splitlines()) == ran.json["n_cases"] + 1
+    if name in ("val", "test"):
+        assert ran.json == tiny.ran.json[name]
+
+
+def test_people_read_a_line_for_each_region(tiny: TinyRun, tmp_path: Path) -> None:
+    ran = glioseg("evaluate", tiny.run, "--out", tmp_path, "--cache", tiny.cache, "--device", "cpu", "--quiet")
+    assert ran.out.startswith("test: 1 cases of 1 patients, native grid")
+    assert [line.split()[0] for line in ran.out.splitlines()[1:3]] == ["WT", "ET"]
+    assert ran.err == ""
+
+
+def test_a_bundle_on_other_data_scores_as_the_run_did(tiny: TinyRun, tmp_path: Path) -> None:
+    (patient,) = _patients(tiny)["test"]
+    shutil.copytree(tiny.run / "bundle", tmp_path / "bundle")
+    shutil.copytree(tiny.data / f"{patient}-000", tmp_path / "data" / f"{patient}-000")
+    ran = glioseg("evaluate", tmp_path / "bundle", "--data", tmp_path / "data", "--json", "--device", "cpu")
+    assert ran.code == 0, ran.err
+    assert ran.json["regions"]["WT"]["precision"] == tiny.ran.json["test"]["regions"]["WT"]["precision"]
+    assert (tmp_path / "bundle" / "evaluation-on-data.json").exists()
+
+
+def test_other_data_is_scored_by_what_its_own_integers_mean(tiny: TinyRun, tmp_path: Path) -> None:
+    """The same patients in another publisher's order of labels, where 1 is oedema and 3 is still enhancing tumour."""
+    converted = glioseg("convert", tiny.data, tmp_path / "msd", "--to", "msd", "--quiet")
+    assert converted.code == 0, converted.err
+    places = ["--json", "--device", "cpu", "--quiet"]
+    ours = glioseg("evaluate", tiny.run, "--part", "all", "--out", tmp_path / "a", "--cache", tiny.cache, *places)
+    theirs = glioseg("evaluate", tiny.run, "--data", tmp_path / "msd", "--out", tmp_path / "b", *places)
+    assert theirs.code == 0, theirs.err
+    for region in ("WT", "ET"):
+        for metric in ("dice", "recall", "volume_reference_ml"):
+            one, other = (each.json["regions"][region].get(metric) for each in (ours, theirs))
+            assert one == other, (region, metric)
+
+
+def test_nothing_is_written_into_the_bundle_of_a_run(tiny: TinyRun, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(tiny.run, run)
+    ran = glioseg("evaluate", run / "bundle", "--data", tiny.data, "--cache", tiny.cache, "--json", "--device", "cpu")
+    assert ran.code == 0, ran.err
+    assert {path.name for path in (run / "bundle").iterdir()} == {"bundle.json", "model.safetensors"}
+    assert (run / f"evaluation-on-{tiny.data.name}.json").exists()
+    assert not (run / "evaluation-all.json").exists()
+
+
+def test_the_report_is_written_again(tiny: TinyRun, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(tiny.run, run, ignore=shutil.ignore_patterns("report.html", "figures"))
+    ran = glioseg("report", run, "--cache", tiny.cache, "--device", "cpu", "--quiet")
+    assert (ran.code, ran.out.strip()) == (0, str(run / "report.html"))
+    assert (run / "report.html").stat().st_size > 10_000
+
+
+def test_what_cannot_be_evaluated(tiny: TinyRun, tmp_path: Path) -> None:
+    bundle = tiny.run / "bundle"
+    without = glioseg("evaluate", bundle)
+    assert (without.code, "--data" in without.err) == (2, True)
+    parted = glioseg("evaluate", bundle, "--data", tiny.data, "--part", "test")
+    assert (parted.code, "other data has no parts" in parted.err) == (2, True)
+    other = glioseg("evaluate", tiny.run, "--part", "tset", "--cache", tiny.cache, "--quiet")
+    assert (other.code, "tset" in other.err, "train, val, test, all" in other.err) == (1, True, True)
+    empty = glioseg("evaluate", tmp_path, "--data", tiny.data)
+    assert (empty.code, "neither a run with a bundle nor a bundle" in empty.err) == (1, True)
+
+
+def test_data_that_lacks_a_modality_of_the_network(tiny: TinyRun, tmp_path: Path) -> None:
+    shutil.copytree(tiny.data, tmp_path / "data", ignore=shutil.ignore_patterns("*t1c*"))
+    ran = glioseg("evaluate", tiny.run, "--data", tmp_path / "data", "--out", tmp_path / "out", "--quiet")
+    assert ran.code in (1, 2)
+    assert "t1c" in ran.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_data_without_masks(tiny: TinyRun, tmp_path: Path) -> None:
+    shutil.copytree(tiny.data, tmp_path / "data", ignore=shutil.ignore_patterns("*seg*"))
+    ran = glioseg("evaluate", tiny.run, "--data", tmp_path / "data", "--quiet")
+    assert (ran.code, "no case has a reference" in ran.err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("cohort", "name"),
+    [("kaggle_3m", "on-kaggle_3m"), ("My scans (2)", "on-My-scans-2"), ("test", "on-test"), ("..", "on-data")],
+)
+def test_other_data_takes_no_parts_name(cohort: str, name: str) -> None:
+    assert name_of_other(cohort) == name

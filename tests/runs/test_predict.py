@@ -1,0 +1,285 @@
+"""``glioseg predict``: scans in, masks on the scan's own grid, volumes and pictures out."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+from glioseg.cohorts.phantom import PhantomOptions
+from glioseg.cohorts.write import write_phantom
+from tests.cli.command import Ran, glioseg
+from tests.runs.conftest import TinyRun
+from tests.runs.toy import write_toy
+
+
+def _predict(run: Path, *arguments: str | Path) -> Ran:
+    return glioseg("predict", run, *arguments, "--device", "cpu", "--quiet")
+
+
+def _case(tiny: TinyRun) -> str:
+    (patient,) = json.loads((tiny.run / "split.json").read_text(encoding="utf-8"))["test"]
+    return f"{patient}-000"
+
+
+def _dice(one: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> float:
+    return float(2 * (one & other).sum() / (one.sum() + other.sum()))
+
+
+@pytest.fixture(scope="module")
+def predicted(tiny: TinyRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the test patient, predicted."""
+    out = tmp_path_factory.mktemp("predicted")
+    ran = _predict(tiny.run, tiny.data / _case(tiny), "--out", out)
+    assert ran.code == 0, ran.err
+    assert ran.out.startswith(f"{out / _case(tiny)}.nii.gz: WT ")
+    return out
+
+
+def test_four_files_for_a_case(tiny: TinyRun, predicted: Path) -> None:
+    name = _case(tiny)
+    assert {path.name for path in predicted.iterdir()} == {
+        f"{name}.nii.gz",
+        f"{name}.json",
+        f"{name}.png",
+        "summary.csv",
+    }
+    with Pillow.open(predicted / f"{name}.png") as picture:
+        picture.load()
+        assert picture.size == (80, 40)  # the slice, and beside it the same with outlines
+
+
+def test_the_mask_lies_on_the_scan(tiny: TinyRun, predicted: Path) -> None:
+    name = _case(tiny)
+    mask, scan = nib.load(predicted / f"{name}.nii.gz"), nib.load(tiny.data / name / f"{name}-t2f.nii.gz")
+    assert mask.shape == scan.shape
+    np.testing.assert_array_equal(mask.affine, scan.affine)
+    assert mask.get_data_dtype() == np.uint8
+    assert set(np.unique(mask.dataobj)) <= {0, 1, 2, 3}
+
+
+def test_a_prediction_scores_what_the_evaluation_says(tiny: TinyRun, predicted: Path) -> None:
+    name = _case(tiny)
+    mask = np.asarray(nib.load(predicted / f"{name}.nii.gz").dataobj)
+    reference = np.asarray(nib.load(tiny.data / name / f"{name}-seg.nii.gz").dataobj)
+    figures = tiny.ran.json["test"]["regions"]
+    assert _dice(mask > 0, reference > 0) == pytest.approx(figures["WT"]["dice"]["case_mean"], abs=1e-12)
+    assert _dice(mask == 3, reference == 3) == pytest.approx(figures["ET"]["dice"]["case_mean"], abs=1e-12)
+
+
+def test_what_stands_beside_a_mask(tiny: TinyRun, predicted: Path) -> None:
+    name = _case(tiny)
+    facts = json.loads((predicted / f"{name}.json").read_text(encoding="utf-8"))
+    mask = np.asarray(nib.load(predicted / f"{name}.nii.gz").dataobj)
+    bundle = json.loads((tiny.run / "bundle" / "bundle.json").read_text(encoding="utf-8"))
+    assert facts["case"] == name
+    assert facts["mask"] == f"{name}.nii.gz"
+    assert facts["volumes"]["unit"] == "ml"
+    assert facts["volumes"]["WT"] == pytest.approx((mask > 0).sum() * 6.0**3 / 1000, rel=1e-6)
+    assert facts["volumes"]["ET"] == pytest.approx((mask == 3).sum() * 6.0**3 / 1000, rel=1e-6)
+    assert facts["labels"] == {"NCR": 1, "ED": 2, "ET": 3}
+    assert facts["regions"] == {"WT": ["NCR", "ED", "ET"], "ET": ["ET"]}
+    assert facts["model_id"] == bundle["model_id"]
+    assert facts["filled"] == []
+    assert "research use only" in facts["use"]
+
+
+def test_a_whole_cohort(tiny: TinyRun, predicted: Path, tmp_path: Path) -> None:
+    ran = _predict(tiny.run, tiny.data, "--out", tmp_path, "--json")
+    assert ran.code == 0, ran.err
+    with (tmp_path / "summary.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["case"] for row in rows] == [f"BraTS-GLI-{number:05d}-000" for number in range(1, 6)]
+    assert {row["unit"] for row in rows} == {"ml"}
+    assert [case["volumes"]["WT"] for case in ran.json["cases"]] == [float(row["WT"]) for row in rows]
+    one = f"{_case(tiny)}.nii.gz"
+    np.testing.assert_array_equal(nib.load(tmp_path / one).dataobj, nib.load(predicted / one).dataobj)
+
+
+def test_file_by_file(tiny: TinyRun, predicted: Path, tmp_path: Path) -> None:
+    name = _case(tiny)
+    files = {modality: tiny.data / name / f"{name}-{modality}.nii.gz" for modality in ("t1c", "t2f")}
+    given = [part for modality, path in files.items() for part in ("--modality", f"{modality}={path}")]
+    ran = _predict(tiny.run / "bundle", *given, "--out", tmp_path)
+    assert ran.code == 0, ran.err
+    (mask,) = tmp_path.glob("*.nii.gz")
+    np.testing.assert_array_equal(nib.load(mask).dataobj, nib.load(predicted / f"{name}.nii.gz").dataobj)
+
+
+# -- pictures ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Grey pictures with masks, and a network trained on them."""
+
+    data: Path
+    run: Path
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Pictures:
+    folder = tmp_path_factory.mktemp("pictures")
+    write_phantom(PhantomOptions(n_patients=3, spacing_mm=6.0, seed=1), folder / "data", "pairs", n_workers=1)
+    changes = ["data.modalities=none", 'prepare.regions=["tumour"]', "slices.n_neighbours=0", "train.epochs=1"]
+    recipe = write_toy(folder / "toy.toml", *changes, "split.train=0.34", "split.val=0.33", "split.test=0.33")
+    ran = glioseg("train", recipe, "--data", folder / "data", "--out", folder / "run", "--no-evaluate", "--quiet")
+    assert ran.code == 0, ran.err
+    return Pictures(folder / "data", folder / "run")
+
+
+def test_a_training_that_is_not_evaluated_has_a_bundle(pictures: Pictures) -> None:
+    names = {path.name for path in pictures.run.iterdir()}
+    assert "bundle" in names
+    assert not {name for name in names if name.startswith(("evaluation", "report", "cases"))}
+
+
+def test_a_picture(pictures: Pictures, tmp_path: Path) -> None:
+    picture = next(path for path in sorted((pictures.data / "images").iterdir()) if path.stem.endswith("_012"))
+    ran = _predict(pictures.run, picture, "--out", tmp_path / "out")
+    assert ran.code == 0, ran.err
+    with Pillow.open(tmp_path / "out" / f"{picture.stem}_mask.png") as mask, Pillow.open(picture) as original:
+        assert (mask.size, mask.mode) == (original.size, "L")
+        pixels = np.asarray(mask)
+    assert set(np.unique(pixels)) <= {0, 255}
+    facts = json.loads((tmp_path / "out" / f"{picture.stem}.json").read_text(encoding="utf-8"))
+    assert facts["volumes"] == {"unit": "voxels", "tumour": (pixels == 255).sum()}
+    assert facts["grid"]["spacing_mm"] is None
+    assert (tmp_path / "out" / f"{picture.stem}.png").exists()
+
+
+def test_colours_do_not_pass_for_grey(pictures: Pictures, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (16, 20, 3)).astype(np.uint8)
+    Pillow.fromarray(noise).save(tmp_path / "photo.png")
+    ran = _predict(pictures.run, tmp_path / "photo.png", "--out", tmp_path / "out")
+    assert ran.code == 1
+    assert "photo.png" in ran.err
+
+
+# -- refusals: said before any work is done ----------------------------------------------------------------------------
+
+
+def _refused(ran: Ran, out: Path, code: int, *words: str) -> None:
+    assert ran.code == code, ran.err
+    assert [word for word in words if word not in ran.err] == []
+    assert not out.exists()
+
+
+def test_a_case_that_lacks_a_modality(tiny: TinyRun, tmp_path: Path) -> None:
+    shutil.copytree(tiny.data / _case(tiny), tmp_path / "case" / _case(tiny), ignore=shutil.ignore_patterns("*t1c*"))
+    ran = _predict(tiny.run, tmp_path / "case", "--out", tmp_path / "out")
+    _refused(ran, tmp_path / "out", 1, _case(tiny), "lacks t1c", "expected t2f, t1c", "--modality")
+
+
+def test_one_complete_case_is_not_predicted_where_another_lacks_something(tiny: TinyRun, tmp_path: Path) -> None:
+    shutil.copytree(tiny.data, tmp_path / "data")
+    next((tmp_path / "data").glob("*-00005-000/*t1c*")).unlink()
+    ran = _predict(tiny.run, tmp_path / "data", "--out", tmp_path / "out")
+    _refused(ran, tmp_path / "out", 1, "BraTS-GLI-00005-000 lacks t1c")
+
+
+_Given = Callable[[TinyRun, Path], list[str | Path]]
+_MISUSE: dict[str, tuple[_Given, int, str]] = {
+    "nothing": (lambda tiny, tmp: [], 2, "there is nothing to predict"),
+    "no such file": (lambda tiny, tmp: [tmp / "no.nii.gz"], 1, "no such file or folder"),
+    "not a scan": (lambda tiny, tmp: [tiny.data / "survival_info.csv"], 2, "the network needs several"),
+    "one modality": (lambda tiny, tmp: ["--modality", f"t2f={_scan(tiny)}"], 1, "lacks t1c"),
+    "no name": (lambda tiny, tmp: ["--modality", "scan.nii.gz"], 2, "--modality needs NAME=FILE"),
+    "no such modality file": (lambda tiny, tmp: ["--modality", "t2f=no.nii.gz"], 1, "no such file"),
+    "twice": (lambda tiny, tmp: [tiny.data / _case(tiny), tiny.data], 2, "would be written to the same files"),
+    "not a folder of scans": (lambda tiny, tmp: [tiny.run / "figures"], 1, "figures"),
+}
+
+
+def _scan(tiny: TinyRun) -> Path:
+    return tiny.data / _case(tiny) / f"{_case(tiny)}-t2f.nii.gz"
+
+
+@pytest.mark.parametrize("kind", _MISUSE)
+def test_what_cannot_be_predicted(tiny: TinyRun, tmp_path: Path, kind: str) -> None:
+    given, code, message = _MISUSE[kind]
+    _refused(_predict(tiny.run, *given(tiny, tmp_path), "--out", tmp_path / "out"), tmp_path / "out", code, message)
+
+
+def test_modalities_that_are_not_of_one_grid(tiny: TinyRun, tmp_path: Path) -> None:
+    scan = nib.load(_scan(tiny))
+    nib.save(nib.Nifti1Image(np.asarray(scan.dataobj)[:-1], scan.affine), tmp_path / "t1c.nii.gz")
+    given = ["--modality", f"t2f={_scan(tiny)}", "--modality", f"t1c={tmp_path / 't1c.nii.gz'}"]
+    _refused(_predict(tiny.run, *given, "--out", tmp_path / "out"), tmp_path / "out", 1, "t1c.nii.gz")
+
+
+def test_a_damaged_scan_stops_before_its_files(tiny: TinyRun, tmp_path: Path) -> None:
+    shutil.copytree(tiny.data / _case(tiny), tmp_path / "case" / _case(tiny))
+    scan = next((tmp_path / "case").rglob("*t1c*"))
+    scan.write_bytes(scan.read_bytes()[:200])
+    ran = _predict(tiny.run, tmp_path / "case", "--out", tmp_path / "out")
+    _refused(ran, tmp_path / "out", 1, scan.name)
+
+
+# -- damaged scans -----------------------------------------------------------------------------------------------------
+
+
+def test_a_damaged_case_does_not_stop_the_others(tiny: TinyRun, tmp_path: Path) -> None:
+    """The second of three cases is cut short; an earlier prediction of it must not pass for a new one."""
+    names = [f"BraTS-GLI-{number:05d}-000" for number in (1, 2, 3)]
+    for name in names:
+        shutil.copytree(tiny.data / name, tmp_path / "data" / name)
+    out = tmp_path / "out"
+    assert _predict(tiny.run, tmp_path / "data", "--out", out, "--quiet").code == 0
+    (scan,) = (tmp_path / "data").glob(f"{names[1]}/*t1c*")
+    scan.write_bytes(scan.read_bytes()[:2000])
+    ran = _predict(tiny.run, tmp_path / "data", "--out", out, "--quiet", "--json")
+    assert ran.code == 1
+    (line,) = ran.err.splitlines()
+    assert line.startswith(f"glioseg: case {names[1]} was left out: ")
+    assert scan.name in line
+    assert [case["case"] for case in ran.json["cases"]] == [names[0], names[2]]
+    assert list(ran.json["failed"]) == [names[1]]
+    with (out / "summary.csv").open(encoding="utf-8") as file:
+        assert [row["case"] for row in csv.DictReader(file)] == [names[0], names[2]]
+    expected = {f"{name}{ending}" for name in (names[0], names[2]) for ending in (".nii.gz", ".json", ".png")}
+    assert {path.name for path in out.iterdir()} == {*expected, "summary.csv"}
+
+
+def test_a_full_disk_leaves_no_case_half_written(
+    tiny: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The overlay of the second case finds no room: its mask goes too, and the first case stays."""
+    write, written = Path.write_bytes, 0
+
+    def full(path: Path, data: bytes) -> int:
+        nonlocal written
+        written += 1
+        if written > 3:
+            raise OSError(28, "No space left on device", str(path))
+        return write(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    ran = _predict(tiny.run, tiny.data, "--out", tmp_path / "out", "--quiet")
+    assert ran.code == 1
+    assert [word for word in ("cannot be written", "No space left", "free space") if word not in ran.err] == []
+    first = "BraTS-GLI-00001-000"
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        f"{first}{end}" for end in (".nii.gz", ".json", ".png")
+    }
+
+
+def test_scans_are_never_written_over(pictures: Pictures, tmp_path: Path) -> None:
+    """The overlay of ``scan.png`` is called ``scan.png`` too."""
+    picture = next(iter(sorted((pictures.data / "images").iterdir())))
+    scan = tmp_path / "scan.png"
+    shutil.copy(picture, scan)
+    ran = _predict(pictures.run, scan, "--out", tmp_path, "--quiet")
+    assert (ran.code, ran.out) == (2, "")
+    assert [word for word in ("scan.png", "written over the scan", "--out") if word not in ran.err] == []
+    assert [path.name for path in tmp_path.iterdir()] == ["scan.png"]
+    assert scan.read_bytes() == picture.read_bytes()

@@ -1,0 +1,163 @@
+"""The pages of studies and searches hold what they were told, and make do with what is there."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+from glioseg.evaluation.paired import CompareOptions
+from glioseg.evaluation.replicates import pooled_figures
+from glioseg.evaluation.table import Row
+from glioseg.studies.report.facts import PublishedFact, RowFact, RunFact, StudyFacts
+from glioseg.studies.report.study import write_study_report
+from glioseg.studies.report.tune import TrialFact, TuningFacts, write_tuning_report
+
+_DAY = date(2024, 5, 17)
+
+
+def _rows(shift: int) -> list[Row]:
+    """Eight patients whose Dice is (2·(20+i+shift))/(…)."""
+    found: list[Row] = []
+    for number in range(8):
+        tp = 20 + number + shift
+        counts = {
+            f"{region}.{name}": n
+            for region in ("WT", "ET")
+            for name, n in zip(("tp", "fp", "fn"), (tp, 9, 9), strict=True)
+        }
+        found.append(
+            {
+                "case": f"c{number}",
+                "patient": f"p{number}",
+                **counts,
+                "WT.tn": 0,
+                "ET.tn": 0,
+                "WT.status": "ok",
+                "ET.status": "ok",
+            }
+        )
+    return found
+
+
+def _facts() -> StudyFacts:
+    options = CompareOptions(n_resamples=200)
+    tables = {"plain": [_rows(0)], "<better>": [_rows(9)]}
+    pooled = {region: pooled_figures(tables, region, "dice", options, paired=True) for region in ("WT", "ET")}
+    runs = (
+        RunFact(0, 0, "finished", training_s=90.0, peak_memory_mb=700.0, best_epoch=3, report="plain/run/report.html"),
+        RunFact(1, 0, "finished", ended="train.max_minutes = 5", training_s=30.0),
+    )
+    published = (
+        PublishedFact("test", "WT", "dice", "slice", "both_empty_1", 0.85, 0.8, 2, ()),
+        PublishedFact("test", "mean", "dice", "slice", "both_empty_1", 0.7, None, 0, ("other settings",)),
+    )
+    rows = tuple(
+        RowFact(
+            name=name,
+            recipe="lgg",
+            settings={"loss.kind": "dice"},
+            ignored=("model.width",) if name == "plain" else (),
+            runs=runs,
+            n_parameters=12345,
+            figures={"test": {region: {"dice": pooled[region][name]} for region in pooled}},
+            published=published,
+        )
+        for name in tables
+    )
+    broken = RowFact("broken", "lgg", runs=(RunFact(0, 0, "failed", error="no memory"), RunFact(1, 0, "missing")))
+    foreign = RowFact("foreign", "other", skipped="no such modality")
+    faulty = RowFact("faulty", "other", fault="there is no network perceptron")
+    return StudyFacts(
+        name="losses", about="A study", after="A, 2020", notes=("A note",), data="LGG", changes=("train.epochs=2",),
+        folds=2, seeds=(0,), parts=("test",), metrics=("dice",), options=options, paired=True,
+        rows=(*rows, broken, foreign, faulty),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    folder = tmp_path_factory.mktemp("study")
+    return folder, write_study_report(_facts(), folder / "study.html", written_on=_DAY).read_text(encoding="utf-8")
+
+
+def test_a_study_in_full(page: tuple[Path, str]) -> None:
+    folder, text = page
+    names = {"intervals", "patients", "published"}
+    assert set(re.findall(r'id="figure-([a-z-]+)"', text)) == names
+    assert {path.stem for path in (folder / "figures").iterdir()} == names
+    for path in (folder / "figures").iterdir():
+        assert np.asarray(Pillow.open(path).convert("L")).std() > 0
+    for words in ("A note", "train.epochs=2", "no memory", "no such modality", "there is no network perceptron"):
+        assert words in text
+    assert "&lt;better&gt;" in text
+    assert "<better>" not in text
+    assert "12,345" in text
+    assert "stopped by train.max_minutes = 5" in text
+    assert "its network has no model.width" in text
+
+
+def test_a_study_shows_its_figures(page: tuple[Path, str]) -> None:
+    """Mean Dice of WT: 2·tp/(2·tp + 18), tp = 20..27 for the first row and 29..36 for the second; all eight differ."""
+    text = page[1]
+    first, second = ([2 * tp / (2 * tp + 18) for tp in range(low, low + 8)] for low in (20, 29))
+    assert f"{np.mean(first):.3f}" in text
+    assert f"{np.mean(second) - np.mean(first):+.3f}" in text
+    assert "0.008" in text  # eight differences of one sign: p = 2 / 2^8
+
+
+def test_a_page_loads_nothing_and_leads_to_reports(page: tuple[Path, str]) -> None:
+    targets = set(re.findall(r'(?:src|href)="([^"#][^"]*)"', page[1]))
+    assert {target for target in targets if not target.startswith("data:")} == {"plain/run/report.html"}
+    assert "research use only" in page[1]
+
+
+def test_a_study_of_which_nothing_has_ended(tmp_path: Path) -> None:
+    facts = _facts()
+    rows = tuple(replace(row, figures={}, published=(), runs=(RunFact(None, 3, "missing"),)) for row in facts.rows[:2])
+    page = write_study_report(replace(facts, rows=rows), tmp_path / "study.html", written_on=_DAY)
+    text = page.read_text(encoding="utf-8")
+    assert "not trained yet" in text
+    assert "figure-" not in text
+    again = write_study_report(facts, page, written_on=_DAY)
+    assert "figure-intervals" in again.read_text(encoding="utf-8")
+    write_study_report(replace(facts, rows=rows), page, written_on=_DAY)
+    assert not list((tmp_path / "figures").iterdir())  # nothing stale stays
+
+
+def test_completeness() -> None:
+    facts = _facts()
+    assert facts.has_failures
+    assert not facts.is_complete
+    good = replace(facts, rows=(*facts.rows[:2], facts.rows[3]))
+    assert good.is_complete  # what the data cannot feed is not missing
+    assert not good.has_failures
+    assert facts.rows[0].training_s == 60.0
+    assert facts.rows[0].peak_memory_mb == 700.0
+
+
+def test_a_search(tmp_path: Path) -> None:
+    ranges: dict[str, dict[str, object]] = {
+        "train.lr": {"low": 1e-4, "high": 1e-2, "log": True},
+        "model.width": {"choices": [16, 24]},
+    }
+    trials = (
+        TrialFact(0, "complete", {"train.lr": 1e-3, "model.width": 16}, {0: 0.3, 1: 0.6}, 0.6, training_s=60.0),
+        TrialFact(1, "pruned", {"train.lr": 5e-3, "model.width": 24}, {0: 0.7}, 0.7, ended="pruned"),
+        TrialFact(2, "failed", {"train.lr": 9e-3, "model.width": 24}, error="the loss is not a number"),
+    )
+    facts = TuningFacts("lgg", "dice", ranges, trials)
+    assert facts.best is trials[0]  # the pruned one was not trained to its end
+    text = write_tuning_report(facts, tmp_path / "tune.html", written_on=_DAY).read_text(encoding="utf-8")
+    assert set(re.findall(r'id="figure-([a-z-]+)"', text)) == {"by-trial", "by-epoch", "by-setting"}
+    assert "the loss is not a number" in text
+    assert "0.0001 to 0.01, by ratios" in text
+    assert "16, 24" in text
+    empty = write_tuning_report(replace(facts, trials=()), tmp_path / "tune.html", written_on=_DAY)
+    assert "No trial was trained to its end yet" in empty.read_text(encoding="utf-8")
+    assert not list((tmp_path / "figures").iterdir())

@@ -1,0 +1,82 @@
+"""Checkpoints are written in one piece, read without running anything, and refused where they belong elsewhere."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from glioseg.errors import FileError
+from glioseg.training.checkpoint import ResumeError, load_checkpoint, require_same, save_checkpoint
+
+STATE: dict[str, Any] = {
+    "model": {"weight": torch.arange(4000.0)},
+    "progress": {"epoch": 3, "best_score": -float("inf")},
+}
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "one.pth", STATE)
+    found = load_checkpoint(tmp_path / "one.pth")
+    assert found["progress"] == STATE["progress"]
+    assert torch.equal(found["model"]["weight"], STATE["model"]["weight"])
+    assert [path.name for path in tmp_path.iterdir()] == ["one.pth"]
+
+
+def test_a_missing_one_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match=r"no\.pth: there is no such file"):
+        load_checkpoint(tmp_path / "no.pth")
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "text", "flipped"])
+def test_a_damaged_one_is_refused(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "one.pth"
+    save_checkpoint(path, STATE)
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    damaged = {
+        "cut": whole[:middle],
+        "empty": b"",
+        "text": b"hello world",
+        "flipped": whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :],
+    }
+    path.write_bytes(damaged[damage])
+    with pytest.raises(FileError, match=r"one\.pth: the file is damaged.*begin anew with --restart"):
+        load_checkpoint(path)
+
+
+class _Trap:
+    def __init__(self, told: Path) -> None:
+        self.told = told
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Path.touch, (self.told,))
+
+
+def test_nothing_pickled_is_executed(tmp_path: Path) -> None:
+    torch.save({"model": _Trap(tmp_path / "sprung")}, tmp_path / "trap.pth")
+    (tmp_path / "plain.pth").write_bytes(pickle.dumps(_Trap(tmp_path / "sprung")))
+    for name in ("trap.pth", "plain.pth"):
+        with pytest.raises(FileError):
+            load_checkpoint(tmp_path / name)
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_a_list_is_no_checkpoint(tmp_path: Path) -> None:
+    torch.save([1, 2], tmp_path / "list.pth")
+    with pytest.raises(FileError, match="not a checkpoint of glioseg; found list"):
+        load_checkpoint(tmp_path / "list.pth")
+
+
+def test_the_difference_to_another_training_is_shown() -> None:
+    kept = {"recipe": {"lr": 0.1, "epochs": 3}, "split": "abc"}
+    require_same(Path("x.pth"), kept, {"split": "abc", "recipe": {"epochs": 3, "lr": 0.1}})
+    with pytest.raises(ResumeError) as caught:
+        require_same(Path("x.pth"), kept, {"recipe": {"lr": 0.2, "epochs": 3}, "split": "abd"})
+    lines = [line.strip() for line in str(caught.value).splitlines() if line.strip()[:1] in "+-"]
+    assert [line.replace(" ", "") for line in lines[:2]] == ['-"lr":0.1', '+"lr":0.2']
+    assert lines[2].replace(" ", "") == '-"split":"abc"'
+    assert "epochs" not in str(caught.value)

@@ -1,0 +1,300 @@
+"""The loop on a toy: exact across interruptions, honest about what stops it."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from glioseg.training.checkpoint import ResumeError, load_checkpoint
+from glioseg.training.log import read_log
+from glioseg.training.loop import BEST, LATEST, LOG, Batch, Job, Outcome, TrainingError, Validation, fit
+from glioseg.training.losses import LossOptions, build_loss
+from glioseg.training.options import TrainOptions
+from glioseg.training.randomness import DrawKey, generator
+
+
+@dataclass(frozen=True)
+class _Toy:
+    """Twenty 8x8 pictures; one pixel more than 0.5 is tumour."""
+
+    poisoned: int | None = None
+    n: int = 20
+
+    @property
+    def has_tumour(self) -> npt.NDArray[np.bool_]:
+        return np.asarray(np.arange(self.n) % 2 == 0)
+
+    def take(self, indices: npt.NDArray[np.int64], key: DrawKey) -> Batch:
+        images = np.stack([np.random.default_rng(int(i)).random((1, 8, 8), dtype=np.float32) for i in indices])
+        if self.poisoned is not None and self.poisoned in indices:
+            images[:] = np.nan
+        return Batch(images, (images > 0.5).astype(np.uint8))
+
+    def name(self, index: int) -> str:
+        return f"case {index}"
+
+
+def _augment(
+    images: Tensor, regions: Tensor, weights: Tensor | None, key: DrawKey
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    noise = generator(key).normal(size=tuple(images.shape)).astype(np.float32)
+    return images + 0.1 * torch.from_numpy(noise), regions, weights
+
+
+def _loss(logits: Tensor | Any, regions: Tensor, weights: Tensor | None) -> Tensor:
+    return nn.functional.binary_cross_entropy_with_logits(logits, regions.float())
+
+
+_softmax_loss = build_loss(LossOptions(kind="ce+dice", ce_weights=(1.0, 2.0)))
+
+
+def _model(n_logits: int = 1) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        return nn.Sequential(
+            nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.3), nn.Conv2d(4, n_logits, 1)
+        )
+
+
+def _validate(model: nn.Module, loss: Any = _loss) -> Validation:
+    batch = _Toy().take(np.arange(20), DrawKey(0, "patches"))
+    with torch.no_grad():
+        cost = float(loss(model(torch.from_numpy(batch.images)), torch.from_numpy(batch.regions), None))
+    return Validation(cost, -cost, {"dice": 1 - cost})
+
+
+def _options(**changes: Any) -> TrainOptions:
+    values = {"epochs": 3, "batch_size": 6, "lr": 0.01, "checkpoint_every": 1, "ema": 0.9, "clip_norm": 1.0}
+    return TrainOptions(**(values | changes))
+
+
+def _job(run: Path, options: TrainOptions, items: _Toy | None = None, **changes: Any) -> Job:
+    job = Job(
+        options=options,
+        items=items or _Toy(),
+        augment=_augment,
+        loss=_loss,
+        validate=_validate,
+        identity={"recipe": {"lr": options.lr}},
+        run=run,
+        on_epoch=lambda row: None,
+        on_step=lambda done, total: None,
+    )
+    return replace(job, **changes)
+
+
+def _fit(run: Path, options: TrainOptions, items: _Toy | None = None, **changes: Any) -> Outcome:
+    run.mkdir(exist_ok=True)
+    model = _model(2 if changes.get("loss") is _softmax_loss else 1)
+    return fit(Fabric(accelerator="cpu", devices=1), model, _job(run, options, items, **changes))
+
+
+def _without_times(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{key: value for key, value in row.items() if not key.endswith("_s")} for row in rows]
+
+
+def _same(one: Any, other: Any, path: str = "") -> None:
+    """Equal bit for bit, but for times."""
+    if isinstance(one, Mapping):
+        assert one.keys() == other.keys(), path
+        for key in one:
+            if not str(key).endswith("_s") and key != "log_size":
+                _same(one[key], other[key], f"{path}/{key}")
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other), path
+        for number, (a, b) in enumerate(zip(one, other, strict=True)):
+            _same(a, b, f"{path}/{number}")
+    elif isinstance(one, Tensor):
+        assert torch.equal(one, other), path
+    else:
+        assert one == other, path
+
+
+_VARIANTS: dict[str, dict[str, Any]] = {
+    "adam": {"optimiser": "adam"},
+    "sgd-one-cycle": {"optimiser": "sgd", "schedule": "one-cycle"},
+    "plateau": {"schedule": "plateau", "plateau_patience": 0, "ema": None},
+    "polynomial-share-accumulate": {"schedule": "polynomial", "tumour_share": 0.75, "accumulate": 3},
+    "cosine-every-other-epoch": {"schedule": "cosine", "validate_every": 2},
+    "softmax": {"schedule": "one-cycle"},
+}
+_JOBS: dict[str, dict[str, Any]] = {
+    "softmax": {"loss": _softmax_loss, "validate": partial(_validate, loss=_softmax_loss)}
+}
+
+
+@pytest.mark.parametrize("variant", _VARIANTS)
+def test_interrupted_at_every_step_ends_bit_for_bit_the_same(tmp_path: Path, variant: str) -> None:
+    options, job = _options(**_VARIANTS[variant]), _JOBS.get(variant, {})
+    whole = _fit(tmp_path / "whole", options, **job)
+    assert whole.finished
+    pieces = tmp_path / "pieces"
+    for n_steps in (1, 2, 4, 7, 8, 11):
+        stopped = _fit(pieces, options.model_copy(update={"max_steps": n_steps}), **job)
+        assert not stopped.finished
+        assert stopped.progress.n_updates == n_steps
+        torch.manual_seed(n_steps)  # whatever else happened to the process must not matter
+    assert _fit(pieces, options, **job).finished
+    for name in (LATEST, BEST):
+        _same(load_checkpoint(tmp_path / "whole" / name), load_checkpoint(pieces / name))
+    rows = _without_times(read_log(pieces / LOG))
+    assert rows == _without_times(read_log(tmp_path / "whole" / LOG))
+    assert [row["epoch"] for row in rows] == [0, 1, 2]
+
+
+def test_what_a_crash_left_behind_the_checkpoint_is_cut_off(tmp_path: Path) -> None:
+    _fit(tmp_path / "run", _options(max_steps=5))
+    with (tmp_path / "run" / LOG).open("a") as log:
+        log.write('{"epoch": 1, "train_loss": 9}\n{"epo')
+    _fit(tmp_path / "run", _options())
+    assert [row["epoch"] for row in read_log(tmp_path / "run" / LOG)] == [0, 1, 2]
+
+
+def test_another_recipe_is_refused_with_the_difference(tmp_path: Path) -> None:
+    _fit(tmp_path / "run", _options(max_steps=2))
+    with pytest.raises(ResumeError, match=r'-\s+"lr": 0.01\n.*\+\s+"lr": 0.02'):
+        _fit(tmp_path / "run", _options(lr=0.02))
+
+
+def test_more_epochs_extend_a_finished_training(tmp_path: Path) -> None:
+    assert _fit(tmp_path / "whole", _options(epochs=4)).finished
+    _fit(tmp_path / "run", _options(epochs=2))
+    assert _fit(tmp_path / "run", _options(epochs=4)).progress.epoch == 4
+    _same(load_checkpoint(tmp_path / "whole" / LATEST), load_checkpoint(tmp_path / "run" / LATEST))
+
+
+def test_a_loss_that_is_not_a_number_names_the_cases_and_keeps_the_checkpoint(tmp_path: Path) -> None:
+    _fit(tmp_path / "run", _options(max_steps=4))
+    before = (tmp_path / "run" / LATEST).read_bytes()
+    with pytest.raises(TrainingError, match="case 7"):
+        _fit(tmp_path / "run", _options(checkpoint_every=100), _Toy(poisoned=7))
+    assert (tmp_path / "run" / LATEST).read_bytes() == before
+
+
+def test_early_stopping_counts_validations_without_gain(tmp_path: Path) -> None:
+    scores = iter([0.5, 0.6, 0.6, 0.5, 0.9])
+    outcome = _fit(
+        tmp_path / "run",
+        _options(epochs=5, early_stopping=2),
+        validate=lambda model: Validation(1.0, next(scores), {}),
+    )
+    assert outcome.finished
+    assert outcome.progress.epoch == 4
+    assert outcome.progress.best_epoch == 1
+    assert load_checkpoint(tmp_path / "run" / BEST)["score"] == 0.6
+
+
+def test_the_last_model_can_be_kept_whatever_its_score(tmp_path: Path) -> None:
+    scores = iter([0.9, 0.5, 0.6])
+    outcome = _fit(tmp_path / "run", _options(keep="last"), validate=lambda model: Validation(1.0, next(scores), {}))
+    assert outcome.progress.best_epoch == 2
+    assert load_checkpoint(tmp_path / "run" / BEST)["score"] == 0.6
+    assert "keep = last keeps none" in _checked(lambda: _options(keep="last", early_stopping=2))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_before_it_stops(tmp_path: Path, number: signal.Signals) -> None:
+    def at_step_five(done: int, total: int) -> None:
+        assert total == 12
+        if done == 5:
+            signal.raise_signal(number)
+
+    outcome = _fit(tmp_path / "run", _options(checkpoint_every=100), on_step=at_step_five)
+    assert not outcome.finished
+    assert load_checkpoint(tmp_path / "run" / LATEST)["progress"]["n_updates"] == 5
+
+
+def test_a_second_ctrl_c_leaves_the_last_checkpoint_whole(tmp_path: Path) -> None:
+    def twice(done: int, total: int) -> None:
+        if done == 5:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        _fit(tmp_path / "run", _options(), on_step=twice)
+    assert load_checkpoint(tmp_path / "run" / LATEST)["progress"]["n_updates"] == 4
+    assert not list((tmp_path / "run").glob(".writing-*"))
+
+
+def test_accumulation_gives_the_gradient_of_the_whole_batch(tmp_path: Path) -> None:
+    def without_normalisation() -> nn.Module:
+        return nn.Sequential(nn.Conv2d(1, 1, 3, padding=1, bias=False))
+
+    ends = []
+    for accumulate in (1, 3):
+        torch.manual_seed(0)
+        model = without_normalisation()
+        run = tmp_path / str(accumulate)
+        run.mkdir()
+        options = _options(accumulate=accumulate, optimiser="sgd", momentum=0.0, max_steps=2, ema=None)
+        fit(Fabric(accelerator="cpu", devices=1), model, _job(run, options))
+        ends.append(load_checkpoint(run / LATEST)["model"]["0.weight"])
+    torch.testing.assert_close(ends[0], ends[1])
+
+
+def test_the_best_model_holds_the_mean_weights(tmp_path: Path) -> None:
+    seen: list[dict[str, Tensor]] = []
+
+    def keep(model: nn.Module) -> Validation:
+        seen.append({name: value.clone() for name, value in model.state_dict().items()})
+        return Validation(0.0, float(len(seen)), {})
+
+    _fit(tmp_path / "run", _options(), validate=keep)
+    best, latest = load_checkpoint(tmp_path / "run" / BEST), load_checkpoint(tmp_path / "run" / LATEST)
+    _same(best["model"], seen[-1])
+    _same(best["model"], latest["mean"]["weights"])
+    assert not torch.equal(best["model"]["0.weight"], latest["model"]["0.weight"])
+
+
+def test_a_full_disk_is_said_and_the_old_checkpoint_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from glioseg.errors import FileError
+
+    _fit(tmp_path / "run", _options(max_steps=2))
+    before = (tmp_path / "run" / LATEST).read_bytes()
+
+    def full(state: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(FileError, match="No space left"):
+        _fit(tmp_path / "run", _options())
+    assert (tmp_path / "run" / LATEST).read_bytes() == before
+    assert not list((tmp_path / "run").glob(".writing-*"))
+
+
+def test_log_rows_are_json_without_nan(tmp_path: Path) -> None:
+    _fit(tmp_path / "run", _options())
+    rows = [json.loads(line) for line in (tmp_path / "run" / LOG).read_text().splitlines()]
+    assert {
+        "epoch",
+        "train_loss",
+        "val_loss",
+        "val_score",
+        "learning_rate",
+        "dice",
+        "images_per_s",
+        "elapsed_s",
+    } == rows[0].keys()
+
+
+def _checked(make: Callable[[], object]) -> str:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the text is what is tested
+        make()
+    return str(caught.value)
+
+
+def test_a_batch_that_cannot_be_parted_is_refused() -> None:
+    assert "cannot be taken in 4 equal parts" in _checked(lambda: TrainOptions(batch_size=6, accumulate=4))

@@ -1,0 +1,77 @@
+"""Two processes train as one does: the same batches, halved, and the mean of their gradients."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from glioseg.training.checkpoint import load_checkpoint
+from glioseg.training.loop import LATEST, fit
+from glioseg.training.options import TrainOptions
+from glioseg.training.randomness import DrawKey
+from tests.training.test_loop import _job, _Toy
+
+_STEPS = 6  # two epochs of 18 pictures in batches of 6: halves of 3, so that the mean of means is the mean
+
+
+def _network() -> nn.Module:
+    """Group norm looks at each picture by itself, so that halving a batch changes nothing; batch norm would."""
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        return nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.GroupNorm(2, 4), nn.ReLU(), nn.Conv2d(4, 1, 1))
+
+
+def _as_they_are(
+    images: Tensor, regions: Tensor, weights: Tensor | None, key: DrawKey
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    return images, regions, weights
+
+
+def _nothing(*values: object) -> None:
+    """Nobody watches."""
+
+
+def _training(fabric: Fabric, run: str, max_steps: int) -> None:
+    torch.set_num_threads(1)
+    options = TrainOptions(
+        epochs=4, batch_size=6, lr=0.1, optimiser="sgd", momentum=0.5, checkpoint_every=1, max_steps=max_steps
+    )
+    job = _job(Path(run), options, _Toy(n=18), augment=_as_they_are, on_epoch=_nothing, on_step=_nothing)
+    fit(fabric, _network(), job)
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
+def _state(run: Path, *stops: int, n_processes: int) -> dict[str, Any]:
+    """The checkpoint of a training that was stopped after so many steps, and continued in new processes."""
+    run.mkdir()
+    for stop in stops:
+        strategy = "ddp_spawn" if n_processes > 1 else "auto"
+        fabric = Fabric(accelerator="cpu", devices=n_processes, precision="32-true", strategy=strategy)
+        if n_processes == 1:
+            _training(fabric, str(run), stop)
+        else:
+            fabric.launch(partial(_training, run=str(run), max_steps=stop))
+    return load_checkpoint(run / LATEST)
+
+
+@pytest.mark.slow
+def test_two_processes_take_the_steps_of_one_and_resume_exactly(tmp_path: Path) -> None:
+    """Sums in another order differ in the last bits of float32 (6e-8), which six steps cannot raise to 1e-4."""
+    one = _state(tmp_path / "one", _STEPS, n_processes=1)
+    two = _state(tmp_path / "two", _STEPS, n_processes=2)
+    assert two["progress"]["n_updates"] == one["progress"]["n_updates"] == _STEPS
+    before = _network().state_dict()
+    for name, weights in one["model"].items():
+        assert not torch.allclose(weights, before[name], rtol=1e-3, atol=1e-4), f"{name} has not been trained"
+        torch.testing.assert_close(two["model"][name], weights, rtol=1e-4, atol=1e-6, msg=name)
+    torn = _state(tmp_path / "torn", 2, _STEPS, n_processes=2)
+    for name, weights in two["model"].items():
+        assert torch.equal(torn["model"][name], weights), name
+    assert torn["progress"]["loss_sums"] == two["progress"]["loss_sums"]

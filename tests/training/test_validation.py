@@ -1,0 +1,111 @@
+"""Validation of a network that knows the answer, and of one that knows nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from glioseg.core import Case
+from glioseg.evaluation.protocol import EvaluateOptions
+from glioseg.inference.options import PredictOptions
+from glioseg.inference.predictor import Predictor
+from glioseg.io import load_labels
+from glioseg.preparation.cache import prepare
+from glioseg.preparation.options import PrepareOptions
+from glioseg.preparation.slices import SliceOptions
+from glioseg.preparation.store import PreparedCase
+from glioseg.training.losses import LossOptions, build_loss
+from glioseg.training.validation import Validator
+from tests.preparation.toys import SCHEME, toy_cohort
+
+OPTIONS = PrepareOptions(normalise="none", brain_only=False, regions=("WT",))
+
+
+class _Constant(nn.Module):
+    """The same logit everywhere."""
+
+    def __init__(self, logit: float) -> None:
+        super().__init__()
+        self.logit = nn.Parameter(torch.tensor(logit))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.logit.expand(len(images), 1, *images.shape[2:])
+
+
+@pytest.fixture
+def cases(tmp_path: Path) -> list[tuple[PreparedCase, Case]]:
+    cohort = toy_cohort(tmp_path, 2)
+    prepared = prepare(cohort, OPTIONS, tmp_path / "cache", n_workers=1)
+    return list(zip(prepared.cases, cohort.cases, strict=True))
+
+
+def _validator(cases: list[tuple[PreparedCase, Case]], seen: list[Any], **changes: Any) -> Validator:
+    slices = changes.pop("slices", SliceOptions())
+    predictor = Predictor(nn.Identity(), ("t1c", "t2f"), ("WT",), SCHEME, OPTIONS, slices, PredictOptions())
+    fields: dict[str, Any] = {
+        "predictor": predictor,
+        "cases": cases,
+        "channels": (0, 1),
+        "slices": slices,
+        "loss": build_loss(LossOptions(kind="bce"), None),
+        "options": EvaluateOptions(),
+        "score": "dice",
+        "on_case": lambda done, total: seen.append((done, total)),
+    }
+    return Validator(**(fields | changes))
+
+
+def test_all_tumour_is_scored_as_evaluation_does(cases: list[tuple[PreparedCase, Case]]) -> None:
+    """Every slice that shows something (1 to 4) is predicted as tumour: 480 voxels of 12 x 10; 24 of them are."""
+    seen: list[Any] = []
+    found = _validator(cases, seen)(_Constant(3.0))
+    n_tumour = [int((load_labels(case, SCHEME).array > 0).sum()) for _, case in cases]
+    assert n_tumour == [24, 24]
+    dice = 2 * 24 / (24 + 480)
+    assert found.score == found.figures["val_dice"] == pytest.approx(dice)
+    assert found.figures["regions"]["WT"] == pytest.approx({"dice": dice, "precision": 24 / 480, "recall": 1.0})
+    assert seen == [(1, 2), (2, 2)]
+
+
+def test_the_loss_is_that_of_the_slices_that_training_takes(cases: list[tuple[PreparedCase, Case]]) -> None:
+    inside, outside = np.log1p(np.exp(-3.0)), np.log1p(np.exp(3.0))  # BCE of the logit 3
+    everything = _validator(cases, [])(_Constant(3.0)).loss
+    assert everything == pytest.approx((24 * inside + 456 * outside) / 480, rel=1e-5)
+    tumour = _validator(cases, [], slices=SliceOptions(choice="tumour"))(_Constant(3.0)).loss
+    assert tumour == pytest.approx((24 * inside + 216 * outside) / 240, rel=1e-5)
+
+
+def test_another_score_may_pick_the_best_model(cases: list[tuple[PreparedCase, Case]]) -> None:
+    assert _validator(cases, [], score="recall")(_Constant(3.0)).score == 1.0
+    assert _validator(cases, [], score="recall")(_Constant(-3.0)).score == 0.0
+
+
+def test_a_score_that_no_case_has_counts_nothing(cases: list[tuple[PreparedCase, Case]]) -> None:
+    """Nothing predicted: precision is 0/0 in every case."""
+    found = _validator(cases, [], score="precision")(_Constant(-3.0))
+    assert found.score == 0.0
+
+
+class _Softmax(nn.Module):
+    """Logits 0 of the background and 1 of the region everywhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.none = nn.Parameter(torch.zeros(()))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.tensor([0.0, 1.0]).view(1, 2, 1, 1).expand(len(images), 2, *images.shape[2:]) + self.none
+
+
+def test_the_loss_of_softmax_is_that_of_its_logits(cases: list[tuple[PreparedCase, Case]]) -> None:
+    options = PredictOptions(activation="softmax")
+    predictor = Predictor(nn.Identity(), ("t1c", "t2f"), ("WT",), SCHEME, OPTIONS, SliceOptions(), options)
+    found = _validator(cases, [], predictor=predictor, loss=build_loss(LossOptions(kind="ce"), None))(_Softmax())
+    total = 1 + np.e
+    assert found.loss == pytest.approx(-(24 * np.log(np.e / total) + 456 * np.log(1 / total)) / 480, rel=1e-5)
+    assert found.score == pytest.approx(2 * 24 / (24 + 480))
