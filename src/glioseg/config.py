@@ -15,6 +15,7 @@ import tomlkit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from glioseg.cohorts.splits.split import SplitOptions
+from glioseg.core.targets import TASK_WORDS, TaskName
 from glioseg.errors import OptionError
 from glioseg.evaluation.classification import PICKING_METRICS
 from glioseg.evaluation.overlap import OVERLAP_METRICS
@@ -23,19 +24,21 @@ from glioseg.evaluation.published import PublishedProtocol
 from glioseg.evaluation.published_classes import PublishedClasses
 from glioseg.inference.options import PredictOptions
 from glioseg.io.files import cannot_read
-from glioseg.networks.build import ModelOptions, dims_of, is_classifier, kind_of, settings_for
-from glioseg.networks.classifier import SharmaCNNOptions
+from glioseg.networks.build import ModelOptions, dims_of, kind_of, needs_size, settings_for, task_of
 from glioseg.networks.unet import UNetOptions
 from glioseg.preparation.options import PrepareOptions
 from glioseg.preparation.patches import PatchOptions
 from glioseg.preparation.slices import SliceOptions
 from glioseg.training.augment import AugmentOptions
-from glioseg.training.losses import LossOptions
+from glioseg.training.losses import DEFAULT_LOSS, LossOptions
 from glioseg.training.options import TrainOptions
 from glioseg.training.ranges import Range
 
 _TUNABLE = ("prepare", "slices", "patches", "model", "loss", "augment", "train", "predict")
 """Parts that decide how a network is trained and used, not what it is trained on or how it is scored."""
+PublishedOptions = PublishedProtocol | PublishedClasses
+PICKING_SCORES: Mapping[TaskName, Sequence[str]] = {"segment": OVERLAP_METRICS, "classify": PICKING_METRICS}
+"""Task -> the scores by which its best model can be picked."""
 _OF_NO_EFFECT = frozenset(
     {
         "data.max_patients",  # said apart, as are limits of time
@@ -94,7 +97,7 @@ class Recipe(BaseModel):
     train: TrainOptions = TrainOptions()
     predict: PredictOptions = PredictOptions()
     evaluate: EvaluateOptions = EvaluateOptions()
-    published: PublishedProtocol | PublishedClasses | None = None
+    published: PublishedOptions | None = None
     tune: Mapping[str, Range] | None = None
 
     @model_validator(mode="after")
@@ -151,22 +154,27 @@ class Recipe(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _segments_or_classifies(self) -> Self:
-        classifies = is_classifier(self.model)
-        what = f"model.kind = {self.model.kind} {'says classes' if classifies else 'draws regions'}"
-        if classifies != (self.loss.kind == "cross-entropy"):
-            other = "cross-entropy" if classifies else "bce+dice"
-            raise ValueError(f"{what}, and loss.kind = {self.loss.kind} does not; set loss.kind={other}")
-        scores = PICKING_METRICS if classifies else OVERLAP_METRICS
+    def _parts_fit_one_task(self) -> Self:
+        what = f"model.kind = {self.model.kind} {TASK_WORDS[self.task]}"
+        if self.loss.task != self.task:
+            raise ValueError(
+                f"{what}, and loss.kind = {self.loss.kind} does not; set loss.kind={DEFAULT_LOSS[self.task]}"
+            )
+        scores = PICKING_SCORES[self.task]
         if self.train.score not in scores:
             raise ValueError(f"{what}: train.score is one of {', '.join(scores)}, not {self.train.score}")
-        if classifies and self.predict.tune:
+        if self.predict.task not in (None, self.task):
             raise ValueError(f"{what}, and has no thresholds to choose; set predict.tune=false")
-        if isinstance(self.published, PublishedClasses if not classifies else PublishedProtocol):
+        if self.published is not None and self.published.task != self.task:
             raise ValueError(f"{what}, and the published figures are of the other kind")
-        if isinstance(self.model, SharmaCNNOptions) and self.prepare.size is None:
+        if needs_size(self.model) and self.prepare.size is None:
             raise ValueError(f"{what} by a dense layer, which needs pictures of one size; set prepare.size")
         return self
+
+    @property
+    def task(self) -> TaskName:
+        """What the network is asked for."""
+        return task_of(self.model)
 
 
 def shipped_recipes() -> dict[str, Path]:
@@ -254,7 +262,7 @@ def changes_to_shipped(recipe: Recipe) -> tuple[str, ...]:
     """
     if recipe.name not in shipped_recipes():
         return ()
-    settings = recipe.published.settings if isinstance(recipe.published, PublishedProtocol) else {}
+    settings = {} if recipe.published is None else recipe.published.settings
     shipped = build_recipe(with_settings(recipe_values(recipe.name)[0], settings))
     return tuple(name for name in differences(shipped, recipe) if name not in _OF_NO_EFFECT)
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from glioseg.errors import OptionError
 from glioseg.inference.export import ExportError, export_onnx
-from glioseg.networks.build import OPTIONS, SEGMENTERS, build_model
+from glioseg.networks.build import OPTIONS, build_model, kinds_of
 from glioseg.networks.unet import UNetOptions
 
 _SMALL: dict[str, dict[str, object]] = {
@@ -23,7 +23,7 @@ _SMALL: dict[str, dict[str, object]] = {
     "segresnet": {"width": 4, "blocks_down": (1, 1, 1), "blocks_up": (1, 1)},
     "unet++": {"width": 2},
 }
-_FREE = sorted(set(SEGMENTERS) - {"swinunetr"})
+_FREE = sorted(set(kinds_of("segment")) - {"swinunetr"})
 
 
 def _network(kind: str, dims: int, n_regions: int = 2) -> nn.Module:

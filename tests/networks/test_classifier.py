@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from glioseg.errors import GeometryError, OptionError
-from glioseg.networks.build import ModelOptions, build_model, is_classifier, settings_for
+from glioseg.networks.build import ModelOptions, build_model, settings_for, task_of
 from glioseg.networks.classifier import (
     ClassifierOptions,
     PathClassifier,
@@ -134,8 +134,8 @@ def test_levels_follow_the_grid() -> None:
 
 
 def test_what_cannot_be_built_or_shown_is_refused() -> None:
-    with pytest.raises(OptionError, match="two classes"):
-        _build(ClassifierOptions(), 3, 1)
+    with pytest.raises(OptionError, match="at least one channel and one logit"):
+        _build(ClassifierOptions(), 3, 0)
     with pytest.raises(OptionError, match=r"dense layer.*Set prepare\.size"):
         build_model(SharmaCNNOptions(), 3, 2, seed=0)
     with pytest.raises(GeometryError, match="found 16 x 15; expected 16 x 16"):
@@ -143,9 +143,9 @@ def test_what_cannot_be_built_or_shown_is_refused() -> None:
 
 
 def test_classifiers_are_told_from_networks_that_segment() -> None:
-    assert is_classifier(SharmaCNNOptions())
-    assert is_classifier(ClassifierOptions())
-    assert not is_classifier(UNetOptions())
+    assert task_of(SharmaCNNOptions()) == "classify"
+    assert task_of(ClassifierOptions()) == "classify"
+    assert task_of(UNetOptions()) == "segment"
     assert settings_for("classifier", {"width": 8, "attention": True}) == {"width": 8, "kind": "classifier"}
 
 

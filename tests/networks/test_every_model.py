@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from glioseg.networks.build import OPTIONS, SEGMENTERS, ModelOptions, build_model
+from glioseg.networks.build import OPTIONS, ModelOptions, build_model, kinds_of
 from glioseg.networks.deeplab import DeepLabOptions
 from glioseg.networks.unet import UNetOptions
 from glioseg.networks.zoo import SwinUNETROptions
@@ -80,7 +80,7 @@ _MODELS = [*_unets(), *_others()]
 
 
 def test_no_kind_is_left_out() -> None:
-    assert {"unet", *(name.split()[0] for name in _OTHERS)} == set(SEGMENTERS)
+    assert {"unet", *(name.split()[0] for name in _OTHERS)} == set(kinds_of("segment"))
 
 
 def _images(options: ModelOptions, *size: int, batch: int = 2, channels: int = 3, seed: int = 0) -> Tensor:

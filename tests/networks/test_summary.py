@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from torch import nn
 
-from glioseg.networks.build import OPTIONS, SEGMENTERS, build_model
+from glioseg.networks.build import OPTIONS, build_model, kinds_of
 from glioseg.networks.deeplab import DeepLabOptions
 from glioseg.networks.summary import n_parameters, network_name, option_facts, summarise_levels
 from glioseg.networks.unet import UNetOptions
@@ -42,7 +42,7 @@ _SMALL: dict[str, dict[str, object]] = {
 }
 
 
-@pytest.mark.parametrize("kind", SEGMENTERS)
+@pytest.mark.parametrize("kind", kinds_of("segment"))
 def test_skips_join_grids_of_one_size_and_all_is_fed(kind: str) -> None:
     options = OPTIONS[kind].model_validate(_SMALL.get(kind, {"width": 4}))
     levels = summarise_levels(build_model(options, 3, 2, seed=0), (64, 64))  # type: ignore[arg-type]

@@ -25,7 +25,7 @@ from glioseg.report.run_facts import (
     PartCounts,
     PartScores,
     RecipeFacts,
-    RunFacts,
+    SegmentationFacts,
     SplitFacts,
     Timing,
     WeightMap,
@@ -143,13 +143,13 @@ def weight_map() -> WeightMap:
     return WeightMap("case-0", 1, mask, weights, "WT")
 
 
-def full_run() -> RunFacts:
+def full_run() -> SegmentationFacts:
     """Everything that a report can show."""
     test = {f"case-{number}": (reference(number), shifted(reference(number), number % 4)) for number in range(6)}
     empty = LabelMap(np.zeros(SHAPE, dtype=np.uint8), SCHEME, GRID)
     test |= {"case-empty": (empty, empty), "case-missed": (reference(1), empty)}
     val = {f"val-{number}": (reference(number), shifted(reference(number), 1)) for number in range(3)}
-    return RunFacts(
+    return SegmentationFacts(
         recipe=RecipeFacts(
             "rc9-brats-multimodal",
             '[model]\nkind = "unet"\nwidth = 16 # <wide>\n',
@@ -191,9 +191,9 @@ def full_run() -> RunFacts:
     )
 
 
-def bare_run() -> RunFacts:
+def bare_run() -> SegmentationFacts:
     """What is known before the first epoch has ended."""
-    return RunFacts(
+    return SegmentationFacts(
         recipe=RecipeFacts("lgg", ""),
         data=DataFacts("kaggle_3m", "lgg", ("pre", "flair", "post"), {"tumour": ("tumour",)}, has_mm=False),
         split=SplitFacts({"train": PartCounts(50, 50, 1700), "val": PartCounts(16, 16, 568)}),

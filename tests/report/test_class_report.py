@@ -13,9 +13,18 @@ from PIL import Image as Pillow
 from glioseg.errors import GeometryError
 from glioseg.evaluation.class_protocol import CLASSIFIER_WORDS, CaseClasses, class_rows, evaluate_classes
 from glioseg.evaluation.protocol import EvaluateOptions
+from glioseg.report.classification import classification_page
 from glioseg.report.classified import ClassifiedPicture, captioned, heat, percent
+from glioseg.report.html import FIGURES
 from glioseg.report.run import write_run_report
-from glioseg.report.run_facts import ClassFacts, DataFacts, PartCounts, PartScores, RecipeFacts, RunFacts, SplitFacts
+from glioseg.report.run_facts import (
+    ClassificationFacts,
+    DataFacts,
+    PartCounts,
+    PartScores,
+    RecipeFacts,
+    SplitFacts,
+)
 
 _NAMES = ("no", "yes")
 
@@ -39,7 +48,7 @@ def _shown(name: str) -> ClassifiedPicture:
 
 def test_the_page(tmp_path: Path) -> None:
     counts = PartCounts(12, 12, 12)
-    facts = RunFacts(
+    facts = ClassificationFacts(
         recipe=RecipeFacts("classifier", 'name = "classifier"'),
         data=DataFacts("pictures", "classes", ("red", "green", "blue"), {}, has_mm=False),
         split=SplitFacts({"train": counts, "test": counts}, "picture", 0),
@@ -58,15 +67,15 @@ def test_the_page(tmp_path: Path) -> None:
         best_epoch=0,
         n_epochs=2,
         parts={"test": _part(12)},
-        classes=ClassFacts(
-            _NAMES,
-            {"train": {"no": 5, "yes": 7}, "test": {"no": 6, "yes": 6}},
-            wrong=[_shown("wrong one")],
-            right=[_shown("right one")],
-            temperature=1.7,
-        ),
+        names=_NAMES,
+        counts={"train": {"no": 5, "yes": 7}, "test": {"no": 6, "yes": 6}},
+        wrong=[_shown("wrong one")],
+        right=[_shown("right one")],
+        temperature=1.7,
     )
-    page = write_run_report(facts, tmp_path, written_on=date(2026, 1, 2)).read_text()
+    page = write_run_report(
+        facts, classification_page(facts, tmp_path / FIGURES), tmp_path, written_on=date(2026, 1, 2)
+    ).read_text()
     for words in (
         "Balanced accuracy, test",
         "Said wrongly, the surest first",

@@ -12,8 +12,10 @@ import pytest
 from PIL import Image as Pillow
 
 from glioseg.errors import FileError
+from glioseg.report.html import FIGURES
 from glioseg.report.run import write_run_report
-from glioseg.report.run_facts import NetworkFacts, PartCounts, RunFacts, SplitFacts
+from glioseg.report.run_facts import NetworkFacts, PartCounts, SegmentationFacts, SplitFacts
+from glioseg.report.segmentation import segmentation_page
 from tests.report.made_run import (
     PROTOCOL,
     bare_run,
@@ -38,8 +40,9 @@ _FIGURES = {
 }  # fmt: skip
 
 
-def _write(facts: RunFacts, out: Path) -> str:
-    return write_run_report(facts, out, written_on=_DAY).read_text(encoding="utf-8")
+def _write(facts: SegmentationFacts, out: Path) -> str:
+    page = segmentation_page(facts, out / FIGURES)
+    return write_run_report(facts, page, out, written_on=_DAY).read_text(encoding="utf-8")
 
 
 def _sections(text: str) -> list[str]:
@@ -62,14 +65,14 @@ def _rows(text: str, name: str) -> list[list[str]]:
 
 
 @pytest.fixture(scope="module")
-def full(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFacts, Path, str]:
+def full(tmp_path_factory: pytest.TempPathFactory) -> tuple[SegmentationFacts, Path, str]:
     """A run with everything, where its report is, and the page."""
     out = tmp_path_factory.mktemp("run")
     facts = full_run()
     return facts, out, _write(facts, out)
 
 
-def test_every_part_is_there(full: tuple[RunFacts, Path, str]) -> None:
+def test_every_part_is_there(full: tuple[SegmentationFacts, Path, str]) -> None:
     _, out, text = full
     assert _sections(text) == _SECTIONS
     assert set(_figures(text)) == _FIGURES
@@ -78,11 +81,11 @@ def test_every_part_is_there(full: tuple[RunFacts, Path, str]) -> None:
         assert np.asarray(Pillow.open(path).convert("L")).std() > 0, f"{path.name} is blank"
 
 
-def test_nothing_is_loaded_from_anywhere(full: tuple[RunFacts, Path, str]) -> None:
+def test_nothing_is_loaded_from_anywhere(full: tuple[SegmentationFacts, Path, str]) -> None:
     assert not re.findall(r'(?:src|href)="(?!data:|#)', full[2])
 
 
-def test_figures_stand_with_their_intervals(full: tuple[RunFacts, Path, str]) -> None:
+def test_figures_stand_with_their_intervals(full: tuple[SegmentationFacts, Path, str]) -> None:
     facts, _, text = full
     dice = facts.parts["test"].evaluation["regions"]["WT"]["dice"]
     low, high = dice["case_ci95"]
@@ -93,7 +96,7 @@ def test_figures_stand_with_their_intervals(full: tuple[RunFacts, Path, str]) ->
     assert rows[0][-1] == "7"
 
 
-def test_published_and_obtained_stand_side_by_side(full: tuple[RunFacts, Path, str]) -> None:
+def test_published_and_obtained_stand_side_by_side(full: tuple[SegmentationFacts, Path, str]) -> None:
     facts, _, text = full
     rows = {tuple(row[:2]): row for row in _rows(text, "published")}
     obtained = facts.parts["test"].evaluation["as_published"]["figures"][0]["regions"]["WT"]["obtained"]
@@ -111,7 +114,7 @@ def test_comparable_figures_are_called_so(tmp_path: Path) -> None:
     assert "Not comparable" not in text
 
 
-def test_cases_sort_by_their_numbers(full: tuple[RunFacts, Path, str]) -> None:
+def test_cases_sort_by_their_numbers(full: tuple[SegmentationFacts, Path, str]) -> None:
     facts, _, text = full
     rows = {row[0]: row for row in _rows(text, "cases")}
     assert len(rows) == 11
@@ -124,13 +127,13 @@ def test_cases_sort_by_their_numbers(full: tuple[RunFacts, Path, str]) -> None:
     assert rows["case-1"][7] == "0.324"
 
 
-def test_epochs_count_from_one_and_the_best_is_marked(full: tuple[RunFacts, Path, str]) -> None:
+def test_epochs_count_from_one_and_the_best_is_marked(full: tuple[SegmentationFacts, Path, str]) -> None:
     rows = _rows(full[2], "epochs")
     assert [row[0] for row in rows] == [*map(str, range(1, 10)), "10 best", "11", "12"]
     assert rows[0][3] == f"{log(12)[0]['val_dice']:.3f}"
 
 
-def test_recipe_machine_and_conventions_are_told(full: tuple[RunFacts, Path, str]) -> None:
+def test_recipe_machine_and_conventions_are_told(full: tuple[SegmentationFacts, Path, str]) -> None:
     text = full[2]
     assert "width = 16 # &lt;wide&gt;" in _section(text, "recipe")
     assert "The smoothing of the Dice loss is not stated" in _section(text, "recipe")
@@ -142,7 +145,7 @@ def test_recipe_machine_and_conventions_are_told(full: tuple[RunFacts, Path, str
     assert text.count("For research use only; not a medical device.") >= 3
 
 
-def test_the_baseline_stands_beside_the_network(full: tuple[RunFacts, Path, str]) -> None:
+def test_the_baseline_stands_beside_the_network(full: tuple[SegmentationFacts, Path, str]) -> None:
     text = full[2]
     assert "Baseline, WT" in text
     assert "best threshold on FLAIR, test" in text
@@ -228,7 +231,9 @@ def test_the_same_run_gives_the_same_page(tmp_path: Path) -> None:
 
 def test_progress_ends_where_it_says(tmp_path: Path) -> None:
     steps: list[tuple[int, int]] = []
-    write_run_report(bare_run(), tmp_path, progress=lambda done, total: steps.append((done, total)))
+    facts = bare_run()
+    page = segmentation_page(facts, tmp_path / FIGURES)
+    write_run_report(facts, page, tmp_path, progress=lambda done, total: steps.append((done, total)))
     assert [done for done, _ in steps] == list(range(1, len(_SECTIONS) + 1))
     assert {total for _, total in steps} == {len(_SECTIONS)}
 
@@ -236,7 +241,7 @@ def test_progress_ends_where_it_says(tmp_path: Path) -> None:
 def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x", encoding="utf-8")
     with pytest.raises(FileError):
-        write_run_report(bare_run(), tmp_path / "file")
+        _write(bare_run(), tmp_path / "file")
 
 
 def test_of_tissues_the_first_is_outlined_and_nothing_speaks_of_tumour(tmp_path: Path) -> None:

@@ -15,10 +15,12 @@ import torch
 from PIL import Image as Pillow
 from torch import Tensor
 
+from glioseg.config import DataOptions
 from glioseg.console import QUIET
 from glioseg.inference.bundle import load_bundle
-from glioseg.runs.material import as_colours, usable
 from glioseg.runs.read import Data, read
+from glioseg.tasks.choose import task_named
+from glioseg.tasks.classify.cohort import in_colours
 from glioseg.training.log import read_log
 from tests.cli.command import Ran, glioseg
 from tests.runs.conftest import TinyRun
@@ -218,10 +220,10 @@ def test_a_few_patients_are_of_every_class_and_grey_pictures_become_colours(tmp_
     data = _pictures(tmp_path / "data", {"no": (4, 20), "yes": (3, 250)}, ("L",))
     cohort = read(Data(data))
     assert cohort.modalities == ("grey",)
-    kept = usable(cohort, 4, QUIET, by_class=True)
+    kept = task_named("classify").usable(cohort, DataOptions(modalities=("grey",), max_patients=4), QUIET)
     assert [case.id for case in kept.cases] == ["no_N0", "no_N1", "yes_Y0", "yes_Y1"]
-    assert as_colours(cohort, None).modalities == ("red", "green", "blue")
-    assert as_colours(cohort, ("grey",)) is cohort
+    assert in_colours(cohort, None).modalities == ("red", "green", "blue")
+    assert in_colours(cohort, ("grey",)) is cohort
 
 
 # -- bad input ---------------------------------------------------------------------------------------------------------

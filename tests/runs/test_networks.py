@@ -10,7 +10,7 @@ import onnx
 import pytest
 
 from glioseg.inference.bundle import load_bundle
-from glioseg.networks.build import SEGMENTERS
+from glioseg.networks.build import kinds_of
 from glioseg.networks.summary import network_name
 from glioseg.training.checkpoint import load_checkpoint
 from glioseg.training.log import read_log
@@ -28,7 +28,9 @@ _SMALL: dict[str, dict[str, object]] = {
     "swinunetr": {"feature_size": 12, "drop_path": 0.2, "dropout": 0.2},
 }
 _SLOW = ("attention-unet", "resunet", "unet++", "dynunet", "swinunetr")
-_KINDS = [pytest.param(kind, marks=[pytest.mark.slow] * (kind in _SLOW)) for kind in SEGMENTERS if kind != "unet"]
+_KINDS = [
+    pytest.param(kind, marks=[pytest.mark.slow] * (kind in _SLOW)) for kind in kinds_of("segment") if kind != "unet"
+]
 
 
 def _recipe(kind: str, path: Path) -> Path:

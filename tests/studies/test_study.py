@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from glioseg.runs import train as training
-from glioseg.runs.watching import TrainingTable
+from glioseg.runs.progress_table import TrainingTable
 from glioseg.studies import run as studying
 from tests.cli.command import Ran, glioseg
 from tests.runs.conftest import TinyRun
@@ -79,8 +79,8 @@ def _cases(path: Path, region: str) -> dict[str, float]:
 def _plain_reports() -> Iterator[None]:
     """Reports of runs have tests of their own and take most of the time of so short a run."""
 
-    def plain(recipe: object, material: object, where: Any, *more: object) -> Path:
-        path: Path = where.run / "report.html"
+    def plain(task: object, run: Any, *more: object) -> Path:
+        path: Path = run.folder / "report.html"
         path.write_text("a report", encoding="utf-8")
         return path
 

@@ -18,7 +18,7 @@ from glioseg.config import build_recipe, changes_to_shipped, read_recipe, shippe
 from glioseg.errors import OptionError
 from glioseg.inference.scoring import score_prepared
 from glioseg.runs import run_folder
-from glioseg.runs.watching import TrainingTable
+from glioseg.runs.progress_table import TrainingTable
 from glioseg.studies import tune as tuning
 from glioseg.studies.tune import PRUNED, TIME_IS_UP, Judge, TrialRecord, best_recipe
 from glioseg.training.log import read_log
@@ -70,7 +70,7 @@ def search(tiny: TinyRun, seen: set[str], tmp_path_factory: pytest.TempPathFacto
         return score_prepared(predictor, prepared, *more, **others)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("glioseg.training.validation.score_prepared", watched)
+        patch.setattr("glioseg.tasks.segment.validation.score_prepared", watched)
         return folder / "out", _tune(tiny, _file(folder), folder / "out", "--trials", 2, "--json")
 
 

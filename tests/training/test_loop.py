@@ -33,7 +33,7 @@ class _Toy:
     n: int = 20
 
     @property
-    def has_tumour(self) -> npt.NDArray[np.bool_]:
+    def is_positive(self) -> npt.NDArray[np.bool_]:
         return np.asarray(np.arange(self.n) % 2 == 0)
 
     def take(self, indices: npt.NDArray[np.int64], key: DrawKey) -> Batch:
@@ -71,7 +71,7 @@ def _model(n_logits: int = 1) -> nn.Module:
 def _validate(model: nn.Module, loss: Any = _loss) -> Validation:
     batch = _Toy().take(np.arange(20), DrawKey(0, "patches"))
     with torch.no_grad():
-        cost = float(loss(model(torch.from_numpy(batch.images)), torch.from_numpy(batch.regions), None))
+        cost = float(loss(model(torch.from_numpy(batch.images)), torch.from_numpy(batch.targets), None))
     return Validation(cost, -cost, {"dice": 1 - cost})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -62,21 +62,24 @@ def train(
     The same command continues a run that was interrupted.
     """
     from glioseg.config import read_recipe
-    from glioseg.runs import material
     from glioseg.runs import train as training
+    from glioseg.runs.options import RunOptions
 
     drawn = [f"split.fold={fold}"] if fold is not None and split is None else []
     settings = [*(changes or ()), *drawn]
     of_file = fold if split is not None else None
-    where = material.Where(
+    options = RunOptions(
         run, cache, split, of_file, device, devices, restart, not no_evaluate, tensorboard, initial=initial
     )
-    ended = training.train(read_recipe(recipe, settings), told.data(data), where, Reporter(quiet=quiet))
-    _show_evaluations({name: part.evaluation.to_json() for name, part in ended.evaluated.items()}, as_json)
-    if not as_json:
-        for name in ("best_model.pth", "latest_checkpoint.pth", "bundle", "report.html"):
-            if (run / name).exists():
-                out(f"{run / name}")
+    result = training.train(read_recipe(recipe, settings), told.data(data), options, Reporter(quiet=quiet))
+    if as_json:
+        print_json({name: scores.figures.to_json() for name, scores in result.scores.items()})
+        return
+    for scores in result.scores.values():
+        out(scores.text)
+    for name in ("best_model.pth", "latest_checkpoint.pth", "bundle", "report.html"):
+        if (run / name).exists():
+            out(f"{run / name}")
 
 
 @app.command(epilog="Example: glioseg evaluate runs/lgg --part test --json")
@@ -105,22 +108,19 @@ def evaluate(
     """
     from glioseg.runs import evaluate as scoring
 
-    other = None if data is None else told.data(data)
-    figures: dict[str, Any]
     if others and detect:
         raise OptionError(
             "an ensemble is not scored as a detector", found="--with and --detect", remedy="Leave one out"
         )
+    other, reporter = None if data is None else told.data(data), Reporter(quiet=quiet)
     if others:
-        name, ensemble = scoring.evaluate_ensemble(run, others, other, part, folder, device, Reporter(quiet=quiet))
-        figures = ensemble.to_json()
+        scores = scoring.evaluate_ensemble(run, others, other, part, folder, device, cache, reporter)
     else:
-        name, found = scoring.evaluate(run, other, part, folder, device, cache, Reporter(quiet=quiet), detect=detect)
-        figures = found.evaluation.to_json()
+        scores = scoring.evaluate(run, other, part, folder, device, cache, reporter, detect=detect)
     if as_json:
-        print_json(figures)
+        print_json(scores.figures.to_json())
     else:
-        _show_evaluations({name: figures}, as_json=False)
+        out(scores.text)
 
 
 @app.command(epilog="Example: glioseg predict runs/lgg patient-folder --out masks")
@@ -150,7 +150,7 @@ def predict(
     is named and left out; the exit code is 1 then. Networks named by --with are averaged with the first (folds,
     planes); thresholds are the means of theirs, and a second picture shows what each contributes.
     """
-    from glioseg.runs import predicting
+    from glioseg.runs import predict as predicting
 
     files = {}
     for given in modality or ():
@@ -158,7 +158,7 @@ def predict(
         if not equals:
             raise OptionError("--modality needs NAME=FILE", found=given, expected="such as t2f=scan.nii.gz")
         files[name] = Path(path)
-    found = predicting.predict(
+    result = predicting.predict(
         run,
         inputs or [],
         folder,
@@ -168,14 +168,14 @@ def predict(
         reporter=Reporter(quiet=quiet),
     )
     if as_json:
-        failed = {case: str(error) for case, error in found.failed.items()}
-        print_json({"cases": [one.to_json() for one in found.done], "failed": failed})
+        failed = {case: str(error) for case, error in result.failed.items()}
+        print_json({"cases": [dict(case.facts) for case in result.cases], "failed": failed})
     else:
-        for one in found.done:
-            out(one.text)
-    for case, error in found.failed.items():
+        for written in result.cases:
+            out(written.text)
+    for case, error in result.failed.items():
         sys.stderr.write(f"glioseg: case {case} was left out: {' '.join(str(error).split())}\n")
-    if found.failed:
+    if result.failed:
         raise typer.Exit(1)
 
 
@@ -251,9 +251,9 @@ def report(
     quiet: Quiet = False,
 ) -> None:
     """Write a run's report.html again."""
-    from glioseg.runs import evaluate as scoring
+    from glioseg.runs import report as reporting
 
-    out(str(scoring.write_report(run, device, cache, Reporter(quiet=quiet))))
+    out(str(reporting.write_report(run, device, cache, Reporter(quiet=quiet))))
 
 
 @app.command(epilog="Example: glioseg demo --out demo")
@@ -268,13 +268,14 @@ def demo(
     from glioseg.runs import demo as demonstration
 
     done = demonstration.demo(folder, Reporter(quiet=quiet))
-    _show_evaluations({name: part.evaluation.to_json() for name, part in done.trained.evaluated.items()}, as_json=False)
+    for scores in done.training.scores.values():
+        out(scores.text)
     out(f"For comparison, the best FLAIR threshold on these patients: whole-tumour Dice {done.baseline.dice:.3f}")
     out(f"Cohort:      {done.data}")
     out(f"Its report:  {done.inspection.report}")
     out(f"Run:         {done.run}")
-    out(f"Its report:  {done.trained.report or '-'}")
-    out(f"Prediction:  {done.predicted.mask}")
+    out(f"Its report:  {done.training.report or '-'}")
+    out(f"Prediction:  {done.prediction.file}")
 
 
 @app.command(epilog="Example: glioseg doctor --json")
@@ -289,13 +290,3 @@ def doctor(device: Device = "auto", as_json: Json = False) -> None:
     width = max(map(len, facts))
     for name, value in facts.items():
         out(f"{name:<{width}}  {value}")
-
-
-def _show_evaluations(parts: dict[str, Any], as_json: bool) -> None:
-    from glioseg.cli.texts import evaluation_text
-
-    if as_json:
-        print_json(parts)
-        return
-    for part, figures in parts.items():
-        out(evaluation_text(part, figures))

@@ -45,31 +45,6 @@ def _rows(about: CohortDescription) -> Iterator[tuple[str, str]]:
         yield "duplicates", f"{len(about.duplicates)} groups"
 
 
-def evaluation_text(part: str, figures: Mapping[str, Any]) -> str:
-    """The figures of one part, as ``to_json`` of its evaluation gives them: a line per region, or by classes."""
-    if "classes" in figures:
-        return class_text(part, figures)
-    n_cases, n_patients, rule = figures["n_cases"], figures["n_patients"], figures["protocol"]["empty"]
-    lines = [f"{part}: {n_cases} cases of {n_patients} patients, native grid, empty masks: {rule}"]
-    for region, metrics in figures["regions"].items():
-        dice = metrics["dice"]
-        interval = dice["case_ci95"]
-        lines.append(
-            f"  {region:<7} Dice mean {_figure(dice['case_mean'])}"
-            + (f" (95 % {_figure(interval[0])} to {_figure(interval[1])})" if interval else "")
-            + f", median {_figure(dice['case_median'])}, pooled {_figure(dice['pooled'])}"
-            + f", precision {_figure(metrics['precision']['case_mean'])}"
-            + f", recall {_figure(metrics['recall']['case_mean'])}"
-        )
-    return "\n".join([*lines, *_members(figures.get("ensemble")), *_published(figures.get("as_published"))])
-
-
-def _members(block: Mapping[str, Any] | None) -> Iterator[str]:
-    for one in () if block is None else block["members"]:
-        dice = ", ".join(f"{region} {_figure(value)}" for region, value in one["dice"].items())
-        yield f"  alone   {one['recipe']}, {one['plane']}, {one['model_id']}: Dice mean {dice}"
-
-
 def comparison_text(figures: Mapping[str, Any]) -> str:
     """A comparison, as ``comparing.Compared.to_json`` gives it: for each metric a line per run and a line per pair."""
     lines = [
@@ -105,50 +80,6 @@ def _interval(bounds: Sequence[float] | None, sign: str = "") -> str:
 
 def _probability(value: float | None) -> str:
     return "-" if value is None else "< 0.0001" if value < 0.0001 else f"{value:.4f}"
-
-
-def class_text(part: str, figures: Mapping[str, Any]) -> str:
-    """The figures of a classifier on one part, as ``ClassEvaluation.to_json`` gives them."""
-    unit = figures["protocol"]["unit"]
-    lines = [
-        f"{part}: {figures['n_items']} {unit}s of {figures['n_cases']} cases, classes {', '.join(figures['classes'])}"
-    ]
-    lines += _class_lines(figures)
-    if "by_case" in figures:
-        lines += [f"  by case ({figures['by_case']['n_items']}):", *_class_lines(figures["by_case"])]
-    block = figures.get("as_published")
-    if block is not None:
-        verdict = "comparable" if block["comparable"] else "not comparable"
-        lines.append(f"  as published ({block['protocol']['source']}): {verdict}")
-        lines += [
-            f"    {one['metric']} {_figure(one['obtained'])} (published {one['published']:.4f}, {one['where']})"
-            for one in block["figures"]
-        ]
-        lines += [f"    not comparable: {reason}" for reason in block["not_comparable"]]
-    return "\n".join(lines)
-
-
-def _class_lines(figures: Mapping[str, Any]) -> Iterator[str]:
-    for name in ("accuracy", "balanced_accuracy", "auc", "recall", "specificity", "precision", "f1", "ece"):
-        found = figures["metrics"][name]
-        interval = found["ci95"]
-        spread = f" (95 % {_figure(interval[0])} to {_figure(interval[1])})" if interval else ""
-        yield f"  {name:<18}{_figure(found['value'])}{spread}"
-
-
-def _published(block: Mapping[str, Any] | None) -> Iterator[str]:
-    if block is None:
-        return
-    source = block["protocol"]["source"]
-    yield f"  as published ({source}): {'comparable' if block['comparable'] else 'not comparable'}"
-    for figure in block["figures"]:
-        values = ", ".join(
-            f"{region} {_figure(one['obtained'])} (published {_figure(one['published'])})"
-            for region, one in figure["regions"].items()
-        )
-        yield f"    {figure['metric']} by {figure['unit']}: {values}"
-    for reason in block["not_comparable"]:
-        yield f"    not comparable: {reason}"
 
 
 def _figure(value: float | None, sign: str = "") -> str:

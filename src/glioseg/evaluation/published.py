@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from glioseg.core.targets import TaskName
 from glioseg.errors import ScoreError, name_some
 from glioseg.evaluation.cases import CaseScores, GridName, select_slices
 from glioseg.evaluation.overlap import Integers, OverlapMetric, emptiness, mean_or_none, ruled_ratio
@@ -44,6 +45,8 @@ class PublishedProtocol(BaseModel):
     """How the authors of a publication scored, for recipes that follow one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: ClassVar[TaskName] = "segment"
 
     source: str = Field(min_length=1, description="the publication, and which of its figures these are")
     grid: GridName = Field(description="native, or the recipe's working grid")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from glioseg.core.targets import TaskName
 from glioseg.evaluation.classification import ClassFigures, ClassMetric
 
 _ENOUGH = 20
@@ -27,11 +28,16 @@ class PublishedClasses(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    task: ClassVar[TaskName] = "classify"
+
     source: str = Field(min_length=1, description="the publication")
     split: Literal["patient", "slice"] = Field("patient", description="what the authors kept together in their split")
     copies_apart: bool = Field(True, description="whether copies of a picture may lie in several parts of their split")
     data: str = Field("", description="the authors' data set")
     n_patients: int | None = Field(None, ge=1, description="pictures of it; None where they do not say")
+    settings: Mapping[str, Any] = Field(
+        default_factory=dict, description="settings by which the figures came about, where not the recipe's"
+    )
     figures: tuple[PublishedClassFigure, ...] = Field(min_length=1)
 
 

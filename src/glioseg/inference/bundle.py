@@ -17,11 +17,12 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from glioseg.core import LabelScheme
+from glioseg.core.targets import TaskName
 from glioseg.errors import FileError, OptionError
 from glioseg.inference.activation import n_logits
-from glioseg.inference.options import PredictOptions
+from glioseg.inference.options import Activation, PredictOptions
 from glioseg.io.files import cannot_read, read_json, replacing, write_text
-from glioseg.networks.build import ModelOptions, build_model, is_classifier
+from glioseg.networks.build import ModelOptions, build_model, task_of
 from glioseg.preparation.options import PrepareOptions
 from glioseg.preparation.patches import PatchOptions
 from glioseg.preparation.records import SchemeRecord
@@ -72,13 +73,23 @@ class BundleInfo(BaseModel):
     use: Literal["For research use only; not a medical device."] = "For research use only; not a medical device."
 
     @model_validator(mode="after")
-    def _segments_or_classifies(self) -> Self:
-        if is_classifier(self.model):
-            if len(self.classes) < 2 or self.regions or self.scheme is not None:
-                raise ValueError("a classifier has two classes or more, and neither regions nor a label scheme")
-        elif self.classes or not self.regions or self.scheme is None:
+    def _has_one_kind_of_targets(self) -> Self:
+        of_regions, of_classes = bool(self.regions) and self.scheme is not None, len(self.classes) > 1
+        if self.task == "classify" and (not of_classes or self.regions or self.scheme is not None):
+            raise ValueError("a classifier has two classes or more, and neither regions nor a label scheme")
+        if self.task == "segment" and (not of_regions or self.classes):
             raise ValueError("a network that segments has regions and a label scheme, and no classes")
         return self
+
+    @property
+    def task(self) -> TaskName:
+        """What the network is asked for."""
+        return task_of(self.model)
+
+    @property
+    def activation(self) -> Activation:
+        """What turns its logits into probabilities; those of classes are softmax's."""
+        return "softmax" if self.classes else self.predict.activation
 
     @property
     def n_targets(self) -> int:

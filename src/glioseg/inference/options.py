@@ -7,6 +7,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from glioseg.core.targets import TaskName
+
 Activation = Literal["sigmoid", "softmax"]
 
 
@@ -55,6 +57,11 @@ class PredictOptions(BaseModel):
         if self.tune and self.largest_component:
             raise ValueError("tune chooses thresholds without largest_component: set one of them")
         return self
+
+    @property
+    def task(self) -> TaskName | None:
+        """The task that alone can do what is set here; None where any can."""
+        return "segment" if self.tune else None
 
     def threshold_of(self, region: str) -> float:
         """The threshold in force for a region."""

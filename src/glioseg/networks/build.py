@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Discriminator, Tag
 from torch import nn
 
+from glioseg.core.targets import TaskName
 from glioseg.errors import OptionError
 from glioseg.networks.classifier import (
     ClassifierOptions,
@@ -54,7 +55,7 @@ ModelOptions = Annotated[
 ]
 """The options of every network that can be built; ``kind`` tells them apart."""
 
-_SEGMENTERS: Mapping[type[BaseModel], Any] = MappingProxyType(
+_NETWORKS: Mapping[type[BaseModel], Any] = MappingProxyType(
     {
         UNetOptions: UNet,
         AttentionUNetOptions: UNet,
@@ -64,20 +65,35 @@ _SEGMENTERS: Mapping[type[BaseModel], Any] = MappingProxyType(
         SegResNetOptions: SegResNet,
         DynUNetOptions: DynUNet,
         SwinUNETROptions: SwinUNETR,
-    }
-)
-_CLASSIFIERS: Mapping[type[BaseModel], Any] = MappingProxyType(
-    {
         SharmaCNNOptions: SharmaCNN,
         ClassifierOptions: PathClassifier,
     }
 )
+_TASKS: Mapping[type[BaseModel], TaskName] = MappingProxyType(
+    {SharmaCNNOptions: "classify", ClassifierOptions: "classify"}
+)
+"""What networks are asked for that do not segment."""
+_ONE_SIZE = (SharmaCNNOptions,)
+"""Networks with a dense layer over all pixels."""
 OPTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
-    {str(options.model_fields["kind"].default): options for options in (*_SEGMENTERS, *_CLASSIFIERS)}
+    {str(options.model_fields["kind"].default): options for options in _NETWORKS}
 )
 """Kind -> its options."""
-SEGMENTERS = tuple(str(options.model_fields["kind"].default) for options in _SEGMENTERS)
-"""Kinds of the networks that draw regions; the others say classes."""
+
+
+def task_of(options: ModelOptions) -> TaskName:
+    """Whether the network draws regions of each voxel, or says one class of a whole picture."""
+    return _TASKS.get(type(options), "segment")
+
+
+def kinds_of(task: TaskName) -> tuple[str, ...]:
+    """The networks of a task."""
+    return tuple(kind for kind, options in OPTIONS.items() if _TASKS.get(options, "segment") == task)
+
+
+def needs_size(options: ModelOptions) -> bool:
+    """Whether all its pictures must be of one size, which it is built for."""
+    return isinstance(options, _ONE_SIZE)
 
 
 def dims_of(options: ModelOptions) -> int:
@@ -85,29 +101,23 @@ def dims_of(options: ModelOptions) -> int:
     return int(getattr(options, "dims", 2))
 
 
-def is_classifier(options: ModelOptions) -> bool:
-    """Whether the network says one thing of a whole picture (a class), rather than of each voxel (regions)."""
-    return type(options) in _CLASSIFIERS
-
-
 def build_model(
-    options: ModelOptions, n_channels: int, n_regions: int, *, seed: int, size: int | None = None
+    options: ModelOptions, n_channels: int, n_targets: int, *, seed: int, size: int | None = None
 ) -> nn.Module:
     """The network that ``options`` describe, on the CPU, in training mode, its weights decided by ``seed`` alone.
 
     Args:
         options: what decides the network.
         n_channels: channels of the images.
-        n_regions: logits per voxel; for a classifier its classes, logits per picture.
+        n_targets: logits per voxel or, of a network that says classes, per picture.
         seed: of the initial weights.
         size: rows and columns of the pictures, where they are all square and alike; only a dense layer needs it.
 
     Raises:
-        OptionError: fewer than one channel or region (two classes), or no ``size`` for a dense layer.
+        OptionError: fewer than one channel or target, or no ``size`` for a dense layer.
     """
-    kind, sized = type(options), {"size": size} if is_classifier(options) else {}
-    network = _CLASSIFIERS[kind] if kind in _CLASSIFIERS else _SEGMENTERS[kind]
-    module: nn.Module = network(options, n_channels, n_regions, seed=seed, **sized)
+    sized = {"size": size} if needs_size(options) else {}
+    module: nn.Module = _NETWORKS[type(options)](options, n_channels, n_targets, seed=seed, **sized)
     return module
 
 

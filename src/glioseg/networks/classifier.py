@@ -13,6 +13,7 @@ References:
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Literal
 
@@ -25,6 +26,8 @@ from glioseg.errors import GeometryError, OptionError
 from glioseg.networks.blocks import DoubleConvolution, Normalisation, convolution, initialise, max_pooling
 from glioseg.networks.summary import LevelSummary
 
+_CONTRACTING = re.compile(r"down\.(\d+)\.(.*)")
+"""Names of a U-Net's contracting path: level, and what of it."""
 Pooling = Literal["mean", "max", "asymmetry"]
 
 
@@ -143,12 +146,10 @@ class PathClassifier(nn.Module):
 
     Level ``i`` of the path is part ``2 i`` of ``features``; poolings stand between them.
 
-    Arguments as of ``SharmaCNN``; ``size`` is taken and not used, since pictures of any size pass.
+    Arguments as of ``SharmaCNN``, but that pictures of any size pass. One logit alone is a number: a task of your own.
     """
 
-    def __init__(
-        self, options: ClassifierOptions, n_channels: int, n_classes: int, *, size: int | None = None, seed: int = 0
-    ) -> None:
+    def __init__(self, options: ClassifierOptions, n_channels: int, n_classes: int, *, seed: int = 0) -> None:
         super().__init__()
         _require_classes(n_channels, n_classes)
         self.n_channels = n_channels
@@ -165,6 +166,13 @@ class PathClassifier(nn.Module):
             dense = nn.Linear(widths[-1] * len(options.pooling), n_classes)
             self.head = nn.Sequential(_Pooled(options.pooling), nn.Dropout(options.dropout), dense)
             _initialise(self, seed)
+
+    @staticmethod
+    def own_names(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Weights under this network's names: those of a U-Net's contracting path, or its own as they are."""
+        path = {_CONTRACTING.fullmatch(name): tensor for name, tensor in weights.items()}
+        renamed = {f"features.{2 * int(name[1])}.{name[2]}": tensor for name, tensor in path.items() if name}
+        return renamed or dict(weights)
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) of any size -> logits (B, K)."""
@@ -192,10 +200,8 @@ _POOLED: Mapping[Pooling, Callable[[Tensor], Tensor]] = {
 
 
 def _require_classes(n_channels: int, n_classes: int) -> None:
-    if n_channels < 1 or n_classes < 2:
-        raise OptionError(
-            "a classifier needs at least one channel and two classes", found=f"{n_channels} and {n_classes}"
-        )
+    if n_channels < 1 or n_classes < 1:
+        raise OptionError("a network needs at least one channel and one logit", found=f"{n_channels} and {n_classes}")
 
 
 def _initialise(module: nn.Module, seed: int) -> None:

@@ -23,6 +23,8 @@ _NAMES: Mapping[str, str] = MappingProxyType(
         "segresnet": "SegResNet",
         "dynunet": "DynUNet",
         "swinunetr": "Swin UNETR",
+        "classifier": "Contracting path of a U-Net",
+        "sharma-cnn": "Sequential CNN",
     }
 )
 

@@ -47,8 +47,16 @@ def require_classes(prepared: PreparedCohort, classes: Sequence[str], part: str)
     """Refuse a part of a split in which a class does not occur: nothing could be learnt or said of it.
 
     Raises:
+        LabelError: one class alone.
         SplitError: a class without a picture (slice).
     """
+    if len(classes) < 2:
+        raise LabelError(
+            "a classifier needs two classes",
+            path=prepared.name,
+            found=", ".join(classes),
+            expected="two classes or more, each in a folder of its own",
+        )
     counts = np.zeros(len(classes), dtype=np.int64)
     for case in prepared.cases:
         counts += np.bincount(slice_classes(case, classes), minlength=len(classes))

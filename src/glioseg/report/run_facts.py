@@ -265,25 +265,6 @@ class Baseline:
     part: str
 
 
-@dataclass(frozen=True, eq=False)
-class ClassFacts:
-    """What the report of a classifier is told besides; its parts' evaluations are those of ``class_protocol``.
-
-    Args:
-        names: the classes, in index order.
-        counts: part -> class -> pictures (slices).
-        right: pictures that were said rightly,
-        wrong: and wrongly, the surest first.
-        temperature: that divides the logits.
-    """
-
-    names: tuple[str, ...]
-    counts: Mapping[str, Mapping[str, int]]
-    right: Sequence[ClassifiedPicture] = ()
-    wrong: Sequence[ClassifiedPicture] = ()
-    temperature: float = 1.0
-
-
 @dataclass(frozen=True)
 class Timing:
     """How long things took; None where that was not measured.
@@ -303,28 +284,24 @@ class Timing:
 
 @dataclass(frozen=True, eq=False)
 class RunFacts:
-    """All that the report of a run shows; every part but recipe, data and split may be empty.
+    """What the report of every run shows; every part but recipe, data and split may be empty.
 
     Args:
         recipe: the recipe.
         data: the cohort.
         split: its division.
         log: the rows of ``log.jsonl``: ``epoch`` (from 0), ``train_loss``, ``learning_rate``, ``images_per_s``,
-            ``elapsed_s`` and, in epochs with validation, ``val_loss``, ``val_score``, ``val_dice``, ``regions``;
-            undefined figures are None.
+            ``elapsed_s`` and, in epochs with validation, ``val_loss``, ``val_score`` and what the task adds:
+            ``val_dice`` and ``regions``, or ``classes``; undefined figures are None.
         best_epoch: of the model that was kept, from 0 as in the log; None before the first validation.
         keep: whether that was the ``best`` on validation, or the ``last``.
         n_epochs: how many the recipe asks for; None where unknown.
         score: what ``val_score`` is.
         parts: ``test``, ``val``, ``train``, as far as they were evaluated.
-        gallery: slices to be shown.
-        outlined: the regions whose union is outlined over scans; all where empty.
-        weight_maps: for losses that have them.
         network: what was trained.
         environment: facts by name.
         timing: how long it took.
         baseline: a simple method's figure.
-        classes: of a classifier; None for a network that segments.
     """
 
     recipe: RecipeFacts
@@ -336,14 +313,10 @@ class RunFacts:
     n_epochs: int | None = None
     score: str = "dice"
     parts: Mapping[str, PartScores] = field(default_factory=dict)
-    gallery: Sequence[GalleryItem] = ()
-    outlined: tuple[str, ...] = ()
-    weight_maps: Sequence[WeightMap] = ()
     network: NetworkFacts | None = None
     environment: Mapping[str, str | int | float | bool] = field(default_factory=dict)
     timing: Timing = Timing()
     baseline: Baseline | None = None
-    classes: ClassFacts | None = None
 
     @property
     def headline(self) -> str | None:
@@ -355,3 +328,37 @@ class RunFacts:
         """The evaluated parts, that of the headline first."""
         known = [name for name in ("test", "val", "train") if name in self.parts]
         return (*known, *(name for name in self.parts if name not in known))
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentationFacts(RunFacts):
+    """What the report of a network that segments shows besides.
+
+    Args:
+        gallery: slices to be shown.
+        outlined: the regions whose union is outlined over scans; all where empty.
+        weight_maps: for losses that have them.
+    """
+
+    gallery: Sequence[GalleryItem] = ()
+    outlined: tuple[str, ...] = ()
+    weight_maps: Sequence[WeightMap] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class ClassificationFacts(RunFacts):
+    """What the report of a classifier shows besides; its parts' evaluations are those of ``class_protocol``.
+
+    Args:
+        names: the classes, in index order.
+        counts: part -> class -> pictures (slices).
+        right: pictures that were said rightly,
+        wrong: and wrongly, the surest first.
+        temperature: that divides the logits.
+    """
+
+    names: tuple[str, ...] = ()
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    right: Sequence[ClassifiedPicture] = ()
+    wrong: Sequence[ClassifiedPicture] = ()
+    temperature: float = 1.0

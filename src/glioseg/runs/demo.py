@@ -17,11 +17,12 @@ from glioseg.core import Case, Cohort
 from glioseg.io import load_image, load_labels
 from glioseg.report.run_facts import Baseline
 from glioseg.runs.inspect import Inspection, inspect
-from glioseg.runs.material import Where
+from glioseg.runs.options import RunOptions
 from glioseg.runs.phantom import phantom
-from glioseg.runs.predicting import Predicted, predict
+from glioseg.runs.predict import predict
 from glioseg.runs.read import Data, read
-from glioseg.runs.train import Trained, train
+from glioseg.runs.train import TrainResult, train
+from glioseg.tasks.task import WrittenCase
 
 OPTIONS = PhantomOptions(n_patients=40, spacing_mm=3.0, seed=0)
 LAYOUT = "brats2023"
@@ -34,8 +35,8 @@ class Demo:
     data: Path
     inspection: Inspection
     run: Path
-    trained: Trained
-    predicted: Predicted
+    training: TrainResult
+    prediction: WrittenCase
     baseline: ThresholdBaseline
 
 
@@ -53,12 +54,11 @@ def demo(out: Path, reporter: Reporter = QUIET) -> Demo:
     with reporter.progress("Threshold baseline") as step:
         baseline = threshold_baseline(_flair_and_tumour(cohort, step))
     threshold = Baseline("best threshold on FLAIR, chosen on all patients", baseline.dice, "WT", "test")
-    trained = train(read_recipe("demo"), Data(data), Where(run), reporter, baseline=threshold)
+    training = train(read_recipe("demo"), Data(data), RunOptions(run), reporter, baseline=threshold)
     tested = json.loads((run / "split.json").read_text(encoding="utf-8"))
     case = next(case for case in cohort.cases if case.patient in tested["test"])
-    (predicted,) = predict(run, [_folder_of(case)], out / "prediction", reporter=reporter).done
-    assert isinstance(predicted, Predicted), "the recipe segments"
-    return Demo(data, inspection, run, trained, predicted, baseline)
+    (predicted,) = predict(run, [_folder_of(case)], out / "prediction", reporter=reporter).cases
+    return Demo(data, inspection, run, training, predicted, baseline)
 
 
 def _folder_of(case: Case) -> Path:

@@ -1,35 +1,30 @@
-"""``glioseg evaluate``: a run on a part of its split, or a bundle on other data."""
+"""``glioseg evaluate``: a run on a part of its split, a bundle on other data, several networks as one."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from glioseg.cohorts.splits.split import Split
 from glioseg.cohorts.splits.split_file import load_split
-from glioseg.config import Recipe
+from glioseg.config import DataOptions, PublishedOptions, Recipe, changes_to_shipped
 from glioseg.console import QUIET, Reporter
-from glioseg.errors import OptionError
+from glioseg.core import Cohort
+from glioseg.errors import OptionError, SplitError, name_some
 from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.inference.bundle import Bundle, load_bundle
+from glioseg.io.files import read_json
 from glioseg.preparation.cache import prepare
 from glioseg.runs import run_folder
-from glioseg.runs.classifying import (
-    ClassEvaluated,
-    classifier_of,
-    classify_part,
-    detected,
-    unit_names,
-    write_class_evaluation,
-)
-from glioseg.runs.ensembling import EnsembleScores, require_unseen, score_ensemble, write_ensemble_scores
-from glioseg.runs.evaluating import Part, evaluate_part, write_evaluation
-from glioseg.runs.material import Material, Where, as_colours, as_shown, gather, usable
-from glioseg.runs.predicting import load_ensemble, predictor_of
+from glioseg.runs.gather import gather
+from glioseg.runs.options import RunOptions
 from glioseg.runs.read import Data, read
-from glioseg.runs.reporting import report
 from glioseg.runs.split import survey
-from glioseg.runs.train import AnyEvaluated, evaluate_run
+from glioseg.tasks.choose import task_named
+from glioseg.tasks.data import Part, with_modalities
+from glioseg.tasks.task import AnyTask, FinishedRun, Publication, Scores, ScoringPlace
 
 
 def evaluate(
@@ -42,8 +37,9 @@ def evaluate(
     reporter: Reporter = QUIET,
     *,
     detect: bool = False,
-) -> tuple[str, AnyEvaluated]:
-    """Score a trained network; returns the part's name and its figures, which are also written.
+    task: AnyTask | None = None,
+) -> Scores:
+    """Score a trained network; the figures are also written.
 
     Args:
         run: a run folder, or a bundle (which needs ``data``).
@@ -57,43 +53,75 @@ def evaluate(
         reporter: shows progress.
         detect: score a network that segments by whether it finds tumour, per slice and per case; the files are then
             ``evaluation-detect-PART.json`` and ``cases-detect-PART.csv``.
+        task: the one that the run was trained with, where it is one of your own.
 
     Raises:
-        OptionError: ``detect`` of a classifier; a bundle without data, or a part of data that was never split.
+        OptionError: ``detect`` of a network that does not segment; a bundle without data, or a part of data that was
+            never split.
     """
-    is_run = (run / run_folder.RECIPE).exists()
-    if data is None and not is_run:
-        raise OptionError("a bundle knows no data of its own", found=run, remedy="Name scans with masks: --data DATA")
-    where = Where(run_folder.home_of(run), cache, device=device)
-    if data is None:
-        recipe, material = _own(run, where, reporter)
-        _refuse_classifier(material.classes, detect=detect)
-        name = part or ("test" if material.split.test else "val")
-        target = where if out is None else Where(out, cache, device=device)
-        if detect:
-            predictor = predictor_of(load_bundle(run), device)
-            return name, detected(predictor, material.part(name), name, recipe.evaluate, target.run, reporter)
-        return name, evaluate_run(run, recipe, material, target, reporter, (name,))[name]
-    if part not in (None, "all"):
-        raise OptionError("other data has no parts", found=f"--part {part}", remedy="Leave --part out")
-    return _other(run, data, out or where.run, where, reporter, detect=detect)
+    if data is not None:
+        options = RunOptions(run_folder.home_of(run), cache, device=device)
+        return _on_other_data(run, data, part, out, options, reporter, detect=detect)
+    _require_data(run, is_run=(run / run_folder.RECIPE).exists())
+    own_task, finished = open_run(run, device, cache, reporter, task, detect=detect)
+    name = part or _default_part(finished.data.split)
+    if detect:
+        with reporter.progress(f"Detecting on {name}") as step:
+            predictor = own_task.trained(finished)
+            scores = own_task.detect(predictor, finished.data.part(name), finished.recipe.evaluate, step)
+        scores.write(out or run)
+        return scores
+    return evaluate_parts(own_task, finished, reporter, (name,), out=out)[name]
 
 
-def _refuse_classifier(classes: tuple[str, ...], *, detect: bool) -> None:
-    if detect and classes:
-        raise OptionError(
-            "a classifier says classes already",
-            found="--detect",
-            expected="a network that segments",
-            remedy="Leave --detect out",
-        )
+def open_run(
+    run: Path,
+    device: str,
+    cache: Path | None,
+    reporter: Reporter,
+    task: AnyTask | None = None,
+    *,
+    detect: bool = False,
+) -> tuple[AnyTask, FinishedRun]:
+    """A run folder with its task and its data, gathered again; errors as ``evaluate``."""
+    folder = run_folder.RunFolder(run)
+    recipe = folder.recipe
+    task = folder.task(task)
+    if detect:
+        task.require_detection()
+    options = RunOptions(run, cache, run / run_folder.SPLIT, device=device)
+    return task, FinishedRun(run, recipe, gather(task, recipe, _data_of(folder), options, reporter), device)
 
 
-def write_report(run: Path, device: str = "auto", cache: Path | None = None, reporter: Reporter = QUIET) -> Path:
-    """Write the report of a run from what stands in its folder; errors as ``evaluate``."""
-    where = Where(run, cache, device=device)
-    recipe, material = _own(run, where, reporter)
-    return report(recipe, material, where, reporter)
+def evaluate_parts(
+    task: AnyTask,
+    run: FinishedRun,
+    reporter: Reporter,
+    parts: Sequence[str] = (),
+    *,
+    out: Path | None = None,
+    score_train: bool = False,
+) -> dict[str, Scores]:
+    """Score what a run has trained on parts of its split and write the figures.
+
+    Args:
+        task: of the run.
+        run: its training has ended.
+        reporter: shows progress.
+        parts: unless named, validation and test, as far as the split has them,
+        out: where figures go; None for the run folder.
+        score_train: and the training part, first.
+    """
+    usual = ("train", "val", "test") if score_train else ("val", "test")
+    names = parts or tuple(name for name in usual if getattr(run.data.split, name))
+    predictor = task.trained(run)
+    publication = Publication(run.recipe.published, _reasons(run))
+    scores: dict[str, Scores] = {}
+    for name in names:
+        with reporter.progress(f"Evaluating {name}") as step:
+            scores[name] = task.score(predictor, run.data.part(name), run.recipe.evaluate, publication, step)
+        scores[name].write(out or run.folder)
+    return scores
 
 
 def evaluate_ensemble(
@@ -103,8 +131,9 @@ def evaluate_ensemble(
     part: str | None,
     out: Path | None,
     device: str = "auto",
+    cache: Path | None = None,
     reporter: Reporter = QUIET,
-) -> tuple[str, EnsembleScores]:
+) -> Scores:
     """Score several trained networks as one, on a part of the first run's data or on other data.
 
     Args:
@@ -114,6 +143,7 @@ def evaluate_ensemble(
         part: as ``evaluate``, of the first run's split.
         out: where ``evaluation-PART-ensemble.json`` and ``cases-PART-ensemble.csv`` go; None as ``evaluate``.
         device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
+        cache: where prepared data is kept; None for ``cache`` beside the run.
         reporter: shows progress.
 
     Raises:
@@ -122,92 +152,153 @@ def evaluate_ensemble(
         SplitError: a member was trained on patients that would be scored.
     """
     folders, home = [run, *others], run_folder.home_of(run)
+    folder = run_folder.RunFolder(home)
     is_run = (home / run_folder.RECIPE).exists()
-    if data is None and not is_run:
-        raise OptionError("a bundle knows no data of its own", found=run, remedy="Name scans with masks: --data DATA")
-    if data is not None and part not in (None, "all"):
-        raise OptionError("other data has no parts", found=f"--part {part}", remedy="Leave --part out")
-    ensembled = load_ensemble(folders, device)
-    chosen = _data_of(home) if data is None else data
-    recipe = run_folder.RunFolder(home).recipe if is_run else None
-    if data is None and recipe is not None and recipe.split.protocol == "slice":
+    if data is None:
+        _require_data(run, is_run=is_run)
+    else:
+        _require_no_part(part)
+    bundles = [load_bundle(each) for each in folders]
+    task = task_named(bundles[0].info.task)
+    members = task.members(folders, bundles, device)
+    if data is None and folder.recipe.split.protocol == "slice":
         raise OptionError(
             "an ensemble is scored on whole patients, and this run was split by slice",
             found=home,
             remedy="Name other data with --data",
         )
-    most = None if data is not None or recipe is None else recipe.data.max_patients
-    cohort = usable(read(chosen, reporter), most, reporter)
-    patients, name = frozenset(case.patient for case in cohort.cases), name_of_other(cohort.name)
+    most = None if data is not None else folder.recipe.data.max_patients
+    source = _data_of(folder) if data is None else data
+    cohort = task.usable(read(source, reporter), _shown(bundles[0], most), reporter)
+    name = name_of_other(cohort.name)
     if data is None:
         split = load_split(home / run_folder.SPLIT, cohort)
-        name = part or ("test" if split.test else "val")
-        patients = frozenset(split.part(name))
-    require_unseen(folders, patients, chosen.path, reporter)
-    options = EvaluateOptions() if recipe is None else recipe.evaluate
-    found = score_ensemble(ensembled, cohort, patients, options, reporter)
-    write_ensemble_scores(found, out or home, name)
-    return name, found
+        name = part or _default_part(split)
+        cohort = _of_patients(cohort, frozenset(split.part(name)))
+    require_unseen(folders, frozenset(case.patient for case in cohort.cases), source.path, reporter)
+    options = folder.recipe.evaluate if is_run else EvaluateOptions()
+    cache_folder = RunOptions(home, cache).cache_folder
+    copies = survey(cohort, cache_folder, reporter).groups if task.draws_copies else ()
+    scores = members.score(cohort, name, options, ScoringPlace(cache_folder, copies, reporter))
+    scores.write(out or home, "-ensemble")
+    return scores
 
 
-def _data_of(run: Path) -> Data:
-    kept = run_folder.RunFolder(run).data
-    names = kept["modalities"]
-    return Data(Path(kept["path"]), kept["layout"], kept["scheme"], None if names is None else tuple(names))
-
-
-def _own(run: Path, where: Where, reporter: Reporter) -> tuple[Recipe, Material]:
-    folder = run_folder.RunFolder(run)
-    data = _data_of(run)
-    recipe = folder.recipe
-    return recipe, gather(recipe, data, Where(run, where.cache, run / run_folder.SPLIT, device=where.device), reporter)
-
-
-def _other(
-    run: Path, data: Data, out: Path, where: Where, reporter: Reporter, *, detect: bool
-) -> tuple[str, AnyEvaluated]:
+def _on_other_data(
+    run: Path, data: Data, part: str | None, out: Path | None, options: RunOptions, reporter: Reporter, *, detect: bool
+) -> Scores:
+    _require_no_part(part)
     bundle = load_bundle(run)
-    info = bundle.info
-    evaluation = (
-        run_folder.RunFolder(where.run).recipe.evaluate
-        if (where.run / run_folder.RECIPE).exists()
-        else EvaluateOptions()
-    )
-    _refuse_classifier(info.classes, detect=detect)
-    if info.classes:
-        return _other_classified(bundle, data, out, where, evaluation, reporter)
-    cohort = as_shown(usable(read(data, reporter), None, reporter), info.modalities)
-    name = name_of_other(cohort.name)
-    options = info.prepare.model_copy(update={"regions": info.regions})  # not what other data's scheme would choose
-    with reporter.progress("Preparing") as step:
-        prepared = prepare(cohort, options, where.cache_folder, progress=step)
-    predictor, part = predictor_of(bundle, where.device), Part.of(name, prepared, cohort)
+    task = task_named(bundle.info.task)
     if detect:
-        return name, detected(predictor, part, name, evaluation, out, reporter)
-    with reporter.progress("Evaluating") as step:
-        found = evaluate_part(predictor, part, evaluation, None, (), step)
-    write_evaluation(found, out, name)
-    return name, found
-
-
-def _other_classified(
-    bundle: Bundle, data: Data, out: Path, where: Where, options: EvaluateOptions, reporter: Reporter
-) -> tuple[str, ClassEvaluated]:
-    info = bundle.info
-    read_in = as_colours(read(data, reporter), info.modalities)
-    cohort = as_shown(usable(read_in, None, reporter, by_class=True), info.modalities)
-    name = name_of_other(cohort.name)
+        task.require_detection()
+    usable = task.usable(read(data, reporter), _shown(bundle, None), reporter)
+    cohort = with_modalities(usable, bundle.info.modalities)
     with reporter.progress("Preparing") as step:
-        prepared = prepare(cohort, info.prepare, where.cache_folder, progress=step)
-    units = unit_names(cohort, survey(cohort, where.cache_folder, reporter).groups)
-    with reporter.progress("Evaluating") as step:
-        found = classify_part(
-            classifier_of(bundle, where.device), Part.of(name, prepared, cohort), units, options, step
-        )
-    write_class_evaluation(found, out, name)
-    return name, found
+        prepared = prepare(cohort, task.prepare_options(bundle.info), options.cache_folder, progress=step)
+    copies = survey(cohort, options.cache_folder, reporter).groups if task.draws_copies else ()
+    scored = Part.of(name_of_other(cohort.name), prepared, cohort, copies)
+    is_run = (options.run / run_folder.RECIPE).exists()
+    evaluation = run_folder.RunFolder(options.run).recipe.evaluate if is_run else EvaluateOptions()
+    predictor = task.predictor(bundle, options.device)
+    with reporter.progress("Detecting" if detect else "Evaluating") as step:
+        if detect:
+            scores = task.detect(predictor, scored, evaluation, step)
+        else:
+            scores = task.score(predictor, scored, evaluation, Publication(), step)
+    scores.write(out or options.run)
+    return scores
+
+
+def _shown(bundle: Bundle, max_patients: int | None) -> DataOptions:
+    return DataOptions(modalities=bundle.info.modalities, max_patients=max_patients)
+
+
+def _require_data(run: Path, *, is_run: bool) -> None:
+    if not is_run:
+        raise OptionError("a bundle knows no data of its own", found=run, remedy="Name scans with masks: --data DATA")
+
+
+def _require_no_part(part: str | None) -> None:
+    if part not in (None, "all"):
+        raise OptionError("other data has no parts", found=f"--part {part}", remedy="Leave --part out")
+
+
+def _default_part(split: Split) -> str:
+    return "test" if split.test else "val"
+
+
+def _of_patients(cohort: Cohort, patients: frozenset[str]) -> Cohort:
+    return replace(cohort, cases=tuple(case for case in cohort.cases if case.patient in patients))
+
+
+def _data_of(folder: run_folder.RunFolder) -> Data:
+    values = folder.data
+    names = values["modalities"]
+    return Data(Path(values["path"]), values["layout"], values["scheme"], None if names is None else tuple(names))
 
 
 def name_of_other(cohort: str) -> str:
     """``on-NAME`` for figures on other data, which no part of the run's own data is called."""
     return "on-" + (re.sub(r"[^\w.-]+", "-", cohort).strip("-.") or "data")
+
+
+# -- what figures may be read against ----------------------------------------------------------------------------------
+
+
+def _reasons(run: FinishedRun) -> tuple[str, ...]:
+    """Why figures must not be read against the published ones, beyond their number."""
+    recipe = run.recipe
+    reasons = [] if recipe.published is None else _deviations(recipe, recipe.published, run.data.cohort)
+    if recipe.data.max_patients is not None:
+        reasons.append(f"trained on {len(run.data.split.train)} patients (data.max_patients)")
+    if recipe.train.max_minutes is not None or recipe.train.max_steps is not None:
+        reasons.append("training was stopped before its end may have been reached (max_minutes, max_steps)")
+    return tuple(reasons)
+
+
+def _deviations(recipe: Recipe, protocol: PublishedOptions, cohort: Cohort) -> list[str]:
+    """Where split, data and settings are not those of the publication."""
+    reasons = []
+    if recipe.split.protocol != protocol.split:
+        reasons.append(f"split by {recipe.split.protocol}, the publication split by {protocol.split}")
+    n_patients = len({case.facts.get("of_patient", case.patient) for case in cohort.cases})
+    if protocol.n_patients not in (None, n_patients):
+        word = "pictures" if cohort.categories else "patients"
+        reasons.append(
+            f"{cohort.name} with {n_patients} {word}, published on {protocol.data} with {protocol.n_patients}"
+        )
+    changed = changes_to_shipped(recipe)
+    if changed:
+        reasons.append(f"other settings than the recipe's: {name_some(changed)}")
+    return reasons
+
+
+def require_unseen(folders: Iterable[Path], patients: Iterable[str], data: Path, reporter: Reporter) -> None:
+    """No member may be scored on patients it was trained on.
+
+    Members that are bundles outside of their run do not say whom they know; nor does a patient's name say it where a
+    member was trained on other data: both are said on stderr.
+
+    Raises:
+        SplitError: a member was trained on some of the patients, in the same data.
+    """
+    scored = set(patients)
+    for folder in folders:
+        home = run_folder.home_of(folder)
+        if not (home / run_folder.SPLIT).exists():
+            reporter.say(f"Whom {folder} was trained on is not known: a bundle does not say it. Figures may flatter it")
+            continue
+        split = read_json(home / run_folder.SPLIT)
+        known = sorted(scored & set(split.get("train", ()))) if isinstance(split, dict) else []
+        if not known:
+            continue
+        if Path(run_folder.RunFolder(home).data["path"]) == data.absolute():
+            raise SplitError(
+                "a member of the ensemble was trained on patients that would be scored",
+                path=home,
+                found=name_some(known),
+                remedy="Score an ensemble of folds on patients whom none of them has seen: hold out a test part with "
+                "split.test, or name other data with --data",
+            )
+        reporter.say(f"{home} was trained on patients of these names, in other data: {name_some(known)}")

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
-
-import torch
-from torch import Tensor
 
 from glioseg import __version__
 from glioseg.console import QUIET, Reporter
 from glioseg.errors import OptionError
-from glioseg.inference.activation import probabilities_of
 from glioseg.inference.bundle import BundleInfo, load_bundle
 from glioseg.inference.export import Exported, export_onnx
 from glioseg.networks.build import dims_of
+from glioseg.tasks.choose import task_named
 
 FORMATS = ("onnx",)
 FILE = "model.onnx"
@@ -63,22 +59,11 @@ def export(
             n_channels=info.slices.n_channels(len(info.modalities)),
             size=size or prepared,
             dims=dims,
-            activation=_activation(info),
+            activation=task_named(info.task).activation(info),
             metadata=metadata_of(info),
         )
         step(1, 1)
     return done
-
-
-def _activation(info: BundleInfo) -> Callable[[Tensor], Tensor]:
-    """What turns the network's logits into the probabilities that ``predict`` states."""
-    if info.classes:
-        return partial(_class_probabilities, temperature=info.temperature)
-    return partial(probabilities_of, activation=info.predict.activation)
-
-
-def _class_probabilities(logits: Tensor, temperature: float) -> Tensor:
-    return torch.softmax(logits.float() / temperature, dim=1)
 
 
 def export_text(done: Exported) -> str:
@@ -103,7 +88,7 @@ def metadata_of(info: BundleInfo) -> dict[str, str]:
         "slices_shown": str(info.slices.n_shown),
         "channels": "for each slice shown, from below to above, each modality in order",
         "regions": json.dumps(info.regions),
-        "activation": "softmax" if info.classes else info.predict.activation,
+        "activation": info.activation,
         "thresholds": json.dumps({name: info.predict.threshold_of(name) for name in info.regions}),
         "classes": json.dumps(info.classes),
         "bundle": info.model_dump_json(),

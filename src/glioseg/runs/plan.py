@@ -29,8 +29,10 @@ from glioseg.preparation.case import prepare_arrays
 from glioseg.preparation.options import PrepareOptions
 from glioseg.preparation.patches import require_depth
 from glioseg.runs import run_folder
-from glioseg.runs.material import Material, Where, usable
+from glioseg.runs.options import RunOptions
 from glioseg.runs.read import Data, read
+from glioseg.tasks.data import TrainingData
+from glioseg.tasks.segment.cohort import with_references
 from glioseg.training.loop import LATEST
 
 _MOST_CASES = 24
@@ -79,7 +81,7 @@ def plan(
             "there is a file already, perhaps with changes of yours", path=out, remedy="Name another: --out"
         )
     machine = machine_of(device, memory_gb)
-    cohort = usable(read(data, reporter), None, reporter)
+    cohort = with_references(read(data, reporter), None, reporter)
     with reporter.progress("Looking at cases") as step:
         fingerprint = fingerprint_of(cohort, step)
     proposal = propose(fingerprint, machine)
@@ -97,7 +99,7 @@ def machine_of(device: str, memory_gb: float | None = None, n_devices: int = 1) 
     return Machine(memory / shared, cast(Kind, chosen.type), uses_bf16("auto", chosen))
 
 
-def sized(recipe: Recipe, material: Material, where: Where) -> Recipe:
+def sized(recipe: Recipe, data: TrainingData, options: RunOptions) -> Recipe:
     """The recipe with the size of its patches decided; volumes that are too thin for them are refused.
 
     A run that is continued keeps the size with which it was begun, whatever memory there is by now.
@@ -109,41 +111,41 @@ def sized(recipe: Recipe, material: Material, where: Where) -> Recipe:
     if recipe.patches is None:
         return recipe
     if recipe.patches.size == "auto":
-        size = _begun_with(where) or _patch_for(recipe, material, where)
+        size = _begun_with(options) or _patch_for(recipe, data, options)
         recipe = recipe.model_copy(update={"patches": recipe.patches.model_copy(update={"size": size})})
     assert recipe.patches is not None
-    for case in material.prepared.cases:
+    for case in data.prepared.cases:
         require_depth(case.n_slices, recipe.patches.voxels, case.id)
     return recipe
 
 
-def _begun_with(where: Where) -> tuple[int, ...] | None:
-    if where.restart or not (where.run / LATEST).exists():
+def _begun_with(options: RunOptions) -> tuple[int, ...] | None:
+    if options.restart or not (options.run / LATEST).exists():
         return None
-    patches = run_folder.RunFolder(where.run).recipe.patches
+    patches = run_folder.RunFolder(options.run).recipe.patches
     return None if patches is None or patches.size == "auto" else patches.size
 
 
-def _patch_for(recipe: Recipe, material: Material, where: Where) -> tuple[int, ...]:
-    options = recipe.model
-    if not isinstance(options, UNetSettings):
+def _patch_for(recipe: Recipe, data: TrainingData, options: RunOptions) -> tuple[int, ...]:
+    model = recipe.model
+    if not isinstance(model, UNetSettings):
         raise OptionError(
             "patches are sized for U-Nets only",
-            found=f"model.kind = {options.kind}",
+            found=f"model.kind = {model.kind}",
             remedy="Give three numbers, such as --set patches.size=[96,96,96]",
         )
     network = Network(
-        dims=dims_of(options),
-        width=options.width,
-        depth=options.depth,
-        n_channels=len(material.modalities),
-        n_regions=len(material.prepared.region_names),
-        deep_supervision=options.deep_supervision,
+        dims=dims_of(model),
+        width=model.width,
+        depth=model.depth,
+        n_channels=len(data.modalities),
+        n_regions=len(data.prepared.region_names),
+        deep_supervision=model.deep_supervision,
     )
-    shapes = np.median([case.working.shape[::-1] for case in material.prepared.cases], axis=0)
+    shapes = np.median([case.working.shape[::-1] for case in data.prepared.cases], axis=0)
     z, y, x = (round(float(n)) for n in shapes)
-    n_items = -(-recipe.train.batch_size // (recipe.train.accumulate * where.n_devices))
-    return patch_for((z, y, x), network, n_items, machine_of(where.device, n_devices=where.n_devices))
+    n_items = -(-recipe.train.batch_size // (recipe.train.accumulate * options.n_devices))
+    return patch_for((z, y, x), network, n_items, machine_of(options.device, n_devices=options.n_devices))
 
 
 # -- the fingerprint ---------------------------------------------------------------------------------------------------

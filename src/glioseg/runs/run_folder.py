@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from glioseg.cohorts.splits.split import Split
 from glioseg.config import Recipe, read_recipe, write_recipe
-from glioseg.errors import FileError
+from glioseg.errors import FileError, OptionError
 from glioseg.io.files import cannot_write, read_json, write_json, write_text
-from glioseg.preparation.store import PreparedCohort
+from glioseg.tasks.choose import task_named
+from glioseg.tasks.data import TrainingData
+from glioseg.tasks.task import AnyTask
 from glioseg.training.checkpoint import load_checkpoint, require_same
 from glioseg.training.loop import LATEST
 
@@ -43,6 +44,24 @@ class RunFolder:
     def recipe(self) -> Recipe:
         """As resolved when the run was begun."""
         return read_recipe(str(self.path / RECIPE))
+
+    def task(self, given: AnyTask | None = None) -> AnyTask:
+        """What the run's network is asked for: the recipe's task, or the one of your own that it was trained with.
+
+        Raises:
+            OptionError: it was trained with another task than is given.
+        """
+        facts = read_json(self.path / ENVIRONMENT) if (self.path / ENVIRONMENT).exists() else {}
+        name = facts.get("task") if isinstance(facts, dict) else None
+        task = given or task_named(self.recipe.task)
+        if name not in (None, task.name):
+            raise OptionError(
+                f"this run was trained for the task {name}",
+                path=self.path,
+                found=f"the task {task.name}",
+                remedy="Call it from Python with task=…, as it was trained",
+            )
+        return task
 
     @property
     def data(self) -> dict[str, Any]:
@@ -105,9 +124,13 @@ def drop_figures(path: Path) -> None:
                 raise cannot_write(stale, error) from error
 
 
-def identity_of(recipe: Recipe, split: Split, prepared: PreparedCohort) -> dict[str, Any]:
-    """What a checkpoint must agree with: the settings that decide the weights, the split, the data."""
-    return {"recipe": deciding_settings(recipe), "split": split.sha256, "data": prepared.key}
+def identity_of(recipe: Recipe, data: TrainingData, task: str) -> dict[str, Any]:
+    """What a checkpoint must agree with: the settings that decide the weights, the split, the data.
+
+    A task that is not the recipe's own counts too.
+    """
+    identity = {"recipe": deciding_settings(recipe), "split": data.split.sha256, "data": data.prepared.key}
+    return identity if task == recipe.task else identity | {"task": task}
 
 
 def deciding_settings(recipe: Recipe) -> dict[str, Any]:

@@ -1,72 +1,97 @@
-"""A recipe and a folder of scans become a run: read, prepare, split, train, evaluate, report."""
+"""``glioseg train``: a recipe and a folder of scans become a run: gathered, trained, evaluated, reported."""
 
 from __future__ import annotations
 
+import logging
+import os
+import re
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+from lightning_fabric import Fabric
+from torch.multiprocessing.spawn import ProcessRaisedException
+
 from glioseg import __version__
 from glioseg.cohorts.splits.split_file import save_split
-from glioseg.config import Recipe, changes_to_shipped
+from glioseg.config import Recipe
 from glioseg.console import QUIET, Reporter
-from glioseg.core import Cohort
-from glioseg.errors import name_some
-from glioseg.evaluation.published import PublishedProtocol, protocol_of
-from glioseg.evaluation.published_classes import PublishedClasses
+from glioseg.errors import OptionError
 from glioseg.inference.bundle import load_bundle, model_id, save_bundle
 from glioseg.io.files import write_json
+from glioseg.machine.device import pick_device, uses_bf16
 from glioseg.machine.environment import environment, peak_memory_mib
-from glioseg.preparation.records import SchemeRecord
-from glioseg.preparation.slices import largest_slice
-from glioseg.preparation.store import of_patients
 from glioseg.report.run_facts import Baseline
 from glioseg.runs import run_folder
-from glioseg.runs.classifying import ClassEvaluated, classify_run, save_class_bundle, write_class_evaluation
-from glioseg.runs.evaluating import Evaluated, evaluate_part, tuned, write_evaluation
-from glioseg.runs.material import Material, Where, gather
+from glioseg.runs.evaluate import evaluate_parts
+from glioseg.runs.gather import gather
+from glioseg.runs.options import RunOptions
 from glioseg.runs.plan import sized
-from glioseg.runs.predicting import predictor_of
+from glioseg.runs.progress_table import TrainingTable, Watcher
 from glioseg.runs.read import Data
-from glioseg.runs.reporting import report
-from glioseg.runs.watching import Judge, TrainingTable
+from glioseg.runs.report import report
+from glioseg.tasks.choose import task_named
+from glioseg.tasks.data import TrainingData
+from glioseg.tasks.task import AnyTask, FinishedRun, Scores
 from glioseg.training.checkpoint import load_checkpoint
-from glioseg.training.events import require_tensorboard
-from glioseg.training.loop import BEST, LATEST, Outcome
-from glioseg.training.run import Plan, run_training
+from glioseg.training.events import EventLog, require_tensorboard
+from glioseg.training.loop import BEST, LATEST, Job, Outcome, TrainingError, fit, progress_of
+from glioseg.training.transfer import take_weights
 
-AnyEvaluated = Evaluated | ClassEvaluated
+_OUR_ERROR = re.compile(r"^glioseg\.[\w.]*Error: (.*)\Z", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True, eq=False)
-class Trained:
-    """How a training ended; evaluations by part, once it has ended by itself."""
+class TrainResult:
+    """How a training ended; scores by part and the report, once it has ended by itself or met a limit of time."""
 
     outcome: Outcome
-    evaluated: Mapping[str, AnyEvaluated]
-    report: Path | None
+    scores: Mapping[str, Scores] = field(default_factory=dict)
+    report: Path | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Launch:
+    """Everything that a training needs; plain data, so that it can be sent to other processes.
+
+    Args:
+        task: what the network is asked for.
+        recipe: what decides the training.
+        data: what it works on.
+        options: paths and machinery.
+        identity: what must not change between the parts of a training, as plain values.
+    """
+
+    task: AnyTask
+    recipe: Recipe
+    data: TrainingData
+    options: RunOptions
+    identity: Mapping[str, Any]
 
 
 def train(
     recipe: Recipe,
     data: Data,
-    where: Where,
+    options: RunOptions,
     reporter: Reporter = QUIET,
     *,
+    task: AnyTask | None = None,
     baseline: Baseline | None = None,
-    judge: Judge | None = None,
-) -> Trained:
+    judge: Watcher | None = None,
+) -> TrainResult:
     """Train as the recipe says, from the run's checkpoint if it has one; then evaluate and report.
 
     Args:
         recipe: what decides the training.
         data: the scans.
-        where: paths and machinery.
+        options: paths and machinery.
         reporter: of messages and progress.
+        task: one of your own; None for the recipe's.
         baseline: a simple method's figure, for the report.
         judge: sees each step and each row of the log, and may stop the training.
 
@@ -74,54 +99,56 @@ def train(
         ResumeError: the run's checkpoint belongs to another recipe, split or data set; nothing is changed.
         GliosegError: see the parts: reading, splitting, preparing, training.
     """
-    if where.tensorboard:
+    task = task or task_named(recipe.task)
+    if options.tensorboard:
         require_tensorboard()
-    facts = environment(where.device, recipe.train.precision)  # a device that is not there is said before any work
-    initial = None if where.initial is None else load_bundle(where.initial).info
-    if initial is not None:
-        facts |= {"started_from": f"weights of {initial.name} ({initial.provenance.get('cohort')}), {initial.model_id}"}
-    run_folder.begin(where.run)
-    material = gather(recipe, data, where, reporter)
-    recipe = sized(recipe, material, where)
-    if where.restart:
-        run_folder.clear(where.run)  # not before: scans or settings that are refused must not cost the old run
-    identity = run_folder.identity_of(recipe, material.split, material.prepared)
-    if initial is not None:
-        identity["started_from"] = initial.model_id
-    run_folder.write_head(where.run, recipe, facts, _described(data), identity)
-    save_split(material.split, where.run / run_folder.SPLIT)
-    plan = _plan(recipe, material, where, identity)
-    watch = partial(
-        TrainingTable,
-        quiet=reporter.quiet,
-        epochs=recipe.train.epochs,
-        max_minutes=recipe.train.max_minutes,
-        judge=judge,
-        classifies=bool(material.classes),
+    facts: dict[str, Any] = dict(
+        environment(options.device, recipe.train.precision)
+    )  # a device that is not there is said before any work
+    started_from = _starting_point(options.initial)
+    run_folder.begin(options.run)
+    gathered = gather(task, recipe, data, options, reporter)
+    recipe = sized(recipe, gathered, options)
+    if options.restart:
+        run_folder.clear(options.run)  # not before: scans or settings that are refused must not cost the old run
+    identity = run_folder.identity_of(recipe, gathered, task.name) | started_from.identity
+    run_folder.write_head(
+        options.run, recipe, facts | started_from.facts | {"task": task.name}, _described(data), identity
     )
-    outcome = run_training(plan, watch)
-    limited = not outcome.finished and (outcome.reason or "").startswith("train.")
+    save_split(gathered.split, options.run / run_folder.SPLIT)
+    outcome = launch(Launch(task, recipe, gathered, options, identity), _table(task, recipe, reporter, judge))
     if not outcome.finished and judge is None:  # a judge has its own reasons, and words for them
-        reporter.say(
-            f"Stopped ({outcome.reason}); the same command continues{', once the limit is raised' * limited}. "
-            f"Checkpoint: {where.run / LATEST}"
-        )
-    if not outcome.finished and not limited:
-        return Trained(outcome, {}, None)
-    if not (where.run / BEST).exists():
+        reporter.say(_stopped(outcome, options.run))
+    if not outcome.finished and not outcome.met_limit:
+        return TrainResult(outcome)
+    if not (options.run / BEST).exists():
         reporter.say("There is no best model yet: it stopped before its first validation (train.validate_every)")
-        return Trained(outcome, {}, None)
-    before = model_id(where.run / run_folder.BUNDLE)
-    write_bundle(where.run, recipe, material, where.device, reporter)
-    if model_id(where.run / run_folder.BUNDLE) != before:
-        run_folder.drop_figures(where.run)  # whatever is not evaluated anew would be another model's
-    if not where.evaluate:
-        return Trained(outcome, {}, None)
+        return TrainResult(outcome)
+    run = FinishedRun(options.run, recipe, gathered, options.device)
+    write_bundle(task, run, reporter)
+    if not options.evaluate:
+        return TrainResult(outcome)
     started = time.monotonic()
-    evaluated = evaluate_run(where.run, recipe, material, where, reporter)
+    scores = evaluate_parts(task, run, reporter, score_train=options.score_train)
     timing = {"evaluation_s": round(time.monotonic() - started, 3), "peak_memory_mib": peak_memory_mib()}
-    write_json(where.run / run_folder.TIMING, timing)
-    return Trained(outcome, evaluated, report(recipe, material, where, reporter, baseline))
+    write_json(options.run / run_folder.TIMING, timing)
+    return TrainResult(outcome, scores, report(task, run, reporter, baseline))
+
+
+@dataclass(frozen=True)
+class _StartingPoint:
+    """What a run keeps of the weights that it started from."""
+
+    identity: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def _starting_point(initial: Path | None) -> _StartingPoint:
+    if initial is None:
+        return _StartingPoint()
+    info = load_bundle(initial).info
+    words = f"weights of {info.name} ({info.provenance.get('cohort')}), {info.model_id}"
+    return _StartingPoint({"started_from": info.model_id}, {"started_from": words})
 
 
 def _described(data: Data) -> dict[str, Any]:
@@ -133,44 +160,156 @@ def _described(data: Data) -> dict[str, Any]:
     }
 
 
-def _plan(recipe: Recipe, material: Material, where: Where, identity: Mapping[str, Any]) -> Plan:
-    return Plan(
-        cohort=material.cohort,
-        prepared=material.prepared,
-        train=frozenset(material.split.part("train")),
-        val=frozenset(material.split.part("val")),
-        modalities=material.modalities,
-        classes=material.classes,
-        initial=where.initial,
-        identity=identity,
-        run=where.run,
-        device=where.device,
-        n_devices=where.n_devices,
-        model=recipe.model,
-        loss=recipe.loss,
-        augment=recipe.augment,
-        slices=recipe.slices,
-        train_options=recipe.train,
-        predict=recipe.predict.model_copy(update={"flips": "none"}),  # views at test time cost too much at each epoch
-        evaluate=recipe.evaluate,
-        tensorboard=where.tensorboard,
-        patches=recipe.patches,
+def _table(task: AnyTask, recipe: Recipe, reporter: Reporter, judge: Watcher | None) -> Callable[[], TrainingTable]:
+    return partial(
+        TrainingTable,
+        task.columns,
+        quiet=reporter.quiet,
+        epochs=recipe.train.epochs,
+        max_minutes=recipe.train.max_minutes,
+        judge=judge,
     )
 
 
-# -- what comes out ----------------------------------------------------------------------------------------------------
+def _stopped(outcome: Outcome, run: Path) -> str:
+    once = ", once the limit is raised" if outcome.met_limit else ""
+    return f"Stopped ({outcome.reason}); the same command continues{once}. Checkpoint: {run / LATEST}"
 
 
-def write_bundle(run: Path, recipe: Recipe, material: Material, device: str, reporter: Reporter) -> None:
-    """Write the best model as a bundle, thresholds tuned on the validation part where the recipe asks for it.
+# -- launching ---------------------------------------------------------------------------------------------------------
 
-    Of a classifier it is the temperature that is found there.
+
+def launch(job: Launch, watch: Callable[[], TrainingTable]) -> Outcome:
+    """Train in this process or, on several devices, in spawned ones.
+
+    Args:
+        job: the training.
+        watch: makes the watcher, in the process where it is needed.
+
+    Raises:
+        OptionError: several devices that this machine does not have.
+        ResumeError, TrainingError, FileError: see ``loop.fit``.
     """
-    best = load_checkpoint(run / BEST)
-    scheme = material.prepared.scheme
-    fields: dict[str, Any] = {
+    fabric = make_fabric(job.recipe, job.options)
+    if job.recipe.train.deterministic:
+        _be_deterministic(fabric.device)
+    if job.options.n_devices == 1:
+        return _train(fabric, job, watch)
+    # Fabric looks through arguments and results for modules and tensors, and stumbles over frozen dataclasses: so the
+    # job goes inside the function, and the outcome comes back as plain values
+    try:
+        values = fabric.launch(partial(_train_together, job=job, watch=watch))
+    except ProcessRaisedException as error:
+        raise _error_of_process(error) from error
+    return Outcome(values["finished"], values["reason"], progress_of(values["progress"]))
+
+
+def make_fabric(recipe: Recipe, options: RunOptions) -> Fabric:
+    """Devices, precision and processes."""
+    chosen, n_devices = pick_device(options.device), options.n_devices
+    if n_devices > 1 and chosen.type == "cuda" and n_devices > torch.cuda.device_count():
+        raise OptionError(
+            "this machine has fewer GPUs than asked for", found=torch.cuda.device_count(), expected=n_devices
+        )
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces what doctor and reports say
+    several = n_devices > 1 or chosen.type == "cpu"
+    return Fabric(
+        accelerator=chosen.type,
+        devices=n_devices if several else [chosen.index or 0],
+        precision="bf16-mixed" if uses_bf16(recipe.train.precision, chosen) else "32-true",
+        strategy="ddp_spawn" if n_devices > 1 else "auto",
+    )
+
+
+def _be_deterministic(device: torch.device) -> None:
+    if device.type == "cuda":
+        # cuBLAS repeats only with a fixed workspace, which it reads from here at its first use
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+
+
+def _train(fabric: Fabric, job: Launch, watch: Callable[[], TrainingTable]) -> Outcome:
+    watcher = watch()
+    events = EventLog(job.options.run) if job.options.tensorboard and fabric.is_global_zero else None
+    try:
+        network = job.task.network(job.recipe, job.data)
+        if job.options.initial is not None:
+            take_weights(network, load_bundle(job.options.initial))
+        outcome = fit(fabric, network, job_of(job, fabric.device, watcher, events))
+        if events is not None:
+            events.close()
+        return outcome
+    finally:
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+
+
+def _train_together(fabric: Fabric, job: Launch, watch: Callable[[], TrainingTable]) -> dict[str, Any]:
+    return asdict(_train(fabric, job, watch))
+
+
+def job_of(job: Launch, device: torch.device, watcher: TrainingTable, events: EventLog | None = None) -> Job:
+    """What the loop works on: the task's items, loss and validation, on a device."""
+    parts = job.task.training_parts(job.recipe, job.data, device)
+    return Job(
+        options=job.recipe.train,
+        items=parts.items,
+        augment=parts.augment,
+        loss=parts.loss,
+        validate=job.task.validator(job.recipe, job.data, parts, device, watcher.on_case),
+        identity=job.identity,
+        run=job.options.run,
+        on_epoch=_on_epoch(watcher, events),
+        on_step=watcher.on_step,
+    )
+
+
+def _on_epoch(watcher: TrainingTable, events: EventLog | None) -> Callable[[Mapping[str, Any]], str | None]:
+    """A row of the log goes to TensorBoard, where that is wanted, and to the watcher, who may ask for a stop."""
+
+    def on_epoch(row: Mapping[str, Any]) -> str | None:
+        if events is not None:
+            events.on_epoch(row)
+        return watcher.on_epoch(row)
+
+    return on_epoch
+
+
+def _error_of_process(error: ProcessRaisedException) -> Exception:
+    """Our own errors cross the border of a process as the last part of a printed traceback; others stay as they are."""
+    messages = _OUR_ERROR.findall(str(error))
+    return TrainingError(messages[-1].strip()) if messages else error
+
+
+# -- the bundle --------------------------------------------------------------------------------------------------------
+
+
+def write_bundle(task: AnyTask, run: FinishedRun, reporter: Reporter) -> None:
+    """Write the best model as a bundle, calibrated on the validation part as its task does.
+
+    Evaluations of another model that stood in the run folder are deleted.
+    """
+    own = task.bundle_fields(run.recipe, run.data)
+    if own is None:
+        reporter.say(f"The task {task.name} makes no bundle: the best model is {run.folder / BEST}")
+        return
+    best, bundle = load_checkpoint(run.folder / BEST), run.folder / run_folder.BUNDLE
+    before = model_id(bundle)
+    fields = _bundle_fields(run, best) | own
+    save_bundle(bundle, fields, best["model"])
+    calibrated = task.calibrated(load_bundle(bundle), run.recipe, run.data, run.device, reporter)
+    if calibrated:
+        save_bundle(bundle, fields | calibrated, best["model"])
+    if model_id(bundle) != before:
+        run_folder.drop_figures(run.folder)  # whatever is not evaluated anew would be another model's
+
+
+def _bundle_fields(run: FinishedRun, best: Mapping[str, Any]) -> dict[str, Any]:
+    recipe, data = run.recipe, run.data
+    return {
         "name": recipe.name,
-        "modalities": material.modalities,
+        "modalities": data.modalities,
         "model": recipe.model,
         "prepare": recipe.prepare,
         "slices": recipe.slices,
@@ -179,86 +318,9 @@ def write_bundle(run: Path, recipe: Recipe, material: Material, device: str, rep
         "provenance": {
             "glioseg": __version__,
             "written": datetime.now(UTC).date().isoformat(),
-            "cohort": material.cohort.name,
-            "patients_trained_on": len(material.split.train),
+            "cohort": data.cohort.name,
+            "patients_trained_on": len(data.split.train),
             "best_epoch": best["epoch"] + 1,
             "validation_score": round(float(best["score"]), 6),
         },
     }
-    if material.classes:
-        return save_class_bundle(run, fields, best["model"], material, device)
-    assert scheme is not None, "a cohort without labels is refused before"
-    trained_on = of_patients(material.prepared, frozenset(material.split.train))
-    fields |= {
-        "regions": material.prepared.region_names,
-        "scheme": SchemeRecord.of(scheme),
-        "shape": largest_slice(trained_on) if recipe.patches is None else None,
-    }
-    save_bundle(run / run_folder.BUNDLE, fields, best["model"])
-    if recipe.predict.tune:
-        predictor = predictor_of(load_bundle(run / run_folder.BUNDLE), device)
-        with reporter.progress("Choosing thresholds on validation") as step:
-            fields["predict"] = tuned(predictor, material.part("val"), step)
-        save_bundle(run / run_folder.BUNDLE, fields, best["model"])
-
-
-def evaluate_run(
-    run: Path, recipe: Recipe, material: Material, where: Where, reporter: Reporter, parts: tuple[str, ...] = ()
-) -> dict[str, AnyEvaluated]:
-    """Score the run's bundle on parts of its split (validation and test unless named) and write the figures."""
-    known = ("train", "val", "test") if where.score_train else ("val", "test")
-    wanted = parts or tuple(name for name in known if getattr(material.split, name))
-    if material.classes:
-        return {name: _classified(run, recipe, material, where, reporter, name) for name in wanted}
-    predictor = predictor_of(load_bundle(run), where.device)
-    found: dict[str, AnyEvaluated] = {}
-    for name in wanted:
-        follows = recipe.published if isinstance(recipe.published, PublishedProtocol) else None
-        protocol, reasons = (None, ()) if follows is None else protocol_of(follows, name)
-        with reporter.progress(f"Evaluating {name}") as step:
-            one = evaluate_part(
-                predictor,
-                material.part(name),
-                recipe.evaluate,
-                protocol,
-                (*reasons, *_reasons(recipe, material)),
-                step,
-            )
-        write_evaluation(one, where.run, name)
-        found[name] = one
-    return found
-
-
-def _classified(
-    run: Path, recipe: Recipe, material: Material, where: Where, reporter: Reporter, name: str
-) -> ClassEvaluated:
-    seen = ("scored on pictures that it was trained on",) if name in ("train", "all") else ()
-    reasons = (*seen, *_reasons(recipe, material))
-    found = classify_run(run, recipe, material, where.device, where.cache_folder, reporter, name, reasons)
-    write_class_evaluation(found, where.run, name)
-    return found
-
-
-def _reasons(recipe: Recipe, material: Material) -> tuple[str, ...]:
-    """Why figures must not be read against the published ones, beyond their number."""
-    reasons = [] if recipe.published is None else _deviations(recipe, recipe.published, material.cohort)
-    if recipe.data.max_patients is not None:
-        reasons.append(f"trained on {len(material.split.train)} patients (data.max_patients)")
-    if recipe.train.max_minutes is not None or recipe.train.max_steps is not None:
-        reasons.append("training was stopped before its end may have been reached (max_minutes, max_steps)")
-    return tuple(reasons)
-
-
-def _deviations(recipe: Recipe, protocol: PublishedProtocol | PublishedClasses, cohort: Cohort) -> list[str]:
-    """Where split, data and settings are not those of the publication."""
-    found = []
-    if recipe.split.protocol != protocol.split:
-        found.append(f"split by {recipe.split.protocol}, the publication split by {protocol.split}")
-    n_patients = len({case.facts.get("of_patient", case.patient) for case in cohort.cases})
-    if protocol.n_patients not in (None, n_patients):
-        word = "pictures" if cohort.categories else "patients"
-        found.append(f"{cohort.name} with {n_patients} {word}, published on {protocol.data} with {protocol.n_patients}")
-    changed = changes_to_shipped(recipe)
-    if changed:
-        found.append(f"other settings than the recipe's: {name_some(changed)}")
-    return found

@@ -32,10 +32,11 @@ from glioseg.machine.device import pick_device
 from glioseg.machine.memory import peak_mb, reset_peak
 from glioseg.networks.summary import n_parameters
 from glioseg.runs import run_folder
-from glioseg.runs.guard import guarded
-from glioseg.runs.material import Where, cannot_feed
+from glioseg.runs.options import RunOptions
 from glioseg.runs.read import Data, read
-from glioseg.runs.train import Trained, train
+from glioseg.runs.train import TrainResult, train
+from glioseg.studies.feed import cannot_feed
+from glioseg.studies.guard import guarded
 from glioseg.studies.options import StudyOptions, StudyRow, run_recipe, study_rows
 from glioseg.studies.report.facts import StudyFacts
 from glioseg.studies.report.study import write_study_report
@@ -51,7 +52,7 @@ ERROR = "error.txt"
 
 
 @dataclass(frozen=True)
-class Studied:
+class StudyResult:
     """How far a study has come.
 
     Args:
@@ -97,7 +98,7 @@ def study(
     cache: Path | None = None,
     restart: bool = False,
     reporter: Reporter = QUIET,
-) -> Studied:
+) -> StudyResult:
     """Train what is missing of a study, and write its table and page.
 
     Args:
@@ -124,7 +125,7 @@ def study(
     write_text(out / STUDY, tomlkit.dumps(without_none(options.model_dump(mode="json"))))
     for row in rows:
         _say_trouble(row, skipped, reporter)
-    where = Where(out, cache or out / "cache", device=device, score_train="train" in options.parts)
+    where = RunOptions(out, cache or out / "cache", device=device, score_train="train" in options.parts)
     missing = [todo for todo in todos if not todo.is_finished]
     interrupted = None
     for number, todo in enumerate(missing, start=1):
@@ -136,7 +137,7 @@ def study(
             break
     places = [todo.place for todo in todos]
     facts = study_facts(options, rows, places, skipped, cohort.name, changes)
-    return Studied(facts, _write(facts, out), interrupted)
+    return StudyResult(facts, _write(facts, out), interrupted)
 
 
 def _require_own(out: Path) -> None:
@@ -208,7 +209,7 @@ def _say_trouble(row: StudyRow, skipped: Mapping[str, str], reporter: Reporter) 
         reporter.say(f"{row.name}: its network has no {', '.join(row.ignored)}")
 
 
-def _run(todo: _Todo, data: Data, where: Where, device: torch.device, reporter: Reporter) -> str | None:
+def _run(todo: _Todo, data: Data, where: RunOptions, device: torch.device, reporter: Reporter) -> str | None:
     """Train or go on with one run and keep how it went; what interrupted it, for the whole study to stop."""
     place = todo.place
     before = None if todo.is_another else place.record()
@@ -236,7 +237,7 @@ def _run(todo: _Todo, data: Data, where: Where, device: torch.device, reporter: 
     return stopped
 
 
-def _ending(todo: _Todo, trained: Trained) -> dict[str, Any]:
+def _ending(todo: _Todo, trained: TrainResult) -> dict[str, Any]:
     """What is kept of a training that was not ended by an error."""
     folder, outcome = todo.place.folder, trained.outcome
     progress = load_checkpoint(folder / LATEST)["progress"]
@@ -245,7 +246,7 @@ def _ending(todo: _Todo, trained: Trained) -> dict[str, Any]:
         "best_epoch": progress["best_epoch"] if progress["best_epoch"] >= 0 else None,
         "ended": None if outcome.finished else outcome.reason,
     }
-    limited = not outcome.finished and (outcome.reason or "").startswith("train.")
+    limited = outcome.met_limit
     if trained.report is not None:
         facts["n_parameters"] = n_parameters(load_bundle(folder).model)
     elif outcome.finished or limited:

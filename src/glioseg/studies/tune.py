@@ -28,10 +28,11 @@ from glioseg.config import Recipe, build_recipe, differences, read_recipe, with_
 from glioseg.console import QUIET, Reporter
 from glioseg.errors import FileError, OptionError
 from glioseg.io.files import read_json, write_json, write_text
-from glioseg.runs.guard import guarded
-from glioseg.runs.material import Where, cannot_feed
+from glioseg.runs.options import RunOptions
 from glioseg.runs.read import Data, read
-from glioseg.runs.train import Trained, train
+from glioseg.runs.train import TrainResult, train
+from glioseg.studies.feed import cannot_feed
+from glioseg.studies.guard import guarded
 from glioseg.studies.report.tune import TrialFact, TuningFacts, write_tuning_report
 from glioseg.training.checkpoint import load_checkpoint
 from glioseg.training.log import read_log
@@ -81,7 +82,7 @@ class TrialRecord(BaseModel):
 
 
 @dataclass(frozen=True)
-class Tuned:
+class TuneResult:
     """How far a search has come.
 
     Args:
@@ -107,7 +108,7 @@ def tune(
     device: str = "auto",
     cache: Path | None = None,
     reporter: Reporter = QUIET,
-) -> Tuned:
+) -> TuneResult:
     """Search until there are ``n_trials`` trials, those of earlier calls counted in, or the time is up.
 
     Args:
@@ -132,7 +133,7 @@ def tune(
         raise OptionError(f"this data cannot feed the recipe {recipe.name}: {why}")
     _begin(recipe, key, out)
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
-    where = Where(out / TRIALS, cache or out / "cache", device=device, evaluate=False)
+    where = RunOptions(out / TRIALS, cache or out / "cache", device=device, evaluate=False)
     search = _Search(optuna, recipe, data, where, deadline, reporter)
     interrupted = None
     for number in range(n_trials):
@@ -203,7 +204,13 @@ class _Search:
     """The trials of a folder, and how the next one is chosen, trained and judged."""
 
     def __init__(
-        self, optuna: ModuleType, recipe: Recipe, data: Data, where: Where, deadline: float | None, reporter: Reporter
+        self,
+        optuna: ModuleType,
+        recipe: Recipe,
+        data: Data,
+        where: RunOptions,
+        deadline: float | None,
+        reporter: Reporter,
     ) -> None:
         self._optuna = optuna
         self._recipe = recipe
@@ -281,19 +288,19 @@ class _Search:
             study.enqueue_trial(dict(settings))
         return study.ask(self._distributions)
 
-    def _train(self, record: TrialRecord, folder: Path, judge: Judge) -> Trained:
+    def _train(self, record: TrialRecord, folder: Path, judge: Judge) -> TrainResult:
         recipe = _with(self._recipe, {**record.settings, "predict.tune": False})  # thresholds are for the best alone
-        where = Where(folder, self._where.cache_folder, device=self._where.device, evaluate=False)
+        where = RunOptions(folder, self._where.cache_folder, device=self._where.device, evaluate=False)
         return train(recipe, self._data, where, self._reporter, judge=judge)
 
-    def _ended(self, record: TrialRecord, trained: Trained | None, error: str | None, judge: Judge) -> TrialRecord:
+    def _ended(self, record: TrialRecord, trained: TrainResult | None, error: str | None, judge: Judge) -> TrialRecord:
         facts: dict[str, Any] = {"scores": judge.scores, "error": error, "state": "failed" if error else "running"}
         if trained is not None:
             outcome = trained.outcome
             progress = load_checkpoint(self._folder(record.number) / LATEST)["progress"]
             facts["training_s"] = progress["elapsed_s"]
             facts["ended"] = None if outcome.finished else outcome.reason
-            limited = not outcome.finished and (outcome.reason or "").startswith("train.")
+            limited = outcome.met_limit
             if outcome.reason == PRUNED:
                 facts["state"] = "pruned"
             elif (outcome.finished or limited) and judge.scores:
@@ -390,7 +397,7 @@ def best_recipe(recipe: Recipe, trials: Sequence[TrialRecord]) -> Recipe | None:
     )
 
 
-def _ended(recipe: Recipe, trials: Sequence[TrialRecord], out: Path, interrupted: str | None) -> Tuned:
+def _ended(recipe: Recipe, trials: Sequence[TrialRecord], out: Path, interrupted: str | None) -> TuneResult:
     chosen = best_recipe(recipe, trials)
     if chosen is not None:
         write_text(out / BEST, write_recipe(chosen))
@@ -402,7 +409,9 @@ def _ended(recipe: Recipe, trials: Sequence[TrialRecord], out: Path, interrupted
     )
     write_json(out / TABLE, facts.to_json())
     write_text(out / CSV, _csv(facts))
-    return Tuned(facts, None if chosen is None else out / BEST, write_tuning_report(facts, out / PAGE), interrupted)
+    return TuneResult(
+        facts, None if chosen is None else out / BEST, write_tuning_report(facts, out / PAGE), interrupted
+    )
 
 
 def _csv(facts: TuningFacts) -> str:

@@ -42,14 +42,14 @@ class TrainingError(GliosegError):
 
 
 class Batch(NamedTuple):
-    """Images (B, C, *S) float32, what they show, and, where the loss has them, weight maps like the regions.
+    """Images (B, C, *S) float32, the targets of the loss, and, where the loss has them, weight maps like the targets.
 
-    S is (H, W) for slices, (D, H, W) for patches. What they show is regions, (B, R, *S) uint8 0/1; for a classifier
-    classes, (B, K) uint8, one of them 1.
+    S is (H, W) for slices, (D, H, W) for patches. Targets are what the task makes of them: regions (B, R, *S) uint8
+    0/1, or classes (B, K) uint8, one of them 1.
     """
 
     images: npt.NDArray[np.float32]
-    regions: npt.NDArray[np.uint8]
+    targets: npt.NDArray[np.uint8] | npt.NDArray[np.float32]
     weights: npt.NDArray[np.float32] | None = None
 
 
@@ -57,8 +57,8 @@ class Items(Protocol):
     """What a training takes its batches from: slices or patches of the training part."""
 
     @property
-    def has_tumour(self) -> npt.NDArray[np.bool_]:
-        """(N,) whether each item holds tumour."""
+    def is_positive(self) -> npt.NDArray[np.bool_]:
+        """(N,) whether each item shows what is looked for: tumour, or another class than the first."""
 
     def take(self, indices: npt.NDArray[np.int64], key: DrawKey) -> Batch:
         """The items of a batch, read from the cache.
@@ -92,8 +92,8 @@ class Job:
     Args:
         options: of the loop.
         items: the training part.
-        augment: (images, regions, weights, key) -> the same, augmented, on the device.
-        loss: (logits, regions, weights) -> scalar.
+        augment: (images, targets, weights, key) -> the same, augmented, on the device.
+        loss: (logits, targets, weights) -> scalar.
         validate: the network in evaluation mode -> figures on whole cases. Called in the first process only.
         identity: what must not change between the parts of a training (recipe, split, data), as plain values.
         run: the run folder.
@@ -160,6 +160,11 @@ class Outcome:
     reason: str | None
     progress: Progress
 
+    @property
+    def met_limit(self) -> bool:
+        """Whether a limit of the recipe (``train.max_minutes``, ``train.max_steps``) stopped it before its end."""
+        return not self.finished and (self.reason or "").startswith("train.")
+
 
 def fit(fabric: Fabric, model: nn.Module, job: Job) -> Outcome:
     """Train ``model`` from its checkpoint, or from the start, until the recipe, a limit or the user ends it.
@@ -189,7 +194,7 @@ class Training:
         self.job = job
         self.options = job.options
         self.progress = Progress()
-        self.n_steps = n_steps_of(len(job.items.has_tumour), self.options.batch_size)
+        self.n_steps = n_steps_of(len(job.items.is_positive), self.options.batch_size)
         layout = torch.channels_last_3d if _n_dims(model) == 3 else torch.channels_last
         self.module = model.to(fabric.device).to(memory_format=layout)  # type: ignore[call-overload]
         self.layout = layout
@@ -207,7 +212,7 @@ class Training:
         """The rest of the epoch at hand; the reason, where something stops it before its end."""
         progress, options = self.progress, self.options
         order = epoch_order(
-            self.job.items.has_tumour,
+            self.job.items.is_positive,
             options.tumour_share,
             generator(DrawKey(options.seed, "order", progress.epoch)),
         )
@@ -282,8 +287,8 @@ class Training:
         taken = batch_of(order, progress.step, options.batch_size, fabric.global_rank, fabric.world_size)
         for group in self.optimiser.param_groups:
             group["lr"] = self._learning_rate(progress.n_updates)
-        images, regions, weights = self._to_device(self.job.items.take(taken, key.of("patches")))
-        images, regions, weights = self.job.augment(images, regions, weights, key)
+        images, targets, weights = self._to_device(self.job.items.take(taken, key.of("patches")))
+        images, targets, weights = self.job.augment(images, targets, weights, key)
         torch.manual_seed(torch_seed(key.of("dropout")))
         total = torch.zeros((), device=fabric.device)
         parts = _parts(len(images), options.accumulate)
@@ -291,7 +296,7 @@ class Training:
             share = (part.stop - part.start) / len(images)
             with fabric.no_backward_sync(self.model, enabled=number + 1 < len(parts)):
                 logits = self.model(images[part].contiguous(memory_format=self.layout))
-                loss = self.job.loss(logits, regions[part], None if weights is None else weights[part]) * share
+                loss = self.job.loss(logits, targets[part], None if weights is None else weights[part]) * share
                 fabric.backward(loss)
             total += loss.detach()
         if options.clip_norm is not None:
@@ -331,7 +336,7 @@ class Training:
             return tensor.to(self.fabric.device, non_blocking=True)
 
         weights = None if batch.weights is None else moved(batch.weights)
-        return moved(batch.images), moved(batch.regions), weights
+        return moved(batch.images), moved(batch.targets), weights
 
     def _learning_rate(self, update: int) -> float:
         return learning_rate(self.options, update, self.n_steps * self.options.epochs, self.progress.plateau)

@@ -25,6 +25,7 @@ import torch.nn.functional as F  # noqa: N812
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
+from glioseg.core.targets import TaskName
 from glioseg.errors import GeometryError, OptionError
 from glioseg.inference.activation import n_logits, probabilities_of
 from glioseg.inference.options import Activation
@@ -43,6 +44,8 @@ LossKind = Literal[
     "ce+dice",
     "cross-entropy",
 ]
+DEFAULT_LOSS: Mapping[TaskName, LossKind] = {"segment": "bce+dice", "classify": "cross-entropy"}
+"""Task -> the loss that suits it where nothing else is asked for."""
 ClassWeights = Sequence[tuple[float, float]]
 """For each region: the weight of the voxels outside it and of those inside."""
 
@@ -55,7 +58,7 @@ class LossOptions(BaseModel):
             mean of weight × cross-entropy of a voxel with the border-weighted map of [5]; ``combined`` soft Dice and
             weighted cross-entropy. For softmax: ``ce`` cross-entropy of background and regions, ``ce+dice`` with the
             soft Dice of the regions. For classifiers, and only for them, ``cross-entropy`` of a picture's class
-            (``classify.ClassLoss``).
+            (``tasks.classify.loss``).
         smoothing: added to numerator and denominator of Dice and Tversky, so that a region that is absent and not
             predicted costs nothing.
         dice_over: one Dice (Tversky) per region over all voxels of the ``batch``, or one for each ``item`` of it.
@@ -96,6 +99,11 @@ class LossOptions(BaseModel):
         if not all(0 < weight < float("inf") for weight in self.ce_weights):
             raise ValueError("ce_weights are numbers above 0")
         return self
+
+    @property
+    def task(self) -> TaskName:
+        """The task that it trains."""
+        return "classify" if self.kind == DEFAULT_LOSS["classify"] else "segment"
 
     @property
     def activation(self) -> Activation:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-
-from torch import Tensor, nn
+from torch import nn
 
 from glioseg.errors import OptionError, name_some
 from glioseg.inference.bundle import Bundle
-from glioseg.networks.build import is_classifier
 from glioseg.networks.classifier import PathClassifier
 
 _HEAD = "head."
-_CONTRACTING = re.compile(r"down\.(\d+)\.(.*)")
 
 
 def take_weights(model: nn.Module, bundle: Bundle) -> tuple[str, ...]:
@@ -34,8 +29,8 @@ def take_weights(model: nn.Module, bundle: Bundle) -> tuple[str, ...]:
         OptionError: the networks differ in more than their last layer.
     """
     own, other = model.state_dict(), bundle.model.state_dict()
-    if isinstance(model, PathClassifier) and not is_classifier(bundle.info.model):
-        other = _contracting_path(other)
+    if isinstance(model, PathClassifier):
+        other = model.own_names(other)
     differing = [
         name for name in own | other if name not in own or name not in other or own[name].shape != other[name].shape
     ]
@@ -50,9 +45,3 @@ def take_weights(model: nn.Module, bundle: Bundle) -> tuple[str, ...]:
         )
     model.load_state_dict({name: own[name] if name in differing else other[name] for name in own})
     return tuple(differing)
-
-
-def _contracting_path(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Those of a U-Net's contracting path, by the names that a ``classifier`` has for them."""
-    found = {_CONTRACTING.fullmatch(name): tensor for name, tensor in weights.items()}
-    return {f"features.{2 * int(name[1])}.{name[2]}": tensor for name, tensor in found.items() if name is not None}

@@ -9,7 +9,7 @@ from glioseg.report.html import Block, Cell, Column, Prose, Section, Table, Tile
 from glioseg.report.parts.run_results import warnings
 from glioseg.report.parts.run_words import NOTHING, duration, interval_words, part_word, ratio, ratio_cell
 from glioseg.report.parts.words import plural
-from glioseg.report.run_facts import ClassFacts, RunFacts
+from glioseg.report.run_facts import ClassificationFacts, RunFacts
 
 WORDS: Mapping[str, str] = {
     "accuracy": "Accuracy",
@@ -28,7 +28,7 @@ _ON_TILES = ("balanced_accuracy", "accuracy", "auc", "ece")
 _BY_CLASS = ("recall", "specificity", "precision", "f1", "auc", "average_precision")
 
 
-def tiles(facts: RunFacts, about: ClassFacts) -> tuple[Tile, ...]:
+def tiles(facts: ClassificationFacts) -> tuple[Tile, ...]:
     """The key figures."""
     found = []
     part = facts.headline
@@ -43,8 +43,8 @@ def tiles(facts: RunFacts, about: ClassFacts) -> tuple[Tile, ...]:
         found.append(Tile("Epoch that was kept", f"{facts.best_epoch + 1}", f"of {len(facts.log)} trained"))
     if facts.timing.training_s is not None:
         found.append(Tile("Training time", duration(facts.timing.training_s)))
-    total = sum(sum(counts.values()) for counts in about.counts.values())
-    note = ", ".join(f"{sum(counts.values()):,} {part_word(name)}" for name, counts in about.counts.items())
+    total = sum(sum(counts.values()) for counts in facts.counts.values())
+    note = ", ".join(f"{sum(counts.values()):,} {part_word(name)}" for name, counts in facts.counts.items())
     found.append(Tile(f"{_unit(facts).capitalize()}s", f"{total:,}", note))
     return tuple(found)
 

@@ -1,8 +1,7 @@
-"""The page of a classifier: its own sections, and those that it shares with networks that segment."""
+"""Sections of a classifier's page."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from glioseg.evaluation.table import Row
@@ -11,33 +10,12 @@ from glioseg.report.classified import gallery_figure
 from glioseg.report.figures import classes as charts
 from glioseg.report.figures import curves
 from glioseg.report.html import RESEARCH_ONLY, Block, Cell, Column, Listed, Section, Table, saved_picture
-from glioseg.report.parts import class_results, run_setup
+from glioseg.report.parts import run_setup
 from glioseg.report.parts.run_words import NOTHING, duration, part_word, ratio_cell
 from glioseg.report.parts.words import MOST_ROWS, left_out
-from glioseg.report.run_facts import ClassFacts, RunFacts
+from glioseg.report.run_facts import ClassificationFacts, RunFacts
 
 _MOST_PICTURES = 9
-
-
-def makers(facts: RunFacts, folder: Path) -> tuple[Callable[[], Section], ...]:
-    """What makes each section, in reading order; nothing for a network that segments."""
-    about = facts.classes
-    if about is None:
-        return ()
-    return (
-        lambda: class_results.results(facts),
-        lambda: class_results.published(facts),
-        lambda: outcomes(facts, folder),
-        lambda: pictures(facts, about, folder),
-        lambda: training(facts, folder),
-        lambda: table(facts),
-        lambda: epochs(facts, about),
-        lambda: data(facts, about),
-        lambda: run_setup.network(facts, folder),
-        lambda: run_setup.recipe(facts),
-        lambda: run_setup.machine(facts),
-        lambda: conventions(facts, about),
-    )
 
 
 def outcomes(facts: RunFacts, folder: Path) -> Section:
@@ -74,15 +52,15 @@ def outcomes(facts: RunFacts, folder: Path) -> Section:
     return Section("outcomes", "Decisions and confidence", f"On the {part_word(part)} part.", tuple(blocks))
 
 
-def pictures(facts: RunFacts, about: ClassFacts, folder: Path) -> Section:
+def pictures(facts: ClassificationFacts, folder: Path) -> Section:
     """Pictures that were said wrongly and rightly, with where the network looked."""
     blocks: list[Block] = []
     caption = "Left as it is, right under the Grad-CAM map of the class that is said: warm colours spoke for it. Above "
     caption += "each the class, its confidence and the true class. The map tells what a decision rested on, not where "
     caption += "a tumour ends."
     for name, shown, title in (
-        ("wrong", about.wrong, "Said wrongly, the surest first"),
-        ("right", about.right, "Said rightly"),
+        ("wrong", facts.wrong, "Said wrongly, the surest first"),
+        ("right", facts.right, "Said rightly"),
     ):
         if shown:
             figure = gallery_figure(shown[:_MOST_PICTURES])
@@ -115,10 +93,10 @@ def training(facts: RunFacts, folder: Path) -> Section:
     return Section("training", "Training", "", tuple(blocks))
 
 
-def epochs(facts: RunFacts, about: ClassFacts) -> Section:
+def epochs(facts: ClassificationFacts) -> Section:
     """One row per epoch."""
     titles = ["Epoch", "Training loss", "Validation loss", "Accuracy", "Balanced accuracy", "AUC"]
-    titles += [f"Recall {name}" for name in about.names] + ["Learning rate", "Elapsed"]
+    titles += [f"Recall {name}" for name in facts.names] + ["Learning rate", "Elapsed"]
     rows = []
     for row in facts.log[-MOST_ROWS:]:
         number, found = int(row["epoch"]) + 1, row.get("classes") or {}
@@ -130,7 +108,7 @@ def epochs(facts: RunFacts, about: ClassFacts) -> Section:
                 Cell(f"{number} kept" if kept else f"{number}", number, "good" if kept else ""),
                 *(NOTHING if one is None else Cell(style.number(one), one) for one in losses),
                 *(ratio_cell(found.get(name)) for name in ("accuracy", "balanced_accuracy", "auc")),
-                *(ratio_cell(recalls.get(name)) for name in about.names),
+                *(ratio_cell(recalls.get(name)) for name in facts.names),
                 Cell(f"{row['learning_rate']:.2e}", row["learning_rate"]),
                 Cell(duration(row.get("elapsed_s")), row.get("elapsed_s")),
             )
@@ -164,11 +142,11 @@ def _row(part: str, row: Row, *, several: bool) -> tuple[Cell, ...]:
     return (Cell(str(row["case"])), *slices, *words, Cell(f"{confidence:.4f}", confidence), verdict)
 
 
-def data(facts: RunFacts, about: ClassFacts) -> Section:
+def data(facts: ClassificationFacts) -> Section:
     """The cohort, its classes and its division."""
     told, split = facts.data, facts.split
     items = [("Cohort", told.cohort), ("Layout", told.layout), ("Channels, in order", ", ".join(told.modalities))]
-    items.append(("Classes, from 0", ", ".join(about.names)))
+    items.append(("Classes, from 0", ", ".join(facts.names)))
     items += [("Assumed", words) for words in told.assumptions]
     items.append(("Split by", run_setup.UNITS[split.unit]))
     if split.fold is not None:
@@ -176,21 +154,21 @@ def data(facts: RunFacts, about: ClassFacts) -> Section:
     items.append(("Seed of the split", "given as a file" if split.seed is None else str(split.seed)))
     if split.hash:
         items.append(("Hash of the split", split.hash))
-    columns = (Column("Part"), Column("Cases", numeric=True), *(Column(name, numeric=True) for name in about.names))
+    columns = (Column("Part"), Column("Cases", numeric=True), *(Column(name, numeric=True) for name in facts.names))
     rows = tuple(
         (
             Cell(part_word(name)),
             Cell(f"{split.parts[name].n_cases:,}", split.parts[name].n_cases),
-            *(Cell(f"{counts.get(one, 0):,}", counts.get(one, 0)) for one in about.names),
+            *(Cell(f"{counts.get(one, 0):,}", counts.get(one, 0)) for one in facts.names),
         )
-        for name, counts in about.counts.items()
+        for name, counts in facts.counts.items()
     )
     return Section(
         "data", "Data and split", "", (Listed(tuple(items)), Table(columns, rows, "Pictures (slices) by class."))
     )
 
 
-def conventions(facts: RunFacts, about: ClassFacts) -> Section:
+def conventions(facts: ClassificationFacts) -> Section:
     """What the words of the report mean."""
     items = [("Use", RESEARCH_ONLY)]
     if facts.headline is not None:
@@ -202,7 +180,7 @@ def conventions(facts: RunFacts, about: ClassFacts) -> Section:
     items += [
         (
             "Confidence",
-            f"softmax of the logits over {about.temperature:.3g}, a temperature found on the validation part, on which "
+            f"softmax of the logits over {facts.temperature:.3g}, a temperature found on the validation part, on which "
             "the reliability is therefore better than elsewhere",
         ),
         (

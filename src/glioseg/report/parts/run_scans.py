@@ -12,7 +12,7 @@ from glioseg.report.html import Block, Section, saved_picture
 from glioseg.report.parts.run_words import part_word, region_words
 from glioseg.report.parts.words import plural
 from glioseg.report.pixels import main_modality
-from glioseg.report.run_facts import GalleryItem, GalleryKind, RunFacts
+from glioseg.report.run_facts import GalleryItem, GalleryKind, SegmentationFacts
 
 _AS_PUBLISHED = "Pictures are shown as published, X to the right and Y down; their orientation is unknown."
 _MOST_ITEMS = 8
@@ -25,7 +25,7 @@ _TITLES: Mapping[GalleryKind, tuple[str, str]] = {
 }
 
 
-def gallery(facts: RunFacts, folder: Path) -> Section:
+def gallery(facts: SegmentationFacts, folder: Path) -> Section:
     """Overlays of best, median and worst cases and of slices without what is outlined."""
     blocks: list[Block] = []
     for kind, (title, words) in _TITLES.items():
@@ -43,7 +43,7 @@ def gallery(facts: RunFacts, folder: Path) -> Section:
     return Section("gallery", "Predictions on scans", intro, tuple(blocks))
 
 
-def triptychs(facts: RunFacts, folder: Path) -> Section:
+def triptychs(facts: SegmentationFacts, folder: Path) -> Section:
     """Image, reference and prediction side by side."""
     items = _of_each_kind(facts.gallery)
     if not items:
@@ -61,7 +61,7 @@ def triptychs(facts: RunFacts, folder: Path) -> Section:
     return Section("triptychs", "Image, reference, prediction", "", (block,))
 
 
-def _outlined(facts: RunFacts) -> str:
+def _outlined(facts: SegmentationFacts) -> str:
     """What the outlines are of."""
     return " and ".join(facts.outlined) or facts.data.marked
 
@@ -71,7 +71,7 @@ def _of_each_kind(items: Sequence[GalleryItem]) -> list[GalleryItem]:
     return [item for kind in _TITLES for item in [one for one in items if one.kind == kind][:2]]
 
 
-def weight_maps(facts: RunFacts, folder: Path) -> Section:
+def weight_maps(facts: SegmentationFacts, folder: Path) -> Section:
     """The weights that the loss gives to pixels, beside the masks that they are made from."""
     maps = list(facts.weight_maps)[:_MOST_MAPS]
     if not maps:

@@ -19,8 +19,7 @@ from glioseg.inference.predictor import Array, Predictor
 from glioseg.inference.scoring import score_prepared
 from glioseg.preparation.slices import SliceOptions, tumour_slices
 from glioseg.preparation.store import PreparedCase
-from glioseg.training.loop import Validation
-from glioseg.training.losses import Loss
+from glioseg.training.loop import Loss, Validation
 
 _LOGGED = ("dice", "precision", "recall")
 

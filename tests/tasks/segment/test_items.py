@@ -14,7 +14,7 @@ from glioseg.preparation.options import PrepareOptions
 from glioseg.preparation.patches import PatchOptions
 from glioseg.preparation.slices import SliceOptions
 from glioseg.preparation.store import PreparedCohort
-from glioseg.training.items import patch_items, slice_items
+from glioseg.tasks.segment.items import patch_items, slice_items
 from glioseg.training.randomness import DrawKey
 from tests.preparation.toys import cohort_of, toy_cohort, write_case
 
@@ -34,7 +34,7 @@ def test_items_are_the_slices_that_show_something(prepared: PreparedCohort) -> N
         *(f"case-0 slice {z}" for z in (2, 3, 4, 5)),
         *(f"case-1 slice {z}" for z in (2, 3, 4, 5)),
     ]
-    assert items.has_tumour.tolist() == [False, True, True, False] * 2
+    assert items.is_positive.tolist() == [False, True, True, False] * 2
 
 
 def test_a_batch_holds_images_and_regions_of_its_slices(prepared: PreparedCohort) -> None:
@@ -44,7 +44,7 @@ def test_a_batch_holds_images_and_regions_of_its_slices(prepared: PreparedCohort
         np.testing.assert_array_equal(batch.images[item], prepared.cases[case].images[z])
         regions = prepared.cases[case].regions
         assert regions is not None
-        np.testing.assert_array_equal(batch.regions[item], regions[z])
+        np.testing.assert_array_equal(batch.targets[item], regions[z])
 
 
 def test_channels_are_chosen_and_neighbours_added(prepared: PreparedCohort) -> None:
@@ -80,8 +80,8 @@ PATCHES = PatchOptions(size=(8, 8, 8), per_case=4, foreground=0.25)
 
 def test_an_epoch_has_so_many_patches_of_each_case(prepared: PreparedCohort) -> None:
     items = patch_items(prepared, PATCHES)
-    assert len(items) == len(items.has_tumour) == 8
-    assert items.has_tumour.all()
+    assert len(items) == len(items.is_positive) == 8
+    assert items.is_positive.all()
     assert items.name(5) == "case-1 patch 2"
 
 
@@ -90,12 +90,12 @@ def test_a_patch_depends_on_seed_epoch_and_index_alone(prepared: PreparedCohort)
     key = DrawKey(3, "patches", epoch=2)
     whole = items.take(np.arange(8), key)
     assert whole.images.shape == (8, 1, 8, 8, 8)
-    assert whole.regions.shape == (8, 2, 8, 8, 8)
+    assert whole.targets.shape == (8, 2, 8, 8, 8)
     assert whole.weights is None
     # in another order, in another step, in another process
     some = items.take(np.array([6, 1]), DrawKey(3, "augment", epoch=2, step=5, rank=1))
     np.testing.assert_array_equal(some.images, whole.images[[6, 1]])
-    np.testing.assert_array_equal(some.regions, whole.regions[[6, 1]])
+    np.testing.assert_array_equal(some.targets, whole.targets[[6, 1]])
     for other in (DrawKey(3, "patches", epoch=3), DrawKey(4, "patches", epoch=2)):
         assert not np.array_equal(items.take(np.arange(8), other).images, whole.images)
 

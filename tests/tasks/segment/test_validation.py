@@ -19,8 +19,8 @@ from glioseg.preparation.cache import prepare
 from glioseg.preparation.options import PrepareOptions
 from glioseg.preparation.slices import SliceOptions
 from glioseg.preparation.store import PreparedCase
+from glioseg.tasks.segment.validation import Validator
 from glioseg.training.losses import LossOptions, build_loss
-from glioseg.training.validation import Validator
 from tests.preparation.toys import SCHEME, toy_cohort
 
 OPTIONS = PrepareOptions(normalise="none", brain_only=False, regions=("WT",))

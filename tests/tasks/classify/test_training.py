@@ -25,8 +25,9 @@ from glioseg.preparation.options import PrepareOptions
 from glioseg.preparation.records import SchemeRecord
 from glioseg.preparation.slices import SliceOptions
 from glioseg.preparation.store import PreparedCohort
+from glioseg.tasks.classify.items import augment_pictures, class_items
+from glioseg.tasks.classify.loss import ClassLoss, class_loss
 from glioseg.training.augment import AugmentOptions, ChannelLayout
-from glioseg.training.classify import ClassLoss, augment_pictures, class_items, class_loss
 from glioseg.training.losses import LossOptions
 from glioseg.training.randomness import DrawKey
 from glioseg.training.transfer import take_weights
@@ -80,10 +81,10 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
 
 def test_items_are_pictures_with_their_class(prepared: PreparedCohort) -> None:
     items = class_items(prepared, SliceOptions(), ("grey",), _CLASSES)
-    assert items.has_tumour.tolist() == [True, False, True, True]
+    assert items.is_positive.tolist() == [True, False, True, True]
     batch = items.take(np.array([1, 0]), DrawKey(0, "patches"))
     assert batch.images.shape == (2, 1, 16, 16)
-    assert batch.regions.tolist() == [[1, 0], [0, 1]]
+    assert batch.targets.tolist() == [[1, 0], [0, 1]]
     assert batch.weights is None
     assert items.name(1) == "case 1"
 
@@ -121,6 +122,8 @@ def test_classes_that_are_not_known_or_not_there(prepared: PreparedCohort) -> No
     without = replace(prepared, cases=prepared.cases[2:])
     with pytest.raises(SplitError, match=r"the val part of the split has no picture of a class.*none of no; 2 of yes"):
         require_classes(without, _CLASSES, "val")
+    with pytest.raises(LabelError, match="a classifier needs two classes; found yes"):
+        require_classes(without, ("yes",), "train")
 
 
 def test_slices_with_tumour_are_of_the_second_class(prepared: PreparedCohort) -> None:

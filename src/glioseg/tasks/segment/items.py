@@ -20,6 +20,7 @@ from glioseg.preparation.slices import (
 )
 from glioseg.preparation.store import PreparedCohort
 from glioseg.training.loop import Batch
+from glioseg.training.losses import balanced_class_weights
 from glioseg.training.randomness import DrawKey, generator
 
 
@@ -44,7 +45,7 @@ class SliceItems:
     borders: BorderMaps | None = None
 
     @property
-    def has_tumour(self) -> npt.NDArray[np.bool_]:
+    def is_positive(self) -> npt.NDArray[np.bool_]:
         """(N,) whether each slice shows tumour."""
         return self.index.has_tumour
 
@@ -115,7 +116,7 @@ class PatchItems:
         return len(self.prepared.cases) * self.options.per_case
 
     @property
-    def has_tumour(self) -> npt.NDArray[np.bool_]:
+    def is_positive(self) -> npt.NDArray[np.bool_]:
         """(N,) whether the case of each patch shows any region."""
         return np.repeat([shows_regions(case) for case in self.prepared.cases], self.options.per_case)
 
@@ -150,3 +151,15 @@ def patch_items(
     for case in prepared.cases:
         require_depth(case.n_slices, options.voxels, case.id)
     return PatchItems(prepared, options, channels_of(prepared, modalities))
+
+
+def voxel_weights(items: SliceItems) -> tuple[tuple[float, float], ...]:
+    """For each region the balanced weights of voxels outside and inside it, from the training part's slices."""
+    index, n_inside, n_voxels = items.index, [0] * len(items.prepared.region_names), 0
+    for position, case in enumerate(items.prepared.cases):
+        chosen = index.slices[index.cases == position]
+        n_voxels += len(chosen) * case.working.shape[0] * case.working.shape[1]
+        if case.region_voxels is not None:
+            for row, n in enumerate(case.region_voxels[chosen].sum(axis=0)):
+                n_inside[row] += int(n)
+    return balanced_class_weights(n_inside, n_voxels)

@@ -1,0 +1,31 @@
+"""The page of a classifier: its own sections, and those that it shares with networks that segment."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from glioseg.report.parts import class_results, class_sections, run_setup
+from glioseg.report.run import RunPage
+from glioseg.report.run_facts import ClassificationFacts
+
+
+def classification_page(facts: ClassificationFacts, figures: Path) -> RunPage:
+    """Key figures, and the sections in reading order; their pictures are saved into ``figures``."""
+    return RunPage(
+        class_results.tiles(facts),
+        (
+            partial(class_results.results, facts),
+            partial(class_results.published, facts),
+            partial(class_sections.outcomes, facts, figures),
+            partial(class_sections.pictures, facts, figures),
+            partial(class_sections.training, facts, figures),
+            partial(class_sections.table, facts),
+            partial(class_sections.epochs, facts),
+            partial(class_sections.data, facts),
+            partial(run_setup.network, facts, figures),
+            partial(run_setup.recipe, facts),
+            partial(run_setup.machine, facts),
+            partial(class_sections.conventions, facts),
+        ),
+    )

@@ -1,0 +1,33 @@
+"""The page of a network that segments."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from glioseg.report.parts import run_cases, run_results, run_scans, run_setup, run_training
+from glioseg.report.run import RunPage
+from glioseg.report.run_facts import SegmentationFacts
+
+
+def segmentation_page(facts: SegmentationFacts, figures: Path) -> RunPage:
+    """Key figures, and the sections in reading order; their pictures are saved into ``figures``."""
+    return RunPage(
+        run_results.tiles(facts),
+        (
+            partial(run_results.results, facts),
+            partial(run_results.published, facts),
+            partial(run_scans.gallery, facts, figures),
+            partial(run_scans.triptychs, facts, figures),
+            partial(run_training.training, facts, figures),
+            partial(run_cases.distributions, facts, figures),
+            partial(run_cases.case_table, facts),
+            partial(run_training.epochs, facts),
+            partial(run_setup.data, facts),
+            partial(run_setup.network, facts, figures),
+            partial(run_scans.weight_maps, facts, figures),
+            partial(run_setup.recipe, facts),
+            partial(run_setup.machine, facts),
+            partial(run_setup.conventions, facts),
+        ),
+    )

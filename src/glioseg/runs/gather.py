@@ -1,0 +1,43 @@
+"""What a training works on, from a folder of scans: read, prepared, split."""
+
+from __future__ import annotations
+
+from glioseg.cohorts.splits.slicewise import by_slices, find_dark_slices
+from glioseg.config import Recipe
+from glioseg.console import Reporter
+from glioseg.preparation.cache import prepare
+from glioseg.runs.options import RunOptions
+from glioseg.runs.read import Data, read
+from glioseg.runs.split import split_cohort, survey
+from glioseg.tasks.data import TrainingData, with_modalities
+from glioseg.tasks.task import AnyTask
+
+
+def gather(task: AnyTask, recipe: Recipe, data: Data, options: RunOptions, reporter: Reporter) -> TrainingData:
+    """Read, prepare and split.
+
+    Raises:
+        GliosegError: see the parts: reading, preparing, splitting; data from which the task can learn nothing.
+    """
+    cohort = task.usable(read(data, reporter), recipe.data, reporter)
+    if recipe.split.protocol == "slice":
+        with reporter.progress("Looking for dark slices") as step:
+            dark = find_dark_slices(cohort, recipe.slices.dark_below, step) if recipe.slices.dark_below else {}
+        cohort = by_slices(cohort, dark)
+    task.check(recipe, cohort)
+    with reporter.progress("Preparing") as step:
+        shown = with_modalities(cohort, recipe.data.modalities)
+        prepared = prepare(shown, recipe.prepare, options.cache_folder, progress=step)
+    cache = options.cache_folder
+    split = split_cohort(cohort, recipe.split, given=options.split, fold=options.fold, cache=cache, reporter=reporter)
+    split.part("val")  # nothing can be trained without one
+    gathered = TrainingData(
+        cohort=cohort,
+        prepared=prepared,
+        split=split,
+        modalities=recipe.data.modalities or prepared.modalities,
+        targets=task.targets(recipe, cohort, prepared),
+        copies=survey(cohort, cache, reporter).groups if task.draws_copies else (),
+    )
+    task.require(gathered)
+    return gathered

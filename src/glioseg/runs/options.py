@@ -1,0 +1,42 @@
+"""Paths and machinery of a run: everything that is not in the recipe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Where a training writes, what it starts from, and on which device it runs.
+
+    Args:
+        run: the run folder.
+        cache: where prepared cohorts are kept; None for ``cache`` beside the run.
+        split: a split to be used in place of a drawn one,
+        fold: and which of its folds, where it is nnU-Net's file of several.
+        device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
+        n_devices: processes that train together.
+        restart: begin anew where a run is there already.
+        evaluate: end with evaluation and report.
+        tensorboard: also write the log as events for TensorBoard.
+        score_train: evaluate on the training part too.
+        initial: a run or bundle whose weights the training starts from.
+    """
+
+    run: Path
+    cache: Path | None = None
+    split: Path | None = None
+    fold: int | None = None
+    device: str = "auto"
+    n_devices: int = 1
+    restart: bool = False
+    evaluate: bool = True
+    tensorboard: bool = False
+    score_train: bool = False
+    initial: Path | None = None
+
+    @property
+    def cache_folder(self) -> Path:
+        """Where prepared cohorts are kept."""
+        return self.cache or self.run.parent / "cache"

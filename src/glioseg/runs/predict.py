@@ -1,0 +1,144 @@
+"""``glioseg predict``: scans in; masks, volumes, classes and pictures out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from glioseg.console import QUIET, Reporter
+from glioseg.core import Case
+from glioseg.errors import FileError, GliosegError, OptionError, name_some
+from glioseg.evaluation.table import rows_to_csv
+from glioseg.inference.bundle import load_bundle
+from glioseg.io.files import cannot_write, write_text
+from glioseg.tasks.choose import task_named
+from glioseg.tasks.members import single_case, source_of, stem_of, stem_of_file
+from glioseg.tasks.task import Members, WrittenCase
+
+SUMMARY = "summary.csv"
+
+
+@dataclass(frozen=True)
+class PredictResult:
+    """What became of the cases of the inputs: those that were predicted, and what is wrong with the others, by id."""
+
+    cases: tuple[WrittenCase, ...]
+    failed: Mapping[str, GliosegError]
+
+
+def predict(
+    run: Path,
+    inputs: Sequence[Path],
+    out: Path,
+    *,
+    others: Sequence[Path] = (),
+    modality_files: Mapping[str, Path] | None = None,
+    device: str = "auto",
+    reporter: Reporter = QUIET,
+) -> PredictResult:
+    """Predict every case of the inputs: masks, or classes where the network is a classifier.
+
+    A case that cannot be read is left out and does not stop the others.
+
+    Args:
+        run: a run folder or a bundle.
+        inputs: folders (a case, or a whole cohort) and files (a volume or picture that shows what the network needs).
+        out: where the results go.
+        others: further runs or bundles, whose probabilities are averaged with the first's.
+        modality_files: modality -> file, for one case given file by file.
+        device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
+        reporter: shows progress.
+
+    Raises:
+        GeometryError: an input lacks a modality that the network needs; nothing has been written then.
+        OptionError: no input at all, results that would replace the scans, or networks that do not mean the same.
+        FileError: ``out`` cannot be written to.
+    """
+    folders = (run, *others)
+    bundles = [load_bundle(folder) for folder in folders]
+    members = task_named(bundles[0].info.task).members(folders, bundles, device)
+    cases = _checked(members, list(_cases(members, inputs, modality_files or {})), out)
+    return _each(members, cases, out, reporter)
+
+
+def _checked(members: Members, cases: list[Case], out: Path) -> list[Case]:
+    """The cases, once it is certain that each can be predicted and has files of its own to be written."""
+    if not cases:
+        raise OptionError("there is nothing to predict", expected="a folder, a file, or --modality NAME=FILE")
+    twice = sorted(name for name, n in Counter(case.id for case in cases).items() if n > 1)
+    if twice:
+        raise OptionError("two inputs would be written to the same files", found=name_some(twice))
+    _spare_inputs(members, cases, out)
+    for case in cases:
+        members.require(case)
+    return cases
+
+
+def _each(members: Members, cases: Sequence[Case], out: Path, reporter: Reporter) -> PredictResult:
+    """Predict case by case: all files of a case, or none."""
+    written: list[WrittenCase] = []
+    failed: dict[str, GliosegError] = {}
+    (out / SUMMARY).unlink(missing_ok=True)
+    with reporter.progress("Predicting") as step:
+        for number, case in enumerate(cases):
+            _clear(members, case, out)
+            try:
+                write = members.predict(case, out)
+            except GliosegError as error:
+                failed[case.id] = error
+            else:
+                written.append(_written(members, write, case, out))
+            step(number + 1, len(cases))
+    if written:
+        write_text(out / SUMMARY, rows_to_csv([case.row for case in written]))
+    return PredictResult(tuple(written), failed)
+
+
+def _written(members: Members, write: Callable[[], WrittenCase], case: Case, out: Path) -> WrittenCase:
+    try:
+        return write()
+    except BaseException:
+        _clear(members, case, out)
+        raise
+
+
+def _clear(members: Members, case: Case, out: Path) -> None:
+    """Remove what an earlier prediction of the case has left, so that nothing stale stands beside new results."""
+    for path in _files_of(members, case, out):
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise cannot_write(path, error) from error
+    folder = out / stem_of(case)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _files_of(members: Members, case: Case, out: Path) -> list[Path]:
+    return [out / name for name in members.files(case)]
+
+
+def _spare_inputs(members: Members, cases: Sequence[Case], out: Path) -> None:
+    """Refuse to write over the scans themselves."""
+    scans = {path.resolve() for case in cases for source in case.images.values() for path in source.paths}
+    for case in cases:
+        for path in _files_of(members, case, out):
+            if path.resolve() in scans:
+                raise OptionError(
+                    "a result would be written over the scan", path=path, remedy="Name another folder with --out"
+                )
+
+
+def _cases(members: Members, inputs: Sequence[Path], files: Mapping[str, Path]) -> Iterator[Case]:
+    if files:
+        name = stem_of_file(next(iter(files.values())))
+        yield Case(name, name, {modality: source_of(path, None) for modality, path in files.items()})
+    for path in inputs:
+        if path.is_dir():
+            yield from members.cases_in(path)
+        elif path.exists():
+            yield single_case(path, members.modalities)
+        else:
+            raise FileError("there is no such file or folder", path=path, remedy="Check the path for a typing error")

@@ -1,0 +1,79 @@
+"""Several classifiers as one, scored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from glioseg.console import Step
+from glioseg.evaluation.class_protocol import (
+    CLASSIFIER_WORDS,
+    CaseClasses,
+    ClassEvaluation,
+    class_rows,
+    evaluate_classes,
+)
+from glioseg.evaluation.protocol import EvaluateOptions
+from glioseg.inference.bundle import BundleInfo
+from glioseg.inference.classifier import Classifier
+from glioseg.preparation.slices import channels_of
+from glioseg.tasks.classify.score import case_classes
+from glioseg.tasks.data import Part
+from glioseg.tasks.task import Scores
+from glioseg.tasks.texts import classes_text
+
+RULE = "mean of the members' calibrated probabilities"
+
+
+@dataclass(frozen=True, eq=False)
+class ClassEnsembleFigures:
+    """The figures of classifiers together, and those of each member."""
+
+    evaluation: ClassEvaluation
+    members: tuple[ClassEvaluation, ...]
+    infos: tuple[BundleInfo, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """``ClassEvaluation.to_json`` of the ensemble with its rule and its members' main figures."""
+        members = [
+            {
+                "model_id": info.model_id,
+                "recipe": info.name,
+                "metrics": {name: figure.value for name, figure in member.items.metrics.items()},
+            }
+            for info, member in zip(self.infos, self.members, strict=True)
+        ]
+        return self.evaluation.to_json() | {"ensemble": {"rule": RULE, "members": members}}
+
+
+def score_ensemble(
+    classifiers: Sequence[Classifier], infos: tuple[BundleInfo, ...], part: Part, options: EvaluateOptions, step: Step
+) -> Scores:
+    """Score the mean of classifiers on a part; all are shown the same, so that it is prepared once.
+
+    Args:
+        classifiers: with the same classes, preparation and slices,
+        infos: and what their bundles say of them.
+        part: its classes must be known.
+        options: of the intervals.
+        step: called with (cases done, cases).
+    """
+    classes = classifiers[0].classes
+    channels = list(channels_of(part.prepared, classifiers[0].modalities))
+    whole: list[CaseClasses] = []
+    by_member: list[list[CaseClasses]] = [[] for _ in classifiers]
+    for done, case in enumerate(part.prepared.cases):
+        each = [classifier.probabilities(case.images[:, channels]) for classifier in classifiers]
+        whole.append(case_classes(case, part, classes, np.mean(each, axis=0)))
+        for cases, probabilities in zip(by_member, each, strict=True):
+            cases.append(case_classes(case, part, classes, probabilities))
+        step(done + 1, len(part.prepared.cases))
+    members = tuple(
+        evaluate_classes(cases, classes, options.model_copy(update={"n_resamples": 0}), CLASSIFIER_WORDS)
+        for cases in by_member
+    )
+    figures = ClassEnsembleFigures(evaluate_classes(whole, classes, options, CLASSIFIER_WORDS), members, infos)
+    return Scores(part.name, figures, class_rows(whole, classes), classes_text(part.name, figures.to_json()))

@@ -1,0 +1,229 @@
+"""The class, with its confidence and a captioned picture, that a classifier gives of a case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from glioseg.cohorts.reading.layout import ReadOptions
+from glioseg.cohorts.reading.listing import natural_key
+from glioseg.cohorts.reading.naming import unique_ids
+from glioseg.cohorts.recognise import read_cohort
+from glioseg.config import leaves
+from glioseg.core import Case, Cohort, Image
+from glioseg.errors import GliosegError, OptionError
+from glioseg.evaluation.protocol import EvaluateOptions
+from glioseg.evaluation.table import Row
+from glioseg.inference.bundle import Bundle, BundleInfo
+from glioseg.inference.classifier import Classification, Classifier, mean_of
+from glioseg.inference.explain import grad_cam
+from glioseg.inference.predictor import to_native
+from glioseg.io import load_image
+from glioseg.io.files import replacing, write_json
+from glioseg.io.raster import COLOURS, PICTURE_ENDINGS
+from glioseg.preparation.cache import prepare
+from glioseg.preparation.slices import with_neighbours
+from glioseg.report.classified import ClassifiedPicture, captioned, native_pixels
+from glioseg.report.figures.views import shade
+from glioseg.tasks.classify.cohort import in_colours
+from glioseg.tasks.classify.ensemble import score_ensemble
+from glioseg.tasks.classify.predictor import classifier_of
+from glioseg.tasks.data import Part, with_modalities
+from glioseg.tasks.members import require_modalities, require_once_each, single_case, stem_of, stem_of_file
+from glioseg.tasks.task import Members, Scores, ScoringPlace, WrittenCase
+
+
+@dataclass(frozen=True, eq=False)
+class ClassifyMembers(Members):
+    """Classifiers whose probabilities are averaged; one alone speaks for itself.
+
+    Args:
+        classifiers: one or more, with the same classes, modalities, preparation and slices.
+        infos: of their bundles.
+    """
+
+    classifiers: tuple[Classifier, ...]
+    infos: tuple[BundleInfo, ...]
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """What a case must have."""
+        return self.classifiers[0].modalities
+
+    @property
+    def model_id(self) -> str:
+        """The members' ids, joined."""
+        return "+".join(info.model_id for info in self.infos)
+
+    def require(self, case: Case) -> None:
+        """Raise a GeometryError unless each network can see the case."""
+        require_modalities(self.classifiers, case)
+
+    def cases_in(self, folder: Path) -> Iterable[Case]:
+        """The pictures that lie in the folder, one by one, for a classifier of pictures; else the cases of a cohort."""
+        pictures = sorted((path for path in folder.iterdir() if _is_picture(path)), key=natural_key)
+        if not pictures or self.modalities not in (("grey",), COLOURS):
+            return in_colours(read_cohort(folder, options=ReadOptions()), self.modalities).cases
+        names = unique_ids([stem_of_file(path) for path in pictures], pictures)
+        cases = [single_case(path, self.modalities) for path in pictures]
+        return [replace(case, id=name, patient=name) for name, case in zip(names, cases, strict=True)]
+
+    def predict(self, case: Case, out: Path) -> Callable[[], WrittenCase]:
+        """Classify a case; what is returned writes ``<case>.png`` (captioned, with Grad-CAM) and ``<case>.json``."""
+        image = load_image(case, [name for name in self.modalities if name in case.images])
+        try:
+            each = [classifier.classify(image) for classifier in self.classifiers]
+        except GliosegError as error:
+            path = next(iter(case.images.values())).paths[0]
+            raise type(error)(
+                error.what, path=path, found=error.found, expected=error.expected, remedy=error.remedy
+            ) from error
+        mean = mean_of(each)
+        shown = picture_of(self.classifiers, case.id, image, mean)
+        return partial(_write, self, out, case, each, mean, shown)
+
+    def files(self, case: Case) -> list[str]:
+        """Names of all files that a prediction of the case may write."""
+        return [f"{stem_of(case)}.json", f"{stem_of(case)}.png"]
+
+    def score(self, cohort: Cohort, part: str, options: EvaluateOptions, place: ScoringPlace) -> Scores:
+        """Score the mean of the classifiers, each beside it."""
+        shown = with_modalities(cohort, self.modalities)
+        with place.reporter.progress("Preparing") as step:
+            prepared = prepare(shown, self.classifiers[0].prepare, place.cache, progress=step)
+        with place.reporter.progress("Evaluating") as step:
+            scored = Part.of(part, prepared, cohort, place.copies)
+            return score_ensemble(self.classifiers, self.infos, scored, options, step)
+
+
+def class_members(folders: Sequence[Path], bundles: Sequence[Bundle], device: str) -> ClassifyMembers:
+    """The classifiers of bundles as one.
+
+    Raises:
+        OptionError: a network that segments among them, one twice, or others in classes or in what they are shown.
+    """
+    first, *others = bundles
+    for folder, bundle in zip(folders[1:], others, strict=True):
+        expected, values = _meaning(first.info), _meaning(bundle.info)
+        differing = [name for name in expected if expected[name] != values.get(name)]
+        if differing:
+            name = differing[0]
+            raise OptionError(
+                f"classifiers that are averaged have the same classes and are shown the same; {name} differs",
+                path=folder,
+                found=values.get(name),
+                expected=expected[name],
+                remedy="Average the folds or seeds of one recipe",
+            )
+    require_once_each(folders, bundles)
+    classifiers = tuple(classifier_of(bundle, device) for bundle in bundles)
+    return ClassifyMembers(classifiers, tuple(bundle.info for bundle in bundles))
+
+
+def _meaning(info: BundleInfo) -> dict[str, Any]:
+    """What members have in common, under names such as ``prepare.size``."""
+    return dict(leaves(info.model_dump(mode="json", include={"classes", "modalities", "prepare", "slices"})))
+
+
+def _write(
+    members: ClassifyMembers,
+    out: Path,
+    case: Case,
+    each: Sequence[Classification],
+    mean: Classification,
+    shown: ClassifiedPicture,
+) -> WrittenCase:
+    z = mean.telling_slice
+    first = members.infos[0]
+    stem = stem_of(case)
+    picture = out / f"{stem}.png"
+    with replacing(picture) as temporary:
+        temporary.write_bytes(captioned(shown))
+    probabilities = _named(mean, z)
+    facts = {
+        "case": case.id,
+        "picture": picture.name,
+        "class": shown.said,
+        "confidence": shown.confidence,
+        "probabilities": probabilities,
+        "slice": z + 1,
+        "slices": [[round(float(p), 6) for p in row] for row in mean.probabilities],
+        "looked_at": "Grad-CAM of the class that is said, laid over the picture on the right",
+        "filled": [name for name in members.modalities if name not in case.images],
+        "model_id": members.model_id,
+        "recipe": first.name,
+        "use": first.use,
+    }
+    if len(each) == 1:
+        facts["temperature"] = first.temperature
+    else:
+        facts["ensemble"] = {
+            "rule": "mean of the members' calibrated probabilities",
+            "members": [
+                {"model_id": info.model_id, "temperature": info.temperature, "probabilities": _named(own, z)}
+                for info, own in zip(members.infos, each, strict=True)
+            ],
+        }
+    write_json(out / f"{stem}.json", facts)
+    return _written(case.id, picture, shown, probabilities)
+
+
+def _written(case: str, picture: Path, shown: ClassifiedPicture, probabilities: Mapping[str, float]) -> WrittenCase:
+    row: Row = {"case": case, "class": shown.said, "confidence": shown.confidence}
+    return WrittenCase(
+        case=case,
+        file=picture,
+        row={**row, **{f"p.{name}": value for name, value in probabilities.items()}},
+        text=f"{picture}: {shown.said}, confidence {100 * shown.confidence:.2f} %",
+        facts={
+            "case": case,
+            "picture": str(picture),
+            "class": shown.said,
+            "confidence": shown.confidence,
+            "probabilities": dict(probabilities),
+        },
+    )
+
+
+def _named(classification: Classification, z: int) -> dict[str, float]:
+    return dict(zip(classification.classes, map(float, classification.probabilities[z]), strict=True))
+
+
+def picture_of(
+    classifiers: Sequence[Classifier], case: str, image: Image, classification: Classification, z: int | None = None
+) -> ClassifiedPicture:
+    """A case's telling slice (or slice ``z``) with what is said of it and where the networks looked, in the mean.
+
+    A picture is shown as it came; a slice of a scan as the network saw it, turned as on a radiologist's screen.
+    """
+    place = classification.telling_slice if z is None else z
+    decided = int(classification.probabilities[place].argmax())
+    arrays = classification.arrays
+    seen = with_neighbours(arrays.images, np.array([place]), classifiers[0].slices.n_neighbours)[0]
+    maps = [grad_cam(classifier.model, seen, decided) for classifier in classifiers]
+    looked_at = np.asarray(np.mean(maps, axis=0), dtype=np.float32)
+    if image.grid.has_mm or image.grid.shape[2] > 1:
+        channel = arrays.images[place, 0].astype(np.float32)
+        pixels = shade(channel, (float(channel.min()), float(max(channel.max(), channel.min() + 1e-6))))
+    else:
+        pixels = native_pixels(image, 0)
+        looked_at = _on_picture(looked_at, classification)
+    note = f"slice {place + 1} of {len(classification.probabilities)}" if len(classification.probabilities) > 1 else ""
+    confidence = float(classification.probabilities[place, decided])
+    return ClassifiedPicture(case, pixels, classification.classes[decided], confidence, None, looked_at, note)
+
+
+def _on_picture(looked_at: npt.NDArray[np.float32], classification: Classification) -> npt.NDArray[np.float32]:
+    """(Y, X) on the network's grid -> (rows, columns) of the picture; 0 where the network did not look."""
+    native = to_native(looked_at[None, None], classification.arrays.working, classification.arrays.native)
+    return np.asarray(native[0, :, :, 0].T.clip(0, 1), dtype=np.float32)
+
+
+def _is_picture(path: Path) -> bool:
+    return path.is_file() and path.name.lower().endswith(PICTURE_ENDINGS) and not path.name.startswith(".")

@@ -1,0 +1,124 @@
+"""What the report of a classifier shows of its run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+
+from glioseg.cohorts.splits.split import PARTS
+from glioseg.config import Recipe
+from glioseg.core import Case
+from glioseg.evaluation.table import Row
+from glioseg.inference.bundle import load_bundle
+from glioseg.inference.classifier import Classifier
+from glioseg.io import load_image
+from glioseg.networks.build import build_model
+from glioseg.networks.classifier import class_levels
+from glioseg.networks.summary import n_parameters, network_name, option_facts
+from glioseg.preparation.classes import slice_classes
+from glioseg.preparation.slices import largest_slice
+from glioseg.report.classification import classification_page
+from glioseg.report.classified import ClassifiedPicture
+from glioseg.report.run import RunPage
+from glioseg.report.run_facts import ClassificationFacts, DataFacts, Level, NetworkFacts, PartCounts, RunFacts
+from glioseg.tasks.classify.predict import picture_of
+from glioseg.tasks.classify.predictor import classifier_of
+from glioseg.tasks.data import TrainingData
+from glioseg.tasks.task import FinishedRun
+
+_N_PICTURES = 9
+
+
+def page(facts: RunFacts, run: FinishedRun, figures: Path) -> RunPage:
+    """Key figures and sections, classifying the pictures that are shown."""
+    headline = facts.headline
+    right: list[ClassifiedPicture] = []
+    wrong: list[ClassifiedPicture] = []
+    temperature = 1.0
+    if headline is not None:
+        bundle = load_bundle(run.folder)
+        classifier, temperature = classifier_of(bundle, run.device), bundle.info.temperature
+        rows = facts.parts[headline].rows
+        right = _shown(classifier, run.data, headline, _chosen(rows, right=True))
+        wrong = _shown(classifier, run.data, headline, _chosen(rows, right=False))
+    own = ClassificationFacts(
+        **{field.name: getattr(facts, field.name) for field in fields(RunFacts)},
+        names=run.data.targets.names,
+        counts={part: _class_counts(run.data, part) for part in PARTS if getattr(run.data.split, part)},
+        right=right,
+        wrong=wrong,
+        temperature=temperature,
+    )
+    return classification_page(own, figures)
+
+
+def describe(data: TrainingData) -> DataFacts:
+    """The cohort and its channels."""
+    return DataFacts(
+        cohort=data.cohort.name,
+        layout=data.cohort.layout,
+        modalities=data.modalities,
+        regions={},
+        has_mm=all(case.native.has_mm for case in data.prepared.cases),
+        assumptions=tuple(finding.message for finding in data.cohort.findings if finding.kind.startswith("assumed")),
+    )
+
+
+def count(data: TrainingData, part: str) -> PartCounts:
+    """Patients, cases and slices."""
+    cases = data.prepared_part(part).cases
+    return PartCounts(len({case.patient for case in cases}), len(cases), sum(case.n_slices for case in cases))
+
+
+def network_facts(recipe: Recipe, data: TrainingData) -> NetworkFacts:
+    """The network with its levels, as a picture of the training part runs through it."""
+    n_channels = recipe.slices.n_channels(len(data.modalities))
+    model = build_model(recipe.model, n_channels, len(data.targets.names), seed=0, size=recipe.prepare.size)
+    levels = class_levels(model, n_channels, largest_slice(data.prepared))
+    return NetworkFacts(
+        name=network_name(recipe.model),
+        levels=tuple(Level(level.kind, level.channels, level.size, words) for level, words in levels),
+        n_parameters=n_parameters(model),
+        facts=option_facts(recipe.model),
+    )
+
+
+def _chosen(rows: Sequence[Row], *, right: bool) -> list[Row]:
+    """Wrong ones: the surest first. Right ones: of each class in turn, from the surest to the least sure, evenly."""
+    ordered = sorted((row for row in rows if bool(row["right"]) == right), key=lambda row: -_confidence(row))
+    if not right:
+        return ordered[:_N_PICTURES]
+    classes = dict.fromkeys(str(row["reference"]) for row in ordered)
+    share = -(-_N_PICTURES // max(len(classes), 1))
+    chosen: list[Row] = []
+    for name in classes:
+        own = [row for row in ordered if row["reference"] == name]
+        chosen += [own[int(place)] for place in np.unique(np.linspace(0, len(own) - 1, share).round().astype(int))]
+    return chosen[:_N_PICTURES]
+
+
+def _confidence(row: Row) -> float:
+    value = row["confidence"]
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _shown(classifier: Classifier, data: TrainingData, part: str, rows: Sequence[Row]) -> list[ClassifiedPicture]:
+    cases: dict[str, Case] = dict(data.part(part).cases)
+    pictures = []
+    for row in rows:
+        case = cases[str(row["case"])]
+        image = load_image(case, [name for name in classifier.modalities if name in case.images])
+        classification = classifier.classify(image)
+        picture = picture_of((classifier,), case.id, image, classification, int(row["slice"] or 1) - 1)
+        pictures.append(replace(picture, reference=str(row["reference"])))
+    return pictures
+
+
+def _class_counts(data: TrainingData, part: str) -> dict[str, int]:
+    names = data.targets.names
+    classes = np.concatenate([slice_classes(case, names) for case in data.prepared_part(part).cases])
+    counts = np.bincount(classes, minlength=len(names))
+    return {name: int(n) for name, n in zip(names, counts, strict=True)}

@@ -1,0 +1,76 @@
+"""A classifier on a part of a cohort, and the temperature that suits it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from glioseg.console import Step
+from glioseg.evaluation.class_protocol import (
+    CLASSIFIER_WORDS,
+    CaseClasses,
+    ClassEvaluation,
+    class_rows,
+    evaluate_classes,
+)
+from glioseg.evaluation.protocol import EvaluateOptions
+from glioseg.evaluation.published_classes import PublishedClasses, published_classes
+from glioseg.evaluation.reliability import fit_temperature
+from glioseg.evaluation.score import Floats
+from glioseg.inference.classifier import Classifier
+from glioseg.preparation.classes import slice_classes
+from glioseg.preparation.slices import channels_of
+from glioseg.preparation.store import PreparedCase
+from glioseg.tasks.data import Part
+from glioseg.tasks.task import Publication, Scores
+from glioseg.tasks.texts import classes_text
+
+
+def score_part(
+    classifier: Classifier, part: Part, options: EvaluateOptions, publication: Publication, step: Step
+) -> Scores:
+    """Classify every case of a part, whose classes must be known, and score what was said."""
+    channels = list(channels_of(part.prepared, classifier.modalities))
+    cases = []
+    for done, case in enumerate(part.prepared.cases):
+        probabilities = classifier.probabilities(case.images[:, channels])
+        cases.append(case_classes(case, part, classifier.classes, probabilities))
+        step(done + 1, len(part.prepared.cases))
+    evaluation = evaluate_classes(cases, classifier.classes, options, CLASSIFIER_WORDS)
+    return scores_of(part.name, _beside_published(evaluation, part.name, publication), cases)
+
+
+def scores_of(part: str, evaluation: ClassEvaluation, cases: list[CaseClasses]) -> Scores:
+    """Figures and table of a part, from what was said of its cases."""
+    text = classes_text(part, evaluation.to_json())
+    return Scores(part, evaluation, class_rows(cases, evaluation.items.classes), text)
+
+
+def _beside_published(evaluation: ClassEvaluation, part: str, publication: Publication) -> ClassEvaluation:
+    if not isinstance(publication.protocol, PublishedClasses):
+        return evaluation
+    seen = ("scored on pictures that it was trained on",) if part in ("train", "all") else ()
+    block = published_classes(evaluation.items, publication.protocol, (*seen, *publication.reasons))
+    return replace(evaluation, as_published=block)
+
+
+def temperature_of(classifier: Classifier, part: Part) -> float:
+    """The temperature that makes a part's confidences right, which must be the validation part (Guo 2017)."""
+    channels = list(channels_of(part.prepared, classifier.modalities))
+    logits = np.concatenate([classifier.logits(case.images[:, channels]) for case in part.prepared.cases])
+    classes = np.concatenate([slice_classes(case, classifier.classes) for case in part.prepared.cases])
+    return round(fit_temperature(logits, classes), 6)
+
+
+def case_classes(case: PreparedCase, part: Part, classes: Sequence[str], probabilities: Floats) -> CaseClasses:
+    """What is said of a case from its slices' probabilities (Z, K): the most probable class of each."""
+    return CaseClasses(
+        case=case.id,
+        patient=case.patient,
+        unit=part.units.get(case.id, case.patient),
+        reference=slice_classes(case, classes),
+        probabilities=probabilities,
+        decided=probabilities.argmax(axis=1).astype(np.int64),
+    )

@@ -1,0 +1,123 @@
+"""What a training works on, and the parts of it that are scored: plain data, shared by all tasks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from glioseg.cohorts.splits.split import Split
+from glioseg.core import Case, Cohort
+from glioseg.core.targets import Targets
+from glioseg.errors import OptionError
+from glioseg.inference.predictor import lacks
+from glioseg.preparation.store import PreparedCohort, of_patients
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A part of a cohort: prepared, and as it was read.
+
+    Args:
+        name: ``train``, ``val``, ``test``, ``all``, or ``on-NAME`` for other data.
+        prepared: the arrays.
+        cases: by id.
+        units: case -> what the bootstrap draws: its patient, or the group of copies that the case is in.
+    """
+
+    name: str
+    prepared: PreparedCohort
+    cases: Mapping[str, Case]
+    units: Mapping[str, str]
+
+    @classmethod
+    def of(cls, name: str, prepared: PreparedCohort, cohort: Cohort, copies: Sequence[frozenset[str]] = ()) -> Part:
+        """The cases of ``prepared`` with their sources in ``cohort``; ``copies`` are groups of cases that are alike."""
+        names = {case.id for case in prepared.cases}
+        cases = {case.id: case for case in cohort.cases if case.id in names}
+        return cls(name, prepared, cases, unit_names(cohort, copies))
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """The cohort as read and prepared, who is in which part, and what a network is asked of it.
+
+    Args:
+        cohort: the usable cases.
+        prepared: the same, as arrays.
+        split: of the patients.
+        modalities: channels of the network, in order.
+        targets: regions or classes.
+        copies: groups of cases that show the same; empty where they were not looked for.
+    """
+
+    cohort: Cohort
+    prepared: PreparedCohort
+    split: Split
+    modalities: tuple[str, ...]
+    targets: Targets
+    copies: tuple[frozenset[str], ...] = ()
+
+    def part(self, name: str) -> Part:
+        """A part by name; a SplitError where it is empty."""
+        return Part.of(name, self.prepared_part(name), self.cohort, self.copies)
+
+    def prepared_part(self, name: str) -> PreparedCohort:
+        """The arrays of a part; a SplitError where it is empty."""
+        return of_patients(self.prepared, frozenset(self.split.part(name)))
+
+
+def unit_names(cohort: Cohort, copies: Sequence[frozenset[str]]) -> dict[str, str]:
+    """Case -> what the bootstrap draws: its patient or, where cases of several show the same, all of these together."""
+    units = {case.id: case.patient for case in cohort.cases}
+    for group in copies:
+        together = {units[name] for name in group if name in units}
+        if len(together) > 1:
+            first = min(together)
+            units = {case: first if unit in together else unit for case, unit in units.items()}
+    return units
+
+
+def with_modalities(cohort: Cohort, modalities: Sequence[str] | None) -> Cohort:
+    """The cohort with the modalities that a network sees, and no others.
+
+    What is brain, and what is cropped, is decided by all modalities that are prepared: so that a scan is prepared alike
+    for training and for a prediction, which has no others, these must be the network's own.
+
+    Raises:
+        OptionError: the cohort has no modality of that name.
+        GeometryError: a case has none of them.
+    """
+    if modalities is None:
+        return cohort
+    unknown = [name for name in modalities if name not in cohort.modalities]
+    if unknown:
+        raise OptionError(
+            "the cohort lacks a modality",
+            path=cohort.name,
+            found=", ".join(unknown),
+            expected=f"some of {', '.join(cohort.modalities)}",
+        )
+    if set(modalities) == set(cohort.modalities):
+        return cohort
+    for case in cohort.cases:
+        if not set(modalities) & set(case.images):
+            raise lacks(modalities, modalities, tuple(case.images), case)
+    cases = tuple(
+        replace(case, images={name: source for name, source in case.images.items() if name in modalities})
+        for case in cohort.cases
+    )
+    return replace(cohort, cases=cases, modalities=tuple(name for name in cohort.modalities if name in modalities))
+
+
+def first_patients(cohort: Cohort, cases: Sequence[Case], max_patients: int | None) -> Cohort:
+    """The cohort with these cases, or those of the first patients by name; of classes the first of each in turn."""
+    if max_patients is None:
+        return replace(cohort, cases=tuple(cases))
+    turns: Counter[str | None] = Counter()
+    order: dict[str, int] = {}
+    for case in sorted(cases, key=lambda case: case.patient):
+        turns[case.category] += case.patient not in order
+        order.setdefault(case.patient, turns[case.category])
+    patients = frozenset(sorted(order, key=lambda patient: (order[patient], patient))[:max_patients])
+    return replace(cohort, cases=tuple(case for case in cases if case.patient in patients))

@@ -1,0 +1,174 @@
+"""Several networks that segment as one: what each contributes, and how they score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from glioseg.console import Step
+from glioseg.core import Case, Cohort, Image
+from glioseg.errors import LabelError
+from glioseg.evaluation.cases import CaseScores, score_case
+from glioseg.evaluation.protocol import EvaluateOptions, Evaluation, aggregate
+from glioseg.evaluation.table import case_rows
+from glioseg.inference.bundle import BundleInfo
+from glioseg.inference.ensemble import Ensemble, Voice, dissent
+from glioseg.inference.predictor import Prediction
+from glioseg.io import load_image, load_labels
+from glioseg.io.files import replacing
+from glioseg.report.figures.render import render
+from glioseg.report.members import Shown, members_figure
+from glioseg.tasks.members import require_modalities
+from glioseg.tasks.task import Scores
+from glioseg.tasks.texts import regions_text
+
+RULE = (
+    "mean of the members' probabilities on the native grid; a region's threshold and smallest component are the means "
+    "of the members' own, and the largest component alone where all keep no other; where all members are softmax, the "
+    "most probable of background and regions"
+)
+
+
+def load_for(ensemble: Ensemble, case: Case) -> Image:
+    """The modalities of a case that some member sees."""
+    return load_image(case, [name for name in ensemble.modalities if name in case.images])
+
+
+def contributions(
+    ensemble: Ensemble,
+    infos: Sequence[BundleInfo],
+    prediction: Prediction,
+    voices: Sequence[Voice],
+    volumes: Sequence[Mapping[str, float]],
+) -> dict[str, Any]:
+    """The ensemble's part of a case's sidecar: its rule, its members with volumes and agreement, what is in dispute.
+
+    Args:
+        ensemble: the members,
+        infos: and what their bundles say of them.
+        prediction: the ensemble's.
+        voices: the members'.
+        volumes: by region, of the ensemble first, then of each member.
+    """
+    whole, *own = volumes
+    options = ensemble.options
+    disputed = int((dissent(prediction.label_map, voices) > 0).sum())
+    decided = int((prediction.label_map.array > 0).sum())
+    return {
+        "rule": RULE,
+        "activation": options.activation,
+        "thresholds": dict(options.thresholds),
+        "min_voxels": dict(options.min_voxels),
+        "largest_component": list(options.largest_component),
+        "disputed_voxels": disputed,
+        "predicted_voxels": decided,
+        "volumes": dict(whole),
+        "members": [
+            {
+                "model_id": info.model_id,
+                "recipe": info.name,
+                "plane": info.prepare.plane,
+                "volumes": dict(volume),
+                "dice_with_ensemble": voice.dice,
+            }
+            for info, voice, volume in zip(infos, voices, own, strict=True)
+        ],
+    }
+
+
+def write_members_figure(
+    path: Path,
+    image: Image,
+    prediction: Prediction,
+    voices: Sequence[Voice],
+    names: Sequence[str],
+    facts: dict[str, Any],
+) -> None:
+    """The figure of what each member contributes, from the facts of ``contributions``."""
+    unit = "ml" if image.grid.has_mm else "voxels"
+    rows = []
+    for name, voice, member in zip(names, voices, facts["members"], strict=True):
+        words = (
+            f"{region} {_volume(member['volumes'][region])} ({_dice(value)})" for region, value in voice.dice.items()
+        )
+        rows.append(Shown(name, f"{', '.join(words)} {unit}", voice.label_map))
+    share = facts["disputed_voxels"] / max(facts["predicted_voxels"], 1)
+    note = f"{facts['disputed_voxels']:,} voxels in dispute, {share:.1%} of those predicted"
+    together = ", ".join(f"{region} {_volume(value)}" for region, value in facts["volumes"].items())
+    title = f"mean of the {len(rows)} (in brackets: Dice with it)"
+    ensemble = Shown(title, f"{together} {unit}", prediction.label_map)
+    figure = members_figure(image, rows, ensemble, dissent(prediction.label_map, voices), note, prediction.regions)
+    with replacing(path) as temporary:
+        temporary.write_bytes(render(figure, "scan").png)
+
+
+def _volume(value: float) -> str:
+    return f"{value:.0f}" if value >= 1000 else f"{value:.3g}"
+
+
+def _dice(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+@dataclass(frozen=True, eq=False)
+class EnsembleFigures:
+    """An ensemble's figures on a cohort, and those of each member."""
+
+    evaluation: Evaluation
+    members: tuple[Evaluation, ...]
+    infos: tuple[BundleInfo, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """``Evaluation.to_json`` of the ensemble with its rule and its members' Dice."""
+        members = [
+            {
+                "model_id": info.model_id,
+                "recipe": info.name,
+                "plane": info.prepare.plane,
+                "dice": {region: metrics["dice"].case_mean for region, metrics in member.regions.items()},
+            }
+            for info, member in zip(self.infos, self.members, strict=True)
+        ]
+        return self.evaluation.to_json() | {"ensemble": {"rule": RULE, "members": members}}
+
+
+def score_ensemble(
+    ensemble: Ensemble,
+    infos: tuple[BundleInfo, ...],
+    cohort: Cohort,
+    part: str,
+    options: EvaluateOptions,
+    step: Step,
+) -> Scores:
+    """Score an ensemble on the native grid, every slice.
+
+    Args:
+        ensemble: the members,
+        infos: and what their bundles say of them.
+        cohort: the cases to be scored, all with references.
+        part: its name.
+        options: how scores are averaged.
+        step: called with (cases done, cases).
+
+    Raises:
+        LabelError: the meaning of the references is not known.
+        GeometryError: a case lacks a modality.
+    """
+    if cohort.scheme is None:
+        raise LabelError("the meaning of the labels is not known", path=cohort.name, remedy="Say it with --scheme")
+    for case in cohort.cases:
+        require_modalities(ensemble.members, case)
+    whole: list[CaseScores] = []
+    by_member: list[list[CaseScores]] = [[] for _ in ensemble.members]
+    for done, case in enumerate(cohort.cases):
+        prediction, voices = ensemble.predict(load_for(ensemble, case))
+        about = (case.id, case.patient, load_labels(case, cohort.scheme))
+        whole.append(score_case(*about, prediction.label_map, ensemble.regions, prediction.probabilities))
+        for scores, voice in zip(by_member, voices, strict=True):
+            scores.append(score_case(*about, voice.label_map, ensemble.regions))
+        step(done + 1, len(cohort.cases))
+    members = tuple(aggregate(scores, options) for scores in by_member)
+    figures = EnsembleFigures(aggregate(whole, options), members, infos)
+    return Scores(part, figures, case_rows(whole), regions_text(part, figures.to_json()))

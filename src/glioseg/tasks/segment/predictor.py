@@ -1,0 +1,25 @@
+"""The network of a bundle that segments, on a device."""
+
+from __future__ import annotations
+
+from glioseg.inference.bundle import Bundle
+from glioseg.inference.predictor import Predictor
+from glioseg.machine.device import pick_device, uses_bf16
+
+
+def predictor_of(bundle: Bundle, device: str = "auto") -> Predictor:
+    """The bundle's network on a device."""
+    chosen = pick_device(device)
+    info = bundle.info
+    return Predictor(
+        model=bundle.model.to(chosen),
+        modalities=info.modalities,
+        regions=info.regions,
+        scheme=bundle.scheme,
+        prepare=info.prepare,
+        slices=info.slices,
+        options=info.predict,
+        bf16=uses_bf16("auto", chosen),
+        patches=info.patches,
+        shape=info.shape,
+    )

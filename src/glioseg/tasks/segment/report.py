@@ -1,0 +1,174 @@
+"""What the report of a network that segments shows of its run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from glioseg.config import Recipe
+from glioseg.evaluation.table import Row
+from glioseg.inference.activation import n_logits
+from glioseg.inference.bundle import load_bundle
+from glioseg.inference.predictor import Predictor
+from glioseg.inference.scoring import score_prepared
+from glioseg.io import load_image
+from glioseg.networks.build import build_model
+from glioseg.networks.summary import n_parameters, network_name, option_facts, summarise_levels
+from glioseg.preparation.border_cache import border_maps
+from glioseg.preparation.slices import channels_of, largest_slice
+from glioseg.report.gallery import gallery_item, ranked_cases, telling_slice, tumour_free_slice
+from glioseg.report.run import RunPage
+from glioseg.report.run_facts import (
+    DataFacts,
+    GalleryItem,
+    Level,
+    NetworkFacts,
+    PartCounts,
+    RunFacts,
+    SegmentationFacts,
+    WeightMap,
+)
+from glioseg.report.segmentation import segmentation_page
+from glioseg.tasks.data import TrainingData
+from glioseg.tasks.segment.predictor import predictor_of
+from glioseg.tasks.segment.score import scheme_of
+from glioseg.tasks.task import FinishedRun
+
+_N_EACH = 3
+_N_FREE = 3
+_N_MAPS = 3
+
+
+def page(facts: RunFacts, run: FinishedRun, figures: Path) -> RunPage:
+    """Key figures and sections, predicting the few cases that are shown."""
+    headline = facts.headline
+    items: list[GalleryItem] = []
+    if headline is not None:
+        predictor = predictor_of(load_bundle(run.folder), run.device)
+        items = gallery(predictor, run.data, headline, facts.parts[headline].rows)
+    own = SegmentationFacts(
+        **{field.name: getattr(facts, field.name) for field in fields(RunFacts)},
+        gallery=items,
+        outlined=() if is_of_tumour(run.data) else run.data.prepared.region_names[:1],
+        weight_maps=weight_maps(run.recipe, run.data),
+    )
+    return segmentation_page(own, figures)
+
+
+def describe(data: TrainingData) -> DataFacts:
+    """The cohort, its regions and the meaning of its labels."""
+    scheme = scheme_of(data.prepared)
+    return DataFacts(
+        cohort=data.cohort.name,
+        layout=data.cohort.layout,
+        modalities=data.modalities,
+        regions={name: scheme.regions[name] for name in data.prepared.region_names},
+        scheme=scheme.name,
+        labels=scheme.describe(),
+        has_mm=all(case.native.has_mm for case in data.prepared.cases),
+        marked="tumour" if is_of_tumour(data) else "tissue",
+        assumptions=tuple(finding.message for finding in data.cohort.findings if finding.kind.startswith("assumed")),
+    )
+
+
+def is_of_tumour(data: TrainingData) -> bool:
+    """Whether the regions are parts of a tumour; otherwise they are tissues, which exclude each other."""
+    scheme = data.prepared.scheme
+    return scheme is not None and "tumour" in scheme.regions
+
+
+def count(data: TrainingData, part: str) -> PartCounts:
+    """Patients, cases, slices, and how much of them is marked."""
+    cases = data.prepared_part(part).cases
+    union = np.max if is_of_tumour(data) else np.sum
+    marked = [union(case.region_voxels, axis=1) for case in cases if case.region_voxels is not None]
+    n_voxels = sum(int(np.prod(case.working.shape)) for case in cases)
+    return PartCounts(
+        n_patients=len({case.patient for case in cases}),
+        n_cases=len(cases),
+        n_slices=sum(case.n_slices for case in cases),
+        n_marked_slices=sum(int((voxels > 0).sum()) for voxels in marked),
+        marked_share=sum(int(voxels.sum()) for voxels in marked) / n_voxels,
+    )
+
+
+def gallery(predictor: Predictor, data: TrainingData, part: str, rows: Sequence[Row]) -> list[GalleryItem]:
+    """Slices of the best, median and worst cases of a part, and slices without what is looked for."""
+    regions = predictor.regions
+    main = regions[0]
+    shown = data.part(part)
+    prepared = {case.id: case for case in shown.prepared.cases}
+    channels = channels_of(data.prepared, predictor.modalities)
+    dice = {str(row["case"]): row[f"{main}.dice"] for row in rows}
+    items: list[GalleryItem] = []
+    n_free = 0
+    for case_id, kind in ranked_cases(rows, main, _N_EACH):
+        case = shown.cases[case_id]
+        result = score_prepared(predictor, prepared[case_id], case, channels, predictor.scheme)
+        image = load_image(case)
+        values = result.reference.scheme.values_of(main)
+        reference = np.isin(result.reference.array, values)
+        predicted = np.isin(result.prediction.label_map.array, result.prediction.label_map.scheme.values_of(main))
+        value = dice[case_id]
+        case_dice = value if isinstance(value, float) else None
+        common = (image, result.reference, result.prediction.label_map, regions, case_dice)
+        items.append(gallery_item(case_id, part, kind, telling_slice(reference, predicted), *common))
+        free = tumour_free_slice(image, reference, predicted)
+        if free is not None and n_free < _N_FREE:
+            n_free += 1
+            items.append(gallery_item(case_id, part, "no-tumour", free, *common))
+    return items
+
+
+def weight_maps(recipe: Recipe, data: TrainingData) -> list[WeightMap]:
+    """A few slices of the training part with the border term of their weights, for losses that have one."""
+    if not recipe.loss.needs_border:
+        return []
+    part = data.prepared_part("train")
+    maps = border_maps(part, recipe.loss.border)
+    weighted = []
+    for case in part.cases:
+        for z in range(case.n_slices):
+            term = maps.at(case.id, z)
+            regions = case.regions
+            if term is None or regions is None:
+                continue
+            row = int(term.max(axis=(1, 2)).argmax())
+            name = data.prepared.region_names[row]
+            weighted.append(WeightMap(case.id, z, regions[z, row] > 0, term[row].astype(np.float32), name))
+            break
+        if len(weighted) == _N_MAPS:
+            break
+    return weighted
+
+
+def network_facts(recipe: Recipe, data: TrainingData) -> NetworkFacts:
+    """The network with its levels, as an image of the training part runs through it."""
+    n_channels = recipe.slices.n_channels(len(data.modalities))
+    with torch.random.fork_rng(devices=[]):
+        n_targets = n_logits(len(data.prepared.region_names), recipe.predict.activation)
+        model = build_model(recipe.model, n_channels, n_targets, seed=0)
+    size = largest_slice(data.prepared) if recipe.patches is None else recipe.patches.voxels
+    levels = summarise_levels(model, size)
+    return NetworkFacts(
+        name=network_name(recipe.model),
+        levels=tuple(
+            Level(
+                level.kind,
+                level.channels,
+                level.size,
+                level.words,
+                level.attention,
+                level.sources,
+                level.joined,
+                level.column,
+            )
+            for level in levels
+        ),
+        n_parameters=n_parameters(model),
+        facts=option_facts(recipe.model),
+    )

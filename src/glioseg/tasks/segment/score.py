@@ -1,0 +1,99 @@
+"""A network that segments on a part of a cohort: scores, tables, and the thresholds that suit it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from glioseg.console import Step
+from glioseg.core import LabelScheme
+from glioseg.core.labels import encode_regions
+from glioseg.errors import LabelError
+from glioseg.evaluation.cases import CaseScores
+from glioseg.evaluation.protocol import EvaluateOptions, Evaluation, aggregate
+from glioseg.evaluation.published import PublishedProtocol, protocol_of, published
+from glioseg.evaluation.table import case_rows
+from glioseg.evaluation.threshold import CaseSearch, ThresholdOptions, choose, search_case
+from glioseg.inference.options import PredictOptions
+from glioseg.inference.predictor import Predictor
+from glioseg.inference.scoring import ScoredCase, score_prepared
+from glioseg.preparation.slices import channels_of
+from glioseg.preparation.store import PreparedCase, PreparedCohort
+from glioseg.tasks.data import Part
+from glioseg.tasks.task import Publication, Scores
+from glioseg.tasks.texts import regions_text
+
+
+def scheme_of(prepared: PreparedCohort) -> LabelScheme:
+    """The meaning of a cohort's references.
+
+    Raises:
+        LabelError: the cohort has none.
+    """
+    if prepared.scheme is None:
+        raise LabelError("the meaning of the labels is not known", path=prepared.name, remedy="Say it with --scheme")
+    return prepared.scheme
+
+
+def scored(predictor: Predictor, part: Part, *, curves: bool, step: Step) -> Iterator[tuple[PreparedCase, ScoredCase]]:
+    """Every case of a part, predicted and scored, one after the other."""
+    channels = channels_of(part.prepared, predictor.modalities)
+    scheme = scheme_of(part.prepared)
+    for done, case in enumerate(part.prepared.cases):
+        yield case, score_prepared(predictor, case, part.cases[case.id], channels, scheme, curves=curves)
+        step(done + 1, len(part.prepared.cases))
+
+
+def score_part(
+    predictor: Predictor, part: Part, options: EvaluateOptions, publication: Publication, step: Step
+) -> Scores:
+    """Score a part on the native grid and, where the recipe follows a publication, by its protocol.
+
+    Args:
+        predictor: the network.
+        part: its cases need references.
+        options: how scores are averaged.
+        publication: what the recipe follows.
+        step: called with (cases done, cases).
+    """
+    native: list[CaseScores] = []
+    working: list[CaseScores] = []
+    slices_kept: dict[str, npt.NDArray[np.bool_]] = {}
+    for case, result in scored(predictor, part, curves=True, step=step):
+        native.append(result.scores)
+        working.append(result.working)
+        slices_kept[case.id] = predictor.slices.keeps(case.non_black)
+    as_published = None
+    if isinstance(publication.protocol, PublishedProtocol):
+        protocol, reasons = protocol_of(publication.protocol, part.name)
+        on_working = protocol.grid == "working"
+        as_published = published(
+            working if on_working else native,
+            protocol,
+            kept=slices_kept if on_working else None,
+            reasons=(*reasons, *publication.reasons),
+        )
+    return scores_of(part.name, aggregate(native, options, as_published), native)
+
+
+def scores_of(part: str, evaluation: Evaluation, cases: list[CaseScores]) -> Scores:
+    """Figures and table of a part, from the scores of its cases."""
+    return Scores(part, evaluation, case_rows(cases), regions_text(part, evaluation.to_json()))
+
+
+def tuned(predictor: Predictor, part: Part, step: Step, options: ThresholdOptions | None = None) -> PredictOptions:
+    """Thresholds and smallest components chosen on a part, which must be the validation part."""
+    options = options or ThresholdOptions()
+    searches: list[CaseSearch] = []
+    for case, result in scored(predictor, part, curves=False, step=step):
+        reference = encode_regions(result.reference.array, result.reference.scheme, predictor.regions)
+        searches.append(search_case(case.id, result.prediction.probabilities, reference, predictor.regions, options))
+    choices = choose(searches, options)
+    return predictor.options.model_copy(
+        update={
+            "thresholds": {region: choice.threshold for region, choice in choices.items()},
+            "min_voxels": {region: choice.min_voxels for region, choice in choices.items()},
+        }
+    )

@@ -1,0 +1,216 @@
+"""Segmenting: what the seam asks, answered for regions of each voxel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from glioseg.config import DataOptions, Recipe
+from glioseg.console import Reporter, Step
+from glioseg.core import Cohort
+from glioseg.core.labels import require_exclusive
+from glioseg.core.targets import RegionTargets
+from glioseg.evaluation.overlap import OverlapMetric
+from glioseg.evaluation.protocol import EvaluateOptions
+from glioseg.evaluation.table import rows_from_csv
+from glioseg.inference.activation import n_logits, probabilities_of
+from glioseg.inference.bundle import Bundle, BundleInfo
+from glioseg.inference.ensemble import Ensemble
+from glioseg.inference.predictor import Predictor
+from glioseg.machine.device import uses_bf16
+from glioseg.networks.build import build_model
+from glioseg.preparation.border_cache import border_maps
+from glioseg.preparation.options import PrepareOptions
+from glioseg.preparation.records import SchemeRecord
+from glioseg.preparation.slices import channels_of, largest_slice
+from glioseg.preparation.store import PreparedCohort
+from glioseg.report.run import RunPage
+from glioseg.report.run_facts import DataFacts, NetworkFacts, PartCounts, RunFacts
+from glioseg.tasks.channels import channel_layout
+from glioseg.tasks.data import Part, TrainingData
+from glioseg.tasks.members import require_once_each
+from glioseg.tasks.segment import report
+from glioseg.tasks.segment.cohort import with_references
+from glioseg.tasks.segment.detect import detect_part
+from glioseg.tasks.segment.items import PatchItems, SliceItems, patch_items, slice_items, voxel_weights
+from glioseg.tasks.segment.predict import SegmentMembers
+from glioseg.tasks.segment.predictor import predictor_of
+from glioseg.tasks.segment.score import scheme_of, score_part, tuned
+from glioseg.tasks.segment.validation import Validator
+from glioseg.tasks.task import FinishedRun, LogColumns, Publication, Scores, Task, TrainingParts
+from glioseg.training.augment import augment
+from glioseg.training.loop import Validation
+from glioseg.training.losses import ClassWeights, build_loss
+
+
+def log_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Dice, Dice by region, precision and recall of a row of the log."""
+    regions = row.get("regions", {})
+
+    def mean(metric: str) -> str:
+        values = [figures[metric] for figures in regions.values() if figures[metric] is not None]
+        return f"{sum(values) / len(values):.3f}" if values else "-"
+
+    by_region = " ".join(
+        f"{name} {'-' if figures['dice'] is None else format(figures['dice'], '.3f')}"
+        for name, figures in regions.items()
+    )
+    return mean("dice"), by_region if len(regions) > 1 else "", mean("precision"), mean("recall")
+
+
+class SegmentTask(Task[Predictor]):
+    """Regions of each voxel."""
+
+    name: ClassVar[str] = "segment"
+    columns: ClassVar[LogColumns] = LogColumns(("Dice", "by region", "precision", "recall"), log_cells, (6, 24, 9, 6))
+
+    def usable(self, cohort: Cohort, options: DataOptions, reporter: Reporter) -> Cohort:
+        """The cases with a reference."""
+        return with_references(cohort, options.max_patients, reporter)
+
+    def check(self, recipe: Recipe, cohort: Cohort) -> None:
+        """With softmax, regions must exclude each other: a LabelError says which overlap."""
+        if recipe.predict.activation == "softmax" and cohort.scheme is not None:
+            require_exclusive(cohort.scheme, recipe.prepare.regions or cohort.scheme.default_regions)
+
+    def targets(self, recipe: Recipe, cohort: Cohort, prepared: PreparedCohort) -> RegionTargets:
+        """The prepared regions, and the scheme whose labels they are unions of."""
+        return RegionTargets(prepared.region_names, scheme_of(prepared))
+
+    # -- training -------------------------------------------------------------------------------------------------
+
+    def network(self, recipe: Recipe, data: TrainingData) -> nn.Module:
+        """One logit for each region or, with softmax, one more, the background's."""
+        n_channels = recipe.slices.n_channels(len(data.modalities))
+        n_targets = n_logits(len(data.targets.names), recipe.predict.activation)
+        return build_model(recipe.model, n_channels, n_targets, seed=recipe.train.seed, size=recipe.prepare.size)
+
+    def training_parts(self, recipe: Recipe, data: TrainingData, device: torch.device) -> TrainingParts:
+        """Slices or patches with their regions."""
+        items, weights = _items(recipe, data)
+        channels = channel_layout(data.modalities, recipe.slices)
+        return TrainingParts(
+            items,
+            partial(augment, options=recipe.augment, channels=channels),
+            build_loss(recipe.loss, weights, device=device),
+            build_loss(recipe.loss, weights),
+        )
+
+    def validator(
+        self, recipe: Recipe, data: TrainingData, parts: TrainingParts, device: torch.device, on_case: Step
+    ) -> Callable[[nn.Module], Validation]:
+        """Whole cases of the validation part, predicted and scored on their native grids."""
+        cases = {case.id: case for case in data.cohort.cases}
+        patches = recipe.patches
+        quicker = None if patches is None else patches.model_copy(update={"overlap": patches.validation_overlap})
+        predictor = Predictor(
+            model=nn.Identity(),
+            modalities=data.modalities,
+            regions=data.prepared.region_names,
+            scheme=scheme_of(data.prepared),
+            prepare=data.prepared.options,
+            slices=recipe.slices,
+            options=recipe.predict.model_copy(update={"flips": "none"}),  # views cost too much at each epoch
+            bf16=uses_bf16(recipe.train.precision, device),
+            patches=quicker,
+            shape=largest_slice(data.prepared_part("train")) if patches is None else None,
+        )
+        return Validator(
+            predictor=predictor,
+            cases=[(case, cases[case.id]) for case in data.prepared_part("val").cases],
+            channels=channels_of(data.prepared, data.modalities),
+            slices=recipe.slices,
+            loss=parts.validation_loss,
+            options=recipe.evaluate,
+            score=cast(OverlapMetric, recipe.train.score),  # the recipe has seen to it
+            on_case=on_case,
+        )
+
+    # -- what it becomes ------------------------------------------------------------------------------------------
+
+    def bundle_fields(self, recipe: Recipe, data: TrainingData) -> dict[str, Any]:
+        """Regions, the meaning of labels, and the size of slices that it was trained on."""
+        return {
+            "regions": data.prepared.region_names,
+            "scheme": SchemeRecord.of(scheme_of(data.prepared)),
+            "shape": largest_slice(data.prepared_part("train")) if recipe.patches is None else None,
+        }
+
+    def calibrated(
+        self, bundle: Bundle, recipe: Recipe, data: TrainingData, device: str, reporter: Reporter
+    ) -> dict[str, Any]:
+        """Thresholds and smallest components, where the recipe has them chosen on validation."""
+        if not recipe.predict.tune:
+            return {}
+        with reporter.progress("Choosing thresholds on validation") as step:
+            return {"predict": tuned(predictor_of(bundle, device), data.part("val"), step)}
+
+    def predictor(self, bundle: Bundle, device: str) -> Predictor:
+        """The bundle's network on a device."""
+        return predictor_of(bundle, device)
+
+    def members(self, folders: Sequence[Path], bundles: Sequence[Bundle], device: str) -> SegmentMembers:
+        """Bundles as one; an OptionError for regions or labels that do not mean the same."""
+        require_once_each(folders, bundles)
+        ensemble = Ensemble(tuple(predictor_of(bundle, device) for bundle in bundles))
+        return SegmentMembers(ensemble, tuple(bundle.info for bundle in bundles))
+
+    def prepare_options(self, info: BundleInfo) -> PrepareOptions:
+        """With the network's own regions, not those that other data's scheme would choose."""
+        return info.prepare.model_copy(update={"regions": info.regions})
+
+    def activation(self, info: BundleInfo) -> Callable[[Tensor], Tensor]:
+        """Sigmoid of each region, or softmax without the background."""
+        return partial(probabilities_of, activation=info.predict.activation)
+
+    # -- scoring --------------------------------------------------------------------------------------------------
+
+    def score(
+        self, predictor: Predictor, part: Part, options: EvaluateOptions, publication: Publication, step: Step
+    ) -> Scores:
+        """Overlap on the native grid, and by the publication's protocol."""
+        return score_part(predictor, part, options, publication, step)
+
+    def require_detection(self) -> None:
+        """Whatever segments can be read as a detector."""
+
+    def detect(self, predictor: Predictor, part: Part, options: EvaluateOptions, step: Step) -> Scores:
+        """Tumour or none, of each slice and case."""
+        return detect_part(predictor, part, options, step)
+
+    def read_rows(self, text: str, path: str) -> list[dict[str, Any]]:
+        """The rows of a table of cases by region."""
+        return [dict(row) for row in rows_from_csv(text, path)]
+
+    # -- pages ----------------------------------------------------------------------------------------------------
+
+    def describe(self, data: TrainingData) -> DataFacts:
+        """The cohort, its regions and the meaning of its labels."""
+        return report.describe(data)
+
+    def count(self, data: TrainingData, part: str) -> PartCounts:
+        """What is in a part, and how much of it is marked."""
+        return report.count(data, part)
+
+    def network_facts(self, recipe: Recipe, data: TrainingData) -> NetworkFacts:
+        """The network, level by level."""
+        return report.network_facts(recipe, data)
+
+    def page(self, facts: RunFacts, run: FinishedRun, figures: Path) -> RunPage:
+        """Overlap by region, scans, curves, cases."""
+        return report.page(facts, run, figures)
+
+
+def _items(recipe: Recipe, data: TrainingData) -> tuple[SliceItems | PatchItems, ClassWeights | None]:
+    """What batches are taken from, and the class weights of its voxels where the loss has them."""
+    part = data.prepared_part("train")
+    if recipe.patches is not None:
+        return patch_items(part, recipe.patches, data.modalities), None
+    borders = border_maps(part, recipe.loss.border) if recipe.loss.needs_border else None
+    items = slice_items(part, recipe.slices, data.modalities, borders)
+    return items, voxel_weights(items) if recipe.loss.needs_class_weights else None

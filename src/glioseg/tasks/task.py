@@ -1,0 +1,287 @@
+"""The seam: what a task decides, and nothing else does.
+
+``runs`` reads, splits, trains, scores and reports without knowing what a network is asked for; it has a task, chosen
+once from the recipe (``tasks.choose``), and calls it where the answer depends on that. A task of one's own is a
+subclass, given to ``runs.train.train(…, task=…)``; ``examples/own_task.py`` is one. Tasks hold no state and are sent to
+other processes.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Generic, NoReturn, Protocol, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from glioseg.config import DataOptions, Recipe
+from glioseg.console import Reporter, Step
+from glioseg.core import Case, Cohort
+from glioseg.core.targets import Targets
+from glioseg.errors import OptionError
+from glioseg.evaluation.protocol import EvaluateOptions
+from glioseg.evaluation.table import Row, rows_to_csv
+from glioseg.inference.bundle import Bundle, BundleInfo, load_bundle
+from glioseg.io.files import write_json, write_text
+from glioseg.preparation.options import PrepareOptions
+from glioseg.preparation.store import PreparedCohort
+from glioseg.report.run import RunPage
+from glioseg.report.run_facts import DataFacts, NetworkFacts, PartCounts, RunFacts
+from glioseg.tasks.data import Part, TrainingData
+from glioseg.training.loop import Augment, Items, Loss, Validation
+
+P = TypeVar("P")
+"""What a task predicts with: a network and all that stands between a case and its answer."""
+
+
+class Figures(Protocol):
+    """The figures of a part."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As ``evaluation-PART.json`` holds them: strict JSON, undefined figures are null."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """A part's figures, its table of cases, and the figures in a few lines for people."""
+
+    part: str
+    figures: Figures
+    rows: Sequence[Row]
+    text: str
+
+    def write(self, folder: Path, suffix: str = "") -> None:
+        """Write ``evaluation-PART.json`` and ``cases-PART.csv``; ``suffix`` follows the part's name."""
+        write_json(folder / f"evaluation-{self.part}{suffix}.json", self.figures.to_json())
+        write_text(folder / f"cases-{self.part}{suffix}.csv", rows_to_csv(self.rows))
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What a recipe follows, and why figures must not be read against it, beyond what they themselves tell."""
+
+    protocol: Any = None
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingParts:
+    """What the loop is given.
+
+    Args:
+        items: where batches come from.
+        augment: how they are changed, on the device.
+        loss: on the device,
+        validation_loss: and the same on the CPU, where validation computes it.
+    """
+
+    items: Items
+    augment: Augment
+    loss: Loss
+    validation_loss: Loss
+
+
+@dataclass(frozen=True)
+class LogColumns:
+    """The columns of a training's live table that are a task's own: titles, and the cells of a row of the log."""
+
+    titles: tuple[str, ...] = ("score",)
+    cells: Callable[[Mapping[str, Any]], tuple[str, ...]] = field(
+        default=lambda row: (f"{row['val_score']:.3f}" if "val_score" in row else "-",)
+    )
+    widths: tuple[int, ...] = (9,)
+
+
+@dataclass(frozen=True)
+class WrittenCase:
+    """What ``predict`` wrote for one case.
+
+    Args:
+        case: its id.
+        file: the mask or picture.
+        row: of ``summary.csv``.
+        text: a line for people.
+        facts: what ``predict --json`` prints of it.
+    """
+
+    case: str
+    file: Path
+    row: Row
+    text: str
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ScoringPlace:
+    """Where an ensemble is scored: the folder of prepared data, groups of cases that show the same, and who is told."""
+
+    cache: Path
+    copies: tuple[frozenset[str], ...]
+    reporter: Reporter
+
+
+class Members(ABC):
+    """One network or several whose probabilities are averaged, ready for cases as they come."""
+
+    @property
+    @abstractmethod
+    def modalities(self) -> tuple[str, ...]:
+        """What a case must have."""
+
+    @abstractmethod
+    def require(self, case: Case) -> None:
+        """Raise a GeometryError unless each network can see the case."""
+
+    @abstractmethod
+    def cases_in(self, folder: Path) -> Iterable[Case]:
+        """The cases that a folder holds."""
+
+    @abstractmethod
+    def predict(self, case: Case, out: Path) -> Callable[[], WrittenCase]:
+        """Predict a case; what is returned writes its files: all of them, or none."""
+
+    @abstractmethod
+    def files(self, case: Case) -> list[str]:
+        """Names of all files that ``predict`` may write for a case."""
+
+    @abstractmethod
+    def score(self, cohort: Cohort, part: str, options: EvaluateOptions, place: ScoringPlace) -> Scores:
+        """Score the mean of the networks on every case of a cohort, each network beside it."""
+
+
+@dataclass(frozen=True, eq=False)
+class FinishedRun:
+    """A run whose training has ended, as its report is made from it."""
+
+    folder: Path
+    recipe: Recipe
+    data: TrainingData
+    device: str
+
+
+class Task(ABC, Generic[P]):
+    """What a network is asked for. Methods come in the order in which a run needs them."""
+
+    name: ClassVar[str]
+    draws_copies: ClassVar[bool] = False
+    """Whether intervals need to know which cases show the same: single pictures, whose patients are not known."""
+    columns: ClassVar[LogColumns] = LogColumns()
+
+    # -- what it is trained on ------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def usable(self, cohort: Cohort, options: DataOptions, reporter: Reporter) -> Cohort:
+        """The cases that can be trained on and scored; an error says what they lack."""
+
+    def check(self, recipe: Recipe, cohort: Cohort) -> None:
+        """Refuse a cohort that the recipe does not fit, before it is prepared."""
+
+    @abstractmethod
+    def targets(self, recipe: Recipe, cohort: Cohort, prepared: PreparedCohort) -> Targets:
+        """What the network is asked for."""
+
+    def require(self, data: TrainingData) -> None:
+        """Refuse data from which nothing could be learnt."""
+
+    # -- training -------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def network(self, recipe: Recipe, data: TrainingData) -> nn.Module:
+        """The network as training begins with it, on the CPU, decided by the recipe's seed."""
+
+    @abstractmethod
+    def training_parts(self, recipe: Recipe, data: TrainingData, device: torch.device) -> TrainingParts:
+        """Items of the training part, augmentation and loss on a device."""
+
+    @abstractmethod
+    def validator(
+        self, recipe: Recipe, data: TrainingData, parts: TrainingParts, device: torch.device, on_case: Step
+    ) -> Callable[[nn.Module], Validation]:
+        """What validates the network; picklable is not asked, it is made where it is used."""
+
+    # -- what it becomes ------------------------------------------------------------------------------------------
+
+    def bundle_fields(self, recipe: Recipe, data: TrainingData) -> dict[str, Any] | None:
+        """The task's own fields of the bundle; None where it makes none."""
+        return None
+
+    def calibrated(
+        self, bundle: Bundle, recipe: Recipe, data: TrainingData, device: str, reporter: Reporter
+    ) -> dict[str, Any]:
+        """Fields of the bundle that are found on the validation part; empty where there is nothing to find."""
+        return {}
+
+    def predictor(self, bundle: Bundle, device: str) -> P:
+        """The bundle's network on a device."""
+        raise self._no_bundle(bundle.info.name)
+
+    def members(self, folders: Sequence[Path], bundles: Sequence[Bundle], device: str) -> Members:
+        """Bundles as one; OptionError for networks that do not mean the same."""
+        raise self._no_bundle(bundles[0].info.name)
+
+    def prepare_options(self, info: BundleInfo) -> PrepareOptions:
+        """How other data is prepared for a bundle."""
+        return info.prepare
+
+    def activation(self, info: BundleInfo) -> Callable[[Tensor], Tensor]:
+        """What turns the network's logits into the probabilities that ``predict`` states."""
+        raise self._no_bundle(info.name)
+
+    # -- scoring --------------------------------------------------------------------------------------------------
+
+    def trained(self, run: FinishedRun) -> P:
+        """What a run has trained: its bundle, unless the task makes none."""
+        return self.predictor(load_bundle(run.folder), run.device)
+
+    @abstractmethod
+    def score(self, predictor: P, part: Part, options: EvaluateOptions, publication: Publication, step: Step) -> Scores:
+        """Predict and score every case of a part."""
+
+    def detect(self, predictor: P, part: Part, options: EvaluateOptions, step: Step) -> Scores:
+        """Score by whether tumour is found at all."""
+        return self._cannot_detect()
+
+    def require_detection(self) -> None:
+        """Refuse ``--detect`` before any work, where the task has no such scores."""
+        self._cannot_detect()
+
+    @abstractmethod
+    def read_rows(self, text: str, path: str) -> list[dict[str, Any]]:
+        """The rows of ``cases-PART.csv``; a FileError for another table."""
+
+    # -- pages ----------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def describe(self, data: TrainingData) -> DataFacts:
+        """The cohort, for the report."""
+
+    @abstractmethod
+    def count(self, data: TrainingData, part: str) -> PartCounts:
+        """What is in a part of the split."""
+
+    @abstractmethod
+    def network_facts(self, recipe: Recipe, data: TrainingData) -> NetworkFacts:
+        """The network as drawn in the report."""
+
+    @abstractmethod
+    def page(self, facts: RunFacts, run: FinishedRun, figures: Path) -> RunPage:
+        """The task's page: key figures and sections; their pictures are saved into ``figures``."""
+
+    def _no_bundle(self, name: str) -> OptionError:
+        return OptionError(
+            f"the task {self.name} makes no bundles", found=name, remedy="Use the run folder, from Python"
+        )
+
+    def _cannot_detect(self) -> NoReturn:
+        raise OptionError(
+            f"the task {self.name} does not segment",
+            found="--detect",
+            expected="a network that segments",
+            remedy="Leave --detect out",
+        )
+
+
+AnyTask = Task[Any]
