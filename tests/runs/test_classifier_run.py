@@ -53,6 +53,11 @@ def _pictures(root: Path, classes: Mapping[str, tuple[int, int]], modes: tuple[s
     return root
 
 
+def pictures_of_two_classes(root: Path) -> Path:
+    """Thirty pictures of every mode, in the classes no and yes."""
+    return _pictures(root, {"yes": (15, 250), "no": (15, 20)})
+
+
 def _table(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(path.read_text().splitlines()))
 
@@ -75,7 +80,7 @@ def _train(recipe: str, data: Path, run: Path, *arguments: object, changes: tupl
 def trained(tmp_path_factory: pytest.TempPathFactory, _one_thread: None) -> _Run:
     """``glioseg train classifier`` on thirty pictures of every mode, in the classes no and yes."""
     folder = tmp_path_factory.mktemp("classes")
-    data = _pictures(folder / "pictures", {"yes": (15, 250), "no": (15, 20)})
+    data = pictures_of_two_classes(folder / "pictures")
     ran = _train("classifier", data, folder / "run", "--json")
     assert ran.code == 0, ran.err
     return _Run(data, folder / "cache", folder / "run", ran)

@@ -8,6 +8,8 @@ other processes.
 
 from __future__ import annotations
 
+import csv
+import io
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, NoReturn, Protocol, TypeVar
 
 import torch
+from pydantic import BaseModel
 from torch import Tensor, nn
 
 from glioseg.config import DataOptions, Recipe
@@ -26,10 +29,13 @@ from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.evaluation.table import Row, rows_to_csv
 from glioseg.inference.bundle import Bundle, BundleInfo, load_bundle
 from glioseg.io.files import write_json, write_text
+from glioseg.networks.summary import LevelSummary, n_parameters, network_name, option_facts, summarise_levels
 from glioseg.preparation.options import PrepareOptions
+from glioseg.preparation.slices import largest_slice
 from glioseg.preparation.store import PreparedCohort
+from glioseg.report.plain import plain_page
 from glioseg.report.run import RunPage
-from glioseg.report.run_facts import DataFacts, NetworkFacts, PartCounts, RunFacts
+from glioseg.report.run_facts import DataFacts, Level, NetworkFacts, PartCounts, RunFacts
 from glioseg.tasks.data import Part, TrainingData
 from glioseg.training.loop import Augment, Items, Loss, Validation
 
@@ -248,27 +254,41 @@ class Task(ABC, Generic[P]):
         """Refuse ``--detect`` before any work, where the task has no such scores."""
         self._cannot_detect()
 
-    @abstractmethod
     def read_rows(self, text: str, path: str) -> list[dict[str, Any]]:
         """The rows of ``cases-PART.csv``; a FileError for another table."""
+        return [
+            {name: _number_or_text(cell) for name, cell in row.items()} for row in csv.DictReader(io.StringIO(text))
+        ]
 
     # -- pages ----------------------------------------------------------------------------------------------------
 
-    @abstractmethod
     def describe(self, data: TrainingData) -> DataFacts:
-        """The cohort, for the report."""
+        """The cohort and its channels, for the report."""
+        return DataFacts(
+            cohort=data.cohort.name,
+            layout=data.cohort.layout,
+            modalities=data.modalities,
+            regions={},
+            has_mm=all(case.native.has_mm for case in data.prepared.cases),
+            assumptions=tuple(
+                finding.message for finding in data.cohort.findings if finding.kind.startswith("assumed")
+            ),
+        )
 
-    @abstractmethod
     def count(self, data: TrainingData, part: str) -> PartCounts:
-        """What is in a part of the split."""
+        """What is in a part of the split: patients, cases and slices."""
+        cases = data.prepared_part(part).cases
+        return PartCounts(len({case.patient for case in cases}), len(cases), sum(case.n_slices for case in cases))
 
-    @abstractmethod
     def network_facts(self, recipe: Recipe, data: TrainingData) -> NetworkFacts:
         """The network as drawn in the report."""
+        network = self.network(recipe, data)
+        size = largest_slice(data.prepared) if recipe.patches is None else recipe.patches.voxels
+        return facts_of_network(recipe.model, network, summarise_levels(network, size))
 
-    @abstractmethod
     def page(self, facts: RunFacts, run: FinishedRun, figures: Path) -> RunPage:
         """The task's page: key figures and sections; their pictures are saved into ``figures``."""
+        return plain_page(facts, figures)
 
     def _no_bundle(self, name: str) -> OptionError:
         return OptionError(
@@ -285,3 +305,32 @@ class Task(ABC, Generic[P]):
 
 
 AnyTask = Task[Any]
+
+
+def facts_of_network(options: BaseModel, network: nn.Module, levels: Sequence[LevelSummary]) -> NetworkFacts:
+    """A network and its levels, as a report draws them."""
+    return NetworkFacts(
+        name=network_name(options),
+        levels=tuple(
+            Level(
+                kind=level.kind,
+                channels=level.channels,
+                size=level.size,
+                name=level.words,
+                attention=level.attention,
+                sources=level.sources,
+                joined=level.joined,
+                column=level.column,
+            )
+            for level in levels
+        ),
+        n_parameters=n_parameters(network),
+        facts=option_facts(options),
+    )
+
+
+def _number_or_text(cell: str) -> float | str | None:
+    try:
+        return float(cell) if cell else None
+    except ValueError:
+        return cell

@@ -17,17 +17,16 @@ from glioseg.inference.classifier import Classifier
 from glioseg.io import load_image
 from glioseg.networks.build import build_model
 from glioseg.networks.classifier import class_levels
-from glioseg.networks.summary import n_parameters, network_name, option_facts
 from glioseg.preparation.classes import slice_classes
 from glioseg.preparation.slices import largest_slice
 from glioseg.report.classification import classification_page
 from glioseg.report.classified import ClassifiedPicture
 from glioseg.report.run import RunPage
-from glioseg.report.run_facts import ClassificationFacts, DataFacts, Level, NetworkFacts, PartCounts, RunFacts
+from glioseg.report.run_facts import ClassificationFacts, NetworkFacts, RunFacts
 from glioseg.tasks.classify.predict import picture_of
 from glioseg.tasks.classify.predictor import classifier_of
 from glioseg.tasks.data import TrainingData
-from glioseg.tasks.task import FinishedRun
+from glioseg.tasks.task import FinishedRun, facts_of_network
 
 _N_PICTURES = 9
 
@@ -55,35 +54,12 @@ def page(facts: RunFacts, run: FinishedRun, figures: Path) -> RunPage:
     return classification_page(own, figures)
 
 
-def describe(data: TrainingData) -> DataFacts:
-    """The cohort and its channels."""
-    return DataFacts(
-        cohort=data.cohort.name,
-        layout=data.cohort.layout,
-        modalities=data.modalities,
-        regions={},
-        has_mm=all(case.native.has_mm for case in data.prepared.cases),
-        assumptions=tuple(finding.message for finding in data.cohort.findings if finding.kind.startswith("assumed")),
-    )
-
-
-def count(data: TrainingData, part: str) -> PartCounts:
-    """Patients, cases and slices."""
-    cases = data.prepared_part(part).cases
-    return PartCounts(len({case.patient for case in cases}), len(cases), sum(case.n_slices for case in cases))
-
-
 def network_facts(recipe: Recipe, data: TrainingData) -> NetworkFacts:
     """The network with its levels, as a picture of the training part runs through it."""
     n_channels = recipe.slices.n_channels(len(data.modalities))
     model = build_model(recipe.model, n_channels, len(data.targets.names), seed=0, size=recipe.prepare.size)
     levels = class_levels(model, n_channels, largest_slice(data.prepared))
-    return NetworkFacts(
-        name=network_name(recipe.model),
-        levels=tuple(Level(level.kind, level.channels, level.size, words) for level, words in levels),
-        n_parameters=n_parameters(model),
-        facts=option_facts(recipe.model),
-    )
+    return facts_of_network(recipe.model, model, [replace(level, words=words) for level, words in levels])
 
 
 def _chosen(rows: Sequence[Row], *, right: bool) -> list[Row]:

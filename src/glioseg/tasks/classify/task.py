@@ -26,7 +26,7 @@ from glioseg.preparation.classes import class_names, require_classes
 from glioseg.preparation.slices import channels_of
 from glioseg.preparation.store import PreparedCohort
 from glioseg.report.run import RunPage
-from glioseg.report.run_facts import DataFacts, NetworkFacts, PartCounts, RunFacts
+from glioseg.report.run_facts import NetworkFacts, RunFacts
 from glioseg.tasks.channels import channel_layout
 from glioseg.tasks.classify import report
 from glioseg.tasks.classify.cohort import in_colours
@@ -170,14 +170,6 @@ class ClassifyTask(Task[Classifier]):
         return [dict(row) for row in class_rows_from_csv(text, path)]
 
     # -- pages ----------------------------------------------------------------------------------------------------
-
-    def describe(self, data: TrainingData) -> DataFacts:
-        """The cohort and its channels."""
-        return report.describe(data)
-
-    def count(self, data: TrainingData, part: str) -> PartCounts:
-        """What is in a part."""
-        return report.count(data, part)
 
     def network_facts(self, recipe: Recipe, data: TrainingData) -> NetworkFacts:
         """The network, level by level."""

@@ -7,26 +7,20 @@ from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from glioseg.config import Recipe
 from glioseg.evaluation.table import Row
-from glioseg.inference.activation import n_logits
 from glioseg.inference.bundle import load_bundle
 from glioseg.inference.predictor import Predictor
 from glioseg.inference.scoring import score_prepared
 from glioseg.io import load_image
-from glioseg.networks.build import build_model
-from glioseg.networks.summary import n_parameters, network_name, option_facts, summarise_levels
 from glioseg.preparation.border_cache import border_maps
-from glioseg.preparation.slices import channels_of, largest_slice
+from glioseg.preparation.slices import channels_of
 from glioseg.report.gallery import gallery_item, ranked_cases, telling_slice, tumour_free_slice
 from glioseg.report.run import RunPage
 from glioseg.report.run_facts import (
     DataFacts,
     GalleryItem,
-    Level,
-    NetworkFacts,
     PartCounts,
     RunFacts,
     SegmentationFacts,
@@ -144,31 +138,3 @@ def weight_maps(recipe: Recipe, data: TrainingData) -> list[WeightMap]:
         if len(weighted) == _N_MAPS:
             break
     return weighted
-
-
-def network_facts(recipe: Recipe, data: TrainingData) -> NetworkFacts:
-    """The network with its levels, as an image of the training part runs through it."""
-    n_channels = recipe.slices.n_channels(len(data.modalities))
-    with torch.random.fork_rng(devices=[]):
-        n_targets = n_logits(len(data.prepared.region_names), recipe.predict.activation)
-        model = build_model(recipe.model, n_channels, n_targets, seed=0)
-    size = largest_slice(data.prepared) if recipe.patches is None else recipe.patches.voxels
-    levels = summarise_levels(model, size)
-    return NetworkFacts(
-        name=network_name(recipe.model),
-        levels=tuple(
-            Level(
-                level.kind,
-                level.channels,
-                level.size,
-                level.words,
-                level.attention,
-                level.sources,
-                level.joined,
-                level.column,
-            )
-            for level in levels
-        ),
-        n_parameters=n_parameters(model),
-        facts=option_facts(recipe.model),
-    )

@@ -30,7 +30,7 @@ from glioseg.preparation.records import SchemeRecord
 from glioseg.preparation.slices import channels_of, largest_slice
 from glioseg.preparation.store import PreparedCohort
 from glioseg.report.run import RunPage
-from glioseg.report.run_facts import DataFacts, NetworkFacts, PartCounts, RunFacts
+from glioseg.report.run_facts import DataFacts, PartCounts, RunFacts
 from glioseg.tasks.channels import channel_layout
 from glioseg.tasks.data import Part, TrainingData
 from glioseg.tasks.members import require_once_each
@@ -196,10 +196,6 @@ class SegmentTask(Task[Predictor]):
     def count(self, data: TrainingData, part: str) -> PartCounts:
         """What is in a part, and how much of it is marked."""
         return report.count(data, part)
-
-    def network_facts(self, recipe: Recipe, data: TrainingData) -> NetworkFacts:
-        """The network, level by level."""
-        return report.network_facts(recipe, data)
 
     def page(self, facts: RunFacts, run: FinishedRun, figures: Path) -> RunPage:
         """Overlap by region, scans, curves, cases."""
