@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from glioseg.evaluation.paired import CompareOptions
+from glioseg.evaluation.comparison import CompareOptions
 from glioseg.evaluation.replicates import pooled_figures
 from glioseg.evaluation.table import Row
 from glioseg.studies.report.facts import PublishedFact, RowFact, RunFact, StudyFacts

@@ -9,8 +9,18 @@ from glioseg.evaluation.calibration import (
     roc_auc,
 )
 from glioseg.evaluation.cases import CaseScores, score_case, score_channels, scores_of, select_slices
-from glioseg.evaluation.overlap import OVERLAP_METRICS, SliceCounts, count_channels, count_labels, ratio
-from glioseg.evaluation.paired import CompareOptions, Comparison, compare
+from glioseg.evaluation.comparison import CompareOptions, Comparison, compare
+from glioseg.evaluation.metrics import (
+    CLASS_METRICS,
+    OVERLAP_METRICS,
+    REGION_METRICS,
+    ClassMetric,
+    MaskPair,
+    Metric,
+    RegionMetric,
+    ratio,
+)
+from glioseg.evaluation.overlap import SliceCounts, count_channels, count_labels
 from glioseg.evaluation.protocol import EvaluateOptions, Evaluation, Summary, aggregate, mean_over_regions
 from glioseg.evaluation.published import Published, PublishedFigure, PublishedProtocol, published
 from glioseg.evaluation.score import EMPTY_RULES, EmptyRule, Score, Status
@@ -27,20 +37,26 @@ from glioseg.evaluation.threshold import (
 )
 
 __all__ = [
+    "CLASS_METRICS",
     "EMPTY_RULES",
     "OVERLAP_METRICS",
+    "REGION_METRICS",
     "CaseScores",
     "CaseSearch",
+    "ClassMetric",
     "CompareOptions",
     "Comparison",
     "CurveFigure",
     "EmptyRule",
     "EvaluateOptions",
     "Evaluation",
+    "MaskPair",
+    "Metric",
     "ProbabilityHistogram",
     "Published",
     "PublishedFigure",
     "PublishedProtocol",
+    "RegionMetric",
     "Score",
     "SliceCounts",
     "Status",

@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from glioseg.errors import FileError
-from glioseg.evaluation.classification import ClassFigures, ClassPredictions, score_classes
+from glioseg.evaluation.class_items import ItemClasses
+from glioseg.evaluation.classification import ClassFigures, score_classes
 from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.evaluation.reliability import N_BINS
-from glioseg.evaluation.score import Floats
+from glioseg.evaluation.score import Floats, Integers
 from glioseg.evaluation.table import Cell
 
-Integers = npt.NDArray[np.int64]
 _TEXT = ("case", "patient", "reference", "predicted")
 _WHOLE = ("slice", "right")
 _NEEDED = {*_TEXT, *_WHOLE, "confidence"}
@@ -116,8 +115,8 @@ def evaluate_classes(
     return ClassEvaluation(options, len(ordered), items, whole, words)
 
 
-def _of_slices(cases: Sequence[CaseClasses], classes: Sequence[str]) -> ClassPredictions:
-    return ClassPredictions(
+def _of_slices(cases: Sequence[CaseClasses], classes: Sequence[str]) -> ItemClasses:
+    return ItemClasses(
         classes=tuple(classes),
         items=tuple(f"{case.case} {z}" for case in cases for z in range(len(case.reference))),
         units=tuple(case.unit for case in cases for _ in case.reference),
@@ -127,10 +126,10 @@ def _of_slices(cases: Sequence[CaseClasses], classes: Sequence[str]) -> ClassPre
     )
 
 
-def _of_cases(cases: Sequence[CaseClasses], classes: Sequence[str]) -> ClassPredictions:
+def _of_cases(cases: Sequence[CaseClasses], classes: Sequence[str]) -> ItemClasses:
     """Each case by its slice that is least like the first class; its reference is the highest class on any slice."""
     telling = [int(case.probabilities[:, 0].argmin()) for case in cases]
-    return ClassPredictions(
+    return ItemClasses(
         classes=tuple(classes),
         items=tuple(case.case for case in cases),
         units=tuple(case.unit for case in cases),

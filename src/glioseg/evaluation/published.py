@@ -17,8 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from glioseg.core.targets import TaskName
 from glioseg.errors import ScoreError, name_some
 from glioseg.evaluation.cases import CaseScores, GridName, select_slices
-from glioseg.evaluation.overlap import Integers, OverlapMetric, emptiness, mean_or_none, ruled_ratio
-from glioseg.evaluation.score import EMPTY_RULES, EmptyRule, Flags
+from glioseg.evaluation.metrics import OverlapMetricName, ruled_ratio
+from glioseg.evaluation.overlap import emptiness, mean_or_none
+from glioseg.evaluation.score import EMPTY_RULES, EmptyRule, Flags, Integers
 
 Unit = Literal["slice", "case", "batch", "pooled"]
 PartName = Literal["train", "val", "test"]
@@ -32,7 +33,7 @@ class PublishedFigure(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    metric: OverlapMetric
+    metric: OverlapMetricName
     unit: Unit = Field(description="what the mean is over; pooled: one ratio from all voxels")
     empty: EmptyRule = Field(description="what counts where a mask is empty and a ratio is 0/0")
     values: Mapping[str, float] = Field(

@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from glioseg.core.targets import TaskName
-from glioseg.evaluation.classification import ClassFigures, ClassMetric
+from glioseg.evaluation.classification import ClassFigures
+from glioseg.evaluation.metrics import ClassMetricName
 
 _ENOUGH = 20
 
@@ -18,7 +19,7 @@ class PublishedClassFigure(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    metric: ClassMetric
+    metric: ClassMetricName
     value: float = Field(ge=0, le=1)
     where: str = Field(min_length=1, description="what the figure is said of, and where")
 
@@ -55,11 +56,11 @@ def published_classes(
         "not_comparable": why,
         "figures": [
             {
-                "metric": one.metric,
-                "where": one.where,
-                "published": one.value,
-                "obtained": figures.metrics[one.metric].value,
+                "metric": figure.metric,
+                "where": figure.where,
+                "published": figure.value,
+                "obtained": figures.metrics[figure.metric].value,
             }
-            for one in protocol.figures
+            for figure in protocol.figures
         ],
     }

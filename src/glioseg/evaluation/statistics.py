@@ -20,6 +20,8 @@ from scipy.special import ndtr, ndtri
 from glioseg.errors import ScoreError
 from glioseg.evaluation.score import Floats
 
+Interval = tuple[float, float] | None
+"""Lower and upper end; None where it is not known."""
 TestMethod = Literal["exact", "permutation", "normal approximation", "no difference", "no pairs"]
 _DRAWS_AT_ONCE = 500  # bounds the memory to 500 numbers per patient
 _ROUND_OFF = 12  # decimals; differences of scores that agree to here are ties
@@ -159,6 +161,30 @@ def paired_wilcoxon(differences: Floats) -> PairedTest:
     ranks = stats.rankdata(np.abs(rounded))[rounded != 0]
     effect = float((ranks * np.sign(rounded[rounded != 0])).sum() / ranks.sum())
     return PairedTest(n, n_zero, mean, median, effect, float(result.pvalue), smallest, method)
+
+
+def patient_differences(
+    differences: Floats, patients: Sequence[str], *, n_resamples: int, seed: int
+) -> tuple[Floats, Interval]:
+    """Paired differences of cases averaged by patient, and the interval of their mean over patients.
+
+    Args:
+        differences: (N,) of N cases, first minus second; NaN where one of the two lacks the figure.
+        patients: the N cases' patients.
+        n_resamples: bootstrap draws.
+        seed: of the draws.
+
+    Returns:
+        (P,) differences of the patients who have one, by name; the interval, None with fewer than two.
+    """
+    names, sums, counts = by_patient(differences.reshape(-1, 1), patients)
+    has = counts[:, 0] > 0
+    by_name = sums[has, 0] / counts[has, 0]
+    if not by_name.size:
+        return by_name, None
+    owners = [name for name, used in zip(names, has, strict=True) if used]
+    (interval,) = bootstrap_intervals(by_name[:, None], owners, n_resamples=n_resamples, seed=seed)
+    return by_name, interval
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:

@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from scipy import ndimage
 
 from glioseg.errors import ScoreError
-from glioseg.evaluation.overlap import Integers, ruled_ratio
-from glioseg.evaluation.score import EmptyRule, Flags, Floats
+from glioseg.evaluation.metrics import ruled_ratio
+from glioseg.evaluation.score import EmptyRule, Flags, Floats, Integers
 
 _AS_GOOD = 1e-9  # differences of mean Dice below this are round-off
 

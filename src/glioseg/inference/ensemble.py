@@ -14,7 +14,7 @@ import numpy as np
 
 from glioseg.core import Image, LabelMap
 from glioseg.errors import OptionError
-from glioseg.evaluation.overlap import count_labels, ratio
+from glioseg.evaluation.overlap import count_labels, dice
 from glioseg.inference.options import PredictOptions
 from glioseg.inference.predictor import Array, Prediction, Predictor, paint
 
@@ -110,7 +110,7 @@ def averaged_options(options: Sequence[PredictOptions], regions: Sequence[str]) 
 
 def agreement(one: LabelMap, other: LabelMap, regions: Sequence[str]) -> dict[str, float | None]:
     """Dice of two label maps by region; None where both are empty."""
-    values = ratio(count_labels(other, one, regions).regions.sum(axis=0), "dice")
+    values = dice(count_labels(other, one, regions).regions.sum(axis=0))
     return {region: None if np.isnan(value) else float(value) for region, value in zip(regions, values, strict=True)}
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from glioseg.config import leaves, parsed_change
 from glioseg.errors import FileError
-from glioseg.evaluation.paired import CompareOptions
+from glioseg.evaluation.comparison import CompareOptions
 from glioseg.evaluation.replicates import VariationFigure, pooled_figures
 from glioseg.evaluation.table import Row, regions_of, rows_from_csv
 from glioseg.io.files import cannot_read, read_json

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from glioseg.evaluation.paired import CompareOptions, Interval
+from glioseg.evaluation.comparison import CompareOptions
 from glioseg.evaluation.replicates import VariationFigure
 from glioseg.evaluation.score import EMPTY_RULES
+from glioseg.evaluation.statistics import Interval
 
 RunState = Literal["finished", "failed", "missing"]
 Figures = Mapping[str, Mapping[str, Mapping[str, VariationFigure]]]
