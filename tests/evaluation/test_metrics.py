@@ -64,6 +64,11 @@ def brats_like(pair: MaskPair) -> float:
     return WORST_MM if apart is None else apart
 
 
+def voxels_drawn(pair: MaskPair) -> float:
+    """A metric of masks that needs no millimetres."""
+    return float(pair.prediction.sum())
+
+
 EDGE = RegionMetric(
     "edge",
     "Left edges apart",
@@ -78,9 +83,7 @@ EDGE = RegionMetric(
 LESION = RegionMetric(
     "lesion_edge", "Lesion-wise edges", "", "mm", "lower", digits=1, of_masks=brats_like, millimetres="needed"
 )
-N_VOXELS = RegionMetric(
-    "n_touched", "Voxels touched", "", "voxels", "neither", of_masks=lambda pair: 1.0 * (pair.prediction.sum())
-)
+N_VOXELS = RegionMetric("n_drawn", "Voxels drawn", "", "voxels", "neither", of_masks=voxels_drawn)
 TABLE = table_of((*REGION_METRICS.values(), EDGE, LESION, N_VOXELS))
 
 
@@ -105,10 +108,10 @@ COHORT = [
 def test_a_new_metric_is_averaged_with_its_unit_and_without_keys_that_it_cannot_have() -> None:
     block = aggregate(COHORT, EvaluateOptions(n_resamples=50), metrics=TABLE).to_json()
     figures = json.loads(json.dumps(block, allow_nan=False))["regions"]["tumour"]
-    assert list(figures)[-3:] == ["edge", "lesion_edge", "n_touched"]
+    assert list(figures)[-3:] == ["edge", "lesion_edge", "n_drawn"]
     assert set(figures["edge"]) == {"unit", "n_cases", "case_mean", "case_median", "case_quartiles", "case_ci95"}
     assert (figures["edge"]["unit"], figures["edge"]["n_cases"], figures["edge"]["case_mean"]) == ("mm", 2, 1.5)
-    assert figures["n_touched"]["unit"] == "voxels"
+    assert figures["n_drawn"]["unit"] == "voxels"
     assert {"pooled", "slice_mean"} <= set(figures["dice"])
     assert not any("unit" in figures[name] for name in REGION_METRICS if name in figures)
 
@@ -174,24 +177,24 @@ def test_an_older_table_has_what_is_made_of_counts_and_lacks_the_rest() -> None:
 
 def test_pictures_have_no_millimetres_to_measure() -> None:
     picture = scored("a", "##..", "..##", has_mm=False)
-    assert set(picture.measured) == {"n_touched"}
+    assert set(picture.measured) == {"n_drawn"}
     figures = aggregate([picture], EvaluateOptions(n_resamples=0), metrics=TABLE).regions["tumour"]
     assert "edge" not in figures
-    assert {"n_touched", "volume_error_voxels"} <= set(figures)
+    assert {"n_drawn", "volume_error_voxels"} <= set(figures)
     assert not any(name.endswith("_ml") for name in figures)
 
 
 def test_channels_are_measured_as_label_maps_are() -> None:
     reference, prediction = (drawn(text)[None] > 0 for text in ("##..", "..##"))
     arguments = ("a", "a", reference, prediction, ["tumour"])
-    assert score_channels(*arguments, metrics=TABLE).measured == {"n_touched": (2.0,)}
+    assert score_channels(*arguments, metrics=TABLE).measured == {"n_drawn": (2.0,)}
     measured = score_channels(*arguments, spacing_mm=(0.5, 1.0, 1.0), metrics=TABLE).measured
     assert measured["edge"] == (1.0,)
 
 
 def test_what_was_measured_on_some_cases_only_is_refused() -> None:
     other = score_case("z", "z", labels("##", scheme="lgg"), labels("##", scheme="lgg"), ["tumour"])
-    with pytest.raises(ScoreError, match="edge, lesion_edge, n_touched at hand for some cases only"):
+    with pytest.raises(ScoreError, match="edge, lesion_edge, n_drawn at hand for some cases only"):
         aggregate([*COHORT, other], EvaluateOptions(n_resamples=0), metrics=TABLE)
     counts = count_channels(*(drawn("##")[None] > 0 for _ in range(2)))
     with pytest.raises(ScoreError, match="a value of edge for each region"):

@@ -10,6 +10,7 @@ from glioseg.evaluation.calibration import (
 )
 from glioseg.evaluation.cases import CaseScores, score_case, score_channels, scores_of, select_slices
 from glioseg.evaluation.comparison import CompareOptions, Comparison, compare
+from glioseg.evaluation.components import largest_component, remove_small_components
 from glioseg.evaluation.metrics import (
     CLASS_METRICS,
     OVERLAP_METRICS,
@@ -31,8 +32,6 @@ from glioseg.evaluation.threshold import (
     ThresholdChoice,
     ThresholdOptions,
     choose,
-    largest_component,
-    remove_small_components,
     search_case,
 )
 

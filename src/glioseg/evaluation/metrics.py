@@ -30,10 +30,10 @@ from glioseg.evaluation.calibration import CurveFigure, ProbabilityHistogram, av
 from glioseg.evaluation.class_items import WeightedItems
 from glioseg.evaluation.score import OF_RATIOS, EmptyRule, EmptyValues, Flags, Floats, Integers, apply_rule
 
-Unit = Literal["ratio", "number", "ml", "voxels", "mm"]
+MetricUnit = Literal["ratio", "number", "ml", "voxels", "mm"]
 Better = Literal["higher", "lower", "nearer to 0", "neither"]
 VolumeUnit = Literal["ml", "voxels"]
-_WITHOUT_UNIT: tuple[Unit, ...] = ("ratio", "number")
+_WITHOUT_UNIT: tuple[MetricUnit, ...] = ("ratio", "number")
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Metric:
     name: str
     words: str
     about: str
-    unit: Unit = "ratio"
+    unit: MetricUnit = "ratio"
     better: Better = "higher"
     digits: int = 3
     picks_best: bool = False
@@ -71,7 +71,7 @@ class Metric:
         return self.words if self.unit in _WITHOUT_UNIT else f"{self.words} ({self.unit})"
 
     @property
-    def unit_beside(self) -> Unit | None:
+    def unit_beside(self) -> MetricUnit | None:
         """The unit where JSON and CSV have to write it beside the figure: it has one, and its name does not say it."""
         named = self.unit in _WITHOUT_UNIT or self.name.endswith(f"_{self.unit}")
         return None if named else self.unit
@@ -80,6 +80,9 @@ class Metric:
 @dataclass(frozen=True, eq=False)
 class MaskPair:
     """One region of a case as metrics of shape see it.
+
+    All metrics of a case get the same pair, so that what several of them need (surfaces, components) can be a cached
+    property here, computed once.
 
     Args:
         reference: (X, Y, Z) the expert's mask.

@@ -147,7 +147,7 @@ def published(
     cases: Sequence[CaseScores],
     protocol: PublishedProtocol,
     *,
-    kept: Mapping[str, Flags] | None = None,
+    kept_slices: Mapping[str, Flags] | None = None,
     reasons: Sequence[str] = (),
 ) -> Published:
     """Score by a publication's protocol.
@@ -157,18 +157,18 @@ def published(
     Args:
         cases: scored on the protocol's grid, the same regions in each.
         protocol: how.
-        kept: case id -> (S,) the slices that the recipe keeps; needed where the protocol counts only these.
+        kept_slices: case id -> (S,) the slices that the recipe keeps; needed where the protocol counts only these.
         reasons: what the caller knows to make the figures not comparable (other data, another split).
 
     Raises:
         ScoreError: no slice to count, another grid, differing regions, figures for regions that were not scored, or
-            ``kept`` lacking.
+            ``kept_slices`` lacking.
     """
     regions = _checked_regions(cases, protocol)
     chosen = [
         part
         for case in sorted(cases, key=lambda case: case.case)
-        if (part := select_slices(case, _marks(case, protocol.slices, kept))) is not None
+        if (part := select_slices(case, _marks(case, protocol.slices, kept_slices))) is not None
     ]
     if not chosen:
         raise ScoreError("no slice is left to be scored as published", found=f"slices: {protocol.slices}")
@@ -203,7 +203,7 @@ def _checked_regions(cases: Sequence[CaseScores], protocol: PublishedProtocol) -
     return regions
 
 
-def _marks(case: CaseScores, choice: SliceChoice, kept: Mapping[str, Flags] | None) -> Flags:
+def _marks(case: CaseScores, choice: SliceChoice, kept_slices: Mapping[str, Flags] | None) -> Flags:
     """(S,) which slices of the case count."""
     if choice == "all":
         return np.ones(case.n_slices, dtype=np.bool_)
@@ -211,9 +211,9 @@ def _marks(case: CaseScores, choice: SliceChoice, kept: Mapping[str, Flags] | No
         reference_empty, _ = emptiness(case.slices.regions)
         bearing: Flags = np.count_nonzero(reference_empty, axis=1) < len(case.regions)
         return bearing
-    if kept is None or case.case not in kept:
+    if kept_slices is None or case.case not in kept_slices:
         raise ScoreError(f"case {case.case}: it is not known which slices the recipe keeps")
-    return kept[case.case]
+    return kept_slices[case.case]
 
 
 def _result(

@@ -12,7 +12,7 @@ from torch import nn
 from glioseg.core import Case, Grid, Image, LabelMap, LabelScheme
 from glioseg.core.labels import decode_regions, paint_most_probable
 from glioseg.errors import GeometryError
-from glioseg.evaluation.threshold import largest_component, remove_small_components
+from glioseg.evaluation.components import largest_component, remove_small_components
 from glioseg.inference.options import PredictOptions
 from glioseg.inference.slices import FLIPS, predict_slices
 from glioseg.inference.window import FLIPS_3D, predict_volume
