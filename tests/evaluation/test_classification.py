@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -12,13 +14,14 @@ from glioseg.evaluation.class_items import ItemClasses
 from glioseg.evaluation.class_protocol import (
     CLASSIFIER_WORDS,
     CaseClasses,
+    ClassEvaluation,
     class_rows,
     class_rows_from_csv,
     evaluate_classes,
 )
 from glioseg.evaluation.classification import precision_recall_curve, roc_curve, score_classes
 from glioseg.evaluation.protocol import EvaluateOptions
-from glioseg.evaluation.published_classes import PublishedClasses, published_classes
+from glioseg.evaluation.published_classes import ClassesAsPublished, PublishedClasses, published_classes
 from glioseg.evaluation.reliability import fit_temperature, probabilities_at, reliability
 from glioseg.evaluation.table import rows_to_csv
 
@@ -243,7 +246,7 @@ def test_published_figures_stand_beside_those_obtained_with_what_is_against_comp
     protocol = PublishedClasses.model_validate(
         {"source": "A paper", "figures": [{"metric": "accuracy", "value": 0.7605, "where": "its results"}]}
     )
-    block = published_classes(score_classes(_predictions(30, 2), n_resamples=0), protocol, ["other pictures"])
+    block = published_classes(score_classes(_predictions(30, 2), n_resamples=0), protocol, ["other pictures"]).to_json()
     assert block["comparable"] is False
     assert block["not_comparable"] == [
         "other pictures",
@@ -253,3 +256,17 @@ def test_published_figures_stand_beside_those_obtained_with_what_is_against_comp
     assert isinstance(figures, list)
     assert (figures[0]["published"], figures[0]["where"]) == (0.7605, "its results")
     assert 0.5 < figures[0]["obtained"] < 1
+    assert ClassesAsPublished.from_json(block).to_json() == block
+
+
+def test_an_evaluation_is_read_back_from_its_file() -> None:
+    evaluation = evaluate_classes(_SCANS, ("no", "yes"), EvaluateOptions(n_resamples=20), CLASSIFIER_WORDS)
+    block = json.loads(json.dumps(evaluation.to_json(), allow_nan=False))
+    again = ClassEvaluation.from_json({**block, "added by others": 1})
+    assert again.to_json() == block
+    assert again.items.metrics == evaluation.items.metrics
+    assert again.cases is not None
+    with pytest.raises(ScoreError, match="not an evaluation by classes: it has no protocol"):
+        ClassEvaluation.from_json({})
+    with pytest.raises(ScoreError, match="not figures of classes: it has no roc"):
+        ClassEvaluation.from_json({name: values for name, values in block.items() if name != "roc"})

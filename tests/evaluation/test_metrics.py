@@ -89,8 +89,8 @@ TABLE = table_of((*REGION_METRICS.values(), EDGE, LESION, N_VOXELS))
 
 def scored(case: str, reference: str, prediction: str, has_mm: bool = True) -> CaseScores:
     """A picture of one row; voxels are 1 mm wide along X."""
-    masks = (labels(text, scheme="lgg", has_mm=has_mm) for text in (reference, prediction))
-    return score_case(case, case, *masks, ["tumour"], metrics=TABLE)
+    expert, model = (labels(text, scheme="lgg", has_mm=has_mm) for text in (reference, prediction))
+    return score_case(case, case, expert, model, ["tumour"], metrics=TABLE)
 
 
 # edges apart:  a 2 mm, b 1 mm, c both empty, d missed
@@ -129,7 +129,8 @@ def test_empty_masks_have_the_values_of_the_entry(rule: str, n: int, mean: float
     """The rule's 1 and 0 are the best and the worst of a ratio; of a distance these are 0 mm and 374 mm."""
     options = EvaluateOptions.model_validate({"empty": rule, "n_resamples": 0})
     figures = aggregate(COHORT, options, metrics=TABLE).regions["tumour"]
-    assert (figures["edge"].n_cases, figures["edge"].case_mean) == (n, pytest.approx(mean))
+    assert figures["edge"].n_cases == n
+    assert figures["edge"].case_mean == pytest.approx(mean)
     assert figures["lesion_edge"].case_mean == pytest.approx((2 + 1 + 0 + WORST_MM) / 4)
 
 

@@ -23,7 +23,7 @@ from glioseg.evaluation.metrics import (
 )
 from glioseg.evaluation.overlap import SliceCounts, count_channels, count_labels
 from glioseg.evaluation.protocol import EvaluateOptions, Evaluation, Summary, aggregate, mean_over_regions
-from glioseg.evaluation.published import Published, PublishedFigure, PublishedProtocol, published
+from glioseg.evaluation.published import AsPublished, PublishedFigure, PublishedProtocol, published
 from glioseg.evaluation.score import EMPTY_RULES, EmptyRule, Score, Status
 from glioseg.evaluation.statistics import bootstrap_intervals, holm, paired_wilcoxon, spread
 from glioseg.evaluation.table import case_rows, rows_from_csv, rows_to_csv
@@ -40,6 +40,7 @@ __all__ = [
     "EMPTY_RULES",
     "OVERLAP_METRICS",
     "REGION_METRICS",
+    "AsPublished",
     "CaseScores",
     "CaseSearch",
     "ClassMetric",
@@ -52,7 +53,6 @@ __all__ = [
     "MaskPair",
     "Metric",
     "ProbabilityHistogram",
-    "Published",
     "PublishedFigure",
     "PublishedProtocol",
     "RegionMetric",

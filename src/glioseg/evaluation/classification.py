@@ -13,15 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from glioseg.evaluation.class_items import ItemClasses, WeightedItems
 from glioseg.evaluation.metrics import CLASS_METRICS, ClassMetric, value_or_none
 from glioseg.evaluation.reliability import Reliability, reliability
-from glioseg.evaluation.score import Flags, Floats, Integers
-from glioseg.evaluation.statistics import Interval, bca_interval
+from glioseg.evaluation.score import Flags, Floats, Integers, Interval, interval_from_json, reading
+from glioseg.evaluation.statistics import bca_interval
 
 _NUMBERS_AT_ONCE = 2_000_000  # weights in memory at a time: 16 MB
 _MOST_POINTS = 200  # of a curve in JSON
@@ -37,6 +37,11 @@ class Estimate:
     def to_json(self) -> dict[str, object]:
         """``{"value", "ci95"}``."""
         return {"value": self.value, "ci95": None if self.ci95 is None else list(self.ci95)}
+
+    @classmethod
+    def from_json(cls, block: Mapping[str, Any]) -> Self:
+        """What ``to_json`` wrote; a key that is missing is a KeyError."""
+        return cls(block["value"], interval_from_json(block["ci95"]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +83,26 @@ class ClassFigures:
             "roc": {name: _thinned(points) for name, points in self.roc.items()},
             "pr": {name: _thinned(points) for name, points in self.pr.items()},
         }
+
+    @classmethod
+    def from_json(cls, block: Mapping[str, Any]) -> Self:
+        """What ``to_json`` wrote; curves have the points that were left of them.
+
+        Raises:
+            ScoreError: not such figures.
+        """
+        with reading("figures of classes"):
+            return cls(
+                n_items=int(block["n_items"]),
+                n_units=int(block["n_units"]),
+                classes=tuple(block["classes"]),
+                metrics={name: Estimate.from_json(values) for name, values in block["metrics"].items()},
+                per_class={name: dict(values) for name, values in block["per_class"].items()},
+                confusion=np.array(block["confusion"], dtype=np.int64),
+                reliability=Reliability.from_json(block["reliability"]),
+                roc={name: np.array(points, dtype=np.float64) for name, points in block["roc"].items()},
+                pr={name: np.array(points, dtype=np.float64) for name, points in block["pr"].items()},
+            )
 
 
 def score_classes(

@@ -16,9 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from glioseg.errors import ScoreError, name_some
 from glioseg.evaluation.metrics import REGION_METRICS, RegionMetric, RegionMetrics
-from glioseg.evaluation.score import EMPTY_RULES, EmptyRule, Floats
+from glioseg.evaluation.score import EMPTY_RULES, EmptyRule, Floats, Interval
 from glioseg.evaluation.statistics import (
-    Interval,
     PairedTest,
     Spread,
     bootstrap_intervals,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,9 +19,18 @@ from glioseg.evaluation.calibration import N_BINS, merged
 from glioseg.evaluation.cases import CaseScores, scores_of, volume_unit_of
 from glioseg.evaluation.metrics import REGION_METRICS, RegionMetric, RegionMetrics, VolumeUnit
 from glioseg.evaluation.overlap import emptiness, mean_or_none
-from glioseg.evaluation.published import Published
-from glioseg.evaluation.score import EMPTY_RULES, EmptyRule, Floats, Integers, Score
-from glioseg.evaluation.statistics import Interval, bootstrap_intervals, spread
+from glioseg.evaluation.published import AsPublished
+from glioseg.evaluation.score import (
+    EMPTY_RULES,
+    EmptyRule,
+    Floats,
+    Integers,
+    Interval,
+    Score,
+    interval_from_json,
+    reading,
+)
+from glioseg.evaluation.statistics import bootstrap_intervals, spread
 
 _LEVEL = 0.95
 
@@ -80,6 +90,27 @@ class Summary:
             values["pooled_error_bound"] = self.pooled_error_bound
         return values
 
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """What ``to_json`` wrote.
+
+        Raises:
+            ScoreError: not such figures.
+        """
+        with reading("figures of a metric"):
+            return cls(
+                n_cases=int(values["n_cases"]),
+                case_mean=values["case_mean"],
+                case_median=values["case_median"],
+                case_quartiles=interval_from_json(values["case_quartiles"]),
+                case_ci95=interval_from_json(values["case_ci95"]),
+                pooled=values.get("pooled"),
+                slice_mean=values.get("slice_mean"),
+                pooled_error_bound=values.get("pooled_error_bound"),
+                unit=values.get("unit"),
+                has_voxel_keys="pooled" in values,
+            )
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -105,7 +136,7 @@ class Evaluation:
     regions: Mapping[str, Mapping[str, Summary]]
     masks: Mapping[str, Mapping[str, int]]
     pixel_accuracy: Summary
-    as_published: Published | None = None
+    as_published: AsPublished | None = None
 
     def to_json(self) -> dict[str, object]:
         """What ``evaluate --json`` prints; strict JSON, undefined figures are null."""
@@ -140,11 +171,38 @@ class Evaluation:
             block["as_published"] = self.as_published.to_json()
         return block
 
+    @classmethod
+    def from_json(cls, block: Mapping[str, Any]) -> Self:
+        """What ``to_json`` wrote, as ``evaluation-PART.json`` has it; keys that others have added are left alone.
+
+        Raises:
+            ScoreError: not an evaluation.
+        """
+        with reading("an evaluation"):
+            protocol, published_block = block["protocol"], block.get("as_published")
+            interval = protocol["interval"]
+            return cls(
+                options=EvaluateOptions(
+                    empty=protocol["empty"], n_resamples=interval["n_resamples"], seed=interval["seed"]
+                ),
+                n_cases=int(block["n_cases"]),
+                n_patients=int(block["n_patients"]),
+                n_slices=int(block["n_slices"]),
+                volume_unit=protocol["volume_unit"],
+                regions={
+                    region: {name: Summary.from_json(values) for name, values in metrics.items()}
+                    for region, metrics in block["regions"].items()
+                },
+                masks={region: dict(counts) for region, counts in block["masks"].items()},
+                pixel_accuracy=Summary.from_json(block["label_map"]["pixel_accuracy"]),
+                as_published=None if published_block is None else AsPublished.from_json(published_block),
+            )
+
 
 def aggregate(
     cases: Sequence[CaseScores],
     options: EvaluateOptions,
-    as_published: Published | None = None,
+    as_published: AsPublished | None = None,
     metrics: RegionMetrics = REGION_METRICS,
 ) -> Evaluation:
     """A cohort's evaluation from its cases; their order does not matter.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -19,7 +19,7 @@ from glioseg.errors import ScoreError, name_some
 from glioseg.evaluation.cases import CaseScores, GridName, select_slices
 from glioseg.evaluation.metrics import OverlapMetricName, ruled_ratio
 from glioseg.evaluation.overlap import emptiness, mean_or_none
-from glioseg.evaluation.score import EMPTY_RULES, EmptyRule, Flags, Integers
+from glioseg.evaluation.score import EMPTY_RULES, EmptyRule, Flags, Integers, reading
 
 Unit = Literal["slice", "case", "batch", "pooled"]
 PartName = Literal["train", "val", "test"]
@@ -84,8 +84,8 @@ def protocol_of(protocol: PublishedProtocol, part: str) -> tuple[PublishedProtoc
 
 
 @dataclass(frozen=True)
-class PublishedResult:
-    """One figure: region, or ``mean`` over regions -> obtained and published value, None where there is none."""
+class ObtainedFigure:
+    """A published figure and what was obtained: region, or ``mean`` over regions -> value, None where undefined."""
 
     figure: PublishedFigure
     obtained: Mapping[str, float | None]
@@ -104,9 +104,28 @@ class PublishedResult:
             },
         }
 
+    @classmethod
+    def from_json(cls, block: Mapping[str, Any]) -> Self:
+        """What ``to_json`` wrote.
+
+        Raises:
+            ScoreError: not such a figure.
+        """
+        with reading("a published figure"):
+            regions = block["regions"]
+            published_values = {name: values["published"] for name, values in regions.items()}
+            figure = PublishedFigure(
+                metric=block["metric"],
+                unit=block["unit"],
+                empty=block["empty"],
+                values={name: value for name, value in published_values.items() if value is not None},
+                part=block.get("part", "test"),
+            )
+            return cls(figure, {name: values["obtained"] for name, values in regions.items()})
+
 
 @dataclass(frozen=True)
-class Published:
+class AsPublished:
     """The block ``as_published`` of an evaluation.
 
     Args:
@@ -122,7 +141,7 @@ class Published:
     n_cases: int
     n_patients: int
     n_slices: int
-    results: tuple[PublishedResult, ...]
+    results: tuple[ObtainedFigure, ...]
     not_comparable: tuple[str, ...]
 
     def to_json(self) -> dict[str, object]:
@@ -142,6 +161,24 @@ class Published:
             "figures": [result.to_json() for result in self.results],
         }
 
+    @classmethod
+    def from_json(cls, block: Mapping[str, Any]) -> Self:
+        """What ``to_json`` wrote; the authors' data and settings, which it does not hold, are unknown.
+
+        Raises:
+            ScoreError: not such a block.
+        """
+        with reading("a block of published figures"):
+            results = tuple(ObtainedFigure.from_json(figure) for figure in block["figures"])
+            return cls(
+                protocol=PublishedProtocol(**block["protocol"], figures=tuple(result.figure for result in results)),
+                n_cases=int(block["n_cases"]),
+                n_patients=int(block["n_patients"]),
+                n_slices=int(block["n_slices"]),
+                results=results,
+                not_comparable=tuple(block["not_comparable"]),
+            )
+
 
 def published(
     cases: Sequence[CaseScores],
@@ -149,7 +186,7 @@ def published(
     *,
     kept_slices: Mapping[str, Flags] | None = None,
     reasons: Sequence[str] = (),
-) -> Published:
+) -> AsPublished:
     """Score by a publication's protocol.
 
     Batches are of consecutive slices, through the cases in order of their ids, the last one as short as it comes.
@@ -174,7 +211,7 @@ def published(
         raise ScoreError("no slice is left to be scored as published", found=f"slices: {protocol.slices}")
     n_patients = len({case.patient for case in chosen})
     few = [f"{n_patients} patients, fewer than {_ENOUGH_PATIENTS}"] if n_patients < _ENOUGH_PATIENTS else []
-    return Published(
+    return AsPublished(
         protocol=protocol,
         n_cases=len(chosen),
         n_patients=n_patients,
@@ -218,11 +255,11 @@ def _marks(case: CaseScores, choice: SliceChoice, kept_slices: Mapping[str, Flag
 
 def _result(
     cases: Sequence[CaseScores], regions: Sequence[str], figure: PublishedFigure, batch: int | None
-) -> PublishedResult:
+) -> ObtainedFigure:
     counts = _units(cases, figure.unit, batch)
     means = [mean_or_none(ruled_ratio(counts[:, row], figure.metric, figure.empty)) for row in range(len(regions))]
     overall = mean_or_none(np.array([np.nan if mean is None else mean for mean in means]))
-    return PublishedResult(figure, {**dict(zip(regions, means, strict=True)), MEAN: overall})
+    return ObtainedFigure(figure, {**dict(zip(regions, means, strict=True)), MEAN: overall})
 
 
 def _units(cases: Sequence[CaseScores], unit: Unit, batch: int | None) -> Integers:

@@ -7,8 +7,9 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +49,12 @@ class Reliability:
         columns = {"confidence": self.confidence, "accuracy": self.accuracy}
         lists = {name: [None if np.isnan(mean) else float(mean) for mean in means] for name, means in columns.items()}
         return {"n_bins": N_BINS, "counts": self.counts.tolist(), **lists, "ece": self.ece}
+
+    @classmethod
+    def from_json(cls, block: Mapping[str, Any]) -> Self:
+        """What ``to_json`` wrote; a key that is missing is a KeyError."""
+        confidence, accuracy = (np.array(block[name], dtype=np.float64) for name in ("confidence", "accuracy"))
+        return cls(np.array(block["counts"], dtype=np.int64), confidence, accuracy)
 
 
 def bin_of(confidence: Floats) -> npt.NDArray[np.int64]:

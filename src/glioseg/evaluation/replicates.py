@@ -15,9 +15,8 @@ import numpy as np
 
 from glioseg.evaluation.comparison import CompareOptions
 from glioseg.evaluation.metrics import REGION_METRICS, RegionMetric, RegionMetrics
-from glioseg.evaluation.score import EmptyRule
+from glioseg.evaluation.score import EmptyRule, Interval
 from glioseg.evaluation.statistics import (
-    Interval,
     PairedTest,
     Spread,
     bootstrap_intervals,

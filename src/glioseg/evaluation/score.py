@@ -8,7 +8,8 @@ So a score carries its status, an undefined one has no value, and whoever averag
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
@@ -23,6 +24,8 @@ EmptyRule = Literal["skip", "both_empty_1", "zero", "skip_reference_empty"]
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.int64]
+Interval = tuple[float, float] | None
+"""Lower and upper end; None where it is not known."""
 
 EMPTY_RULES: Mapping[EmptyRule, str] = MappingProxyType(
     {
@@ -37,6 +40,26 @@ EMPTY_RULES: Mapping[EmptyRule, str] = MappingProxyType(
 ``skip`` is nnU-Net's, ``both_empty_1`` the BraTS challenge's, ``zero`` scikit-learn's (``zero_division=0``) and
 ``skip_reference_empty`` MONAI's (``ignore_empty=True``).
 """
+
+
+def interval_from_json(pair: Sequence[float] | None) -> Interval:
+    """``[low, high]`` or null, as files have it."""
+    return None if pair is None else (float(pair[0]), float(pair[1]))
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Turns what a damaged file makes of ``from_json`` into an error that names the key or the value.
+
+    Raises:
+        ScoreError: a key is missing, or a value is not what it should be.
+    """
+    try:
+        yield
+    except KeyError as error:
+        raise ScoreError(f"not {what}: it has no {error.args[0]}") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ScoreError(f"not {what}", found=error) from error
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,8 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from glioseg.errors import ScoreError
-from glioseg.evaluation.score import Floats
+from glioseg.evaluation.score import Floats, Interval
 
-Interval = tuple[float, float] | None
-"""Lower and upper end; None where it is not known."""
 TestMethod = Literal["exact", "permutation", "normal approximation", "no difference", "no pairs"]
 _DRAWS_AT_ONCE = 500  # bounds the memory to 500 numbers per patient
 _ROUND_OFF = 12  # decimals; differences of scores that agree to here are ties
