@@ -77,7 +77,7 @@ EDGE = RegionMetric(
     "lower",
     digits=1,
     of_masks=left_edges_apart,
-    empty=EmptyValues(both=0.0, one=WORST_MM),
+    empty=EmptyValues(both_empty=0.0, one_empty=WORST_MM),
     millimetres="needed",
 )
 LESION = RegionMetric(

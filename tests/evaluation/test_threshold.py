@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from glioseg.core.components import remove_small_components
 from glioseg.errors import ScoreError
 from glioseg.evaluation import (
     CaseSearch,
@@ -16,7 +17,6 @@ from glioseg.evaluation import (
     ThresholdOptions,
     choose,
     count_channels,
-    remove_small_components,
     search_case,
 )
 

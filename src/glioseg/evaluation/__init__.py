@@ -10,7 +10,6 @@ from glioseg.evaluation.calibration import (
 )
 from glioseg.evaluation.cases import CaseScores, score_case, score_channels, scores_of, select_slices
 from glioseg.evaluation.comparison import CompareOptions, Comparison, compare
-from glioseg.evaluation.components import largest_component, remove_small_components
 from glioseg.evaluation.metrics import (
     CLASS_METRICS,
     OVERLAP_METRICS,
@@ -71,14 +70,12 @@ __all__ = [
     "count_channels",
     "count_labels",
     "holm",
-    "largest_component",
     "mean_over_regions",
     "merged",
     "paired_wilcoxon",
     "probability_histogram",
     "published",
     "ratio",
-    "remove_small_components",
     "roc_auc",
     "rows_from_csv",
     "rows_to_csv",

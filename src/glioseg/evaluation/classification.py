@@ -113,31 +113,35 @@ def score_classes(
     metrics: Mapping[str, ClassMetric] = CLASS_METRICS,
 ) -> ClassFigures:
     """Every figure of a set of items, with intervals by the BCa bootstrap over units; none for 0 resamples."""
-    n, k = len(items.items), len(items.classes)
+    n = len(items.items)
     whole = WeightedItems(items, np.ones((1, n)))
     estimates = {name: float(metric.values(whole)[0]) for name, metric in metrics.items()}
     names, unit = np.unique(np.asarray(items.units), return_inverse=True)
     intervals: Mapping[str, Interval] = {}
     if n_resamples and len(names) > 1:
         intervals = _intervals(items, unit, metrics, estimates, n_resamples, seed)
-    by_class = {name: metric.of_each_class(whole)[0] for name, metric in metrics.items() if metric.of_each_class}
-    n_of_class = np.bincount(items.reference, minlength=k)
     shown = _shown_classes(items.classes)
     return ClassFigures(
         n_items=n,
         n_units=len(names),
         classes=items.classes,
         metrics={name: Estimate(value_or_none(value), intervals.get(name)) for name, value in estimates.items()},
-        per_class={
-            name: {"n": int(n_of_class[row])}
-            | {metric: value_or_none(values[row]) for metric, values in by_class.items()}
-            for row, name in enumerate(items.classes)
-        },
+        per_class=_of_each_class(whole, metrics),
         confusion=whole.confusion[0].astype(np.int64),
         reliability=reliability(items.confidence, items.decided == items.reference),
         roc=_curves(items, shown, roc_curve),
         pr=_curves(items, shown, precision_recall_curve),
     )
+
+
+def _of_each_class(whole: WeightedItems, metrics: Mapping[str, ClassMetric]) -> dict[str, dict[str, float | None]]:
+    """Class -> metric -> value, with ``n``, its items, first."""
+    by_metric = {name: metric.of_each_class(whole)[0] for name, metric in metrics.items() if metric.of_each_class}
+    n_items = np.bincount(whole.items.reference, minlength=len(whole.items.classes))
+    return {
+        name: {"n": int(n_items[row])} | {metric: value_or_none(values[row]) for metric, values in by_metric.items()}
+        for row, name in enumerate(whole.items.classes)
+    }
 
 
 def roc_curve(positive: Flags, scores: Floats) -> Floats:

@@ -49,6 +49,16 @@ class RunFigure:
     spread: Spread
     ci95: Interval
 
+    def to_json(self) -> dict[str, object]:
+        """Its fields by name, but the run's; null for None."""
+        return {
+            "n_cases": self.spread.n,
+            "case_mean": self.spread.mean,
+            "case_median": self.spread.median,
+            "case_quartiles": _pair_json(self.spread.quartiles),
+            "case_ci95": _pair_json(self.ci95),
+        }
+
 
 @dataclass(frozen=True)
 class PairFigure:
@@ -68,6 +78,23 @@ class PairFigure:
     ci95: Interval
     p_holm: float | None
 
+    def to_json(self) -> dict[str, object]:
+        """Its fields by name; null for None."""
+        return {
+            "first": self.first,
+            "second": self.second,
+            "n_patients": self.test.n,
+            "n_without_difference": self.test.n_zero,
+            "mean_difference": self.test.mean_difference,
+            "mean_difference_ci95": _pair_json(self.ci95),
+            "median_difference": self.test.median_difference,
+            "rank_biserial": self.test.rank_biserial,
+            "p": self.test.p,
+            "p_holm": self.p_holm,
+            "p_smallest": self.test.p_smallest,
+            "method": self.test.method,
+        }
+
 
 @dataclass(frozen=True)
 class MetricComparison:
@@ -77,6 +104,17 @@ class MetricComparison:
     metric: RegionMetric
     runs: tuple[RunFigure, ...]
     pairs: tuple[PairFigure, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """Region, metric, figures by run, and pairs; the unit where the metric's name does not say it."""
+        unit = self.metric.unit_beside
+        return {
+            "region": self.region,
+            "metric": self.metric.name,
+            **({} if unit is None else {"unit": unit}),
+            "runs": {figure.run: figure.to_json() for figure in self.runs},
+            "pairs": [pair.to_json() for pair in self.pairs],
+        }
 
 
 @dataclass(frozen=True)
@@ -118,7 +156,7 @@ class Comparison:
             "n_patients": self.n_patients,
             "left_out": {run: list(cases) for run, cases in self.left_out.items()},
             "regions_left_out": {run: list(regions) for run, regions in self.regions_left_out.items()},
-            "results": [_result_json(result) for result in self.results],
+            "results": [result.to_json() for result in self.results],
         }
 
 
@@ -141,13 +179,7 @@ def compare(
     if len(runs) < 2:
         raise ScoreError("a comparison needs two runs or more", found=len(runs))
     tables = {name: _by_case(name, rows) for name, rows in runs.items()}
-    cases = sorted(set.intersection(*(set(table) for table in tables.values())))
-    if not cases:
-        raise ScoreError(
-            "the runs have no case in common",
-            found="; ".join(f"{name}: {name_some(sorted(table), 3)}" for name, table in tables.items()),
-            remedy="Evaluate them on the same part of the same split",
-        )
+    cases = _common_cases(tables)
     common = {name: [table[case] for case in cases] for name, table in tables.items()}
     owned = {name: regions_of(rows) for name, rows in common.items()}
     regions = [region for region in next(iter(owned.values())) if all(region in own for own in owned.values())]
@@ -189,6 +221,17 @@ def values_by_patient(
         names, sums, counts = by_patient(column[:, None], [str(row["patient"]) for row in common])
         values[run] = np.divide(sums[:, 0], counts[:, 0], out=np.full(len(names), np.nan), where=counts[:, 0] > 0)
     return names, values
+
+
+def _common_cases(tables: Mapping[str, Mapping[str, Row]]) -> list[str]:
+    cases = sorted(set.intersection(*(set(table) for table in tables.values())))
+    if not cases:
+        raise ScoreError(
+            "the runs have no case in common",
+            found="; ".join(f"{name}: {name_some(sorted(table), 3)}" for name, table in tables.items()),
+            remedy="Evaluate them on the same part of the same split",
+        )
+    return cases
 
 
 def _by_case(name: str, rows: Sequence[Row]) -> dict[str, Row]:
@@ -262,36 +305,5 @@ def _common_metric(common: Mapping[str, Sequence[Row]], region: str, name: str, 
     return wanted[0]
 
 
-def _result_json(result: MetricComparison) -> dict[str, object]:
-    return {
-        "region": result.region,
-        "metric": result.metric.name,
-        **({} if result.metric.unit_beside is None else {"unit": result.metric.unit_beside}),
-        "runs": {
-            figure.run: {
-                "n_cases": figure.spread.n,
-                "case_mean": figure.spread.mean,
-                "case_median": figure.spread.median,
-                "case_quartiles": None if figure.spread.quartiles is None else list(figure.spread.quartiles),
-                "case_ci95": None if figure.ci95 is None else list(figure.ci95),
-            }
-            for figure in result.runs
-        },
-        "pairs": [
-            {
-                "first": pair.first,
-                "second": pair.second,
-                "n_patients": pair.test.n,
-                "n_without_difference": pair.test.n_zero,
-                "mean_difference": pair.test.mean_difference,
-                "mean_difference_ci95": None if pair.ci95 is None else list(pair.ci95),
-                "median_difference": pair.test.median_difference,
-                "rank_biserial": pair.test.rank_biserial,
-                "p": pair.test.p,
-                "p_holm": pair.p_holm,
-                "p_smallest": pair.test.p_smallest,
-                "method": pair.test.method,
-            }
-            for pair in result.pairs
-        ],
-    }
+def _pair_json(pair: Interval) -> list[float] | None:
+    return None if pair is None else list(pair)

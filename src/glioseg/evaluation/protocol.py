@@ -141,22 +141,7 @@ class Evaluation:
     def to_json(self) -> dict[str, object]:
         """What ``evaluate --json`` prints; strict JSON, undefined figures are null."""
         block: dict[str, object] = {
-            "protocol": {
-                "unit": "case",
-                "empty": self.options.empty,
-                "empty_meaning": EMPTY_RULES[self.options.empty],
-                "grid": "native",
-                "slices": "all",
-                "slice_axis": "Z",
-                "volume_unit": self.volume_unit,
-                "interval": {
-                    "level": _LEVEL,
-                    "method": "BCa bootstrap of whole patients",
-                    "n_resamples": self.options.n_resamples,
-                    "seed": self.options.seed,
-                },
-                "curves": f"voxels counted in {N_BINS} bins of probability; skipped where undefined",
-            },
+            "protocol": self._protocol(),
             "n_cases": self.n_cases,
             "n_patients": self.n_patients,
             "n_slices": self.n_slices,
@@ -170,6 +155,25 @@ class Evaluation:
         if self.as_published is not None:
             block["as_published"] = self.as_published.to_json()
         return block
+
+    def _protocol(self) -> dict[str, object]:
+        """How the figures came about, in words."""
+        return {
+            "unit": "case",
+            "empty": self.options.empty,
+            "empty_meaning": EMPTY_RULES[self.options.empty],
+            "grid": "native",
+            "slices": "all",
+            "slice_axis": "Z",
+            "volume_unit": self.volume_unit,
+            "interval": {
+                "level": _LEVEL,
+                "method": "BCa bootstrap of whole patients",
+                "n_resamples": self.options.n_resamples,
+                "seed": self.options.seed,
+            },
+            "curves": f"voxels counted in {N_BINS} bins of probability; skipped where undefined",
+        }
 
     @classmethod
     def from_json(cls, block: Mapping[str, Any]) -> Self:
@@ -221,8 +225,6 @@ def aggregate(
     unit = volume_unit_of(ordered)
     scored = [scores_of(case, unit, metrics) for case in ordered]
     _require_same_metrics(ordered, scored)
-    correct = np.concatenate([case.slices.correct for case in ordered])
-    areas = np.concatenate([case.slices.regions[:, 0].sum(axis=1) for case in ordered])
     accuracy = np.array([case.pixel_accuracy for case in ordered])
     columns = _columns(ordered, scored, metrics, options.empty)
     intervals = _intervals([*columns.values(), accuracy], [case.patient for case in ordered], options)
@@ -230,16 +232,14 @@ def aggregate(
         options=options,
         n_cases=len(ordered),
         n_patients=len({case.patient for case in ordered}),
-        n_slices=len(correct),
+        n_slices=sum(case.n_slices for case in ordered),
         volume_unit=unit,
         regions=_summaries(ordered, columns, intervals, metrics, options.empty),
         masks={
             region: dict(sorted(Counter(case.statuses[row] for case in ordered).items()))
             for row, region in enumerate(ordered[0].regions)
         },
-        pixel_accuracy=_summary(
-            accuracy, intervals[-1], float(correct.sum() / areas.sum()), float((correct / areas).mean())
-        ),
+        pixel_accuracy=_pixel_accuracy(ordered, accuracy, intervals[-1]),
         as_published=as_published,
     )
 
@@ -326,6 +326,12 @@ def _summaries(
         pooled, slice_mean, bound = _over_voxels(cases, slices[:, row], row, metric, rule)
         summaries[region][name] = _summary(column, interval, pooled, slice_mean, bound, metric)
     return summaries
+
+
+def _pixel_accuracy(cases: Sequence[CaseScores], column: Floats, interval: Interval) -> Summary:
+    correct = np.concatenate([case.slices.correct for case in cases])
+    areas = np.concatenate([case.slices.regions[:, 0].sum(axis=1) for case in cases])
+    return _summary(column, interval, float(correct.sum() / areas.sum()), float((correct / areas).mean()))
 
 
 def _over_voxels(

@@ -67,16 +67,16 @@ class EmptyValues:
     """What a rule gives a figure that is undefined since a mask is empty, in the figure's own unit.
 
     Args:
-        both: where both masks are empty, which is as good as it gets: 1 for a ratio, 0 for a distance.
-        one: where one of them is, as bad as it gets: 0 for a ratio, 374 for a distance in mm in the BraTS challenge
-            of 2023.
+        both_empty: where both masks are empty, which is as good as it gets: 1 for a ratio, 0 for a distance.
+        one_empty: where one of them is, as bad as it gets: 0 for a ratio, 374 for a distance in mm in the challenge
+            BraTS 2023.
     """
 
-    both: float
-    one: float
+    both_empty: float
+    one_empty: float
 
 
-OF_RATIOS = EmptyValues(both=1.0, one=0.0)
+OF_RATIOS = EmptyValues(both_empty=1.0, one_empty=0.0)
 
 
 @dataclass(frozen=True)
@@ -142,9 +142,11 @@ def apply_rule(
     """
     undefined = np.isnan(values)
     if rule == "zero":
-        return np.where(undefined, empty.one, values)
+        return np.where(undefined, empty.one_empty, values)
     if rule == "both_empty_1":
-        return np.where(undefined, np.where(reference_empty & prediction_empty, empty.both, empty.one), values)
+        return np.where(
+            undefined, np.where(reference_empty & prediction_empty, empty.both_empty, empty.one_empty), values
+        )
     if rule == "skip_reference_empty":
         return np.where(reference_empty, np.nan, values)
     return values

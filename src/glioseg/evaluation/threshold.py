@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from glioseg.core.components import bounding_box, label_components
 from glioseg.errors import ScoreError
-from glioseg.evaluation.components import bounding_box, connected_components
 from glioseg.evaluation.metrics import ruled_ratio
 from glioseg.evaluation.overlap import FN, TN
 from glioseg.evaluation.score import EmptyRule, Flags, Floats, Integers
@@ -158,7 +158,7 @@ def _component_sizes(mask: Flags, reference: Flags, by_component: bool) -> tuple
     """Voxels of each component, and those of them inside the reference; the whole mask as one where that suffices."""
     if not by_component:
         return np.array([np.count_nonzero(mask)]), np.array([np.count_nonzero(mask & reference)])
-    components, n = connected_components(mask)
+    components, n = label_components(mask)
     sizes = np.bincount(components.ravel(), minlength=n + 1)[1:]
     return sizes, np.bincount(components[reference], minlength=n + 1)[1:]
 

@@ -1,20 +1,10 @@
-"""Connected components of masks drawn by hand."""
+"""Components by hand, drawn."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from glioseg.evaluation import largest_component, remove_small_components
-from glioseg.evaluation.components import bounding_box, connected_components
-
-
-def test_components_are_numbered_and_their_box_is_small() -> None:
-    #  #.#   two components that do not touch, since a column lies between them
-    mask = np.zeros((4, 3, 2), dtype=np.bool_)
-    mask[0, 1, 0] = mask[2, 1, 0] = True
-    components, n = connected_components(mask)
-    assert (n, components[0, 1, 0], components[2, 1, 0], int((components > 0).sum())) == (2, 1, 2, 2)
-    assert bounding_box(mask) == (slice(0, 3), slice(1, 2), slice(0, 1))
+from glioseg.core.components import bounding_box, label_components, largest_component, remove_small_components
 
 
 def test_small_components_are_removed_and_corners_connect() -> None:
@@ -22,9 +12,9 @@ def test_small_components_are_removed_and_corners_connect() -> None:
     #  ...#.
     mask = np.zeros((5, 2, 2), dtype=np.bool_)
     mask[0, 0, 0] = mask[1, 1, 1] = mask[3, 1, 0] = True
-    filtered = remove_small_components(mask, 2)
-    assert filtered.sum() == 2
-    assert not filtered[3, 1, 0]
+    large = remove_small_components(mask, 2)
+    assert large.sum() == 2
+    assert not large[3, 1, 0]
     assert remove_small_components(mask, 3).sum() == 0
     for harmless in (0, 1):
         same = remove_small_components(mask, harmless)
@@ -42,3 +32,16 @@ def test_the_largest_component_alone() -> None:
     first = np.zeros((5, 1, 1), dtype=bool)
     first[[0, 4]] = True
     assert np.argwhere(largest_component(first)).tolist() == [[0, 0, 0]]
+
+
+def test_components_and_their_box_by_hand() -> None:
+    """One slice of five columns and three rows; the first two voxels touch by a corner."""
+    #  #....
+    #  .#..#
+    #  .....
+    mask = np.zeros((5, 3, 1), dtype=bool)
+    mask[0, 0, 0] = mask[1, 1, 0] = mask[4, 1, 0] = True
+    components, n_components = label_components(mask)
+    assert n_components == 2
+    assert components[:, :, 0].T.tolist() == [[1, 0, 0, 0, 0], [0, 1, 0, 0, 2], [0, 0, 0, 0, 0]]
+    assert bounding_box(mask) == (slice(0, 5), slice(0, 2), slice(0, 1))
