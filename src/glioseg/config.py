@@ -17,8 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from glioseg.cohorts.splits.split import SplitOptions
 from glioseg.core.targets import TASK_WORDS, TaskName
 from glioseg.errors import OptionError
-from glioseg.evaluation.classification import PICKING_METRICS
-from glioseg.evaluation.overlap import OVERLAP_METRICS
+from glioseg.evaluation.metrics import CLASS_SCORES, REGION_SCORES
 from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.evaluation.published import PublishedProtocol
 from glioseg.evaluation.published_classes import PublishedClasses
@@ -37,7 +36,7 @@ from glioseg.training.ranges import Range
 _TUNABLE = ("prepare", "slices", "patches", "model", "loss", "augment", "train", "predict")
 """Parts that decide how a network is trained and used, not what it is trained on or how it is scored."""
 PublishedOptions = PublishedProtocol | PublishedClasses
-PICKING_SCORES: Mapping[TaskName, Sequence[str]] = {"segment": OVERLAP_METRICS, "classify": PICKING_METRICS}
+PICKING_SCORES: Mapping[TaskName, Sequence[str]] = {"segment": REGION_SCORES, "classify": CLASS_SCORES}
 """Task -> the scores by which its best model can be picked."""
 _OF_NO_EFFECT = frozenset(
     {

@@ -2,42 +2,46 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from sklearn import metrics as oracle
 
 from glioseg.errors import FileError, ScoreError
+from glioseg.evaluation.class_items import ItemClasses
 from glioseg.evaluation.class_protocol import (
     CLASSIFIER_WORDS,
     CaseClasses,
+    ClassEvaluation,
     class_rows,
     class_rows_from_csv,
     evaluate_classes,
 )
-from glioseg.evaluation.classification import ClassPredictions, precision_recall_curve, roc_curve, score_classes
+from glioseg.evaluation.classification import precision_recall_curve, roc_curve, score_classes
 from glioseg.evaluation.protocol import EvaluateOptions
-from glioseg.evaluation.published_classes import PublishedClasses, published_classes
+from glioseg.evaluation.published_classes import ClassesAsPublished, PublishedClasses, published_classes
 from glioseg.evaluation.reliability import fit_temperature, probabilities_at, reliability
 from glioseg.evaluation.table import rows_to_csv
 
 
-def _predictions(n: int, k: int, seed: int = 0) -> ClassPredictions:
+def _predictions(n: int, k: int, seed: int = 0) -> ItemClasses:
     rng = np.random.default_rng(seed)
     reference = np.arange(n) % k
     logits = rng.normal(size=(n, k)).round(1)  # ties among the scores
     logits[np.arange(n), reference] += 1
     probabilities = probabilities_at(logits, 1.0)
     names = tuple(f"item {i}" for i in range(n))
-    return ClassPredictions(tuple("abcdef"[:k]), names, names, reference, probabilities, probabilities.argmax(axis=1))
+    return ItemClasses(tuple("abcdef"[:k]), names, names, reference, probabilities, probabilities.argmax(axis=1))
 
 
-def _yes_no(reference: list[int], yes: list[float], units: list[str] | None = None) -> ClassPredictions:
+def _yes_no(reference: list[int], yes: list[float], units: list[str] | None = None) -> ItemClasses:
     p = np.array(yes)
     names = tuple(map(str, range(len(yes))))
     decided = (p > 0.5).astype(np.int64)
     both = np.column_stack([1 - p, p])
-    return ClassPredictions(("no", "yes"), names, tuple(units or names), np.array(reference), both, decided)
+    return ItemClasses(("no", "yes"), names, tuple(units or names), np.array(reference), both, decided)
 
 
 def test_two_classes_by_hand() -> None:
@@ -96,7 +100,7 @@ def test_what_is_undefined_is_none_and_left_out_of_means() -> None:
     """No picture of c, nobody said b: precision of b, recall and AUC of c are 0/0; balanced accuracy over a and b."""
     sure = np.array([[0.8, 0.1, 0.1], [0.7, 0.2, 0.1], [0.2, 0.1, 0.7]])
     names = ("1", "2", "3")
-    one = ClassPredictions(("a", "b", "c"), names, names, np.array([0, 1, 0]), sure, sure.argmax(axis=1))
+    one = ItemClasses(("a", "b", "c"), names, names, np.array([0, 1, 0]), sure, sure.argmax(axis=1))
     found = score_classes(one, n_resamples=50)
     assert found.per_class["b"]["precision"] is None
     assert found.per_class["c"]["recall"] is None
@@ -185,7 +189,7 @@ def test_numbers_that_do_not_fit_are_refused(change: dict[str, object], message:
     values: dict[str, object] = {"classes": ("no", "yes"), "items": ("a", "b"), "units": ("a", "b")}
     values |= {"reference": np.array([0, 1]), "probabilities": np.eye(2), "decided": np.array([0, 1])}
     with pytest.raises(ScoreError, match=message):
-        ClassPredictions(**(values | change))  # type: ignore[arg-type]
+        ItemClasses(**(values | change))  # type: ignore[arg-type]
 
 
 def test_nothing_to_evaluate_is_refused() -> None:
@@ -242,7 +246,7 @@ def test_published_figures_stand_beside_those_obtained_with_what_is_against_comp
     protocol = PublishedClasses.model_validate(
         {"source": "A paper", "figures": [{"metric": "accuracy", "value": 0.7605, "where": "its results"}]}
     )
-    block = published_classes(score_classes(_predictions(30, 2), n_resamples=0), protocol, ["other pictures"])
+    block = published_classes(score_classes(_predictions(30, 2), n_resamples=0), protocol, ["other pictures"]).to_json()
     assert block["comparable"] is False
     assert block["not_comparable"] == [
         "other pictures",
@@ -252,3 +256,17 @@ def test_published_figures_stand_beside_those_obtained_with_what_is_against_comp
     assert isinstance(figures, list)
     assert (figures[0]["published"], figures[0]["where"]) == (0.7605, "its results")
     assert 0.5 < figures[0]["obtained"] < 1
+    assert ClassesAsPublished.from_json(block).to_json() == block
+
+
+def test_an_evaluation_is_read_back_from_its_file() -> None:
+    evaluation = evaluate_classes(_SCANS, ("no", "yes"), EvaluateOptions(n_resamples=20), CLASSIFIER_WORDS)
+    block = json.loads(json.dumps(evaluation.to_json(), allow_nan=False))
+    again = ClassEvaluation.from_json({**block, "added by others": 1})
+    assert again.to_json() == block
+    assert again.items.metrics == evaluation.items.metrics
+    assert again.cases is not None
+    with pytest.raises(ScoreError, match="not an evaluation by classes: it has no protocol"):
+        ClassEvaluation.from_json({})
+    with pytest.raises(ScoreError, match="not figures of classes: it has no roc"):
+        ClassEvaluation.from_json({name: values for name, values in block.items() if name != "roc"})

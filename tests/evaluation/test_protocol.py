@@ -204,3 +204,33 @@ def test_the_published_block_stands_apart() -> None:
     block = json.loads(json.dumps(evaluation.to_json(), allow_nan=False))
     assert block["protocol"]["empty"] == "skip"
     assert block["as_published"]["figures"][0]["empty"] == "both_empty_1"
+
+
+def test_an_evaluation_is_read_back_from_its_file() -> None:
+    probabilities = np.full((1, 3, 1, 1), 0.5)
+    cases = [
+        score_case(name, name, labels(reference), labels("e.."), ["WT"], probabilities)
+        for name, reference in (("a", "ee."), ("b", "..."))
+    ]
+    figure = PublishedFigure(metric="dice", unit="batch", empty="zero", values={"WT": 0.8}, part="val")
+    protocol = PublishedProtocol(source="someone 2020", grid="native", slices="all", batch=2, figures=(figure,))
+    evaluation = aggregate(cases, FAST, published(cases, protocol, reasons=["other data"]))
+    block = json.loads(json.dumps(evaluation.to_json(), allow_nan=False))
+    again = Evaluation.from_json({**block, "added by others": 1})
+    assert again == evaluation
+    assert again.to_json() == block
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("regions", None, "not an evaluation: it has no regions"),
+        ("regions", {"WT": {"dice": {}}}, "not figures of a metric: it has no n_cases"),
+        ("n_cases", "many", "not an evaluation; found invalid literal"),
+        ("as_published", {"figures": []}, "not a block of published figures: it has no protocol"),
+    ],
+)
+def test_a_file_that_is_no_evaluation_is_refused(key: str, value: object, message: str) -> None:
+    block = {**aggregate(COHORT, FAST).to_json(), key: value}
+    with pytest.raises(ScoreError, match=message):
+        Evaluation.from_json({name: part for name, part in block.items() if part is not None})

@@ -71,9 +71,11 @@ def test_a_slice_bears_tumour_if_any_region_does() -> None:
 
 def test_slices_that_the_recipe_keeps() -> None:
     kept = {"a": np.array([True, False, True]), "b": np.array([False, True])}
-    assert obtained([A, B], protocol(figure("slice"), slices="recipe"), kept=kept) == pytest.approx((4 / 6 + 0 + 0) / 3)
+    assert obtained([A, B], protocol(figure("slice"), slices="recipe"), kept_slices=kept) == pytest.approx(
+        (4 / 6 + 0 + 0) / 3
+    )
     with pytest.raises(ScoreError, match="case b: it is not known which slices"):
-        published([A, B], protocol(figure("slice"), slices="recipe"), kept={"a": kept["a"]})
+        published([A, B], protocol(figure("slice"), slices="recipe"), kept_slices={"a": kept["a"]})
     with pytest.raises(ScoreError, match="not known which slices"):
         published([A, B], protocol(figure("slice"), slices="recipe"))
 

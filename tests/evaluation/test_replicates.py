@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from glioseg.evaluation.paired import CompareOptions
+from glioseg.evaluation.comparison import CompareOptions
+from glioseg.evaluation.metrics import REGION_METRICS
 from glioseg.evaluation.replicates import case_figures, pooled_figures
 from glioseg.evaluation.table import Row
 
@@ -21,17 +22,17 @@ def _row(case: str, tp: int, fp: int, fn: int, patient: str | None = None) -> Ro
 def test_a_case_counts_once_with_the_mean_over_its_runs() -> None:
     """a: 2·1/(2·1+1+1) = 0.5 with one seed and 2·3/(6+2+0) = 0.75 with the other; b in one run only: 2/2 = 1."""
     first, second = [_row("a", 1, 1, 1), _row("b", 1, 0, 0)], [_row("a", 3, 2, 0)]
-    found = case_figures([first, second], "WT", "dice", "skip")
+    found = case_figures([first, second], "WT", REGION_METRICS["dice"], "skip")
     assert [(one.case, one.value) for one in found] == [("a", pytest.approx(0.625)), ("b", 1.0)]
 
 
 def test_an_empty_case_has_no_figure_but_in_the_runs_that_give_one() -> None:
     both_empty, false_alarm = _row("a", 0, 0, 0), _row("a", 0, 4, 0)
-    (skipped,) = case_figures([[both_empty]], "WT", "dice", "skip")
+    (skipped,) = case_figures([[both_empty]], "WT", REGION_METRICS["dice"], "skip")
     assert math.isnan(skipped.value)
-    (mixed,) = case_figures([[both_empty], [false_alarm]], "WT", "dice", "skip")
+    (mixed,) = case_figures([[both_empty], [false_alarm]], "WT", REGION_METRICS["dice"], "skip")
     assert mixed.value == 0.0
-    (counted,) = case_figures([[both_empty], [false_alarm]], "WT", "dice", "both_empty_1")
+    (counted,) = case_figures([[both_empty], [false_alarm]], "WT", REGION_METRICS["dice"], "both_empty_1")
     assert counted.value == 0.5
 
 

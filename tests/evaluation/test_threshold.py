@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from glioseg.core.components import remove_small_components
 from glioseg.errors import ScoreError
 from glioseg.evaluation import (
     CaseSearch,
@@ -16,8 +17,6 @@ from glioseg.evaluation import (
     ThresholdOptions,
     choose,
     count_channels,
-    largest_component,
-    remove_small_components,
     search_case,
 )
 
@@ -117,25 +116,9 @@ def test_the_search_is_what_thresholding_removing_and_counting_gives(seed: int, 
     options = ThresholdOptions(thresholds=(0.3, 0.5, 0.8), min_voxels=sizes)
     counts = search_case("a", probabilities, reference, ["WT"], options).counts[0]
     for t, threshold in enumerate(options.thresholds):
-        for m, least in enumerate(options.min_voxels):
-            kept = remove_small_components(probabilities[0] > np.float64(threshold), least)
-            assert counts[t, m].tolist() == count_channels(reference, kept[None]).regions.sum(axis=(0, 1)).tolist()
-
-
-def test_small_components_are_removed_and_corners_connect() -> None:
-    #  #....   the first two touch by a corner across slices: one component of 2; the lone one goes
-    #  ...#.
-    mask = np.zeros((5, 2, 2), dtype=np.bool_)
-    mask[0, 0, 0] = mask[1, 1, 1] = mask[3, 1, 0] = True
-    kept = remove_small_components(mask, 2)
-    assert kept.sum() == 2
-    assert not kept[3, 1, 0]
-    assert remove_small_components(mask, 3).sum() == 0
-    for harmless in (0, 1):
-        same = remove_small_components(mask, harmless)
-        assert np.array_equal(same, mask)
-        assert same is not mask
-    assert remove_small_components(np.zeros_like(mask), 5).sum() == 0
+        for m, min_voxels in enumerate(options.min_voxels):
+            filtered = remove_small_components(probabilities[0] > np.float64(threshold), min_voxels)
+            assert counts[t, m].tolist() == count_channels(reference, filtered[None]).regions.sum(axis=(0, 1)).tolist()
 
 
 def test_what_does_not_fit_is_refused() -> None:
@@ -152,14 +135,3 @@ def test_what_does_not_fit_is_refused() -> None:
     for wrong in ({"thresholds": (1.0,)}, {"thresholds": ()}, {"min_voxels": (-1,)}, {"min_size": (1,)}):
         with pytest.raises(ValidationError):
             ThresholdOptions.model_validate(wrong)
-
-
-def test_the_largest_component_alone() -> None:
-    # two voxels that touch by a corner are one component of two; one voxel apart is another, of one
-    mask = np.zeros((4, 4, 4), dtype=bool)
-    mask[0, 0, 0] = mask[1, 1, 1] = mask[3, 3, 3] = True
-    assert np.argwhere(largest_component(mask)).tolist() == [[0, 0, 0], [1, 1, 1]]
-    assert not largest_component(np.zeros((2, 2, 2), dtype=bool)).any()
-    first = np.zeros((5, 1, 1), dtype=bool)
-    first[[0, 4]] = True
-    assert np.argwhere(largest_component(first)).tolist() == [[0, 0, 0]]

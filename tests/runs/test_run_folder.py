@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from glioseg.config import read_recipe
-from glioseg.evaluation.overlap import OVERLAP_METRICS
+from glioseg.evaluation import OVERLAP_METRICS
 from glioseg.inference.bundle import load_bundle
 from glioseg.training.log import read_log
 from tests.runs.conftest import TinyRun

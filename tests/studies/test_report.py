@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from datetime import date
@@ -11,12 +12,16 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from glioseg.evaluation.paired import CompareOptions
+from glioseg.cli.study_texts import study_text
+from glioseg.evaluation.comparison import CompareOptions
+from glioseg.evaluation.metrics import REGION_METRICS, RegionMetric, table_of
 from glioseg.evaluation.replicates import pooled_figures
 from glioseg.evaluation.table import Row
+from glioseg.studies.report import facts as facts_of_studies
 from glioseg.studies.report.facts import PublishedFact, RowFact, RunFact, StudyFacts
 from glioseg.studies.report.study import write_study_report
 from glioseg.studies.report.tune import TrialFact, TuningFacts, write_tuning_report
+from glioseg.studies.table import study_csv
 
 _DAY = date(2024, 5, 17)
 
@@ -109,6 +114,39 @@ def test_a_study_shows_its_figures(page: tuple[Path, str]) -> None:
     assert f"{np.mean(first):.3f}" in text
     assert f"{np.mean(second) - np.mean(first):+.3f}" in text
     assert "0.008" in text  # eight differences of one sign: p = 2 / 2^8
+
+
+def test_a_study_shows_any_metric_with_its_unit_and_says_which_no_run_has(tmp_path: Path) -> None:
+    """Absolute errors of 12 ml and 3 ml on every patient: the lower one is the better."""
+    name, options = "volume_error_abs_ml", CompareOptions(n_resamples=100)
+    errors = {"plain": 12.0, "better": 3.0}
+    tables = {row: [[{**case, f"WT.{name}": error} for case in _rows(0)]] for row, error in errors.items()}
+    pooled = pooled_figures(tables, "WT", name, options, paired=True)
+    rows = tuple(RowFact(row, "lgg", figures={"test": {"WT": {name: pooled[row]}}}) for row in tables)
+    facts = replace(_facts(), metrics=(name, "volume_error_voxels"), rows=rows)
+    text = write_study_report(facts, tmp_path / "study.html", written_on=_DAY).read_text(encoding="utf-8")
+    assert "Lowest mean, WT" in text
+    assert "Absolute volume error (ml) WT, test: better" in text
+    assert "-9.000" in text
+    assert "No run has Volume error (voxels)" in text
+    lines = study_text(facts).splitlines()
+    assert any(line.startswith("test, WT, Absolute volume error (ml)") for line in lines)
+    assert any(line.startswith("better") and "3.000" in line and "-9.000" in line for line in lines)
+
+
+def test_files_of_a_study_have_the_unit_of_a_metric_whose_name_does_not_say_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    edge = RegionMetric("edge", "Edge", "", "mm", "lower", of_masks=lambda pair: float(pair.prediction.sum()))
+    table = table_of((*REGION_METRICS.values(), edge))
+    monkeypatch.setattr(facts_of_studies, "REGION_METRICS", table)
+    cases = [[{**case, "WT.edge": 4.5, "WT.edge.unit": "mm"} for case in _rows(0)]]
+    pooled = pooled_figures({"plain": cases}, "WT", "edge", CompareOptions(n_resamples=20), paired=False, metrics=table)
+    row = RowFact("plain", "lgg", figures={"test": {"WT": {"edge": pooled["plain"]}}})
+    facts = replace(_facts(), metrics=("edge",), rows=(row,))
+    assert study_csv(facts).splitlines()[1].startswith("plain,lgg,test,WT,edge,mm,0,8,8,4.5")
+    assert '{"unit": "mm", "n_cases": 8' in json.dumps(facts.to_json())
+    assert "unit" not in study_csv(_facts()).splitlines()[0]
 
 
 def test_a_page_loads_nothing_and_leads_to_reports(page: tuple[Path, str]) -> None:

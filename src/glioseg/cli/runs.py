@@ -230,7 +230,7 @@ def compare(
     Means, medians and intervals of each run, and a paired Wilcoxon test of each pair of runs.
     """
     from glioseg.cli.texts import comparison_text
-    from glioseg.evaluation.paired import CompareOptions
+    from glioseg.evaluation.comparison import CompareOptions
     from glioseg.runs import compare as comparing
 
     options = CompareOptions(metrics=tuple(dict.fromkeys(metric))) if metric else None

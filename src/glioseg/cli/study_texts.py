@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from glioseg.evaluation.metrics import Metric
 from glioseg.evaluation.replicates import VariationFigure
-from glioseg.report.parts.run_words import METRIC_WORDS, duration
+from glioseg.report.parts.metric_words import METRIC_WORDS, change_text, metric_named, value_text
+from glioseg.report.parts.run_words import duration
 from glioseg.studies.options import read_study, shipped_studies
 from glioseg.studies.report.facts import RowFact, StudyFacts
 from glioseg.studies.report.tune import TuningFacts
@@ -67,19 +69,22 @@ def _table(facts: StudyFacts, part: str, region: str, metric: str) -> list[str]:
     for row in facts.rows:
         figure = row.figures.get(part, {}).get(region, {}).get(metric)
         if figure is not None:
-            rows.append([row.name, *_cells(figure, tested), str(figure.n_patients), str(row.n_finished)])
+            rows.append(
+                [row.name, *_cells(metric_named(metric), figure, tested), str(figure.n_patients), str(row.n_finished)]
+            )
     return aligned(rows)
 
 
-def _cells(figure: VariationFigure, tested: bool) -> list[str]:
-    interval = "-" if figure.ci95 is None else f"{figure.ci95[0]:.3f} to {figure.ci95[1]:.3f}"
-    cells = [figure_text(figure.spread.mean), interval, figure_text(figure.spread.median)]
+def _cells(metric: Metric, figure: VariationFigure, tested: bool) -> list[str]:
+    interval = "-" if figure.ci95 is None else " to ".join(value_text(metric, bound) for bound in figure.ci95)
+    cells = [figure_text(value, metric.digits) for value in (figure.spread.mean, figure.spread.median)]
+    cells.insert(1, interval)
     if not tested:
         return cells
     against = figure.against_first
     if against is None or against.test.mean_difference is None:
         return [*cells, "-", "-"]
-    return [*cells, f"{against.test.mean_difference:+.3f}", figure_text(against.p_holm)]
+    return [*cells, change_text(metric, against.test.mean_difference), figure_text(against.p_holm)]
 
 
 def _costs(facts: StudyFacts) -> Iterator[str]:

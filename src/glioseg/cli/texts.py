@@ -57,7 +57,8 @@ def comparison_text(figures: Mapping[str, Any]) -> str:
     ]
     width = max(map(len, figures["runs"]))
     for result in figures["results"]:
-        lines.append(f"\n{result['region']} {result['metric']}   mean    95 %             median")
+        unit = f" ({result['unit']})" if "unit" in result else ""
+        lines.append(f"\n{result['region']} {result['metric']}{unit}   mean    95 %             median")
         for run, one in result["runs"].items():
             lines.append(
                 f"  {run:<{width}}  {_figure(one['case_mean'])}   {_interval(one['case_ci95']):<15}  "

@@ -9,10 +9,20 @@ from glioseg.evaluation.calibration import (
     roc_auc,
 )
 from glioseg.evaluation.cases import CaseScores, score_case, score_channels, scores_of, select_slices
-from glioseg.evaluation.overlap import OVERLAP_METRICS, SliceCounts, count_channels, count_labels, ratio
-from glioseg.evaluation.paired import CompareOptions, Comparison, compare
+from glioseg.evaluation.comparison import CompareOptions, Comparison, compare
+from glioseg.evaluation.metrics import (
+    CLASS_METRICS,
+    OVERLAP_METRICS,
+    REGION_METRICS,
+    ClassMetric,
+    MaskPair,
+    Metric,
+    RegionMetric,
+    ratio,
+)
+from glioseg.evaluation.overlap import SliceCounts, count_channels, count_labels
 from glioseg.evaluation.protocol import EvaluateOptions, Evaluation, Summary, aggregate, mean_over_regions
-from glioseg.evaluation.published import Published, PublishedFigure, PublishedProtocol, published
+from glioseg.evaluation.published import AsPublished, PublishedFigure, PublishedProtocol, published
 from glioseg.evaluation.score import EMPTY_RULES, EmptyRule, Score, Status
 from glioseg.evaluation.statistics import bootstrap_intervals, holm, paired_wilcoxon, spread
 from glioseg.evaluation.table import case_rows, rows_from_csv, rows_to_csv
@@ -21,26 +31,30 @@ from glioseg.evaluation.threshold import (
     ThresholdChoice,
     ThresholdOptions,
     choose,
-    largest_component,
-    remove_small_components,
     search_case,
 )
 
 __all__ = [
+    "CLASS_METRICS",
     "EMPTY_RULES",
     "OVERLAP_METRICS",
+    "REGION_METRICS",
+    "AsPublished",
     "CaseScores",
     "CaseSearch",
+    "ClassMetric",
     "CompareOptions",
     "Comparison",
     "CurveFigure",
     "EmptyRule",
     "EvaluateOptions",
     "Evaluation",
+    "MaskPair",
+    "Metric",
     "ProbabilityHistogram",
-    "Published",
     "PublishedFigure",
     "PublishedProtocol",
+    "RegionMetric",
     "Score",
     "SliceCounts",
     "Status",
@@ -56,14 +70,12 @@ __all__ = [
     "count_channels",
     "count_labels",
     "holm",
-    "largest_component",
     "mean_over_regions",
     "merged",
     "paired_wilcoxon",
     "probability_histogram",
     "published",
     "ratio",
-    "remove_small_components",
     "roc_auc",
     "rows_from_csv",
     "rows_to_csv",

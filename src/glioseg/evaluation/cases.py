@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -11,29 +11,20 @@ import numpy.typing as npt
 
 from glioseg.core import LabelMap
 from glioseg.errors import GeometryError, ScoreError
-from glioseg.evaluation.calibration import (
-    CurveFigure,
-    ProbabilityHistogram,
-    average_precision,
-    probability_histogram,
-    roc_auc,
+from glioseg.evaluation.calibration import ProbabilityHistogram, probability_histogram
+from glioseg.evaluation.metrics import (
+    REGION_METRICS,
+    MaskPair,
+    RegionMetric,
+    RegionMetrics,
+    VolumeUnit,
+    value_or_none,
 )
-from glioseg.evaluation.overlap import (
-    FN,
-    FP,
-    OVERLAP_METRICS,
-    TP,
-    Integers,
-    SliceCounts,
-    count_channels,
-    count_labels,
-    ratio,
-)
-from glioseg.evaluation.score import Flags, Score, mask_status
+from glioseg.evaluation.overlap import SliceCounts, count_channels, count_labels
+from glioseg.evaluation.score import Flags, Integers, Score, Status, mask_status
 
 GridName = Literal["native", "working"]
-VolumeUnit = Literal["ml", "voxels"]
-CURVES = ("roc_auc", "average_precision")
+Spacing = tuple[float, float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +39,7 @@ class CaseScores:
         voxel_ml: volume of a voxel, None where millimetres are unknown.
         histograms: R histograms of probabilities; None where only a label map was at hand.
         grid: the grid that was scored on.
+        measured: metric -> R values, of metrics that are made of masks; only these cannot be had from the counts later.
 
     Raises:
         ScoreError: parts that do not fit each other.
@@ -60,6 +52,7 @@ class CaseScores:
     voxel_ml: float | None = None
     histograms: tuple[ProbabilityHistogram, ...] | None = None
     grid: GridName = "native"
+    measured: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n_slices = len(self.slices.correct)
@@ -76,12 +69,25 @@ class CaseScores:
                 found=len(self.histograms),
                 expected=len(self.regions),
             )
+        for name, values in self.measured.items():
+            if len(values) != len(self.regions):
+                raise ScoreError(
+                    f"case {self.case} needs a value of {name} for each region",
+                    found=len(values),
+                    expected=len(self.regions),
+                )
 
     @property
     def counts(self) -> Integers:
         """(R, 4) TP, FP, FN, TN of the whole case."""
         total: Integers = self.slices.regions.sum(axis=0)
         return total
+
+    @property
+    def statuses(self) -> tuple[Status, ...]:
+        """Which mask is empty, region by region."""
+        rows = self.counts.tolist()
+        return tuple(mask_status(tp + fn, tp + fp, self.n_voxels) for tp, fp, fn, _ in rows)
 
     @property
     def n_slices(self) -> int:
@@ -107,6 +113,7 @@ def score_case(
     regions: Sequence[str],
     probabilities: npt.NDArray[np.floating] | None = None,
     grid: GridName = "native",
+    metrics: RegionMetrics = REGION_METRICS,
 ) -> CaseScores:
     """Score a predicted label map against its reference, every slice along Z.
 
@@ -120,6 +127,7 @@ def score_case(
         regions: names of R regions.
         probabilities: (R, X, Y, Z) of the regions, for ROC-AUC and average precision.
         grid: which grid that is.
+        metrics: those of them that are made of masks are measured.
 
     Raises:
         GeometryError: the grids differ.
@@ -135,7 +143,10 @@ def score_case(
             probability_histogram(channel, _inside(reference, region))
             for channel, region in zip(probabilities, regions, strict=True)
         )
-    return CaseScores(case, patient, tuple(regions), slices, voxel_ml, histograms, grid)
+    spacing = reference.grid.spacing_mm if reference.grid.has_mm else None
+    pairs = (MaskPair(_inside(reference, region), _inside(prediction, region), spacing) for region in regions)
+    measured = _measured(pairs, spacing, metrics)
+    return CaseScores(case, patient, tuple(regions), slices, voxel_ml, histograms, grid, measured)
 
 
 def score_channels(
@@ -147,19 +158,32 @@ def score_channels(
     probabilities: npt.NDArray[np.floating] | None = None,
     voxel_ml: float | None = None,
     grid: GridName = "native",
+    spacing_mm: Spacing | None = None,
+    metrics: RegionMetrics = REGION_METRICS,
 ) -> CaseScores:
-    """Score 0/1 region channels: as ``score_case``, with (R, X, Y, Z) arrays in place of label maps."""
+    """Score 0/1 region channels: as ``score_case``, with (R, X, Y, Z) arrays in place of label maps.
+
+    Without ``spacing_mm``, of the voxels along X, Y and Z, metrics that need millimetres are not measured.
+    """
     slices = count_channels(reference, prediction)
     _require_channels(reference, (len(regions), *reference.shape[1:]))
     histograms = None
     if probabilities is not None:
         _require_channels(probabilities, reference.shape)
         histograms = tuple(probability_histogram(p, r) for p, r in zip(probabilities, reference, strict=True))
-    return CaseScores(case, patient, tuple(regions), slices, voxel_ml, histograms, grid)
+    pairs = (
+        MaskPair(inside.astype(np.bool_, copy=False), drawn.astype(np.bool_, copy=False), spacing_mm)
+        for inside, drawn in zip(reference, prediction, strict=True)
+    )
+    measured = _measured(pairs, spacing_mm, metrics)
+    return CaseScores(case, patient, tuple(regions), slices, voxel_ml, histograms, grid, measured)
 
 
 def select_slices(scores: CaseScores, keep: Flags) -> CaseScores | None:
-    """The case with only the slices that ``keep`` (S,) marks; None where it marks none. Histograms are left behind."""
+    """The case with only the slices that ``keep`` (S,) marks; None where it marks none.
+
+    Histograms and what was measured on whole masks are left behind.
+    """
     if keep.shape != (scores.n_slices,):
         raise ScoreError(
             f"case {scores.case}: one mark per slice is needed", found=keep.shape, expected=(scores.n_slices,)
@@ -167,18 +191,25 @@ def select_slices(scores: CaseScores, keep: Flags) -> CaseScores | None:
     if not keep.any():
         return None
     slices = SliceCounts(scores.slices.regions[keep], scores.slices.correct[keep])
-    return replace(scores, slices=slices, histograms=None)
+    return replace(scores, slices=slices, histograms=None, measured={})
 
 
-def scores_of(scores: CaseScores, volume_unit: VolumeUnit) -> Mapping[str, Mapping[str, Score]]:
+def scores_of(
+    scores: CaseScores, volume_unit: VolumeUnit, metrics: RegionMetrics = REGION_METRICS
+) -> Mapping[str, Mapping[str, Score]]:
     """Every figure of a case: region -> metric -> Score, no rule for empty masks applied.
 
-    Volumes carry their unit in their name: ``volume_reference_ml``, ``volume_prediction_ml``, ``volume_error_ml``
-    (prediction − reference), ``volume_error_abs_ml``, and ``volume_error_ratio`` (error / reference).
+    Metrics are left out where the case lacks what they are made of (probabilities, masks, millimetres).
+
+    Raises:
+        GeometryError: volumes in ml of a case without millimetres.
     """
+    if volume_unit == "ml" and scores.voxel_ml is None:
+        raise GeometryError(f"case {scores.case} has no millimetres", remedy="Ask for volumes in voxels")
+    wanted = [metric for metric in metrics.values() if metric.fits(volume_unit) and _is_at_hand(scores, metric)]
     return {
-        region: _overlap_scores(scores, row) | _volume_scores(scores, row, volume_unit) | _curve_scores(scores, row)
-        for row, region in enumerate(scores.regions)
+        region: {metric.name: Score(_value(scores, row, metric), metric.unit, status) for metric in wanted}
+        for row, (region, status) in enumerate(zip(scores.regions, scores.statuses, strict=True))
     }
 
 
@@ -187,44 +218,36 @@ def volume_unit_of(cases: Sequence[CaseScores]) -> VolumeUnit:
     return "ml" if all(case.voxel_ml is not None for case in cases) else "voxels"
 
 
-def curve_figure(histogram: ProbabilityHistogram, metric: str) -> CurveFigure | None:
-    """The area under one of ``CURVES``."""
-    return roc_auc(histogram) if metric == "roc_auc" else average_precision(histogram)
+def _is_at_hand(scores: CaseScores, metric: RegionMetric) -> bool:
+    if metric.of_masks is not None:
+        return metric.name in scores.measured
+    return metric.of_probabilities is None or scores.histograms is not None
 
 
-def _overlap_scores(scores: CaseScores, row: int) -> dict[str, Score]:
-    counts = scores.counts[row]
-    status = mask_status(int(counts[TP] + counts[FN]), int(counts[TP] + counts[FP]), scores.n_voxels)
-    values = {metric: float(ratio(counts, metric)) for metric in OVERLAP_METRICS}
-    return {metric: Score(None if np.isnan(value) else value, "ratio", status) for metric, value in values.items()}
+def _value(scores: CaseScores, row: int, metric: RegionMetric) -> float | None:
+    """A metric of one region, None where it is undefined."""
+    if metric.of_counts is not None:
+        value = float(metric.of_counts(scores.counts[row]))
+        return value_or_none(value * scores.voxel_ml if metric.unit == "ml" and scores.voxel_ml is not None else value)
+    if metric.of_probabilities is not None and scores.histograms is not None:
+        area = metric.of_probabilities(scores.histograms[row])
+        return None if area is None else area.value
+    return scores.measured[metric.name][row]
 
 
-def _volume_scores(scores: CaseScores, row: int, unit: VolumeUnit) -> dict[str, Score]:
-    if unit == "ml" and scores.voxel_ml is None:
-        raise GeometryError(f"case {scores.case} has no millimetres", remedy="Ask for volumes in voxels")
-    size = scores.voxel_ml if unit == "ml" and scores.voxel_ml is not None else 1.0
-    tp, fp, fn, _ = (int(count) for count in scores.counts[row])
-    status = mask_status(tp + fn, tp + fp, scores.n_voxels)
-    error = fp - fn
-    return {
-        f"volume_reference_{unit}": Score((tp + fn) * size, unit, status),
-        f"volume_prediction_{unit}": Score((tp + fp) * size, unit, status),
-        f"volume_error_{unit}": Score(error * size, unit, status),
-        f"volume_error_abs_{unit}": Score(abs(error) * size, unit, status),
-        "volume_error_ratio": Score(error / (tp + fn) if tp + fn else None, "ratio", status),
+def _measured(
+    pairs: Iterable[MaskPair], spacing_mm: Spacing | None, metrics: RegionMetrics
+) -> dict[str, tuple[float | None, ...]]:
+    """The metrics that are made of masks. Pairs are made one at a time, and none where no metric asks for them."""
+    functions = {
+        metric.name: metric.of_masks
+        for metric in metrics.values()
+        if metric.of_masks is not None and (spacing_mm is not None or metric.millimetres != "needed")
     }
-
-
-def _curve_scores(scores: CaseScores, row: int) -> dict[str, Score]:
-    if scores.histograms is None:
+    if not functions:
         return {}
-    histogram = scores.histograms[row]
-    tp, fp, fn, _ = (int(count) for count in scores.counts[row])
-    status = mask_status(tp + fn, tp + fp, scores.n_voxels)
-    figures = {metric: curve_figure(histogram, metric) for metric in CURVES}
-    return {
-        metric: Score(None if figure is None else figure.value, "ratio", status) for metric, figure in figures.items()
-    }
+    rows = [[function(pair) for function in functions.values()] for pair in pairs]
+    return dict(zip(functions, zip(*rows, strict=True), strict=True))
 
 
 def _inside(labels: LabelMap, region: str) -> Flags:

@@ -6,19 +6,19 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from glioseg.errors import FileError
-from glioseg.evaluation.classification import ClassFigures, ClassPredictions, score_classes
+from glioseg.evaluation.class_items import ItemClasses
+from glioseg.evaluation.classification import ClassFigures, score_classes
 from glioseg.evaluation.protocol import EvaluateOptions
+from glioseg.evaluation.published_classes import ClassesAsPublished
 from glioseg.evaluation.reliability import N_BINS
-from glioseg.evaluation.score import Floats
+from glioseg.evaluation.score import Floats, Integers, reading
 from glioseg.evaluation.table import Cell
 
-Integers = npt.NDArray[np.int64]
 _TEXT = ("case", "patient", "reference", "predicted")
 _WHOLE = ("slice", "right")
 _NEEDED = {*_TEXT, *_WHOLE, "confidence"}
@@ -61,7 +61,7 @@ class ClassEvaluation:
         items: figures over pictures, or over slices where some case has several.
         cases: then also over cases.
         words: how items are decided, what their reference is, what is said of a case.
-        as_published: see ``published_classes``.
+        as_published: published figures and those obtained, where the recipe follows a publication.
     """
 
     options: EvaluateOptions
@@ -69,7 +69,7 @@ class ClassEvaluation:
     items: ClassFigures
     cases: ClassFigures | None
     words: Mapping[str, str]
-    as_published: Mapping[str, object] | None = None
+    as_published: ClassesAsPublished | None = None
 
     def to_json(self) -> dict[str, Any]:
         """What ``evaluate --json`` prints; strict JSON, undefined figures are null."""
@@ -95,8 +95,27 @@ class ClassEvaluation:
         if self.cases is not None:
             block["by_case"] = self.cases.to_json()
         if self.as_published is not None:
-            block["as_published"] = dict(self.as_published)
+            block["as_published"] = self.as_published.to_json()
         return block
+
+    @classmethod
+    def from_json(cls, block: Mapping[str, Any]) -> Self:
+        """What ``to_json`` wrote, as ``evaluation-PART.json`` has it; keys that others have added are left alone.
+
+        Raises:
+            ScoreError: not an evaluation by classes.
+        """
+        with reading("an evaluation by classes"):
+            protocol, by_case, published_block = block["protocol"], block.get("by_case"), block.get("as_published")
+            interval = protocol["interval"]
+            return cls(
+                options=EvaluateOptions(n_resamples=interval["n_resamples"], seed=interval["seed"]),
+                n_cases=int(block["n_cases"]),
+                items=ClassFigures.from_json(block),
+                cases=None if by_case is None else ClassFigures.from_json(by_case),
+                words=dict(protocol["words"]),
+                as_published=None if published_block is None else ClassesAsPublished.from_json(published_block),
+            )
 
 
 def evaluate_classes(
@@ -116,8 +135,8 @@ def evaluate_classes(
     return ClassEvaluation(options, len(ordered), items, whole, words)
 
 
-def _of_slices(cases: Sequence[CaseClasses], classes: Sequence[str]) -> ClassPredictions:
-    return ClassPredictions(
+def _of_slices(cases: Sequence[CaseClasses], classes: Sequence[str]) -> ItemClasses:
+    return ItemClasses(
         classes=tuple(classes),
         items=tuple(f"{case.case} {z}" for case in cases for z in range(len(case.reference))),
         units=tuple(case.unit for case in cases for _ in case.reference),
@@ -127,10 +146,10 @@ def _of_slices(cases: Sequence[CaseClasses], classes: Sequence[str]) -> ClassPre
     )
 
 
-def _of_cases(cases: Sequence[CaseClasses], classes: Sequence[str]) -> ClassPredictions:
+def _of_cases(cases: Sequence[CaseClasses], classes: Sequence[str]) -> ItemClasses:
     """Each case by its slice that is least like the first class; its reference is the highest class on any slice."""
     telling = [int(case.probabilities[:, 0].argmin()) for case in cases]
-    return ClassPredictions(
+    return ItemClasses(
         classes=tuple(classes),
         items=tuple(case.case for case in cases),
         units=tuple(case.unit for case in cases),
@@ -166,8 +185,8 @@ def class_rows_from_csv(text: str, path: str) -> list[dict[str, Cell]]:
     """
     reader = csv.DictReader(io.StringIO(text))
     if not is_class_table(text):
-        found = list(reader.fieldnames or [])[:6]
-        raise FileError("not a table of classified cases", path=path, found=found, expected=sorted(_NEEDED))
+        columns = list(reader.fieldnames or [])[:6]
+        raise FileError("not a table of classified cases", path=path, found=columns, expected=sorted(_NEEDED))
     try:
         return [{name: _parsed(name, cell) for name, cell in row.items()} for row in reader]
     except (ValueError, TypeError) as error:

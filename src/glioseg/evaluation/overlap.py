@@ -9,18 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar, get_args
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from glioseg.core import LabelMap, LabelScheme
 from glioseg.errors import GeometryError, LabelError
-from glioseg.evaluation.score import EmptyRule, Flags, Floats, apply_rule
+from glioseg.evaluation.score import Flags, Floats, Integers
 
-OverlapMetric = Literal["dice", "iou", "precision", "recall", "specificity", "accuracy", "f1"]
-OVERLAP_METRICS: tuple[OverlapMetric, ...] = get_args(OverlapMetric)
-Integers = npt.NDArray[np.int64]
 _Kind = TypeVar("_Kind", bound=np.generic)
 TP, FP, FN, TN = range(4)
 """Positions on the last axis of confusion counts."""
@@ -63,12 +60,14 @@ def count_labels(reference: LabelMap, prediction: LabelMap, regions: Sequence[st
             found=difference,
             remedy="Bring the prediction back to the native grid before it is scored",
         )
-    one, other = _signatures(reference.scheme, regions), _signatures(prediction.scheme, regions)
-    classes = sorted({*one.tolist(), *other.tolist()})
+    # A voxel's class is the set of regions that hold it, as bits; a pair of classes (reference, prediction) is one
+    # number below k², so that one histogram of these numbers per slice holds every region's counts, nested ones too.
+    of_reference, of_prediction = _signatures(reference.scheme, regions), _signatures(prediction.scheme, regions)
+    classes = sorted({*of_reference.tolist(), *of_prediction.tolist()})
     k = len(classes)
     dtype = np.min_scalar_type(k * k)
-    code = (np.searchsorted(classes, one) * k).astype(dtype)[reference.array]
-    code += np.searchsorted(classes, other).astype(dtype)[prediction.array]
+    code = (np.searchsorted(classes, of_reference) * k).astype(dtype)[reference.array]
+    code += np.searchsorted(classes, of_prediction).astype(dtype)[prediction.array]
     joint = np.stack([np.bincount(row, minlength=k * k) for row in _by_slice(code)]).reshape(-1, k, k)
     members = (np.array(classes)[:, None] >> np.arange(len(regions))) & 1
     tp = (joint @ members * members).sum(axis=1)
@@ -98,47 +97,55 @@ def count_channels(reference: npt.NDArray[np.generic], prediction: npt.NDArray[n
     sizes = np.zeros((3, reference.shape[3], reference.shape[0]), dtype=np.int64)
     wrong = np.zeros((reference.shape[3], reference.shape[1] * reference.shape[2]), dtype=np.bool_)
     for region in range(reference.shape[0]):
-        one, other = (_by_slice(_as_bool(channels[region])) for channels in (reference, prediction))
-        for row, mask in enumerate((one & other, one, other)):
+        inside, drawn = (_by_slice(_as_bool(channels[region])) for channels in (reference, prediction))
+        for row, mask in enumerate((inside & drawn, inside, drawn)):
             sizes[row, :, region] = [np.count_nonzero(plane) for plane in mask]
-        wrong |= one ^ other
+        wrong |= inside ^ drawn
     area = wrong.shape[1]
     correct = np.array([area - np.count_nonzero(plane) for plane in wrong], dtype=np.int64)
     return SliceCounts(_confusion(sizes[0], sizes[1], sizes[2], np.full(len(wrong), area)), correct)
 
 
-def ratio(counts: Integers, metric: OverlapMetric) -> Floats:
-    """A ratio of confusion counts.
+def dice(counts: Integers) -> Floats:
+    """Dice = 2TP / (2TP + FP + FN); F1, the harmonic mean of precision and recall, is the same."""
+    tp, fp, fn, _ = _floats(counts)
+    return quotient(2 * tp, 2 * tp + fp + fn)
 
-    Dice = 2TP / (2TP + FP + FN), which F1, the harmonic mean of precision and recall, equals;
-    IoU = TP / (TP + FP + FN); precision = TP / (TP + FP); recall (sensitivity) = TP / (TP + FN);
-    specificity = TN / (TN + FP); accuracy = (TP + TN) / all.
 
-    Args:
-        counts: (..., 4) TP, FP, FN, TN.
-        metric: which.
+def iou(counts: Integers) -> Floats:
+    """Intersection over union (Jaccard) = TP / (TP + FP + FN) = Dice / (2 − Dice)."""
+    tp, fp, fn, _ = _floats(counts)
+    return quotient(tp, tp + fp + fn)
 
-    Returns:
-        (...) in 0..1; NaN where it is 0/0, for ``apply_rule`` to decide on.
-    """
-    tp, fp, fn, tn = (counts[..., i].astype(np.float64) for i in range(4))
-    top, bottom = {
-        "dice": (2 * tp, 2 * tp + fp + fn),
-        "f1": (2 * tp, 2 * tp + fp + fn),
-        "iou": (tp, tp + fp + fn),
-        "precision": (tp, tp + fp),
-        "recall": (tp, tp + fn),
-        "specificity": (tn, tn + fp),
-        "accuracy": (tp + tn, tp + fp + fn + tn),
-    }[metric]
-    values: Floats = np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0)
+
+def precision(counts: Integers) -> Floats:
+    """Precision = TP / (TP + FP)."""
+    tp, fp, _, _ = _floats(counts)
+    return quotient(tp, tp + fp)
+
+
+def recall(counts: Integers) -> Floats:
+    """Recall, or sensitivity = TP / (TP + FN)."""
+    tp, _, fn, _ = _floats(counts)
+    return quotient(tp, tp + fn)
+
+
+def specificity(counts: Integers) -> Floats:
+    """Specificity = TN / (TN + FP). Almost all voxels are background, so that it hardly tells networks apart."""
+    _, fp, _, tn = _floats(counts)
+    return quotient(tn, tn + fp)
+
+
+def accuracy(counts: Integers) -> Floats:
+    """Accuracy = (TP + TN) / all. The background decides here too: no mask at all has a high one."""
+    tp, fp, fn, tn = _floats(counts)
+    return quotient(tp + tn, tp + fp + fn + tn)
+
+
+def quotient(part: Floats, whole: Floats) -> Floats:
+    """Part / whole, NaN where it is 0/0, for ``apply_rule`` to decide on."""
+    values: Floats = np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=whole > 0)
     return values
-
-
-def ruled_ratio(counts: Integers, metric: OverlapMetric, rule: EmptyRule) -> Floats:
-    """``ratio`` with the rule for empty masks applied: (..., 4) counts -> (...) values, NaN where one is left out."""
-    reference_empty, prediction_empty = emptiness(counts)
-    return apply_rule(ratio(counts, metric), reference_empty, prediction_empty, rule)
 
 
 def emptiness(counts: Integers) -> tuple[Flags, Flags]:
@@ -148,8 +155,14 @@ def emptiness(counts: Integers) -> tuple[Flags, Flags]:
 
 def mean_or_none(values: Floats) -> float | None:
     """The mean of the values that are not NaN; None where there are none."""
-    kept = values[~np.isnan(values)]
-    return float(kept.mean()) if kept.size else None
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if defined.size else None
+
+
+def _floats(counts: Integers) -> tuple[Floats, Floats, Floats, Floats]:
+    """(..., 4) counts -> TP, FP, FN and TN, each (...)."""
+    tp, fp, fn, tn = (counts[..., position].astype(np.float64) for position in range(4))
+    return tp, fp, fn, tn
 
 
 def _signatures(scheme: LabelScheme, regions: Sequence[str]) -> Integers:

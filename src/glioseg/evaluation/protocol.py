@@ -9,23 +9,27 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from glioseg.errors import ScoreError, name_some
-from glioseg.evaluation.calibration import N_BINS, CurveFigure, merged
-from glioseg.evaluation.cases import (
-    CURVES,
-    CaseScores,
-    VolumeUnit,
-    curve_figure,
-    scores_of,
-    volume_unit_of,
+from glioseg.evaluation.calibration import N_BINS, merged
+from glioseg.evaluation.cases import CaseScores, scores_of, volume_unit_of
+from glioseg.evaluation.metrics import REGION_METRICS, RegionMetric, RegionMetrics, VolumeUnit
+from glioseg.evaluation.overlap import emptiness, mean_or_none
+from glioseg.evaluation.published import AsPublished
+from glioseg.evaluation.score import (
+    EMPTY_RULES,
+    EmptyRule,
+    Floats,
+    Integers,
+    Interval,
+    Score,
+    interval_from_json,
+    reading,
 )
-from glioseg.evaluation.overlap import OVERLAP_METRICS, Integers, OverlapMetric, mean_or_none, ruled_ratio
-from glioseg.evaluation.published import Published
-from glioseg.evaluation.score import EMPTY_RULES, EmptyRule, Floats, Score
 from glioseg.evaluation.statistics import bootstrap_intervals, spread
 
 _LEVEL = 0.95
@@ -54,31 +58,58 @@ class Summary:
         pooled: from the voxels of all cases together.
         slice_mean: mean over all slices of all cases.
         pooled_error_bound: how far ``pooled`` may be off; only for figures from histograms.
+        unit: of the figures, where the metric's name does not say it and it is no ratio.
+        has_voxel_keys: whether ``pooled`` and ``slice_mean`` can exist; the JSON of figures that are measured on whole
+            masks lacks them.
     """
 
     n_cases: int
     case_mean: float | None
     case_median: float | None
     case_quartiles: tuple[float, float] | None
-    case_ci95: tuple[float, float] | None
+    case_ci95: Interval
     pooled: float | None
     slice_mean: float | None
     pooled_error_bound: float | None = None
+    unit: str | None = None
+    has_voxel_keys: bool = True
 
     def to_json(self) -> dict[str, object]:
-        """The fields by name; lists for pairs, null for None."""
-        values: dict[str, object] = {
+        """The fields by name; lists for pairs, null for None. Keys that the metric does not have are absent."""
+        values: dict[str, object] = {} if self.unit is None else {"unit": self.unit}
+        values |= {
             "n_cases": self.n_cases,
             "case_mean": self.case_mean,
             "case_median": self.case_median,
             "case_quartiles": None if self.case_quartiles is None else list(self.case_quartiles),
             "case_ci95": None if self.case_ci95 is None else list(self.case_ci95),
-            "pooled": self.pooled,
-            "slice_mean": self.slice_mean,
         }
+        if self.has_voxel_keys:
+            values |= {"pooled": self.pooled, "slice_mean": self.slice_mean}
         if self.pooled_error_bound is not None:
             values["pooled_error_bound"] = self.pooled_error_bound
         return values
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """What ``to_json`` wrote.
+
+        Raises:
+            ScoreError: not such figures.
+        """
+        with reading("figures of a metric"):
+            return cls(
+                n_cases=int(values["n_cases"]),
+                case_mean=values["case_mean"],
+                case_median=values["case_median"],
+                case_quartiles=interval_from_json(values["case_quartiles"]),
+                case_ci95=interval_from_json(values["case_ci95"]),
+                pooled=values.get("pooled"),
+                slice_mean=values.get("slice_mean"),
+                pooled_error_bound=values.get("pooled_error_bound"),
+                unit=values.get("unit"),
+                has_voxel_keys="pooled" in values,
+            )
 
 
 @dataclass(frozen=True)
@@ -105,27 +136,12 @@ class Evaluation:
     regions: Mapping[str, Mapping[str, Summary]]
     masks: Mapping[str, Mapping[str, int]]
     pixel_accuracy: Summary
-    as_published: Published | None = None
+    as_published: AsPublished | None = None
 
     def to_json(self) -> dict[str, object]:
         """What ``evaluate --json`` prints; strict JSON, undefined figures are null."""
         block: dict[str, object] = {
-            "protocol": {
-                "unit": "case",
-                "empty": self.options.empty,
-                "empty_meaning": EMPTY_RULES[self.options.empty],
-                "grid": "native",
-                "slices": "all",
-                "slice_axis": "Z",
-                "volume_unit": self.volume_unit,
-                "interval": {
-                    "level": _LEVEL,
-                    "method": "BCa bootstrap of whole patients",
-                    "n_resamples": self.options.n_resamples,
-                    "seed": self.options.seed,
-                },
-                "curves": f"voxels counted in {N_BINS} bins of probability; skipped where undefined",
-            },
+            "protocol": self._protocol(),
             "n_cases": self.n_cases,
             "n_patients": self.n_patients,
             "n_slices": self.n_slices,
@@ -140,9 +156,58 @@ class Evaluation:
             block["as_published"] = self.as_published.to_json()
         return block
 
+    def _protocol(self) -> dict[str, object]:
+        """How the figures came about, in words."""
+        return {
+            "unit": "case",
+            "empty": self.options.empty,
+            "empty_meaning": EMPTY_RULES[self.options.empty],
+            "grid": "native",
+            "slices": "all",
+            "slice_axis": "Z",
+            "volume_unit": self.volume_unit,
+            "interval": {
+                "level": _LEVEL,
+                "method": "BCa bootstrap of whole patients",
+                "n_resamples": self.options.n_resamples,
+                "seed": self.options.seed,
+            },
+            "curves": f"voxels counted in {N_BINS} bins of probability; skipped where undefined",
+        }
+
+    @classmethod
+    def from_json(cls, block: Mapping[str, Any]) -> Self:
+        """What ``to_json`` wrote, as ``evaluation-PART.json`` has it; keys that others have added are left alone.
+
+        Raises:
+            ScoreError: not an evaluation.
+        """
+        with reading("an evaluation"):
+            protocol, published_block = block["protocol"], block.get("as_published")
+            interval = protocol["interval"]
+            return cls(
+                options=EvaluateOptions(
+                    empty=protocol["empty"], n_resamples=interval["n_resamples"], seed=interval["seed"]
+                ),
+                n_cases=int(block["n_cases"]),
+                n_patients=int(block["n_patients"]),
+                n_slices=int(block["n_slices"]),
+                volume_unit=protocol["volume_unit"],
+                regions={
+                    region: {name: Summary.from_json(values) for name, values in metrics.items()}
+                    for region, metrics in block["regions"].items()
+                },
+                masks={region: dict(counts) for region, counts in block["masks"].items()},
+                pixel_accuracy=Summary.from_json(block["label_map"]["pixel_accuracy"]),
+                as_published=None if published_block is None else AsPublished.from_json(published_block),
+            )
+
 
 def aggregate(
-    cases: Sequence[CaseScores], options: EvaluateOptions, as_published: Published | None = None
+    cases: Sequence[CaseScores],
+    options: EvaluateOptions,
+    as_published: AsPublished | None = None,
+    metrics: RegionMetrics = REGION_METRICS,
 ) -> Evaluation:
     """A cohort's evaluation from its cases; their order does not matter.
 
@@ -150,33 +215,31 @@ def aggregate(
         cases: scored on the native grid, the same regions in each.
         options: how to average.
         as_published: the second block, from ``published``.
+        metrics: what to average; left out where the cases lack what a metric is made of.
 
     Raises:
-        ScoreError: no case, a case twice, differing regions, another grid than the native one, or histograms for some
-            cases only.
+        ScoreError: no case, a case twice, differing regions, another grid than the native one, or histograms or
+            measures for some cases only.
     """
     ordered = _checked(cases)
     unit = volume_unit_of(ordered)
-    scored = [scores_of(case, unit) for case in ordered]
-    correct = np.concatenate([case.slices.correct for case in ordered])
-    areas = np.concatenate([case.slices.regions[:, 0].sum(axis=1) for case in ordered])
+    scored = [scores_of(case, unit, metrics) for case in ordered]
+    _require_same_metrics(ordered, scored)
     accuracy = np.array([case.pixel_accuracy for case in ordered])
-    columns = _columns(ordered, scored, options.empty)
+    columns = _columns(ordered, scored, metrics, options.empty)
     intervals = _intervals([*columns.values(), accuracy], [case.patient for case in ordered], options)
     return Evaluation(
         options=options,
         n_cases=len(ordered),
         n_patients=len({case.patient for case in ordered}),
-        n_slices=len(correct),
+        n_slices=sum(case.n_slices for case in ordered),
         volume_unit=unit,
-        regions=_summaries(ordered, columns, intervals, options.empty),
+        regions=_summaries(ordered, columns, intervals, metrics, options.empty),
         masks={
-            region: dict(sorted(Counter(one[region]["dice"].status for one in scored).items()))
-            for region in ordered[0].regions
+            region: dict(sorted(Counter(case.statuses[row] for case in ordered).items()))
+            for row, region in enumerate(ordered[0].regions)
         },
-        pixel_accuracy=_summary(
-            accuracy, intervals[-1], float(correct.sum() / areas.sum()), float((correct / areas).mean())
-        ),
+        pixel_accuracy=_pixel_accuracy(ordered, accuracy, intervals[-1]),
         as_published=as_published,
     )
 
@@ -215,25 +278,33 @@ def _checked(cases: Sequence[CaseScores]) -> list[CaseScores]:
     return ordered
 
 
+def _require_same_metrics(cases: Sequence[CaseScores], scored: Sequence[Mapping[str, Mapping[str, Score]]]) -> None:
+    """What was measured on one case's masks and not on another's would be a mean over some cases."""
+    region = cases[0].regions[0]
+    for case, figures in zip(cases, scored, strict=True):
+        if list(figures[region]) != list(scored[0][region]):
+            names = sorted(set(figures[region]) ^ set(scored[0][region]))
+            raise ScoreError(f"{name_some(names)} at hand for some cases only", found=f"{cases[0].case}, {case.case}")
+
+
 def _columns(
-    cases: Sequence[CaseScores], scored: Sequence[Mapping[str, Mapping[str, Score]]], rule: EmptyRule
+    cases: Sequence[CaseScores],
+    scored: Sequence[Mapping[str, Mapping[str, Score]]],
+    metrics: RegionMetrics,
+    rule: EmptyRule,
 ) -> dict[tuple[str, str], Floats]:
     """(region, metric) -> (N,) values of the cases, NaN where one does not count."""
-    counts = np.stack([case.counts for case in cases])
+    reference_empty, prediction_empty = emptiness(np.stack([case.counts for case in cases]))
     columns: dict[tuple[str, str], Floats] = {}
     for row, region in enumerate(cases[0].regions):
-        for ratio_name in OVERLAP_METRICS:
-            columns[region, ratio_name] = ruled_ratio(counts[:, row], ratio_name, rule)
-        for metric in scored[0][region]:
-            if (region, metric) not in columns:
-                values = (one[region][metric].value for one in scored)
-                columns[region, metric] = np.array([np.nan if value is None else value for value in values])
+        for name in scored[0][region]:
+            scores = (figures[region][name].value for figures in scored)
+            values = np.array([np.nan if value is None else value for value in scores])
+            columns[region, name] = metrics[name].ruled(values, reference_empty[:, row], prediction_empty[:, row], rule)
     return columns
 
 
-def _intervals(
-    columns: Sequence[Floats], patients: Sequence[str], options: EvaluateOptions
-) -> list[tuple[float, float] | None]:
+def _intervals(columns: Sequence[Floats], patients: Sequence[str], options: EvaluateOptions) -> list[Interval]:
     if not options.n_resamples:
         return [None] * len(columns)
     return bootstrap_intervals(
@@ -244,41 +315,56 @@ def _intervals(
 def _summaries(
     cases: Sequence[CaseScores],
     columns: Mapping[tuple[str, str], Floats],
-    intervals: Sequence[tuple[float, float] | None],
+    intervals: Sequence[Interval],
+    metrics: RegionMetrics,
     rule: EmptyRule,
 ) -> dict[str, dict[str, Summary]]:
     slices = np.concatenate([case.slices.regions for case in cases])
     summaries: dict[str, dict[str, Summary]] = {region: {} for region in cases[0].regions}
-    for ((region, metric), column), interval in zip(columns.items(), intervals, strict=False):
-        pooled, slice_mean, bound = _over_voxels(cases, slices, region, metric, rule)
-        summaries[region][metric] = _summary(column, interval, pooled, slice_mean, bound)
+    for ((region, name), column), interval in zip(columns.items(), intervals, strict=False):
+        row, metric = cases[0].regions.index(region), metrics[name]
+        pooled, slice_mean, bound = _over_voxels(cases, slices[:, row], row, metric, rule)
+        summaries[region][name] = _summary(column, interval, pooled, slice_mean, bound, metric)
     return summaries
 
 
+def _pixel_accuracy(cases: Sequence[CaseScores], column: Floats, interval: Interval) -> Summary:
+    correct = np.concatenate([case.slices.correct for case in cases])
+    areas = np.concatenate([case.slices.regions[:, 0].sum(axis=1) for case in cases])
+    return _summary(column, interval, float(correct.sum() / areas.sum()), float((correct / areas).mean()))
+
+
 def _over_voxels(
-    cases: Sequence[CaseScores], slices: Integers, region: str, metric: str, rule: EmptyRule
+    cases: Sequence[CaseScores], slices: Integers, row: int, metric: RegionMetric, rule: EmptyRule
 ) -> tuple[float | None, float | None, float | None]:
-    """A metric pooled over voxels, its mean over slices, and the error bound of the pooled one."""
-    row = cases[0].regions.index(region)
-    overlap: dict[str, OverlapMetric] = {name: name for name in OVERLAP_METRICS}
-    if metric in overlap:
-        own = slices[:, row]
-        pooled = mean_or_none(ruled_ratio(own.sum(axis=0, keepdims=True), overlap[metric], rule))
-        return pooled, mean_or_none(ruled_ratio(own, overlap[metric], rule)), None
-    if metric in CURVES:
-        figure: CurveFigure | None = curve_figure(
-            merged(case.histograms[row] for case in cases if case.histograms is not None), metric
+    """A metric pooled over voxels, its mean over slices, and the error bound of the pooled one.
+
+    Args:
+        cases: all of them.
+        slices: (S, 4) counts of the region in all their slices.
+        row: of the region.
+        metric: which.
+        rule: for empty masks.
+    """
+    if metric.of_counts is not None and metric.pooled:
+        whole = slices.sum(axis=0, keepdims=True)
+        over_all, over_slices = (
+            mean_or_none(metric.ruled(metric.of_counts(counts), *emptiness(counts), rule)) for counts in (whole, slices)
         )
-        return (None, None, None) if figure is None else (figure.value, None, figure.error_bound)
+        return over_all, over_slices, None
+    if metric.of_probabilities is not None:
+        area = metric.of_probabilities(merged(case.histograms[row] for case in cases if case.histograms is not None))
+        return (None, None, None) if area is None else (area.value, None, area.error_bound)
     return None, None, None
 
 
 def _summary(
     column: Floats,
-    interval: tuple[float, float] | None,
+    interval: Interval,
     pooled: float | None,
     slice_mean: float | None,
     bound: float | None = None,
+    metric: RegionMetric | None = None,
 ) -> Summary:
     over_cases = spread(column)
     return Summary(
@@ -290,4 +376,6 @@ def _summary(
         pooled=pooled,
         slice_mean=slice_mean,
         pooled_error_bound=bound,
+        unit=None if metric is None else metric.unit_beside,
+        has_voxel_keys=metric is None or metric.has_voxel_keys,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -17,8 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from glioseg.core.targets import TaskName
 from glioseg.errors import ScoreError, name_some
 from glioseg.evaluation.cases import CaseScores, GridName, select_slices
-from glioseg.evaluation.overlap import Integers, OverlapMetric, emptiness, mean_or_none, ruled_ratio
-from glioseg.evaluation.score import EMPTY_RULES, EmptyRule, Flags
+from glioseg.evaluation.metrics import OverlapMetricName, ruled_ratio
+from glioseg.evaluation.overlap import emptiness, mean_or_none
+from glioseg.evaluation.score import EMPTY_RULES, EmptyRule, Flags, Integers, reading
 
 Unit = Literal["slice", "case", "batch", "pooled"]
 PartName = Literal["train", "val", "test"]
@@ -32,7 +33,7 @@ class PublishedFigure(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    metric: OverlapMetric
+    metric: OverlapMetricName
     unit: Unit = Field(description="what the mean is over; pooled: one ratio from all voxels")
     empty: EmptyRule = Field(description="what counts where a mask is empty and a ratio is 0/0")
     values: Mapping[str, float] = Field(
@@ -83,8 +84,8 @@ def protocol_of(protocol: PublishedProtocol, part: str) -> tuple[PublishedProtoc
 
 
 @dataclass(frozen=True)
-class PublishedResult:
-    """One figure: region, or ``mean`` over regions -> obtained and published value, None where there is none."""
+class ObtainedFigure:
+    """A published figure and what was obtained: region, or ``mean`` over regions -> value, None where undefined."""
 
     figure: PublishedFigure
     obtained: Mapping[str, float | None]
@@ -103,9 +104,28 @@ class PublishedResult:
             },
         }
 
+    @classmethod
+    def from_json(cls, block: Mapping[str, Any]) -> Self:
+        """What ``to_json`` wrote.
+
+        Raises:
+            ScoreError: not such a figure.
+        """
+        with reading("a published figure"):
+            regions = block["regions"]
+            published_values = {name: values["published"] for name, values in regions.items()}
+            figure = PublishedFigure(
+                metric=block["metric"],
+                unit=block["unit"],
+                empty=block["empty"],
+                values={name: value for name, value in published_values.items() if value is not None},
+                part=block.get("part", "test"),
+            )
+            return cls(figure, {name: values["obtained"] for name, values in regions.items()})
+
 
 @dataclass(frozen=True)
-class Published:
+class AsPublished:
     """The block ``as_published`` of an evaluation.
 
     Args:
@@ -121,7 +141,7 @@ class Published:
     n_cases: int
     n_patients: int
     n_slices: int
-    results: tuple[PublishedResult, ...]
+    results: tuple[ObtainedFigure, ...]
     not_comparable: tuple[str, ...]
 
     def to_json(self) -> dict[str, object]:
@@ -141,14 +161,32 @@ class Published:
             "figures": [result.to_json() for result in self.results],
         }
 
+    @classmethod
+    def from_json(cls, block: Mapping[str, Any]) -> Self:
+        """What ``to_json`` wrote; the authors' data and settings, which it does not hold, are unknown.
+
+        Raises:
+            ScoreError: not such a block.
+        """
+        with reading("a block of published figures"):
+            results = tuple(ObtainedFigure.from_json(figure) for figure in block["figures"])
+            return cls(
+                protocol=PublishedProtocol(**block["protocol"], figures=tuple(result.figure for result in results)),
+                n_cases=int(block["n_cases"]),
+                n_patients=int(block["n_patients"]),
+                n_slices=int(block["n_slices"]),
+                results=results,
+                not_comparable=tuple(block["not_comparable"]),
+            )
+
 
 def published(
     cases: Sequence[CaseScores],
     protocol: PublishedProtocol,
     *,
-    kept: Mapping[str, Flags] | None = None,
+    kept_slices: Mapping[str, Flags] | None = None,
     reasons: Sequence[str] = (),
-) -> Published:
+) -> AsPublished:
     """Score by a publication's protocol.
 
     Batches are of consecutive slices, through the cases in order of their ids, the last one as short as it comes.
@@ -156,24 +194,24 @@ def published(
     Args:
         cases: scored on the protocol's grid, the same regions in each.
         protocol: how.
-        kept: case id -> (S,) the slices that the recipe keeps; needed where the protocol counts only these.
+        kept_slices: case id -> (S,) the slices that the recipe keeps; needed where the protocol counts only these.
         reasons: what the caller knows to make the figures not comparable (other data, another split).
 
     Raises:
         ScoreError: no slice to count, another grid, differing regions, figures for regions that were not scored, or
-            ``kept`` lacking.
+            ``kept_slices`` lacking.
     """
     regions = _checked_regions(cases, protocol)
     chosen = [
         part
         for case in sorted(cases, key=lambda case: case.case)
-        if (part := select_slices(case, _marks(case, protocol.slices, kept))) is not None
+        if (part := select_slices(case, _marks(case, protocol.slices, kept_slices))) is not None
     ]
     if not chosen:
         raise ScoreError("no slice is left to be scored as published", found=f"slices: {protocol.slices}")
     n_patients = len({case.patient for case in chosen})
     few = [f"{n_patients} patients, fewer than {_ENOUGH_PATIENTS}"] if n_patients < _ENOUGH_PATIENTS else []
-    return Published(
+    return AsPublished(
         protocol=protocol,
         n_cases=len(chosen),
         n_patients=n_patients,
@@ -202,7 +240,7 @@ def _checked_regions(cases: Sequence[CaseScores], protocol: PublishedProtocol) -
     return regions
 
 
-def _marks(case: CaseScores, choice: SliceChoice, kept: Mapping[str, Flags] | None) -> Flags:
+def _marks(case: CaseScores, choice: SliceChoice, kept_slices: Mapping[str, Flags] | None) -> Flags:
     """(S,) which slices of the case count."""
     if choice == "all":
         return np.ones(case.n_slices, dtype=np.bool_)
@@ -210,18 +248,18 @@ def _marks(case: CaseScores, choice: SliceChoice, kept: Mapping[str, Flags] | No
         reference_empty, _ = emptiness(case.slices.regions)
         bearing: Flags = np.count_nonzero(reference_empty, axis=1) < len(case.regions)
         return bearing
-    if kept is None or case.case not in kept:
+    if kept_slices is None or case.case not in kept_slices:
         raise ScoreError(f"case {case.case}: it is not known which slices the recipe keeps")
-    return kept[case.case]
+    return kept_slices[case.case]
 
 
 def _result(
     cases: Sequence[CaseScores], regions: Sequence[str], figure: PublishedFigure, batch: int | None
-) -> PublishedResult:
+) -> ObtainedFigure:
     counts = _units(cases, figure.unit, batch)
     means = [mean_or_none(ruled_ratio(counts[:, row], figure.metric, figure.empty)) for row in range(len(regions))]
     overall = mean_or_none(np.array([np.nan if mean is None else mean for mean in means]))
-    return PublishedResult(figure, {**dict(zip(regions, means, strict=True)), MEAN: overall})
+    return ObtainedFigure(figure, {**dict(zip(regions, means, strict=True)), MEAN: overall})
 
 
 def _units(cases: Sequence[CaseScores], unit: Unit, batch: int | None) -> Integers:

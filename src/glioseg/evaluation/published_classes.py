@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from glioseg.core.targets import TaskName
-from glioseg.evaluation.classification import ClassFigures, ClassMetric
+from glioseg.evaluation.classification import ClassFigures
+from glioseg.evaluation.metrics import ClassMetricName
+from glioseg.evaluation.score import reading
 
 _ENOUGH = 20
 
@@ -18,7 +21,7 @@ class PublishedClassFigure(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    metric: ClassMetric
+    metric: ClassMetricName
     value: float = Field(ge=0, le=1)
     where: str = Field(min_length=1, description="what the figure is said of, and where")
 
@@ -41,25 +44,70 @@ class PublishedClasses(BaseModel):
     figures: tuple[PublishedClassFigure, ...] = Field(min_length=1)
 
 
+@dataclass(frozen=True)
+class ClassesAsPublished:
+    """The block ``as_published`` of a classifier's evaluation.
+
+    Args:
+        source: the publication.
+        data: its data set.
+        n_items: pictures that were scored.
+        figures: published, each with the obtained value, None where that is undefined.
+        not_comparable: why they must not be read against each other; empty where they may.
+    """
+
+    source: str
+    data: str
+    n_items: int
+    figures: tuple[tuple[PublishedClassFigure, float | None], ...]
+    not_comparable: tuple[str, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """Strict JSON; undefined figures are null."""
+        return {
+            "protocol": {"source": self.source, "data": self.data},
+            "n_items": self.n_items,
+            "comparable": not self.not_comparable,
+            "not_comparable": list(self.not_comparable),
+            "figures": [
+                {"metric": figure.metric, "where": figure.where, "published": figure.value, "obtained": obtained}
+                for figure, obtained in self.figures
+            ],
+        }
+
+    @classmethod
+    def from_json(cls, block: Mapping[str, Any]) -> Self:
+        """What ``to_json`` wrote.
+
+        Raises:
+            ScoreError: not such a block.
+        """
+        with reading("a block of published figures"):
+            return cls(
+                source=block["protocol"]["source"],
+                data=block["protocol"]["data"],
+                n_items=int(block["n_items"]),
+                figures=tuple(
+                    (
+                        PublishedClassFigure(metric=values["metric"], value=values["published"], where=values["where"]),
+                        values["obtained"],
+                    )
+                    for values in block["figures"]
+                ),
+                not_comparable=tuple(block["not_comparable"]),
+            )
+
+
 def published_classes(
     figures: ClassFigures, protocol: PublishedClasses, reasons: Sequence[str] = ()
-) -> dict[str, object]:
-    """The block ``as_published``: published and obtained side by side, and why they may not be compared."""
+) -> ClassesAsPublished:
+    """Published and obtained side by side, and why they may not be compared."""
     apart = ["copies of pictures may lie in several parts of the authors' split"] if protocol.copies_apart else []
     few = [f"{figures.n_items} pictures, fewer than {_ENOUGH}"] if figures.n_items < _ENOUGH else []
-    why = [*reasons, *apart, *few]
-    return {
-        "protocol": {"source": protocol.source, "data": protocol.data},
-        "n_items": figures.n_items,
-        "comparable": not why,
-        "not_comparable": why,
-        "figures": [
-            {
-                "metric": one.metric,
-                "where": one.where,
-                "published": one.value,
-                "obtained": figures.metrics[one.metric].value,
-            }
-            for one in protocol.figures
-        ],
-    }
+    return ClassesAsPublished(
+        source=protocol.source,
+        data=protocol.data,
+        n_items=figures.n_items,
+        figures=tuple((figure, figures.metrics[figure.metric].value) for figure in protocol.figures),
+        not_comparable=(*reasons, *apart, *few),
+    )

@@ -7,12 +7,12 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from glioseg.errors import ScoreError
@@ -47,8 +47,14 @@ class Reliability:
     def to_json(self) -> dict[str, Any]:
         """Strict JSON; an empty bin has null for confidence and accuracy."""
         columns = {"confidence": self.confidence, "accuracy": self.accuracy}
-        found = {name: [None if np.isnan(one) else float(one) for one in values] for name, values in columns.items()}
-        return {"n_bins": N_BINS, "counts": self.counts.tolist(), **found, "ece": self.ece}
+        lists = {name: [None if np.isnan(mean) else float(mean) for mean in means] for name, means in columns.items()}
+        return {"n_bins": N_BINS, "counts": self.counts.tolist(), **lists, "ece": self.ece}
+
+    @classmethod
+    def from_json(cls, block: Mapping[str, Any]) -> Self:
+        """What ``to_json`` wrote; a key that is missing is a KeyError."""
+        confidence, accuracy = (np.array(block[name], dtype=np.float64) for name in ("confidence", "accuracy"))
+        return cls(np.array(block["counts"], dtype=np.int64), confidence, accuracy)
 
 
 def bin_of(confidence: Floats) -> npt.NDArray[np.int64]:
@@ -61,7 +67,7 @@ def reliability(confidence: Floats, right: Flags) -> Reliability:
     rows = bin_of(confidence)
     counts = np.bincount(rows, minlength=N_BINS)
     sums = [np.bincount(rows, weights=values, minlength=N_BINS) for values in (confidence, right.astype(np.float64))]
-    means = [np.divide(one, counts, out=np.full(N_BINS, np.nan), where=counts > 0) for one in sums]
+    means = [np.divide(total, counts, out=np.full(N_BINS, np.nan), where=counts > 0) for total in sums]
     return Reliability(counts, means[0], means[1])
 
 
@@ -82,6 +88,8 @@ def fit_temperature(logits: Floats, reference: npt.NDArray[np.int64]) -> float:
     Raises:
         ScoreError: no item, or logits that are not finite.
     """
+    from scipy.optimize import minimize_scalar  # slow to import, and only a training's end needs it
+
     n, k = logits.shape
     if n == 0 or not np.isfinite(logits).all():
         raise ScoreError("a temperature needs finite logits of at least one item", found=f"{n} items")
@@ -93,8 +101,9 @@ def fit_temperature(logits: Floats, reference: npt.NDArray[np.int64]) -> float:
     def cost(log_temperature: float) -> float:
         return float(-(targets * log_softmax(logits / np.exp(log_temperature), axis=1)).sum() / n)
 
-    found = minimize_scalar(cost, bounds=(np.log(_LOWEST), np.log(_HIGHEST)), method="bounded")
-    return float(np.exp(found.x))
+    # the cost is convex in 1 / T, so that it has one minimum, over log T as well
+    minimum = minimize_scalar(cost, bounds=(np.log(_LOWEST), np.log(_HIGHEST)), method="bounded")
+    return float(np.exp(minimum.x))
 
 
 def probabilities_at(logits: Floats, temperature: float) -> Floats:

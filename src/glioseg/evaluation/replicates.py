@@ -13,21 +13,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from glioseg.evaluation.overlap import OVERLAP_METRICS, Integers, OverlapMetric, ruled_ratio
-from glioseg.evaluation.paired import CompareOptions, Interval
-from glioseg.evaluation.score import EmptyRule
+from glioseg.evaluation.comparison import CompareOptions
+from glioseg.evaluation.metrics import REGION_METRICS, RegionMetric, RegionMetrics
+from glioseg.evaluation.score import EmptyRule, Interval
 from glioseg.evaluation.statistics import (
     PairedTest,
     Spread,
     bootstrap_intervals,
-    by_patient,
     holm,
     paired_wilcoxon,
+    patient_differences,
     spread,
 )
-from glioseg.evaluation.table import COUNTS, Row, regions_of
-
-_OVERLAP: Mapping[str, OverlapMetric] = {name: name for name in OVERLAP_METRICS}
+from glioseg.evaluation.table import Row, has_metric, metric_column, regions_of
 
 
 @dataclass(frozen=True)
@@ -76,42 +74,43 @@ class VariationFigure:
 def pooled_figures(
     runs: Mapping[str, Sequence[Sequence[Row]]],
     region: str,
-    metric: OverlapMetric,
+    metric: str,
     options: CompareOptions,
     *,
     paired: bool,
+    metrics: RegionMetrics = REGION_METRICS,
 ) -> dict[str, VariationFigure]:
-    """One metric of one region for all variations that have the region.
+    """One metric of one region for all variations that have the region and the metric.
 
     Args:
         runs: variation -> tables of cases of its runs, one table for each fold and seed.
         region: name of a region.
-        metric: of overlap, from the counts of the tables.
+        metric: name of a metric.
         options: rule for empty masks, and the bootstrap.
         paired: test each variation against the first.
+        metrics: those that there are.
     """
-    cases = {name: case_figures(tables, region, metric, options.empty) for name, tables in runs.items()}
-    cases = {name: found for name, found in cases.items() if found}
+    every = {name: case_figures(tables, region, metrics[metric], options.empty) for name, tables in runs.items()}
+    cases = {name: figures for name, figures in every.items() if figures}
     against: dict[str, AgainstFirst] = {}
     first = next(iter(runs), None)
     if paired and first in cases:
         against = {name: _against(cases[name], cases[first], options) for name in cases if name != first}
-        adjusted = holm([one.test.p for one in against.values()])
-        against = {name: replace(one, p_holm=p) for (name, one), p in zip(against.items(), adjusted, strict=True)}
-    return {name: _figure(found, against.get(name), options) for name, found in cases.items()}
+        adjusted = holm([test.test.p for test in against.values()])
+        against = {name: replace(test, p_holm=p) for (name, test), p in zip(against.items(), adjusted, strict=True)}
+    return {name: _figure(figures, against.get(name), options) for name, figures in cases.items()}
 
 
 def case_figures(
-    tables: Sequence[Sequence[Row]], region: str, metric: OverlapMetric, rule: EmptyRule
+    tables: Sequence[Sequence[Row]], region: str, metric: RegionMetric, rule: EmptyRule
 ) -> tuple[CaseFigure, ...]:
-    """Every case once, by id, with the mean of its figure over the tables that hold it."""
+    """Every case once, by id, with the mean of its figure over the tables that hold it; a table may lack the metric."""
     values: dict[str, list[float]] = defaultdict(list)
     patients: dict[str, str] = {}
     for rows in tables:
-        if region not in regions_of(rows):
+        if region not in regions_of(rows) or not has_metric(rows, region, metric):
             continue
-        counts: Integers = np.array([[int(row[f"{region}.{count}"] or 0) for count in COUNTS] for row in rows])
-        for row, value in zip(rows, ruled_ratio(counts, metric, rule), strict=True):
+        for row, value in zip(rows, metric_column(rows, region, metric, rule), strict=True):
             patients[str(row["case"])] = str(row["patient"])
             values[str(row["case"])].append(float(value))
     return tuple(CaseFigure(case, patients[case], _mean(values[case])) for case in sorted(values))
@@ -134,14 +133,10 @@ def _against(cases: Sequence[CaseFigure], first: Sequence[CaseFigure], options: 
     """A test over patients; a case counts where both variations have the figure."""
     known = {case.case: case.value for case in first}
     common = [case for case in cases if case.case in known]
-    apart = np.array([case.value - known[case.case] for case in common])
-    names, sums, counts = by_patient(apart.reshape(-1, 1), [case.patient for case in common])
-    has = counts[:, 0] > 0
-    differences = sums[has, 0] / counts[has, 0]
-    interval = None
-    if differences.size:
-        owners = [name for name, used in zip(names, has, strict=True) if used]
-        (interval,) = bootstrap_intervals(
-            differences[:, None], owners, n_resamples=options.n_resamples, seed=options.seed
-        )
+    differences, interval = patient_differences(
+        np.array([case.value - known[case.case] for case in common]),
+        [case.patient for case in common],
+        n_resamples=options.n_resamples,
+        seed=options.seed,
+    )
     return AgainstFirst(paired_wilcoxon(differences), interval, None)

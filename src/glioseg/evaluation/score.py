@@ -8,7 +8,8 @@ So a score carries its status, an undefined one has no value, and whoever averag
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
@@ -22,6 +23,9 @@ Status = Literal["ok", "both_empty", "reference_empty", "prediction_empty", "ref
 EmptyRule = Literal["skip", "both_empty_1", "zero", "skip_reference_empty"]
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
+Integers = npt.NDArray[np.int64]
+Interval = tuple[float, float] | None
+"""Lower and upper end; None where it is not known."""
 
 EMPTY_RULES: Mapping[EmptyRule, str] = MappingProxyType(
     {
@@ -38,13 +42,50 @@ EMPTY_RULES: Mapping[EmptyRule, str] = MappingProxyType(
 """
 
 
+def interval_from_json(pair: Sequence[float] | None) -> Interval:
+    """``[low, high]`` or null, as files have it."""
+    return None if pair is None else (float(pair[0]), float(pair[1]))
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Turns what a damaged file makes of ``from_json`` into an error that names the key or the value.
+
+    Raises:
+        ScoreError: a key is missing, or a value is not what it should be.
+    """
+    try:
+        yield
+    except KeyError as error:
+        raise ScoreError(f"not {what}: it has no {error.args[0]}") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ScoreError(f"not {what}", found=error) from error
+
+
+@dataclass(frozen=True)
+class EmptyValues:
+    """What a rule gives a figure that is undefined since a mask is empty, in the figure's own unit.
+
+    Args:
+        both_empty: where both masks are empty, which is as good as it gets: 1 for a ratio, 0 for a distance.
+        one_empty: where one of them is, as bad as it gets: 0 for a ratio, 374 for a distance in mm in the challenge
+            BraTS 2023.
+    """
+
+    both_empty: float
+    one_empty: float
+
+
+OF_RATIOS = EmptyValues(both_empty=1.0, one_empty=0.0)
+
+
 @dataclass(frozen=True)
 class Score:
     """A figure of one case and region.
 
     Args:
         value: finite; None where the figure is undefined (0/0).
-        unit: ``ratio``, ``ml`` or ``voxels``.
+        unit: of its metric, such as ``ratio``, ``ml`` or ``voxels``.
         status: which mask was empty, whether or not the value is defined. ``reference_full``: the reference fills the
             image, so that figures about the background (specificity, ROC-AUC) have no voxel to count.
 
@@ -77,23 +118,35 @@ def mask_status(reference: int, prediction: int, total: int) -> Status:
     return "reference_full" if reference == total else "ok"
 
 
-def apply_rule(values: Floats, reference_empty: Flags, prediction_empty: Flags, rule: EmptyRule) -> Floats:
+def apply_rule(
+    values: Floats,
+    reference_empty: Flags,
+    prediction_empty: Flags,
+    rule: EmptyRule,
+    empty: EmptyValues = OF_RATIOS,
+) -> Floats:
     """What a mean is to be taken over.
 
+    A rule speaks of ratios, whose best value is 1 and whose worst is 0. Where 0 is the best, as for distances, its
+    words are of the best and the worst: ``zero`` must not give a missed lesion a distance of 0 mm.
+
     Args:
-        values: (...) ratios, NaN where they are 0/0.
+        values: (...) figures, NaN where they are undefined (0/0, no surface).
         reference_empty: (...) whether the reference has no voxel.
         prediction_empty: (...) whether the prediction has none.
         rule: the convention.
+        empty: the best and the worst value.
 
     Returns:
         (...) values; NaN where the rule leaves one out.
     """
     undefined = np.isnan(values)
     if rule == "zero":
-        return np.where(undefined, 0.0, values)
+        return np.where(undefined, empty.one_empty, values)
     if rule == "both_empty_1":
-        return np.where(undefined, np.where(reference_empty & prediction_empty, 1.0, 0.0), values)
+        return np.where(
+            undefined, np.where(reference_empty & prediction_empty, empty.both_empty, empty.one_empty), values
+        )
     if rule == "skip_reference_empty":
         return np.where(reference_empty, np.nan, values)
     return values

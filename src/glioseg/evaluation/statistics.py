@@ -6,6 +6,7 @@ References:
     [3] Wilcoxon 1945, Biometrics Bulletin 1:80-83; zeros after Pratt 1959, JASA 54:655-667.
     [4] Kerby 2014, "The simple difference formula", Comprehensive Psychology 3:1 (rank-biserial correlation).
     [5] Holm 1979, Scandinavian Journal of Statistics 6:65-70.
+    [6] Efron & Tibshirani 1993, An Introduction to the Bootstrap, section 14.3.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from glioseg.errors import ScoreError
-from glioseg.evaluation.score import Floats
+from glioseg.evaluation.score import Floats, Interval
 
 TestMethod = Literal["exact", "permutation", "normal approximation", "no difference", "no pairs"]
 _DRAWS_AT_ONCE = 500  # bounds the memory to 500 numbers per patient
@@ -72,11 +73,11 @@ class PairedTest:
 
 def spread(values: Floats) -> Spread:
     """Mean, median and quartiles of the values (N,) that are not NaN."""
-    kept = values[~np.isnan(values)]
-    if not kept.size:
+    defined = values[~np.isnan(values)]
+    if not defined.size:
         return Spread(0, None, None, None)
-    low, median, high = np.quantile(kept, (0.25, 0.5, 0.75))
-    return Spread(int(kept.size), float(kept.mean()), float(median), (float(low), float(high)))
+    low, median, high = np.quantile(defined, (0.25, 0.5, 0.75))
+    return Spread(int(defined.size), float(defined.mean()), float(median), (float(low), float(high)))
 
 
 def by_patient(values: Floats, patients: Sequence[str]) -> tuple[list[str], Floats, Floats]:
@@ -138,11 +139,14 @@ def paired_wilcoxon(differences: Floats) -> PairedTest:
     """
     from scipy import stats  # takes half a second to import, and only comparisons need it
 
+    # 0.3 − 0.2 and 0.2 − 0.1 differ in the last bit: without rounding they would be ranked, not tied
     rounded = np.round(differences, _ROUND_OFF)
     n, n_zero = rounded.size, int((rounded == 0).sum())
     if n == 0:
         return PairedTest(0, 0, None, None, None, None, None, "no pairs")
-    mean, median, smallest = float(rounded.mean()), float(np.median(rounded)), min(1.0, 2.0 ** (1 - (n - n_zero)))
+    mean, median = float(rounded.mean()), float(np.median(rounded))
+    # the most telling pattern has all signs alike: 2 of the 2^m patterns of the m pairs that differ, both sides counted
+    smallest = min(1.0, 2.0 ** (1 - (n - n_zero)))
     if n_zero == n:
         return PairedTest(n, n_zero, mean, median, None, 1.0, 1.0, "no difference")
     has_ties = n_zero > 0 or np.unique(np.abs(rounded)).size < n
@@ -156,13 +160,42 @@ def paired_wilcoxon(differences: Floats) -> PairedTest:
     else:
         method = "normal approximation"
         result = stats.wilcoxon(rounded, zero_method="pratt", method="approx")
+    # Pratt: zeros take part in the ranking, so that they lift the ranks of the others, and are left out afterwards [3]
     ranks = stats.rankdata(np.abs(rounded))[rounded != 0]
     effect = float((ranks * np.sign(rounded[rounded != 0])).sum() / ranks.sum())
     return PairedTest(n, n_zero, mean, median, effect, float(result.pvalue), smallest, method)
 
 
+def patient_differences(
+    differences: Floats, patients: Sequence[str], *, n_resamples: int, seed: int
+) -> tuple[Floats, Interval]:
+    """Paired differences of cases averaged by patient, and the interval of their mean over patients.
+
+    Args:
+        differences: (N,) of N cases, first minus second; NaN where one of the two lacks the figure.
+        patients: the N cases' patients.
+        n_resamples: bootstrap draws.
+        seed: of the draws.
+
+    Returns:
+        (P,) differences of the patients who have one, by name; the interval, None with fewer than two.
+    """
+    names, sums, counts = by_patient(differences.reshape(-1, 1), patients)
+    has = counts[:, 0] > 0
+    by_name = sums[has, 0] / counts[has, 0]
+    if not by_name.size:
+        return by_name, None
+    owners = [name for name, used in zip(names, has, strict=True) if used]
+    (interval,) = bootstrap_intervals(by_name[:, None], owners, n_resamples=n_resamples, seed=seed)
+    return by_name, interval
+
+
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Adjust p values for their number by Holm's step-down method [5]; None stays None and does not count."""
+    """Adjust p values for their number by Holm's step-down method [5]; None stays None and does not count.
+
+    The k-th smallest of m becomes max over j ≤ k of min(1, (m − j + 1) · p_j): the running maximum keeps a larger p
+    from getting a smaller adjusted one.
+    """
     known = sorted((p, position) for position, p in enumerate(p_values) if p is not None)
     adjusted: list[float | None] = [None] * len(p_values)
     largest = 0.0
@@ -173,7 +206,11 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 
 
 def _resampled_means(sums: Floats, counts: Floats, n_resamples: int, seed: int) -> Floats:
-    """(n_resamples, M) case means of patients drawn with replacement; NaN where a draw has no value."""
+    """(n_resamples, M) case means of patients drawn with replacement; NaN where a draw has no value.
+
+    A draw is the number of times that it has each patient, so that its sums are a matrix product. The mean is over
+    cases, Σ sums / Σ counts: the denominator varies with the draw and is no constant that could be left out.
+    """
     rng = np.random.default_rng(seed)
     n = len(sums)
     parts = []
@@ -211,12 +248,16 @@ def bca_interval(
     replicates, without_one = replicates[~np.isnan(replicates)], without_one[~np.isnan(without_one)]
     if not replicates.size or not without_one.size:
         return None
-    margin = 1e-12 * max(1.0, abs(estimate))  # replicates as good as equal to the estimate lie on neither side
+    # z0 = Φ⁻¹(share of replicates below the estimate) [6, eq. 14.14]. Replicates as good as equal to it lie on neither
+    # side and count half, since scores of a few patients repeat. With all on one side z0 would be infinite: hence clip.
+    margin = 1e-12 * max(1.0, abs(estimate))
     share_below = (replicates < estimate - margin).mean() + (np.abs(replicates - estimate) <= margin).mean() / 2
     bias = ndtri(np.clip(share_below, 0.5 / replicates.size, 1 - 0.5 / replicates.size))
+    # acceleration a = Σ d³ / (6 (Σ d²)^1.5), with d the jackknife's mean minus its values [6, eq. 14.15]
     apart = without_one.mean() - without_one
     variance = (apart**2).sum()
     acceleration = (apart**3).sum() / (6 * variance**1.5) if variance > margin**2 else 0.0
+    # ends: quantiles of the replicates at Φ(z0 + z / (1 − a z)), with z = z0 + Φ⁻¹(α) [6, eq. 14.10]
     z = bias + ndtri(np.array([(1 - level) / 2, (1 + level) / 2]))
     low, high = np.quantile(replicates, ndtr(bias + z / (1 - acceleration * z)))
     return float(low), float(high)

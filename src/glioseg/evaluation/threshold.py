@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, field_validator
-from scipy import ndimage
 
+from glioseg.core.components import bounding_box, label_components
 from glioseg.errors import ScoreError
-from glioseg.evaluation.overlap import Integers, ruled_ratio
-from glioseg.evaluation.score import EmptyRule, Flags, Floats
+from glioseg.evaluation.metrics import ruled_ratio
+from glioseg.evaluation.overlap import FN, TN
+from glioseg.evaluation.score import EmptyRule, Flags, Floats, Integers
 
 _AS_GOOD = 1e-9  # differences of mean Dice below this are round-off
 
@@ -130,47 +131,25 @@ def choose(searches: Sequence[CaseSearch], options: ThresholdOptions) -> dict[st
     return {region: _best(dice[:, row], options) for row, region in enumerate(regions)}
 
 
-def remove_small_components(mask: Flags, min_voxels: int) -> Flags:
-    """The mask (X, Y, Z) without its components of fewer than ``min_voxels`` voxels; 26-connected."""
-    if min_voxels <= 1 or not mask.any():
-        return mask.copy()
-    box = _bounding_box(mask)
-    components, _ = _components(mask[box])
-    keep = np.bincount(components.ravel()) >= min_voxels
-    keep[0] = False
-    kept = np.zeros_like(mask)
-    kept[box] = keep[components]
-    return kept
-
-
-def largest_component(mask: Flags) -> Flags:
-    """The mask (X, Y, Z) with its largest component alone; 26-connected, the first of several that are as large."""
-    if not mask.any():
-        return mask.copy()
-    box = _bounding_box(mask)
-    components, _ = _components(mask[box])
-    sizes = np.bincount(components.ravel())
-    sizes[0] = 0
-    kept = np.zeros_like(mask)
-    kept[box] = components == sizes.argmax()
-    return kept
-
-
 def _search_region(probabilities: npt.NDArray[np.floating], reference: Flags, options: ThresholdOptions) -> Integers:
-    """(T, M, 4) counts of one region."""
+    """(T, M, 4) counts of one region.
+
+    One labelling per threshold serves all sizes: a component is removed or stays as a whole, so that its voxels and
+    those of them inside the reference are all that is needed of it.
+    """
     n_reference, total = int(np.count_nonzero(reference)), reference.size
     counts = np.zeros((len(options.thresholds), len(options.min_voxels), 4), dtype=np.int64)
-    counts[..., 2], counts[..., 3] = n_reference, total - n_reference
+    counts[..., FN], counts[..., TN] = n_reference, total - n_reference  # nothing predicted, until something is
     for t, threshold in enumerate(options.thresholds):
-        mask = probabilities > np.float64(threshold)
+        mask = probabilities > np.float64(threshold)  # in float64: a float32 threshold of 0.1 lies above 0.1
         if not mask.any():
             break
-        box = _bounding_box(mask)  # thresholds rise, so that what is inside the next one lies in this box
+        box = bounding_box(mask)  # thresholds rise, so that what is inside the next one lies in this box
         mask, reference, probabilities = mask[box], reference[box], probabilities[box]
         sizes, hits = _component_sizes(mask, reference, max(options.min_voxels) > 1)
-        for m, least in enumerate(options.min_voxels):
-            kept = sizes >= least
-            size, tp = int(sizes[kept].sum()), int(hits[kept].sum())
+        for m, min_voxels in enumerate(options.min_voxels):
+            stays = sizes >= min_voxels
+            size, tp = int(sizes[stays].sum()), int(hits[stays].sum())
             counts[t, m] = tp, size - tp, n_reference - tp, total - size - n_reference + tp
     return counts
 
@@ -179,26 +158,17 @@ def _component_sizes(mask: Flags, reference: Flags, by_component: bool) -> tuple
     """Voxels of each component, and those of them inside the reference; the whole mask as one where that suffices."""
     if not by_component:
         return np.array([np.count_nonzero(mask)]), np.array([np.count_nonzero(mask & reference)])
-    components, n = _components(mask)
+    components, n = label_components(mask)
     sizes = np.bincount(components.ravel(), minlength=n + 1)[1:]
     return sizes, np.bincount(components[reference], minlength=n + 1)[1:]
 
 
-def _components(mask: Flags) -> tuple[npt.NDArray[np.int32], int]:
-    """Voxels that touch by a face, an edge or a corner are of one component."""
-    components = np.zeros(mask.shape, dtype=np.int32)
-    n = ndimage.label(mask, structure=np.ones((3, 3, 3), dtype=np.bool_), output=components)
-    return components, int(n)
-
-
-def _bounding_box(mask: Flags) -> tuple[slice, slice, slice]:
-    spans = [np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
-    x, y, z = (slice(int(span[0]), int(span[-1]) + 1) for span in spans)
-    return x, y, z
-
-
 def _best(dice: Floats, options: ThresholdOptions) -> ThresholdChoice:
-    """The best of (N, T, M) Dice values."""
+    """The best of (N, T, M) Dice values.
+
+    Means are over the cases that count at a setting, as an evaluation takes them. Under the rule ``skip`` these differ
+    between settings: with nothing predicted a case without tumour drops out, with a false alarm it counts as 0.
+    """
     n = (~np.isnan(dice)).sum(axis=0)
     total = np.nansum(dice, axis=0)
     means = np.divide(total, n, out=np.full(n.shape, -1.0), where=n > 0)

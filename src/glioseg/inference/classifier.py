@@ -114,14 +114,14 @@ class Classifier:
         )
 
 
-def mean_of(found: Sequence[Classification]) -> Classification:
+def mean_of(classifications: Sequence[Classification]) -> Classification:
     """What several networks say of one case together: the mean of their probabilities.
 
     Args:
-        found: of networks with the same classes and preparation, so that they were shown the same.
+        classifications: of networks with the same classes and preparation, so that they were shown the same.
     """
-    probabilities = np.mean([one.probabilities for one in found], axis=0)
-    return replace(found[0], probabilities=probabilities)
+    probabilities = np.mean([classification.probabilities for classification in classifications], axis=0)
+    return replace(classifications[0], probabilities=probabilities)
 
 
 def telling_slice(probabilities: npt.NDArray[np.floating]) -> int:
@@ -150,14 +150,14 @@ def classify_slices(
         flips: views, by the axes of (B, C, Y, X) that are flipped.
     """
     device = next(model.parameters()).device
-    found = []
+    batches = []
     for start in range(0, n_slices, batch_size):
         indices = np.arange(start, min(start + batch_size, n_slices))
         images = torch.from_numpy(take(indices)).to(device)
         with autocast(device, bf16=bf16):
             views = [model(_laid_out(torch.flip(images, axes) if axes else images)).float() for axes in flips]
-        found.append(torch.stack(views).mean(dim=0).cpu().numpy())
-    return np.concatenate(found).astype(np.float64)
+        batches.append(torch.stack(views).mean(dim=0).cpu().numpy())
+    return np.concatenate(batches).astype(np.float64)
 
 
 def _laid_out(images: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ import numpy as np
 
 from glioseg.core import Image, LabelMap
 from glioseg.errors import OptionError
-from glioseg.evaluation.overlap import count_labels, ratio
+from glioseg.evaluation.overlap import count_labels, dice
 from glioseg.inference.options import PredictOptions
 from glioseg.inference.predictor import Array, Prediction, Predictor, paint
 
@@ -83,34 +83,34 @@ class Ensemble:
         total: Array | None = None
         maps = []
         for member in self.members:
-            found = member.predict(image)
+            own = member.predict(image)
             rows = [member.regions.index(region) for region in self.regions]
-            maps.append(found.label_map)
+            maps.append(own.label_map)
             if total is None:
-                total = found.probabilities
+                total = own.probabilities
             else:
-                total += found.probabilities[rows]
+                total += own.probabilities[rows]  # regions may stand in another order
         assert total is not None
         total /= len(self.members)
         labels = paint(total, self.regions, self.members[0].scheme, image.grid, self.options)
         prediction = Prediction(total, self.regions, labels)
-        return prediction, tuple(Voice(each, agreement(each, labels, self.regions)) for each in maps)
+        return prediction, tuple(Voice(label_map, agreement(label_map, labels, self.regions)) for label_map in maps)
 
 
 def averaged_options(options: Sequence[PredictOptions], regions: Sequence[str]) -> PredictOptions:
     """Means of thresholds and of smallest components; the largest component alone, and softmax, where all have it."""
-    smallest = {region: round(_mean([one.min_voxels.get(region, 0) for one in options])) for region in regions}
-    kept = {region: n for region, n in smallest.items() if n}
-    alone = tuple(region for region in regions if all(region in one.largest_component for one in options))
-    if all(one.activation == "softmax" for one in options):
-        return PredictOptions(activation="softmax", min_voxels=kept, largest_component=alone)
-    thresholds = {region: _mean([one.threshold_of(region) for one in options]) for region in regions}
-    return PredictOptions(thresholds=thresholds, min_voxels=kept, largest_component=alone)
+    smallest = {region: round(_mean([member.min_voxels.get(region, 0) for member in options])) for region in regions}
+    min_voxels = {region: n for region, n in smallest.items() if n}
+    alone = tuple(region for region in regions if all(region in member.largest_component for member in options))
+    if all(member.activation == "softmax" for member in options):
+        return PredictOptions(activation="softmax", min_voxels=min_voxels, largest_component=alone)
+    thresholds = {region: _mean([member.threshold_of(region) for member in options]) for region in regions}
+    return PredictOptions(thresholds=thresholds, min_voxels=min_voxels, largest_component=alone)
 
 
-def agreement(one: LabelMap, other: LabelMap, regions: Sequence[str]) -> dict[str, float | None]:
+def agreement(first: LabelMap, second: LabelMap, regions: Sequence[str]) -> dict[str, float | None]:
     """Dice of two label maps by region; None where both are empty."""
-    values = ratio(count_labels(other, one, regions).regions.sum(axis=0), "dice")
+    values = dice(count_labels(second, first, regions).regions.sum(axis=0))
     return {region: None if np.isnan(value) else float(value) for region, value in zip(regions, values, strict=True)}
 
 

@@ -151,20 +151,20 @@ def _shapes(
     sizes = [traced, traced]
     if any_size:
         sizes += [(step + 1,) * (dims - 1) + (2 * step + 3,), (2 * step,) * dims]
-    return [(batch, n_channels, *each) for batch, each in zip((2, 1, 3, 1), sizes, strict=False)]
+    return [(batch, n_channels, *spatial) for batch, spatial in zip((2, 1, 3, 1), sizes, strict=False)]
 
 
 def _traced(module: WithProbabilities, shape: tuple[int, ...], any_size: bool) -> bytes:
     names = _AXES[-(len(shape) - 2) :] if any_size else ()
     free = {0: "batch"} | dict(enumerate(names, start=2))
-    found: Any = io.BytesIO()  # PyTorch takes a buffer as well as the path that its types ask for
+    buffer: Any = io.BytesIO()  # PyTorch takes a buffer as well as the path that its types ask for
     try:
         with warnings.catch_warnings(), _nothing_on_stdout():
             warnings.simplefilter("ignore")  # of what tracing might miss: the check afterwards is what counts
             torch.onnx.export(
                 module,
                 (_images(shape),),
-                found,
+                buffer,
                 dynamo=False,
                 opset_version=OPSET,
                 do_constant_folding=False,  # onnxruntime folds by itself, and PyTorch's folds Swin's masks wrongly
@@ -174,21 +174,21 @@ def _traced(module: WithProbabilities, shape: tuple[int, ...], any_size: bool) -
             )
     except Exception as error:
         raise ExportError(f"{_named(module.network)} cannot be exported to ONNX", found=_first_line(error)) from error
-    return bytes(found.getvalue())
+    return bytes(buffer.getvalue())
 
 
 @contextmanager
 def _nothing_on_stdout() -> Iterator[None]:
     """Where an export fails, PyTorch prints the whole graph on the process's stdout, and no setting turns that off."""
     sys.stdout.flush()
-    kept = os.dup(1)
+    stdout = os.dup(1)
     try:
         with Path(os.devnull).open("wb") as nowhere:
             os.dup2(nowhere.fileno(), 1)
             yield
     finally:
-        os.dup2(kept, 1)
-        os.close(kept)
+        os.dup2(stdout, 1)
+        os.close(stdout)
 
 
 def _described(data: bytes, metadata: Mapping[str, str]) -> bytes:
@@ -209,7 +209,7 @@ def _difference(module: WithProbabilities, data: bytes, shape: tuple[int, ...]) 
     options.log_severity_level = 4  # its errors come as exceptions
     try:
         session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-        (found,) = session.run([_RESULT], {_INPUT: images.numpy()})
+        (probabilities,) = session.run([_RESULT], {_INPUT: images.numpy()})
     except Exception as error:
         raise ExportError(
             f"{_named(module.network)} cannot be exported: onnxruntime does not run its file on images {shape}",
@@ -217,9 +217,9 @@ def _difference(module: WithProbabilities, data: bytes, shape: tuple[int, ...]) 
         ) from error
     with torch.inference_mode():
         expected: np.ndarray[Any, np.dtype[np.float32]] = module(images).numpy()
-    if found.shape != expected.shape:
+    if probabilities.shape != expected.shape:
         return float("inf")
-    return float(np.abs(found - expected).max())
+    return float(np.abs(probabilities - expected).max())
 
 
 def _images(shape: tuple[int, ...]) -> Tensor:

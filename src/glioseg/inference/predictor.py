@@ -10,9 +10,9 @@ import numpy.typing as npt
 from torch import nn
 
 from glioseg.core import Case, Grid, Image, LabelMap, LabelScheme
+from glioseg.core.components import largest_component, remove_small_components
 from glioseg.core.labels import decode_regions, paint_most_probable
 from glioseg.errors import GeometryError
-from glioseg.evaluation.threshold import largest_component, remove_small_components
 from glioseg.inference.options import PredictOptions
 from glioseg.inference.slices import FLIPS, predict_slices
 from glioseg.inference.window import FLIPS_3D, predict_volume
@@ -96,7 +96,7 @@ class Predictor:
             return self._volume(images, non_black, self.patches)
         shown = np.flatnonzero(self.slices.keeps(non_black)).astype(np.int64)
         wide = images if self.shape is None else with_margins(images, self.shape)
-        found = predict_slices(
+        probabilities = predict_slices(
             self.model,
             lambda indices: with_neighbours(wide, indices, self.slices.n_neighbours),
             shown,
@@ -106,13 +106,13 @@ class Predictor:
             flips=FLIPS[self.options.flips],
             activation=self.options.activation,
         )
-        return without_margins(found, images.shape[2:])
+        return without_margins(probabilities, images.shape[2:])
 
     def _volume(
         self, images: npt.NDArray[np.float16], non_black: npt.NDArray[np.float32], patches: PatchOptions
     ) -> Array:
         require_depth(len(images), patches.voxels)
-        found = predict_volume(
+        probabilities = predict_volume(
             self.model,
             images,
             patches,
@@ -122,8 +122,8 @@ class Predictor:
             flips=FLIPS_3D[self.options.flips],
             activation=self.options.activation,
         )
-        found[:, ~self.slices.keeps(non_black)] = 0
-        return found
+        probabilities[:, ~self.slices.keeps(non_black)] = 0
+        return probabilities
 
     def on_native_grid(self, probabilities: Array, working: Grid, native: Grid) -> Prediction:
         """Bring probabilities (R, Z, Y, X) from the working grid to the native one, linearly, and paint the labels."""
@@ -152,14 +152,14 @@ def paint(
     """
     if options.activation == "softmax":
         return LabelMap(_most_probable(probabilities, regions, scheme, options), scheme, grid)
-    kept = probabilities
+    filtered = probabilities
     for row, region in enumerate(regions):
         if _chooses_components(region, options):
             inside = probabilities[row] > options.threshold_of(region)
-            kept = kept.copy() if kept is probabilities else kept
-            kept[row][inside & ~_chosen_components(inside, region, options)] = 0.0
+            filtered = filtered.copy() if filtered is probabilities else filtered  # the caller's own stay as they are
+            filtered[row][inside & ~_chosen_components(inside, region, options)] = 0.0
     thresholds = [options.threshold_of(region) for region in regions]
-    return LabelMap(decode_regions(kept, scheme, regions, thresholds), scheme, grid)
+    return LabelMap(decode_regions(filtered, scheme, regions, thresholds), scheme, grid)
 
 
 def _chooses_components(region: str, options: PredictOptions) -> bool:
@@ -168,8 +168,8 @@ def _chooses_components(region: str, options: PredictOptions) -> bool:
 
 def _chosen_components(inside: npt.NDArray[np.bool_], region: str, options: PredictOptions) -> npt.NDArray[np.bool_]:
     """What is left of a region without its small components or, where that is asked for, with its largest alone."""
-    kept = remove_small_components(inside, options.min_voxels.get(region, 0))
-    return largest_component(kept) if region in options.largest_component else kept
+    large = remove_small_components(inside, options.min_voxels.get(region, 0))
+    return largest_component(large) if region in options.largest_component else large
 
 
 def _most_probable(

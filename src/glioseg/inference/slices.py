@@ -51,18 +51,20 @@ def predict_slices(
         (R, Z, Y, X) float32 in 0..1.
     """
     device = next(model.parameters()).device
-    found: npt.NDArray[np.float32] | None = None
+    stack: npt.NDArray[np.float32] | None = None
     for start in range(0, max(len(indices), 1), batch_size):
         chosen = indices[start : start + batch_size] if len(indices) else np.zeros(1, dtype=np.int64)
         images = torch.from_numpy(take(chosen)).to(device).contiguous(memory_format=torch.channels_last)
         with autocast(device, bf16=bf16):
             probabilities = mean_over_views(model, images, flips, activation)
-        if found is None:
-            found = np.zeros((probabilities.shape[1], n_slices, *probabilities.shape[2:]), dtype=np.float32)
+        if (
+            stack is None
+        ):  # how many regions there are is known from the first batch, even of a stack that shows nothing
+            stack = np.zeros((probabilities.shape[1], n_slices, *probabilities.shape[2:]), dtype=np.float32)
         if len(indices):
-            found[:, chosen] = np.moveaxis(probabilities.cpu().numpy(), 0, 1)
-    assert found is not None
-    return found
+            stack[:, chosen] = np.moveaxis(probabilities.cpu().numpy(), 0, 1)
+    assert stack is not None
+    return stack
 
 
 def mean_over_views(

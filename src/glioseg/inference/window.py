@@ -64,13 +64,13 @@ def predict_volume(
     volume = torch.from_numpy(np.ascontiguousarray(images.transpose(1, 0, 2, 3), dtype=np.float32))[None]
 
     def probabilities(windows: Tensor) -> Tensor:
-        found = windows.new_zeros((len(windows), n_regions, *windows.shape[2:]))
+        values = windows.new_zeros((len(windows), n_regions, *windows.shape[2:]))
         shown = (windows != 0).flatten(1).any(dim=1)
         if shown.any():
             seen = windows[shown].contiguous(memory_format=torch.channels_last_3d)
             with autocast(device, bf16=bf16):
-                found[shown] = mean_over_views(model, seen, flips, activation)
-        return found
+                values[shown] = mean_over_views(model, seen, flips, activation)
+        return values
 
     blended = sliding_window_inference(
         volume,

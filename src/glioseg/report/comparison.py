@@ -9,7 +9,7 @@ from pathlib import Path
 
 from glioseg import __version__
 from glioseg.errors import name_some
-from glioseg.evaluation.paired import Comparison, MetricComparison, values_by_patient
+from glioseg.evaluation.comparison import Comparison, MetricComparison, values_by_patient
 from glioseg.evaluation.score import EMPTY_RULES
 from glioseg.evaluation.table import Row
 from glioseg.report.figures.paired import Difference, Paired, differences, paired_dots
@@ -29,10 +29,12 @@ from glioseg.report.html import (
     saved_picture,
     write_page,
 )
-from glioseg.report.parts.run_words import METRIC_WORDS, NOTHING, interval_words, part_word, ratio_cell
+from glioseg.report.parts.metric_words import change_cell, change_text, interval_text, value_cell, value_text
+from glioseg.report.parts.run_words import NOTHING, part_word
 from glioseg.report.parts.words import plural
 
 _TOO_FEW = 0.05
+_BETTER = {"lower": "; lower is better", "nearer to 0": "; what is nearer to 0 is better"}
 
 
 def write_comparison(
@@ -72,9 +74,9 @@ def write_comparison(
 
 def _tiles(comparison: Comparison) -> tuple[Tile, ...]:
     first = comparison.results[0]
-    words = f"{METRIC_WORDS.get(first.metric, first.metric)}, {first.region}"
+    words, metric = f"{first.metric.title}, {first.region}", first.metric
     return tuple(
-        Tile(words, ratio_cell(run.spread.mean).text, f"{run.run}; 95 % {interval_words(run.ci95)}")
+        Tile(words, value_text(metric, run.spread.mean), f"{run.run}; 95 % {interval_text(metric, run.ci95)}")
         for run in first.runs[:6]
     )
 
@@ -82,20 +84,23 @@ def _tiles(comparison: Comparison) -> tuple[Tile, ...]:
 def _of_result(
     comparison: Comparison, runs: Mapping[str, Sequence[Row]], result: MetricComparison, folder: Path
 ) -> Section:
-    word = METRIC_WORDS.get(result.metric, result.metric)
+    word = result.metric.title
     _, values = values_by_patient(runs, comparison, result)
-    name = _slug(f"{result.region}-{result.metric}")
-    means = {one.run: (one.spread.mean, one.ci95) for one in result.runs}
+    name = _slug(f"{result.region}-{result.metric.name}")
+    means = {run.run: (run.spread.mean, run.ci95) for run in result.runs}
     rows = [
         Difference(
-            f"{one.first} − {one.second}", values[one.first] - values[one.second], one.test.mean_difference, one.ci95
+            f"{pair.first} − {pair.second}",
+            values[pair.first] - values[pair.second],
+            pair.test.mean_difference,
+            pair.ci95,
         )
-        for one in result.pairs
+        for pair in result.pairs
     ]
     dots = saved_picture(
         folder,
         f"{name}-paired",
-        paired_dots(Paired(f"{word}, {result.region}", values, means)),
+        paired_dots(Paired(f"{word}, {result.region}", values, means, result.metric.digits)),
         "chart",
         title="By patient",
         caption="A dot per patient (cases of one averaged), lines join the same patient. Diamonds: means over cases "
@@ -109,11 +114,11 @@ def _of_result(
         "chart",
         title="Differences",
         caption="First minus second: a dot per patient, the mean with its 95 % interval below. Right of the line the "
-        "first is higher.",
+        f"first is higher{_BETTER.get(result.metric.better, '')}.",
         half=True,
     )
     blocks: list[Block] = [_run_table(result), _pair_table(result), dots, pairs]
-    smallest = [one.test.p_smallest for one in result.pairs if one.test.p_smallest is not None]
+    smallest = [pair.test.p_smallest for pair in result.pairs if pair.test.p_smallest is not None]
     if smallest and min(smallest) > _TOO_FEW:
         words = (
             f"So few patients differ that no p below {min(smallest):.2g} is possible: the test can find nothing here."
@@ -123,39 +128,41 @@ def _of_result(
 
 
 def _run_table(result: MetricComparison) -> Table:
+    metric = result.metric
     columns = (
         Column("Run"),
         *(Column(title, numeric=True) for title in ("Cases", "Mean", "95 % interval", "Median", "Quartiles")),
     )
     rows = tuple(
         (
-            Cell(one.run),
-            Cell(f"{one.spread.n:,}", float(one.spread.n)),
-            ratio_cell(one.spread.mean),
-            Cell(interval_words(one.ci95)),
-            ratio_cell(one.spread.median),
-            Cell(interval_words(one.spread.quartiles)),
+            Cell(run.run),
+            Cell(f"{run.spread.n:,}", float(run.spread.n)),
+            value_cell(metric, run.spread.mean),
+            Cell(interval_text(metric, run.ci95)),
+            value_cell(metric, run.spread.median),
+            Cell(interval_text(metric, run.spread.quartiles)),
         )
-        for one in result.runs
+        for run in result.runs
     )
     return Table(columns, rows, "Over cases.")
 
 
 def _pair_table(result: MetricComparison) -> Table:
+    metric = result.metric
     titles = ("Patients", "Mean difference", "95 % interval", "p", "p (Holm)", "Effect")
     columns = (Column("First"), Column("Second"), *(Column(title, numeric=True) for title in titles))
     rows = tuple(
         (
-            Cell(one.first),
-            Cell(one.second),
-            Cell(f"{one.test.n:,}", float(one.test.n)),
-            _signed(one.test.mean_difference),
-            Cell("–" if one.ci95 is None else f"{one.ci95[0]:+.3f} to {one.ci95[1]:+.3f}"),
-            _p(one.test.p),
-            _p(one.p_holm),
-            _signed(one.test.rank_biserial),
+            Cell(pair.first),
+            Cell(pair.second),
+            Cell(f"{pair.test.n:,}", float(pair.test.n)),
+            change_cell(metric, pair.test.mean_difference),
+            Cell("–" if pair.ci95 is None else " to ".join(change_text(metric, bound) for bound in pair.ci95)),
+            _p(pair.test.p),
+            _p(pair.p_holm),
+            _signed(pair.test.rank_biserial),
         )
-        for one in result.pairs
+        for pair in result.pairs
     )
     return Table(columns, rows, "First minus second, over patients. Effect: rank-biserial correlation, −1 to 1.")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from glioseg.errors import FileError, OptionError
 from glioseg.evaluation.class_protocol import is_class_table
-from glioseg.evaluation.paired import CompareOptions, Comparison, compare
+from glioseg.evaluation.comparison import CompareOptions, Comparison, compare
 from glioseg.evaluation.table import Cell, rows_from_csv
 from glioseg.io.files import cannot_read, write_json
 from glioseg.report.comparison import write_comparison

@@ -24,7 +24,7 @@ from glioseg.config import (
     with_settings,
 )
 from glioseg.errors import GliosegError, OptionError
-from glioseg.evaluation.overlap import OverlapMetric
+from glioseg.evaluation.metrics import OverlapMetricName, RegionMetricName
 from glioseg.evaluation.published import PartName, PublishedFigure, PublishedProtocol
 from glioseg.networks.build import OPTIONS
 
@@ -53,7 +53,7 @@ class RowOptions(BaseModel):
     name: str = Field(min_length=1)
     recipe: str | None = None
     set: Settings = Field(default_factory=dict)
-    published: Mapping[PartName, Mapping[OverlapMetric, Mapping[str, float]]] = Field(default_factory=dict)
+    published: Mapping[PartName, Mapping[OverlapMetricName, Mapping[str, float]]] = Field(default_factory=dict)
 
     _nested = field_validator("set", mode="before")(_flat)
 
@@ -122,7 +122,7 @@ class StudyOptions(BaseModel):
     folds: int | None = Field(None, ge=2)
     seeds: tuple[int, ...] = Field((0,), min_length=1)
     parts: tuple[PartName, ...] = Field(("test",), min_length=1)
-    metrics: tuple[OverlapMetric, ...] = Field(("dice",), min_length=1)
+    metrics: tuple[RegionMetricName, ...] = Field(("dice",), min_length=1)
     paired: bool = True
 
     _nested = field_validator("set", mode="before")(_flat)

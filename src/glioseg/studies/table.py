@@ -13,13 +13,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from glioseg.config import leaves, parsed_change
 from glioseg.errors import FileError
-from glioseg.evaluation.paired import CompareOptions
+from glioseg.evaluation.comparison import CompareOptions
 from glioseg.evaluation.replicates import VariationFigure, pooled_figures
 from glioseg.evaluation.table import Row, regions_of, rows_from_csv
 from glioseg.io.files import cannot_read, read_json
 from glioseg.runs import run_folder
 from glioseg.studies.options import StudyOptions, StudyRow
-from glioseg.studies.report.facts import PublishedFact, RowFact, RunFact, StudyFacts, figure_rows
+from glioseg.studies.report.facts import PublishedFact, RowFact, RunFact, StudyFacts, figure_rows, unit_beside
 
 
 class RunRecord(BaseModel):
@@ -148,12 +148,14 @@ def study_facts(
 
 
 def study_csv(facts: StudyFacts) -> str:
-    """One line for each row, part, region and metric."""
+    """One line for each row, part, region and metric; a column of units where some metric's name does not say its."""
+    has_units = any(unit_beside(metric) for metric in facts.metrics)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
         (
-            *("row", "recipe", "part", "region", "metric", "n_runs", "n_cases", "n_patients", "case_mean"),
+            *("row", "recipe", "part", "region", "metric", *(["unit"] if has_units else [])),
+            *("n_runs", "n_cases", "n_patients", "case_mean"),
             *("ci95_low", "ci95_high", "case_median", "mean_difference", "p", "p_holm"),
             *("training_s", "peak_memory_mb", "n_parameters"),
         )
@@ -164,7 +166,8 @@ def study_csv(facts: StudyFacts) -> str:
         test = (None, None, None) if against is None else (against.test.mean_difference, against.test.p, against.p_holm)
         writer.writerow(
             (
-                *(row.name, row.recipe, part, region, metric, row.n_finished, figure.spread.n, figure.n_patients),
+                *(row.name, row.recipe, part, region, metric, *([unit_beside(metric)] if has_units else [])),
+                *(row.n_finished, figure.spread.n, figure.n_patients),
                 *(figure.spread.mean, low, high, figure.spread.median, *test),
                 *(row.training_s, row.peak_memory_mb, row.n_parameters),
             )

@@ -6,8 +6,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from glioseg.evaluation.classification import PickingMetric
-from glioseg.evaluation.overlap import OverlapMetric
+from glioseg.evaluation.metrics import CLASS_SCORES, ScoreName
 
 
 class TrainOptions(BaseModel):
@@ -34,10 +33,10 @@ class TrainOptions(BaseModel):
     ema: float | None = Field(None, gt=0, lt=1, description="decay of the running mean of the weights")
 
     validate_every: int = Field(1, ge=1, description="epochs between validations")
-    score: OverlapMetric | PickingMetric = Field(
+    score: ScoreName = Field(
         "dice",
         description="case mean on validation that picks the best model; mean over regions; of a classifier one "
-        "of accuracy, balanced_accuracy, f1, auc, average_precision",
+        f"of {', '.join(CLASS_SCORES)}",
     )
     keep: Literal["best", "last"] = Field(
         "best", description="which validated model is kept; last picks nothing by the validation part"

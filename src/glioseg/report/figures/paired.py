@@ -23,11 +23,13 @@ class Paired:
         metric: its name in words.
         values: run -> (P,) by patient, in the same order for all; NaN where a patient has none.
         means: run -> its mean over cases and the interval of that, as the tables state them.
+        digits: decimals of the means that are written.
     """
 
     metric: str
     values: Mapping[str, Floats]
     means: Mapping[str, tuple[float | None, tuple[float, float] | None]]
+    digits: int = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +66,7 @@ def paired_dots(shown: Paired) -> Figure:
                 axes.plot([place + 0.18] * 2, interval, color=style.INK, linewidth=1.6, zorder=3)
             axes.plot(place + 0.18, mean, "D", color=style.INK, markersize=5, zorder=4)
             axes.annotate(
-                f"{mean:.3f}",
+                f"{mean:.{shown.digits}f}",
                 (place + 0.18, mean),
                 (7, 0),
                 textcoords="offset points",

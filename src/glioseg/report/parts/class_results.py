@@ -5,25 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from glioseg.evaluation.metrics import CLASS_METRICS
 from glioseg.report.html import Block, Cell, Column, Prose, Section, Table, Tile, Tone
 from glioseg.report.parts.run_results import warnings
 from glioseg.report.parts.run_words import NOTHING, duration, interval_words, part_word, ratio, ratio_cell
 from glioseg.report.parts.words import plural
 from glioseg.report.run_facts import ClassificationFacts, RunFacts
 
-WORDS: Mapping[str, str] = {
-    "accuracy": "Accuracy",
-    "balanced_accuracy": "Balanced accuracy",
-    "auc": "ROC-AUC",
-    "average_precision": "Average precision",
-    "recall": "Recall (sensitivity)",
-    "specificity": "Specificity",
-    "precision": "Precision",
-    "f1": "F1",
-    "log_loss": "Log loss",
-    "ece": "Calibration error (ECE)",
-    "confidence": "Mean confidence",
-}
+_FIRST = ("accuracy", "balanced_accuracy", "auc", "average_precision", "recall", "specificity", "precision", "f1")
+WORDS: Mapping[str, str] = {name: CLASS_METRICS[name].title for name in dict.fromkeys((*_FIRST, *CLASS_METRICS))}
 _ON_TILES = ("balanced_accuracy", "accuracy", "auc", "ece")
 _BY_CLASS = ("recall", "specificity", "precision", "f1", "auc", "average_precision")
 
@@ -37,7 +27,7 @@ def tiles(facts: ClassificationFacts) -> tuple[Tile, ...]:
         for name in _ON_TILES:
             one = evaluation["metrics"][name]
             note = "" if one["ci95"] is None else f"95\u00a0%: {interval_words(one['ci95'])}"
-            tone: Tone = "" if name == "ece" else "good"
+            tone: Tone = "good" if CLASS_METRICS[name].better == "higher" else ""
             found.append(Tile(f"{WORDS[name]}, {part_word(part)}", ratio(one["value"]), note, tone))
     if facts.best_epoch is not None:
         found.append(Tile("Epoch that was kept", f"{facts.best_epoch + 1}", f"of {len(facts.log)} trained"))
@@ -74,6 +64,7 @@ def _figures(figures: Mapping[str, Any], title: str, unit: str) -> Table:
             _interval(figures["metrics"][name]["ci95"]),
         )
         for name, words in WORDS.items()
+        if name in figures["metrics"]
     )
     columns = (Column("Figure"), Column("Value", numeric=True), Column("95 % interval", numeric=True))
     n_items, n_units = int(figures["n_items"]), int(figures["n_units"])

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from glioseg.report.html import Block, Cell, Column, Prose, Section, Table, Tile, Tone
+from glioseg.report.parts.metric_words import RESULT_METRICS, interval_cell, metric_named, value_cell
 from glioseg.report.parts.run_words import (
     METRIC_WORDS,
     NOTHING,
@@ -140,16 +141,16 @@ def _part_table(facts: RunFacts, part: str, *, detailed: bool) -> Table:
     """One row per region and metric: all overlap metrics for the headline's part, the main ones for the others."""
     evaluation = facts.parts[part].evaluation
     regions = evaluation.get("regions", {})
-    wanted = [*METRIC_WORDS] if detailed else ["dice", "precision", "recall"]
+    wanted = [*RESULT_METRICS] if detailed else ["dice", "precision", "recall"]
     rows = [
-        _row(region, METRIC_WORDS[metric], summaries[metric])
+        _row(region, METRIC_WORDS[metric], summaries[metric], metric)
         for region, summaries in regions.items()
         for metric in wanted
         if metric in summaries and not (metric == "f1" and _equal(summaries, "f1", "dice"))
     ]
     accuracy = evaluation.get("label_map", {}).get("pixel_accuracy")
     if accuracy and detailed:
-        rows.append(_row("label map", "Pixel accuracy", accuracy))
+        rows.append(_row("label map", "Pixel accuracy", accuracy, "accuracy"))
     titles = ("Mean", "95 % interval", "Median", "Middle half", "Pooled", "Slice mean", "Cases")
     columns = (Column("Region"), Column("Metric"), *(Column(title, numeric=True) for title in titles))
     counted = [plural(int(evaluation.get(f"n_{one}s", 0)), one) for one in ("case", "patient", "slice")]
@@ -166,18 +167,17 @@ def _equal(summaries: Mapping[str, Any], one: str, other: str) -> bool:
     return bool(summaries.get(one) == summaries.get(other))
 
 
-def _row(region: str, metric: str, found: Mapping[str, Any]) -> tuple[Cell, ...]:
-    interval = found.get("case_ci95")
-    quartiles = found.get("case_quartiles")
+def _row(region: str, words: str, found: Mapping[str, Any], name: str) -> tuple[Cell, ...]:
+    metric = metric_named(name)
     return (
         Cell(region),
-        Cell(metric),
-        ratio_cell(found.get("case_mean")),
-        NOTHING if interval is None else Cell(interval_words(interval), float(interval[0])),
-        ratio_cell(found.get("case_median")),
-        NOTHING if quartiles is None else Cell(interval_words(quartiles), float(quartiles[0])),
-        ratio_cell(found.get("pooled")),
-        ratio_cell(found.get("slice_mean")),
+        Cell(words),
+        value_cell(metric, found.get("case_mean")),
+        interval_cell(metric, found.get("case_ci95")),
+        value_cell(metric, found.get("case_median")),
+        interval_cell(metric, found.get("case_quartiles")),
+        value_cell(metric, found.get("pooled")),
+        value_cell(metric, found.get("slice_mean")),
         Cell(f"{int(found.get('n_cases') or 0):,}", int(found.get("n_cases") or 0)),
     )
 

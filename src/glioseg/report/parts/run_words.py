@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from glioseg.report.html import Cell
+from glioseg.report.parts.metric_words import METRIC_WORDS as METRIC_WORDS
+from glioseg.report.parts.metric_words import NOTHING as NOTHING
 from glioseg.report.run_facts import RunFacts
 
 PART_WORDS: Mapping[str, str] = {"train": "training", "val": "validation", "test": "test"}
@@ -16,18 +18,6 @@ UNIT_WORDS: Mapping[str, str] = {
     "batch": "mean over batches",
     "picture": "mean over pictures",
 }
-METRIC_WORDS: Mapping[str, str] = {
-    "dice": "Dice",
-    "iou": "IoU",
-    "precision": "Precision",
-    "recall": "Recall (sensitivity)",
-    "specificity": "Specificity",
-    "accuracy": "Accuracy",
-    "f1": "F1",
-    "roc_auc": "ROC-AUC (voxels)",
-    "average_precision": "Average precision",
-}
-NOTHING = Cell("–", -1.0)
 
 
 def part_word(name: str) -> str:

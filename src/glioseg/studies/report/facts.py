@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from glioseg.evaluation.paired import CompareOptions, Interval
+from glioseg.evaluation.comparison import CompareOptions
+from glioseg.evaluation.metrics import REGION_METRICS
 from glioseg.evaluation.replicates import VariationFigure
-from glioseg.evaluation.score import EMPTY_RULES
+from glioseg.evaluation.score import EMPTY_RULES, Interval
 
 RunState = Literal["finished", "failed", "missing"]
 Figures = Mapping[str, Mapping[str, Mapping[str, VariationFigure]]]
@@ -213,6 +214,12 @@ class StudyFacts:
         }
 
 
+def unit_beside(name: str) -> str | None:
+    """The unit of a metric, where its name does not say it."""
+    metric = REGION_METRICS.get(name)
+    return None if metric is None else metric.unit_beside
+
+
 def _row_json(row: RowFact) -> dict[str, object]:
     return {
         "name": row.name,
@@ -228,7 +235,10 @@ def _row_json(row: RowFact) -> dict[str, object]:
         "n_parameters": row.n_parameters,
         "parts": {
             part: {
-                region: {metric: figure_json(figure) for metric, figure in metrics.items()}
+                region: {
+                    name: ({"unit": unit} if (unit := unit_beside(name)) else {}) | figure_json(figure)
+                    for name, figure in metrics.items()
+                }
                 for region, metrics in regions.items()
             }
             for part, regions in row.figures.items()

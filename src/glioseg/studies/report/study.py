@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 
 from glioseg import __version__
+from glioseg.evaluation.metrics import Metric
 from glioseg.evaluation.replicates import VariationFigure
 from glioseg.report.html import (
     FIGURES,
@@ -25,14 +26,19 @@ from glioseg.report.html import (
     saved_picture,
     write_page,
 )
-from glioseg.report.parts.run_words import (
+from glioseg.report.parts.metric_words import (
     METRIC_WORDS,
+    change_cell,
+    interval_cell,
+    metric_named,
+    value_cell,
+    value_text,
+)
+from glioseg.report.parts.run_words import (
     NOTHING,
     UNIT_WORDS,
     duration,
-    interval_words,
     part_word,
-    ratio,
     ratio_cell,
 )
 from glioseg.report.parts.words import plural
@@ -94,13 +100,22 @@ def _tiles(facts: StudyFacts) -> tuple[Tile, ...]:
     metric, part = facts.metrics[0], (facts.tested_parts or facts.parts)[0]
     for region in facts.regions(part)[:3]:
         scored = [(row, figure) for row in facts.rows if (figure := _of(row, part, region, metric)) is not None]
-        best = max(scored, key=lambda one: -1.0 if one[1].spread.mean is None else one[1].spread.mean)
-        note = f"{METRIC_WORDS[metric]} {region}, {part_word(part)}: {best[0].name}"
-        found.append(Tile(f"Highest mean, {region}", ratio(best[1].spread.mean), note, "good"))
+        found += _best_tile(metric_named(metric), region, part, scored)
     times = [run.training_s for row in facts.rows for run in row.runs if run.training_s is not None]
     if times:
         found.append(Tile("Training time", duration(sum(times)), "all runs together"))
     return tuple(found)
+
+
+def _best_tile(metric: Metric, region: str, part: str, scored: Sequence[tuple[RowFact, VariationFigure]]) -> list[Tile]:
+    """The row with the best mean; none where no row has the metric."""
+    sign = -1.0 if metric.better == "lower" else 1.0
+    means = [(row.name, figure.spread.mean) for row, figure in scored]
+    if not means:
+        return []
+    name, mean = max(means, key=lambda row: -np.inf if row[1] is None else sign * row[1])
+    words = f"{'Lowest' if metric.better == 'lower' else 'Highest'} mean, {region}"
+    return [Tile(words, value_text(metric, mean), f"{metric.title} {region}, {part_word(part)}: {name}", "good")]
 
 
 def _words_of_folds(facts: StudyFacts) -> str:
@@ -122,10 +137,19 @@ def _results(facts: StudyFacts) -> Section:
     if facts.changes:
         words = f"Settings changed for all rows: {', '.join(facts.changes)}. "
         blocks.append(Prose(f"{words}Figures beside a publication's are not comparable where these matter.", "warning"))
+    lacking = [METRIC_WORDS[name] for name in facts.metrics if not _has_metric(facts, name)]
+    if lacking and any(facts.regions(part) for part in facts.parts):
+        words = f"No run has {', '.join(lacking)}: such figures need what this data lacks, as millimetres do."
+        blocks.append(Prose(words, "warning"))
     blocks += [_part_table(facts, part) for part in facts.parts if facts.regions(part)]
     intro = "On the native grid, every slice. Each case counts once: with the mean of its figure over the runs "
     intro += "(folds, seeds) that scored it."
     return Section("results", "Results", intro, tuple(blocks))
+
+
+def _has_metric(facts: StudyFacts, name: str) -> bool:
+    figures = (region for row in facts.rows for regions in row.figures.values() for region in regions.values())
+    return any(name in metrics for metrics in figures)
 
 
 def _part_table(facts: StudyFacts, part: str) -> Table:
@@ -139,7 +163,7 @@ def _part_table(facts: StudyFacts, part: str) -> Table:
             Cell(row.name),
             Cell(region),
             *([Cell(METRIC_WORDS[metric])] if several else []),
-            *_figure_cells(figure, tested=tested),
+            *_figure_cells(metric_named(metric), figure, tested=tested),
             Cell(f"{figure.n_patients:,}", figure.n_patients),
         )
         for region in facts.regions(part)
@@ -159,20 +183,18 @@ def _part_table(facts: StudyFacts, part: str) -> Table:
     return Table(columns, tuple(rows), caption, page_size=40)
 
 
-def _figure_cells(figure: VariationFigure, *, tested: bool) -> tuple[Cell, ...]:
-    interval = figure.ci95
+def _figure_cells(metric: Metric, figure: VariationFigure, *, tested: bool) -> tuple[Cell, ...]:
     cells = (
-        ratio_cell(figure.spread.mean),
-        NOTHING if interval is None else Cell(interval_words(interval), interval[0]),
-        ratio_cell(figure.spread.median),
+        value_cell(metric, figure.spread.mean),
+        interval_cell(metric, figure.ci95),
+        value_cell(metric, figure.spread.median),
     )
     if not tested:
         return cells
     against = figure.against_first
     if against is None or against.test.mean_difference is None:
         return (*cells, NOTHING, NOTHING)
-    apart = against.test.mean_difference
-    return (*cells, Cell(f"{apart:+.3f}", apart), _p_cell(against.p_holm))
+    return (*cells, change_cell(metric, against.test.mean_difference), _p_cell(against.p_holm))
 
 
 def _p_cell(p: float | None) -> Cell:
@@ -223,7 +245,8 @@ def _patients(facts: StudyFacts, folder: Path) -> Section:
     ]
     if not panels or not facts.paired:
         return Section("patients", "Patient by patient", "", ())
-    figure = charts.patient_lines(panels, y=METRIC_WORDS[metric])
+    of_shares = metric_named(metric).unit == "ratio" and metric_named(metric).better == "higher"
+    figure = charts.patient_lines(panels, y=METRIC_WORDS[metric], bounded=of_shares)
     caption = "Each thin line is a patient; the thick one is the mean of the patients whom every row has scored."
     title = f"{METRIC_WORDS[metric]} of each patient, row by row"
     picture = saved_picture(folder, "patients", figure, "chart", title=title, caption=caption)

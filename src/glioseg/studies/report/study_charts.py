@@ -109,8 +109,14 @@ def _bar(axes: Axes, place: int, bar: Bar) -> None:
             )
 
 
-def patient_lines(panels: Sequence[Lines], *, y: str) -> Figure:
-    """Each patient a line through the rows, with the mean of those whom every row has scored."""
+def patient_lines(panels: Sequence[Lines], *, y: str, bounded: bool = True) -> Figure:
+    """Each patient a line through the rows, with the mean of those whom every row has scored.
+
+    Args:
+        panels: to be drawn, two beside each other.
+        y: what is drawn.
+        bounded: whether it lies between 0 and 1, as the axis then does.
+    """
     across = min(len(panels), 2)
     down = -(-len(panels) // across)
     figure = style.new_figure(style.FULL_WIDTH, 3.6 * down)
@@ -128,7 +134,9 @@ def patient_lines(panels: Sequence[Lines], *, y: str) -> Figure:
         axes.set_xticks(
             places, names, fontsize=style.TICK_PT, rotation=25 if slanted else 0, ha="right" if slanted else "center"
         )
-        axes.set(xlim=(-0.4, len(panel.rows) - 0.6), ylim=(-0.03, 1.03))
+        axes.set_xlim(-0.4, len(panel.rows) - 0.6)
+        if bounded:
+            axes.set_ylim(-0.03, 1.03)
     return figure
 
 

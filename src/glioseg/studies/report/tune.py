@@ -23,7 +23,8 @@ from glioseg.report.html import (
     saved_picture,
     write_page,
 )
-from glioseg.report.parts.run_words import METRIC_WORDS, NOTHING, duration, ratio, ratio_cell
+from glioseg.report.parts.metric_words import METRIC_WORDS, NOTHING
+from glioseg.report.parts.run_words import duration, ratio, ratio_cell
 from glioseg.studies.report import tune_charts as charts
 
 Choice = bool | int | float | str

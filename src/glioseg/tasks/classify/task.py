@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,6 @@ from glioseg.core import Cohort
 from glioseg.core.targets import ClassTargets
 from glioseg.errors import OptionError
 from glioseg.evaluation.class_protocol import class_rows_from_csv
-from glioseg.evaluation.classification import PickingMetric
 from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.inference.bundle import Bundle, BundleInfo
 from glioseg.inference.classifier import Classifier
@@ -120,7 +119,7 @@ class ClassifyTask(Task[Classifier]):
             cases=data.prepared_part("val").cases,
             channels=channels_of(data.prepared, data.modalities),
             loss=parts.validation_loss,
-            score=cast(PickingMetric, recipe.train.score),  # the recipe has seen to it
+            score=recipe.train.score,  # the recipe has seen to it
             on_case=on_case,
         )
 

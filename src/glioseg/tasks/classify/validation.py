@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from glioseg.console import Step
-from glioseg.evaluation.classification import ClassPredictions, PickingMetric, score_classes
+from glioseg.evaluation.class_items import ItemClasses
+from glioseg.evaluation.classification import score_classes
 from glioseg.evaluation.reliability import probabilities_at
 from glioseg.inference.classifier import Classifier
 from glioseg.preparation.classes import slice_classes
@@ -39,7 +40,7 @@ class ClassValidator:
     cases: Sequence[PreparedCase]
     channels: tuple[int, ...]
     loss: Loss
-    score: PickingMetric
+    score: str
     on_case: Step
 
     def __call__(self, model: nn.Module) -> Validation:
@@ -61,7 +62,7 @@ def _validation(
 ) -> Validation:
     items = tuple(map(str, range(len(classes))))
     probabilities = probabilities_at(logits, 1.0)
-    predictions = ClassPredictions(names, items, items, classes, probabilities, logits.argmax(axis=1))
+    predictions = ItemClasses(names, items, items, classes, probabilities, logits.argmax(axis=1))
     figures = score_classes(predictions, n_resamples=0)
     metrics: dict[str, float | None] = {name: figure.value for name, figure in figures.metrics.items()}
     recalls: dict[str, Any] = {name: values["recall"] for name, values in figures.per_class.items()}

@@ -72,7 +72,7 @@ def score_part(
         as_published = published(
             working if on_working else native,
             protocol,
-            kept=slices_kept if on_working else None,
+            kept_slices=slices_kept if on_working else None,
             reasons=(*reasons, *publication.reasons),
         )
     return scores_of(part.name, aggregate(native, options, as_published), native)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,6 @@ from glioseg.console import Reporter, Step
 from glioseg.core import Cohort
 from glioseg.core.labels import require_exclusive
 from glioseg.core.targets import RegionTargets
-from glioseg.evaluation.overlap import OverlapMetric
 from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.evaluation.table import rows_from_csv
 from glioseg.inference.activation import n_logits, probabilities_of
@@ -127,7 +126,7 @@ class SegmentTask(Task[Predictor]):
             slices=recipe.slices,
             loss=parts.validation_loss,
             options=recipe.evaluate,
-            score=cast(OverlapMetric, recipe.train.score),  # the recipe has seen to it
+            score=recipe.train.score,  # the recipe has seen to it
             on_case=on_case,
         )
 

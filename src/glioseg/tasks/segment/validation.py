@@ -12,7 +12,6 @@ from torch import nn
 
 from glioseg.core import Case
 from glioseg.evaluation.cases import CaseScores
-from glioseg.evaluation.overlap import OverlapMetric
 from glioseg.evaluation.protocol import EvaluateOptions, Evaluation, aggregate, mean_over_regions
 from glioseg.inference.activation import logits_of
 from glioseg.inference.predictor import Array, Predictor
@@ -45,7 +44,7 @@ class Validator:
     slices: SliceOptions
     loss: Loss
     options: EvaluateOptions
-    score: OverlapMetric
+    score: str
     on_case: Callable[[int, int], None]
 
     def __call__(self, model: nn.Module) -> Validation:
@@ -90,7 +89,7 @@ class Validator:
         return float(self.loss(logits, inside, None)), 1
 
 
-def score_of(evaluation: Evaluation, name: OverlapMetric) -> float:
+def score_of(evaluation: Evaluation, name: str) -> float:
     """The mean over regions of the case mean of a score; 0 where no case has one."""
     return mean_over_regions(evaluation, name) or 0.0
 

@@ -1,4 +1,9 @@
-"""Runs side by side on the same patients, with paired tests."""
+"""Runs side by side on the same patients: every metric of their tables, with paired tests.
+
+A test is over patients, whose cases are averaged: two cases of one patient are no independent evidence. The mean that
+stands beside it is over cases, as everywhere else, so that the difference of two means and the mean difference of the
+test agree only where every patient has as many cases.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +15,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from glioseg.errors import ScoreError, name_some
-from glioseg.evaluation.overlap import OVERLAP_METRICS, Integers, OverlapMetric, ruled_ratio
-from glioseg.evaluation.score import EMPTY_RULES, EmptyRule, Floats
+from glioseg.evaluation.metrics import REGION_METRICS, RegionMetric, RegionMetrics
+from glioseg.evaluation.score import EMPTY_RULES, EmptyRule, Floats, Interval
 from glioseg.evaluation.statistics import (
     PairedTest,
     Spread,
@@ -19,12 +24,10 @@ from glioseg.evaluation.statistics import (
     by_patient,
     holm,
     paired_wilcoxon,
+    patient_differences,
     spread,
 )
-from glioseg.evaluation.table import COUNTS, Row, regions_of
-
-_OVERLAP: Mapping[str, OverlapMetric] = {name: name for name in OVERLAP_METRICS}
-Interval = tuple[float, float] | None
+from glioseg.evaluation.table import Cell, Row, metric_column, metric_named, regions_of
 
 
 class CompareOptions(BaseModel):
@@ -32,7 +35,7 @@ class CompareOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    metrics: tuple[str, ...] = Field(("dice",), min_length=1, description="columns of the tables of cases")
+    metrics: tuple[str, ...] = Field(("dice",), min_length=1, description="names of metrics of regions")
     empty: EmptyRule = Field("skip", description="what counts where a mask is empty and a ratio is 0/0")
     n_resamples: int = Field(10_000, ge=1, description="bootstrap draws of the intervals")
     seed: int = Field(0, ge=0, description="of the bootstrap")
@@ -45,6 +48,16 @@ class RunFigure:
     run: str
     spread: Spread
     ci95: Interval
+
+    def to_json(self) -> dict[str, object]:
+        """Its fields by name, but the run's; null for None."""
+        return {
+            "n_cases": self.spread.n,
+            "case_mean": self.spread.mean,
+            "case_median": self.spread.median,
+            "case_quartiles": _pair_json(self.spread.quartiles),
+            "case_ci95": _pair_json(self.ci95),
+        }
 
 
 @dataclass(frozen=True)
@@ -65,15 +78,43 @@ class PairFigure:
     ci95: Interval
     p_holm: float | None
 
+    def to_json(self) -> dict[str, object]:
+        """Its fields by name; null for None."""
+        return {
+            "first": self.first,
+            "second": self.second,
+            "n_patients": self.test.n,
+            "n_without_difference": self.test.n_zero,
+            "mean_difference": self.test.mean_difference,
+            "mean_difference_ci95": _pair_json(self.ci95),
+            "median_difference": self.test.median_difference,
+            "rank_biserial": self.test.rank_biserial,
+            "p": self.test.p,
+            "p_holm": self.p_holm,
+            "p_smallest": self.test.p_smallest,
+            "method": self.test.method,
+        }
+
 
 @dataclass(frozen=True)
 class MetricComparison:
     """One metric of one region: every run, and every pair of runs."""
 
     region: str
-    metric: str
+    metric: RegionMetric
     runs: tuple[RunFigure, ...]
     pairs: tuple[PairFigure, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """Region, metric, figures by run, and pairs; the unit where the metric's name does not say it."""
+        unit = self.metric.unit_beside
+        return {
+            "region": self.region,
+            "metric": self.metric.name,
+            **({} if unit is None else {"unit": unit}),
+            "runs": {figure.run: figure.to_json() for figure in self.runs},
+            "pairs": [pair.to_json() for pair in self.pairs],
+        }
 
 
 @dataclass(frozen=True)
@@ -115,11 +156,13 @@ class Comparison:
             "n_patients": self.n_patients,
             "left_out": {run: list(cases) for run, cases in self.left_out.items()},
             "regions_left_out": {run: list(regions) for run, regions in self.regions_left_out.items()},
-            "results": [_result_json(result) for result in self.results],
+            "results": [result.to_json() for result in self.results],
         }
 
 
-def compare(runs: Mapping[str, Sequence[Row]], options: CompareOptions) -> Comparison:
+def compare(
+    runs: Mapping[str, Sequence[Row]], options: CompareOptions, metrics: RegionMetrics = REGION_METRICS
+) -> Comparison:
     """Compare runs on the cases that all of them scored.
 
     Cases and regions that only some runs have are left out and named.
@@ -127,6 +170,7 @@ def compare(runs: Mapping[str, Sequence[Row]], options: CompareOptions) -> Compa
     Args:
         runs: name -> rows, as ``case_rows`` makes them or ``rows_from_csv`` reads them.
         options: what to compare, and how.
+        metrics: those that there are.
 
     Raises:
         ScoreError: fewer than two runs, no common case or region, a case twice, a metric that a run lacks, or a common
@@ -135,13 +179,7 @@ def compare(runs: Mapping[str, Sequence[Row]], options: CompareOptions) -> Compa
     if len(runs) < 2:
         raise ScoreError("a comparison needs two runs or more", found=len(runs))
     tables = {name: _by_case(name, rows) for name, rows in runs.items()}
-    cases = sorted(set.intersection(*(set(table) for table in tables.values())))
-    if not cases:
-        raise ScoreError(
-            "the runs have no case in common",
-            found="; ".join(f"{name}: {name_some(sorted(table), 3)}" for name, table in tables.items()),
-            remedy="Evaluate them on the same part of the same split",
-        )
+    cases = _common_cases(tables)
     common = {name: [table[case] for case in cases] for name, table in tables.items()}
     owned = {name: regions_of(rows) for name, rows in common.items()}
     regions = [region for region in next(iter(owned.values())) if all(region in own for own in owned.values())]
@@ -157,9 +195,9 @@ def compare(runs: Mapping[str, Sequence[Row]], options: CompareOptions) -> Compa
         left_out={name: tuple(sorted(set(table) - set(cases))) for name, table in tables.items()},
         regions_left_out={name: tuple(r for r in own if r not in regions) for name, own in owned.items()},
         results=tuple(
-            _compare_metric(common, patients, region, metric, options)
+            _compare_metric(common, patients, region, _common_metric(common, region, name, metrics), options)
             for region in regions
-            for metric in options.metrics
+            for name in options.metrics
         ),
     )
 
@@ -178,11 +216,22 @@ def values_by_patient(
     values: dict[str, Floats] = {}
     for run, rows in runs.items():
         left_out = set(comparison.left_out[run])
-        kept = sorted((row for row in rows if row["case"] not in left_out), key=lambda row: str(row["case"]))
-        column = _column(run, kept, result.region, result.metric, comparison.options.empty)
-        names, sums, counts = by_patient(column[:, None], [str(row["patient"]) for row in kept])
+        common = sorted((row for row in rows if row["case"] not in left_out), key=lambda row: str(row["case"]))
+        column = metric_column(common, result.region, result.metric, comparison.options.empty)
+        names, sums, counts = by_patient(column[:, None], [str(row["patient"]) for row in common])
         values[run] = np.divide(sums[:, 0], counts[:, 0], out=np.full(len(names), np.nan), where=counts[:, 0] > 0)
     return names, values
+
+
+def _common_cases(tables: Mapping[str, Mapping[str, Row]]) -> list[str]:
+    cases = sorted(set.intersection(*(set(table) for table in tables.values())))
+    if not cases:
+        raise ScoreError(
+            "the runs have no case in common",
+            found="; ".join(f"{name}: {name_some(sorted(table), 3)}" for name, table in tables.items()),
+            remedy="Evaluate them on the same part of the same split",
+        )
+    return cases
 
 
 def _by_case(name: str, rows: Sequence[Row]) -> dict[str, Row]:
@@ -194,19 +243,24 @@ def _by_case(name: str, rows: Sequence[Row]) -> dict[str, Row]:
 
 def _require_same_references(common: Mapping[str, Sequence[Row]], regions: Sequence[str]) -> None:
     """The same case must be the same patient's, on the same grid, against the same reference."""
-    first, *others = common.items()
+    (first, expected_rows), *others = common.items()
     for name, rows in others:
-        for one, other in zip(first[1], rows, strict=True):
-            keys = [("patient", one["patient"], other["patient"]), ("voxels", one["n_voxels"], other["n_voxels"])]
-            keys += [(f"reference of {region}", _size(one, region), _size(other, region)) for region in regions]
-            for what, expected, found in keys:
-                if found != expected:
+        for expected_row, row in zip(expected_rows, rows, strict=True):
+            facts = zip(_facts(expected_row, regions).items(), _facts(row, regions).values(), strict=True)
+            for (what, expected), value in facts:
+                if value != expected:
                     raise ScoreError(
-                        f"case {one['case']} is not the same in {first[0]} and {name}: {what} differs",
-                        found=found,
+                        f"case {row['case']} is not the same in {first} and {name}: {what} differs",
+                        found=value,
                         expected=expected,
                         remedy="Compare runs that were evaluated on the same data",
                     )
+
+
+def _facts(row: Row, regions: Sequence[str]) -> dict[str, Cell]:
+    """What must be the same of a case in every run: in words -> value."""
+    sizes: dict[str, Cell] = {f"reference of {region}": _size(row, region) for region in regions}
+    return {"patient": row["patient"], "voxels": row["n_voxels"], **sizes}
 
 
 def _size(row: Row, region: str) -> int:
@@ -214,9 +268,13 @@ def _size(row: Row, region: str) -> int:
 
 
 def _compare_metric(
-    common: Mapping[str, Sequence[Row]], patients: Sequence[str], region: str, metric: str, options: CompareOptions
+    common: Mapping[str, Sequence[Row]],
+    patients: Sequence[str],
+    region: str,
+    metric: RegionMetric,
+    options: CompareOptions,
 ) -> MetricComparison:
-    columns = {name: _column(name, rows, region, metric, options.empty) for name, rows in common.items()}
+    columns = {name: metric_column(rows, region, metric, options.empty) for name, rows in common.items()}
     intervals = bootstrap_intervals(
         np.stack(list(columns.values()), axis=1), patients, n_resamples=options.n_resamples, seed=options.seed
     )
@@ -235,59 +293,17 @@ def _pair(
     columns: Mapping[str, Floats], patients: Sequence[str], first: str, second: str, options: CompareOptions
 ) -> PairFigure:
     """A test over patients; a case counts where both runs have the figure."""
-    names, sums, counts = by_patient((columns[first] - columns[second])[:, None], patients)
-    has = counts[:, 0] > 0
-    differences = sums[has, 0] / counts[has, 0]
-    interval = None
-    if differences.size:
-        owners = [name for name, used in zip(names, has, strict=True) if used]
-        interval = bootstrap_intervals(
-            differences[:, None], owners, n_resamples=options.n_resamples, seed=options.seed
-        )[0]
+    differences, interval = patient_differences(
+        columns[first] - columns[second], patients, n_resamples=options.n_resamples, seed=options.seed
+    )
     return PairFigure(first, second, paired_wilcoxon(differences), interval, None)
 
 
-def _column(name: str, rows: Sequence[Row], region: str, metric: str, rule: EmptyRule) -> Floats:
-    """(N,) values of one run; NaN where a case does not count."""
-    if metric in _OVERLAP:
-        counts: Integers = np.array([[int(row[f"{region}.{count}"] or 0) for count in COUNTS] for row in rows])
-        return ruled_ratio(counts, _OVERLAP[metric], rule)
-    key = f"{region}.{metric}"
-    if any(key not in row for row in rows):
-        known = [column.removeprefix(f"{region}.") for column in rows[0] if column.startswith(f"{region}.")]
-        raise ScoreError(f"run {name} has no metric {metric}", expected=f"one of {', '.join(known)}")
-    return np.array([np.nan if (value := row[key]) is None else float(value) for row in rows])
+def _common_metric(common: Mapping[str, Sequence[Row]], region: str, name: str, metrics: RegionMetrics) -> RegionMetric:
+    """The metric of that name, once it is certain that every run has it."""
+    wanted = [metric_named(name, rows, region, metrics, f"run {run}") for run, rows in common.items()]
+    return wanted[0]
 
 
-def _result_json(result: MetricComparison) -> dict[str, object]:
-    return {
-        "region": result.region,
-        "metric": result.metric,
-        "runs": {
-            figure.run: {
-                "n_cases": figure.spread.n,
-                "case_mean": figure.spread.mean,
-                "case_median": figure.spread.median,
-                "case_quartiles": None if figure.spread.quartiles is None else list(figure.spread.quartiles),
-                "case_ci95": None if figure.ci95 is None else list(figure.ci95),
-            }
-            for figure in result.runs
-        },
-        "pairs": [
-            {
-                "first": pair.first,
-                "second": pair.second,
-                "n_patients": pair.test.n,
-                "n_without_difference": pair.test.n_zero,
-                "mean_difference": pair.test.mean_difference,
-                "mean_difference_ci95": None if pair.ci95 is None else list(pair.ci95),
-                "median_difference": pair.test.median_difference,
-                "rank_biserial": pair.test.rank_biserial,
-                "p": pair.test.p,
-                "p_holm": pair.p_holm,
-                "p_smallest": pair.test.p_smallest,
-                "method": pair.test.method,
-            }
-            for pair in result.pairs
-        ],
-    }
+def _pair_json(pair: Interval) -> list[float] | None:
+    return None if pair is None else list(pair)

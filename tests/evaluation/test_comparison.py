@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from glioseg.errors import ScoreError
 from glioseg.evaluation import CompareOptions, case_rows, rows_from_csv, rows_to_csv
-from glioseg.evaluation.paired import compare
+from glioseg.evaluation.comparison import compare
 from glioseg.evaluation.table import Cell
 from tests.evaluation.drawing import counted
 
@@ -36,7 +36,7 @@ def test_two_runs_by_hand() -> None:
     """Differences 0.1 0.2 0.3 0.4 0.5, all for the second: p = 2/32, effect −1."""
     result = compare({"plain": run([5, 5, 5, 5, 5]), "better": run([6, 7, 8, 9, 10])}, FAST)
     (figures,) = result.results
-    assert (figures.region, figures.metric, result.n_cases, result.n_patients) == ("WT", "dice", 5, 5)
+    assert (figures.region, figures.metric.name, result.n_cases, result.n_patients) == ("WT", "dice", 5, 5)
     assert [(one.run, one.spread.mean, one.spread.median) for one in figures.runs] == [
         ("plain", 0.5, 0.5),
         ("better", pytest.approx(0.8), pytest.approx(0.8)),
