@@ -6,9 +6,10 @@ import dataclasses
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -31,6 +32,27 @@ def _one_thread() -> Iterator[None]:
         patch.setattr("glioseg.cohorts.parallel.n_processors", lambda: 1)
         yield
     torch.set_num_threads(before)
+
+
+@contextmanager
+def plain_reports() -> Iterator[None]:
+    """A page of one line: reports have tests of their own, and take most of the time of so short a run."""
+
+    def plain(task: object, run: Any, *more: object) -> Path:
+        path: Path = run.folder / "report.html"
+        path.write_text("a report", encoding="utf-8")
+        return path
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("glioseg.runs.train.report", plain)
+        yield
+
+
+@pytest.fixture
+def plain_report() -> Iterator[None]:
+    """For a test that trains and does not look at the report."""
+    with plain_reports():
+        yield
 
 
 @dataclass(frozen=True)

@@ -359,6 +359,7 @@ def test_a_full_disk_costs_nothing_that_was_saved(
     assert load_checkpoint(run / "latest_checkpoint.pth")["progress"]["n_updates"] == 2
 
 
+@pytest.mark.slow  # twice within one process: tests/training/test_loop.py
 def test_ctrl_c_twice_ends_at_once_and_loses_no_checkpoint(tiny: TinyRun, tmp_path: Path) -> None:
     """A real process is frozen at some step, told to stop twice, and thawed, so that both calls meet the same step."""
     run = tmp_path / "run"
