@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Choose the number of examples, before the first test module is read."""
     settings.load_profile("thorough" if config.getoption("--thorough") else "quick")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _old_objects_rest() -> None:
+    """What lives by now, modules and tests most of all, is left alone by the garbage collector from here on.
+
+    Every training collects garbage before it measures memory, which takes as long as there are objects to look at.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
