@@ -245,7 +245,7 @@ def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_of_tissues_the_first_is_outlined_and_nothing_speaks_of_tumour(
-    full: tuple[RunFacts, Path, str], tmp_path: Path
+    full: tuple[SegmentationFacts, Path, str], tmp_path: Path
 ) -> None:
     facts, _, of_tumour = full
     tissues = replace(facts, data=replace(facts.data, marked="tissue"), outlined=(next(iter(facts.data.regions)),))

@@ -23,7 +23,7 @@ _KILLED = """
 import os, signal, sys
 import torch
 from glioseg.cli.app import main
-from glioseg.runs.watching import TrainingTable
+from glioseg.runs.progress_table import TrainingTable
 
 torch.set_num_threads(1)
 real, n_steps = TrainingTable.on_step, [0]
