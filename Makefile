@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
 DEMO := demo
+# A file's tests go to one worker, so that what they share is made once.
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --durations=20
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-all lint types tests format benchmarks clean
@@ -34,10 +36,10 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 tests: $(STAMP)
-	$(BIN)/pytest -n $(WORKERS) -m "not slow" --cov --cov-report=term
+	$(PYTEST) -m "not slow"
 
-test-all: lint types  ## the same with the slow tests
-	$(BIN)/pytest -n $(WORKERS) --cov --cov-report=term
+test-all: lint types  ## the same with the slow tests, many examples in property tests, and coverage
+	$(PYTEST) --thorough --cov --cov-report=term
 
 format: $(STAMP)  ## let ruff mend what it can
 	$(BIN)/ruff check --fix .

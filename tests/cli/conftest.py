@@ -11,6 +11,7 @@ from glioseg.cohorts.phantom import PhantomOptions, PhantomPatient, generate_pat
 from glioseg.cohorts.write import WriteOptions, write_cohort
 from tests.cli.command import glioseg
 from tests.fakes.cases import toy_cases
+from tests.store import Store
 
 PHANTOM = PhantomOptions(n_patients=2, spacing_mm=6.0)
 
@@ -25,21 +26,20 @@ def phantom_patients() -> Sequence[PhantomPatient]:
 
 
 @pytest.fixture(scope="session")
-def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Cohorts:
+def phantoms(store: Store) -> Cohorts:
     """Two phantom patients, written by the command in one process; ``tissues`` are those of brats2023."""
-    root = tmp_path_factory.mktemp("phantoms")
 
-    def folder(layout: str) -> Path:
-        if layout == "tissues":
-            folder("brats2023")
-        elif not (root / layout).exists():
-            given = ["--patients", "2", "--spacing", "6", "--layout", layout]
-            given += ["--tissues", str(root / "tissues")] if layout == "brats2023" else []
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr("glioseg.cohorts.write.phantom.n_processors", lambda: 1)
-                ran = glioseg("phantom", root / layout, *given)
-            assert (ran.code, ran.out.splitlines()[0]) == (0, f"2 phantom patients: {root / layout}")
-        return root / layout
+    def write(root: Path, layout: str) -> None:
+        given = ["--patients", "2", "--spacing", "6", "--layout", layout]
+        given += ["--tissues", str(root / "tissues")] if layout == "brats2023" else []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("glioseg.cohorts.write.phantom.n_processors", lambda: 1)
+            ran = glioseg("phantom", root / layout, *given)
+        assert (ran.code, ran.out.splitlines()[0]) == (0, f"2 phantom patients: {root / layout}")
+
+    def folder(name: str) -> Path:
+        layout = "brats2023" if name == "tissues" else name
+        return store.get(f"phantoms-{layout}", lambda root: write(root, layout)) / name
 
     return folder
 

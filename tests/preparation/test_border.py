@@ -5,7 +5,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pydantic import ValidationError
@@ -90,7 +90,6 @@ def _brute_force(mask: npt.NDArray[np.bool_], w0: float, sigma: float, form: Bor
     return term
 
 
-@settings(max_examples=30, deadline=None)
 @given(
     mask=hnp.arrays(bool, st.tuples(st.integers(1, 9), st.integers(1, 9))),
     w0=st.floats(0, 20),

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from glioseg.core import Grid, Image, LabelMap, scheme_named
@@ -64,7 +64,6 @@ def test_planes_look_as_on_a_screen(plane: str, shape: tuple[int, int, int], fir
     assert found.native == grid
 
 
-@settings(max_examples=50)
 @given(grids(max_size=5), st.sampled_from(["axial", "coronal", "sagittal"]), st.booleans())
 def test_the_way_back_to_any_native_grid_is_exact(inner: Grid, plane: str, crop: bool) -> None:
     x, y, z = inner.shape
@@ -214,7 +213,6 @@ def test_exclusive_regions_vote_together() -> None:
     assert not vote(shares, SCHEME, ("NCR", "ED", "ET")).any()
 
 
-@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.tuples(st.integers(1, 7), st.integers(1, 7), st.integers(1, 7)))
 def test_voted_regions_stay_nested_or_exclusive(seed: int, shape: tuple[int, int, int]) -> None:
     grid = Grid((9, 8, 5), np.eye(4))

@@ -178,6 +178,7 @@ def test_settings_that_have_no_meaning(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.usefixtures("plain_report")
 def test_a_3d_network_without_patches(phantom_data: Path, cache: Path, tmp_path: Path) -> None:
     path = tmp_path / "toy.toml"
     path.write_text(write_recipe(toy_recipe("loss.kind=dice", "slices.n_neighbours=0")), encoding="utf-8")
@@ -200,6 +201,7 @@ def test_a_3d_recipe_on_single_slices(recipe: Path, cache: Path, tmp_path: Path,
     assert not (tmp_path / "run" / "recipe.toml").exists()
 
 
+@pytest.mark.usefixtures("plain_report")
 def test_a_patch_larger_than_the_volume_is_padded(
     recipe: Path, phantom_data: Path, cache: Path, tmp_path: Path
 ) -> None:

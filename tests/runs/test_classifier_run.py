@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,69 +22,26 @@ from glioseg.tasks.classify.cohort import in_colours
 from glioseg.training.log import read_log
 from tests.cli.command import Ran, glioseg
 from tests.runs.conftest import TinyRun
-
-_MODES = ("L", "RGB", "RGBA", "P", "I;16")
-_TOY = (
-    *("model.width=4", "model.depth=2", "prepare.size=16", "train.epochs=3", "train.batch_size=8", "train.lr=0.01"),
-    *("train.validate_every=1", "train.precision=fp32", "evaluate.n_resamples=60"),
-    *("split.train=0.6", "split.val=0.2", "split.test=0.2"),
-)
-
-
-def _picture(path: Path, seed: int, value: int, mode: str = "L") -> Path:
-    """Noise of a size of its own with a square of ``value``, in a mode of Pillow."""
-    rng = np.random.default_rng(seed)
-    pixels = rng.integers(10, 120, (20 + seed % 5, 18 + seed % 7)).astype(np.uint8)
-    pixels[6:14, 6:14] = value
-    path.parent.mkdir(parents=True, exist_ok=True)
-    picture = Pillow.fromarray(pixels)
-    (Pillow.fromarray(pixels.astype(np.uint16) * 200) if mode == "I;16" else picture.convert(mode)).save(path)
-    return path
-
-
-def _pictures(root: Path, classes: Mapping[str, tuple[int, int]], modes: tuple[str, ...] = _MODES) -> Path:
-    """Class -> (number of pictures, value of their square)."""
-    for offset, (name, (count, value)) in enumerate(classes.items()):
-        for number in range(count):
-            seed = 100 * offset + number
-            _picture(root / name / f"{name[0].upper()}{number}.png", seed, value, modes[number % len(modes)])
-    return root
-
-
-def pictures_of_two_classes(root: Path) -> Path:
-    """Thirty pictures of every mode, in the classes no and yes."""
-    return _pictures(root, {"yes": (15, 250), "no": (15, 20)})
+from tests.runs.toy import TOY_CLASSIFIER, toy_picture, toy_pictures
 
 
 def _table(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(path.read_text().splitlines()))
 
 
-@dataclass(frozen=True)
-class _Run:
-    data: Path
-    cache: Path
-    run: Path
-    ran: Ran
-
-
 def _train(recipe: str, data: Path, run: Path, *arguments: object, changes: tuple[str, ...] = ()) -> Ran:
-    settings = [part for change in (*_TOY, *changes) for part in ("--set", change)]
-    places = ["--data", data, "--out", run, "--cache", data.parent / "cache", "--device", "cpu"]
+    settings = [part for change in (*TOY_CLASSIFIER, *changes) for part in ("--set", change)]
+    places = ["--data", data, "--out", run, "--device", "cpu"]
     return glioseg("train", recipe, *places, *settings, *arguments)
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory, _one_thread: None) -> _Run:
-    """``glioseg train classifier`` on thirty pictures of every mode, in the classes no and yes."""
-    folder = tmp_path_factory.mktemp("classes")
-    data = pictures_of_two_classes(folder / "pictures")
-    ran = _train("classifier", data, folder / "run", "--json")
-    assert ran.code == 0, ran.err
-    return _Run(data, folder / "cache", folder / "run", ran)
+def trained(tiny_classifier: TinyRun) -> TinyRun:
+    """The tiny run that classifies."""
+    return tiny_classifier
 
 
-def test_figures_files_and_page(trained: _Run) -> None:
+def test_figures_files_and_page(trained: TinyRun) -> None:
     figures = trained.ran.json["test"]
     assert figures["classes"] == ["no", "yes"]
     assert figures["n_cases"] == 6
@@ -106,7 +61,7 @@ def test_figures_files_and_page(trained: _Run) -> None:
     assert "Grad-CAM" in page
 
 
-def test_the_last_epoch_is_kept_and_its_temperature_found(trained: _Run) -> None:
+def test_the_last_epoch_is_kept_and_its_temperature_found(trained: TinyRun) -> None:
     info = load_bundle(trained.run).info
     assert info.classes == ("no", "yes")
     assert info.provenance["best_epoch"] == 3
@@ -114,8 +69,8 @@ def test_the_last_epoch_is_kept_and_its_temperature_found(trained: _Run) -> None
     assert info.modalities == ("red", "green", "blue")
 
 
-def test_one_picture_of_any_mode_gets_its_class_in_words_and_in_a_picture(trained: _Run, tmp_path: Path) -> None:
-    pictures = [_picture(tmp_path / f"{mode.replace(';', '')}.png", 5, 250, mode) for mode in ("L", "RGB", "I;16")]
+def test_one_picture_of_any_mode_gets_its_class_in_words_and_in_a_picture(trained: TinyRun, tmp_path: Path) -> None:
+    pictures = [toy_picture(tmp_path / f"{mode.replace(';', '')}.png", 5, 250, mode) for mode in ("L", "RGB", "I;16")]
     ran = glioseg("predict", trained.run, *pictures, "--out", tmp_path / "out", "--device", "cpu")
     assert ran.code == 0, ran.err
     assert ran.out.count("confidence") == 3
@@ -132,8 +87,8 @@ def test_one_picture_of_any_mode_gets_its_class_in_words_and_in_a_picture(traine
     assert [row["case"] for row in rows] == ["L", "RGB", "I16"]
 
 
-def test_a_folder_of_pictures_and_folders_of_classes(trained: _Run, tmp_path: Path) -> None:
-    data = _pictures(tmp_path / "new", {"no": (1, 20), "yes": (2, 250)}, ("L",))
+def test_a_folder_of_pictures_and_folders_of_classes(trained: TinyRun, tmp_path: Path) -> None:
+    data = toy_pictures(tmp_path / "new", {"no": (1, 20), "yes": (2, 250)}, ("L",))
     ran = glioseg("predict", trained.run, data / "yes", "--out", tmp_path / "one", "--json", "--quiet")
     assert [one["case"] for one in ran.json["cases"]] == ["Y0", "Y1"]
     assert ran.json["cases"][0].keys() == {"case", "picture", "class", "confidence", "probabilities"}
@@ -141,7 +96,7 @@ def test_a_folder_of_pictures_and_folders_of_classes(trained: _Run, tmp_path: Pa
     assert [one["case"] for one in ran.json["cases"]] == ["no_N0", "yes_Y0", "yes_Y1"]
 
 
-def test_a_black_picture_is_not_classified(trained: _Run, tmp_path: Path) -> None:
+def test_a_black_picture_is_not_classified(trained: TinyRun, tmp_path: Path) -> None:
     Pillow.fromarray(np.zeros((20, 20), dtype=np.uint8)).save(tmp_path / "black.png")
     ran = glioseg("predict", trained.run, tmp_path / "black.png", "--out", tmp_path / "out")
     assert ran.code == 1
@@ -149,12 +104,12 @@ def test_a_black_picture_is_not_classified(trained: _Run, tmp_path: Path) -> Non
     assert not (tmp_path / "out" / "black.json").exists()
 
 
-def test_other_pictures_can_be_scored_and_other_classes_are_refused(trained: _Run, tmp_path: Path) -> None:
-    other = _pictures(tmp_path / "other", {"no": (3, 20), "yes": (2, 250)}, ("L",))
+def test_other_pictures_can_be_scored_and_other_classes_are_refused(trained: TinyRun, tmp_path: Path) -> None:
+    other = toy_pictures(tmp_path / "other", {"no": (3, 20), "yes": (2, 250)}, ("L",))
     ran = glioseg("evaluate", trained.run, "--data", other, "--out", tmp_path / "scored", "--json", "--quiet")
     assert ran.json["n_cases"] == 5
     assert (tmp_path / "scored" / "evaluation-on-other.json").exists()
-    wrong = _pictures(tmp_path / "wrong", {"cat": (2, 20), "dog": (2, 250)}, ("L",))
+    wrong = toy_pictures(tmp_path / "wrong", {"cat": (2, 20), "dog": (2, 250)}, ("L",))
     ran = glioseg("evaluate", trained.run, "--data", wrong, "--out", tmp_path / "scored", "--quiet")
     assert ran.code == 1
     assert "a class that the network does not know" in ran.err
@@ -171,7 +126,7 @@ def _plain(value: Any) -> Any:
     return (value.dtype, tuple(value.shape), value.numpy().tobytes()) if isinstance(value, Tensor) else value
 
 
-def test_interrupted_at_several_steps_ends_bit_for_bit_the_same(trained: _Run, tmp_path: Path) -> None:
+def test_interrupted_at_several_steps_ends_bit_for_bit_the_same(trained: TinyRun, tmp_path: Path) -> None:
     """18 pictures in batches of 8 are 3 steps an epoch, 9 in all; augmentation, dropout and EMA are on."""
     pieces = tmp_path / "pieces"
     for n_steps in (2, 3, 7):
@@ -185,9 +140,9 @@ def test_interrupted_at_several_steps_ends_bit_for_bit_the_same(trained: _Run, t
         assert (trained.run / name).read_bytes() == (pieces / name).read_bytes(), name
 
 
-def test_four_classes_start_from_the_weights_of_two(trained: _Run, tmp_path: Path) -> None:
+def test_four_classes_start_from_the_weights_of_two(trained: TinyRun, tmp_path: Path) -> None:
     classes = {"glioma": (8, 250), "meningioma": (8, 180), "notumor": (8, 20), "pituitary": (8, 110)}
-    data = _pictures(tmp_path / "four", classes)
+    data = toy_pictures(tmp_path / "four", classes)
     start = ("--start-from", trained.run)
     changes = ("train.lr=1e-9", "train.ema=none", "train.epochs=1")
     ran = _train("classifier", data, tmp_path / "run", "--no-evaluate", *start, changes=changes)
@@ -208,8 +163,8 @@ def test_four_classes_start_from_the_weights_of_two(trained: _Run, tmp_path: Pat
     assert "the weights to start from are of another network" in ran.err
 
 
-def test_the_published_network_on_pictures_and_its_figures_beside(trained: _Run, tmp_path: Path) -> None:
-    settings = [part for change in ("model.filters=4", *_TOY[2:]) for part in ("--set", change)]
+def test_the_published_network_on_pictures_and_its_figures_beside(trained: TinyRun, tmp_path: Path) -> None:
+    settings = [part for change in ("model.filters=4", *TOY_CLASSIFIER[2:]) for part in ("--set", change)]
     places = ["--data", trained.data, "--out", tmp_path / "run", "--cache", trained.cache, "--device", "cpu"]
     ran = glioseg("train", "sharma-cnn", *places, *settings, "--json")
     assert ran.code == 0, ran.err
@@ -222,7 +177,7 @@ def test_the_published_network_on_pictures_and_its_figures_beside(trained: _Run,
 
 
 def test_a_few_patients_are_of_every_class_and_grey_pictures_become_colours(tmp_path: Path) -> None:
-    data = _pictures(tmp_path / "data", {"no": (4, 20), "yes": (3, 250)}, ("L",))
+    data = toy_pictures(tmp_path / "data", {"no": (4, 20), "yes": (3, 250)}, ("L",))
     cohort = read(Data(data))
     assert cohort.modalities == ("grey",)
     kept = task_named("classify").usable(cohort, DataOptions(modalities=("grey",), max_patients=4), QUIET)
@@ -240,20 +195,20 @@ def _refused(ran: Ran, code: int, *words: str) -> None:
 
 
 def test_a_class_folder_with_one_picture(tmp_path: Path) -> None:
-    data = _pictures(tmp_path / "data", {"yes": (12, 250), "no": (1, 20)}, ("L",))
+    data = toy_pictures(tmp_path / "data", {"yes": (12, 250), "no": (1, 20)}, ("L",))
     ran = _train("classifier", data, tmp_path / "run")
     _refused(ran, 1, "part of the split has no picture of a class", "none of no", "Add pictures of that class")
     assert not (tmp_path / "run" / "latest_checkpoint.pth").exists()
 
 
 def test_all_of_one_class(tmp_path: Path) -> None:
-    data = _pictures(tmp_path / "data", {"yes": (12, 250)}, ("L",))
+    data = toy_pictures(tmp_path / "data", {"yes": (12, 250)}, ("L",))
     _refused(_train("classifier", data, tmp_path / "run"), 1, str(data))
     ran = _train("classifier", data, tmp_path / "run", "--layout", "classes")
     _refused(ran, 1, "pictures need two classes at least", "12 pictures in one folder")
 
 
-def test_pictures_without_masks_where_masks_are_needed(trained: _Run, tmp_path: Path) -> None:
+def test_pictures_without_masks_where_masks_are_needed(trained: TinyRun, tmp_path: Path) -> None:
     ran = _train("nazir-unet", trained.data, tmp_path / "run")
     _refused(ran, 1, "no case has a reference", "Training needs masks beside the images")
 
@@ -280,7 +235,7 @@ def test_settings_that_do_not_go_together(tmp_path: Path, recipe: str, change: s
 
 def test_slices_of_a_cohort_with_masks_are_classified(tiny: TinyRun, tmp_path: Path) -> None:
     changes = ["data.modalities=['t2f']", "augment.missing.zero=0", "train.epochs=1", "train.batch_size=32"]
-    settings = [part for change in (*_TOY, *changes) for part in ("--set", change)]
+    settings = [part for change in (*TOY_CLASSIFIER, *changes) for part in ("--set", change)]
     places = ["--data", tiny.data, "--out", tmp_path / "run", "--cache", tmp_path / "cache", "--device", "cpu"]
     ran = glioseg("train", "classifier", *places, *settings, "--no-evaluate")
     assert ran.code == 0, ran.err
@@ -309,7 +264,7 @@ def test_a_network_that_segments_is_scored_as_a_detector(tiny: TinyRun, tmp_path
     assert {row["reference"] for row in rows} == {"no", "yes"}
 
 
-def test_an_exported_classifier_gives_the_calibrated_probabilities(trained: _Run, tmp_path: Path) -> None:
+def test_an_exported_classifier_gives_the_calibrated_probabilities(trained: TinyRun, tmp_path: Path) -> None:
     import onnxruntime
 
     ran = glioseg("export", trained.run, "--out", tmp_path / "net.onnx", "--quiet")
@@ -323,11 +278,11 @@ def test_an_exported_classifier_gives_the_calibrated_probabilities(trained: _Run
     assert json.loads(session.get_modelmeta().custom_metadata_map["classes"]) == ["no", "yes"]
 
 
-def test_folds_of_a_classifier_are_averaged(trained: _Run, tmp_path: Path) -> None:
+def test_folds_of_a_classifier_are_averaged(trained: TinyRun, tmp_path: Path) -> None:
     other = tmp_path / "other"
     ran = _train("classifier", trained.data, other, "--no-evaluate", changes=("train.seed=1", "train.epochs=1"))
     assert ran.code == 0, ran.err
-    picture = _picture(tmp_path / "a.png", 5, 250)
+    picture = toy_picture(tmp_path / "a.png", 5, 250)
 
     def said(name: str, *networks: object) -> dict[str, Any]:
         ran = glioseg("predict", *networks, picture, "--out", tmp_path / name, "--quiet", "--device", "cpu")
@@ -345,8 +300,8 @@ def test_folds_of_a_classifier_are_averaged(trained: _Run, tmp_path: Path) -> No
     assert "ensemble" not in one
 
 
-def test_only_what_is_alike_is_averaged(trained: _Run, tmp_path: Path) -> None:
-    picture = _picture(tmp_path / "a.png", 5, 250)
+def test_only_what_is_alike_is_averaged(trained: TinyRun, tmp_path: Path) -> None:
+    picture = toy_picture(tmp_path / "a.png", 5, 250)
     smaller = tmp_path / "smaller"
     ran = _train("classifier", trained.data, smaller, "--no-evaluate", changes=("prepare.size=24", "train.epochs=1"))
     assert ran.code == 0, ran.err
@@ -357,8 +312,8 @@ def test_only_what_is_alike_is_averaged(trained: _Run, tmp_path: Path) -> None:
         assert not (tmp_path / "out").exists()
 
 
-def test_a_damaged_picture_does_not_stop_the_others(trained: _Run, tmp_path: Path) -> None:
-    data = _pictures(tmp_path / "new", {"yes": (2, 250)}, ("L",))
+def test_a_damaged_picture_does_not_stop_the_others(trained: TinyRun, tmp_path: Path) -> None:
+    data = toy_pictures(tmp_path / "new", {"yes": (2, 250)}, ("L",))
     (data / "yes" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n no picture")
     ran = glioseg("predict", trained.run, data / "yes", "--out", tmp_path / "out", "--device", "cpu")
     assert ran.code == 1

@@ -66,7 +66,7 @@ def test_a_device_that_is_not_there(tiny: TinyRun, tmp_path: Path) -> None:
 
 
 def test_a_score_that_evaluation_does_not_know(tiny: TinyRun, tmp_path: Path) -> None:
-    _refused(_train(tiny, tmp_path / "run", changes=["train.score=elegance"]), 2, "train.score", "'dice', 'iou'")
+    _refused(_train(tiny, tmp_path / "run", changes=["train.score=elegance"]), 2, "train.score", "one of dice, iou")
     assert not (tmp_path / "run").exists()
 
 
@@ -359,6 +359,7 @@ def test_a_full_disk_costs_nothing_that_was_saved(
     assert load_checkpoint(run / "latest_checkpoint.pth")["progress"]["n_updates"] == 2
 
 
+@pytest.mark.slow  # twice within one process: tests/training/test_loop.py
 def test_ctrl_c_twice_ends_at_once_and_loses_no_checkpoint(tiny: TinyRun, tmp_path: Path) -> None:
     """A real process is frozen at some step, told to stop twice, and thawed, so that both calls meet the same step."""
     run = tmp_path / "run"

@@ -49,8 +49,8 @@ def test_the_files_of_a_run(tiny: TinyRun) -> None:
     assert not list(tiny.run.rglob(".writing-*"))
 
 
-def test_stdout_is_the_evaluations_alone(tiny: TinyRun) -> None:
-    assert tiny.ran.json == {part: _json(tiny.run / f"evaluation-{part}.json") for part in ("val", "test")}
+def test_stdout_is_the_evaluations_alone(tiny_run: TinyRun) -> None:
+    assert tiny_run.ran.json == {part: _json(tiny_run.run / f"evaluation-{part}.json") for part in ("val", "test")}
 
 
 def test_progress_and_the_table_of_epochs_go_to_stderr(tiny: TinyRun) -> None:
@@ -59,8 +59,8 @@ def test_progress_and_the_table_of_epochs_go_to_stderr(tiny: TinyRun) -> None:
     assert rows[0][4:8:2] == ["WT", "ET"]
 
 
-def test_the_recipe_is_kept_as_it_was_resolved(tiny: TinyRun) -> None:
-    assert read_recipe(str(tiny.run / "recipe.toml")) == tiny.recipe
+def test_the_recipe_is_kept_as_it_was_resolved(tiny_run: TinyRun) -> None:
+    assert read_recipe(str(tiny_run.run / "recipe.toml")) == tiny_run.recipe
 
 
 def test_the_split_is_of_all_patients(tiny: TinyRun) -> None:

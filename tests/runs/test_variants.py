@@ -82,6 +82,7 @@ def test_published_figures_stand_beside_those_obtained_and_why_they_differ(by_sl
     assert "not comparable: split by slice" in by_slice.said
 
 
+@pytest.mark.usefixtures("plain_report")
 def test_a_shipped_recipe_that_was_changed_says_so(tiny: TinyRun, tmp_path: Path) -> None:
     changes = ["model.width=4", "model.depth=2", "prepare.size=32", "train.epochs=1", "train.precision=fp32"]
     given = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ import pytest
 
 from tests.cli.command import glioseg
 from tests.runs.conftest import TinyRun
-from tests.runs.test_classifier_run import pictures_of_two_classes
 
 _KEPT = Path(__file__).parent / "written_before"
 
@@ -33,10 +33,10 @@ class OldRun:
 
 
 @pytest.fixture(params=["segment", "classify"])
-def old(request: pytest.FixtureRequest, phantom_data: Path, tmp_path: Path) -> OldRun:
+def old(request: pytest.FixtureRequest, phantom_data: Path, class_pictures: Path, tmp_path: Path) -> OldRun:
     """Each task's."""
     task: str = request.param
-    data = phantom_data if task == "segment" else pictures_of_two_classes(tmp_path / "pictures")
+    data = phantom_data if task == "segment" else class_pictures
     shutil.copytree(_KEPT / task, tmp_path / "run")
     described = json.loads((tmp_path / "run" / "data.json").read_text(encoding="utf-8"))
     (tmp_path / "run" / "data.json").write_text(json.dumps(described | {"path": str(data)}), encoding="utf-8")
@@ -72,8 +72,7 @@ def test_its_bundle_predicts(old: OldRun, tmp_path: Path) -> None:
     assert ran.json["failed"] == {}
 
 
-def test_it_compares_with_a_run_of_now(old: OldRun, tiny: TinyRun, tmp_path: Path) -> None:
-    other = tiny.run if old.task == "segment" else shutil.copytree(old.run, tmp_path / "other")
-    ran = glioseg("compare", old.run, other, "--part", "test", "--json")
+def test_it_compares_with_a_run_of_now(old: OldRun, tiny_runs: Callable[[Any], TinyRun]) -> None:
+    ran = glioseg("compare", old.run, tiny_runs(old.task).run, "--part", "test", "--json")
     assert ran.code == 0, ran.err
     assert len(ran.json["runs"]) == 2

@@ -1,5 +1,5 @@
-"""Studies are tested on the tiny run that the tests of ``runs`` look at."""
+"""Studies are tested on the tiny runs that the tests of ``runs`` look at."""
 
-from tests.runs.conftest import _one_thread, phantom_data, tiny
+from tests.runs.conftest import _one_thread, class_pictures, tiny, tiny_classifier, tiny_run, tiny_runs
 
-__all__ = ["_one_thread", "phantom_data", "tiny"]
+__all__ = ["_one_thread", "class_pictures", "tiny", "tiny_classifier", "tiny_run", "tiny_runs"]

@@ -20,7 +20,7 @@ from glioseg.runs import train as training
 from glioseg.runs.progress_table import TrainingTable
 from glioseg.studies import run as studying
 from tests.cli.command import Ran, glioseg
-from tests.runs.conftest import TinyRun
+from tests.runs.conftest import TinyRun, plain_reports
 from tests.runs.toy import write_toy
 
 _SHORT = ("train.epochs=1", "predict.tune=false", "model.depth=1", "slices.n_neighbours=0", "evaluate.n_resamples=50")
@@ -77,15 +77,7 @@ def _cases(path: Path, region: str) -> dict[str, float]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _plain_reports() -> Iterator[None]:
-    """Reports of runs have tests of their own and take most of the time of so short a run."""
-
-    def plain(task: object, run: Any, *more: object) -> Path:
-        path: Path = run.folder / "report.html"
-        path.write_text("a report", encoding="utf-8")
-        return path
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("glioseg.runs.train.report", plain)
+    with plain_reports():
         yield
 
 

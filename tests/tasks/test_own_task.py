@@ -19,9 +19,9 @@ from glioseg.runs.evaluate import evaluate
 from glioseg.runs.report import write_report
 from glioseg.tasks.choose import TASKS
 from tests.cli.command import glioseg
-from tests.runs.conftest import _one_thread, phantom_data
+from tests.runs.conftest import _one_thread
 
-__all__ = ["_one_thread", "phantom_data"]
+__all__ = ["_one_thread"]
 _EXAMPLE = Path(__file__).parents[2] / "examples" / "own_task.py"
 
 

@@ -111,6 +111,7 @@ def _points(run: Path) -> dict[str, list[tuple[int, float]]]:
     return {tag: points for tag, points in found.items() if not tag.endswith("_s")}
 
 
+@pytest.mark.slow  # killed once: tests/runs/test_killed.py
 def test_killed_several_times_ends_bit_for_bit_the_same(cohort: Path, tmp_path: Path) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     _undisturbed(cohort, whole)

@@ -264,6 +264,7 @@ def test_repeated_channels() -> None:
 
 
 @pytest.mark.realdata
+@pytest.mark.slow  # four thousand pictures are unpacked first
 def test_published_set(kaggle_3m: Path) -> None:
     cohort = read(kaggle_3m)
     assert len(cohort.cases) == len(cohort.patients) == 66

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -67,7 +67,6 @@ def parts_of(found: Split) -> dict[str, str]:
 # --- never a leak -------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     cohorts(smallest=16),
     st.integers(0, 99),
@@ -90,7 +89,6 @@ def test_a_split_never_leaks(
     assert bool(found.test) == (options.get("test") != 0.0)
 
 
-@settings(max_examples=30, deadline=None)
 @given(cohorts(), st.integers(0, 9), st.randoms(use_true_random=False))
 def test_the_order_of_cases_and_groups_does_not_matter(
     drawn: tuple[Cohort, dict[str, float], list[frozenset[str]]], seed: int, random: Any
@@ -106,7 +104,6 @@ def test_the_order_of_cases_and_groups_does_not_matter(
     assert one.sha256 == other.sha256
 
 
-@settings(max_examples=20, deadline=None)
 @given(cohorts(smallest=12), st.integers(2, 5), st.integers(0, 9))
 def test_every_patient_is_validated_once_in_all_folds(
     drawn: tuple[Cohort, dict[str, float], list[frozenset[str]]], n_folds: int, seed: int
@@ -126,7 +123,6 @@ def test_every_patient_is_validated_once_in_all_folds(
 # --- alike in all parts -------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from("ABC"), st.sampled_from([0.0, 1.0, 10.0])), min_size=8, max_size=70),
     st.integers(0, 99),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -95,7 +95,6 @@ def test_no_gradients_are_kept() -> None:
     edge=st.integers(1, 17),
     dims=st.sampled_from([2, 3]),
 )
-@settings(max_examples=60, deadline=None)
 def test_any_choice_gives_finite_images_and_masks_of_the_same_shape(
     names: set[str], probability: float, seed: int, n_items: int, edge: int, dims: int
 ) -> None:

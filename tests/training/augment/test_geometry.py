@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -158,7 +158,6 @@ def test_spline_basis_by_hand() -> None:
 
 
 @given(st.integers(1, 40), st.integers(1, 9))
-@settings(deadline=None)
 def test_spline_shares_add_up_to_one_and_reproduce_straight_lines(length: int, cells: int) -> None:
     basis = spline_basis(length, cells, _CPU)
     assert basis.shape == (length, cells + 3)
@@ -201,7 +200,6 @@ def _discs(n_items: int, *size: int) -> Tensor:
 
 
 @given(seed=st.integers(0, 1000), size=st.sampled_from([(24, 24), (17, 30), (1, 24), (10, 16, 16)]))
-@settings(max_examples=30, deadline=None)
 def test_image_mask_and_weights_stay_aligned(seed: int, size: tuple[int, ...]) -> None:
     """The mask, given as image and as weight map too, is found again in both after any change of place."""
     names = ["flip", "rotation", "scale", "shift", "elastic", *(["turn"] if size[-1] == size[-2] else [])]
