@@ -11,7 +11,9 @@ from pydantic import ValidationError
 
 from glioseg.errors import ScoreError
 from glioseg.evaluation import CompareOptions, case_rows, rows_from_csv, rows_to_csv
-from glioseg.evaluation.comparison import compare
+from glioseg.evaluation import comparison as comparing
+from glioseg.evaluation.case_table import RegionTable
+from glioseg.evaluation.comparison import Comparison
 from glioseg.evaluation.table import Cell
 from tests.evaluation.drawing import counted
 
@@ -30,6 +32,11 @@ def run(hits: Sequence[int], patients: Mapping[int, str] | None = None, regions:
             for i, tp in enumerate(hits)
         ]
     )  # fmt: skip
+
+
+def compare(runs: Mapping[str, Table], options: CompareOptions) -> Comparison:
+    """Of tables by region."""
+    return comparing.compare({name: RegionTable(rows) for name, rows in runs.items()}, options)
 
 
 def test_two_runs_by_hand() -> None:

@@ -29,6 +29,7 @@ from glioseg.evaluation import (
     score_case,
     score_channels,
 )
+from glioseg.evaluation.case_table import RegionTable
 from glioseg.evaluation.class_items import ItemClasses, WeightedItems
 from glioseg.evaluation.classification import score_classes
 from glioseg.evaluation.metrics import (
@@ -144,9 +145,11 @@ def test_a_new_metric_stands_in_the_table_with_its_unit_and_survives_the_file() 
 
 def test_a_new_metric_is_compared_and_has_its_words_on_the_page(tmp_path: Path) -> None:
     better = [scored("a", "##..", ".###"), scored("b", ".##.", ".##."), scored("c", "....", "....")]
-    runs = {"plain": case_rows(COHORT, TABLE), "better": case_rows(better, TABLE)}
+    runs = {
+        name: RegionTable(case_rows(cases, TABLE), TABLE) for name, cases in (("plain", COHORT), ("better", better))
+    }
     options = CompareOptions(metrics=("edge",), n_resamples=50)
-    comparison = compare(runs, options, TABLE)
+    comparison = compare(runs, options)
     (result,) = comparison.results
     assert [run.spread.mean for run in result.runs] == [1.5, 0.5]
     assert result.pairs[0].test.mean_difference == 1.0
@@ -160,20 +163,20 @@ def test_a_new_metric_is_compared_and_has_its_words_on_the_page(tmp_path: Path) 
 
 
 def test_a_new_metric_is_pooled_over_the_runs_of_a_study() -> None:
-    runs = {"plain": [case_rows(COHORT, TABLE)], "older": [case_rows(COHORT)]}
+    runs = {"plain": [RegionTable(case_rows(COHORT, TABLE), TABLE)], "older": [RegionTable(case_rows(COHORT), TABLE)]}
     options = CompareOptions(metrics=("edge",), n_resamples=50)
-    figures = pooled_figures(runs, "tumour", "edge", options, paired=True, metrics=TABLE)
+    figures = pooled_figures(runs, "tumour", "edge", options, paired=True)
     assert list(figures) == ["plain"]  # a table that was written before there was such a metric cannot have it
     assert figures["plain"].spread.mean == 1.5
 
 
 def test_an_older_table_has_what_is_made_of_counts_and_lacks_the_rest() -> None:
     older = [{name: cell for name, cell in row.items() if not name.endswith(".iou")} for row in case_rows(COHORT)]
-    both = {"a": older, "b": older}
+    both = {"a": RegionTable(older, TABLE), "b": RegionTable(older, TABLE)}
     iou = compare(both, CompareOptions(metrics=("iou",), n_resamples=20)).results[0]
     assert iou.runs[0].spread.mean == pytest.approx((0 + 1 / 2 + 0) / 3)
     with pytest.raises(ScoreError, match=r"run a has no metric edge; expected one of dice, iou"):
-        compare(both, CompareOptions(metrics=("edge",)), TABLE)
+        compare(both, CompareOptions(metrics=("edge",)))
 
 
 def test_pictures_have_no_millimetres_to_measure() -> None:

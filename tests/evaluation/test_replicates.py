@@ -6,8 +6,8 @@ import math
 
 import pytest
 
+from glioseg.evaluation.case_table import RegionTable
 from glioseg.evaluation.comparison import CompareOptions
-from glioseg.evaluation.metrics import REGION_METRICS
 from glioseg.evaluation.replicates import case_figures, pooled_figures
 from glioseg.evaluation.table import Row
 
@@ -19,20 +19,24 @@ def _row(case: str, tp: int, fp: int, fn: int, patient: str | None = None) -> Ro
     return {"case": case, "patient": patient or case, "n_slices": 1, "n_voxels": 100, "WT.status": "ok", **counts}
 
 
+def _table(*rows: Row) -> RegionTable:
+    return RegionTable(rows)
+
+
 def test_a_case_counts_once_with_the_mean_over_its_runs() -> None:
     """a: 2·1/(2·1+1+1) = 0.5 with one seed and 2·3/(6+2+0) = 0.75 with the other; b in one run only: 2/2 = 1."""
     first, second = [_row("a", 1, 1, 1), _row("b", 1, 0, 0)], [_row("a", 3, 2, 0)]
-    found = case_figures([first, second], "WT", REGION_METRICS["dice"], "skip")
+    found = case_figures([RegionTable(first), RegionTable(second)], "WT", "dice", "skip")
     assert [(one.case, one.value) for one in found] == [("a", pytest.approx(0.625)), ("b", 1.0)]
 
 
 def test_an_empty_case_has_no_figure_but_in_the_runs_that_give_one() -> None:
     both_empty, false_alarm = _row("a", 0, 0, 0), _row("a", 0, 4, 0)
-    (skipped,) = case_figures([[both_empty]], "WT", REGION_METRICS["dice"], "skip")
+    (skipped,) = case_figures([_table(both_empty)], "WT", "dice", "skip")
     assert math.isnan(skipped.value)
-    (mixed,) = case_figures([[both_empty], [false_alarm]], "WT", REGION_METRICS["dice"], "skip")
+    (mixed,) = case_figures([_table(both_empty), _table(false_alarm)], "WT", "dice", "skip")
     assert mixed.value == 0.0
-    (counted,) = case_figures([[both_empty], [false_alarm]], "WT", REGION_METRICS["dice"], "both_empty_1")
+    (counted,) = case_figures([_table(both_empty), _table(false_alarm)], "WT", "dice", "both_empty_1")
     assert counted.value == 0.5
 
 
@@ -40,9 +44,9 @@ def test_rows_are_tested_against_the_first_on_common_patients() -> None:
     """First: a 0.5, b 0.5, c 0.5. Second, which lacks c: a 1 and b 1, so +0.5 twice; two patients give p = 0.5."""
     half, whole = (1, 1, 1), (1, 0, 0)
     runs = {
-        "first": [[_row(case, *half) for case in "abc"]],
-        "second": [[_row("a", *whole)], [_row("b", *whole)]],
-        "third": [[_row(case, *half) for case in "abc"]],
+        "first": [_table(*(_row(case, *half) for case in "abc"))],
+        "second": [_table(_row("a", *whole)), _table(_row("b", *whole))],
+        "third": [_table(*(_row(case, *half) for case in "abc"))],
     }
     found = pooled_figures(runs, "WT", "dice", OPTIONS, paired=True)
     assert found["first"].against_first is None
@@ -61,8 +65,8 @@ def test_rows_are_tested_against_the_first_on_common_patients() -> None:
 
 def test_cases_of_one_patient_are_one_pair() -> None:
     runs = {
-        "first": [[_row("a1", 1, 1, 1, "a"), _row("a2", 1, 0, 0, "a"), _row("b", 1, 1, 1)]],
-        "second": [[_row("a1", 1, 0, 0, "a"), _row("a2", 1, 0, 0, "a"), _row("b", 1, 0, 0)]],
+        "first": [_table(_row("a1", 1, 1, 1, "a"), _row("a2", 1, 0, 0, "a"), _row("b", 1, 1, 1))],
+        "second": [_table(_row("a1", 1, 0, 0, "a"), _row("a2", 1, 0, 0, "a"), _row("b", 1, 0, 0))],
     }
     against = pooled_figures(runs, "WT", "dice", OPTIONS, paired=True)["second"].against_first
     assert against is not None
@@ -71,9 +75,9 @@ def test_cases_of_one_patient_are_one_pair() -> None:
 
 
 def test_a_variation_without_the_region_is_left_out() -> None:
-    runs: dict[str, list[list[Row]]] = {
-        "first": [[_row("a", 1, 0, 0)]],
-        "other": [[{"case": "a", "patient": "a", "ET.status": "ok"}]],
+    runs: dict[str, list[RegionTable]] = {
+        "first": [_table(_row("a", 1, 0, 0))],
+        "other": [_table({"case": "a", "patient": "a", "ET.status": "ok"})],
         "none": [],
     }
     assert list(pooled_figures(runs, "WT", "dice", OPTIONS, paired=True)) == ["first"]

@@ -106,8 +106,8 @@ def test_what_cannot_be_compared(two: tuple[Path, Path], tmp_path: Path) -> None
     _refused(glioseg("compare", plain, better), 1, "not a table of cases")
 
 
-def test_classifiers_are_told_where_their_figures_stand(two: tuple[Path, Path]) -> None:
+def test_runs_of_different_tasks_are_refused(two: tuple[Path, Path]) -> None:
     plain, better = two
     table = "case,patient,slice,reference,predicted,confidence,right\na,a,1,no,no,0.9,1\n"
     (better / "cases-test.csv").write_text(table, encoding="utf-8")
-    _refused(glioseg("compare", plain, better), 1, "a classifier's table", "cases-test.csv", "glioseg study")
+    _refused(glioseg("compare", plain, better), 1, "plain and better are of different tasks", "asked for the same")

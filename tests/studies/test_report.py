@@ -13,6 +13,7 @@ import pytest
 from PIL import Image as Pillow
 
 from glioseg.cli.study_texts import study_text
+from glioseg.evaluation.case_table import RegionTable
 from glioseg.evaluation.comparison import CompareOptions
 from glioseg.evaluation.metrics import REGION_METRICS, RegionMetric, table_of
 from glioseg.evaluation.replicates import pooled_figures
@@ -52,7 +53,7 @@ def _rows(shift: int) -> list[Row]:
 
 def _facts() -> StudyFacts:
     options = CompareOptions(n_resamples=200)
-    tables = {"plain": [_rows(0)], "<better>": [_rows(9)]}
+    tables = {"plain": [RegionTable(_rows(0))], "<better>": [RegionTable(_rows(9))]}
     pooled = {region: pooled_figures(tables, region, "dice", options, paired=True) for region in ("WT", "ET")}
     runs = (
         RunFact(0, 0, "finished", training_s=90.0, peak_memory_mb=700.0, best_epoch=3, report="plain/run/report.html"),
@@ -120,7 +121,7 @@ def test_a_study_shows_any_metric_with_its_unit_and_says_which_no_run_has(tmp_pa
     """Absolute errors of 12 ml and 3 ml on every patient: the lower one is the better."""
     name, options = "volume_error_abs_ml", CompareOptions(n_resamples=100)
     errors = {"plain": 12.0, "better": 3.0}
-    tables = {row: [[{**case, f"WT.{name}": error} for case in _rows(0)]] for row, error in errors.items()}
+    tables = {row: [RegionTable([{**case, f"WT.{name}": error} for case in _rows(0)])] for row, error in errors.items()}
     pooled = pooled_figures(tables, "WT", name, options, paired=True)
     rows = tuple(RowFact(row, "lgg", figures={"test": {"WT": {name: pooled[row]}}}) for row in tables)
     facts = replace(_facts(), metrics=(name, "volume_error_voxels"), rows=rows)
@@ -140,8 +141,8 @@ def test_files_of_a_study_have_the_unit_of_a_metric_whose_name_does_not_say_it(
     edge = RegionMetric("edge", "Edge", "", "mm", "lower", of_masks=lambda pair: float(pair.prediction.sum()))
     table = table_of((*REGION_METRICS.values(), edge))
     monkeypatch.setattr(facts_of_studies, "REGION_METRICS", table)
-    cases = [[{**case, "WT.edge": 4.5, "WT.edge.unit": "mm"} for case in _rows(0)]]
-    pooled = pooled_figures({"plain": cases}, "WT", "edge", CompareOptions(n_resamples=20), paired=False, metrics=table)
+    cases = RegionTable([{**case, "WT.edge": 4.5, "WT.edge.unit": "mm"} for case in _rows(0)], table)
+    pooled = pooled_figures({"plain": [cases]}, "WT", "edge", CompareOptions(n_resamples=20), paired=False)
     row = RowFact("plain", "lgg", figures={"test": {"WT": {"edge": pooled["plain"]}}})
     facts = replace(_facts(), metrics=("edge",), rows=(row,))
     assert study_csv(facts).splitlines()[1].startswith("plain,lgg,test,WT,edge,mm,0,8,8,4.5")

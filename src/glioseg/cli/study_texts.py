@@ -31,7 +31,8 @@ def study_text(facts: StudyFacts) -> str:
     for part in facts.parts:
         for region in facts.regions(part):
             for metric in facts.metrics:
-                lines += ["", *_table(facts, part, region, metric)]
+                if facts.has(part, region, metric):
+                    lines += ["", *_table(facts, part, region, metric)]
     lines += _costs(facts)
     lines += _published(facts)
     for row in facts.rows:

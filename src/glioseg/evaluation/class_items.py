@@ -199,3 +199,33 @@ def _areas(weights: Floats, positive: Flags, scores: Floats) -> tuple[Floats, Fl
     # a threshold that a draw left without items adds inside = 0, so that its 0/0 must not turn the sum into NaN
     at_threshold = np.nan_to_num(quotient(hits, hits + false))
     return roc, quotient((inside * at_threshold).sum(axis=1), hits[:, -1])
+
+
+@dataclass(frozen=True, eq=False)
+class ItemOutcomes:
+    """What was said of N items, one by one.
+
+    Args:
+        right: (N,) 1 where the class that was said is the true one, else 0.
+        of_reference: (N,) probability of the true class.
+        confidence: (N,) probability of the class that was said.
+    """
+
+    right: Floats
+    of_reference: Floats
+    confidence: Floats
+
+
+def is_right(outcomes: ItemOutcomes) -> Floats:
+    """1 or 0, whose mean is the accuracy."""
+    return outcomes.right
+
+
+def own_log_loss(outcomes: ItemOutcomes) -> Floats:
+    """−ln of the probability of the true class, whose mean is the log loss."""
+    return np.asarray(-np.log(np.maximum(outcomes.of_reference, _SMALLEST)))
+
+
+def own_confidence(outcomes: ItemOutcomes) -> Floats:
+    """The probability of the class that was said."""
+    return outcomes.confidence

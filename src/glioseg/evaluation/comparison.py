@@ -15,7 +15,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from glioseg.errors import ScoreError, name_some
-from glioseg.evaluation.metrics import REGION_METRICS, RegionMetric, RegionMetrics
+from glioseg.evaluation.case_table import CaseTable
+from glioseg.evaluation.metrics import Metric
 from glioseg.evaluation.score import EMPTY_RULES, EmptyRule, Floats, Interval
 from glioseg.evaluation.statistics import (
     PairedTest,
@@ -27,7 +28,6 @@ from glioseg.evaluation.statistics import (
     patient_differences,
     spread,
 )
-from glioseg.evaluation.table import Cell, Row, metric_column, metric_named, regions_of
 
 
 class CompareOptions(BaseModel):
@@ -35,7 +35,9 @@ class CompareOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    metrics: tuple[str, ...] = Field(("dice",), min_length=1, description="names of metrics of regions")
+    metrics: tuple[str, ...] | None = Field(
+        None, min_length=1, description="names of metrics; None for those that are usual for the task"
+    )
     empty: EmptyRule = Field("skip", description="what counts where a mask is empty and a ratio is 0/0")
     n_resamples: int = Field(10_000, ge=1, description="bootstrap draws of the intervals")
     seed: int = Field(0, ge=0, description="of the bootstrap")
@@ -101,7 +103,7 @@ class MetricComparison:
     """One metric of one region: every run, and every pair of runs."""
 
     region: str
-    metric: RegionMetric
+    metric: Metric
     runs: tuple[RunFigure, ...]
     pairs: tuple[PairFigure, ...]
 
@@ -160,17 +162,14 @@ class Comparison:
         }
 
 
-def compare(
-    runs: Mapping[str, Sequence[Row]], options: CompareOptions, metrics: RegionMetrics = REGION_METRICS
-) -> Comparison:
+def compare(runs: Mapping[str, CaseTable], options: CompareOptions) -> Comparison:
     """Compare runs on the cases that all of them scored.
 
-    Cases and regions that only some runs have are left out and named.
+    Cases and regions (classes) that only some runs have are left out and named.
 
     Args:
-        runs: name -> rows, as ``case_rows`` makes them or ``rows_from_csv`` reads them.
+        runs: name -> table, all of one kind.
         options: what to compare, and how.
-        metrics: those that there are.
 
     Raises:
         ScoreError: fewer than two runs, no common case or region, a case twice, a metric that a run lacks, or a common
@@ -178,32 +177,34 @@ def compare(
     """
     if len(runs) < 2:
         raise ScoreError("a comparison needs two runs or more", found=len(runs))
-    tables = {name: _by_case(name, rows) for name, rows in runs.items()}
-    cases = _common_cases(tables)
-    common = {name: [table[case] for case in cases] for name, table in tables.items()}
-    owned = {name: regions_of(rows) for name, rows in common.items()}
+    _require_one_kind(runs)
+    keys = {name: _keys(name, table) for name, table in runs.items()}
+    cases = _common_cases(keys)
+    common = {name: table.of_keys(cases) for name, table in runs.items()}
+    owned = {name: table.groups for name, table in common.items()}
     regions = [region for region in next(iter(owned.values())) if all(region in own for own in owned.values())]
     if not regions:
         raise ScoreError("the runs have no region in common", found=owned)
     _require_same_references(common, regions)
-    patients = [str(row["patient"]) for row in next(iter(common.values()))]
+    first = next(iter(common.values()))
+    patients = [str(row["patient"]) for row in first.rows]
     return Comparison(
         options=options,
         runs=tuple(runs),
         n_cases=len(cases),
         n_patients=len(set(patients)),
-        left_out={name: tuple(sorted(set(table) - set(cases))) for name, table in tables.items()},
+        left_out={name: tuple(sorted(set(own) - set(cases))) for name, own in keys.items()},
         regions_left_out={name: tuple(r for r in own if r not in regions) for name, own in owned.items()},
         results=tuple(
-            _compare_metric(common, patients, region, _common_metric(common, region, name, metrics), options)
+            _compare_metric(common, patients, region, _common_metric(common, region, name), options)
             for region in regions
-            for name in options.metrics
+            for name in options.metrics or first.usual_metrics
         ),
     )
 
 
 def values_by_patient(
-    runs: Mapping[str, Sequence[Row]], comparison: Comparison, result: MetricComparison
+    runs: Mapping[str, CaseTable], comparison: Comparison, result: MetricComparison
 ) -> tuple[list[str], dict[str, Floats]]:
     """What a test has compared: the P patients, sorted, and each run's values (P,), NaN where a patient has none.
 
@@ -214,39 +215,52 @@ def values_by_patient(
     """
     names: list[str] = []
     values: dict[str, Floats] = {}
-    for run, rows in runs.items():
+    for run, table in runs.items():
         left_out = set(comparison.left_out[run])
-        common = sorted((row for row in rows if row["case"] not in left_out), key=lambda row: str(row["case"]))
-        column = metric_column(common, result.region, result.metric, comparison.options.empty)
-        names, sums, counts = by_patient(column[:, None], [str(row["patient"]) for row in common])
+        common = table.of_keys(sorted(key for row in table.rows if (key := table.key(row)) not in left_out))
+        column = _column(common, result.region, result.metric.name, comparison.options.empty)
+        names, sums, counts = by_patient(column[:, None], [str(row["patient"]) for row in common.rows])
         values[run] = np.divide(sums[:, 0], counts[:, 0], out=np.full(len(names), np.nan), where=counts[:, 0] > 0)
     return names, values
 
 
-def _common_cases(tables: Mapping[str, Mapping[str, Row]]) -> list[str]:
-    cases = sorted(set.intersection(*(set(table) for table in tables.values())))
+def _require_one_kind(runs: Mapping[str, CaseTable]) -> None:
+    kinds = {name: type(table) for name, table in runs.items()}
+    (first, expected), *others = kinds.items()
+    for name, kind in others:
+        if kind is not expected:
+            raise ScoreError(
+                f"{first} and {name} are of different tasks: one draws regions, the other says classes",
+                remedy="Compare networks that were asked for the same",
+            )
+
+
+def _keys(name: str, table: CaseTable) -> list[str]:
+    keys = [table.key(row) for row in table.rows]
+    if len(set(keys)) != len(keys):
+        raise ScoreError(f"run {name} has a case twice")
+    return keys
+
+
+def _common_cases(keys: Mapping[str, Sequence[str]]) -> list[str]:
+    cases = sorted(set.intersection(*(set(own) for own in keys.values())))
     if not cases:
         raise ScoreError(
             "the runs have no case in common",
-            found="; ".join(f"{name}: {name_some(sorted(table), 3)}" for name, table in tables.items()),
+            found="; ".join(f"{name}: {name_some(sorted(own), 3)}" for name, own in keys.items()),
             remedy="Evaluate them on the same part of the same split",
         )
     return cases
 
 
-def _by_case(name: str, rows: Sequence[Row]) -> dict[str, Row]:
-    table = {str(row["case"]): row for row in rows}
-    if len(table) != len(rows):
-        raise ScoreError(f"run {name} has a case twice")
-    return table
-
-
-def _require_same_references(common: Mapping[str, Sequence[Row]], regions: Sequence[str]) -> None:
+def _require_same_references(common: Mapping[str, CaseTable], regions: Sequence[str]) -> None:
     """The same case must be the same patient's, on the same grid, against the same reference."""
-    (first, expected_rows), *others = common.items()
-    for name, rows in others:
-        for expected_row, row in zip(expected_rows, rows, strict=True):
-            facts = zip(_facts(expected_row, regions).items(), _facts(row, regions).values(), strict=True)
+    (first, expected_table), *others = common.items()
+    for name, table in others:
+        for expected_row, row in zip(expected_table.rows, table.rows, strict=True):
+            facts = zip(
+                expected_table.facts(expected_row, regions).items(), table.facts(row, regions).values(), strict=True
+            )
             for (what, expected), value in facts:
                 if value != expected:
                     raise ScoreError(
@@ -257,24 +271,14 @@ def _require_same_references(common: Mapping[str, Sequence[Row]], regions: Seque
                     )
 
 
-def _facts(row: Row, regions: Sequence[str]) -> dict[str, Cell]:
-    """What must be the same of a case in every run: in words -> value."""
-    sizes: dict[str, Cell] = {f"reference of {region}": _size(row, region) for region in regions}
-    return {"patient": row["patient"], "voxels": row["n_voxels"], **sizes}
-
-
-def _size(row: Row, region: str) -> int:
-    return int(row[f"{region}.tp"] or 0) + int(row[f"{region}.fn"] or 0)
-
-
 def _compare_metric(
-    common: Mapping[str, Sequence[Row]],
+    common: Mapping[str, CaseTable],
     patients: Sequence[str],
     region: str,
-    metric: RegionMetric,
+    metric: Metric,
     options: CompareOptions,
 ) -> MetricComparison:
-    columns = {name: metric_column(rows, region, metric, options.empty) for name, rows in common.items()}
+    columns = {name: _column(table, region, metric.name, options.empty) for name, table in common.items()}
     intervals = bootstrap_intervals(
         np.stack(list(columns.values()), axis=1), patients, n_resamples=options.n_resamples, seed=options.seed
     )
@@ -299,10 +303,17 @@ def _pair(
     return PairFigure(first, second, paired_wilcoxon(differences), interval, None)
 
 
-def _common_metric(common: Mapping[str, Sequence[Row]], region: str, name: str, metrics: RegionMetrics) -> RegionMetric:
+def _common_metric(common: Mapping[str, CaseTable], region: str, name: str) -> Metric:
     """The metric of that name, once it is certain that every run has it."""
-    wanted = [metric_named(name, rows, region, metrics, f"run {run}") for run, rows in common.items()]
-    return wanted[0]
+    metrics = [table.metric(name, region, f"run {run}") for run, table in common.items()]
+    return metrics[0]
+
+
+def _column(table: CaseTable, region: str, metric: str, rule: EmptyRule) -> Floats:
+    column = table.column(region, metric, rule)
+    if column is None:
+        raise ScoreError(f"a table has no {metric} of {region}")
+    return column
 
 
 def _pair_json(pair: Interval) -> list[float] | None:

@@ -27,7 +27,7 @@ from pydantic import AfterValidator
 from glioseg.errors import ScoreError
 from glioseg.evaluation import class_items, overlap, volume
 from glioseg.evaluation.calibration import CurveFigure, ProbabilityHistogram, average_precision, roc_auc
-from glioseg.evaluation.class_items import WeightedItems
+from glioseg.evaluation.class_items import ItemOutcomes, WeightedItems
 from glioseg.evaluation.score import OF_RATIOS, EmptyRule, EmptyValues, Flags, Floats, Integers, apply_rule
 
 MetricUnit = Literal["ratio", "number", "ml", "voxels", "mm"]
@@ -148,11 +148,12 @@ class RegionMetric(Metric):
 
 @dataclass(frozen=True)
 class ClassMetric(Metric):
-    """A figure of classified items, for B weightings of them at once. Exactly one of the functions is given.
+    """A figure of classified items, for B weightings of them at once; either ``of_items`` or ``of_each_class``.
 
     Args:
         of_items: -> (B,), NaN where undefined.
         of_each_class: -> (B, K), each class against all others; of two classes the second counts, of more their mean.
+        of_outcomes: of each item alone (N,), for comparisons item by item; None where it has no such value.
 
     Raises:
         ScoreError: not exactly one function.
@@ -160,6 +161,7 @@ class ClassMetric(Metric):
 
     of_items: Callable[[WeightedItems], Floats] | None = None
     of_each_class: Callable[[WeightedItems], Floats] | None = None
+    of_outcomes: Callable[[ItemOutcomes], Floats] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -254,7 +256,14 @@ REGION_METRICS: RegionMetrics = table_of(
 
 CLASS_METRICS: Mapping[str, ClassMetric] = table_of(
     (
-        ClassMetric("accuracy", "Accuracy", "right / all", picks_best=True, of_items=class_items.accuracy),
+        ClassMetric(
+            "accuracy",
+            "Accuracy",
+            "right / all",
+            picks_best=True,
+            of_items=class_items.accuracy,
+            of_outcomes=class_items.is_right,
+        ),
         ClassMetric(
             "balanced_accuracy",
             "Balanced accuracy",
@@ -287,6 +296,7 @@ CLASS_METRICS: Mapping[str, ClassMetric] = table_of(
             "number",
             "lower",
             of_items=class_items.log_loss,
+            of_outcomes=class_items.own_log_loss,
         ),
         ClassMetric(
             "ece",
@@ -301,6 +311,7 @@ CLASS_METRICS: Mapping[str, ClassMetric] = table_of(
             "mean probability of the class that was said",
             better="neither",
             of_items=class_items.mean_confidence,
+            of_outcomes=class_items.own_confidence,
         ),
     )
 )

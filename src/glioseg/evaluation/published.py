@@ -84,6 +84,29 @@ def protocol_of(protocol: PublishedProtocol, part: str) -> tuple[PublishedProtoc
 
 
 @dataclass(frozen=True)
+class PublishedRow:
+    """One published value and what was obtained: a line of a table, whatever the network was asked for.
+
+    Args:
+        part: of the data.
+        region: or ``mean`` over regions; of a classifier where the authors say it.
+        metric: scored as follows.
+        unit: what the mean is over.
+        empty: rule for empty masks; ``none`` where there are no masks.
+        published: by the authors.
+        obtained: None where it is undefined.
+    """
+
+    part: str
+    region: str
+    metric: str
+    unit: str
+    empty: str
+    published: float
+    obtained: float | None
+
+
+@dataclass(frozen=True)
 class ObtainedFigure:
     """A published figure and what was obtained: region, or ``mean`` over regions -> value, None where undefined."""
 
@@ -160,6 +183,15 @@ class AsPublished:
             "not_comparable": list(self.not_comparable),
             "figures": [result.to_json() for result in self.results],
         }
+
+    def rows(self, part: str) -> list[PublishedRow]:
+        """The published values that are of this part."""
+        return [
+            PublishedRow(part, region, figure.metric, figure.unit, figure.empty, value, result.obtained[region])
+            for result in self.results
+            if (figure := result.figure).part == part
+            for region, value in figure.values.items()
+        ]
 
     @classmethod
     def from_json(cls, block: Mapping[str, Any]) -> Self:

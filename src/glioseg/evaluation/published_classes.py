@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from glioseg.core.targets import TaskName
 from glioseg.evaluation.classification import ClassFigures
 from glioseg.evaluation.metrics import ClassMetricName
+from glioseg.evaluation.published import PublishedRow
 from glioseg.evaluation.score import reading
 
 _ENOUGH = 20
@@ -74,6 +75,15 @@ class ClassesAsPublished:
                 for figure, obtained in self.figures
             ],
         }
+
+    def rows(self, part: str) -> list[PublishedRow]:
+        """The published values, which are all of the test part."""
+        if part != "test":
+            return []
+        return [
+            PublishedRow(part, figure.where, figure.metric, "picture", "none", figure.value, obtained)
+            for figure, obtained in self.figures
+        ]
 
     @classmethod
     def from_json(cls, block: Mapping[str, Any]) -> Self:

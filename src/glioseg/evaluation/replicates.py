@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from glioseg.evaluation.case_table import CaseTable
 from glioseg.evaluation.comparison import CompareOptions
-from glioseg.evaluation.metrics import REGION_METRICS, RegionMetric, RegionMetrics
 from glioseg.evaluation.score import EmptyRule, Interval
 from glioseg.evaluation.statistics import (
     PairedTest,
@@ -25,7 +25,6 @@ from glioseg.evaluation.statistics import (
     patient_differences,
     spread,
 )
-from glioseg.evaluation.table import Row, has_metric, metric_column, regions_of
 
 
 @dataclass(frozen=True)
@@ -72,25 +71,23 @@ class VariationFigure:
 
 
 def pooled_figures(
-    runs: Mapping[str, Sequence[Sequence[Row]]],
+    runs: Mapping[str, Sequence[CaseTable]],
     region: str,
     metric: str,
     options: CompareOptions,
     *,
     paired: bool,
-    metrics: RegionMetrics = REGION_METRICS,
 ) -> dict[str, VariationFigure]:
     """One metric of one region for all variations that have the region and the metric.
 
     Args:
         runs: variation -> tables of cases of its runs, one table for each fold and seed.
-        region: name of a region.
+        region: name of a region, or of another group of the tables.
         metric: name of a metric.
         options: rule for empty masks, and the bootstrap.
         paired: test each variation against the first.
-        metrics: those that there are.
     """
-    every = {name: case_figures(tables, region, metrics[metric], options.empty) for name, tables in runs.items()}
+    every = {name: case_figures(tables, region, metric, options.empty) for name, tables in runs.items()}
     cases = {name: figures for name, figures in every.items() if figures}
     against: dict[str, AgainstFirst] = {}
     first = next(iter(runs), None)
@@ -101,18 +98,17 @@ def pooled_figures(
     return {name: _figure(figures, against.get(name), options) for name, figures in cases.items()}
 
 
-def case_figures(
-    tables: Sequence[Sequence[Row]], region: str, metric: RegionMetric, rule: EmptyRule
-) -> tuple[CaseFigure, ...]:
+def case_figures(tables: Sequence[CaseTable], region: str, metric: str, rule: EmptyRule) -> tuple[CaseFigure, ...]:
     """Every case once, by id, with the mean of its figure over the tables that hold it; a table may lack the metric."""
     values: dict[str, list[float]] = defaultdict(list)
     patients: dict[str, str] = {}
-    for rows in tables:
-        if region not in regions_of(rows) or not has_metric(rows, region, metric):
+    for table in tables:
+        column = table.column(region, metric, rule)
+        if column is None:
             continue
-        for row, value in zip(rows, metric_column(rows, region, metric, rule), strict=True):
-            patients[str(row["case"])] = str(row["patient"])
-            values[str(row["case"])].append(float(value))
+        for row, value in zip(table.rows, column, strict=True):
+            patients[table.key(row)] = str(row["patient"])
+            values[table.key(row)].append(float(value))
     return tuple(CaseFigure(case, patients[case], _mean(values[case])) for case in sorted(values))
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 
 from glioseg import __version__
 from glioseg.errors import name_some
+from glioseg.evaluation.case_table import CaseTable
 from glioseg.evaluation.comparison import Comparison, MetricComparison, values_by_patient
 from glioseg.evaluation.score import EMPTY_RULES
-from glioseg.evaluation.table import Row
 from glioseg.report.figures.paired import Difference, Paired, differences, paired_dots
 from glioseg.report.html import (
     FIGURES,
@@ -38,7 +38,7 @@ _BETTER = {"lower": "; lower is better", "nearer to 0": "; what is nearer to 0 i
 
 
 def write_comparison(
-    comparison: Comparison, runs: Mapping[str, Sequence[Row]], part: str, out: Path, written_on: date | None = None
+    comparison: Comparison, runs: Mapping[str, CaseTable], part: str, out: Path, written_on: date | None = None
 ) -> Path:
     """Write ``comparison.html`` and ``figures/*.png`` into ``out``; figures of an earlier one there are removed.
 
@@ -82,7 +82,7 @@ def _tiles(comparison: Comparison) -> tuple[Tile, ...]:
 
 
 def _of_result(
-    comparison: Comparison, runs: Mapping[str, Sequence[Row]], result: MetricComparison, folder: Path
+    comparison: Comparison, runs: Mapping[str, CaseTable], result: MetricComparison, folder: Path
 ) -> Section:
     word = result.metric.title
     _, values = values_by_patient(runs, comparison, result)

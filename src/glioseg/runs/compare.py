@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glioseg.errors import FileError, OptionError
-from glioseg.evaluation.class_protocol import is_class_table
+from glioseg.evaluation.case_table import CaseTable, case_table
 from glioseg.evaluation.comparison import CompareOptions, Comparison, compare
-from glioseg.evaluation.table import Cell, rows_from_csv
 from glioseg.io.files import cannot_read, write_json
 from glioseg.report.comparison import write_comparison
 
@@ -18,7 +17,7 @@ _PREFIX = "cases-"
 
 
 @dataclass(frozen=True)
-class Compared:
+class CompareResult:
     """A comparison, the part that it was made on, and its page, where one was written."""
 
     comparison: Comparison
@@ -32,7 +31,7 @@ class Compared:
 
 def compare_runs(
     runs: Sequence[Path], part: str | None = None, options: CompareOptions | None = None, out: Path | None = None
-) -> Compared:
+) -> CompareResult:
     """Compare evaluated runs by their tables of cases.
 
     Args:
@@ -45,17 +44,17 @@ def compare_runs(
     Raises:
         OptionError: fewer than two runs, or one twice.
         FileError: a folder that is not there, no part that all have, or a table that cannot be read.
-        ScoreError: no common case or region, another reference, or a metric that a run lacks.
+        ScoreError: no common case or region, another reference, a metric that a run lacks, or runs of different tasks.
     """
     named = named_apart(runs)
     chosen = part or _common_part(named)
-    tables = {name: _rows(path, chosen) for name, path in named.items()}
+    tables = {name: _table(path, chosen) for name, path in named.items()}
     comparison = compare(tables, options or CompareOptions())
-    found = Compared(comparison, chosen, None)
+    result = CompareResult(comparison, chosen, None)
     if out is None:
-        return found
-    write_json(out / "comparison.json", found.to_json())
-    return Compared(comparison, chosen, write_comparison(comparison, tables, chosen, out))
+        return result
+    write_json(out / "comparison.json", result.to_json())
+    return CompareResult(comparison, chosen, write_comparison(comparison, tables, chosen, out))
 
 
 def named_apart(runs: Sequence[Path]) -> dict[str, Path]:
@@ -99,7 +98,7 @@ def _common_part(named: Mapping[str, Path]) -> str:
     return common[0]
 
 
-def _rows(run: Path, part: str) -> list[dict[str, Cell]]:
+def _table(run: Path, part: str) -> CaseTable:
     path = run / f"{_PREFIX}{part}.csv"
     have = _parts(run)
     if part not in have:
@@ -113,11 +112,4 @@ def _rows(run: Path, part: str) -> list[dict[str, Cell]]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise cannot_read(path, error) from error
-    if is_class_table(text):
-        raise FileError(
-            "a classifier's table: it has classes of pictures and no regions to compare",
-            path=path,
-            expected="runs of networks that segment",
-            remedy="Put classifiers side by side with glioseg study, or read their evaluation-*.json",
-        )
-    return rows_from_csv(text, str(path))
+    return case_table(text, str(path))

@@ -24,7 +24,7 @@ from glioseg.config import (
     with_settings,
 )
 from glioseg.errors import GliosegError, OptionError
-from glioseg.evaluation.metrics import OverlapMetricName, RegionMetricName
+from glioseg.evaluation.metrics import ClassMetricName, OverlapMetricName, RegionMetricName
 from glioseg.evaluation.published import PartName, PublishedFigure, PublishedProtocol
 from glioseg.networks.build import OPTIONS
 
@@ -105,7 +105,7 @@ class StudyOptions(BaseModel):
             is held out first: for a cross-validation over everyone set ``split.test = 0``.
         seeds: every row is trained once for each; of weights, order and augmentation, not of the split.
         parts: to be scored.
-        metrics: to be compared; the first is drawn.
+        metrics: to be compared; the first is drawn. None: those that are usual for the task of each row.
         paired: whether rows are tested against the first, patient by patient.
     """
 
@@ -122,7 +122,7 @@ class StudyOptions(BaseModel):
     folds: int | None = Field(None, ge=2)
     seeds: tuple[int, ...] = Field((0,), min_length=1)
     parts: tuple[PartName, ...] = Field(("test",), min_length=1)
-    metrics: tuple[RegionMetricName, ...] = Field(("dice",), min_length=1)
+    metrics: tuple[RegionMetricName | ClassMetricName, ...] | None = Field(None, min_length=1)
     paired: bool = True
 
     _nested = field_validator("set", mode="before")(_flat)

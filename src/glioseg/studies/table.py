@@ -7,19 +7,22 @@ import io
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from glioseg.config import leaves, parsed_change
-from glioseg.errors import FileError
+from glioseg.errors import FileError, ScoreError
+from glioseg.evaluation.case_table import CaseTable, case_table
 from glioseg.evaluation.comparison import CompareOptions
+from glioseg.evaluation.published import PublishedRow
 from glioseg.evaluation.replicates import VariationFigure, pooled_figures
-from glioseg.evaluation.table import Row, regions_of, rows_from_csv
 from glioseg.io.files import cannot_read, read_json
 from glioseg.runs import run_folder
 from glioseg.studies.options import StudyOptions, StudyRow
-from glioseg.studies.report.facts import PublishedFact, RowFact, RunFact, StudyFacts, figure_rows, unit_beside
+from glioseg.studies.report.facts import Figures, PublishedFact, RowFact, RunFact, StudyFacts, figure_rows, unit_beside
+from glioseg.tasks.choose import task_named
+from glioseg.tasks.task import PublishedFigures
 
 
 class RunRecord(BaseModel):
@@ -126,7 +129,7 @@ def study_facts(
         folds=study.folds,
         seeds=study.seeds,
         parts=study.parts,
-        metrics=study.metrics,
+        metrics=study.metrics or _metrics_of(figures),
         options=options,
         paired=study.paired and len(rows) > 1,
         rows=tuple(
@@ -140,11 +143,17 @@ def study_facts(
                 runs=tuple(_run_fact(one) for one in places if one.row is row),
                 n_parameters=_n_parameters(finished[row.name]),
                 figures=figures.get(row.name, {}),
-                published=_published(study.parts, finished[row.name]),
+                published=_published(row, study.parts, finished[row.name]),
             )
             for row in rows
         ),
     )
+
+
+def _metrics_of(figures: Mapping[str, Figures]) -> tuple[str, ...]:
+    """The metrics that some row has, in the order of their first mention; Dice before any row has ended."""
+    rows = (metrics for parts in figures.values() for regions in parts.values() for metrics in regions.values())
+    return tuple(dict.fromkeys(name for metrics in rows for name in metrics)) or ("dice",)
 
 
 def study_csv(facts: StudyFacts) -> str:
@@ -175,7 +184,7 @@ def study_csv(facts: StudyFacts) -> str:
     return text.getvalue()
 
 
-def case_table(place: RunPlace, part: str) -> list[dict[str, Any]] | None:
+def table_of(place: RunPlace, part: str) -> CaseTable | None:
     """The cases of a finished run's part; None where it was not scored."""
     path = place.folder / f"cases-{part}.csv"
     if not path.exists():
@@ -184,7 +193,7 @@ def case_table(place: RunPlace, part: str) -> list[dict[str, Any]] | None:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise cannot_read(path, error) from error
-    return rows_from_csv(text, str(path))
+    return case_table(text, str(path))
 
 
 def _is_finished(place: RunPlace) -> bool:
@@ -218,73 +227,68 @@ def _figures(
     study: StudyOptions, finished: Mapping[str, Sequence[RunPlace]], options: CompareOptions
 ) -> dict[str, dict[str, dict[str, dict[str, VariationFigure]]]]:
     """Row -> part -> region -> metric -> figure."""
-    found: dict[str, dict[str, dict[str, dict[str, VariationFigure]]]] = defaultdict(dict)
+    figures: dict[str, dict[str, dict[str, dict[str, VariationFigure]]]] = defaultdict(dict)
     for part in study.parts:
-        tables: dict[str, list[list[Row]]] = {
-            name: [list(table) for one in places if (table := case_table(one, part)) is not None]
+        tables = {
+            name: [table for place in places if (table := table_of(place, part)) is not None]
             for name, places in finished.items()
         }
-        regions = dict.fromkeys(region for each in tables.values() for rows in each for region in regions_of(rows))
-        for region in regions:
-            for metric in study.metrics:
-                pooled = pooled_figures(tables, region, metric, options, paired=study.paired and part != "train")
-                for name, figure in pooled.items():
-                    found[name].setdefault(part, {}).setdefault(region, {})[metric] = figure
-    return found
+        for region, metric in _region_metrics(study, [table for own in tables.values() for table in own]):
+            pooled = pooled_figures(tables, region, metric, options, paired=study.paired and part != "train")
+            for name, figure in pooled.items():
+                figures[name].setdefault(part, {}).setdefault(region, {})[metric] = figure
+    return figures
 
 
-def _published(parts: Sequence[str], places: Sequence[RunPlace]) -> tuple[PublishedFact, ...]:
+def _region_metrics(study: StudyOptions, tables: Sequence[CaseTable]) -> list[tuple[str, str]]:
+    """Every region of the tables, with each metric of the study or, where it names none, the usual ones of the task."""
+    pairs: dict[tuple[str, str], None] = {}
+    for table in tables:
+        metrics = study.metrics or table.usual_metrics
+        pairs |= {(region, metric): None for region in table.groups for metric in metrics}
+    return list(pairs)
+
+
+def _published(row: StudyRow, parts: Sequence[str], places: Sequence[RunPlace]) -> tuple[PublishedFact, ...]:
     """Every published figure of the scored parts, with the mean over runs of what was obtained."""
-    obtained: dict[tuple[str, str, str, str, str], list[float]] = defaultdict(list)
-    published: dict[tuple[str, str, str, str, str], float] = {}
+    published: dict[tuple[str, ...], PublishedRow] = {}
+    obtained: dict[tuple[str, ...], list[float]] = defaultdict(list)
     reasons: dict[str, list[str]] = defaultdict(list)
     for place in places:
         for part in parts:
-            block = _as_published(place, part)
-            reasons[part] += [] if block is None else block["not_comparable"]
-            for key, wanted, value in _compared(block, part):
-                published[key] = wanted
-                obtained[key] += [] if value is None else [value]
+            block = _as_published(row, place, part)
+            reasons[part] += () if block is None else block.not_comparable
+            for line in () if block is None else block.rows(part):
+                key = (line.part, line.region, line.metric, line.unit, line.empty)
+                published[key] = line
+                obtained[key] += [] if line.obtained is None else [line.obtained]
     return tuple(
         PublishedFact(
-            *key,
-            published=value,
+            part=line.part,
+            region=line.region,
+            metric=line.metric,
+            unit=line.unit,
+            empty=line.empty,
+            published=line.published,
             obtained=sum(obtained[key]) / len(obtained[key]) if obtained[key] else None,
             n_runs=len(obtained[key]),
-            not_comparable=tuple(dict.fromkeys(reasons[key[0]])),
+            not_comparable=tuple(dict.fromkeys(reasons[line.part])),
         )
-        for key, value in published.items()
+        for key, line in published.items()
     )
 
 
-def _compared(
-    block: Mapping[str, Any] | None, part: str
-) -> list[tuple[tuple[str, str, str, str, str], float, float | None]]:
-    """(part, region, metric, unit, rule), published and obtained value of the figures that are of this part."""
-    if block is None:
-        return []
-    if all("where" in figure for figure in block["figures"]):  # a classifier's, all of them of the test part
-        return [
-            ((part, figure["where"], figure["metric"], "picture", "none"), figure["published"], figure["obtained"])
-            for figure in block["figures"]
-            if part == "test"
-        ]
-    return [
-        ((part, region, figure["metric"], figure["unit"], figure["empty"]), values["published"], values["obtained"])
-        for figure in block["figures"]
-        if figure["part"] == part
-        for region, values in figure["regions"].items()
-        if values["published"] is not None
-    ]
-
-
-def _as_published(place: RunPlace, part: str) -> dict[str, Any] | None:
+def _as_published(row: StudyRow, place: RunPlace, part: str) -> PublishedFigures | None:
     path = place.folder / f"evaluation-{part}.json"
-    evaluation = read_json(path) if path.exists() else {}
-    if not isinstance(evaluation, dict):
+    if row.recipe is None or not path.exists():
+        return None
+    block = read_json(path)
+    if not isinstance(block, dict):
         raise FileError("not an evaluation", path=path)
-    block: dict[str, Any] | None = evaluation.get("as_published")
-    return block
+    try:
+        return task_named(row.recipe.task).read_figures(block).as_published
+    except ScoreError as error:
+        raise FileError(error.what, path=path, found=error.found, expected=error.expected) from error
 
 
 def settings_text(settings: Mapping[str, object]) -> str:

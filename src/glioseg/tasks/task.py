@@ -26,6 +26,7 @@ from glioseg.core import Case, Cohort
 from glioseg.core.targets import Targets
 from glioseg.errors import OptionError
 from glioseg.evaluation.protocol import EvaluateOptions
+from glioseg.evaluation.published import PublishedRow
 from glioseg.evaluation.table import Row, rows_to_csv
 from glioseg.inference.bundle import Bundle, BundleInfo, load_bundle
 from glioseg.io.files import write_json, write_text
@@ -41,6 +42,25 @@ from glioseg.training.loop import Augment, Items, Loss, Validation
 
 P = TypeVar("P")
 """What a task predicts with: a network and all that stands between a case and its answer."""
+
+
+class PublishedFigures(Protocol):
+    """Published and obtained figures side by side."""
+
+    @property
+    def not_comparable(self) -> tuple[str, ...]:
+        """Why the two must not be read against each other; empty where they may."""
+
+    def rows(self, part: str) -> list[PublishedRow]:
+        """Those that are of a part."""
+
+
+class ReadFigures(Protocol):
+    """Figures as a study reads them back."""
+
+    @property
+    def as_published(self) -> PublishedFigures | None:
+        """Those of the publication that the recipe follows."""
 
 
 class Figures(Protocol):
@@ -253,6 +273,10 @@ class Task(ABC, Generic[P]):
     def require_detection(self) -> None:
         """Refuse ``--detect`` before any work, where the task has no such scores."""
         self._cannot_detect()
+
+    def read_figures(self, block: Mapping[str, Any]) -> ReadFigures:
+        """The figures that stand in an ``evaluation-PART.json``; a ScoreError for another file."""
+        raise OptionError(f"the task {self.name} reads no figures back", remedy="Override Task.read_figures")
 
     def read_rows(self, text: str, path: str) -> list[dict[str, Any]]:
         """The rows of ``cases-PART.csv``; a FileError for another table."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from glioseg.evaluation.comparison import CompareOptions
-from glioseg.evaluation.metrics import REGION_METRICS
+from glioseg.evaluation.metrics import CLASS_METRICS, REGION_METRICS
 from glioseg.evaluation.replicates import VariationFigure
 from glioseg.evaluation.score import EMPTY_RULES, Interval
 
@@ -180,6 +180,10 @@ class StudyFacts:
         """The regions that some row was scored on."""
         return tuple(dict.fromkeys(region for row in self.rows for region in row.figures.get(part, {})))
 
+    def has(self, part: str, region: str, metric: str) -> bool:
+        """Whether some row has the figure."""
+        return any(metric in row.figures.get(part, {}).get(region, {}) for row in self.rows)
+
     def protocol(self) -> dict[str, object]:
         """How the figures came about, in words."""
         return {
@@ -216,7 +220,7 @@ class StudyFacts:
 
 def unit_beside(name: str) -> str | None:
     """The unit of a metric, where its name does not say it."""
-    metric = REGION_METRICS.get(name)
+    metric = REGION_METRICS.get(name) or CLASS_METRICS.get(name)
     return None if metric is None else metric.unit_beside
 
 

@@ -203,14 +203,16 @@ def _p_cell(p: float | None) -> Cell:
     return Cell("< 0.001" if p < 0.001 else f"{p:.3f}", p, "good" if p < _SIGNIFICANT else "")
 
 
-def _panels(facts: StudyFacts, parts: tuple[str, ...]) -> list[tuple[str, str]]:
-    return [(part, region) for part in parts for region in facts.regions(part)][:_MOST_PANELS]
+def _panels(facts: StudyFacts, parts: tuple[str, ...], metric: str) -> list[tuple[str, str]]:
+    """Part and region of the panels: those in which some row has the metric."""
+    pairs = [(part, region) for part in parts for region in facts.regions(part)]
+    return [(part, region) for part, region in pairs if facts.has(part, region, metric)][:_MOST_PANELS]
 
 
 def _intervals(facts: StudyFacts, folder: Path) -> Section:
     metric = facts.metrics[0]
     panels = []
-    for part, region in _panels(facts, facts.parts):
+    for part, region in _panels(facts, facts.parts, metric):
         bars = [_bar(row, _of(row, part, region, metric)) for row in facts.rows]
         panels.append((f"{region}, {part_word(part)}", [bar for bar in bars if bar is not None] or []))
     if not panels:
@@ -240,7 +242,7 @@ def _patients(facts: StudyFacts, folder: Path) -> Section:
     metric = facts.metrics[0]
     panels = [
         lines
-        for part, region in _panels(facts, facts.tested_parts)
+        for part, region in _panels(facts, facts.tested_parts, metric)
         if (lines := _lines(facts, part, region, metric)) is not None
     ]
     if not panels or not facts.paired:

@@ -15,7 +15,7 @@ from glioseg.console import Reporter, Step
 from glioseg.core import Cohort
 from glioseg.core.labels import require_exclusive
 from glioseg.core.targets import RegionTargets
-from glioseg.evaluation.protocol import EvaluateOptions
+from glioseg.evaluation.protocol import EvaluateOptions, Evaluation
 from glioseg.evaluation.table import rows_from_csv
 from glioseg.inference.activation import n_logits, probabilities_of
 from glioseg.inference.bundle import Bundle, BundleInfo
@@ -181,6 +181,10 @@ class SegmentTask(Task[Predictor]):
     def detect(self, predictor: Predictor, part: Part, options: EvaluateOptions, step: Step) -> Scores:
         """Tumour or none, of each slice and case."""
         return detect_part(predictor, part, options, step)
+
+    def read_figures(self, block: Mapping[str, Any]) -> Evaluation:
+        """Figures by region."""
+        return Evaluation.from_json(block)
 
     def read_rows(self, text: str, path: str) -> list[dict[str, Any]]:
         """The rows of a table of cases by region."""

@@ -1,0 +1,160 @@
+"""What exists for every task: evaluate, report, export, compare, ensembles, predict. One set, run once per task."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from glioseg.config import write_recipe
+from tests.cli.command import Ran, glioseg
+from tests.runs.conftest import TinyRun
+
+_SECTIONS = {
+    "segment": ("results", "gallery", "training", "cases", "network", "recipe"),
+    "classify": ("results", "outcomes", "pictures", "training", "cases", "network", "recipe"),
+}
+_NETWORK = {"segment": "U-Net", "classify": "Contracting path of a U-Net"}
+
+
+@pytest.fixture(scope="module")
+def second(tiny_runs: Callable[[Any], TinyRun], tmp_path_factory: pytest.TempPathFactory) -> Callable[[TinyRun], Path]:
+    """Task -> a run of the same recipe and split with another seed; trained once for this module."""
+    runs: dict[str, Path] = {}
+
+    def second_of(tiny_run: TinyRun) -> Path:
+        if tiny_run.task not in runs:
+            folder = tmp_path_factory.mktemp("second") / tiny_run.task
+            places = ["--data", tiny_run.data, "--cache", tiny_run.cache, "--out", folder]
+            ran = glioseg("train", tiny_run.recipe_file, *places, "--set", "train.seed=7", "--device", "cpu", "--quiet")
+            assert ran.code == 0, ran.err
+            runs[tiny_run.task] = folder
+        return runs[tiny_run.task]
+
+    return second_of
+
+
+def _evaluate(tiny_run: TinyRun, *arguments: object) -> Ran:
+    ran = glioseg("evaluate", tiny_run.run, "--cache", tiny_run.cache, "--quiet", *arguments)
+    assert ran.code == 0, ran.err
+    return ran
+
+
+def test_evaluate_gives_the_figures_of_the_training(tiny_run: TinyRun, tmp_path: Path) -> None:
+    again = _evaluate(tiny_run, "--out", tmp_path, "--json").json
+    assert again == tiny_run.ran.json["test"]
+    assert json.loads((tmp_path / "evaluation-test.json").read_text(encoding="utf-8")) == again
+    table = (tmp_path / "cases-test.csv").read_text(encoding="utf-8")
+    assert table == (tiny_run.run / "cases-test.csv").read_text(encoding="utf-8")
+
+
+def test_other_data_has_figures_of_its_own_name(tiny_run: TinyRun, tmp_path: Path) -> None:
+    figures = _evaluate(tiny_run, "--data", tiny_run.data, "--out", tmp_path, "--json").json
+    (written,) = tmp_path.glob("evaluation-on-*.json")
+    assert json.loads(written.read_text(encoding="utf-8")) == figures
+    assert figures["n_cases"] == sum(len(part) for part in _split(tiny_run).values())
+
+
+def _split(tiny_run: TinyRun) -> dict[str, list[str]]:
+    split = json.loads((tiny_run.run / "split.json").read_text(encoding="utf-8"))
+    return {name: split[name] for name in ("train", "val", "test")}
+
+
+def test_people_read_the_part_first(tiny_run: TinyRun, tmp_path: Path) -> None:
+    lines = _evaluate(tiny_run, "--part", "val", "--out", tmp_path).out.splitlines()
+    assert lines[0].startswith("val: ")
+    assert len(lines) > 1
+
+
+def test_the_report_has_the_sections_of_its_task_and_names_the_network(tiny_run: TinyRun) -> None:
+    page = (tiny_run.run / "report.html").read_text(encoding="utf-8")
+    places = [page.find(f'id="{name}"') for name in _SECTIONS[tiny_run.task]]
+    assert -1 not in places
+    assert places == sorted(places)
+    assert f">{_NETWORK[tiny_run.task]}<" in page
+    assert "Residual" not in page
+
+
+def test_the_report_is_written_again_the_same(tiny_run: TinyRun) -> None:
+    before = (tiny_run.run / "report.html").read_text(encoding="utf-8")
+    ran = glioseg("report", tiny_run.run, "--cache", tiny_run.cache, "--quiet")
+    assert ran.code == 0, ran.err
+    assert (tiny_run.run / "report.html").read_text(encoding="utf-8") == before
+
+
+def test_the_network_is_exported_and_checked(tiny_run: TinyRun, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    ran = glioseg("export", tiny_run.run, "--out", tmp_path / "model.onnx", "--json", "--quiet")
+    assert ran.code == 0, ran.err
+    assert ran.json["difference"] < 1e-4
+    assert (tmp_path / "model.onnx").stat().st_size == ran.json["bytes"]
+
+
+def test_two_runs_are_compared_and_have_a_page(
+    tiny_run: TinyRun, second: Callable[[TinyRun], Path], tmp_path: Path
+) -> None:
+    ran = glioseg("compare", tiny_run.run, second(tiny_run), "--part", "test", "--out", tmp_path, "--json")
+    assert ran.code == 0, ran.err
+    assert ran.json["n_cases"] == tiny_run.ran.json["test"]["n_cases"]
+    assert {result["metric"] for result in ran.json["results"]} == (
+        {"dice"} if tiny_run.task == "segment" else {"accuracy", "log_loss"}
+    )
+    assert len(ran.json["results"][0]["pairs"]) == 1
+    page = (tmp_path / "comparison.html").read_text(encoding="utf-8")
+    assert "2 runs side by side" in page
+    assert len(list((tmp_path / "figures").glob("*.png"))) == 2 * len(ran.json["results"])
+    assert "mean difference" in glioseg("compare", tiny_run.run, second(tiny_run)).out
+
+
+def test_runs_of_different_tasks_are_not_compared(tiny_runs: Callable[[Any], TinyRun]) -> None:
+    ran = glioseg("compare", tiny_runs("segment").run, tiny_runs("classify").run, "--part", "test")
+    assert ran.code == 1
+    assert "are of different tasks" in ran.err
+
+
+def test_an_ensemble_is_scored_beside_its_members(
+    tiny_run: TinyRun, second: Callable[[TinyRun], Path], tmp_path: Path
+) -> None:
+    figures = _evaluate(tiny_run, "--with", second(tiny_run), "--out", tmp_path, "--json").json
+    assert len(figures["ensemble"]["members"]) == 2
+    assert (tmp_path / "evaluation-test-ensemble.json").exists()
+    alone = {"segment": lambda block: block["dice"]["WT"], "classify": lambda block: block["metrics"]["log_loss"]}
+    expected = {
+        "segment": lambda block: block["regions"]["WT"]["dice"]["case_mean"],
+        "classify": lambda block: block["metrics"]["log_loss"]["value"],
+    }
+    first = figures["ensemble"]["members"][0]
+    whole = tiny_run.ran.json["test"]
+    assert alone[tiny_run.task](first) == pytest.approx(expected[tiny_run.task](whole), abs=1e-6)
+
+
+def test_an_ensemble_of_different_tasks_is_refused(tiny_runs: Callable[[Any], TinyRun]) -> None:
+    for first, other in (("segment", "classify"), ("classify", "segment")):
+        ran = glioseg("evaluate", tiny_runs(first).run, "--with", tiny_runs(other).run, "--quiet")
+        assert ran.code == 2
+        assert "Traceback" not in ran.err
+
+
+def test_one_case_is_predicted_with_its_file_row_and_facts(tiny_run: TinyRun, tmp_path: Path) -> None:
+    case = next(path for path in sorted(tiny_run.data.iterdir()) if path.is_dir())
+    source = case if tiny_run.task == "segment" else next(iter(sorted(case.iterdir())))
+    ran = glioseg("predict", tiny_run.run, source, "--out", tmp_path, "--json", "--quiet")
+    assert ran.code == 0, ran.err
+    (written,) = ran.json["cases"]
+    assert Path(written["mask" if tiny_run.task == "segment" else "picture"]).exists()
+    facts = json.loads((tmp_path / f"{written['case']}.json").read_text(encoding="utf-8"))
+    assert facts["use"] == "For research use only; not a medical device."
+    assert (tmp_path / "summary.csv").read_text(encoding="utf-8").splitlines()[1].startswith(written["case"])
+
+
+def test_a_recipe_is_of_one_task(tiny_run: TinyRun, tmp_path: Path) -> None:
+    other = "cross-entropy" if tiny_run.task == "segment" else "bce+dice"
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(write_recipe(tiny_run.recipe), encoding="utf-8")
+    places = ["--data", tiny_run.data, "--out", tmp_path / "run", "--set", f"loss.kind={other}"]
+    ran = glioseg("train", recipe, *places, "--quiet")
+    assert ran.code == 2
+    assert f"and loss.kind = {other} does not" in ran.err
