@@ -8,13 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from glioseg.cohorts.layouts import brats, brats_h5, classes, lgg, msd, nnunet, pairs, volumes
-from glioseg.cohorts.layouts.volume_files import VOLUME_ENDINGS
 from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import Listing, list_folder
-from glioseg.cohorts.reading.naming import ending
 from glioseg.core import Cohort, Finding
 from glioseg.errors import LayoutError, OptionError, name_some
-from glioseg.io.raster import PICTURE_ENDINGS
+from glioseg.io.endings import PICTURE_ENDINGS, SCAN_ENDINGS, ending_of
 
 LAYOUTS: tuple[Layout, ...] = (
     nnunet.LAYOUT,
@@ -27,8 +25,6 @@ LAYOUTS: tuple[Layout, ...] = (
     classes.LAYOUT,
 )
 """All layouts, in order of recognition: the first that matches reads the folder."""
-
-SCAN_ENDINGS = (*VOLUME_ENDINGS, *PICTURE_ENDINGS, ".h5", ".hdf5")
 
 _ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".7z", ".rar")
 _UNREAD_PICTURES = (".webp", ".gif", ".jp2", ".heic")
@@ -196,7 +192,7 @@ def _remedy(listing: Listing) -> str:
 
 
 def _by_ending(paths: Sequence[Path]) -> str:
-    counts = Counter(ending(path) for path in paths)
+    counts = Counter(ending_of(path) for path in paths)
     return name_some((f"{count} {name or 'without ending'}" for name, count in counts.most_common()), limit=6)
 
 
@@ -204,7 +200,7 @@ def _examples(listing: Listing) -> list[Path]:
     """One file of each ending and folder depth, so that every kind of name is shown."""
     seen: dict[tuple[str, int], Path] = {}
     for path in listing.files:
-        seen.setdefault((ending(path), len(path.parts)), path)
+        seen.setdefault((ending_of(path), len(path.parts)), path)
     return list(seen.values())
 
 

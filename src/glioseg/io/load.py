@@ -13,6 +13,7 @@ import numpy.typing as npt
 from glioseg.core import Case, Grid, Image, LabelMap, LabelScheme, Source
 from glioseg.errors import GeometryError, GliosegError, LabelError
 from glioseg.io import hdf5, metaimage, nifti, raster
+from glioseg.io.endings import LOSSY_ENDINGS, has_ending
 
 _PART = 1 << 18
 
@@ -227,7 +228,7 @@ def _is_whole(array: npt.NDArray[np.floating]) -> bool:
 
 def _picture_labels(source: Source, scheme: LabelScheme) -> Voxels:
     path = source.paths[0]
-    lossy = path.suffix.lower() in (".jpg", ".jpeg")
+    lossy = has_ending(path, LOSSY_ENDINGS)
     if len(scheme.labels) == 1:
         slices = [raster.binary_mask(raster.read_stack([each])[:, :, 0], lossy=lossy) for each in source.paths]
         (value,) = scheme.labels.values()

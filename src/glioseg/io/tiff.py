@@ -18,8 +18,6 @@ from PIL import TiffImagePlugin
 
 from glioseg.errors import FileError
 
-TIFF_ENDINGS = (".tif", ".tiff")
-
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it says of damage, our error says
 
 _BITS, _PHOTOMETRIC, _SAMPLES, _FORMAT = 258, 262, 277, 339

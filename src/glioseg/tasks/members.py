@@ -10,7 +10,8 @@ from glioseg.errors import FileError, OptionError
 from glioseg.inference.bundle import Bundle
 from glioseg.inference.classifier import Classifier
 from glioseg.inference.predictor import Predictor, lacks
-from glioseg.io.raster import PICTURE_ENDINGS, read_picture_header
+from glioseg.io.endings import PICTURE_ENDINGS
+from glioseg.io.raster import read_picture_header
 
 _NIFTI = (".nii", ".nii.gz")
 _META = (".mha", ".mhd", ".nrrd")

@@ -23,11 +23,11 @@ from glioseg.cohorts.layouts.brats_scheme import Family, decide_scheme, family_o
 from glioseg.cohorts.layouts.clinical import brats_facts, grade_of, site_of
 from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import Listing, natural_key
-from glioseg.cohorts.reading.naming import MODALITY_ORDER, modality_of, part_of, stem
+from glioseg.cohorts.reading.naming import MODALITY_ORDER, modality_of, part_of
 from glioseg.core import Case, Cohort, Facts, Finding, Source
 from glioseg.errors import LayoutError, OptionError, name_some
+from glioseg.io.endings import VOLUME_ENDINGS, kind_of, stem_of
 
-_ENDINGS = (".nii", ".nii.gz", ".mha", ".nrrd")
 _MASK_WORDS = "seg|segm|mask|label|labels"
 _NAME = re.compile(rf"(?:(?P<id>.+)[_-])?(?P<what>flair|t1ce|t1gd|t1c|t1n|t1|t2w|t2f|t2|{_MASK_WORDS})", re.IGNORECASE)
 _VSD_NAME = re.compile(r"vsd\.brain.*?\.(?:mr_(?P<what>[a-z0-9]+)|ot)(?:\.\d+)?", re.IGNORECASE)
@@ -111,7 +111,7 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
 def _gather(listing: Listing) -> list[_Scan]:
     scans: dict[tuple[Path, str], _Scan] = {}
     others: dict[Path, list[Path]] = {}
-    for path in listing.ending(*_ENDINGS):
+    for path in listing.ending(*VOLUME_ENDINGS):
         read_name = _of_vsd(path) or _of_name(path)
         if read_name is None:
             others.setdefault(path.parent, []).append(path)
@@ -125,7 +125,7 @@ def _gather(listing: Listing) -> list[_Scan]:
 
 def _of_name(path: Path) -> tuple[Path, str, Family | None, str] | None:
     """(case folder, id, family, what the file is) of ``{id}_{what}``."""
-    found = _NAME.fullmatch(stem(path))
+    found = _NAME.fullmatch(stem_of(path))
     if found is None:
         return None
     case_id = found["id"] or path.parent.name
@@ -134,7 +134,7 @@ def _of_name(path: Path) -> tuple[Path, str, Family | None, str] | None:
 
 def _of_vsd(path: Path) -> tuple[Path, str, Family | None, str] | None:
     """The same for the names of the Virtual Skeleton Database, whose files have a folder of their own each."""
-    found = _VSD_NAME.fullmatch(stem(path))
+    found = _VSD_NAME.fullmatch(stem_of(path))
     if found is None:
         return None
     if found["what"] and modality_of(found["what"]) is None:
@@ -191,8 +191,7 @@ def _names(scans: Sequence[_Scan], listing: Listing) -> list[tuple[str, str]]:
 
 
 def _source(path: Path) -> Source:
-    is_nifti = path.name.lower().endswith((".nii", ".nii.gz"))
-    return Source((path,), "nifti" if is_nifti else "metaimage")
+    return Source((path,), "nifti" if kind_of(path) == "nifti" else "metaimage")
 
 
 def _findings(

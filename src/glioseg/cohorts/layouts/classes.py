@@ -16,7 +16,7 @@ from glioseg.cohorts.reading.naming import folder_role, named, part_of, unique_i
 from glioseg.cohorts.reading.pictures import channels_of, picture_sources, read_headers, unreadable
 from glioseg.core import Case, Cohort, Facts, Finding
 from glioseg.errors import LayoutError, OptionError, name_some
-from glioseg.io.raster import PICTURE_ENDINGS
+from glioseg.io.endings import PICTURE_ENDINGS
 
 _WITHOUT = frozenset(
     {"no", "non", "none", "without", "notumor", "notumour", "nontumor", "nontumour"}

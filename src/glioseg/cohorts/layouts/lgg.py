@@ -26,7 +26,8 @@ from glioseg.cohorts.reading.naming import named
 from glioseg.cohorts.reading.repeats import repeated_channels
 from glioseg.core import Case, Cohort, Facts, Finding, FindingKind, Source, scheme_named
 from glioseg.errors import FileError, LayoutError, OptionError, name_some
-from glioseg.io.raster import PICTURE_ENDINGS, read_picture
+from glioseg.io.endings import PICTURE_ENDINGS
+from glioseg.io.raster import read_picture
 
 MODALITIES = ("pre", "flair", "post")
 

@@ -23,12 +23,12 @@ from glioseg.cohorts.layouts.dataset_json import (
 )
 from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import Listing, natural_key
-from glioseg.cohorts.reading.naming import modality_of, stem
+from glioseg.cohorts.reading.naming import modality_of
 from glioseg.cohorts.reading.tables import nearest_facts
 from glioseg.core import Case, Cohort, Facts, Finding, LabelScheme, Source
 from glioseg.errors import LayoutError, OptionError, name_some
+from glioseg.io.endings import NIFTI_ENDINGS, has_ending, stem_of
 
-_ENDINGS = (".nii.gz", ".nii")
 _Entry = tuple[str, Path, Path | None, str]
 """Case id, image, labels (None for a test case), part."""
 
@@ -49,8 +49,8 @@ def is_decathlon(dataset: Dataset) -> bool:
     """
     if "channel_names" in dataset.content or not isinstance(dataset.content.get("training"), list):
         return False
-    names = {stem(path) for path in dataset.files_in(TRAINING_IMAGES)}
-    labelled = {stem(path) for path in dataset.files_in(TRAINING_LABELS)}
+    names = {stem_of(path) for path in dataset.files_in(TRAINING_IMAGES)}
+    labelled = {stem_of(path) for path in dataset.files_in(TRAINING_LABELS)}
     return not names or bool(names & labelled) or not any(f"{name}_0000" in names for name in labelled)
 
 
@@ -122,11 +122,11 @@ def _entries(dataset: Dataset) -> list[_Entry]:
         if isinstance(entry, Mapping) and isinstance(entry.get("image"), str):
             image = _path(dataset, entry["image"])
             label = entry.get("label")
-            entries.append((stem(image), image, _path(dataset, label) if isinstance(label, str) else None, "train"))
+            entries.append((stem_of(image), image, _path(dataset, label) if isinstance(label, str) else None, "train"))
     for entry in _list(dataset.content.get("test")):
         text = entry.get("image") if isinstance(entry, Mapping) else entry
         if isinstance(text, str):
-            entries.append((stem(_path(dataset, text)), _path(dataset, text), None, "test"))
+            entries.append((stem_of(_path(dataset, text)), _path(dataset, text), None, "test"))
     return list({entry[0]: entry for entry in entries}.values())
 
 
@@ -166,7 +166,7 @@ def _unlisted(dataset: Dataset, entries: Sequence[_Entry]) -> list[Finding]:
         path
         for folder in (TRAINING_IMAGES, TEST_IMAGES)
         for path in dataset.files_in(folder)
-        if path.name.lower().endswith(_ENDINGS) and path not in listed
+        if has_ending(path, NIFTI_ENDINGS) and path not in listed
     ]
     if not images:
         return []

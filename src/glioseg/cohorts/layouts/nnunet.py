@@ -32,15 +32,18 @@ from glioseg.cohorts.reading.naming import modality_of
 from glioseg.cohorts.reading.tables import nearest_facts
 from glioseg.core import Case, Cohort, Finding, LabelScheme, Source, SourceKind
 from glioseg.errors import FileError, LayoutError, OptionError, SplitError, name_some
+from glioseg.io.endings import ENDINGS, LOSSY_ENDINGS
 from glioseg.io.files import read_json, write_json
 
 SPLITS = "splits_final.json"
 
 _KINDS: Mapping[str, SourceKind] = {
-    **dict.fromkeys((".nii.gz", ".nii"), "nifti"),
-    **dict.fromkeys((".nrrd", ".mha", ".mhd"), "metaimage"),
-    **dict.fromkeys((".png", ".bmp", ".tif", ".tiff"), "raster"),
+    ending: kind
+    for kind in ("nifti", "metaimage", "raster")
+    for ending in ENDINGS[kind]
+    if ending not in LOSSY_ENDINGS  # nnU-Net's label maps are integers
 }
+"""Ending of a data set's files -> which reader takes them."""
 _CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})")
 _Scans = dict[str, dict[int, Path]]
 """Case -> channel -> file."""

@@ -10,10 +10,7 @@ from pathlib import Path
 
 from glioseg.cohorts.reading.listing import Listing
 from glioseg.cohorts.reading.naming import Named, folder_role, modality_of, named
-from glioseg.io.metaimage import METAIMAGE_ENDINGS
-from glioseg.io.nifti import NIFTI_ENDINGS
-
-VOLUME_ENDINGS = (*NIFTI_ENDINGS, *METAIMAGE_ENDINGS)
+from glioseg.io.endings import VOLUME_ENDINGS
 
 _SEPARATORS = "_-. "
 _BRAIN_MASK = re.compile(r"(?:^|[_\-. ])(?:brain|head|skull|body)$", re.IGNORECASE)

@@ -17,11 +17,12 @@ from glioseg.cohorts.layouts.volume_files import Scan, gather
 from glioseg.cohorts.reading.facts_file import with_told_facts
 from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import Listing, natural_key
-from glioseg.cohorts.reading.naming import MODALITY_ORDER, modality_of, stem
+from glioseg.cohorts.reading.naming import MODALITY_ORDER, modality_of
 from glioseg.core import SCHEMES, Case, Cohort, Facts, Finding, LabelScheme, Source, SourceKind, scheme_named
 from glioseg.errors import GliosegError, LayoutError, OptionError, name_some
+from glioseg.io.endings import kind_of, stem_of
 from glioseg.io.metaimage import read_metaimage_grid
-from glioseg.io.nifti import NIFTI_ENDINGS, read_nifti_grid
+from glioseg.io.nifti import read_nifti_grid
 
 _IBSR = re.compile(r"IBSR_\d{2,}", re.IGNORECASE)
 _ONLY = "image"
@@ -64,7 +65,7 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
     scans = [scan for scan in gathered if scan.images]
     if not scans:
         raise LayoutError("no volumes to go with label maps", path=listing.root, expected=LAYOUT.needs)
-    ibsr = all(len(scan.images) == 1 and _IBSR.fullmatch(stem(scan.images[0][1])) for scan in scans)
+    ibsr = all(len(scan.images) == 1 and _IBSR.fullmatch(stem_of(scan.images[0][1])) for scan in scans)
     channels, findings = _channels(scans)
     names = _modalities([channel for each in channels for channel in each], options, ibsr=ibsr)
     cases = []
@@ -118,7 +119,7 @@ def _n_channels(path: Path) -> int:
 
 
 def _kind(path: Path) -> SourceKind:
-    return "nifti" if path.name.lower().endswith(NIFTI_ENDINGS) else "metaimage"
+    return "nifti" if kind_of(path) == "nifti" else "metaimage"
 
 
 def _modalities(channels: Iterable[_Channel], options: ReadOptions, *, ibsr: bool) -> dict[str, str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from glioseg.cohorts.reading.listing import Listing
+from glioseg.io.endings import stem_of
 
 _IMAGE_WORDS = "images?|imgs?|pictures?|scans?|inputs?|originals?|raw"
 _MASK_WORDS = (
@@ -23,7 +24,6 @@ _MASK_WORD = re.compile(f"{_EDGE}(?:{_MASK_WORDS}){_END}", re.IGNORECASE)
 _ROLE_WORD = re.compile(f"{_EDGE}(?:{_IMAGE_WORDS}|{_MASK_WORDS}){_END}", re.IGNORECASE)
 _SEPARATORS = "_-. "
 _QUALIFIERS = re.compile(r"tumou?rs?|lesions?|binary|manual|png|jpe?g|tiff?|bmp|nii|nifti|tr|ts|all")
-_DOUBLE_ENDINGS = (".nii.gz",)
 
 PARTS: Mapping[str, str] = MappingProxyType(
     {
@@ -79,19 +79,6 @@ def named(listing: Listing, paths: Sequence[Path]) -> list[Named]:
     return [_named(path, each[depth:]) for path, each in zip(paths, folders, strict=True)]
 
 
-def stem(path: Path) -> str:
-    """The name without its ending, ``.nii.gz`` counted as one."""
-    for ending in _DOUBLE_ENDINGS:
-        if path.name.lower().endswith(ending):
-            return path.name[: -len(ending)]
-    return path.stem
-
-
-def ending(path: Path) -> str:
-    """The ending in lower case, ``.nii.gz`` counted as one; empty where there is none."""
-    return path.name[len(stem(path)) :].lower()
-
-
 @lru_cache(maxsize=4096)
 def folder_role(folder: str) -> str | None:
     """``mask`` or ``image`` where that is all that a folder's name says (``masks``, ``train_images``, ``masks_png``).
@@ -140,7 +127,7 @@ def _n_shared(folders: Sequence[tuple[str, ...]]) -> int:
 
 
 def _named(path: Path, folders: tuple[str, ...]) -> Named:
-    name = stem(path)
+    name = stem_of(path)
     roles = [folder_role(folder) for folder in folders]
     nearest = next((role for role in reversed(roles) if role is not None), None)
     rest = (part_of([folder]) if role else folder for folder, role in zip(folders, roles, strict=True))

@@ -25,8 +25,9 @@ from glioseg.inference.classifier import Classification, Classifier, mean_of
 from glioseg.inference.explain import grad_cam
 from glioseg.inference.predictor import to_native
 from glioseg.io import load_image
+from glioseg.io.endings import PICTURE_ENDINGS
 from glioseg.io.files import replacing, write_json
-from glioseg.io.raster import COLOURS, PICTURE_ENDINGS
+from glioseg.io.raster import COLOURS
 from glioseg.preparation.cache import prepare
 from glioseg.preparation.slices import with_neighbours
 from glioseg.report.classified import ClassifiedPicture, captioned, native_pixels
