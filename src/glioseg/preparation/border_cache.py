@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from glioseg.console import Step
 from glioseg.io.files import replacing
 from glioseg.preparation.border import BorderOptions, border_term
 from glioseg.preparation.store import PreparedCase, PreparedCohort
@@ -37,9 +38,7 @@ class BorderMaps:
         return found
 
 
-def border_maps(
-    prepared: PreparedCohort, options: BorderOptions, progress: Callable[[int, int], None] | None = None
-) -> BorderMaps:
+def border_maps(prepared: PreparedCohort, options: BorderOptions, progress: Step | None = None) -> BorderMaps:
     """The border terms of all cases with a reference, made where they are not in the cache yet.
 
     They lie beside the arrays that they were made from, in a folder named by the options, so that they go with them.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from glioseg.cohorts.parallel import n_processors
+from glioseg.console import Step
 from glioseg.core import Case, Cohort, Image, LabelMap, Source
 from glioseg.errors import CacheError, FileError, GeometryError, GliosegError
 from glioseg.io import load_image, load_labels
@@ -20,9 +21,6 @@ from glioseg.preparation.identity import Plan, PlannedCase, folder_name, plan_co
 from glioseg.preparation.options import PrepareOptions
 from glioseg.preparation.records import VERSION, IndexRecord, SchemeRecord, read_record, write_record
 from glioseg.preparation.store import INDEX, PreparedCohort, case_files, is_sound, open_prepared, write_case
-
-Progress = Callable[[int, int], None]
-"""Called with (cases done, cases in all)."""
 
 _MOST_WORKERS = 4
 _DAY_S = 86_400.0
@@ -34,7 +32,7 @@ def prepare(
     folder: Path,
     *,
     n_workers: int | None = None,
-    progress: Progress | None = None,
+    progress: Step | None = None,
 ) -> PreparedCohort:
     """The cohort, prepared: opened where it is in ``folder`` already, else made.
 
@@ -47,7 +45,7 @@ def prepare(
         folder: where prepared cohorts are kept; each has a folder of its own in it.
         n_workers: threads; None for one per core, at most 4. Reading and arithmetic run side by side in threads, since
             both leave Python's lock; each holds one case in memory (some 0.3 GB for BraTS).
-        progress: see ``Progress``.
+        progress: called with (cases done, cases in all).
 
     Raises:
         GliosegError: an error in a case names it; what is already prepared is kept for the next attempt.
@@ -123,7 +121,7 @@ def _whole(case: Case) -> Case:
     )
 
 
-def _run(jobs: Sequence[_Job], n_workers: int, progress: Progress | None, n_cases: int) -> None:
+def _run(jobs: Sequence[_Job], n_workers: int, progress: Step | None, n_cases: int) -> None:
     done = 0
     with ThreadPoolExecutor(n_workers, thread_name_prefix="prepare") as pool:
         try:

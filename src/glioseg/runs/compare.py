@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from glioseg.core import HEADLINE_ORDER
 from glioseg.errors import FileError, OptionError
 from glioseg.evaluation.class_protocol import is_class_table
 from glioseg.evaluation.comparison import CompareOptions, Comparison, compare
@@ -13,7 +14,7 @@ from glioseg.evaluation.table import Cell, rows_from_csv
 from glioseg.io.files import cannot_read, write_json
 from glioseg.report.comparison import write_comparison
 
-_ORDER = ("test", "val", "train", "all")
+_ORDER = (*HEADLINE_ORDER, "all")
 _PREFIX = "cases-"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from glioseg.cohorts.dark import non_black_shares
 from glioseg.cohorts.description import CaseSummary, Distribution, SliceTable
 from glioseg.cohorts.parallel import in_order, n_workers_for
 from glioseg.cohorts.reading.repeats import repeated_channels
+from glioseg.console import Step
 from glioseg.core import (
     SCHEMES,
     Case,
@@ -78,9 +79,7 @@ class _Reference:
     tumour: frozenset[int] | None
 
 
-def check(
-    cohort: Cohort, *, n_workers: int | None = None, progress: Callable[[int, int], None] | None = None
-) -> Iterator[CaseSummary]:
+def check(cohort: Cohort, *, n_workers: int | None = None, progress: Step | None = None) -> Iterator[CaseSummary]:
     """Look at every case of a cohort, in its order.
 
     Memory does not grow with the cohort: each process holds one case, and what is yielded is small.

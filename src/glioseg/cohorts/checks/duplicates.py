@@ -21,7 +21,7 @@ Constant images never count, and cases of one patient are not compared.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -34,6 +34,7 @@ from glioseg.cohorts.checks.fingerprints import PICTURE, difference_hash, finger
 from glioseg.cohorts.checks.measure import planes
 from glioseg.cohorts.description import DuplicateGroup, Fingerprint
 from glioseg.cohorts.parallel import in_order, n_workers_for
+from glioseg.console import Step
 from glioseg.core import Case, Cohort
 from glioseg.errors import GliosegError
 from glioseg.io import read_sources
@@ -50,7 +51,7 @@ _ALIGNED_AT_ONCE = 256
 
 
 def duplicate_groups(
-    cohort: Cohort, *, n_workers: int | None = None, progress: Callable[[int, int], None] | None = None
+    cohort: Cohort, *, n_workers: int | None = None, progress: Step | None = None
 ) -> tuple[frozenset[str], ...]:
     """The sets of case ids that show the same and must stay together in a split.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,7 @@ from glioseg.cohorts.description import (
     Imbalance,
 )
 from glioseg.cohorts.explore.gallery import choose_slices, choose_views
+from glioseg.console import Step
 from glioseg.core import Cohort, Finding, FindingKind
 from glioseg.errors import name_some
 
@@ -40,7 +41,7 @@ def explore(
     *,
     dark_threshold: float | None = None,
     n_workers: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Step | None = None,
 ) -> CohortDescription:
     """Look at every voxel of a cohort once and describe it; arguments as those of ``describe`` and ``check``."""
     return describe(cohort, check(cohort, n_workers=n_workers, progress=progress), dark_threshold=dark_threshold)

@@ -6,13 +6,14 @@ Nothing downstream knows of it but by the cohort's finding ``split-by-slice``, w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
 from glioseg.cohorts.dark import is_dark, non_black_shares
+from glioseg.console import Step
 from glioseg.core import Case, Cohort, Finding, Source
 from glioseg.errors import LayoutError
 from glioseg.io import load_image, read_grid
@@ -56,9 +57,7 @@ def is_by_slices(cohort: Cohort) -> bool:
     return any(finding.kind == SPLIT_BY_SLICE for finding in cohort.findings)
 
 
-def find_dark_slices(
-    cohort: Cohort, threshold: float, progress: Callable[[int, int], None] | None = None
-) -> dict[str, tuple[int, ...]]:
+def find_dark_slices(cohort: Cohort, threshold: float, progress: Step | None = None) -> dict[str, tuple[int, ...]]:
     """Case id -> its dark slices (Z from 0, see ``dark``); cases without are absent. Reads every image, one at a time.
 
     Raises:

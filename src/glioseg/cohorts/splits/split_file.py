@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from glioseg.cohorts.splits.split import PARTS, Split, verified
+from glioseg.cohorts.splits.split import Split, verified
 from glioseg.cohorts.splits.stratify import Groups
-from glioseg.core import Cohort
+from glioseg.core import PARTS, Cohort
 from glioseg.errors import SplitError, name_some
 from glioseg.io.files import read_json, write_json
 
@@ -22,7 +22,7 @@ def save_split(split: Split, path: Path) -> None:
         FileError: the file cannot be written.
     """
     value = {"format": _FORMAT, "unit": split.unit, "seed": split.seed, "sha256": split.sha256}
-    write_json(path, value | {name: list(getattr(split, name)) for name in PARTS})
+    write_json(path, value | {name: list(patients) for name, patients in split.parts.items()})
 
 
 def load_split(path: Path, cohort: Cohort, *, groups: Groups = (), fold: int | None = None) -> Split:
