@@ -9,7 +9,7 @@ from glioseg.core import Case, Source
 from glioseg.errors import FileError, OptionError
 from glioseg.inference.bundle import Bundle
 from glioseg.inference.classifier import Classifier
-from glioseg.inference.predictor import Predictor, lacks
+from glioseg.inference.predictor import Predictor, missing_modality_error
 from glioseg.io.endings import PICTURE_ENDINGS
 from glioseg.io.raster import read_picture_header
 
@@ -40,7 +40,7 @@ def require_modalities(networks: Iterable[Predictor | Classifier], case: Case) -
     for member in networks:
         missing = [name for name in member.modalities if name not in case.images]
         if missing and not member.can_do_without(missing, tuple(case.images)):
-            raise lacks(missing, member.modalities, tuple(case.images), case)
+            raise missing_modality_error(missing, member.modalities, tuple(case.images), case)
 
 
 def stem_of(case: Case) -> str:
