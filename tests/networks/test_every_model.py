@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from glioseg.networks.build import OPTIONS, ModelOptions, build_model, kinds_of
 from glioseg.networks.deeplab import DeepLabOptions
+from glioseg.networks.swinunetr import SwinUNETROptions
 from glioseg.networks.unet import UNetOptions
-from glioseg.networks.zoo import SwinUNETROptions
 
 _VARIANTS: dict[str, dict[str, object]] = {
     "plain": {},

@@ -9,12 +9,10 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from glioseg.networks.build import build_model
-from glioseg.networks.zoo import (
-    DynUNetOptions,
-    SegResNetOptions,
-    SwinUNETROptions,
-    UNetPlusPlusOptions,
-)
+from glioseg.networks.dynunet import DynUNetOptions
+from glioseg.networks.segresnet import SegResNetOptions
+from glioseg.networks.swinunetr import SwinUNETROptions
+from glioseg.networks.unetplusplus import UNetPlusPlusOptions
 
 
 def _images(*size: int) -> Tensor:
