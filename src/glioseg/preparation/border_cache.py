@@ -34,8 +34,8 @@ class BorderMaps:
         position = np.flatnonzero(np.load(slices) == z)
         if not len(position):
             return None
-        found: npt.NDArray[np.float16] = np.load(maps, mmap_mode="r")[int(position[0])]
-        return found
+        term: npt.NDArray[np.float16] = np.load(maps, mmap_mode="r")[int(position[0])]
+        return term
 
 
 def border_maps(prepared: PreparedCohort, options: BorderOptions, progress: Step | None = None) -> BorderMaps:
