@@ -94,11 +94,11 @@ def cannot_read(path: Path, error: BaseException) -> FileError:
     if denied is not None:
         return FileError("the file may not be read", path=path, found=denied, remedy="Check its permissions")
     size = path.stat().st_size if path.is_file() else None
-    found = "an empty file (0 bytes)" if size == 0 else _in_words(error, path)
+    content = "an empty file (0 bytes)" if size == 0 else _in_words(error, path)
     return FileError(
         "the file is damaged or of another format than its name says",
         path=path,
-        found=found,
+        found=content,
         remedy="Download or copy it again",
     )
 

@@ -138,10 +138,10 @@ def with_margins(images: npt.NDArray[Any], shape: Sequence[int]) -> npt.NDArray[
     return out
 
 
-def without_margins(found: npt.NDArray[Any], shape: Sequence[int]) -> npt.NDArray[Any]:
+def without_margins(array: npt.NDArray[Any], shape: Sequence[int]) -> npt.NDArray[Any]:
     """(…, Y', X') -> (…, *shape): what ``with_margins`` put around is taken away."""
-    rows, columns = _centred(found.shape[-2:], shape)[0]
-    return found[..., rows, columns]
+    rows, columns = _centred(array.shape[-2:], shape)[0]
+    return array[..., rows, columns]
 
 
 def with_neighbours(
