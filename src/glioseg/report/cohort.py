@@ -9,7 +9,8 @@ from datetime import date
 from pathlib import Path
 
 from glioseg import __version__
-from glioseg.cohorts.description import CaseSummary, CohortDescription
+from glioseg.cohorts.description import CohortDescription
+from glioseg.cohorts.summary import CaseSummary
 from glioseg.console import Step
 from glioseg.core import Cohort
 from glioseg.io.files import write_json, write_text

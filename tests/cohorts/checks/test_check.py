@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from glioseg.cohorts.checks.check import check
-from glioseg.cohorts.description import CaseSummary
 from glioseg.cohorts.parallel import n_workers_for
+from glioseg.cohorts.summary import CaseSummary
 from glioseg.core import Case, Cohort, Finding, Grid, Source
 from glioseg.io.nifti import write_nifti
 from tests.cohorts.hand_made import SHAPE, cohort, head, picture_case, ras, tumour, volume_case

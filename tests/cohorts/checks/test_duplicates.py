@@ -20,8 +20,9 @@ from glioseg.cohorts.checks.duplicates import (
     volume_correlation,
 )
 from glioseg.cohorts.checks.fingerprints import difference_hash, fingerprint, thumbnail
-from glioseg.cohorts.description import DuplicateGroup, Fingerprint
+from glioseg.cohorts.description import DuplicateGroup
 from glioseg.cohorts.recognise import read_cohort
+from glioseg.cohorts.summary import Fingerprint
 from tests.cohorts.hand_made import cohort, head, picture_case, volume_case
 
 Grey = npt.NDArray[np.uint8]

@@ -8,7 +8,7 @@ import pytest
 
 from glioseg.cohorts.checks import measure
 from glioseg.cohorts.dark import BLACK, NOISE, dark_threshold, is_dark, non_black_shares, visible
-from glioseg.cohorts.description import HEAT_CELLS, QUANTILES, Distribution
+from glioseg.cohorts.summary import HEAT_CELLS, QUANTILES, Distribution
 from glioseg.core import SCHEMES, Grid, LabelScheme, scheme_named
 from tests.cohorts.hand_made import ras
 

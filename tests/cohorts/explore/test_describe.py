@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from glioseg.cohorts.checks.findings import gathered
-from glioseg.cohorts.description import CohortDescription, Diagnoses, Distribution, Histogram
+from glioseg.cohorts.description import CohortDescription, Diagnoses
 from glioseg.cohorts.explore.describe import explore, normalised, rebinned
 from glioseg.cohorts.explore.gallery import spread
 from glioseg.cohorts.recognise import read_cohort
+from glioseg.cohorts.summary import Distribution, Histogram
 from glioseg.core import Finding
 from tests.cohorts.hand_made import SHAPE, cohort, head, picture_case, tumour, volume_case
 

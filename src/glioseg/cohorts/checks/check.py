@@ -12,9 +12,9 @@ import numpy.typing as npt
 from glioseg.cohorts.checks import measure
 from glioseg.cohorts.checks.fingerprints import fingerprint
 from glioseg.cohorts.dark import non_black_shares
-from glioseg.cohorts.description import CaseSummary, Distribution, SliceTable
 from glioseg.cohorts.parallel import in_order, n_workers_for
 from glioseg.cohorts.reading.repeats import repeated_channels
+from glioseg.cohorts.summary import CaseSummary, Distribution, SliceTable
 from glioseg.console import Step
 from glioseg.core import (
     SCHEMES,
@@ -127,11 +127,11 @@ def _summarise_all(tasks: Sequence[_Task]) -> list[CaseSummary]:
 def _summarise(task: _Task) -> CaseSummary:
     case = task.case
     findings = _missing(task)
-    images, said = _read_images(task)
-    findings += said
+    images, more_findings = _read_images(task)
+    findings += more_findings
     grid = next((voxels.grid for voxels in images.values()), None)
-    reference, said = _read_reference(task, grid)
-    findings += said
+    reference, more_findings = _read_reference(task, grid)
+    findings += more_findings
     grid = reference.grid if grid is None and reference is not None else grid
     arrays = {
         name: measure.planes(voxels.array)
@@ -151,7 +151,7 @@ def _summarise(task: _Task) -> CaseSummary:
         spacing=None if grid is None else grid.spacing,
         orientation=None if grid is None else grid.orientation,
         has_mm=grid is not None and grid.has_mm,
-        modalities={name: found for name, found in measured.items() if isinstance(found, Distribution)},
+        modalities={name: values for name, values in measured.items() if isinstance(values, Distribution)},
         n_voxels=int(brain.size),
         n_brain_voxels=int(np.count_nonzero(brain)),
         labels=() if reference is None else reference.names,
@@ -172,35 +172,35 @@ def _summarise(task: _Task) -> CaseSummary:
 
 
 def _missing(task: _Task) -> list[Finding]:
-    found = []
-    lacking = [name for name in task.modalities if name not in task.case.images]
-    if lacking and task.is_new("missing-modality"):
-        found.append(Finding("warning", "missing-modality", f"{', '.join(lacking)} is missing", task.case.id))
+    findings = []
+    names = [name for name in task.modalities if name not in task.case.images]
+    if names and task.is_new("missing-modality"):
+        findings.append(Finding("warning", "missing-modality", f"{', '.join(names)} is missing", task.case.id))
     if task.expects_mask and task.case.labels is None and task.is_new("missing-mask"):
-        found.append(Finding("warning", "missing-mask", "there is no mask", task.case.id))
-    return found
+        findings.append(Finding("warning", "missing-mask", "there is no mask", task.case.id))
+    return findings
 
 
 def _read_images(task: _Task) -> tuple[dict[str, Voxels], list[Finding]]:
     """What can be read, and findings for what cannot or does not lie on the grid of the first."""
     images: dict[str, Voxels] = {}
     findings: dict[str, Finding] = {}
-    for name, found in read_sources(task.case.images).items():
+    for name, voxels in read_sources(task.case.images).items():
         path = task.case.images[name].paths[0]
-        if isinstance(found, GliosegError):
-            if task.is_new(_kind_of(found), str(found.path)):
-                findings.setdefault(str(found), Finding("error", _kind_of(found), str(found), task.case.id))
+        if isinstance(voxels, GliosegError):
+            if task.is_new(_kind_of(voxels), str(voxels.path)):
+                findings.setdefault(str(voxels), Finding("error", _kind_of(voxels), str(voxels), task.case.id))
             continue
         first = next(iter(images), None)
-        difference = None if first is None else images[first].grid.difference(found.grid)
+        difference = None if first is None else images[first].grid.difference(voxels.grid)
         if difference is not None:
             message = f"{name} ({path.name}) does not lie on the grid of {first}: {difference}"
             findings[message] = Finding("error", "modality-geometry", message, task.case.id)
-        bad = _n_not_finite(found.array)
+        bad = _n_not_finite(voxels.array)
         if bad:
             message = f"{name} ({path.name}) is NaN or infinite in {bad} of its voxels"
             findings[message] = Finding("error", "nan-or-inf", message, task.case.id)
-        images[name] = found
+        images[name] = voxels
     return images, list(findings.values())
 
 

@@ -35,10 +35,10 @@ _Entry = tuple[str, Path, Path | None, str]
 
 def match(listing: Listing) -> str | None:
     """A ``dataset.json`` with a list ``training``, beside ``imagesTr``, that is not nnU-Net's."""
-    found = _own(listing)
-    if not found:
+    own_datasets = _own(listing)
+    if not own_datasets:
         return None
-    tables = name_some(where(each, listing) for each in found)
+    tables = name_some(where(dataset, listing) for dataset in own_datasets)
     return f"{tables} lists training pairs, as the Medical Segmentation Decathlon does"
 
 
@@ -83,7 +83,7 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
         cases.append(_case(name, patients.get(name, patient_of(name)), image, labels, modalities, facts))
     if not cases:
         raise LayoutError("none of the images is there", path=dataset.folder, expected=LAYOUT.needs)
-    scheme, said = _scheme(dataset, options, cases)
+    scheme, scheme_findings = _scheme(dataset, options, cases)
     ordered = tuple(sorted(cases, key=lambda case: natural_key(case.id)))
     reason = match(listing) or ""
     return Cohort(
@@ -93,12 +93,12 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
         ordered,
         modalities,
         scheme,
-        findings=(*findings, *_unlisted(dataset, entries), *said),
+        findings=(*findings, *_unlisted(dataset, entries), *scheme_findings),
     )
 
 
 def _own(listing: Listing) -> list[Dataset]:
-    return [each for each in datasets(listing) if is_decathlon(each)]
+    return [dataset for dataset in datasets(listing) if is_decathlon(dataset)]
 
 
 def _modalities(dataset: Dataset, options: ReadOptions) -> tuple[str, ...]:

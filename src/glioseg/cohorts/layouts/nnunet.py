@@ -51,9 +51,9 @@ _Scans = dict[str, dict[int, Path]]
 
 def match(listing: Listing) -> str | None:
     """A ``dataset.json`` beside ``imagesTr`` whose images have one file per channel."""
-    found = _own(listing)
-    if found:
-        names = name_some(where(each, listing) for each in found)
+    own_datasets = _own(listing)
+    if own_datasets:
+        names = name_some(where(dataset, listing) for dataset in own_datasets)
         return f"{names} beside imagesTr with one file per channel (CASE_0000), as nnU-Net has it"
     damaged = unreadable_tables(listing)
     return f"{where(damaged[0], listing)} beside imagesTr, though it cannot be read" if damaged else None
@@ -86,8 +86,8 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
             source = Source((mask,), _KINDS[ending]) if mask is not None else None
             cases.append(Case(name, patients.get(name, patient_of(name)), images, source, facts=own))
             findings += _missing(name, images, modalities, mask is None and part == "train")
-    scheme, said = _scheme(dataset, options, cases)
-    findings += [*said, *_folds_nearby(dataset)]
+    scheme, scheme_findings = _scheme(dataset, options, cases)
+    findings += [*scheme_findings, *_folds_nearby(dataset)]
     ordered = tuple(sorted(cases, key=lambda case: natural_key(case.id)))
     reason = f"{match(listing) or ''}; channels {', '.join(stated)}"
     return Cohort(dataset.folder.name, "nnunet", reason, ordered, modalities, scheme, findings=tuple(findings))
@@ -125,7 +125,7 @@ def write_splits_final(path: Path, folds: Sequence[tuple[Sequence[str], Sequence
 
 
 def _own(listing: Listing) -> list[Dataset]:
-    return [each for each in datasets(listing) if not is_decathlon(each)]
+    return [dataset for dataset in datasets(listing) if not is_decathlon(dataset)]
 
 
 def _ending(dataset: Dataset) -> str:
@@ -144,9 +144,9 @@ def _ending(dataset: Dataset) -> str:
 def _scans(dataset: Dataset, folder: str, ending: str) -> _Scans:
     scans: _Scans = defaultdict(dict)
     for path in dataset.files_in(folder):
-        found = _CHANNEL.fullmatch(path.name.removesuffix(ending)) if path.name.endswith(ending) else None
-        if found is not None:
-            scans[found["case"]][int(found["channel"])] = path
+        parts = _CHANNEL.fullmatch(path.name.removesuffix(ending)) if path.name.endswith(ending) else None
+        if parts is not None:
+            scans[parts["case"]][int(parts["channel"])] = path
     return dict(scans)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from glioseg.cohorts.reading.facts_file import with_told_facts
+from glioseg.cohorts.reading.facts_file import with_facts_file
 from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import Listing, natural_key
 from glioseg.cohorts.reading.naming import Named, named, unique_ids
@@ -61,7 +61,7 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
     mask_headers = read_headers(mask for _, masks in pairs.pictures for mask in masks)
     channels = channels_of(headers, options)
     cases = [_case(name, file, masks, channels) for name, (file, masks) in zip(ids, pairs.pictures, strict=True)]
-    told, findings = with_told_facts(cases, listing, noun="picture")
+    with_facts, findings = with_facts_file(cases, listing, noun="picture")
     for case, (file, masks) in zip(cases, pairs.pictures, strict=True):
         findings += _findings(case.id, file.path, masks, {**headers, **mask_headers})
     findings += _shared(pairs, listing)
@@ -73,7 +73,7 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
         name=listing.root.name,
         layout="pairs",
         reason=_why(pairs, listing) or "no picture has a mask",
-        cases=tuple(sorted(told, key=lambda case: natural_key(case.id))),
+        cases=tuple(sorted(with_facts, key=lambda case: natural_key(case.id))),
         modalities=channels,
         scheme=options.scheme or scheme_named("binary"),
         findings=tuple(findings),
@@ -87,7 +87,7 @@ def _pair(listing: Listing) -> _Pairs:
         if file.is_mask:
             masks[file.folders, file.name].append(file.path)
     pictures = [(file, tuple(masks.get((file.folders, file.name), ()))) for file in files if not file.is_mask]
-    taken = {mask for _, found in pictures for mask in found}
+    taken = {mask for _, own_masks in pictures for mask in own_masks}
     lonely = [file.path for file in files if file.is_mask and file.path not in taken]
     return _Pairs(tuple(pictures), tuple(lonely))
 
@@ -115,9 +115,9 @@ def _findings(
     if len(masks) > 1:
         message = f"{picture.name} has several masks, none of which is used: {name_some(mask.name for mask in masks)}"
         return [Finding("error", "several-masks", message, case)]
-    one, other = headers[picture], headers[masks[0]]
-    if isinstance(one, Header) and isinstance(other, Header) and one.size != other.size:
-        message = f"{picture.name} has {one.size} pixels, its mask {masks[0].name} {other.size}"
+    header, mask_header = headers[picture], headers[masks[0]]
+    if isinstance(header, Header) and isinstance(mask_header, Header) and header.size != mask_header.size:
+        message = f"{picture.name} has {header.size} pixels, its mask {masks[0].name} {mask_header.size}"
         return [Finding("error", "mask-size", message, case)]
     return _broken(case, picture, headers) + _broken(case, masks[0], headers)
 

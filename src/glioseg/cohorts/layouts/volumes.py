@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glioseg.cohorts.layouts.volume_files import Scan, gather
-from glioseg.cohorts.reading.facts_file import with_told_facts
+from glioseg.cohorts.reading.facts_file import with_facts_file
 from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import Listing, natural_key
 from glioseg.cohorts.reading.naming import MODALITY_ORDER, modality_of
@@ -67,22 +67,22 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
         raise LayoutError("no volumes to go with label maps", path=listing.root, expected=LAYOUT.needs)
     ibsr = all(len(scan.images) == 1 and _IBSR.fullmatch(stem_of(scan.images[0][1])) for scan in scans)
     channels, findings = _channels(scans)
-    names = _modalities([channel for each in channels for channel in each], options, ibsr=ibsr)
+    names = _modalities([channel for case_channels in channels for channel in case_channels], options, ibsr=ibsr)
     cases = []
-    for scan, each in zip(scans, channels, strict=True):
-        case, said = _case(scan, each, names)
+    for scan, case_channels in zip(scans, channels, strict=True):
+        case, more_findings = _case(scan, case_channels, names)
         cases.append(case)
-        findings += said
+        findings += more_findings
     findings += _lonely(gathered, listing)
-    told, said = with_told_facts(cases, listing)
-    findings += [finding for finding in said if not (ibsr and finding.kind == "unknown-patients")]
+    with_facts, more_findings = with_facts_file(cases, listing)
+    findings += [finding for finding in more_findings if not (ibsr and finding.kind == "unknown-patients")]
     has_labels = any(case.labels is not None for case in cases)
     scheme = options.scheme or (scheme_named("ibsr") if ibsr else None)
     return Cohort(
         name=listing.root.name,
         layout="volumes",
         reason=_why(scans, listing) or "no volume has a label map",
-        cases=tuple(sorted(told, key=lambda case: natural_key(case.id))),
+        cases=tuple(sorted(with_facts, key=lambda case: natural_key(case.id))),
         modalities=tuple(dict.fromkeys(names.values())),
         scheme=scheme if has_labels else None,
         findings=(*findings, *_unknown_scheme(scheme, has_labels=has_labels)),
@@ -91,7 +91,7 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
 
 def _channels(scans: Sequence[Scan]) -> tuple[list[list[_Channel]], list[Finding]]:
     """The channels of every case: one per file, or those of its only file."""
-    found: list[list[_Channel]] = []
+    channels_of_cases: list[list[_Channel]] = []
     findings: list[Finding] = []
     alone = len({called for scan in scans for called, _ in scan.images}) > 1
     alone = alone and all(len(scan.images) == 1 for scan in scans)  # names that differ from case to case: no modality
@@ -106,8 +106,8 @@ def _channels(scans: Sequence[Scan]) -> tuple[list[list[_Channel]], list[Finding
                 n_channels = 1
             if n_channels > 1:
                 channels = [_Channel(f"channel_{index}", path, index) for index in range(n_channels)]
-        found.append(channels)
-    return found, findings
+        channels_of_cases.append(channels)
+    return channels_of_cases, findings
 
 
 def _called(text: str, *, alone: bool) -> str:

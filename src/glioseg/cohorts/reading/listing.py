@@ -41,8 +41,8 @@ class Listing:
 
     def named(self, name: str) -> list[Path]:
         """The files of exactly that name (case ignored), nearest to the root first."""
-        found = [path for path in self.files if path.name.lower() == name.lower()]
-        return sorted(found, key=lambda path: len(path.parts))
+        paths = [path for path in self.files if path.name.lower() == name.lower()]
+        return sorted(paths, key=lambda path: len(path.parts))
 
     def ending(self, *suffixes: str) -> list[Path]:
         """The files whose name ends in one of ``suffixes`` (case ignored)."""

@@ -76,7 +76,7 @@ def named(listing: Listing, paths: Sequence[Path]) -> list[Named]:
     above = len(listing.root.parts)
     folders = [path.parts[above:-1] for path in paths]
     depth = _n_shared(folders)
-    return [_named(path, each[depth:]) for path, each in zip(paths, folders, strict=True)]
+    return [_named(path, names[depth:]) for path, names in zip(paths, folders, strict=True)]
 
 
 @lru_cache(maxsize=4096)
@@ -107,19 +107,19 @@ def modality_of(word: str) -> str | None:
     return MODALITY_ALIASES.get(re.sub(r"[_\-. ]+", "", word).lower())
 
 
-def unique_ids(wanted: Sequence[str], paths: Sequence[Path]) -> list[str]:
-    """``wanted``, with the file's ending appended where two are the same (``1.png`` beside ``1.jpg``)."""
-    counts = Counter(wanted)
+def unique_ids(names: Sequence[str], paths: Sequence[Path]) -> list[str]:
+    """``names``, with the file's ending appended where two are the same (``1.png`` beside ``1.jpg``)."""
+    counts = Counter(names)
     return [
-        text if counts[text] == 1 else f"{text}_{path.suffix.lstrip('.').lower()}"
-        for text, path in zip(wanted, paths, strict=True)
+        name if counts[name] == 1 else f"{name}_{path.suffix.lstrip('.').lower()}"
+        for name, path in zip(names, paths, strict=True)
     ]
 
 
 def _n_shared(folders: Sequence[tuple[str, ...]]) -> int:
     depth = 0
-    while folders and all(len(each) > depth for each in folders):
-        names = {each[depth] for each in folders}
+    while folders and all(len(parts) > depth for parts in folders):
+        names = {parts[depth] for parts in folders}
         if len(names) > 1 or part_of(names) is not None:
             break
         depth += 1

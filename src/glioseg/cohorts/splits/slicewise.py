@@ -63,15 +63,15 @@ def find_dark_slices(cohort: Cohort, threshold: float, progress: Step | None = N
     Raises:
         FileError: an image cannot be read; see also ``io.load_image``.
     """
-    found = {}
+    dark_slices = {}
     for number, case in enumerate(cohort.cases):
         slices = load_image(case).array.transpose(0, 3, 2, 1)
         dark = np.flatnonzero(is_dark(non_black_shares(slices), threshold))
         if len(dark):
-            found[case.id] = tuple(int(z) for z in dark)
+            dark_slices[case.id] = tuple(int(z) for z in dark)
         if progress is not None:
             progress(number + 1, len(cohort.cases))
-    return found
+    return dark_slices
 
 
 def _n_slices(case: Case) -> int:

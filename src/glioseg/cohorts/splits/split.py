@@ -158,15 +158,15 @@ def tumour_burden(cohort: Cohort, progress: Step | None = None) -> dict[str, flo
     if scheme is None:
         return {}
     values = tumour_labels(scheme)
-    found = {}
+    burden = {}
     for number, case in enumerate(cohort.cases):
         if case.labels is not None:
             labels = load_labels(case, scheme)
             n_voxels = int(np.isin(labels.array, values).sum())
-            found[case.id] = n_voxels * (labels.grid.voxel_ml if labels.grid.has_mm else 1.0)
+            burden[case.id] = n_voxels * (labels.grid.voxel_ml if labels.grid.has_mm else 1.0)
         if progress is not None:
             progress(number + 1, len(cohort.cases))
-    return found
+    return burden
 
 
 def unit_of(cohort: Cohort) -> Kept:

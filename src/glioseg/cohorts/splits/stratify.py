@@ -84,12 +84,12 @@ def deal(units: Sequence[Unit], shares: Sequence[float], seed: str) -> list[list
     Raises:
         SplitError: fewer units than parts with a share.
     """
-    wanted = [number for number, share in enumerate(shares) if share > 0]
-    if len(units) < len(wanted):
+    with_share = [number for number, share in enumerate(shares) if share > 0]
+    if len(units) < len(with_share):
         raise SplitError(
             "there are fewer patients than parts or folds",
             found=f"{len(units)} that may be separated",
-            expected=f"at least {len(wanted)}",
+            expected=f"at least {len(with_share)}",
             remedy="Ask for fewer folds, or set the share of a part to 0",
         )
     parts: list[list[Unit]] = [[] for _ in shares]
@@ -98,7 +98,7 @@ def deal(units: Sequence[Unit], shares: Sequence[float], seed: str) -> list[list
     _deal_large([unit for unit in units if len(unit.patients) > 1], len(single), targets, parts, seed)
     if single:
         left = np.maximum(targets - [_n_patients(part) for part in parts], 0.0)
-        needy = [number for number in wanted if not parts[number]]
+        needy = [number for number in with_share if not parts[number]]
         _deal_single(single, _targets(left, len(single), needy), parts, seed)
     return parts
 
@@ -194,9 +194,9 @@ def _rounded(ideal: npt.NDArray[np.float64], sites: Sequence[str], seed: str) ->
     fractions = ideal - np.floor(ideal + _ROUNDING)
     draws = np.array([[_draw(seed, str(row), str(part)) for part in range(n_parts)] for row in range(n_strata)])
     costs = -np.log(draws) / np.maximum(fractions, 1e-6)
-    together = [[row for row in range(n_strata) if sites[row] == site] for site in sorted(set(sites))]
+    of_sites = [[row for row in range(n_strata) if sites[row] == site] for site in sorted(set(sites))]
     sums, most = [], []
-    for rows in [*together, list(range(n_strata))]:
+    for rows in [*of_sites, list(range(n_strata))]:
         for part in range(n_parts):
             cells = np.zeros((n_strata, n_parts))
             cells[rows, part] = 1.0

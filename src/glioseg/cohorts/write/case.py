@@ -130,20 +130,20 @@ def safe_name(case_id: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", case_id).strip(".-") or "case"
 
 
-def require_modalities(case: LoadedCase, wanted: Sequence[str], layout: str) -> npt.NDArray[Any]:
+def require_modalities(case: LoadedCase, modalities: Sequence[str], layout: str) -> npt.NDArray[Any]:
     """The channels of ``wanted``, (C, X, Y, Z), in that order.
 
     Raises:
         GeometryError: the case lacks one of them.
     """
-    missing = [name for name in wanted if name not in case.image.modalities]
+    missing = [name for name in modalities if name not in case.image.modalities]
     if missing:
         raise GeometryError(
             f"case {case.id} cannot be written as {layout} without {', '.join(missing)}",
             found=", ".join(case.image.modalities),
-            expected=", ".join(wanted),
+            expected=", ".join(modalities),
         )
-    rows = [case.image.modalities.index(name) for name in wanted]
+    rows = [case.image.modalities.index(name) for name in modalities]
     if rows == list(range(len(case.image.array))):
         return case.image.array
     return case.image.array[rows]

@@ -74,8 +74,8 @@ def write_phantom(
 
 def _each(job: _Job, n_workers: int | None) -> Iterator[tuple[Written, Written | None]]:
     n = job.options.n_patients
-    wanted = min(n_processors() if n_workers is None else n_workers, n)
-    return in_order(partial(_write_patient, job), range(n), n_workers=wanted)
+    workers = min(n_processors() if n_workers is None else n_workers, n)
+    return in_order(partial(_write_patient, job), range(n), n_workers=workers)
 
 
 def _write_patient(job: _Job, index: int) -> tuple[Written, Written | None]:
