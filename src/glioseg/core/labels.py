@@ -64,8 +64,8 @@ class LabelScheme:
 
     def unknown_values(self, array: npt.NDArray[np.integer]) -> list[int]:
         """The values in ``array`` (any shape) that the scheme does not know, in rising order."""
-        known = {0, *self.labels.values()}
-        return [value for value in distinct(array) if value not in known]
+        values = {0, *self.labels.values()}
+        return [value for value in distinct(array) if value not in values]
 
     def require_regions(self, regions: Sequence[str]) -> None:
         """Raise a LabelError unless each of ``regions`` is one of this scheme's."""

@@ -136,7 +136,7 @@ def patch_for(shape: tuple[int, int, int], network: PlannedNetwork, batch_size: 
             expected=f"{step} voxels or more along each axis, for {network.depth} poolings",
             remedy="Use a network of slices: model.dims = 2, without [patches]",
         )
-    for patch in _ever_smaller(shape, step):
+    for patch in _shrinking_patches(shape, step):
         if fits(network, patch, batch_size, machine):
             return patch
     raise OptionError(
@@ -148,7 +148,7 @@ def patch_for(shape: tuple[int, int, int], network: PlannedNetwork, batch_size: 
     )
 
 
-def _ever_smaller(shape: tuple[int, int, int], step: int) -> Iterator[Size]:
+def _shrinking_patches(shape: tuple[int, int, int], step: int) -> Iterator[Size]:
     whole = [-(-n // step) * step for n in shape]
     least = [min(n, SMALLEST_LEVEL * step) for n in whole]
     patch = list(whole)

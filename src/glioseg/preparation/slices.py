@@ -132,10 +132,10 @@ def with_margins(images: npt.NDArray[Any], shape: Sequence[int]) -> npt.NDArray[
     want = [max(n, m) for n, m in zip(have, shape, strict=True)]
     if list(have) == want:
         return images
-    out = np.zeros((*images.shape[:-2], *want), dtype=images.dtype)
+    padded = np.zeros((*images.shape[:-2], *want), dtype=images.dtype)
     rows, columns = _centred(have, want)[1]
-    out[..., rows, columns] = images
-    return out
+    padded[..., rows, columns] = images
+    return padded
 
 
 def without_margins(array: npt.NDArray[Any], shape: Sequence[int]) -> npt.NDArray[Any]:

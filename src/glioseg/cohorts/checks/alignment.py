@@ -58,13 +58,13 @@ def _climb(first: Floats, second: Floats, bound: float) -> npt.NDArray[np.float6
     while len(climbing := np.flatnonzero((step >= _SHORTEST_STEP) & (best < bound))):
         moved = np.zeros(n, dtype=np.bool_)
         for move in _MOVES:
-            there = place[climbing] + step[climbing, None] * move
-            within = (np.abs(there) <= _FURTHEST).all(axis=1)
-            pairs, there = climbing[within], there[within]
-            correlations = _correlations(inner[pairs], _resampled(second[pairs], there, margin))
+            target = place[climbing] + step[climbing, None] * move
+            within = (np.abs(target) <= _FURTHEST).all(axis=1)
+            pairs, target = climbing[within], target[within]
+            correlations = _correlations(inner[pairs], _resampled(second[pairs], target, margin))
             better = correlations > best[pairs] + 1e-4
             pairs = pairs[better]
-            best[pairs], place[pairs], moved[pairs] = correlations[better], there[better], True
+            best[pairs], place[pairs], moved[pairs] = correlations[better], target[better], True
         step[climbing[~moved[climbing]]] /= 2
     return best
 

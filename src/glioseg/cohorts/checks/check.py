@@ -138,7 +138,7 @@ def _summarise(task: _Task) -> CaseSummary:
         for name, voxels in images.items()
         if grid is not None and voxels.grid.shape == grid.shape
     }
-    findings += _looks(task.case.id, arrays)
+    findings += _content_findings(task.case.id, arrays)
     brain = measure.tissue(arrays) if arrays else np.zeros(grid.shape[::-1] if grid else (0, 0, 0), dtype=np.bool_)
     measured = {name: measure.distribution(array, brain) for name, array in arrays.items()}
     tumour = _tumour(reference)
@@ -213,13 +213,13 @@ def _n_not_finite(array: npt.NDArray[Any]) -> int:
     return 0 if array.dtype.kind != "f" else int(array.size - np.count_nonzero(np.isfinite(array)))
 
 
-def _looks(case: str, arrays: Mapping[str, npt.NDArray[Any]]) -> list[Finding]:
+def _content_findings(case: str, arrays: Mapping[str, npt.NDArray[Any]]) -> list[Finding]:
     """Constant images and channels that repeat another; ``arrays`` (Z, Y, X) of one shape."""
     constant = {name: array for name, array in arrays.items() if bool((array == array.flat[0]).all())}
     if constant and (len(constant) == len(arrays) or not set(constant) <= set(COLOURS)):
         values = sorted({f"{float(array.flat[0]):g}" for array in constant.values()})
         look = "black everywhere" if values == ["0"] else f"the same everywhere ({', '.join(values)})"
-        return [Finding("warning", "constant-image", f"{_listed(constant)} {_is(constant)} {look}", case)]
+        return [Finding("warning", "constant-image", f"{_listed(constant)} {_verb(constant)} {look}", case)]
     findings = []
     varied = {name: array for name, array in arrays.items() if name not in constant}
     for group in repeated_channels(list(varied.values()), tuple(varied)):
@@ -237,7 +237,7 @@ def _listed(names: Iterable[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
-def _is(names: Sized) -> str:
+def _verb(names: Sized) -> str:
     return "is" if len(names) == 1 else "are"
 
 

@@ -45,36 +45,36 @@ def tissue(modalities: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.bool_]:
 
 def distribution(voxels: npt.NDArray[Any], brain: npt.NDArray[np.bool_]) -> Distribution | None:
     """Intensities of one modality over the brain, or over all voxels where nothing is; None without a finite one."""
-    chosen = voxels[brain] if brain.any() else voxels.ravel()
-    if chosen.dtype.kind == "f":
-        chosen = chosen[np.isfinite(chosen)]
-    if chosen.size == 0:
+    values = voxels[brain] if brain.any() else voxels.ravel()
+    if values.dtype.kind == "f":
+        values = values[np.isfinite(values)]
+    if values.size == 0:
         return None
-    fine = _count(chosen)
-    n = int(chosen.size)
+    fine = _count(values)
+    n = int(values.size)
     if fine.step == 1.0:
         mean = float(fine.counts @ fine.values) / n
         variance = float(fine.counts @ (fine.values - mean) ** 2) / n
     else:
-        mean, variance = float(chosen.mean(dtype=np.float64)), float(chosen.var(dtype=np.float64))
+        mean, variance = float(values.mean(dtype=np.float64)), float(values.var(dtype=np.float64))
     total = np.cumsum(fine.counts)
     ranks = np.searchsorted(total, np.asarray(QUANTILES) * (n - 1), side="right")
     quantiles = tuple(float(value) for value in fine.values[ranks])
     histogram = _coarse(fine, quantiles, is_8_bit=voxels.dtype == np.uint8)
     return Distribution(
-        n, mean, float(np.sqrt(variance)), float(chosen.min()), float(chosen.max()), quantiles, histogram
+        n, mean, float(np.sqrt(variance)), float(values.min()), float(values.max()), quantiles, histogram
     )
 
 
-def _count(chosen: npt.NDArray[Any]) -> _Counts:
-    low, high = float(chosen.min()), float(chosen.max())
-    if chosen.dtype.kind in "iub" and high - low < _WIDEST:
-        counts = np.bincount(chosen.astype(np.int32) - int(low))
+def _count(intensities: npt.NDArray[Any]) -> _Counts:
+    low, high = float(intensities.min()), float(intensities.max())
+    if intensities.dtype.kind in "iub" and high - low < _WIDEST:
+        counts = np.bincount(intensities.astype(np.int32) - int(low))
         return _Counts(np.arange(low, low + len(counts), dtype=np.float64), counts, 1.0)
     if high <= low:
-        return _Counts(np.array([low]), np.array([chosen.size]), 1.0)
+        return _Counts(np.array([low]), np.array([intensities.size]), 1.0)
     step = (high - low) / _FINE
-    counts = np.histogram(chosen, _FINE, (low, high))[0]
+    counts = np.histogram(intensities, _FINE, (low, high))[0]
     middles = (np.arange(_FINE, dtype=np.float64) + 0.5) * step + low
     return _Counts(np.asarray(middles, dtype=np.float64), counts, step)
 

@@ -66,7 +66,7 @@ def decide_scheme(
         return None, ()
     if len(named_families) > 1:
         names = name_some(sorted(named_families))
-        return None, (_open(f"cases of several challenges, whose labels differ, lie together: {names}"),)
+        return None, (_unknown_scheme(f"cases of several challenges, whose labels differ, lie together: {names}"),)
     family = next(iter(named_families), None)
     values = _values_of_some(references)
     if values == {0, 1}:
@@ -91,10 +91,10 @@ def _by_family(family: Family | None, values: set[int]) -> tuple[LabelScheme | N
         message = "the names do not say which BraTS this is; masks hold 4 and no 3, which is BraTS 2017-2021 alone"
         return scheme_named("brats2021"), (Finding("note", "scheme-by-labels", message),)
     listed = ", ".join(map(str, sorted(values))) or "none that can be read"
-    return None, (_open(f"the names do not say what the labels mean; values found: {listed}"),)
+    return None, (_unknown_scheme(f"the names do not say what the labels mean; values found: {listed}"),)
 
 
-def _open(what: str) -> Finding:
+def _unknown_scheme(what: str) -> Finding:
     return Finding("warning", "unknown-scheme", f"{what}. Say it with --scheme (or point to one of them)")
 
 

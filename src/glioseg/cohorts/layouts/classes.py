@@ -74,13 +74,13 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
         raise OptionError(
             "pictures sorted by class have no masks", found=f"the label scheme {options.scheme.name}", expected="none"
         )
-    pictures, doubles = _once(_sorted_by_class(listing), listing)
+    pictures, doubles = _without_copies(_sorted_by_class(listing), listing)
     categories = _order({picture.category for picture in pictures})
     if len(categories) < 2:
         raise LayoutError(
             "pictures need two classes at least",
             path=listing.root,
-            found=_found(listing, categories),
+            found=_content(listing, categories),
             expected=LAYOUT.needs,
             remedy="Name the folder that holds the folders of all classes",
         )
@@ -146,7 +146,7 @@ def _means_without(name: str) -> bool:
     return words[0] in _WITHOUT or "".join(words) in _WITHOUT
 
 
-def _once(pictures: Sequence[_Picture], listing: Listing) -> tuple[list[_Picture], list[Finding]]:
+def _without_copies(pictures: Sequence[_Picture], listing: Listing) -> tuple[list[_Picture], list[Finding]]:
     """Without the copy of a whole tree that an archive of this kind ships: ``copy/no/7.jpg`` beside ``no/7.jpg``."""
     path_at: dict[tuple[str, ...], Path] = {}
     originals: list[_Picture] = []
@@ -187,7 +187,7 @@ def _case(name: str, picture: _Picture, channels: tuple[str, ...]) -> Case:
     return Case(name, name, picture_sources(picture.path, channels), category=picture.category, facts=facts)
 
 
-def _found(listing: Listing, categories: Sequence[str]) -> str:
+def _content(listing: Listing, categories: Sequence[str]) -> str:
     pictures = len(listing.ending(*PICTURE_ENDINGS))
     return f"{pictures} pictures in one folder" if not categories else f"only {name_some(categories)}"
 

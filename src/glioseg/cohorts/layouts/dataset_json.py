@@ -165,16 +165,16 @@ def scheme_of(content: Mapping[str, Any], name: str) -> LabelScheme | None:
     values_without_ignore = {key: integers for key, integers in values.items() if key != "ignore"}
     if not values_without_ignore:
         return None
-    known = {_our_name(key): integers for key, integers in values_without_ignore.items()}
-    if len(known) == len(values):
+    stated = {_our_name(key): integers for key, integers in values_without_ignore.items()}
+    if len(stated) == len(values):
         for scheme in _SCHEMES_TRIED:
-            if _labels_equal(SCHEMES[scheme], known):
+            if _labels_equal(SCHEMES[scheme], stated):
                 return SCHEMES[scheme]
         for scheme in _SCHEMES_TRIED:
-            if _agrees(SCHEMES[scheme], known):
+            if _agrees(SCHEMES[scheme], stated):
                 return SCHEMES[scheme]
-        if set(known) <= _GLIOMA_LABELS and all(len(integers) == 1 for integers in known.values()):
-            return glioma_scheme(name, {key: integers[0] for key, integers in known.items()}, TABLE)
+        if set(stated) <= _GLIOMA_LABELS and all(len(integers) == 1 for integers in stated.values()):
+            return glioma_scheme(name, {key: integers[0] for key, integers in stated.items()}, TABLE)
     return _own_scheme(values, name)
 
 
@@ -203,18 +203,18 @@ def _our_name(name: str) -> str:
     return _LABEL_NAMES.get(plain.replace("ooedema", "oedema"), name)
 
 
-def _labels_equal(scheme: LabelScheme, known: Mapping[str, tuple[int, ...]]) -> bool:
-    return {name: (value,) for name, value in scheme.labels.items()} == dict(known)
+def _labels_equal(scheme: LabelScheme, stated: Mapping[str, tuple[int, ...]]) -> bool:
+    return {name: (value,) for name, value in scheme.labels.items()} == dict(stated)
 
 
-def _agrees(scheme: LabelScheme, known: Mapping[str, tuple[int, ...]]) -> bool:
+def _agrees(scheme: LabelScheme, stated: Mapping[str, tuple[int, ...]]) -> bool:
     """Whether each name is a label or region of the scheme with those integers, and all of its integers are there."""
-    for name, integers in known.items():
+    for name, integers in stated.items():
         label = (scheme.labels[name],) if name in scheme.labels else None
         region = tuple(sorted(scheme.values_of(name))) if name in scheme.regions else None
         if integers not in (label, region):
             return False
-    return {value for integers in known.values() for value in integers} == set(scheme.labels.values())
+    return {value for integers in stated.values() for value in integers} == set(scheme.labels.values())
 
 
 def _own_scheme(values: Mapping[str, tuple[int, ...]], name: str) -> LabelScheme | None:

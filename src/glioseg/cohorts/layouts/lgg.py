@@ -74,7 +74,7 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
         raise LayoutError(
             "no LGG slices", path=listing.root, expected=f"TCGA_SITE_PATIENT_DATE_SLICE in {' '.join(PICTURE_ENDINGS)}"
         )
-    findings = _doubles(scans, listing)
+    findings = _copies(scans, listing)
     table, more_findings = lgg_table.read_facts(listing)
     findings += more_findings
     cases = []
@@ -100,7 +100,7 @@ def _gather(listing: Listing) -> dict[str, _SliceFiles]:
     return scans
 
 
-def _doubles(scans: Mapping[str, _SliceFiles], listing: Listing) -> list[Finding]:
+def _copies(scans: Mapping[str, _SliceFiles], listing: Listing) -> list[Finding]:
     """The published archive holds the whole set twice: keep the copy nearest to the root, and say so."""
     copies: Counter[str] = Counter()
     differing: list[str] = []
@@ -131,18 +131,18 @@ def _size(path: Path) -> int:
 def _case(name: str, scan: _SliceFiles, facts: Facts) -> tuple[Case | None, list[Finding]]:
     findings = []
     numbers = sorted(scan.slices)
-    lonely = sorted(set(scan.masks) - set(numbers))
-    if lonely:
-        findings.append(_of_slices("mask-without-image", name, "masks have no slice and are left out", lonely))
-    bare = [number for number in numbers if number not in scan.masks]
-    if bare and len(bare) < len(numbers):
-        findings.append(_of_slices("missing-mask", name, "slices have no mask and are left out", bare))
+    without_slice = sorted(set(scan.masks) - set(numbers))
+    if without_slice:
+        findings.append(_of_slices("mask-without-image", name, "masks have no slice and are left out", without_slice))
+    without_mask = [number for number in numbers if number not in scan.masks]
+    if without_mask and len(without_mask) < len(numbers):
+        findings.append(_of_slices("missing-mask", name, "slices have no mask and are left out", without_mask))
         numbers = [number for number in numbers if number in scan.masks]
-    elif bare:
+    elif without_mask:
         findings.append(Finding("warning", "missing-mask", "no slice of this case has a mask", name))
     if not numbers:
         return None, findings
-    gaps = sorted(set(range(numbers[0], numbers[-1] + 1)) - set(numbers) - set(bare))
+    gaps = sorted(set(range(numbers[0], numbers[-1] + 1)) - set(numbers) - set(without_mask))
     if gaps:
         findings.append(_of_slices("missing-slice", name, "slices are missing", gaps))
     paths = tuple(scan.slices[number][0] for number in numbers)

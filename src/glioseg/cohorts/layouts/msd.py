@@ -35,7 +35,7 @@ _Entry = tuple[str, Path, Path | None, str]
 
 def match(listing: Listing) -> str | None:
     """A ``dataset.json`` with a list ``training``, beside ``imagesTr``, that is not nnU-Net's."""
-    own_datasets = _own(listing)
+    own_datasets = _own_datasets(listing)
     if not own_datasets:
         return None
     tables = name_some(where(dataset, listing) for dataset in own_datasets)
@@ -62,25 +62,20 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
         LayoutError: no or several data sets, or none of the images.
         OptionError: names for another number of channels than the table has.
     """
-    dataset = only_dataset(_own(listing), listing)
+    dataset = only_dataset(_own_datasets(listing), listing)
     modalities = _modalities(dataset, options)
     entries = _entries(dataset)
     present = set(dataset.listing.files)
     table, patients, findings = nearest_facts(dataset.listing)
-    absent = [image for _, image, _, _ in entries if image not in present]
-    if absent:
-        names = name_some(path.name for path in absent)
-        message = f"{len(absent)} images that {dataset.table.name} lists are not there: {names}"
-        findings.append(Finding("warning", "missing-file", message))
+    findings += _absent(dataset, [image for _, image, _, _ in entries if image not in present])
     cases = []
     for name, image, labels, part in entries:
-        if image not in present:
-            continue
-        if labels is not None and labels not in present:
-            findings.append(Finding("warning", "missing-mask", f"there is no {labels.name}", name))
-            labels = None
-        facts = {"part": part, **table.get(name, {})}
-        cases.append(_case(name, patients.get(name, patient_of(name)), image, labels, modalities, facts))
+        if image in present:
+            if labels is not None and labels not in present:
+                findings.append(Finding("warning", "missing-mask", f"there is no {labels.name}", name))
+            reference = labels if labels in present else None
+            facts = {"part": part, **table.get(name, {})}
+            cases.append(_case(name, patients.get(name, patient_of(name)), image, reference, modalities, facts))
     if not cases:
         raise LayoutError("none of the images is there", path=dataset.folder, expected=LAYOUT.needs)
     scheme, scheme_findings = _scheme(dataset, options, cases)
@@ -97,7 +92,7 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
     )
 
 
-def _own(listing: Listing) -> list[Dataset]:
+def _own_datasets(listing: Listing) -> list[Dataset]:
     return [dataset for dataset in datasets(listing) if is_decathlon(dataset)]
 
 
@@ -158,6 +153,14 @@ def _scheme(
         return scheme, ()
     message = f"{dataset.table.name} does not state what the labels mean. Say it with --scheme"
     return None, (Finding("warning", "unknown-scheme", message),)
+
+
+def _absent(dataset: Dataset, images: Sequence[Path]) -> list[Finding]:
+    if not images:
+        return []
+    names = name_some(path.name for path in images)
+    message = f"{len(images)} images that {dataset.table.name} lists are not there: {names}"
+    return [Finding("warning", "missing-file", message)]
 
 
 def _unlisted(dataset: Dataset, entries: Sequence[_Entry]) -> list[Finding]:

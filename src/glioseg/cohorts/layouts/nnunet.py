@@ -51,7 +51,7 @@ _Scans = dict[str, dict[int, Path]]
 
 def match(listing: Listing) -> str | None:
     """A ``dataset.json`` beside ``imagesTr`` whose images have one file per channel."""
-    own_datasets = _own(listing)
+    own_datasets = _own_datasets(listing)
     if own_datasets:
         names = name_some(where(dataset, listing) for dataset in own_datasets)
         return f"{names} beside imagesTr with one file per channel (CASE_0000), as nnU-Net has it"
@@ -67,7 +67,7 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
         LayoutError: no or several data sets, a file ending that is none of nnU-Net's, or no images.
         OptionError: names for another number of channels than the table has.
     """
-    dataset = only_dataset(_own(listing), listing)
+    dataset = only_dataset(_own_datasets(listing), listing)
     ending = _ending(dataset)
     training = _scans(dataset, TRAINING_IMAGES, ending)
     test = {name: files for name, files in _scans(dataset, TEST_IMAGES, ending).items() if name not in training}
@@ -124,7 +124,7 @@ def write_splits_final(path: Path, folds: Sequence[tuple[Sequence[str], Sequence
     write_json(path, [{"train": list(train), "val": list(val)} for train, val in folds])
 
 
-def _own(listing: Listing) -> list[Dataset]:
+def _own_datasets(listing: Listing) -> list[Dataset]:
     return [dataset for dataset in datasets(listing) if not is_decathlon(dataset)]
 
 

@@ -29,7 +29,7 @@ class _Pairs:
     """Every picture with its masks (none, one, or by mistake several), and masks that belong to no picture."""
 
     pictures: tuple[tuple[Named, tuple[Path, ...]], ...]
-    lonely: tuple[Path, ...]
+    unpaired_masks: tuple[Path, ...]
 
 
 def match(listing: Listing) -> str | None:
@@ -65,9 +65,9 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
     for case, (file, masks) in zip(cases, pairs.pictures, strict=True):
         findings += _findings(case.id, file.path, masks, {**headers, **mask_headers})
     findings += _shared(pairs, listing)
-    if pairs.lonely:
-        lonely = name_some(listing.relative(path) for path in pairs.lonely)
-        message = f"{len(pairs.lonely)} masks have no picture and are left out: {lonely}"
+    if pairs.unpaired_masks:
+        names = name_some(listing.relative(path) for path in pairs.unpaired_masks)
+        message = f"{len(pairs.unpaired_masks)} masks have no picture and are left out: {names}"
         findings.append(Finding("warning", "mask-without-image", message))
     return Cohort(
         name=listing.root.name,
@@ -88,8 +88,8 @@ def _pair(listing: Listing) -> _Pairs:
             masks[file.folders, file.name].append(file.path)
     pictures = [(file, tuple(masks.get((file.folders, file.name), ()))) for file in files if not file.is_mask]
     taken = {mask for _, own_masks in pictures for mask in own_masks}
-    lonely = [file.path for file in files if file.is_mask and file.path not in taken]
-    return _Pairs(tuple(pictures), tuple(lonely))
+    unpaired = [file.path for file in files if file.is_mask and file.path not in taken]
+    return _Pairs(tuple(pictures), tuple(unpaired))
 
 
 def _id(file: Named) -> str:

@@ -33,7 +33,7 @@ _ONLY = "image"
 class _Channel:
     """One channel of one file, with what the file calls it."""
 
-    called: str
+    name: str
     path: Path
     index: int | None
 
@@ -73,7 +73,7 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
         case, more_findings = _case(scan, case_channels, names)
         cases.append(case)
         findings += more_findings
-    findings += _lonely(gathered, listing)
+    findings += _masks_without_image(gathered, listing)
     with_facts, more_findings = with_facts_file(cases, listing)
     findings += [finding for finding in more_findings if not (ibsr and finding.kind == "unknown-patients")]
     has_labels = any(case.labels is not None for case in cases)
@@ -96,7 +96,7 @@ def _channels(scans: Sequence[Scan]) -> tuple[list[list[_Channel]], list[Finding
     alone = len({called for scan in scans for called, _ in scan.images}) > 1
     alone = alone and all(len(scan.images) == 1 for scan in scans)  # names that differ from case to case: no modality
     for scan in scans:
-        channels = [_Channel(_called(called, alone=alone), path, None) for called, path in scan.images]
+        channels = [_Channel(_channel_name(called, alone=alone), path, None) for called, path in scan.images]
         if len(channels) == 1:
             path = channels[0].path
             try:
@@ -110,7 +110,7 @@ def _channels(scans: Sequence[Scan]) -> tuple[list[list[_Channel]], list[Finding
     return channels_of_cases, findings
 
 
-def _called(text: str, *, alone: bool) -> str:
+def _channel_name(text: str, *, alone: bool) -> str:
     return modality_of(text) or (_ONLY if alone or not text else text.lower())
 
 
@@ -124,8 +124,8 @@ def _kind(path: Path) -> SourceKind:
 
 def _modalities(channels: Iterable[_Channel], options: ReadOptions, *, ibsr: bool) -> dict[str, str]:
     """What files call a channel -> the modality's name, in the cohort's order."""
-    known = {name: index for index, name in enumerate(MODALITY_ORDER)}
-    called = sorted({channel.called for channel in channels}, key=lambda name: (known.get(name, 9), natural_key(name)))
+    order = {name: index for index, name in enumerate(MODALITY_ORDER)}
+    called = sorted({channel.name for channel in channels}, key=lambda name: (order.get(name, 9), natural_key(name)))
     if options.modalities is None:
         return {name: "t1n" if ibsr and name == _ONLY else name for name in called}
     if len(options.modalities) != len(called):
@@ -139,7 +139,7 @@ def _case(scan: Scan, channels: Sequence[_Channel], names: Mapping[str, str]) ->
     findings = []
     images: dict[str, Source] = {}
     for channel in channels:
-        name = names[channel.called]
+        name = names[channel.name]
         if name in images:
             message = f"two files are {name}; {channel.path.name} is left out"
             findings.append(Finding("warning", "repeated-modality", message, scan.id))
@@ -159,12 +159,12 @@ def _case(scan: Scan, channels: Sequence[_Channel], names: Mapping[str, str]) ->
     return Case(scan.id, scan.id, ordered, labels, facts=facts), findings
 
 
-def _lonely(scans: Sequence[Scan], listing: Listing) -> list[Finding]:
-    lonely = [path for scan in scans if not scan.images for path in scan.masks]
-    if not lonely:
+def _masks_without_image(scans: Sequence[Scan], listing: Listing) -> list[Finding]:
+    masks = [path for scan in scans if not scan.images for path in scan.masks]
+    if not masks:
         return []
-    listed = name_some(listing.relative(path) for path in lonely)
-    message = f"{len(lonely)} label maps have no image and are left out: {listed}"
+    listed = name_some(listing.relative(path) for path in masks)
+    message = f"{len(masks)} label maps have no image and are left out: {listed}"
     return [Finding("warning", "mask-without-image", message)]
 
 

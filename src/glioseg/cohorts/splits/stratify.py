@@ -126,10 +126,10 @@ def _joined(cohort: Cohort, groups: Groups) -> list[list[Case]]:
 
 def _levels(burdens: Sequence[float | None], n_levels: int) -> list[str]:
     """The quantile that each burden is in, from 1; ``none`` for no tumour, empty where it is not known."""
-    known = np.array([value for value in burdens if value is not None and value > 0], dtype=np.float64)
-    if n_levels == 1 or len(known) == 0:
+    volumes = np.array([value for value in burdens if value is not None and value > 0], dtype=np.float64)
+    if n_levels == 1 or len(volumes) == 0:
         return [""] * len(burdens)
-    edges = np.quantile(known, np.linspace(0, 1, n_levels + 1)[1:-1])
+    edges = np.quantile(volumes, np.linspace(0, 1, n_levels + 1)[1:-1])
 
     def word(value: float | None) -> str:
         if value is None:
@@ -156,8 +156,8 @@ def _targets(room: npt.NDArray[np.float64], n: int, needy: Sequence[int]) -> npt
     """How many of ``n`` units each part should get: in proportion to its room, at least one for the needy."""
     targets = room * (n / room.sum())
     short: set[int] = set()
-    while more := {number for number in needy if targets[number] < 1 - _ROUNDING} - short:
-        short |= more
+    while newly_short := {number for number in needy if targets[number] < 1 - _ROUNDING} - short:
+        short |= newly_short
         others = [number for number in range(len(room)) if number not in short]
         scale = (n - len(short)) / max(room[others].sum(), _ROUNDING)
         targets = room * scale
