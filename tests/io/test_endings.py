@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from glioseg.io.endings import ENDINGS, SCAN_ENDINGS, ending_of, kind_of, stem_of
+from glioseg.io.endings import ENDINGS, SCAN_ENDINGS, file_ending, file_kind, file_stem
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ from glioseg.io.endings import ENDINGS, SCAN_ENDINGS, ending_of, kind_of, stem_o
 )
 def test_name_says_kind_stem_and_ending(name: str, kind: str | None, stem: str, ending: str) -> None:
     path = Path("folder.nii") / name
-    assert (kind_of(path), stem_of(path), ending_of(path)) == (kind, stem, ending)
+    assert (file_kind(path), file_stem(path), file_ending(path)) == (kind, stem, ending)
 
 
 def test_no_ending_stands_for_two_kinds() -> None:

@@ -12,7 +12,7 @@ from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import Listing, list_folder
 from glioseg.core import Cohort, Finding
 from glioseg.errors import LayoutError, OptionError, name_some
-from glioseg.io.endings import PICTURE_ENDINGS, SCAN_ENDINGS, ending_of
+from glioseg.io.endings import PICTURE_ENDINGS, SCAN_ENDINGS, file_ending
 
 LAYOUTS: tuple[Layout, ...] = (
     nnunet.LAYOUT,
@@ -192,7 +192,7 @@ def _remedy(listing: Listing) -> str:
 
 
 def _by_ending(paths: Sequence[Path]) -> str:
-    counts = Counter(ending_of(path) for path in paths)
+    counts = Counter(file_ending(path) for path in paths)
     return name_some((f"{count} {name or 'without ending'}" for name, count in counts.most_common()), limit=6)
 
 
@@ -200,7 +200,7 @@ def _examples(listing: Listing) -> list[Path]:
     """One file of each ending and folder depth, so that every kind of name is shown."""
     examples: dict[tuple[str, int], Path] = {}
     for path in listing.files:
-        examples.setdefault((ending_of(path), len(path.parts)), path)
+        examples.setdefault((file_ending(path), len(path.parts)), path)
     return list(examples.values())
 
 

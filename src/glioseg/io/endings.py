@@ -38,16 +38,16 @@ def has_ending(path: Path, endings: tuple[str, ...]) -> bool:
     return path.name.lower().endswith(endings)
 
 
-def kind_of(path: Path) -> SourceKind | None:
+def file_kind(path: Path) -> SourceKind | None:
     """Which reader takes a file, by its name alone; None where none does."""
     return next((kind for kind, endings in ENDINGS.items() if has_ending(path, endings)), None)
 
 
-def stem_of(path: Path) -> str:
+def file_stem(path: Path) -> str:
     """The name without its ending, ``.nii.gz`` counted as one."""
     return path.name[: -len(".nii.gz")] if has_ending(path, (".nii.gz",)) else path.stem
 
 
-def ending_of(path: Path) -> str:
+def file_ending(path: Path) -> str:
     """The ending in lower case, ``.nii.gz`` counted as one; empty where there is none."""
-    return path.name[len(stem_of(path)) :].lower()
+    return path.name[len(file_stem(path)) :].lower()

@@ -26,7 +26,7 @@ from glioseg.cohorts.reading.listing import Listing, natural_key
 from glioseg.cohorts.reading.naming import MODALITY_ORDER, modality_of, part_of
 from glioseg.core import Case, Cohort, Facts, Finding, Source
 from glioseg.errors import LayoutError, OptionError, name_some
-from glioseg.io.endings import VOLUME_ENDINGS, kind_of, stem_of
+from glioseg.io.endings import VOLUME_ENDINGS, file_kind, file_stem
 
 _MASK_WORDS = "seg|segm|mask|label|labels"
 _NAME = re.compile(rf"(?:(?P<id>.+)[_-])?(?P<what>flair|t1ce|t1gd|t1c|t1n|t1|t2w|t2f|t2|{_MASK_WORDS})", re.IGNORECASE)
@@ -125,7 +125,7 @@ def _gather(listing: Listing) -> list[_CaseFiles]:
 
 def _of_name(path: Path) -> tuple[Path, str, Family | None, str] | None:
     """(case folder, id, family, what the file is) of ``{id}_{what}``."""
-    parts = _NAME.fullmatch(stem_of(path))
+    parts = _NAME.fullmatch(file_stem(path))
     if parts is None:
         return None
     case_id = parts["id"] or path.parent.name
@@ -134,7 +134,7 @@ def _of_name(path: Path) -> tuple[Path, str, Family | None, str] | None:
 
 def _of_vsd(path: Path) -> tuple[Path, str, Family | None, str] | None:
     """The same for the names of the Virtual Skeleton Database, whose files have a folder of their own each."""
-    parts = _VSD_NAME.fullmatch(stem_of(path))
+    parts = _VSD_NAME.fullmatch(file_stem(path))
     if parts is None:
         return None
     if parts["what"] and modality_of(parts["what"]) is None:
@@ -191,7 +191,7 @@ def _names(scans: Sequence[_CaseFiles], listing: Listing) -> list[tuple[str, str
 
 
 def _source(path: Path) -> Source:
-    return Source((path,), "nifti" if kind_of(path) == "nifti" else "metaimage")
+    return Source((path,), "nifti" if file_kind(path) == "nifti" else "metaimage")
 
 
 def _findings(

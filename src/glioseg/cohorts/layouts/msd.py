@@ -27,7 +27,7 @@ from glioseg.cohorts.reading.naming import modality_of
 from glioseg.cohorts.reading.tables import nearest_facts
 from glioseg.core import Case, Cohort, Facts, Finding, LabelScheme, Source
 from glioseg.errors import LayoutError, OptionError, name_some
-from glioseg.io.endings import NIFTI_ENDINGS, has_ending, stem_of
+from glioseg.io.endings import NIFTI_ENDINGS, file_stem, has_ending
 
 _Entry = tuple[str, Path, Path | None, str]
 """Case id, image, labels (None for a test case), part."""
@@ -49,8 +49,8 @@ def is_decathlon(dataset: Dataset) -> bool:
     """
     if "channel_names" in dataset.content or not isinstance(dataset.content.get("training"), list):
         return False
-    names = {stem_of(path) for path in dataset.files_in(TRAINING_IMAGES)}
-    labelled = {stem_of(path) for path in dataset.files_in(TRAINING_LABELS)}
+    names = {file_stem(path) for path in dataset.files_in(TRAINING_IMAGES)}
+    labelled = {file_stem(path) for path in dataset.files_in(TRAINING_LABELS)}
     return not names or bool(names & labelled) or not any(f"{name}_0000" in names for name in labelled)
 
 
@@ -117,11 +117,13 @@ def _entries(dataset: Dataset) -> list[_Entry]:
         if isinstance(entry, Mapping) and isinstance(entry.get("image"), str):
             image = _path(dataset, entry["image"])
             label = entry.get("label")
-            entries.append((stem_of(image), image, _path(dataset, label) if isinstance(label, str) else None, "train"))
+            entries.append(
+                (file_stem(image), image, _path(dataset, label) if isinstance(label, str) else None, "train")
+            )
     for entry in _list(dataset.content.get("test")):
         text = entry.get("image") if isinstance(entry, Mapping) else entry
         if isinstance(text, str):
-            entries.append((stem_of(_path(dataset, text)), _path(dataset, text), None, "test"))
+            entries.append((file_stem(_path(dataset, text)), _path(dataset, text), None, "test"))
     return list({entry[0]: entry for entry in entries}.values())
 
 

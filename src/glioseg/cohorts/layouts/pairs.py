@@ -19,7 +19,7 @@ from glioseg.cohorts.reading.naming import Named, named, unique_ids
 from glioseg.cohorts.reading.pictures import Header, channels_of, picture_sources, read_headers, unreadable
 from glioseg.core import Case, Cohort, Finding, Source, scheme_named
 from glioseg.errors import FileError, LayoutError, name_some
-from glioseg.io.endings import PICTURE_ENDINGS, stem_of
+from glioseg.io.endings import PICTURE_ENDINGS, file_stem
 
 _Key = tuple[tuple[str, ...], str]
 
@@ -94,7 +94,7 @@ def _pair(listing: Listing) -> _Pairs:
 
 def _id(file: Named) -> str:
     """Folders and name as they are; where the name is but ``image``, the folders alone."""
-    own = stem_of(file.path) if file.name or not file.folders else ""
+    own = file_stem(file.path) if file.name or not file.folders else ""
     return "_".join(part for part in (*file.folders, own) if part)
 
 

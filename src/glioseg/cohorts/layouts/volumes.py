@@ -20,7 +20,7 @@ from glioseg.cohorts.reading.listing import Listing, natural_key
 from glioseg.cohorts.reading.naming import MODALITY_ORDER, modality_of
 from glioseg.core import SCHEMES, Case, Cohort, Facts, Finding, LabelScheme, Source, SourceKind, scheme_named
 from glioseg.errors import GliosegError, LayoutError, OptionError, name_some
-from glioseg.io.endings import kind_of, stem_of
+from glioseg.io.endings import file_kind, file_stem
 from glioseg.io.metaimage import read_metaimage_grid
 from glioseg.io.nifti import read_nifti_grid
 
@@ -65,7 +65,7 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
     scans = [scan for scan in gathered if scan.images]
     if not scans:
         raise LayoutError("no volumes to go with label maps", path=listing.root, expected=LAYOUT.needs)
-    ibsr = all(len(scan.images) == 1 and _IBSR.fullmatch(stem_of(scan.images[0][1])) for scan in scans)
+    ibsr = all(len(scan.images) == 1 and _IBSR.fullmatch(file_stem(scan.images[0][1])) for scan in scans)
     channels, findings = _channels(scans)
     names = _modalities([channel for case_channels in channels for channel in case_channels], options, ibsr=ibsr)
     cases = []
@@ -119,7 +119,7 @@ def _n_channels(path: Path) -> int:
 
 
 def _kind(path: Path) -> SourceKind:
-    return "nifti" if kind_of(path) == "nifti" else "metaimage"
+    return "nifti" if file_kind(path) == "nifti" else "metaimage"
 
 
 def _modalities(channels: Iterable[_Channel], options: ReadOptions, *, ibsr: bool) -> dict[str, str]:

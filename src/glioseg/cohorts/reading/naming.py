@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from glioseg.cohorts.reading.listing import Listing
-from glioseg.io.endings import stem_of
+from glioseg.io.endings import file_stem
 
 _IMAGE_WORDS = "images?|imgs?|pictures?|scans?|inputs?|originals?|raw"
 _MASK_WORDS = (
@@ -127,7 +127,7 @@ def _n_shared(folders: Sequence[tuple[str, ...]]) -> int:
 
 
 def _named(path: Path, folders: tuple[str, ...]) -> Named:
-    name = stem_of(path)
+    name = file_stem(path)
     roles = [folder_role(folder) for folder in folders]
     nearest = next((role for role in reversed(roles) if role is not None), None)
     rest = (part_of([folder]) if role else folder for folder, role in zip(folders, roles, strict=True))

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from glioseg.core import Cohort, Facts, Grid, Image, LabelMap, LabelScheme
 from glioseg.core.labels import convert_labels
 from glioseg.errors import GeometryError, LabelError
-from glioseg.io.endings import kind_of
+from glioseg.io.endings import file_kind
 from glioseg.io.load import load_image, load_labels
 from glioseg.io.metaimage import write_metaimage
 from glioseg.io.nifti import write_nifti
@@ -175,5 +175,5 @@ def write_volume(path: Path, array: npt.NDArray[Any], grid: Grid) -> None:
             f"pictures carry no millimetres: {path.name} cannot be written",
             expected="a layout of pictures (pairs, classes, lgg)",
         )
-    write = write_nifti if kind_of(path) == "nifti" else write_metaimage
+    write = write_nifti if file_kind(path) == "nifti" else write_metaimage
     write(path, array, grid, sync=False)
