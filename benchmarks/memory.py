@@ -18,23 +18,23 @@ import torch
 from glioseg.machine.device import autocast
 from glioseg.networks.build import build_model
 from glioseg.networks.unet import UNetOptions
-from glioseg.planning.rules import Network, training_bytes
+from glioseg.planning.memory import PlannedNetwork, training_bytes
 from glioseg.training.losses import LossOptions, build_loss
 
 _CASES = (
-    (Network(3, 16, 3, 4, 3), (48, 64, 48), 2, True),
-    (Network(3, 16, 3, 4, 3), (48, 64, 48), 2, False),
-    (Network(3, 8, 3, 4, 3, deep_supervision=True), (64, 64, 64), 2, True),
-    (Network(3, 16, 3, 4, 3, deep_supervision=True), (64, 64, 64), 2, True),
-    (Network(3, 32, 3, 4, 3, deep_supervision=True), (64, 64, 64), 2, True),
-    (Network(3, 16, 3, 4, 3, deep_supervision=True), (64, 64, 64), 2, False),
-    (Network(3, 16, 4, 4, 3, deep_supervision=True), (96, 96, 96), 1, True),
-    (Network(2, 24, 4, 12, 3), (128, 128), 16, True),
-    (Network(2, 24, 4, 12, 3), (128, 128), 16, False),
+    (PlannedNetwork(3, 16, 3, 4, 3), (48, 64, 48), 2, True),
+    (PlannedNetwork(3, 16, 3, 4, 3), (48, 64, 48), 2, False),
+    (PlannedNetwork(3, 8, 3, 4, 3, deep_supervision=True), (64, 64, 64), 2, True),
+    (PlannedNetwork(3, 16, 3, 4, 3, deep_supervision=True), (64, 64, 64), 2, True),
+    (PlannedNetwork(3, 32, 3, 4, 3, deep_supervision=True), (64, 64, 64), 2, True),
+    (PlannedNetwork(3, 16, 3, 4, 3, deep_supervision=True), (64, 64, 64), 2, False),
+    (PlannedNetwork(3, 16, 4, 4, 3, deep_supervision=True), (96, 96, 96), 1, True),
+    (PlannedNetwork(2, 24, 4, 12, 3), (128, 128), 16, True),
+    (PlannedNetwork(2, 24, 4, 12, 3), (128, 128), 16, False),
 )
 
 
-def _peak(network: Network, size: tuple[int, ...], batch_size: int, bf16: bool, name: str) -> float:
+def _peak(network: PlannedNetwork, size: tuple[int, ...], batch_size: int, bf16: bool, name: str) -> float:
     """Bytes at the peak of two training steps, in this process."""
     device = torch.device(name)
     layout = torch.channels_last_3d if network.dims == 3 else torch.channels_last

@@ -53,12 +53,12 @@ class Reporter:
         else:
             yield _PlainLines(self, what)
 
-    def bar(self) -> Bar:
+    def bar(self) -> ProgressBar:
         """A bar whose label and length may change while it runs; it shows nothing unless stderr is a terminal."""
-        return Bar(None if self.quiet or not self.console.is_terminal else _bar(self.console))
+        return ProgressBar(None if self.quiet or not self.console.is_terminal else _bar(self.console))
 
 
-class Bar:
+class ProgressBar:
     """See ``Reporter.bar``."""
 
     def __init__(self, bar: Progress | None) -> None:

@@ -79,9 +79,9 @@ def test_one_of_several_can_be_chosen(tmp_path: Path) -> None:
     cohort = read_cohort(tmp_path, layout="lgg")
     assert cohort.layout == "lgg"
     assert cohort.reason.endswith("as --layout says")
-    (said,) = [finding for finding in cohort.findings if finding.kind == "left-over-files"]
-    assert said.severity == "warning"
-    assert said.message.startswith("6 files are no part of the cohort (6 .nii.gz): second/IBSR_01/IBSR_01.nii.gz")
+    (left_over,) = [finding for finding in cohort.findings if finding.kind == "left-over-files"]
+    assert left_over.severity == "warning"
+    assert left_over.message.startswith("6 files are no part of the cohort (6 .nii.gz): second/IBSR_01/IBSR_01.nii.gz")
 
 
 def test_parts_of_one_set_are_one_set(tmp_path: Path) -> None:
@@ -98,9 +98,9 @@ def test_a_few_figures_are_no_second_data_set(tmp_path: Path) -> None:
         write_lgg(tmp_path / "data", {f"TCGA_CS_{4941 + index}_19960909": (1, 2)}, table=False)
     cohort = read_cohort(tmp_path)
     assert cohort.layout == "lgg"
-    (said,) = [finding for finding in cohort.findings if finding.kind == "left-over-files"]
-    assert said.severity == "note"
-    assert "2 files" in said.message
+    (left_over,) = [finding for finding in cohort.findings if finding.kind == "left-over-files"]
+    assert left_over.severity == "note"
+    assert "2 files" in left_over.message
 
 
 def test_the_second_copy_of_a_set_is_not_left_over(tmp_path: Path) -> None:
@@ -208,9 +208,9 @@ def test_what_the_walk_found_is_said(tmp_path: Path) -> None:
 
 
 def test_progress_counts_files(tmp_path: Path) -> None:
-    seen: list[int] = []
-    read_cohort(pairs(tmp_path), progress=seen.append)
-    assert seen[-1] == 6
+    counts: list[int] = []
+    read_cohort(pairs(tmp_path), progress=counts.append)
+    assert counts[-1] == 6
 
 
 @pytest.mark.realdata

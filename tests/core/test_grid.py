@@ -151,8 +151,8 @@ def test_resizing_by_two_moves_the_centres_by_half_a_voxel() -> None:
 def test_a_spacing_is_met_as_nearly_as_the_extent_allows(grid: Grid, spacing: tuple[float, float, float]) -> None:
     resampled = grid.with_spacing(spacing)
     np.testing.assert_allclose(resampled.outer_corners(), grid.outer_corners(), atol=1e-8)
-    for n, new, wanted in zip(resampled.shape, resampled.spacing, spacing, strict=True):
-        assert abs(n * new / wanted - n) <= 0.5 + 1e-6 or n == 1
+    for n, new, asked in zip(resampled.shape, resampled.spacing, spacing, strict=True):
+        assert abs(n * new / asked - n) <= 0.5 + 1e-6 or n == 1
 
 
 @pytest.mark.parametrize(

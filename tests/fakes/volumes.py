@@ -51,7 +51,7 @@ def write_ibsr(root: Path, numbers: Sequence[int]) -> Path:
 
     The writer counts from 1 and writes three axes; the publisher's files have a 4th of length 1.
     """
-    wanted = [f"IBSR_{number:02d}" for number in numbers]
+    names = [f"IBSR_{number:02d}" for number in numbers]
     grid = Grid(SHAPE, AFFINE)
     cases = [
         LoadedCase(
@@ -60,11 +60,11 @@ def write_ibsr(root: Path, numbers: Sequence[int]) -> Path:
             Image(noise(number)[None], ("t1n",), grid),
             LabelMap(labels(1, 2, 3), scheme_named("ibsr"), grid),
         )
-        for name, number in zip(wanted, numbers, strict=True)
+        for name, number in zip(names, numbers, strict=True)
     ]
     with TemporaryDirectory() as folder:
         write_cohort(cases, Path(folder), "volumes")
-        for written, name in zip(sorted(path for path in Path(folder).iterdir() if path.is_dir()), wanted, strict=True):
+        for written, name in zip(sorted(path for path in Path(folder).iterdir() if path.is_dir()), names, strict=True):
             for path in written.iterdir():
                 array = np.asarray(nibabel.load(path).dataobj)[..., None]
                 save_volume(root / name / path.name.replace(written.name, name), array)

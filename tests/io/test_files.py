@@ -10,7 +10,7 @@ from glioseg.errors import FileError
 from glioseg.io.files import TEMPORARY, cannot_read, read_json, replacing, write_json, write_text
 
 
-def said(path: Path) -> str:
+def message_for(path: Path) -> str:
     """Of a file that is opened and read."""
     try:
         path.read_bytes()
@@ -20,23 +20,23 @@ def said(path: Path) -> str:
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
-    assert said(tmp_path / "a.png").endswith("a.png: there is no such file. Check the path for a typing error.")
+    assert message_for(tmp_path / "a.png").endswith("a.png: there is no such file. Check the path for a typing error.")
 
 
 @pytest.mark.parametrize("target", ["a.png", "nowhere.png"])
 def test_links_that_lead_nowhere(tmp_path: Path, target: str) -> None:
     (tmp_path / "a.png").symlink_to(target)
-    assert f"a.png: the link leads nowhere; found a link to {target}. Restore" in said(tmp_path / "a.png")
+    assert f"a.png: the link leads nowhere; found a link to {target}. Restore" in message_for(tmp_path / "a.png")
 
 
 def test_an_empty_file(tmp_path: Path) -> None:
     (tmp_path / "a.png").touch()
-    assert "found an empty file (0 bytes). Download or copy it again." in said(tmp_path / "a.png")
+    assert "found an empty file (0 bytes). Download or copy it again." in message_for(tmp_path / "a.png")
 
 
 def test_the_path_is_named_once(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("x")
-    text = said(tmp_path / "a.png")
+    text = message_for(tmp_path / "a.png")
     assert text.count(str(tmp_path)) == 1
     assert "another format than its name says; found a.png has no header. Download" in text
 

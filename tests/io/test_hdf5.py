@@ -41,8 +41,8 @@ def test_files_of_the_published_geometry_look_like_the_published(tmp_path: Path)
 
 
 def test_the_same_slice_gives_the_same_bytes(tmp_path: Path) -> None:
-    one, other = write(tmp_path / "a", brats_grid()), write(tmp_path / "b", brats_grid())
-    assert [path.read_bytes() for path in one] == [path.read_bytes() for path in other]
+    first, second = write(tmp_path / "a", brats_grid()), write(tmp_path / "b", brats_grid())
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
 
 
 def test_slices_of_different_shape(tmp_path: Path) -> None:

@@ -124,10 +124,10 @@ def test_one_slice_of_a_volume(tmp_path: Path) -> None:
 def test_a_damaged_file_leaves_the_rest(tmp_path: Path) -> None:
     good, bad = volume(tmp_path / "a.nii", noise(0)), volume(tmp_path / "b.nii", noise(1))
     as_text(bad.paths[0])
-    found = read_sources({"good": good, "bad": bad})
-    assert isinstance(found["bad"], FileError)
-    assert not isinstance(found["good"], Exception)
-    np.testing.assert_array_equal(found["good"].array, noise(0))
+    voxels = read_sources({"good": good, "bad": bad})
+    assert isinstance(voxels["bad"], FileError)
+    assert not isinstance(voxels["good"], Exception)
+    np.testing.assert_array_equal(voxels["good"].array, noise(0))
     with pytest.raises(FileError, match=r"b\.nii"):
         load_image(case({"good": good, "bad": bad}))
 

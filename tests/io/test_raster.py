@@ -32,7 +32,7 @@ def saved(path: Path, picture: Pillow.Image) -> Path:
 def palette_picture(colours: list[tuple[int, int, int]]) -> Pillow.Image:
     """Pixel value i (0, 1, 2, 0, 1, …) shows ``colours[i]``."""
     picture = Pillow.frombytes("P", (COLUMNS, ROWS), bytes(value % 3 for value in range(15)))
-    picture.putpalette([part for each in colours for part in each])
+    picture.putpalette([part for colour in colours for part in colour])
     return picture
 
 

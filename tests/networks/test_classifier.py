@@ -83,14 +83,14 @@ def test_state_survives_safetensors(options: ModelOptions, tmp_path: Path) -> No
 def test_the_seed_alone_decides_the_weights(options: ModelOptions) -> None:
     torch.manual_seed(1)
     before = torch.get_rng_state()
-    one = _build(options, seed=5).state_dict()
+    first = _build(options, seed=5).state_dict()
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(2)
     same, other = (_build(options, seed=seed).state_dict() for seed in (5, 6))
-    kernels = [name for name, weights in one.items() if weights.dim() > 1]
-    assert all(torch.equal(one[name], same[name]) for name in one)
+    kernels = [name for name, weights in first.items() if weights.dim() > 1]
+    assert all(torch.equal(first[name], same[name]) for name in first)
     assert kernels
-    assert not any(torch.equal(one[name], other[name]) for name in kernels)
+    assert not any(torch.equal(first[name], other[name]) for name in kernels)
 
 
 @pytest.mark.parametrize("options", _MODELS)
@@ -124,7 +124,7 @@ def test_odd_sizes_of_a_dense_layer_are_halved_downwards() -> None:
 
 def test_levels_follow_the_grid() -> None:
     steps = class_levels(_build(ClassifierOptions(width=8, depth=2)), 3, (16, 16))
-    assert [(one.kind, one.channels, one.size) for one, _ in steps] == [
+    assert [(level.kind, level.channels, level.size) for level, _ in steps] == [
         ("input", 3, (16, 16)),
         ("down", 8, (16, 16)),
         ("down", 16, (8, 8)),

@@ -12,11 +12,11 @@ _SMALL = DeepLabOptions(width=4, pyramid_width=8, blocks=(1, 1, 1, 1))
 
 def _features(model: DeepLab, size: int) -> list[tuple[int, ...]]:
     """Shapes (C, H, W) after the stem and each stage of the encoder."""
-    found: list[tuple[int, ...]] = []
+    shapes: list[tuple[int, ...]] = []
     for part in (model.stem, *model.encoder):
-        part.register_forward_hook(lambda _, __, result: found.append(tuple(result.shape[1:])))
+        part.register_forward_hook(lambda _, __, result: shapes.append(tuple(result.shape[1:])))
     model.eval()(torch.zeros(1, 3, size, size))
-    return found
+    return shapes
 
 
 def test_the_grids_of_both_output_strides() -> None:

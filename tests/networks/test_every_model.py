@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from glioseg.networks.build import OPTIONS, ModelOptions, build_model, kinds_of
 from glioseg.networks.deeplab import DeepLabOptions
+from glioseg.networks.swinunetr import SwinUNETROptions
 from glioseg.networks.unet import UNetOptions
-from glioseg.networks.zoo import SwinUNETROptions
 
 _VARIANTS: dict[str, dict[str, object]] = {
     "plain": {},
@@ -98,8 +98,8 @@ def _logits(model: nn.Module, images: Tensor) -> Tensor:
 
 def _squares(logits: Tensor | tuple[Tensor, ...]) -> Tensor:
     """A loss in which all logits have a part, those of deep supervision too."""
-    each = logits if isinstance(logits, tuple) else (logits,)
-    return torch.stack([one.float().square().mean() for one in each]).sum()
+    levels = logits if isinstance(logits, tuple) else (logits,)
+    return torch.stack([level.float().square().mean() for level in levels]).sum()
 
 
 @pytest.mark.parametrize("options", _MODELS)
@@ -180,14 +180,14 @@ def test_state_survives_safetensors(options: ModelOptions, tmp_path: Path) -> No
 def test_the_seed_alone_decides_the_weights(options: ModelOptions) -> None:
     torch.manual_seed(1)
     before = torch.get_rng_state()
-    one = build_model(options, 3, 2, seed=5).state_dict()
+    first = build_model(options, 3, 2, seed=5).state_dict()
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(2)
     same, other = (build_model(options, 3, 2, seed=seed).state_dict() for seed in (5, 6))
-    assert all(torch.equal(one[name], same[name]) for name in one)
-    kernels = [name for name, weights in one.items() if weights.dim() > 1 and weights.is_floating_point()]
+    assert all(torch.equal(first[name], same[name]) for name in first)
+    kernels = [name for name, weights in first.items() if weights.dim() > 1 and weights.is_floating_point()]
     assert kernels
-    assert not any(torch.equal(one[name], other[name]) for name in kernels)
+    assert not any(torch.equal(first[name], other[name]) for name in kernels)
 
 
 @pytest.mark.parametrize("options", _MODELS)

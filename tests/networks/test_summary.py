@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
-from torch import nn
+from torch import Tensor, nn
 
 from glioseg.networks.build import OPTIONS, build_model, kinds_of
 from glioseg.networks.deeplab import DeepLabOptions
-from glioseg.networks.summary import n_parameters, network_name, option_facts, summarise_levels
+from glioseg.networks.network import Network, Stage
+from glioseg.networks.summary import layer_words, n_parameters, network_name, option_facts, summarise_levels
 from glioseg.networks.unet import UNetOptions
-from glioseg.networks.zoo import UNetPlusPlusOptions
+from glioseg.networks.unetplusplus import UNetPlusPlusOptions
 
 
 def test_the_levels_of_a_small_network() -> None:
@@ -63,6 +66,68 @@ def test_the_blocks_of_unet_plus_plus_by_hand() -> None:
     # 1 X00, 2 X10, 3 X01, 4 X20, 5 X11, 6 X02
     assert levels[6].sources == (5, 3, 1)
     assert [level.column for level in levels[1:7]] == [0, 1, 2, 2, 3, 4]
+
+
+class _Unspoken(Network):
+    """A network that says nothing of itself: a step down and up again."""
+
+    def __init__(self, stages: Callable[[_Unspoken], tuple[Stage, ...]] = lambda _: ()) -> None:
+        super().__init__(2, 3, 2, 1)
+        self.down = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU())
+        self.low = nn.Sequential(nn.MaxPool2d(2), *self._block(4, 8), *self._block(8, 8))
+        self.up = nn.ConvTranspose2d(8, 4, 2, stride=2)
+        self.head = nn.Conv2d(4, 2, 1)
+        self._stages = stages
+
+    def _block(self, n_in: int, n_out: int) -> tuple[nn.Module, ...]:
+        return (nn.Conv2d(n_in, n_out, 3, padding=1), nn.BatchNorm2d(n_out), nn.Dropout(0.1), nn.ReLU())
+
+    def padded_logits(self, images: Tensor) -> Tensor:
+        features = self.up(self.low(self.down(images)))
+        logits: Tensor = self.head(features)
+        return logits
+
+    def stages(self) -> tuple[Stage, ...]:
+        return self._stages(self)
+
+
+def test_a_network_without_stages_is_read_off_its_layers() -> None:
+    levels = summarise_levels(_Unspoken(), (7, 8))  # padded to (8, 8) inside
+    assert [(level.kind, level.channels, level.size, level.sources) for level in levels] == [
+        ("input", 3, (7, 8), ()),
+        ("down", 4, (8, 8), (0,)),
+        ("down", 8, (4, 4), (1,)),
+        ("head", 2, (8, 8), (2,)),
+    ]
+    assert [level.words for level in levels] == [
+        "",
+        "conv 3×3, batch norm, ReLU",
+        "max pooling, 2 × (conv 3×3, batch norm, ReLU)",
+        "transposed conv 2×2, conv 1×1",
+    ]
+
+
+def test_stages_without_words_are_read_off_their_modules() -> None:
+    def stages(network: _Unspoken) -> tuple[Stage, ...]:
+        path = ((network.down, "full size"), (network.low, ""))
+        down = tuple(Stage("down", module, words, (place,)) for place, (module, words) in enumerate(path))
+        return (*down, Stage("up", network.up, "", (2,)), Stage("head", network.head, "", (3,)))
+
+    levels = summarise_levels(_Unspoken(stages), (8, 8))
+    assert [level.words for level in levels[1:]] == [
+        "full size",
+        "max pooling, 2 × (conv 3×3, batch norm, ReLU)",
+        "transposed conv 2×2",
+        "conv 1×1",
+    ]
+
+
+def test_layers_in_words() -> None:
+    strided = nn.Conv3d(1, 2, 3, stride=2)
+    assert layer_words([strided, nn.LeakyReLU(), nn.Identity()]) == "conv 3×3×3, stride 2, leaky ReLU"
+    assert layer_words([nn.ReLU(), nn.ReLU(), nn.ReLU()]) == "3 × ReLU"
+    assert layer_words([nn.Flatten(), nn.Linear(4, 2)]) == "Flatten, dense"
+    assert layer_words([]) == ""
 
 
 def test_a_module_that_says_no_stages_is_told_by_its_grids() -> None:

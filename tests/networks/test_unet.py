@@ -147,8 +147,8 @@ def test_deep_supervision_gives_all_levels_in_training_and_one_in_prediction() -
     model = UNet(options, 3, 2, seed=0)
     images = _images(13, 20)
     logits = model(images)
-    assert [tuple(one.shape) for one in logits] == [(2, 2, 13, 20)] * 3
-    steps = [(one[..., 1:] - one[..., :-1]).abs().mean().item() for one in logits]
+    assert [tuple(level.shape) for level in logits] == [(2, 2, 13, 20)] * 3
+    steps = [(level[..., 1:] - level[..., :-1]).abs().mean().item() for level in logits]
     assert steps == sorted(steps, reverse=True)  # the coarser the level, the smoother its logits
     assert isinstance(model.eval()(images), Tensor)
 

@@ -14,19 +14,11 @@ from glioseg.errors import GeometryError, OptionError
 from glioseg.networks.build import build_model
 from glioseg.networks.summary import n_parameters
 from glioseg.networks.unet import UNetOptions
-from glioseg.planning.rules import (
-    Fingerprint,
-    Machine,
-    Network,
-    Proposal,
-    fits,
-    n_weights,
-    patch_for,
-    propose,
-    training_bytes,
-)
+from glioseg.planning.memory import Machine, PlannedNetwork, fits, n_weights, patch_for, training_bytes
+from glioseg.planning.proposal import CohortFingerprint, Proposal
+from glioseg.planning.rules import propose
 
-BRATS = Fingerprint(
+BRATS = CohortFingerprint(
     n_patients=1000,
     modalities=("t1n", "t1c", "t2w", "t2f"),
     regions=("WT", "TC", "ET"),
@@ -39,7 +31,7 @@ BRATS = Fingerprint(
 )
 GPU = Machine(24.0, "cuda")
 CPU = Machine(8.0, "cpu")
-NETWORK = Network(dims=3, width=32, depth=4, n_channels=4, n_regions=3, deep_supervision=True)
+NETWORK = PlannedNetwork(dims=3, width=32, depth=4, n_channels=4, n_regions=3, deep_supervision=True)
 
 
 def _value(proposal: Proposal, setting: str) -> Any:
@@ -57,7 +49,7 @@ def _settings(proposal: Proposal) -> set[str]:
 def test_weights_are_counted_to_a_few_percent(dims: int, width: int, depth: int) -> None:
     """What the count leaves out: normalisations, the 1x1 convolutions of up-sampling, the head."""
     model = build_model(UNetOptions(dims=dims, width=width, depth=depth), 4, 3, seed=0)
-    assert n_weights(Network(dims, width, depth, 4, 3)) == pytest.approx(n_parameters(model), rel=0.12)
+    assert n_weights(PlannedNetwork(dims, width, depth, 4, 3)) == pytest.approx(n_parameters(model), rel=0.12)
 
 
 def test_memory_grows_with_what_takes_it() -> None:
@@ -112,18 +104,18 @@ def test_too_little_memory_and_too_thin_volumes_are_refused() -> None:
 
 def test_brats_gets_volumes() -> None:
     """Median 144 x 172 x 138; depth 4, since 138 / 16 = 8.6 voxels are left; isotropic and the same in all cases."""
-    found = propose(BRATS, GPU)
-    assert (found.network.dims, found.network.depth, found.network.width) == (3, 4, 32)
-    assert _value(found, "model.dims") == 3
-    assert _value(found, "patches.size") == list(found.size)
-    assert _value(found, "train.batch_size") == found.batch_size
-    assert fits(found.network, found.size, found.batch_size, GPU)
-    assert "prepare.spacing_mm" not in _settings(found)
-    assert _value(found, "prepare.crop_to_brain") is True
-    assert _value(found, "prepare.brain_only") is True
-    assert _value(found, "patches.foreground") == 0.33  # the smallest region fills 0.7 % of the box
-    assert _value(found, "augment.flip")["axes"] == ["width", "height", "depth"]
-    assert all(choice.why for choice in found.choices)
+    proposal = propose(BRATS, GPU)
+    assert (proposal.network.dims, proposal.network.depth, proposal.network.width) == (3, 4, 32)
+    assert _value(proposal, "model.dims") == 3
+    assert _value(proposal, "patches.size") == list(proposal.size)
+    assert _value(proposal, "train.batch_size") == proposal.batch_size
+    assert fits(proposal.network, proposal.size, proposal.batch_size, GPU)
+    assert "prepare.spacing_mm" not in _settings(proposal)
+    assert _value(proposal, "prepare.crop_to_brain") is True
+    assert _value(proposal, "prepare.brain_only") is True
+    assert _value(proposal, "patches.foreground") == 0.33  # the smallest region fills 0.7 % of the box
+    assert _value(proposal, "augment.flip")["axes"] == ["width", "height", "depth"]
+    assert all(choice.why for choice in proposal.choices)
 
 
 def test_a_cpu_gets_less() -> None:
@@ -138,13 +130,13 @@ def test_thick_slices_thin_volumes_and_pictures_get_slices() -> None:
     thin = replace(BRATS, shapes=((12, 170, 138),))
     pictures = replace(BRATS, spacings_mm=None, shapes=((1, 500, 400),))
     for fingerprint, n_neighbours in ((thick, 1), (thin, 1), (pictures, 0)):
-        found = propose(fingerprint, GPU)
-        assert found.network.dims == 2
-        assert len(found.size) == 2
-        assert _value(found, "slices.n_neighbours") == n_neighbours
-        assert found.network.n_channels == 4 * (1 + 2 * n_neighbours)
-        assert not any(name.startswith("patches") for name in _settings(found))
-        assert _value(found, "prepare.size") == found.size[0] == found.size[1]
+        proposal = propose(fingerprint, GPU)
+        assert proposal.network.dims == 2
+        assert len(proposal.size) == 2
+        assert _value(proposal, "slices.n_neighbours") == n_neighbours
+        assert proposal.network.n_channels == 4 * (1 + 2 * n_neighbours)
+        assert not any(name.startswith("patches") for name in _settings(proposal))
+        assert _value(proposal, "prepare.size") == proposal.size[0] == proposal.size[1]
     why = next(choice.why for choice in propose(thick, GPU).choices if choice.setting == "model.dims")
     assert "5.0 times longer" in why
 
@@ -156,17 +148,17 @@ def test_voxels_that_differ_are_resampled_to_their_median() -> None:
         spacings_mm=((1.0, 1.0, 1.0), (1.5, 1.0, 1.0), (2.0, 1.0, 1.0)),
         shapes=((105, 160, 160), (144, 160, 160), (162, 160, 160)),
     )
-    found = propose(differing, Machine(500, "cuda"))
-    assert _value(found, "prepare.spacing_mm") == [1.0, 1.0, 1.5]
-    assert found.size == (144, 160, 160)
-    assert "augment.rotation" not in _settings(found)  # voxels half as long again as wide
+    proposal = propose(differing, Machine(500, "cuda"))
+    assert _value(proposal, "prepare.spacing_mm") == [1.0, 1.0, 1.5]
+    assert proposal.size == (144, 160, 160)
+    assert "augment.rotation" not in _settings(proposal)  # voxels half as long again as wide
 
 
 def test_what_intensities_and_regions_decide() -> None:
-    found = propose(replace(BRATS, outlier_ratio=3.0, dark_share=0.02, region_shares={"ET": 0.001}), GPU)
-    assert _value(found, "prepare.clip_percentiles") == [0.1, 99.9]
-    assert _value(found, "prepare.brain_only") is False
-    assert _value(found, "patches.foreground") == 0.5
+    proposal = propose(replace(BRATS, outlier_ratio=3.0, dark_share=0.02, region_shares={"ET": 0.001}), GPU)
+    assert _value(proposal, "prepare.clip_percentiles") == [0.1, 99.9]
+    assert _value(proposal, "prepare.brain_only") is False
+    assert _value(proposal, "patches.foreground") == 0.5
     assert "prepare.clip_percentiles" not in _settings(propose(BRATS, GPU))
 
 
@@ -185,16 +177,16 @@ def test_little_memory_narrows_the_network_before_it_gives_up() -> None:
 def test_small_volumes_fill_the_memory_with_more_of_them() -> None:
     """A whole volume of 48^3 fits many times; at most 5 % of the cohort's voxels are in a batch: of 100 volumes 5."""
     small = replace(BRATS, n_patients=100, shapes=((48, 48, 48),), spacings_mm=((3.0, 3.0, 3.0),))
-    found = propose(small, GPU)
-    assert found.size == (48, 48, 48)
-    assert found.batch_size == 5
+    proposal = propose(small, GPU)
+    assert proposal.size == (48, 48, 48)
+    assert proposal.batch_size == 5
 
 
 @given(n_patients=st.integers(2, 2000), memory=memories, kind=st.sampled_from(["cpu", "cuda", "mps"]))
 def test_the_same_is_always_proposed_and_it_fits(n_patients: int, memory: float, kind: Any) -> None:
     fingerprint, machine = replace(BRATS, n_patients=n_patients), Machine(memory, kind)
-    found = propose(fingerprint, machine)
-    assert found == propose(fingerprint, machine)
-    assert fits(found.network, found.size, found.batch_size, machine)
-    assert all(n % 2**found.network.depth == 0 for n in found.size)
-    assert sum(_value(found, f"split.{part}") for part in ("train", "val", "test")) == pytest.approx(1)
+    proposal = propose(fingerprint, machine)
+    assert proposal == propose(fingerprint, machine)
+    assert fits(proposal.network, proposal.size, proposal.batch_size, machine)
+    assert all(n % 2**proposal.network.depth == 0 for n in proposal.size)
+    assert sum(_value(proposal, f"split.{part}") for part in ("train", "val", "test")) == pytest.approx(1)

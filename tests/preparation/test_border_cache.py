@@ -39,14 +39,14 @@ def test_only_slices_with_two_components_have_a_map(prepared: PreparedCohort) ->
 
 
 def test_a_map_is_the_border_term_of_each_region(prepared: PreparedCohort) -> None:
-    found = border_maps(prepared, BorderOptions(sigma=3.0)).at("case-0", 2)
+    term = border_maps(prepared, BorderOptions(sigma=3.0)).at("case-0", 2)
     regions = prepared.cases[0].regions
-    assert found is not None
+    assert term is not None
     assert regions is not None
-    assert found.dtype == np.float16
-    np.testing.assert_allclose(found[0], border_term(regions[2, 0], sigma=3.0), rtol=1e-3)
-    assert found[0].max() > 0
-    assert not found[1].any()  # one component of enhancing tumour
+    assert term.dtype == np.float16
+    np.testing.assert_allclose(term[0], border_term(regions[2, 0], sigma=3.0), rtol=1e-3)
+    assert term[0].max() > 0
+    assert not term[1].any()  # one component of enhancing tumour
 
 
 def test_maps_are_made_once_for_each_choice(prepared: PreparedCohort) -> None:
@@ -61,8 +61,8 @@ def test_what_an_interruption_left_is_made_anew(prepared: PreparedCohort) -> Non
     slices, maps = border_maps(prepared, BorderOptions()).files["case-0"]
     whole = maps.read_bytes()
     slices.unlink()  # the maps are written first
-    seen: list[tuple[int, int]] = []
-    border_maps(prepared, BorderOptions(), lambda done, total: seen.append((done, total)))
+    steps: list[tuple[int, int]] = []
+    border_maps(prepared, BorderOptions(), lambda done, total: steps.append((done, total)))
     assert slices.exists()
     assert maps.read_bytes() == whole
-    assert seen == [(1, 2)]
+    assert steps == [(1, 2)]

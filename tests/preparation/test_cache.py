@@ -93,9 +93,9 @@ def test_labels_come_back_from_the_cache(cohort: Cohort, tmp_path: Path) -> None
 
 
 def test_the_number_of_workers_changes_nothing(cohort: Cohort, tmp_path: Path) -> None:
-    one = prepare(cohort, PLAIN, tmp_path / "one", n_workers=1)
+    alone = prepare(cohort, PLAIN, tmp_path / "one", n_workers=1)
     three = prepare(cohort, PLAIN, tmp_path / "three", n_workers=3)
-    assert contents(one.folder) == contents(three.folder)
+    assert contents(alone.folder) == contents(three.folder)
 
 
 def test_cases_without_reference_or_modality(tmp_path: Path) -> None:
@@ -164,14 +164,14 @@ def test_other_options_or_files_have_another_folder(cohort: Cohort, tmp_path: Pa
     ):
         assert is_new(cohort, PrepareOptions.model_validate(options)), options
     assert not is_new(cohort, PrepareOptions(regions=("WT", "TC", "ET")).model_copy(update={"regions": None}))
-    one, *rest = cohort.cases
+    first, *rest = cohort.cases
     assert is_new(replace(cohort, cases=tuple(rest)))
-    assert is_new(replace(cohort, cases=(replace(one, patient="other"), *rest)))
-    assert is_new(replace(cohort, cases=(replace(one, labels=None), *rest)))
+    assert is_new(replace(cohort, cases=(replace(first, patient="other"), *rest)))
+    assert is_new(replace(cohort, cases=(replace(first, labels=None), *rest)))
     assert is_new(replace(cohort, modalities=("t2f", "t1c")))
     other = LabelScheme("other", {"NCR": 1, "ED": 2, "ET": 4}, SCHEME.regions, SCHEME.default_regions)
     assert is_new(replace(cohort, scheme=other))
-    path = one.images["t1c"].paths[0]
+    path = first.images["t1c"].paths[0]
     os.utime(path, ns=(1, path.stat().st_mtime_ns + 1))
     assert is_new(cohort)
     path.write_bytes(path.read_bytes() + b"\0")

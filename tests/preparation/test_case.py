@@ -58,10 +58,10 @@ def ras_volume() -> np.ndarray:
 )
 def test_planes_look_as_on_a_screen(plane: str, shape: tuple[int, int, int], first_row: list[int]) -> None:
     grid = Grid((2, 3, 4), np.eye(4))
-    found = prepared({"t1c": ras_volume(), "t2f": ras_volume()}, grid, plane=plane, **RAW)
-    assert found.images.shape == (shape[0], 2, *shape[1:])
-    np.testing.assert_array_equal(found.images[0, 0, 0], first_row)
-    assert found.native == grid
+    arrays = prepared({"t1c": ras_volume(), "t2f": ras_volume()}, grid, plane=plane, **RAW)
+    assert arrays.images.shape == (shape[0], 2, *shape[1:])
+    np.testing.assert_array_equal(arrays.images[0, 0, 0], first_row)
+    assert arrays.native == grid
 
 
 @given(grids(max_size=5), st.sampled_from(["axial", "coronal", "sagittal"]), st.booleans())
@@ -72,11 +72,11 @@ def test_the_way_back_to_any_native_grid_is_exact(inner: Grid, plane: str, crop:
     volume = np.zeros(grid.shape, dtype=np.int16)
     volume[1 : x + 1, 2 : y + 2, 1 : z + 1] = rng.integers(0, 3, inner.shape) * 700
     labels = np.where(volume > 0, rng.choice(np.array([0, 1, 2, 4], dtype=np.uint8), grid.shape), 0).astype(np.uint8)
-    found = prepared({"t1c": volume, "t2f": volume}, grid, labels, plane=plane, crop_to_brain=crop, normalise="none")
-    assert found.regions is not None
-    back = resample_array(found.regions.transpose(1, 3, 2, 0), found.working, grid, "linear")
+    arrays = prepared({"t1c": volume, "t2f": volume}, grid, labels, plane=plane, crop_to_brain=crop, normalise="none")
+    assert arrays.regions is not None
+    back = resample_array(arrays.regions.transpose(1, 3, 2, 0), arrays.working, grid, "linear")
     np.testing.assert_array_equal(decode_regions(back, SCHEME, NESTED), labels)
-    image = resample_array(found.images.transpose(1, 3, 2, 0), found.working, grid, "linear")
+    image = resample_array(arrays.images.transpose(1, 3, 2, 0), arrays.working, grid, "linear")
     np.testing.assert_array_equal(image[0], volume)
 
 
@@ -87,34 +87,34 @@ def test_the_crop_is_the_box_of_all_modalities() -> None:
     volumes = both()
     volumes["t1c"][:] = 0
     volumes["t1c"][0, 9, 5] = 50  # one voxel beyond the toy brain x 2..10, y 3..7, z 1..4
-    found = prepared(volumes, GRID, crop_to_brain=True, **RAW)
-    assert found.images.shape == (5, 2, 7, 11)
-    np.testing.assert_array_equal(found.images[:, 1].T, volumes["t2f"][0:11, 3:10, 1:6])
+    arrays = prepared(volumes, GRID, crop_to_brain=True, **RAW)
+    assert arrays.images.shape == (5, 2, 7, 11)
+    np.testing.assert_array_equal(arrays.images[:, 1].T, volumes["t2f"][0:11, 3:10, 1:6])
 
 
 def test_with_a_size_the_crop_is_square_first() -> None:
     # the brain is 9 x 5 pixels: the box becomes 9 x 9, its middle where it was, rows 1..9; 18 x 18 doubles it
-    found = prepared(both(), GRID, crop_to_brain=True, size=18)
-    assert found.images.shape == (4, 2, 18, 18)
-    np.testing.assert_allclose(found.working.spacing, (0.5, 0.5, 1))
-    assert found.working.difference(GRID.cropped(((2, 11), (1, 10), (1, 5))).resized((18, 18, 4))) is None
+    arrays = prepared(both(), GRID, crop_to_brain=True, size=18)
+    assert arrays.images.shape == (4, 2, 18, 18)
+    np.testing.assert_allclose(arrays.working.spacing, (0.5, 0.5, 1))
+    assert arrays.working.difference(GRID.cropped(((2, 11), (1, 10), (1, 5))).resized((18, 18, 4))) is None
 
 
 def test_a_square_box_may_reach_outside_and_shows_black_there() -> None:
     volume = np.zeros((4, 12, 1), dtype=np.int16)
     volume[0:2, :, 0] = 5
-    found = prepared(
+    arrays = prepared(
         {"t1c": volume, "t2f": volume}, Grid((4, 12, 1), np.diag([-1.0, -1, 1, 1])), crop_to_brain=True, size=12, **RAW
     )
-    np.testing.assert_array_equal(found.images[0, 0, 0], [0, 0, 0, 0, 0, 5, 5, 0, 0, 0, 0, 0])
+    np.testing.assert_array_equal(arrays.images[0, 0, 0], [0, 0, 0, 0, 0, 5, 5, 0, 0, 0, 0, 0])
 
 
 def test_an_all_black_case_is_not_cropped() -> None:
     black = np.zeros(GRID.shape, dtype=np.int16)
-    found = prepared({"t1c": black, "t2f": black}, GRID, crop_to_brain=True)
-    assert found.images.shape == (6, 2, 10, 12)
-    assert not found.images.any()
-    assert not found.non_black.any()
+    arrays = prepared({"t1c": black, "t2f": black}, GRID, crop_to_brain=True)
+    assert arrays.images.shape == (6, 2, 10, 12)
+    assert not arrays.images.any()
+    assert not arrays.non_black.any()
 
 
 def test_two_numbers_keep_the_distance_of_slices_and_three_do_not() -> None:
@@ -128,20 +128,20 @@ def test_non_black_shares_are_those_of_the_raw_slices() -> None:
     np.testing.assert_allclose(prepared(both(), GRID).non_black, [0, share, share, share, share, 0], rtol=1e-6)
     np.testing.assert_allclose(prepared(both(), GRID, crop_to_brain=True).non_black, [share] * 4, rtol=1e-6)
     # every second slice, the centres of the new ones between 1 and 2, 3 and 4: rounded to even, 0, 2 and 4
-    found = prepared(both(), GRID, spacing_mm=(1, 1, 2)).non_black
-    np.testing.assert_allclose(found, [0, share, share], rtol=1e-6)
+    shares = prepared(both(), GRID, spacing_mm=(1, 1, 2)).non_black
+    np.testing.assert_allclose(shares, [0, share, share], rtol=1e-6)
 
 
 # --- modalities ---------------------------------------------------------------------------------------------------
 
 
 def test_a_missing_modality_is_zero_or_another_one() -> None:
-    one = {"t2f": toy_volume(1)}
-    zero = prepared(one, GRID)
+    volumes = {"t2f": toy_volume(1)}
+    zero = prepared(volumes, GRID)
     assert zero.missing == ("t1c",)
     assert zero.filled_with is None
     assert not zero.images[:, 0].any()
-    filled = prepared(one, GRID, missing="t2f")
+    filled = prepared(volumes, GRID, missing="t2f")
     assert filled.filled_with == "t2f"
     np.testing.assert_array_equal(filled.images[:, 0], zero.images[:, 1])
     lacking_too = prepared({"t1c": toy_volume(1)}, GRID, missing="t2f")
@@ -152,12 +152,12 @@ def test_a_missing_modality_is_zero_or_another_one() -> None:
 
 
 def test_intensities_are_those_of_the_brain() -> None:
-    found = prepared(both(), GRID).images[:, 0].T.astype(np.float64)
+    intensities = prepared(both(), GRID).images[:, 0].T.astype(np.float64)
     brain = np.zeros(GRID.shape, dtype=bool)
     brain[brain_box()] = True
-    assert not found[~brain].any()
+    assert not intensities[~brain].any()
     raw = toy_volume(0)[brain].astype(np.float64)
-    np.testing.assert_allclose(found[brain], (raw - raw.mean()) / raw.std(), rtol=2**-11, atol=1e-6)
+    np.testing.assert_allclose(intensities[brain], (raw - raw.mean()) / raw.std(), rtol=2**-11, atol=1e-6)
 
 
 # --- refusals -----------------------------------------------------------------------------------------------------
@@ -198,11 +198,11 @@ def test_the_share_decides() -> None:
 
 def test_halves_go_in_and_out_in_turn() -> None:
     halves = np.full((1, 2, 4, 4), 0.5, dtype=np.float32)
-    found = vote(halves, scheme_named("lgg"), ("tumour",))
-    assert found.sum() == halves.size / 2
-    np.testing.assert_array_equal(found[0, 0, 0], [1, 0, 1, 0])
-    np.testing.assert_array_equal(found[0, 0, 1], [0, 1, 0, 1])
-    np.testing.assert_array_equal(found[0, 1, 0], [0, 1, 0, 1])
+    mask = vote(halves, scheme_named("lgg"), ("tumour",))
+    assert mask.sum() == halves.size / 2
+    np.testing.assert_array_equal(mask[0, 0, 0], [1, 0, 1, 0])
+    np.testing.assert_array_equal(mask[0, 0, 1], [0, 1, 0, 1])
+    np.testing.assert_array_equal(mask[0, 1, 0], [0, 1, 0, 1])
 
 
 def test_exclusive_regions_vote_together() -> None:
@@ -236,9 +236,9 @@ def test_halving_neither_moves_nor_grows_a_disc() -> None:
     disc = (((x - 31) ** 2 + (y - 30) ** 2) <= 400).astype(np.uint8)[..., None]
     image = Image(np.ones((1, 64, 64, 1), dtype=np.uint8), ("t1c",), grid)
     labels = LabelMap(disc * 255, scheme_named("lgg"), grid)
-    found = prepare_arrays(image, labels, ("t1c",), ("tumour",), PrepareOptions(size=32))
-    assert found.regions is not None
-    back = resample_array(found.regions.transpose(1, 3, 2, 0), found.working, grid, "linear")[0] > 0.5
+    arrays = prepare_arrays(image, labels, ("t1c",), ("tumour",), PrepareOptions(size=32))
+    assert arrays.regions is not None
+    back = resample_array(arrays.regions.transpose(1, 3, 2, 0), arrays.working, grid, "linear")[0] > 0.5
     centre = np.argwhere(back).mean(axis=0) - np.argwhere(disc).mean(axis=0)
     assert np.abs(centre).max() < 0.1
     assert abs(int(back.sum()) - int(disc.sum())) < 0.01 * disc.sum()

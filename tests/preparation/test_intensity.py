@@ -37,8 +37,8 @@ def test_min_max_by_hand() -> None:
 
 def test_z_score_by_hand() -> None:
     # slice 0: mean 2, population variance (4 + 0 + 4) / 3; slice 1: mean 8, variance (16 + 0 + 16) / 3
-    one = (8 / 3) ** 0.5
-    expected = np.array([[[-2 / one, 0, 2 / one]], [[-2 / one, 0, 2 / one]]])
+    deviation = (8 / 3) ** 0.5
+    expected = np.array([[[-2 / deviation, 0, 2 / deviation]], [[-2 / deviation, 0, 2 / deviation]]])
     np.testing.assert_allclose(normalised(TWO_SLICES, normalise="z-score", normalise_over="slice"), expected, rtol=1e-6)
     # both: mean 5, variance (25 + 9 + 1 + 1 + 9 + 49) / 6
     std = (94 / 6) ** 0.5
@@ -49,27 +49,27 @@ def test_z_score_by_hand() -> None:
 def test_over_the_brain_only() -> None:
     # the brain of slice 0 is 2, 4: range 2; of slice 1 it is 8 alone: constant; all else becomes 0
     brain = [[[0, 1, 1]], [[0, 1, 0]]]
-    found = normalised(TWO_SLICES, brain, normalise="min-max", normalise_over="slice")
-    np.testing.assert_array_equal(found, [[[0, 0, 1]], [[0, 0, 0]]])
+    result = normalised(TWO_SLICES, brain, normalise="min-max", normalise_over="slice")
+    np.testing.assert_array_equal(result, [[[0, 0, 1]], [[0, 0, 0]]])
     # of the case it is 2, 4, 8
-    found = normalised(TWO_SLICES, brain, normalise="min-max")
-    np.testing.assert_allclose(found, np.array([[[0, 0, 1 / 3]], [[0, 1, 0]]]), rtol=1e-6)
+    result = normalised(TWO_SLICES, brain, normalise="min-max")
+    np.testing.assert_allclose(result, np.array([[[0, 0, 1 / 3]], [[0, 1, 0]]]), rtol=1e-6)
 
 
 def test_percentiles_cut_before_the_range_is_taken() -> None:
     # of 0..10 the 10th and 90th percentiles are 1 and 9
-    found = normalised(RAMP, clip_percentiles=(10, 90), normalise="min-max")
-    np.testing.assert_allclose(found, [[[0, 0, 1 / 8, 2 / 8, 3 / 8, 4 / 8, 5 / 8, 6 / 8, 7 / 8, 1, 1]]], rtol=1e-6)
-    found = normalised(RAMP, clip_percentiles=(10, 90), normalise="none")
-    np.testing.assert_allclose(found, [[[1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9]]], rtol=1e-6)
+    result = normalised(RAMP, clip_percentiles=(10, 90), normalise="min-max")
+    np.testing.assert_allclose(result, [[[0, 0, 1 / 8, 2 / 8, 3 / 8, 4 / 8, 5 / 8, 6 / 8, 7 / 8, 1, 1]]], rtol=1e-6)
+    result = normalised(RAMP, clip_percentiles=(10, 90), normalise="none")
+    np.testing.assert_allclose(result, [[[1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9]]], rtol=1e-6)
 
 
 @pytest.mark.parametrize("method", ["min-max", "z-score"])
 @pytest.mark.parametrize("over", ["slice", "case"])
 def test_constant_input_becomes_zero(method: str, over: str) -> None:
     # 0.1 is not a float32: its mean over a million voxels must not turn rounding into a pattern
-    found = normalised(np.full((2, 50, 50), 0.1), normalise=method, normalise_over=over)
-    assert not found.any()
+    result = normalised(np.full((2, 50, 50), 0.1), normalise=method, normalise_over=over)
+    assert not result.any()
 
 
 def test_a_slice_without_brain_becomes_zero() -> None:
@@ -78,8 +78,8 @@ def test_a_slice_without_brain_becomes_zero() -> None:
 
 @given(VOLUMES, st.sampled_from(["case", "slice"]))
 def test_min_max_reaches_exactly_zero_and_one(volume: np.ndarray, over: str) -> None:
-    found = normalised(volume, normalise="min-max", normalise_over=over)
-    for before, after in zip(volume, found, strict=True) if over == "slice" else [(volume, found)]:
+    result = normalised(volume, normalise="min-max", normalise_over=over)
+    for before, after in zip(volume, result, strict=True) if over == "slice" else [(volume, result)]:
         if before.min() < before.max():
             assert after.min() == 0.0
             assert after.max() == 1.0

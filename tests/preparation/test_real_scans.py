@@ -54,12 +54,12 @@ def test_lgg_as_published(kaggle_3m: Path, tmp_path: Path) -> None:
     assert lacking
     assert all(not case.images[:, prepared.modalities.index(name)].any() for case in lacking for name in case.missing)
     burden = tumour_burden(cohort)
-    found = split(cohort, SplitOptions(n_folds=5, fold=1, test=0.0, train=0.8, val=0.2), burden=burden)
-    assert len(found.val) in (13, 14)
+    fold = split(cohort, SplitOptions(n_folds=5, fold=1, test=0.0, train=0.8, val=0.2), burden=burden)
+    assert len(fold.val) in (13, 14)
     sites = {case.patient: str(case.facts["site"]) for case in cohort.cases}
     for site in set(sites.values()):
         ideal = sum(value == site for value in sites.values()) / 5
-        assert abs(sum(sites[patient] == site for patient in found.val) - ideal) < 1
+        assert abs(sum(sites[patient] == site for patient in fold.val) - ideal) < 1
 
 
 def test_a_real_patient_is_prepared_as_a_network_expects(real_data: Path, tmp_path: Path) -> None:

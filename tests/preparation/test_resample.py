@@ -45,9 +45,9 @@ def test_any_chain_of_crops_flips_and_turns_and_the_way_back_is_exact(data: st.D
     assert there.dtype == array.dtype
     assert there.shape[1:] == working.shape
     back = resample_array(there, working, grid, "linear")
-    kept = back != 0
-    np.testing.assert_array_equal(back[kept], array[kept])  # what is still there is in its old place
-    assert set(back[kept].tolist()) == set(there[there != 0].tolist())  # and nothing was lost on the way
+    is_inside = back != 0
+    np.testing.assert_array_equal(back[is_inside], array[is_inside])  # what is still there is in its old place
+    assert set(back[is_inside].tolist()) == set(there[there != 0].tolist())  # and nothing was lost on the way
 
 
 @given(st.data(), grids(max_size=5))

@@ -64,24 +64,24 @@ def test_dark_slices_by_hand() -> None:
 
 def test_tumour_slices_of_cases_without_reference(tmp_path: Path) -> None:
     cohort = cohort_of(write_case(tmp_path, 0), write_case(tmp_path, 1, labels=False))
-    found = prepare(cohort, PrepareOptions(), tmp_path / "cache")
-    assert not tumour_slices(found.cases[1]).any()
-    assert len(index_slices(found, SliceOptions())) == 8
+    prepared_cohort = prepare(cohort, PrepareOptions(), tmp_path / "cache")
+    assert not tumour_slices(prepared_cohort.cases[1]).any()
+    assert len(index_slices(prepared_cohort, SliceOptions())) == 8
     with pytest.raises(CacheError, match="case-1 has no reference"):
-        index_slices(found, SliceOptions(choice="tumour"))
-    index = index_slices(found, SliceOptions())
-    take_regions(found, index, np.array([0]))
+        index_slices(prepared_cohort, SliceOptions(choice="tumour"))
+    index = index_slices(prepared_cohort, SliceOptions())
+    take_regions(prepared_cohort, index, np.array([0]))
     with pytest.raises(CacheError, match="case-1 has no reference"):
-        take_regions(found, index, np.array([4]))
+        take_regions(prepared_cohort, index, np.array([4]))
 
 
 def test_neighbours_are_channels_and_the_outer_slice_goes_on() -> None:
     stack = np.arange(4, dtype=np.float16)[:, None, None, None] * 10 + np.arange(2)[None, :, None, None]
-    found = with_neighbours(stack.astype(np.float16), np.array([0, 2, 3]), 1)
-    assert found.dtype == np.float32
-    assert found[..., 0, 0].tolist() == [[0, 1, 0, 1, 10, 11], [10, 11, 20, 21, 30, 31], [20, 21, 30, 31, 30, 31]]
-    found = with_neighbours(stack.astype(np.float16), np.array([1]), 2, channels=(1,))
-    assert found[..., 0, 0].tolist() == [[1, 1, 11, 21, 31]]
+    batch = with_neighbours(stack.astype(np.float16), np.array([0, 2, 3]), 1)
+    assert batch.dtype == np.float32
+    assert batch[..., 0, 0].tolist() == [[0, 1, 0, 1, 10, 11], [10, 11, 20, 21, 30, 31], [20, 21, 30, 31, 30, 31]]
+    batch = with_neighbours(stack.astype(np.float16), np.array([1]), 2, channels=(1,))
+    assert batch[..., 0, 0].tolist() == [[1, 1, 11, 21, 31]]
 
 
 def test_batches_hold_what_the_cache_holds(prepared: PreparedCohort) -> None:
@@ -105,21 +105,21 @@ def test_batches_hold_what_the_cache_holds(prepared: PreparedCohort) -> None:
 def test_slices_of_several_sizes_are_centred(tmp_path: Path) -> None:
     small = Grid(GRID.shape, np.diag([-2.0, -1.0, 1.0, 1.0]))
     cohort = cohort_of(write_case(tmp_path, 0), write_case(tmp_path, 1, grid=small))
-    found = prepare(cohort, PrepareOptions(spacing_mm=(2, 1)), tmp_path / "cache")
-    assert [case.images.shape[2:] for case in found.cases] == [(10, 6), (10, 12)]
-    assert largest_slice(found) == (10, 12)
-    index = index_slices(found, SliceOptions())
+    prepared_cohort = prepare(cohort, PrepareOptions(spacing_mm=(2, 1)), tmp_path / "cache")
+    assert [case.images.shape[2:] for case in prepared_cohort.cases] == [(10, 6), (10, 12)]
+    assert largest_slice(prepared_cohort) == (10, 12)
+    index = index_slices(prepared_cohort, SliceOptions())
     for refused in (take_images, take_regions):
         with pytest.raises(OptionError, match=r"differ in size; found 10x6, 10x12"):
-            refused(found, index, np.array([0, 4]))
-    images = take_images(found, index, np.array([0, 4]), shape=(8, 8))
-    np.testing.assert_array_equal(images[0, :, :, 1:7], found.cases[0].images[1][:, 1:9])
+            refused(prepared_cohort, index, np.array([0, 4]))
+    images = take_images(prepared_cohort, index, np.array([0, 4]), shape=(8, 8))
+    np.testing.assert_array_equal(images[0, :, :, 1:7], prepared_cohort.cases[0].images[1][:, 1:9])
     assert not images[0, :, :, [0, 7]].any()
-    np.testing.assert_array_equal(images[1], found.cases[1].images[1][:, 1:9, 2:10])
-    regions = take_regions(found, index, np.array([1]), shape=(10, 12))
+    np.testing.assert_array_equal(images[1], prepared_cohort.cases[1].images[1][:, 1:9, 2:10])
+    regions = take_regions(prepared_cohort, index, np.array([1]), shape=(10, 12))
     assert regions.shape == (1, 3, 10, 12)
-    assert found.cases[0].region_voxels is not None
-    assert regions.sum(axis=(0, 2, 3)).tolist() == found.cases[0].region_voxels[2].tolist()
+    assert prepared_cohort.cases[0].region_voxels is not None
+    assert regions.sum(axis=(0, 2, 3)).tolist() == prepared_cohort.cases[0].region_voxels[2].tolist()
 
 
 def test_modalities_by_name(prepared: PreparedCohort) -> None:

@@ -10,22 +10,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from glioseg.cohorts.description import (
+from glioseg.cohorts.description import CohortDescription, DarkRow, Diagnoses, FactColumn, GallerySlice, Imbalance, View
+from glioseg.cohorts.summary import (
     HEAT_CELLS,
     QUANTILES,
     CaseSummary,
-    CohortDescription,
-    DarkRow,
-    Diagnoses,
     Distribution,
-    FactColumn,
     Fingerprint,
-    GallerySlice,
     HeatMap,
     Histogram,
-    Imbalance,
     SliceTable,
-    View,
 )
 from glioseg.core import Case, Cohort, Finding, Grid, LabelScheme, Source, scheme_named
 from glioseg.io.nifti import write_nifti

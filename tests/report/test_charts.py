@@ -13,7 +13,8 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from glioseg.cohorts.description import DarkRow, Diagnoses, FactColumn, HeatMap, Histogram
+from glioseg.cohorts.description import DarkRow, Diagnoses, FactColumn
+from glioseg.cohorts.summary import HeatMap, Histogram
 from glioseg.report import style
 from glioseg.report.figures import charts, intensities
 from glioseg.report.figures.render import draw, render

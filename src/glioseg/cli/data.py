@@ -85,7 +85,7 @@ def split(
         out(f"{len(folds)} folds of {len(folds[0][0]) + len(folds[0][1])} cases: {file}")
         return
     cohort, drawn = splitting.write_split(told.data(data), options, file, Reporter(quiet=quiet))
-    parts = {name: getattr(drawn, name) for name in ("train", "val", "test")}
+    parts = drawn.parts
     if as_json:
         print_json({"unit": drawn.unit, "sha256": drawn.sha256, **{name: list(ids) for name, ids in parts.items()}})
         return

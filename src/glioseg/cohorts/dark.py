@@ -71,13 +71,13 @@ def non_black_shares(modalities: Iterable[npt.NDArray[Any]]) -> npt.NDArray[np.f
     Returns:
         (Z,) float32 from 0 to 1.
     """
-    shown: npt.NDArray[np.bool_] | None = None
+    not_black: npt.NDArray[np.bool_] | None = None
     for voxels in modalities:
-        one = visible(voxels, BLACK)
-        shown = one if shown is None else shown | one
-    if shown is None:
+        bright = visible(voxels, BLACK)
+        not_black = bright if not_black is None else not_black | bright
+    if not_black is None:
         return np.empty(0, dtype=np.float32)
-    return np.asarray(shown.mean(axis=(1, 2)), dtype=np.float32)
+    return np.asarray(not_black.mean(axis=(1, 2)), dtype=np.float32)
 
 
 def is_dark(shares: npt.NDArray[np.floating], threshold: float) -> npt.NDArray[np.bool_]:

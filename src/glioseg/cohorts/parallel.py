@@ -21,13 +21,13 @@ def n_processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def n_workers_for(cohort: Cohort, wanted: int | None) -> int:
-    """``wanted`` processes, or one per processor where the cohort is large enough to be worth their start.
+def n_workers_for(cohort: Cohort, n_workers: int | None) -> int:
+    """``n_workers`` processes, or one per processor where the cohort is large enough to be worth their start.
 
     A process takes about a second to start, in which one reads 150 pictures or a volume.
     """
-    if wanted is not None:
-        return max(1, wanted)
+    if n_workers is not None:
+        return max(1, n_workers)
     n_pictures = n_volumes = 0
     for case in cohort.cases:
         for paths, kind in {(source.paths, source.kind) for source in case.images.values()}:

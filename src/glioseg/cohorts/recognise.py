@@ -8,13 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from glioseg.cohorts.layouts import brats, brats_h5, classes, lgg, msd, nnunet, pairs, volumes
-from glioseg.cohorts.layouts.volume_files import VOLUME_ENDINGS
 from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import Listing, list_folder
-from glioseg.cohorts.reading.naming import ending
 from glioseg.core import Cohort, Finding
 from glioseg.errors import LayoutError, OptionError, name_some
-from glioseg.io.raster import PICTURE_ENDINGS
+from glioseg.io.endings import PICTURE_ENDINGS, SCAN_ENDINGS, file_ending
 
 LAYOUTS: tuple[Layout, ...] = (
     nnunet.LAYOUT,
@@ -27,8 +25,6 @@ LAYOUTS: tuple[Layout, ...] = (
     classes.LAYOUT,
 )
 """All layouts, in order of recognition: the first that matches reads the folder."""
-
-SCAN_ENDINGS = (*VOLUME_ENDINGS, *PICTURE_ENDINGS, ".h5", ".hdf5")
 
 _ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".7z", ".rar")
 _UNREAD_PICTURES = (".webp", ".gif", ".jp2", ".heic")
@@ -56,17 +52,17 @@ def read_cohort(
         LayoutError: an empty folder; a folder that fits no layout; one that holds several data sets.
         OptionError: no layout of that name.
     """
-    chosen = None if layout is None else layout_named(layout)
+    reader = None if layout is None else layout_named(layout)
     _refuse_archive(path)
     listing = list_folder(path, progress)
     if not listing.files:
         raise _empty(listing)
-    if chosen is None:
+    if reader is None:
         _refuse_several(listing)
-        chosen, reason = _recognise(listing)
+        reader, reason = _recognise(listing)
     else:
-        reason = f"{chosen.match(listing) or 'the files do not look like it'}; as --layout says"
-    cohort = chosen.read(listing, options)
+        reason = f"{reader.match(listing) or 'the files do not look like it'}; as --layout says"
+    cohort = reader.read(listing, options)
     findings = (*listing.findings, *cohort.findings, *_left_over(listing, cohort))
     return replace(cohort, name=cohort.name or "cohort", reason=reason, findings=tuple(dict.fromkeys(findings)))
 
@@ -76,8 +72,8 @@ def layout_named(name: str) -> Layout:
     for layout in LAYOUTS:
         if layout.name == name:
             return layout
-    known = ", ".join(layout.name for layout in LAYOUTS)
-    raise OptionError(f"there is no layout {name}", expected=f"one of {known}")
+    names = ", ".join(layout.name for layout in LAYOUTS)
+    raise OptionError(f"there is no layout {name}", expected=f"one of {names}")
 
 
 def _recognise(listing: Listing) -> tuple[Layout, str]:
@@ -97,13 +93,13 @@ def _refuse_several(listing: Listing) -> None:
     The folders directly below the first level that has several are recognised one by one. Folders of the same layout
     are parts or patients of one data set. A few folders of pictures beside other data (figures, say) are no data set.
     """
-    found = [
+    candidates = [
         (below, layout) for below in _levels_below(listing) for layout in [_layout_of(below)] if layout is not None
     ]
-    total = sum(_n_scans(below) for below, _ in found)
+    total = sum(_n_scans(below) for below, _ in candidates)
     sets = [
         (below, layout)
-        for below, layout in found
+        for below, layout in candidates
         if layout is not classes.LAYOUT or _n_scans(below) >= _WEAK_SHARE * total
     ]
     if len({layout.name for _, layout in sets}) < 2:
@@ -159,11 +155,11 @@ def _refuse_archive(path: Path) -> None:
 
 
 def _empty(listing: Listing) -> LayoutError:
-    said = "; ".join(finding.message for finding in listing.findings)
+    findings = "; ".join(finding.message for finding in listing.findings)
     return LayoutError(
         "the folder is empty",
         path=listing.root,
-        found=said or "no files, hidden ones left aside",
+        found=findings or "no files, hidden ones left aside",
         expected="scans",
         remedy="Check that the download is complete and that this is the right folder",
     )
@@ -172,12 +168,12 @@ def _empty(listing: Listing) -> LayoutError:
 def _unknown(listing: Listing) -> LayoutError:
     needs = "".join(f"\n  {layout.name}: {layout.needs}" for layout in LAYOUTS)
     examples = name_some([listing.relative(path) for path in _examples(listing)], limit=8)
-    seen = f"{len(listing.files)} files ({_by_ending(listing.files)}), such as {examples}{_folders(listing)}"
-    said = "".join(f"; {finding.message}" for finding in listing.findings)
+    content = f"{len(listing.files)} files ({_by_ending(listing.files)}), such as {examples}{_folders(listing)}"
+    findings = "".join(f"; {finding.message}" for finding in listing.findings)
     return LayoutError(
         "no layout fits this folder",
         path=listing.root,
-        found=seen + said,
+        found=content + findings,
         expected=f"one of{needs}",
         remedy=_remedy(listing),
     )
@@ -196,16 +192,16 @@ def _remedy(listing: Listing) -> str:
 
 
 def _by_ending(paths: Sequence[Path]) -> str:
-    counts = Counter(ending(path) for path in paths)
+    counts = Counter(file_ending(path) for path in paths)
     return name_some((f"{count} {name or 'without ending'}" for name, count in counts.most_common()), limit=6)
 
 
 def _examples(listing: Listing) -> list[Path]:
     """One file of each ending and folder depth, so that every kind of name is shown."""
-    seen: dict[tuple[str, int], Path] = {}
+    examples: dict[tuple[str, int], Path] = {}
     for path in listing.files:
-        seen.setdefault((ending(path), len(path.parts)), path)
-    return list(seen.values())
+        examples.setdefault((file_ending(path), len(path.parts)), path)
+    return list(examples.values())
 
 
 def _folders(listing: Listing) -> str:

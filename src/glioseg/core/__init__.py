@@ -4,8 +4,11 @@ from glioseg.core.case import Case, Cohort, Facts, Finding, FindingKind, Severit
 from glioseg.core.grid import Grid
 from glioseg.core.image import Image, LabelMap
 from glioseg.core.labels import SCHEMES, LabelScheme, scheme_named
+from glioseg.core.parts import HEADLINE_ORDER, PARTS, PartName
 
 __all__ = [
+    "HEADLINE_ORDER",
+    "PARTS",
     "SCHEMES",
     "Case",
     "Cohort",
@@ -16,6 +19,7 @@ __all__ = [
     "Image",
     "LabelMap",
     "LabelScheme",
+    "PartName",
     "Severity",
     "Source",
     "SourceKind",

@@ -4,7 +4,7 @@ Axes are ``(X, Y, Z)``; the affine maps voxel indices to millimetres in RAS+ wor
 right, y to anterior, z to superior) and refers to voxel **centres**, as NIfTI-1 defines it. Pictures (PNG, JPEG, TIFF)
 have no millimetres: their grid has ``has_mm=False``, X = column, Y = row, Z = slice, and an unknown orientation.
 
-Every operation below returns a new grid; the matching operations on arrays are in ``prepare.resample``.
+Every operation below returns a new grid; the matching operations on arrays are in ``preparation.resample``.
 """
 
 from __future__ import annotations
@@ -129,13 +129,13 @@ class Grid:
         """
         cosines = self.affine[:3, :3] / np.asarray(self.spacing)
         rest = np.abs(cosines)
-        chosen = {}
+        directions = {}
         for _ in range(3):
             world, voxel = np.unravel_index(int(np.argmax(rest)), rest.shape)
-            chosen[int(voxel)] = (int(world), 1 if cosines[world, voxel] > 0 else -1)
+            directions[int(voxel)] = (int(world), 1 if cosines[world, voxel] > 0 else -1)
             rest[world, :] = -1.0
             rest[:, voxel] = -1.0
-        return chosen[0], chosen[1], chosen[2]
+        return directions[0], directions[1], directions[2]
 
     def difference(self, other: Grid, tolerance_mm: float = 1e-3) -> str | None:
         """What differs between two grids, in words; None where they are the same.
@@ -207,10 +207,10 @@ class Grid:
             raise GeometryError("the orientation of pictures is unknown", expected="a format with an affine")
         if len(codes) != 3 or {_CODES.get(code, (-1, 0))[0] for code in codes} != {0, 1, 2}:
             raise GeometryError("an orientation names each anatomical axis once", found=codes, expected="such as RAS")
-        wanted = [_CODES[code] for code in codes]
+        directions = [_CODES[code] for code in codes]
         worlds = [world for world, _ in self.axis_directions]
-        grid = self.permuted([worlds.index(world) for world, _ in wanted])
-        for axis, (_, sign) in enumerate(wanted):
+        grid = self.permuted([worlds.index(world) for world, _ in directions])
+        for axis, (_, sign) in enumerate(directions):
             if grid.axis_directions[axis][1] != sign:
                 grid = grid.flipped(axis)
         return grid

@@ -64,8 +64,8 @@ class LabelScheme:
 
     def unknown_values(self, array: npt.NDArray[np.integer]) -> list[int]:
         """The values in ``array`` (any shape) that the scheme does not know, in rising order."""
-        known = {0, *self.labels.values()}
-        return [value for value in distinct(array) if value not in known]
+        values = {0, *self.labels.values()}
+        return [value for value in distinct(array) if value not in values]
 
     def require_regions(self, regions: Sequence[str]) -> None:
         """Raise a LabelError unless each of ``regions`` is one of this scheme's."""
@@ -89,11 +89,11 @@ def distinct(array: npt.NDArray[np.integer]) -> list[int]:
     low, high = int(array.min()), int(array.max())
     if low < 0 or high >= 65536:
         return [int(value) for value in np.unique(array)]
-    seen = np.zeros(high + 1, dtype=np.bool_)
+    is_present = np.zeros(high + 1, dtype=np.bool_)
     flat = array.ravel(order="K")
     for start in range(0, flat.size, _PART):  # in parts, since an array of indices takes eight times the room of uint8
-        seen[flat[start : start + _PART]] = True
-    return [int(value) for value in np.flatnonzero(seen)]
+        is_present[flat[start : start + _PART]] = True
+    return [int(value) for value in np.flatnonzero(is_present)]
 
 
 def encode_regions(
@@ -141,7 +141,7 @@ def decode_regions(
         probabilities: (R, ...) in 0..1; 0/1 masks serve as well.
         scheme: the meaning of the integers to be painted.
         regions: names of the R regions.
-        thresholds: one for all regions or one for each.
+        thresholds: a single one for all regions, or as many as regions.
 
     Returns:
         (...) uint8 label map.
@@ -151,10 +151,10 @@ def decode_regions(
     """
     if len(probabilities) != len(regions):
         raise LabelError("one channel per region is needed", found=len(probabilities), expected=len(regions))
-    given = np.asarray(thresholds, dtype=np.float64)
-    if given.shape not in ((), (len(regions),)):
-        raise LabelError("one threshold is needed, or one for each region", found=given.size, expected=len(regions))
-    limits = np.broadcast_to(given, (len(regions),))
+    values = np.asarray(thresholds, dtype=np.float64)
+    if values.shape not in ((), (len(regions),)):
+        raise LabelError("one threshold is needed, or one for each region", found=values.size, expected=len(regions))
+    limits = np.broadcast_to(values, (len(regions),))
     order = painting_order(scheme, regions)
     painted = np.zeros(probabilities.shape[1:], dtype=np.uint8)
     for level in sorted({depth for depth, _, _ in order}):
@@ -214,9 +214,9 @@ def painting_order(scheme: LabelScheme, regions: Sequence[str]) -> list[tuple[in
     """For each region: (how many others hold it, its row, the integer it paints), from large to small."""
     scheme.require_regions(regions)
     sets = [frozenset(scheme.values_of(region)) for region in regions]
-    for i, one in enumerate(sets):
-        for j, other in enumerate(sets):
-            if i < j and one & other and not (one < other or other < one):
+    for i, first in enumerate(sets):
+        for j, second in enumerate(sets):
+            if i < j and first & second and not (first < second or second < first):
                 raise LabelError(
                     f"regions {regions[i]} and {regions[j]} overlap without one holding the other",
                     expected="regions that are nested or exclude each other, such as WT, TC, ET or NCR, ED, ET",
@@ -242,7 +242,7 @@ _SAME_TISSUE = (("NCR", "NET", "NETC"), ("ED", "SNFH"))
 
 
 def convert_labels(
-    array: npt.NDArray[np.integer], known: LabelScheme, wanted: LabelScheme
+    array: npt.NDArray[np.integer], scheme: LabelScheme, target: LabelScheme
 ) -> npt.NDArray[np.uint8] | npt.NDArray[np.int32]:
     """The same label map in the integers of another scheme, by the labels' names.
 
@@ -250,45 +250,45 @@ def convert_labels(
     scheme of one tumour label goes the whole tumour (no resection cavity).
 
     Args:
-        array: (...) integers of ``known``.
-        known: their meaning.
-        wanted: the meaning that the integers shall have.
+        array: (...) integers of ``scheme``.
+        scheme: their meaning.
+        target: the scheme of the result.
 
     Raises:
-        LabelError: values outside ``known``, or a label that is present and that ``wanted`` cannot say.
+        LabelError: values outside ``scheme``, or a label that is present and that ``target`` cannot say.
     """
-    unknown = known.unknown_values(array)
+    unknown = scheme.unknown_values(array)
     if unknown:
         raise LabelError(
-            f"label values outside the scheme {known.name}", found=name_some(unknown), expected=known.describe()
+            f"label values outside the scheme {scheme.name}", found=name_some(unknown), expected=scheme.describe()
         )
-    kind = np.uint8 if max(wanted.labels.values()) < 256 else np.int32
-    table = np.zeros(max(known.labels.values()) + 1, dtype=kind)
+    kind = np.uint8 if max(target.labels.values()) < 256 else np.int32
+    table = np.zeros(max(scheme.labels.values()) + 1, dtype=kind)
     present = set(distinct(array))
-    for name, value in known.labels.items():
-        counterpart = _counterpart(name, known, wanted)
+    for name, value in scheme.labels.items():
+        counterpart = _counterpart(name, scheme, target)
         if counterpart is not None:
             table[value] = counterpart
         elif value in present:
             raise LabelError(
-                f"the label {name} of scheme {known.name} has no counterpart in scheme {wanted.name}",
-                expected=wanted.describe(),
+                f"the label {name} of scheme {scheme.name} has no counterpart in scheme {target.name}",
+                expected=target.describe(),
             )
     converted: npt.NDArray[np.uint8] | npt.NDArray[np.int32] = table[array]
     return converted
 
 
-def _counterpart(name: str, known: LabelScheme, wanted: LabelScheme) -> int | None:
-    """The integer that says in ``wanted`` what the label ``name`` says in ``known``; None where none does."""
-    if name in wanted.labels:
-        return wanted.labels[name]
+def _counterpart(name: str, scheme: LabelScheme, target: LabelScheme) -> int | None:
+    """The integer that says in ``target`` what the label ``name`` says in ``scheme``; None where none does."""
+    if name in target.labels:
+        return target.labels[name]
     for group in _SAME_TISSUE:
         if name in group:
             for other in group:
-                if other in wanted.labels:
-                    return wanted.labels[other]
-    if set(wanted.labels) in ({"WT"}, {"tumour"}) and "tumour" in known.regions:
-        return next(iter(wanted.labels.values())) if name in known.regions["tumour"] else 0
+                if other in target.labels:
+                    return target.labels[other]
+    if set(target.labels) in ({"WT"}, {"tumour"}) and "tumour" in scheme.regions:
+        return next(iter(target.labels.values())) if name in scheme.regions["tumour"] else 0
     return None
 
 

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from glioseg.core import PartName
 from glioseg.core.targets import TaskName
 from glioseg.errors import ScoreError, name_some
 from glioseg.evaluation.cases import CaseScores, GridName, select_slices
@@ -22,7 +23,6 @@ from glioseg.evaluation.overlap import emptiness, mean_or_none
 from glioseg.evaluation.score import EMPTY_RULES, EmptyRule, Flags, Integers, reading
 
 Unit = Literal["slice", "case", "batch", "pooled"]
-PartName = Literal["train", "val", "test"]
 SliceChoice = Literal["all", "tumour-bearing", "recipe"]
 MEAN = "mean"
 _ENOUGH_PATIENTS = 20

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from glioseg.core import Image
 from glioseg.errors import GeometryError
 from glioseg.evaluation.reliability import probabilities_at
-from glioseg.inference.predictor import lacks, own_channels
+from glioseg.inference.predictor import missing_modality_error, own_channels
 from glioseg.inference.slices import FLIPS, Take
 from glioseg.machine.device import autocast
 from glioseg.preparation.case import PreparedArrays, prepare_arrays
@@ -87,7 +87,7 @@ class Classifier:
         """
         missing = [name for name in self.modalities if name not in image.modalities]
         if missing and (len(missing) == len(self.modalities) or not self.can_do_without(missing, image.modalities)):
-            raise lacks(missing, self.modalities, image.modalities)
+            raise missing_modality_error(missing, self.modalities, image.modalities)
         arrays = prepare_arrays(own_channels(image, self.modalities), None, self.modalities, (), self.prepare)
         if not arrays.non_black.any():
             raise GeometryError("the picture is black all over: there is nothing to classify")

@@ -77,7 +77,7 @@ class Predictor:
         """
         missing = [name for name in self.modalities if name not in image.modalities]
         if missing and (len(missing) == len(self.modalities) or not self.can_do_without(missing, image.modalities)):
-            raise lacks(missing, self.modalities, image.modalities)
+            raise missing_modality_error(missing, self.modalities, image.modalities)
         arrays = prepare_arrays(own_channels(image, self.modalities), None, self.modalities, (), self.prepare)
         return self.on_native_grid(self.probabilities(arrays.images, arrays.non_black), arrays.working, arrays.native)
 
@@ -206,7 +206,7 @@ def to_native(probabilities: Array, working: Grid, native: Grid) -> Array:
     return moved
 
 
-def lacks(
+def missing_modality_error(
     missing: Sequence[str], needed: Sequence[str], present: Sequence[str], case: Case | None = None
 ) -> GeometryError:
     """The error for an input without a modality that the network needs."""

@@ -90,20 +90,20 @@ def cannot_read(path: Path, error: BaseException) -> FileError:
         return FileError("the link leads nowhere", path=path, found=f"a link to {path.readlink()}", remedy=remedy)
     if isinstance(error, FileNotFoundError):
         return FileError("there is no such file", path=path, remedy="Check the path for a typing error")
-    denied = _denied(path, error)
+    denied = _refusal(path, error)
     if denied is not None:
         return FileError("the file may not be read", path=path, found=denied, remedy="Check its permissions")
     size = path.stat().st_size if path.is_file() else None
-    found = "an empty file (0 bytes)" if size == 0 else _in_words(error, path)
+    content = "an empty file (0 bytes)" if size == 0 else _in_words(error, path)
     return FileError(
         "the file is damaged or of another format than its name says",
         path=path,
-        found=found,
+        found=content,
         remedy="Download or copy it again",
     )
 
 
-def _denied(path: Path, error: BaseException) -> str | None:
+def _refusal(path: Path, error: BaseException) -> str | None:
     """Why a file may not be opened; libraries such as nibabel take such a file for one of another format."""
     if isinstance(error, PermissionError):
         return error.strerror

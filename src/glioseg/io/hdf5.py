@@ -50,9 +50,9 @@ def hdf5_grid(path: Path, dataset: str, n_slices: int) -> tuple[Grid, int]:
     """The grid of a stack, 1 mm unless its first slice says otherwise, and its number of channels."""
     try:
         with h5py.File(path) as file:
-            found = _dataset(file, dataset, path)
-            shape = found.shape
-            affine = found.attrs.get(_AFFINE_ATTRIBUTE)
+            data = _dataset(file, dataset, path)
+            shape = data.shape
+            affine = data.attrs.get(_AFFINE_ATTRIBUTE)
     except _DAMAGED as error:
         raise cannot_read(path, error) from error
     affine = _brats_affine(shape[1]) if affine is None else np.asarray(affine)
@@ -92,9 +92,9 @@ def _read(path: Path, dataset: str) -> npt.NDArray[Any]:
 def _dataset(file: Any, name: str, path: Path) -> Any:  # noqa: ANN401 - h5py ships no types
     if name not in file:
         raise FileError("the HDF5 file lacks a data set", path=path, found=", ".join(map(str, file)), expected=name)
-    found = file[name]
-    if not isinstance(found, h5py.Dataset) or len(found.shape or ()) != 3:
-        raise GeometryError(f"data set {name} is not (H, W, C)", path=path, found=getattr(found, "shape", "a group"))
-    if found.dtype.kind not in "biuf":
-        raise GeometryError(f"data set {name} holds no real numbers", path=path, found=found.dtype)
-    return found
+    data = file[name]
+    if not isinstance(data, h5py.Dataset) or len(data.shape or ()) != 3:
+        raise GeometryError(f"data set {name} is not (H, W, C)", path=path, found=getattr(data, "shape", "a group"))
+    if data.dtype.kind not in "biuf":
+        raise GeometryError(f"data set {name} holds no real numbers", path=path, found=data.dtype)
+    return data

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from glioseg.core import Case, Grid, Image, LabelMap, LabelScheme, Source
 from glioseg.errors import GeometryError, GliosegError, LabelError
 from glioseg.io import hdf5, metaimage, nifti, raster
+from glioseg.io.endings import LOSSY_ENDINGS, has_ending
 
 _PART = 1 << 18
 
@@ -31,7 +32,7 @@ def load_image(case: Case, modalities: Sequence[str] | None = None, *, fill: str
 
     Args:
         case: where the files are.
-        modalities: names of the channels wanted.
+        modalities: names of the channels.
         fill: what stands in for a modality that the case lacks: ``zero``, or the name of one that it has (the publisher
             of LGG put ``flair`` in the channel of a sequence that was not acquired); None refuses.
 
@@ -89,10 +90,10 @@ def read_labels(source: Source, scheme: LabelScheme) -> Voxels:
         return _picture_labels(source, scheme)
     if source.kind == "hdf5":
         return _hdf5_labels(source, scheme)
-    found = read_sources({"labels": source})["labels"]
-    if isinstance(found, GliosegError):
-        raise found
-    return Voxels(_whole_numbers(found.array, path), found.grid)
+    voxels = read_sources({"labels": source})["labels"]
+    if isinstance(voxels, GliosegError):
+        raise voxels
+    return Voxels(_whole_numbers(voxels.array, path), voxels.grid)
 
 
 def read_sources(sources: Mapping[str, Source]) -> dict[str, Voxels | GliosegError]:
@@ -100,22 +101,22 @@ def read_sources(sources: Mapping[str, Source]) -> dict[str, Voxels | GliosegErr
 
     What cannot be read is returned as its error, so that a check can go on with the rest.
     """
-    together: dict[tuple[tuple[Path, ...], str | None], list[str]] = defaultdict(list)
+    groups: dict[tuple[tuple[Path, ...], str | None], list[str]] = defaultdict(list)
     for name, source in sources.items():
-        together[source.paths, source.dataset].append(name)
-    found: dict[str, Voxels | GliosegError] = {}
-    for names in together.values():
+        groups[source.paths, source.dataset].append(name)
+    voxels: dict[str, Voxels | GliosegError] = {}
+    for names in groups.values():
         try:
             array, grid = _read_files(sources[names[0]])
         except GliosegError as error:
-            found |= dict.fromkeys(names, error)
+            voxels |= dict.fromkeys(names, error)
             continue
         for name in names:
             try:
-                found[name] = _slice(Voxels(_channel(array, sources[name]), grid), sources[name])
+                voxels[name] = _slice(Voxels(_channel(array, sources[name]), grid), sources[name])
             except GliosegError as error:
-                found[name] = error
-    return {name: found[name] for name in sources}
+                voxels[name] = error
+    return {name: voxels[name] for name in sources}
 
 
 def read_grid(source: Source) -> Grid:
@@ -132,7 +133,7 @@ def read_grid(source: Source) -> Grid:
 
 
 def _filled(case: Case, names: Sequence[str], fill: str | None) -> dict[str, Source | None]:
-    """The source of each modality wanted, None where zeros stand in."""
+    """The source of each modality, None where zeros stand in."""
     missing = [name for name in names if name not in case.images]
     if missing and (fill is None or (fill != "zero" and fill not in case.images)):
         raise GeometryError(
@@ -227,9 +228,9 @@ def _is_whole(array: npt.NDArray[np.floating]) -> bool:
 
 def _picture_labels(source: Source, scheme: LabelScheme) -> Voxels:
     path = source.paths[0]
-    lossy = path.suffix.lower() in (".jpg", ".jpeg")
+    lossy = has_ending(path, LOSSY_ENDINGS)
     if len(scheme.labels) == 1:
-        slices = [raster.binary_mask(raster.read_stack([each])[:, :, 0], lossy=lossy) for each in source.paths]
+        slices = [raster.binary_mask(raster.read_stack([picture])[:, :, 0], lossy=lossy) for picture in source.paths]
         (value,) = scheme.labels.values()
         mask = raster.stack_slices(_same_size(slices, source.paths)) * np.uint8(value)
         return Voxels(mask, Grid.of_pictures(mask.shape))

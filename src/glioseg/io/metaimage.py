@@ -14,8 +14,6 @@ from glioseg.core import Grid
 from glioseg.errors import GeometryError
 from glioseg.io.files import cannot_read, replacing
 
-METAIMAGE_ENDINGS = (".mha", ".mhd", ".nrrd", ".nhdr")
-
 _CHUNK = 1 << 20
 _MOST_FIELDS = 200
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])

@@ -17,8 +17,6 @@ from glioseg.core import Grid
 from glioseg.errors import GeometryError
 from glioseg.io.files import cannot_read, replacing
 
-NIFTI_ENDINGS = (".nii", ".nii.gz")
-
 _CHUNK = 1 << 20
 _DAMAGED = (OSError, EOFError, ValueError, OverflowError, zlib.error, ImageFileError, HeaderDataError)
 

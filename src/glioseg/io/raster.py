@@ -20,9 +20,9 @@ from PIL import PngImagePlugin, UnidentifiedImageError
 
 from glioseg.errors import FileError, GeometryError
 from glioseg.io import metaimage, tiff
+from glioseg.io.endings import TIFF_ENDINGS, has_ending
 from glioseg.io.files import cannot_read, replacing
 
-PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 COLOURS = ("red", "green", "blue")
 
 _T = TypeVar("_T")
@@ -120,7 +120,7 @@ def _opened(path: Path, by_pillow: Callable[[Pillow.Image], _T], by_tifffile: Ca
                     if tiff.pillow_reads(picture):
                         return by_pillow(picture)
             except UnidentifiedImageError:
-                if path.suffix.lower() not in tiff.TIFF_ENDINGS:
+                if not has_ending(path, TIFF_ENDINGS):
                     raise
             return by_tifffile(path)
     except _DAMAGED as error:

@@ -18,8 +18,6 @@ from PIL import TiffImagePlugin
 
 from glioseg.errors import FileError
 
-TIFF_ENDINGS = (".tif", ".tiff")
-
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it says of damage, our error says
 
 _BITS, _PHOTOMETRIC, _SAMPLES, _FORMAT = 258, 262, 277, 339
@@ -80,8 +78,8 @@ def _header(path: Path, file: Any) -> tuple[tuple[int, int], bool]:  # noqa: ANN
         )
     page = file.pages[0]
     if page.samplesperpixel > 4 or len(page.shape) > 3:
-        found = f"shape {page.shape} ({page.axes})"
+        form = f"shape {page.shape} ({page.axes})"
         raise FileError(
-            "a picture has 1 to 4 channels", path=path, found=found, expected="grey or RGB, with or without alpha"
+            "a picture has 1 to 4 channels", path=path, found=form, expected="grey or RGB, with or without alpha"
         )
     return (page.imagewidth, page.imagelength), page.samplesperpixel >= 3

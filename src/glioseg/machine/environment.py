@@ -17,14 +17,14 @@ _LIBRARIES = ("torch", "numpy", "scipy", "monai", "lightning-fabric", "nibabel",
 
 def environment(device: str = "auto", precision: Precision = "auto") -> dict[str, str | int | bool]:
     """Facts by name, plain values; ``device`` and ``precision`` as the user or the recipe gives them."""
-    chosen = pick_device(device)
+    torch_device = pick_device(device)
     facts: dict[str, str | int | bool] = {
         "glioseg": __version__,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "device": str(chosen),
-        "device_name": torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else _processor(),
-        "precision": "bf16" if uses_bf16(precision, chosen) else "fp32",
+        "device": str(torch_device),
+        "device_name": torch.cuda.get_device_name(torch_device) if torch_device.type == "cuda" else _processor(),
+        "precision": "bf16" if uses_bf16(precision, torch_device) else "fp32",
         "threads": torch.get_num_threads(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         "cuda": torch.version.cuda or "none",
@@ -38,8 +38,8 @@ def peak_memory_mib() -> float | None:
         import resource
     except ImportError:
         return None
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(most / (1024**2 if sys.platform == "darwin" else 1024), 1)  # bytes on macOS, KiB elsewhere
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1024**2 if sys.platform == "darwin" else 1024), 1)  # bytes on macOS, KiB elsewhere
 
 
 def _processor() -> str:

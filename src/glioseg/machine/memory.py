@@ -20,14 +20,14 @@ def reset_peak(device: torch.device) -> bool:
         torch.cuda.reset_peak_memory_stats(device)
         return True
     try:
-        _give_back()
+        _return_freed_memory()
         _CLEAR.write_text("5", encoding="ascii")  # sets VmHWM back to what is in use now, see proc(5)
     except OSError:
         return False
     return _peak_of_process() is not None
 
 
-def _give_back() -> None:
+def _return_freed_memory() -> None:
     """Hand freed memory back to the system where the C library keeps it (glibc), since it would count as in use."""
     if sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)

@@ -18,17 +18,11 @@ from glioseg.networks.classifier import (
     SharmaCNNOptions,
 )
 from glioseg.networks.deeplab import DeepLab, DeepLabOptions
+from glioseg.networks.dynunet import DynUNet, DynUNetOptions
+from glioseg.networks.segresnet import SegResNet, SegResNetOptions
+from glioseg.networks.swinunetr import SwinUNETR, SwinUNETROptions
 from glioseg.networks.unet import AttentionUNetOptions, ResUNetOptions, UNet, UNetOptions
-from glioseg.networks.zoo import (
-    DynUNet,
-    DynUNetOptions,
-    SegResNet,
-    SegResNetOptions,
-    SwinUNETR,
-    SwinUNETROptions,
-    UNetPlusPlus,
-    UNetPlusPlusOptions,
-)
+from glioseg.networks.unetplusplus import UNetPlusPlus, UNetPlusPlusOptions
 
 DEFAULT_KIND = "unet"
 

@@ -225,7 +225,7 @@ def class_levels(model: nn.Module, n_channels: int, size: tuple[int, int]) -> tu
     if isinstance(model, PathClassifier):
         words = last = "2 × (conv 3×3, norm, ReLU)"
         head = f"{', '.join(model.pooling)} over all pixels, dropout"
-    found = [(LevelSummary("input", n_channels, size), "")]
+    levels = [(LevelSummary("input", n_channels, size), "")]
     was_training = model.training
     try:
         model.eval()
@@ -233,10 +233,10 @@ def class_levels(model: nn.Module, n_channels: int, size: tuple[int, int]) -> tu
         for part in model.features:
             before = tuple(tensor.shape[2:])
             if isinstance(part, nn.MaxPool2d | _Pooling):
-                found.append((LevelSummary("down", tensor.shape[1], before), f"{words}, max pooling 2×2"))
+                levels.append((LevelSummary("down", tensor.shape[1], before), f"{words}, max pooling 2×2"))
             tensor = part(tensor)
-        found.append((LevelSummary("down", tensor.shape[1], tuple(tensor.shape[2:])), last))
+        levels.append((LevelSummary("down", tensor.shape[1], tuple(tensor.shape[2:])), last))
         n_classes = model.head(tensor).shape[1]
     finally:
         model.train(was_training)
-    return (*found, (LevelSummary("head", n_classes, (1, 1)), f"{head}, dense"))
+    return (*levels, (LevelSummary("head", n_classes, (1, 1)), f"{head}, dense"))

@@ -199,14 +199,14 @@ class DeepLab(Network):
         """The stem, the four stages, the pyramid, the decoder and the head."""
         options = self.options
         end = f"{options.normalisation} norm, ReLU"
-        found = [Stage("down", self.stem, f"conv 7×7, stride 2, {end}", (0,))]
+        stages = [Stage("down", self.stem, f"conv 7×7, stride 2, {end}", (0,))]
         for number, (stride, rate) in enumerate(_STAGES[options.output_stride]):
             changes = (stride > 1) * ", the first of stride 2" + (rate > 1) * f", atrous at rate {rate}"
             before = "max pooling, " if number == 0 else ""
             words = f"{before}{options.blocks[number]} × residual 2 × (conv 3×3, {end}){changes}"
-            found.append(Stage("down", self.encoder[number], words, (number + 1,)))
+            stages.append(Stage("down", self.encoder[number], words, (number + 1,)))
         rates = ", ".join(str(rate * 16 // options.output_stride) for rate in RATES)
         words = f"conv 1×1, conv 3×3 at the rates {rates} and the mean over the picture, together by conv 1×1, {end}"
-        found.append(Stage("down", self.pyramid, f"pyramid: {words}", (5,)))
-        found.append(Stage("up", self.decoder, f"bilinear, 2 × (conv 3×3, {end})", (6, 2), "concatenated"))
-        return (*found, Stage("head", self.head, "conv 1×1, bilinear", (7,)))
+        stages.append(Stage("down", self.pyramid, f"pyramid: {words}", (5,)))
+        stages.append(Stage("up", self.decoder, f"bilinear, 2 × (conv 3×3, {end})", (6, 2), "concatenated"))
+        return (*stages, Stage("head", self.head, "conv 1×1, bilinear", (7,)))

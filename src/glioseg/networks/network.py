@@ -25,7 +25,7 @@ class Stage:
     Args:
         kind: ``down`` from the images to the coarsest grid, ``up`` from there on, ``head`` for the logits.
         module: whose result the box stands for.
-        words: what it is made of.
+        words: what it is made of; where it is empty, ``summary`` reads it off the module's layers.
         sources: what it is fed with, by place in the network's stages counted from 1; 0 are the images. The first is
             what it goes on from, the others are skips.
         joined: how the skips come in.
@@ -76,9 +76,13 @@ class Network(nn.Module, ABC):
     def padded_logits(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
         """(B, n_channels, *S) -> logits (B, n_regions, *S), or several; S are multiples of ``2^n_halvings``."""
 
-    @abstractmethod
     def stages(self) -> Sequence[Stage]:
-        """The parts that a drawing shows, sources before what they feed, the head last."""
+        """The parts that a drawing shows, sources before what they feed, the head last.
+
+        None unless a network says them: ``summary`` then reads the levels off the grids that the layers work on, which
+        shows no skips.
+        """
+        return ()
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
         """(B, n_channels, *S) -> logits (B, n_regions, *S), S = (H, W) or (D, H, W), any size.
@@ -93,7 +97,7 @@ class Network(nn.Module, ABC):
         size = images.shape[2:]
         logits = self.padded_logits(pad_to_multiple(images, self.n_halvings))
         if isinstance(logits, tuple):
-            return tuple(crop_to(each, size) for each in logits)
+            return tuple(crop_to(level, size) for level in logits)
         return crop_to(logits, size)
 
     def _check(self, images: Tensor) -> None:

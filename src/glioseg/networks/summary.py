@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -27,6 +29,19 @@ _NAMES: Mapping[str, str] = MappingProxyType(
         "sharma-cnn": "Sequential CNN",
     }
 )
+_LAYER_WORDS: tuple[tuple[tuple[type[nn.Module], ...], str], ...] = (
+    ((nn.BatchNorm2d, nn.BatchNorm3d), "batch norm"),
+    ((nn.InstanceNorm2d, nn.InstanceNorm3d), "instance norm"),
+    ((nn.GroupNorm,), "group norm"),
+    ((nn.LayerNorm,), "layer norm"),
+    ((nn.MaxPool2d, nn.MaxPool3d), "max pooling"),
+    ((nn.AvgPool2d, nn.AvgPool3d), "mean pooling"),
+    ((nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d), "mean over all voxels"),
+    ((nn.LeakyReLU,), "leaky ReLU"),
+    ((nn.Linear,), "dense"),
+    ((nn.Identity, nn.Dropout, nn.Dropout2d, nn.Dropout3d), ""),
+)
+"""Layers whose class is not named as people call them; others are called by their class."""
 
 
 @dataclass(frozen=True)
@@ -73,15 +88,15 @@ def network_name(options: BaseModel) -> str:
 def option_facts(options: BaseModel) -> dict[str, str]:
     """Every option of a network in words: name -> value."""
     return {
-        name.replace("_", " "): _said(value) for name, value in options.model_dump(exclude={"kind", "dims"}).items()
+        name.replace("_", " "): _in_words(value) for name, value in options.model_dump(exclude={"kind", "dims"}).items()
     }
 
 
-def _said(value: object) -> str:
+def _in_words(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple | list):
-        return ", ".join(map(_said, value))
+        return ", ".join(map(_in_words, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -89,40 +104,85 @@ def summarise_levels(model: nn.Module, size: tuple[int, ...]) -> tuple[LevelSumm
     """The levels that an image of ``size`` runs through; the module's mode is left as it was.
 
     Args:
-        model: has ``n_channels``. A ``network.Network`` says what its stages are; those of another module are the runs
-            of layers within which the grid stays the same, one fed by the other.
+        model: has ``n_channels``. A ``network.Network`` may say what its stages are; the levels of every other module
+            are read off it: the runs of layers within which the grid stays the same, one fed by the other.
         size: of the image.
     """
     assert isinstance(model.n_channels, int)
-    first = LevelSummary("input", model.n_channels, size)
     images = torch.zeros(1, model.n_channels, *size)
-    if isinstance(model, Network):
-        stages = model.stages()
-        results = _results(model, images, [stage.module for stage in stages])
-        given = {id(module): shape for module, shape in results}
-        return (first, *(_level(stage, given[id(stage.module)]) for stage in stages))
-    layers = [module for module in model.modules() if not list(module.children())]
-    shapes = [shape for _, shape in _results(model, images, layers)]
-    ends = [
-        shape for place, shape in enumerate(shapes) if place + 1 == len(shapes) or shape[2:] != shapes[place + 1][2:]
-    ]
-    *down, head = [LevelSummary("down", shape[1], shape[2:], sources=(place,)) for place, shape in enumerate(ends)]
-    return (first, *down, replace(head, kind="head"))
+    stages = model.stages() if isinstance(model, Network) else ()
+    levels = _stated_levels(model, images, stages) if stages else _levels_by_grid(model, images)
+    return (LevelSummary("input", model.n_channels, size), *levels)
 
 
-def _level(stage: Stage, shape: tuple[int, ...]) -> LevelSummary:
-    return LevelSummary(
-        stage.kind, shape[1], shape[2:], stage.gated, stage.words, stage.sources, stage.joined, stage.column
-    )
+def _stated_levels(model: nn.Module, images: Tensor, stages: Sequence[Stage]) -> list[LevelSummary]:
+    shapes = {id(module): shape for module, shape in _results(model, images, [stage.module for stage in stages])}
+    levels = []
+    for stage in stages:
+        _, channels, *size = shapes[id(stage.module)]
+        words = stage.words or layer_words(_layers(stage.module))
+        levels.append(
+            LevelSummary(
+                stage.kind, channels, tuple(size), stage.gated, words, stage.sources, stage.joined, stage.column
+            )
+        )
+    return levels
+
+
+def _levels_by_grid(model: nn.Module, images: Tensor) -> list[LevelSummary]:
+    """One level for each run of layers whose results are of one grid: down to the coarsest, up from there, the head."""
+    results = _results(model, images, _layers(model))
+    runs = [list(run) for _, run in itertools.groupby(results, key=lambda result: result[1][2:])]
+    voxels = [math.prod(run[-1][1][2:]) for run in runs]
+    lowest = voxels.index(min(voxels))
+    levels = []
+    for place, run in enumerate(runs):
+        _, channels, *size = run[-1][1]
+        kind: Literal["down", "up"] = "down" if place <= lowest else "up"
+        words = layer_words([layer for layer, _ in run])
+        levels.append(LevelSummary(kind, channels, tuple(size), words=words, sources=(place,)))
+    return [*levels[:-1], replace(levels[-1], kind="head")]
+
+
+def _layers(module: nn.Module) -> list[nn.Module]:
+    return [part for part in module.modules() if not list(part.children())]
+
+
+def layer_words(layers: Sequence[nn.Module]) -> str:
+    """What layers are, one after the other, repeats counted: ``max pooling, 2 × (conv 3×3, batch norm, ReLU)``.
+
+    Layers that change nothing in prediction (dropout, identity) are left out.
+    """
+    words = [word for layer in layers if (word := _layer_word(layer))]
+    for start in range(len(words)):
+        repeated = words[start:]
+        for length in range(1, len(repeated) // 2 + 1):
+            times, rest = divmod(len(repeated), length)
+            if rest == 0 and repeated == repeated[:length] * times:
+                block = ", ".join(repeated[:length])
+                return ", ".join([*words[:start], f"{times} × ({block})" if length > 1 else f"{times} × {block}"])
+    return ", ".join(words)
+
+
+def _layer_word(layer: nn.Module) -> str:
+    if isinstance(layer, nn.modules.conv._ConvNd):
+        transposed = "transposed " * layer.transposed
+        stride = f", stride {layer.stride[0]}" if not layer.transposed and layer.stride[0] > 1 else ""
+        return f"{transposed}conv {'×'.join(map(str, layer.kernel_size))}{stride}"
+    for kinds, word in _LAYER_WORDS:
+        if isinstance(layer, kinds):
+            return word
+    return type(layer).__name__
 
 
 @torch.inference_mode()
 def _results(model: nn.Module, images: Tensor, parts: Sequence[nn.Module]) -> list[tuple[nn.Module, tuple[int, ...]]]:
-    """Each part and the shape of what it gives, in the order in which the images run through them."""
-    met: list[tuple[nn.Module, tuple[int, ...]]] = []
+    """Parts and the shapes of the maps or vectors that they give, in the order in which the images run through them."""
+    results: list[tuple[nn.Module, tuple[int, ...]]] = []
 
-    def note(module: nn.Module, _: object, result: Tensor) -> None:
-        met.append((module, tuple(result.shape)))
+    def note(module: nn.Module, _: object, result: object) -> None:
+        if isinstance(result, Tensor) and result.dim() in (2, images.dim()):  # not the tokens of an attention
+            results.append((module, tuple(result.shape)))
 
     handles = [part.register_forward_hook(note) for part in parts]
     was_training = model.training
@@ -133,4 +193,4 @@ def _results(model: nn.Module, images: Tensor, parts: Sequence[nn.Module]) -> li
         model.train(was_training)
         for handle in handles:
             handle.remove()
-    return met
+    return results

@@ -62,6 +62,8 @@ def border_term(
         raise GeometryError("a weight map needs a mask of two or three axes", found=mask.shape)
     if not sigma > 0:
         raise OptionError("the reach of the border term must be above 0", found=sigma)
+    # [1], equation 2: w(x) = w_c(x) + w0 · exp(−(d1(x) + d2(x))² / (2σ²)). [2] writes the denominator as (2σ)², twice
+    # that of [1]: at the same σ its borders reach √2 times as far.
     components, n_components = ndimage.label(mask, structure=np.ones((3,) * mask.ndim))
     if n_components < 2:
         return np.zeros(mask.shape, dtype=np.float32)
@@ -78,8 +80,9 @@ def _two_nearest(
     second = nearest.copy()
     for component in range(1, n_components + 1):
         inside = components == component
-        border = inside & ~ndimage.binary_erosion(inside, border_value=1)
+        border = inside & ~ndimage.binary_erosion(inside, border_value=1)  # 1: the picture's edge takes nothing away
         distance = ndimage.distance_transform_edt(~border)
+        # the two smallest so far: of the new distance and the old nearest, the larger may be the new second
         second = np.minimum(second, np.maximum(nearest, distance))
         nearest = np.minimum(nearest, distance)
     return nearest, second

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from glioseg.console import Step
 from glioseg.io.files import replacing
 from glioseg.preparation.border import BorderOptions, border_term
 from glioseg.preparation.store import PreparedCase, PreparedCohort
@@ -33,13 +34,11 @@ class BorderMaps:
         position = np.flatnonzero(np.load(slices) == z)
         if not len(position):
             return None
-        found: npt.NDArray[np.float16] = np.load(maps, mmap_mode="r")[int(position[0])]
-        return found
+        term: npt.NDArray[np.float16] = np.load(maps, mmap_mode="r")[int(position[0])]
+        return term
 
 
-def border_maps(
-    prepared: PreparedCohort, options: BorderOptions, progress: Callable[[int, int], None] | None = None
-) -> BorderMaps:
+def border_maps(prepared: PreparedCohort, options: BorderOptions, progress: Step | None = None) -> BorderMaps:
     """The border terms of all cases with a reference, made where they are not in the cache yet.
 
     They lie beside the arrays that they were made from, in a folder named by the options, so that they go with them.

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from glioseg.cohorts.parallel import n_processors
+from glioseg.console import Step
 from glioseg.core import Case, Cohort, Image, LabelMap, Source
 from glioseg.errors import CacheError, FileError, GeometryError, GliosegError
 from glioseg.io import load_image, load_labels
 from glioseg.io.files import TEMPORARY, cannot_write, sync_file
 from glioseg.preparation.case import prepare_arrays
-from glioseg.preparation.identity import Plan, PlannedCase, folder_name, plan_cohort
+from glioseg.preparation.identity import CachePlan, PlannedCase, folder_name, plan_cohort
 from glioseg.preparation.options import PrepareOptions
 from glioseg.preparation.records import VERSION, IndexRecord, SchemeRecord, read_record, write_record
 from glioseg.preparation.store import INDEX, PreparedCohort, case_files, is_sound, open_prepared, write_case
-
-Progress = Callable[[int, int], None]
-"""Called with (cases done, cases in all)."""
 
 _MOST_WORKERS = 4
 _DAY_S = 86_400.0
@@ -34,7 +32,7 @@ def prepare(
     folder: Path,
     *,
     n_workers: int | None = None,
-    progress: Progress | None = None,
+    progress: Step | None = None,
 ) -> PreparedCohort:
     """The cohort, prepared: opened where it is in ``folder`` already, else made.
 
@@ -47,7 +45,7 @@ def prepare(
         folder: where prepared cohorts are kept; each has a folder of its own in it.
         n_workers: threads; None for one per core, at most 4. Reading and arithmetic run side by side in threads, since
             both leave Python's lock; each holds one case in memory (some 0.3 GB for BraTS).
-        progress: see ``Progress``.
+        progress: called with (cases done, cases in all).
 
     Raises:
         GliosegError: an error in a case names it; what is already prepared is kept for the next attempt.
@@ -66,22 +64,22 @@ def prepare(
 
 
 @dataclass(frozen=True)
-class _Job:
+class _CacheJob:
     """Cases that share their files (slices of one volume), or one case."""
 
     cases: tuple[PlannedCase, ...]
-    plan: Plan
+    plan: CachePlan
     home: Path
     options: PrepareOptions
     thorough: bool
 
 
-def _is_complete(home: Path, plan: Plan) -> bool:
+def _is_complete(home: Path, plan: CachePlan) -> bool:
     try:
         index = read_record(home / INDEX, IndexRecord)
     except GliosegError:
         return False
-    return index.key == plan.key and index.cases == {each.stem: each.key for each in plan.cases}
+    return index.key == plan.key and index.cases == {planned.stem: planned.key for planned in plan.cases}
 
 
 def _make_room(home: Path) -> None:
@@ -96,11 +94,11 @@ def _make_room(home: Path) -> None:
         raise cannot_write(home, error) from error
 
 
-def _jobs(plan: Plan, home: Path, options: PrepareOptions, *, thorough: bool) -> list[_Job]:
-    together: dict[object, list[PlannedCase]] = defaultdict(list)
+def _jobs(plan: CachePlan, home: Path, options: PrepareOptions, *, thorough: bool) -> list[_CacheJob]:
+    volumes: dict[object, list[PlannedCase]] = defaultdict(list)
     for planned in plan.cases:
-        together[_volume(planned.case)].append(planned)
-    return [_Job(tuple(cases), plan, home, options, thorough) for cases in together.values()]
+        volumes[_volume(planned.case)].append(planned)
+    return [_CacheJob(tuple(cases), plan, home, options, thorough) for cases in volumes.values()]
 
 
 def _volume(case: Case) -> object:
@@ -108,22 +106,24 @@ def _volume(case: Case) -> object:
     sources = [*case.images.values(), *([] if case.labels is None else [case.labels])]
     if len({source.slice_index for source in sources}) != 1 or sources[0].slice_index is None:
         return case.id
-    whole = _whole(case)
-    return tuple(whole.images.items()), whole.labels
+    volume = _whole(case)
+    return tuple(volume.images.items()), volume.labels
 
 
 def _whole(case: Case) -> Case:
-    def of(source: Source) -> Source:
+    """The volume that a case is a slice of."""
+
+    def whole(source: Source) -> Source:
         return replace(source, slice_index=None)
 
     return replace(
         case,
-        images={name: of(source) for name, source in case.images.items()},
-        labels=None if case.labels is None else of(case.labels),
+        images={name: whole(source) for name, source in case.images.items()},
+        labels=None if case.labels is None else whole(case.labels),
     )
 
 
-def _run(jobs: Sequence[_Job], n_workers: int, progress: Progress | None, n_cases: int) -> None:
+def _run(jobs: Sequence[_CacheJob], n_workers: int, progress: Step | None, n_cases: int) -> None:
     done = 0
     with ThreadPoolExecutor(n_workers, thread_name_prefix="prepare") as pool:
         try:
@@ -136,18 +136,20 @@ def _run(jobs: Sequence[_Job], n_workers: int, progress: Progress | None, n_case
             raise
 
 
-def _work(job: _Job) -> int:
+def _work(job: _CacheJob) -> int:
     """Prepare what is not there yet; the number of cases that are there now."""
-    lacking = [each for each in job.cases if not is_sound(job.home, each.stem, each.key, thorough=job.thorough)]
-    if lacking:
+    missing = [
+        planned for planned in job.cases if not is_sound(job.home, planned.stem, planned.key, thorough=job.thorough)
+    ]
+    if missing:
         try:
-            _prepare_cases(lacking, job)
+            _prepare_cases(missing, job)
         except GliosegError as error:
-            raise _naming(lacking[0].case.id, error) from error
+            raise _naming(missing[0].case.id, error) from error
     return len(job.cases)
 
 
-def _prepare_cases(cases: Sequence[PlannedCase], job: _Job) -> None:
+def _prepare_cases(cases: Sequence[PlannedCase], job: _CacheJob) -> None:
     """Cases that share their files, read once."""
     single = len(cases) == 1
     source = cases[0].case if single else _whole(cases[0].case)
@@ -163,8 +165,7 @@ def _prepare_cases(cases: Sequence[PlannedCase], job: _Job) -> None:
             job.plan.regions,
             job.options,
         )
-        who = (case.id, case.patient, case.category)
-        write_case(job.home, planned.stem, planned.key, who, job.plan.regions, arrays)
+        write_case(job.home, planned.stem, planned.key, case, job.plan.regions, arrays)
 
 
 def _image_slice(image: Image, z: int) -> Image:
@@ -187,7 +188,7 @@ def _naming(case: str, error: GliosegError) -> GliosegError:
     return type(error)(what, path=error.path, found=error.found, expected=error.expected, remedy=error.remedy)
 
 
-def _finish(home: Path, cohort: Cohort, options: PrepareOptions, plan: Plan) -> None:
+def _finish(home: Path, cohort: Cohort, options: PrepareOptions, plan: CachePlan) -> None:
     """Have everything on disk, then say that the cache is complete."""
     for planned in plan.cases:
         for path in case_files(home, planned.stem):

@@ -68,8 +68,8 @@ def prepare_arrays(
     Args:
         image: the modalities that the case has, in any order.
         labels: the reference on the same grid, or None.
-        modalities: the channels wanted, in that order.
-        regions: the regions wanted; unused without ``labels``.
+        modalities: names of the channels, in their order.
+        regions: names of the regions; unused without ``labels``.
         options: see there.
 
     Raises:
@@ -85,14 +85,8 @@ def prepare_arrays(
     brain = np.ascontiguousarray(resample_array(shown[None], turned, cropped, "nearest")[0].T)
     missing = tuple(name for name in modalities if name not in image.modalities)
     filled_with = options.missing if missing and options.missing in image.modalities else None
-    images = np.zeros((working.shape[2], len(modalities), working.shape[1], working.shape[0]), dtype=np.float16)
-    for channel, name in enumerate(modalities):
-        if name in image.modalities:
-            images[:, channel] = _channel(image, name, cropped, working, brain if options.brain_only else None, options)
-    for name in missing if filled_with else ():
-        images[:, modalities.index(name)] = images[:, modalities.index(options.missing)]
     return PreparedArrays(
-        images=images,
+        images=_images(image, modalities, filled_with, cropped, working, brain, options),
         regions=None if labels is None else _regions(labels, image.grid, regions, cropped, working),
         modalities=tuple(modalities),
         missing=missing,
@@ -101,6 +95,26 @@ def prepare_arrays(
         working=working,
         non_black=non_black_shares(slices)[_nearest_slices(turned, working)],
     )
+
+
+def _images(
+    image: Image,
+    modalities: Sequence[str],
+    filled_with: str | None,
+    cropped: Grid,
+    working: Grid,
+    brain: npt.NDArray[np.bool_],
+    options: PrepareOptions,
+) -> npt.NDArray[np.float16]:
+    """(Z, C, Y, X); a modality that the image lacks shows ``filled_with``, or 0."""
+    images = np.zeros((working.shape[2], len(modalities), working.shape[1], working.shape[0]), dtype=np.float16)
+    for channel, name in enumerate(modalities):
+        if name in image.modalities:
+            images[:, channel] = _channel(image, name, cropped, working, brain if options.brain_only else None, options)
+    for channel, name in enumerate(modalities):
+        if name not in image.modalities and filled_with is not None:
+            images[:, channel] = images[:, modalities.index(filled_with)]
+    return images
 
 
 def vote(shares: npt.NDArray[np.float32], scheme: LabelScheme, regions: Sequence[str]) -> npt.NDArray[np.uint8]:
@@ -120,6 +134,7 @@ def vote(shares: npt.NDArray[np.float32], scheme: LabelScheme, regions: Sequence
         (R, Z, Y, X) uint8 0/1.
     """
     z, y, x = np.ogrid[tuple(slice(n) for n in shares.shape[1:])]
+    # shares are sums of float32 weights and miss an exact half by some 1e-7: the chessboard decides within 1e-4 of it
     half = np.where((z + y + x) % 2 == 0, np.float32(0.5 - 1e-4), np.float32(0.5 + 1e-4))
     order = painting_order(scheme, regions)
     sets = [frozenset(scheme.values_of(region)) for region in regions]

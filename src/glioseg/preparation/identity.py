@@ -28,7 +28,7 @@ class PlannedCase:
 
 
 @dataclass(frozen=True)
-class Plan:
+class CachePlan:
     """A cohort to be prepared.
 
     Args:
@@ -46,7 +46,7 @@ class Plan:
     cases: tuple[PlannedCase, ...]
 
 
-def plan_cohort(cohort: Cohort, options: PrepareOptions) -> Plan:
+def plan_cohort(cohort: Cohort, options: PrepareOptions) -> CachePlan:
     """What is to be prepared, and under which name.
 
     A source file is known by its path relative to the cohort, its size and its time of change (ns): looking costs
@@ -78,10 +78,10 @@ def plan_cohort(cohort: Cohort, options: PrepareOptions) -> Plan:
         labels = None if case.labels is None else _source_identity(case.labels, files)
         key = _digest([common, case.id, case.patient, case.category, sources, labels])
         cases.append(PlannedCase(case, _stem(case.id), key))
-    return Plan(_digest([planned.key for planned in cases]), scheme, regions, cohort.modalities, tuple(cases))
+    return CachePlan(_digest([planned.key for planned in cases]), scheme, regions, cohort.modalities, tuple(cases))
 
 
-def folder_name(cohort: Cohort, plan: Plan) -> str:
+def folder_name(cohort: Cohort, plan: CachePlan) -> str:
     """The folder of a prepared cohort: readable, and other for other content."""
     return f"{_readable(cohort.name)}-{plan.key[:20]}"
 

@@ -51,8 +51,11 @@ def _normalise_values(values: Volume, method: Method, clip: tuple[float, float] 
         return
     if method == "min-max":
         centre = values.min()
+        # the range in double: between float32 values of either sign it may not fit into float32
         scale = np.float32(float(values.max()) - float(centre))
     else:
+        # sums over nine million voxels lose their last digits in float32; and the deviation of equal values comes out
+        # as the rounding of their mean, not as 0, by which noise would be blown up to unit variance
         centre = np.float32(values.mean(dtype=np.float64))
         scale = np.float32(values.std(dtype=np.float64)) if values.min() < values.max() else np.float32(0)
     values -= centre

@@ -34,7 +34,7 @@ class PatchOptions(BaseModel):
 
     Attributes:
         size: slices, rows and columns of a patch, in voxels of the working grid; ``auto`` lets the run choose it when
-            it begins, from the volumes and the memory that is there (``models.plan``). Where a volume is smaller than
+            it begins, from the volumes and the memory that is there (``planning``). Where a volume is smaller than
             the patch it stands in the middle of zeros, which are the background of prepared images.
         foreground: share of the patches of an epoch that are centred on a voxel of a region.
         per_case: patches of each case in an epoch.
@@ -109,12 +109,12 @@ def draw_start(case: PreparedCase, size: Voxels, rng: np.random.Generator, *, fo
     columns, rows, n_slices = case.working.shape
     lengths = (n_slices, rows, columns)
     if foreground and shows_regions(case):
-        wanted = [place - length // 2 for place, length in zip(draw_voxel(case, rng), size, strict=True)]
+        starts = [place - length // 2 for place, length in zip(draw_voxel(case, rng), size, strict=True)]
     else:
-        wanted = [int(rng.integers(max(n - length, 0) + 1)) for n, length in zip(lengths, size, strict=True)]
+        starts = [int(rng.integers(max(n - length, 0) + 1)) for n, length in zip(lengths, size, strict=True)]
     z, y, x = (
         min(max(start, 0), n - length) if n >= length else -((length - n) // 2)
-        for start, n, length in zip(wanted, lengths, size, strict=True)
+        for start, n, length in zip(starts, lengths, size, strict=True)
     )
     return z, y, x
 
@@ -150,13 +150,13 @@ def take_patch(
     if regions is None:
         raise CacheError(f"case {case.id} has no reference", remedy="Leave it out of training and evaluation")
     source, target = _overlap(start, size, (images.shape[0], *images.shape[2:]))
-    shown = np.zeros((len(channels), *size), dtype=np.float32)
+    patch = np.zeros((len(channels), *size), dtype=np.float32)
     for row, channel in enumerate(channels):
-        shown[row][target] = images[source[0], channel, source[1], source[2]]
+        patch[row][target] = images[source[0], channel, source[1], source[2]]
     inside = np.zeros((regions.shape[1], *size), dtype=np.uint8)
     for row in range(regions.shape[1]):
         inside[row][target] = regions[source[0], row, source[1], source[2]]
-    return shown, inside
+    return patch, inside
 
 
 def _overlap(start: Voxels, size: Voxels, lengths: Sequence[int]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:

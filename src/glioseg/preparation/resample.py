@@ -50,19 +50,19 @@ class _AxisMap:
 
 
 @overload
-def resample(thing: Image, target: Grid) -> Image: ...
+def resample(volume: Image, target: Grid) -> Image: ...
 @overload
-def resample(thing: LabelMap, target: Grid) -> LabelMap: ...
-def resample(thing: Image | LabelMap, target: Grid) -> Image | LabelMap:
+def resample(volume: LabelMap, target: Grid) -> LabelMap: ...
+def resample(volume: Image | LabelMap, target: Grid) -> Image | LabelMap:
     """An image on another grid, linearly; a label map by the nearest voxel: the type decides.
 
     Raises:
         GeometryError: the axes of the two grids are not parallel, or one has millimetres and the other has not.
     """
-    if isinstance(thing, Image):
-        return Image(resample_array(thing.array, thing.grid, target, "linear"), thing.modalities, target)
-    moved = resample_array(thing.array[None], thing.grid, target, "nearest")[0]
-    return LabelMap(moved, thing.scheme, target)
+    if isinstance(volume, Image):
+        return Image(resample_array(volume.array, volume.grid, target, "linear"), volume.modalities, target)
+    moved = resample_array(volume.array[None], volume.grid, target, "nearest")[0]
+    return LabelMap(moved, volume.scheme, target)
 
 
 def resample_array(array: Array, source: Grid, target: Grid, kind: Kind) -> Array:
@@ -112,12 +112,14 @@ def _axis_maps(source: Grid, target: Grid, kind: Kind) -> list[_AxisMap]:
     """One map for each axis of the target: X, Y, Z."""
     if source.has_mm != target.has_mm:
         raise GeometryError("one of two grids has millimetres and the other has not")
+    # target index -> mm -> source index: source.affine^-1 · target.affine, solved since an inverse would round twice
     to_source = np.linalg.solve(source.affine, target.affine)
     turn = to_source[:3, :3]
     axes = [int(axis) for axis in np.abs(turn).argmax(axis=0)]
     straight = np.zeros_like(turn)
     for axis, source_axis in enumerate(axes):
         straight[source_axis, axis] = turn[source_axis, axis]
+    # the parts off the straight axes, grown to the far end of the grid: where a tilt would move a voxel the furthest
     bent = np.abs((turn - straight) * np.asarray(target.shape)).max()
     if sorted(axes) != [0, 1, 2] or bent > _TOLERANCE * 10:
         raise GeometryError(
@@ -134,10 +136,24 @@ def _axis_maps(source: Grid, target: Grid, kind: Kind) -> list[_AxisMap]:
 
 
 def _axis_map(source_axis: int, n_source: int, centres: npt.NDArray[np.float64], size: float, kind: Kind) -> _AxisMap:
-    """For target voxels of ``size`` around ``centres``, both in voxels of the source."""
+    """For target voxels of ``size`` around ``centres``, both in voxels of the source.
+
+    With d the distance from a target's centre to a source's, in voxels of the source, and s the size:
+
+    - ``linear``: w(d) = max(0, 1 - d / max(s, 1)). For s <= 1 that is linear interpolation between two centres. For
+      s > 1 the same triangle, s times as wide, is a low-pass that passes what the coarser grid can hold; plain
+      interpolation would skip voxels and alias.
+    - ``share``: the length that [−s/2, s/2] and [d − 1/2, d + 1/2] have in common, (s + 1) / 2 − d, which is at least 0
+      and at most the shorter of the two, min(s, 1).
+
+    Weights are divided by their sum, so that near the border, where part of the triangle lies outside, a constant
+    stays the constant that it is.
+    """
     inside = (centres >= -0.5 - _TOLERANCE) & (centres <= n_source - 0.5 + _TOLERANCE)
     whole = abs(size - 1.0) <= _TOLERANCE and np.abs(centres - np.rint(centres)).max() <= _TOLERANCE
     if whole or kind == "nearest":
+        # a centre on the face between two voxels goes to the upper one always; rint would send it to the even one,
+        # now up and now down, and doubled voxels would come out of unequal width
         index = np.rint(centres) if whole else np.floor(centres + 0.5)
         return _AxisMap(source_axis, np.where(inside, index.clip(0, n_source - 1), -1).astype(np.int64), None)
     if kind == "linear":
@@ -162,9 +178,9 @@ def _select(array: Array, index: npt.NDArray[np.int64], axis: int) -> Array:
     if inside.all() and steps <= {-1}:
         view = array[(*before, slice(index[-1], index[0] + 1))]
         return np.flip(view, axis)
-    out = np.zeros((*array.shape[:axis], len(index), *array.shape[axis + 1 :]), dtype=array.dtype)
-    np.moveaxis(out, axis, 0)[inside] = np.moveaxis(array, axis, 0)[index[inside]]
-    return out
+    selected = np.zeros((*array.shape[:axis], len(index), *array.shape[axis + 1 :]), dtype=array.dtype)
+    np.moveaxis(selected, axis, 0)[inside] = np.moveaxis(array, axis, 0)[index[inside]]
+    return selected
 
 
 def _weigh_slices(array: Array, weights: sparse.csr_array) -> Array:
@@ -182,10 +198,10 @@ def _weigh_planes(array: Array, columns: sparse.csr_array | None, rows: sparse.c
     channels, slices, n_rows, n_columns = array.shape
     n_columns = n_columns if columns is None else columns.shape[0]
     n_rows = n_rows if rows is None else rows.shape[0]
-    out = np.empty((channels, slices, n_rows, n_columns), dtype=np.float32)
+    planes = np.empty((channels, slices, n_rows, n_columns), dtype=np.float32)
     for channel, z in np.ndindex(channels, slices):
         plane = array[channel, z].astype(np.float32)
         if rows is not None:
             plane = rows @ plane
-        out[channel, z] = plane if columns is None else (columns @ plane.T).T
-    return out
+        planes[channel, z] = plane if columns is None else (columns @ plane.T).T
+    return planes

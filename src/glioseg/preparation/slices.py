@@ -78,18 +78,18 @@ def index_slices(prepared: PreparedCohort, options: SliceOptions) -> SliceIndex:
     cases, slices, tumours = [], [], []
     for position, case in enumerate(prepared.cases):
         tumour = tumour_slices(case)
-        kept = options.keeps(case.non_black)
+        is_kept = options.keeps(case.non_black)
         if options.choice == "tumour":
             if case.region_voxels is None:
                 raise CacheError(
                     f"case {case.id} has no reference, so that its tumour slices are not known",
                     remedy='Leave the case out, or take all slices: slices.choice = "all"',
                 )
-            kept &= tumour
-        chosen = np.flatnonzero(kept).astype(np.int64)
-        cases.append(np.full(len(chosen), position, dtype=np.int64))
-        slices.append(chosen)
-        tumours.append(tumour[chosen])
+            is_kept &= tumour
+        indices = np.flatnonzero(is_kept).astype(np.int64)
+        cases.append(np.full(len(indices), position, dtype=np.int64))
+        slices.append(indices)
+        tumours.append(tumour[indices])
     if not sum(map(len, slices)):
         names = name_some(case.id for case in prepared.cases)
         raise CacheError("no slice is left", path=prepared.folder, found=f"slices chosen by {options!r} of {names}")
@@ -132,16 +132,16 @@ def with_margins(images: npt.NDArray[Any], shape: Sequence[int]) -> npt.NDArray[
     want = [max(n, m) for n, m in zip(have, shape, strict=True)]
     if list(have) == want:
         return images
-    out = np.zeros((*images.shape[:-2], *want), dtype=images.dtype)
+    padded = np.zeros((*images.shape[:-2], *want), dtype=images.dtype)
     rows, columns = _centred(have, want)[1]
-    out[..., rows, columns] = images
-    return out
+    padded[..., rows, columns] = images
+    return padded
 
 
-def without_margins(found: npt.NDArray[Any], shape: Sequence[int]) -> npt.NDArray[Any]:
+def without_margins(array: npt.NDArray[Any], shape: Sequence[int]) -> npt.NDArray[Any]:
     """(…, Y', X') -> (…, *shape): what ``with_margins`` put around is taken away."""
-    rows, columns = _centred(found.shape[-2:], shape)[0]
-    return found[..., rows, columns]
+    rows, columns = _centred(array.shape[-2:], shape)[0]
+    return array[..., rows, columns]
 
 
 def with_neighbours(
@@ -151,20 +151,20 @@ def with_neighbours(
 
     Args:
         images: (Z, C, Y, X), mapped or not.
-        indices: (B,) slices wanted.
+        indices: (B,) slices.
         n_neighbours: n slices on each side.
         channels: C' channels of ``images``; None for all.
 
     Returns:
         (B, (2n + 1) · C', Y, X) float32: all channels of slice z - n first, those of z + n last.
     """
-    chosen = range(images.shape[1]) if channels is None else channels
+    rows = range(images.shape[1]) if channels is None else channels
     steps = 2 * n_neighbours + 1
-    out = np.empty((len(indices), steps, len(chosen), *images.shape[2:]), dtype=np.float32)
+    batch = np.empty((len(indices), steps, len(rows), *images.shape[2:]), dtype=np.float32)
     for item, z in enumerate(indices):
         for step in range(steps):
-            _copy(images[min(max(int(z) + step - n_neighbours, 0), len(images) - 1)], chosen, out[item, step])
-    return out.reshape(len(indices), steps * len(chosen), *images.shape[2:])
+            _copy(images[min(max(int(z) + step - n_neighbours, 0), len(images) - 1)], rows, batch[item, step])
+    return batch.reshape(len(indices), steps * len(rows), *images.shape[2:])
 
 
 def take_images(
@@ -193,17 +193,17 @@ def take_images(
     Raises:
         OptionError: slices of different size and no ``shape``.
     """
-    chosen = tuple(range(len(prepared.modalities))) if channels is None else tuple(channels)
+    selected = tuple(range(len(prepared.modalities))) if channels is None else tuple(channels)
     steps = 2 * n_neighbours + 1
     rows, columns = shape or _common_shape(prepared, index, items)
-    out = np.zeros((len(items), steps, len(chosen), rows, columns), dtype=np.float32)
+    batch = np.zeros((len(items), steps, len(selected), rows, columns), dtype=np.float32)
     for item, (position, z) in enumerate(zip(index.cases[items], index.slices[items], strict=True)):
         images = prepared.cases[position].images
         source, target = _centred(images.shape[2:], (rows, columns))
         for step in range(steps):
             slice_index = min(max(int(z) + step - n_neighbours, 0), len(images) - 1)
-            _copy(images[slice_index][:, *source], chosen, out[item, step][:, *target])
-    return out.reshape(len(items), steps * len(chosen), rows, columns)
+            _copy(images[slice_index][:, *source], selected, batch[item, step][:, *target])
+    return batch.reshape(len(items), steps * len(selected), rows, columns)
 
 
 def take_regions(
@@ -215,27 +215,27 @@ def take_regions(
         CacheError: a case has no reference.
     """
     rows, columns = shape or _common_shape(prepared, index, items)
-    out = np.zeros((len(items), len(prepared.region_names), rows, columns), dtype=np.uint8)
+    batch = np.zeros((len(items), len(prepared.region_names), rows, columns), dtype=np.uint8)
     for item, (position, z) in enumerate(zip(index.cases[items], index.slices[items], strict=True)):
         case = prepared.cases[position]
         regions = case.regions
         if regions is None:
             raise CacheError(f"case {case.id} has no reference", remedy="Leave it out of training and evaluation")
         source, target = _centred(regions.shape[2:], (rows, columns))
-        out[item][:, *target] = regions[z][:, *source]
-    return out
+        batch[item][:, *target] = regions[z][:, *source]
+    return batch
 
 
-def _copy(image: npt.NDArray[Any], channels: Sequence[int], out: npt.NDArray[np.float32]) -> None:
+def _copy(image: npt.NDArray[Any], channels: Sequence[int], target: npt.NDArray[np.float32]) -> None:
     """(C, Y, X) -> (C', Y, X), channel by channel: no array in between."""
     for row, channel in enumerate(channels):
-        out[row] = image[channel]
+        target[row] = image[channel]
 
 
-def _centred(have: Sequence[int], want: Sequence[int]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+def _centred(lengths: Sequence[int], target_lengths: Sequence[int]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
     """Where to cut from the source and where to put it in the target, so that their middles meet."""
     source, target = [], []
-    for n, m in zip(have, want, strict=True):
+    for n, m in zip(lengths, target_lengths, strict=True):
         size = min(n, m)
         source.append(slice((n - size) // 2, (n - size) // 2 + size))
         target.append(slice((m - size) // 2, (m - size) // 2 + size))

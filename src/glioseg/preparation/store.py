@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from glioseg.core import Grid, LabelScheme
+from glioseg.core import Case, Grid, LabelScheme
 from glioseg.errors import CacheError, GliosegError, SplitError, name_some
 from glioseg.io.files import replacing
 from glioseg.preparation.case import PreparedArrays
@@ -115,15 +115,15 @@ def of_patients(prepared: PreparedCohort, patients: Collection[str]) -> Prepared
     Raises:
         SplitError: none, or a patient who has no prepared case.
     """
-    unknown = sorted(set(patients) - {case.patient for case in prepared.cases})
+    names = set(patients)
+    unknown = sorted(names - {case.patient for case in prepared.cases})
     if unknown or not patients:
         raise SplitError(
             "the prepared cohort lacks patients" if unknown else "a part of the split is empty",
             path=prepared.folder,
             found=name_some(unknown) if unknown else None,
         )
-    wanted = set(patients)
-    return replace(prepared, cases=tuple(case for case in prepared.cases if case.patient in wanted))
+    return replace(prepared, cases=tuple(case for case in prepared.cases if case.patient in names))
 
 
 def open_prepared(folder: Path, *, thorough: bool = False) -> PreparedCohort:
@@ -186,7 +186,7 @@ def write_case(
     folder: Path,
     stem: str,
     key: str,
-    who: tuple[str, str, str | None],
+    case: Case,
     regions: tuple[str, ...],
     prepared: PreparedArrays,
 ) -> None:
@@ -196,7 +196,7 @@ def write_case(
         folder: of the cache.
         stem: how the names of the files begin.
         key: hash of what went into the case.
-        who: id, patient, category.
+        case: whose they are.
         regions: names of the regions.
         prepared: the arrays.
 
@@ -210,9 +210,9 @@ def write_case(
         voxels = prepared.regions.sum(axis=(2, 3), dtype=np.int64)
     record = CaseRecord(
         key=key,
-        id=who[0],
-        patient=who[1],
-        category=who[2],
+        id=case.id,
+        patient=case.patient,
+        category=case.category,
         modalities=prepared.modalities,
         regions=regions,
         missing=prepared.missing,

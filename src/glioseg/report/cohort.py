@@ -9,7 +9,9 @@ from datetime import date
 from pathlib import Path
 
 from glioseg import __version__
-from glioseg.cohorts.description import CaseSummary, CohortDescription
+from glioseg.cohorts.description import CohortDescription
+from glioseg.cohorts.summary import CaseSummary
+from glioseg.console import Step
 from glioseg.core import Cohort
 from glioseg.io.files import write_json, write_text
 from glioseg.report.figures.views import CONVENTION
@@ -26,7 +28,7 @@ def write_cohort_report(
     out: Path,
     *,
     written_on: date | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Step | None = None,
 ) -> Path:
     """Write ``report.html``, ``figures/*.png``, ``inspect.json`` and ``cases.csv`` into ``out``.
 
@@ -57,9 +59,7 @@ def write_cohort_report(
     return page
 
 
-def _sections(
-    cohort: Cohort, about: CohortDescription, folder: Path, progress: Callable[[int, int], None] | None
-) -> tuple[Section, ...]:
+def _sections(cohort: Cohort, about: CohortDescription, folder: Path, progress: Step | None) -> tuple[Section, ...]:
     """The parts of the page in reading order, drawn one after the other."""
     chosen = plan(about)
     shown: dict[Wanted, ShownSlice] = {}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from glioseg.console import Step
 from glioseg.core import Case, Cohort, Grid, LabelScheme
 from glioseg.errors import GliosegError
 from glioseg.io import load_labels, read_sources
@@ -58,9 +59,7 @@ def main_modality(names: Iterable[str]) -> tuple[str, ...]:
     return tuple([name for name in _PREFERRED if name in known] or known)[:1]
 
 
-def read_slices(
-    cohort: Cohort, wanted: Iterable[Wanted], progress: Callable[[int, int], None] | None = None
-) -> dict[Wanted, ShownSlice]:
+def read_slices(cohort: Cohort, wanted: Iterable[Wanted], progress: Step | None = None) -> dict[Wanted, ShownSlice]:
     """Every wanted slice that can be read; a case that cannot be read is passed over.
 
     Args:

@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from glioseg import __version__
+from glioseg.console import Step
 from glioseg.report.html import FIGURES, Page, Section, Tile, figures_shown, write_page
 from glioseg.report.parts.run_words import part_word
 from glioseg.report.parts.words import plural
@@ -28,7 +29,7 @@ def write_run_report(
     out: Path,
     *,
     written_on: date | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Step | None = None,
 ) -> Path:
     """Write ``report.html`` and ``figures/*.png`` into ``out``.
 

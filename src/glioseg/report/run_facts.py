@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from glioseg.core import HEADLINE_ORDER
 from glioseg.errors import GeometryError
 from glioseg.evaluation.table import Row
 from glioseg.report.classified import ClassifiedPicture
@@ -321,12 +322,12 @@ class RunFacts:
     @property
     def headline(self) -> str | None:
         """The part whose figures stand on top: test, else validation, else training; None before any evaluation."""
-        return next((name for name in ("test", "val", "train") if name in self.parts), next(iter(self.parts), None))
+        return next((name for name in HEADLINE_ORDER if name in self.parts), next(iter(self.parts), None))
 
     @property
     def ordered_parts(self) -> tuple[str, ...]:
         """The evaluated parts, that of the headline first."""
-        known = [name for name in ("test", "val", "train") if name in self.parts]
+        known = [name for name in HEADLINE_ORDER if name in self.parts]
         return (*known, *(name for name in self.parts if name not in known))
 
 

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from glioseg.core import HEADLINE_ORDER
 from glioseg.errors import FileError, OptionError
 from glioseg.evaluation.case_table import CaseTable, case_table
 from glioseg.evaluation.comparison import CompareOptions, Comparison, compare
 from glioseg.io.files import cannot_read, write_json
 from glioseg.report.comparison import write_comparison
 
-_ORDER = ("test", "val", "train", "all")
+_ORDER = (*HEADLINE_ORDER, "all")
 _PREFIX = "cases-"
 
 

@@ -11,7 +11,7 @@ from glioseg.cohorts.splits.split import Split
 from glioseg.cohorts.splits.split_file import load_split
 from glioseg.config import DataOptions, PublishedOptions, Recipe, changes_to_shipped
 from glioseg.console import QUIET, Reporter
-from glioseg.core import Cohort
+from glioseg.core import PARTS, Cohort
 from glioseg.errors import OptionError, SplitError, name_some
 from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.inference.bundle import Bundle, load_bundle
@@ -112,7 +112,7 @@ def evaluate_parts(
         out: where figures go; None for the run folder.
         score_train: and the training part, first.
     """
-    usual = ("train", "val", "test") if score_train else ("val", "test")
+    usual = PARTS if score_train else ("val", "test")
     names = parts or tuple(name for name in usual if getattr(run.data.split, name))
     predictor = task.trained(run)
     publication = Publication(run.recipe.published, _reasons(run))

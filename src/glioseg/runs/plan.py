@@ -24,7 +24,9 @@ from glioseg.io.files import write_text
 from glioseg.machine.device import memory_at_hand, pick_device, uses_bf16
 from glioseg.networks.build import dims_of
 from glioseg.networks.unet import UNetSettings
-from glioseg.planning.rules import Choice, Fingerprint, Kind, Machine, Network, Proposal, patch_for, propose
+from glioseg.planning.memory import Kind, Machine, PlannedNetwork, patch_for
+from glioseg.planning.proposal import Choice, CohortFingerprint, Proposal
+from glioseg.planning.rules import propose
 from glioseg.preparation.case import prepare_arrays
 from glioseg.preparation.options import PrepareOptions
 from glioseg.preparation.patches import require_depth
@@ -44,7 +46,7 @@ class Planned:
     """A proposed recipe, and what it was proposed from."""
 
     proposal: Proposal
-    fingerprint: Fingerprint
+    fingerprint: CohortFingerprint
     machine: Machine
     recipe: Path
 
@@ -134,7 +136,7 @@ def _patch_for(recipe: Recipe, data: TrainingData, options: RunOptions) -> tuple
             found=f"model.kind = {model.kind}",
             remedy="Give three numbers, such as --set patches.size=[96,96,96]",
         )
-    network = Network(
+    network = PlannedNetwork(
         dims=dims_of(model),
         width=model.width,
         depth=model.depth,
@@ -151,7 +153,7 @@ def _patch_for(recipe: Recipe, data: TrainingData, options: RunOptions) -> tuple
 # -- the fingerprint ---------------------------------------------------------------------------------------------------
 
 
-def fingerprint_of(cohort: Cohort, step: Step = lambda done, total: None) -> Fingerprint:
+def fingerprint_of(cohort: Cohort, step: Step = lambda done, total: None) -> CohortFingerprint:
     """Look at up to 24 cases, spread evenly over the cohort; errors as of reading them."""
     assert cohort.scheme is not None, "cohorts without a scheme are refused before"
     places = np.unique(np.linspace(0, len(cohort.cases) - 1, min(len(cohort.cases), _MOST_CASES)).round().astype(int))
@@ -163,7 +165,7 @@ def fingerprint_of(cohort: Cohort, step: Step = lambda done, total: None) -> Fin
     shares = {name: [one.region_shares[name] for one in seen if one.region_shares[name] > 0] for name in regions}
     has_mm = all(one.spacing_mm is not None for one in seen)
     outliers = [[one.outliers[name] for one in seen if name in one.outliers] for name in cohort.modalities]
-    return Fingerprint(
+    return CohortFingerprint(
         n_patients=len({case.patient for case in cohort.cases}),
         modalities=cohort.modalities,
         regions=regions,
@@ -178,7 +180,7 @@ def fingerprint_of(cohort: Cohort, step: Step = lambda done, total: None) -> Fin
 
 @dataclass(frozen=True)
 class _Look:
-    """One case; axes slices, rows, columns. See ``Fingerprint`` for the rest."""
+    """One case; axes slices, rows, columns. See ``CohortFingerprint`` for the rest."""
 
     shape: tuple[int, int, int]
     spacing_mm: tuple[float, float, float] | None
@@ -219,7 +221,7 @@ def _outliers(voxels: npt.NDArray[Any], brain: npt.NDArray[np.bool_]) -> float:
 # -- the file ----------------------------------------------------------------------------------------------------------
 
 
-def as_toml(proposal: Proposal, cohort: str, fingerprint: Fingerprint) -> str:
+def as_toml(proposal: Proposal, cohort: str, fingerprint: CohortFingerprint) -> str:
     """The recipe as a person reads it: each setting below the reason for it."""
     document = tomlkit.document()
     for line in (f"Proposed by glioseg plan for {cohort}. Change what you know better: this file is all there is.",):

@@ -12,9 +12,10 @@ from glioseg.core import Case
 from glioseg.errors import FileError, GliosegError, OptionError, name_some
 from glioseg.evaluation.table import rows_to_csv
 from glioseg.inference.bundle import load_bundle
+from glioseg.io.endings import file_stem
 from glioseg.io.files import cannot_write, write_text
 from glioseg.tasks.choose import task_named
-from glioseg.tasks.members import single_case, source_of, stem_of, stem_of_file
+from glioseg.tasks.members import single_case, source_of, stem_of
 from glioseg.tasks.task import Members, WrittenCase
 
 SUMMARY = "summary.csv"
@@ -133,7 +134,7 @@ def _spare_inputs(members: Members, cases: Sequence[Case], out: Path) -> None:
 
 def _cases(members: Members, inputs: Sequence[Path], files: Mapping[str, Path]) -> Iterator[Case]:
     if files:
-        name = stem_of_file(next(iter(files.values())))
+        name = file_stem(next(iter(files.values())))
         yield Case(name, name, {modality: source_of(path, None) for modality, path in files.items()})
     for path in inputs:
         if path.is_dir():

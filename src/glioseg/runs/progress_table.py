@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from glioseg.console import Bar, Reporter
+from glioseg.console import ProgressBar, Reporter
 from glioseg.tasks.task import LogColumns
 
 _FIRST = ("epoch", "train loss", "val loss")
@@ -47,7 +47,7 @@ class TrainingTable:
     ) -> None:
         self._judge = judge
         self._reporter = Reporter(quiet=quiet)
-        self._bar: Bar | None = None
+        self._bar: ProgressBar | None = None
         self._epochs = epochs
         self._max_minutes = max_minutes
         self._columns = columns

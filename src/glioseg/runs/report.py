@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from glioseg.cohorts.splits.split import PARTS
 from glioseg.config import write_recipe
 from glioseg.console import QUIET, Reporter
+from glioseg.core import HEADLINE_ORDER, PARTS
 from glioseg.errors import FileError
 from glioseg.io.files import cannot_read, read_json
 from glioseg.report.html import FIGURES
@@ -21,7 +21,6 @@ from glioseg.tasks.task import AnyTask, FinishedRun
 from glioseg.training.log import read_log
 from glioseg.training.loop import LOG
 
-_PARTS = ("test", "val", "train")
 _UNITS: Mapping[str, SplitUnit] = {"patient": "patient", "slice": "slice", "duplicate group": "picture"}
 
 
@@ -71,8 +70,8 @@ def scored_parts(task: AnyTask, run: Path) -> dict[str, PartScores]:
     Raises:
         FileError: a file of the run is damaged.
     """
-    scores = {}
-    for part in _PARTS:
+    scores: dict[str, PartScores] = {}
+    for part in HEADLINE_ORDER:
         figures, table = run / f"evaluation-{part}.json", run / f"cases-{part}.csv"
         if not figures.exists() or not table.exists():
             continue
@@ -100,7 +99,7 @@ def kept_epoch(log: Sequence[dict[str, Any]], keep: str) -> int | None:
 def split_facts(task: AnyTask, run: FinishedRun) -> SplitFacts:
     """How the cohort was divided, and what is in each part."""
     split, options = run.data.split, run.recipe.split
-    parts = {name: task.count(run.data, name) for name in PARTS if getattr(split, name)}
+    parts = {str(name): task.count(run.data, name) for name in PARTS if getattr(split, name)}
     unit = _UNITS[split.unit]
     folds = None if options.n_folds is None else (options.fold + 1, options.n_folds)
     return SplitFacts(parts, unit, split.seed, split.sha256, folds)

@@ -23,9 +23,10 @@ from glioseg.config import (
     recipe_values,
     with_settings,
 )
+from glioseg.core import PartName
 from glioseg.errors import GliosegError, OptionError
 from glioseg.evaluation.metrics import ClassMetricName, OverlapMetricName, RegionMetricName
-from glioseg.evaluation.published import PartName, PublishedFigure, PublishedProtocol
+from glioseg.evaluation.published import PublishedFigure, PublishedProtocol
 from glioseg.networks.build import OPTIONS
 
 _OF_THE_STUDY = {"split.n_folds": "folds", "split.fold": "folds", "train.seed": "seeds"}

@@ -10,7 +10,7 @@ from glioseg.cohorts.splits.split import Split
 from glioseg.core import Case, Cohort
 from glioseg.core.targets import Targets
 from glioseg.errors import OptionError
-from glioseg.inference.predictor import lacks
+from glioseg.inference.predictor import missing_modality_error
 from glioseg.preparation.store import PreparedCohort, of_patients
 
 
@@ -102,7 +102,7 @@ def with_modalities(cohort: Cohort, modalities: Sequence[str] | None) -> Cohort:
         return cohort
     for case in cohort.cases:
         if not set(modalities) & set(case.images):
-            raise lacks(modalities, modalities, tuple(case.images), case)
+            raise missing_modality_error(modalities, modalities, tuple(case.images), case)
     cases = tuple(
         replace(case, images={name: source for name, source in case.images.items() if name in modalities})
         for case in cohort.cases

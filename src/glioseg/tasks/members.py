@@ -9,11 +9,10 @@ from glioseg.core import Case, Source
 from glioseg.errors import FileError, OptionError
 from glioseg.inference.bundle import Bundle
 from glioseg.inference.classifier import Classifier
-from glioseg.inference.predictor import Predictor, lacks
-from glioseg.io.raster import PICTURE_ENDINGS, read_picture_header
+from glioseg.inference.predictor import Predictor, missing_modality_error
+from glioseg.io.endings import PICTURE_ENDINGS, VOLUME_ENDINGS, file_kind, file_stem
+from glioseg.io.raster import read_picture_header
 
-_NIFTI = (".nii", ".nii.gz")
-_META = (".mha", ".mhd", ".nrrd")
 _PICTURE_CHANNELS = {"pre": 0, "flair": 1, "post": 2, "red": 0, "green": 1, "blue": 2}
 
 
@@ -39,7 +38,7 @@ def require_modalities(networks: Iterable[Predictor | Classifier], case: Case) -
     for member in networks:
         missing = [name for name in member.modalities if name not in case.images]
         if missing and not member.can_do_without(missing, tuple(case.images)):
-            raise lacks(missing, member.modalities, tuple(case.images), case)
+            raise missing_modality_error(missing, member.modalities, tuple(case.images), case)
 
 
 def stem_of(case: Case) -> str:
@@ -49,8 +48,8 @@ def stem_of(case: Case) -> str:
 
 def single_case(path: Path, needed: Sequence[str]) -> Case:
     """One file as a case: a picture's channels by name, a volume as the one modality that the network needs."""
-    name = stem_of_file(path)
-    if path.name.lower().endswith(PICTURE_ENDINGS):
+    name = file_stem(path)
+    if file_kind(path) == "raster":
         has_colours = _has_colours(path)
         channels = {modality: _PICTURE_CHANNELS.get(modality) for modality in needed}
         images = {
@@ -79,26 +78,13 @@ def _has_colours(path: Path) -> bool:
 
 def source_of(path: Path, channel: int | None) -> Source:
     """The source in a file that a user named, by its ending."""
-    lower = path.name.lower()
     if not path.exists():
         raise FileError("there is no such file", path=path, remedy="Check the path for a typing error")
-    if lower.endswith(_NIFTI):
-        return Source((path,), "nifti", channel)
-    if lower.endswith(_META):
-        return Source((path,), "metaimage", channel)
-    if lower.endswith(PICTURE_ENDINGS):
-        return Source((path,), "raster", channel)
+    kind = file_kind(path)
+    if kind is not None and kind != "hdf5":  # HDF5 slices are read as a cohort, never one by one
+        return Source((path,), kind, channel)
     raise FileError(
         "not a file that can be predicted",
         path=path,
-        expected=", ".join((*_NIFTI, *_META, *PICTURE_ENDINGS)),
+        expected=", ".join((*VOLUME_ENDINGS, *PICTURE_ENDINGS)),
     )
-
-
-def stem_of_file(path: Path) -> str:
-    """A file's name without its ending, ``.nii.gz`` as a whole."""
-    name = path.name
-    for ending in (".nii.gz", *_NIFTI, *_META, *PICTURE_ENDINGS):
-        if name.lower().endswith(ending):
-            return name[: -len(ending)]
-    return path.stem

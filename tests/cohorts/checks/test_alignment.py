@@ -54,10 +54,10 @@ def test_different_pictures_stay_below_the_bound() -> None:
     # Half of each picture is the same, so that all pairs are worth aligning and none is a copy.
     shared = 2 * smooth(0)
     pictures = [np.clip((shared + smooth(seed)) / 3, 0, 255).astype(np.uint8) for seed in range(1, 7)]
-    pairs = [(one, other) for one in range(6) for other in range(one)]
-    found = picture_correlations(*(np.stack([pictures[pair[side]] for pair in pairs]) for side in (0, 1)))
-    assert (found >= WORTH_ALIGNING).any()
-    assert (found < PICTURE_BOUND).all()
+    pairs = [(first, second) for first in range(6) for second in range(first)]
+    correlations = picture_correlations(*(np.stack([pictures[pair[side]] for pair in pairs]) for side in (0, 1)))
+    assert (correlations >= WORTH_ALIGNING).any()
+    assert (correlations < PICTURE_BOUND).all()
 
 
 def test_a_picture_of_one_grey_correlates_with_nothing() -> None:

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 from glioseg.cohorts.checks.check import check
-from glioseg.cohorts.description import CaseSummary
 from glioseg.cohorts.parallel import n_workers_for
+from glioseg.cohorts.summary import CaseSummary
 from glioseg.core import Case, Cohort, Finding, Grid, Source
 from glioseg.io.nifti import write_nifti
 from tests.cohorts.hand_made import SHAPE, cohort, head, picture_case, ras, tumour, volume_case
 from tests.fakes.damage import as_empty, as_text, truncate
 
 
-def only(found: Cohort) -> CaseSummary:
-    (summary,) = check(found, n_workers=1)
+def only(cohort: Cohort) -> CaseSummary:
+    (summary,) = check(cohort, n_workers=1)
     return summary
 
 
@@ -191,8 +191,8 @@ def test_a_cohort_without_masks_lacks_none(tmp_path: Path) -> None:
 def test_what_the_reader_has_said_is_not_said_again(tmp_path: Path) -> None:
     full = volume_case(tmp_path, "a", {"t1c": head(1), "t2f": head(2)}, tumour((3, 4, 2)))
     bare = volume_case(tmp_path, "b", {"t2f": head(3)})
-    said = (Finding("warning", "missing-modality", "no t1c", "b"), Finding("warning", "missing-mask", "no", "b"))
-    assert [summary.findings for summary in check(cohort(full, bare, findings=said), n_workers=1)] == [(), ()]
+    findings = (Finding("warning", "missing-modality", "no t1c", "b"), Finding("warning", "missing-mask", "no", "b"))
+    assert [summary.findings for summary in check(cohort(full, bare, findings=findings), n_workers=1)] == [(), ()]
 
 
 def test_a_channel_that_repeats_another(tmp_path: Path) -> None:
@@ -272,10 +272,10 @@ def test_nothing_can_be_read(tmp_path: Path) -> None:
 
 def test_progress_and_order(tmp_path: Path) -> None:
     cases = [volume_case(tmp_path, name, {"t2f": head(row)}) for row, name in enumerate("abc")]
-    seen: list[tuple[int, int]] = []
-    names = [summary.case for summary in check(cohort(*cases), n_workers=1, progress=lambda *step: seen.append(step))]
+    steps: list[tuple[int, int]] = []
+    names = [summary.case for summary in check(cohort(*cases), n_workers=1, progress=lambda *step: steps.append(step))]
     assert names == ["a", "b", "c"]
-    assert seen == [(1, 3), (2, 3), (3, 3)]
+    assert steps == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_pictures_go_out_in_bundles_and_come_back_in_order(tmp_path: Path) -> None:
@@ -298,7 +298,7 @@ def test_processes_find_what_one_finds(tmp_path: Path) -> None:
     alone = list(check(cohort(*cases), n_workers=1))
     together = list(check(cohort(*cases), n_workers=2))
     assert [summary.findings for summary in together] == [summary.findings for summary in alone]
-    for one, other in zip(alone, together, strict=True):
-        assert one.case == other.case
-        assert one.slices.non_black.tolist() == pytest.approx(other.slices.non_black.tolist(), nan_ok=True)
-        assert one.fingerprint.content == other.fingerprint.content
+    for first, second in zip(alone, together, strict=True):
+        assert first.case == second.case
+        assert first.slices.non_black.tolist() == pytest.approx(second.slices.non_black.tolist(), nan_ok=True)
+        assert first.fingerprint.content == second.fingerprint.content

@@ -20,8 +20,9 @@ from glioseg.cohorts.checks.duplicates import (
     volume_correlation,
 )
 from glioseg.cohorts.checks.fingerprints import difference_hash, fingerprint, thumbnail
-from glioseg.cohorts.description import DuplicateGroup, Fingerprint
+from glioseg.cohorts.description import DuplicateGroup
 from glioseg.cohorts.recognise import read_cohort
+from glioseg.cohorts.summary import Fingerprint
 from tests.cohorts.hand_made import cohort, head, picture_case, volume_case
 
 Grey = npt.NDArray[np.uint8]
@@ -124,7 +125,7 @@ def test_a_chain_of_copies_is_one_group(tmp_path: Path) -> None:
 def test_constant_pictures_never_count(value: int) -> None:
     flat = np.full((40, 30), value, dtype=np.uint8)
     prints = [picture_print("a", flat), picture_print("b", flat)]
-    assert [each.content for each in prints] == [None, None]
+    assert [case_print.content for case_print in prints] == [None, None]
     assert group_fingerprints(prints) == ()
 
 
@@ -167,18 +168,18 @@ def test_changed_copies_of_volumes_are_near(change: str) -> None:
 
 
 def test_two_stacks_that_share_one_slice_are_one_group() -> None:
-    one, other = skull(1), skull(2)
-    other[7] = one[12]
-    assert names(group_fingerprints([volume_print("a", one), volume_print("b", other)])) == [("a", "b")]
+    first, second = skull(1), skull(2)
+    second[7] = first[12]
+    assert names(group_fingerprints([volume_print("a", first), volume_print("b", second)])) == [("a", "b")]
 
 
 def test_slices_that_show_next_to_nothing_are_not_shared() -> None:
-    one, other = skull(1), skull(2)
-    speck = np.zeros_like(one[0])
+    first, second = skull(1), skull(2)
+    speck = np.zeros_like(first[0])
     speck[30, 25:28] = 90
-    one[0] = other[4] = speck
-    one[1] = other[6] = 0
-    assert group_fingerprints([volume_print("a", one), volume_print("b", other)]) == ()
+    first[0] = second[4] = speck
+    first[1] = second[6] = 0
+    assert group_fingerprints([volume_print("a", first), volume_print("b", second)]) == ()
 
 
 def test_volumes_with_nan_do_not_break_the_search() -> None:
@@ -228,10 +229,10 @@ def test_the_groups_of_a_cohort_are_sets_of_ids(tmp_path: Path) -> None:
     cases = [picture_case(tmp_path, str(seed), [brain(seed).T]) for seed in range(4)]
     cases.append(picture_case(tmp_path, "copy", [jpeg(brain(2), tmp_path).T]))
     cases[0].images["grey"].paths[0].write_bytes(b"")
-    seen: list[tuple[int, int]] = []
-    groups = duplicate_groups(cohort(*cases), n_workers=1, progress=lambda *step: seen.append(step))
+    steps: list[tuple[int, int]] = []
+    groups = duplicate_groups(cohort(*cases), n_workers=1, progress=lambda *step: steps.append(step))
     assert groups == (frozenset({"2", "copy"}),)
-    assert seen[-1] == (5, 5)
+    assert steps[-1] == (5, 5)
 
 
 def test_the_check_finds_the_same_copies(tmp_path: Path) -> None:
@@ -247,25 +248,25 @@ def test_the_check_finds_the_same_copies(tmp_path: Path) -> None:
 @pytest.mark.realdata
 def test_copies_in_a_published_set_of_pictures(real_data: Path) -> None:
     """Each of these was looked at; no other pair of the 200 shows the same."""
-    found = duplicate_groups(read_cohort(real_data / "navoneel"), n_workers=1)
-    told = {frozenset(name.split("_", 1)[1] for name in group) for group in found}
-    assert len(found) == 29
-    assert frozenset({"17 no", "27 no"}) in told  # equal
-    assert frozenset({"Y15", "Y181", "Y34"}) in told  # equal, three times
-    assert frozenset({"Y107", "Y163", "Y33", "Y49"}) in told  # cropped and resized
-    assert frozenset({"50 no", "7 no"}) in told  # resized
-    assert frozenset({"Y112", "Y146"}) in told  # cropped by hand
-    assert frozenset({"Y161", "Y61", "Y71"}) in told
-    assert all(len({name.split("_")[0] for name in group}) == 1 for group in found)  # none across the classes
-    assert not any("no 100" in group or "No18" in group for group in told)  # alike, yet of other contrast or slice
+    groups = duplicate_groups(read_cohort(real_data / "navoneel"), n_workers=1)
+    names = {frozenset(name.split("_", 1)[1] for name in group) for group in groups}
+    assert len(groups) == 29
+    assert frozenset({"17 no", "27 no"}) in names  # equal
+    assert frozenset({"Y15", "Y181", "Y34"}) in names  # equal, three times
+    assert frozenset({"Y107", "Y163", "Y33", "Y49"}) in names  # cropped and resized
+    assert frozenset({"50 no", "7 no"}) in names  # resized
+    assert frozenset({"Y112", "Y146"}) in names  # cropped by hand
+    assert frozenset({"Y161", "Y61", "Y71"}) in names
+    assert all(len({name.split("_")[0] for name in group}) == 1 for group in groups)  # none across the classes
+    assert not any("no 100" in group or "No18" in group for group in names)  # alike, yet of other contrast or slice
 
 
 @pytest.mark.realdata
 @pytest.mark.slow
 def test_no_two_lgg_patients_are_merged(kaggle_3m: Path) -> None:
-    found = read_cohort(kaggle_3m)
-    assert len(found.cases) == 66
-    assert duplicate_groups(found, n_workers=1) == ()
+    cohort = read_cohort(kaggle_3m)
+    assert len(cohort.cases) == 66
+    assert duplicate_groups(cohort, n_workers=1) == ()
 
 
 @pytest.mark.realdata

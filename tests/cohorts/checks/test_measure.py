@@ -8,16 +8,16 @@ import pytest
 
 from glioseg.cohorts.checks import measure
 from glioseg.cohorts.dark import BLACK, NOISE, dark_threshold, is_dark, non_black_shares, visible
-from glioseg.cohorts.description import HEAT_CELLS, QUANTILES, Distribution
+from glioseg.cohorts.summary import HEAT_CELLS, QUANTILES, Distribution
 from glioseg.core import SCHEMES, Grid, LabelScheme, scheme_named
 from tests.cohorts.hand_made import ras
 
 
 def distribution(values: npt.ArrayLike, kind: type = np.int16) -> Distribution:
     array: npt.NDArray[np.generic] = np.asarray(values, dtype=kind).reshape(1, 1, -1)
-    found = measure.distribution(array, np.ones(array.shape, dtype=np.bool_))
-    assert found is not None
-    return found
+    result = measure.distribution(array, np.ones(array.shape, dtype=np.bool_))
+    assert result is not None
+    return result
 
 
 # --- black ------------------------------------------------------------------------------------------------------------
@@ -61,9 +61,9 @@ def test_nan_is_black() -> None:
 
 
 def test_shares_count_what_some_modality_shows() -> None:
-    one, other = np.zeros((2, 1, 4), dtype=np.uint8), np.zeros((2, 1, 4), dtype=np.uint8)
-    one[1, 0, 0] = other[1, 0, :2] = 200
-    assert non_black_shares([one, other]).tolist() == [0.0, 0.5]
+    first, second = np.zeros((2, 1, 4), dtype=np.uint8), np.zeros((2, 1, 4), dtype=np.uint8)
+    first[1, 0, 0] = second[1, 0, :2] = 200
+    assert non_black_shares([first, second]).tolist() == [0.0, 0.5]
     assert non_black_shares([]).shape == (0,)
 
 
@@ -84,43 +84,43 @@ def test_only_lgg_has_a_threshold_of_its_own() -> None:
 @pytest.mark.parametrize("kind", [np.int16, np.uint16, np.float32, np.float64])
 def test_distributions_agree_with_numpy(kind: type) -> None:
     values: npt.NDArray[np.floating] = np.random.default_rng(0).gamma(4, 120, 20000).astype(kind)
-    found = distribution(values, kind)
-    assert found.n_voxels == 20000
-    assert found.mean == pytest.approx(float(values.mean(dtype=np.float64)))
-    assert found.std == pytest.approx(float(values.std(dtype=np.float64)))
-    assert (found.minimum, found.maximum) == (float(values.min()), float(values.max()))
-    step = (found.maximum - found.minimum) / 10000
-    assert found.quantiles == pytest.approx(np.quantile(values, QUANTILES), abs=max(2 * step, 1.0))
-    assert int(found.histogram.counts.sum()) == 20000
-    assert len(found.histogram.counts) <= 256
+    intensities = distribution(values, kind)
+    assert intensities.n_voxels == 20000
+    assert intensities.mean == pytest.approx(float(values.mean(dtype=np.float64)))
+    assert intensities.std == pytest.approx(float(values.std(dtype=np.float64)))
+    assert (intensities.minimum, intensities.maximum) == (float(values.min()), float(values.max()))
+    step = (intensities.maximum - intensities.minimum) / 10000
+    assert intensities.quantiles == pytest.approx(np.quantile(values, QUANTILES), abs=max(2 * step, 1.0))
+    assert int(intensities.histogram.counts.sum()) == 20000
+    assert len(intensities.histogram.counts) <= 256
 
 
 def test_8_bit_files_have_a_bin_per_value() -> None:
-    found = distribution([0, 7, 7, 255], np.uint8).histogram
-    assert (found.low, found.high, len(found.counts)) == (-0.5, 255.5, 256)
-    assert {value: int(found.counts[value]) for value in (0, 7, 255)} == {0: 1, 7: 2, 255: 1}
-    assert found.centres[7] == 7
+    histogram = distribution([0, 7, 7, 255], np.uint8).histogram
+    assert (histogram.low, histogram.high, len(histogram.counts)) == (-0.5, 255.5, 256)
+    assert {value: int(histogram.counts[value]) for value in (0, 7, 255)} == {0: 1, 7: 2, 255: 1}
+    assert histogram.centres[7] == 7
 
 
 def test_bins_of_integers_hold_whole_integers() -> None:
-    found = distribution(np.arange(1000)).histogram  # the outer quantiles leave 0 and 999 aside
-    width = (found.high - found.low) / len(found.counts)
+    histogram = distribution(np.arange(1000)).histogram  # the outer quantiles leave 0 and 999 aside
+    width = (histogram.high - histogram.low) / len(histogram.counts)
     assert width == round(width)
-    assert set(found.counts[1:-1].tolist()) == {int(width)}
+    assert set(histogram.counts[1:-1].tolist()) == {int(width)}
 
 
 def test_the_brain_alone_counts() -> None:
     array = np.array([[[0, 0, 0, 10, 20]]], dtype=np.int16)
-    found = measure.distribution(array, array > 0)
-    assert found is not None
-    assert (found.n_voxels, found.mean, found.std) == (2, 15.0, 5.0)
+    intensities = measure.distribution(array, array > 0)
+    assert intensities is not None
+    assert (intensities.n_voxels, intensities.mean, intensities.std) == (2, 15.0, 5.0)
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.int16, np.float32])
 def test_a_constant_image_has_a_distribution(kind: type) -> None:
-    found = distribution([3, 3, 3], kind)
-    assert (found.mean, found.std, found.quantiles[0]) == (3.0, 0.0, 3.0)
-    assert int(found.histogram.counts.sum()) == 3
+    intensities = distribution([3, 3, 3], kind)
+    assert (intensities.mean, intensities.std, intensities.quantiles[0]) == (3.0, 0.0, 3.0)
+    assert int(intensities.histogram.counts.sum()) == 3
 
 
 def test_nothing_finite_has_none() -> None:
@@ -129,8 +129,8 @@ def test_nothing_finite_has_none() -> None:
 
 
 def test_density_integrates_to_one() -> None:
-    found = distribution([10, 20, 20, 40]).histogram
-    assert float((found.density * np.diff(found.edges)).sum()) == pytest.approx(1.0)
+    histogram = distribution([10, 20, 20, 40]).histogram
+    assert float((histogram.density * np.diff(histogram.edges)).sum()) == pytest.approx(1.0)
 
 
 # --- correlation ------------------------------------------------------------------------------------------------------
@@ -138,23 +138,23 @@ def test_density_integrates_to_one() -> None:
 
 def test_correlation_of_the_middle_third() -> None:
     """Nine slices: modalities agree in slices 3 to 5 and are opposite elsewhere."""
-    one = np.random.default_rng(0).integers(1, 100, (9, 5, 5)).astype(np.int16)
-    other = (200 - one).astype(np.int16)
-    other[3:6] = 2 * one[3:6]
-    brain = np.ones(one.shape, dtype=np.bool_)
-    found = measure.correlation({"a": one, "b": other}, ["b", "x", "a"], brain)
-    assert found[0, 2] == pytest.approx(1.0)
-    assert np.isnan(found[1]).all()
-    assert found[2, 2] == pytest.approx(1.0)
+    first = np.random.default_rng(0).integers(1, 100, (9, 5, 5)).astype(np.int16)
+    second = (200 - first).astype(np.int16)
+    second[3:6] = 2 * first[3:6]
+    brain = np.ones(first.shape, dtype=np.bool_)
+    table = measure.correlation({"a": first, "b": second}, ["b", "x", "a"], brain)
+    assert table[0, 2] == pytest.approx(1.0)
+    assert np.isnan(table[1]).all()
+    assert table[2, 2] == pytest.approx(1.0)
 
 
 def test_correlation_agrees_with_numpy_over_the_brain() -> None:
     arrays = {name: np.random.default_rng(row).normal(500, 90, (3, 20, 20)) for row, name in enumerate("abc")}
     arrays["c"] += arrays["a"]
     brain = np.random.default_rng(9).random((3, 20, 20)) > 0.5
-    found = measure.correlation(arrays, "abc", brain)
+    table = measure.correlation(arrays, "abc", brain)
     expected = np.corrcoef([arrays[name][1][brain[1]] for name in "abc"])
-    assert found == pytest.approx(expected, abs=1e-4)
+    assert table == pytest.approx(expected, abs=1e-4)
 
 
 def test_correlation_of_nothing() -> None:

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from glioseg.cohorts.checks.findings import gathered
-from glioseg.cohorts.description import CohortDescription, Diagnoses, Distribution, Histogram
+from glioseg.cohorts.description import CohortDescription, Diagnoses
 from glioseg.cohorts.explore.describe import explore, normalised, rebinned
 from glioseg.cohorts.explore.gallery import spread
 from glioseg.cohorts.recognise import read_cohort
+from glioseg.cohorts.summary import Distribution, Histogram
 from glioseg.core import Finding
 from tests.cohorts.hand_made import SHAPE, cohort, head, picture_case, tumour, volume_case
 
@@ -33,41 +34,47 @@ def three_patients(folder: Path) -> CohortDescription:
 
 
 def test_counts(tmp_path: Path) -> None:
-    found = three_patients(tmp_path)
-    assert found.patients == ("p", "q", "r")
-    assert found.n_slices == 24
-    assert found.n_tumour_slices == 2
-    assert found.diagnoses == Diagnoses(positive_slices=2, negative_slices=16, positive_patients=1, negative_patients=1)
-    assert found.labels == {"NCR": 0, "ED": 2, "ET": 1}
-    assert found.regions == {"WT": 3, "TC": 1, "ET": 1, "NCR": 0, "ED": 2, "tumour": 3}
-    assert found.region_cases["WT"] == found.region_cases["TC"] == 1
-    assert found.region_cases["NCR"] == 0
-    assert (found.imbalance.n_tumour, found.imbalance.n_brain, found.imbalance.n_voxels) == (3, 3 * 480, 3 * 720)
-    assert found.imbalance.share_of_voxels == pytest.approx(3 / 2160)
-    assert found.imbalance.share_of_brain == pytest.approx(3 / 1440)
+    description = three_patients(tmp_path)
+    assert description.patients == ("p", "q", "r")
+    assert description.n_slices == 24
+    assert description.n_tumour_slices == 2
+    assert description.diagnoses == Diagnoses(
+        positive_slices=2, negative_slices=16, positive_patients=1, negative_patients=1
+    )
+    assert description.labels == {"NCR": 0, "ED": 2, "ET": 1}
+    assert description.regions == {"WT": 3, "TC": 1, "ET": 1, "NCR": 0, "ED": 2, "tumour": 3}
+    assert description.region_cases["WT"] == description.region_cases["TC"] == 1
+    assert description.region_cases["NCR"] == 0
+    assert (description.imbalance.n_tumour, description.imbalance.n_brain, description.imbalance.n_voxels) == (
+        3,
+        3 * 480,
+        3 * 720,
+    )
+    assert description.imbalance.share_of_voxels == pytest.approx(3 / 2160)
+    assert description.imbalance.share_of_brain == pytest.approx(3 / 1440)
 
 
 def test_findings_of_the_cohort(tmp_path: Path) -> None:
-    found = three_patients(tmp_path)
-    assert [(each.severity, each.kind, each.case) for each in found.findings] == [
+    description = three_patients(tmp_path)
+    assert [(finding.severity, finding.kind, finding.case) for finding in description.findings] == [
         ("warning", "missing-mask", "d"),
         ("note", "empty-mask", None),
     ]
-    assert found.findings[1].message == "2 of 3 masks are empty: b, c"
-    assert not found.has_errors
+    assert description.findings[1].message == "2 of 3 masks are empty: b, c"
+    assert not description.has_errors
 
 
 def test_findings_of_the_reader_come_along(tmp_path: Path) -> None:
-    said = Finding("error", "mask-without-image", "a mask is alone")
-    found = explore(cohort(volume_case(tmp_path, "a", {"t2f": head()}), findings=(said,)), n_workers=1)
-    assert found.findings == (said,)
-    assert found.has_errors
+    finding = Finding("error", "mask-without-image", "a mask is alone")
+    description = explore(cohort(volume_case(tmp_path, "a", {"t2f": head()}), findings=(finding,)), n_workers=1)
+    assert description.findings == (finding,)
+    assert description.has_errors
 
 
 def test_json_has_what_is_promised_and_no_nan(tmp_path: Path) -> None:
-    found = three_patients(tmp_path)
-    told = json.loads(json.dumps(found.to_json(), allow_nan=False))
-    assert {key: told[key] for key in ("layout", "scheme", "cases", "patients", "slices", "tumour_slices")} == {
+    description = three_patients(tmp_path)
+    printed = json.loads(json.dumps(description.to_json(), allow_nan=False))
+    assert {key: printed[key] for key in ("layout", "scheme", "cases", "patients", "slices", "tumour_slices")} == {
         "layout": "volumes",
         "scheme": "brats2023",
         "cases": 4,
@@ -75,9 +82,9 @@ def test_json_has_what_is_promised_and_no_nan(tmp_path: Path) -> None:
         "slices": 24,
         "tumour_slices": 2,
     }
-    assert told["modalities"] == ["t1c", "t2f"]
-    assert told["labels"] == {"NCR": 0, "ED": 2, "ET": 1}
-    assert told["findings"][0] == {
+    assert printed["modalities"] == ["t1c", "t2f"]
+    assert printed["labels"] == {"NCR": 0, "ED": 2, "ET": 1}
+    assert printed["findings"][0] == {
         "severity": "warning",
         "kind": "missing-mask",
         "case": "d",
@@ -90,21 +97,21 @@ def test_json_of_a_cohort_that_cannot_be_read(tmp_path: Path) -> None:
     for source in (case.images["t2f"], case.labels):
         assert source is not None
         source.paths[0].write_text("no scan")
-    found = explore(cohort(case), n_workers=1)
-    told = json.loads(json.dumps(found.to_json(), allow_nan=False))
-    assert (told["slices"], told["labels"]) == (0, {})
-    assert [each["severity"] for each in told["findings"]] == ["error", "error"]
-    assert found.gallery == ()
-    assert found.heat == ()
+    description = explore(cohort(case), n_workers=1)
+    printed = json.loads(json.dumps(description.to_json(), allow_nan=False))
+    assert (printed["slices"], printed["labels"]) == (0, {})
+    assert [finding["severity"] for finding in printed["findings"]] == ["error", "error"]
+    assert description.gallery == ()
+    assert description.heat == ()
 
 
 def test_json_of_nan_volumes(tmp_path: Path) -> None:
     flat = np.full(SHAPE, np.nan, dtype=np.float32)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = explore(cohort(volume_case(tmp_path, "a", {"t2f": flat})), n_workers=1)
-    json.dumps(found.to_json(), allow_nan=False)
-    assert found.has_errors
+        description = explore(cohort(volume_case(tmp_path, "a", {"t2f": flat})), n_workers=1)
+    json.dumps(description.to_json(), allow_nan=False)
+    assert description.has_errors
 
 
 def test_facts_become_columns(tmp_path: Path) -> None:
@@ -119,8 +126,8 @@ def test_facts_become_columns(tmp_path: Path) -> None:
 
 
 def test_rebinning_keeps_shares_where_they_lie() -> None:
-    found = rebinned(Histogram(0.0, 4.0, np.array([1, 1, 4, 2])), 0.0, 4.0, 2)
-    assert found.counts.tolist() == [0.25, 0.75]
+    histogram = rebinned(Histogram(0.0, 4.0, np.array([1, 1, 4, 2])), 0.0, 4.0, 2)
+    assert histogram.counts.tolist() == [0.25, 0.75]
     wider = rebinned(Histogram(0.0, 4.0, np.array([1, 1, 4, 2])), -4.0, 8.0, 3)
     assert wider.counts.tolist() == [0.0, 1.0, 0.0]
     narrower = rebinned(Histogram(0.0, 4.0, np.array([1, 1, 4, 2])), 1.0, 3.0, 2)
@@ -130,10 +137,10 @@ def test_rebinning_keeps_shares_where_they_lie() -> None:
 def test_normalised_is_the_z_score() -> None:
     raw = Histogram(-0.5, 3.5, np.array([2, 0, 0, 2]))  # values 0 and 3: mean 1.5, std 1.5, so -1 and 1
     case = Distribution(4, 1.5, 1.5, 0.0, 3.0, (0.0,) * 9, raw)
-    found = normalised(case, -2.0, 2.0)
-    assert found is not None
-    assert float((found.centres * found.counts).sum()) == pytest.approx(0.0, abs=1e-9)
-    assert found.counts[found.centres < 0].sum() == pytest.approx(0.5)
+    histogram = normalised(case, -2.0, 2.0)
+    assert histogram is not None
+    assert float((histogram.centres * histogram.counts).sum()) == pytest.approx(0.0, abs=1e-9)
+    assert histogram.counts[histogram.centres < 0].sum() == pytest.approx(0.5)
     assert normalised(replace(case, std=0.0)) is None
 
 
@@ -142,10 +149,10 @@ def test_each_case_weighs_the_same(tmp_path: Path) -> None:
     small, large = np.zeros((10, 8, 4), dtype=np.uint8), np.zeros((10, 8, 4), dtype=np.uint8)
     small[1:3, 1:5], large[1:9, 1:5] = 20, 40
     small[1, 1, 0], large[1, 1, 0] = 30, 30  # not constant
-    found = explore(
+    description = explore(
         cohort(volume_case(tmp_path, "a", {"t2f": small}), volume_case(tmp_path, "b", {"t2f": large})), n_workers=1
     )
-    raw = found.raw["t2f"]
+    raw = description.raw["t2f"]
     assert float(raw.counts.sum()) == pytest.approx(1.0)
     assert raw.counts[20] == pytest.approx(0.5 * 31 / 32)
     assert raw.counts[40] == pytest.approx(0.5 * 127 / 128)
@@ -159,8 +166,8 @@ def test_correlations_are_averaged_over_the_cases_that_have_both(tmp_path: Path)
         volume_case(tmp_path, "b", {"t1c": image, "t2f": opposite}, patient="a"),
         volume_case(tmp_path, "c", {"t1c": head(3)}),
     )
-    found = explore(cohort(*cases), n_workers=1)
-    assert found.correlation == pytest.approx(np.array([[1.0, 0.0], [0.0, 1.0]]), abs=1e-5)
+    description = explore(cohort(*cases), n_workers=1)
+    assert description.correlation == pytest.approx(np.array([[1.0, 0.0], [0.0, 1.0]]), abs=1e-5)
 
 
 # --- heat, dark slices, gallery ---------------------------------------------------------------------------------------
@@ -169,11 +176,11 @@ def test_correlations_are_averaged_over_the_cases_that_have_both(tmp_path: Path)
 def test_heat_is_the_share_of_cases_with_tumour(tmp_path: Path) -> None:
     left, right = tumour((1, 4, 2)), tumour((10, 4, 2))
     cases = [
-        volume_case(tmp_path, name, {"t2f": head(row)}, each)
-        for row, (name, each) in enumerate((("a", left), ("b", left), ("c", right), ("d", tumour())))
+        volume_case(tmp_path, name, {"t2f": head(row)}, labels)
+        for row, (name, labels) in enumerate((("a", left), ("b", left), ("c", right), ("d", tumour())))
     ]
-    found = explore(cohort(*cases), n_workers=1)
-    axial = next(heat for heat in found.heat if heat.plane == "axial")
+    description = explore(cohort(*cases), n_workers=1)
+    axial = next(heat for heat in description.heat if heat.plane == "axial")
     # the brain is 10 voxels wide: the first is cells 0 to 6, the last cells 57 to 63
     assert float(axial.values[:6].max()) == pytest.approx(2 / 3)
     assert float(axial.values[58:].max()) == pytest.approx(1 / 3)
@@ -192,39 +199,39 @@ def stack_with_dark_slices(folder: Path) -> CohortDescription:
 
 
 def test_what_dark_scan_filters_remove(tmp_path: Path) -> None:
-    found = stack_with_dark_slices(tmp_path)
-    rows = {row.threshold: (row.n_removed, row.n_positive, row.n_negative) for row in found.dark}
+    description = stack_with_dark_slices(tmp_path)
+    rows = {row.threshold: (row.n_removed, row.n_positive, row.n_negative) for row in description.dark}
     assert rows[0.0] == (1, 0, 1)  # the one that is black all over
     assert rows[0.1] == (1, 0, 1)  # a tenth is not below a tenth
     assert rows[0.15] == (2, 0, 2)
     assert rows[0.27] == (3, 1, 2)
-    assert found.dark_threshold == 0.27
-    assert found.dark_slices == {"a": (0, 1, 2)}
-    (note,) = [each for each in found.findings if each.kind == "dark-slices"]
+    assert description.dark_threshold == 0.27
+    assert description.dark_slices == {"a": (0, 1, 2)}
+    (note,) = [finding for finding in description.findings if finding.kind == "dark-slices"]
     assert note.severity == "note"
     assert note.message.startswith("3 slices are dark: 2 without and 1 with tumour; less than 27 %")
 
 
 def test_a_stated_threshold_is_used(tmp_path: Path) -> None:
     case = volume_case(tmp_path, "a", {"t2f": head()})
-    found = explore(cohort(case), dark_threshold=0.7, n_workers=1)
-    assert found.dark_threshold == 0.7
-    assert found.dark_slices == {"a": (0, 1, 2, 3, 4, 5)}  # 80 of 120 pixels are not black
-    assert 0.7 in [row.threshold for row in found.dark]
+    description = explore(cohort(case), dark_threshold=0.7, n_workers=1)
+    assert description.dark_threshold == 0.7
+    assert description.dark_slices == {"a": (0, 1, 2, 3, 4, 5)}  # 80 of 120 pixels are not black
+    assert 0.7 in [row.threshold for row in description.dark]
     assert explore(cohort(case), n_workers=1).dark_slices == {}
 
 
 def test_the_gallery_shows_each_kind(tmp_path: Path) -> None:
-    found = stack_with_dark_slices(tmp_path)
-    assert [(each.kind, each.z) for each in found.gallery] == [
+    description = stack_with_dark_slices(tmp_path)
+    assert [(shown.kind, shown.z) for shown in description.gallery] == [
         ("positive", 2),  # all have four voxels: the first
         ("negative", 1),  # the fullest without
         ("dark", 0),
         ("dark", 1),
         ("dark", 2),
     ]
-    assert found.gallery[0].tumour_voxels == 4
-    assert found.gallery[0].non_black == pytest.approx(0.2)
+    assert description.gallery[0].tumour_voxels == 4
+    assert description.gallery[0].non_black == pytest.approx(0.2)
 
 
 def test_views_go_through_the_tumour(tmp_path: Path) -> None:
@@ -257,14 +264,14 @@ def test_duplicates_across_classes_are_told_apart(tmp_path: Path) -> None:
         picture_case(tmp_path, name, [pictures[row]], category=category)
         for name, row, category in (("a", 0, "no"), ("b", 0, "yes"), ("c", 1, "yes"), ("d", 1, "yes"), ("e", 2, "no"))
     ]
-    found = explore(cohort(*cases, scheme=None, layout="classes"), n_workers=1)
-    assert found.categories == {"no": 2, "yes": 3}
-    told = {each.kind: each for each in found.findings}
-    assert set(told) == {"duplicates-across-classes", "exact-duplicates"}
-    assert told["duplicates-across-classes"].message.endswith("a = b")
-    assert told["exact-duplicates"].message == "2 cases in 1 groups: equal voxel for voxel: c = d"
-    assert all(each.severity == "warning" for each in told.values())
-    duplicates = cast("list[dict[str, object]]", found.to_json()["duplicates"])
+    description = explore(cohort(*cases, scheme=None, layout="classes"), n_workers=1)
+    assert description.categories == {"no": 2, "yes": 3}
+    by_kind = {finding.kind: finding for finding in description.findings}
+    assert set(by_kind) == {"duplicates-across-classes", "exact-duplicates"}
+    assert by_kind["duplicates-across-classes"].message.endswith("a = b")
+    assert by_kind["exact-duplicates"].message == "2 cases in 1 groups: equal voxel for voxel: c = d"
+    assert all(finding.severity == "warning" for finding in by_kind.values())
+    duplicates = cast("list[dict[str, object]]", description.to_json()["duplicates"])
     assert duplicates[0] == {"cases": ["a", "b"], "kind": "exact", "correlation": 1.0}
 
 
@@ -272,17 +279,17 @@ def test_many_findings_alike_become_one() -> None:
     many = [Finding("note", "grey-as-colour", "grey", f"p{row}") for row in range(9)]
     few = [Finding("warning", "constant-image", f"black {row}", f"q{row}") for row in range(2)]
     fault = Finding("error", "unreadable-file", "cut off", "z")
-    told = gathered([*many, *few, fault, fault])
-    assert told[0] == fault
-    assert told[1:3] == tuple(few)
-    assert told[3] == Finding("note", "grey-as-colour", "grey (9 cases: p0, p1, p2, p3, p4, p5 and 3 more)")
+    findings = gathered([*many, *few, fault, fault])
+    assert findings[0] == fault
+    assert findings[1:3] == tuple(few)
+    assert findings[3] == Finding("note", "grey-as-colour", "grey (9 cases: p0, p1, p2, p3, p4, p5 and 3 more)")
 
 
 def test_many_findings_that_differ_quote_the_first() -> None:
     many = [Finding("warning", "constant-image", f"black {row}", f"q{row}") for row in range(11)]
-    (told,) = gathered(many)
-    assert told.case is None
-    assert told.message == "11 cases (q0, q1, q2, q3, q4, q5 and 5 more); the first of them: black 0"
+    (finding,) = gathered(many)
+    assert finding.case is None
+    assert finding.message == "11 cases (q0, q1, q2, q3, q4, q5 and 5 more); the first of them: black 0"
 
 
 def test_errors_are_named_one_by_one_as_long_as_anybody_reads_them() -> None:
@@ -297,15 +304,20 @@ def test_errors_are_named_one_by_one_as_long_as_anybody_reads_them() -> None:
 @pytest.mark.realdata
 @pytest.mark.slow
 def test_lgg(kaggle_3m: Path) -> None:
-    found = explore(read_cohort(kaggle_3m), n_workers=2)
-    assert (len(found.cases), len(found.patients), found.n_slices, found.n_tumour_slices) == (66, 66, 2268, 820)
-    assert found.diagnoses == Diagnoses(820, 1448, 66, 0)
-    assert found.duplicates == ()
-    assert found.labels == {"tumour": 1572779}
-    row = next(row for row in found.dark if row.threshold == found.dark_threshold)
+    description = explore(read_cohort(kaggle_3m), n_workers=2)
+    assert (len(description.cases), len(description.patients), description.n_slices, description.n_tumour_slices) == (
+        66,
+        66,
+        2268,
+        820,
+    )
+    assert description.diagnoses == Diagnoses(820, 1448, 66, 0)
+    assert description.duplicates == ()
+    assert description.labels == {"tumour": 1572779}
+    row = next(row for row in description.dark if row.threshold == description.dark_threshold)
     assert (row.n_removed, row.n_negative, row.n_positive) == (28, 27, 1)
-    assert {each.kind for each in found.findings if each.severity == "warning"} == {"missing-modality"}
-    assert not found.has_errors
+    assert {finding.kind for finding in description.findings if finding.severity == "warning"} == {"missing-modality"}
+    assert not description.has_errors
 
 
 @pytest.mark.realdata
@@ -319,9 +331,9 @@ def test_lgg(kaggle_3m: Path) -> None:
     ],
 )
 def test_brats(real_data: Path, folder: str, scheme: str, n_cases: int, n_slices: int, n_tumour_slices: int) -> None:
-    found = explore(read_cohort(real_data / folder), n_workers=1)
-    assert found.scheme is not None
-    assert (found.scheme.name, len(found.cases)) == (scheme, n_cases)
-    assert (found.n_slices, found.n_tumour_slices) == (n_slices, n_tumour_slices)
-    assert not [each for each in found.findings if each.severity != "note"]
-    assert found.duplicates == ()
+    description = explore(read_cohort(real_data / folder), n_workers=1)
+    assert description.scheme is not None
+    assert (description.scheme.name, len(description.cases)) == (scheme, n_cases)
+    assert (description.n_slices, description.n_tumour_slices) == (n_slices, n_tumour_slices)
+    assert not [finding for finding in description.findings if finding.severity != "note"]
+    assert description.duplicates == ()

@@ -36,7 +36,7 @@ def read(root: Path, options: ReadOptions | None = None) -> Cohort:
     return brats.read(list_folder(root), options or ReadOptions())
 
 
-def found(cohort: Cohort, kind: str) -> list[Finding]:
+def findings_of(cohort: Cohort, kind: str) -> list[Finding]:
     return [finding for finding in cohort.findings if finding.kind == kind]
 
 
@@ -166,14 +166,14 @@ def test_label_4_under_names_of_2023_is_the_cavity_of_2024(tmp_path: Path) -> No
     fakes.set_labels(tmp_path / name / f"{name}-seg.nii.gz", [1, 2, 3, 4])
     cohort = read(tmp_path)
     assert scheme_of(cohort) == "brats2024"
-    assert len(found(cohort, "scheme-by-labels")) == 1
+    assert len(findings_of(cohort, "scheme-by-labels")) == 1
 
 
 def test_masks_of_the_whole_tumour_are_seen(tmp_path: Path) -> None:
     cohort = read(fakes.write_whole_tumour(tmp_path))
     assert (scheme_of(cohort), cohort.modalities) == ("whole-tumour", ("t2f",))
-    assert [finding.severity for finding in found(cohort, "whole-tumour-masks")] == ["note"]
-    assert found(cohort, "missing-modality")[0].message == "no case has t1n, t1c, t2w"
+    assert [finding.severity for finding in findings_of(cohort, "whole-tumour-masks")] == ["note"]
+    assert findings_of(cohort, "missing-modality")[0].message == "no case has t1n, t1c, t2w"
 
 
 def test_one_mask_with_several_labels_is_enough(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_the_user_has_the_last_word(tmp_path: Path) -> None:
     fakes.write_whole_tumour(tmp_path)
     cohort = read(tmp_path, ReadOptions(scheme=scheme_named("brats2021")))
     assert scheme_of(cohort) == "brats2021"
-    assert not found(cohort, "whole-tumour-masks")
+    assert not findings_of(cohort, "whole-tumour-masks")
 
 
 @pytest.mark.parametrize("damage", [truncate, as_text, as_empty])
@@ -221,8 +221,8 @@ def test_other_tumours_have_other_labels(tmp_path: Path) -> None:
     save_volume(tmp_path / name / f"{name}-seg.nii.gz", labels(1, 2, 3))
     cohort = read(tmp_path)
     assert cohort.scheme is None
-    assert found(cohort, "unknown-scheme")[0].severity == "warning"
-    assert "--scheme" in found(cohort, "unknown-scheme")[0].message
+    assert findings_of(cohort, "unknown-scheme")[0].severity == "warning"
+    assert "--scheme" in findings_of(cohort, "unknown-scheme")[0].message
 
 
 def test_challenges_with_different_labels_in_one_folder(tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ def test_challenges_with_different_labels_in_one_folder(tmp_path: Path) -> None:
     fakes.write_2023(tmp_path / "b")
     cohort = read(tmp_path)
     assert (cohort.scheme, len(cohort.cases)) == (None, 5)
-    assert "2017-2021" in found(cohort, "unknown-scheme")[0].message
+    assert "2017-2021" in findings_of(cohort, "unknown-scheme")[0].message
 
 
 @pytest.mark.parametrize(
@@ -243,8 +243,8 @@ def test_unknown_names(tmp_path: Path, values: tuple[int, ...], scheme: str | No
     assert brats.match(list_folder(tmp_path)) is not None
     cohort = read(tmp_path)
     assert scheme_of(cohort) == scheme
-    said = {"unknown-scheme", "scheme-by-labels", "whole-tumour-masks"}
-    assert len([finding for finding in cohort.findings if finding.kind in said]) == 1
+    kinds = {"unknown-scheme", "scheme-by-labels", "whole-tumour-masks"}
+    assert len([finding for finding in cohort.findings if finding.kind in kinds]) == 1
 
 
 def test_volumes_of_others_are_not_claimed(tmp_path: Path) -> None:
@@ -293,7 +293,7 @@ def test_mask_without_image_is_left_out(tmp_path: Path) -> None:
         (tmp_path / "BraTS2021_00002" / f"BraTS2021_00002_{word}.nii.gz").unlink()
     cohort = read(tmp_path)
     assert [case.id for case in cohort.cases] == ["BraTS2021_00001"]
-    assert found(cohort, "mask-without-image")[0].severity == "error"
+    assert findings_of(cohort, "mask-without-image")[0].severity == "error"
 
 
 def test_nothing_but_masks_is_refused(tmp_path: Path) -> None:
@@ -379,7 +379,7 @@ def test_a_table_of_no_text_is_a_finding(tmp_path: Path) -> None:
     fakes.write_2021(tmp_path)
     (tmp_path / "survival_info.csv").write_bytes(b"\xff\xfe\x00\xd8")
     cohort = read(tmp_path)
-    assert found(cohort, "unreadable-table")[0].severity == "warning"
+    assert findings_of(cohort, "unreadable-table")[0].severity == "warning"
     assert "age" not in cohort.cases[0].facts
 
 

@@ -33,7 +33,7 @@ def read(root: Path, options: ReadOptions | None = None) -> Cohort:
     return brats_h5.read(list_folder(root), options or ReadOptions())
 
 
-def found(cohort: Cohort, kind: str) -> list[Finding]:
+def findings_of(cohort: Cohort, kind: str) -> list[Finding]:
     return [finding for finding in cohort.findings if finding.kind == kind]
 
 
@@ -84,14 +84,14 @@ def test_slices_in_the_order_of_their_numbers(tmp_path: Path) -> None:
 
 def test_assumptions_are_said(root: Path) -> None:
     cohort = read(root)
-    assert "t1n, t1c, t2w, t2f" in found(cohort, "assumed-channels")[0].message
-    assert "BraTS20_Training_V" in found(cohort, "assumed-identity")[0].message
+    assert "t1n, t1c, t2w, t2f" in findings_of(cohort, "assumed-channels")[0].message
+    assert "BraTS20_Training_V" in findings_of(cohort, "assumed-identity")[0].message
 
 
 def test_the_user_names_the_channels(root: Path) -> None:
     cohort = read(root, ReadOptions(modalities=("flair", "T1", "t1ce", "t2")))
     assert cohort.modalities == ("t2f", "t1n", "t1c", "t2w")
-    assert not found(cohort, "assumed-channels")
+    assert not findings_of(cohort, "assumed-channels")
     np.testing.assert_array_equal(load_image(cohort.cases[0], ["t2f"]).array[0], toy_case(1).image.array[0])
 
 
@@ -126,9 +126,9 @@ def test_gap_in_a_volume(root: Path) -> None:
     (root / PUBLISHED / "volume_2_slice_1.h5").unlink()
     (root / PUBLISHED / "meta_data.csv").unlink()
     cohort = read(root)
-    (finding,) = found(cohort, "missing-slice")
+    (finding,) = findings_of(cohort, "missing-slice")
     assert (finding.severity, finding.case) == ("warning", "volume_2")
-    assert found(cohort, "missing-table")[0].severity == "note"
+    assert findings_of(cohort, "missing-table")[0].severity == "note"
     assert cohort.cases[1].facts["n_slices"] == 3
 
 
@@ -137,20 +137,20 @@ def test_the_table_knows_of_slices_missing_at_the_end(root: Path) -> None:
     table = (root / PUBLISHED / "meta_data.csv").read_text()
     assert "/content/data/volume_1_slice_0.h5" in table
     (root / PUBLISHED / "volume_1_slice_3.h5").unlink()
-    (finding,) = found(read(root), "missing-slice")
+    (finding,) = findings_of(read(root), "missing-slice")
     assert (finding.case, finding.message.rsplit(" ", 1)[-1]) == ("volume_1", "3")
 
 
 def test_the_table_knows_of_missing_volumes(root: Path) -> None:
     for path in (root / PUBLISHED).glob("volume_2_*"):
         path.unlink()
-    (finding,) = found(read(root), "missing-volume")
+    (finding,) = findings_of(read(root), "missing-volume")
     assert (finding.severity, "volume_2" in finding.message) == ("note", True)
 
 
 def test_a_table_without_paths_is_a_finding(root: Path) -> None:
     (root / PUBLISHED / "meta_data.csv").write_text("a,b\n1,2\n")
-    assert found(read(root), "unreadable-table")[0].severity == "warning"
+    assert findings_of(read(root), "unreadable-table")[0].severity == "warning"
 
 
 def test_slices_that_lie_twice(root: Path) -> None:
@@ -158,7 +158,7 @@ def test_slices_that_lie_twice(root: Path) -> None:
     copy.parent.mkdir()
     copy.write_bytes((root / PUBLISHED / copy.name).read_bytes())
     cohort = read(root)
-    assert found(cohort, "repeated-file")[0].severity == "warning"
+    assert findings_of(cohort, "repeated-file")[0].severity == "warning"
     assert cohort.cases[0].facts["n_slices"] == 4
 
 

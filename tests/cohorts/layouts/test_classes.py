@@ -23,10 +23,10 @@ def read(root: Path) -> Cohort:
 
 
 def by_class(cohort: Cohort) -> dict[str | None, list[str]]:
-    found: dict[str | None, list[str]] = {}
+    categories: dict[str | None, list[str]] = {}
     for case in cohort.cases:
-        found.setdefault(case.category, []).append(case.id)
-    return found
+        categories.setdefault(case.category, []).append(case.id)
+    return categories
 
 
 def test_yes_and_no(tmp_path: Path) -> None:
@@ -101,8 +101,8 @@ def test_an_archive_with_everything_twice(tmp_path: Path) -> None:
     assert cohort.categories == ("no", "yes")
     assert by_class(cohort)["yes"] == ["brain_tumor_dataset_yes_Y2", "yes_Y1", "yes_Y2"]
     assert by_class(cohort)["no"] == by_class(once)["no"]
-    (said,) = [finding.message for finding in cohort.findings if finding.kind == "repeated-file"]
-    assert said.endswith("left aside: 2 in brain_tumor_dataset/no, 1 in brain_tumor_dataset/yes")
+    (message,) = [finding.message for finding in cohort.findings if finding.kind == "repeated-file"]
+    assert message.endswith("left aside: 2 in brain_tumor_dataset/no, 1 in brain_tumor_dataset/yes")
 
 
 def test_the_same_name_in_folders_of_one_class_is_no_copy(tmp_path: Path) -> None:
@@ -110,16 +110,16 @@ def test_the_same_name_in_folders_of_one_class_is_no_copy(tmp_path: Path) -> Non
         save(tmp_path / folder / "1.png", grey(0))
     cohort = read(tmp_path)
     assert by_class(cohort) == {"no": ["no_ada_1"], "yes": ["yes_anna_1", "yes_otto_1"]}
-    (said,) = [finding for finding in cohort.findings if finding.kind == "nested-folders"]
-    assert said.severity == "warning"
-    assert said.message.endswith("no/ada, yes/anna, yes/otto")
+    (nested,) = [finding for finding in cohort.findings if finding.kind == "nested-folders"]
+    assert nested.severity == "warning"
+    assert nested.message.endswith("no/ada, yes/anna, yes/otto")
 
 
 def test_damaged_picture(tmp_path: Path) -> None:
     write_classes(tmp_path, {"yes": 1, "no": 1})
     as_empty(tmp_path / "yes" / "Y1.jpg")
-    said = [(finding.severity, finding.kind, finding.case) for finding in read(tmp_path).findings]
-    assert ("error", "unreadable-file", "yes_Y1") in said
+    findings = [(finding.severity, finding.kind, finding.case) for finding in read(tmp_path).findings]
+    assert ("error", "unreadable-file", "yes_Y1") in findings
 
 
 def test_one_folder_of_pictures(tmp_path: Path) -> None:

@@ -196,8 +196,8 @@ def test_slice_without_mask_and_mask_without_slice(kaggle: Path) -> None:
         str(number) for number in (1, 2, 3, 5, 6, 8, 9, 10, 11, 12)
     ]
     assert len(case.labels.paths) == 10
-    said = {finding.kind: finding.message for finding in cohort.findings if finding.case == scan}
-    assert said == {
+    messages = {finding.kind: finding.message for finding in cohort.findings if finding.case == scan}
+    assert messages == {
         "mask-without-image": "1 masks have no slice and are left out: 7",
         "missing-mask": "1 slices have no mask and are left out: 4",
         "missing-slice": "1 slices are missing: 7",
@@ -228,17 +228,17 @@ def test_the_archive_holds_everything_twice(kaggle: Path) -> None:
     shutil.copytree(kaggle, kaggle.parent / "lgg-mri-segmentation" / "kaggle_3m")
     twice = read(kaggle.parent)
     assert twice.cases == once.cases
-    (said,) = [finding.message for finding in twice.findings if finding.kind == "repeated-file"]
-    assert said == "files that lie twice are read once; left aside: 30 in lgg-mri-segmentation"
+    (message,) = [finding.message for finding in twice.findings if finding.kind == "repeated-file"]
+    assert message == "files that lie twice are read once; left aside: 30 in lgg-mri-segmentation"
 
 
 def test_copies_that_differ_are_named(kaggle: Path) -> None:
     copy = kaggle.parent / "lgg-mri-segmentation" / "kaggle_3m"
     shutil.copytree(kaggle, copy)
     truncate(copy / "TCGA_CS_4941_19960909" / "TCGA_CS_4941_19960909_2.tif")
-    (said,) = [finding for finding in read(kaggle.parent).findings if finding.kind == "repeated-file-differs"]
-    assert said.severity == "warning"
-    assert "TCGA_CS_4941_19960909_2.tif" in said.message
+    (differing,) = [finding for finding in read(kaggle.parent).findings if finding.kind == "repeated-file-differs"]
+    assert differing.severity == "warning"
+    assert "TCGA_CS_4941_19960909_2.tif" in differing.message
 
 
 def test_masks_alone_are_not_lgg(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def read(root: Path, options: ReadOptions | None = None) -> Cohort:
     return msd.read(list_folder(root), options or ReadOptions())
 
 
-def found(cohort: Cohort, kind: str) -> list[Finding]:
+def findings_of(cohort: Cohort, kind: str) -> list[Finding]:
     return [finding for finding in cohort.findings if finding.kind == kind]
 
 
@@ -84,10 +84,10 @@ def test_labels_that_the_table_does_not_state(tmp_path: Path, labels: object) ->
     change_table(tmp_path, lambda table: table.update(labels=labels))
     cohort = read(tmp_path)
     assert cohort.scheme is None
-    assert "--scheme" in found(cohort, "unknown-scheme")[0].message
-    said = read(tmp_path, ReadOptions(scheme=scheme_named("brats2023")))
-    assert said.scheme == scheme_named("brats2023")
-    assert not said.findings
+    assert "--scheme" in findings_of(cohort, "unknown-scheme")[0].message
+    with_scheme = read(tmp_path, ReadOptions(scheme=scheme_named("brats2023")))
+    assert with_scheme.scheme == scheme_named("brats2023")
+    assert not with_scheme.findings
 
 
 def test_files_of_the_mac_are_ignored(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_images_that_are_not_listed(tmp_path: Path) -> None:
     shutil.copy(tmp_path / "imagesTr" / "BRATS_001.nii.gz", tmp_path / "imagesTr" / "BRATS_009.nii.gz")
     cohort = read(tmp_path)
     assert len(cohort.cases) == 3
-    assert "BRATS_009" in found(cohort, "unlisted-file")[0].message
+    assert "BRATS_009" in findings_of(cohort, "unlisted-file")[0].message
 
 
 def test_none_of_the_images_is_there(tmp_path: Path) -> None:

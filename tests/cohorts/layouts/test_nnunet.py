@@ -28,7 +28,7 @@ def read(root: Path, options: ReadOptions | None = None) -> Cohort:
     return nnunet.read(list_folder(root), options or ReadOptions())
 
 
-def found(cohort: Cohort, kind: str) -> list[Finding]:
+def findings_of(cohort: Cohort, kind: str) -> list[Finding]:
     return [finding for finding in cohort.findings if finding.kind == kind]
 
 
@@ -130,7 +130,7 @@ def test_ignore_is_a_label_of_no_region(tmp_path: Path) -> None:
     labels: dict[str, object] = {"background": 0, "lesion": 1, "ignore": 2}
     scheme = own_scheme(tmp_path / "set", labels)
     assert (dict(scheme.labels), scheme.default_regions) == ({"lesion": 1, "ignore": 2}, ("lesion",))
-    assert found(read(tmp_path / "set"), "ignore-label")[0].severity == "warning"
+    assert findings_of(read(tmp_path / "set"), "ignore-label")[0].severity == "warning"
 
 
 def test_a_table_without_labels(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_a_table_without_labels(tmp_path: Path) -> None:
     change_table(tmp_path, lambda table: table.pop("labels"))
     cohort = read(tmp_path)
     assert cohort.scheme is None
-    assert found(cohort, "unknown-scheme")[0].severity == "warning"
+    assert findings_of(cohort, "unknown-scheme")[0].severity == "warning"
     assert read(tmp_path, ReadOptions(scheme=scheme_named("nnunet137"))).scheme == scheme_named("nnunet137")
 
 
@@ -327,6 +327,6 @@ def test_folds_that_are_no_json(tmp_path: Path) -> None:
 def test_folds_beside_the_data_are_mentioned(tmp_path: Path) -> None:
     path = write_fake(tmp_path / "set") / "splits_final.json"
     write_splits_final(path, [(["toy-1"], ["toy-2"])])
-    assert "1 folds" in found(read(tmp_path), "folds")[0].message
+    assert "1 folds" in findings_of(read(tmp_path), "folds")[0].message
     as_text(path)
-    assert found(read(tmp_path), "unreadable-folds")[0].severity == "warning"
+    assert findings_of(read(tmp_path), "unreadable-folds")[0].severity == "warning"

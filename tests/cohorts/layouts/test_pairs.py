@@ -62,8 +62,8 @@ def test_names(tmp_path: Path, image: str, mask: str) -> None:
     reason = pairs.match(list_folder(tmp_path))
     assert reason is not None
     assert reason.startswith("3 of 3 pictures have a mask")
-    found = masks(read(tmp_path), tmp_path)
-    assert list(found.values()) == [(image.format(name), mask.format(name)) for name in ("1", "2", "10")]
+    mask_names = masks(read(tmp_path), tmp_path)
+    assert list(mask_names.values()) == [(image.format(name), mask.format(name)) for name in ("1", "2", "10")]
 
 
 def test_a_level_above_gives_the_same_ids(tmp_path: Path) -> None:
@@ -122,9 +122,9 @@ def test_a_table_says_the_patients(tmp_path: Path) -> None:
     cohort = read(tmp_path)
     assert [case.patient for case in cohort.cases] == ["anna", "anna", "3"]
     assert [dict(case.facts) for case in cohort.cases] == [{"age": 40}, {}, {}]
-    said = {finding.kind: finding.message for finding in cohort.findings}
-    assert "1 of the 3 pictures" in said["unknown-patients"]
-    assert said["unknown-case"].endswith("not here: 9")
+    messages = {finding.kind: finding.message for finding in cohort.findings}
+    assert "1 of the 3 pictures" in messages["unknown-patients"]
+    assert messages["unknown-case"].endswith("not here: 9")
 
 
 def test_picture_without_mask_and_mask_without_picture(tmp_path: Path) -> None:
@@ -133,8 +133,8 @@ def test_picture_without_mask_and_mask_without_picture(tmp_path: Path) -> None:
     (tmp_path / "images" / "3.png").unlink()
     cohort = read(tmp_path)
     assert masks(cohort, tmp_path) == {"1": ("images/1.png", "masks/1.png"), "2": ("images/2.png", None)}
-    said = [(finding.severity, finding.kind, finding.case) for finding in cohort.findings[1:]]
-    assert said == [("warning", "missing-mask", "2"), ("warning", "mask-without-image", None)]
+    findings = [(finding.severity, finding.kind, finding.case) for finding in cohort.findings[1:]]
+    assert findings == [("warning", "missing-mask", "2"), ("warning", "mask-without-image", None)]
     assert "masks/3.png" in cohort.findings[-1].message
 
 
@@ -168,8 +168,8 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
     as_text(tmp_path / "images" / "1.png")
     as_empty(tmp_path / "masks" / "3.png")
     cohort = read(tmp_path)
-    said = [(finding.severity, finding.kind, finding.case) for finding in cohort.findings[1:]]
-    assert said == [("error", "unreadable-file", "1"), ("error", "unreadable-file", "3")]
+    findings = [(finding.severity, finding.kind, finding.case) for finding in cohort.findings[1:]]
+    assert findings == [("error", "unreadable-file", "1"), ("error", "unreadable-file", "3")]
     assert str(tmp_path / "masks" / "3.png") in cohort.findings[-1].message
 
 

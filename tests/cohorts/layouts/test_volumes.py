@@ -165,9 +165,9 @@ def test_the_scheme_must_be_said(tmp_path: Path) -> None:
     cohort = read(tmp_path)
     assert cohort.scheme is None
     assert ("warning", "unknown-scheme", None) in kinds(cohort)
-    said = read(tmp_path, ReadOptions(scheme=scheme_named("whole-tumour")))
-    assert said.scheme == scheme_named("whole-tumour")
-    assert kinds(said) == [("note", "unknown-patients", None)]
+    with_scheme = read(tmp_path, ReadOptions(scheme=scheme_named("whole-tumour")))
+    assert with_scheme.scheme == scheme_named("whole-tumour")
+    assert kinds(with_scheme) == [("note", "unknown-patients", None)]
 
 
 def test_other_names_are_not_ibsr(tmp_path: Path) -> None:
@@ -224,10 +224,12 @@ def test_damaged_files_are_named(tmp_path: Path, ending: str) -> None:
     write(tmp_path, f"p1{ending}", f"p1_seg{ending}", f"p2{ending}", f"p2_seg{ending}", f"p3{ending}")
     as_text(tmp_path / f"p1{ending}")
     truncate(tmp_path / f"p2{ending}", 0.05)
-    said = {(finding.severity, finding.case): finding.message for finding in read(tmp_path).findings if finding.case}
-    assert str(tmp_path / f"p1{ending}") in said["error", "p1"]
-    assert str(tmp_path / f"p2{ending}") in said["error", "p2"]
-    assert ("error", "p3") not in said
+    messages = {
+        (finding.severity, finding.case): finding.message for finding in read(tmp_path).findings if finding.case
+    }
+    assert str(tmp_path / f"p1{ending}") in messages["error", "p1"]
+    assert str(tmp_path / f"p2{ending}") in messages["error", "p2"]
+    assert ("error", "p3") not in messages
 
 
 def test_volumes_without_any_label_map(tmp_path: Path) -> None:

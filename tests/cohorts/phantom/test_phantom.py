@@ -36,13 +36,13 @@ def tiny() -> PhantomPatient:
     return generate_patient(PhantomOptions(spacing_mm=6.0), 0)
 
 
-def same(one: PhantomPatient, other: PhantomPatient) -> bool:
+def same(first: PhantomPatient, second: PhantomPatient) -> bool:
     return (
-        one.id == other.id
-        and dict(one.facts) == dict(other.facts)
-        and np.array_equal(one.image.array, other.image.array)
-        and np.array_equal(one.labels.array, other.labels.array)
-        and np.array_equal(one.tissues.array, other.tissues.array)
+        first.id == second.id
+        and dict(first.facts) == dict(second.facts)
+        and np.array_equal(first.image.array, second.image.array)
+        and np.array_equal(first.labels.array, second.labels.array)
+        and np.array_equal(first.tissues.array, second.tissues.array)
     )
 
 
@@ -99,7 +99,7 @@ class TestRepeatability:
         streamed = list(islice(stream, 3))
         stream.close()  # type: ignore[attr-defined]
         assert [patient.id for patient in streamed] == ["phantom-0000", "phantom-0001", "phantom-0002"]
-        assert all(same(one, other) for one, other in zip(streamed, generate(few, n_workers=1), strict=True))
+        assert all(same(first, second) for first, second in zip(streamed, generate(few, n_workers=1), strict=True))
 
     def test_seeds_and_indices_give_other_patients(self) -> None:
         other = generate_patient(PhantomOptions(spacing_mm=3.0, seed=1), 0)
@@ -116,9 +116,12 @@ class TestRepeatability:
         coarse = tiny()
         fine = patients()[0]
         assert dict(coarse.facts)["age"] == dict(fine.facts)["age"]
-        volume = [np.count_nonzero(one.labels.array) * one.labels.grid.voxel_ml for one in (coarse, fine)]
+        volume = [np.count_nonzero(patient.labels.array) * patient.labels.grid.voxel_ml for patient in (coarse, fine)]
         assert volume[0] == pytest.approx(volume[1], rel=0.25)
-        place = [np.argwhere(one.labels.array).mean(axis=0) * one.labels.grid.spacing_mm[0] for one in (coarse, fine)]
+        place = [
+            np.argwhere(patient.labels.array).mean(axis=0) * patient.labels.grid.spacing_mm[0]
+            for patient in (coarse, fine)
+        ]
         # Half a volume differs by up to a voxel, since 6 mm voxels do not divide 155 mm.
         assert np.abs(place[0] - place[1]).max() < 6.0
 

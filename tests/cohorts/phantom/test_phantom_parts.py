@@ -144,20 +144,20 @@ class TestThresholdBaseline:
         """Brain 10 20 30 40, tumour 20 and 40: from 40 up 2*1/(1+2), from 30 2*1/(2+2), from 20 2*2/(3+2) = 0.8."""
         flair = np.array([0, 10, 20, 30, 40]).reshape(5, 1, 1)
         tumour = np.array([False, False, True, False, True]).reshape(5, 1, 1)
-        found = threshold_baseline([(flair, tumour)])
-        assert found.raw_dice == pytest.approx(0.8)
-        assert 10 < found.raw_threshold <= 20
-        assert found.z_dice == pytest.approx(0.8)
-        assert found.dice == pytest.approx(0.8)
+        baseline = threshold_baseline([(flair, tumour)])
+        assert baseline.raw_dice == pytest.approx(0.8)
+        assert 10 < baseline.raw_threshold <= 20
+        assert baseline.z_dice == pytest.approx(0.8)
+        assert baseline.dice == pytest.approx(0.8)
 
     def test_z_score_undoes_gain(self) -> None:
         """Two patients that differ in gain alone: no raw threshold fits both, one on z does."""
         flair = np.array([0, 10, 10, 10, 30]).reshape(5, 1, 1)
         tumour = flair == 30
-        found = threshold_baseline([(flair, tumour), (5 * flair, tumour)])
-        assert found.z_dice == 1.0
+        baseline = threshold_baseline([(flair, tumour), (5 * flair, tumour)])
+        assert baseline.z_dice == 1.0
         # Above 30 the first patient scores 0; at 30 the second predicts all of its four voxels: (1 + 2/5) / 2.
-        assert found.raw_dice == pytest.approx(0.7)
+        assert baseline.raw_dice == pytest.approx(0.7)
 
     def test_tumour_outside_the_brain_counts_as_missed(self) -> None:
         flair = np.array([0, 10, 40]).reshape(3, 1, 1)

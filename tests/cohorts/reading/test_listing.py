@@ -32,8 +32,8 @@ def test_natural_order(tmp_path: Path) -> None:
 
 @given(st.lists(st.integers(0, 10**6), min_size=1))
 def test_numbers_in_names_sort_as_numbers(numbers: list[int]) -> None:
-    found = sorted((f"slice_{number}.png" for number in numbers), key=natural_key)
-    assert found == [f"slice_{number}.png" for number in sorted(numbers)]
+    names = sorted((f"slice_{number}.png" for number in numbers), key=natural_key)
+    assert names == [f"slice_{number}.png" for number in sorted(numbers)]
 
 
 @given(st.lists(st.text(max_size=8)))
@@ -71,9 +71,9 @@ def test_queries(tmp_path: Path) -> None:
 
 
 def test_progress(tmp_path: Path) -> None:
-    seen: list[int] = []
-    list_folder(make(tmp_path, "a/1", "a/2", "b/3"), seen.append)
-    assert seen == [2, 3, 3]
+    counts: list[int] = []
+    list_folder(make(tmp_path, "a/1", "a/2", "b/3"), counts.append)
+    assert counts == [2, 3, 3]
 
 
 def test_a_link_to_another_folder_is_followed(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def case(name: str, patient: str | None = None, site: str | None = None, categor
 
 
 def cohort_of(cases: Sequence[Case], *findings: Finding) -> Cohort:
-    categories = tuple(sorted({each.category for each in cases if each.category}))
+    categories = tuple(sorted({member.category for member in cases if member.category}))
     return Cohort("toy", "brats", "", tuple(cases), ("t1c",), scheme_named("brats2021"), categories, findings=findings)
 
 
@@ -50,16 +50,16 @@ def cohorts(draw: st.DrawFn, smallest: int = 6) -> tuple[Cohort, dict[str, float
         site = draw(st.sampled_from([None, "CS", "DU", "HT"]))
         for time in range(draw(st.integers(1, 3))):
             cases.append(case(f"p{number:02d}-{time}", f"p{number:02d}", site))
-    burden = {each.id: draw(st.sampled_from([0.0, 1.0, 5.0, 20.0, 90.0])) for each in cases if draw(st.booleans())}
-    ids = st.sampled_from([each.id for each in cases])
+    burden = {member.id: draw(st.sampled_from([0.0, 1.0, 5.0, 20.0, 90.0])) for member in cases if draw(st.booleans())}
+    ids = st.sampled_from([member.id for member in cases])
     groups = draw(st.lists(st.frozensets(ids, min_size=2, max_size=4), max_size=3))
     return cohort_of(cases), burden, groups
 
 
-def parts_of(found: Split) -> dict[str, str]:
+def parts_of(parts: Split) -> dict[str, str]:
     return {
         patient: name
-        for name, part in (("train", found.train), ("val", found.val), ("test", found.test))
+        for name, part in (("train", parts.train), ("val", parts.val), ("test", parts.test))
         for patient in part
     }
 
@@ -77,16 +77,16 @@ def test_a_split_never_leaks(
 ) -> None:
     cohort, burden, groups = drawn
     assume(len(units_of(cohort, groups, None, 1)) >= 5)
-    found = split(cohort, SplitOptions(seed=seed, **options), burden=burden, groups=groups)
-    where = parts_of(found)
-    assert sorted((*found.train, *found.val, *found.test)) == list(cohort.patients)  # disjoint and complete
-    of_case = {each.id: each.patient for each in cohort.cases}
+    result = split(cohort, SplitOptions(seed=seed, **options), burden=burden, groups=groups)
+    where = parts_of(result)
+    assert sorted((*result.train, *result.val, *result.test)) == list(cohort.patients)  # disjoint and complete
+    of_case = {member.id: member.patient for member in cohort.cases}
     for group in groups:
         assert len({where[of_case[name]] for name in group}) == 1
-    assert verified(found, cohort, groups=groups) == found
-    assert found.train
-    assert found.val
-    assert bool(found.test) == (options.get("test") != 0.0)
+    assert verified(result, cohort, groups=groups) == result
+    assert result.train
+    assert result.val
+    assert bool(result.test) == (options.get("test") != 0.0)
 
 
 @given(cohorts(), st.integers(0, 9), st.randoms(use_true_random=False))
@@ -98,10 +98,10 @@ def test_the_order_of_cases_and_groups_does_not_matter(
     shuffled = list(cohort.cases)
     random.shuffle(shuffled)
     options = SplitOptions(seed=seed)
-    one = split(cohort, options, burden=burden, groups=groups)
-    other = split(cohort_of(shuffled), options, burden=dict(reversed(burden.items())), groups=groups[::-1])
-    assert one == other
-    assert one.sha256 == other.sha256
+    first = split(cohort, options, burden=burden, groups=groups)
+    second = split(cohort_of(shuffled), options, burden=dict(reversed(burden.items())), groups=groups[::-1])
+    assert first == second
+    assert first.sha256 == second.sha256
 
 
 @given(cohorts(smallest=12), st.integers(2, 5), st.integers(0, 9))
@@ -139,34 +139,34 @@ def test_every_stratum_every_site_and_all_are_within_one_of_ideal(
     for key in (lambda unit: unit.stratum, lambda unit: unit.site, lambda _: "all"):
         sizes = Counter(key(unit) for unit in units)
         for part, share in zip(parts, shares, strict=True):
-            found = Counter(key(unit) for unit in part)
+            counts = Counter(key(unit) for unit in part)
             for name, size in sizes.items():
-                assert math.floor(size * share + 1e-9) <= found[name] <= math.ceil(size * share - 1e-9)
+                assert math.floor(size * share + 1e-9) <= counts[name] <= math.ceil(size * share - 1e-9)
 
 
 def test_ratios_by_hand() -> None:
     # 20 patients, 5 at each level of burden: 14, 3, 3; of each level 3 or 4, 0 or 1, 0 or 1
     cohort = many(20)
-    burden = {each.id: float(number // 5) + 1 for number, each in enumerate(cohort.cases)}
-    found = split(cohort, SplitOptions(), burden=burden)
-    assert (len(found.train), len(found.val), len(found.test)) == (14, 3, 3)
-    for part, most in ((found.train, 4), (found.val, 1), (found.test, 1)):
+    burden = {member.id: float(number // 5) + 1 for number, member in enumerate(cohort.cases)}
+    result = split(cohort, SplitOptions(), burden=burden)
+    assert (len(result.train), len(result.val), len(result.test)) == (14, 3, 3)
+    for part, most in ((result.train, 4), (result.val, 1), (result.test, 1)):
         assert max(Counter(burden[patient] for patient in part).values()) <= most
 
 
 def test_classes_are_alike_in_all_parts() -> None:
     cases = [case(f"{name}{number}", category=name) for name, n in (("yes", 20), ("no", 10)) for number in range(n)]
-    found = split(cohort_of(cases), SplitOptions(train=0.6, val=0.2, test=0.2))
-    for part, yes, no in ((found.train, 12, 6), (found.val, 4, 2), (found.test, 4, 2)):
+    result = split(cohort_of(cases), SplitOptions(train=0.6, val=0.2, test=0.2))
+    for part, yes, no in ((result.train, 12, 6), (result.val, 4, 2), (result.test, 4, 2)):
         assert Counter(patient.rstrip("0123456789") for patient in part) == {"yes": yes, "no": no}
 
 
 def test_every_part_gets_someone_when_patients_are_few() -> None:
     for n in (3, 4, 5):
         for seed in range(5):
-            found = split(many(n), SplitOptions(seed=seed))
-            assert min(len(found.train), len(found.val), len(found.test)) >= 1
-            assert len(found.train) == n - 2
+            result = split(many(n), SplitOptions(seed=seed))
+            assert min(len(result.train), len(result.val), len(result.test)) >= 1
+            assert len(result.train) == n - 2
 
 
 def test_seeds_differ_and_no_patient_is_favoured() -> None:
@@ -181,23 +181,23 @@ def test_duplicate_groups_are_spread_and_stay_together() -> None:
     # 30 pictures, of which 12 are pairs: 6 units of two and 18 of one, shares 2/3, 1/6, 1/6 of 30
     cohort = many(30)
     groups = [{f"p{2 * number:03d}", f"p{2 * number + 1:03d}"} for number in range(6)]
-    found = split(cohort, SplitOptions(train=2 / 3, val=1 / 6, test=1 / 6), groups=groups)
-    assert (len(found.train), len(found.val), len(found.test)) == (20, 5, 5)
-    with_pairs = [sum(set(group) <= set(part) for group in groups) for part in (found.train, found.val, found.test)]
+    result = split(cohort, SplitOptions(train=2 / 3, val=1 / 6, test=1 / 6), groups=groups)
+    assert (len(result.train), len(result.val), len(result.test)) == (20, 5, 5)
+    with_pairs = [sum(set(group) <= set(part) for group in groups) for part in (result.train, result.val, result.test)]
     assert with_pairs == [4, 1, 1]
 
 
 def test_one_giant_group_goes_to_the_largest_part() -> None:
     cohort = many(20)
     giant = {f"p{number:03d}" for number in range(12)}
-    found = split(cohort, SplitOptions(), groups=[giant])
-    assert giant <= set(found.train)
-    assert (len(found.train), len(found.val), len(found.test)) == (14, 3, 3)
+    result = split(cohort, SplitOptions(), groups=[giant])
+    assert giant <= set(result.train)
+    assert (len(result.train), len(result.val), len(result.test)) == (14, 3, 3)
     # two giants and nothing else still give two parts
-    found = split(
+    result = split(
         many(6), SplitOptions(train=0.9, val=0.1, test=0), groups=[("p000", "p001", "p002"), ("p003", "p004", "p005")]
     )
-    assert len(found.train) == len(found.val) == 3
+    assert len(result.train) == len(result.val) == 3
 
 
 def test_groups_join_through_time_points() -> None:
@@ -236,13 +236,13 @@ def test_too_few_patients() -> None:
 
 
 def test_parts_by_name() -> None:
-    found = Split(("a",), ("b",), ())
-    assert found.part("train") == ("a",)
-    assert found.part("all") == ("a", "b")
+    result = Split(("a",), ("b",), ())
+    assert result.part("train") == ("a",)
+    assert result.part("all") == ("a", "b")
     with pytest.raises(SplitError, match="test part of the split is empty"):
-        found.part("test")
+        result.part("test")
     with pytest.raises(SplitError, match="train, val, test, all"):
-        found.part("training")
+        result.part("training")
 
 
 @pytest.mark.parametrize(
@@ -271,22 +271,22 @@ def test_patients_in_no_part_are_reported() -> None:
 
 def test_a_saved_split_comes_back(tmp_path: Path) -> None:
     cohort = many(10)
-    found = split(cohort, SplitOptions(seed=3))
-    save_split(found, tmp_path / "split.json")
-    assert load_split(tmp_path / "split.json", cohort) == found
-    assert json.loads((tmp_path / "split.json").read_text())["sha256"] == found.sha256
+    result = split(cohort, SplitOptions(seed=3))
+    save_split(result, tmp_path / "split.json")
+    assert load_split(tmp_path / "split.json", cohort) == result
+    assert json.loads((tmp_path / "split.json").read_text())["sha256"] == result.sha256
 
 
 def test_a_hand_made_split_needs_no_hash_but_a_wrong_one_is_refused(tmp_path: Path) -> None:
     cohort, path = many(4), tmp_path / "split.json"
     path.write_text('{"train": ["p002", "p000"], "val": ["p001"]}')
-    found = load_split(path, cohort)
-    assert found == Split(("p000", "p002"), ("p001",), (), unused=("p003",))
-    path.write_text(json.dumps({"train": ["p000"], "val": ["p001"], "sha256": found.sha256}))
-    with pytest.raises(SplitError, match=f"changed after it was saved; found hash {found.sha256}.*remove the line"):
+    result = load_split(path, cohort)
+    assert result == Split(("p000", "p002"), ("p001",), (), unused=("p003",))
+    path.write_text(json.dumps({"train": ["p000"], "val": ["p001"], "sha256": result.sha256}))
+    with pytest.raises(SplitError, match=f"changed after it was saved; found hash {result.sha256}.*remove the line"):
         load_split(path, cohort)
-    path.write_text(json.dumps({"train": ["p002", "p000"], "val": ["p001"], "sha256": found.sha256}))
-    assert load_split(path, cohort) == found  # the order of the names is no change
+    path.write_text(json.dumps({"train": ["p002", "p000"], "val": ["p001"], "sha256": result.sha256}))
+    assert load_split(path, cohort) == result  # the order of the names is no change
 
 
 @pytest.mark.parametrize("text", ["[]", "3", "{}", '{"train": "p000"}', '{"train": [1]}', '[{"train": ["p000"]}]'])
@@ -350,8 +350,8 @@ def stack(folder: Path, n_slices: int = 4) -> Case:
 def test_slices_of_picture_stacks_become_cases(tmp_path: Path) -> None:
     cohort = Cohort("toy", "lgg", "", (stack(tmp_path),), ("flair",), scheme_named("lgg"))
     slices = by_slices(cohort)
-    assert [each.id for each in slices.cases] == [f"stack_slice_{z:04d}" for z in range(4)]
-    assert [each.patient for each in slices.cases] == [each.id for each in slices.cases]
+    assert [member.id for member in slices.cases] == [f"stack_slice_{z:04d}" for z in range(4)]
+    assert [member.patient for member in slices.cases] == [member.id for member in slices.cases]
     assert slices.cases[2].facts == {"site": "CS", "of_case": "stack", "of_patient": "p", "slice": 2}
     assert load_image(slices.cases[2]).array.max() == 52
     assert (load_labels(slices.cases[2], scheme_named("lgg")).array > 0).sum() == 3
@@ -361,7 +361,7 @@ def test_slices_of_picture_stacks_become_cases(tmp_path: Path) -> None:
     assert "leak" in slices.findings[-1].message
     dark = find_dark_slices(cohort, 0.02)
     assert dark == {"stack": (0, 3)}
-    assert [each.facts["slice"] for each in by_slices(cohort, dark).cases] == [1, 2]
+    assert [member.facts["slice"] for member in by_slices(cohort, dark).cases] == [1, 2]
     with pytest.raises(LayoutError, match="no slice is left"):
         by_slices(cohort, {"stack": range(4)})
 
@@ -381,9 +381,9 @@ def test_slices_of_volumes_become_cases(tmp_path: Path) -> None:
     assert image.grid == grid.cropped(((0, 4), (0, 3), (3, 4)))
     assert load_labels(slices.cases[3], scheme_named("brats2021")).array.all()
     assert not load_labels(slices.cases[2], scheme_named("brats2021")).array.any()
-    found = split(slices, SplitOptions(protocol="slice", train=0.6, val=0.2, test=0.2))
-    assert found.unit == "slice"
-    assert (len(found.train), len(found.val), len(found.test)) == (3, 1, 1)
+    result = split(slices, SplitOptions(protocol="slice", train=0.6, val=0.2, test=0.2))
+    assert result.unit == "slice"
+    assert (len(result.train), len(result.val), len(result.test)) == (3, 1, 1)
 
 
 def test_the_protocol_and_the_cohort_must_agree(tmp_path: Path) -> None:
@@ -399,12 +399,12 @@ def test_burden_in_millilitres_and_in_pixels(tmp_path: Path) -> None:
     labels = np.zeros((10, 10, 10), dtype=np.uint8)
     labels[:5] = 2
     write_nifti(tmp_path / "seg.nii.gz", labels, grid)
-    one = replace(case("one"), labels=Source((tmp_path / "seg.nii.gz",), "nifti"))
+    volume = replace(case("one"), labels=Source((tmp_path / "seg.nii.gz",), "nifti"))
     steps: list[tuple[int, int]] = []
-    found = tumour_burden(
-        cohort_of([one, replace(case("two"), labels=None)]), progress=lambda done, n: steps.append((done, n))
+    burden = tumour_burden(
+        cohort_of([volume, replace(case("two"), labels=None)]), progress=lambda done, n: steps.append((done, n))
     )
-    assert found == {"one": pytest.approx(1.0)}  # 500 voxels of 2 mm³
+    assert burden == {"one": pytest.approx(1.0)}  # 500 voxels of 2 mm³
     assert steps == [(1, 2), (2, 2)]
     pictures = Cohort("toy", "lgg", "", (stack(tmp_path),), ("flair",), scheme_named("lgg"))
     assert tumour_burden(pictures) == {"stack": 1 + 2 + 3 + 4}

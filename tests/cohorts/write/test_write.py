@@ -165,10 +165,10 @@ def test_ids_as_names_of_files(name: str, safe: str) -> None:
 
 
 def test_ids_that_would_fall_together_are_refused(tmp_path: Path) -> None:
-    one, other = toy_case(1), toy_case(2)
+    first, second = toy_case(1), toy_case(2)
     cases = [
-        LoadedCase("a b", "p", one.image, one.labels),
-        LoadedCase("a/b", "q", other.image, other.labels),
+        LoadedCase("a b", "p", first.image, first.labels),
+        LoadedCase("a/b", "q", second.image, second.labels),
     ]
     with pytest.raises(LayoutError, match="same name"):
         write_cohort(cases, tmp_path / "set", "nnunet")
@@ -452,23 +452,23 @@ def test_an_unknown_layout_lists_the_known_ones(tmp_path: Path) -> None:
 
 def test_one_case_at_a_time(tmp_path: Path) -> None:
     """The next case is asked for when the files of the one before are there."""
-    seen: list[int] = []
+    counts: list[int] = []
 
     def cases() -> Iterator[LoadedCase]:
         for index in (1, 2, 3):
-            seen.append(len(list(tmp_path.rglob("*_seg.nii.gz"))))
+            counts.append(len(list(tmp_path.rglob("*_seg.nii.gz"))))
             yield toy_case(index)
 
     write_cohort(cases(), tmp_path / "set", "brats2021")
-    assert seen == [0, 1, 2]
+    assert counts == [0, 1, 2]
 
 
 def test_cohorts_go_from_layout_to_layout(tmp_path: Path) -> None:
     cohort = written(tmp_path / "a", "brats2023")
     write_cohort(load_cases(cohort), tmp_path / "b", "msd")
     other = read_cohort(tmp_path / "b")
-    for one, same in zip(cohort.cases, other.cases, strict=True):
-        np.testing.assert_array_equal(load_image(one).array, load_image(same, tuple(one.images)).array)
+    for case, same in zip(cohort.cases, other.cases, strict=True):
+        np.testing.assert_array_equal(load_image(case).array, load_image(same, tuple(case.images)).array)
     assert other.cases[0].facts["age"] == cohort.cases[0].facts["age"]
 
 

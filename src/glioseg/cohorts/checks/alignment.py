@@ -39,12 +39,12 @@ def picture_correlations(first: Thumbnails, second: Thumbnails) -> npt.NDArray[n
     Returns:
         (n,) correlations, 0 where a picture is of one grey.
     """
-    one, other = first.astype(np.float32), second.astype(np.float32)
-    best = _correlations(_unit(one), other)
+    fixed, moving = first.astype(np.float32), second.astype(np.float32)
+    best = _correlations(_unit(fixed), moving)
     pairs = np.flatnonzero((best >= WORTH_ALIGNING) & (best < PICTURE_BOUND))
-    roughly = _climb(_halved(one[pairs]), _halved(other[pairs]), _WORTH_A_CLOSER_LOOK)
+    roughly = _climb(_halved(fixed[pairs]), _halved(moving[pairs]), _WORTH_A_CLOSER_LOOK)
     pairs = pairs[roughly >= _WORTH_A_CLOSER_LOOK]
-    best[pairs] = _climb(one[pairs], other[pairs], PICTURE_BOUND)
+    best[pairs] = _climb(fixed[pairs], moving[pairs], PICTURE_BOUND)
     return best
 
 
@@ -58,13 +58,13 @@ def _climb(first: Floats, second: Floats, bound: float) -> npt.NDArray[np.float6
     while len(climbing := np.flatnonzero((step >= _SHORTEST_STEP) & (best < bound))):
         moved = np.zeros(n, dtype=np.bool_)
         for move in _MOVES:
-            there = place[climbing] + step[climbing, None] * move
-            within = (np.abs(there) <= _FURTHEST).all(axis=1)
-            pairs, there = climbing[within], there[within]
-            found = _correlations(inner[pairs], _resampled(second[pairs], there, margin))
-            better = found > best[pairs] + 1e-4
+            target = place[climbing] + step[climbing, None] * move
+            within = (np.abs(target) <= _FURTHEST).all(axis=1)
+            pairs, target = climbing[within], target[within]
+            correlations = _correlations(inner[pairs], _resampled(second[pairs], target, margin))
+            better = correlations > best[pairs] + 1e-4
             pairs = pairs[better]
-            best[pairs], place[pairs], moved[pairs] = found[better], there[better], True
+            best[pairs], place[pairs], moved[pairs] = correlations[better], target[better], True
         step[climbing[~moved[climbing]]] /= 2
     return best
 
@@ -79,8 +79,8 @@ def _resampled(pictures: Floats, places: npt.NDArray[np.float64], margin: int) -
 def _weights(stretch: npt.NDArray[np.float64], shift: npt.NDArray[np.float64], size: int, margin: int) -> Floats:
     """(n, inner, size) weights that resample an axis linearly, its middle moved by ``shift`` pixels."""
     middle = (size - 1) / 2
-    wanted = np.arange(margin, size - margin) - middle
-    places = np.clip(wanted * (1 + stretch[:, None]) + middle + shift[:, None], 0, size - 1)
+    centres = np.arange(margin, size - margin) - middle
+    places = np.clip(centres * (1 + stretch[:, None]) + middle + shift[:, None], 0, size - 1)
     below = np.minimum(places.astype(np.intp), size - 2)
     above = (places - below).astype(np.float32)
     table = np.zeros((*places.shape, size), dtype=np.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,10 @@ import numpy.typing as npt
 from glioseg.cohorts.checks import measure
 from glioseg.cohorts.checks.fingerprints import fingerprint
 from glioseg.cohorts.dark import non_black_shares
-from glioseg.cohorts.description import CaseSummary, Distribution, SliceTable
 from glioseg.cohorts.parallel import in_order, n_workers_for
 from glioseg.cohorts.reading.repeats import repeated_channels
+from glioseg.cohorts.summary import CaseSummary, Distribution, SliceTable
+from glioseg.console import Step
 from glioseg.core import (
     SCHEMES,
     Case,
@@ -78,9 +79,7 @@ class _Reference:
     tumour: frozenset[int] | None
 
 
-def check(
-    cohort: Cohort, *, n_workers: int | None = None, progress: Callable[[int, int], None] | None = None
-) -> Iterator[CaseSummary]:
+def check(cohort: Cohort, *, n_workers: int | None = None, progress: Step | None = None) -> Iterator[CaseSummary]:
     """Look at every case of a cohort, in its order.
 
     Memory does not grow with the cohort: each process holds one case, and what is yielded is small.
@@ -128,18 +127,18 @@ def _summarise_all(tasks: Sequence[_Task]) -> list[CaseSummary]:
 def _summarise(task: _Task) -> CaseSummary:
     case = task.case
     findings = _missing(task)
-    images, said = _read_images(task)
-    findings += said
+    images, more_findings = _read_images(task)
+    findings += more_findings
     grid = next((voxels.grid for voxels in images.values()), None)
-    reference, said = _read_reference(task, grid)
-    findings += said
+    reference, more_findings = _read_reference(task, grid)
+    findings += more_findings
     grid = reference.grid if grid is None and reference is not None else grid
     arrays = {
         name: measure.planes(voxels.array)
         for name, voxels in images.items()
         if grid is not None and voxels.grid.shape == grid.shape
     }
-    findings += _looks(task.case.id, arrays)
+    findings += _content_findings(task.case.id, arrays)
     brain = measure.tissue(arrays) if arrays else np.zeros(grid.shape[::-1] if grid else (0, 0, 0), dtype=np.bool_)
     measured = {name: measure.distribution(array, brain) for name, array in arrays.items()}
     tumour = _tumour(reference)
@@ -152,7 +151,7 @@ def _summarise(task: _Task) -> CaseSummary:
         spacing=None if grid is None else grid.spacing,
         orientation=None if grid is None else grid.orientation,
         has_mm=grid is not None and grid.has_mm,
-        modalities={name: found for name, found in measured.items() if isinstance(found, Distribution)},
+        modalities={name: values for name, values in measured.items() if isinstance(values, Distribution)},
         n_voxels=int(brain.size),
         n_brain_voxels=int(np.count_nonzero(brain)),
         labels=() if reference is None else reference.names,
@@ -173,35 +172,35 @@ def _summarise(task: _Task) -> CaseSummary:
 
 
 def _missing(task: _Task) -> list[Finding]:
-    found = []
-    lacking = [name for name in task.modalities if name not in task.case.images]
-    if lacking and task.is_new("missing-modality"):
-        found.append(Finding("warning", "missing-modality", f"{', '.join(lacking)} is missing", task.case.id))
+    findings = []
+    names = [name for name in task.modalities if name not in task.case.images]
+    if names and task.is_new("missing-modality"):
+        findings.append(Finding("warning", "missing-modality", f"{', '.join(names)} is missing", task.case.id))
     if task.expects_mask and task.case.labels is None and task.is_new("missing-mask"):
-        found.append(Finding("warning", "missing-mask", "there is no mask", task.case.id))
-    return found
+        findings.append(Finding("warning", "missing-mask", "there is no mask", task.case.id))
+    return findings
 
 
 def _read_images(task: _Task) -> tuple[dict[str, Voxels], list[Finding]]:
     """What can be read, and findings for what cannot or does not lie on the grid of the first."""
     images: dict[str, Voxels] = {}
     findings: dict[str, Finding] = {}
-    for name, found in read_sources(task.case.images).items():
+    for name, voxels in read_sources(task.case.images).items():
         path = task.case.images[name].paths[0]
-        if isinstance(found, GliosegError):
-            if task.is_new(_kind_of(found), str(found.path)):
-                findings.setdefault(str(found), Finding("error", _kind_of(found), str(found), task.case.id))
+        if isinstance(voxels, GliosegError):
+            if task.is_new(_kind_of(voxels), str(voxels.path)):
+                findings.setdefault(str(voxels), Finding("error", _kind_of(voxels), str(voxels), task.case.id))
             continue
         first = next(iter(images), None)
-        difference = None if first is None else images[first].grid.difference(found.grid)
+        difference = None if first is None else images[first].grid.difference(voxels.grid)
         if difference is not None:
             message = f"{name} ({path.name}) does not lie on the grid of {first}: {difference}"
             findings[message] = Finding("error", "modality-geometry", message, task.case.id)
-        bad = _n_not_finite(found.array)
+        bad = _n_not_finite(voxels.array)
         if bad:
             message = f"{name} ({path.name}) is NaN or infinite in {bad} of its voxels"
             findings[message] = Finding("error", "nan-or-inf", message, task.case.id)
-        images[name] = found
+        images[name] = voxels
     return images, list(findings.values())
 
 
@@ -214,13 +213,13 @@ def _n_not_finite(array: npt.NDArray[Any]) -> int:
     return 0 if array.dtype.kind != "f" else int(array.size - np.count_nonzero(np.isfinite(array)))
 
 
-def _looks(case: str, arrays: Mapping[str, npt.NDArray[Any]]) -> list[Finding]:
+def _content_findings(case: str, arrays: Mapping[str, npt.NDArray[Any]]) -> list[Finding]:
     """Constant images and channels that repeat another; ``arrays`` (Z, Y, X) of one shape."""
     constant = {name: array for name, array in arrays.items() if bool((array == array.flat[0]).all())}
     if constant and (len(constant) == len(arrays) or not set(constant) <= set(COLOURS)):
         values = sorted({f"{float(array.flat[0]):g}" for array in constant.values()})
         look = "black everywhere" if values == ["0"] else f"the same everywhere ({', '.join(values)})"
-        return [Finding("warning", "constant-image", f"{_listed(constant)} {_is(constant)} {look}", case)]
+        return [Finding("warning", "constant-image", f"{_listed(constant)} {_verb(constant)} {look}", case)]
     findings = []
     varied = {name: array for name, array in arrays.items() if name not in constant}
     for group in repeated_channels(list(varied.values()), tuple(varied)):
@@ -238,7 +237,7 @@ def _listed(names: Iterable[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
-def _is(names: Sized) -> str:
+def _verb(names: Sized) -> str:
     return "is" if len(names) == 1 else "are"
 
 

@@ -21,7 +21,7 @@ Constant images never count, and cases of one patient are not compared.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -32,8 +32,10 @@ from scipy.ndimage import uniform_filter
 from glioseg.cohorts.checks.alignment import PICTURE_BOUND, WORTH_ALIGNING, picture_correlations
 from glioseg.cohorts.checks.fingerprints import PICTURE, difference_hash, fingerprint
 from glioseg.cohorts.checks.measure import planes
-from glioseg.cohorts.description import DuplicateGroup, Fingerprint
+from glioseg.cohorts.description import DuplicateGroup
 from glioseg.cohorts.parallel import in_order, n_workers_for
+from glioseg.cohorts.summary import Fingerprint
+from glioseg.console import Step
 from glioseg.core import Case, Cohort
 from glioseg.errors import GliosegError
 from glioseg.io import read_sources
@@ -50,7 +52,7 @@ _ALIGNED_AT_ONCE = 256
 
 
 def duplicate_groups(
-    cohort: Cohort, *, n_workers: int | None = None, progress: Callable[[int, int], None] | None = None
+    cohort: Cohort, *, n_workers: int | None = None, progress: Step | None = None
 ) -> tuple[frozenset[str], ...]:
     """The sets of case ids that show the same and must stay together in a split.
 
@@ -64,16 +66,16 @@ def duplicate_groups(
     """
     prints = []
     workers = n_workers_for(cohort, n_workers)
-    for done, found in enumerate(in_order(_fingerprint_of, cohort.cases, n_workers=workers), start=1):
-        prints.append(found)
+    for done, case_print in enumerate(in_order(_fingerprint_of, cohort.cases, n_workers=workers), start=1):
+        prints.append(case_print)
         if progress is not None:
             progress(done, len(cohort.cases))
     return tuple(frozenset(group.cases) for group in group_fingerprints(prints))
 
 
 def _fingerprint_of(case: Case) -> Fingerprint:
-    found = read_sources(case.images)
-    volumes = {name: planes(each.array) for name, each in found.items() if not isinstance(each, GliosegError)}
+    sources = read_sources(case.images)
+    volumes = {name: planes(voxels.array) for name, voxels in sources.items() if not isinstance(voxels, GliosegError)}
     return fingerprint(case.id, case.patient, volumes)
 
 
@@ -111,8 +113,8 @@ class _Joined:
             index = self._above[index]
         return index
 
-    def join(self, one: int, other: int, correlation: float) -> None:
-        first, second = sorted((self.root(one), self.root(other)))
+    def join(self, index: int, other: int, correlation: float) -> None:
+        first, second = sorted((self.root(index), self.root(other)))
         if first != second:
             self._above[second] = first
             self._lowest[first] = min(self._lowest[first], self._lowest[second], correlation)
@@ -131,10 +133,10 @@ def _equal(prints: Sequence[Fingerprint]) -> Iterator[list[int]]:
     """Cases with the same content, then those that share a slice; of a patient's own cases only the first counts."""
     by_content: dict[bytes, list[int]] = defaultdict(list)
     by_slice: dict[int, list[int]] = defaultdict(list)
-    for index, each in enumerate(prints):
-        if each.content is not None:
-            by_content[each.content].append(index)
-        for digest in each.slices.tolist():
+    for index, case_print in enumerate(prints):
+        if case_print.content is not None:
+            by_content[case_print.content].append(index)
+        for digest in case_print.slices.tolist():
             by_slice[digest].append(index)
     for members in (*by_content.values(), *by_slice.values()):
         of_patients = {prints[index].patient: index for index in reversed(members)}
@@ -143,22 +145,22 @@ def _equal(prints: Sequence[Fingerprint]) -> Iterator[list[int]]:
 
 
 def _join_near(prints: Sequence[Fingerprint], joined: _Joined, *, is_volume: bool) -> None:
-    chosen, small = [], []
-    for index, each in enumerate(prints):
-        if each.thumbnail is not None and (each.thumbnail.ndim == 3) == is_volume:
-            chosen.append(index)
-            small.append(each.thumbnail)
+    members, small = [], []
+    for index, case_print in enumerate(prints):
+        if case_print.thumbnail is not None and (case_print.thumbnail.ndim == 3) == is_volume:
+            members.append(index)
+            small.append(case_print.thumbnail)
 
     def may_be_joined(pair: _Pair) -> bool:
-        one, other = chosen[pair.row], chosen[pair.column]
-        return joined.root(one) != joined.root(other) and prints[one].patient != prints[other].patient
+        first, second = members[pair.row], members[pair.column]
+        return joined.root(first) != joined.root(second) and prints[first].patient != prints[second].patient
 
-    hashes = np.array([prints[index].bits for index in chosen], dtype=np.uint64)
+    hashes = np.array([prints[index].bits for index in members], dtype=np.uint64)
     pairs = filter(may_be_joined, _candidates(hashes, small, is_volume=is_volume))
     bound = VOLUME_BOUND if is_volume else PICTURE_BOUND
     for pair in pairs if is_volume else _aligned(pairs, small):
         if pair.correlation >= bound:
-            joined.join(chosen[pair.row], chosen[pair.column], pair.correlation)
+            joined.join(members[pair.row], members[pair.column], pair.correlation)
 
 
 class _Pair(NamedTuple):
@@ -172,10 +174,10 @@ class _Pair(NamedTuple):
 
 def _aligned(pairs: Iterator[_Pair], small: Sequence[npt.NDArray[np.uint8]]) -> Iterator[_Pair]:
     """The same pairs, as they correlate once one lies on the other."""
-    while some := list(islice(pairs, _ALIGNED_AT_ONCE)):
-        first = np.stack([small[pair.row] for pair in some])
-        second = np.stack([_flipped(small[pair.column], pair.flip) for pair in some])
-        for pair, correlation in zip(some, picture_correlations(first, second).tolist(), strict=True):
+    while block := list(islice(pairs, _ALIGNED_AT_ONCE)):
+        first = np.stack([small[pair.row] for pair in block])
+        second = np.stack([_flipped(small[pair.column], pair.flip) for pair in block])
+        for pair, correlation in zip(block, picture_correlations(first, second).tolist(), strict=True):
             yield pair._replace(correlation=correlation)
 
 
@@ -189,26 +191,28 @@ def _candidates(
     floor = VOLUME_BOUND if is_volume else WORTH_ALIGNING
     block = _VOLUMES_AT_ONCE if is_volume else _PICTURES_AT_ONCE
     starts = range(0, len(hashes), block)
-    looks = [(False, hashes)]
+    variants = [(False, hashes)]
     if not is_volume:
-        looks.append((True, np.array([difference_hash(_flipped(each, True)) for each in small], dtype=np.uint64)))
+        variants.append(
+            (True, np.array([difference_hash(_flipped(thumbnail, True)) for thumbnail in small], dtype=np.uint64))
+        )
     for start in starts:
         rows = _unit_rows(small[start : start + block])
-        for other in (each for each in starts if each >= start):
-            for flip, theirs in looks:
-                part = [_flipped(each, flip) for each in small[other : other + block]]
-                apart = hashes[start : start + block, None] ^ theirs[None, other : other + block]
+        for other in range(start, len(hashes), block):
+            for flip, hashes_of_variant in variants:
+                part = [_flipped(thumbnail, flip) for thumbnail in small[other : other + block]]
+                apart = hashes[start : start + block, None] ^ hashes_of_variant[None, other : other + block]
                 alike = np.bitwise_count(apart) <= HASH_BITS
-                found = rows @ _unit_rows(part).T
-                for row, column in np.argwhere(alike & (found >= floor)).tolist():
+                correlations = rows @ _unit_rows(part).T
+                for row, column in np.argwhere(alike & (correlations >= floor)).tolist():
                     if start + row < other + column:
-                        yield _Pair(start + row, other + column, flip, float(found[row, column]))
+                        yield _Pair(start + row, other + column, flip, float(correlations[row, column]))
 
 
 def _unit_rows(small: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.float32]:
     """(n, m): each thumbnail as a vector of mean 0 and length 1; volumes less their local mean, pictures halved."""
     if small[0].ndim == 3:
-        rows = np.stack([_detail(each).ravel() for each in small])
+        rows = np.stack([_detail(thumbnail).ravel() for thumbnail in small])
     else:
         half = PICTURE[0] // 2
         pictures = np.stack(small).astype(np.float32).reshape(len(small), half, 2, half, 2)
@@ -221,9 +225,9 @@ def _flipped(small: npt.NDArray[np.uint8], flip: bool) -> npt.NDArray[np.uint8]:
     return np.ascontiguousarray(small[..., ::-1]) if flip else small
 
 
-def volume_correlation(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> float:
+def volume_correlation(first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8]) -> float:
     """Pearson's r of two volume thumbnails less their local means."""
-    return _pearson(_detail(one), _detail(other))
+    return _pearson(_detail(first), _detail(second))
 
 
 def _detail(small: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -231,8 +235,8 @@ def _detail(small: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     return np.asarray(grey - uniform_filter(grey, 5), dtype=np.float32)
 
 
-def _pearson(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> float:
-    first, second = one - one.mean(), other - other.mean()
+def _pearson(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> float:
+    first, second = a - a.mean(), b - b.mean()
     norm = float(np.linalg.norm(first)) * float(np.linalg.norm(second))
     return float(np.vdot(first, second)) / norm if norm > 0 else 0.0
 
@@ -240,13 +244,13 @@ def _pearson(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> fl
 def _group(
     prints: Sequence[Fingerprint], members: Sequence[int], joined: _Joined, categories: Mapping[str, str | None]
 ) -> DuplicateGroup:
-    chosen = [prints[index] for index in members]
-    exact = len({each.content for each in chosen}) == 1
-    classes = {categories.get(each.case) for each in chosen} - {None}
+    copies = [prints[index] for index in members]
+    exact = len({member.content for member in copies}) == 1
+    classes = {categories.get(member.case) for member in copies} - {None}
     return DuplicateGroup(
-        cases=tuple(sorted(each.case for each in chosen)),
+        cases=tuple(sorted(member.case for member in copies)),
         kind="exact" if exact else "near",
         correlation=joined.lowest(members[0]),
         categories=tuple(sorted(name for name in classes if name is not None)),
-        patients=tuple(sorted({each.patient for each in chosen})),
+        patients=tuple(sorted({member.patient for member in copies})),
     )

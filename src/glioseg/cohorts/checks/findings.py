@@ -21,13 +21,13 @@ def gathered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     alike: dict[tuple[Severity, FindingKind, bool], list[Finding]] = {}
     for finding in dict.fromkeys(findings):
         alike.setdefault((finding.severity, finding.kind, finding.case is None), []).append(finding)
-    told: list[Finding] = []
+    shown: list[Finding] = []
     for (severity, kind, is_of_cohort), group in alike.items():
         if is_of_cohort or len(group) <= _TOO_MANY[severity]:
-            told += group
+            shown += group
         else:
-            told.append(Finding(severity, kind, _summary(group)))
-    return tuple(sorted(told, key=lambda finding: _ORDER.index(finding.severity)))
+            shown.append(Finding(severity, kind, _summary(group)))
+    return tuple(sorted(shown, key=lambda finding: _ORDER.index(finding.severity)))
 
 
 def _summary(group: list[Finding]) -> str:

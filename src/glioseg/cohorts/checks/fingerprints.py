@@ -14,7 +14,7 @@ import numpy.typing as npt
 from PIL import Image as Pillow
 
 from glioseg.cohorts.dark import visible
-from glioseg.cohorts.description import Fingerprint
+from glioseg.cohorts.summary import Fingerprint
 from glioseg.io.raster import COLOURS
 
 PICTURE = (64, 64)
@@ -46,8 +46,8 @@ def fingerprint(case: str, patient: str, modalities: Mapping[str, npt.NDArray[An
     slices = np.empty(0, dtype=np.uint64)
     if shape[0] > 1:
         shown = visible(distinct[0], _SHOWS_SOMETHING).mean(axis=(1, 2)) >= _SHOWS_SOMETHING
-        kept = [digests[z][:8] for z in np.flatnonzero(shown)]
-        slices = np.unique(np.frombuffer(b"".join(kept), dtype=np.uint64))
+        leading_bytes = [digests[z][:8] for z in np.flatnonzero(shown)]
+        slices = np.unique(np.frombuffer(b"".join(leading_bytes), dtype=np.uint64))
     small = thumbnail(_shown(modalities, shape))
     if small is None:
         return none
@@ -66,15 +66,15 @@ def _is_varied(voxels: npt.NDArray[Any]) -> bool:
 
 def _digest(channels: Sequence[npt.NDArray[Any]]) -> bytes:
     """Of the values, whatever integer type the file gives them."""
-    found = hashlib.sha256()  # processors have instructions for it
+    digest = hashlib.sha256()  # processors have instructions for it
     for pixels in channels:
         narrow = pixels
         if pixels.dtype.kind in "iu" and pixels.dtype != np.uint8:
             low, high = int(pixels.min()), int(pixels.max())
             small = low >= 0 and high < 256
             narrow = pixels.astype(np.uint8 if small else np.int32)
-        found.update(narrow.tobytes())
-    return found.digest()
+        digest.update(narrow.tobytes())
+    return digest.digest()
 
 
 def _shown(modalities: Mapping[str, npt.NDArray[Any]], shape: tuple[int, ...]) -> npt.NDArray[Any]:
@@ -83,8 +83,8 @@ def _shown(modalities: Mapping[str, npt.NDArray[Any]], shape: tuple[int, ...]) -
     if set(fitting) == set(COLOURS):
         return np.asarray(sum(voxels.astype(np.float32) for voxels in fitting.values()))
     name = next((name for name in _FIRST_CHOICES if name in fitting), next(iter(fitting)))
-    found = fitting[name]
-    return found if np.isfinite(found).all() else np.nan_to_num(found, posinf=0.0, neginf=0.0)
+    grey = fitting[name]
+    return grey if np.isfinite(grey).all() else np.nan_to_num(grey, posinf=0.0, neginf=0.0)
 
 
 def thumbnail(grey: npt.NDArray[Any]) -> npt.NDArray[np.uint8] | None:
@@ -127,7 +127,7 @@ def _reduced(
         Pillow.fromarray(pixels.astype(np.float32)).resize((shape[2], shape[1]), Pillow.Resampling.BOX, box=corners)
         for pixels in grey[box[0]]
     ]
-    return np.stack([np.asarray(each) for each in slices])
+    return np.stack([np.asarray(reduced) for reduced in slices])
 
 
 def _averaged(array: npt.NDArray[np.float32], shape: Sequence[int]) -> npt.NDArray[np.float32]:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glioseg.cohorts.dark import NOISE, visible
-from glioseg.cohorts.description import HEAT_CELLS, QUANTILES, Distribution, HeatMap, Histogram
+from glioseg.cohorts.summary import HEAT_CELLS, QUANTILES, Distribution, HeatMap, Histogram
 from glioseg.core import Grid, LabelScheme
 
 _N_BINS = 256
@@ -34,47 +34,47 @@ def planes(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def tissue(modalities: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.bool_]:
     """Where some modality shows more than black and its noise; all arrays (Z, Y, X), at least one."""
-    found: npt.NDArray[np.bool_] | None = None
+    inside: npt.NDArray[np.bool_] | None = None
     for voxels in modalities.values():
-        one = visible(voxels, NOISE)
-        found = one if found is None else np.logical_or(found, one, out=found)
-    if found is None:
+        bright = visible(voxels, NOISE)
+        inside = bright if inside is None else np.logical_or(inside, bright, out=inside)
+    if inside is None:
         raise ValueError("no modality")
-    return found
+    return inside
 
 
 def distribution(voxels: npt.NDArray[Any], brain: npt.NDArray[np.bool_]) -> Distribution | None:
     """Intensities of one modality over the brain, or over all voxels where nothing is; None without a finite one."""
-    chosen = voxels[brain] if brain.any() else voxels.ravel()
-    if chosen.dtype.kind == "f":
-        chosen = chosen[np.isfinite(chosen)]
-    if chosen.size == 0:
+    values = voxels[brain] if brain.any() else voxels.ravel()
+    if values.dtype.kind == "f":
+        values = values[np.isfinite(values)]
+    if values.size == 0:
         return None
-    fine = _count(chosen)
-    n = int(chosen.size)
+    fine = _count(values)
+    n = int(values.size)
     if fine.step == 1.0:
         mean = float(fine.counts @ fine.values) / n
         variance = float(fine.counts @ (fine.values - mean) ** 2) / n
     else:
-        mean, variance = float(chosen.mean(dtype=np.float64)), float(chosen.var(dtype=np.float64))
+        mean, variance = float(values.mean(dtype=np.float64)), float(values.var(dtype=np.float64))
     total = np.cumsum(fine.counts)
     ranks = np.searchsorted(total, np.asarray(QUANTILES) * (n - 1), side="right")
     quantiles = tuple(float(value) for value in fine.values[ranks])
     histogram = _coarse(fine, quantiles, is_8_bit=voxels.dtype == np.uint8)
     return Distribution(
-        n, mean, float(np.sqrt(variance)), float(chosen.min()), float(chosen.max()), quantiles, histogram
+        n, mean, float(np.sqrt(variance)), float(values.min()), float(values.max()), quantiles, histogram
     )
 
 
-def _count(chosen: npt.NDArray[Any]) -> _Counts:
-    low, high = float(chosen.min()), float(chosen.max())
-    if chosen.dtype.kind in "iub" and high - low < _WIDEST:
-        counts = np.bincount(chosen.astype(np.int32) - int(low))
+def _count(intensities: npt.NDArray[Any]) -> _Counts:
+    low, high = float(intensities.min()), float(intensities.max())
+    if intensities.dtype.kind in "iub" and high - low < _WIDEST:
+        counts = np.bincount(intensities.astype(np.int32) - int(low))
         return _Counts(np.arange(low, low + len(counts), dtype=np.float64), counts, 1.0)
     if high <= low:
-        return _Counts(np.array([low]), np.array([chosen.size]), 1.0)
+        return _Counts(np.array([low]), np.array([intensities.size]), 1.0)
     step = (high - low) / _FINE
-    counts = np.histogram(chosen, _FINE, (low, high))[0]
+    counts = np.histogram(intensities, _FINE, (low, high))[0]
     middles = (np.arange(_FINE, dtype=np.float64) + 0.5) * step + low
     return _Counts(np.asarray(middles, dtype=np.float64), counts, step)
 
@@ -103,21 +103,21 @@ def correlation(
         names: the order of rows and columns; those that ``modalities`` lacks, and constant ones, give NaN.
         brain: (Z, Y, X).
     """
-    found = np.full((len(names), len(names)), np.nan, dtype=np.float32)
+    table = np.full((len(names), len(names)), np.nan, dtype=np.float32)
     n = brain.shape[0]
     middle = slice(n // 3, n - n // 3)
     inside = brain[middle]
     rows = [row for row, name in enumerate(names) if name in modalities]
     if not rows or not inside.any():
-        return found
+        return table
     values = np.stack([modalities[names[row]][middle][inside].astype(np.float32) for row in rows])
     finite = np.isfinite(values).all(axis=0)
     values = values if finite.all() else values[:, finite]
     varied = [place for place in range(len(rows)) if values.shape[1] > 1 and np.ptp(values[place]) > 0]
     if varied:
-        kept = np.array(rows)[varied]
-        found[np.ix_(kept, kept)] = _pearson(values[varied])
-    return found
+        places = np.array(rows)[varied]
+        table[np.ix_(places, places)] = _pearson(values[varied])
+    return table
 
 
 def _pearson(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -177,8 +177,8 @@ def _extents(brain: npt.NDArray[np.bool_], flat: Sequence[npt.NDArray[np.bool_]]
     """First and last voxel along X, Y and Z that shows brain or tumour; ``flat`` is the tumour seen along X, Y, Z."""
     along_z, along_y = brain.any(axis=0) | flat[2], brain.any(axis=1) | flat[1]
     shown = (along_z.any(axis=0), along_z.any(axis=1), along_y.any(axis=1))
-    places = [np.flatnonzero(each) for each in shown]
-    return [(int(each[0]), int(each[-1])) for each in places]
+    places = [np.flatnonzero(along) for along in shown]
+    return [(int(along[0]), int(along[-1])) for along in places]
 
 
 def _planes_of(grid: Grid) -> list[tuple[str, tuple[str, str], tuple[int, int], tuple[int, int]]]:
@@ -196,8 +196,8 @@ def _planes_of(grid: Grid) -> list[tuple[str, tuple[str, str], tuple[int, int], 
     voxel = {world: axis for axis, (world, _) in enumerate(grid.axis_directions)}
     sign = dict(grid.axis_directions)
     return [
-        (plane, (names[one], names[other]), (voxel[one], voxel[other]), (sign[one], sign[other]))
-        for plane, one, other in (("axial", 0, 1), ("coronal", 0, 2), ("sagittal", 1, 2))
+        (plane, (names[first], names[second]), (voxel[first], voxel[second]), (sign[first], sign[second]))
+        for plane, first, second in (("axial", 0, 1), ("coronal", 0, 2), ("sagittal", 1, 2))
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -13,20 +13,10 @@ from glioseg.cohorts.checks.alignment import PICTURE_BOUND
 from glioseg.cohorts.checks.check import check
 from glioseg.cohorts.checks.duplicates import VOLUME_BOUND, group_fingerprints
 from glioseg.cohorts.checks.findings import gathered
-from glioseg.cohorts.description import (
-    HEAT_CELLS,
-    CaseSummary,
-    CohortDescription,
-    DarkRow,
-    Diagnoses,
-    Distribution,
-    DuplicateGroup,
-    FactColumn,
-    HeatMap,
-    Histogram,
-    Imbalance,
-)
+from glioseg.cohorts.description import CohortDescription, DarkRow, Diagnoses, DuplicateGroup, FactColumn, Imbalance
 from glioseg.cohorts.explore.gallery import choose_slices, choose_views
+from glioseg.cohorts.summary import HEAT_CELLS, CaseSummary, Distribution, HeatMap, Histogram
+from glioseg.console import Step
 from glioseg.core import Cohort, Finding, FindingKind
 from glioseg.errors import name_some
 
@@ -40,7 +30,7 @@ def explore(
     *,
     dark_threshold: float | None = None,
     n_workers: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Step | None = None,
 ) -> CohortDescription:
     """Look at every voxel of a cohort once and describe it; arguments as those of ``describe`` and ``check``."""
     return describe(cohort, check(cohort, n_workers=n_workers, progress=progress), dark_threshold=dark_threshold)
@@ -62,7 +52,7 @@ def describe(
     removed = _dark_slices(cases, threshold)
     duplicates = group_fingerprints([case.fingerprint for case in cases], {case.case: case.category for case in cases})
     labels = _label_voxels(cases)
-    said = [
+    findings = [
         *cohort.findings,
         *(finding for case in cases for finding in case.findings),
         *_empty_masks(cases),
@@ -93,7 +83,7 @@ def describe(
         duplicates=duplicates,
         gallery=choose_slices(cases, removed),
         views=choose_views(cases),
-        findings=gathered(said),
+        findings=gathered(findings),
     )
 
 
@@ -121,36 +111,37 @@ def normalised(distribution: Distribution, low: float = _SCORES[0], high: float 
 
 def _pooled(cases: Sequence[CaseSummary], modalities: Sequence[str]) -> Iterator[tuple[str, Histogram]]:
     for name in modalities:
-        found = [case.modalities[name].histogram for case in cases if name in case.modalities]
-        if found:
+        histograms = [case.modalities[name].histogram for case in cases if name in case.modalities]
+        if histograms:
             # A few scanners with a tenfold gain must not squeeze all others into one bin.
-            low, high = min(each.low for each in found), float(np.quantile([each.high for each in found], 0.95))
-            yield name, _mean([rebinned(each, low, max(high, low + 1e-6), _POOLED_BINS) for each in found])
+            low = min(histogram.low for histogram in histograms)
+            high = max(float(np.quantile([histogram.high for histogram in histograms], 0.95)), low + 1e-6)
+            yield name, _mean([rebinned(histogram, low, high, _POOLED_BINS) for histogram in histograms])
 
 
 def _pooled_scores(cases: Sequence[CaseSummary], modalities: Sequence[str]) -> Iterator[tuple[str, Histogram]]:
     for name in modalities:
         scores = [normalised(case.modalities[name]) for case in cases if name in case.modalities]
-        found = [each for each in scores if each is not None]
-        if found:
-            yield name, _mean(found)
+        histograms = [histogram for histogram in scores if histogram is not None]
+        if histograms:
+            yield name, _mean(histograms)
 
 
 def _mean(histograms: Sequence[Histogram]) -> Histogram:
     first = histograms[0]
     total = np.zeros(len(first.counts))
-    for each in histograms:
-        total += each.counts
+    for histogram in histograms:
+        total += histogram.counts
     return Histogram(first.low, first.high, np.asarray(total / len(histograms), dtype=np.float64))
 
 
 def _correlation(cases: Sequence[CaseSummary], n: int) -> npt.NDArray[np.float64]:
-    total, known = np.zeros((n, n)), np.zeros((n, n))
+    total, counts = np.zeros((n, n)), np.zeros((n, n))
     for case in cases:
-        found = np.isfinite(case.correlation)
-        total[found] += case.correlation[found]
-        known += found
-    return np.asarray(np.where(known > 0, total / np.maximum(known, 1), np.nan), dtype=np.float64)
+        is_known = np.isfinite(case.correlation)
+        total[is_known] += case.correlation[is_known]
+        counts += is_known
+    return np.asarray(np.where(counts > 0, total / np.maximum(counts, 1), np.nan), dtype=np.float64)
 
 
 # --- labels -----------------------------------------------------------------------------------------------------------
@@ -158,10 +149,12 @@ def _correlation(cases: Sequence[CaseSummary], n: int) -> npt.NDArray[np.float64
 
 def _label_voxels(cases: Sequence[CaseSummary]) -> dict[str, int]:
     """Label -> voxels, the scheme's labels first, then values it does not know."""
-    found: Counter[str] = Counter()
+    voxels: Counter[str] = Counter()
     for case in cases:
-        found.update(dict(zip(case.labels, case.slices.label_voxels.sum(axis=0, dtype=np.int64).tolist(), strict=True)))
-    return dict(sorted(found.items(), key=lambda item: item[0].startswith("unknown ")))
+        voxels.update(
+            dict(zip(case.labels, case.slices.label_voxels.sum(axis=0, dtype=np.int64).tolist(), strict=True))
+        )
+    return dict(sorted(voxels.items(), key=lambda item: item[0].startswith("unknown ")))
 
 
 def _regions(cohort: Cohort, labels: Mapping[str, int]) -> dict[str, int]:
@@ -176,38 +169,41 @@ def _region_cases(cohort: Cohort, cases: Sequence[CaseSummary]) -> dict[str, int
     shown = [
         {name for name, n in zip(case.labels, case.slices.label_voxels.sum(axis=0), strict=True) if n} for case in cases
     ]
-    return {name: sum(bool(each & set(parts)) for each in shown) for name, parts in cohort.scheme.regions.items()}
+    return {name: sum(bool(labels & set(parts)) for labels in shown) for name, parts in cohort.scheme.regions.items()}
 
 
 def _diagnoses(cases: Sequence[CaseSummary]) -> Diagnoses:
-    known = [case for case in cases if case.tumour_voxels is not None]
-    positive = {case.patient for case in known if case.tumour_voxels}
+    labelled = [case for case in cases if case.tumour_voxels is not None]
+    positive = {case.patient for case in labelled if case.tumour_voxels}
     return Diagnoses(
-        positive_slices=sum(case.n_tumour_slices for case in known),
-        negative_slices=sum(len(case.slices.tumour_voxels) - case.n_tumour_slices for case in known),
+        positive_slices=sum(case.n_tumour_slices for case in labelled),
+        negative_slices=sum(len(case.slices.tumour_voxels) - case.n_tumour_slices for case in labelled),
         positive_patients=len(positive),
-        negative_patients=len({case.patient for case in known} - positive),
+        negative_patients=len({case.patient for case in labelled} - positive),
     )
 
 
 def _imbalance(cases: Sequence[CaseSummary]) -> Imbalance:
-    known = [case for case in cases if case.has_reference]
-    labelled = (
-        int(case.slices.label_voxels.sum()) if case.tumour_voxels is None else case.tumour_voxels for case in known
+    with_reference = [case for case in cases if case.has_reference]
+    voxels = (
+        int(case.slices.label_voxels.sum()) if case.tumour_voxels is None else case.tumour_voxels
+        for case in with_reference
     )
-    return Imbalance(sum(labelled), sum(case.n_brain_voxels for case in known), sum(case.n_voxels for case in known))
+    return Imbalance(
+        sum(voxels), sum(case.n_brain_voxels for case in with_reference), sum(case.n_voxels for case in with_reference)
+    )
 
 
 def _heat(cases: Sequence[CaseSummary]) -> tuple[HeatMap, ...]:
-    found: dict[str, list[HeatMap]] = {}
+    by_plane: dict[str, list[HeatMap]] = {}
     for case in cases:
-        for each in case.heat:
-            found.setdefault(each.plane, []).append(each)
+        for heat_map in case.heat:
+            by_plane.setdefault(heat_map.plane, []).append(heat_map)
     maps = []
-    for plane, of_cases in found.items():
+    for plane, of_cases in by_plane.items():
         total = np.zeros((HEAT_CELLS, HEAT_CELLS), dtype=np.float32)
-        for each in of_cases:
-            total += each.values
+        for heat_map in of_cases:
+            total += heat_map.values
         maps.append(HeatMap(plane, of_cases[0].axes, np.asarray(total / len(of_cases), dtype=np.float32)))
     return tuple(maps)
 
@@ -231,8 +227,8 @@ def _dark_table(cases: Sequence[CaseSummary], used: float) -> tuple[DarkRow, ...
 
 
 def _dark_slices(cases: Sequence[CaseSummary], threshold: float) -> dict[str, tuple[int, ...]]:
-    found = {case.case: np.flatnonzero(dark.is_dark(case.slices.non_black, threshold)) for case in cases}
-    return {name: tuple(places.tolist()) for name, places in found.items() if len(places)}
+    slices = {case.case: np.flatnonzero(dark.is_dark(case.slices.non_black, threshold)) for case in cases}
+    return {name: tuple(places.tolist()) for name, places in slices.items() if len(places)}
 
 
 def _dark_finding(table: Sequence[DarkRow], threshold: float) -> list[Finding]:
@@ -251,11 +247,11 @@ def _dark_finding(table: Sequence[DarkRow], threshold: float) -> list[Finding]:
 
 
 def _empty_masks(cases: Sequence[CaseSummary]) -> list[Finding]:
-    known = [case for case in cases if case.has_reference]
-    empty = [case.case for case in known if not case.slices.label_voxels.any()]
+    with_reference = [case for case in cases if case.has_reference]
+    empty = [case.case for case in with_reference if not case.slices.label_voxels.any()]
     if not empty:
         return []
-    return [Finding("note", "empty-mask", f"{len(empty)} of {len(known)} masks are empty: {name_some(empty)}")]
+    return [Finding("note", "empty-mask", f"{len(empty)} of {len(with_reference)} masks are empty: {name_some(empty)}")]
 
 
 def _duplicate_findings(groups: Sequence[DuplicateGroup]) -> list[Finding]:
@@ -263,7 +259,7 @@ def _duplicate_findings(groups: Sequence[DuplicateGroup]) -> list[Finding]:
     exact = [group for group in groups if group.kind == "exact" and group not in across]
     near = [group for group in groups if group.kind == "near" and group not in across]
     bounds = f"correlation from {PICTURE_BOUND:g} for pictures, {VOLUME_BOUND:g} for volumes"
-    told: tuple[tuple[FindingKind, list[DuplicateGroup], str], ...] = (
+    kinds: tuple[tuple[FindingKind, list[DuplicateGroup], str], ...] = (
         ("duplicates-across-classes", across, "the same is shown in several classes"),
         ("exact-duplicates", exact, "equal voxel for voxel"),
         ("near-duplicates", near, f"nearly the same ({bounds})"),
@@ -272,11 +268,11 @@ def _duplicate_findings(groups: Sequence[DuplicateGroup]) -> list[Finding]:
         Finding(
             "warning",
             kind,
-            f"{sum(len(group.cases) for group in found)} cases in {len(found)} groups: {what}: "
-            + name_some((" = ".join(group.cases) for group in found), limit=8),
+            f"{sum(len(group.cases) for group in members)} cases in {len(members)} groups: {what}: "
+            + name_some((" = ".join(group.cases) for group in members), limit=8),
         )
-        for kind, found, what in told
-        if found
+        for kind, members, what in kinds
+        if members
     ]
 
 

@@ -7,7 +7,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from glioseg.cohorts.description import CaseSummary, GalleryKind, GallerySlice, View
+from glioseg.cohorts.description import GalleryKind, GallerySlice, View
+from glioseg.cohorts.summary import CaseSummary
 
 _N_POSITIVE = 8
 _N_NEGATIVE = 4
@@ -28,29 +29,29 @@ def choose_slices(cases: Sequence[CaseSummary], dark: Mapping[str, Sequence[int]
         dark: case -> slices that the dark-scan filter removes.
     """
     positive = sorted((case for case in cases if case.n_tumour_slices), key=lambda case: case.tumour_voxels or 0)
-    chosen = [
+    slices = [
         _slice(case, int(np.argmax(case.slices.tumour_voxels)), "positive") for case in spread(positive, _N_POSITIVE)
     ]
     negative = [(case, z) for case in cases for z in [_fullest_without(case)] if z is not None]
-    chosen += [_slice(case, z, "negative") for case, z in spread(negative, _N_NEGATIVE)]
+    slices += [_slice(case, z, "negative") for case, z in spread(negative, _N_NEGATIVE)]
     by_name = {case.case: case for case in cases}
     removed = [(by_name[name], z) for name, places in dark.items() for z in places]
-    chosen += [_slice(case, z, "dark") for case, z in spread(removed, _N_DARK)]
-    return tuple(chosen)
+    slices += [_slice(case, z, "dark") for case, z in spread(removed, _N_DARK)]
+    return tuple(slices)
 
 
 def choose_views(cases: Sequence[CaseSummary]) -> tuple[View, ...]:
     """The middle of the tumour, of cases from the smallest tumour to the largest whose orientation is known; where no
     case has tumour, the middle of the volume.
     """
-    known = [
+    oriented = [
         case for case in cases if case.has_mm and case.shape is not None and min(case.shape) > 1 and case.modalities
     ]
     with_tumour = sorted(
-        (case for case in known if case.tumour_centre is not None), key=lambda case: case.tumour_voxels or 0
+        (case for case in oriented if case.tumour_centre is not None), key=lambda case: case.tumour_voxels or 0
     )
     views = []
-    for case in spread(with_tumour or known, _N_VIEWS):
+    for case in spread(with_tumour or oriented, _N_VIEWS):
         x, y, z = case.shape or (1, 1, 1)
         views.append(View(case.case, case.tumour_centre or (x // 2, y // 2, z // 2)))
     return tuple(views)

@@ -23,11 +23,11 @@ from glioseg.cohorts.layouts.brats_scheme import Family, decide_scheme, family_o
 from glioseg.cohorts.layouts.clinical import brats_facts, grade_of, site_of
 from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import Listing, natural_key
-from glioseg.cohorts.reading.naming import MODALITY_ORDER, modality_of, part_of, stem
+from glioseg.cohorts.reading.naming import MODALITY_ORDER, modality_of, part_of
 from glioseg.core import Case, Cohort, Facts, Finding, Source
 from glioseg.errors import LayoutError, OptionError, name_some
+from glioseg.io.endings import VOLUME_ENDINGS, file_kind, file_stem
 
-_ENDINGS = (".nii", ".nii.gz", ".mha", ".nrrd")
 _MASK_WORDS = "seg|segm|mask|label|labels"
 _NAME = re.compile(rf"(?:(?P<id>.+)[_-])?(?P<what>flair|t1ce|t1gd|t1c|t1n|t1|t2w|t2f|t2|{_MASK_WORDS})", re.IGNORECASE)
 _VSD_NAME = re.compile(r"vsd\.brain.*?\.(?:mr_(?P<what>[a-z0-9]+)|ot)(?:\.\d+)?", re.IGNORECASE)
@@ -36,7 +36,7 @@ _ODD_MASK = re.compile(r"seg", re.IGNORECASE)
 
 
 @dataclass
-class _Scan:
+class _CaseFiles:
     """The files of one case while they are gathered."""
 
     id: str
@@ -70,7 +70,7 @@ def match(listing: Listing) -> str | None:
     return _why(scans, listing) if any(scan.is_certain for scan in scans) else None
 
 
-def _why(gathered: Sequence[_Scan], listing: Listing) -> str:
+def _why(gathered: Sequence[_CaseFiles], listing: Listing) -> str:
     scans = [scan for scan in gathered if scan.images]
     families = Counter(scan.family for scan in scans)
     kinds = [f"{count} of {_in_words(family)}" for family, count in families.items()]
@@ -92,32 +92,32 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
     if not complete:
         raise LayoutError("no BraTS volumes", path=listing.root, expected=LAYOUT.needs)
     findings = [_no_image(scan, listing) for scan in scans if not scan.images]
-    table, said = brats_facts(listing)
-    findings += said
+    table, table_findings = brats_facts(listing)
+    findings += table_findings
     labelled = [scan for scan in complete if scan.labels is not None]
     cases = _cases(complete, table, listing)
     modalities = tuple(name for name in MODALITY_ORDER if any(name in case.images for case in cases))
     findings += _findings(complete, cases, modalities, listing)
     scheme = options.scheme
     if scheme is None:
-        scheme, more = decide_scheme(cases, [scan.family for scan in labelled])
-        findings += more
+        scheme, scheme_findings = decide_scheme(cases, [scan.family for scan in labelled])
+        findings += scheme_findings
     ordered = tuple(sorted(cases, key=lambda case: natural_key(case.id)))
     return Cohort(
         listing.root.name, "brats", _why(scans, listing), ordered, modalities, scheme, findings=tuple(findings)
     )
 
 
-def _gather(listing: Listing) -> list[_Scan]:
-    scans: dict[tuple[Path, str], _Scan] = {}
+def _gather(listing: Listing) -> list[_CaseFiles]:
+    scans: dict[tuple[Path, str], _CaseFiles] = {}
     others: dict[Path, list[Path]] = {}
-    for path in listing.ending(*_ENDINGS):
+    for path in listing.ending(*VOLUME_ENDINGS):
         read_name = _of_vsd(path) or _of_name(path)
         if read_name is None:
             others.setdefault(path.parent, []).append(path)
             continue
         folder, case_id, family, word = read_name
-        scan = scans.setdefault((folder, case_id), _Scan(case_id, folder, family))
+        scan = scans.setdefault((folder, case_id), _CaseFiles(case_id, folder, family))
         scan.take(modality_of(word), word, path)
     _take_odd_masks(scans.values(), others)
     return [scan for scan in scans.values() if scan.family is not None or len(scan.images) > 1]
@@ -125,39 +125,39 @@ def _gather(listing: Listing) -> list[_Scan]:
 
 def _of_name(path: Path) -> tuple[Path, str, Family | None, str] | None:
     """(case folder, id, family, what the file is) of ``{id}_{what}``."""
-    found = _NAME.fullmatch(stem(path))
-    if found is None:
+    parts = _NAME.fullmatch(file_stem(path))
+    if parts is None:
         return None
-    case_id = found["id"] or path.parent.name
-    return path.parent, case_id, family_of(case_id, path.parent.parts), found["what"]
+    case_id = parts["id"] or path.parent.name
+    return path.parent, case_id, family_of(case_id, path.parent.parts), parts["what"]
 
 
 def _of_vsd(path: Path) -> tuple[Path, str, Family | None, str] | None:
     """The same for the names of the Virtual Skeleton Database, whose files have a folder of their own each."""
-    found = _VSD_NAME.fullmatch(stem(path))
-    if found is None:
+    parts = _VSD_NAME.fullmatch(file_stem(path))
+    if parts is None:
         return None
-    if found["what"] and modality_of(found["what"]) is None:
+    if parts["what"] and modality_of(parts["what"]) is None:
         return None  # MR_DWI and the like, of other collections
     folder = path.parent.parent if path.parent.name.lower().startswith("vsd.") else path.parent
-    return folder, folder.name, "2015", found["what"] or "mask"
+    return folder, folder.name, "2015", parts["what"] or "mask"
 
 
-def _take_odd_masks(scans: Iterable[_Scan], others: dict[Path, list[Path]]) -> None:
+def _take_odd_masks(scans: Iterable[_CaseFiles], others: dict[Path, list[Path]]) -> None:
     """``BraTS20_Training_355`` ships its mask as ``W39_1998.09.19_Segm.nii``: the only mask of a folder of one case."""
-    by_folder: dict[Path, list[_Scan]] = {}
+    by_folder: dict[Path, list[_CaseFiles]] = {}
     for scan in scans:
         if scan.images:
             by_folder.setdefault(scan.folder, []).append(scan)
         elif scan.labels is not None and scan.family is None:
             others.setdefault(scan.folder, []).append(scan.labels)
-    for folder, together in by_folder.items():
+    for folder, folder_scans in by_folder.items():
         masks = [path for path in others.get(folder, []) if _ODD_MASK.search(path.name)]
-        if len(together) == 1 and len(masks) == 1 and together[0].labels is None:
-            together[0].labels, together[0].odd_mask = masks[0], True
+        if len(folder_scans) == 1 and len(masks) == 1 and folder_scans[0].labels is None:
+            folder_scans[0].labels, folder_scans[0].odd_mask = masks[0], True
 
 
-def _cases(scans: Sequence[_Scan], table: dict[str, Facts], listing: Listing) -> list[Case]:
+def _cases(scans: Sequence[_CaseFiles], table: dict[str, Facts], listing: Listing) -> list[Case]:
     cases = []
     for scan, (name, patient) in zip(scans, _names(scans, listing), strict=True):
         part = part_of(scan.folder.relative_to(listing.root).parts[:-1])
@@ -170,7 +170,7 @@ def _cases(scans: Sequence[_Scan], table: dict[str, Facts], listing: Listing) ->
     return cases
 
 
-def _names(scans: Sequence[_Scan], listing: Listing) -> list[tuple[str, str]]:
+def _names(scans: Sequence[_CaseFiles], listing: Listing) -> list[tuple[str, str]]:
     """(id, patient) of each scan. An id that occurs twice is told apart by grade, else by its folders.
 
     Until 2015 HGG and LGG count their patients apart (``brats_2013_pat0001_1`` is in both): two people. The same id in
@@ -191,12 +191,11 @@ def _names(scans: Sequence[_Scan], listing: Listing) -> list[tuple[str, str]]:
 
 
 def _source(path: Path) -> Source:
-    is_nifti = path.name.lower().endswith((".nii", ".nii.gz"))
-    return Source((path,), "nifti" if is_nifti else "metaimage")
+    return Source((path,), "nifti" if file_kind(path) == "nifti" else "metaimage")
 
 
 def _findings(
-    scans: Sequence[_Scan], cases: Sequence[Case], modalities: Sequence[str], listing: Listing
+    scans: Sequence[_CaseFiles], cases: Sequence[Case], modalities: Sequence[str], listing: Listing
 ) -> list[Finding]:
     findings = []
     absent = [name for name in MODALITY_ORDER if name not in modalities]
@@ -220,7 +219,7 @@ def _findings(
     return findings
 
 
-def _no_image(scan: _Scan, listing: Listing) -> Finding:
+def _no_image(scan: _CaseFiles, listing: Listing) -> Finding:
     where = listing.relative(scan.labels) if scan.labels is not None else scan.id
     return Finding("error", "mask-without-image", f"{where} has no image beside it and is left out", scan.id)
 

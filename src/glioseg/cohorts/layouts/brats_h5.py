@@ -48,16 +48,16 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
     volumes, repeated = _gather(listing)
     if not volumes:
         raise LayoutError("no HDF5 slices", path=listing.root, expected=LAYOUT.needs)
-    modalities, assumed = _modalities(options, volumes)
-    findings = [assumed] if assumed is not None else []
+    modalities, assumption = _modalities(options, volumes)
+    findings = [assumption] if assumption is not None else []
     if repeated:
         names = name_some(listing.relative(path) for path in repeated)
         findings.append(
             Finding("warning", "repeated-file", f"slices that lie twice are read once; left aside: {names}")
         )
-    table, said = brats_facts(listing)
-    listed, more = _listed_slices(listing)
-    findings += said + more
+    table, table_findings = brats_facts(listing)
+    listed, slice_findings = _listed_slices(listing)
+    findings += table_findings + slice_findings
     cases = [_case(volume, volumes[volume], modalities, table) for volume in sorted(volumes)]
     if any(_PATIENT.format(volume).lower() in table for volume in volumes):
         message = "volume V is taken to be BraTS20_Training_V of the tables; the publisher does not say so"
@@ -72,10 +72,10 @@ def _gather(listing: Listing) -> tuple[_Slices, list[Path]]:
     volumes: _Slices = defaultdict(dict)
     repeated = []
     for path in listing.files:
-        found = _SLICE.fullmatch(path.name)
-        if found is None:
+        parts = _SLICE.fullmatch(path.name)
+        if parts is None:
             continue
-        volume, index = int(found["volume"]), int(found["slice"])
+        volume, index = int(parts["volume"]), int(parts["slice"])
         if index in volumes[volume]:
             repeated.append(path)
         else:
@@ -136,9 +136,9 @@ def _listed_slices(listing: Listing) -> tuple[dict[int, set[int]], list[Finding]
         return listed, [Finding("note", "missing-table", "no meta_data.csv: missing slices at either end go unnoticed")]
     rows, findings = read_rows(tables[0])
     for row in rows:
-        found = _SLICE.fullmatch(PurePosixPath(row.get("slice_path", "").replace("\\", "/")).name)
-        if found is not None:
-            listed[int(found["volume"])].add(int(found["slice"]))
+        parts = _SLICE.fullmatch(PurePosixPath(row.get("slice_path", "").replace("\\", "/")).name)
+        if parts is not None:
+            listed[int(parts["volume"])].add(int(parts["slice"]))
     if not listed and not findings:
         message = f"{tables[0].name} has no column slice_path with names volume_V_slice_S.h5"
         findings.append(Finding("warning", "unreadable-table", message))

@@ -32,20 +32,20 @@ def family_of(case_id: str, folders: Iterable[str] = ()) -> Family | None:
     BraTS 2023 and 2024 share the names ``BraTS-GLI-00000-000``; the post-treatment cases of 2024 count their time
     points from 100, and folders may say ``BraTS2024`` or ``PostTreatment``. BraTS-Africa (SSA) is labelled as GLI.
     """
-    found = _SINCE_2023.fullmatch(case_id)
-    if found is None:
+    parts = _SINCE_2023.fullmatch(case_id)
+    if parts is None:
         return next((family for family, pattern in _NAMES if pattern.fullmatch(case_id)), None)
-    if found["tumour"].upper() not in ("GLI", "SSA"):
+    if parts["tumour"].upper() not in ("GLI", "SSA"):
         return "other tumours"
-    said = any(_POST_TREATMENT_FOLDER.search(name) for name in folders)
-    late = int(found["time"]) >= _FIRST_POST_TREATMENT
-    return "GLI post-treatment" if late or (said and found["tumour"].upper() == "GLI") else "GLI"
+    is_folder_of_2024 = any(_POST_TREATMENT_FOLDER.search(name) for name in folders)
+    late = int(parts["time"]) >= _FIRST_POST_TREATMENT
+    return "GLI post-treatment" if late or (is_folder_of_2024 and parts["tumour"].upper() == "GLI") else "GLI"
 
 
 def patient_of(case_id: str) -> str:
     """The patient whose case this is: the name without the time point where it has one, else the name."""
-    found = _SINCE_2023.fullmatch(case_id) or _TIME_PATIENT.fullmatch(case_id)
-    return found["patient"] if found is not None else case_id
+    parts = _SINCE_2023.fullmatch(case_id) or _TIME_PATIENT.fullmatch(case_id)
+    return parts["patient"] if parts is not None else case_id
 
 
 def decide_scheme(
@@ -61,13 +61,13 @@ def decide_scheme(
     labels, nor labels of 2024 that lie under names of 2023.
     """
     references = [case.labels for case in cases if case.labels is not None]
-    known = {family for family in families if family is not None}
+    named_families = {family for family in families if family is not None}
     if not references:
         return None, ()
-    if len(known) > 1:
-        names = name_some(sorted(known))
-        return None, (_open(f"cases of several challenges, whose labels differ, lie together: {names}"),)
-    family = next(iter(known), None)
+    if len(named_families) > 1:
+        names = name_some(sorted(named_families))
+        return None, (_unknown_scheme(f"cases of several challenges, whose labels differ, lie together: {names}"),)
+    family = next(iter(named_families), None)
     values = _values_of_some(references)
     if values == {0, 1}:
         severity: Literal["note", "warning"] = "warning" if family in (None, "other tumours") else "note"
@@ -90,20 +90,20 @@ def _by_family(family: Family | None, values: set[int]) -> tuple[LabelScheme | N
     if family is None and {2, 4} <= values and 3 not in values:
         message = "the names do not say which BraTS this is; masks hold 4 and no 3, which is BraTS 2017-2021 alone"
         return scheme_named("brats2021"), (Finding("note", "scheme-by-labels", message),)
-    found = ", ".join(map(str, sorted(values))) or "none that can be read"
-    return None, (_open(f"the names do not say what the labels mean; values found: {found}"),)
+    listed = ", ".join(map(str, sorted(values))) or "none that can be read"
+    return None, (_unknown_scheme(f"the names do not say what the labels mean; values found: {listed}"),)
 
 
-def _open(what: str) -> Finding:
+def _unknown_scheme(what: str) -> Finding:
     return Finding("warning", "unknown-scheme", f"{what}. Say it with --scheme (or point to one of them)")
 
 
 def _values_of_some(references: Sequence[Source]) -> set[int]:
     """The values of a few masks, spread over the cohort; masks that cannot be read are left to the check."""
     n = min(N_MASKS_READ, len(references))
-    some = [references[i * len(references) // n] for i in range(n)]
+    sources = [references[i * len(references) // n] for i in range(n)]
     values: set[int] = set()
-    for source in some:
+    for source in sources:
         try:
             values |= set(distinct(read_labels(source, scheme_named("brats2024")).array))
         except GliosegError:

@@ -9,14 +9,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from glioseg.cohorts.reading.facts_file import with_told_facts
+from glioseg.cohorts.reading.facts_file import with_facts_file
 from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import Listing, natural_key
 from glioseg.cohorts.reading.naming import folder_role, named, part_of, unique_ids
 from glioseg.cohorts.reading.pictures import channels_of, picture_sources, read_headers, unreadable
 from glioseg.core import Case, Cohort, Facts, Finding
 from glioseg.errors import LayoutError, OptionError, name_some
-from glioseg.io.raster import PICTURE_ENDINGS
+from glioseg.io.endings import PICTURE_ENDINGS
 
 _WITHOUT = frozenset(
     {"no", "non", "none", "without", "notumor", "notumour", "nontumor", "nontumour"}
@@ -74,28 +74,28 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
         raise OptionError(
             "pictures sorted by class have no masks", found=f"the label scheme {options.scheme.name}", expected="none"
         )
-    pictures, doubles = _once(_sorted_by_class(listing), listing)
+    pictures, doubles = _without_copies(_sorted_by_class(listing), listing)
     categories = _order({picture.category for picture in pictures})
     if len(categories) < 2:
         raise LayoutError(
             "pictures need two classes at least",
             path=listing.root,
-            found=_found(listing, categories),
+            found=_content(listing, categories),
             expected=LAYOUT.needs,
             remedy="Name the folder that holds the folders of all classes",
         )
     headers = read_headers(picture.path for picture in pictures)
     channels = channels_of(headers, options)
-    wanted = ["_".join((*picture.folders, picture.path.stem)) for picture in pictures]
-    ids = unique_ids(wanted, [picture.path for picture in pictures])
+    names = ["_".join((*picture.folders, picture.path.stem)) for picture in pictures]
+    ids = unique_ids(names, [picture.path for picture in pictures])
     cases = [_case(name, picture, channels) for name, picture in zip(ids, pictures, strict=True)]
     broken = unreadable(headers, {picture.path: name for name, picture in zip(ids, pictures, strict=True)})
-    told, findings = with_told_facts(cases, listing, noun="picture")
+    with_facts, findings = with_facts_file(cases, listing, noun="picture")
     return Cohort(
         name=listing.root.name,
         layout="classes",
         reason=_why(pictures),
-        cases=tuple(sorted(told, key=lambda case: natural_key(case.id))),
+        cases=tuple(sorted(with_facts, key=lambda case: natural_key(case.id))),
         modalities=channels,
         scheme=None,
         categories=categories,
@@ -112,15 +112,15 @@ def _sorted_by_class(listing: Listing) -> list[_Picture]:
     """
     files = named(listing, listing.ending(*PICTURE_ENDINGS))
     folders = [tuple(folder for folder in file.folders if part_of([folder]) is None) for file in files]
-    depths = {len(each) for each in folders if each}
-    shallow = {each[0] for each in folders if each and len(each) == min(depths)}
-    innermost = len(depths) > 1 and {each[-1] for each in folders if each} == shallow
+    depths = {len(names) for names in folders if names}
+    shallow = {names[0] for names in folders if names and len(names) == min(depths)}
+    innermost = len(depths) > 1 and {names[-1] for names in folders if names} == shallow
     return [
-        _Picture(file.path, each[-1], file.part, file.folders)
+        _Picture(file.path, names[-1], file.part, file.folders)
         if innermost
-        else _Picture(file.path, each[0], file.part, file.folders, (*each, "")[1])
-        for file, each in zip(files, folders, strict=True)
-        if each
+        else _Picture(file.path, names[0], file.part, file.folders, (*names, "")[1])
+        for file, names in zip(files, folders, strict=True)
+        if names
     ]
 
 
@@ -146,23 +146,23 @@ def _means_without(name: str) -> bool:
     return words[0] in _WITHOUT or "".join(words) in _WITHOUT
 
 
-def _once(pictures: Sequence[_Picture], listing: Listing) -> tuple[list[_Picture], list[Finding]]:
+def _without_copies(pictures: Sequence[_Picture], listing: Listing) -> tuple[list[_Picture], list[Finding]]:
     """Without the copy of a whole tree that an archive of this kind ships: ``copy/no/7.jpg`` beside ``no/7.jpg``."""
-    seen: dict[tuple[str, ...], Path] = {}
-    kept: list[_Picture] = []
+    path_at: dict[tuple[str, ...], Path] = {}
+    originals: list[_Picture] = []
     copies: Counter[str] = Counter()
-    for picture in sorted(pictures, key=lambda each: (len(each.folders), natural_key(each.path))):
+    for picture in sorted(pictures, key=lambda item: (len(item.folders), natural_key(item.path))):
         place = (*picture.folders, picture.path.name)
-        shallower = [seen[place[start:]] for start in range(1, len(place) - 1) if place[start:] in seen]
+        shallower = [path_at[place[start:]] for start in range(1, len(place) - 1) if place[start:] in path_at]
         if any(_same_bytes(picture.path, other) for other in shallower):
             copies[listing.relative(picture.path.parent)] += 1
             continue
-        seen[place] = picture.path
-        kept.append(picture)
+        path_at[place] = picture.path
+        originals.append(picture)
     if not copies:
-        return kept, []
+        return originals, []
     text = name_some(f"{count} in {folder}" for folder, count in copies.items())
-    return kept, [Finding("note", "repeated-file", f"files that lie twice are read once; left aside: {text}")]
+    return originals, [Finding("note", "repeated-file", f"files that lie twice are read once; left aside: {text}")]
 
 
 def _nested(pictures: Sequence[_Picture]) -> list[Finding]:
@@ -175,9 +175,9 @@ def _nested(pictures: Sequence[_Picture]) -> list[Finding]:
     return [Finding("warning", "nested-folders", message)]
 
 
-def _same_bytes(one: Path, other: Path) -> bool:
+def _same_bytes(path: Path, other: Path) -> bool:
     try:
-        return filecmp.cmp(one, other, shallow=False)
+        return filecmp.cmp(path, other, shallow=False)
     except OSError:
         return False
 
@@ -187,7 +187,7 @@ def _case(name: str, picture: _Picture, channels: tuple[str, ...]) -> Case:
     return Case(name, name, picture_sources(picture.path, channels), category=picture.category, facts=facts)
 
 
-def _found(listing: Listing, categories: Sequence[str]) -> str:
+def _content(listing: Listing, categories: Sequence[str]) -> str:
     pictures = len(listing.ending(*PICTURE_ENDINGS))
     return f"{pictures} pictures in one folder" if not categories else f"only {name_some(categories)}"
 

@@ -42,23 +42,23 @@ def brats_facts(listing: Listing) -> tuple[dict[str, Facts], list[Finding]]:
     facts: dict[str, dict[str, str | float | int]] = {}
     findings: list[Finding] = []
     for path in [*inside, *(path for path in above if path.is_file())]:
-        rows, said = read_rows(path)
-        findings += said
+        rows, table_findings = read_rows(path)
+        findings += table_findings
         for row in rows:
             ids = [text for column, text in row.items() if _ID_COLUMN.fullmatch(_plain(column)) and fact_value(text)]
-            told = _facts(row) | _site_of_any(ids)
+            row_facts = _facts(row) | _site_of_any(ids)
             for name in ids:
                 # The table nearest to the scans is read first and has the last word.
-                facts[name.lower()] = told | facts.get(name.lower(), {})
+                facts[name.lower()] = row_facts | facts.get(name.lower(), {})
     return dict(facts), findings
 
 
 def site_of(case_id: str) -> str | None:
     """The hospital or collection in the name of a case until 2019 (``CBICA``, ``TCIA04``, ``2013``)."""
     for pattern in _SITES:
-        found = pattern.fullmatch(case_id)
-        if found is not None:
-            return found["site"].upper()
+        parts = pattern.fullmatch(case_id)
+        if parts is not None:
+            return parts["site"].upper()
     return None
 
 

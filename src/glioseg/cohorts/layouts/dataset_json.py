@@ -84,29 +84,29 @@ def datasets(listing: Listing) -> list[Dataset]:
     A ``dataset.json`` without ``imagesTr`` beside it is another's (nnU-Net keeps copies among its results); one that
     cannot be read is left aside here, see ``only_dataset``.
     """
-    found = []
+    readable = []
     for table, files in _tables(listing):
         try:
-            found.append(_read(table, files))
+            readable.append(_read(table, files))
         except (FileError, LayoutError):
             continue
-    return found
+    return readable
 
 
-def only_dataset(found: Sequence[Dataset], listing: Listing) -> Dataset:
+def only_dataset(candidates: Sequence[Dataset], listing: Listing) -> Dataset:
     """The one data set.
 
     Raises:
         FileError: its ``dataset.json`` cannot be read.
         LayoutError: none, or several.
     """
-    if len(found) == 1:
-        return found[0]
-    if len(found) > 1:
+    if len(candidates) == 1:
+        return candidates[0]
+    if len(candidates) > 1:
         raise LayoutError(
             "several data sets lie here",
             path=listing.root,
-            found=name_some(each.folder.relative_to(listing.root).as_posix() for each in found),
+            found=name_some(dataset.folder.relative_to(listing.root).as_posix() for dataset in candidates),
             remedy="Point to one of them",
         )
     for table, files in _tables(listing):
@@ -144,10 +144,10 @@ def label_values(content: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     for key, value in labels.items():
         name, integers = (value, [key]) if str(key).isdigit() and isinstance(value, str) else (key, value)
         integers = integers if isinstance(integers, list) else [integers]
-        if not integers or not all(str(each).isdigit() for each in integers):
+        if not integers or not all(str(integer).isdigit() for integer in integers):
             return {}
-        if name != "background" and any(int(each) > 0 for each in integers):
-            values[str(name)] = tuple(sorted({int(each) for each in integers if int(each) > 0}))
+        if name != "background" and any(int(integer) > 0 for integer in integers):
+            values[str(name)] = tuple(sorted({int(integer) for integer in integers if int(integer) > 0}))
     return values
 
 
@@ -162,19 +162,19 @@ def scheme_of(content: Mapping[str, Any], name: str) -> LabelScheme | None:
         None where the table does not state its labels.
     """
     values = label_values(content)
-    values_without_ignore = {key: each for key, each in values.items() if key != "ignore"}
+    values_without_ignore = {key: integers for key, integers in values.items() if key != "ignore"}
     if not values_without_ignore:
         return None
-    known = {_our_name(key): each for key, each in values_without_ignore.items()}
-    if len(known) == len(values):
+    stated = {_our_name(key): integers for key, integers in values_without_ignore.items()}
+    if len(stated) == len(values):
         for scheme in _SCHEMES_TRIED:
-            if _labels_equal(SCHEMES[scheme], known):
+            if _labels_equal(SCHEMES[scheme], stated):
                 return SCHEMES[scheme]
         for scheme in _SCHEMES_TRIED:
-            if _agrees(SCHEMES[scheme], known):
+            if _agrees(SCHEMES[scheme], stated):
                 return SCHEMES[scheme]
-        if set(known) <= _GLIOMA_LABELS and all(len(each) == 1 for each in known.values()):
-            return glioma_scheme(name, {key: each[0] for key, each in known.items()}, TABLE)
+        if set(stated) <= _GLIOMA_LABELS and all(len(integers) == 1 for integers in stated.values()):
+            return glioma_scheme(name, {key: integers[0] for key, integers in stated.items()}, TABLE)
     return _own_scheme(values, name)
 
 
@@ -203,18 +203,18 @@ def _our_name(name: str) -> str:
     return _LABEL_NAMES.get(plain.replace("ooedema", "oedema"), name)
 
 
-def _labels_equal(scheme: LabelScheme, known: Mapping[str, tuple[int, ...]]) -> bool:
-    return {name: (value,) for name, value in scheme.labels.items()} == dict(known)
+def _labels_equal(scheme: LabelScheme, stated: Mapping[str, tuple[int, ...]]) -> bool:
+    return {name: (value,) for name, value in scheme.labels.items()} == dict(stated)
 
 
-def _agrees(scheme: LabelScheme, known: Mapping[str, tuple[int, ...]]) -> bool:
+def _agrees(scheme: LabelScheme, stated: Mapping[str, tuple[int, ...]]) -> bool:
     """Whether each name is a label or region of the scheme with those integers, and all of its integers are there."""
-    for name, integers in known.items():
+    for name, integers in stated.items():
         label = (scheme.labels[name],) if name in scheme.labels else None
         region = tuple(sorted(scheme.values_of(name))) if name in scheme.regions else None
         if integers not in (label, region):
             return False
-    return {value for integers in known.values() for value in integers} == set(scheme.labels.values())
+    return {value for integers in stated.values() for value in integers} == set(scheme.labels.values())
 
 
 def _own_scheme(values: Mapping[str, tuple[int, ...]], name: str) -> LabelScheme | None:
@@ -223,12 +223,12 @@ def _own_scheme(values: Mapping[str, tuple[int, ...]], name: str) -> LabelScheme
     nnU-Net's ``ignore`` is a label of no region.
     """
     smallest: dict[int, str] = {}
-    for key in sorted(values, key=lambda each: -len(values[each])):
+    for key in sorted(values, key=lambda label: -len(values[label])):
         smallest |= dict.fromkeys(values[key], key)
     shared = [key for key in values if sum(owner == key for owner in smallest.values()) > 1]
     labels = {f"{key}-{value}" if key in shared else key: value for value, key in sorted(smallest.items())}
     by_value = {value: label for label, value in labels.items()}
-    regions = {key: tuple(by_value[value] for value in each) for key, each in values.items() if key != "ignore"}
+    regions = {key: tuple(by_value[value] for value in integers) for key, integers in values.items() if key != "ignore"}
     try:
         return LabelScheme(name, labels, regions, tuple(regions), TABLE)
     except LabelError:

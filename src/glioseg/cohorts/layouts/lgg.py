@@ -26,7 +26,8 @@ from glioseg.cohorts.reading.naming import named
 from glioseg.cohorts.reading.repeats import repeated_channels
 from glioseg.core import Case, Cohort, Facts, Finding, FindingKind, Source, scheme_named
 from glioseg.errors import FileError, LayoutError, OptionError, name_some
-from glioseg.io.raster import PICTURE_ENDINGS, read_picture
+from glioseg.io.endings import PICTURE_ENDINGS
+from glioseg.io.raster import read_picture
 
 MODALITIES = ("pre", "flair", "post")
 
@@ -34,7 +35,7 @@ _SLICE = re.compile(r"(?P<case>(?P<patient>TCGA_(?P<site>[A-Z0-9]+)_[A-Z0-9]+)_\
 
 
 @dataclass
-class _Scan:
+class _SliceFiles:
     """The files of one case while they are gathered: slice number -> every file that claims to be it."""
 
     patient: str
@@ -48,7 +49,7 @@ def match(listing: Listing) -> str | None:
     return _why(_gather(listing))
 
 
-def _why(scans: Mapping[str, _Scan]) -> str | None:
+def _why(scans: Mapping[str, _SliceFiles]) -> str | None:
     n_slices = sum(len(scan.slices) for scan in scans.values())
     if n_slices == 0:
         return None
@@ -73,33 +74,33 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
         raise LayoutError(
             "no LGG slices", path=listing.root, expected=f"TCGA_SITE_PATIENT_DATE_SLICE in {' '.join(PICTURE_ENDINGS)}"
         )
-    findings = _doubles(scans, listing)
-    table, said = lgg_table.read_facts(listing)
-    findings += said
+    findings = _copies(scans, listing)
+    table, more_findings = lgg_table.read_facts(listing)
+    findings += more_findings
     cases = []
     for name in sorted(scans, key=natural_key):
-        case, said = _case(name, scans[name], table.get(scans[name].patient.upper(), {}))
+        case, more_findings = _case(name, scans[name], table.get(scans[name].patient.upper(), {}))
         cases += [case] if case is not None else []
-        findings += said
+        findings += more_findings
     findings += lgg_table.without_row(table, [case.patient for case in cases])
     modalities = tuple(name for name in MODALITIES if any(name in case.images for case in cases))
     scheme = options.scheme or scheme_named("lgg")
     return Cohort(listing.root.name, "lgg", reason, tuple(cases), modalities, scheme, findings=tuple(findings))
 
 
-def _gather(listing: Listing) -> dict[str, _Scan]:
-    scans: dict[str, _Scan] = {}
+def _gather(listing: Listing) -> dict[str, _SliceFiles]:
+    scans: dict[str, _SliceFiles] = {}
     pictures = [path for path in listing.ending(*PICTURE_ENDINGS) if path.name[:5].upper() == "TCGA_"]
     for file in named(listing, pictures):
-        found = _SLICE.fullmatch(file.path.stem)
-        if found is None:
+        parts = _SLICE.fullmatch(file.path.stem)
+        if parts is None:
             continue
-        scan = scans.setdefault(found["case"], _Scan(found["patient"], found["site"].upper()))
-        (scan.masks if file.is_mask else scan.slices)[int(found["slice"])].append(file.path)
+        scan = scans.setdefault(parts["case"], _SliceFiles(parts["patient"], parts["site"].upper()))
+        (scan.masks if file.is_mask else scan.slices)[int(parts["slice"])].append(file.path)
     return scans
 
 
-def _doubles(scans: Mapping[str, _Scan], listing: Listing) -> list[Finding]:
+def _copies(scans: Mapping[str, _SliceFiles], listing: Listing) -> list[Finding]:
     """The published archive holds the whole set twice: keep the copy nearest to the root, and say so."""
     copies: Counter[str] = Counter()
     differing: list[str] = []
@@ -127,30 +128,30 @@ def _size(path: Path) -> int:
         return -1
 
 
-def _case(name: str, scan: _Scan, facts: Facts) -> tuple[Case | None, list[Finding]]:
+def _case(name: str, scan: _SliceFiles, facts: Facts) -> tuple[Case | None, list[Finding]]:
     findings = []
     numbers = sorted(scan.slices)
-    lonely = sorted(set(scan.masks) - set(numbers))
-    if lonely:
-        findings.append(_of_slices("mask-without-image", name, "masks have no slice and are left out", lonely))
-    bare = [number for number in numbers if number not in scan.masks]
-    if bare and len(bare) < len(numbers):
-        findings.append(_of_slices("missing-mask", name, "slices have no mask and are left out", bare))
+    without_slice = sorted(set(scan.masks) - set(numbers))
+    if without_slice:
+        findings.append(_of_slices("mask-without-image", name, "masks have no slice and are left out", without_slice))
+    without_mask = [number for number in numbers if number not in scan.masks]
+    if without_mask and len(without_mask) < len(numbers):
+        findings.append(_of_slices("missing-mask", name, "slices have no mask and are left out", without_mask))
         numbers = [number for number in numbers if number in scan.masks]
-    elif bare:
+    elif without_mask:
         findings.append(Finding("warning", "missing-mask", "no slice of this case has a mask", name))
     if not numbers:
         return None, findings
-    gaps = sorted(set(range(numbers[0], numbers[-1] + 1)) - set(numbers) - set(bare))
+    gaps = sorted(set(range(numbers[0], numbers[-1] + 1)) - set(numbers) - set(without_mask))
     if gaps:
         findings.append(_of_slices("missing-slice", name, "slices are missing", gaps))
     paths = tuple(scan.slices[number][0] for number in numbers)
     masks = tuple(scan.masks[number][0] for number in numbers if number in scan.masks)
-    images, said = _images(name, paths)
+    images, channel_findings = _images(name, paths)
     extent: Facts = {"n_slices": len(numbers), "first_slice": numbers[0], "last_slice": numbers[-1]}
     facts = {"site": scan.site, **facts, **extent}
     labels = Source(masks, "raster") if masks else None
-    return Case(name, scan.patient, images, labels, facts=facts), findings + said
+    return Case(name, scan.patient, images, labels, facts=facts), findings + channel_findings
 
 
 def _of_slices(kind: FindingKind, case: str, what: str, numbers: Iterable[int]) -> Finding:

@@ -68,10 +68,10 @@ def read_facts(listing: Listing) -> tuple[dict[str, Facts], list[Finding]]:
 
 def without_row(table: Mapping[str, Facts], patients: Iterable[str]) -> list[Finding]:
     """A note where a table was found and lacks some of the patients."""
-    lacking = sorted({patient for patient in patients if patient.upper() not in table}) if table else []
-    if not lacking:
+    absent = sorted({patient for patient in patients if patient.upper() not in table}) if table else []
+    if not absent:
         return []
-    return [Finding("note", "missing-facts", f"data.csv lacks {len(lacking)} patients: {name_some(lacking)}")]
+    return [Finding("note", "missing-facts", f"data.csv lacks {len(absent)} patients: {name_some(absent)}")]
 
 
 def _facts(row: Mapping[str, str]) -> Facts:

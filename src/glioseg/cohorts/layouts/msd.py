@@ -23,22 +23,22 @@ from glioseg.cohorts.layouts.dataset_json import (
 )
 from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import Listing, natural_key
-from glioseg.cohorts.reading.naming import modality_of, stem
+from glioseg.cohorts.reading.naming import modality_of
 from glioseg.cohorts.reading.tables import nearest_facts
 from glioseg.core import Case, Cohort, Facts, Finding, LabelScheme, Source
 from glioseg.errors import LayoutError, OptionError, name_some
+from glioseg.io.endings import NIFTI_ENDINGS, file_stem, has_ending
 
-_ENDINGS = (".nii.gz", ".nii")
 _Entry = tuple[str, Path, Path | None, str]
 """Case id, image, labels (None for a test case), part."""
 
 
 def match(listing: Listing) -> str | None:
     """A ``dataset.json`` with a list ``training``, beside ``imagesTr``, that is not nnU-Net's."""
-    found = _own(listing)
-    if not found:
+    own_datasets = _own_datasets(listing)
+    if not own_datasets:
         return None
-    tables = name_some(where(each, listing) for each in found)
+    tables = name_some(where(dataset, listing) for dataset in own_datasets)
     return f"{tables} lists training pairs, as the Medical Segmentation Decathlon does"
 
 
@@ -49,8 +49,8 @@ def is_decathlon(dataset: Dataset) -> bool:
     """
     if "channel_names" in dataset.content or not isinstance(dataset.content.get("training"), list):
         return False
-    names = {stem(path) for path in dataset.files_in(TRAINING_IMAGES)}
-    labelled = {stem(path) for path in dataset.files_in(TRAINING_LABELS)}
+    names = {file_stem(path) for path in dataset.files_in(TRAINING_IMAGES)}
+    labelled = {file_stem(path) for path in dataset.files_in(TRAINING_LABELS)}
     return not names or bool(names & labelled) or not any(f"{name}_0000" in names for name in labelled)
 
 
@@ -62,28 +62,23 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
         LayoutError: no or several data sets, or none of the images.
         OptionError: names for another number of channels than the table has.
     """
-    dataset = only_dataset(_own(listing), listing)
+    dataset = only_dataset(_own_datasets(listing), listing)
     modalities = _modalities(dataset, options)
     entries = _entries(dataset)
     present = set(dataset.listing.files)
     table, patients, findings = nearest_facts(dataset.listing)
-    absent = [image for _, image, _, _ in entries if image not in present]
-    if absent:
-        names = name_some(path.name for path in absent)
-        message = f"{len(absent)} images that {dataset.table.name} lists are not there: {names}"
-        findings.append(Finding("warning", "missing-file", message))
+    findings += _absent(dataset, [image for _, image, _, _ in entries if image not in present])
     cases = []
     for name, image, labels, part in entries:
-        if image not in present:
-            continue
-        if labels is not None and labels not in present:
-            findings.append(Finding("warning", "missing-mask", f"there is no {labels.name}", name))
-            labels = None
-        facts = {"part": part, **table.get(name, {})}
-        cases.append(_case(name, patients.get(name, patient_of(name)), image, labels, modalities, facts))
+        if image in present:
+            if labels is not None and labels not in present:
+                findings.append(Finding("warning", "missing-mask", f"there is no {labels.name}", name))
+            reference = labels if labels in present else None
+            facts = {"part": part, **table.get(name, {})}
+            cases.append(_case(name, patients.get(name, patient_of(name)), image, reference, modalities, facts))
     if not cases:
         raise LayoutError("none of the images is there", path=dataset.folder, expected=LAYOUT.needs)
-    scheme, said = _scheme(dataset, options, cases)
+    scheme, scheme_findings = _scheme(dataset, options, cases)
     ordered = tuple(sorted(cases, key=lambda case: natural_key(case.id)))
     reason = match(listing) or ""
     return Cohort(
@@ -93,12 +88,12 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
         ordered,
         modalities,
         scheme,
-        findings=(*findings, *_unlisted(dataset, entries), *said),
+        findings=(*findings, *_unlisted(dataset, entries), *scheme_findings),
     )
 
 
-def _own(listing: Listing) -> list[Dataset]:
-    return [each for each in datasets(listing) if is_decathlon(each)]
+def _own_datasets(listing: Listing) -> list[Dataset]:
+    return [dataset for dataset in datasets(listing) if is_decathlon(dataset)]
 
 
 def _modalities(dataset: Dataset, options: ReadOptions) -> tuple[str, ...]:
@@ -122,11 +117,13 @@ def _entries(dataset: Dataset) -> list[_Entry]:
         if isinstance(entry, Mapping) and isinstance(entry.get("image"), str):
             image = _path(dataset, entry["image"])
             label = entry.get("label")
-            entries.append((stem(image), image, _path(dataset, label) if isinstance(label, str) else None, "train"))
+            entries.append(
+                (file_stem(image), image, _path(dataset, label) if isinstance(label, str) else None, "train")
+            )
     for entry in _list(dataset.content.get("test")):
         text = entry.get("image") if isinstance(entry, Mapping) else entry
         if isinstance(text, str):
-            entries.append((stem(_path(dataset, text)), _path(dataset, text), None, "test"))
+            entries.append((file_stem(_path(dataset, text)), _path(dataset, text), None, "test"))
     return list({entry[0]: entry for entry in entries}.values())
 
 
@@ -160,13 +157,21 @@ def _scheme(
     return None, (Finding("warning", "unknown-scheme", message),)
 
 
+def _absent(dataset: Dataset, images: Sequence[Path]) -> list[Finding]:
+    if not images:
+        return []
+    names = name_some(path.name for path in images)
+    message = f"{len(images)} images that {dataset.table.name} lists are not there: {names}"
+    return [Finding("warning", "missing-file", message)]
+
+
 def _unlisted(dataset: Dataset, entries: Sequence[_Entry]) -> list[Finding]:
     listed = {image for _, image, _, _ in entries}
     images = [
         path
         for folder in (TRAINING_IMAGES, TEST_IMAGES)
         for path in dataset.files_in(folder)
-        if path.name.lower().endswith(_ENDINGS) and path not in listed
+        if has_ending(path, NIFTI_ENDINGS) and path not in listed
     ]
     if not images:
         return []

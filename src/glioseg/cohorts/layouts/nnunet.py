@@ -32,15 +32,18 @@ from glioseg.cohorts.reading.naming import modality_of
 from glioseg.cohorts.reading.tables import nearest_facts
 from glioseg.core import Case, Cohort, Finding, LabelScheme, Source, SourceKind
 from glioseg.errors import FileError, LayoutError, OptionError, SplitError, name_some
+from glioseg.io.endings import ENDINGS, LOSSY_ENDINGS
 from glioseg.io.files import read_json, write_json
 
 SPLITS = "splits_final.json"
 
 _KINDS: Mapping[str, SourceKind] = {
-    **dict.fromkeys((".nii.gz", ".nii"), "nifti"),
-    **dict.fromkeys((".nrrd", ".mha", ".mhd"), "metaimage"),
-    **dict.fromkeys((".png", ".bmp", ".tif", ".tiff"), "raster"),
+    ending: kind
+    for kind in ("nifti", "metaimage", "raster")
+    for ending in ENDINGS[kind]
+    if ending not in LOSSY_ENDINGS  # nnU-Net's label maps are integers
 }
+"""Ending of a data set's files -> which reader takes them."""
 _CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})")
 _Scans = dict[str, dict[int, Path]]
 """Case -> channel -> file."""
@@ -48,9 +51,9 @@ _Scans = dict[str, dict[int, Path]]
 
 def match(listing: Listing) -> str | None:
     """A ``dataset.json`` beside ``imagesTr`` whose images have one file per channel."""
-    found = _own(listing)
-    if found:
-        names = name_some(where(each, listing) for each in found)
+    own_datasets = _own_datasets(listing)
+    if own_datasets:
+        names = name_some(where(dataset, listing) for dataset in own_datasets)
         return f"{names} beside imagesTr with one file per channel (CASE_0000), as nnU-Net has it"
     damaged = unreadable_tables(listing)
     return f"{where(damaged[0], listing)} beside imagesTr, though it cannot be read" if damaged else None
@@ -64,7 +67,7 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
         LayoutError: no or several data sets, a file ending that is none of nnU-Net's, or no images.
         OptionError: names for another number of channels than the table has.
     """
-    dataset = only_dataset(_own(listing), listing)
+    dataset = only_dataset(_own_datasets(listing), listing)
     ending = _ending(dataset)
     training = _scans(dataset, TRAINING_IMAGES, ending)
     test = {name: files for name, files in _scans(dataset, TEST_IMAGES, ending).items() if name not in training}
@@ -83,8 +86,8 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
             source = Source((mask,), _KINDS[ending]) if mask is not None else None
             cases.append(Case(name, patients.get(name, patient_of(name)), images, source, facts=own))
             findings += _missing(name, images, modalities, mask is None and part == "train")
-    scheme, said = _scheme(dataset, options, cases)
-    findings += [*said, *_folds_nearby(dataset)]
+    scheme, scheme_findings = _scheme(dataset, options, cases)
+    findings += [*scheme_findings, *_folds_nearby(dataset)]
     ordered = tuple(sorted(cases, key=lambda case: natural_key(case.id)))
     reason = f"{match(listing) or ''}; channels {', '.join(stated)}"
     return Cohort(dataset.folder.name, "nnunet", reason, ordered, modalities, scheme, findings=tuple(findings))
@@ -121,8 +124,8 @@ def write_splits_final(path: Path, folds: Sequence[tuple[Sequence[str], Sequence
     write_json(path, [{"train": list(train), "val": list(val)} for train, val in folds])
 
 
-def _own(listing: Listing) -> list[Dataset]:
-    return [each for each in datasets(listing) if not is_decathlon(each)]
+def _own_datasets(listing: Listing) -> list[Dataset]:
+    return [dataset for dataset in datasets(listing) if not is_decathlon(dataset)]
 
 
 def _ending(dataset: Dataset) -> str:
@@ -141,9 +144,9 @@ def _ending(dataset: Dataset) -> str:
 def _scans(dataset: Dataset, folder: str, ending: str) -> _Scans:
     scans: _Scans = defaultdict(dict)
     for path in dataset.files_in(folder):
-        found = _CHANNEL.fullmatch(path.name.removesuffix(ending)) if path.name.endswith(ending) else None
-        if found is not None:
-            scans[found["case"]][int(found["channel"])] = path
+        parts = _CHANNEL.fullmatch(path.name.removesuffix(ending)) if path.name.endswith(ending) else None
+        if parts is not None:
+            scans[parts["case"]][int(parts["channel"])] = path
     return dict(scans)
 
 

@@ -12,14 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from glioseg.cohorts.reading.facts_file import with_told_facts
+from glioseg.cohorts.reading.facts_file import with_facts_file
 from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import Listing, natural_key
-from glioseg.cohorts.reading.naming import Named, named, stem, unique_ids
+from glioseg.cohorts.reading.naming import Named, named, unique_ids
 from glioseg.cohorts.reading.pictures import Header, channels_of, picture_sources, read_headers, unreadable
 from glioseg.core import Case, Cohort, Finding, Source, scheme_named
 from glioseg.errors import FileError, LayoutError, name_some
-from glioseg.io.raster import PICTURE_ENDINGS
+from glioseg.io.endings import PICTURE_ENDINGS, file_stem
 
 _Key = tuple[tuple[str, ...], str]
 
@@ -29,7 +29,7 @@ class _Pairs:
     """Every picture with its masks (none, one, or by mistake several), and masks that belong to no picture."""
 
     pictures: tuple[tuple[Named, tuple[Path, ...]], ...]
-    lonely: tuple[Path, ...]
+    unpaired_masks: tuple[Path, ...]
 
 
 def match(listing: Listing) -> str | None:
@@ -61,19 +61,19 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
     mask_headers = read_headers(mask for _, masks in pairs.pictures for mask in masks)
     channels = channels_of(headers, options)
     cases = [_case(name, file, masks, channels) for name, (file, masks) in zip(ids, pairs.pictures, strict=True)]
-    told, findings = with_told_facts(cases, listing, noun="picture")
+    with_facts, findings = with_facts_file(cases, listing, noun="picture")
     for case, (file, masks) in zip(cases, pairs.pictures, strict=True):
         findings += _findings(case.id, file.path, masks, {**headers, **mask_headers})
     findings += _shared(pairs, listing)
-    if pairs.lonely:
-        lonely = name_some(listing.relative(path) for path in pairs.lonely)
-        message = f"{len(pairs.lonely)} masks have no picture and are left out: {lonely}"
+    if pairs.unpaired_masks:
+        names = name_some(listing.relative(path) for path in pairs.unpaired_masks)
+        message = f"{len(pairs.unpaired_masks)} masks have no picture and are left out: {names}"
         findings.append(Finding("warning", "mask-without-image", message))
     return Cohort(
         name=listing.root.name,
         layout="pairs",
         reason=_why(pairs, listing) or "no picture has a mask",
-        cases=tuple(sorted(told, key=lambda case: natural_key(case.id))),
+        cases=tuple(sorted(with_facts, key=lambda case: natural_key(case.id))),
         modalities=channels,
         scheme=options.scheme or scheme_named("binary"),
         findings=tuple(findings),
@@ -87,14 +87,14 @@ def _pair(listing: Listing) -> _Pairs:
         if file.is_mask:
             masks[file.folders, file.name].append(file.path)
     pictures = [(file, tuple(masks.get((file.folders, file.name), ()))) for file in files if not file.is_mask]
-    taken = {mask for _, found in pictures for mask in found}
-    lonely = [file.path for file in files if file.is_mask and file.path not in taken]
-    return _Pairs(tuple(pictures), tuple(lonely))
+    taken = {mask for _, own_masks in pictures for mask in own_masks}
+    unpaired = [file.path for file in files if file.is_mask and file.path not in taken]
+    return _Pairs(tuple(pictures), tuple(unpaired))
 
 
 def _id(file: Named) -> str:
     """Folders and name as they are; where the name is but ``image``, the folders alone."""
-    own = stem(file.path) if file.name or not file.folders else ""
+    own = file_stem(file.path) if file.name or not file.folders else ""
     return "_".join(part for part in (*file.folders, own) if part)
 
 
@@ -115,9 +115,9 @@ def _findings(
     if len(masks) > 1:
         message = f"{picture.name} has several masks, none of which is used: {name_some(mask.name for mask in masks)}"
         return [Finding("error", "several-masks", message, case)]
-    one, other = headers[picture], headers[masks[0]]
-    if isinstance(one, Header) and isinstance(other, Header) and one.size != other.size:
-        message = f"{picture.name} has {one.size} pixels, its mask {masks[0].name} {other.size}"
+    header, mask_header = headers[picture], headers[masks[0]]
+    if isinstance(header, Header) and isinstance(mask_header, Header) and header.size != mask_header.size:
+        message = f"{picture.name} has {header.size} pixels, its mask {masks[0].name} {mask_header.size}"
         return [Finding("error", "mask-size", message, case)]
     return _broken(case, picture, headers) + _broken(case, masks[0], headers)
 

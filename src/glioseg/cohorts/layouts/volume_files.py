@@ -10,10 +10,7 @@ from pathlib import Path
 
 from glioseg.cohorts.reading.listing import Listing
 from glioseg.cohorts.reading.naming import Named, folder_role, modality_of, named
-from glioseg.io.metaimage import METAIMAGE_ENDINGS
-from glioseg.io.nifti import NIFTI_ENDINGS
-
-VOLUME_ENDINGS = (*NIFTI_ENDINGS, *METAIMAGE_ENDINGS)
+from glioseg.io.endings import VOLUME_ENDINGS
 
 _SEPARATORS = "_-. "
 _BRAIN_MASK = re.compile(r"(?:^|[_\-. ])(?:brain|head|skull|body)$", re.IGNORECASE)
@@ -47,7 +44,7 @@ def gather(listing: Listing) -> list[Scan]:
             folders[file.folders].append(file)
     groups = {folder: _group(files) for folder, files in folders.items()}
     with_masks = [groups[folder] for folder, files in folders.items() if any(file.is_mask for file in files)]
-    if len(folders) > 1 and () not in folders and all(len(each) == 1 for each in with_masks or groups.values()):
+    if len(folders) > 1 and () not in folders and all(len(cases) == 1 for cases in with_masks or groups.values()):
         # A folder per case: one without label map is a case too, and its name is the case's.
         whole = {folder: _as_one(files) for folder, files in folders.items()}
         return [_scan(folder, "", *group) for folder, group in whole.items()]
@@ -81,9 +78,9 @@ def _prefix(name: str) -> str:
     """The name without a modality at its end: ``p1_flair`` -> ``p1``, ``T1`` -> nothing."""
     if modality_of(name) is not None:
         return ""
-    for found in reversed(list(re.finditer(r"[_\-. ]+", name))):
-        if modality_of(name[found.end() :]) is not None:
-            return name[: found.start()]
+    for separator in reversed(list(re.finditer(r"[_\-. ]+", name))):
+        if modality_of(name[separator.end() :]) is not None:
+            return name[: separator.start()]
         break
     return name
 
@@ -99,7 +96,7 @@ def _common(names: Iterable[str]) -> str:
         return _prefix(listed[0])
     parts = [re.split(r"(?<=[_\-. ])", name) for name in listed]
     same = 0
-    while parts and all(len(each) > same + 1 for each in parts) and len({each[same] for each in parts}) == 1:
+    while parts and all(len(words) > same + 1 for words in parts) and len({words[same] for words in parts}) == 1:
         same += 1
     return "".join(parts[0][:same]).rstrip(_SEPARATORS) if parts else ""
 

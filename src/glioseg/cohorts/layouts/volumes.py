@@ -14,14 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glioseg.cohorts.layouts.volume_files import Scan, gather
-from glioseg.cohorts.reading.facts_file import with_told_facts
+from glioseg.cohorts.reading.facts_file import with_facts_file
 from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import Listing, natural_key
-from glioseg.cohorts.reading.naming import MODALITY_ORDER, modality_of, stem
+from glioseg.cohorts.reading.naming import MODALITY_ORDER, modality_of
 from glioseg.core import SCHEMES, Case, Cohort, Facts, Finding, LabelScheme, Source, SourceKind, scheme_named
 from glioseg.errors import GliosegError, LayoutError, OptionError, name_some
+from glioseg.io.endings import file_kind, file_stem
 from glioseg.io.metaimage import read_metaimage_grid
-from glioseg.io.nifti import NIFTI_ENDINGS, read_nifti_grid
+from glioseg.io.nifti import read_nifti_grid
 
 _IBSR = re.compile(r"IBSR_\d{2,}", re.IGNORECASE)
 _ONLY = "image"
@@ -32,7 +33,7 @@ _ONLY = "image"
 class _Channel:
     """One channel of one file, with what the file calls it."""
 
-    called: str
+    name: str
     path: Path
     index: int | None
 
@@ -64,24 +65,24 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
     scans = [scan for scan in gathered if scan.images]
     if not scans:
         raise LayoutError("no volumes to go with label maps", path=listing.root, expected=LAYOUT.needs)
-    ibsr = all(len(scan.images) == 1 and _IBSR.fullmatch(stem(scan.images[0][1])) for scan in scans)
+    ibsr = all(len(scan.images) == 1 and _IBSR.fullmatch(file_stem(scan.images[0][1])) for scan in scans)
     channels, findings = _channels(scans)
-    names = _modalities([channel for each in channels for channel in each], options, ibsr=ibsr)
+    names = _modalities([channel for case_channels in channels for channel in case_channels], options, ibsr=ibsr)
     cases = []
-    for scan, each in zip(scans, channels, strict=True):
-        case, said = _case(scan, each, names)
+    for scan, case_channels in zip(scans, channels, strict=True):
+        case, more_findings = _case(scan, case_channels, names)
         cases.append(case)
-        findings += said
-    findings += _lonely(gathered, listing)
-    told, said = with_told_facts(cases, listing)
-    findings += [finding for finding in said if not (ibsr and finding.kind == "unknown-patients")]
+        findings += more_findings
+    findings += _masks_without_image(gathered, listing)
+    with_facts, more_findings = with_facts_file(cases, listing)
+    findings += [finding for finding in more_findings if not (ibsr and finding.kind == "unknown-patients")]
     has_labels = any(case.labels is not None for case in cases)
     scheme = options.scheme or (scheme_named("ibsr") if ibsr else None)
     return Cohort(
         name=listing.root.name,
         layout="volumes",
         reason=_why(scans, listing) or "no volume has a label map",
-        cases=tuple(sorted(told, key=lambda case: natural_key(case.id))),
+        cases=tuple(sorted(with_facts, key=lambda case: natural_key(case.id))),
         modalities=tuple(dict.fromkeys(names.values())),
         scheme=scheme if has_labels else None,
         findings=(*findings, *_unknown_scheme(scheme, has_labels=has_labels)),
@@ -90,12 +91,12 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
 
 def _channels(scans: Sequence[Scan]) -> tuple[list[list[_Channel]], list[Finding]]:
     """The channels of every case: one per file, or those of its only file."""
-    found: list[list[_Channel]] = []
+    channels_of_cases: list[list[_Channel]] = []
     findings: list[Finding] = []
     alone = len({called for scan in scans for called, _ in scan.images}) > 1
     alone = alone and all(len(scan.images) == 1 for scan in scans)  # names that differ from case to case: no modality
     for scan in scans:
-        channels = [_Channel(_called(called, alone=alone), path, None) for called, path in scan.images]
+        channels = [_Channel(_channel_name(called, alone=alone), path, None) for called, path in scan.images]
         if len(channels) == 1:
             path = channels[0].path
             try:
@@ -105,11 +106,11 @@ def _channels(scans: Sequence[Scan]) -> tuple[list[list[_Channel]], list[Finding
                 n_channels = 1
             if n_channels > 1:
                 channels = [_Channel(f"channel_{index}", path, index) for index in range(n_channels)]
-        found.append(channels)
-    return found, findings
+        channels_of_cases.append(channels)
+    return channels_of_cases, findings
 
 
-def _called(text: str, *, alone: bool) -> str:
+def _channel_name(text: str, *, alone: bool) -> str:
     return modality_of(text) or (_ONLY if alone or not text else text.lower())
 
 
@@ -118,13 +119,13 @@ def _n_channels(path: Path) -> int:
 
 
 def _kind(path: Path) -> SourceKind:
-    return "nifti" if path.name.lower().endswith(NIFTI_ENDINGS) else "metaimage"
+    return "nifti" if file_kind(path) == "nifti" else "metaimage"
 
 
 def _modalities(channels: Iterable[_Channel], options: ReadOptions, *, ibsr: bool) -> dict[str, str]:
     """What files call a channel -> the modality's name, in the cohort's order."""
-    known = {name: index for index, name in enumerate(MODALITY_ORDER)}
-    called = sorted({channel.called for channel in channels}, key=lambda name: (known.get(name, 9), natural_key(name)))
+    order = {name: index for index, name in enumerate(MODALITY_ORDER)}
+    called = sorted({channel.name for channel in channels}, key=lambda name: (order.get(name, 9), natural_key(name)))
     if options.modalities is None:
         return {name: "t1n" if ibsr and name == _ONLY else name for name in called}
     if len(options.modalities) != len(called):
@@ -138,7 +139,7 @@ def _case(scan: Scan, channels: Sequence[_Channel], names: Mapping[str, str]) ->
     findings = []
     images: dict[str, Source] = {}
     for channel in channels:
-        name = names[channel.called]
+        name = names[channel.name]
         if name in images:
             message = f"two files are {name}; {channel.path.name} is left out"
             findings.append(Finding("warning", "repeated-modality", message, scan.id))
@@ -158,12 +159,12 @@ def _case(scan: Scan, channels: Sequence[_Channel], names: Mapping[str, str]) ->
     return Case(scan.id, scan.id, ordered, labels, facts=facts), findings
 
 
-def _lonely(scans: Sequence[Scan], listing: Listing) -> list[Finding]:
-    lonely = [path for scan in scans if not scan.images for path in scan.masks]
-    if not lonely:
+def _masks_without_image(scans: Sequence[Scan], listing: Listing) -> list[Finding]:
+    masks = [path for scan in scans if not scan.images for path in scan.masks]
+    if not masks:
         return []
-    listed = name_some(listing.relative(path) for path in lonely)
-    message = f"{len(lonely)} label maps have no image and are left out: {listed}"
+    listed = name_some(listing.relative(path) for path in masks)
+    message = f"{len(masks)} label maps have no image and are left out: {listed}"
     return [Finding("warning", "mask-without-image", message)]
 
 

@@ -70,10 +70,10 @@ class Atlas:
         fine = array.dtype == np.uint8
         step = 1.0 if fine else COARSE_MM
         index = np.stack([(points[i] - np.float32(self.origin[i])) / np.float32(step) for i in range(3)])
-        found = ndimage.map_coordinates(
+        values = ndimage.map_coordinates(
             array, index, output=np.float32, order=1, mode="constant" if fine else "nearest", prefilter=False
         )
-        return np.asarray(found / np.float32(255.0) if fine else found, dtype=np.float32)
+        return np.asarray(values / np.float32(255.0) if fine else values, dtype=np.float32)
 
 
 @lru_cache(maxsize=3)
@@ -98,9 +98,9 @@ def _load_unfiltered() -> Atlas:
     t1, origin = _read("t1")
     gm, wm = _read("gm")[0], _read("wm")[0]
     brain = _brain_mask(t1)
-    found = [np.flatnonzero(brain.any(axis=_others(axis))) for axis in range(3)]
-    low = np.array([max(int(places[0]) - _MARGIN, 0) for places in found])
-    high = np.array([int(places[-1]) + _MARGIN + 1 for places in found])
+    extents = [np.flatnonzero(brain.any(axis=_others(axis))) for axis in range(3)]
+    low = np.array([max(int(places[0]) - _MARGIN, 0) for places in extents])
+    high = np.array([int(places[-1]) + _MARGIN + 1 for places in extents])
     box = (slice(low[0], high[0]), slice(low[1], high[1]), slice(low[2], high[2]))
     inside = brain[box]
     t1, gm, wm = t1[box] * inside, gm[box] * inside, wm[box] * inside

@@ -92,8 +92,8 @@ def generate(options: PhantomOptions, *, n_workers: int | None = None) -> Iterat
         n_workers: processes; 1 stays in this one, None takes one per processor. Processes are spawned, so that a
             script which asks for more than one needs the usual ``if __name__ == "__main__":``.
     """
-    wanted = min(n_processors() if n_workers is None else n_workers, options.n_patients)
-    yield from in_order(partial(generate_patient, options), range(options.n_patients), n_workers=wanted)
+    workers = min(n_processors() if n_workers is None else n_workers, options.n_patients)
+    yield from in_order(partial(generate_patient, options), range(options.n_patients), n_workers=workers)
 
 
 def generate_patient(options: PhantomOptions, index: int) -> PhantomPatient:
@@ -183,8 +183,8 @@ def _brain_box(plan: tuple[Frame, Tissues], whole: Frame) -> tuple[slice, slice,
     coarse, tissues = plan
     cuts = []
     for axis in range(3):
-        found = np.flatnonzero(tissues.mask.any(axis=tuple(other for other in range(3) if other != axis)))
-        low, high = (float(coarse.axes[axis][found[i]]) for i in (0, -1))
+        places = np.flatnonzero(tissues.mask.any(axis=tuple(other for other in range(3) if other != axis)))
+        low, high = (float(coarse.axes[axis][places[i]]) for i in (0, -1))
         margin = 2.0 * _PLAN_MM
         cuts.append(slice(*np.searchsorted(whole.axes[axis], [low - margin, high + margin]).tolist()))
     return cuts[0], cuts[1], cuts[2]

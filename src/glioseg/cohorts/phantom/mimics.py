@@ -65,14 +65,14 @@ def _infarct(rng: np.random.Generator, load: float, frame: Frame, tissues: Tissu
     noise = total(draw_fields(rng, ((8.0, 0.25), (4.0, 0.15))), frame)
     nothing = np.zeros_like(tissues.csf)
     has_one, radius = rng.random() < 0.15 + 0.25 * load, np.float32(rng.uniform(5.0, 11.0))
-    wanted = rng.uniform((-70.0, -85.0, -10.0), (70.0, 85.0, 75.0))
+    place = rng.uniform((-70.0, -85.0, -10.0), (70.0, 85.0, 75.0))
     cortex = (tissues.depth > 3.0) & (tissues.depth < 12.0) & (tissues.atlas_mm[2] > -10.0)
     places = np.argwhere(tissues.mask)[cortex]
     if not has_one or len(places) == 0:
         return nothing, nothing
     # The cortex nearest to a point drawn in millimetres: the same spot at every spacing.
     head = np.stack([frame.axes[axis][places[:, axis]] for axis in range(3)], axis=1)
-    centre = head[((head - wanted) ** 2).sum(axis=1).argmin()]
+    centre = head[((head - place) ** 2).sum(axis=1).argmin()]
     squares = sum((axis - centre[i]) ** 2 for i, axis in enumerate(frame.open_axes()))
     level = (np.sqrt(np.asarray(squares, dtype=np.float32)) / radius + noise)[tissues.mask]
     scar = smoothstep((1.0 - level) * np.float32(2.5) + 0.5) * (1.0 - tissues.csf)

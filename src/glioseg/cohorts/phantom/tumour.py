@@ -97,9 +97,9 @@ def draw_lesions(
     """
     places, sides = _draw_places(rng, plan, tissues)
     lesions = [_draw_lesion(rng, places[0], sides[0], high_grade, None)]
-    wanted = int(rng.integers(2, 5)) if several else 1
+    n_lesions = int(rng.integers(2, 5)) if several else 1
     for place, side in zip(places[1:], sides[1:], strict=True):
-        if len(lesions) == wanted:
+        if len(lesions) == n_lesions:
             break
         gaps = [np.sqrt(((place - np.asarray(other.centre)) ** 2).sum()) - other.radius_mm for other in lesions]
         if min(gaps) > 22.0:
@@ -221,9 +221,9 @@ def front_times(lesions: Sequence[Lesion], plan: Frame, tissues: Tissues) -> lis
         # At least the darkest point of the level is inside, however small the lesion.
         local = level[box]
         starts = np.argwhere((local < 1.0) | (local == local.min()))
-        found, _ = MCP_Geometric(cost[box]).find_costs([tuple(start) for start in starts])
+        passed, _ = MCP_Geometric(cost[box]).find_costs([tuple(start) for start in starts])
         time = np.full(plan.shape, _FAR_MM, dtype=np.float32)
-        time[box] = np.minimum(found, _FAR_MM)
+        time[box] = np.minimum(passed, _FAR_MM)
         # Fluid and the outside hold large times, which interpolation would carry into the tissue beside them.
         times.append(np.where(solid, time, ndimage.minimum_filter(time, 3)))
     return times

@@ -11,7 +11,7 @@ from glioseg.core import Case, Finding
 from glioseg.errors import name_some
 
 
-def with_told_facts(
+def with_facts_file(
     cases: Sequence[Case], listing: Listing, *, noun: str = "case"
 ) -> tuple[tuple[Case, ...], list[Finding]]:
     """Cases of unknown patients, with patient and facts where a ``facts.csv`` gives them, and what is to be said.
@@ -22,7 +22,7 @@ def with_told_facts(
         noun: what a case is called in the findings.
     """
     facts, patients, findings = nearest_facts(listing)
-    told = tuple(
+    with_facts = tuple(
         replace(case, patient=patients.get(case.id, case.patient), facts={**case.facts, **facts.get(case.id, {})})
         for case in cases
     )
@@ -37,4 +37,4 @@ def with_told_facts(
             f"and a split can only keep duplicates together; a {FACTS_TABLE} with the columns case and patient says it"
         )
         findings.append(Finding("note", "unknown-patients", message))
-    return told, findings
+    return with_facts, findings

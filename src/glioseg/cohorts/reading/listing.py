@@ -41,8 +41,8 @@ class Listing:
 
     def named(self, name: str) -> list[Path]:
         """The files of exactly that name (case ignored), nearest to the root first."""
-        found = [path for path in self.files if path.name.lower() == name.lower()]
-        return sorted(found, key=lambda path: len(path.parts))
+        paths = [path for path in self.files if path.name.lower() == name.lower()]
+        return sorted(paths, key=lambda path: len(path.parts))
 
     def ending(self, *suffixes: str) -> list[Path]:
         """The files whose name ends in one of ``suffixes`` (case ignored)."""
@@ -90,15 +90,7 @@ def _walk(
         message = f"the link {name} leads back to a folder above it and was not followed; remove it"
         findings.append(Finding("error", "link-loop", message))
         return
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError as error:
-        if folder == root:
-            raise FileError("the folder cannot be read", path=folder, found=error.strerror) from error
-        name = folder.relative_to(root).as_posix()
-        findings.append(Finding("error", "unreadable-folder", f"{name} cannot be read: {error.strerror}"))
-        return
-    for entry in entries:
+    for entry in _entries(folder, findings, root):
         if entry.name.startswith(".") or entry.name in _IGNORED_FOLDERS:
             continue
         if _is_folder(entry):
@@ -110,6 +102,18 @@ def _walk(
                 findings.append(Finding("error", "link-loop", f"the link {name} leads to itself; remove it"))
     if progress is not None:
         progress(len(files))
+
+
+def _entries(folder: Path, findings: list[Finding], root: Path) -> list[os.DirEntry[str]]:
+    """What is in a folder, by name; a folder below the root that cannot be read is a finding."""
+    try:
+        return sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        if folder == root:
+            raise FileError("the folder cannot be read", path=folder, found=error.strerror) from error
+        name = folder.relative_to(root).as_posix()
+        findings.append(Finding("error", "unreadable-folder", f"{name} cannot be read: {error.strerror}"))
+        return []
 
 
 def _leads_to_itself(link: Path) -> bool:

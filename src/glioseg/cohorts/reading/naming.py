@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from glioseg.cohorts.reading.listing import Listing
+from glioseg.io.endings import file_stem
 
 _IMAGE_WORDS = "images?|imgs?|pictures?|scans?|inputs?|originals?|raw"
 _MASK_WORDS = (
@@ -23,7 +24,6 @@ _MASK_WORD = re.compile(f"{_EDGE}(?:{_MASK_WORDS}){_END}", re.IGNORECASE)
 _ROLE_WORD = re.compile(f"{_EDGE}(?:{_IMAGE_WORDS}|{_MASK_WORDS}){_END}", re.IGNORECASE)
 _SEPARATORS = "_-. "
 _QUALIFIERS = re.compile(r"tumou?rs?|lesions?|binary|manual|png|jpe?g|tiff?|bmp|nii|nifti|tr|ts|all")
-_DOUBLE_ENDINGS = (".nii.gz",)
 
 PARTS: Mapping[str, str] = MappingProxyType(
     {
@@ -76,20 +76,7 @@ def named(listing: Listing, paths: Sequence[Path]) -> list[Named]:
     above = len(listing.root.parts)
     folders = [path.parts[above:-1] for path in paths]
     depth = _n_shared(folders)
-    return [_named(path, each[depth:]) for path, each in zip(paths, folders, strict=True)]
-
-
-def stem(path: Path) -> str:
-    """The name without its ending, ``.nii.gz`` counted as one."""
-    for ending in _DOUBLE_ENDINGS:
-        if path.name.lower().endswith(ending):
-            return path.name[: -len(ending)]
-    return path.stem
-
-
-def ending(path: Path) -> str:
-    """The ending in lower case, ``.nii.gz`` counted as one; empty where there is none."""
-    return path.name[len(stem(path)) :].lower()
+    return [_named(path, names[depth:]) for path, names in zip(paths, folders, strict=True)]
 
 
 @lru_cache(maxsize=4096)
@@ -120,19 +107,19 @@ def modality_of(word: str) -> str | None:
     return MODALITY_ALIASES.get(re.sub(r"[_\-. ]+", "", word).lower())
 
 
-def unique_ids(wanted: Sequence[str], paths: Sequence[Path]) -> list[str]:
-    """``wanted``, with the file's ending appended where two are the same (``1.png`` beside ``1.jpg``)."""
-    counts = Counter(wanted)
+def unique_ids(names: Sequence[str], paths: Sequence[Path]) -> list[str]:
+    """``names``, with the file's ending appended where two are the same (``1.png`` beside ``1.jpg``)."""
+    counts = Counter(names)
     return [
-        text if counts[text] == 1 else f"{text}_{path.suffix.lstrip('.').lower()}"
-        for text, path in zip(wanted, paths, strict=True)
+        name if counts[name] == 1 else f"{name}_{path.suffix.lstrip('.').lower()}"
+        for name, path in zip(names, paths, strict=True)
     ]
 
 
 def _n_shared(folders: Sequence[tuple[str, ...]]) -> int:
     depth = 0
-    while folders and all(len(each) > depth for each in folders):
-        names = {each[depth] for each in folders}
+    while folders and all(len(parts) > depth for parts in folders):
+        names = {parts[depth] for parts in folders}
         if len(names) > 1 or part_of(names) is not None:
             break
         depth += 1
@@ -140,7 +127,7 @@ def _n_shared(folders: Sequence[tuple[str, ...]]) -> int:
 
 
 def _named(path: Path, folders: tuple[str, ...]) -> Named:
-    name = stem(path)
+    name = file_stem(path)
     roles = [folder_role(folder) for folder in folders]
     nearest = next((role for role in reversed(roles) if role is not None), None)
     rest = (part_of([folder]) if role else folder for folder, role in zip(folders, roles, strict=True))

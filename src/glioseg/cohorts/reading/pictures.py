@@ -34,14 +34,14 @@ class Header:
 
 def read_headers(paths: Iterable[Path]) -> dict[Path, Header | FileError]:
     """The header of each picture, or why it cannot be read."""
-    found: dict[Path, Header | FileError] = {}
+    headers: dict[Path, Header | FileError] = {}
     for path in paths:
         try:
             (columns, rows), has_colours = read_picture_header(path)
-            found[path] = Header(columns, rows, has_colours)
+            headers[path] = Header(columns, rows, has_colours)
         except FileError as error:
-            found[path] = error
-    return found
+            headers[path] = error
+    return headers
 
 
 def channels_of(headers: Mapping[Path, Header | FileError], options: ReadOptions) -> tuple[str, ...]:

@@ -31,9 +31,9 @@ def repeated_channels(
     )
 
 
-def _equal(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> bool:
+def _equal(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> bool:
     """Exactly equal; one line of voxels through the middle settles most comparisons."""
-    middle = tuple(n // 2 for n in one.shape[1:])
-    if not np.array_equal(one[(slice(None), *middle)], other[(slice(None), *middle)]):
+    middle = tuple(n // 2 for n in first.shape[1:])
+    if not np.array_equal(first[(slice(None), *middle)], second[(slice(None), *middle)]):
         return False
-    return bool(np.array_equal(one, other))
+    return bool(np.array_equal(first, second))

@@ -86,4 +86,4 @@ def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, o
 
 def fact_columns(facts: Iterable[Facts]) -> list[str]:
     """The names of all facts, in the order in which they first appear."""
-    return list(dict.fromkeys(name for each in facts for name in each))
+    return list(dict.fromkeys(name for columns in facts for name in columns))

@@ -6,13 +6,14 @@ Nothing downstream knows of it but by the cohort's finding ``split-by-slice``, w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
 from glioseg.cohorts.dark import is_dark, non_black_shares
+from glioseg.console import Step
 from glioseg.core import Case, Cohort, Finding, Source
 from glioseg.errors import LayoutError
 from glioseg.io import load_image, read_grid
@@ -56,23 +57,21 @@ def is_by_slices(cohort: Cohort) -> bool:
     return any(finding.kind == SPLIT_BY_SLICE for finding in cohort.findings)
 
 
-def find_dark_slices(
-    cohort: Cohort, threshold: float, progress: Callable[[int, int], None] | None = None
-) -> dict[str, tuple[int, ...]]:
+def find_dark_slices(cohort: Cohort, threshold: float, progress: Step | None = None) -> dict[str, tuple[int, ...]]:
     """Case id -> its dark slices (Z from 0, see ``dark``); cases without are absent. Reads every image, one at a time.
 
     Raises:
         FileError: an image cannot be read; see also ``io.load_image``.
     """
-    found = {}
+    dark_slices = {}
     for number, case in enumerate(cohort.cases):
         slices = load_image(case).array.transpose(0, 3, 2, 1)
         dark = np.flatnonzero(is_dark(non_black_shares(slices), threshold))
         if len(dark):
-            found[case.id] = tuple(int(z) for z in dark)
+            dark_slices[case.id] = tuple(int(z) for z in dark)
         if progress is not None:
             progress(number + 1, len(cohort.cases))
-    return found
+    return dark_slices
 
 
 def _n_slices(case: Case) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -21,14 +21,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from glioseg.cohorts.checks.measure import tumour_labels
 from glioseg.cohorts.splits.slicewise import is_by_slices
 from glioseg.cohorts.splits.stratify import Groups, Unit, deal, units_of
-from glioseg.core import Cohort
+from glioseg.console import Step
+from glioseg.core import PARTS, Cohort
 from glioseg.errors import SplitError, name_some
 from glioseg.io import load_labels
 
 Kept = Literal["patient", "duplicate group", "slice"]
 """What a split keeps together."""
-
-PARTS = ("train", "val", "test")
 
 
 class SplitOptions(BaseModel):
@@ -96,13 +95,18 @@ class Split:
         parts = [sorted(self.train), sorted(self.val), sorted(self.test)]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
+    @property
+    def parts(self) -> dict[str, tuple[str, ...]]:
+        """Name of each part -> its patients, in the order of ``PARTS``."""
+        return {name: getattr(self, name) for name in PARTS}
+
     def part(self, name: str) -> tuple[str, ...]:
         """The patients of ``train``, ``val``, ``test`` or ``all``.
 
         Raises:
             SplitError: another name, or a part that is empty.
         """
-        parts = {"train": self.train, "val": self.val, "test": self.test}
+        parts = self.parts
         parts["all"] = tuple(sorted((*self.train, *self.val, *self.test)))
         if name not in parts:
             raise SplitError("there is no such part of a split", found=name, expected=", ".join(parts))
@@ -142,7 +146,7 @@ def split(
     return Split(_patients(train), _patients(val), _patients(test), unit_of(cohort), options.seed)
 
 
-def tumour_burden(cohort: Cohort, progress: Callable[[int, int], None] | None = None) -> dict[str, float]:
+def tumour_burden(cohort: Cohort, progress: Step | None = None) -> dict[str, float]:
     """Case id -> tumour volume in ml (in voxels where millimetres are unknown), for cases with a reference.
 
     Tumour is what ``measure.tumour_labels`` says. One reference is in memory at a time.
@@ -154,15 +158,15 @@ def tumour_burden(cohort: Cohort, progress: Callable[[int, int], None] | None = 
     if scheme is None:
         return {}
     values = tumour_labels(scheme)
-    found = {}
+    burden = {}
     for number, case in enumerate(cohort.cases):
         if case.labels is not None:
             labels = load_labels(case, scheme)
             n_voxels = int(np.isin(labels.array, values).sum())
-            found[case.id] = n_voxels * (labels.grid.voxel_ml if labels.grid.has_mm else 1.0)
+            burden[case.id] = n_voxels * (labels.grid.voxel_ml if labels.grid.has_mm else 1.0)
         if progress is not None:
             progress(number + 1, len(cohort.cases))
-    return found
+    return burden
 
 
 def unit_of(cohort: Cohort) -> Kept:
@@ -186,7 +190,7 @@ def verified(split: Split, cohort: Cohort, *, groups: Groups = (), path: str | N
         SplitError: an empty training part, an unknown patient, a patient in two parts, or cases that show the same in
             two parts.
     """
-    parts = {"train": split.train, "val": split.val, "test": split.test}
+    parts = split.parts
     counts = Counter(patient for part in parts.values() for patient in part)
     twice = sorted(patient for patient, count in counts.items() if count > 1)
     if twice:

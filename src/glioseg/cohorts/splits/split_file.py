@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from glioseg.cohorts.splits.split import PARTS, Split, verified
+from glioseg.cohorts.splits.split import Split, verified
 from glioseg.cohorts.splits.stratify import Groups
-from glioseg.core import Cohort
+from glioseg.core import PARTS, Cohort
 from glioseg.errors import SplitError, name_some
 from glioseg.io.files import read_json, write_json
 
@@ -22,7 +22,7 @@ def save_split(split: Split, path: Path) -> None:
         FileError: the file cannot be written.
     """
     value = {"format": _FORMAT, "unit": split.unit, "seed": split.seed, "sha256": split.sha256}
-    write_json(path, value | {name: list(getattr(split, name)) for name in PARTS})
+    write_json(path, value | {name: list(patients) for name, patients in split.parts.items()})
 
 
 def load_split(path: Path, cohort: Cohort, *, groups: Groups = (), fold: int | None = None) -> Split:
@@ -45,16 +45,16 @@ def load_split(path: Path, cohort: Cohort, *, groups: Groups = (), fold: int | N
     """
     value = read_json(path)
     if isinstance(value, list):
-        found = _of_nnunet(value, cohort, fold, path)
+        split = _of_nnunet(value, cohort, fold, path)
     elif isinstance(value, dict):
         if fold is not None:
             raise SplitError(
                 "the file holds one split, of which no fold can be chosen", path=path, found=f"fold {fold}"
             )
-        found = _of_ours(value, path)
+        split = _of_ours(value, path)
     else:
         raise _of_no_form(path, type(value).__name__)
-    return verified(found, cohort, groups=groups, path=str(path))
+    return verified(split, cohort, groups=groups, path=str(path))
 
 
 def _of_ours(value: Mapping[str, Any], path: Path) -> Split:
@@ -78,7 +78,7 @@ def _of_ours(value: Mapping[str, Any], path: Path) -> Split:
 def _of_nnunet(folds: Sequence[Any], cohort: Cohort, fold: int | None, path: Path) -> Split:
     """nnU-Net names cases; a patient is where the cases are."""
     if not folds or not all(
-        isinstance(each, dict) and _is_names(each.get("train")) and _is_names(each.get("val")) for each in folds
+        isinstance(entry, dict) and _is_names(entry.get("train")) and _is_names(entry.get("val")) for entry in folds
     ):
         raise _of_no_form(path, f"a list of {len(folds)}")
     if fold is None or not 0 <= fold < len(folds):
@@ -103,10 +103,10 @@ def _is_names(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
 
-def _of_no_form(path: Path, found: str) -> SplitError:
+def _of_no_form(path: Path, content: str) -> SplitError:
     return SplitError(
         "not a split",
         path=path,
-        found=found,
+        found=content,
         expected='{"train": [patients], "val": [patients], "test": [patients]}, or the folds of nnU-Net',
     )

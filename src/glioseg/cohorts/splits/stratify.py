@@ -84,12 +84,12 @@ def deal(units: Sequence[Unit], shares: Sequence[float], seed: str) -> list[list
     Raises:
         SplitError: fewer units than parts with a share.
     """
-    wanted = [number for number, share in enumerate(shares) if share > 0]
-    if len(units) < len(wanted):
+    with_share = [number for number, share in enumerate(shares) if share > 0]
+    if len(units) < len(with_share):
         raise SplitError(
             "there are fewer patients than parts or folds",
             found=f"{len(units)} that may be separated",
-            expected=f"at least {len(wanted)}",
+            expected=f"at least {len(with_share)}",
             remedy="Ask for fewer folds, or set the share of a part to 0",
         )
     parts: list[list[Unit]] = [[] for _ in shares]
@@ -98,7 +98,7 @@ def deal(units: Sequence[Unit], shares: Sequence[float], seed: str) -> list[list
     _deal_large([unit for unit in units if len(unit.patients) > 1], len(single), targets, parts, seed)
     if single:
         left = np.maximum(targets - [_n_patients(part) for part in parts], 0.0)
-        needy = [number for number in wanted if not parts[number]]
+        needy = [number for number in with_share if not parts[number]]
         _deal_single(single, _targets(left, len(single), needy), parts, seed)
     return parts
 
@@ -126,10 +126,10 @@ def _joined(cohort: Cohort, groups: Groups) -> list[list[Case]]:
 
 def _levels(burdens: Sequence[float | None], n_levels: int) -> list[str]:
     """The quantile that each burden is in, from 1; ``none`` for no tumour, empty where it is not known."""
-    known = np.array([value for value in burdens if value is not None and value > 0], dtype=np.float64)
-    if n_levels == 1 or len(known) == 0:
+    volumes = np.array([value for value in burdens if value is not None and value > 0], dtype=np.float64)
+    if n_levels == 1 or len(volumes) == 0:
         return [""] * len(burdens)
-    edges = np.quantile(known, np.linspace(0, 1, n_levels + 1)[1:-1])
+    edges = np.quantile(volumes, np.linspace(0, 1, n_levels + 1)[1:-1])
 
     def word(value: float | None) -> str:
         if value is None:
@@ -156,8 +156,8 @@ def _targets(room: npt.NDArray[np.float64], n: int, needy: Sequence[int]) -> npt
     """How many of ``n`` units each part should get: in proportion to its room, at least one for the needy."""
     targets = room * (n / room.sum())
     short: set[int] = set()
-    while more := {number for number in needy if targets[number] < 1 - _ROUNDING} - short:
-        short |= more
+    while newly_short := {number for number in needy if targets[number] < 1 - _ROUNDING} - short:
+        short |= newly_short
         others = [number for number in range(len(room)) if number not in short]
         scale = (n - len(short)) / max(room[others].sum(), _ROUNDING)
         targets = room * scale
@@ -194,9 +194,9 @@ def _rounded(ideal: npt.NDArray[np.float64], sites: Sequence[str], seed: str) ->
     fractions = ideal - np.floor(ideal + _ROUNDING)
     draws = np.array([[_draw(seed, str(row), str(part)) for part in range(n_parts)] for row in range(n_strata)])
     costs = -np.log(draws) / np.maximum(fractions, 1e-6)
-    together = [[row for row in range(n_strata) if sites[row] == site] for site in sorted(set(sites))]
+    of_sites = [[row for row in range(n_strata) if sites[row] == site] for site in sorted(set(sites))]
     sums, most = [], []
-    for rows in [*together, list(range(n_strata))]:
+    for rows in [*of_sites, list(range(n_strata))]:
         for part in range(n_parts):
             cells = np.zeros((n_strata, n_parts))
             cells[rows, part] = 1.0

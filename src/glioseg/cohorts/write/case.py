@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from glioseg.core import Cohort, Facts, Grid, Image, LabelMap, LabelScheme
 from glioseg.core.labels import convert_labels
 from glioseg.errors import GeometryError, LabelError
+from glioseg.io.endings import file_kind
 from glioseg.io.load import load_image, load_labels
 from glioseg.io.metaimage import write_metaimage
 from glioseg.io.nifti import write_nifti
@@ -129,20 +130,20 @@ def safe_name(case_id: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", case_id).strip(".-") or "case"
 
 
-def require_modalities(case: LoadedCase, wanted: Sequence[str], layout: str) -> npt.NDArray[Any]:
+def require_modalities(case: LoadedCase, modalities: Sequence[str], layout: str) -> npt.NDArray[Any]:
     """The channels of ``wanted``, (C, X, Y, Z), in that order.
 
     Raises:
         GeometryError: the case lacks one of them.
     """
-    missing = [name for name in wanted if name not in case.image.modalities]
+    missing = [name for name in modalities if name not in case.image.modalities]
     if missing:
         raise GeometryError(
             f"case {case.id} cannot be written as {layout} without {', '.join(missing)}",
             found=", ".join(case.image.modalities),
-            expected=", ".join(wanted),
+            expected=", ".join(modalities),
         )
-    rows = [case.image.modalities.index(name) for name in wanted]
+    rows = [case.image.modalities.index(name) for name in modalities]
     if rows == list(range(len(case.image.array))):
         return case.image.array
     return case.image.array[rows]
@@ -174,5 +175,5 @@ def write_volume(path: Path, array: npt.NDArray[Any], grid: Grid) -> None:
             f"pictures carry no millimetres: {path.name} cannot be written",
             expected="a layout of pictures (pairs, classes, lgg)",
         )
-    write = write_nifti if path.name.endswith((".nii", ".nii.gz")) else write_metaimage
+    write = write_nifti if file_kind(path) == "nifti" else write_metaimage
     write(path, array, grid, sync=False)

@@ -149,9 +149,9 @@ def _uniform(written: Sequence[Written], layout: str) -> tuple[tuple[str, ...], 
     modalities = {case.modalities for case in written}
     schemes = {case.scheme for case in written if case.scheme is not None}
     if len(modalities) > 1 or len(schemes) > 1:
-        found = sorted(", ".join(names) for names in modalities) + sorted(scheme.name for scheme in schemes)
+        differing = sorted(", ".join(names) for names in modalities) + sorted(scheme.name for scheme in schemes)
         raise LayoutError(
             f"the cases of a data set in layout {layout} share their modalities and their label scheme",
-            found="; ".join(found),
+            found="; ".join(differing),
         )
     return next(iter(modalities)), next(iter(schemes), None)

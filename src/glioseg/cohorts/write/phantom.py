@@ -62,7 +62,7 @@ def write_phantom(
         job = _Job(options, write, layout, folder, tissue_folder)
         tumours: list[Written] = []
         brains: list[Written] = []
-        for tumour, brain in _each(job, n_workers):
+        for tumour, brain in _written_patients(job, n_workers):
             tumours.append(tumour)
             brains += [brain] if brain is not None else []
             if progress is not None:
@@ -72,10 +72,10 @@ def write_phantom(
             write_tables(writer_named(TISSUE_LAYOUT), brains, tissue_folder, write)
 
 
-def _each(job: _Job, n_workers: int | None) -> Iterator[tuple[Written, Written | None]]:
+def _written_patients(job: _Job, n_workers: int | None) -> Iterator[tuple[Written, Written | None]]:
     n = job.options.n_patients
-    wanted = min(n_processors() if n_workers is None else n_workers, n)
-    return in_order(partial(_write_patient, job), range(n), n_workers=wanted)
+    workers = min(n_processors() if n_workers is None else n_workers, n)
+    return in_order(partial(_write_patient, job), range(n), n_workers=workers)
 
 
 def _write_patient(job: _Job, index: int) -> tuple[Written, Written | None]:

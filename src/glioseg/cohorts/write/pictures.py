@@ -43,11 +43,11 @@ def write_pairs(case: LoadedCase, place: Place, out: Path, options: WriteOptions
         LabelError: labels that are no tumour.
     """
     names = []
-    for each in _slices(case, options):
-        write_picture(out / "images" / f"{each.name}.png", each.pixels, sync=False)
-        if each.mask is not None:
-            write_picture(out / "masks" / f"{each.name}.png", each.mask, sync=False)
-        names.append(each.name)
+    for picture in _slices(case, options):
+        write_picture(out / "images" / f"{picture.name}.png", picture.pixels, sync=False)
+        if picture.mask is not None:
+            write_picture(out / "masks" / f"{picture.name}.png", picture.mask, sync=False)
+        names.append(picture.name)
     return _written(case, options, names)
 
 
@@ -59,12 +59,12 @@ def write_classes(case: LoadedCase, place: Place, out: Path, options: WriteOptio
         LabelError: no labels, or labels that are no tumour.
     """
     names = []
-    for each in _slices(case, options):
-        if each.mask is None:
+    for picture in _slices(case, options):
+        if picture.mask is None:
             raise LabelError(f"case {case.id} cannot be written as classes: it has no labels")
-        category = "yes" if each.mask.any() else "no"
-        write_picture(out / category / f"{each.name}.png", each.pixels, sync=False)
-        names.append(f"{category}_{each.name}")
+        category = "yes" if picture.mask.any() else "no"
+        write_picture(out / category / f"{picture.name}.png", picture.pixels, sync=False)
+        names.append(f"{category}_{picture.name}")
     return _written(case, options, names)
 
 
@@ -74,10 +74,11 @@ def write_class_tables(written: Sequence[Written], out: Path, options: WriteOpti
     Raises:
         LayoutError: all pictures are of one class, which nobody would recognise as classes.
     """
-    found = sorted({name.partition("_")[0] for case in written for name in case.pictures})
-    if len(found) < 2:
+    categories = sorted({name.partition("_")[0] for case in written for name in case.pictures})
+    if len(categories) < 2:
         raise LayoutError(
-            "classes need pictures with and without tumour", found=f"only {', '.join(found)}" if found else "no picture"
+            "classes need pictures with and without tumour",
+            found=f"only {', '.join(categories)}" if categories else "no picture",
         )
     write_facts(written, out, options)
 

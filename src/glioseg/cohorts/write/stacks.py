@@ -88,7 +88,7 @@ def write_lgg(case: LoadedCase, place: Place, out: Path, options: WriteOptions) 
     channels = []
     flair = "flair" if "flair" in case.image.modalities else "t2f"
     for names in _LGG_CHANNELS:
-        modality = next((each for each in names if each in case.image.modalities), flair)
+        modality = next((modality for modality in names if modality in case.image.modalities), flair)
         (volume,) = require_modalities(case, (modality,), "lgg")
         channels.append(fitted(to_8_bit(as_axial(volume, case.image.grid)), _LGG_SIZE, linear=True))
     # Laid out as the files are, (Z, Y, X, colour): the pictures are then written without a copy each.
@@ -104,15 +104,15 @@ def write_lgg(case: LoadedCase, place: Place, out: Path, options: WriteOptions) 
 
 def write_lgg_table(written: Sequence[Written], out: Path, options: WriteOptions) -> None:
     """``data.csv`` with the published columns; facts that have none of them follow in columns of their own."""
-    told = {"age", "sex", "death"}
-    others = [name for name in fact_columns(case.facts for case in written) if name not in told]
+    published = {"age", "sex", "death"}
+    others = [name for name in fact_columns(case.facts for case in written) if name not in published]
     rows: dict[str, dict[str, object]] = {}
     for case in written:
-        known = {
+        columns = {
             "Patient": case.patient,
             "gender": _LGG_SEX.get(case.facts.get("sex"), ""),
             "age_at_initial_pathologic": case.facts.get("age", ""),
             "death01": case.facts.get("death", ""),
         }
-        rows.setdefault(case.patient, {**case.facts, **known})
+        rows.setdefault(case.patient, {**case.facts, **columns})
     write_rows(out / "data.csv", (*_LGG_COLUMNS, *others), rows.values())

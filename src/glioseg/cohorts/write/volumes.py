@@ -50,8 +50,8 @@ def write_brats_tables(written: Sequence[Written], out: Path, options: WriteOpti
 
 def write_clinical_tables(cases: Sequence[tuple[str, Written]], out: Path, id_column: str) -> None:
     """The same for cases that the tables know under a name of their own."""
-    known = [(name, case.facts) for name, case in cases if {"age", "survival_days"} & set(case.facts)]
-    if known:
+    clinical = [(name, case.facts) for name, case in cases if {"age", "survival_days"} & set(case.facts)]
+    if clinical:
         rows = [
             {
                 "Brats20ID": name,
@@ -59,11 +59,11 @@ def write_clinical_tables(cases: Sequence[tuple[str, Written]], out: Path, id_co
                 "Survival_days": _survival(facts),
                 "Extent_of_Resection": facts.get("resection", "NA"),
             }
-            for name, facts in known
+            for name, facts in clinical
         ]
         write_rows(out / "survival_info.csv", ("Brats20ID", *_SURVIVAL_COLUMNS), rows)
-    told = {"age", "survival_days", "death", "resection", "grade", "part"}
-    others = [name for name in fact_columns(case.facts for _, case in cases) if name not in told]
+    published = {"age", "survival_days", "death", "resection", "grade", "part"}
+    others = [name for name in fact_columns(case.facts for _, case in cases) if name not in published]
     if others or any("grade" in case.facts for _, case in cases):
         rows = [{**case.facts, "Grade": case.facts.get("grade", "NA"), id_column: name} for name, case in cases]
         write_rows(out / "name_mapping.csv", ("Grade", *others, id_column), rows)

@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from glioseg.cohorts.description import Diagnoses, FactColumn, HeatMap
+from glioseg.cohorts.description import Diagnoses, FactColumn
+from glioseg.cohorts.summary import HeatMap
 from glioseg.report import style
 
 MOST_FACTS = 12

@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from glioseg.cohorts.description import QUANTILES, CaseSummary, DarkRow, Distribution, Histogram
+from glioseg.cohorts.description import DarkRow
+from glioseg.cohorts.summary import QUANTILES, CaseSummary, Distribution, Histogram
 from glioseg.report import style
 
 _MOST_BARS = 90

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TypeVar
 
-from glioseg.cohorts.description import CaseSummary, CohortDescription, DuplicateGroup, GalleryKind
+from glioseg.cohorts.description import CohortDescription, DuplicateGroup, GalleryKind
+from glioseg.cohorts.summary import CaseSummary
 from glioseg.core import LabelScheme
 from glioseg.report.figures.views import PLANES, Plane
 from glioseg.report.pixels import Wanted, main_modality

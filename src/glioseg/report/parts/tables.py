@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from glioseg.cohorts.description import CaseSummary, CohortDescription
+from glioseg.cohorts.description import CohortDescription
+from glioseg.cohorts.summary import CaseSummary
 from glioseg.core import Severity
 from glioseg.report import style
 from glioseg.report.html import Block, Cell, Column, Listed, Prose, Section, Table, Tile, Tone

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from glioseg.cohorts.description import CaseSummary, CohortDescription
+from glioseg.cohorts.description import CohortDescription
+from glioseg.cohorts.summary import CaseSummary
 
 BRAIN = "voxels that are brighter than the background and its noise in some modality; the head, where it is in the scan"
 """What the word brain means in a report."""

@@ -25,8 +25,9 @@ from glioseg.inference.classifier import Classification, Classifier, mean_of
 from glioseg.inference.explain import grad_cam
 from glioseg.inference.predictor import to_native
 from glioseg.io import load_image
+from glioseg.io.endings import file_kind, file_stem
 from glioseg.io.files import replacing, write_json
-from glioseg.io.raster import COLOURS, PICTURE_ENDINGS
+from glioseg.io.raster import COLOURS
 from glioseg.preparation.cache import prepare
 from glioseg.preparation.slices import with_neighbours
 from glioseg.report.classified import ClassifiedPicture, captioned, native_pixels
@@ -35,7 +36,7 @@ from glioseg.tasks.classify.cohort import in_colours
 from glioseg.tasks.classify.ensemble import score_ensemble
 from glioseg.tasks.classify.predictor import classifier_of
 from glioseg.tasks.data import Part, with_modalities
-from glioseg.tasks.members import require_modalities, require_once_each, single_case, stem_of, stem_of_file
+from glioseg.tasks.members import require_modalities, require_once_each, single_case, stem_of
 from glioseg.tasks.task import Members, Scores, ScoringPlace, WrittenCase
 
 
@@ -70,7 +71,7 @@ class ClassifyMembers(Members):
         pictures = sorted((path for path in folder.iterdir() if _is_picture(path)), key=natural_key)
         if not pictures or self.modalities not in (("grey",), COLOURS):
             return in_colours(read_cohort(folder, options=ReadOptions()), self.modalities).cases
-        names = unique_ids([stem_of_file(path) for path in pictures], pictures)
+        names = unique_ids([file_stem(path) for path in pictures], pictures)
         cases = [single_case(path, self.modalities) for path in pictures]
         return [replace(case, id=name, patient=name) for name, case in zip(names, cases, strict=True)]
 
@@ -226,4 +227,4 @@ def _on_picture(looked_at: npt.NDArray[np.float32], classification: Classificati
 
 
 def _is_picture(path: Path) -> bool:
-    return path.is_file() and path.name.lower().endswith(PICTURE_ENDINGS) and not path.name.startswith(".")
+    return path.is_file() and file_kind(path) == "raster" and not path.name.startswith(".")

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from glioseg.cohorts.splits.split import PARTS
 from glioseg.config import Recipe
-from glioseg.core import Case
+from glioseg.core import PARTS, Case
 from glioseg.evaluation.table import Row
 from glioseg.inference.bundle import load_bundle
 from glioseg.inference.classifier import Classifier

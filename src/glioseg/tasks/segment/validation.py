@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from glioseg.console import Step
 from glioseg.core import Case
 from glioseg.evaluation.cases import CaseScores
 from glioseg.evaluation.protocol import EvaluateOptions, Evaluation, aggregate, mean_over_regions
@@ -45,7 +46,7 @@ class Validator:
     loss: Loss
     options: EvaluateOptions
     score: str
-    on_case: Callable[[int, int], None]
+    on_case: Step
 
     def __call__(self, model: nn.Module) -> Validation:
         """Loss, score and figures; the loss weighs each slice (volume) alike, the scores each case."""

@@ -9,12 +9,10 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from glioseg.networks.build import build_model
-from glioseg.networks.zoo import (
-    DynUNetOptions,
-    SegResNetOptions,
-    SwinUNETROptions,
-    UNetPlusPlusOptions,
-)
+from glioseg.networks.dynunet import DynUNetOptions
+from glioseg.networks.segresnet import SegResNetOptions
+from glioseg.networks.swinunetr import SwinUNETROptions
+from glioseg.networks.unetplusplus import UNetPlusPlusOptions
 
 
 def _images(*size: int) -> Tensor:
@@ -28,13 +26,13 @@ def test_monai_is_imported_when_a_network_of_its_is_built() -> None:
 
 def test_unet_plus_plus_gives_its_heads_in_training_from_the_last_to_the_first() -> None:
     model = build_model(UNetPlusPlusOptions(width=4, deep_supervision=True), 3, 2, seed=0)
-    seen: list[Tensor] = []
+    results: list[Tensor] = []
     for number in (1, 2, 3, 4):
         head = getattr(model.network, f"final_conv_0_{number}")
-        head.register_forward_hook(lambda _, __, logits: seen.append(logits))
+        head.register_forward_hook(lambda _, __, logits: results.append(logits))
     logits = model(_images(16, 32))
     assert len(logits) == 4
-    assert all(torch.equal(one, other) for one, other in zip(logits, reversed(seen), strict=True))
+    assert all(torch.equal(level, other) for level, other in zip(logits, reversed(results), strict=True))
     assert isinstance(model.eval()(_images(16, 32)), Tensor)
 
 
@@ -47,7 +45,7 @@ def test_unet_plus_plus_without_deep_supervision_has_no_idle_heads() -> None:
 def test_dynunet_gives_its_levels_in_training_from_finer_to_coarser() -> None:
     model = build_model(DynUNetOptions(width=4, depth=3, deep_supervision=True), 3, 2, seed=0)
     logits = model(_images(13, 20))
-    assert [tuple(one.shape) for one in logits] == [(1, 2, 13, 20)] * 3
+    assert [tuple(level.shape) for level in logits] == [(1, 2, 13, 20)] * 3
     # the heads on 1/2 and 1/4 are enlarged by repeating voxels: 2×2 and 4×4 are alike
     assert torch.equal(logits[1][..., 0:12:2, 0:20:2], logits[1][..., 1:12:2, 1:20:2])
     assert torch.equal(logits[2][..., 0:12:4, 0:20:4], logits[2][..., 3:12:4, 3:20:4])
