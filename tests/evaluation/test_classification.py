@@ -50,28 +50,28 @@ def test_two_classes_by_hand() -> None:
     Accuracy 4/6; recall 3/4; specificity 1/2; balanced their mean 5/8; precision 3/4; F1 6/8. Pairs (yes, no): scores
     .9 .8 .7 .2 against .6 .1: .6 is beaten by 3 of 4, .1 by all 4: AUC 7/8. Mean confidence (.9+.8+.7+.8+.6+.9)/6.
     """
-    found = score_classes(_yes_no([1, 1, 1, 1, 0, 0], [0.9, 0.8, 0.7, 0.2, 0.6, 0.1]), n_resamples=0)
-    values: dict[str, float | None] = {name: figure.value for name, figure in found.metrics.items()}
+    figures = score_classes(_yes_no([1, 1, 1, 1, 0, 0], [0.9, 0.8, 0.7, 0.2, 0.6, 0.1]), n_resamples=0)
+    values: dict[str, float | None] = {name: figure.value for name, figure in figures.metrics.items()}
     expected = {"accuracy": 4 / 6, "recall": 3 / 4, "specificity": 1 / 2, "balanced_accuracy": 5 / 8}
     expected |= {"precision": 3 / 4, "f1": 6 / 8, "auc": 7 / 8, "confidence": 4.7 / 6}
     assert {name: values[name] for name in expected} == pytest.approx(expected)
-    assert found.confusion.tolist() == [[1, 1], [1, 3]]
-    assert found.per_class["no"]["recall"] == pytest.approx(1 / 2)
-    assert list(found.roc) == ["yes"]
+    assert figures.confusion.tolist() == [[1, 1], [1, 3]]
+    assert figures.per_class["no"]["recall"] == pytest.approx(1 / 2)
+    assert list(figures.roc) == ["yes"]
 
 
 @pytest.mark.parametrize("k", [2, 3, 4])
 def test_agrees_with_scikit_learn(k: int) -> None:
-    one = _predictions(60, k, seed=k)
-    found: dict[str, float | None] = {
-        name: figure.value for name, figure in score_classes(one, n_resamples=0).metrics.items()
+    items = _predictions(60, k, seed=k)
+    values: dict[str, float | None] = {
+        name: figure.value for name, figure in score_classes(items, n_resamples=0).metrics.items()
     }
-    said, true = one.decided, one.reference
+    said, true = items.decided, items.reference
     average = "binary" if k == 2 else "macro"
-    scores = one.probabilities[:, 1] if k == 2 else one.probabilities
+    scores = items.probabilities[:, 1] if k == 2 else items.probabilities
     one_hot = np.eye(k)[true]
     area = oracle.roc_auc_score(true, scores, multi_class="ovr")
-    precisions = [oracle.average_precision_score(one_hot[:, row], one.probabilities[:, row]) for row in range(k)]
+    precisions = [oracle.average_precision_score(one_hot[:, row], items.probabilities[:, row]) for row in range(k)]
     expected = {
         "accuracy": oracle.accuracy_score(true, said),
         "balanced_accuracy": oracle.balanced_accuracy_score(true, said),
@@ -80,15 +80,15 @@ def test_agrees_with_scikit_learn(k: int) -> None:
         "f1": oracle.f1_score(true, said, average=average),
         "auc": area,
         "average_precision": precisions[1] if k == 2 else float(np.mean(precisions)),
-        "log_loss": oracle.log_loss(true, one.probabilities),
+        "log_loss": oracle.log_loss(true, items.probabilities),
     }
-    assert {name: found[name] for name in expected} == pytest.approx(expected)
-    assert score_classes(one, n_resamples=0).confusion.tolist() == oracle.confusion_matrix(true, said).tolist()
+    assert {name: values[name] for name in expected} == pytest.approx(expected)
+    assert score_classes(items, n_resamples=0).confusion.tolist() == oracle.confusion_matrix(true, said).tolist()
 
 
 def test_curves_agree_with_scikit_learn() -> None:
-    one = _predictions(50, 2)
-    positive, scores = one.reference == 1, one.probabilities[:, 1]
+    items = _predictions(50, 2)
+    positive, scores = items.reference == 1, items.probabilities[:, 1]
     false, true, _ = oracle.roc_curve(positive, scores, drop_intermediate=False)
     np.testing.assert_allclose(roc_curve(positive, scores), np.column_stack([false, true]))
     precision, recall, _ = oracle.precision_recall_curve(positive, scores)
@@ -100,13 +100,13 @@ def test_what_is_undefined_is_none_and_left_out_of_means() -> None:
     """No picture of c, nobody said b: precision of b, recall and AUC of c are 0/0; balanced accuracy over a and b."""
     sure = np.array([[0.8, 0.1, 0.1], [0.7, 0.2, 0.1], [0.2, 0.1, 0.7]])
     names = ("1", "2", "3")
-    one = ItemClasses(("a", "b", "c"), names, names, np.array([0, 1, 0]), sure, sure.argmax(axis=1))
-    found = score_classes(one, n_resamples=50)
-    assert found.per_class["b"]["precision"] is None
-    assert found.per_class["c"]["recall"] is None
-    assert found.per_class["c"]["auc"] is None
-    assert found.metrics["balanced_accuracy"].value == pytest.approx((1 / 2 + 0) / 2)
-    assert set(found.roc) == {"a", "b"}
+    items = ItemClasses(("a", "b", "c"), names, names, np.array([0, 1, 0]), sure, sure.argmax(axis=1))
+    figures = score_classes(items, n_resamples=50)
+    assert figures.per_class["b"]["precision"] is None
+    assert figures.per_class["c"]["recall"] is None
+    assert figures.per_class["c"]["auc"] is None
+    assert figures.metrics["balanced_accuracy"].value == pytest.approx((1 / 2 + 0) / 2)
+    assert set(figures.roc) == {"a", "b"}
     only_yes = score_classes(_yes_no([1, 1], [0.9, 0.4]), n_resamples=50)
     assert only_yes.metrics["specificity"].value is None
     assert only_yes.metrics["specificity"].ci95 is None
@@ -133,10 +133,10 @@ def _width(interval: tuple[float, float] | None) -> float:
 
 
 def test_intervals_hold_the_value_and_repeat() -> None:
-    one = score_classes(_predictions(60, 3), n_resamples=200, seed=1)
+    first = score_classes(_predictions(60, 3), n_resamples=200, seed=1)
     again = score_classes(_predictions(60, 3), n_resamples=200, seed=1)
-    for name, found in one.metrics.items():
-        interval, value = found.ci95, found.value
+    for name, estimate in first.metrics.items():
+        interval, value = estimate.ci95, estimate.value
         assert interval == again.metrics[name].ci95
         assert interval is not None
         assert value is not None
@@ -146,10 +146,10 @@ def test_intervals_hold_the_value_and_repeat() -> None:
 
 def test_reliability_by_hand() -> None:
     """Bin 0.9-1: 0.92 right, 0.98 wrong: gap |0.95 - 0.5|; bin 0.5-0.6: 0.5 right: gap 0.5; ECE (2·0.45 + 0.5)/3."""
-    found = reliability(np.array([0.92, 0.98, 0.5]), np.array([True, False, True]))
-    assert found.counts.tolist() == [0, 0, 0, 0, 0, 1, 0, 0, 0, 2]
-    assert found.ece == pytest.approx((2 * 0.45 + 0.5) / 3)
-    assert found.to_json()["accuracy"][0] is None
+    binned = reliability(np.array([0.92, 0.98, 0.5]), np.array([True, False, True]))
+    assert binned.counts.tolist() == [0, 0, 0, 0, 0, 1, 0, 0, 0, 2]
+    assert binned.ece == pytest.approx((2 * 0.45 + 0.5) / 3)
+    assert binned.to_json()["accuracy"][0] is None
     certain = reliability(np.array([1.0]), np.array([True]))
     assert certain.counts[-1] == 1
     assert certain.ece == 0
@@ -213,12 +213,12 @@ _SCANS = [_case("B", [0, 0], [0.1, 0.4]), _case("A", [0, 1, 1], [0.2, 0.9, 0.3])
 
 def test_a_case_is_its_slice_least_like_no() -> None:
     """Slices: 4 of 5 right. Cases: A by its second slice (0.9, yes), B by its second (0.4, no): both right."""
-    found = evaluate_classes(_SCANS, ("no", "yes"), EvaluateOptions(n_resamples=20), CLASSIFIER_WORDS).to_json()
-    assert found["protocol"]["unit"] == "slice"
-    assert (found["n_cases"], found["n_items"]) == (2, 5)
-    assert found["metrics"]["accuracy"]["value"] == pytest.approx(4 / 5)
-    assert found["by_case"]["metrics"]["accuracy"]["value"] == 1
-    assert found["by_case"]["metrics"]["confidence"]["value"] == pytest.approx((0.9 + 0.6) / 2)
+    block = evaluate_classes(_SCANS, ("no", "yes"), EvaluateOptions(n_resamples=20), CLASSIFIER_WORDS).to_json()
+    assert block["protocol"]["unit"] == "slice"
+    assert (block["n_cases"], block["n_items"]) == (2, 5)
+    assert block["metrics"]["accuracy"]["value"] == pytest.approx(4 / 5)
+    assert block["by_case"]["metrics"]["accuracy"]["value"] == 1
+    assert block["by_case"]["metrics"]["confidence"]["value"] == pytest.approx((0.9 + 0.6) / 2)
     pictures = evaluate_classes(
         [_case("A", [1], [0.9]), _case("B", [0], [0.2])], ("no", "yes"), EvaluateOptions(n_resamples=0), {}
     )

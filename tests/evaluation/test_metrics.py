@@ -158,6 +158,7 @@ def test_a_new_metric_is_compared_and_has_its_words_on_the_page(tmp_path: Path) 
     page = write_comparison(comparison, runs, "test", tmp_path).read_text(encoding="utf-8")
     assert "Left edges apart (mm), tumour" in page
     assert "lower is better" in page
+    assert EDGE.about in page
     assert ">1.5<" in page
     assert "1.500" not in page
 

@@ -69,8 +69,8 @@ def test_dice_of_monai_where_both_empty_is_1() -> None:
     evaluation = aggregate(CASES, EvaluateOptions(empty="both_empty_1", n_resamples=0))
     oracle = DiceMetric(reduction="mean_batch", ignore_empty=False)
     oracle(*tensors())
-    found = [evaluation.regions[region]["dice"].case_mean for region in REGIONS]
-    assert found == pytest.approx(oracle.aggregate().tolist(), abs=1e-6)
+    means = [evaluation.regions[region]["dice"].case_mean for region in REGIONS]
+    assert means == pytest.approx(oracle.aggregate().tolist(), abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_confusion_matrix_of_monai(metric: str, name: str) -> None:
     evaluation = aggregate(CASES, EvaluateOptions(n_resamples=0))
     for row, region in enumerate(REGIONS):
         oracle = ConfusionMatrixMetric(metric_name=name, reduction="sum_batch", include_background=True)
-        prediction, reference = (each[:, row : row + 1] for each in tensors())
+        prediction, reference = (tensor[:, row : row + 1] for tensor in tensors())
         oracle(prediction, reference)
         assert evaluation.regions[region][metric].pooled == pytest.approx(oracle.aggregate()[0].item(), abs=1e-6)
 
@@ -96,7 +96,7 @@ def test_confusion_matrix_of_monai(metric: str, name: str) -> None:
 @pytest.mark.parametrize("metric", SKLEARN)
 def test_pooled_figures_of_scikit_learn(metric: str) -> None:
     evaluation = aggregate(CASES, EvaluateOptions(n_resamples=0))
-    prediction, reference = (each.numpy() for each in tensors())
+    prediction, reference = (tensor.numpy() for tensor in tensors())
     for row, region in enumerate(REGIONS):
         expected = SKLEARN[metric](reference[:, row].ravel(), prediction[:, row].ravel())
         assert evaluation.regions[region][metric].pooled == pytest.approx(expected)
@@ -105,7 +105,7 @@ def test_pooled_figures_of_scikit_learn(metric: str) -> None:
 @pytest.mark.parametrize("metric", ["dice", "iou", "precision", "recall"])
 def test_slice_means_of_scikit_learn_where_0_by_0_is_0(metric: str) -> None:
     evaluation = aggregate(CASES, EvaluateOptions(empty="zero", n_resamples=0))
-    prediction, reference = (each.numpy().transpose(0, 4, 1, 2, 3) for each in tensors())
+    prediction, reference = (tensor.numpy().transpose(0, 4, 1, 2, 3) for tensor in tensors())
     for row, region in enumerate(REGIONS):
         per_slice = [
             SKLEARN[metric](one[row].ravel(), other[row].ravel(), zero_division=0)
@@ -131,7 +131,7 @@ def test_curves_of_scikit_learn() -> None:
     ]
     cases = [score_case(f"case{i}", "p", one, other, REGIONS, probabilities[i]) for i, (one, other) in enumerate(PAIRS)]
     evaluation = aggregate(cases, EvaluateOptions(n_resamples=0))
-    _, reference = (each.numpy() for each in tensors())
+    _, reference = (tensor.numpy() for tensor in tensors())
     stacked = np.stack(probabilities)
     for row, region in enumerate(REGIONS):
         inside, score = reference[:, row].ravel(), stacked[:, row].ravel()

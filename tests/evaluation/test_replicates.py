@@ -26,8 +26,8 @@ def _table(*rows: Row) -> RegionTable:
 def test_a_case_counts_once_with_the_mean_over_its_runs() -> None:
     """a: 2·1/(2·1+1+1) = 0.5 with one seed and 2·3/(6+2+0) = 0.75 with the other; b in one run only: 2/2 = 1."""
     first, second = [_row("a", 1, 1, 1), _row("b", 1, 0, 0)], [_row("a", 3, 2, 0)]
-    found = case_figures([RegionTable(first), RegionTable(second)], "WT", "dice", "skip")
-    assert [(one.case, one.value) for one in found] == [("a", pytest.approx(0.625)), ("b", 1.0)]
+    figures = case_figures([RegionTable(first), RegionTable(second)], "WT", "dice", "skip")
+    assert [(figure.case, figure.value) for figure in figures] == [("a", pytest.approx(0.625)), ("b", 1.0)]
 
 
 def test_an_empty_case_has_no_figure_but_in_the_runs_that_give_one() -> None:
@@ -48,10 +48,10 @@ def test_rows_are_tested_against_the_first_on_common_patients() -> None:
         "second": [_table(_row("a", *whole)), _table(_row("b", *whole))],
         "third": [_table(*(_row(case, *half) for case in "abc"))],
     }
-    found = pooled_figures(runs, "WT", "dice", OPTIONS, paired=True)
-    assert found["first"].against_first is None
-    assert found["first"].spread.mean == pytest.approx(0.5)
-    second, third = found["second"].against_first, found["third"].against_first
+    figures = pooled_figures(runs, "WT", "dice", OPTIONS, paired=True)
+    assert figures["first"].against_first is None
+    assert figures["first"].spread.mean == pytest.approx(0.5)
+    second, third = figures["second"].against_first, figures["third"].against_first
     assert second is not None
     assert third is not None
     assert second.test.n == 2
@@ -59,8 +59,10 @@ def test_rows_are_tested_against_the_first_on_common_patients() -> None:
     assert second.test.p == pytest.approx(0.5)
     assert second.p_holm == pytest.approx(1.0)  # two tests: 2 · 0.5
     assert third.test.method == "no difference"
-    assert found["second"].n_patients == 2
-    assert all(one.against_first is None for one in pooled_figures(runs, "WT", "dice", OPTIONS, paired=False).values())
+    assert figures["second"].n_patients == 2
+    assert all(
+        figure.against_first is None for figure in pooled_figures(runs, "WT", "dice", OPTIONS, paired=False).values()
+    )
 
 
 def test_cases_of_one_patient_are_one_pair() -> None:

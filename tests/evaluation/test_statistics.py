@@ -17,9 +17,9 @@ from glioseg.evaluation.statistics import Spread, by_patient
 
 def interval(values: Floats, patients: list[str] | None = None, **options: int) -> tuple[float, float]:
     names = patients or [f"p{i}" for i in range(len(values))]
-    found = bootstrap_intervals(values[:, None], names, **options)[0]
-    assert found is not None
-    return found
+    bounds = bootstrap_intervals(values[:, None], names, **options)[0]
+    assert bounds is not None
+    return bounds
 
 
 def dice_like(n: int, seed: int) -> Floats:
@@ -31,11 +31,11 @@ def dice_like(n: int, seed: int) -> Floats:
 class TestSpread:
     def test_by_hand(self) -> None:
         """0.1 0.2 0.4 0.9: median between 0.2 and 0.4; quartiles a quarter of the way in: 0.175 and 0.525."""
-        found = spread(np.array([0.9, 0.1, np.nan, 0.4, 0.2]))
-        assert found.n == 4
-        assert found.mean == pytest.approx(0.4)
-        assert found.median == pytest.approx(0.3)
-        assert found.quartiles == pytest.approx((0.175, 0.525))
+        result = spread(np.array([0.9, 0.1, np.nan, 0.4, 0.2]))
+        assert result.n == 4
+        assert result.mean == pytest.approx(0.4)
+        assert result.median == pytest.approx(0.3)
+        assert result.quartiles == pytest.approx((0.175, 0.525))
 
     def test_of_nothing(self) -> None:
         assert spread(np.array([np.nan, np.nan])) == Spread(0, None, None, None)
@@ -105,9 +105,9 @@ class TestBootstrap:
 
     def test_one_patient_is_no_interval(self) -> None:
         values = np.array([[0.4, 0.5], [0.6, np.nan], [np.nan, 0.7]])
-        one, two = bootstrap_intervals(values, ["a", "a", "b"], n_resamples=200)
-        assert one is None
-        assert two is not None
+        of_one_patient, of_two_patients = bootstrap_intervals(values, ["a", "a", "b"], n_resamples=200)
+        assert of_one_patient is None
+        assert of_two_patients is not None
 
     def test_nothing_is_no_interval(self) -> None:
         assert bootstrap_intervals(np.full((3, 1), np.nan), ["a", "b", "c"], n_resamples=50) == [None]

@@ -82,18 +82,18 @@ def test_the_mean_over_cases_decides_and_their_order_does_not() -> None:
         return CaseSearch(case, ("WT",), np.array(counts))
 
     searches = [search("a", 4, 6), search("b", 9, 7), search("c", 9, 7)]
-    found = choose(searches, options)["WT"]
-    assert found.threshold == 0.3
-    assert found.dice == pytest.approx((0.4 + 0.9 + 0.9) / 3)
-    assert choose(searches[::-1], options)["WT"] == found
+    choice = choose(searches, options)["WT"]
+    assert choice.threshold == 0.3
+    assert choice.dice == pytest.approx((0.4 + 0.9 + 0.9) / 3)
+    assert choose(searches[::-1], options)["WT"] == choice
 
 
 def test_each_region_has_its_own_setting() -> None:
     options = ThresholdOptions(thresholds=(0.3, 0.5), min_voxels=(0, 3))
     both = np.concatenate([PROBABILITIES, PROBABILITIES])
     reference = np.concatenate([REFERENCE, PROBABILITIES > 0.5])
-    found = choose([search_case("a", both, reference, ["WT", "ET"], options)], options)
-    assert found == {"WT": ThresholdChoice(0.3, 3, 1.0), "ET": ThresholdChoice(0.5, 0, 1.0)}
+    choice = choose([search_case("a", both, reference, ["WT", "ET"], options)], options)
+    assert choice == {"WT": ThresholdChoice(0.3, 3, 1.0), "ET": ThresholdChoice(0.5, 0, 1.0)}
 
 
 def test_without_tumour_a_false_speck_costs_what_the_rule_says() -> None:

@@ -169,8 +169,10 @@ def _pair_table(result: MetricComparison) -> Table:
 
 def _conventions(comparison: Comparison) -> Section:
     options = comparison.options
+    metrics = dict.fromkeys(result.metric for result in comparison.results)
     items = [
         ("Use", RESEARCH_ONLY),
+        *((metric.title, metric.about) for metric in metrics if metric.about),
         (
             "Test",
             "Wilcoxon signed-rank over patients, two-sided, zeros after Pratt; p adjusted (Holm) for the pairs of runs",

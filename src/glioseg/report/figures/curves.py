@@ -17,7 +17,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from glioseg.report import style
 
 Log = Sequence[Mapping[str, Any]]
-REGION_METRICS = ("dice", "precision", "recall")
+DRAWN_METRICS = ("dice", "precision", "recall")
 _FEW = 25
 _WIDE_RANGE = 30.0
 
@@ -82,8 +82,8 @@ def regions(log: Log, names: Sequence[str], best_epoch: int | None) -> Figure:
     """Dice, precision and recall on validation, one panel each, a curve per region."""
     figure = style.new_figure(style.FULL_WIDTH, 3.5)
     first: Axes | None = None
-    for place, metric in enumerate(REGION_METRICS):
-        axes = figure.add_subplot(1, len(REGION_METRICS), place + 1, sharey=first)
+    for place, metric in enumerate(DRAWN_METRICS):
+        axes = figure.add_subplot(1, len(DRAWN_METRICS), place + 1, sharey=first)
         first = first or axes
         title = {"dice": "Dice", "precision": "Precision", "recall": "Recall (sensitivity)"}[metric]
         style.style_axes(axes, title=title, x="epoch")
