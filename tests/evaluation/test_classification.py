@@ -55,6 +55,8 @@ def test_two_classes_by_hand() -> None:
     expected = {"accuracy": 4 / 6, "recall": 3 / 4, "specificity": 1 / 2, "balanced_accuracy": 5 / 8}
     expected |= {"precision": 3 / 4, "f1": 6 / 8, "auc": 7 / 8, "confidence": 4.7 / 6}
     assert {name: values[name] for name in expected} == pytest.approx(expected)
+    # Brier, both classes: 2 ((.1² + .2² + .3² + .8²) + (.6² + .1²)) / 6
+    assert values["brier"] == pytest.approx(2 * (0.01 + 0.04 + 0.09 + 0.64 + 0.36 + 0.01) / 6)
     assert figures.confusion.tolist() == [[1, 1], [1, 3]]
     assert figures.per_class["no"]["recall"] == pytest.approx(1 / 2)
     assert list(figures.roc) == ["yes"]
@@ -81,6 +83,7 @@ def test_agrees_with_scikit_learn(k: int) -> None:
         "auc": area,
         "average_precision": precisions[1] if k == 2 else float(np.mean(precisions)),
         "log_loss": oracle.log_loss(true, items.probabilities),
+        "brier": ((items.probabilities - np.eye(items.probabilities.shape[1])[true]) ** 2).sum(axis=1).mean(),
     }
     assert {name: values[name] for name in expected} == pytest.approx(expected)
     assert score_classes(items, n_resamples=0).confusion.tolist() == oracle.confusion_matrix(true, said).tolist()

@@ -159,6 +159,16 @@ def log_loss(items: WeightedItems) -> Floats:
     return np.asarray(-(items.weights @ np.log(np.maximum(of_reference, _SMALLEST))) / items.total)
 
 
+def brier(items: WeightedItems) -> Floats:
+    """The mean of Σ_k (p_k − t_k)², t_k being 1 for the true class and 0 for the others: 0 to 2 (Brier 1950).
+
+    Brier's own definition runs over all classes; the one over the second class of two alone is half of it.
+    """
+    own = items.items
+    targets = np.eye(own.probabilities.shape[1])[own.reference]
+    return np.asarray(items.weights @ ((own.probabilities - targets) ** 2).sum(axis=1) / items.total)
+
+
 def calibration_error(items: WeightedItems) -> Floats:
     """Expected calibration error: Σ_b n_b / n · |accuracy_b − confidence_b| over bins b of confidence [3].
 

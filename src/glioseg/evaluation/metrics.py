@@ -299,6 +299,14 @@ CLASS_METRICS: Mapping[str, ClassMetric] = table_of(
             of_outcomes=class_items.own_log_loss,
         ),
         ClassMetric(
+            "brier",
+            "Brier score",
+            "mean over items of the sum over classes of (probability − 1 or 0)²",
+            "number",
+            "lower",
+            of_items=class_items.brier,
+        ),
+        ClassMetric(
             "ece",
             "Calibration error (ECE)",
             "mean gap between confidence and accuracy over bins of confidence",
