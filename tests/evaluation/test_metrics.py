@@ -35,8 +35,8 @@ from glioseg.evaluation.classification import score_classes
 from glioseg.evaluation.metrics import (
     CLASS_SCORES,
     REGION_SCORES,
+    MetricName,
     OverlapMetricName,
-    RegionMetricName,
     ScoreName,
     table_of,
 )
@@ -246,10 +246,10 @@ def test_the_tables_say_what_they_must() -> None:
 
 def test_names_in_options_are_those_of_the_tables() -> None:
     for name in REGION_METRICS:
-        assert TypeAdapter(RegionMetricName).validate_python(name) == name
+        assert TypeAdapter(MetricName).validate_python(name) == name
         assert CompareOptions(metrics=(name,)).metrics == (name,)
     assert TypeAdapter(ScoreName).validate_python("auc") == "auc"
-    for annotation, name in ((RegionMetricName, "dise"), (OverlapMetricName, "roc_auc"), (ScoreName, "ece")):
+    for annotation, name in ((MetricName, "dise"), (OverlapMetricName, "roc_auc"), (ScoreName, "ece")):
         with pytest.raises(ValidationError, match=f"there is no metric {name} here: one of "):
             TypeAdapter(annotation).validate_python(name)
 

@@ -22,6 +22,7 @@ _SMALL: dict[str, dict[str, object]] = {
     "deeplabv3plus": {"width": 4, "pyramid_width": 8, "blocks": (1, 1, 1, 1)},
     "segresnet": {"width": 4, "blocks_down": (1, 1, 1), "blocks_up": (1, 1)},
     "unet++": {"width": 2},
+    "mednext": {"width": 4, "blocks": (1, 1)},
 }
 _FREE = sorted(set(kinds_of("segment")) - {"swinunetr"})
 

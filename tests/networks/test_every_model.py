@@ -53,6 +53,8 @@ _OTHERS: dict[str, dict[str, object]] = {
     },
     "dynunet": {"width": 4, "depth": 2},
     "dynunet deep": {"width": 4, "depth": 3, "deep_supervision": True, "residual": True, "normalisation": "group"},
+    "mednext": {"width": 4, "blocks": (1, 1), "bottleneck": 1},
+    "mednext wide": {"width": 2, "blocks": (2, 1), "bottleneck": 2, "expansion": 3, "kernel": 5},
     "swinunetr": {"feature_size": 12},
     "swinunetr batch": {"feature_size": 12, "window": 4, "normalisation": "batch", "dropout": 0.1, "drop_path": 0.1},
 }

@@ -25,6 +25,7 @@ _SMALL: dict[str, dict[str, object]] = {
     "deeplabv3plus": {"pyramid_width": 8, "blocks": [1, 1, 1, 1], "dropout": 0.2},
     "segresnet": {"blocks_down": [1, 1, 1], "blocks_up": [1, 1], "dropout": 0.2},
     "dynunet": {"deep_supervision": "true"},
+    "mednext": {"blocks": [1, 1], "bottleneck": 1},
     "swinunetr": {"feature_size": 12, "drop_path": 0.2, "dropout": 0.2},
 }
 _FAST = "segresnet"  # MONAI's, so that its import is met too; the U-Net is that of the tiny run

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from glioseg.config import changes_to_shipped, shipped_recipes
 from glioseg.errors import FileError, OptionError
-from glioseg.evaluation.metrics import REGION_METRICS
+from glioseg.evaluation.metrics import CLASS_METRICS, REGION_METRICS
 from glioseg.evaluation.published import PublishedProtocol, protocol_of
 from glioseg.networks.build import OPTIONS
 from glioseg.studies.options import StudyRow, folder_of, read_study, run_recipe, shipped_studies, study_rows
@@ -40,7 +40,7 @@ def _published(row: StudyRow, part: str) -> dict[str, float]:
 
 
 def test_a_study_takes_every_metric_of_the_table_and_no_other(tmp_path: Path) -> None:
-    for name in REGION_METRICS:
+    for name in (*REGION_METRICS, *CLASS_METRICS):
         assert read_study(_write(tmp_path, f'recipe = "lgg"\nmetrics = ["{name}"]')).metrics == (name,)
     with pytest.raises(OptionError, match=r"metrics\.0: there is no metric dise here: one of dice, iou"):
         read_study(_write(tmp_path, 'recipe = "lgg"\nmetrics = ["dise"]'))

@@ -360,8 +360,8 @@ def _one_of(names: tuple[str, ...]) -> AfterValidator:
     return AfterValidator(check)
 
 
-RegionMetricName = Annotated[str, _one_of(tuple(REGION_METRICS))]
 OverlapMetricName = Annotated[str, _one_of(OVERLAP_METRICS)]
+MetricName = Annotated[str, _one_of(tuple(dict.fromkeys((*REGION_METRICS, *CLASS_METRICS))))]
 ClassMetricName = Annotated[str, _one_of(tuple(CLASS_METRICS))]
 ScoreName = Annotated[str, _one_of(tuple(dict.fromkeys((*REGION_SCORES, *CLASS_SCORES))))]
 """Names in options: the tables are closed, so that an unknown one is an error that lists those that there are."""

@@ -19,6 +19,7 @@ from glioseg.networks.classifier import (
 )
 from glioseg.networks.deeplab import DeepLab, DeepLabOptions
 from glioseg.networks.dynunet import DynUNet, DynUNetOptions
+from glioseg.networks.mednext import MedNeXt, MedNeXtOptions
 from glioseg.networks.segresnet import SegResNet, SegResNetOptions
 from glioseg.networks.swinunetr import SwinUNETR, SwinUNETROptions
 from glioseg.networks.unet import AttentionUNetOptions, ResUNetOptions, UNet, UNetOptions
@@ -43,6 +44,7 @@ ModelOptions = Annotated[
     | Annotated[SegResNetOptions, Tag("segresnet")]
     | Annotated[DynUNetOptions, Tag("dynunet")]
     | Annotated[SwinUNETROptions, Tag("swinunetr")]
+    | Annotated[MedNeXtOptions, Tag("mednext")]
     | Annotated[SharmaCNNOptions, Tag("sharma-cnn")]
     | Annotated[ClassifierOptions, Tag("classifier")],
     Discriminator(kind_of),
@@ -59,6 +61,7 @@ _NETWORKS: Mapping[type[BaseModel], Any] = MappingProxyType(
         SegResNetOptions: SegResNet,
         DynUNetOptions: DynUNet,
         SwinUNETROptions: SwinUNETR,
+        MedNeXtOptions: MedNeXt,
         SharmaCNNOptions: SharmaCNN,
         ClassifierOptions: PathClassifier,
     }

@@ -25,6 +25,7 @@ _NAMES: Mapping[str, str] = MappingProxyType(
         "segresnet": "SegResNet",
         "dynunet": "DynUNet",
         "swinunetr": "Swin UNETR",
+        "mednext": "MedNeXt",
         "classifier": "Contracting path of a U-Net",
         "sharma-cnn": "Sequential CNN",
     }

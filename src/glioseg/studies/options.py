@@ -25,7 +25,7 @@ from glioseg.config import (
 )
 from glioseg.core import PartName
 from glioseg.errors import GliosegError, OptionError
-from glioseg.evaluation.metrics import ClassMetricName, OverlapMetricName, RegionMetricName
+from glioseg.evaluation.metrics import MetricName, OverlapMetricName
 from glioseg.evaluation.published import PublishedFigure, PublishedProtocol
 from glioseg.networks.build import OPTIONS
 
@@ -123,7 +123,7 @@ class StudyOptions(BaseModel):
     folds: int | None = Field(None, ge=2)
     seeds: tuple[int, ...] = Field((0,), min_length=1)
     parts: tuple[PartName, ...] = Field(("test",), min_length=1)
-    metrics: tuple[RegionMetricName | ClassMetricName, ...] | None = Field(None, min_length=1)
+    metrics: tuple[MetricName, ...] | None = Field(None, min_length=1)
     paired: bool = True
 
     _nested = field_validator("set", mode="before")(_flat)
