@@ -2,15 +2,56 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from itertools import islice
-from typing import TypeVar
+from multiprocessing.context import SpawnContext, SpawnProcess
+from multiprocessing.process import BaseProcess
+from typing import Any, TypeVar
 
 from glioseg.core import Cohort
+from glioseg.errors import GliosegError
+
+
+class WorkerError(GliosegError):
+    """A process that worked on cases died."""
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """The script that runs has no file, as far as a process that is started now can see.
+
+    A spawned process imports the main module first. A script without ``if __name__ == "__main__":`` would then run a
+    second time in there, and fail; what we send to workers is of our own modules and needs none of it.
+    """
+    main = sys.modules["__main__"]
+    hidden: dict[str, Any] = {
+        name: main.__dict__.pop(name) for name in ("__file__", "__spec__") if name in main.__dict__
+    }
+    main.__spec__ = None
+    try:
+        yield
+    finally:
+        main.__dict__.update(hidden)
+
+
+class _SpawnProcess(SpawnProcess):
+    """A spawned process that does not import the script."""
+
+    @staticmethod
+    def _Popen(process_obj: BaseProcess) -> Any:  # noqa: ANN401, N802 - multiprocessing's own name, and its own type
+        with _without_main():
+            return SpawnProcess._Popen(process_obj)
+
+
+class _SpawnContext(SpawnContext):
+    Process = _SpawnProcess
+
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -46,8 +87,8 @@ def in_order(
     Args:
         work: a function of a module, so that another process can import it.
         items: what it is called with; must survive pickling.
-        n_workers: processes; 1 stays in this one. They are spawned, so that a script which asks for more needs the
-            usual ``if __name__ == "__main__":``.
+        n_workers: processes; 1 stays in this one. They are spawned, and know nothing of the script that asked for
+            them, so that it needs no ``if __name__ == "__main__":``.
         ahead: items handed out per worker before the first result is taken.
     """
     if n_workers <= 1:
@@ -55,13 +96,19 @@ def in_order(
         return
     rest = iter(items)
     waiting: deque[Future[_Result]] = deque()
-    with ProcessPoolExecutor(n_workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(n_workers, mp_context=_SpawnContext()) as pool:
         try:
             waiting.extend(pool.submit(work, item) for item in islice(rest, ahead * n_workers))
             while waiting:
                 result = waiting.popleft().result()
                 waiting.extend(pool.submit(work, item) for item in islice(rest, 1))
                 yield result
+        except BrokenProcessPool as error:
+            raise WorkerError(
+                "a worker process was ended from outside",
+                found=error,
+                remedy="Most often memory ran out: close other programs, or ask for fewer workers",
+            ) from error
         finally:
             # A caller who stops early does not wait for results that nobody will see.
             for future in waiting:

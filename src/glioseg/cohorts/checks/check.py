@@ -87,7 +87,6 @@ def check(cohort: Cohort, *, n_workers: int | None = None, progress: Step | None
     Args:
         cohort: what to look at.
         n_workers: processes; None for one per processor where the cohort is worth it, 1 for none besides this one.
-            They are spawned, so that a script which asks for more needs the usual ``if __name__ == "__main__":``.
         progress: called with (cases done, cases in all).
     """
     reported: dict[str | None, list[Finding]] = {}

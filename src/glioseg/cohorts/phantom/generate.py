@@ -89,8 +89,7 @@ def generate(options: PhantomOptions, *, n_workers: int | None = None) -> Iterat
 
     Args:
         options: the cohort.
-        n_workers: processes; 1 stays in this one, None takes one per processor. Processes are spawned, so that a
-            script which asks for more than one needs the usual ``if __name__ == "__main__":``.
+        n_workers: processes; 1 stays in this one, None takes one per processor.
     """
     workers = min(n_processors() if n_workers is None else n_workers, options.n_patients)
     yield from in_order(partial(generate_patient, options), range(options.n_patients), n_workers=workers)

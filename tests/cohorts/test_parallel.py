@@ -1,0 +1,53 @@
+"""Work in several processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from glioseg.cohorts.parallel import WorkerError, in_order
+
+
+def _squared(number: int) -> int:
+    return number * number
+
+
+def _ends(number: int) -> int:
+    os._exit(number)
+
+
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_results_come_in_the_order_of_the_items(n_workers: int) -> None:
+    assert list(in_order(_squared, range(7), n_workers=n_workers)) == [0, 1, 4, 9, 16, 25, 36]
+
+
+def test_a_process_that_dies_is_told_in_words() -> None:
+    with pytest.raises(WorkerError, match=r"a worker process was ended from outside.*memory"):
+        list(in_order(_ends, [3], n_workers=2))
+
+
+def test_a_script_needs_no_guard(tmp_path: Path) -> None:
+    """Spawned processes import the script that started them, unless they do not see it."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        textwrap.dedent(
+            """
+            from pathlib import Path
+            from math import factorial
+            from glioseg.cohorts.parallel import in_order
+
+            print("begun")
+            print(list(in_order(factorial, [3, 4], n_workers=2)))
+            print(Path(__file__).name, __spec__)
+            """
+        ),
+        encoding="utf-8",
+    )
+    ran = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines() == ["begun", "[6, 24]", "script.py None"]
+    assert ran.stderr == ""
