@@ -47,7 +47,7 @@ WRITERS: dict[str, Write] = {"brats": brats, "lgg": lgg, "volumes": volumes, "pa
 
 
 def test_the_table_is_closed_and_ordered() -> None:
-    order = ["nnunet", "msd", "brats-h5", "brats", "lgg", "volumes", "pairs", "classes"]
+    order = ["nnunet", "msd", "brats-h5", "bids", "brats", "lgg", "volumes", "pairs", "classes"]
     assert [layout.name for layout in LAYOUTS] == order
     assert all(layout.needs for layout in LAYOUTS)
 
@@ -145,7 +145,7 @@ def test_a_layout_that_does_not_fit_says_what_it_needs(tmp_path: Path) -> None:
 
 
 def test_an_unknown_layout_lists_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="no layout kaggle; expected one of nnunet, msd, brats-h5, brats, lgg"):
+    with pytest.raises(OptionError, match="no layout kaggle; expected one of nnunet, msd, brats-h5, bids, brats, lgg"):
         read_cohort(tmp_path, layout="kaggle")
     assert layout_named("pairs").name == "pairs"
 

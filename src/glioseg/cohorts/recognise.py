@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from glioseg.cohorts.layouts import brats, brats_h5, classes, lgg, msd, nnunet, pairs, volumes
+from glioseg.cohorts.layouts import bids, brats, brats_h5, classes, lgg, msd, nnunet, pairs, volumes
 from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import Listing, list_folder
 from glioseg.core import Cohort, Finding
@@ -18,6 +18,7 @@ LAYOUTS: tuple[Layout, ...] = (
     nnunet.LAYOUT,
     msd.LAYOUT,
     brats_h5.LAYOUT,
+    bids.LAYOUT,
     brats.LAYOUT,
     lgg.LAYOUT,
     volumes.LAYOUT,
@@ -35,7 +36,7 @@ _WEAK_SHARE = 0.1
 def read_cohort(
     path: Path,
     *,
-    layout: str | None = None,
+    layout: str | Layout | None = None,
     options: ReadOptions = _DEFAULTS,
     progress: Callable[[int], None] | None = None,
 ) -> Cohort:
@@ -43,7 +44,7 @@ def read_cohort(
 
     Args:
         path: the data set's folder, one above it, one below, or one patient's.
-        layout: name of one of ``LAYOUTS``; None recognises it.
+        layout: name of one of ``LAYOUTS``, or a layout of your own; None recognises it.
         options: what the user says of the data that the files leave open.
         progress: called with the number of files found so far, while the folder is walked.
 
@@ -52,7 +53,7 @@ def read_cohort(
         LayoutError: an empty folder; a folder that fits no layout; one that holds several data sets.
         OptionError: no layout of that name.
     """
-    reader = None if layout is None else layout_named(layout)
+    reader = layout_named(layout) if isinstance(layout, str) else layout
     _refuse_archive(path)
     listing = list_folder(path, progress)
     if not listing.files:

@@ -1,0 +1,132 @@
+"""The Brain Imaging Data Structure [1]: ``sub-01[/ses-pre]/anat/sub-01[_ses-pre]_…_FLAIR.nii.gz``.
+
+Masks are derivatives: ``derivatives/NAME/sub-01/…/anat/sub-01_…_dseg.nii.gz`` (or ``_mask``, ``_roi``), matched to the
+images by subject and session. A session is a case, a subject the patient. T1w with a contrast agent is told by the
+entity ``ce`` alone: a T1w without it is taken as acquired without.
+
+References:
+    [1] Gorgolewski KJ et al. The brain imaging data structure. Scientific Data 2016; entities of version 1.9.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from glioseg.cohorts.reading.layout import Layout, ReadOptions
+from glioseg.cohorts.reading.listing import Listing, natural_key
+from glioseg.cohorts.reading.naming import MODALITY_ORDER
+from glioseg.core import Case, Cohort, Facts, Finding, Source
+from glioseg.errors import LayoutError, OptionError, name_some
+from glioseg.io.endings import file_stem
+
+_NAME = re.compile(
+    r"(?P<subject>sub-[A-Za-z0-9]+)(?:_(?P<session>ses-[A-Za-z0-9]+))?(?P<rest>(?:_[^_]+)*)_(?P<suffix>\w+)"
+)
+_CONTRAST = re.compile(r"_ce-[A-Za-z0-9]+")
+_SUFFIXES: Mapping[str, str] = {"flair": "t2f", "t2w": "t2w", "t1w": "t1n"}
+_MASKS = ("dseg", "mask", "roi")
+_NIFTI = (".nii", ".nii.gz")
+
+
+@dataclass
+class _Session:
+    """The files of one session while they are gathered."""
+
+    subject: str
+    session: str | None
+    images: dict[str, Path] = field(default_factory=dict)
+    masks: list[Path] = field(default_factory=list)
+    repeated: list[Path] = field(default_factory=list)
+
+    @property
+    def id(self) -> str:
+        """``sub-01`` or ``sub-01_ses-pre``."""
+        return self.subject if self.session is None else f"{self.subject}_{self.session}"
+
+
+def match(listing: Listing) -> str | None:
+    """At least one anatomical image that is named by BIDS and lies in a folder of its subject."""
+    sessions = [session for session in _gather(listing) if session.images]
+    if not sessions:
+        return None
+    example = listing.relative(next(iter(sessions[0].images.values())))
+    return f"{len(sessions)} sessions named as in BIDS, such as {example}"
+
+
+def read(listing: Listing, options: ReadOptions) -> Cohort:
+    """One case per session.
+
+    Raises:
+        LayoutError: no session has an image.
+        OptionError: names for the channels: the files state them.
+    """
+    if options.modalities is not None:
+        raise OptionError("BIDS states its modalities", found=", ".join(options.modalities), expected="no names")
+    sessions = _gather(listing)
+    complete = sorted((session for session in sessions if session.images), key=lambda session: natural_key(session.id))
+    if not complete:
+        raise LayoutError("no BIDS images", path=listing.root, expected=LAYOUT.needs)
+    cases = tuple(_case(session) for session in complete)
+    findings = [finding for session in sessions for finding in _findings(session, listing)]
+    modalities = tuple(name for name in MODALITY_ORDER if any(name in case.images for case in cases))
+    reason = match(listing) or LAYOUT.needs
+    return Cohort(listing.root.name, "bids", reason, cases, modalities, options.scheme, findings=tuple(findings))
+
+
+def _gather(listing: Listing) -> list[_Session]:
+    sessions: dict[tuple[str, str | None], _Session] = {}
+    for path in listing.ending(*_NIFTI):
+        parts = _NAME.fullmatch(file_stem(path))
+        if parts is None or parts["subject"] not in path.parts[:-1]:
+            continue
+        session = sessions.setdefault(
+            (parts["subject"], parts["session"]), _Session(parts["subject"], parts["session"])
+        )
+        suffix = parts["suffix"].lower()
+        if suffix in _MASKS:
+            session.masks.append(path)
+        elif suffix in _SUFFIXES and "derivatives" not in path.relative_to(listing.root).parts:
+            modality = "t1c" if suffix == "t1w" and _CONTRAST.search(parts["rest"]) else _SUFFIXES[suffix]
+            if modality in session.images:
+                session.repeated.append(path)
+            session.images.setdefault(modality, path)
+    return list(sessions.values())
+
+
+def _case(session: _Session) -> Case:
+    images = {name: Source((session.images[name],), "nifti") for name in MODALITY_ORDER if name in session.images}
+    mask = _mask_of(session)
+    facts: Facts = {} if session.session is None else {"session": session.session.removeprefix("ses-")}
+    labels = None if mask is None else Source((mask,), "nifti")
+    return Case(session.id, session.subject, images, labels, facts=facts)
+
+
+def _mask_of(session: _Session) -> Path | None:
+    """The segmentation where there is one (``dseg``, then ``mask``, then ``roi``), unless it is a mask of the brain."""
+    tumour = [path for path in session.masks if "desc-brain" not in path.name.lower()]
+    tumour.sort(key=lambda path: (_MASKS.index(file_stem(path).rpartition("_")[2].lower()), natural_key(path)))
+    return tumour[0] if tumour else None
+
+
+def _findings(session: _Session, listing: Listing) -> list[Finding]:
+    findings = []
+    mask = _mask_of(session)
+    if mask is not None and not session.images:
+        message = f"{listing.relative(mask)} has no image beside it and is left out"
+        findings.append(Finding("error", "mask-without-image", message, session.id))
+    others = [*session.repeated, *(path for path in session.masks if path != mask and mask is not None)]
+    if others and session.images:
+        names = name_some(listing.relative(path) for path in others)
+        findings.append(Finding("warning", "repeated-file", f"left aside, since another is there: {names}", session.id))
+    return findings
+
+
+LAYOUT = Layout(
+    name="bids",
+    needs="sub-NAME[/ses-NAME]/anat/sub-NAME[_ses-NAME]_{T1w,ce-…_T1w,T2w,FLAIR}.nii.gz, masks in derivatives/",
+    match=match,
+    read=read,
+)
