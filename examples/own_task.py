@@ -127,6 +127,10 @@ class VolumeFigures:
         """What ``evaluation-PART.json`` holds."""
         return {"n_slices": self.n_slices, "mean_error_ml": self.mean_error_ml, "correlation": self.correlation}
 
+    def summary_rows(self) -> list[dict[str, Any]]:
+        """The same as a table of one row."""
+        return [self.to_json()]
+
 
 def figures_of(reference: npt.NDArray[np.floating], prediction: npt.NDArray[np.floating]) -> VolumeFigures:
     """Figures of volumes (N,) in ml; no correlation where one of them does not vary."""

@@ -1,3 +1,46 @@
-"""glioseg: brain-tumour segmentation in MRI with the U-Net family. For research use only."""
+"""glioseg: brain-tumour segmentation in MRI with the U-Net family. For research use only.
+
+    cohort = glioseg.read("kaggle_3m")
+    run = glioseg.train("lgg", cohort, out="runs/lgg")
+    result = glioseg.load(run).predict({"flair": "scan.nii.gz", …})
+
+Names are resolved when they are first used, so that importing the package loads no library.
+"""
+
+import importlib
+from typing import Any
 
 __version__ = "0.1.0"
+_PLACES = {
+    "glioseg.api": (
+        "FolderCohort",
+        "Model",
+        "Run",
+        "evaluate",
+        "load",
+        "phantom",
+        "read",
+        "recipe",
+        "score",
+        "train",
+    ),
+    "glioseg.cohorts.reading.layout": ("Layout",),
+    "glioseg.config": ("Recipe",),
+    "glioseg.core": ("Case", "Cohort", "Grid", "Image", "LabelMap", "LabelScheme", "Source"),
+    "glioseg.errors": ("GliosegError",),
+    "glioseg.runs.inspect": ("Inspection",),
+    "glioseg.tasks.task": ("CasePrediction", "Scores", "Task"),
+}
+"""Module -> the public names that stand in it."""
+_MODULES = {name: module for module, names in _PLACES.items() for name in names}
+__all__ = sorted(_MODULES)
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever has that name; __init__.pyi says what
+    if name not in _MODULES:
+        raise AttributeError(f"module 'glioseg' has no attribute {name!r}")
+    return getattr(importlib.import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

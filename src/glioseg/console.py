@@ -5,6 +5,7 @@ stdout belongs to results, so that ``--json`` leaves one object there and nothin
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,8 @@ from rich.progress import (
 
 Step = Callable[[int, int], None]
 """Called with (done, total); total 0 means that the end is not known."""
+OnProgress = Callable[[str, int, int], None]
+"""Called with (what is done, steps done, steps in all)."""
 
 
 class Reporter:
@@ -116,6 +119,29 @@ def _stepping(bar: Progress, task: TaskID) -> Step:
 
 def _nothing(done: int, total: int) -> None:
     """A progress that nobody watches."""
+
+
+class CallbackReporter(Reporter):
+    """For callers from Python: nothing is shown; messages are logged, progress is told to a function.
+
+    Args:
+        progress: called with (what is done, steps done, steps in all; 0 where their number is not known); None for
+            nobody.
+    """
+
+    def __init__(self, progress: OnProgress | None = None) -> None:
+        super().__init__(quiet=True)
+        self._progress = progress
+
+    def say(self, message: str) -> None:
+        """Log a message."""
+        logging.getLogger("glioseg").info(message)
+
+    @contextmanager
+    def progress(self, what: str) -> Iterator[Step]:
+        """Steps of a piece of work, told to the function."""
+        tell = self._progress
+        yield _nothing if tell is None else lambda done, total: tell(what, done, total)
 
 
 QUIET = Reporter(quiet=True)

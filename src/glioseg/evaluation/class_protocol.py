@@ -98,6 +98,22 @@ class ClassEvaluation:
             block["as_published"] = self.as_published.to_json()
         return block
 
+    def summary_rows(self) -> list[dict[str, Any]]:
+        """A row for each figure over items, and over cases where these have several."""
+        units = {"items": self.items, "cases": self.cases}
+        return [
+            {
+                "over": unit,
+                "metric": name,
+                "value": figure.value,
+                "ci95_low": None if figure.ci95 is None else figure.ci95[0],
+                "ci95_high": None if figure.ci95 is None else figure.ci95[1],
+            }
+            for unit, figures in units.items()
+            if figures is not None
+            for name, figure in figures.metrics.items()
+        ]
+
     @classmethod
     def from_json(cls, block: Mapping[str, Any]) -> Self:
         """What ``to_json`` wrote, as ``evaluation-PART.json`` has it; keys that others have added are left alone.

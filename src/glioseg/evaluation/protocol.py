@@ -156,6 +156,23 @@ class Evaluation:
             block["as_published"] = self.as_published.to_json()
         return block
 
+    def summary_rows(self) -> list[dict[str, Any]]:
+        """A row for each region and metric: mean, median and 95 % interval over cases, and pooled where it can be."""
+        return [
+            {
+                "region": region,
+                "metric": name,
+                "mean": summary.case_mean,
+                "ci95_low": None if summary.case_ci95 is None else summary.case_ci95[0],
+                "ci95_high": None if summary.case_ci95 is None else summary.case_ci95[1],
+                "median": summary.case_median,
+                "pooled": summary.pooled,
+                "n_cases": summary.n_cases,
+            }
+            for region, metrics in self.regions.items()
+            for name, summary in metrics.items()
+        ]
+
     def _protocol(self) -> dict[str, object]:
         """How the figures came about, in words."""
         return {

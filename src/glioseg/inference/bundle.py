@@ -32,6 +32,25 @@ WEIGHTS = "model.safetensors"
 DESCRIPTION = "bundle.json"
 
 
+class OwnNetwork(BaseModel):
+    """In the place of the options of a network: one that was given as an object, and has to be given again.
+
+    Attributes:
+        name: qualified name of its class.
+        parameters: digest of the names and shapes of its parameters.
+        task: what it is asked for.
+        dims: spatial axes of its images.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["own"] = "own"
+    name: str
+    parameters: str
+    task: TaskName
+    dims: Literal[2, 3] = 2
+
+
 class BundleInfo(BaseModel):
     """``bundle.json``.
 
@@ -63,7 +82,7 @@ class BundleInfo(BaseModel):
     scheme: SchemeRecord | None = None
     classes: tuple[str, ...] = ()
     temperature: float = Field(1.0, gt=0, allow_inf_nan=False)
-    model: ModelOptions
+    model: ModelOptions | OwnNetwork
     prepare: PrepareOptions
     slices: SliceOptions
     predict: PredictOptions
@@ -84,7 +103,12 @@ class BundleInfo(BaseModel):
     @property
     def task(self) -> TaskName:
         """What the network is asked for."""
-        return task_of(self.model)
+        return self.model.task if isinstance(self.model, OwnNetwork) else task_of(self.model)
+
+    @property
+    def dims(self) -> int:
+        """Spatial axes of its images."""
+        return self.model.dims
 
     @property
     def activation(self) -> Activation:
@@ -132,10 +156,15 @@ def save_bundle(folder: Path, info: Mapping[str, Any], weights: Mapping[str, Ten
     return described
 
 
-def load_bundle(folder: Path) -> Bundle:
+def load_bundle(folder: Path, network: nn.Module | None = None) -> Bundle:
     """Read a bundle, or the one in a run folder.
 
+    Args:
+        folder: of either.
+        network: the module, where it was one of your own; its weights are replaced.
+
     Raises:
+        OptionError: a network of your own that is not given, another one than was trained, or one too many.
         FileError: a file is missing or damaged, the weights belong to another description, or the format is newer.
     """
     if not (folder / DESCRIPTION).exists() and (folder / "bundle" / DESCRIPTION).exists():
@@ -163,12 +192,41 @@ def load_bundle(folder: Path) -> Bundle:
             remedy=f"Copy {WEIGHTS} and {DESCRIPTION} together",
         )
     n_channels = info.slices.n_channels(len(info.modalities))
-    model = build_model(info.model, n_channels, info.n_targets, seed=0, size=info.prepare.size)
+    if isinstance(info.model, OwnNetwork):
+        model = _own_network(network, info.model, folder)
+    elif network is not None:
+        raise OptionError("the bundle holds a network of glioseg's", path=folder, remedy="Leave network= out")
+    else:
+        model = build_model(info.model, n_channels, info.n_targets, seed=0, size=info.prepare.size)
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
         raise FileError("the weights do not fit the network that the bundle describes", path=path) from error
     return Bundle(info, model.eval())
+
+
+def parameters_digest(weights: Mapping[str, Tensor]) -> str:
+    """SHA-256 of the names and shapes of a network's parameters and buffers, in their order."""
+    return hashlib.sha256(repr([(name, tuple(value.shape)) for name, value in weights.items()]).encode()).hexdigest()
+
+
+def _own_network(network: nn.Module | None, described: OwnNetwork, folder: Path) -> nn.Module:
+    if network is None:
+        raise OptionError(
+            "the bundle holds the weights of a network that was given from Python",
+            path=folder,
+            found=described.name,
+            remedy="Load it there: glioseg.load(path, network=…)",
+        )
+    if parameters_digest(network.state_dict()) != described.parameters:
+        raise OptionError(
+            "this is another network than was trained",
+            path=folder,
+            found=f"{type(network).__module__}.{type(network).__qualname__} with other parameters",
+            expected=described.name,
+            remedy="Build it with the settings that it was trained with",
+        )
+    return network
 
 
 def model_id(folder: Path) -> str | None:

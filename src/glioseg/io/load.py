@@ -49,6 +49,14 @@ def load_image(case: Case, modalities: Sequence[str] | None = None, *, fill: str
             raise voxels
         _require_same_grid(case.id, sources, name, loaded, voxels)
         loaded[name] = voxels
+    return stacked(names, loaded)
+
+
+def stacked(names: Sequence[str], loaded: Mapping[str, Voxels]) -> Image:
+    """Channels of one grid as an image, those that were not loaded 0.
+
+    The array keeps the type that all channels share and is float32 otherwise.
+    """
     grid = next(iter(loaded.values())).grid
     kinds = {voxels.array.dtype for voxels in loaded.values()}
     dtype = kinds.pop() if len(kinds) == 1 else np.dtype(np.float32)
@@ -57,7 +65,7 @@ def load_image(case: Case, modalities: Sequence[str] | None = None, *, fill: str
     for row, name in enumerate(names):
         if name in loaded:
             array[row] = loaded[name].array
-    return Image(array, names, grid)
+    return Image(array, tuple(names), grid)
 
 
 def load_labels(case: Case, scheme: LabelScheme) -> LabelMap:

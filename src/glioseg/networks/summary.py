@@ -76,6 +76,11 @@ def n_parameters(model: nn.Module) -> int:
     return sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
 
 
+def dims_of_module(model: nn.Module) -> Literal[2, 3]:
+    """Spatial axes of the images that a network takes: 3 where it has a 3-D convolution, else 2."""
+    return 3 if any(isinstance(module, nn.Conv3d) for module in model.modules()) else 2
+
+
 def network_name(options: BaseModel) -> str:
     """What the network is called, such as ``Attention U-Net``."""
     kind = str(getattr(options, "kind", type(options).__name__))
@@ -101,19 +106,23 @@ def _in_words(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def summarise_levels(model: nn.Module, size: tuple[int, ...]) -> tuple[LevelSummary, ...]:
+def summarise_levels(
+    model: nn.Module, size: tuple[int, ...], n_channels: int | None = None
+) -> tuple[LevelSummary, ...]:
     """The levels that an image of ``size`` runs through; the module's mode is left as it was.
 
     Args:
-        model: has ``n_channels``. A ``network.Network`` may say what its stages are; the levels of every other module
+        model: whose levels. A ``network.Network`` may say what its stages are; the levels of every other module
             are read off it: the runs of layers within which the grid stays the same, one fed by the other.
         size: of the image.
+        n_channels: of the image; None for the model's own ``n_channels``.
     """
-    assert isinstance(model.n_channels, int)
-    images = torch.zeros(1, model.n_channels, *size)
+    channels = model.n_channels if n_channels is None else n_channels
+    assert isinstance(channels, int), "a network of ours says how many channels it takes"
+    images = torch.zeros(1, channels, *size)
     stages = model.stages() if isinstance(model, Network) else ()
     levels = _stated_levels(model, images, stages) if stages else _levels_by_grid(model, images)
-    return (LevelSummary("input", model.n_channels, size), *levels)
+    return (LevelSummary("input", channels, size), *levels)
 
 
 def _stated_levels(model: nn.Module, images: Tensor, stages: Sequence[Stage]) -> list[LevelSummary]:

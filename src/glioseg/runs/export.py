@@ -11,7 +11,6 @@ from glioseg.console import QUIET, Reporter
 from glioseg.errors import OptionError
 from glioseg.inference.bundle import BundleInfo, load_bundle
 from glioseg.inference.export import Exported, export_onnx
-from glioseg.networks.build import dims_of
 from glioseg.tasks.choose import task_named
 
 FORMATS = ("onnx",)
@@ -44,7 +43,7 @@ def export(
         raise OptionError(f"there is no export to {form}", expected=f"one of {', '.join(FORMATS)}")
     bundle = load_bundle(run)
     info = bundle.info
-    dims = dims_of(info.model)
+    dims = info.dims
     if size is not None and (len(size) != dims or min(size) < 1):
         raise OptionError(
             "the size does not fit the network", found="x".join(map(str, size)), expected=f"{dims} numbers"

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import html
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from glioseg.cohorts.checks.check import check
 from glioseg.cohorts.description import CohortDescription
 from glioseg.cohorts.explore.describe import describe
 from glioseg.console import QUIET, Reporter
-from glioseg.core import Cohort
+from glioseg.core import Cohort, Finding
 from glioseg.errors import FileError
 from glioseg.report.cohort import write_cohort_report
 from glioseg.runs.read import Data, read
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -22,6 +27,37 @@ class Inspection:
     cohort: Cohort
     description: CohortDescription
     report: Path | None
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is wrong or odd, of the cohort and of its cases."""
+        return self.description.findings
+
+    def table(self) -> pd.DataFrame:
+        """A row for each case: patient, class, voxels along X, Y, Z, spacing (mm where known), tumour (ml, voxels)."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "case": case.case,
+                "patient": case.patient,
+                "class": case.category,
+                "shape": case.shape,
+                "spacing": case.spacing,
+                "modalities": ", ".join(case.modalities),
+                "tumour_ml": case.tumour_ml,
+                "tumour_voxels": case.tumour_voxels,
+                "findings": len(case.findings),
+            }
+            for case in self.description.cases
+        )
+
+    def _repr_html_(self) -> str:
+        """Findings and table, for notebooks."""
+        items = "".join(
+            f"<li>{html.escape(f'{finding.severity}: {finding.message}')}</li>" for finding in self.findings
+        )
+        return f"<b>{html.escape(self.description.name)}</b><ul>{items}</ul>{self.table().to_html(index=False)}"
 
 
 def inspect(data: Data, out: Path | None = None, reporter: Reporter = QUIET) -> Inspection:

@@ -6,7 +6,7 @@ import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
-from glioseg.cohorts.reading.layout import ReadOptions
+from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.recognise import read_cohort
 from glioseg.console import QUIET, Reporter
 from glioseg.core import SCHEMES, Cohort, LabelScheme
@@ -19,13 +19,13 @@ class Data:
 
     Args:
         path: the folder, at whatever level.
-        layout: name of the reader; None recognises it.
+        layout: name of the reader, or one of your own; None recognises it.
         scheme: name of the label scheme; None lets the reader decide.
         modalities: names of the channels in file order, for layouts that do not state them.
     """
 
     path: Path
-    layout: str | None = None
+    layout: str | Layout | None = None
     scheme: str | None = None
     modalities: tuple[str, ...] | None = None
 

@@ -12,12 +12,22 @@ from glioseg.console import QUIET, Reporter
 from glioseg.core import HEADLINE_ORDER, PARTS
 from glioseg.errors import FileError
 from glioseg.io.files import cannot_read, read_json
+from glioseg.networks.summary import summarise_levels
 from glioseg.report.html import FIGURES
 from glioseg.report.run import write_run_report
-from glioseg.report.run_facts import Baseline, PartScores, RecipeFacts, RunFacts, SplitFacts, SplitUnit, Timing
+from glioseg.report.run_facts import (
+    Baseline,
+    NetworkFacts,
+    PartScores,
+    RecipeFacts,
+    RunFacts,
+    SplitFacts,
+    SplitUnit,
+    Timing,
+)
 from glioseg.runs import run_folder
 from glioseg.runs.evaluate import open_run
-from glioseg.tasks.task import AnyTask, FinishedRun
+from glioseg.tasks.task import AnyTask, FinishedRun, facts_of_network, image_size
 from glioseg.training.log import read_log
 from glioseg.training.loop import LOG
 
@@ -56,7 +66,7 @@ def report(task: AnyTask, run: FinishedRun, reporter: Reporter = QUIET, baseline
             n_epochs=recipe.train.epochs,
             score=recipe.train.score,
             parts=parts,
-            network=task.network_facts(recipe, run.data),
+            network=network_facts(task, run),
             environment=environment_of(folder),
             timing=timing_of(folder, log),
             baseline=baseline,
@@ -94,6 +104,15 @@ def kept_epoch(log: Sequence[dict[str, Any]], keep: str) -> int | None:
     if keep == "last":
         return int(scored[-1]["epoch"])
     return int(max(scored, key=lambda row: (row["val_score"], -row["epoch"]))["epoch"])
+
+
+def network_facts(task: AnyTask, run: FinishedRun) -> NetworkFacts:
+    """The network as drawn in the report: the recipe's, or the one that was given in its place."""
+    if run.network is None:
+        return task.network_facts(run.recipe, run.data)
+    n_channels = run.recipe.slices.n_channels(len(run.data.modalities))
+    levels = summarise_levels(run.network, image_size(run.recipe, run.data), n_channels)
+    return facts_of_network(type(run.network).__qualname__, run.network, levels, {"given": "as an object, from Python"})
 
 
 def split_facts(task: AnyTask, run: FinishedRun) -> SplitFacts:

@@ -7,7 +7,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -31,6 +31,7 @@ from glioseg.runs import run_folder
 from glioseg.runs.evaluate import evaluate_parts
 from glioseg.runs.gather import gather
 from glioseg.runs.options import RunOptions
+from glioseg.runs.own_parts import OwnParts
 from glioseg.runs.plan import sized
 from glioseg.runs.progress_table import TrainingTable, Watcher
 from glioseg.runs.read import Data
@@ -65,6 +66,7 @@ class Launch:
         data: what it works on.
         options: paths and machinery.
         identity: what must not change between the parts of a training, as plain values.
+        own: a network and a loss in the place of the recipe's.
     """
 
     task: AnyTask
@@ -72,6 +74,7 @@ class Launch:
     data: TrainingData
     options: RunOptions
     identity: Mapping[str, Any]
+    own: OwnParts
 
 
 def train(
@@ -81,6 +84,7 @@ def train(
     reporter: Reporter = QUIET,
     *,
     task: AnyTask | None = None,
+    own: OwnParts | None = None,
     baseline: Baseline | None = None,
     judge: Watcher | None = None,
 ) -> TrainResult:
@@ -92,6 +96,7 @@ def train(
         options: paths and machinery.
         reporter: of messages and progress.
         task: one of your own; None for the recipe's.
+        own: a network or a loss of your own, in the place of the recipe's.
         baseline: a simple method's figure, for the report.
         judge: sees each step and each row of the log, and may stop the training.
 
@@ -111,12 +116,14 @@ def train(
     recipe = sized(recipe, gathered, options)
     if options.restart:
         run_folder.clear(options.run)  # not before: scans or settings that are refused must not cost the old run
-    identity = run_folder.identity_of(recipe, gathered, task.name) | started_from.identity
+    own = own or OwnParts()
+    own.require(options.n_devices)
+    identity = run_folder.identity_of(recipe, gathered, task.name) | started_from.identity | own.identity()
     run_folder.write_head(
         options.run, recipe, facts | started_from.facts | {"task": task.name}, _described(data), identity
     )
     save_split(gathered.split, options.run / run_folder.SPLIT)
-    outcome = launch(Launch(task, recipe, gathered, options, identity), _table(task, recipe, reporter, judge))
+    outcome = launch(Launch(task, recipe, gathered, options, identity, own), _table(task, recipe, reporter, judge))
     if not outcome.finished and judge is None:  # a judge has its own reasons, and words for them
         reporter.say(_stopped(outcome, options.run))
     if not outcome.finished and not outcome.met_limit:
@@ -124,8 +131,8 @@ def train(
     if not (options.run / BEST).exists():
         reporter.say("There is no best model yet: it stopped before its first validation (train.validate_every)")
         return TrainResult(outcome)
-    run = FinishedRun(options.run, recipe, gathered, options.device)
-    write_bundle(task, run, reporter)
+    run = FinishedRun(options.run, recipe, gathered, options.device, own.network)
+    write_bundle(task, run, reporter, own)
     if not options.evaluate:
         return TrainResult(outcome)
     started = time.monotonic()
@@ -233,7 +240,7 @@ def _train(fabric: Fabric, job: Launch, watch: Callable[[], TrainingTable]) -> O
     watcher = watch()
     events = EventLog(job.options.run) if job.options.tensorboard and fabric.is_global_zero else None
     try:
-        network = job.task.network(job.recipe, job.data)
+        network = job.own.network or job.task.network(job.recipe, job.data)
         if job.options.initial is not None:
             take_weights(network, load_bundle(job.options.initial))
         outcome = fit(fabric, network, job_of(job, fabric.device, watcher, events))
@@ -252,6 +259,8 @@ def _train_together(fabric: Fabric, job: Launch, watch: Callable[[], TrainingTab
 def job_of(job: Launch, device: torch.device, watcher: TrainingTable, events: EventLog | None = None) -> Job:
     """What the loop works on: the task's items, loss and validation, on a device."""
     parts = job.task.training_parts(job.recipe, job.data, device)
+    if job.own.loss is not None:
+        parts = replace(parts, loss=job.own.loss, validation_loss=job.own.loss)
     return Job(
         options=job.recipe.train,
         items=parts.items,
@@ -285,20 +294,22 @@ def _error_of_process(error: ProcessRaisedException) -> Exception:
 # -- the bundle --------------------------------------------------------------------------------------------------------
 
 
-def write_bundle(task: AnyTask, run: FinishedRun, reporter: Reporter) -> None:
+def write_bundle(task: AnyTask, run: FinishedRun, reporter: Reporter, own: OwnParts) -> None:
     """Write the best model as a bundle, calibrated on the validation part as its task does.
 
     Evaluations of another model that stood in the run folder are deleted.
     """
-    own = task.bundle_fields(run.recipe, run.data)
-    if own is None:
+    of_task = task.bundle_fields(run.recipe, run.data)
+    if of_task is None:
         reporter.say(f"The task {task.name} makes no bundle: the best model is {run.folder / BEST}")
         return
     best, bundle = load_checkpoint(run.folder / BEST), run.folder / run_folder.BUNDLE
     before = model_id(bundle)
-    fields = _bundle_fields(run, best) | own
+    fields = _bundle_fields(run, best) | of_task
+    network = own.described(run.recipe.task)
+    fields |= {} if network is None else {"model": network}
     save_bundle(bundle, fields, best["model"])
-    calibrated = task.calibrated(load_bundle(bundle), run.recipe, run.data, run.device, reporter)
+    calibrated = task.calibrated(load_bundle(bundle, own.network), run.recipe, run.data, run.device, reporter)
     if calibrated:
         save_bundle(bundle, fields | calibrated, best["model"])
     if model_id(bundle) != before:

@@ -14,10 +14,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Generic, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Protocol, TypeVar
 
 import torch
-from pydantic import BaseModel
 from torch import Tensor, nn
 
 from glioseg.config import DataOptions, Recipe
@@ -39,6 +38,9 @@ from glioseg.report.run import RunPage
 from glioseg.report.run_facts import DataFacts, Level, NetworkFacts, PartCounts, RunFacts
 from glioseg.tasks.data import Part, TrainingData
 from glioseg.training.loop import Augment, Items, Loss, Validation
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 P = TypeVar("P")
 """What a task predicts with: a network and all that stands between a case and its answer."""
@@ -69,6 +71,9 @@ class Figures(Protocol):
     def to_json(self) -> dict[str, Any]:
         """As ``evaluation-PART.json`` holds them: strict JSON, undefined figures are null."""
 
+    def summary_rows(self) -> list[dict[str, Any]]:
+        """A row for each figure, for tables."""
+
 
 @dataclass(frozen=True, eq=False)
 class Scores:
@@ -78,6 +83,26 @@ class Scores:
     figures: Figures
     rows: Sequence[Row]
     text: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The figures as ``evaluate --json`` prints them: strict JSON, undefined figures are null."""
+        return self.figures.to_json()
+
+    def table(self) -> pd.DataFrame:
+        """The figures, a row for each region (or class figure) and metric; volumes in ml, distances in mm."""
+        import pandas as pd
+
+        return pd.DataFrame(self.figures.summary_rows())
+
+    def cases(self) -> pd.DataFrame:
+        """A row for each case, or for each picture or slice that was classified: ``cases-PART.csv``."""
+        import pandas as pd
+
+        return pd.DataFrame(list(self.rows))
+
+    def _repr_html_(self) -> str:
+        """The table, for notebooks."""
+        return f"<b>{self.part}</b>{self.table().to_html(index=False, float_format='{:.3f}'.format, na_rep='–')}"
 
     def write(self, folder: Path, suffix: str = "") -> None:
         """Write ``evaluation-PART.json`` and ``cases-PART.csv``; ``suffix`` follows the part's name."""
@@ -180,12 +205,25 @@ class Members(ABC):
 
 @dataclass(frozen=True, eq=False)
 class FinishedRun:
-    """A run whose training has ended, as its report is made from it."""
+    """A run whose training has ended, as its figures and report are made from it.
+
+    Args:
+        folder: of the run.
+        recipe: what decided the training.
+        data: what it worked on.
+        device: where it is predicted.
+        network: the module, where it was one of the caller's own.
+    """
 
     folder: Path
     recipe: Recipe
     data: TrainingData
     device: str
+    network: nn.Module | None = None
+
+    def bundle(self) -> Bundle:
+        """What was trained."""
+        return load_bundle(self.folder, self.network)
 
 
 class Task(ABC, Generic[P]):
@@ -260,7 +298,7 @@ class Task(ABC, Generic[P]):
 
     def trained(self, run: FinishedRun) -> P:
         """What a run has trained: its bundle, unless the task makes none."""
-        return self.predictor(load_bundle(run.folder), run.device)
+        return self.predictor(run.bundle(), run.device)
 
     @abstractmethod
     def score(self, predictor: P, part: Part, options: EvaluateOptions, publication: Publication, step: Step) -> Scores:
@@ -307,8 +345,8 @@ class Task(ABC, Generic[P]):
     def network_facts(self, recipe: Recipe, data: TrainingData) -> NetworkFacts:
         """The network as drawn in the report."""
         network = self.network(recipe, data)
-        size = largest_slice(data.prepared) if recipe.patches is None else recipe.patches.voxels
-        return facts_of_network(recipe.model, network, summarise_levels(network, size))
+        levels = summarise_levels(network, image_size(recipe, data))
+        return facts_of_network(network_name(recipe.model), network, levels, option_facts(recipe.model))
 
     def page(self, facts: RunFacts, run: FinishedRun, figures: Path) -> RunPage:
         """The task's page: key figures and sections; their pictures are saved into ``figures``."""
@@ -331,10 +369,17 @@ class Task(ABC, Generic[P]):
 AnyTask = Task[Any]
 
 
-def facts_of_network(options: BaseModel, network: nn.Module, levels: Sequence[LevelSummary]) -> NetworkFacts:
+def image_size(recipe: Recipe, data: TrainingData) -> tuple[int, ...]:
+    """The size of the images of a training, as its network is drawn for."""
+    return largest_slice(data.prepared) if recipe.patches is None else recipe.patches.voxels
+
+
+def facts_of_network(
+    name: str, network: nn.Module, levels: Sequence[LevelSummary], options: Mapping[str, str]
+) -> NetworkFacts:
     """A network and its levels, as a report draws them."""
     return NetworkFacts(
-        name=network_name(options),
+        name=name,
         levels=tuple(
             Level(
                 kind=level.kind,
@@ -349,7 +394,7 @@ def facts_of_network(options: BaseModel, network: nn.Module, levels: Sequence[Le
             for level in levels
         ),
         n_parameters=n_parameters(network),
-        facts=option_facts(options),
+        facts=options,
     )
 
 

@@ -22,6 +22,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from glioseg.errors import GliosegError
+from glioseg.networks.summary import dims_of_module
 from glioseg.training.checkpoint import load_checkpoint, require_same, save_checkpoint
 from glioseg.training.ema import WeightMean
 from glioseg.training.log import append_log, cut_log
@@ -195,7 +196,7 @@ class Training:
         self.options = job.options
         self.progress = Progress()
         self.n_steps = n_steps_of(len(job.items.is_positive), self.options.batch_size)
-        layout = torch.channels_last_3d if _n_dims(model) == 3 else torch.channels_last
+        layout = torch.channels_last_3d if dims_of_module(model) == 3 else torch.channels_last
         self.module = model.to(fabric.device).to(memory_format=layout)  # type: ignore[call-overload]
         self.layout = layout
         optimiser = build_optimiser(self.module, self.options)
@@ -434,7 +435,3 @@ class Training:
 def _parts(n: int, n_parts: int) -> list[slice]:
     edges = np.linspace(0, n, min(n_parts, n) + 1).round().astype(int)
     return [slice(int(low), int(high)) for low, high in pairwise(edges)]
-
-
-def _n_dims(model: nn.Module) -> int:
-    return 3 if any(isinstance(module, nn.Conv3d) for module in model.modules()) else 2

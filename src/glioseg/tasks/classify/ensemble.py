@@ -48,6 +48,10 @@ class ClassEnsembleFigures:
         ]
         return self.evaluation.to_json() | {"ensemble": {"rule": RULE, "members": members}}
 
+    def summary_rows(self) -> list[dict[str, Any]]:
+        """Those of the ensemble."""
+        return self.evaluation.summary_rows()
+
 
 def score_ensemble(
     classifiers: Sequence[Classifier], infos: tuple[BundleInfo, ...], part: Part, options: EvaluateOptions, step: Step

@@ -11,11 +11,11 @@ import numpy as np
 from glioseg.config import Recipe
 from glioseg.core import PARTS, Case
 from glioseg.evaluation.table import Row
-from glioseg.inference.bundle import load_bundle
 from glioseg.inference.classifier import Classifier
 from glioseg.io import load_image
 from glioseg.networks.build import build_model
 from glioseg.networks.classifier import class_levels
+from glioseg.networks.summary import network_name, option_facts
 from glioseg.preparation.classes import slice_classes
 from glioseg.preparation.slices import largest_slice
 from glioseg.report.classification import classification_page
@@ -37,7 +37,7 @@ def page(facts: RunFacts, run: FinishedRun, figures: Path) -> RunPage:
     wrong: list[ClassifiedPicture] = []
     temperature = 1.0
     if headline is not None:
-        bundle = load_bundle(run.folder)
+        bundle = run.bundle()
         classifier, temperature = classifier_of(bundle, run.device), bundle.info.temperature
         rows = facts.parts[headline].rows
         right = _shown(classifier, run.data, headline, _chosen(rows, right=True))
@@ -58,7 +58,8 @@ def network_facts(recipe: Recipe, data: TrainingData) -> NetworkFacts:
     n_channels = recipe.slices.n_channels(len(data.modalities))
     model = build_model(recipe.model, n_channels, len(data.targets.names), seed=0, size=recipe.prepare.size)
     levels = class_levels(model, n_channels, largest_slice(data.prepared))
-    return facts_of_network(recipe.model, model, [replace(level, words=words) for level, words in levels])
+    worded = [replace(level, words=words) for level, words in levels]
+    return facts_of_network(network_name(recipe.model), model, worded, option_facts(recipe.model))
 
 
 def _chosen(rows: Sequence[Row], *, right: bool) -> list[Row]:

@@ -133,6 +133,10 @@ class EnsembleFigures:
         ]
         return self.evaluation.to_json() | {"ensemble": {"rule": RULE, "members": members}}
 
+    def summary_rows(self) -> list[dict[str, Any]]:
+        """Those of the ensemble."""
+        return self.evaluation.summary_rows()
+
 
 def score_ensemble(
     ensemble: Ensemble,

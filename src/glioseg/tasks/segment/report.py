@@ -10,7 +10,6 @@ import numpy as np
 
 from glioseg.config import Recipe
 from glioseg.evaluation.table import Row
-from glioseg.inference.bundle import load_bundle
 from glioseg.inference.predictor import Predictor
 from glioseg.inference.scoring import score_prepared
 from glioseg.io import load_image
@@ -42,7 +41,7 @@ def page(facts: RunFacts, run: FinishedRun, figures: Path) -> RunPage:
     headline = facts.headline
     items: list[GalleryItem] = []
     if headline is not None:
-        predictor = predictor_of(load_bundle(run.folder), run.device)
+        predictor = predictor_of(run.bundle(), run.device)
         items = gallery(predictor, run.data, headline, facts.parts[headline].rows)
     own = SegmentationFacts(
         **{field.name: getattr(facts, field.name) for field in fields(RunFacts)},

@@ -1,0 +1,127 @@
+"""Scans and masks as Python callers have them: paths, nibabel images, arrays with or without an affine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from glioseg.core import Grid, Image, LabelMap, LabelScheme, Source, scheme_named
+from glioseg.errors import FileError, GeometryError, GliosegError, LabelError, OptionError
+from glioseg.io.endings import file_kind
+from glioseg.io.load import Voxels, read_sources, stacked
+
+Scan = str | PathLike[str] | Any
+"""A path; a nibabel image; (array (X, Y, Z), affine (4, 4) of RAS+ mm); or an array alone, which has no mm: a picture
+(rows, columns), or a stack (X, Y, Z)."""
+_PICTURE_FULL = 255
+"""What tumour is in a mask that is a picture."""
+
+
+def voxels_of(scan: Scan) -> tuple[npt.NDArray[Any], Grid]:
+    """The voxels (X, Y, Z) of one modality or mask, and where they lie.
+
+    Raises:
+        FileError: a file that is not there, damaged, or no scan.
+        GeometryError: more or fewer axes than a volume has, or an affine that does not fit.
+        OptionError: something else than a scan.
+    """
+    if isinstance(scan, str | PathLike):
+        return _of_file(Path(scan))
+    if isinstance(scan, tuple) and len(scan) == 2:
+        array = _volume(np.asarray(scan[0]))
+        return array, Grid(array.shape, np.asarray(scan[1], dtype=np.float64))
+    if hasattr(scan, "dataobj") and hasattr(scan, "affine"):
+        array = _volume(np.asanyarray(scan.dataobj))
+        return array, Grid(array.shape, scan.affine)
+    if isinstance(scan, np.ndarray):
+        array = scan.T[:, :, None] if scan.ndim == 2 else _volume(scan)
+        return array, Grid.of_pictures(array.shape)
+    raise OptionError(
+        "not a scan",
+        found=type(scan).__name__,
+        expected="a path, a nibabel image, an array, or (array, affine)",
+    )
+
+
+def image_of(scans: Mapping[str, Scan]) -> Image:
+    """Modalities that lie on one grid, in the order given; errors as ``voxels_of``.
+
+    Raises:
+        OptionError: no modality.
+        GeometryError: modalities on different grids.
+    """
+    if not scans:
+        raise OptionError("there is no modality", expected="such as {'t2f': 'flair.nii.gz'}")
+    voxels = {name: Voxels(*voxels_of(scan)) for name, scan in scans.items()}
+    (first, (_, grid)), *others = voxels.items()
+    for name, other in others:
+        difference = grid.difference(other.grid)
+        if difference is not None:
+            raise GeometryError(
+                f"{first} and {name} lie on different grids",
+                found=difference,
+                remedy="Bring them to one grid first: glioseg predicts co-registered modalities",
+            )
+    return stacked(tuple(voxels), voxels)
+
+
+def label_map_of(mask: Scan, scheme: LabelScheme | str | None = None) -> LabelMap:
+    """A mask with the meaning of its integers.
+
+    Args:
+        mask: as ``voxels_of`` takes it, of whole numbers.
+        scheme: or its name; None for a mask of 0 and 1, or of 0 and 255, which is one of tumour or none.
+
+    Raises:
+        LabelError: values that are no whole numbers, or whose meaning is not known; see also ``LabelMap``.
+    """
+    array, grid = voxels_of(mask)
+    integers = _whole(array)
+    if scheme is not None:
+        return LabelMap(integers, scheme_named(scheme) if isinstance(scheme, str) else scheme, grid)
+    values = set(np.unique(integers).tolist()) - {0}
+    if values == {_PICTURE_FULL}:
+        integers, values = (integers > 0).astype(np.uint8), {1}
+    if not values <= {1}:
+        raise LabelError(
+            "the meaning of the integers in a mask is not known",
+            found=", ".join(map(str, sorted(values))),
+            expected="0 and 1, or 0 and 255",
+            remedy="Say it with scheme=, such as scheme='brats2023'",
+        )
+    return LabelMap(integers, scheme_named("binary"), grid)
+
+
+def _of_file(path: Path) -> tuple[npt.NDArray[Any], Grid]:
+    kind = file_kind(path)
+    if not path.exists():
+        raise FileError("there is no such file", path=path, remedy="Check the path for a typing error")
+    if kind is None:
+        raise FileError("not a file that is read as a scan", path=path, expected="NIfTI, MetaImage, NRRD or a picture")
+    voxels = read_sources({"scan": Source((path,), kind)})["scan"]
+    if isinstance(voxels, GliosegError):
+        raise voxels
+    return voxels.array, voxels.grid
+
+
+def _volume(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    while array.ndim > 3 and array.shape[-1] == 1:
+        array = array[..., 0]
+    if array.ndim != 3:
+        raise GeometryError("not a volume", found=f"axes {array.shape}", expected="(X, Y, Z)")
+    return array
+
+
+def _whole(array: npt.NDArray[Any]) -> npt.NDArray[np.integer]:
+    if array.dtype.kind == "b":
+        return array.astype(np.uint8)
+    if array.dtype.kind in "iu":
+        return array
+    if array.dtype.kind == "f" and np.isfinite(array).all() and (array == np.rint(array)).all():
+        return array.astype(np.int64)
+    raise LabelError("a mask holds whole numbers", found=array.dtype)
