@@ -23,10 +23,10 @@ _KILLED = """
 import os, signal, sys
 import torch
 from glioseg.cli.app import main
-from glioseg.runs.progress_table import TrainingTable
+from glioseg.runs.progress_table import ProgressTable
 
 torch.set_num_threads(1)
-real, n_steps = TrainingTable.on_step, [0]
+real, n_steps = ProgressTable.on_step, [0]
 
 def on_step(table, done, total):
     n_steps[0] += 1
@@ -34,7 +34,7 @@ def on_step(table, done, total):
         os.kill(os.getpid(), signal.SIGKILL)
     return real(table, done, total)
 
-TrainingTable.on_step = on_step
+ProgressTable.on_step = on_step
 main()
 """
 

@@ -20,7 +20,7 @@ from glioseg.inference.predictor import Array, Prediction, Predictor, paint
 
 
 @dataclass(frozen=True)
-class Voice:
+class MemberPrediction:
     """What one member says of a case.
 
     Args:
@@ -66,7 +66,7 @@ class Ensemble:
         """How the averaged probabilities become a label map."""
         return averaged_options([member.options for member in self.members], self.regions)
 
-    def predict(self, image: Image) -> tuple[Prediction, tuple[Voice, ...]]:
+    def predict(self, image: Image) -> tuple[Prediction, tuple[MemberPrediction, ...]]:
         """The ensemble's prediction, and what each member says; of one alone there is nothing to tell apart.
 
         Probabilities are added up one member at a time, so that memory does not grow with the number of members but by
@@ -94,7 +94,9 @@ class Ensemble:
         total /= len(self.members)
         labels = paint(total, self.regions, self.members[0].scheme, image.grid, self.options)
         prediction = Prediction(total, self.regions, labels)
-        return prediction, tuple(Voice(label_map, agreement(label_map, labels, self.regions)) for label_map in maps)
+        return prediction, tuple(
+            MemberPrediction(label_map, agreement(label_map, labels, self.regions)) for label_map in maps
+        )
 
 
 def averaged_options(options: Sequence[PredictOptions], regions: Sequence[str]) -> PredictOptions:
@@ -114,12 +116,12 @@ def agreement(first: LabelMap, second: LabelMap, regions: Sequence[str]) -> dict
     return {region: None if np.isnan(value) else float(value) for region, value in zip(regions, values, strict=True)}
 
 
-def dissent(labels: LabelMap, voices: Sequence[Voice]) -> Array:
+def dissent(labels: LabelMap, contributions: Sequence[MemberPrediction]) -> Array:
     """(X, Y, Z) share of the members whose label is not the ensemble's."""
     different = np.zeros(labels.array.shape, dtype=np.float32)
-    for voice in voices:
-        different += voice.label_map.array != labels.array
-    different /= len(voices)
+    for contribution in contributions:
+        different += contribution.label_map.array != labels.array
+    different /= len(contributions)
     return different
 
 

@@ -16,7 +16,7 @@ from glioseg.console import QUIET, Reporter, Step
 from glioseg.core import Case, Cohort
 from glioseg.io import load_image, load_labels
 from glioseg.report.run_facts import Baseline
-from glioseg.runs.inspect import Inspection, inspect
+from glioseg.runs.inspect import InspectResult, inspect
 from glioseg.runs.options import RunOptions
 from glioseg.runs.phantom import phantom
 from glioseg.runs.predict import predict
@@ -29,18 +29,18 @@ LAYOUT = "brats2023"
 
 
 @dataclass(frozen=True)
-class Demo:
+class DemoResult:
     """Where everything is, and the figures to look at."""
 
     data: Path
-    inspection: Inspection
+    inspection: InspectResult
     run: Path
     training: TrainResult
     prediction: WrittenCase
     baseline: ThresholdBaseline
 
 
-def demo(out: Path, reporter: Reporter = QUIET) -> Demo:
+def demo(out: Path, reporter: Reporter = QUIET) -> DemoResult:
     """Write a phantom cohort, inspect it, train on it, evaluate on patients not seen, predict one of them, report.
 
     What an earlier call has written into ``out`` is used again.
@@ -58,7 +58,7 @@ def demo(out: Path, reporter: Reporter = QUIET) -> Demo:
     tested = json.loads((run / "split.json").read_text(encoding="utf-8"))
     case = next(case for case in cohort.cases if case.patient in tested["test"])
     (predicted,) = predict(run, [_folder_of(case)], out / "prediction", reporter=reporter).cases
-    return Demo(data, inspection, run, training, predicted, baseline)
+    return DemoResult(data, inspection, run, training, predicted, baseline)
 
 
 def _folder_of(case: Case) -> Path:

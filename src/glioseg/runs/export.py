@@ -10,7 +10,7 @@ from glioseg import __version__
 from glioseg.console import QUIET, Reporter
 from glioseg.errors import OptionError
 from glioseg.inference.bundle import BundleInfo, load_bundle
-from glioseg.inference.export import Exported, export_onnx
+from glioseg.inference.export import ExportResult, export_onnx
 from glioseg.networks.build import dims_of
 from glioseg.tasks.choose import task_named
 
@@ -25,7 +25,7 @@ def export(
     form: str = "onnx",
     size: Sequence[int] | None = None,
     reporter: Reporter = QUIET,
-) -> Exported:
+) -> ExportResult:
     """Write the network of a run or bundle as one file, checked against the network itself.
 
     Args:
@@ -66,7 +66,7 @@ def export(
     return done
 
 
-def export_text(done: Exported) -> str:
+def export_text(done: ExportResult) -> str:
     """What was written and how it was checked, for people."""
     takes = "any size" if done.size is None else f"{'×'.join(map(str, done.size))} only"
     shapes = ", ".join("×".join(map(str, shape)) for shape in done.checked)

@@ -16,7 +16,7 @@ from glioseg.runs.read import Data, read
 
 
 @dataclass(frozen=True)
-class Inspection:
+class InspectResult:
     """What ``inspect`` found, and where its report is."""
 
     cohort: Cohort
@@ -24,7 +24,7 @@ class Inspection:
     report: Path | None
 
 
-def inspect(data: Data, out: Path | None = None, reporter: Reporter = QUIET) -> Inspection:
+def inspect(data: Data, out: Path | None = None, reporter: Reporter = QUIET) -> InspectResult:
     """Recognise, check and describe a cohort; write the report into ``out`` unless that is None.
 
     Raises:
@@ -39,4 +39,4 @@ def inspect(data: Data, out: Path | None = None, reporter: Reporter = QUIET) -> 
     if out is not None:
         with reporter.progress("Drawing figures") as step:
             report = write_cohort_report(cohort, description, out, progress=step)
-    return Inspection(cohort, description, report)
+    return InspectResult(cohort, description, report)

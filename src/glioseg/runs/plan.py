@@ -42,7 +42,7 @@ _BOX = PrepareOptions(crop_to_brain=True, normalise="min-max", brain_only=False)
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlanResult:
     """A proposed recipe, and what it was proposed from."""
 
     proposal: Proposal
@@ -63,7 +63,7 @@ class Planned:
 
 def plan(
     data: Data, out: Path, *, memory_gb: float | None = None, device: str = "auto", reporter: Reporter = QUIET
-) -> Planned:
+) -> PlanResult:
     """Look at a cohort, propose a recipe and write it, with a reason beside each setting.
 
     Args:
@@ -90,7 +90,7 @@ def plan(
     text = as_toml(proposal, cohort.name, fingerprint)
     build_recipe(tomlkit.parse(text).unwrap(), (), str(out))
     write_text(out, text)
-    return Planned(proposal, fingerprint, machine, out)
+    return PlanResult(proposal, fingerprint, machine, out)
 
 
 def machine_of(device: str, memory_gb: float | None = None, n_devices: int = 1) -> Machine:
@@ -179,7 +179,7 @@ def fingerprint_of(cohort: Cohort, step: Step = lambda done, total: None) -> Coh
 
 
 @dataclass(frozen=True)
-class _Look:
+class _CaseMeasures:
     """One case; axes slices, rows, columns. See ``CohortFingerprint`` for the rest."""
 
     shape: tuple[int, int, int]
@@ -190,7 +190,7 @@ class _Look:
     region_shares: Mapping[str, float]
 
 
-def _look_at(case: Case, cohort: Cohort, regions: Sequence[str]) -> _Look:
+def _look_at(case: Case, cohort: Cohort, regions: Sequence[str]) -> _CaseMeasures:
     assert cohort.scheme is not None
     image, labels = load_image(case), load_labels(case, cohort.scheme)
     box = prepare_arrays(image, labels, image.modalities, regions, _BOX)
@@ -199,7 +199,7 @@ def _look_at(case: Case, cohort: Cohort, regions: Sequence[str]) -> _Look:
     brain = tissue(shown)
     x, y, z = box.working.shape
     spacing = box.working.spacing_mm if box.working.has_mm else None
-    return _Look(
+    return _CaseMeasures(
         shape=(z, y, x),
         spacing_mm=None if spacing is None else (spacing[2], spacing[1], spacing[0]),
         box_share=x * y * z / brain.size,

@@ -25,7 +25,7 @@ class Watcher(Protocol):
         """An epoch is done; its row of the log."""
 
 
-class TrainingTable:
+class ProgressTable:
     """A row for each epoch, on stderr, under a header; between rows a bar where stderr is a terminal.
 
     Args:
@@ -33,7 +33,7 @@ class TrainingTable:
         quiet: show nothing.
         epochs: of the whole training.
         max_minutes: after which it ends before that; None for no limit.
-        judge: may stop the training.
+        watcher: may stop the training.
     """
 
     def __init__(
@@ -43,9 +43,9 @@ class TrainingTable:
         quiet: bool,
         epochs: int,
         max_minutes: float | None = None,
-        judge: Watcher | None = None,
+        watcher: Watcher | None = None,
     ) -> None:
-        self._judge = judge
+        self._watcher = watcher
         self._reporter = Reporter(quiet=quiet)
         self._bar: ProgressBar | None = None
         self._epochs = epochs
@@ -64,7 +64,7 @@ class TrainingTable:
             self._started = (now, done - 1)
         self._done, self._total = done, total
         self._shown("Training", done, total)
-        return None if self._judge is None else self._judge.on_step(done, total)
+        return None if self._watcher is None else self._watcher.on_step(done, total)
 
     def on_case(self, done: int, total: int) -> None:
         """A case of the validation part is done."""
@@ -79,7 +79,7 @@ class TrainingTable:
             self._header_shown = True
             self._reporter.say(self._line((*_FIRST, *self._columns.titles, *_LAST)))
         self._reporter.say(self._line((*self._first_cells(row), *self._columns.cells(row), *self._last_cells(row))))
-        return None if self._judge is None else self._judge.on_epoch(row)
+        return None if self._watcher is None else self._watcher.on_epoch(row)
 
     def _shown(self, what: str, done: int, total: int) -> None:
         if self._bar is None:

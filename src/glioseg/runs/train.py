@@ -32,7 +32,7 @@ from glioseg.runs.evaluate import evaluate_parts
 from glioseg.runs.gather import gather
 from glioseg.runs.options import RunOptions
 from glioseg.runs.plan import sized
-from glioseg.runs.progress_table import TrainingTable, Watcher
+from glioseg.runs.progress_table import ProgressTable, Watcher
 from glioseg.runs.read import Data
 from glioseg.runs.report import report
 from glioseg.tasks.choose import task_named
@@ -82,7 +82,7 @@ def train(
     *,
     task: AnyTask | None = None,
     baseline: Baseline | None = None,
-    judge: Watcher | None = None,
+    watcher: Watcher | None = None,
 ) -> TrainResult:
     """Train as the recipe says, from the run's checkpoint if it has one; then evaluate and report.
 
@@ -93,7 +93,7 @@ def train(
         reporter: of messages and progress.
         task: one of your own; None for the recipe's.
         baseline: a simple method's figure, for the report.
-        judge: sees each step and each row of the log, and may stop the training.
+        watcher: sees each step and each row of the log, and may stop the training.
 
     Raises:
         ResumeError: the run's checkpoint belongs to another recipe, split or data set; nothing is changed.
@@ -116,8 +116,8 @@ def train(
         options.run, recipe, facts | started_from.facts | {"task": task.name}, _described(data), identity
     )
     save_split(gathered.split, options.run / run_folder.SPLIT)
-    outcome = launch(Launch(task, recipe, gathered, options, identity), _table(task, recipe, reporter, judge))
-    if not outcome.finished and judge is None:  # a judge has its own reasons, and words for them
+    outcome = launch(Launch(task, recipe, gathered, options, identity), _table(task, recipe, reporter, watcher))
+    if not outcome.finished and watcher is None:  # a watcher has its own reasons, and words for them
         reporter.say(_stopped(outcome, options.run))
     if not outcome.finished and not outcome.met_limit:
         return TrainResult(outcome)
@@ -136,19 +136,19 @@ def train(
 
 
 @dataclass(frozen=True)
-class _StartingPoint:
+class _InitialWeights:
     """What a run keeps of the weights that it started from."""
 
     identity: dict[str, Any] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def _starting_point(initial: Path | None) -> _StartingPoint:
+def _starting_point(initial: Path | None) -> _InitialWeights:
     if initial is None:
-        return _StartingPoint()
+        return _InitialWeights()
     info = load_bundle(initial).info
     words = f"weights of {info.name} ({info.provenance.get('cohort')}), {info.model_id}"
-    return _StartingPoint({"started_from": info.model_id}, {"started_from": words})
+    return _InitialWeights({"started_from": info.model_id}, {"started_from": words})
 
 
 def _described(data: Data) -> dict[str, Any]:
@@ -160,14 +160,14 @@ def _described(data: Data) -> dict[str, Any]:
     }
 
 
-def _table(task: AnyTask, recipe: Recipe, reporter: Reporter, judge: Watcher | None) -> Callable[[], TrainingTable]:
+def _table(task: AnyTask, recipe: Recipe, reporter: Reporter, watcher: Watcher | None) -> Callable[[], ProgressTable]:
     return partial(
-        TrainingTable,
+        ProgressTable,
         task.columns,
         quiet=reporter.quiet,
         epochs=recipe.train.epochs,
         max_minutes=recipe.train.max_minutes,
-        judge=judge,
+        watcher=watcher,
     )
 
 
@@ -179,7 +179,7 @@ def _stopped(outcome: Outcome, run: Path) -> str:
 # -- launching ---------------------------------------------------------------------------------------------------------
 
 
-def launch(job: Launch, watch: Callable[[], TrainingTable]) -> Outcome:
+def launch(job: Launch, watch: Callable[[], ProgressTable]) -> Outcome:
     """Train in this process or, on several devices, in spawned ones.
 
     Args:
@@ -229,7 +229,7 @@ def _be_deterministic(device: torch.device) -> None:
     torch.backends.cudnn.benchmark = False
 
 
-def _train(fabric: Fabric, job: Launch, watch: Callable[[], TrainingTable]) -> Outcome:
+def _train(fabric: Fabric, job: Launch, watch: Callable[[], ProgressTable]) -> Outcome:
     watcher = watch()
     events = EventLog(job.options.run) if job.options.tensorboard and fabric.is_global_zero else None
     try:
@@ -245,11 +245,11 @@ def _train(fabric: Fabric, job: Launch, watch: Callable[[], TrainingTable]) -> O
             torch.distributed.destroy_process_group()
 
 
-def _train_together(fabric: Fabric, job: Launch, watch: Callable[[], TrainingTable]) -> dict[str, Any]:
+def _train_together(fabric: Fabric, job: Launch, watch: Callable[[], ProgressTable]) -> dict[str, Any]:
     return asdict(_train(fabric, job, watch))
 
 
-def job_of(job: Launch, device: torch.device, watcher: TrainingTable, events: EventLog | None = None) -> Job:
+def job_of(job: Launch, device: torch.device, watcher: ProgressTable, events: EventLog | None = None) -> Job:
     """What the loop works on: the task's items, loss and validation, on a device."""
     parts = job.task.training_parts(job.recipe, job.data, device)
     return Job(
@@ -265,7 +265,7 @@ def job_of(job: Launch, device: torch.device, watcher: TrainingTable, events: Ev
     )
 
 
-def _on_epoch(watcher: TrainingTable, events: EventLog | None) -> Callable[[Mapping[str, Any]], str | None]:
+def _on_epoch(watcher: ProgressTable, events: EventLog | None) -> Callable[[Mapping[str, Any]], str | None]:
     """A row of the log goes to TensorBoard, where that is wanted, and to the watcher, who may ask for a stop."""
 
     def on_epoch(row: Mapping[str, Any]) -> str | None:

@@ -67,7 +67,7 @@ class StudyResult:
 
 
 @dataclass(frozen=True)
-class _Todo:
+class _StudyRun:
     """A run with what decides it."""
 
     place: RunPlace
@@ -169,7 +169,7 @@ def _fed(rows: Sequence[StudyRow], cohort: Cohort) -> tuple[dict[str, str], dict
     return keys, skipped
 
 
-def _todos(options: StudyOptions, rows: Sequence[StudyRow], out: Path, keys: Mapping[str, str]) -> list[_Todo]:
+def _todos(options: StudyOptions, rows: Sequence[StudyRow], out: Path, keys: Mapping[str, str]) -> list[_StudyRun]:
     """Every run: all rows on one fold with one seed before the next, so that a part of a study compares all rows."""
     found = []
     for seed in options.seeds:
@@ -182,7 +182,7 @@ def _todos(options: StudyOptions, rows: Sequence[StudyRow], out: Path, keys: Map
                 deciding = _hash([run_folder.deciding_settings(recipe), keys[row.name]])
                 everything = recipe.model_dump(mode="json", exclude={"name", "about", "after", "notes", "tune"})
                 asked = _hash([everything, keys[row.name], "train" in options.parts])
-                found.append(_Todo(place, recipe, deciding, asked))
+                found.append(_StudyRun(place, recipe, deciding, asked))
     return found
 
 
@@ -190,7 +190,7 @@ def _hash(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _require_same(todos: Sequence[_Todo], restart: bool) -> None:
+def _require_same(todos: Sequence[_StudyRun], restart: bool) -> None:
     others = [todo.place.folder for todo in todos if todo.is_another]
     if others and not restart:
         raise OptionError(
@@ -209,7 +209,7 @@ def _say_trouble(row: StudyRow, skipped: Mapping[str, str], reporter: Reporter) 
         reporter.say(f"{row.name}: its network has no {', '.join(row.ignored)}")
 
 
-def _run(todo: _Todo, data: Data, where: RunOptions, device: torch.device, reporter: Reporter) -> str | None:
+def _run(todo: _StudyRun, data: Data, where: RunOptions, device: torch.device, reporter: Reporter) -> str | None:
     """Train or go on with one run and keep how it went; what interrupted it, for the whole study to stop."""
     place = todo.place
     before = None if todo.is_another else place.record()
@@ -237,7 +237,7 @@ def _run(todo: _Todo, data: Data, where: RunOptions, device: torch.device, repor
     return stopped
 
 
-def _ending(todo: _Todo, trained: TrainResult) -> dict[str, Any]:
+def _ending(todo: _StudyRun, trained: TrainResult) -> dict[str, Any]:
     """What is kept of a training that was not ended by an error."""
     folder, outcome = todo.place.folder, trained.outcome
     progress = load_checkpoint(folder / LATEST)["progress"]

@@ -233,10 +233,10 @@ class _Search:
         told = ", ".join(f"{name} = {_value_text(value)}" for name, value in record.settings.items())
         self._reporter.say(f"Trial {number + 1} of {n_trials}: {told}")
         folder = self._folder(number)
-        judge = Judge(self._live(number, earlier, record.settings), self._deadline, _scores(folder))
+        watcher = TrialWatcher(self._live(number, earlier, record.settings), self._deadline, _scores(folder))
         trace = folder.with_name(f"{folder.name}-error.txt")
-        trained, error = guarded(lambda: self._train(record, folder, judge), trace, self._reporter)
-        ended = self._ended(record, trained, error, judge)
+        trained, error = guarded(lambda: self._train(record, folder, watcher), trace, self._reporter)
+        ended = self._ended(record, trained, error, watcher)
         self._keep(ended)
         if ended.state == "running":
             assert trained is not None
@@ -288,13 +288,15 @@ class _Search:
             study.enqueue_trial(dict(settings))
         return study.ask(self._distributions)
 
-    def _train(self, record: TrialRecord, folder: Path, judge: Judge) -> TrainResult:
+    def _train(self, record: TrialRecord, folder: Path, watcher: TrialWatcher) -> TrainResult:
         recipe = _with(self._recipe, {**record.settings, "predict.tune": False})  # thresholds are for the best alone
         where = RunOptions(folder, self._where.cache_folder, device=self._where.device, evaluate=False)
-        return train(recipe, self._data, where, self._reporter, judge=judge)
+        return train(recipe, self._data, where, self._reporter, watcher=watcher)
 
-    def _ended(self, record: TrialRecord, trained: TrainResult | None, error: str | None, judge: Judge) -> TrialRecord:
-        facts: dict[str, Any] = {"scores": judge.scores, "error": error, "state": "failed" if error else "running"}
+    def _ended(
+        self, record: TrialRecord, trained: TrainResult | None, error: str | None, watcher: TrialWatcher
+    ) -> TrialRecord:
+        facts: dict[str, Any] = {"scores": watcher.scores, "error": error, "state": "failed" if error else "running"}
         if trained is not None:
             outcome = trained.outcome
             progress = load_checkpoint(self._folder(record.number) / LATEST)["progress"]
@@ -303,16 +305,16 @@ class _Search:
             limited = outcome.met_limit
             if outcome.reason == PRUNED:
                 facts["state"] = "pruned"
-            elif (outcome.finished or limited) and judge.scores:
+            elif (outcome.finished or limited) and watcher.scores:
                 facts["state"] = "complete"
             elif outcome.finished or limited:
                 facts |= {"state": "failed", "error": f"ended ({outcome.reason}) before its first validation"}
         if facts["state"] in ("complete", "pruned"):
-            facts["value"] = max(judge.scores.values())
+            facts["value"] = max(watcher.scores.values())
         return TrialRecord.model_validate(record.model_dump() | facts)
 
 
-class Judge:
+class TrialWatcher:
     """Reports the scores of a trial to Optuna and stops it where others were better at the same epoch.
 
     Args:

@@ -15,14 +15,14 @@ from glioseg.cohorts.recognise import read_cohort
 from glioseg.core import Case, Cohort, Image, LabelMap
 from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.inference.bundle import BundleInfo
-from glioseg.inference.ensemble import Ensemble, Voice
+from glioseg.inference.ensemble import Ensemble, MemberPrediction
 from glioseg.inference.predictor import Prediction
 from glioseg.io.files import replacing, write_json
 from glioseg.io.nifti import write_nifti
 from glioseg.io.raster import write_picture
 from glioseg.report.prediction import overlay_picture
 from glioseg.tasks.members import require_modalities, stem_of
-from glioseg.tasks.segment.ensemble import contributions, load_for, score_ensemble, write_members_figure
+from glioseg.tasks.segment.ensemble import ensemble_facts, load_for, score_ensemble, write_members_figure
 from glioseg.tasks.task import Members, Scores, ScoringPlace, WrittenCase
 
 
@@ -59,8 +59,8 @@ class SegmentMembers(Members):
     def predict(self, case: Case, out: Path) -> Callable[[], WrittenCase]:
         """Segment a case; what is returned writes mask, overlay and ``<case>.json``."""
         image = load_for(self.ensemble, case)
-        prediction, voices = self.ensemble.predict(image)
-        return partial(_write_case, self, case, image, prediction, voices, out)
+        prediction, contributions = self.ensemble.predict(image)
+        return partial(_write_case, self, case, image, prediction, contributions, out)
 
     def files(self, case: Case) -> list[str]:
         """Names of all files that a prediction of the case may write."""
@@ -75,20 +75,27 @@ class SegmentMembers(Members):
 
 
 def _write_case(
-    members: SegmentMembers, case: Case, image: Image, prediction: Prediction, voices: Sequence[Voice], out: Path
+    members: SegmentMembers,
+    case: Case,
+    image: Image,
+    prediction: Prediction,
+    contributions: Sequence[MemberPrediction],
+    out: Path,
 ) -> WrittenCase:
     stem = stem_of(case)
     unit = "ml" if image.grid.has_mm else "voxels"
     voxel = image.grid.voxel_ml if image.grid.has_mm else 1.0
-    maps = [prediction.label_map, *(voice.label_map for voice in voices)]
+    maps = [prediction.label_map, *(contribution.label_map for contribution in contributions)]
     volumes = [_volumes(labels, prediction.regions, voxel) for labels in maps]
     mask = _write_mask(prediction, case, out, stem)
     _write_overlay(image, prediction, out / f"{stem}.png")
     facts = _facts(members, case, image, prediction)
     facts |= {"mask": mask.relative_to(out).as_posix(), "volumes": {"unit": unit, **volumes[0]}}
-    if voices:
-        facts["ensemble"] = contributions(members.ensemble, members.infos, prediction, voices, volumes)
-        write_members_figure(out / f"{stem}_members.png", image, prediction, voices, members.names, facts["ensemble"])
+    if contributions:
+        facts["ensemble"] = ensemble_facts(members.ensemble, members.infos, prediction, contributions, volumes)
+        write_members_figure(
+            out / f"{stem}_members.png", image, prediction, contributions, members.names, facts["ensemble"]
+        )
     write_json(out / f"{stem}.json", facts)
     return _written(case.id, mask, volumes[0], unit)
 
