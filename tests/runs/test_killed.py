@@ -63,6 +63,6 @@ def test_killed_and_gone_on_with_ends_bit_for_bit_the_same(tiny: TinyRun, tmp_pa
         assert _plain(undisturbed) == _plain(killed), name
     weights = [(path / "bundle" / "model.safetensors").read_bytes() for path in (tiny.run, run)]
     assert weights[0] == weights[1]
-    logs = [[_plain(row) for row in read_log(path / "log.jsonl")] for path in (tiny.run, run)]
+    logs = [[_plain(row.to_json()) for row in read_log(path / "log.jsonl")] for path in (tiny.run, run)]
     assert logs[0] == logs[1]
     assert len(logs[0]) == 2

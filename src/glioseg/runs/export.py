@@ -49,30 +49,34 @@ def export(
         raise OptionError(
             "the size does not fit the network", found="x".join(map(str, size)), expected=f"{dims} numbers"
         )
-    prepared: tuple[int, ...] | None = (info.prepare.size,) * 2 if info.prepare.size is not None else None
-    if info.patches is not None:
-        prepared = info.patches.voxels
     with reporter.progress("Exporting") as step:
-        done = export_onnx(
+        result = export_onnx(
             bundle.model,
             out or run / FILE,
             n_channels=info.slices.n_channels(len(info.modalities)),
-            size=size or prepared,
+            size=size or _recipe_size(info),
             dims=dims,
             activation=task_named(info.task).activation(info),
             metadata=metadata_of(info),
         )
         step(1, 1)
-    return done
+    return result
 
 
-def export_text(done: ExportResult) -> str:
+def _recipe_size(info: BundleInfo) -> tuple[int, ...] | None:
+    """The size of the images that the network was trained on; None where the recipe fixes none."""
+    if info.patches is not None:
+        return info.patches.voxels
+    return None if info.prepare.size is None else (info.prepare.size,) * 2
+
+
+def export_text(result: ExportResult) -> str:
     """What was written and how it was checked, for people."""
-    takes = "any size" if done.size is None else f"{'×'.join(map(str, done.size))} only"
-    shapes = ", ".join("×".join(map(str, shape)) for shape in done.checked)
+    takes = "any size" if result.size is None else f"{'×'.join(map(str, result.size))} only"
+    shapes = ", ".join("×".join(map(str, shape)) for shape in result.checked)
     return (
-        f"{done.path}: {done.n_bytes / 1e6:.1f} MB, images of {takes}\n"
-        f"  checked by onnxruntime on random images ({shapes}): probabilities differ by at most {done.difference:.1e}"
+        f"{result.path}: {result.n_bytes / 1e6:.1f} MB, images of {takes}\n"
+        f"  checked by onnxruntime on random images ({shapes}): probabilities differ by at most {result.difference:.1e}"
     )
 
 

@@ -61,7 +61,7 @@ def predict(
     bundles = [load_bundle(folder) for folder in folders]
     members = task_named(bundles[0].info.task).members(folders, bundles, device)
     cases = _checked(members, list(_cases(members, inputs, modality_files or {})), out)
-    return _each(members, cases, out, reporter)
+    return _predict_cases(members, cases, out, reporter)
 
 
 def _checked(members: Members, cases: list[Case], out: Path) -> list[Case]:
@@ -77,7 +77,7 @@ def _checked(members: Members, cases: list[Case], out: Path) -> list[Case]:
     return cases
 
 
-def _each(members: Members, cases: Sequence[Case], out: Path, reporter: Reporter) -> PredictResult:
+def _predict_cases(members: Members, cases: Sequence[Case], out: Path, reporter: Reporter) -> PredictResult:
     """Predict case by case: all files of a case, or none."""
     written: list[WrittenCase] = []
     failed: dict[str, GliosegError] = {}
@@ -90,14 +90,14 @@ def _each(members: Members, cases: Sequence[Case], out: Path, reporter: Reporter
             except GliosegError as error:
                 failed[case.id] = error
             else:
-                written.append(_written(members, write, case, out))
+                written.append(_write_case(members, write, case, out))
             step(number + 1, len(cases))
     if written:
         write_text(out / SUMMARY, rows_to_csv([case.row for case in written]))
     return PredictResult(tuple(written), failed)
 
 
-def _written(members: Members, write: Callable[[], WrittenCase], case: Case, out: Path) -> WrittenCase:
+def _write_case(members: Members, write: Callable[[], WrittenCase], case: Case, out: Path) -> WrittenCase:
     try:
         return write()
     except BaseException:

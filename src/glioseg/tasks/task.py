@@ -38,7 +38,8 @@ from glioseg.report.plain import plain_page
 from glioseg.report.run import RunPage
 from glioseg.report.run_facts import DataFacts, Level, NetworkFacts, PartCounts, RunFacts
 from glioseg.tasks.data import Part, TrainingData
-from glioseg.training.loop import Augment, Items, Loss, Validation
+from glioseg.training.job import Augment, Items, Loss, Validation
+from glioseg.training.log import LogRow
 
 P = TypeVar("P")
 """What a task predicts with: a network and all that stands between a case and its answer."""
@@ -115,8 +116,8 @@ class LogColumns:
     """The columns of a training's live table that are a task's own: titles, and the cells of a row of the log."""
 
     titles: tuple[str, ...] = ("score",)
-    cells: Callable[[Mapping[str, Any]], tuple[str, ...]] = field(
-        default=lambda row: (f"{row['val_score']:.3f}" if "val_score" in row else "-",)
+    cells: Callable[[LogRow], tuple[str, ...]] = field(
+        default=lambda row: ("-" if row.val_score is None else f"{row.val_score:.3f}",)
     )
     widths: tuple[int, ...] = (9,)
 

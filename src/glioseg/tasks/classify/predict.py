@@ -33,7 +33,7 @@ from glioseg.preparation.slices import with_neighbours
 from glioseg.report.classified import ClassifiedPicture, captioned, native_pixels
 from glioseg.report.figures.views import shade
 from glioseg.tasks.classify.cohort import in_colours
-from glioseg.tasks.classify.ensemble import score_ensemble
+from glioseg.tasks.classify.ensemble import RULE, score_ensemble
 from glioseg.tasks.classify.predictor import classifier_of
 from glioseg.tasks.data import Part, with_modalities
 from glioseg.tasks.members import require_modalities, require_once_each, single_case, stem_of
@@ -79,15 +79,15 @@ class ClassifyMembers(Members):
         """Classify a case; what is returned writes ``<case>.png`` (captioned, with Grad-CAM) and ``<case>.json``."""
         image = load_image(case, [name for name in self.modalities if name in case.images])
         try:
-            each = [classifier.classify(image) for classifier in self.classifiers]
+            classifications = [classifier.classify(image) for classifier in self.classifiers]
         except GliosegError as error:
             path = next(iter(case.images.values())).paths[0]
             raise type(error)(
                 error.what, path=path, found=error.found, expected=error.expected, remedy=error.remedy
             ) from error
-        mean = mean_of(each)
-        shown = picture_of(self.classifiers, case.id, image, mean)
-        return partial(_write, self, out, case, each, mean, shown)
+        mean = mean_of(classifications)
+        picture = picture_of(self.classifiers, case.id, image, mean)
+        return partial(_write, self, out, case, classifications, mean, picture)
 
     def files(self, case: Case) -> list[str]:
         """Names of all files that a prediction of the case may write."""
@@ -95,9 +95,9 @@ class ClassifyMembers(Members):
 
     def score(self, cohort: Cohort, part: str, options: EvaluateOptions, place: ScoringPlace) -> Scores:
         """Score the mean of the classifiers, each beside it."""
-        shown = with_modalities(cohort, self.modalities)
+        network_cohort = with_modalities(cohort, self.modalities)
         with place.reporter.progress("Preparing") as step:
-            prepared = prepare(shown, self.classifiers[0].prepare, place.cache, progress=step)
+            prepared = prepare(network_cohort, self.classifiers[0].prepare, place.cache, progress=step)
         with place.reporter.progress("Evaluating") as step:
             scored = Part.of(part, prepared, cohort, place.copies)
             return score_ensemble(self.classifiers, self.infos, scored, options, step)
@@ -136,23 +136,26 @@ def _write(
     members: ClassifyMembers,
     out: Path,
     case: Case,
-    each: Sequence[Classification],
+    classifications: Sequence[Classification],
     mean: Classification,
-    shown: ClassifiedPicture,
+    picture: ClassifiedPicture,
 ) -> WrittenCase:
-    z = mean.telling_slice
-    first = members.infos[0]
-    stem = stem_of(case)
-    picture = out / f"{stem}.png"
-    with replacing(picture) as temporary:
-        temporary.write_bytes(captioned(shown))
-    probabilities = _named(mean, z)
-    facts = {
-        "case": case.id,
-        "picture": picture.name,
-        "class": shown.said,
-        "confidence": shown.confidence,
-        "probabilities": probabilities,
+    path = out / f"{stem_of(case)}.png"
+    with replacing(path) as temporary:
+        temporary.write_bytes(captioned(picture))
+    facts = {"case": case.id, "picture": path.name}
+    facts |= _facts(members, case, mean, picture) | _member_facts(members, classifications, mean.telling_slice)
+    write_json(out / f"{stem_of(case)}.json", facts)
+    return _written_case(case.id, path, picture, _named(mean, mean.telling_slice))
+
+
+def _facts(members: ClassifyMembers, case: Case, mean: Classification, picture: ClassifiedPicture) -> dict[str, Any]:
+    """What is said of a case, and by which networks."""
+    z, first = mean.telling_slice, members.infos[0]
+    return {
+        "class": picture.said,
+        "confidence": picture.confidence,
+        "probabilities": _named(mean, z),
         "slice": z + 1,
         "slices": [[round(float(p), 6) for p in row] for row in mean.probabilities],
         "looked_at": "Grad-CAM of the class that is said, laid over the picture on the right",
@@ -161,32 +164,31 @@ def _write(
         "recipe": first.name,
         "use": first.use,
     }
-    if len(each) == 1:
-        facts["temperature"] = first.temperature
-    else:
-        facts["ensemble"] = {
-            "rule": "mean of the members' calibrated probabilities",
-            "members": [
-                {"model_id": info.model_id, "temperature": info.temperature, "probabilities": _named(own, z)}
-                for info, own in zip(members.infos, each, strict=True)
-            ],
-        }
-    write_json(out / f"{stem}.json", facts)
-    return _written(case.id, picture, shown, probabilities)
 
 
-def _written(case: str, picture: Path, shown: ClassifiedPicture, probabilities: Mapping[str, float]) -> WrittenCase:
-    row: Row = {"case": case, "class": shown.said, "confidence": shown.confidence}
+def _member_facts(members: ClassifyMembers, classifications: Sequence[Classification], z: int) -> dict[str, Any]:
+    """The temperature of one classifier; of several what each says of slice ``z``."""
+    if len(classifications) == 1:
+        return {"temperature": members.infos[0].temperature}
+    by_member = [
+        {"model_id": info.model_id, "temperature": info.temperature, "probabilities": _named(classification, z)}
+        for info, classification in zip(members.infos, classifications, strict=True)
+    ]
+    return {"ensemble": {"rule": RULE, "members": by_member}}
+
+
+def _written_case(case: str, path: Path, picture: ClassifiedPicture, probabilities: Mapping[str, float]) -> WrittenCase:
+    row: Row = {"case": case, "class": picture.said, "confidence": picture.confidence}
     return WrittenCase(
         case=case,
-        file=picture,
+        file=path,
         row={**row, **{f"p.{name}": value for name, value in probabilities.items()}},
-        text=f"{picture}: {shown.said}, confidence {100 * shown.confidence:.2f} %",
+        text=f"{path}: {picture.said}, confidence {100 * picture.confidence:.2f} %",
         facts={
             "case": case,
-            "picture": str(picture),
-            "class": shown.said,
-            "confidence": shown.confidence,
+            "picture": str(path),
+            "class": picture.said,
+            "confidence": picture.confidence,
             "probabilities": dict(probabilities),
         },
     )
@@ -206,8 +208,8 @@ def picture_of(
     place = classification.telling_slice if z is None else z
     decided = int(classification.probabilities[place].argmax())
     arrays = classification.arrays
-    seen = with_neighbours(arrays.images, np.array([place]), classifiers[0].slices.n_neighbours)[0]
-    maps = [grad_cam(classifier.model, seen, decided) for classifier in classifiers]
+    network_image = with_neighbours(arrays.images, np.array([place]), classifiers[0].slices.n_neighbours)[0]
+    maps = [grad_cam(classifier.model, network_image, decided) for classifier in classifiers]
     looked_at = np.asarray(np.mean(maps, axis=0), dtype=np.float32)
     if image.grid.has_mm or image.grid.shape[2] > 1:
         channel = arrays.images[place, 0].astype(np.float32)

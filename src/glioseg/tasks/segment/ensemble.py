@@ -9,7 +9,6 @@ from typing import Any
 
 from glioseg.console import Step
 from glioseg.core import Case, Cohort, Image
-from glioseg.errors import LabelError
 from glioseg.evaluation.cases import CaseScores, score_case
 from glioseg.evaluation.protocol import EvaluateOptions, Evaluation, aggregate
 from glioseg.evaluation.table import case_rows
@@ -21,6 +20,7 @@ from glioseg.io.files import replacing
 from glioseg.report.figures.render import render
 from glioseg.report.members import Shown, members_figure
 from glioseg.tasks.members import require_modalities
+from glioseg.tasks.segment.cohort import scheme_of_cohort
 from glioseg.tasks.task import Scores
 from glioseg.tasks.texts import regions_text
 
@@ -52,19 +52,19 @@ def ensemble_facts(
         contributions: the members'.
         volumes: by region, of the ensemble first, then of each member.
     """
-    whole, *own = volumes
+    volumes_together, *volumes_alone = volumes
     options = ensemble.options
-    disputed = int((dissent(prediction.label_map, contributions) > 0).sum())
-    decided = int((prediction.label_map.array > 0).sum())
+    n_disputed = int((dissent(prediction.label_map, contributions) > 0).sum())
+    n_predicted = int((prediction.label_map.array > 0).sum())
     return {
         "rule": RULE,
         "activation": options.activation,
         "thresholds": dict(options.thresholds),
         "min_voxels": dict(options.min_voxels),
         "largest_component": list(options.largest_component),
-        "disputed_voxels": disputed,
-        "predicted_voxels": decided,
-        "volumes": dict(whole),
+        "disputed_voxels": n_disputed,
+        "predicted_voxels": n_predicted,
+        "volumes": dict(volumes_together),
         "members": [
             {
                 "model_id": info.model_id,
@@ -73,7 +73,7 @@ def ensemble_facts(
                 "volumes": dict(volume),
                 "dice_with_ensemble": contribution.dice,
             }
-            for info, contribution, volume in zip(infos, contributions, own, strict=True)
+            for info, contribution, volume in zip(infos, contributions, volumes_alone, strict=True)
         ],
     }
 
@@ -159,19 +159,18 @@ def score_ensemble(
         LabelError: the meaning of the references is not known.
         GeometryError: a case lacks a modality.
     """
-    if cohort.scheme is None:
-        raise LabelError("the meaning of the labels is not known", path=cohort.name, remedy="Say it with --scheme")
+    scheme = scheme_of_cohort(cohort)
     for case in cohort.cases:
         require_modalities(ensemble.members, case)
     whole: list[CaseScores] = []
     by_member: list[list[CaseScores]] = [[] for _ in ensemble.members]
-    for done, case in enumerate(cohort.cases):
+    for number, case in enumerate(cohort.cases, start=1):
         prediction, contributions = ensemble.predict(load_for(ensemble, case))
-        about = (case.id, case.patient, load_labels(case, cohort.scheme))
-        whole.append(score_case(*about, prediction.label_map, ensemble.regions, prediction.probabilities))
+        case_facts = (case.id, case.patient, load_labels(case, scheme))
+        whole.append(score_case(*case_facts, prediction.label_map, ensemble.regions, prediction.probabilities))
         for scores, contribution in zip(by_member, contributions, strict=True):
-            scores.append(score_case(*about, contribution.label_map, ensemble.regions))
-        step(done + 1, len(cohort.cases))
+            scores.append(score_case(*case_facts, contribution.label_map, ensemble.regions))
+        step(number, len(cohort.cases))
     members = tuple(aggregate(scores, options) for scores in by_member)
     figures = EnsembleFigures(aggregate(whole, options), members, infos)
     return Scores(part, figures, case_rows(whole), regions_text(part, figures.to_json()))

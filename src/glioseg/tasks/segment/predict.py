@@ -97,10 +97,10 @@ def _write_case(
             out / f"{stem}_members.png", image, prediction, contributions, members.names, facts["ensemble"]
         )
     write_json(out / f"{stem}.json", facts)
-    return _written(case.id, mask, volumes[0], unit)
+    return _written_case(case.id, mask, volumes[0], unit)
 
 
-def _written(case: str, mask: Path, volumes: Mapping[str, float], unit: str) -> WrittenCase:
+def _written_case(case: str, mask: Path, volumes: Mapping[str, float], unit: str) -> WrittenCase:
     words = ", ".join(f"{region} {volume:g} {unit}" for region, volume in volumes.items())
     return WrittenCase(
         case=case,
