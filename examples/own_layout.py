@@ -40,7 +40,7 @@ def read(listing: Listing, options: ReadOptions) -> glioseg.Cohort:
         reason=match(listing) or "",
         cases=tuple(cases),
         modalities=("t2f",),
-        scheme=options.scheme or glioseg.LabelScheme("mine", {"tumour": 1}, {"tumour": ("tumour",)}, ("tumour",), "own"),
+        scheme=options.scheme or glioseg.LabelScheme("mine", {"tumour": 1}, {"tumour": ("tumour",)}, ("tumour",)),
     )
 
 

@@ -46,8 +46,8 @@ from glioseg.tasks.classify.items import augment_pictures
 from glioseg.tasks.data import Part, TrainingData
 from glioseg.tasks.segment.cohort import with_references
 from glioseg.tasks.task import FinishedRun, LogColumns, Publication, Scores, Task, TrainingParts
-from glioseg.training.checkpoint import load_checkpoint
-from glioseg.training.loop import BEST, Batch, Validation
+from glioseg.training.checkpoint import BEST, load_checkpoint
+from glioseg.training.job import Batch, Validation
 from glioseg.training.randomness import DrawKey
 
 REGION = 0
@@ -144,7 +144,7 @@ class VolumeTask(Task[VolumeNetwork]):
 
     name = "volume"
     columns = LogColumns(
-        ("error (ml)",), lambda row: (f"{row['mean_error_ml']:.3f}" if "mean_error_ml" in row else "-",), (10,)
+        ("error (ml)",), lambda row: (f"{row.figures['mean_error_ml']:.3f}" if row.figures else "-",), (10,)
     )
 
     def usable(self, cohort: Cohort, options: DataOptions, reporter: Reporter) -> Cohort:

@@ -28,7 +28,7 @@ _PLACES = {
     "glioseg.config": ("Recipe",),
     "glioseg.core": ("Case", "Cohort", "Grid", "Image", "LabelMap", "LabelScheme", "Source"),
     "glioseg.errors": ("GliosegError",),
-    "glioseg.runs.inspect": ("Inspection",),
+    "glioseg.runs.inspect": ("InspectResult",),
     "glioseg.tasks.task": ("CasePrediction", "Scores", "Task"),
 }
 """Module -> the public names that stand in it."""

@@ -18,7 +18,7 @@ from glioseg.core import LabelMap as LabelMap
 from glioseg.core import LabelScheme as LabelScheme
 from glioseg.core import Source as Source
 from glioseg.errors import GliosegError as GliosegError
-from glioseg.runs.inspect import Inspection as Inspection
+from glioseg.runs.inspect import InspectResult as InspectResult
 from glioseg.tasks.task import CasePrediction as CasePrediction
 from glioseg.tasks.task import Scores as Scores
 from glioseg.tasks.task import Task as Task

@@ -28,10 +28,10 @@ from glioseg.runs.read import read as read_data
 if TYPE_CHECKING:
     from torch import nn
 
-    from glioseg.runs.inspect import Inspection
+    from glioseg.runs.inspect import InspectResult
     from glioseg.runs.predict import PredictResult
     from glioseg.tasks.task import AnyTask, CasePrediction, Members, Scores
-    from glioseg.training.loop import Loss
+    from glioseg.training.job import Loss
 
 StrPath = str | PathLike[str]
 Changes = Mapping[str, Any] | Sequence[str]
@@ -45,7 +45,7 @@ class FolderCohort(Cohort):
 
     data: Data | None = None
 
-    def inspect(self, out: StrPath | None = None, *, progress: OnProgress | None = None) -> Inspection:
+    def inspect(self, out: StrPath | None = None, *, progress: OnProgress | None = None) -> InspectResult:
         """Look at every voxel once: findings, and tables of what the cohort holds.
 
         Args:
@@ -139,10 +139,9 @@ class Run:
     @property
     def log(self) -> list[dict[str, Any]]:
         """One row for each epoch (from 0): losses, scores, learning rate, seconds."""
-        from glioseg.training.log import read_log
-        from glioseg.training.loop import LOG
+        from glioseg.training.log import LOG, read_log
 
-        return [dict(row) for row in read_log(self.path / LOG)] if (self.path / LOG).exists() else []
+        return [row.to_json() for row in read_log(self.path / LOG)] if (self.path / LOG).exists() else []
 
     def scores(self, part: str) -> dict[str, Any]:
         """The figures of a part (``val``, ``test``, …) that was evaluated, as ``evaluation-PART.json`` has them.
@@ -231,7 +230,7 @@ def train(
         CallbackReporter(progress),
         task=task,
         own=OwnParts(network, loss),
-        judge=watcher,
+        watcher=watcher,
     )
     return Run(Path(out))
 
@@ -365,12 +364,9 @@ def load(path: StrPath | Run, *others: StrPath | Run, device: str = "auto", netw
         FileError: no bundle there, or a damaged one.
         OptionError: networks that do not mean the same; a network of your own that is not given, or another one.
     """
-    from glioseg.inference.bundle import load_bundle
-    from glioseg.tasks.choose import task_named
+    from glioseg.runs.predict import members_of
 
-    folders = [_path_of(path), *(_path_of(other) for other in others)]
-    bundles = [load_bundle(folder, network) for folder in folders]
-    return Model(task_named(bundles[0].info.task).members(folders, bundles, device))
+    return Model(members_of([_path_of(path), *(_path_of(other) for other in others)], device, network))
 
 
 def score(

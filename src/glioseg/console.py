@@ -23,7 +23,7 @@ from rich.progress import (
 )
 
 Step = Callable[[int, int], None]
-"""Called with (done, total); total 0 means that the end is not known."""
+"""Called with (number done, number in all); 0 in all means that the end is not known."""
 OnProgress = Callable[[str, int, int], None]
 """Called with (what is done, steps done, steps in all)."""
 
@@ -45,16 +45,16 @@ class Reporter:
             self.console.print(message, markup=False)
 
     @contextmanager
-    def progress(self, what: str) -> Iterator[Step]:
+    def progress(self, label: str) -> Iterator[Step]:
         """A bar on a terminal; elsewhere a line at the start, every ten seconds and at the end."""
         if self.quiet:
             yield _nothing
         elif self.console.is_terminal:
             with _bar(self.console) as bar:
-                task = bar.add_task(what, total=None)
+                task = bar.add_task(label, total=None)
                 yield _stepping(bar, task)
         else:
-            yield _PlainLines(self, what)
+            yield _PlainLines(self, label)
 
     def bar(self) -> ProgressBar:
         """A bar whose label and length may change while it runs; it shows nothing unless stderr is a terminal."""
@@ -68,14 +68,14 @@ class ProgressBar:
         self._bar = bar
         self._task: TaskID | None = None
 
-    def show(self, what: str, done: int, total: int) -> None:
+    def show(self, label: str, n_done: int, n_total: int) -> None:
         """Set label and place."""
         if self._bar is None:
             return
         if self._task is None:
             self._bar.start()
-            self._task = self._bar.add_task(what)
-        self._bar.update(self._task, description=what, completed=done, total=total)
+            self._task = self._bar.add_task(label)
+        self._bar.update(self._task, description=label, completed=n_done, total=n_total)
 
     def stop(self) -> None:
         """Leave the terminal as it was."""
@@ -84,18 +84,18 @@ class ProgressBar:
 
 
 class _PlainLines:
-    def __init__(self, reporter: Reporter, what: str, every_s: float = 10.0) -> None:
+    def __init__(self, reporter: Reporter, label: str, every_s: float = 10.0) -> None:
         self._reporter = reporter
-        self._what = what
+        self._label = label
         self._every_s = every_s
         self._said_at = time.monotonic()
-        reporter.say(f"{what} …")
+        reporter.say(f"{label} …")
 
-    def __call__(self, done: int, total: int) -> None:
-        now = time.monotonic()
-        if done == total or now - self._said_at >= self._every_s:
-            self._said_at = now
-            self._reporter.say(f"{self._what}: {done}{f' of {total}' if total else ''}")
+    def __call__(self, n_done: int, n_total: int) -> None:
+        time_s = time.monotonic()
+        if n_done == n_total or time_s - self._said_at >= self._every_s:
+            self._said_at = time_s
+            self._reporter.say(f"{self._label}: {n_done}{f' of {n_total}' if n_total else ''}")
 
 
 def _bar(console: Console) -> Progress:
@@ -111,13 +111,13 @@ def _bar(console: Console) -> Progress:
 
 
 def _stepping(bar: Progress, task: TaskID) -> Step:
-    def step(done: int, total: int) -> None:
-        bar.update(task, completed=done, total=total or None)
+    def step(n_done: int, n_total: int) -> None:
+        bar.update(task, completed=n_done, total=n_total or None)
 
     return step
 
 
-def _nothing(done: int, total: int) -> None:
+def _nothing(n_done: int, n_total: int) -> None:
     """A progress that nobody watches."""
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from glioseg.core import Grid, Image, LabelMap, scheme_named
 from glioseg.errors import GeometryError, OptionError
-from glioseg.inference.ensemble import Ensemble, Voice, agreement, averaged_options, dissent
+from glioseg.inference.ensemble import Ensemble, MemberPrediction, agreement, averaged_options, dissent
 from glioseg.inference.options import PredictOptions
 from glioseg.inference.predictor import Predictor
 from glioseg.preparation.options import PrepareOptions
@@ -104,7 +104,7 @@ def test_agreement_and_dissent_by_hand() -> None:
     # WT: the same three voxels; ET: 1 of 2, so 2·1/(1+2)
     assert agreement(one, whole, ("WT", "ET")) == {"WT": 1.0, "ET": pytest.approx(2 / 3)}
     assert agreement(labels(0, 0, 0, 0), labels(0, 0, 0, 1), ("WT", "ET")) == {"WT": 0.0, "ET": None}
-    made = [Voice(each, agreement(each, whole, ("WT", "ET"))) for each in (one, other)]
+    made = [MemberPrediction(each, agreement(each, whole, ("WT", "ET"))) for each in (one, other)]
     assert dissent(whole, made).ravel().tolist() == [0.0, 0.5, 0.5, 0.0]
 
 

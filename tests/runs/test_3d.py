@@ -100,7 +100,7 @@ def test_the_size_of_patches_is_decided_and_written_down(run: Path) -> None:
     assert "3×3×3" in page
     rows = read_log(run / "log.jsonl")
     assert len(rows) == 2
-    assert all(np.isfinite(row["train_loss"]) and np.isfinite(row["val_loss"]) for row in rows)
+    assert all(np.isfinite(row.train_loss) and np.isfinite(row.val_loss or np.nan) for row in rows)
 
 
 def test_a_stopped_training_continues_exactly_whatever_memory_there_is_by_then(
@@ -273,5 +273,5 @@ def test_two_processes_train_on_the_same_patches(
     ran = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     one, two = read_log(run / "log.jsonl"), read_log(tmp_path / "run" / "log.jsonl")
-    assert [row["epoch"] for row in two] == [0, 1]
-    assert two[0]["train_loss"] == pytest.approx(one[0]["train_loss"], rel=0.3)  # the same patches, halved
+    assert [row.epoch for row in two] == [0, 1]
+    assert two[0].train_loss == pytest.approx(one[0].train_loss, rel=0.3)  # the same patches, halved

@@ -53,7 +53,7 @@ def test_figures_files_and_page(trained: TinyRun) -> None:
     assert {row["reference"] for row in rows} == {"no", "yes"}
     assert sum(row["right"] == "1" for row in rows) / 6 == pytest.approx(figures["metrics"]["accuracy"]["value"])
     log = read_log(trained.run / "log.jsonl")
-    assert log[-1]["classes"]["recall"].keys() == {"no", "yes"}
+    assert log[-1].figures["classes"]["recall"].keys() == {"no", "yes"}
     page = (trained.run / "report.html").read_text()
     for name in ("confusion", "roc", "precision-recall", "reliability", "losses", "scores", "architecture"):
         assert f'id="figure-{name}"' in page

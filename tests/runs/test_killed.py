@@ -23,10 +23,10 @@ _KILLED = """
 import os, signal, sys
 import torch
 from glioseg.cli.app import main
-from glioseg.runs.progress_table import TrainingTable
+from glioseg.runs.progress_table import ProgressTable
 
 torch.set_num_threads(1)
-real, n_steps = TrainingTable.on_step, [0]
+real, n_steps = ProgressTable.on_step, [0]
 
 def on_step(table, done, total):
     n_steps[0] += 1
@@ -34,7 +34,7 @@ def on_step(table, done, total):
         os.kill(os.getpid(), signal.SIGKILL)
     return real(table, done, total)
 
-TrainingTable.on_step = on_step
+ProgressTable.on_step = on_step
 main()
 """
 
@@ -63,6 +63,6 @@ def test_killed_and_gone_on_with_ends_bit_for_bit_the_same(tiny: TinyRun, tmp_pa
         assert _plain(undisturbed) == _plain(killed), name
     weights = [(path / "bundle" / "model.safetensors").read_bytes() for path in (tiny.run, run)]
     assert weights[0] == weights[1]
-    logs = [[_plain(row) for row in read_log(path / "log.jsonl")] for path in (tiny.run, run)]
+    logs = [[_plain(row.to_json()) for row in read_log(path / "log.jsonl")] for path in (tiny.run, run)]
     assert logs[0] == logs[1]
     assert len(logs[0]) == 2

@@ -46,7 +46,7 @@ def _same(one: Path, other: Path) -> None:
         first, second = (state[part] if part == "model" else state[part]["weights"] for state in states)
         assert all(np.array_equal(first[name].numpy(), second[name].numpy()) for name in first), part
     assert (one / "bundle" / "model.safetensors").read_bytes() == (other / "bundle" / "model.safetensors").read_bytes()
-    rows = [[row["train_loss"] for row in read_log(run / "log.jsonl")] for run in (one, other)]
+    rows = [[row.train_loss for row in read_log(run / "log.jsonl")] for run in (one, other)]
     assert rows[0] == rows[1]
     assert len(rows[0]) == 2
 

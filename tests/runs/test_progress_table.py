@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from glioseg.runs.progress_table import TrainingTable
+from glioseg.runs.progress_table import ProgressTable
 from glioseg.tasks.task import LogColumns
+from glioseg.training.log import LogRow
 
 
 @pytest.mark.parametrize(
@@ -25,8 +26,8 @@ def test_a_limit_of_time_is_what_is_left(
 ) -> None:
     clock = iter([0.0, 10.0, 10.0])
     monkeypatch.setattr("glioseg.runs.progress_table.time.monotonic", lambda: next(clock))
-    table = TrainingTable(LogColumns(), quiet=False, epochs=100, max_minutes=max_minutes)
+    table = ProgressTable(LogColumns(), quiet=False, epochs=100, max_minutes=max_minutes)
     table.on_step(1, 1000)
     table.on_step(2, 1001)
-    table.on_epoch({"epoch": 0, "train_loss": 1.0, "learning_rate": 1e-3, "elapsed_s": elapsed_s})
+    table.on_epoch(LogRow(epoch=0, train_loss=1.0, learning_rate=1e-3, elapsed_s=elapsed_s))
     assert capsys.readouterr().err.splitlines()[-1].endswith(f"  {expected}")

@@ -234,9 +234,9 @@ def test_more_epochs_go_on_where_the_schedule_does_not_know_the_end(
     (tmp_path / "run" / "evaluation-train.json").write_text("{}", encoding="utf-8")
     ran = _train(tiny, tmp_path / "run", "--quiet", changes=[*changes, "train.epochs=2"])
     assert ran.code == 0, ran.err
-    first, second = (row["val_score"] for row in read_log(tmp_path / "run" / "log.jsonl"))
+    first, second = (row.val_score or 0.0 for row in read_log(tmp_path / "run" / "log.jsonl"))
     assert (tmp_path / "run" / "evaluation-train.json").exists() == (second <= first)  # else it is of another model
-    assert [row["epoch"] for row in read_log(tmp_path / "run" / "log.jsonl")] == [0, 1]
+    assert [row.epoch for row in read_log(tmp_path / "run" / "log.jsonl")] == [0, 1]
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "one-cycle", "polynomial"])

@@ -73,7 +73,7 @@ def test_the_split_is_of_all_patients(tiny: TinyRun) -> None:
 
 def test_the_log_has_a_row_for_each_epoch(tiny: TinyRun) -> None:
     rows = read_log(tiny.run / "log.jsonl")
-    assert [row["epoch"] for row in rows] == [0, 1]
+    assert [row.epoch for row in rows] == [0, 1]
     for row in rows:
         assert {
             "train_loss",
@@ -83,8 +83,8 @@ def test_the_log_has_a_row_for_each_epoch(tiny: TinyRun) -> None:
             "learning_rate",
             "images_per_s",
             "elapsed_s",
-        } < row.keys()
-        assert set(row["regions"]["WT"]) == {"dice", "precision", "recall"}
+        } < row.to_json().keys()
+        assert set(row.regions["WT"]) == {"dice", "precision", "recall"}
 
 
 @pytest.mark.parametrize("name", ["latest_checkpoint.pth", "best_model.pth"])
@@ -106,7 +106,7 @@ def test_time_and_memory_are_measured_and_reported(tiny: TinyRun) -> None:
     assert timing["evaluation_s"] > 0
     assert timing["peak_memory_mib"] > 50  # torch alone is more
     page = (tiny.run / "report.html").read_text(encoding="utf-8")
-    pace = statistics.median(row["images_per_s"] for row in read_log(tiny.run / "log.jsonl"))
+    pace = statistics.median(row.images_per_s or 0.0 for row in read_log(tiny.run / "log.jsonl"))
     assert f"{pace:,.1f} images/s" in page
     assert f"{timing['peak_memory_mib'] / 1024:,.2f} GiB, evaluation included" in page
 

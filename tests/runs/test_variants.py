@@ -145,11 +145,11 @@ def test_two_processes_train_together(tiny: TinyRun, tmp_path: Path) -> None:
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     rows = read_log(tmp_path / "run" / "log.jsonl")
-    assert [row["epoch"] for row in rows] == [0, 1]
+    assert [row.epoch for row in rows] == [0, 1]
     for row in rows:
-        assert all(math.isfinite(row[name]) for name in ("train_loss", "val_loss", "val_score"))
+        assert all(math.isfinite(row.to_json()[name]) for name in ("train_loss", "val_loss", "val_score"))
     one = read_log(tiny.run / "log.jsonl")
-    assert rows[0]["train_loss"] == pytest.approx(one[0]["train_loss"], rel=0.3)  # the same batches, halved
+    assert rows[0].train_loss == pytest.approx(one[0].train_loss, rel=0.3)  # the same batches, halved
     assert (tmp_path / "run" / "report.html").exists()
     assert "Traceback" not in ran.stderr
     shutil.rmtree(tmp_path / "run")

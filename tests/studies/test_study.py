@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from glioseg.runs import train as training
-from glioseg.runs.progress_table import TrainingTable
+from glioseg.runs.progress_table import ProgressTable
 from glioseg.studies import run as studying
 from tests.cli.command import Ran, glioseg
 from tests.runs.conftest import TinyRun, plain_reports
@@ -234,9 +234,9 @@ def _counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def _interrupting(kill: Callable[[], None]) -> Callable[..., str | None]:
     """A watcher that interrupts a run after its first step."""
-    real = TrainingTable.on_step
+    real = ProgressTable.on_step
 
-    def on_step(table: TrainingTable, done: int, total: int) -> str | None:
+    def on_step(table: ProgressTable, done: int, total: int) -> str | None:
         if done == 1:
             kill()
         return real(table, done, total)
@@ -249,7 +249,7 @@ def test_a_study_that_was_interrupted_goes_on_and_ends_as_one_that_was_not(
 ) -> None:
     file, out = two
     with monkeypatch.context() as patch:
-        patch.setattr(TrainingTable, "on_step", _interrupting(lambda: os.kill(os.getpid(), signal.SIGINT)))
+        patch.setattr(ProgressTable, "on_step", _interrupting(lambda: os.kill(os.getpid(), signal.SIGINT)))
         ran = _study(tiny, file, out)
     assert ran.code == 130
     assert "Stopped (Ctrl-C); the same command continues the study" in ran.err

@@ -18,10 +18,10 @@ from glioseg.config import build_recipe, changes_to_shipped, read_recipe, shippe
 from glioseg.errors import OptionError
 from glioseg.inference.scoring import score_prepared
 from glioseg.runs import run_folder
-from glioseg.runs.progress_table import TrainingTable
+from glioseg.runs.progress_table import ProgressTable
 from glioseg.studies import tune as tuning
-from glioseg.studies.tune import PRUNED, TIME_IS_UP, Judge, TrialRecord, best_recipe
-from glioseg.training.log import read_log
+from glioseg.studies.tune import PRUNED, TIME_IS_UP, TrialRecord, TrialWatcher, best_recipe
+from glioseg.training.log import LogRow, read_log
 from glioseg.training.ranges import Range
 from tests.cli.command import Ran, glioseg
 from tests.runs.conftest import TinyRun
@@ -82,7 +82,7 @@ def test_trials_are_judged_by_their_best_validation(search: tuple[Path, Ran]) ->
     assert ran.code == 0, ran.err
     assert [trial["state"] for trial in ran.json["trials"]] == ["complete", "complete"]
     for number, trial in enumerate(ran.json["trials"]):
-        scores = [row["val_score"] for row in read_log(out / "trials" / f"trial-{number:03d}" / "log.jsonl")]
+        scores = [row.val_score or 0.0 for row in read_log(out / "trials" / f"trial-{number:03d}" / "log.jsonl")]
         assert trial["score"] == max(scores)
         assert list(trial["scores"].values()) == scores
         assert 1e-3 <= trial["settings"]["train.lr"] <= 1e-1
@@ -129,17 +129,17 @@ def test_a_search_that_was_interrupted_ends_as_one_that_was_not(
     search: tuple[Path, Ran], tiny: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, _ = search
-    real = TrainingTable.on_step
+    real = ProgressTable.on_step
     n_steps = [0]
 
-    def on_step(table: TrainingTable, done: int, total: int) -> str | None:
+    def on_step(table: ProgressTable, done: int, total: int) -> str | None:
         n_steps[0] += 1
         if n_steps[0] == 7:  # in the second epoch of the first trial: 78 slices are 5 steps
             os.kill(os.getpid(), signal.SIGTERM)
         return real(table, done, total)
 
     with monkeypatch.context() as patch:
-        patch.setattr(TrainingTable, "on_step", on_step)
+        patch.setattr(ProgressTable, "on_step", on_step)
         ran = _tune(tiny, whole.parent / "toy.toml", tmp_path / "out", "--trials", 2)
     assert ran.code == 130
     assert [record["state"] for record in _records(tmp_path / "out")] == ["running"]
@@ -195,26 +195,30 @@ def _optuna_trial(*others: float) -> Any:
     return study.ask()
 
 
-def test_a_judge_compares_with_the_median_of_the_others() -> None:
+def _log_row(val_score: float | None) -> LogRow:
+    return LogRow(epoch=0, train_loss=0.5, learning_rate=0.1, elapsed_s=1.0, val_score=val_score)
+
+
+def test_a_watcher_compares_with_the_median_of_the_others() -> None:
     """Their median is 0.5: 0.4 falls behind, 0.6 does not; epochs without validation are not judged."""
-    worse, better = (Judge(_optuna_trial(0.3, 0.5, 0.9), None, {}) for _ in range(2))
-    assert worse.on_epoch({"epoch": 0}) is None
-    assert worse.on_epoch({"epoch": 0, "val_score": 0.4}) == PRUNED
+    worse, better = (TrialWatcher(_optuna_trial(0.3, 0.5, 0.9), None, {}) for _ in range(2))
+    assert worse.on_epoch(_log_row(None)) is None
+    assert worse.on_epoch(_log_row(0.4)) == PRUNED
     assert worse.on_step(1, 2) == PRUNED
-    assert better.on_epoch({"epoch": 0, "val_score": 0.6}) is None
+    assert better.on_epoch(_log_row(0.6)) is None
     assert better.on_step(1, 2) is None
 
 
-def test_a_judge_remembers_what_came_before() -> None:
-    behind = Judge(_optuna_trial(0.3, 0.5, 0.9), None, {0: 0.4})
+def test_a_watcher_remembers_what_came_before() -> None:
+    behind = TrialWatcher(_optuna_trial(0.3, 0.5, 0.9), None, {0: 0.4})
     assert behind.on_step(1, 2) == PRUNED
-    ahead = Judge(_optuna_trial(0.3, 0.5, 0.9), None, {0: 0.6})
-    assert ahead.on_epoch({"epoch": 0, "val_score": 0.6}) is None  # trained again after a crash: the same score
+    ahead = TrialWatcher(_optuna_trial(0.3, 0.5, 0.9), None, {0: 0.6})
+    assert ahead.on_epoch(_log_row(0.6)) is None  # trained again after a crash: the same score
     assert ahead.scores == {0: 0.6}
 
 
-def test_a_judge_stops_when_the_time_is_up() -> None:
-    assert Judge(_optuna_trial(), 0.0, {}).on_step(1, 2) == TIME_IS_UP  # the clock has long passed 0
+def test_a_watcher_stops_when_the_time_is_up() -> None:
+    assert TrialWatcher(_optuna_trial(), 0.0, {}).on_step(1, 2) == TIME_IS_UP  # the clock has long passed 0
 
 
 def test_the_best_is_a_trial_that_was_trained_to_its_end() -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from glioseg.errors import FileError
-from glioseg.training.checkpoint import ResumeError, load_checkpoint, require_same, save_checkpoint
+from glioseg.training.checkpoint import Identity, ResumeError, load_checkpoint, require_same, save_checkpoint
 
 STATE: dict[str, Any] = {
     "model": {"weight": torch.arange(4000.0)},
@@ -72,10 +72,10 @@ def test_a_list_is_no_checkpoint(tmp_path: Path) -> None:
 
 
 def test_the_difference_to_another_training_is_shown() -> None:
-    kept = {"recipe": {"lr": 0.1, "epochs": 3}, "split": "abc"}
-    require_same(Path("x.pth"), kept, {"split": "abc", "recipe": {"epochs": 3, "lr": 0.1}})
+    stored = {"recipe": {"lr": 0.1, "epochs": 3}, "data": "d", "split": "abc"}
+    require_same(Path("x.pth"), stored, Identity({"epochs": 3, "lr": 0.1}, "abc", "d"))
     with pytest.raises(ResumeError) as caught:
-        require_same(Path("x.pth"), kept, {"recipe": {"lr": 0.2, "epochs": 3}, "split": "abd"})
+        require_same(Path("x.pth"), stored, Identity({"lr": 0.2, "epochs": 3}, "abd", "d"))
     lines = [line.strip() for line in str(caught.value).splitlines() if line.strip()[:1] in "+-"]
     assert [line.replace(" ", "") for line in lines[:2]] == ['-"lr":0.1', '+"lr":0.2']
     assert lines[2].replace(" ", "") == '-"split":"abc"'

@@ -10,7 +10,7 @@ import pytest
 
 from glioseg.errors import FileError, OptionError
 from glioseg.training.events import EventLog, require_tensorboard
-from glioseg.training.log import append_log, cut_log
+from glioseg.training.log import LogRow, append_log, cut_log
 
 
 def read_points(folder: Path) -> dict[str, list[tuple[int, float]]]:
@@ -22,11 +22,11 @@ def read_points(folder: Path) -> dict[str, list[tuple[int, float]]]:
     return {tag: [(one.step, one.value) for one in found.Scalars(tag)] for tag in found.Tags()["scalars"]}
 
 
-def _row(epoch: int, **more: Any) -> dict[str, Any]:
-    return {"epoch": epoch, "train_loss": 0.5 / (epoch + 1), "learning_rate": 0.25, "elapsed_s": 2.0, **more}
+def _row(epoch: int, **more: Any) -> LogRow:
+    return LogRow(epoch=epoch, train_loss=0.5 / (epoch + 1), learning_rate=0.25, elapsed_s=2.0, **more)
 
 
-def _logged(run: Path, events: EventLog, row: dict[str, Any]) -> int:
+def _logged(run: Path, events: EventLog, row: LogRow) -> int:
     size = append_log(run / "log.jsonl", row)
     events.on_epoch(row)
     return size
@@ -36,9 +36,9 @@ def test_every_figure_of_an_epoch_is_a_point(tmp_path: Path) -> None:
     """Binary fractions, which float32 holds; a region without a figure leaves a gap."""
     events = EventLog(tmp_path)
     regions = {"WT": {"dice": 0.5, "precision": 0.25, "recall": 0.75}, "ET": {"dice": None}}
-    more = {"val_loss": 0.125, "val_dice": 0.5, "val_score": 0.625, "images_per_s": 32.0, "regions": regions}
+    figures = {"val_dice": 0.5, "regions": regions}
     _logged(tmp_path, events, _row(0))
-    _logged(tmp_path, events, _row(1, **more))
+    _logged(tmp_path, events, _row(1, val_loss=0.125, val_score=0.625, images_per_s=32.0, figures=figures))
     events.close()
     assert read_points(tmp_path / "tensorboard") == {
         "loss/training": [(1, 0.5), (2, 0.25)],

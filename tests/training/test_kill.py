@@ -126,7 +126,7 @@ def test_killed_several_times_ends_bit_for_bit_the_same(cohort: Path, tmp_path: 
         assert (whole / name).read_bytes() == (broken / name).read_bytes(), name
     for name in ("model.safetensors", "bundle.json"):
         assert (whole / "bundle" / name).read_bytes() == (broken / "bundle" / name).read_bytes(), name
-    logs = [[_plain(row) for row in read_log(run / "log.jsonl")] for run in (whole, broken)]
+    logs = [[_plain(row.to_json()) for row in read_log(run / "log.jsonl")] for run in (whole, broken)]
     assert logs[0] == logs[1]
     assert len(logs[0]) == 2
     points = [_points(run) for run in (whole, broken)]

@@ -17,11 +17,13 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from glioseg.training.checkpoint import ResumeError, load_checkpoint
-from glioseg.training.log import read_log
-from glioseg.training.loop import BEST, LATEST, LOG, Batch, Job, Outcome, TrainingError, Validation, fit
+from glioseg.training.checkpoint import BEST, LATEST, Identity, ResumeError, load_checkpoint
+from glioseg.training.job import Batch, Job, Validation
+from glioseg.training.log import LOG, LogRow, read_log
+from glioseg.training.loop import TrainingError, fit
 from glioseg.training.losses import LossOptions, build_loss
 from glioseg.training.options import TrainOptions
+from glioseg.training.progress import Outcome
 from glioseg.training.randomness import DrawKey, generator
 
 
@@ -87,7 +89,7 @@ def _job(run: Path, options: TrainOptions, items: _Toy | None = None, **changes:
         augment=_augment,
         loss=_loss,
         validate=_validate,
-        identity={"recipe": {"lr": options.lr}},
+        identity=Identity({"lr": options.lr}, "split", "data"),
         run=run,
         on_epoch=lambda row: None,
         on_step=lambda done, total: None,
@@ -101,8 +103,8 @@ def _fit(run: Path, options: TrainOptions, items: _Toy | None = None, **changes:
     return fit(Fabric(accelerator="cpu", devices=1), model, _job(run, options, items, **changes))
 
 
-def _without_times(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{key: value for key, value in row.items() if not key.endswith("_s")} for row in rows]
+def _without_times(rows: list[LogRow]) -> list[dict[str, Any]]:
+    return [{key: value for key, value in row.to_json().items() if not key.endswith("_s")} for row in rows]
 
 
 def _same(one: Any, other: Any, path: str = "") -> None:
@@ -159,7 +161,7 @@ def test_what_a_crash_left_behind_the_checkpoint_is_cut_off(tmp_path: Path) -> N
     with (tmp_path / "run" / LOG).open("a") as log:
         log.write('{"epoch": 1, "train_loss": 9}\n{"epo')
     _fit(tmp_path / "run", _options())
-    assert [row["epoch"] for row in read_log(tmp_path / "run" / LOG)] == [0, 1, 2]
+    assert [row.epoch for row in read_log(tmp_path / "run" / LOG)] == [0, 1, 2]
 
 
 def test_another_recipe_is_refused_with_the_difference(tmp_path: Path) -> None:

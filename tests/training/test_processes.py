@@ -11,8 +11,8 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from glioseg.training.checkpoint import load_checkpoint
-from glioseg.training.loop import LATEST, fit
+from glioseg.training.checkpoint import LATEST, load_checkpoint
+from glioseg.training.loop import fit
 from glioseg.training.options import TrainOptions
 from glioseg.training.randomness import DrawKey
 from tests.training.test_loop import _job, _Toy

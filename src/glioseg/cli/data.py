@@ -9,16 +9,16 @@ from typing import Annotated
 import typer
 
 from glioseg.cli.options import (
-    NOTHING_TOLD,
+    NO_FLAGS,
     WRITTEN_LAYOUTS,
+    DataFlags,
     Folder,
     Json,
     NewFolder,
     Quiet,
     Settings,
-    Told,
     print_json,
-    takes_told,
+    takes_data_flags,
 )
 from glioseg.console import Reporter, out
 
@@ -26,14 +26,14 @@ app = typer.Typer()
 
 
 @app.command(epilog="Example: glioseg inspect ~/Downloads/kaggle_3m --out lgg-report")
-@takes_told
+@takes_data_flags
 def inspect(
     data: Folder,
     report: Annotated[
         Path | None,
         typer.Option("--out", help="Folder for report.html, figures and inspect.json. [default: NAME-report]"),
     ] = None,
-    told: Told = NOTHING_TOLD,
+    flags: DataFlags = NO_FLAGS,
     as_json: Json = False,
     no_report: Annotated[bool, typer.Option("--no-report", help="Print only; write no files.")] = False,
     quiet: Quiet = False,
@@ -45,7 +45,7 @@ def inspect(
     from glioseg.cli.texts import inspection_text
     from glioseg.runs import inspect as inspecting
 
-    wanted = told.data(data)
+    wanted = flags.data(data)
     name = Path(os.path.abspath(data)).name or "cohort"  # noqa: PTH100 - resolve() fails on a link to itself
     folder = None if no_report else report or Path(f"{name}-report")
     found = inspecting.inspect(wanted, folder, Reporter(quiet=quiet))
@@ -60,7 +60,7 @@ def inspect(
 
 
 @app.command(epilog="Example: glioseg split kaggle_3m --out split.json --set split.n_folds=5")
-@takes_told
+@takes_data_flags
 def split(
     data: Folder,
     file: Annotated[Path, typer.Option("--out", help="JSON file to write.")] = Path("split.json"),
@@ -68,7 +68,7 @@ def split(
         bool, typer.Option("--nnunet", help="Write all folds in the form of nnU-Net's splits_final.json.")
     ] = False,
     changes: Settings = None,
-    told: Told = NOTHING_TOLD,
+    flags: DataFlags = NO_FLAGS,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -81,10 +81,10 @@ def split(
 
     options = build_recipe({}, changes or ()).split
     if nnunet:
-        folds = splitting.write_nnunet_folds(told.data(data), options, file, Reporter(quiet=quiet))
+        folds = splitting.write_nnunet_folds(flags.data(data), options, file, Reporter(quiet=quiet))
         out(f"{len(folds)} folds of {len(folds[0][0]) + len(folds[0][1])} cases: {file}")
         return
-    cohort, drawn = splitting.write_split(told.data(data), options, file, Reporter(quiet=quiet))
+    cohort, drawn = splitting.write_split(flags.data(data), options, file, Reporter(quiet=quiet))
     parts = drawn.parts
     if as_json:
         print_json({"unit": drawn.unit, "sha256": drawn.sha256, **{name: list(ids) for name, ids in parts.items()}})
@@ -96,14 +96,14 @@ def split(
 
 
 @app.command(epilog="Example: glioseg convert BraTS2021 Dataset001_Glioma --to nnunet")
-@takes_told
+@takes_data_flags
 def convert(
     data: Folder,
     folder: NewFolder,
     to: Annotated[
         str, typer.Option("--to", metavar="NAME", help=f"How to lay the files out: {WRITTEN_LAYOUTS}.")
     ] = "nnunet",
-    told: Told = NOTHING_TOLD,
+    flags: DataFlags = NO_FLAGS,
     quiet: Quiet = False,
 ) -> None:
     """Write a data set again in another layout.
@@ -112,7 +112,7 @@ def convert(
     """
     from glioseg.runs import convert as converting
 
-    cohort = converting.convert(told.data(data), folder, to, Reporter(quiet=quiet))
+    cohort = converting.convert(flags.data(data), folder, to, Reporter(quiet=quiet))
     out(f"{len(cohort.cases)} cases as {to}: {folder}")
 
 
@@ -151,13 +151,13 @@ def phantom(
 
 
 @app.command(epilog="Example: glioseg cache kaggle_3m --out cache --set prepare.size=128")
-@takes_told
+@takes_data_flags
 def cache(
     data: Folder,
     folder: Annotated[Path, typer.Option("--out", help="Where prepared data is kept.")] = Path("cache"),
     recipe: Annotated[str | None, typer.Option(help="Prepare as this recipe does.")] = None,
     changes: Settings = None,
-    told: Told = NOTHING_TOLD,
+    flags: DataFlags = NO_FLAGS,
     quiet: Quiet = False,
 ) -> None:
     """Turn a data set into the arrays that networks are trained on.
@@ -168,7 +168,7 @@ def cache(
     from glioseg.runs import cache as caching
 
     chosen = build_recipe({}, changes or ()) if recipe is None else read_recipe(recipe, changes or ())
-    wanted = told.data(data)
+    wanted = flags.data(data)
     made = caching.cache(wanted, chosen.prepare, folder, Reporter(quiet=quiet))
     regions = ", ".join(made.region_names) or "none"
     out(f"{len(made.cases)} cases, modalities {', '.join(made.modalities)}, regions {regions}: {made.folder}")

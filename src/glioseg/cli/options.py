@@ -52,8 +52,8 @@ With = Annotated[
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a user says of a data set that its files do not; a command with it is decorated by ``takes_told``."""
+class DataFlags:
+    """What a user says of a data set that its files do not; a command with it is decorated by ``takes_data_flags``."""
 
     layout: str | None
     scheme: str | None
@@ -74,23 +74,23 @@ class Told:
         return Data(path, self.layout, self.scheme, names)
 
 
-NOTHING_TOLD = Told(None, None, None)
-_TOLD = {"layout": Layout, "scheme": Scheme, "modalities": Modalities}
+NO_FLAGS = DataFlags(None, None, None)
+_FLAG_TYPES = {"layout": Layout, "scheme": Scheme, "modalities": Modalities}
 
 
-def takes_told(command: Callable[..., None]) -> Callable[..., None]:
-    """Put the options --layout, --scheme and --modalities in the place of a command's parameter ``told``."""
+def takes_data_flags(command: Callable[..., None]) -> Callable[..., None]:
+    """Put the options --layout, --scheme and --modalities in the place of a command's parameter ``flags``."""
     signature = inspect.signature(command, eval_str=True)
     parameters: list[inspect.Parameter] = []
     for parameter in signature.parameters.values():
-        given = _TOLD if parameter.name == "told" else {}
+        given = _FLAG_TYPES if parameter.name == "flags" else {}
         parameters += [parameter.replace(name=name, default=None, annotation=kind) for name, kind in given.items()]
         parameters += [] if given else [parameter]
 
     @functools.wraps(command)
     def with_options(**values: Any) -> None:  # noqa: ANN401 - what the command takes
-        said = Told(**{name: values.pop(name) for name in _TOLD})
-        command(**values, told=said)
+        said = DataFlags(**{name: values.pop(name) for name in _FLAG_TYPES})
+        command(**values, flags=said)
 
     with_options.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return with_options

@@ -9,17 +9,17 @@ from typing import Annotated
 import typer
 
 from glioseg.cli.options import (
-    NOTHING_TOLD,
+    NO_FLAGS,
     Cache,
+    DataFlags,
     Device,
     Json,
     Quiet,
     Settings,
-    Told,
     With,
     numbers,
     print_json,
-    takes_told,
+    takes_data_flags,
 )
 from glioseg.console import Reporter, out
 from glioseg.errors import OptionError
@@ -28,7 +28,7 @@ app = typer.Typer()
 
 
 @app.command(epilog="Example: glioseg train lgg --data ~/Downloads/kaggle_3m --out runs/lgg")
-@takes_told
+@takes_data_flags
 def train(
     recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="Name of a shipped recipe, or a TOML file.")],
     data: Annotated[Path, typer.Option("--data", help="The data set's folder, as downloaded.")],
@@ -53,7 +53,7 @@ def train(
         bool, typer.Option("--tensorboard", help="Also write the log for TensorBoard, into OUT/tensorboard.")
     ] = False,
     cache: Cache = None,
-    told: Told = NOTHING_TOLD,
+    flags: DataFlags = NO_FLAGS,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -71,7 +71,7 @@ def train(
     options = RunOptions(
         run, cache, split, of_file, device, devices, restart, not no_evaluate, tensorboard, initial=initial
     )
-    result = training.train(read_recipe(recipe, settings), told.data(data), options, Reporter(quiet=quiet))
+    result = training.train(read_recipe(recipe, settings), flags.data(data), options, Reporter(quiet=quiet))
     if as_json:
         print_json({name: scores.figures.to_json() for name, scores in result.scores.items()})
         return
@@ -83,7 +83,7 @@ def train(
 
 
 @app.command(epilog="Example: glioseg evaluate runs/lgg --part test --json")
-@takes_told
+@takes_data_flags
 def evaluate(
     run: Annotated[Path, typer.Argument(metavar="RUN_OR_BUNDLE", help="A run folder, or a bundle with --data.")],
     data: Annotated[Path | None, typer.Option("--data", help="Scans with masks. [default: those of the run]")] = None,
@@ -98,7 +98,7 @@ def evaluate(
     others: With = None,
     device: Device = "auto",
     cache: Cache = None,
-    told: Told = NOTHING_TOLD,
+    flags: DataFlags = NO_FLAGS,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -112,7 +112,7 @@ def evaluate(
         raise OptionError(
             "an ensemble is not scored as a detector", found="--with and --detect", remedy="Leave one out"
         )
-    other, reporter = None if data is None else told.data(data), Reporter(quiet=quiet)
+    other, reporter = None if data is None else flags.data(data), Reporter(quiet=quiet)
     if others:
         scores = scoring.evaluate_ensemble(run, others, other, part, folder, device, cache, reporter)
     else:

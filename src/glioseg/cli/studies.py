@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from glioseg.cli.options import NOTHING_TOLD, Device, Folder, Json, Quiet, Settings, Told, print_json, takes_told
+from glioseg.cli.options import NO_FLAGS, DataFlags, Device, Folder, Json, Quiet, Settings, print_json, takes_data_flags
 from glioseg.console import Reporter, out
 from glioseg.errors import OptionError
 
@@ -37,7 +37,7 @@ def recipes(
 
 
 @app.command(epilog="Example: glioseg plan BraTS2021 --out my-recipe.toml")
-@takes_told
+@takes_data_flags
 def plan(
     data: Folder,
     recipe: Annotated[Path, typer.Option("--out", metavar="RECIPE", help="The TOML file to write.")],
@@ -45,7 +45,7 @@ def plan(
         float | None, typer.Option(min=0.1, metavar="GB", help="Memory to plan for. [default: what is free]")
     ] = None,
     device: Device = "auto",
-    told: Told = NOTHING_TOLD,
+    flags: DataFlags = NO_FLAGS,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -55,7 +55,7 @@ def plan(
     """
     from glioseg.runs import plan as planning
 
-    made = planning.plan(told.data(data), recipe, memory_gb=memory, device=device, reporter=Reporter(quiet=quiet))
+    made = planning.plan(flags.data(data), recipe, memory_gb=memory, device=device, reporter=Reporter(quiet=quiet))
     if as_json:
         print_json(made.to_json())
         return
@@ -68,7 +68,7 @@ def plan(
 
 
 @app.command(epilog="Example: glioseg study tum-losses --data kaggle_3m --out study --set train.max_minutes=5")
-@takes_told
+@takes_data_flags
 def study(
     name: Annotated[
         str | None,
@@ -94,7 +94,7 @@ def study(
         bool, typer.Option("--restart", help="Train runs anew whose settings or data have changed.")
     ] = False,
     cache: SharedCache = None,
-    told: Told = NOTHING_TOLD,
+    flags: DataFlags = NO_FLAGS,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -123,7 +123,7 @@ def study(
     options = read_study(name, {key: value for key, value in given.items() if value is not None})
     done = studying.study(
         options,
-        told.data(data),
+        flags.data(data),
         folder,
         changes=changes or (),
         device=device,
@@ -143,7 +143,7 @@ def study(
 
 
 @app.command(epilog="Example: glioseg tune lgg --data kaggle_3m --out search --trials 20 --set train.max_minutes=3")
-@takes_told
+@takes_data_flags
 def tune(
     recipe: Annotated[
         str, typer.Argument(metavar="RECIPE", help="Name of a shipped recipe, or a TOML file; it declares the ranges.")
@@ -157,7 +157,7 @@ def tune(
     changes: Settings = None,
     device: Device = "auto",
     cache: SharedCache = None,
-    told: Told = NOTHING_TOLD,
+    flags: DataFlags = NO_FLAGS,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -172,7 +172,7 @@ def tune(
 
     done = tuning.tune(
         read_recipe(recipe, changes or ()),
-        told.data(data),
+        flags.data(data),
         folder,
         n_trials=trials,
         minutes=minutes,

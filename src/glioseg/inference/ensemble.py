@@ -20,7 +20,7 @@ from glioseg.inference.predictor import Array, Prediction, Predictor, paint
 
 
 @dataclass(frozen=True)
-class Voice:
+class MemberPrediction:
     """What one member says of a case.
 
     Args:
@@ -66,7 +66,7 @@ class Ensemble:
         """How the averaged probabilities become a label map."""
         return averaged_options([member.options for member in self.members], self.regions)
 
-    def predict(self, image: Image) -> tuple[Prediction, tuple[Voice, ...]]:
+    def predict(self, image: Image) -> tuple[Prediction, tuple[MemberPrediction, ...]]:
         """The ensemble's prediction, and what each member says; of one alone there is nothing to tell apart.
 
         Probabilities are added up one member at a time, so that memory does not grow with the number of members but by
@@ -80,21 +80,18 @@ class Ensemble:
         """
         if len(self.members) == 1:
             return self.members[0].predict(image), ()
-        total: Array | None = None
-        maps = []
-        for member in self.members:
-            own = member.predict(image)
+        first = self.members[0].predict(image)
+        total, maps = first.probabilities, [first.label_map]
+        for member in self.members[1:]:
+            prediction = member.predict(image)
             rows = [member.regions.index(region) for region in self.regions]
-            maps.append(own.label_map)
-            if total is None:
-                total = own.probabilities
-            else:
-                total += own.probabilities[rows]  # regions may stand in another order
-        assert total is not None
+            total += prediction.probabilities[rows]  # regions may stand in another order
+            maps.append(prediction.label_map)
         total /= len(self.members)
         labels = paint(total, self.regions, self.members[0].scheme, image.grid, self.options)
-        prediction = Prediction(total, self.regions, labels)
-        return prediction, tuple(Voice(label_map, agreement(label_map, labels, self.regions)) for label_map in maps)
+        return Prediction(total, self.regions, labels), tuple(
+            MemberPrediction(label_map, agreement(label_map, labels, self.regions)) for label_map in maps
+        )
 
 
 def averaged_options(options: Sequence[PredictOptions], regions: Sequence[str]) -> PredictOptions:
@@ -114,12 +111,12 @@ def agreement(first: LabelMap, second: LabelMap, regions: Sequence[str]) -> dict
     return {region: None if np.isnan(value) else float(value) for region, value in zip(regions, values, strict=True)}
 
 
-def dissent(labels: LabelMap, voices: Sequence[Voice]) -> Array:
+def dissent(labels: LabelMap, contributions: Sequence[MemberPrediction]) -> Array:
     """(X, Y, Z) share of the members whose label is not the ensemble's."""
     different = np.zeros(labels.array.shape, dtype=np.float32)
-    for voice in voices:
-        different += voice.label_map.array != labels.array
-    different /= len(voices)
+    for contribution in contributions:
+        different += contribution.label_map.array != labels.array
+    different /= len(contributions)
     return different
 
 
@@ -127,22 +124,22 @@ def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values))
 
 
-def _require_same_meaning(first: Predictor, other: Predictor, number: int) -> None:
-    if set(first.regions) != set(other.regions):
+def _require_same_meaning(first: Predictor, member: Predictor, number: int) -> None:
+    if set(first.regions) != set(member.regions):
         raise OptionError(
             f"the networks of an ensemble predict the same regions, and network {number} predicts others",
-            found=", ".join(other.regions),
+            found=", ".join(member.regions),
             expected=", ".join(first.regions),
             remedy="Leave it out, or train it with the same prepare.regions",
         )
-    meant = [
-        (dict(member.scheme.labels), {region: member.scheme.values_of(region) for region in first.regions})
-        for member in (first, other)
+    meanings = [
+        (dict(network.scheme.labels), {region: network.scheme.values_of(region) for region in first.regions})
+        for network in (first, member)
     ]
-    if meant[0] != meant[1]:
+    if meanings[0] != meanings[1]:
         raise OptionError(
             f"the labels of network {number} mean something else",
-            found=f"{other.scheme.name}: {other.scheme.describe()}",
+            found=f"{member.scheme.name}: {member.scheme.describe()}",
             expected=f"{first.scheme.name}: {first.scheme.describe()}",
             remedy="Train the networks on data of one label scheme: glioseg convert writes it in another",
         )

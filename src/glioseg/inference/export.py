@@ -39,7 +39,7 @@ class ExportError(GliosegError):
     """A network that cannot be written in another format, or would say something else there."""
 
 
-class WithProbabilities(nn.Module):
+class ProbabilityNetwork(nn.Module):
     """A network and what turns its logits into probabilities, as one module.
 
     Args:
@@ -58,7 +58,7 @@ class WithProbabilities(nn.Module):
 
 
 @dataclass(frozen=True)
-class Exported:
+class ExportResult:
     """A file that was written.
 
     Args:
@@ -85,7 +85,7 @@ def export_onnx(
     dims: int = 2,
     activation: Callable[[Tensor], Tensor] = torch.sigmoid,
     metadata: Mapping[str, str] | None = None,
-) -> Exported:
+) -> ExportResult:
     """Write an ONNX file: ``images`` (B, n_channels, *S) float32 -> ``probabilities`` (B, R, *S) float32.
 
     B is free, S too where the network's operations allow it (``Network.traces_any_size``).
@@ -105,7 +105,7 @@ def export_onnx(
         FileError: the file cannot be written.
     """
     _require_libraries()
-    module = WithProbabilities(network, activation).eval()
+    module = ProbabilityNetwork(network, activation).eval()
     any_size = isinstance(network, Network) and network.traces_any_size
     if size is None and not any_size:
         raise OptionError(
@@ -125,7 +125,7 @@ def export_onnx(
         )
     with replacing(path) as temporary:
         temporary.write_bytes(data)
-    return Exported(path, len(data), None if any_size or size is None else tuple(size), difference, tuple(checked))
+    return ExportResult(path, len(data), None if any_size or size is None else tuple(size), difference, tuple(checked))
 
 
 def _require_libraries() -> None:
@@ -154,7 +154,7 @@ def _shapes(
     return [(batch, n_channels, *spatial) for batch, spatial in zip((2, 1, 3, 1), sizes, strict=False)]
 
 
-def _traced(module: WithProbabilities, shape: tuple[int, ...], any_size: bool) -> bytes:
+def _traced(module: ProbabilityNetwork, shape: tuple[int, ...], any_size: bool) -> bytes:
     names = _AXES[-(len(shape) - 2) :] if any_size else ()
     free = {0: "batch"} | dict(enumerate(names, start=2))
     buffer: Any = io.BytesIO()  # PyTorch takes a buffer as well as the path that its types ask for
@@ -200,7 +200,7 @@ def _described(data: bytes, metadata: Mapping[str, str]) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def _difference(module: WithProbabilities, data: bytes, shape: tuple[int, ...]) -> float:
+def _difference(module: ProbabilityNetwork, data: bytes, shape: tuple[int, ...]) -> float:
     """The largest difference of a probability on random images."""
     import onnxruntime
 

@@ -94,12 +94,12 @@ class Predictor:
         """
         if self.patches is not None:
             return self._volume(images, non_black, self.patches)
-        shown = np.flatnonzero(self.slices.keeps(non_black)).astype(np.int64)
+        slices = np.flatnonzero(self.slices.keeps(non_black)).astype(np.int64)
         wide = images if self.shape is None else with_margins(images, self.shape)
         probabilities = predict_slices(
             self.model,
             lambda indices: with_neighbours(wide, indices, self.slices.n_neighbours),
-            shown,
+            slices,
             n_slices=len(images),
             bf16=self.bf16,
             batch_size=self.options.batch_size,
@@ -127,8 +127,8 @@ class Predictor:
 
     def on_native_grid(self, probabilities: Array, working: Grid, native: Grid) -> Prediction:
         """Bring probabilities (R, Z, Y, X) from the working grid to the native one, linearly, and paint the labels."""
-        moved = to_native(probabilities, working, native)
-        return Prediction(moved, self.regions, self.label_map(moved, native))
+        on_native = to_native(probabilities, working, native)
+        return Prediction(on_native, self.regions, self.label_map(on_native, native))
 
     def label_map(self, probabilities: Array, grid: Grid) -> LabelMap:
         """Paint the label map, small components removed."""
@@ -202,8 +202,8 @@ def inside_regions(probabilities: Array, regions: Sequence[str], options: Predic
 def to_native(probabilities: Array, working: Grid, native: Grid) -> Array:
     """(R, Z, Y, X) on the working grid -> (R, X, Y, Z) on the native grid; 0 outside the working grid."""
     turned = probabilities.transpose(0, 3, 2, 1)
-    moved: Array = resample_array(turned, working, native, "linear")
-    return moved
+    resampled: Array = resample_array(turned, working, native, "linear")
+    return resampled
 
 
 def missing_modality_error(

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glioseg.core import Case, LabelMap, LabelScheme
+from glioseg.errors import LabelError
 from glioseg.evaluation.cases import CaseScores, score_case, score_channels
 from glioseg.inference.predictor import Array, Prediction, Predictor, inside_regions
 from glioseg.io import load_labels
@@ -85,7 +86,8 @@ def _on_working_grid(predictor: Predictor, prepared: PreparedCase, probabilities
 
 def _regions_of(prepared: PreparedCase) -> npt.NDArray[np.uint8]:
     regions = prepared.regions
-    assert regions is not None, "load_labels has found a reference"
+    if regions is None:
+        raise LabelError(f"case {prepared.id} has no reference", remedy="Prepare it with its masks")
     return regions.transpose(1, 0, 2, 3)
 
 

@@ -51,19 +51,21 @@ def predict_slices(
         (R, Z, Y, X) float32 in 0..1.
     """
     device = next(model.parameters()).device
-    stack: npt.NDArray[np.float32] | None = None
-    for start in range(0, max(len(indices), 1), batch_size):
-        chosen = indices[start : start + batch_size] if len(indices) else np.zeros(1, dtype=np.int64)
-        images = torch.from_numpy(take(chosen)).to(device).contiguous(memory_format=torch.channels_last)
+
+    def predict_batch(batch: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        images = torch.from_numpy(take(batch)).to(device).contiguous(memory_format=torch.channels_last)
         with autocast(device, bf16=bf16):
             probabilities = mean_over_views(model, images, flips, activation)
-        if (
-            stack is None
-        ):  # how many regions there are is known from the first batch, even of a stack that shows nothing
-            stack = np.zeros((probabilities.shape[1], n_slices, *probabilities.shape[2:]), dtype=np.float32)
-        if len(indices):
-            stack[:, chosen] = np.moveaxis(probabilities.cpu().numpy(), 0, 1)
-    assert stack is not None
+        return np.asarray(np.moveaxis(probabilities.cpu().numpy(), 0, 1))
+
+    # how many regions there are is known from the first batch, even of a stack that shows nothing
+    first = predict_batch(indices[:batch_size] if len(indices) else np.zeros(1, dtype=np.int64))
+    stack = np.zeros((len(first), n_slices, *first.shape[2:]), dtype=np.float32)
+    if len(indices):
+        stack[:, indices[:batch_size]] = first
+    for start in range(batch_size, len(indices), batch_size):
+        batch = indices[start : start + batch_size]
+        stack[:, batch] = predict_batch(batch)
     return stack
 
 
@@ -72,11 +74,13 @@ def mean_over_views(
 ) -> Tensor:
     """(B, C, *S) -> (B, R, *S): the mean of the probabilities that flipped views give, flipped back."""
     layout = torch.channels_last_3d if images.dim() == 5 else torch.channels_last
-    total: Tensor | None = None
-    for axes in flips:
+
+    def of_view(axes: tuple[int, ...]) -> Tensor:
         view = torch.flip(images, axes).contiguous(memory_format=layout) if axes else images
         probabilities = probabilities_of(model(view), activation)
-        probabilities = torch.flip(probabilities, axes) if axes else probabilities
-        total = probabilities if total is None else total + probabilities
-    assert total is not None
+        return torch.flip(probabilities, axes) if axes else probabilities
+
+    total = of_view(flips[0])
+    for axes in flips[1:]:
+        total = total + of_view(axes)
     return total / len(flips)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -65,11 +66,11 @@ def predict_volume(
 
     def probabilities(windows: Tensor) -> Tensor:
         values = windows.new_zeros((len(windows), n_regions, *windows.shape[2:]))
-        shown = (windows != 0).flatten(1).any(dim=1)
-        if shown.any():
-            seen = windows[shown].contiguous(memory_format=torch.channels_last_3d)
+        is_filled = (windows != 0).flatten(1).any(dim=1)
+        if is_filled.any():
+            filled = windows[is_filled].contiguous(memory_format=torch.channels_last_3d)
             with autocast(device, bf16=bf16):
-                values[shown] = mean_over_views(model, seen, flips, activation)
+                values[is_filled] = mean_over_views(model, filled, flips, activation)
         return values
 
     blended = sliding_window_inference(
@@ -82,6 +83,5 @@ def predict_volume(
         sw_device=device,
         device=torch.device("cpu"),
     )
-    assert isinstance(blended, Tensor)
-    result: npt.NDArray[np.float32] = blended[0].clamp_(0, 1).numpy()
+    result: npt.NDArray[np.float32] = cast(Tensor, blended)[0].clamp_(0, 1).numpy()  # a tensor, as it was given one
     return result

@@ -48,14 +48,14 @@ def compare_runs(
         ScoreError: no common case or region, another reference, a metric that a run lacks, or runs of different tasks.
     """
     named = named_apart(runs)
-    chosen = part or _common_part(named)
-    tables = {name: _table(path, chosen) for name, path in named.items()}
+    common = part or _common_part(named)
+    tables = {name: _table(path, common) for name, path in named.items()}
     comparison = compare(tables, options or CompareOptions())
-    result = CompareResult(comparison, chosen, None)
+    result = CompareResult(comparison, common, None)
     if out is None:
         return result
     write_json(out / "comparison.json", result.to_json())
-    return CompareResult(comparison, chosen, write_comparison(comparison, tables, chosen, out))
+    return CompareResult(comparison, common, write_comparison(comparison, tables, common, out))
 
 
 def named_apart(runs: Sequence[Path]) -> dict[str, Path]:
@@ -83,8 +83,8 @@ def _tail(path: Path, depth: int) -> str:
 def _parts(run: Path) -> list[str]:
     if not run.is_dir():
         raise FileError("there is no such run folder", path=run, remedy="Check the path for a typing error")
-    found = {path.stem.removeprefix(_PREFIX) for path in run.glob(f"{_PREFIX}*.csv")}
-    return [name for name in _ORDER if name in found] + sorted(found - set(_ORDER))
+    scored = {path.stem.removeprefix(_PREFIX) for path in run.glob(f"{_PREFIX}*.csv")}
+    return [name for name in _ORDER if name in scored] + sorted(scored - set(_ORDER))
 
 
 def _common_part(named: Mapping[str, Path]) -> str:

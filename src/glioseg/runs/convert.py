@@ -23,7 +23,7 @@ def convert(data: Data, out: Path, layout: str, reporter: Reporter = QUIET) -> C
 
 
 def _counted(items: Iterable[_T], n: int, step: Step) -> Iterator[_T]:
-    for done, item in enumerate(items):
-        step(done, n)
+    for number, item in enumerate(items):
+        step(number, n)
         yield item
     step(n, n)

@@ -16,12 +16,13 @@ from glioseg.console import QUIET, Reporter, Step
 from glioseg.core import Case, Cohort
 from glioseg.io import load_image, load_labels
 from glioseg.report.run_facts import Baseline
-from glioseg.runs.inspect import Inspection, inspect
+from glioseg.runs.inspect import InspectResult, inspect
 from glioseg.runs.options import RunOptions
 from glioseg.runs.phantom import phantom
 from glioseg.runs.predict import predict
 from glioseg.runs.read import Data, read
 from glioseg.runs.train import TrainResult, train
+from glioseg.tasks.segment.cohort import scheme_of_cohort
 from glioseg.tasks.task import WrittenCase
 
 OPTIONS = PhantomOptions(n_patients=40, spacing_mm=3.0, seed=0)
@@ -29,18 +30,18 @@ LAYOUT = "brats2023"
 
 
 @dataclass(frozen=True)
-class Demo:
+class DemoResult:
     """Where everything is, and the figures to look at."""
 
     data: Path
-    inspection: Inspection
+    inspection: InspectResult
     run: Path
     training: TrainResult
     prediction: WrittenCase
     baseline: ThresholdBaseline
 
 
-def demo(out: Path, reporter: Reporter = QUIET) -> Demo:
+def demo(out: Path, reporter: Reporter = QUIET) -> DemoResult:
     """Write a phantom cohort, inspect it, train on it, evaluate on patients not seen, predict one of them, report.
 
     What an earlier call has written into ``out`` is used again.
@@ -55,10 +56,10 @@ def demo(out: Path, reporter: Reporter = QUIET) -> Demo:
         baseline = threshold_baseline(_flair_and_tumour(cohort, step))
     threshold = Baseline("best threshold on FLAIR, chosen on all patients", baseline.dice, "WT", "test")
     training = train(read_recipe("demo"), Data(data), RunOptions(run), reporter, baseline=threshold)
-    tested = json.loads((run / "split.json").read_text(encoding="utf-8"))
-    case = next(case for case in cohort.cases if case.patient in tested["test"])
-    (predicted,) = predict(run, [_folder_of(case)], out / "prediction", reporter=reporter).cases
-    return Demo(data, inspection, run, training, predicted, baseline)
+    split = json.loads((run / "split.json").read_text(encoding="utf-8"))
+    case = next(case for case in cohort.cases if case.patient in split["test"])
+    (prediction,) = predict(run, [_folder_of(case)], out / "prediction", reporter=reporter).cases
+    return DemoResult(data, inspection, run, training, prediction, baseline)
 
 
 def _folder_of(case: Case) -> Path:
@@ -66,9 +67,9 @@ def _folder_of(case: Case) -> Path:
 
 
 def _flair_and_tumour(cohort: Cohort, step: Step) -> Iterator[tuple[npt.NDArray[np.generic], npt.NDArray[np.bool_]]]:
-    assert cohort.scheme is not None
-    for done, case in enumerate(cohort.cases):
+    scheme = scheme_of_cohort(cohort)
+    for number, case in enumerate(cohort.cases, start=1):
         flair = load_image(case, ["t2f"]).array[0]
-        labels = load_labels(case, cohort.scheme)
-        yield flair, np.isin(labels.array, cohort.scheme.values_of("WT"))
-        step(done + 1, len(cohort.cases))
+        labels = load_labels(case, scheme)
+        yield flair, np.isin(labels.array, scheme.values_of("WT"))
+        step(number, len(cohort.cases))

@@ -90,7 +90,7 @@ def open_run(
     if detect:
         task.require_detection()
     options = RunOptions(run, cache, run / run_folder.SPLIT, device=device)
-    return task, FinishedRun(run, recipe, gather(task, recipe, _data_of(folder), options, reporter), device)
+    return task, FinishedRun(run, recipe, gather(task, recipe, folder.data, options, reporter), device)
 
 
 def evaluate_parts(
@@ -158,7 +158,7 @@ def evaluate_ensemble(
         _require_data(run, is_run=is_run)
     else:
         _require_no_part(part)
-    bundles = [load_bundle(each) for each in folders]
+    bundles = [load_bundle(folder) for folder in folders]
     task = task_named(bundles[0].info.task)
     members = task.members(folders, bundles, device)
     if data is None and folder.recipe.split.protocol == "slice":
@@ -167,9 +167,9 @@ def evaluate_ensemble(
             found=home,
             remedy="Name other data with --data",
         )
-    most = None if data is not None else folder.recipe.data.max_patients
-    source = _data_of(folder) if data is None else data
-    cohort = task.usable(read(source, reporter), _shown(bundles[0], most), reporter)
+    max_patients = None if data is not None else folder.recipe.data.max_patients
+    source = folder.data if data is None else data
+    cohort = task.usable(read(source, reporter), _network_data(bundles[0], max_patients), reporter)
     name = name_of_other(cohort.name)
     if data is None:
         split = load_split(home / run_folder.SPLIT, cohort)
@@ -192,25 +192,25 @@ def _on_other_data(
     task = task_named(bundle.info.task)
     if detect:
         task.require_detection()
-    usable = task.usable(read(data, reporter), _shown(bundle, None), reporter)
+    usable = task.usable(read(data, reporter), _network_data(bundle, None), reporter)
     cohort = with_modalities(usable, bundle.info.modalities)
     with reporter.progress("Preparing") as step:
         prepared = prepare(cohort, task.prepare_options(bundle.info), options.cache_folder, progress=step)
     copies = survey(cohort, options.cache_folder, reporter).groups if task.draws_copies else ()
-    scored = Part.of(name_of_other(cohort.name), prepared, cohort, copies)
+    other_part = Part.of(name_of_other(cohort.name), prepared, cohort, copies)
     is_run = (options.run / run_folder.RECIPE).exists()
     evaluation = run_folder.RunFolder(options.run).recipe.evaluate if is_run else EvaluateOptions()
     predictor = task.predictor(bundle, options.device)
     with reporter.progress("Detecting" if detect else "Evaluating") as step:
         if detect:
-            scores = task.detect(predictor, scored, evaluation, step)
+            scores = task.detect(predictor, other_part, evaluation, step)
         else:
-            scores = task.score(predictor, scored, evaluation, Publication(), step)
+            scores = task.score(predictor, other_part, evaluation, Publication(), step)
     scores.write(out or options.run)
     return scores
 
 
-def _shown(bundle: Bundle, max_patients: int | None) -> DataOptions:
+def _network_data(bundle: Bundle, max_patients: int | None) -> DataOptions:
     return DataOptions(modalities=bundle.info.modalities, max_patients=max_patients)
 
 
@@ -230,12 +230,6 @@ def _default_part(split: Split) -> str:
 
 def _of_patients(cohort: Cohort, patients: frozenset[str]) -> Cohort:
     return replace(cohort, cases=tuple(case for case in cohort.cases if case.patient in patients))
-
-
-def _data_of(folder: run_folder.RunFolder) -> Data:
-    values = folder.data
-    names = values["modalities"]
-    return Data(Path(values["path"]), values["layout"], values["scheme"], None if names is None else tuple(names))
 
 
 def name_of_other(cohort: str) -> str:
@@ -290,15 +284,15 @@ def require_unseen(folders: Iterable[Path], patients: Iterable[str], data: Path,
             reporter.say(f"Whom {folder} was trained on is not known: a bundle does not say it. Figures may flatter it")
             continue
         split = read_json(home / run_folder.SPLIT)
-        known = sorted(scored & set(split.get("train", ()))) if isinstance(split, dict) else []
-        if not known:
+        seen_patients = sorted(scored & set(split.get("train", ()))) if isinstance(split, dict) else []
+        if not seen_patients:
             continue
-        if Path(run_folder.RunFolder(home).data["path"]) == data.absolute():
+        if run_folder.RunFolder(home).data.path == data.absolute():
             raise SplitError(
                 "a member of the ensemble was trained on patients that would be scored",
                 path=home,
-                found=name_some(known),
+                found=name_some(seen_patients),
                 remedy="Score an ensemble of folds on patients whom none of them has seen: hold out a test part with "
                 "split.test, or name other data with --data",
             )
-        reporter.say(f"{home} was trained on patients of these names, in other data: {name_some(known)}")
+        reporter.say(f"{home} was trained on patients of these names, in other data: {name_some(seen_patients)}")

@@ -10,7 +10,7 @@ from glioseg import __version__
 from glioseg.console import QUIET, Reporter
 from glioseg.errors import OptionError
 from glioseg.inference.bundle import BundleInfo, load_bundle
-from glioseg.inference.export import Exported, export_onnx
+from glioseg.inference.export import ExportResult, export_onnx
 from glioseg.tasks.choose import task_named
 
 FORMATS = ("onnx",)
@@ -24,7 +24,7 @@ def export(
     form: str = "onnx",
     size: Sequence[int] | None = None,
     reporter: Reporter = QUIET,
-) -> Exported:
+) -> ExportResult:
     """Write the network of a run or bundle as one file, checked against the network itself.
 
     Args:
@@ -48,30 +48,34 @@ def export(
         raise OptionError(
             "the size does not fit the network", found="x".join(map(str, size)), expected=f"{dims} numbers"
         )
-    prepared: tuple[int, ...] | None = (info.prepare.size,) * 2 if info.prepare.size is not None else None
-    if info.patches is not None:
-        prepared = info.patches.voxels
     with reporter.progress("Exporting") as step:
-        done = export_onnx(
+        result = export_onnx(
             bundle.model,
             out or run / FILE,
             n_channels=info.slices.n_channels(len(info.modalities)),
-            size=size or prepared,
+            size=size or _recipe_size(info),
             dims=dims,
             activation=task_named(info.task).activation(info),
             metadata=metadata_of(info),
         )
         step(1, 1)
-    return done
+    return result
 
 
-def export_text(done: Exported) -> str:
+def _recipe_size(info: BundleInfo) -> tuple[int, ...] | None:
+    """The size of the images that the network was trained on; None where the recipe fixes none."""
+    if info.patches is not None:
+        return info.patches.voxels
+    return None if info.prepare.size is None else (info.prepare.size,) * 2
+
+
+def export_text(result: ExportResult) -> str:
     """What was written and how it was checked, for people."""
-    takes = "any size" if done.size is None else f"{'×'.join(map(str, done.size))} only"
-    shapes = ", ".join("×".join(map(str, shape)) for shape in done.checked)
+    takes = "any size" if result.size is None else f"{'×'.join(map(str, result.size))} only"
+    shapes = ", ".join("×".join(map(str, shape)) for shape in result.checked)
     return (
-        f"{done.path}: {done.n_bytes / 1e6:.1f} MB, images of {takes}\n"
-        f"  checked by onnxruntime on random images ({shapes}): probabilities differ by at most {done.difference:.1e}"
+        f"{result.path}: {result.n_bytes / 1e6:.1f} MB, images of {takes}\n"
+        f"  checked by onnxruntime on random images ({shapes}): probabilities differ by at most {result.difference:.1e}"
     )
 
 

@@ -26,12 +26,12 @@ def gather(task: AnyTask, recipe: Recipe, data: Data, options: RunOptions, repor
         cohort = by_slices(cohort, dark)
     task.check(recipe, cohort)
     with reporter.progress("Preparing") as step:
-        shown = with_modalities(cohort, recipe.data.modalities)
-        prepared = prepare(shown, recipe.prepare, options.cache_folder, progress=step)
+        network_cohort = with_modalities(cohort, recipe.data.modalities)
+        prepared = prepare(network_cohort, recipe.prepare, options.cache_folder, progress=step)
     cache = options.cache_folder
-    split = split_cohort(cohort, recipe.split, given=options.split, fold=options.fold, cache=cache, reporter=reporter)
+    split = split_cohort(cohort, recipe.split, file=options.split, fold=options.fold, cache=cache, reporter=reporter)
     split.part("val")  # nothing can be trained without one
-    gathered = TrainingData(
+    training_data = TrainingData(
         cohort=cohort,
         prepared=prepared,
         split=split,
@@ -39,5 +39,5 @@ def gather(task: AnyTask, recipe: Recipe, data: Data, options: RunOptions, repor
         targets=task.targets(recipe, cohort, prepared),
         copies=survey(cohort, cache, reporter).groups if task.draws_copies else (),
     )
-    task.require(gathered)
-    return gathered
+    task.require(training_data)
+    return training_data

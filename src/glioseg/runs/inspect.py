@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Inspection:
+class InspectResult:
     """What ``inspect`` found, and where its report is."""
 
     cohort: Cohort
@@ -60,7 +60,7 @@ class Inspection:
         return f"<b>{html.escape(self.description.name)}</b><ul>{items}</ul>{self.table().to_html(index=False)}"
 
 
-def inspect(data: Data, out: Path | None = None, reporter: Reporter = QUIET) -> Inspection:
+def inspect(data: Data, out: Path | None = None, reporter: Reporter = QUIET) -> InspectResult:
     """Recognise, check and describe a cohort; write the report into ``out`` unless that is None.
 
     Raises:
@@ -75,4 +75,4 @@ def inspect(data: Data, out: Path | None = None, reporter: Reporter = QUIET) -> 
     if out is not None:
         with reporter.progress("Drawing figures") as step:
             report = write_cohort_report(cohort, description, out, progress=step)
-    return Inspection(cohort, description, report)
+    return InspectResult(cohort, description, report)

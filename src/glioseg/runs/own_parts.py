@@ -17,7 +17,7 @@ from glioseg.core.targets import TaskName
 from glioseg.errors import OptionError
 from glioseg.inference.bundle import OwnNetwork, parameters_digest
 from glioseg.networks.summary import dims_of_module
-from glioseg.training.loop import Loss
+from glioseg.training.job import Loss
 
 
 @dataclass(frozen=True, eq=False)

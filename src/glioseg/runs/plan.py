@@ -17,8 +17,8 @@ from tomlkit.items import Table
 from glioseg.cohorts.checks.measure import distribution, planes, tissue
 from glioseg.config import Recipe, build_recipe
 from glioseg.console import QUIET, Reporter, Step
-from glioseg.core import Case, Cohort
-from glioseg.errors import FileError, OptionError
+from glioseg.core import Case, Cohort, LabelScheme
+from glioseg.errors import FileError, LabelError, OptionError
 from glioseg.io import load_image, load_labels
 from glioseg.io.files import write_text
 from glioseg.machine.device import memory_at_hand, pick_device, uses_bf16
@@ -34,15 +34,15 @@ from glioseg.runs import run_folder
 from glioseg.runs.options import RunOptions
 from glioseg.runs.read import Data, read
 from glioseg.tasks.data import TrainingData
-from glioseg.tasks.segment.cohort import with_references
-from glioseg.training.loop import LATEST
+from glioseg.tasks.segment.cohort import scheme_of_cohort, with_references
+from glioseg.training.checkpoint import LATEST
 
 _MOST_CASES = 24
 _BOX = PrepareOptions(crop_to_brain=True, normalise="min-max", brain_only=False)
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlanResult:
     """A proposed recipe, and what it was proposed from."""
 
     proposal: Proposal
@@ -63,7 +63,7 @@ class Planned:
 
 def plan(
     data: Data, out: Path, *, memory_gb: float | None = None, device: str = "auto", reporter: Reporter = QUIET
-) -> Planned:
+) -> PlanResult:
     """Look at a cohort, propose a recipe and write it, with a reason beside each setting.
 
     Args:
@@ -90,15 +90,15 @@ def plan(
     text = as_toml(proposal, cohort.name, fingerprint)
     build_recipe(tomlkit.parse(text).unwrap(), (), str(out))
     write_text(out, text)
-    return Planned(proposal, fingerprint, machine, out)
+    return PlanResult(proposal, fingerprint, machine, out)
 
 
 def machine_of(device: str, memory_gb: float | None = None, n_devices: int = 1) -> Machine:
     """What a device has; processes that share a CPU share its memory."""
-    chosen = pick_device(device)
-    memory = memory_at_hand(chosen) if memory_gb is None else memory_gb
-    shared = n_devices if chosen.type == "cpu" else 1
-    return Machine(memory / shared, cast(Kind, chosen.type), uses_bf16("auto", chosen))
+    torch_device = pick_device(device)
+    memory = memory_at_hand(torch_device) if memory_gb is None else memory_gb
+    n_sharing = n_devices if torch_device.type == "cpu" else 1
+    return Machine(memory / n_sharing, cast(Kind, torch_device.type), uses_bf16("auto", torch_device))
 
 
 def sized(recipe: Recipe, data: TrainingData, options: RunOptions) -> Recipe:
@@ -110,14 +110,15 @@ def sized(recipe: Recipe, data: TrainingData, options: RunOptions) -> Recipe:
         GeometryError: a case is too thin.
         OptionError: the memory is not enough, or the network is not one that is planned for.
     """
-    if recipe.patches is None:
+    patches = recipe.patches
+    if patches is None:
         return recipe
-    if recipe.patches.size == "auto":
+    if patches.size == "auto":
         size = _begun_with(options) or _patch_for(recipe, data, options)
-        recipe = recipe.model_copy(update={"patches": recipe.patches.model_copy(update={"size": size})})
-    assert recipe.patches is not None
+        patches = patches.model_copy(update={"size": size})
+        recipe = recipe.model_copy(update={"patches": patches})
     for case in data.prepared.cases:
-        require_depth(case.n_slices, recipe.patches.voxels, case.id)
+        require_depth(case.n_slices, patches.voxels, case.id)
     return recipe
 
 
@@ -153,33 +154,33 @@ def _patch_for(recipe: Recipe, data: TrainingData, options: RunOptions) -> tuple
 # -- the fingerprint ---------------------------------------------------------------------------------------------------
 
 
-def fingerprint_of(cohort: Cohort, step: Step = lambda done, total: None) -> CohortFingerprint:
+def fingerprint_of(cohort: Cohort, step: Step = lambda n_done, n_total: None) -> CohortFingerprint:
     """Look at up to 24 cases, spread evenly over the cohort; errors as of reading them."""
-    assert cohort.scheme is not None, "cohorts without a scheme are refused before"
+    scheme = scheme_of_cohort(cohort)
     places = np.unique(np.linspace(0, len(cohort.cases) - 1, min(len(cohort.cases), _MOST_CASES)).round().astype(int))
-    regions = cohort.scheme.default_regions
-    seen = []
-    for done, place in enumerate(places):
-        seen.append(_look_at(cohort.cases[place], cohort, regions))
-        step(done + 1, len(places))
-    shares = {name: [one.region_shares[name] for one in seen if one.region_shares[name] > 0] for name in regions}
-    has_mm = all(one.spacing_mm is not None for one in seen)
-    outliers = [[one.outliers[name] for one in seen if name in one.outliers] for name in cohort.modalities]
+    regions = scheme.default_regions
+    cases = []
+    for number, place in enumerate(places, start=1):
+        cases.append(_measure(cohort.cases[place], scheme, regions))
+        step(number, len(places))
+    shares = {name: [case.region_shares[name] for case in cases if case.region_shares[name] > 0] for name in regions}
+    has_mm = all(case.spacing_mm is not None for case in cases)
+    outliers = [[case.outliers[name] for case in cases if name in case.outliers] for name in cohort.modalities]
     return CohortFingerprint(
         n_patients=len({case.patient for case in cohort.cases}),
         modalities=cohort.modalities,
         regions=regions,
-        shapes=tuple(one.shape for one in seen),
-        spacings_mm=tuple(one.spacing_mm for one in seen if one.spacing_mm is not None) if has_mm else None,
-        box_share=float(np.median([one.box_share for one in seen])),
-        dark_share=float(np.median([one.dark_share for one in seen])),
+        shapes=tuple(case.shape for case in cases),
+        spacings_mm=tuple(case.spacing_mm for case in cases if case.spacing_mm is not None) if has_mm else None,
+        box_share=float(np.median([case.box_share for case in cases])),
+        dark_share=float(np.median([case.dark_share for case in cases])),
         outlier_ratio=max((float(np.median(values)) for values in outliers if values), default=1.0),
         region_shares={name: float(np.median(values)) for name, values in shares.items() if values},
     )
 
 
 @dataclass(frozen=True)
-class _Look:
+class _CaseMeasures:
     """One case; axes slices, rows, columns. See ``CohortFingerprint`` for the rest."""
 
     shape: tuple[int, int, int]
@@ -190,32 +191,32 @@ class _Look:
     region_shares: Mapping[str, float]
 
 
-def _look_at(case: Case, cohort: Cohort, regions: Sequence[str]) -> _Look:
-    assert cohort.scheme is not None
-    image, labels = load_image(case), load_labels(case, cohort.scheme)
+def _measure(case: Case, scheme: LabelScheme, regions: Sequence[str]) -> _CaseMeasures:
+    image, labels = load_image(case), load_labels(case, scheme)
     box = prepare_arrays(image, labels, image.modalities, regions, _BOX)
-    assert box.regions is not None
-    shown = {name: planes(image.array[row]) for row, name in enumerate(image.modalities)}
-    brain = tissue(shown)
+    if box.regions is None:
+        raise LabelError(f"case {case.id} has no reference", remedy="A recipe is proposed from cases with masks")
+    stacks = {name: planes(image.array[row]) for row, name in enumerate(image.modalities)}
+    brain = tissue(stacks)
     x, y, z = box.working.shape
     spacing = box.working.spacing_mm if box.working.has_mm else None
-    return _Look(
+    return _CaseMeasures(
         shape=(z, y, x),
         spacing_mm=None if spacing is None else (spacing[2], spacing[1], spacing[0]),
         box_share=x * y * z / brain.size,
         dark_share=max(1 - int(brain.sum()) / (x * y * z), 0.0),
-        outliers={name: _outliers(voxels, brain) for name, voxels in shown.items()},
+        outliers={name: _outliers(voxels, brain) for name, voxels in stacks.items()},
         region_shares=dict(zip(regions, box.regions.mean(axis=(0, 2, 3)).tolist(), strict=True)),
     )
 
 
 def _outliers(voxels: npt.NDArray[Any], brain: npt.NDArray[np.bool_]) -> float:
     """How far above the median the largest value is, in distances of the quantile 0.999 from it."""
-    found = distribution(voxels, brain)
-    if found is None:
+    values = distribution(voxels, brain)
+    if values is None:
         return 1.0
-    middle, high = found.quantiles[4], found.quantiles[-1]
-    return (found.maximum - middle) / (high - middle) if high > middle else 1.0
+    middle, high = values.quantiles[4], values.quantiles[-1]
+    return (values.maximum - middle) / (high - middle) if high > middle else 1.0
 
 
 # -- the file ----------------------------------------------------------------------------------------------------------

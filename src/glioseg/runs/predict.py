@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from torch import nn
 
 from glioseg.console import QUIET, Reporter
 from glioseg.core import Case
@@ -16,7 +18,7 @@ from glioseg.io.endings import file_stem
 from glioseg.io.files import cannot_write, write_text
 from glioseg.tasks.choose import task_named
 from glioseg.tasks.members import single_case, source_of, stem_of
-from glioseg.tasks.task import Members, WrittenCase
+from glioseg.tasks.task import CasePrediction, Members, WrittenCase
 
 SUMMARY = "summary.csv"
 
@@ -57,11 +59,25 @@ def predict(
         OptionError: no input at all, results that would replace the scans, or networks that do not mean the same.
         FileError: ``out`` cannot be written to.
     """
-    folders = (run, *others)
-    bundles = [load_bundle(folder) for folder in folders]
-    members = task_named(bundles[0].info.task).members(folders, bundles, device)
+    return predict_with(members_of((run, *others), device), inputs, out, modality_files, reporter)
+
+
+def members_of(folders: Sequence[Path], device: str = "auto", network: nn.Module | None = None) -> Members:
+    """Runs or bundles as one; ``network`` is the module, where it was one of your own."""
+    bundles = [load_bundle(folder, network) for folder in folders]
+    return task_named(bundles[0].info.task).members(folders, bundles, device)
+
+
+def predict_with(
+    members: Members,
+    inputs: Sequence[Path],
+    out: Path,
+    modality_files: Mapping[str, Path] | None = None,
+    reporter: Reporter = QUIET,
+) -> PredictResult:
+    """``predict`` with networks that are loaded."""
     cases = _checked(members, list(_cases(members, inputs, modality_files or {})), out)
-    return _each(members, cases, out, reporter)
+    return _predict_cases(members, cases, out, reporter)
 
 
 def _checked(members: Members, cases: list[Case], out: Path) -> list[Case]:
@@ -77,7 +93,7 @@ def _checked(members: Members, cases: list[Case], out: Path) -> list[Case]:
     return cases
 
 
-def _each(members: Members, cases: Sequence[Case], out: Path, reporter: Reporter) -> PredictResult:
+def _predict_cases(members: Members, cases: Sequence[Case], out: Path, reporter: Reporter) -> PredictResult:
     """Predict case by case: all files of a case, or none."""
     written: list[WrittenCase] = []
     failed: dict[str, GliosegError] = {}
@@ -86,20 +102,21 @@ def _each(members: Members, cases: Sequence[Case], out: Path, reporter: Reporter
         for number, case in enumerate(cases):
             _clear(members, case, out)
             try:
-                write = members.predict(case, out)
+                prediction = members.predict(case)
             except GliosegError as error:
                 failed[case.id] = error
             else:
-                written.append(_written(members, write, case, out))
+                written.append(_write_case(members, prediction, case, out))
             step(number + 1, len(cases))
     if written:
         write_text(out / SUMMARY, rows_to_csv([case.row for case in written]))
     return PredictResult(tuple(written), failed)
 
 
-def _written(members: Members, write: Callable[[], WrittenCase], case: Case, out: Path) -> WrittenCase:
+def _write_case(members: Members, prediction: CasePrediction, case: Case, out: Path) -> WrittenCase:
+    """All files of a case, or none."""
     try:
-        return write()
+        return prediction.save(out)
     except BaseException:
         _clear(members, case, out)
         raise

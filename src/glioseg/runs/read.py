@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Self
 
 from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.recognise import read_cohort
 from glioseg.console import QUIET, Reporter
 from glioseg.core import SCHEMES, Cohort, LabelScheme
-from glioseg.errors import OptionError
+from glioseg.errors import FileError, OptionError
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,32 @@ class Data:
     layout: str | Layout | None = None
     scheme: str | None = None
     modalities: tuple[str, ...] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As ``data.json`` of a run folder holds it: the path is absolute."""
+        return {
+            "path": str(self.path.absolute()),
+            "layout": self.layout.name if isinstance(self.layout, Layout) else self.layout,
+            "scheme": self.scheme,
+            "modalities": None if self.modalities is None else list(self.modalities),
+        }
+
+    @classmethod
+    def from_json(cls, values: object, path: Path) -> Self:
+        """What ``to_json`` gave.
+
+        Args:
+            values: the JSON.
+            path: its file, for messages.
+
+        Raises:
+            FileError: another JSON.
+        """
+        if not isinstance(values, dict) or "path" not in values:
+            raise FileError("not the description of a run's data", path=path)
+        names = values.get("modalities")
+        modalities = None if names is None else tuple(names)
+        return cls(Path(values["path"]), values.get("layout"), values.get("scheme"), modalities)
 
 
 def read(data: Data, reporter: Reporter = QUIET) -> Cohort:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from glioseg.config import write_recipe
 from glioseg.console import QUIET, Reporter
@@ -28,8 +28,7 @@ from glioseg.report.run_facts import (
 from glioseg.runs import run_folder
 from glioseg.runs.evaluate import open_run
 from glioseg.tasks.task import AnyTask, FinishedRun, facts_of_network, image_size
-from glioseg.training.log import read_log
-from glioseg.training.loop import LOG
+from glioseg.training.log import LOG, LogRow, read_log
 
 _UNITS: Mapping[str, SplitUnit] = {"patient": "patient", "slice": "slice", "duplicate group": "picture"}
 
@@ -60,7 +59,7 @@ def report(task: AnyTask, run: FinishedRun, reporter: Reporter = QUIET, baseline
             recipe=RecipeFacts(recipe.name, write_recipe(recipe), recipe.about, recipe.after, recipe.notes),
             data=task.describe(run.data),
             split=split_facts(task, run),
-            log=log,
+            log=[row.to_json() for row in log],
             best_epoch=kept_epoch(log, recipe.train.keep),
             keep=recipe.train.keep,
             n_epochs=recipe.train.epochs,
@@ -96,14 +95,12 @@ def scored_parts(task: AnyTask, run: Path) -> dict[str, PartScores]:
     return scores
 
 
-def kept_epoch(log: Sequence[dict[str, Any]], keep: str) -> int | None:
+def kept_epoch(log: Sequence[LogRow], keep: str) -> int | None:
     """The epoch whose model is in the bundle, as the loop keeps it: the first of the best, or the last validated."""
-    scored = [row for row in log if "val_score" in row]
-    if not scored:
+    scores = {row.epoch: row.val_score for row in log if row.val_score is not None}
+    if not scores:
         return None
-    if keep == "last":
-        return int(scored[-1]["epoch"])
-    return int(max(scored, key=lambda row: (row["val_score"], -row["epoch"]))["epoch"])
+    return max(scores) if keep == "last" else max(scores, key=lambda epoch: (scores[epoch], -epoch))
 
 
 def network_facts(task: AnyTask, run: FinishedRun) -> NetworkFacts:
@@ -124,19 +121,18 @@ def split_facts(task: AnyTask, run: FinishedRun) -> SplitFacts:
     return SplitFacts(parts, unit, split.seed, split.sha256, folds)
 
 
-def environment_of(run: Path) -> Mapping[str, str | int | float | bool]:
-    """What the run was made on."""
-    facts = read_json(run / run_folder.ENVIRONMENT)
-    return {name: value for name, value in facts.items() if name != "task"} if isinstance(facts, dict) else {}
+def environment_of(run: Path) -> Mapping[str, run_folder.Fact]:
+    """What the run was made on, and from which weights it started."""
+    return replace(run_folder.RunFolder(run).environment, task=None).to_json()
 
 
-def timing_of(run: Path, log: Sequence[Mapping[str, Any]]) -> Timing:
+def timing_of(run: Path, log: Sequence[LogRow]) -> Timing:
     """How long the run took, as far as that was measured."""
-    paces = [row["images_per_s"] for row in log if row.get("images_per_s") is not None]
-    kept = read_json(run / run_folder.TIMING) if (run / run_folder.TIMING).exists() else {}
-    measured = kept if isinstance(kept, dict) else {}
+    paces = [row.images_per_s for row in log if row.images_per_s is not None]
+    values = read_json(run / run_folder.TIMING) if (run / run_folder.TIMING).exists() else {}
+    measured = values if isinstance(values, dict) else {}
     return Timing(
-        training_s=log[-1]["elapsed_s"] if log else None,
+        training_s=log[-1].elapsed_s if log else None,
         images_per_s=statistics.median(paces) if paces else None,
         evaluation_s=measured.get("evaluation_s"),
         peak_memory_mib=measured.get("peak_memory_mib"),

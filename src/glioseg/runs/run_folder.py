@@ -6,16 +6,16 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from glioseg.config import Recipe, read_recipe, write_recipe
 from glioseg.errors import FileError, OptionError
 from glioseg.io.files import cannot_write, read_json, write_json, write_text
+from glioseg.runs.read import Data
 from glioseg.tasks.choose import task_named
 from glioseg.tasks.data import TrainingData
 from glioseg.tasks.task import AnyTask
-from glioseg.training.checkpoint import load_checkpoint, require_same
-from glioseg.training.loop import LATEST
+from glioseg.training.checkpoint import LATEST, Identity, load_checkpoint, require_same
 
 RECIPE = "recipe.toml"
 ENVIRONMENT = "environment.json"
@@ -24,10 +24,37 @@ DATA = "data.json"
 BUNDLE = "bundle"
 REPORT = "report.html"
 TIMING = "timing.json"
+Fact = str | int | float | bool
 
 _EXTENDABLE = ("constant", "plateau")
 _NO_SETTINGS = {"name", "about", "after", "notes", "published", "evaluate", "tune"}
 _NOT_IDENTITY = ("max_minutes", "max_steps", "checkpoint_every")
+
+
+@dataclass(frozen=True)
+class RunEnvironment:
+    """What a run was made on.
+
+    Args:
+        facts: of the machine and the libraries, by name.
+        task: name of its task; None in runs of versions that knew no others than the recipe's.
+        started_from: the model whose weights it began with, in words.
+    """
+
+    facts: Mapping[str, Fact]
+    task: str | None = None
+    started_from: str | None = None
+
+    def to_json(self) -> dict[str, Fact]:
+        """As ``environment.json`` holds it."""
+        own = {"started_from": self.started_from, "task": self.task}
+        return {**self.facts, **{name: value for name, value in own.items() if value is not None}}
+
+    @classmethod
+    def from_json(cls, values: object) -> Self:
+        """What ``to_json`` gave; nothing is known from another JSON."""
+        facts = dict(values) if isinstance(values, dict) else {}
+        return cls(task=facts.pop("task", None), started_from=facts.pop("started_from", None), facts=facts)
 
 
 @dataclass(frozen=True)
@@ -45,15 +72,14 @@ class RunFolder:
         """As resolved when the run was begun."""
         return read_recipe(str(self.path / RECIPE))
 
-    def task(self, given: AnyTask | None = None) -> AnyTask:
+    def task(self, own_task: AnyTask | None = None) -> AnyTask:
         """What the run's network is asked for: the recipe's task, or the one of your own that it was trained with.
 
         Raises:
-            OptionError: it was trained with another task than is given.
+            OptionError: it was trained with another task than ``own_task``.
         """
-        facts = read_json(self.path / ENVIRONMENT) if (self.path / ENVIRONMENT).exists() else {}
-        name = facts.get("task") if isinstance(facts, dict) else None
-        task = given or task_named(self.recipe.task)
+        name = self.environment.task if (self.path / ENVIRONMENT).exists() else None
+        task = own_task or task_named(self.recipe.task)
         if name not in (None, task.name):
             raise OptionError(
                 f"this run was trained for the task {name}",
@@ -64,12 +90,14 @@ class RunFolder:
         return task
 
     @property
-    def data(self) -> dict[str, Any]:
+    def data(self) -> Data:
         """Where the scans were read from, and how."""
-        value = read_json(self.path / DATA)
-        if not isinstance(value, dict):
-            raise FileError("not the description of a run's data", path=self.path / DATA)
-        return value
+        return Data.from_json(read_json(self.path / DATA), self.path / DATA)
+
+    @property
+    def environment(self) -> RunEnvironment:
+        """What it was made on."""
+        return RunEnvironment.from_json(read_json(self.path / ENVIRONMENT))
 
 
 def home_of(path: Path) -> Path:
@@ -124,13 +152,22 @@ def drop_figures(path: Path) -> None:
                 raise cannot_write(stale, error) from error
 
 
-def identity_of(recipe: Recipe, data: TrainingData, task: str) -> dict[str, Any]:
+def identity_of(recipe: Recipe, data: TrainingData, task: str, started_from: str | None = None) -> Identity:
     """What a checkpoint must agree with: the settings that decide the weights, the split, the data.
 
-    A task that is not the recipe's own counts too.
+    Args:
+        recipe: of the run.
+        data: that it works on.
+        task: name of the task; one that is not the recipe's own counts too.
+        started_from: id of the model whose weights it begins with.
     """
-    identity = {"recipe": deciding_settings(recipe), "split": data.split.sha256, "data": data.prepared.key}
-    return identity if task == recipe.task else identity | {"task": task}
+    return Identity(
+        recipe=deciding_settings(recipe),
+        split=data.split.sha256,
+        data=data.prepared.key,
+        task=None if task == recipe.task else task,
+        started_from=started_from,
+    )
 
 
 def deciding_settings(recipe: Recipe) -> dict[str, Any]:
@@ -143,9 +180,7 @@ def deciding_settings(recipe: Recipe) -> dict[str, Any]:
     return settings
 
 
-def write_head(
-    path: Path, recipe: Recipe, facts: Mapping[str, Any], data: Mapping[str, Any], identity: Mapping[str, Any]
-) -> None:
+def write_head(path: Path, recipe: Recipe, environment: RunEnvironment, data: Data, identity: Identity) -> None:
     """Write what a run is made of, unless its checkpoint belongs to something else: then nothing is touched.
 
     Raises:
@@ -154,5 +189,5 @@ def write_head(
     if (path / LATEST).exists():
         require_same(path / LATEST, load_checkpoint(path / LATEST)["identity"], identity)
     write_text(path / RECIPE, write_recipe(recipe))
-    write_json(path / ENVIRONMENT, dict(facts))
-    write_json(path / DATA, dict(data))
+    write_json(path / ENVIRONMENT, environment.to_json())
+    write_json(path / DATA, data.to_json())

@@ -41,9 +41,9 @@ def survey(cohort: Cohort, cache: Path | None = None, reporter: Reporter = QUIET
     if is_by_slices(cohort):
         return Survey({}, ())
     path = None if cache is None else cache / f"survey-{plan_cohort(cohort, PrepareOptions()).key[:20]}.json"
-    kept = read_json(path) if path is not None and path.exists() else None
-    if isinstance(kept, dict):
-        return Survey(kept["burden"], tuple(frozenset(group) for group in kept["groups"]))
+    stored = read_json(path) if path is not None and path.exists() else None
+    if isinstance(stored, dict):
+        return Survey(stored["burden"], tuple(frozenset(group) for group in stored["groups"]))
     with reporter.progress("Looking for tumour burden and duplicates") as step:
         about = explore(cohort, progress=step)
     measured = [case for case in about.cases if case.tumour_voxels is not None]
@@ -59,29 +59,29 @@ def split_cohort(
     cohort: Cohort,
     options: SplitOptions,
     *,
-    given: Path | None = None,
+    file: Path | None = None,
     fold: int | None = None,
     cache: Path | None = None,
     reporter: Reporter = QUIET,
 ) -> Split:
-    """Split a cohort, or verify the split that is given as a file; ``fold`` is one of a file that holds folds.
+    """Split a cohort, or verify the split that stands in ``file``; ``fold`` is one of a file that holds folds.
 
     Raises:
         SplitError: see ``cohorts.split`` and ``cohorts.split_file``.
     """
-    known = survey(cohort, cache, reporter)
-    if given is not None:
-        return load_split(given, cohort, groups=known.groups, fold=fold)
-    drawn = split(cohort, options, burden=known.burden or None, groups=known.groups)
-    return verified(drawn, cohort, groups=known.groups)
+    facts = survey(cohort, cache, reporter)
+    if file is not None:
+        return load_split(file, cohort, groups=facts.groups, fold=fold)
+    new_split = split(cohort, options, burden=facts.burden or None, groups=facts.groups)
+    return verified(new_split, cohort, groups=facts.groups)
 
 
 def write_split(data: Data, options: SplitOptions, out: Path, reporter: Reporter = QUIET) -> tuple[Cohort, Split]:
     """Read and split a folder of scans, and save the split."""
     cohort = read(data, reporter)
-    drawn = split_cohort(cohort, options, reporter=reporter)
-    save_split(drawn, out)
-    return cohort, drawn
+    new_split = split_cohort(cohort, options, reporter=reporter)
+    save_split(new_split, out)
+    return cohort, new_split
 
 
 def write_nnunet_folds(
@@ -95,16 +95,16 @@ def write_nnunet_folds(
     if options.n_folds is None:
         raise OptionError("nnU-Net's file holds folds", remedy="Say how many, such as --set split.n_folds=5")
     cohort = read(data, reporter)
-    known = survey(cohort, None, reporter)
+    facts = survey(cohort, None, reporter)
     folds = []
     for number in range(options.n_folds):
-        drawn = split(
+        fold = split(
             cohort,
             options.model_copy(update={"fold": number}),
-            burden=known.burden or None,
-            groups=known.groups,
+            burden=facts.burden or None,
+            groups=facts.groups,
         )
-        parts = (frozenset(drawn.train), frozenset(drawn.val))
+        parts = (frozenset(fold.train), frozenset(fold.val))
         train, val = (tuple(case.id for case in cohort.cases if case.patient in part) for part in parts)
         folds.append((train, val))
     write_splits_final(out, folds)

@@ -2,49 +2,37 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import torch
-from lightning_fabric import Fabric
-from torch.multiprocessing.spawn import ProcessRaisedException
-
-from glioseg import __version__
 from glioseg.cohorts.splits.split_file import save_split
 from glioseg.config import Recipe
 from glioseg.console import QUIET, Reporter
-from glioseg.errors import OptionError
-from glioseg.inference.bundle import load_bundle, model_id, save_bundle
+from glioseg.inference.bundle import BundleInfo, load_bundle
 from glioseg.io.files import write_json
-from glioseg.machine.device import pick_device, uses_bf16
 from glioseg.machine.environment import environment, peak_memory_mib
 from glioseg.report.run_facts import Baseline
 from glioseg.runs import run_folder
+from glioseg.runs.bundle import write_bundle
 from glioseg.runs.evaluate import evaluate_parts
 from glioseg.runs.gather import gather
+from glioseg.runs.launch import TrainingSetup, launch
 from glioseg.runs.options import RunOptions
 from glioseg.runs.own_parts import OwnParts
 from glioseg.runs.plan import sized
-from glioseg.runs.progress_table import TrainingTable, Watcher
+from glioseg.runs.progress_table import ProgressTable, Watcher
 from glioseg.runs.read import Data
 from glioseg.runs.report import report
+from glioseg.runs.run_folder import RunEnvironment
 from glioseg.tasks.choose import task_named
 from glioseg.tasks.data import TrainingData
 from glioseg.tasks.task import AnyTask, FinishedRun, Scores
-from glioseg.training.checkpoint import load_checkpoint
-from glioseg.training.events import EventLog, require_tensorboard
-from glioseg.training.loop import BEST, LATEST, Job, Outcome, TrainingError, fit, progress_of
-from glioseg.training.transfer import take_weights
-
-_OUR_ERROR = re.compile(r"^glioseg\.[\w.]*Error: (.*)\Z", re.MULTILINE | re.DOTALL)
+from glioseg.training.checkpoint import BEST, LATEST, Identity
+from glioseg.training.events import require_tensorboard
+from glioseg.training.progress import Outcome
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,27 +44,6 @@ class TrainResult:
     report: Path | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class Launch:
-    """Everything that a training needs; plain data, so that it can be sent to other processes.
-
-    Args:
-        task: what the network is asked for.
-        recipe: what decides the training.
-        data: what it works on.
-        options: paths and machinery.
-        identity: what must not change between the parts of a training, as plain values.
-        own: a network and a loss in the place of the recipe's.
-    """
-
-    task: AnyTask
-    recipe: Recipe
-    data: TrainingData
-    options: RunOptions
-    identity: Mapping[str, Any]
-    own: OwnParts
-
-
 def train(
     recipe: Recipe,
     data: Data,
@@ -86,7 +53,7 @@ def train(
     task: AnyTask | None = None,
     own: OwnParts | None = None,
     baseline: Baseline | None = None,
-    judge: Watcher | None = None,
+    watcher: Watcher | None = None,
 ) -> TrainResult:
     """Train as the recipe says, from the run's checkpoint if it has one; then evaluate and report.
 
@@ -98,240 +65,92 @@ def train(
         task: one of your own; None for the recipe's.
         own: a network or a loss of your own, in the place of the recipe's.
         baseline: a simple method's figure, for the report.
-        judge: sees each step and each row of the log, and may stop the training.
+        watcher: sees each step and each row of the log, and may stop the training.
 
     Raises:
         ResumeError: the run's checkpoint belongs to another recipe, split or data set; nothing is changed.
         GliosegError: see the parts: reading, splitting, preparing, training.
     """
-    task = task or task_named(recipe.task)
-    if options.tensorboard:
-        require_tensorboard()
-    facts: dict[str, Any] = dict(
-        environment(options.device, recipe.train.precision)
-    )  # a device that is not there is said before any work
-    started_from = _starting_point(options.initial)
-    run_folder.begin(options.run)
-    gathered = gather(task, recipe, data, options, reporter)
-    recipe = sized(recipe, gathered, options)
-    if options.restart:
-        run_folder.clear(options.run)  # not before: scans or settings that are refused must not cost the old run
-    own = own or OwnParts()
+    task, own = task or task_named(recipe.task), own or OwnParts()
     own.require(options.n_devices)
-    identity = run_folder.identity_of(recipe, gathered, task.name) | started_from.identity | own.identity()
-    run_folder.write_head(
-        options.run, recipe, facts | started_from.facts | {"task": task.name}, _described(data), identity
-    )
-    save_split(gathered.split, options.run / run_folder.SPLIT)
-    outcome = launch(Launch(task, recipe, gathered, options, identity, own), _table(task, recipe, reporter, judge))
-    if not outcome.finished and judge is None:  # a judge has its own reasons, and words for them
+    facts = _machine_facts(recipe, options)
+    initial = None if options.initial is None else load_bundle(options.initial).info
+    run_folder.begin(options.run)
+    training_data = gather(task, recipe, data, options, reporter)
+    recipe = sized(recipe, training_data, options)
+    identity = _identity(task, recipe, training_data, initial, own)
+    setup = TrainingSetup(task, recipe, training_data, options, identity, own)
+    _write_head(setup, data, RunEnvironment(facts, task.name, _started_from(initial)))
+    outcome = launch(setup, _table(task, recipe, reporter, watcher))
+    if not outcome.finished and watcher is None:  # a watcher has its own reasons, and words for them
         reporter.say(_stopped(outcome, options.run))
-    if not outcome.finished and not outcome.met_limit:
+    if not _has_model(outcome, options.run, reporter):
         return TrainResult(outcome)
-    if not (options.run / BEST).exists():
-        reporter.say("There is no best model yet: it stopped before its first validation (train.validate_every)")
-        return TrainResult(outcome)
-    run = FinishedRun(options.run, recipe, gathered, options.device, own.network)
+    run = FinishedRun(options.run, recipe, training_data, options.device, own.network)
     write_bundle(task, run, reporter, own)
     if not options.evaluate:
         return TrainResult(outcome)
-    started = time.monotonic()
-    scores = evaluate_parts(task, run, reporter, score_train=options.score_train)
-    timing = {"evaluation_s": round(time.monotonic() - started, 3), "peak_memory_mib": peak_memory_mib()}
-    write_json(options.run / run_folder.TIMING, timing)
+    scores = _evaluate(task, run, options, reporter)
     return TrainResult(outcome, scores, report(task, run, reporter, baseline))
 
 
-@dataclass(frozen=True)
-class _StartingPoint:
-    """What a run keeps of the weights that it started from."""
+def _machine_facts(recipe: Recipe, options: RunOptions) -> Mapping[str, run_folder.Fact]:
+    """What the run is made on; a device or a library that is not there is said here, before any work."""
+    if options.tensorboard:
+        require_tensorboard()
+    return environment(options.device, recipe.train.precision)
 
-    identity: dict[str, Any] = field(default_factory=dict)
-    facts: dict[str, Any] = field(default_factory=dict)
 
-
-def _starting_point(initial: Path | None) -> _StartingPoint:
+def _started_from(initial: BundleInfo | None) -> str | None:
     if initial is None:
-        return _StartingPoint()
-    info = load_bundle(initial).info
-    words = f"weights of {info.name} ({info.provenance.get('cohort')}), {info.model_id}"
-    return _StartingPoint({"started_from": info.model_id}, {"started_from": words})
+        return None
+    return f"weights of {initial.name} ({initial.provenance.get('cohort')}), {initial.model_id}"
 
 
-def _described(data: Data) -> dict[str, Any]:
-    return {
-        "path": str(data.path.absolute()),
-        "layout": data.layout,
-        "scheme": data.scheme,
-        "modalities": None if data.modalities is None else list(data.modalities),
-    }
+def _identity(task: AnyTask, recipe: Recipe, data: TrainingData, initial: BundleInfo | None, own: OwnParts) -> Identity:
+    identity = run_folder.identity_of(recipe, data, task.name, None if initial is None else initial.model_id)
+    return replace(identity, own=own.identity() or None)
 
 
-def _table(task: AnyTask, recipe: Recipe, reporter: Reporter, judge: Watcher | None) -> Callable[[], TrainingTable]:
+def _write_head(setup: TrainingSetup, data: Data, made_on: RunEnvironment) -> None:
+    """Write what the run is made of; an old run that is to go makes room for it."""
+    run = setup.options.run
+    if setup.options.restart:
+        run_folder.clear(run)  # not before: scans or settings that are refused must not cost the old run
+    run_folder.write_head(run, setup.recipe, made_on, data, setup.identity)
+    save_split(setup.data.split, run / run_folder.SPLIT)
+
+
+def _has_model(outcome: Outcome, run: Path, reporter: Reporter) -> bool:
+    """Whether there is a model to be evaluated: the training has ended, or met a limit after a validation."""
+    if not outcome.finished and not outcome.met_limit:
+        return False
+    if not (run / BEST).exists():
+        reporter.say("There is no best model yet: it stopped before its first validation (train.validate_every)")
+        return False
+    return True
+
+
+def _evaluate(task: AnyTask, run: FinishedRun, options: RunOptions, reporter: Reporter) -> dict[str, Scores]:
+    """Score the usual parts, and keep how long that took."""
+    started = time.monotonic()
+    scores = evaluate_parts(task, run, reporter, score_train=options.score_train)
+    timing = {"evaluation_s": round(time.monotonic() - started, 3), "peak_memory_mib": peak_memory_mib()}
+    write_json(run.folder / run_folder.TIMING, timing)
+    return scores
+
+
+def _table(task: AnyTask, recipe: Recipe, reporter: Reporter, watcher: Watcher | None) -> Callable[[], ProgressTable]:
     return partial(
-        TrainingTable,
+        ProgressTable,
         task.columns,
         quiet=reporter.quiet,
         epochs=recipe.train.epochs,
         max_minutes=recipe.train.max_minutes,
-        judge=judge,
+        watcher=watcher,
     )
 
 
 def _stopped(outcome: Outcome, run: Path) -> str:
     once = ", once the limit is raised" if outcome.met_limit else ""
     return f"Stopped ({outcome.reason}); the same command continues{once}. Checkpoint: {run / LATEST}"
-
-
-# -- launching ---------------------------------------------------------------------------------------------------------
-
-
-def launch(job: Launch, watch: Callable[[], TrainingTable]) -> Outcome:
-    """Train in this process or, on several devices, in spawned ones.
-
-    Args:
-        job: the training.
-        watch: makes the watcher, in the process where it is needed.
-
-    Raises:
-        OptionError: several devices that this machine does not have.
-        ResumeError, TrainingError, FileError: see ``loop.fit``.
-    """
-    fabric = make_fabric(job.recipe, job.options)
-    if job.recipe.train.deterministic:
-        _be_deterministic(fabric.device)
-    if job.options.n_devices == 1:
-        return _train(fabric, job, watch)
-    # Fabric looks through arguments and results for modules and tensors, and stumbles over frozen dataclasses: so the
-    # job goes inside the function, and the outcome comes back as plain values
-    try:
-        values = fabric.launch(partial(_train_together, job=job, watch=watch))
-    except ProcessRaisedException as error:
-        raise _error_of_process(error) from error
-    return Outcome(values["finished"], values["reason"], progress_of(values["progress"]))
-
-
-def make_fabric(recipe: Recipe, options: RunOptions) -> Fabric:
-    """Devices, precision and processes."""
-    chosen, n_devices = pick_device(options.device), options.n_devices
-    if n_devices > 1 and chosen.type == "cuda" and n_devices > torch.cuda.device_count():
-        raise OptionError(
-            "this machine has fewer GPUs than asked for", found=torch.cuda.device_count(), expected=n_devices
-        )
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces what doctor and reports say
-    several = n_devices > 1 or chosen.type == "cpu"
-    return Fabric(
-        accelerator=chosen.type,
-        devices=n_devices if several else [chosen.index or 0],
-        precision="bf16-mixed" if uses_bf16(recipe.train.precision, chosen) else "32-true",
-        strategy="ddp_spawn" if n_devices > 1 else "auto",
-    )
-
-
-def _be_deterministic(device: torch.device) -> None:
-    if device.type == "cuda":
-        # cuBLAS repeats only with a fixed workspace, which it reads from here at its first use
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True)
-    torch.backends.cudnn.benchmark = False
-
-
-def _train(fabric: Fabric, job: Launch, watch: Callable[[], TrainingTable]) -> Outcome:
-    watcher = watch()
-    events = EventLog(job.options.run) if job.options.tensorboard and fabric.is_global_zero else None
-    try:
-        network = job.own.network or job.task.network(job.recipe, job.data)
-        if job.options.initial is not None:
-            take_weights(network, load_bundle(job.options.initial))
-        outcome = fit(fabric, network, job_of(job, fabric.device, watcher, events))
-        if events is not None:
-            events.close()
-        return outcome
-    finally:
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
-
-
-def _train_together(fabric: Fabric, job: Launch, watch: Callable[[], TrainingTable]) -> dict[str, Any]:
-    return asdict(_train(fabric, job, watch))
-
-
-def job_of(job: Launch, device: torch.device, watcher: TrainingTable, events: EventLog | None = None) -> Job:
-    """What the loop works on: the task's items, loss and validation, on a device."""
-    parts = job.task.training_parts(job.recipe, job.data, device)
-    if job.own.loss is not None:
-        parts = replace(parts, loss=job.own.loss, validation_loss=job.own.loss)
-    return Job(
-        options=job.recipe.train,
-        items=parts.items,
-        augment=parts.augment,
-        loss=parts.loss,
-        validate=job.task.validator(job.recipe, job.data, parts, device, watcher.on_case),
-        identity=job.identity,
-        run=job.options.run,
-        on_epoch=_on_epoch(watcher, events),
-        on_step=watcher.on_step,
-    )
-
-
-def _on_epoch(watcher: TrainingTable, events: EventLog | None) -> Callable[[Mapping[str, Any]], str | None]:
-    """A row of the log goes to TensorBoard, where that is wanted, and to the watcher, who may ask for a stop."""
-
-    def on_epoch(row: Mapping[str, Any]) -> str | None:
-        if events is not None:
-            events.on_epoch(row)
-        return watcher.on_epoch(row)
-
-    return on_epoch
-
-
-def _error_of_process(error: ProcessRaisedException) -> Exception:
-    """Our own errors cross the border of a process as the last part of a printed traceback; others stay as they are."""
-    messages = _OUR_ERROR.findall(str(error))
-    return TrainingError(messages[-1].strip()) if messages else error
-
-
-# -- the bundle --------------------------------------------------------------------------------------------------------
-
-
-def write_bundle(task: AnyTask, run: FinishedRun, reporter: Reporter, own: OwnParts) -> None:
-    """Write the best model as a bundle, calibrated on the validation part as its task does.
-
-    Evaluations of another model that stood in the run folder are deleted.
-    """
-    of_task = task.bundle_fields(run.recipe, run.data)
-    if of_task is None:
-        reporter.say(f"The task {task.name} makes no bundle: the best model is {run.folder / BEST}")
-        return
-    best, bundle = load_checkpoint(run.folder / BEST), run.folder / run_folder.BUNDLE
-    before = model_id(bundle)
-    fields = _bundle_fields(run, best) | of_task
-    network = own.described(run.recipe.task)
-    fields |= {} if network is None else {"model": network}
-    save_bundle(bundle, fields, best["model"])
-    calibrated = task.calibrated(load_bundle(bundle, own.network), run.recipe, run.data, run.device, reporter)
-    if calibrated:
-        save_bundle(bundle, fields | calibrated, best["model"])
-    if model_id(bundle) != before:
-        run_folder.drop_figures(run.folder)  # whatever is not evaluated anew would be another model's
-
-
-def _bundle_fields(run: FinishedRun, best: Mapping[str, Any]) -> dict[str, Any]:
-    recipe, data = run.recipe, run.data
-    return {
-        "name": recipe.name,
-        "modalities": data.modalities,
-        "model": recipe.model,
-        "prepare": recipe.prepare,
-        "slices": recipe.slices,
-        "predict": recipe.predict,
-        "patches": recipe.patches,
-        "provenance": {
-            "glioseg": __version__,
-            "written": datetime.now(UTC).date().isoformat(),
-            "cohort": data.cohort.name,
-            "patients_trained_on": len(data.split.train),
-            "best_epoch": best["epoch"] + 1,
-            "validation_score": round(float(best["score"]), 6),
-        },
-    }

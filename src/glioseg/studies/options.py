@@ -79,8 +79,8 @@ class AxisOptions(BaseModel):
         counts = {name: len(values) for name, values in self.set.items()}
         counts |= {} if self.names is None else {"names": len(self.names)}
         if len(set(counts.values())) > 1 or 0 in counts.values():
-            told = ", ".join(f"{name} has {n}" for name, n in counts.items())
-            raise ValueError(f"settings that vary together need as many values each: {told}")
+            words = ", ".join(f"{name} has {n}" for name, n in counts.items())
+            raise ValueError(f"settings that vary together need as many values each: {words}")
         return self
 
     def points(self) -> list[tuple[str, dict[str, Any]]]:
@@ -143,21 +143,21 @@ class StudyOptions(BaseModel):
         for name, folder in zip(names, folders, strict=True):
             if not folder or folders.count(folder) > 1:
                 raise ValueError(f"the name {name!r} of a row cannot be told from others by its letters and digits")
-        without = [row.name for row in self.listed_rows() if (row.recipe or self.recipe) is None]
-        if without:
-            raise ValueError(f"recipe: the study names none, nor does its row {without[0]}")
+        unnamed = [row.name for row in self.listed_rows() if (row.recipe or self.recipe) is None]
+        if unnamed:
+            raise ValueError(f"recipe: the study names none, nor does its row {unnamed[0]}")
         return self
 
     def listed_rows(self) -> tuple[RowOptions, ...]:
         """The rows, those of axes written out."""
         if self.rows or not self.axes:
-            own = self.name if self.recipe is None else Path(self.recipe).stem
-            return self.rows or (RowOptions(name=own),)
-        found = []
+            name = self.name if self.recipe is None else Path(self.recipe).stem
+            return self.rows or (RowOptions(name=name),)
+        rows = []
         for points in product(*(axis.points() for axis in self.axes)):
             settings = {key: value for _, point in points for key, value in point.items()}
-            found.append(RowOptions(name=", ".join(name for name, _ in points), set=settings))
-        return tuple(found)
+            rows.append(RowOptions(name=", ".join(name for name, _ in points), set=settings))
+        return tuple(rows)
 
 
 @dataclass(frozen=True)
@@ -177,6 +177,16 @@ class StudyRow:
     recipe: Recipe | None
     fault: str | None = None
     ignored: tuple[str, ...] = ()
+
+    def require_recipe(self) -> Recipe:
+        """What is trained.
+
+        Raises:
+            OptionError: its settings have a fault.
+        """
+        if self.recipe is None:
+            raise OptionError(f"the row {self.name} cannot be trained: {self.fault}")
+        return self.recipe
 
 
 def shipped_studies() -> dict[str, Path]:
@@ -241,12 +251,12 @@ def study_rows(study: StudyOptions, changes: Sequence[str] = ()) -> tuple[StudyR
 
 
 def run_recipe(row: StudyRow, study: StudyOptions, fold: int, seed: int) -> Recipe:
-    """The recipe of one run of a row."""
-    assert row.recipe is not None, "rows with a fault are not trained"
-    split = row.recipe.split
+    """The recipe of one run of a row; an OptionError for a row whose settings have a fault."""
+    recipe = row.require_recipe()
+    split = recipe.split
     if study.folds is not None:
         split = split.model_copy(update={"n_folds": study.folds, "fold": fold})
-    return row.recipe.model_copy(update={"split": split, "train": row.recipe.train.model_copy(update={"seed": seed})})
+    return recipe.model_copy(update={"split": split, "train": recipe.train.model_copy(update={"seed": seed})})
 
 
 def folder_of(name: str) -> str:

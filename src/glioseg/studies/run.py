@@ -41,8 +41,7 @@ from glioseg.studies.options import StudyOptions, StudyRow, run_recipe, study_ro
 from glioseg.studies.report.facts import StudyFacts
 from glioseg.studies.report.study import write_study_report
 from glioseg.studies.table import RunPlace, RunRecord, study_csv, study_facts
-from glioseg.training.checkpoint import load_checkpoint
-from glioseg.training.loop import LATEST
+from glioseg.training.checkpoint import LATEST, load_checkpoint
 
 STUDY = "study.toml"
 TABLE = "study.json"
@@ -67,7 +66,7 @@ class StudyResult:
 
 
 @dataclass(frozen=True)
-class _Todo:
+class _StudyRun:
     """A run with what decides it."""
 
     place: RunPlace
@@ -115,29 +114,36 @@ def study(
         OptionError: no row can be trained, or runs in the folder have other settings.
         FileError: the folder holds other files, or cannot be written to.
     """
-    chosen = pick_device(device)
+    torch_device = pick_device(device)
     rows = study_rows(options, changes)
     _require_own(out)
     cohort = read(data, reporter)
-    keys, skipped = _fed(rows, cohort)
-    todos = _todos(options, rows, out, keys)
-    _require_same(todos, restart)
+    keys, skipped = _fitting(rows, cohort)
+    runs = _runs(options, rows, out, keys)
+    _require_same(runs, restart)
     write_text(out / STUDY, tomlkit.dumps(without_none(options.model_dump(mode="json"))))
     for row in rows:
         _say_trouble(row, skipped, reporter)
-    where = RunOptions(out, cache or out / "cache", device=device, score_train="train" in options.parts)
-    missing = [todo for todo in todos if not todo.is_finished]
-    interrupted = None
-    for number, todo in enumerate(missing, start=1):
-        label = todo.place.folder.relative_to(out).as_posix()
-        reporter.say(f"Run {number} of {len(missing)}: {label}")
-        interrupted = _run(todo, data, where, chosen, reporter)
-        if interrupted is not None:
-            reporter.say(f"Stopped ({interrupted}); the same command continues the study")
-            break
-    places = [todo.place for todo in todos]
+    run_options = RunOptions(out, cache or out / "cache", device=device, score_train="train" in options.parts)
+    interrupted = _train_missing(runs, data, run_options, torch_device, reporter)
+    places = [run.place for run in runs]
     facts = study_facts(options, rows, places, skipped, cohort.name, changes)
     return StudyResult(facts, _write(facts, out), interrupted)
+
+
+def _train_missing(
+    runs: Sequence[_StudyRun], data: Data, options: RunOptions, device: torch.device, reporter: Reporter
+) -> str | None:
+    """Train what has not ended, run by run; what interrupted it."""
+    missing = [run for run in runs if not run.is_finished]
+    for number, run in enumerate(missing, start=1):
+        label = run.place.folder.relative_to(options.run).as_posix()
+        reporter.say(f"Run {number} of {len(missing)}: {label}")
+        interrupted = _train(run, data, options, device, reporter)
+        if interrupted is not None:
+            reporter.say(f"Stopped ({interrupted}); the same command continues the study")
+            return interrupted
+    return None
 
 
 def _require_own(out: Path) -> None:
@@ -149,7 +155,7 @@ def _require_own(out: Path) -> None:
         )
 
 
-def _fed(rows: Sequence[StudyRow], cohort: Cohort) -> tuple[dict[str, str], dict[str, str]]:
+def _fitting(rows: Sequence[StudyRow], cohort: Cohort) -> tuple[dict[str, str], dict[str, str]]:
     """Row -> key of its data; row -> why the data cannot feed it.
 
     Raises:
@@ -159,19 +165,19 @@ def _fed(rows: Sequence[StudyRow], cohort: Cohort) -> tuple[dict[str, str], dict
     for row in rows:
         if row.recipe is None:
             continue
-        why, key = cannot_feed(row.recipe, cohort)
-        if why is None:
+        reason, key = cannot_feed(row.recipe, cohort)
+        if reason is None:
             keys[row.name] = key
         else:
-            skipped[row.name] = why
+            skipped[row.name] = reason
     if not keys:
         raise OptionError(f"{cohort.name} cannot feed any row of the study: {next(iter(skipped.values()))}")
     return keys, skipped
 
 
-def _todos(options: StudyOptions, rows: Sequence[StudyRow], out: Path, keys: Mapping[str, str]) -> list[_Todo]:
+def _runs(options: StudyOptions, rows: Sequence[StudyRow], out: Path, keys: Mapping[str, str]) -> list[_StudyRun]:
     """Every run: all rows on one fold with one seed before the next, so that a part of a study compares all rows."""
-    found = []
+    runs = []
     for seed in options.seeds:
         for fold in range(options.folds or 1):
             for row in rows:
@@ -182,16 +188,16 @@ def _todos(options: StudyOptions, rows: Sequence[StudyRow], out: Path, keys: Map
                 deciding = _hash([run_folder.deciding_settings(recipe), keys[row.name]])
                 everything = recipe.model_dump(mode="json", exclude={"name", "about", "after", "notes", "tune"})
                 asked = _hash([everything, keys[row.name], "train" in options.parts])
-                found.append(_Todo(place, recipe, deciding, asked))
-    return found
+                runs.append(_StudyRun(place, recipe, deciding, asked))
+    return runs
 
 
 def _hash(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _require_same(todos: Sequence[_Todo], restart: bool) -> None:
-    others = [todo.place.folder for todo in todos if todo.is_another]
+def _require_same(runs: Sequence[_StudyRun], restart: bool) -> None:
+    others = [run.place.folder for run in runs if run.is_another]
     if others and not restart:
         raise OptionError(
             "runs of this study were trained with other settings or data",
@@ -209,37 +215,36 @@ def _say_trouble(row: StudyRow, skipped: Mapping[str, str], reporter: Reporter) 
         reporter.say(f"{row.name}: its network has no {', '.join(row.ignored)}")
 
 
-def _run(todo: _Todo, data: Data, where: RunOptions, device: torch.device, reporter: Reporter) -> str | None:
+def _train(run: _StudyRun, data: Data, options: RunOptions, device: torch.device, reporter: Reporter) -> str | None:
     """Train or go on with one run and keep how it went; what interrupted it, for the whole study to stop."""
-    place = todo.place
-    before = None if todo.is_another else place.record()
-    record = RunRecord(state="running", deciding=todo.deciding, asked=todo.asked)
-    if todo.is_another:
-        run_folder.clear(
-            place.folder
-        )  # asked for with --restart; first, so that no record speaks for another's checkpoint
-    own = replace(where, run=place.folder)
+    place = run.place
+    before = None if run.is_another else place.record()
+    record = RunRecord(state="running", deciding=run.deciding, asked=run.asked)
+    if run.is_another:
+        # asked for with --restart; first, so that no record speaks for another's checkpoint
+        run_folder.clear(place.folder)
+    options = replace(options, run=place.folder)
     write_json(place.record_file, record.model_dump(mode="json"))
     measured = reset_peak(device)
     trace = place.folder.with_name(f"{place.folder.name}-{ERROR}")
-    trained, error = guarded(lambda: train(todo.recipe, data, own, reporter), trace, reporter)
+    result, error = guarded(lambda: train(run.recipe, data, options, reporter), trace, reporter)
     peaks = [before.peak_memory_mb if before is not None else None, peak_mb(device) if measured else None]
-    peak = max((one for one in peaks if one is not None), default=None)
+    peak = max((peak for peak in peaks if peak is not None), default=None)
     facts: dict[str, Any] = {"peak_memory_mb": peak, "error": error}
-    if trained is not None:
-        facts |= _ending(todo, trained)
-    stopped = None if trained is None or trained.report is not None or facts["error"] else trained.outcome.reason
+    if result is not None:
+        facts |= _ending(run, result)
+    stopped = None if result is None or result.report is not None or facts["error"] else result.outcome.reason
     state = "running" if stopped else "failed" if facts["error"] else "finished"
-    kept = RunRecord.model_validate(record.model_dump() | facts | {"state": state})
-    write_json(place.record_file, kept.model_dump(mode="json"))
-    if kept.error is not None:
-        reporter.say(f"Failed: {kept.error}")
+    record = RunRecord.model_validate(record.model_dump() | facts | {"state": state})
+    write_json(place.record_file, record.model_dump(mode="json"))
+    if record.error is not None:
+        reporter.say(f"Failed: {record.error}")
     return stopped
 
 
-def _ending(todo: _Todo, trained: TrainResult) -> dict[str, Any]:
+def _ending(run: _StudyRun, result: TrainResult) -> dict[str, Any]:
     """What is kept of a training that was not ended by an error."""
-    folder, outcome = todo.place.folder, trained.outcome
+    folder, outcome = run.place.folder, result.outcome
     progress = load_checkpoint(folder / LATEST)["progress"]
     facts: dict[str, Any] = {
         "training_s": progress["elapsed_s"],
@@ -247,7 +252,7 @@ def _ending(todo: _Todo, trained: TrainResult) -> dict[str, Any]:
         "ended": None if outcome.finished else outcome.reason,
     }
     limited = outcome.met_limit
-    if trained.report is not None:
+    if result.report is not None:
         facts["n_parameters"] = n_parameters(load_bundle(folder).model)
     elif outcome.finished or limited:
         facts["error"] = (

@@ -6,6 +6,7 @@ import csv
 import io
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -107,18 +108,10 @@ def study_facts(
     Raises:
         FileError: a file of a finished run is missing or damaged.
     """
-    first = next((row.recipe for row in rows if row.recipe is not None), None)
-    assert first is not None, "a study without any row that can be trained is refused"
-    options = CompareOptions(
-        metrics=study.metrics,
-        empty=first.evaluate.empty,
-        n_resamples=max(first.evaluate.n_resamples, 1),
-        seed=first.evaluate.seed,
-    )
-    finished = {row.name: [one for one in places if one.row is row and _is_finished(one)] for row in rows}
+    options = _compare_options(study, rows)
+    finished = {row.name: [place for place in places if place.row is row and _is_finished(place)] for row in rows}
     figures = _figures(study, finished, options)
-    given = {row.name: row for row in study.listed_rows()}
-    changed = dict(parsed_change(change) for change in changes)
+    row_facts = [_row_fact(study, row, [place for place in places if place.row is row], changes) for row in rows]
     return StudyFacts(
         name=study.name,
         about=study.about,
@@ -133,20 +126,40 @@ def study_facts(
         options=options,
         paired=study.paired and len(rows) > 1,
         rows=tuple(
-            RowFact(
-                name=row.name,
-                recipe=given[row.name].recipe or study.recipe or "" if row.recipe is None else row.recipe.name,
-                settings={**given[row.name].set, **{k: v for k, v in changed.items() if k not in row.ignored}},
-                ignored=row.ignored,
-                fault=row.fault,
-                skipped=skipped.get(row.name),
-                runs=tuple(_run_fact(one) for one in places if one.row is row),
-                n_parameters=_n_parameters(finished[row.name]),
-                figures=figures.get(row.name, {}),
-                published=_published(row, study.parts, finished[row.name]),
-            )
-            for row in rows
+            replace(fact, skipped=skipped.get(fact.name), figures=figures.get(fact.name, {})) for fact in row_facts
         ),
+    )
+
+
+def _compare_options(study: StudyOptions, rows: Sequence[StudyRow]) -> CompareOptions:
+    """How figures are averaged: as the first row that can be trained says.
+
+    Raises:
+        OptionError: there is none.
+    """
+    recipe = next((row for row in rows if row.recipe is not None), rows[0]).require_recipe()
+    return CompareOptions(
+        metrics=study.metrics,
+        empty=recipe.evaluate.empty,
+        n_resamples=max(recipe.evaluate.n_resamples, 1),
+        seed=recipe.evaluate.seed,
+    )
+
+
+def _row_fact(study: StudyOptions, row: StudyRow, places: Sequence[RunPlace], changes: Sequence[str]) -> RowFact:
+    """A row with its runs, but for the figures, which are pooled over all rows."""
+    options = next(options for options in study.listed_rows() if options.name == row.name)
+    changed = dict(parsed_change(change) for change in changes)
+    finished = [place for place in places if _is_finished(place)]
+    return RowFact(
+        name=row.name,
+        recipe=options.recipe or study.recipe or "" if row.recipe is None else row.recipe.name,
+        settings={**options.set, **{name: value for name, value in changed.items() if name not in row.ignored}},
+        ignored=row.ignored,
+        fault=row.fault,
+        runs=tuple(_run_fact(place) for place in places),
+        n_parameters=_n_parameters(finished),
+        published=_published(row, study.parts, finished),
     )
 
 
@@ -233,7 +246,7 @@ def _figures(
             name: [table for place in places if (table := table_of(place, part)) is not None]
             for name, places in finished.items()
         }
-        for region, metric in _region_metrics(study, [table for own in tables.values() for table in own]):
+        for region, metric in _region_metrics(study, [table for row_tables in tables.values() for table in row_tables]):
             pooled = pooled_figures(tables, region, metric, options, paired=study.paired and part != "train")
             for name, figure in pooled.items():
                 figures[name].setdefault(part, {}).setdefault(region, {})[metric] = figure

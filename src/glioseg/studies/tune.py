@@ -34,9 +34,9 @@ from glioseg.runs.train import TrainResult, train
 from glioseg.studies.feed import cannot_feed
 from glioseg.studies.guard import guarded
 from glioseg.studies.report.tune import TrialFact, TuningFacts, write_tuning_report
-from glioseg.training.checkpoint import load_checkpoint
-from glioseg.training.log import read_log
-from glioseg.training.loop import LATEST, LOG
+from glioseg.training.checkpoint import LATEST, load_checkpoint
+from glioseg.training.log import LOG, LogRow, read_log
+from glioseg.training.progress import Outcome
 from glioseg.training.randomness import DrawKey, torch_seed
 from glioseg.training.ranges import Choice, Range
 
@@ -128,13 +128,13 @@ def tune(
     """
     optuna = _optuna()
     _require_ranges(recipe)
-    why, key = cannot_feed(recipe, read(data, reporter))
-    if why is not None:
-        raise OptionError(f"this data cannot feed the recipe {recipe.name}: {why}")
+    reason, key = cannot_feed(recipe, read(data, reporter))
+    if reason is not None:
+        raise OptionError(f"this data cannot feed the recipe {recipe.name}: {reason}")
     _begin(recipe, key, out)
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
-    where = RunOptions(out / TRIALS, cache or out / "cache", device=device, evaluate=False)
-    search = _Search(optuna, recipe, data, where, deadline, reporter)
+    options = RunOptions(out / TRIALS, cache or out / "cache", device=device, evaluate=False)
+    search = _Search(optuna, recipe, data, options, deadline, reporter)
     interrupted = None
     for number in range(n_trials):
         if deadline is not None and time.monotonic() >= deadline:
@@ -143,7 +143,7 @@ def tune(
             interrupted = search.run(number, n_trials)
     if interrupted is not None:
         reporter.say(f"Stopped ({interrupted}); the same command continues the search")
-    return _ended(recipe, search.trials(), out, interrupted)
+    return _write(recipe, search.trials(), out, interrupted)
 
 
 def _optuna() -> ModuleType:
@@ -186,10 +186,10 @@ def _begin(recipe: Recipe, key: str, out: Path) -> None:
         write_json(out / DATA_KEY, {"key": key})
         write_text(out / TUNING, write_recipe(recipe))
         return
-    kept = read_recipe(str(out / TUNING))
-    changed = [name for name in differences(kept, recipe) if name not in ("train.max_minutes", "train.max_steps")]
-    changed += ["split"] if kept.split != recipe.split else []
-    changed += ["tune"] if kept.tune != recipe.tune else []
+    begun = read_recipe(str(out / TUNING))
+    changed = [name for name in differences(begun, recipe) if name not in ("train.max_minutes", "train.max_steps")]
+    changed += ["split"] if begun.split != recipe.split else []
+    changed += ["tune"] if begun.tune != recipe.tune else []
     changed += ["the data"] if read_json(out / DATA_KEY) != {"key": key} else []
     if changed:
         raise OptionError(
@@ -208,21 +208,21 @@ class _Search:
         optuna: ModuleType,
         recipe: Recipe,
         data: Data,
-        where: RunOptions,
+        options: RunOptions,
         deadline: float | None,
         reporter: Reporter,
     ) -> None:
         self._optuna = optuna
         self._recipe = recipe
         self._data = data
-        self._where = where
+        self._options = options
         self._deadline = deadline
         self._reporter = reporter
-        self._distributions = {name: _distribution(optuna, one) for name, one in (recipe.tune or {}).items()}
+        self._distributions = {name: _distribution(optuna, values) for name, values in (recipe.tune or {}).items()}
 
     def trials(self) -> list[TrialRecord]:
         """All that were begun, by number."""
-        return [_read_trial(path) for path in sorted(self._where.run.glob("trial-*.json"))]
+        return [_read_trial(path) for path in sorted(self._options.run.glob("trial-*.json"))]
 
     def run(self, number: int, n_trials: int) -> str | None:
         """Begin or go on with a trial, unless it has ended; what interrupted it, for the whole search to stop."""
@@ -230,18 +230,15 @@ class _Search:
         record = self._record(number, earlier)
         if record.state != "running":
             return None
-        told = ", ".join(f"{name} = {_value_text(value)}" for name, value in record.settings.items())
-        self._reporter.say(f"Trial {number + 1} of {n_trials}: {told}")
+        self._reporter.say(f"Trial {number + 1} of {n_trials}: {_settings_text(record.settings)}")
         folder = self._folder(number)
-        judge = Judge(self._live(number, earlier, record.settings), self._deadline, _scores(folder))
+        watcher = TrialWatcher(self._live(number, earlier, record.settings), self._deadline, _scores(folder))
         trace = folder.with_name(f"{folder.name}-error.txt")
-        trained, error = guarded(lambda: self._train(record, folder, judge), trace, self._reporter)
-        ended = self._ended(record, trained, error, judge)
-        self._keep(ended)
-        if ended.state == "running":
-            assert trained is not None
-            return trained.outcome.reason
-        self._reporter.say(f"Trial {number + 1}: {ended.error or f'{ended.state}, {ended.value:.4f}'}")
+        result, error = guarded(lambda: self._train(record, folder, watcher), trace, self._reporter)
+        record = self._keep(self._with_ending(record, result, error, watcher))
+        if result is not None and record.state == "running":
+            return result.outcome.reason
+        self._reporter.say(f"Trial {number + 1}: {record.error or f'{record.state}, {record.value:.4f}'}")
         return None
 
     def _record(self, number: int, earlier: Sequence[TrialRecord]) -> TrialRecord:
@@ -256,7 +253,7 @@ class _Search:
         return record
 
     def _folder(self, number: int) -> Path:
-        return self._where.run / f"trial-{number:03d}"
+        return self._options.run / f"trial-{number:03d}"
 
     def _live(self, number: int, earlier: Sequence[TrialRecord], settings: Mapping[str, Choice] | None) -> Any:  # noqa: ANN401 - Optuna's trial
         """Optuna's trial in a study that knows the earlier ones; with ``settings``, or those that it suggests."""
@@ -288,31 +285,37 @@ class _Search:
             study.enqueue_trial(dict(settings))
         return study.ask(self._distributions)
 
-    def _train(self, record: TrialRecord, folder: Path, judge: Judge) -> TrainResult:
+    def _train(self, record: TrialRecord, folder: Path, watcher: TrialWatcher) -> TrainResult:
         recipe = _with(self._recipe, {**record.settings, "predict.tune": False})  # thresholds are for the best alone
-        where = RunOptions(folder, self._where.cache_folder, device=self._where.device, evaluate=False)
-        return train(recipe, self._data, where, self._reporter, judge=judge)
+        options = RunOptions(folder, self._options.cache_folder, device=self._options.device, evaluate=False)
+        return train(recipe, self._data, options, self._reporter, watcher=watcher)
 
-    def _ended(self, record: TrialRecord, trained: TrainResult | None, error: str | None, judge: Judge) -> TrialRecord:
-        facts: dict[str, Any] = {"scores": judge.scores, "error": error, "state": "failed" if error else "running"}
-        if trained is not None:
-            outcome = trained.outcome
+    def _with_ending(
+        self, record: TrialRecord, result: TrainResult | None, error: str | None, watcher: TrialWatcher
+    ) -> TrialRecord:
+        """The record with how its training went; without a result there is an error."""
+        facts: dict[str, Any] = {"scores": watcher.scores, "error": error, "state": "failed" if error else "running"}
+        if result is not None:
             progress = load_checkpoint(self._folder(record.number) / LATEST)["progress"]
-            facts["training_s"] = progress["elapsed_s"]
-            facts["ended"] = None if outcome.finished else outcome.reason
-            limited = outcome.met_limit
-            if outcome.reason == PRUNED:
-                facts["state"] = "pruned"
-            elif (outcome.finished or limited) and judge.scores:
-                facts["state"] = "complete"
-            elif outcome.finished or limited:
-                facts |= {"state": "failed", "error": f"ended ({outcome.reason}) before its first validation"}
+            facts |= {"training_s": progress["elapsed_s"], **_ending(result.outcome, watcher)}
         if facts["state"] in ("complete", "pruned"):
-            facts["value"] = max(judge.scores.values())
+            facts["value"] = max(watcher.scores.values())
         return TrialRecord.model_validate(record.model_dump() | facts)
 
 
-class Judge:
+def _ending(outcome: Outcome, watcher: TrialWatcher) -> dict[str, Any]:
+    """State, reason and error of a training that was not ended by an error; interrupted ones are still running."""
+    facts: dict[str, Any] = {"ended": None if outcome.finished else outcome.reason}
+    if outcome.reason == PRUNED:
+        return facts | {"state": "pruned"}
+    if not outcome.finished and not outcome.met_limit:
+        return facts
+    if watcher.scores:
+        return facts | {"state": "complete"}
+    return facts | {"state": "failed", "error": f"ended ({outcome.reason}) before its first validation"}
+
+
+class TrialWatcher:
     """Reports the scores of a trial to Optuna and stops it where others were better at the same epoch.
 
     Args:
@@ -329,29 +332,26 @@ class Judge:
             trial.report(score, epoch)
         self._is_pruned = bool(scores) and bool(trial.should_prune())
 
-    def on_step(self, done: int, total: int) -> str | None:
+    def on_step(self, n_done: int, n_total: int) -> str | None:
         """A step is done."""
         if self._is_pruned:
             return PRUNED
         return TIME_IS_UP if self._deadline is not None and time.monotonic() >= self._deadline else None
 
-    def on_epoch(self, row: Mapping[str, Any]) -> str | None:
+    def on_epoch(self, row: LogRow) -> str | None:
         """An epoch is done; only those with a validation are judged."""
-        if "val_score" in row:
-            epoch = int(row["epoch"])
-            if epoch not in self.scores:  # one that was trained again after a crash gives the same score again
-                self.scores[epoch] = float(row["val_score"])
-                self._trial.report(self.scores[epoch], epoch)
+        if row.val_score is not None:
+            if row.epoch not in self.scores:  # one that was trained again after a crash gives the same score again
+                self.scores[row.epoch] = row.val_score
+                self._trial.report(row.val_score, row.epoch)
             self._is_pruned = bool(self._trial.should_prune())
         return PRUNED if self._is_pruned else None
 
 
 def _distribution(optuna: ModuleType, values: Range) -> Any:  # noqa: ANN401 - Optuna's distribution
     kinds = optuna.distributions
-    if values.choices is not None:
+    if values.low is None or values.high is None:  # a range has both, or choices
         return kinds.CategoricalDistribution(values.choices)
-    assert values.low is not None
-    assert values.high is not None
     if values.is_whole:
         return kinds.IntDistribution(int(values.low), int(values.high), log=values.log, step=int(values.step or 1))
     return kinds.FloatDistribution(float(values.low), float(values.high), log=values.log, step=values.step)
@@ -369,11 +369,12 @@ def _read_trial(path: Path) -> TrialRecord:
 def _scores(run: Path) -> dict[int, float]:
     """What the log of a trial that goes on says."""
     rows = read_log(run / LOG) if (run / LOG).exists() else []
-    return {int(row["epoch"]): float(row["val_score"]) for row in rows if "val_score" in row}
+    return {row.epoch: row.val_score for row in rows if row.val_score is not None}
 
 
-def _value_text(value: Choice) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _settings_text(settings: Mapping[str, Choice]) -> str:
+    words = {name: f"{value:.4g}" if isinstance(value, float) else str(value) for name, value in settings.items()}
+    return ", ".join(f"{name} = {value}" for name, value in words.items())
 
 
 # -- what comes out ----------------------------------------------------------------------------------------------------
@@ -384,12 +385,13 @@ def best_recipe(recipe: Recipe, trials: Sequence[TrialRecord]) -> Recipe | None:
 
     It is no shipped recipe any more and follows no publication, and says where its settings come from.
     """
-    ended = [trial for trial in trials if trial.state == "complete" and trial.value is not None]
-    if not ended:
+    complete = [trial for trial in trials if trial.state == "complete" and trial.value is not None]
+    if not complete:
         return None
-    best = max(ended, key=lambda trial: (trial.value or 0.0, -trial.number))
-    told = ", ".join(f"{name} = {_value_text(value)}" for name, value in best.settings.items())
-    note = f"Settings found by glioseg tune in {len(trials)} trials, from {recipe.name}: {told}."
+    best = max(complete, key=lambda trial: (trial.value or 0.0, -trial.number))
+    note = (
+        f"Settings found by glioseg tune in {len(trials)} trials, from {recipe.name}: {_settings_text(best.settings)}."
+    )
     note += f" Validation score {best.value:.4f} (train.score = {recipe.train.score}), which the search has flattered."
     changed = _with(recipe, best.settings)
     return changed.model_copy(
@@ -397,10 +399,10 @@ def best_recipe(recipe: Recipe, trials: Sequence[TrialRecord]) -> Recipe | None:
     )
 
 
-def _ended(recipe: Recipe, trials: Sequence[TrialRecord], out: Path, interrupted: str | None) -> TuneResult:
-    chosen = best_recipe(recipe, trials)
-    if chosen is not None:
-        write_text(out / BEST, write_recipe(chosen))
+def _write(recipe: Recipe, trials: Sequence[TrialRecord], out: Path, interrupted: str | None) -> TuneResult:
+    best = best_recipe(recipe, trials)
+    if best is not None:
+        write_text(out / BEST, write_recipe(best))
     facts = TuningFacts(
         recipe=recipe.name,
         score=recipe.train.score,
@@ -409,9 +411,7 @@ def _ended(recipe: Recipe, trials: Sequence[TrialRecord], out: Path, interrupted
     )
     write_json(out / TABLE, facts.to_json())
     write_text(out / CSV, _csv(facts))
-    return TuneResult(
-        facts, None if chosen is None else out / BEST, write_tuning_report(facts, out / PAGE), interrupted
-    )
+    return TuneResult(facts, None if best is None else out / BEST, write_tuning_report(facts, out / PAGE), interrupted)
 
 
 def _csv(facts: TuningFacts) -> str:

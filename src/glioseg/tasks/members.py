@@ -22,13 +22,13 @@ def require_once_each(folders: Sequence[Path], bundles: Sequence[Bundle]) -> Non
     Raises:
         OptionError: two bundles with the same weights.
     """
-    seen: dict[str, Path] = {}
+    by_id: dict[str, Path] = {}
     for folder, bundle in zip(folders, bundles, strict=True):
-        same = seen.setdefault(bundle.info.model_id, folder)
-        if same is not folder:
+        first = by_id.setdefault(bundle.info.model_id, folder)
+        if first is not folder:
             raise OptionError(
                 "an ensemble holds each network once",
-                found=f"{same} and {folder} hold the same weights",
+                found=f"{first} and {folder} hold the same weights",
                 remedy="Leave one of them out",
             )
 
@@ -43,7 +43,12 @@ def require_modalities(networks: Iterable[Predictor | Classifier], case: Case) -
 
 def stem_of(case: Case) -> str:
     """The name of a case's files."""
-    return case.id.replace("/", "_")
+    return stem_of_name(case.id)
+
+
+def stem_of_name(name: str) -> str:
+    """The same from what the case is called; no part of it is a folder."""
+    return name.replace("/", "_").replace("\\", "_")
 
 
 def single_case(path: Path, needed: Sequence[str]) -> Case:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from glioseg.config import DataOptions, Recipe
 from glioseg.console import Reporter, Step
-from glioseg.core import Case, Cohort
+from glioseg.core import Case, Cohort, Image
 from glioseg.core.targets import Targets
 from glioseg.errors import OptionError
 from glioseg.evaluation.protocol import EvaluateOptions
@@ -37,7 +37,8 @@ from glioseg.report.plain import plain_page
 from glioseg.report.run import RunPage
 from glioseg.report.run_facts import DataFacts, Level, NetworkFacts, PartCounts, RunFacts
 from glioseg.tasks.data import Part, TrainingData
-from glioseg.training.loop import Augment, Items, Loss, Validation
+from glioseg.training.job import Augment, Items, Loss, Validation
+from glioseg.training.log import LogRow
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -140,8 +141,8 @@ class LogColumns:
     """The columns of a training's live table that are a task's own: titles, and the cells of a row of the log."""
 
     titles: tuple[str, ...] = ("score",)
-    cells: Callable[[Mapping[str, Any]], tuple[str, ...]] = field(
-        default=lambda row: (f"{row['val_score']:.3f}" if "val_score" in row else "-",)
+    cells: Callable[[LogRow], tuple[str, ...]] = field(
+        default=lambda row: ("-" if row.val_score is None else f"{row.val_score:.3f}",)
     )
     widths: tuple[int, ...] = (9,)
 
@@ -174,6 +175,25 @@ class ScoringPlace:
     reporter: Reporter
 
 
+class CasePrediction(ABC):
+    """What networks say of one case."""
+
+    name: str
+    """What the case is called."""
+
+    @abstractmethod
+    def save(self, out: str | Path) -> WrittenCase:
+        """Write the files of the case into a folder, which is made where it is absent.
+
+        Raises:
+            FileError: they cannot be written.
+        """
+
+    @abstractmethod
+    def _repr_html_(self) -> str:
+        """A picture and the figures, for notebooks."""
+
+
 class Members(ABC):
     """One network or several whose probabilities are averaged, ready for cases as they come."""
 
@@ -191,8 +211,16 @@ class Members(ABC):
         """The cases that a folder holds."""
 
     @abstractmethod
-    def predict(self, case: Case, out: Path) -> Callable[[], WrittenCase]:
-        """Predict a case; what is returned writes its files: all of them, or none."""
+    def predict(self, case: Case) -> CasePrediction:
+        """Read and predict a case; errors name its files."""
+
+    @abstractmethod
+    def predict_image(self, name: str, image: Image) -> CasePrediction:
+        """Predict an image that is at hand.
+
+        Raises:
+            GeometryError: it lacks a modality that a network needs.
+        """
 
     @abstractmethod
     def files(self, case: Case) -> list[str]:

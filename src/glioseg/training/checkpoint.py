@@ -6,6 +6,7 @@ import difflib
 import json
 import zipfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,36 @@ import torch
 
 from glioseg.errors import FileError, GliosegError
 from glioseg.io.files import cannot_read, replacing
+
+LATEST = "latest_checkpoint.pth"
+BEST = "best_model.pth"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What must not change between the parts of a training.
+
+    Args:
+        recipe: the settings that decide the weights, as plain values.
+        split: hash of who is in which part.
+        data: key of the prepared data.
+        task: name of a task that is not the recipe's own.
+        started_from: id of the model whose weights the training began with.
+        own: what identifies a network or a loss that was given as an object.
+    """
+
+    recipe: Mapping[str, Any]
+    split: str
+    data: str
+    task: str | None = None
+    started_from: str | None = None
+    own: Mapping[str, Any] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, as checkpoints hold them; what a training lacks is left out, as it was before it existed."""
+        own = {"task": self.task, "started_from": self.started_from, "own": self.own}
+        identity = {"recipe": dict(self.recipe), "split": self.split, "data": self.data}
+        return identity | {name: value for name, value in own.items() if value is not None}
 
 
 class ResumeError(GliosegError):
@@ -46,28 +77,29 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         cause = cannot_read(path, error)
-        found = None if cause.found is None else cause.found.partition(". ")[0]
+        details = None if cause.found is None else cause.found.partition(". ")[0]
         remedy = "Restore it from a copy, or begin anew with --restart"
-        raise FileError(cause.what, path=path, found=found, remedy=remedy) from error
+        raise FileError(cause.what, path=path, found=details, remedy=remedy) from error
     if not isinstance(state, dict):
         raise FileError("not a checkpoint of glioseg", path=path, found=type(state).__name__, expected="a dictionary")
     return state
 
 
-def require_same(path: Path, kept: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+def require_same(path: Path, stored: Mapping[str, Any], identity: Identity) -> None:
     """Refuse to continue where what decides the training has changed; the message shows the difference.
 
     Args:
         path: the checkpoint, for the message.
-        kept: identity stored in the checkpoint (recipe, split hash, data fingerprint) as plain values.
-        now: the same of the training that is about to go on.
+        stored: the identity in the checkpoint, as plain values.
+        identity: of the training that is about to go on.
 
     Raises:
         ResumeError: they differ.
     """
-    if kept == now:
+    current = identity.to_json()
+    if stored == current:
         return
-    before, after = (json.dumps(one, indent=1, sort_keys=True).splitlines() for one in (kept, now))
+    before, after = (json.dumps(values, indent=1, sort_keys=True).splitlines() for values in (stored, current))
     changed = [
         line.rstrip(",")
         for line in difflib.unified_diff(before, after, lineterm="", n=0)

@@ -25,18 +25,18 @@ class WeightMean:
         """Take one step towards the weights as they are now."""
         decay = min(self.decay, (1 + self.n_updates) / (10 + self.n_updates))
         self.n_updates += 1
-        now = model.state_dict()
-        floats = [name for name, value in now.items() if value.is_floating_point()]
-        torch._foreach_lerp_([self.state[name] for name in floats], [now[name] for name in floats], 1.0 - decay)
-        for name in now.keys() - set(floats):
-            self.state[name].copy_(now[name])
+        current = model.state_dict()
+        floats = [name for name, value in current.items() if value.is_floating_point()]
+        torch._foreach_lerp_([self.state[name] for name in floats], [current[name] for name in floats], 1.0 - decay)
+        for name in current.keys() - set(floats):
+            self.state[name].copy_(current[name])
 
     @contextmanager
     def in_place_of(self, model: nn.Module) -> Iterator[None]:
         """The module carries the mean inside the block and its own weights again after it."""
-        own = {name: value.detach().clone() for name, value in model.state_dict().items()}
+        weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
         model.load_state_dict(self.state)
         try:
             yield
         finally:
-            model.load_state_dict(own)
+            model.load_state_dict(weights)

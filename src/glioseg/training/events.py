@@ -5,27 +5,18 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from glioseg.errors import OptionError
 from glioseg.io.files import cannot_write
-from glioseg.training.log import read_log
-from glioseg.training.loop import LOG
+from glioseg.training.log import LOG, LogRow, read_log
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter
 
 EVENTS = "tensorboard"
-_TAGS = {
-    "train_loss": "loss/training",
-    "val_loss": "loss/validation",
-    "val_dice": "dice/mean",
-    "val_score": "score",
-    "learning_rate": "learning_rate",
-    "images_per_s": "images_per_s",
-}
 
 
 def require_tensorboard() -> None:
@@ -41,15 +32,20 @@ def require_tensorboard() -> None:
         )
 
 
-def scalars(row: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+def scalars(row: LogRow) -> Iterator[tuple[str, float]]:
     """Tags and values of a row of the log; undefined figures are left out."""
-    for key, tag in _TAGS.items():
-        if row.get(key) is not None:
-            yield tag, float(row[key])
-    for region, figures in (row.get("regions") or {}).items():
-        for metric, value in figures.items():
-            if value is not None:
-                yield f"{metric}/{region}", float(value)
+    values = {
+        "loss/training": row.train_loss,
+        "loss/validation": row.val_loss,
+        "dice/mean": row.val_dice,
+        "score": row.val_score,
+        "learning_rate": row.learning_rate,
+        "images_per_s": row.images_per_s,
+    }
+    values |= {
+        f"{metric}/{region}": value for region, figures in row.regions.items() for metric, value in figures.items()
+    }
+    yield from ((tag, float(value)) for tag, value in values.items() if value is not None)
 
 
 class EventLog:
@@ -66,7 +62,7 @@ class EventLog:
         self._run = run
         self._writer: SummaryWriter | None = None
 
-    def on_epoch(self, row: Mapping[str, Any]) -> None:
+    def on_epoch(self, row: LogRow) -> None:
         """Add a row of the log.
 
         Raises:
@@ -102,13 +98,13 @@ class EventLog:
         if (self._run / EVENTS).exists():
             shutil.rmtree(self._run / EVENTS)
         writer = SummaryWriter(str(self._run / EVENTS))
-        now = time.time()
+        written_at = time.time()
         for row in rows:
-            _add(writer, row, now - rows[-1]["elapsed_s"] + row["elapsed_s"])
+            _add(writer, row, written_at - rows[-1].elapsed_s + row.elapsed_s)
         return writer
 
 
-def _add(writer: SummaryWriter, row: Mapping[str, Any], at: float) -> None:
+def _add(writer: SummaryWriter, row: LogRow, at: float) -> None:
     """Epochs count from 1 here, as in tables and reports."""
     for tag, value in scalars(row):
-        writer.add_scalar(tag, value, int(row["epoch"]) + 1, walltime=at)
+        writer.add_scalar(tag, value, row.epoch + 1, walltime=at)

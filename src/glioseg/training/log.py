@@ -5,18 +5,84 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from glioseg.errors import FileError
 from glioseg.io.files import cannot_read, cannot_write
 
+LOG = "log.jsonl"
+_OF_ALL_TASKS = ("epoch", "train_loss", "learning_rate", "images_per_s", "val_loss", "val_score", "elapsed_s")
 
-def append_log(path: Path, row: Mapping[str, Any]) -> int:
+
+@dataclass(frozen=True)
+class LogRow:
+    """What one epoch came to.
+
+    Args:
+        epoch: from 0.
+        train_loss: mean over its steps.
+        learning_rate: of its last step.
+        elapsed_s: of the whole training so far, what lay before a resume counted in.
+        images_per_s: that its steps got through; None where none was measured.
+        val_loss: None in epochs without validation, as is
+        val_score: the score that picks the best model.
+        figures: what the task adds to a validation, as JSON values: ``val_dice`` and ``regions``, or ``classes``, or
+            whatever a task of one's own logs; undefined figures are None.
+    """
+
+    epoch: int
+    train_loss: float
+    learning_rate: float
+    elapsed_s: float
+    images_per_s: float | None = None
+    val_loss: float | None = None
+    val_score: float | None = None
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def val_dice(self) -> float | None:
+        """Mean Dice of the regions; None without validation, or where no regions are segmented."""
+        return self.figures.get("val_dice")
+
+    @property
+    def regions(self) -> Mapping[str, Mapping[str, float | None]]:
+        """Region -> metric -> value; empty without validation, or where no regions are segmented."""
+        return self.figures.get("regions") or {}
+
+    def to_json(self) -> dict[str, Any]:
+        """The row as ``log.jsonl`` holds it; figures of a validation are there only where there was one."""
+        row: dict[str, Any] = {
+            "epoch": self.epoch,
+            "train_loss": self.train_loss,
+            "learning_rate": self.learning_rate,
+            "images_per_s": self.images_per_s,
+        }
+        if self.val_loss is not None:
+            row |= {"val_loss": self.val_loss, "val_score": self.val_score, **self.figures}
+        return row | {"elapsed_s": self.elapsed_s}
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Self:
+        """The row that ``to_json`` gave, or an earlier version wrote; a KeyError where it lacks a field."""
+        return cls(
+            epoch=row["epoch"],
+            train_loss=row["train_loss"],
+            learning_rate=row["learning_rate"],
+            elapsed_s=row["elapsed_s"],
+            images_per_s=row.get("images_per_s"),
+            val_loss=row.get("val_loss"),
+            val_score=row.get("val_score"),
+            figures={name: value for name, value in row.items() if name not in _OF_ALL_TASKS},
+        )
+
+
+def append_log(path: Path, row: LogRow) -> int:
     """Add one row and return the size of the log in bytes, which the next checkpoint remembers."""
     try:
         with path.open("ab") as file:
-            file.write(json.dumps(row, allow_nan=False).encode() + b"\n")
+            file.write(json.dumps(row.to_json(), allow_nan=False).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
             return file.tell()
@@ -43,10 +109,18 @@ def cut_log(path: Path, size: int) -> None:
         os.truncate(path, size)
 
 
-def read_log(path: Path) -> list[dict[str, Any]]:
-    """All rows; a last line that was cut off by a crash is left out."""
+def read_log(path: Path) -> list[LogRow]:
+    """All rows; a last line that was cut off by a crash is left out.
+
+    Raises:
+        FileError: no such file, or one whose rows are not a training's.
+    """
     try:
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        return [LogRow.from_json(json.loads(line)) for line in lines if line.endswith("\n")]
     except OSError as error:
         raise cannot_read(path, error) from error
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+    except (KeyError, TypeError, ValueError) as error:
+        raise FileError(
+            "not the log of a training", path=path, found=str(error), remedy="Restore the run folder"
+        ) from error

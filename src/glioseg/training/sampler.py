@@ -23,11 +23,11 @@ def epoch_order(has_tumour: npt.NDArray[np.bool_], tumour_share: float | None, r
     n = len(has_tumour)
     if tumour_share is None:
         return rng.permutation(n)
-    with_tumour, without = np.flatnonzero(has_tumour), np.flatnonzero(~has_tumour)
-    n_tumour = round(tumour_share * n) if len(without) else n
+    with_tumour, tumour_free = np.flatnonzero(has_tumour), np.flatnonzero(~has_tumour)
+    n_tumour = round(tumour_share * n) if len(tumour_free) else n
     n_tumour = n_tumour if len(with_tumour) else 0
-    drawn = [_cycled(with_tumour, n_tumour, rng), _cycled(without, n - n_tumour, rng)]
-    return rng.permutation(np.concatenate(drawn))
+    parts = [_cycled(with_tumour, n_tumour, rng), _cycled(tumour_free, n - n_tumour, rng)]
+    return rng.permutation(np.concatenate(parts))
 
 
 def batch_of(order: Indices, step: int, batch_size: int, rank: int = 0, n_ranks: int = 1) -> Indices:

@@ -28,20 +28,23 @@ def take_weights(model: nn.Module, bundle: Bundle) -> tuple[str, ...]:
     Raises:
         OptionError: the networks differ in more than their last layer.
     """
-    own, other = model.state_dict(), bundle.model.state_dict()
+    own_weights, weights = model.state_dict(), bundle.model.state_dict()
     if isinstance(model, PathClassifier):
-        other = model.own_names(other)
+        weights = model.own_names(weights)
     differing = [
-        name for name in own | other if name not in own or name not in other or own[name].shape != other[name].shape
+        name
+        for name in own_weights | weights
+        if name not in own_weights or name not in weights or own_weights[name].shape != weights[name].shape
     ]
     body = [name for name in differing if not name.startswith(_HEAD)]
     if body:
-        shapes = [tuple(found[name].shape) if name in found else "none" for found in (other, own) for name in body[:1]]
+        first = body[0]
+        shapes = [tuple(state[first].shape) if first in state else "none" for state in (weights, own_weights)]
         raise OptionError(
             "the weights to start from are of another network",
-            found=f"{len(body)} tensors that differ: {name_some(body, 3)}; {body[0]} has the shape {shapes[0]}",
+            found=f"{len(body)} tensors that differ: {name_some(body, 3)}; {first} has the shape {shapes[0]}",
             expected=f"the recipe's network, where it has {shapes[1]}",
             remedy="Train both with the same model settings, channels and slices",
         )
-    model.load_state_dict({name: own[name] if name in differing else other[name] for name in own})
+    model.load_state_dict({name: own_weights[name] if name in differing else weights[name] for name in own_weights})
     return tuple(differing)

@@ -69,12 +69,12 @@ def score_ensemble(
     channels = list(channels_of(part.prepared, classifiers[0].modalities))
     whole: list[CaseClasses] = []
     by_member: list[list[CaseClasses]] = [[] for _ in classifiers]
-    for done, case in enumerate(part.prepared.cases):
-        each = [classifier.probabilities(case.images[:, channels]) for classifier in classifiers]
-        whole.append(case_classes(case, part, classes, np.mean(each, axis=0)))
-        for cases, probabilities in zip(by_member, each, strict=True):
+    for number, case in enumerate(part.prepared.cases, start=1):
+        by_classifier = [classifier.probabilities(case.images[:, channels]) for classifier in classifiers]
+        whole.append(case_classes(case, part, classes, np.mean(by_classifier, axis=0)))
+        for cases, probabilities in zip(by_member, by_classifier, strict=True):
             cases.append(case_classes(case, part, classes, probabilities))
-        step(done + 1, len(part.prepared.cases))
+        step(number, len(part.prepared.cases))
     members = tuple(
         evaluate_classes(cases, classes, options.model_copy(update={"n_resamples": 0}), CLASSIFIER_WORDS)
         for cases in by_member

@@ -13,7 +13,7 @@ from glioseg.preparation.classes import slice_classes
 from glioseg.preparation.slices import SliceIndex, SliceOptions, channels_of, index_slices, largest_slice, take_images
 from glioseg.preparation.store import PreparedCohort
 from glioseg.training.augment import AugmentOptions, ChannelLayout, augment
-from glioseg.training.loop import Batch
+from glioseg.training.job import Batch
 from glioseg.training.randomness import DrawKey
 
 

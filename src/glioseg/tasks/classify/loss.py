@@ -46,8 +46,8 @@ class ClassLoss:
             GeometryError: shapes that do not fit.
         """
         if not isinstance(logits, Tensor) or logits.shape != classes.shape or weights is not None:
-            found = tuple(logits.shape) if isinstance(logits, Tensor) else f"{len(logits)} of them"
-            raise GeometryError("logits and classes differ in shape", found=found, expected=tuple(classes.shape))
+            shape = tuple(logits.shape) if isinstance(logits, Tensor) else f"{len(logits)} of them"
+            raise GeometryError("logits and classes differ in shape", found=shape, expected=tuple(classes.shape))
         with torch.autocast(classes.device.type, enabled=False):
             target = classes.float()
             smooth = target * (1 - self.smoothing) + self.smoothing / classes.shape[1]

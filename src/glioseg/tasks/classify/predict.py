@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import base64
+import html
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,11 @@ from glioseg.preparation.slices import with_neighbours
 from glioseg.report.classified import ClassifiedPicture, captioned, native_pixels
 from glioseg.report.figures.views import shade
 from glioseg.tasks.classify.cohort import in_colours
-from glioseg.tasks.classify.ensemble import score_ensemble
+from glioseg.tasks.classify.ensemble import RULE, score_ensemble
 from glioseg.tasks.classify.predictor import classifier_of
 from glioseg.tasks.data import Part, with_modalities
-from glioseg.tasks.members import require_modalities, require_once_each, single_case, stem_of
-from glioseg.tasks.task import Members, Scores, ScoringPlace, WrittenCase
+from glioseg.tasks.members import require_modalities, require_once_each, single_case, stem_of, stem_of_name
+from glioseg.tasks.task import CasePrediction, Members, Scores, ScoringPlace, WrittenCase
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,19 +76,24 @@ class ClassifyMembers(Members):
         cases = [single_case(path, self.modalities) for path in pictures]
         return [replace(case, id=name, patient=name) for name, case in zip(names, cases, strict=True)]
 
-    def predict(self, case: Case, out: Path) -> Callable[[], WrittenCase]:
-        """Classify a case; what is returned writes ``<case>.png`` (captioned, with Grad-CAM) and ``<case>.json``."""
+    def predict(self, case: Case) -> ClassPrediction:
+        """Classify a case; an error names its first file."""
         image = load_image(case, [name for name in self.modalities if name in case.images])
         try:
-            each = [classifier.classify(image) for classifier in self.classifiers]
+            return self.predict_image(case.id, image)
         except GliosegError as error:
             path = next(iter(case.images.values())).paths[0]
             raise type(error)(
                 error.what, path=path, found=error.found, expected=error.expected, remedy=error.remedy
             ) from error
-        mean = mean_of(each)
-        shown = picture_of(self.classifiers, case.id, image, mean)
-        return partial(_write, self, out, case, each, mean, shown)
+
+    def predict_image(self, name: str, image: Image) -> ClassPrediction:
+        """Classify an image."""
+        classifications = [classifier.classify(image) for classifier in self.classifiers]
+        mean = mean_of(classifications)
+        return ClassPrediction(
+            self, name, image, tuple(classifications), mean, picture_of(self.classifiers, name, image, mean)
+        )
 
     def files(self, case: Case) -> list[str]:
         """Names of all files that a prediction of the case may write."""
@@ -95,9 +101,9 @@ class ClassifyMembers(Members):
 
     def score(self, cohort: Cohort, part: str, options: EvaluateOptions, place: ScoringPlace) -> Scores:
         """Score the mean of the classifiers, each beside it."""
-        shown = with_modalities(cohort, self.modalities)
+        network_cohort = with_modalities(cohort, self.modalities)
         with place.reporter.progress("Preparing") as step:
-            prepared = prepare(shown, self.classifiers[0].prepare, place.cache, progress=step)
+            prepared = prepare(network_cohort, self.classifiers[0].prepare, place.cache, progress=step)
         with place.reporter.progress("Evaluating") as step:
             scored = Part.of(part, prepared, cohort, place.copies)
             return score_ensemble(self.classifiers, self.infos, scored, options, step)
@@ -132,61 +138,103 @@ def _meaning(info: BundleInfo) -> dict[str, Any]:
     return dict(leaves(info.model_dump(mode="json", include={"classes", "modalities", "prepare", "slices"})))
 
 
-def _write(
-    members: ClassifyMembers,
-    out: Path,
-    case: Case,
-    each: Sequence[Classification],
-    mean: Classification,
-    shown: ClassifiedPicture,
-) -> WrittenCase:
-    z = mean.telling_slice
-    first = members.infos[0]
-    stem = stem_of(case)
-    picture = out / f"{stem}.png"
-    with replacing(picture) as temporary:
-        temporary.write_bytes(captioned(shown))
-    probabilities = _named(mean, z)
-    facts = {
-        "case": case.id,
-        "picture": picture.name,
-        "class": shown.said,
-        "confidence": shown.confidence,
-        "probabilities": probabilities,
+@dataclass(frozen=True, eq=False)
+class ClassPrediction(CasePrediction):
+    """The class of one case.
+
+    Args:
+        members: the classifiers.
+        name: what the case is called.
+        image: (C, X, Y, Z), what they were shown.
+        classifications: what each says.
+        mean: of their probabilities.
+        picture: the slice that speaks for the case, with where the networks looked.
+    """
+
+    members: ClassifyMembers
+    name: str
+    image: Image
+    classifications: tuple[Classification, ...]
+    mean: Classification
+    picture: ClassifiedPicture
+
+    @property
+    def decided(self) -> str:
+        """The class that is said."""
+        return self.picture.said
+
+    @property
+    def confidence(self) -> float:
+        """Its calibrated probability, 0 to 1."""
+        return self.picture.confidence
+
+    @property
+    def probabilities(self) -> dict[str, float]:
+        """Class -> calibrated probability, on the slice that speaks for the case."""
+        return _named(self.mean, self.mean.telling_slice)
+
+    def save(self, out: str | Path) -> WrittenCase:
+        """Write ``<name>.png``, captioned and with Grad-CAM, and ``<name>.json``.
+
+        Raises:
+            FileError: they cannot be written.
+        """
+        folder, stem = Path(out), stem_of_name(self.name)
+        path = folder / f"{stem}.png"
+        with replacing(path) as temporary:
+            temporary.write_bytes(captioned(self.picture))
+        facts = {"case": self.name, "picture": path.name}
+        facts |= _facts(self) | _member_facts(self.members, self.classifications, self.mean.telling_slice)
+        write_json(folder / f"{stem}.json", facts)
+        return _written_case(self.name, path, self.picture, self.probabilities)
+
+    def _repr_html_(self) -> str:
+        """The captioned picture."""
+        picture = base64.b64encode(captioned(self.picture)).decode()
+        alt = html.escape(f"{self.name}: {self.picture.words}, and where the network looked")
+        return f'<img alt="{alt}" src="data:image/png;base64,{picture}">'
+
+
+def _facts(case: ClassPrediction) -> dict[str, Any]:
+    """What is said of a case, and by which networks."""
+    z, first, picture = case.mean.telling_slice, case.members.infos[0], case.picture
+    return {
+        "class": picture.said,
+        "confidence": picture.confidence,
+        "probabilities": _named(case.mean, z),
         "slice": z + 1,
-        "slices": [[round(float(p), 6) for p in row] for row in mean.probabilities],
+        "slices": [[round(float(p), 6) for p in row] for row in case.mean.probabilities],
         "looked_at": "Grad-CAM of the class that is said, laid over the picture on the right",
-        "filled": [name for name in members.modalities if name not in case.images],
-        "model_id": members.model_id,
+        "filled": [name for name in case.members.modalities if name not in case.image.modalities],
+        "model_id": case.members.model_id,
         "recipe": first.name,
         "use": first.use,
     }
-    if len(each) == 1:
-        facts["temperature"] = first.temperature
-    else:
-        facts["ensemble"] = {
-            "rule": "mean of the members' calibrated probabilities",
-            "members": [
-                {"model_id": info.model_id, "temperature": info.temperature, "probabilities": _named(own, z)}
-                for info, own in zip(members.infos, each, strict=True)
-            ],
-        }
-    write_json(out / f"{stem}.json", facts)
-    return _written(case.id, picture, shown, probabilities)
 
 
-def _written(case: str, picture: Path, shown: ClassifiedPicture, probabilities: Mapping[str, float]) -> WrittenCase:
-    row: Row = {"case": case, "class": shown.said, "confidence": shown.confidence}
+def _member_facts(members: ClassifyMembers, classifications: Sequence[Classification], z: int) -> dict[str, Any]:
+    """The temperature of one classifier; of several what each says of slice ``z``."""
+    if len(classifications) == 1:
+        return {"temperature": members.infos[0].temperature}
+    by_member = [
+        {"model_id": info.model_id, "temperature": info.temperature, "probabilities": _named(classification, z)}
+        for info, classification in zip(members.infos, classifications, strict=True)
+    ]
+    return {"ensemble": {"rule": RULE, "members": by_member}}
+
+
+def _written_case(case: str, path: Path, picture: ClassifiedPicture, probabilities: Mapping[str, float]) -> WrittenCase:
+    row: Row = {"case": case, "class": picture.said, "confidence": picture.confidence}
     return WrittenCase(
         case=case,
-        file=picture,
+        file=path,
         row={**row, **{f"p.{name}": value for name, value in probabilities.items()}},
-        text=f"{picture}: {shown.said}, confidence {100 * shown.confidence:.2f} %",
+        text=f"{path}: {picture.said}, confidence {100 * picture.confidence:.2f} %",
         facts={
             "case": case,
-            "picture": str(picture),
-            "class": shown.said,
-            "confidence": shown.confidence,
+            "picture": str(path),
+            "class": picture.said,
+            "confidence": picture.confidence,
             "probabilities": dict(probabilities),
         },
     )
@@ -206,8 +254,8 @@ def picture_of(
     place = classification.telling_slice if z is None else z
     decided = int(classification.probabilities[place].argmax())
     arrays = classification.arrays
-    seen = with_neighbours(arrays.images, np.array([place]), classifiers[0].slices.n_neighbours)[0]
-    maps = [grad_cam(classifier.model, seen, decided) for classifier in classifiers]
+    network_image = with_neighbours(arrays.images, np.array([place]), classifiers[0].slices.n_neighbours)[0]
+    maps = [grad_cam(classifier.model, network_image, decided) for classifier in classifiers]
     looked_at = np.asarray(np.mean(maps, axis=0), dtype=np.float32)
     if image.grid.has_mm or image.grid.shape[2] > 1:
         channel = arrays.images[place, 0].astype(np.float32)

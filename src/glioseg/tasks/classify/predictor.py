@@ -9,10 +9,10 @@ from glioseg.machine.device import pick_device, uses_bf16
 
 def classifier_of(bundle: Bundle, device: str = "auto") -> Classifier:
     """The bundle's network on a device."""
-    chosen = pick_device(device)
+    torch_device = pick_device(device)
     info = bundle.info
     return Classifier(
-        model=bundle.model.to(chosen),
+        model=bundle.model.to(torch_device),
         modalities=info.modalities,
         classes=info.classes,
         prepare=info.prepare,
@@ -20,5 +20,5 @@ def classifier_of(bundle: Bundle, device: str = "auto") -> Classifier:
         temperature=info.temperature,
         flips=info.predict.flips,
         batch_size=info.predict.batch_size,
-        bf16=uses_bf16("auto", chosen),
+        bf16=uses_bf16("auto", torch_device),
     )

@@ -33,24 +33,24 @@ _N_PICTURES = 9
 def page(facts: RunFacts, run: FinishedRun, figures: Path) -> RunPage:
     """Key figures and sections, classifying the pictures that are shown."""
     headline = facts.headline
-    right: list[ClassifiedPicture] = []
-    wrong: list[ClassifiedPicture] = []
+    right_pictures: list[ClassifiedPicture] = []
+    wrong_pictures: list[ClassifiedPicture] = []
     temperature = 1.0
     if headline is not None:
         bundle = run.bundle()
         classifier, temperature = classifier_of(bundle, run.device), bundle.info.temperature
         rows = facts.parts[headline].rows
-        right = _shown(classifier, run.data, headline, _chosen(rows, right=True))
-        wrong = _shown(classifier, run.data, headline, _chosen(rows, right=False))
-    own = ClassificationFacts(
+        right_pictures = _pictures_of(classifier, run.data, headline, _telling_rows(rows, are_right=True))
+        wrong_pictures = _pictures_of(classifier, run.data, headline, _telling_rows(rows, are_right=False))
+    class_facts = ClassificationFacts(
         **{field.name: getattr(facts, field.name) for field in fields(RunFacts)},
         names=run.data.targets.names,
         counts={part: _class_counts(run.data, part) for part in PARTS if getattr(run.data.split, part)},
-        right=right,
-        wrong=wrong,
+        right=right_pictures,
+        wrong=wrong_pictures,
         temperature=temperature,
     )
-    return classification_page(own, figures)
+    return classification_page(class_facts, figures)
 
 
 def network_facts(recipe: Recipe, data: TrainingData) -> NetworkFacts:
@@ -62,18 +62,20 @@ def network_facts(recipe: Recipe, data: TrainingData) -> NetworkFacts:
     return facts_of_network(network_name(recipe.model), model, worded, option_facts(recipe.model))
 
 
-def _chosen(rows: Sequence[Row], *, right: bool) -> list[Row]:
+def _telling_rows(rows: Sequence[Row], *, are_right: bool) -> list[Row]:
     """Wrong ones: the surest first. Right ones: of each class in turn, from the surest to the least sure, evenly."""
-    ordered = sorted((row for row in rows if bool(row["right"]) == right), key=lambda row: -_confidence(row))
-    if not right:
+    ordered = sorted((row for row in rows if bool(row["right"]) == are_right), key=lambda row: -_confidence(row))
+    if not are_right:
         return ordered[:_N_PICTURES]
     classes = dict.fromkeys(str(row["reference"]) for row in ordered)
     share = -(-_N_PICTURES // max(len(classes), 1))
-    chosen: list[Row] = []
+    telling: list[Row] = []
     for name in classes:
-        own = [row for row in ordered if row["reference"] == name]
-        chosen += [own[int(place)] for place in np.unique(np.linspace(0, len(own) - 1, share).round().astype(int))]
-    return chosen[:_N_PICTURES]
+        of_class = [row for row in ordered if row["reference"] == name]
+        telling += [
+            of_class[int(place)] for place in np.unique(np.linspace(0, len(of_class) - 1, share).round().astype(int))
+        ]
+    return telling[:_N_PICTURES]
 
 
 def _confidence(row: Row) -> float:
@@ -81,7 +83,7 @@ def _confidence(row: Row) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
 
-def _shown(classifier: Classifier, data: TrainingData, part: str, rows: Sequence[Row]) -> list[ClassifiedPicture]:
+def _pictures_of(classifier: Classifier, data: TrainingData, part: str, rows: Sequence[Row]) -> list[ClassifiedPicture]:
     cases: dict[str, Case] = dict(data.part(part).cases)
     pictures = []
     for row in rows:

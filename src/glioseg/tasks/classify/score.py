@@ -34,10 +34,10 @@ def score_part(
     """Classify every case of a part, whose classes must be known, and score what was said."""
     channels = list(channels_of(part.prepared, classifier.modalities))
     cases = []
-    for done, case in enumerate(part.prepared.cases):
+    for number, case in enumerate(part.prepared.cases, start=1):
         probabilities = classifier.probabilities(case.images[:, channels])
         cases.append(case_classes(case, part, classifier.classes, probabilities))
-        step(done + 1, len(part.prepared.cases))
+        step(number, len(part.prepared.cases))
     evaluation = evaluate_classes(cases, classifier.classes, options, CLASSIFIER_WORDS)
     return scores_of(part.name, _beside_published(evaluation, part.name, publication), cases)
 
@@ -51,8 +51,8 @@ def scores_of(part: str, evaluation: ClassEvaluation, cases: list[CaseClasses]) 
 def _beside_published(evaluation: ClassEvaluation, part: str, publication: Publication) -> ClassEvaluation:
     if not isinstance(publication.protocol, PublishedClasses):
         return evaluation
-    seen = ("scored on pictures that it was trained on",) if part in ("train", "all") else ()
-    block = published_classes(evaluation.items, publication.protocol, (*seen, *publication.reasons))
+    was_trained_on = ("scored on pictures that it was trained on",) if part in ("train", "all") else ()
+    block = published_classes(evaluation.items, publication.protocol, (*was_trained_on, *publication.reasons))
     return replace(evaluation, as_published=block)
 
 

@@ -38,12 +38,13 @@ from glioseg.tasks.classify.validation import ClassValidator
 from glioseg.tasks.data import Part, TrainingData, first_patients
 from glioseg.tasks.segment.cohort import with_references
 from glioseg.tasks.task import FinishedRun, LogColumns, Publication, Scores, Task, TrainingParts
-from glioseg.training.loop import Validation
+from glioseg.training.job import Validation
+from glioseg.training.log import LogRow
 
 
-def log_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+def log_cells(row: LogRow) -> tuple[str, ...]:
     """Accuracy, recall by class, balanced accuracy and AUC of a row of the log."""
-    figures = row.get("classes")
+    figures = row.figures.get("classes")
     if figures is None:
         return ("-", "", "-", "-")
     recalls = " ".join(f"{name} {_number(value)}" for name, value in figures["recall"].items())
@@ -68,10 +69,10 @@ class ClassifyTask(Task[Classifier]):
 
     def usable(self, cohort: Cohort, options: DataOptions, reporter: Reporter) -> Cohort:
         """Pictures of known class, in the colours that the network sees; or cases with a reference."""
-        shown = in_colours(cohort, options.modalities)
-        if shown.categories:
-            return first_patients(shown, shown.cases, options.max_patients)
-        return with_references(shown, options.max_patients, reporter)
+        coloured = in_colours(cohort, options.modalities)
+        if coloured.categories:
+            return first_patients(coloured, coloured.cases, options.max_patients)
+        return with_references(coloured, options.max_patients, reporter)
 
     def targets(self, recipe: Recipe, cohort: Cohort, prepared: PreparedCohort) -> ClassTargets:
         """The classes of folders, or ``no`` and ``yes`` of slices with references."""

@@ -18,7 +18,7 @@ from glioseg.evaluation.reliability import probabilities_at
 from glioseg.inference.classifier import Classifier
 from glioseg.preparation.classes import slice_classes
 from glioseg.preparation.store import PreparedCase
-from glioseg.training.loop import Loss, Validation
+from glioseg.training.job import Loss, Validation
 
 _LOGGED = ("accuracy", "balanced_accuracy", "auc")
 
@@ -47,9 +47,9 @@ class ClassValidator:
         """Loss, score and figures; every slice counts alike."""
         classifier = replace(self.classifier, model=model)
         logits = []
-        for done, case in enumerate(self.cases):
+        for number, case in enumerate(self.cases, start=1):
             logits.append(classifier.logits(case.images[:, list(self.channels)]))
-            self.on_case(done + 1, len(self.cases))
+            self.on_case(number, len(self.cases))
         all_logits = np.concatenate(logits)
         classes = np.concatenate([slice_classes(case, classifier.classes) for case in self.cases])
         targets = torch.from_numpy(np.eye(len(classifier.classes), dtype=np.uint8)[classes])

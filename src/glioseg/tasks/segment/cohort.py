@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from glioseg.console import Reporter
-from glioseg.core import Cohort
+from glioseg.core import Cohort, LabelScheme
 from glioseg.errors import LabelError, name_some
 from glioseg.tasks.data import first_patients
+
+
+def scheme_of_cohort(cohort: Cohort) -> LabelScheme:
+    """The meaning of a cohort's references.
+
+    Raises:
+        LabelError: it is not known.
+    """
+    if cohort.scheme is None:
+        raise LabelError("the meaning of the labels is not known", path=cohort.name, remedy="Say it with --scheme")
+    return cohort.scheme
 
 
 def with_references(cohort: Cohort, max_patients: int | None, reporter: Reporter) -> Cohort:
@@ -21,7 +32,7 @@ def with_references(cohort: Cohort, max_patients: int | None, reporter: Reporter
             path=cohort.name,
             remedy="Say it with --scheme" if has_masks else "Training needs masks beside the images",
         )
-    without = [case.id for case in cohort.cases if case.labels is None]
-    if without:
-        reporter.say(f"Left out, for want of a reference: {name_some(without)}")
+    unmarked = [case.id for case in cohort.cases if case.labels is None]
+    if unmarked:
+        reporter.say(f"Left out, for want of a reference: {name_some(unmarked)}")
     return first_patients(cohort, [case for case in cohort.cases if case.labels is not None], max_patients)

@@ -16,7 +16,7 @@ from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.inference.predictor import Predictor
 from glioseg.preparation.classes import NO_YES
 from glioseg.tasks.data import Part
-from glioseg.tasks.segment.score import scheme_of, scored
+from glioseg.tasks.segment.score import scheme_of, score_cases
 from glioseg.tasks.task import Scores
 from glioseg.tasks.texts import classes_text
 
@@ -40,7 +40,7 @@ def detect_part(predictor: Predictor, part: Part, options: EvaluateOptions, step
     # the resection cavity is no tumour, unless nothing else is predicted
     counted = [row for row, name in enumerate(predictor.regions) if name != "RC" or predictor.regions == ("RC",)]
     cases = []
-    for case, result in scored(predictor, part, curves=False, step=step):
+    for case, result in score_cases(predictor, part, curves=False, step=step):
         largest = result.prediction.probabilities[counted].max(axis=(0, 1, 2)).astype(np.float64).clip(0, 1)
         cases.append(
             CaseClasses(

@@ -9,18 +9,18 @@ from typing import Any
 
 from glioseg.console import Step
 from glioseg.core import Case, Cohort, Image
-from glioseg.errors import LabelError
 from glioseg.evaluation.cases import CaseScores, score_case
 from glioseg.evaluation.protocol import EvaluateOptions, Evaluation, aggregate
 from glioseg.evaluation.table import case_rows
 from glioseg.inference.bundle import BundleInfo
-from glioseg.inference.ensemble import Ensemble, Voice, dissent
+from glioseg.inference.ensemble import Ensemble, MemberPrediction, dissent
 from glioseg.inference.predictor import Prediction
 from glioseg.io import load_image, load_labels
 from glioseg.io.files import replacing
 from glioseg.report.figures.render import render
 from glioseg.report.members import Shown, members_figure
 from glioseg.tasks.members import require_modalities
+from glioseg.tasks.segment.cohort import scheme_of_cohort
 from glioseg.tasks.task import Scores
 from glioseg.tasks.texts import regions_text
 
@@ -36,11 +36,11 @@ def load_for(ensemble: Ensemble, case: Case) -> Image:
     return load_image(case, [name for name in ensemble.modalities if name in case.images])
 
 
-def contributions(
+def ensemble_facts(
     ensemble: Ensemble,
     infos: Sequence[BundleInfo],
     prediction: Prediction,
-    voices: Sequence[Voice],
+    contributions: Sequence[MemberPrediction],
     volumes: Sequence[Mapping[str, float]],
 ) -> dict[str, Any]:
     """The ensemble's part of a case's sidecar: its rule, its members with volumes and agreement, what is in dispute.
@@ -49,31 +49,31 @@ def contributions(
         ensemble: the members,
         infos: and what their bundles say of them.
         prediction: the ensemble's.
-        voices: the members'.
+        contributions: the members'.
         volumes: by region, of the ensemble first, then of each member.
     """
-    whole, *own = volumes
+    volumes_together, *volumes_alone = volumes
     options = ensemble.options
-    disputed = int((dissent(prediction.label_map, voices) > 0).sum())
-    decided = int((prediction.label_map.array > 0).sum())
+    n_disputed = int((dissent(prediction.label_map, contributions) > 0).sum())
+    n_predicted = int((prediction.label_map.array > 0).sum())
     return {
         "rule": RULE,
         "activation": options.activation,
         "thresholds": dict(options.thresholds),
         "min_voxels": dict(options.min_voxels),
         "largest_component": list(options.largest_component),
-        "disputed_voxels": disputed,
-        "predicted_voxels": decided,
-        "volumes": dict(whole),
+        "disputed_voxels": n_disputed,
+        "predicted_voxels": n_predicted,
+        "volumes": dict(volumes_together),
         "members": [
             {
                 "model_id": info.model_id,
                 "recipe": info.name,
                 "plane": info.prepare.plane,
                 "volumes": dict(volume),
-                "dice_with_ensemble": voice.dice,
+                "dice_with_ensemble": contribution.dice,
             }
-            for info, voice, volume in zip(infos, voices, own, strict=True)
+            for info, contribution, volume in zip(infos, contributions, volumes_alone, strict=True)
         ],
     }
 
@@ -82,24 +82,27 @@ def write_members_figure(
     path: Path,
     image: Image,
     prediction: Prediction,
-    voices: Sequence[Voice],
+    contributions: Sequence[MemberPrediction],
     names: Sequence[str],
     facts: dict[str, Any],
 ) -> None:
-    """The figure of what each member contributes, from the facts of ``contributions``."""
+    """The figure of what each member contributes, from the facts of ``ensemble_facts``."""
     unit = "ml" if image.grid.has_mm else "voxels"
     rows = []
-    for name, voice, member in zip(names, voices, facts["members"], strict=True):
+    for name, contribution, member in zip(names, contributions, facts["members"], strict=True):
         words = (
-            f"{region} {_volume(member['volumes'][region])} ({_dice(value)})" for region, value in voice.dice.items()
+            f"{region} {_volume(member['volumes'][region])} ({_dice(value)})"
+            for region, value in contribution.dice.items()
         )
-        rows.append(Shown(name, f"{', '.join(words)} {unit}", voice.label_map))
+        rows.append(Shown(name, f"{', '.join(words)} {unit}", contribution.label_map))
     share = facts["disputed_voxels"] / max(facts["predicted_voxels"], 1)
     note = f"{facts['disputed_voxels']:,} voxels in dispute, {share:.1%} of those predicted"
     together = ", ".join(f"{region} {_volume(value)}" for region, value in facts["volumes"].items())
     title = f"mean of the {len(rows)} (in brackets: Dice with it)"
     ensemble = Shown(title, f"{together} {unit}", prediction.label_map)
-    figure = members_figure(image, rows, ensemble, dissent(prediction.label_map, voices), note, prediction.regions)
+    figure = members_figure(
+        image, rows, ensemble, dissent(prediction.label_map, contributions), note, prediction.regions
+    )
     with replacing(path) as temporary:
         temporary.write_bytes(render(figure, "scan").png)
 
@@ -160,19 +163,18 @@ def score_ensemble(
         LabelError: the meaning of the references is not known.
         GeometryError: a case lacks a modality.
     """
-    if cohort.scheme is None:
-        raise LabelError("the meaning of the labels is not known", path=cohort.name, remedy="Say it with --scheme")
+    scheme = scheme_of_cohort(cohort)
     for case in cohort.cases:
         require_modalities(ensemble.members, case)
     whole: list[CaseScores] = []
     by_member: list[list[CaseScores]] = [[] for _ in ensemble.members]
-    for done, case in enumerate(cohort.cases):
-        prediction, voices = ensemble.predict(load_for(ensemble, case))
-        about = (case.id, case.patient, load_labels(case, cohort.scheme))
-        whole.append(score_case(*about, prediction.label_map, ensemble.regions, prediction.probabilities))
-        for scores, voice in zip(by_member, voices, strict=True):
-            scores.append(score_case(*about, voice.label_map, ensemble.regions))
-        step(done + 1, len(cohort.cases))
+    for number, case in enumerate(cohort.cases, start=1):
+        prediction, contributions = ensemble.predict(load_for(ensemble, case))
+        case_facts = (case.id, case.patient, load_labels(case, scheme))
+        whole.append(score_case(*case_facts, prediction.label_map, ensemble.regions, prediction.probabilities))
+        for scores, contribution in zip(by_member, contributions, strict=True):
+            scores.append(score_case(*case_facts, contribution.label_map, ensemble.regions))
+        step(number, len(cohort.cases))
     members = tuple(aggregate(scores, options) for scores in by_member)
     figures = EnsembleFigures(aggregate(whole, options), members, infos)
     return Scores(part, figures, case_rows(whole), regions_text(part, figures.to_json()))

@@ -19,7 +19,7 @@ from glioseg.preparation.slices import (
     take_regions,
 )
 from glioseg.preparation.store import PreparedCohort
-from glioseg.training.loop import Batch
+from glioseg.training.job import Batch
 from glioseg.training.losses import balanced_class_weights
 from glioseg.training.randomness import DrawKey, generator
 
@@ -72,12 +72,12 @@ class SliceItems:
         maps = np.zeros(shape, dtype=np.float32)
         for item, index in enumerate(indices):
             case = self.prepared.cases[int(self.index.cases[index])]
-            found = self.borders.at(case.id, int(self.index.slices[index]))
-            if found is not None:
+            border = self.borders.at(case.id, int(self.index.slices[index]))
+            if border is not None:
                 rows, columns = (
-                    slice((n - m) // 2, (n - m) // 2 + m) for n, m in zip(shape[2:], found.shape[1:], strict=True)
+                    slice((n - m) // 2, (n - m) // 2 + m) for n, m in zip(shape[2:], border.shape[1:], strict=True)
                 )
-                maps[item][:, rows, columns] = found
+                maps[item][:, rows, columns] = border
         return maps
 
 
@@ -129,8 +129,8 @@ class PatchItems:
             case = self.prepared.cases[index // self.options.per_case]
             size, rng = self.options.voxels, generator(epoch, 1, index)
             start = draw_start(case, size, rng, foreground=bool(centred[index]))
-            shown, inside = take_patch(case, start, size, self.channels)
-            images.append(shown)
+            image, inside = take_patch(case, start, size, self.channels)
+            images.append(image)
             regions.append(inside)
         return Batch(np.stack(images), np.stack(regions))
 
@@ -157,9 +157,9 @@ def voxel_weights(items: SliceItems) -> tuple[tuple[float, float], ...]:
     """For each region the balanced weights of voxels outside and inside it, from the training part's slices."""
     index, n_inside, n_voxels = items.index, [0] * len(items.prepared.region_names), 0
     for position, case in enumerate(items.prepared.cases):
-        chosen = index.slices[index.cases == position]
-        n_voxels += len(chosen) * case.working.shape[0] * case.working.shape[1]
+        slices = index.slices[index.cases == position]
+        n_voxels += len(slices) * case.working.shape[0] * case.working.shape[1]
         if case.region_voxels is not None:
-            for row, n in enumerate(case.region_voxels[chosen].sum(axis=0)):
+            for row, n in enumerate(case.region_voxels[slices].sum(axis=0)):
                 n_inside[row] += int(n)
     return balanced_class_weights(n_inside, n_voxels)

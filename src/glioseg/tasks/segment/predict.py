@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import base64
+import html
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from glioseg.cohorts.reading.layout import ReadOptions
 from glioseg.cohorts.recognise import read_cohort
 from glioseg.core import Case, Cohort, Image, LabelMap
+from glioseg.errors import GeometryError
 from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.inference.bundle import BundleInfo
-from glioseg.inference.ensemble import Ensemble, Voice
+from glioseg.inference.ensemble import Ensemble, MemberPrediction
 from glioseg.inference.predictor import Prediction
 from glioseg.io.files import replacing, write_json
 from glioseg.io.nifti import write_nifti
 from glioseg.io.raster import write_picture
 from glioseg.report.prediction import overlay_picture
-from glioseg.tasks.members import require_modalities, stem_of
-from glioseg.tasks.segment.ensemble import contributions, load_for, score_ensemble, write_members_figure
-from glioseg.tasks.task import Members, Scores, ScoringPlace, WrittenCase
+from glioseg.tasks.members import require_modalities, stem_of, stem_of_name
+from glioseg.tasks.segment.ensemble import ensemble_facts, load_for, score_ensemble, write_members_figure
+from glioseg.tasks.task import CasePrediction, Members, Scores, ScoringPlace, WrittenCase
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,11 +59,19 @@ class SegmentMembers(Members):
         """The cases of a cohort."""
         return read_cohort(folder, options=ReadOptions()).cases
 
-    def predict(self, case: Case, out: Path) -> Callable[[], WrittenCase]:
-        """Segment a case; what is returned writes mask, overlay and ``<case>.json``."""
-        image = load_for(self.ensemble, case)
-        prediction, voices = self.ensemble.predict(image)
-        return partial(_write_case, self, case, image, prediction, voices, out)
+    def predict(self, case: Case) -> SegmentPrediction:
+        """Segment a case; errors as ``load_image`` and ``Ensemble.predict``."""
+        source = next(iter(case.images.values()))
+        pictures = tuple(path.stem for path in source.paths) if source.kind == "raster" else ()
+        return self._predict(case.id, load_for(self.ensemble, case), pictures)
+
+    def predict_image(self, name: str, image: Image) -> SegmentPrediction:
+        """Segment an image; what has no millimetres is saved as a picture."""
+        return self._predict(name, image, () if image.grid.has_mm else (name,))
+
+    def _predict(self, name: str, image: Image, pictures: tuple[str, ...]) -> SegmentPrediction:
+        prediction, contributions = self.ensemble.predict(image)
+        return SegmentPrediction(self, name, image, prediction, contributions, pictures)
 
     def files(self, case: Case) -> list[str]:
         """Names of all files that a prediction of the case may write."""
@@ -74,26 +85,112 @@ class SegmentMembers(Members):
             return score_ensemble(self.ensemble, self.infos, cohort, part, options, step)
 
 
-def _write_case(
-    members: SegmentMembers, case: Case, image: Image, prediction: Prediction, voices: Sequence[Voice], out: Path
-) -> WrittenCase:
-    stem = stem_of(case)
-    unit = "ml" if image.grid.has_mm else "voxels"
-    voxel = image.grid.voxel_ml if image.grid.has_mm else 1.0
-    maps = [prediction.label_map, *(voice.label_map for voice in voices)]
-    volumes = [_volumes(labels, prediction.regions, voxel) for labels in maps]
-    mask = _write_mask(prediction, case, out, stem)
-    _write_overlay(image, prediction, out / f"{stem}.png")
-    facts = _facts(members, case, image, prediction)
-    facts |= {"mask": mask.relative_to(out).as_posix(), "volumes": {"unit": unit, **volumes[0]}}
-    if voices:
-        facts["ensemble"] = contributions(members.ensemble, members.infos, prediction, voices, volumes)
-        write_members_figure(out / f"{stem}_members.png", image, prediction, voices, members.names, facts["ensemble"])
-    write_json(out / f"{stem}.json", facts)
-    return _written(case.id, mask, volumes[0], unit)
+@dataclass(frozen=True, eq=False)
+class SegmentPrediction(CasePrediction):
+    """The mask of one case, on the grid of its scan.
+
+    Args:
+        members: the networks.
+        name: what the case is called.
+        image: (C, X, Y, Z), what they were shown.
+        prediction: of all of them together.
+        contributions: what each says; empty where there is one alone.
+        pictures: names of the pictures that the slices came as; empty for a volume.
+    """
+
+    members: SegmentMembers
+    name: str
+    image: Image
+    prediction: Prediction
+    contributions: Sequence[MemberPrediction]
+    pictures: tuple[str, ...]
+
+    @property
+    def label_map(self) -> LabelMap:
+        """Integers (X, Y, Z) with their meaning, ``.array``, ``.scheme`` and ``.grid``."""
+        return self.prediction.label_map
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """What probabilities are of, in their order."""
+        return self.prediction.regions
+
+    @property
+    def probabilities(self) -> npt.NDArray[np.float32]:
+        """(R, X, Y, Z) of the regions, 0 to 1."""
+        return self.prediction.probabilities
+
+    @property
+    def unit(self) -> str:
+        """Of ``volumes``: ``ml``, or ``voxels`` where millimetres are unknown."""
+        return "ml" if self.image.grid.has_mm else "voxels"
+
+    @property
+    def volumes(self) -> dict[str, float]:
+        """Region -> its volume."""
+        return self._volumes_of(self.label_map)
+
+    @property
+    def volumes_ml(self) -> dict[str, float]:
+        """Region -> its volume in millilitres.
+
+        Raises:
+            GeometryError: pictures have no millimetres.
+        """
+        if not self.image.grid.has_mm:
+            raise GeometryError(
+                f"{self.name} has no millimetres, so that volumes are not known",
+                remedy="Give an affine beside the array, or read .volumes, which are in voxels",
+            )
+        return self.volumes
+
+    def save(self, out: str | Path) -> WrittenCase:
+        """Write the mask, ``<name>.json`` with labels and volumes, and an overlay; of several networks what each says.
+
+        Raises:
+            FileError: they cannot be written.
+        """
+        folder, stem = Path(out), stem_of_name(self.name)
+        mask = _write_mask(self.label_map, self.pictures, folder, stem)
+        with replacing(folder / f"{stem}.png") as temporary:
+            temporary.write_bytes(self._overlay())
+        facts = _facts(self) | {
+            "mask": mask.relative_to(folder).as_posix(),
+            "volumes": {"unit": self.unit, **self.volumes},
+        }
+        if self.contributions:
+            by_member = [self.volumes, *(self._volumes_of(member.label_map) for member in self.contributions)]
+            ensemble = self.members.ensemble
+            facts["ensemble"] = ensemble_facts(
+                ensemble, self.members.infos, self.prediction, self.contributions, by_member
+            )
+            write_members_figure(
+                folder / f"{stem}_members.png",
+                self.image,
+                self.prediction,
+                self.contributions,
+                self.members.names,
+                facts["ensemble"],
+            )
+        write_json(folder / f"{stem}.json", facts)
+        return _written_case(self.name, mask, self.volumes, self.unit)
+
+    def _overlay(self) -> bytes:
+        return overlay_picture(self.image, self.label_map, self.regions)
+
+    def _volumes_of(self, labels: LabelMap) -> dict[str, float]:
+        voxel = self.image.grid.voxel_ml if self.image.grid.has_mm else 1.0
+        return _volumes(labels, self.regions, voxel)
+
+    def _repr_html_(self) -> str:
+        """The slice with most of the prediction, as it is and with the mask, and the volumes."""
+        picture = base64.b64encode(self._overlay()).decode()
+        words = ", ".join(f"{region} {volume:g} {self.unit}" for region, volume in self.volumes.items())
+        alt = f"{html.escape(self.name)}: the slice with most of the prediction, as it is and with the mask"
+        return f'<img alt="{alt}" src="data:image/png;base64,{picture}"><p>{html.escape(words)}</p>'
 
 
-def _written(case: str, mask: Path, volumes: Mapping[str, float], unit: str) -> WrittenCase:
+def _written_case(case: str, mask: Path, volumes: Mapping[str, float], unit: str) -> WrittenCase:
     words = ", ".join(f"{region} {volume:g} {unit}" for region, volume in volumes.items())
     return WrittenCase(
         case=case,
@@ -104,48 +201,41 @@ def _written(case: str, mask: Path, volumes: Mapping[str, float], unit: str) -> 
     )
 
 
-def _facts(members: SegmentMembers, case: Case, image: Image, prediction: Prediction) -> dict[str, Any]:
-    first = members.infos[0]
+def _facts(case: SegmentPrediction) -> dict[str, Any]:
+    first, scheme, grid = case.members.infos[0], case.label_map.scheme, case.image.grid
     return {
-        "case": case.id,
-        "labels": dict(prediction.label_map.scheme.labels),
-        "regions": {name: list(prediction.label_map.scheme.regions[name]) for name in prediction.regions},
+        "case": case.name,
+        "labels": dict(scheme.labels),
+        "regions": {name: list(scheme.regions[name]) for name in case.regions},
         "grid": {
-            "shape": list(image.grid.shape),
-            "spacing_mm": list(image.grid.spacing_mm) if image.grid.has_mm else None,
-            "orientation": image.grid.orientation,
+            "shape": list(grid.shape),
+            "spacing_mm": list(grid.spacing_mm) if grid.has_mm else None,
+            "orientation": grid.orientation,
         },
-        "filled": [name for name in members.ensemble.modalities if name not in case.images],
-        "model_id": members.model_id,
+        "filled": [name for name in case.members.modalities if name not in case.image.modalities],
+        "model_id": case.members.model_id,
         "recipe": first.name,
         "use": first.use,
     }
 
 
-def _write_mask(prediction: Prediction, case: Case, out: Path, stem: str) -> Path:
+def _write_mask(labels: LabelMap, pictures: Sequence[str], out: Path, stem: str) -> Path:
     """A volume's mask in one NIfTI file, pictures' masks each in a picture (a folder of them for a stack)."""
-    source = next(iter(case.images.values()))
-    labels = prediction.label_map
-    if source.kind != "raster":
+    if not pictures:
         path = out / f"{stem}.nii.gz"
         write_nifti(path, labels.array.astype(np.uint8), labels.grid)
         return path
-    scale = 255 if len(labels.scheme.labels) == 1 else 1
-    pixels = (labels.array > 0).astype(np.uint8) * 255 if scale == 255 else labels.array.astype(np.uint8)
-    if len(source.paths) == 1:
+    one_label = len(labels.scheme.labels) == 1
+    pixels = (labels.array > 0).astype(np.uint8) * 255 if one_label else labels.array.astype(np.uint8)
+    if len(pictures) == 1 and pixels.shape[2] == 1:
         path = out / f"{stem}_mask.png"
         write_picture(path, pixels[:, :, 0])
         return path
     folder = out / stem
-    for z, original in enumerate(source.paths):
-        write_picture(folder / f"{original.stem}_mask.png", pixels[:, :, z])
+    names = pictures if len(pictures) == pixels.shape[2] else [f"slice_{z + 1:04d}" for z in range(pixels.shape[2])]
+    for z, name in enumerate(names):
+        write_picture(folder / f"{name}_mask.png", pixels[:, :, z])
     return folder
-
-
-def _write_overlay(image: Image, prediction: Prediction, path: Path) -> None:
-    data = overlay_picture(image, prediction.label_map, prediction.regions)
-    with replacing(path) as temporary:
-        temporary.write_bytes(data)
 
 
 def _volumes(labels: LabelMap, regions: Sequence[str], voxel: float) -> dict[str, float]:

@@ -9,17 +9,17 @@ from glioseg.machine.device import pick_device, uses_bf16
 
 def predictor_of(bundle: Bundle, device: str = "auto") -> Predictor:
     """The bundle's network on a device."""
-    chosen = pick_device(device)
+    torch_device = pick_device(device)
     info = bundle.info
     return Predictor(
-        model=bundle.model.to(chosen),
+        model=bundle.model.to(torch_device),
         modalities=info.modalities,
         regions=info.regions,
         scheme=bundle.scheme,
         prepare=info.prepare,
         slices=info.slices,
         options=info.predict,
-        bf16=uses_bf16("auto", chosen),
+        bf16=uses_bf16("auto", torch_device),
         patches=info.patches,
         shape=info.shape,
     )

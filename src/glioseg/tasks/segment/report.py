@@ -43,13 +43,13 @@ def page(facts: RunFacts, run: FinishedRun, figures: Path) -> RunPage:
     if headline is not None:
         predictor = predictor_of(run.bundle(), run.device)
         items = gallery(predictor, run.data, headline, facts.parts[headline].rows)
-    own = SegmentationFacts(
+    region_facts = SegmentationFacts(
         **{field.name: getattr(facts, field.name) for field in fields(RunFacts)},
         gallery=items,
         outlined=() if is_of_tumour(run.data) else run.data.prepared.region_names[:1],
         weight_maps=weight_maps(run.recipe, run.data),
     )
-    return segmentation_page(own, figures)
+    return segmentation_page(region_facts, figures)
 
 
 def describe(data: TrainingData) -> DataFacts:
@@ -93,14 +93,14 @@ def gallery(predictor: Predictor, data: TrainingData, part: str, rows: Sequence[
     """Slices of the best, median and worst cases of a part, and slices without what is looked for."""
     regions = predictor.regions
     main = regions[0]
-    shown = data.part(part)
-    prepared = {case.id: case for case in shown.prepared.cases}
+    scored_part = data.part(part)
+    prepared = {case.id: case for case in scored_part.prepared.cases}
     channels = channels_of(data.prepared, predictor.modalities)
     dice = {str(row["case"]): row[f"{main}.dice"] for row in rows}
     items: list[GalleryItem] = []
     n_free = 0
     for case_id, kind in ranked_cases(rows, main, _N_EACH):
-        case = shown.cases[case_id]
+        case = scored_part.cases[case_id]
         result = score_prepared(predictor, prepared[case_id], case, channels, predictor.scheme)
         image = load_image(case)
         values = result.reference.scheme.values_of(main)

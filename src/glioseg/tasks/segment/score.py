@@ -37,13 +37,15 @@ def scheme_of(prepared: PreparedCohort) -> LabelScheme:
     return prepared.scheme
 
 
-def scored(predictor: Predictor, part: Part, *, curves: bool, step: Step) -> Iterator[tuple[PreparedCase, ScoredCase]]:
+def score_cases(
+    predictor: Predictor, part: Part, *, curves: bool, step: Step
+) -> Iterator[tuple[PreparedCase, ScoredCase]]:
     """Every case of a part, predicted and scored, one after the other."""
     channels = channels_of(part.prepared, predictor.modalities)
     scheme = scheme_of(part.prepared)
-    for done, case in enumerate(part.prepared.cases):
+    for number, case in enumerate(part.prepared.cases, start=1):
         yield case, score_prepared(predictor, case, part.cases[case.id], channels, scheme, curves=curves)
-        step(done + 1, len(part.prepared.cases))
+        step(number, len(part.prepared.cases))
 
 
 def score_part(
@@ -61,7 +63,7 @@ def score_part(
     native: list[CaseScores] = []
     working: list[CaseScores] = []
     slices_kept: dict[str, npt.NDArray[np.bool_]] = {}
-    for case, result in scored(predictor, part, curves=True, step=step):
+    for case, result in score_cases(predictor, part, curves=True, step=step):
         native.append(result.scores)
         working.append(result.working)
         slices_kept[case.id] = predictor.slices.keeps(case.non_black)
@@ -83,11 +85,13 @@ def scores_of(part: str, evaluation: Evaluation, cases: list[CaseScores]) -> Sco
     return Scores(part, evaluation, case_rows(cases), regions_text(part, evaluation.to_json()))
 
 
-def tuned(predictor: Predictor, part: Part, step: Step, options: ThresholdOptions | None = None) -> PredictOptions:
+def tune_options(
+    predictor: Predictor, part: Part, step: Step, options: ThresholdOptions | None = None
+) -> PredictOptions:
     """Thresholds and smallest components chosen on a part, which must be the validation part."""
     options = options or ThresholdOptions()
     searches: list[CaseSearch] = []
-    for case, result in scored(predictor, part, curves=False, step=step):
+    for case, result in score_cases(predictor, part, curves=False, step=step):
         reference = encode_regions(result.reference.array, result.reference.scheme, predictor.regions)
         searches.append(search_case(case.id, result.prediction.probabilities, reference, predictor.regions, options))
     choices = choose(searches, options)

@@ -39,20 +39,21 @@ from glioseg.tasks.segment.detect import detect_part
 from glioseg.tasks.segment.items import PatchItems, SliceItems, patch_items, slice_items, voxel_weights
 from glioseg.tasks.segment.predict import SegmentMembers
 from glioseg.tasks.segment.predictor import predictor_of
-from glioseg.tasks.segment.score import scheme_of, score_part, tuned
+from glioseg.tasks.segment.score import scheme_of, score_part, tune_options
 from glioseg.tasks.segment.validation import Validator
 from glioseg.tasks.task import FinishedRun, LogColumns, Publication, Scores, Task, TrainingParts
 from glioseg.training.augment import augment
-from glioseg.training.loop import Validation
+from glioseg.training.job import Validation
+from glioseg.training.log import LogRow
 from glioseg.training.losses import ClassWeights, build_loss
 
 
-def log_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+def log_cells(row: LogRow) -> tuple[str, ...]:
     """Dice, Dice by region, precision and recall of a row of the log."""
-    regions = row.get("regions", {})
+    regions = row.regions
 
     def mean(metric: str) -> str:
-        values = [figures[metric] for figures in regions.values() if figures[metric] is not None]
+        values = [value for figures in regions.values() if (value := figures[metric]) is not None]
         return f"{sum(values) / len(values):.3f}" if values else "-"
 
     by_region = " ".join(
@@ -147,7 +148,7 @@ class SegmentTask(Task[Predictor]):
         if not recipe.predict.tune:
             return {}
         with reporter.progress("Choosing thresholds on validation") as step:
-            return {"predict": tuned(predictor_of(bundle, device), data.part("val"), step)}
+            return {"predict": tune_options(predictor_of(bundle, device), data.part("val"), step)}
 
     def predictor(self, bundle: Bundle, device: str) -> Predictor:
         """The bundle's network on a device."""

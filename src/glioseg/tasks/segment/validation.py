@@ -19,7 +19,7 @@ from glioseg.inference.predictor import Array, Predictor
 from glioseg.inference.scoring import score_prepared
 from glioseg.preparation.slices import SliceOptions, tumour_slices
 from glioseg.preparation.store import PreparedCase
-from glioseg.training.loop import Loss, Validation
+from glioseg.training.job import Loss, Validation
 
 _LOGGED = ("dice", "precision", "recall")
 
@@ -53,11 +53,11 @@ class Validator:
         predictor = replace(self.predictor, model=model)
         scores: list[CaseScores] = []
         losses: list[tuple[float, int]] = []
-        for done, (prepared, case) in enumerate(self.cases):
+        for number, (prepared, case) in enumerate(self.cases, start=1):
             scored = score_prepared(predictor, prepared, case, self.channels, predictor.scheme)
             scores.append(scored.scores)
             losses.append(self._loss_of(prepared, scored.working_probabilities))
-            self.on_case(done + 1, len(self.cases))
+            self.on_case(number, len(self.cases))
         evaluation = aggregate(scores, self.options.model_copy(update={"n_resamples": 0}))
         n_slices = sum(n for _, n in losses)
         loss = sum(value * n for value, n in losses) / n_slices if n_slices else 0.0
@@ -70,16 +70,16 @@ class Validator:
         """
         if self.predictor.patches is not None:
             return self._loss_of_volume(prepared, probabilities)
-        kept = self.slices.keeps(prepared.non_black)
+        is_seen = self.slices.keeps(prepared.non_black)
         if self.slices.choice == "tumour":
-            kept = kept & tumour_slices(prepared)
-        chosen = np.flatnonzero(kept)
+            is_seen = is_seen & tumour_slices(prepared)
+        slices = np.flatnonzero(is_seen)
         regions = prepared.regions
-        if not len(chosen) or regions is None:
+        if not len(slices) or regions is None:
             return 0.0, 0
-        shown = torch.from_numpy(np.moveaxis(probabilities[:, chosen], 1, 0).copy())
-        logits = logits_of(shown, self.predictor.options.activation)
-        return float(self.loss(logits, torch.from_numpy(np.array(regions[chosen])), None)), len(chosen)
+        on_slices = torch.from_numpy(np.moveaxis(probabilities[:, slices], 1, 0).copy())
+        logits = logits_of(on_slices, self.predictor.options.activation)
+        return float(self.loss(logits, torch.from_numpy(np.array(regions[slices])), None)), len(slices)
 
     def _loss_of_volume(self, prepared: PreparedCase, probabilities: Array) -> tuple[float, int]:
         regions = prepared.regions

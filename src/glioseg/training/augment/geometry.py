@@ -53,12 +53,12 @@ def resample(
         weights: (B, K, *S) or None.
         table: the parameters.
     """
-    chosen = np.flatnonzero(table.resampled)
-    if not len(chosen):
+    items = np.flatnonzero(table.resampled)
+    if not len(items):
         return images, regions, weights
     device, n_channels = images.device, images.shape[1]
-    rows = to_device(chosen, device)
-    points = sampling_points(table, chosen, device)
+    rows = to_device(items, device)
+    points = sampling_points(table, items, device)
     linear = images.index_select(0, rows)
     if weights is not None:
         linear = torch.cat((linear, weights.index_select(0, rows).float()), dim=1)
@@ -89,8 +89,8 @@ def sampling_points(table: AugmentTable, rows: npt.NDArray[np.intp], device: tor
         points = points + 2 * spline(to_device(table.bends[rows], device), size)
     matrix = to_device(inverse_affine(table, rows), device)
     flat = points.flatten(2)  # (B', n, voxels), n in the order of the tensor's axes
-    moved = torch.baddbmm(matrix[:, :, -1:], matrix[:, :, :-1], flat)
-    return moved.flip(1).transpose(1, 2).reshape(len(rows), *size, len(size))
+    sources = torch.baddbmm(matrix[:, :, -1:], matrix[:, :, :-1], flat)
+    return sources.flip(1).transpose(1, 2).reshape(len(rows), *size, len(size))
 
 
 def inverse_affine(table: AugmentTable, rows: npt.NDArray[np.intp]) -> Floats:

@@ -53,13 +53,13 @@ def take_away(images: Tensor, table: AugmentTable) -> Tensor:
     """(B, C, *S), written to: channels that became zeros or copies of another."""
     sources = table.sources
     channels = images.flatten(0, 1)
-    own = np.arange(sources.shape[1])
+    identity = np.arange(sources.shape[1])
     zeroed = np.flatnonzero(sources.ravel() < 0)
-    copied = np.flatnonzero(((sources >= 0) & (sources != own)).ravel())
+    copied = np.flatnonzero(((sources >= 0) & (sources != identity)).ravel())
     if len(copied):
         first = (copied // sources.shape[1]) * sources.shape[1]
-        taken = to_device(first + sources.ravel()[copied], images.device)
-        channels.index_copy_(0, to_device(copied, images.device), channels.index_select(0, taken))
+        source_rows = to_device(first + sources.ravel()[copied], images.device)
+        channels.index_copy_(0, to_device(copied, images.device), channels.index_select(0, source_rows))
     if len(zeroed):
         channels.index_fill_(0, to_device(zeroed, images.device), 0.0)
     return images
@@ -100,11 +100,11 @@ def _column(values: npt.NDArray[np.generic], rows: npt.NDArray[np.intp], like: T
 def _gamma(channels: Tensor, table: AugmentTable, statistics: Statistics) -> Tensor:
     rows = _rows(table.gammas, 1)
 
-    def change(chosen: Tensor, numbers: Tensor) -> Tensor:
+    def change(selected: Tensor, numbers: Tensor) -> Tensor:
         lowest, highest = statistics.lowest[numbers], statistics.highest[numbers]
         extent = (highest - lowest).clamp(min=1e-12)
-        share = chosen.sub_(lowest).div_(extent).clamp_(0, 1)
-        return share.pow_(_column(table.gammas, rows, chosen)).mul_(extent).add_(lowest)
+        share = selected.sub_(lowest).div_(extent).clamp_(0, 1)
+        return share.pow_(_column(table.gammas, rows, selected)).mul_(extent).add_(lowest)
 
     return _on_rows(channels, rows, change)
 
@@ -114,35 +114,35 @@ def _bias_contrast_brightness(channels: Tensor, table: AugmentTable, statistics:
     even = np.stack([table.contrasts != 1, table.brightnesses != 0]).any(axis=0)
     uneven = _rows(table.biases, 0)
     channels = _on_rows(
-        channels, uneven, lambda chosen, numbers: _under_bias(chosen, table, uneven, statistics, numbers)
+        channels, uneven, lambda selected, numbers: _under_bias(selected, table, uneven, statistics, numbers)
     )
     rows = np.flatnonzero(even.ravel())
 
-    def change(chosen: Tensor, numbers: Tensor) -> Tensor:
-        contrast = _column(table.contrasts, rows, chosen)
-        brighter = _column(table.brightnesses, rows, chosen) * statistics.deviation[numbers]
+    def change(selected: Tensor, numbers: Tensor) -> Tensor:
+        contrast = _column(table.contrasts, rows, selected)
+        brighter = _column(table.brightnesses, rows, selected) * statistics.deviation[numbers]
         offset = statistics.mean[numbers] * (1 - contrast) + brighter
-        return chosen.mul_(contrast).add_(offset)
+        return selected.mul_(contrast).add_(offset)
 
     return _on_rows(channels, rows, change)
 
 
 def _under_bias(
-    chosen: Tensor, table: AugmentTable, rows: npt.NDArray[np.intp], statistics: Statistics, numbers: Tensor
+    selected: Tensor, table: AugmentTable, rows: npt.NDArray[np.intp], statistics: Statistics, numbers: Tensor
 ) -> Tensor:
     points = table.biases.reshape(-1, 1, *table.biases.shape[2:])[rows]
-    field = spline(to_device(points, chosen.device), table.size)[:, 0].exp_()
+    field = spline(to_device(points, selected.device), table.size)[:, 0].exp_()
     lowest = statistics.lowest[numbers]
-    return chosen.sub_(lowest).mul_(field).add_(lowest)
+    return selected.sub_(lowest).mul_(field).add_(lowest)
 
 
 def _noise(channels: Tensor, table: AugmentTable, statistics: Statistics) -> Tensor:
     rows = _rows(table.noises, 0)
 
-    def change(chosen: Tensor, numbers: Tensor) -> Tensor:
-        source = torch.Generator(chosen.device).manual_seed(table.noise_seed)
-        noise = torch.randn(chosen.shape, generator=source, device=chosen.device)
-        return chosen.add_(noise.mul_(_column(table.noises, rows, chosen) * statistics.deviation[numbers]))
+    def change(selected: Tensor, numbers: Tensor) -> Tensor:
+        source = torch.Generator(selected.device).manual_seed(table.noise_seed)
+        noise = torch.randn(selected.shape, generator=source, device=selected.device)
+        return selected.add_(noise.mul_(_column(table.noises, rows, selected) * statistics.deviation[numbers]))
 
     return _on_rows(channels, rows, change)
 
@@ -154,15 +154,15 @@ def _smooth(channels: Tensor, values: npt.NDArray[np.float32], neutral: float, o
     """Apply a linear operator of one axis along each axis in turn, as products of matrices: one for each channel."""
     rows = _rows(values, neutral)
 
-    def change(chosen: Tensor, _: Tensor) -> Tensor:
-        strength = to_device(values.ravel()[rows], chosen.device)
+    def change(selected: Tensor, _: Tensor) -> Tensor:
+        strength = to_device(values.ravel()[rows], selected.device)
         matrices: dict[int, Tensor] = {}
-        for axis in range(1, chosen.dim()):
-            length = chosen.shape[axis]
+        for axis in range(1, selected.dim()):
+            length = selected.shape[axis]
             if length not in matrices:
                 matrices[length] = operator(strength, length)
-            chosen = _along(chosen, matrices[length], axis)
-        return chosen
+            selected = _along(selected, matrices[length], axis)
+        return selected
 
     return _on_rows(channels, rows, change)
 
@@ -192,9 +192,9 @@ def averaging_operator(factors: Tensor, length: int) -> Tensor:
     place = torch.arange(length, device=factors.device, dtype=torch.float32)
     # where the centre of each voxel lies among the centres of the larger ones
     target = ((place.view(1, -1, 1) + 0.5) / width - 0.5).clamp(min=0).minimum(n_large - 1)
-    left = target.floor()
-    share = target - left
-    return (1 - share) * _within(left, width, place) + share * _within((left + 1).minimum(n_large - 1), width, place)
+    below = target.floor()
+    share = target - below
+    return (1 - share) * _within(below, width, place) + share * _within((below + 1).minimum(n_large - 1), width, place)
 
 
 def _within(large: Tensor, width: Tensor, place: Tensor) -> Tensor:

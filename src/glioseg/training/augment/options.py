@@ -14,7 +14,7 @@ class _Transform(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Chance(_Transform):
+class RandomChange(_Transform):
     """A change that an item of a batch undergoes with a probability.
 
     Attributes:
@@ -24,7 +24,7 @@ class Chance(_Transform):
     probability: float = Field(default=0.0, ge=0.0, le=1.0)
 
 
-class Drawn(Chance):
+class RangedChange(RandomChange):
     """A change of a size that is drawn from a range.
 
     Attributes:
@@ -42,7 +42,7 @@ class Drawn(Chance):
         return self
 
 
-class Flip(Chance):
+class Flip(RandomChange):
     """Mirror the item along each of ``axes``, each with the probability on its own.
 
     The width of axial and coronal slices runs from right to left, that of sagittal ones from front to back: there it is
@@ -52,32 +52,32 @@ class Flip(Chance):
     axes: tuple[Axis, ...] = Field(default=("width", "height"), min_length=1)
 
 
-class Turn(Chance):
+class Turn(RandomChange):
     """Turn by 90, 180 or 270 degrees, each as likely, in the plane of height and width, which have to be equal."""
 
 
-class Rotation(Drawn):
+class Rotation(RangedChange):
     """Turn by an angle in degrees, counter-clockwise; in 3-D about each of the three axes."""
 
     limits: ClassVar[Range] = (-180.0, 180.0)
     range: Range = (-15.0, 15.0)
 
 
-class Scale(Drawn):
+class Scale(RangedChange):
     """Enlarge by a factor about the centre; its logarithm is drawn uniformly."""
 
     limits: ClassVar[Range] = (0.25, 4.0)
     range: Range = (0.85, 1.2)
 
 
-class Shift(Drawn):
+class Shift(RangedChange):
     """Move along each axis by a share of its length."""
 
     limits: ClassVar[Range] = (-0.5, 0.5)
     range: Range = (-0.08, 0.08)
 
 
-class Elastic(Drawn):
+class Elastic(RangedChange):
     """Bend by a cubic B-spline; each of its control points moves along each axis by at most a share of its length.
 
     The share is drawn from the range. Above 0.4 of the distance of control points the image could fold (Choi & Lee,
@@ -100,14 +100,14 @@ class Elastic(Drawn):
         return self
 
 
-class Gamma(Drawn):
+class Gamma(RangedChange):
     """Raise to a power, between the channel's smallest and largest value; the power's logarithm is drawn uniformly."""
 
     limits: ClassVar[Range] = (0.1, 10.0)
     range: Range = (0.7, 1.5)
 
 
-class Bias(Drawn):
+class Bias(RangedChange):
     """Multiply what lies above the channel's smallest value by a smooth field, as an uneven coil would.
 
     The logarithm of the field is a B-spline with values between minus and plus a size that is drawn from the range.
@@ -117,35 +117,35 @@ class Bias(Drawn):
     range: Range = (0.1, 0.4)
 
 
-class Contrast(Drawn):
+class Contrast(RangedChange):
     """Multiply the distance from the channel's mean by a factor; its logarithm is drawn uniformly."""
 
     limits: ClassVar[Range] = (0.1, 10.0)
     range: Range = (0.75, 1.3)
 
 
-class Brightness(Drawn):
+class Brightness(RangedChange):
     """Add a multiple of the channel's standard deviation."""
 
     limits: ClassVar[Range] = (-5.0, 5.0)
     range: Range = (-0.3, 0.3)
 
 
-class Blur(Drawn):
+class Blur(RangedChange):
     """Blur by a Gaussian with a sigma in voxels."""
 
     limits: ClassVar[Range] = (0.0, 20.0)
     range: Range = (0.5, 1.2)
 
 
-class LowResolution(Drawn):
+class LowResolution(RangedChange):
     """Average to voxels larger by a factor and interpolate linearly back; the factor's logarithm is drawn uniformly."""
 
     limits: ClassVar[Range] = (1.0, 8.0)
     range: Range = (1.0, 2.0)
 
 
-class Noise(Drawn):
+class Noise(RangedChange):
     """Add Gaussian noise with a deviation in multiples of the channel's standard deviation."""
 
     limits: ClassVar[Range] = (0.0, 5.0)
@@ -178,7 +178,7 @@ class Missing(_Transform):
         return self.zero + self.flair
 
 
-class OneModality(Chance):
+class OneModality(RandomChange):
     """Show one modality, drawn for each item, in the place of all; of such an item no other is missing.
 
     So scans of known contrasts teach a network for pictures, which are of one contrast and do not say of which.

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glioseg.errors import OptionError
-from glioseg.training.augment.options import AugmentOptions, Chance, Drawn, Missing, OneModality
+from glioseg.training.augment.options import AugmentOptions, Missing, OneModality, RandomChange, RangedChange
 from glioseg.training.randomness import DrawKey, generator, torch_seed
 
 Floats = npt.NDArray[np.float32]
@@ -141,11 +141,11 @@ def draw(
     streams = {name: generator(key, number) for number, name in enumerate(_NAMES)}
     n_axes = len(size)
 
-    def each_item(change: Drawn, name: str, neutral: float, *axes: int) -> Floats:
-        return _drawn(change, streams[name], (n_items, *axes), neutral)
+    def each_item(change: RangedChange, name: str, neutral: float, *axes: int) -> Floats:
+        return _draw_sizes(change, streams[name], (n_items, *axes), neutral)
 
-    def each_channel(change: Drawn, name: str, neutral: float) -> Floats:
-        return np.tile(_drawn(change, streams[name], (n_items, channels.n_modalities), neutral), channels.n_slices)
+    def each_channel(change: RangedChange, name: str, neutral: float) -> Floats:
+        return np.tile(_draw_sizes(change, streams[name], (n_items, channels.n_modalities), neutral), channels.n_slices)
 
     return AugmentTable(
         size=size,
@@ -196,38 +196,40 @@ def _refuse_the_impossible(options: AugmentOptions, size: tuple[int, ...], chann
         raise OptionError("no modality is FLAIR, which should replace others", remedy="Set augment.missing.flair to 0")
 
 
-def _chosen(change: Chance, stream: np.random.Generator, n_items: int) -> npt.NDArray[np.bool_]:
+def _draw_items(change: RandomChange, stream: np.random.Generator, n_items: int) -> npt.NDArray[np.bool_]:
     return stream.random(n_items) < change.probability
 
 
-def _drawn(change: Drawn, stream: np.random.Generator, shape: tuple[int, ...], neutral: float) -> Floats:
+def _draw_sizes(change: RangedChange, stream: np.random.Generator, shape: tuple[int, ...], neutral: float) -> Floats:
     """Sizes of ``shape`` (B, …): ``neutral`` for items that are left out; factors are uniform in their logarithm."""
-    chosen = _chosen(change, stream, shape[0])
+    changes = _draw_items(change, stream, shape[0])
     low, high = change.range
     shares = stream.random(shape)
     if neutral == 1 and low > 0:
         sizes = np.exp(math.log(low) + shares * (math.log(high) - math.log(low)))
     else:
         sizes = low + shares * (high - low)
-    return np.where(chosen.reshape(-1, *(1,) * (len(shape) - 1)), sizes, neutral).astype(np.float32)
+    return np.where(changes.reshape(-1, *(1,) * (len(shape) - 1)), sizes, neutral).astype(np.float32)
 
 
 def _draw_flips(
     options: AugmentOptions, stream: np.random.Generator, n_items: int, n_axes: int
 ) -> npt.NDArray[np.bool_]:
-    drawn = stream.random((n_items, 3)) < options.flip.probability
+    is_flipped = stream.random((n_items, 3)) < options.flip.probability
     allowed = [axis in options.flip.axes for axis in ("depth", "height", "width")]
-    return np.asarray((drawn & allowed)[:, 3 - n_axes :])
+    return np.asarray((is_flipped & allowed)[:, 3 - n_axes :])
 
 
 def _draw_turns(options: AugmentOptions, stream: np.random.Generator, n_items: int) -> Integers:
-    chosen = _chosen(options.turn, stream, n_items)
-    return np.where(chosen, stream.integers(1, 4, n_items), 0)
+    turns = _draw_items(options.turn, stream, n_items)
+    return np.where(turns, stream.integers(1, 4, n_items), 0)
 
 
-def _draw_spline(change: Drawn, stream: np.random.Generator, shape: tuple[int, int], cells: int, n_axes: int) -> Floats:
+def _draw_spline(
+    change: RangedChange, stream: np.random.Generator, shape: tuple[int, int], cells: int, n_axes: int
+) -> Floats:
     """(*shape, k, …) control points, uniform between minus and plus a size that is drawn for each of ``shape``."""
-    heights = _drawn(change, stream, shape, 0).reshape(*shape, *(1,) * n_axes)
+    heights = _draw_sizes(change, stream, shape, 0).reshape(*shape, *(1,) * n_axes)
     points = stream.uniform(-1, 1, (*shape, *(cells + SPLINE_REACH,) * n_axes))
     return (heights * points).astype(np.float32)
 
@@ -238,12 +240,12 @@ def _draw_missing(missing: Missing, stream: np.random.Generator, n_items: int, c
     which, order, count = stream.random(n_items), stream.random((n_items, n)), stream.random(n_items)
     sources = np.tile(np.arange(n), (n_items, 1))
     if n > 1:
-        most = n - 1 if missing.at_most is None else min(missing.at_most, n - 1)
-        wanted = 1 + np.minimum((count * most).astype(np.int64), most - 1)
+        n_most = n - 1 if missing.at_most is None else min(missing.at_most, n - 1)
+        n_lost = 1 + np.minimum((count * n_most).astype(np.int64), n_most - 1)
         filled = (which >= missing.zero) & (which < missing.probability)
         if channels.flair is not None:
             order[filled, channels.flair] = np.inf  # FLAIR is the last that would be replaced, so it never is
-        lost = order.argsort(axis=1).argsort(axis=1) < wanted[:, None]
+        lost = order.argsort(axis=1).argsort(axis=1) < n_lost[:, None]
         sources[lost & (which < missing.zero)[:, None]] = -1
         sources[lost & filled[:, None]] = -1 if channels.flair is None else channels.flair
     return sources
@@ -252,8 +254,8 @@ def _draw_missing(missing: Missing, stream: np.random.Generator, n_items: int, c
 def _draw_one_modality(change: OneModality, stream: np.random.Generator, sources: Integers) -> Integers:
     """``sources``, but for the items of which one modality is shown alone."""
     n_items, n = sources.shape
-    chosen, shown = _chosen(change, stream, n_items), stream.integers(0, n, (n_items, 1))
-    return np.where(chosen[:, None], shown, sources)
+    is_single, modality = _draw_items(change, stream, n_items), stream.integers(0, n, (n_items, 1))
+    return np.where(is_single[:, None], modality, sources)
 
 
 def _in_each_slice(sources: Integers, channels: ChannelLayout) -> Integers:

@@ -1,0 +1,160 @@
+"""A training as it is started: devices, precision and processes, and what the loop is given in each of them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch.multiprocessing.spawn import ProcessRaisedException
+
+from glioseg.config import Recipe
+from glioseg.errors import OptionError
+from glioseg.inference.bundle import load_bundle
+from glioseg.machine.device import pick_device, uses_bf16
+from glioseg.runs.options import RunOptions
+from glioseg.runs.own_parts import OwnParts
+from glioseg.runs.progress_table import ProgressTable
+from glioseg.tasks.data import TrainingData
+from glioseg.tasks.task import AnyTask
+from glioseg.training.checkpoint import Identity
+from glioseg.training.events import EventLog
+from glioseg.training.job import Job
+from glioseg.training.log import LogRow
+from glioseg.training.loop import TrainingError, fit
+from glioseg.training.progress import Outcome, progress_of
+from glioseg.training.transfer import take_weights
+
+_OUR_ERROR = re.compile(r"^glioseg\.[\w.]*Error: (.*)\Z", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSetup:
+    """Everything that a training needs; plain data, so that it can be sent to other processes.
+
+    Args:
+        task: what the network is asked for.
+        recipe: what decides the training.
+        data: what it works on.
+        options: paths and machinery.
+        identity: what must not change between the parts of a training.
+        own: a network and a loss in the place of the recipe's.
+    """
+
+    task: AnyTask
+    recipe: Recipe
+    data: TrainingData
+    options: RunOptions
+    identity: Identity
+    own: OwnParts
+
+
+def launch(setup: TrainingSetup, make_table: Callable[[], ProgressTable]) -> Outcome:
+    """Train in this process or, on several devices, in spawned ones.
+
+    Args:
+        setup: the training.
+        make_table: makes what shows it, in the process where it is needed.
+
+    Raises:
+        OptionError: several devices that this machine does not have.
+        ResumeError, TrainingError, FileError: see ``loop.fit``.
+    """
+    fabric = make_fabric(setup.recipe, setup.options)
+    if setup.recipe.train.deterministic:
+        _be_deterministic(fabric.device)
+    if setup.options.n_devices == 1:
+        return _train(fabric, setup, make_table)
+    # Fabric looks through arguments and results for modules and tensors, and stumbles over frozen dataclasses: so the
+    # setup goes inside the function, and the outcome comes back as plain values
+    try:
+        values = fabric.launch(partial(_train_together, setup=setup, make_table=make_table))
+    except ProcessRaisedException as error:
+        raise _error_of_process(error) from error
+    return Outcome(values["finished"], values["reason"], progress_of(values["progress"]))
+
+
+def make_fabric(recipe: Recipe, options: RunOptions) -> Fabric:
+    """Devices, precision and processes."""
+    device, n_devices = pick_device(options.device), options.n_devices
+    if n_devices > 1 and device.type == "cuda" and n_devices > torch.cuda.device_count():
+        raise OptionError(
+            "this machine has fewer GPUs than asked for", found=torch.cuda.device_count(), expected=n_devices
+        )
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces what doctor and reports say
+    takes_number = n_devices > 1 or device.type == "cpu"
+    return Fabric(
+        accelerator=device.type,
+        devices=n_devices if takes_number else [device.index or 0],
+        precision="bf16-mixed" if uses_bf16(recipe.train.precision, device) else "32-true",
+        strategy="ddp_spawn" if n_devices > 1 else "auto",
+    )
+
+
+def _be_deterministic(device: torch.device) -> None:
+    if device.type == "cuda":
+        # cuBLAS repeats only with a fixed workspace, which it reads from here at its first use
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+
+
+def _train(fabric: Fabric, setup: TrainingSetup, make_table: Callable[[], ProgressTable]) -> Outcome:
+    table = make_table()
+    events = EventLog(setup.options.run) if setup.options.tensorboard and fabric.is_global_zero else None
+    try:
+        network = setup.own.network or setup.task.network(setup.recipe, setup.data)
+        if setup.options.initial is not None:
+            take_weights(network, load_bundle(setup.options.initial))
+        outcome = fit(fabric, network, job_of(setup, fabric.device, table, events))
+        if events is not None:
+            events.close()
+        return outcome
+    finally:
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+
+
+def _train_together(fabric: Fabric, setup: TrainingSetup, make_table: Callable[[], ProgressTable]) -> dict[str, Any]:
+    return asdict(_train(fabric, setup, make_table))
+
+
+def job_of(setup: TrainingSetup, device: torch.device, table: ProgressTable, events: EventLog | None = None) -> Job:
+    """What the loop works on: the task's items, loss and validation, on a device."""
+    parts = setup.task.training_parts(setup.recipe, setup.data, device)
+    if setup.own.loss is not None:
+        parts = replace(parts, loss=setup.own.loss, validation_loss=setup.own.loss)
+    return Job(
+        options=setup.recipe.train,
+        items=parts.items,
+        augment=parts.augment,
+        loss=parts.loss,
+        validate=setup.task.validator(setup.recipe, setup.data, parts, device, table.on_case),
+        identity=setup.identity,
+        run=setup.options.run,
+        on_epoch=_on_epoch(table, events),
+        on_step=table.on_step,
+    )
+
+
+def _on_epoch(table: ProgressTable, events: EventLog | None) -> Callable[[LogRow], str | None]:
+    """A row of the log goes to TensorBoard, where that is asked for, and to the table, whose watcher may stop it."""
+
+    def on_epoch(row: LogRow) -> str | None:
+        if events is not None:
+            events.on_epoch(row)
+        return table.on_epoch(row)
+
+    return on_epoch
+
+
+def _error_of_process(error: ProcessRaisedException) -> Exception:
+    """Our own errors cross the border of a process as the last part of a printed traceback; others stay as they are."""
+    messages = _OUR_ERROR.findall(str(error))
+    return TrainingError(messages[-1].strip()) if messages else error

@@ -1,0 +1,88 @@
+"""What the loop works on: items, the functions of a task, and what the recipe decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor, nn
+
+from glioseg.training.checkpoint import Identity
+from glioseg.training.log import LogRow
+from glioseg.training.options import TrainOptions
+from glioseg.training.randomness import DrawKey
+
+
+class Batch(NamedTuple):
+    """Images (B, C, *S) float32, the targets of the loss, and, where the loss has them, weight maps like the targets.
+
+    S is (H, W) for slices, (D, H, W) for patches. Targets are what the task makes of them: regions (B, R, *S) uint8
+    0/1, or classes (B, K) uint8, one of them 1.
+    """
+
+    images: npt.NDArray[np.float32]
+    targets: npt.NDArray[np.uint8] | npt.NDArray[np.float32]
+    weights: npt.NDArray[np.float32] | None = None
+
+
+class Items(Protocol):
+    """What a training takes its batches from: slices or patches of the training part."""
+
+    @property
+    def is_positive(self) -> npt.NDArray[np.bool_]:
+        """(N,) whether each item shows what is looked for: tumour, or another class than the first."""
+
+    def take(self, indices: npt.NDArray[np.int64], key: DrawKey) -> Batch:
+        """The items of a batch, read from the cache.
+
+        Args:
+            indices: (B,) which items.
+            key: the place in the training, for items that are drawn; in one epoch an item is the same whichever step
+                and process takes it.
+        """
+
+    def name(self, index: int) -> str:
+        """The case and slice, or patch, of an item, for messages."""
+
+
+class Validation(NamedTuple):
+    """The loss, the score that picks the best model, and the task's own figures for the log, as JSON values."""
+
+    loss: float
+    score: float
+    figures: Mapping[str, Any]
+
+
+Augment = Callable[[Tensor, Tensor, Tensor | None, DrawKey], tuple[Tensor, Tensor, Tensor | None]]
+Loss = Callable[[Tensor | Sequence[Tensor], Tensor, Tensor | None], Tensor]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training, as the recipe and the data decide it.
+
+    Args:
+        options: of the loop.
+        items: the training part.
+        augment: (images, targets, weights, key) -> the same, augmented, on the device.
+        loss: (logits, targets, weights) -> scalar.
+        validate: the network in evaluation mode -> figures on whole cases. Called in the first process only.
+        identity: what must not change between the parts of a training.
+        run: the run folder.
+        on_epoch: called in the first process with each row of the log; a reason stops the training as Ctrl-C does.
+        on_step: called in the first process with (steps done, steps of the whole training); likewise.
+    """
+
+    options: TrainOptions
+    items: Items
+    augment: Augment
+    loss: Loss
+    validate: Callable[[nn.Module], Validation]
+    identity: Identity
+    run: Path
+    on_epoch: Callable[[LogRow], str | None]
+    on_step: Callable[[int, int], str | None]
