@@ -27,6 +27,7 @@ _LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"tasks"}),
     frozenset({"runs"}),
     frozenset({"studies"}),
+    frozenset({"api"}),
     frozenset({"cli"}),
     frozenset({"__main__"}),
 )

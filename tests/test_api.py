@@ -1,0 +1,239 @@
+"""The Python face, as its users call it."""
+
+from __future__ import annotations
+
+import json
+import pkgutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import pytest
+
+import glioseg
+from glioseg.io.nifti import read_nifti
+from tests.runs.conftest import TinyRun, _one_thread, class_pictures, tiny, tiny_classifier, tiny_runs
+
+__all__ = ["_one_thread", "class_pictures", "tiny", "tiny_classifier", "tiny_runs"]
+
+
+def _first_case(data: Path) -> dict[str, Path]:
+    return {name: source.paths[0] for name, source in glioseg.read(data).cases[0].images.items()}
+
+
+# -- names -------------------------------------------------------------------------------------------------------------
+
+
+def test_every_public_name_is_there_typed_and_documented() -> None:
+    stub = Path(glioseg.__file__).with_suffix(".pyi").read_text(encoding="utf-8")
+    for name in glioseg.__all__:
+        thing = getattr(glioseg, name)
+        assert f" as {name}\n" in stub
+        assert thing.__doc__, name
+        assert name in dir(glioseg)
+    with pytest.raises(AttributeError, match="no attribute 'trian'"):
+        getattr(glioseg, "trian")  # noqa: B009
+
+
+def test_importing_takes_no_library_and_names_survive_every_submodule() -> None:
+    code = """
+        import sys, time
+        begun = time.perf_counter()
+        import glioseg
+        assert not {"torch", "numpy", "rich"} & set(sys.modules)
+        import importlib, pkgutil
+        before = {name: getattr(glioseg, name) for name in glioseg.__all__}
+        for module in pkgutil.walk_packages(glioseg.__path__, "glioseg."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
+        assert all(getattr(glioseg, name) is thing for name, thing in before.items())
+    """
+    lines = "\n".join(line[8:] for line in code.splitlines())
+    subprocess.run([sys.executable, "-c", lines], check=True)
+
+
+def test_rooms_and_functions_share_no_name() -> None:
+    assert not {module.name for module in pkgutil.iter_modules(glioseg.__path__)} & set(glioseg.__all__)
+
+
+# -- data --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_phantom_read_and_inspect(tmp_path: Path, turn: int) -> None:
+    steps: list[tuple[str, int, int]] = []
+    cohort = glioseg.phantom(
+        tmp_path / f"ph{turn}", patients=2, spacing_mm=6.0, progress=lambda *step: steps.append(step)
+    )
+    assert ("Writing phantom patients", 2, 2) in steps
+    assert isinstance(cohort, glioseg.Cohort)
+    assert len(cohort.patients) == 2
+    assert "2 of 2 patients" in cohort._repr_html_()
+    found = cohort.inspect()
+    assert found.report is None
+    table = found.table()
+    assert list(table["case"]) == [case.id for case in cohort.cases]
+    assert (table["tumour_ml"] > 0).all()
+    assert "<table" in found._repr_html_()
+
+
+def test_a_recipe_from_everything_that_names_one(tiny: TinyRun) -> None:
+    shipped = glioseg.recipe("lgg", {"train.epochs": 2})
+    assert shipped.train.epochs == 2
+    assert glioseg.recipe("lgg", ["train.epochs=2"]) == shipped
+    assert glioseg.recipe(shipped, {"train.batch_size": 4}).train.epochs == 2
+    assert glioseg.recipe(tiny.recipe_file) == tiny.recipe
+    with pytest.raises(glioseg.GliosegError, match=r"did you mean train\.epochs"):
+        glioseg.recipe("lgg", {"train.epoch": 2})
+
+
+# -- runs --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_is_what_the_command_line_makes(tiny: TinyRun, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    steps: list[str] = []
+    run = glioseg.train(
+        tiny.recipe,
+        tiny.data,
+        tmp_path / "run",
+        cache=tiny.cache,
+        device="cpu",
+        progress=lambda what, done, total: steps.append(what),
+    )
+    assert run.scores("test") == tiny.ran.json["test"]
+    assert [row["epoch"] for row in run.log] == [0, 1]
+    assert run.report.exists()
+    assert run.recipe == tiny.recipe
+    assert {"Training", "Evaluating test"} <= set(steps)
+    assert capfd.readouterr() == ("", "")  # nothing prints
+    again = glioseg.train(tiny.recipe, tiny.data, run.path, cache=tiny.cache, device="cpu")
+    assert again.scores("test") == run.scores("test")
+    with pytest.raises(glioseg.GliosegError, match=r"the part train was not evaluated.*found test, val"):
+        run.scores("train")
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_evaluate_gives_tables(tiny: TinyRun, tmp_path: Path, turn: int) -> None:
+    scores = glioseg.evaluate(tiny.run, part="test", out=tmp_path, cache=tiny.cache)
+    assert scores.to_json() == tiny.ran.json["test"]
+    table = scores.table()
+    dice = table[(table.region == "WT") & (table.metric == "dice")].iloc[0]
+    assert dice["mean"] == tiny.ran.json["test"]["regions"]["WT"]["dice"]["case_mean"]
+    assert list(scores.cases()["case"]) == [row["case"] for row in scores.rows]
+    assert "<table" in scores._repr_html_()
+
+
+def test_a_classifiers_table(tiny_classifier: TinyRun, tmp_path: Path) -> None:
+    scores = glioseg.evaluate(tiny_classifier.run, part="test", out=tmp_path, cache=tiny_classifier.cache)
+    accuracy = scores.table().set_index("metric").loc["accuracy", "value"]
+    assert accuracy == tiny_classifier.ran.json["test"]["metrics"]["accuracy"]["value"]
+
+
+# -- predictions -------------------------------------------------------------------------------------------------------
+
+
+def test_paths_images_and_arrays_are_predicted_alike_and_as_the_command_does(tiny: TinyRun, tmp_path: Path) -> None:
+    model = glioseg.load(tiny.run)
+    assert model.modalities == ("t2f", "t1c")
+    paths = {name: path for name, path in _first_case(tiny.data).items() if name in model.modalities}
+    case = glioseg.read(tiny.data).cases[0].id
+    result: Any = model.predict(paths, name=case)
+    images: Any = model.predict({name: nibabel.load(path) for name, path in paths.items()})
+    arrays: Any = model.predict({name: (_array(path), read_nifti(path)[1].affine) for name, path in paths.items()})
+    for other in (images, arrays):
+        np.testing.assert_array_equal(other.probabilities, result.probabilities)
+        np.testing.assert_array_equal(other.label_map.array, result.label_map.array)
+    assert result.probabilities.shape == (2, *result.label_map.grid.shape)
+    assert result.volumes_ml == result.volumes
+    written = result.save(tmp_path / "api")
+    done = model.predict_files(tiny.data / case, tmp_path / "files")
+    assert [one.case for one in done.cases] == [case]
+    for name in (f"{case}.json", f"{case}.nii.gz", f"{case}.png"):
+        assert (tmp_path / "api" / name).read_bytes() == (tmp_path / "files" / name).read_bytes()
+    assert written.file == tmp_path / "api" / f"{case}.nii.gz"
+    assert 'src="data:image/png;base64,' in result._repr_html_()
+
+
+def _array(path: Path) -> Any:
+    return np.asarray(nibabel.load(path).dataobj)
+
+
+def test_what_cannot_be_predicted_is_said(tiny: TinyRun) -> None:
+    model = glioseg.load(tiny.run)
+    paths = _first_case(tiny.data)
+    with pytest.raises(glioseg.GliosegError, match="lacks t1c"):
+        model.predict({"t2f": paths["t2f"], "pet": paths["t1n"]})
+    with pytest.raises(glioseg.GliosegError, match=r"the network needs several; expected t2f, t1c.*Give a dictionary"):
+        model.predict(paths["t2f"])
+    with pytest.raises(glioseg.GliosegError, match=r"t2f and t1c lie on different grids"):
+        model.predict({"t2f": paths["t2f"], "t1c": (np.zeros((4, 4, 4)), np.eye(4))})
+    with pytest.raises(glioseg.GliosegError, match="not a scan; found int"):
+        model.predict({"t2f": 3, "t1c": paths["t1c"]})
+    with pytest.raises(glioseg.GliosegError, match="neither a run with a bundle nor a bundle"):
+        glioseg.load(tiny.data)
+
+
+def test_a_picture_is_classified(tiny_classifier: TinyRun, tmp_path: Path) -> None:
+    model = glioseg.load(tiny_classifier.run)
+    rng = np.random.default_rng(0)
+    picture = rng.integers(10, 120, (24, 20)).astype(np.uint8)
+    result: Any = model.predict(dict.fromkeys(("red", "green", "blue"), picture), name="mine")
+    assert result.decided in ("no", "yes")
+    assert sum(result.probabilities.values()) == pytest.approx(1)
+    assert result.save(tmp_path).file == tmp_path / "mine.png"
+    assert json.loads((tmp_path / "mine.json").read_text(encoding="utf-8"))["class"] == result.decided
+
+
+def test_several_networks_are_averaged(tiny: TinyRun, tiny_runs: Callable[[Any], TinyRun]) -> None:
+    with pytest.raises(glioseg.GliosegError, match="an ensemble holds each network once"):
+        glioseg.load(tiny.run, tiny.run / "bundle")
+    with pytest.raises(glioseg.GliosegError):
+        glioseg.load(tiny.run, tiny_runs("classify").run)
+
+
+# -- any two masks -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_score_by_hand(turn: int) -> None:
+    """4 of 6 reference voxels are met, 2 are false: Dice 8 / 12. A voxel of 2 x 2 x 1 mm is 0.004 ml."""
+    reference, prediction = np.zeros((4, 4, 2), np.uint8), np.zeros((4, 4, 2), np.uint8)
+    reference[:3, :2, 0] = 1
+    prediction[1:4, :2, 0] = 1
+    affine = np.diag([2.0, 2.0, 1.0, 1.0])
+    figures = glioseg.score((reference, affine), (prediction, affine)).to_json()["regions"]["tumour"]
+    assert figures["dice"]["case_mean"] == pytest.approx(8 / 12)
+    assert figures["volume_reference_ml"]["case_mean"] == pytest.approx(0.024)
+    table = glioseg.score(reference, prediction).table().set_index("metric")
+    assert table.loc["dice", "mean"] == pytest.approx(8 / 12)
+    assert "volume_reference_voxels" in table.index  # no affine, no millilitres
+
+
+def test_masks_of_several_labels_need_their_scheme(tiny: TinyRun, tmp_path: Path) -> None:
+    source = glioseg.read(tiny.data).cases[0].labels
+    assert source is not None
+    mask = source.paths[0]
+    with pytest.raises(
+        glioseg.GliosegError, match=r"the meaning of the integers in a mask is not known; found 1, 2, 3"
+    ):
+        glioseg.score(mask, mask)
+    scores = glioseg.score(mask, nibabel.load(mask), scheme="brats2023")
+    assert {row["mean"] for row in scores.figures.summary_rows() if row["metric"] == "dice"} == {1.0}
+    with pytest.raises(glioseg.GliosegError, match="grid"):
+        glioseg.score(mask, np.zeros((4, 4, 4), np.uint8), scheme="brats2023")
+    with pytest.raises(glioseg.GliosegError, match="a mask holds whole numbers"):
+        glioseg.score(np.full((2, 2, 2), 0.5), np.zeros((2, 2, 2)))
+
+
+# -- from outside ------------------------------------------------------------------------------------------------------
+
+
+def test_a_cohort_without_its_folder_cannot_be_trained_on(tiny: TinyRun, tmp_path: Path) -> None:
+    cohort = glioseg.read(tiny.data)
+    plain = glioseg.Cohort(cohort.name, cohort.layout, "", cohort.cases, cohort.modalities, cohort.scheme)
+    with pytest.raises(glioseg.GliosegError, match=r"Read it with glioseg\.read"):
+        glioseg.train(tiny.recipe, plain, tmp_path / "run")
