@@ -5,16 +5,16 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from glioseg.config import write_recipe
 from glioseg.console import QUIET, Reporter
-from glioseg.core import HEADLINE_ORDER, PARTS
-from glioseg.errors import FileError
-from glioseg.io.files import cannot_read, read_json
+from glioseg.core import PARTS
+from glioseg.errors import FileError, ScoreError
+from glioseg.io.files import read_json
 from glioseg.report.html import FIGURES
+from glioseg.report.log_rows import LogRow
 from glioseg.report.run import write_run_report
-from glioseg.report.run_facts import Baseline, PartScores, RecipeFacts, RunFacts, SplitFacts, SplitUnit, Timing
+from glioseg.report.run_facts import Baseline, RecipeFacts, RunFacts, SplitFacts, SplitUnit, Timing
 from glioseg.runs import run_folder
 from glioseg.runs.evaluate import open_run
 from glioseg.tasks.task import AnyTask, FinishedRun
@@ -43,8 +43,7 @@ def report(task: AnyTask, run: FinishedRun, reporter: Reporter = QUIET, baseline
         FileError: a file of the run is missing or damaged.
     """
     recipe, folder = run.recipe, run.folder
-    log = read_log(folder / LOG) if (folder / LOG).exists() else []
-    parts = scored_parts(task, folder)
+    log = log_rows(folder / LOG)
     with reporter.progress("Drawing the report") as step:
         facts = RunFacts(
             recipe=RecipeFacts(recipe.name, write_recipe(recipe), recipe.about, recipe.after, recipe.notes),
@@ -55,7 +54,6 @@ def report(task: AnyTask, run: FinishedRun, reporter: Reporter = QUIET, baseline
             keep=recipe.train.keep,
             n_epochs=recipe.train.epochs,
             score=recipe.train.score,
-            parts=parts,
             network=task.network_facts(recipe, run.data),
             environment=environment_of(folder),
             timing=timing_of(folder, log),
@@ -64,36 +62,24 @@ def report(task: AnyTask, run: FinishedRun, reporter: Reporter = QUIET, baseline
         return write_run_report(facts, task.page(facts, run, folder / FIGURES), folder, progress=step)
 
 
-def scored_parts(task: AnyTask, run: Path) -> dict[str, PartScores]:
-    """The evaluated parts of a run folder, that of the headline first.
+def log_rows(path: Path) -> list[LogRow]:
+    """The rows of a log; none before the first epoch has ended.
 
     Raises:
-        FileError: a file of the run is damaged.
+        FileError: the log is damaged.
     """
-    scores: dict[str, PartScores] = {}
-    for part in HEADLINE_ORDER:
-        figures, table = run / f"evaluation-{part}.json", run / f"cases-{part}.csv"
-        if not figures.exists() or not table.exists():
-            continue
-        evaluation = read_json(figures)
-        if not isinstance(evaluation, dict):
-            raise FileError("not an evaluation", path=figures)
-        try:
-            text = table.read_text(encoding="utf-8")
-        except OSError as error:
-            raise cannot_read(table, error) from error
-        scores[part] = PartScores(evaluation, task.read_rows(text, str(table)))
-    return scores
+    try:
+        return [LogRow.from_json(row) for row in read_log(path)] if path.exists() else []
+    except ScoreError as error:
+        raise FileError(error.what, path=path, found=error.found) from error
 
 
-def kept_epoch(log: Sequence[dict[str, Any]], keep: str) -> int | None:
+def kept_epoch(log: Sequence[LogRow], keep: str) -> int | None:
     """The epoch whose model is in the bundle, as the loop keeps it: the first of the best, or the last validated."""
-    scored = [row for row in log if "val_score" in row]
+    scored = [(row.val_score, row.epoch) for row in log if row.val_score is not None]
     if not scored:
         return None
-    if keep == "last":
-        return int(scored[-1]["epoch"])
-    return int(max(scored, key=lambda row: (row["val_score"], -row["epoch"]))["epoch"])
+    return scored[-1][1] if keep == "last" else max(scored, key=lambda pair: (pair[0], -pair[1]))[1]
 
 
 def split_facts(task: AnyTask, run: FinishedRun) -> SplitFacts:
@@ -111,13 +97,13 @@ def environment_of(run: Path) -> Mapping[str, str | int | float | bool]:
     return {name: value for name, value in facts.items() if name != "task"} if isinstance(facts, dict) else {}
 
 
-def timing_of(run: Path, log: Sequence[Mapping[str, Any]]) -> Timing:
+def timing_of(run: Path, log: Sequence[LogRow]) -> Timing:
     """How long the run took, as far as that was measured."""
-    paces = [row["images_per_s"] for row in log if row.get("images_per_s") is not None]
-    kept = read_json(run / run_folder.TIMING) if (run / run_folder.TIMING).exists() else {}
-    measured = kept if isinstance(kept, dict) else {}
+    paces = [row.images_per_s for row in log if row.images_per_s is not None]
+    block = read_json(run / run_folder.TIMING) if (run / run_folder.TIMING).exists() else {}
+    measured = block if isinstance(block, dict) else {}
     return Timing(
-        training_s=log[-1]["elapsed_s"] if log else None,
+        training_s=log[-1].elapsed_s if log else None,
         images_per_s=statistics.median(paces) if paces else None,
         evaluation_s=measured.get("evaluation_s"),
         peak_memory_mib=measured.get("peak_memory_mib"),

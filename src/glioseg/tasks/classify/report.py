@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from glioseg.config import Recipe
 from glioseg.core import PARTS, Case
+from glioseg.evaluation.class_protocol import ClassEvaluation, class_rows_from_csv
 from glioseg.evaluation.table import Row
 from glioseg.inference.bundle import load_bundle
 from glioseg.inference.classifier import Classifier
@@ -22,6 +23,7 @@ from glioseg.report.classification import classification_page
 from glioseg.report.classified import ClassifiedPicture
 from glioseg.report.run import RunPage
 from glioseg.report.run_facts import ClassificationFacts, NetworkFacts, RunFacts
+from glioseg.report.scored_parts import scored_parts
 from glioseg.tasks.classify.predict import picture_of
 from glioseg.tasks.classify.predictor import classifier_of
 from glioseg.tasks.data import TrainingData
@@ -32,24 +34,22 @@ _N_PICTURES = 9
 
 def page(facts: RunFacts, run: FinishedRun, figures: Path) -> RunPage:
     """Key figures and sections, classifying the pictures that are shown."""
-    headline = facts.headline
-    right: list[ClassifiedPicture] = []
-    wrong: list[ClassifiedPicture] = []
-    temperature = 1.0
-    if headline is not None:
-        bundle = load_bundle(run.folder)
-        classifier, temperature = classifier_of(bundle, run.device), bundle.info.temperature
-        rows = facts.parts[headline].rows
-        right = _shown(classifier, run.data, headline, _chosen(rows, right=True))
-        wrong = _shown(classifier, run.data, headline, _chosen(rows, right=False))
     own = ClassificationFacts(
-        **{field.name: getattr(facts, field.name) for field in fields(RunFacts)},
+        **vars(facts),
+        parts=scored_parts(run.folder, ClassEvaluation.from_json, class_rows_from_csv),
         names=run.data.targets.names,
         counts={part: _class_counts(run.data, part) for part in PARTS if getattr(run.data.split, part)},
-        right=right,
-        wrong=wrong,
-        temperature=temperature,
     )
+    headline = own.headline
+    if headline is not None:
+        bundle = load_bundle(run.folder)
+        classifier, rows = classifier_of(bundle, run.device), own.parts[headline].rows
+        own = replace(
+            own,
+            right=_pictures(classifier, run.data, headline, _chosen(rows, right=True)),
+            wrong=_pictures(classifier, run.data, headline, _chosen(rows, right=False)),
+            temperature=bundle.info.temperature,
+        )
     return classification_page(own, figures)
 
 
@@ -80,7 +80,7 @@ def _confidence(row: Row) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
 
-def _shown(classifier: Classifier, data: TrainingData, part: str, rows: Sequence[Row]) -> list[ClassifiedPicture]:
+def _pictures(classifier: Classifier, data: TrainingData, part: str, rows: Sequence[Row]) -> list[ClassifiedPicture]:
     cases: dict[str, Case] = dict(data.part(part).cases)
     pictures = []
     for row in rows:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from glioseg.config import Recipe
-from glioseg.evaluation.table import Row
+from glioseg.evaluation.protocol import Evaluation
+from glioseg.evaluation.table import Row, rows_from_csv
 from glioseg.inference.bundle import load_bundle
 from glioseg.inference.predictor import Predictor
 from glioseg.inference.scoring import score_prepared
@@ -26,6 +27,7 @@ from glioseg.report.run_facts import (
     SegmentationFacts,
     WeightMap,
 )
+from glioseg.report.scored_parts import scored_parts
 from glioseg.report.segmentation import segmentation_page
 from glioseg.tasks.data import TrainingData
 from glioseg.tasks.segment.predictor import predictor_of
@@ -39,17 +41,16 @@ _N_MAPS = 3
 
 def page(facts: RunFacts, run: FinishedRun, figures: Path) -> RunPage:
     """Key figures and sections, predicting the few cases that are shown."""
-    headline = facts.headline
-    items: list[GalleryItem] = []
-    if headline is not None:
-        predictor = predictor_of(load_bundle(run.folder), run.device)
-        items = gallery(predictor, run.data, headline, facts.parts[headline].rows)
     own = SegmentationFacts(
-        **{field.name: getattr(facts, field.name) for field in fields(RunFacts)},
-        gallery=items,
+        **vars(facts),
+        parts=scored_parts(run.folder, Evaluation.from_json, rows_from_csv),
         outlined=() if is_of_tumour(run.data) else run.data.prepared.region_names[:1],
         weight_maps=weight_maps(run.recipe, run.data),
     )
+    headline = own.headline
+    if headline is not None:
+        predictor = predictor_of(load_bundle(run.folder), run.device)
+        own = replace(own, gallery=gallery(predictor, run.data, headline, own.parts[headline].rows))
     return segmentation_page(own, figures)
 
 
