@@ -15,7 +15,7 @@ from glioseg.console import Reporter, Step
 from glioseg.core import Cohort
 from glioseg.core.targets import ClassTargets
 from glioseg.errors import OptionError
-from glioseg.evaluation.class_protocol import ClassEvaluation, class_rows_from_csv
+from glioseg.evaluation.class_protocol import ClassEvaluation
 from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.inference.bundle import Bundle, BundleInfo
 from glioseg.inference.classifier import Classifier
@@ -167,10 +167,6 @@ class ClassifyTask(Task[Classifier]):
     def read_figures(self, block: Mapping[str, Any]) -> ClassEvaluation:
         """Figures by class."""
         return ClassEvaluation.from_json(block)
-
-    def read_rows(self, text: str, path: str) -> list[dict[str, Any]]:
-        """The rows of a table of classified pictures or slices."""
-        return [dict(row) for row in class_rows_from_csv(text, path)]
 
     # -- pages ----------------------------------------------------------------------------------------------------
 

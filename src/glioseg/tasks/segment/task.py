@@ -16,7 +16,6 @@ from glioseg.core import Cohort
 from glioseg.core.labels import require_exclusive
 from glioseg.core.targets import RegionTargets
 from glioseg.evaluation.protocol import EvaluateOptions, Evaluation
-from glioseg.evaluation.table import rows_from_csv
 from glioseg.inference.activation import n_logits, probabilities_of
 from glioseg.inference.bundle import Bundle, BundleInfo
 from glioseg.inference.ensemble import Ensemble
@@ -185,10 +184,6 @@ class SegmentTask(Task[Predictor]):
     def read_figures(self, block: Mapping[str, Any]) -> Evaluation:
         """Figures by region."""
         return Evaluation.from_json(block)
-
-    def read_rows(self, text: str, path: str) -> list[dict[str, Any]]:
-        """The rows of a table of cases by region."""
-        return [dict(row) for row in rows_from_csv(text, path)]
 
     # -- pages ----------------------------------------------------------------------------------------------------
 
