@@ -8,26 +8,22 @@ from pathlib import Path
 
 import numpy as np
 
-from glioseg.config import Recipe
 from glioseg.core import PARTS, Case
 from glioseg.evaluation.class_protocol import ClassEvaluation, class_rows_from_csv
 from glioseg.evaluation.table import Row
 from glioseg.inference.bundle import load_bundle
 from glioseg.inference.classifier import Classifier
 from glioseg.io import load_image
-from glioseg.networks.build import build_model
-from glioseg.networks.classifier import class_levels
 from glioseg.preparation.classes import slice_classes
-from glioseg.preparation.slices import largest_slice
 from glioseg.report.classification import classification_page
 from glioseg.report.classified import ClassifiedPicture
 from glioseg.report.run import RunPage
-from glioseg.report.run_facts import ClassificationFacts, NetworkFacts, RunFacts
+from glioseg.report.run_facts import ClassificationFacts, RunFacts
 from glioseg.report.scored_parts import scored_parts
 from glioseg.tasks.classify.predict import picture_of
 from glioseg.tasks.classify.predictor import classifier_of
 from glioseg.tasks.data import TrainingData
-from glioseg.tasks.task import FinishedRun, facts_of_network
+from glioseg.tasks.task import FinishedRun
 
 _N_PICTURES = 9
 
@@ -51,14 +47,6 @@ def page(facts: RunFacts, run: FinishedRun, figures: Path) -> RunPage:
             temperature=bundle.info.temperature,
         )
     return classification_page(own, figures)
-
-
-def network_facts(recipe: Recipe, data: TrainingData) -> NetworkFacts:
-    """The network with its levels, as a picture of the training part runs through it."""
-    n_channels = recipe.slices.n_channels(len(data.modalities))
-    model = build_model(recipe.model, n_channels, len(data.targets.names), seed=0, size=recipe.prepare.size)
-    levels = class_levels(model, n_channels, largest_slice(data.prepared))
-    return facts_of_network(recipe.model, model, [replace(level, words=words) for level, words in levels])
 
 
 def _chosen(rows: Sequence[Row], *, right: bool) -> list[Row]:

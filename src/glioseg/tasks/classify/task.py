@@ -25,7 +25,7 @@ from glioseg.preparation.classes import class_names, require_classes
 from glioseg.preparation.slices import channels_of
 from glioseg.preparation.store import PreparedCohort
 from glioseg.report.run import RunPage
-from glioseg.report.run_facts import NetworkFacts, RunFacts
+from glioseg.report.run_facts import RunFacts
 from glioseg.tasks.channels import channel_layout
 from glioseg.tasks.classify import report
 from glioseg.tasks.classify.cohort import in_colours
@@ -169,10 +169,6 @@ class ClassifyTask(Task[Classifier]):
         return ClassEvaluation.from_json(block)
 
     # -- pages ----------------------------------------------------------------------------------------------------
-
-    def network_facts(self, recipe: Recipe, data: TrainingData) -> NetworkFacts:
-        """The network, level by level."""
-        return report.network_facts(recipe, data)
 
     def page(self, facts: RunFacts, run: FinishedRun, figures: Path) -> RunPage:
         """Decisions and confidence, pictures, curves, cases."""
