@@ -99,6 +99,18 @@ def test_the_page(tmp_path: Path) -> None:
     assert "Dice" not in page.partition("<main")[2].partition("recipe.toml of the run")[0]
 
 
+def test_few_patients_are_counted(tmp_path: Path) -> None:
+    facts = ClassificationFacts(
+        recipe=RecipeFacts("classifier", ""),
+        data=DataFacts("scans", "brats", ("t1c",), {}),
+        split=SplitFacts({"test": PartCounts(12, 12, 12)}, "patient", 0),
+        parts={"test": _part(12)},
+        names=_NAMES,
+    )
+    page = write_run_report(facts, classification_page(facts, tmp_path / FIGURES), tmp_path).read_text()
+    assert "The test part has 12 patients: one patient more or less" in page
+
+
 def test_a_caption_never_rounds_to_certainty() -> None:
     assert [percent(one) for one in (0.5, 0.9731, 0.9997, 0.99999, 1.0)] == [
         "50.0 %",

@@ -49,7 +49,8 @@ def _score_tiles(evaluation: ClassEvaluation, part: str) -> list[Tile]:
 def results(facts: ClassificationFacts) -> Section:
     """Figures by part, each with its interval; then class by class."""
     headline = None if facts.headline is None else facts.parts[facts.headline].evaluation
-    blocks: list[Block] = list(warnings(facts, 0))
+    # where patients are known, they are what the bootstrap draws
+    blocks: list[Block] = list(warnings(facts, 0 if headline is None else headline.items.n_units))
     for part in facts.ordered_parts:
         evaluation, title = facts.parts[part].evaluation, f"{part_word(part).capitalize()} part"
         blocks.append(_figures(evaluation.items, title, evaluation.unit))
