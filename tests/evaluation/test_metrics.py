@@ -270,7 +270,7 @@ def test_entries_that_make_no_sense_are_refused() -> None:
 def test_words_and_digits_come_from_the_entry() -> None:
     assert (EDGE.title, EDGE.unit_beside) == ("Left edges apart (mm)", "mm")
     assert (value_text(EDGE, 1.25), value_text(EDGE, None)) == ("1.2", "–")
-    assert (interval_text(EDGE, [1.0, 2.0]), interval_text(EDGE, [-1.0, 2.0])) == ("1.0–2.0", "-1.0 to 2.0")
+    assert (interval_text(EDGE, (1.0, 2.0)), interval_text(EDGE, (-1.0, 2.0))) == ("1.0–2.0", "-1.0 to 2.0")
     assert change_text(EDGE, 0.5) == "+0.5"
     assert metric_named("dice").title == "Dice"
     assert metric_named("of another version").title == "of another version"

@@ -16,9 +16,8 @@ from glioseg.networks.classifier import (
     ClassifierOptions,
     PathClassifier,
     SharmaCNNOptions,
-    class_levels,
 )
-from glioseg.networks.summary import n_parameters
+from glioseg.networks.summary import n_parameters, summarise_levels
 from glioseg.networks.unet import UNetOptions
 
 _SIZE = 16
@@ -123,13 +122,26 @@ def test_odd_sizes_of_a_dense_layer_are_halved_downwards() -> None:
 
 
 def test_levels_follow_the_grid() -> None:
-    steps = class_levels(_build(ClassifierOptions(width=8, depth=2)), 3, (16, 16))
-    assert [(level.kind, level.channels, level.size) for level, _ in steps] == [
-        ("input", 3, (16, 16)),
-        ("down", 8, (16, 16)),
-        ("down", 16, (8, 8)),
-        ("down", 32, (4, 4)),
-        ("head", 2, (1, 1)),
+    model = _build(ClassifierOptions(width=8, depth=2))
+    block = "2 × (conv 3×3, norm, ReLU)"
+    assert [(level.kind, level.channels, level.size, level.words) for level in summarise_levels(model, (16, 16))] == [
+        ("input", 3, (16, 16), ""),
+        ("down", 8, (16, 16), f"{block}, max pooling 2×2"),
+        ("down", 16, (8, 8), f"{block}, max pooling 2×2"),
+        ("down", 32, (4, 4), block),
+        ("head", 2, (1, 1), "mean, max, asymmetry over all pixels, dropout, dense"),
+    ]
+    assert model.training
+
+
+def test_levels_of_the_published_network() -> None:
+    levels = summarise_levels(build_model(SharmaCNNOptions(filters=8), 3, 2, seed=0, size=16), (16, 16))
+    assert [(level.kind, level.channels, level.size, level.words) for level in levels] == [
+        ("input", 3, (16, 16), ""),
+        ("down", 8, (16, 16), "conv 3×3, ReLU, max pooling 2×2"),
+        ("down", 8, (8, 8), "conv 3×3, ReLU, max pooling 2×2"),
+        ("down", 8, (4, 4), "pooled"),
+        ("head", 2, (1, 1), "flatten, dense"),
     ]
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from glioseg.core import Grid, Image, LabelMap, scheme_named
 from glioseg.evaluation.cases import CaseScores, score_case
-from glioseg.evaluation.protocol import EvaluateOptions, aggregate
+from glioseg.evaluation.protocol import EvaluateOptions, Evaluation, aggregate
 from glioseg.evaluation.published import PublishedFigure, PublishedProtocol, published
 from glioseg.evaluation.table import case_rows
 from glioseg.report.gallery import gallery_item
@@ -30,6 +30,7 @@ from glioseg.report.run_facts import (
     Timing,
     WeightMap,
 )
+from glioseg.training.log import LogRow
 
 SHAPE = (20, 18, 4)
 GRID = Grid(SHAPE, np.diag([-1.0, -1.0, 2.0, 1.0]))
@@ -66,21 +67,21 @@ def scored(cases: Mapping[str, tuple[LabelMap, LabelMap]], regions: Sequence[str
 
 def part_scores(
     scores: Sequence[CaseScores], protocol: PublishedProtocol | None = None, reasons: Sequence[str] = ()
-) -> PartScores:
+) -> PartScores[Evaluation]:
     block = None if protocol is None else published(scores, protocol, reasons=reasons)
-    return PartScores(aggregate(scores, EvaluateOptions(n_resamples=200), block).to_json(), case_rows(scores))
+    return PartScores(aggregate(scores, EvaluateOptions(n_resamples=200), block), case_rows(scores))
 
 
-def log(n_epochs: int, *, every: int = 1, regions: Sequence[str] = REGIONS) -> list[dict[str, Any]]:
+def log(n_epochs: int, *, every: int = 1, regions: Sequence[str] = REGIONS) -> list[LogRow]:
     """Falling losses and rising scores; validation every so many epochs."""
-    rows: list[dict[str, Any]] = []
+    rows = []
     for epoch in range(n_epochs):
         share = 1 - math.exp(-4 * (epoch + 1) / n_epochs)
         wobble = 0.015 * math.sin(2.4 * epoch)
         row: dict[str, Any] = {"epoch": epoch, "train_loss": 0.9 - 0.75 * share + wobble / 3}
         row["learning_rate"] = 1e-3 * 0.5 * (1 + math.cos(math.pi * epoch / n_epochs))
         if (epoch + 1) % every == 0:
-            found = {
+            figures = {
                 name: {
                     "dice": (0.92 - 0.07 * number) * share + wobble * share,
                     "precision": (0.95 - 0.05 * number) * share - wobble * share,
@@ -88,9 +89,9 @@ def log(n_epochs: int, *, every: int = 1, regions: Sequence[str] = REGIONS) -> l
                 }
                 for number, name in enumerate(regions)
             }
-            dice = sum(one["dice"] for one in found.values()) / len(found)
-            row |= {"val_loss": 0.92 - 0.68 * share - wobble, "val_score": dice, "val_dice": dice, "regions": found}
-        rows.append(row | {"elapsed_s": 14.2 * (epoch + 1)})
+            dice = sum(values["dice"] for values in figures.values()) / len(figures)
+            row |= {"val_loss": 0.92 - 0.68 * share - wobble, "val_score": dice, "val_dice": dice, "regions": figures}
+        rows.append(LogRow.from_json(row | {"elapsed_s": 14.2 * (epoch + 1)}))
     return rows
 
 
@@ -126,14 +127,13 @@ def items(regions: Sequence[str] = REGIONS) -> list[GalleryItem]:
         ("worst", 4, 1),
         ("no-tumour", 1, 0),
     )
-    found = []
+    slices = []
     for number, (kind, steps, z) in enumerate(kinds):
-        one = reference(number)
+        labels = reference(number)
         dice = None if kind == "no-tumour" else 0.9 - 0.1 * steps
-        found.append(
-            gallery_item(f"case-{number}", "test", kind, z, image(number), one, shifted(one, steps), regions, dice)
-        )
-    return found
+        masks = (labels, shifted(labels, steps))
+        slices.append(gallery_item(f"case-{number}", "test", kind, z, image(number), *masks, regions, dice))
+    return slices
 
 
 def weight_map() -> WeightMap:

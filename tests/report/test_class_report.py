@@ -11,7 +11,13 @@ import pytest
 from PIL import Image as Pillow
 
 from glioseg.errors import GeometryError
-from glioseg.evaluation.class_protocol import CLASSIFIER_WORDS, CaseClasses, class_rows, evaluate_classes
+from glioseg.evaluation.class_protocol import (
+    CLASSIFIER_WORDS,
+    CaseClasses,
+    ClassEvaluation,
+    class_rows,
+    evaluate_classes,
+)
 from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.report.classification import classification_page
 from glioseg.report.classified import ClassifiedPicture, captioned, heat, percent
@@ -25,11 +31,13 @@ from glioseg.report.run_facts import (
     RecipeFacts,
     SplitFacts,
 )
+from glioseg.training.log import LogRow
 
 _NAMES = ("no", "yes")
+_RECALLS = {"no": 1.0, "yes": 0.0}
 
 
-def _part(n: int) -> PartScores:
+def _part(n: int) -> PartScores[ClassEvaluation]:
     """Every third picture is said wrongly."""
     cases = []
     for number in range(n):
@@ -38,7 +46,7 @@ def _part(n: int) -> PartScores:
         name = f"picture {number}"
         cases.append(CaseClasses(name, name, name, reference, np.array([[1 - yes, yes]]), decided))
     evaluation = evaluate_classes(cases, _NAMES, EvaluateOptions(n_resamples=50), CLASSIFIER_WORDS)
-    return PartScores(evaluation.to_json(), class_rows(cases, _NAMES))
+    return PartScores(evaluation, class_rows(cases, _NAMES))
 
 
 def _shown(name: str) -> ClassifiedPicture:
@@ -53,16 +61,19 @@ def test_the_page(tmp_path: Path) -> None:
         data=DataFacts("pictures", "classes", ("red", "green", "blue"), {}, has_mm=False),
         split=SplitFacts({"train": counts, "test": counts}, "picture", 0),
         log=[
-            {
-                "epoch": 0,
-                "train_loss": 0.7,
-                "val_loss": 0.6,
-                "val_score": 0.5,
-                "learning_rate": 1e-3,
-                "elapsed_s": 3.0,
-                "classes": {"accuracy": 0.5, "balanced_accuracy": 0.5, "auc": None, "recall": {"no": 1.0, "yes": 0.0}},
-            },
-            {"epoch": 1, "train_loss": 0.5, "learning_rate": 1e-3, "elapsed_s": 5.0},
+            LogRow.from_json(row)
+            for row in (
+                {
+                    "epoch": 0,
+                    "train_loss": 0.7,
+                    "val_loss": 0.6,
+                    "val_score": 0.5,
+                    "learning_rate": 1e-3,
+                    "elapsed_s": 3.0,
+                    "classes": {"accuracy": 0.5, "balanced_accuracy": 0.5, "auc": None, "recall": _RECALLS},
+                },
+                {"epoch": 1, "train_loss": 0.5, "learning_rate": 1e-3, "elapsed_s": 5.0},
+            )
         ],
         best_epoch=0,
         n_epochs=2,
@@ -86,6 +97,18 @@ def test_the_page(tmp_path: Path) -> None:
     for name in ("confusion", "roc", "precision-recall", "reliability", "pictures-wrong", "pictures-right", "losses"):
         assert (tmp_path / "figures" / f"{name}.png").exists(), name
     assert "Dice" not in page.partition("<main")[2].partition("recipe.toml of the run")[0]
+
+
+def test_few_patients_are_counted(tmp_path: Path) -> None:
+    facts = ClassificationFacts(
+        recipe=RecipeFacts("classifier", ""),
+        data=DataFacts("scans", "brats", ("t1c",), {}),
+        split=SplitFacts({"test": PartCounts(12, 12, 12)}, "patient", 0),
+        parts={"test": _part(12)},
+        names=_NAMES,
+    )
+    page = write_run_report(facts, classification_page(facts, tmp_path / FIGURES), tmp_path).read_text()
+    assert "The test part has 12 patients: one patient more or less" in page
 
 
 def test_a_caption_never_rounds_to_certainty() -> None:

@@ -18,6 +18,7 @@ from glioseg.report.figures.outcomes import Strip, Volumes
 from glioseg.report.figures.render import draw
 from glioseg.report.gallery import gallery_item, ranked_cases, telling_slice, tumour_free_slice
 from glioseg.report.run_facts import GalleryItem, Level, WeightMap
+from glioseg.training.log import LogRow
 from tests.report.made_run import GRID, REGIONS, SHAPE, image, items, log, reference, shifted, unet_levels, weight_map
 
 
@@ -32,20 +33,22 @@ def test_losses_are_drawn_by_epoch() -> None:
     rows = log(6, every=2)
     axes = curves.losses(rows, 3).axes[0]
     train, val = axes.lines[:2]
-    assert np.allclose(train.get_xydata(), [(row["epoch"] + 1, row["train_loss"]) for row in rows])
-    assert np.allclose(val.get_xydata(), [(n, rows[n - 1]["val_loss"]) for n in (2, 4, 6)])
+    assert np.allclose(train.get_xydata(), np.array([(row.epoch + 1, row.train_loss) for row in rows], float))
+    assert np.allclose(val.get_xydata(), np.array([(n, rows[n - 1].val_loss) for n in (2, 4, 6)], float))
     assert "best: epoch 4" in [text.get_text() for text in axes.texts]
 
 
 def test_missing_and_undefined_figures_are_passed_over() -> None:
-    rows: list[dict[str, Any]] = [
+    lines: list[dict[str, Any]] = [
         {"epoch": 0},
         {"epoch": 1, "val_dice": None},
         {"epoch": 2, "regions": None},
         {"epoch": 3, "val_dice": 0.5},
     ]
-    assert [values.tolist() for values in curves.series(rows, "val_dice")] == [[4.0], [0.5]]
-    assert curves.series(rows, "regions", "WT", "dice")[0].size == 0
+    shared = {"train_loss": 0.5, "learning_rate": 0.1, "elapsed_s": 1.0}
+    rows = [LogRow.from_json(shared | line) for line in lines]
+    assert [values.tolist() for values in curves.own_series(rows, "val_dice")] == [[4.0], [0.5]]
+    assert curves.own_series(rows, "regions", "WT", "dice")[0].size == 0
 
 
 def test_a_best_epoch_that_the_log_has_not_is_not_marked() -> None:
@@ -57,11 +60,11 @@ def test_a_best_epoch_that_the_log_has_not_is_not_marked() -> None:
 def test_the_score_of_the_best_epoch_is_written() -> None:
     rows = log(5)
     texts = [text.get_text() for text in curves.scores(rows, 2, "dice").axes[0].texts]
-    assert f"{rows[2]['val_dice']:.3f}" in texts
+    assert f"{rows[2].figure('val_dice'):.3f}" in texts
 
 
 def test_another_score_has_a_curve_of_its_own() -> None:
-    rows = [row | {"val_score": 0.3} for row in log(5)]
+    rows = [replace(row, val_score=0.3) for row in log(5)]
     labels = [line.get_label() for line in curves.scores(rows, None, "iou").axes[0].lines]
     assert labels == ["Dice, mean over regions", "iou, which picks the best model"]
 

@@ -87,11 +87,12 @@ def test_nothing_is_loaded_from_anywhere(full: tuple[SegmentationFacts, Path, st
 
 def test_figures_stand_with_their_intervals(full: tuple[SegmentationFacts, Path, str]) -> None:
     facts, _, text = full
-    dice = facts.parts["test"].evaluation["regions"]["WT"]["dice"]
-    low, high = dice["case_ci95"]
+    dice = facts.parts["test"].evaluation.regions["WT"]["dice"]
+    assert dice.case_ci95 is not None
+    low, high = dice.case_ci95
     rows = _rows(text, "results")
-    assert rows[0][:4] == ["WT", "Dice", f"{dice['case_mean']:.3f}", f"{low:.3f}–{high:.3f}"]
-    assert f'<span class="value">{dice["case_mean"]:.3f}</span>' in text
+    assert rows[0][:4] == ["WT", "Dice", f"{dice.case_mean:.3f}", f"{low:.3f}–{high:.3f}"]
+    assert f'<span class="value">{dice.case_mean:.3f}</span>' in text
     # two empty masks are no case of the mean: 8 cases, 7 count
     assert rows[0][-1] == "7"
 
@@ -99,7 +100,10 @@ def test_figures_stand_with_their_intervals(full: tuple[SegmentationFacts, Path,
 def test_published_and_obtained_stand_side_by_side(full: tuple[SegmentationFacts, Path, str]) -> None:
     facts, _, text = full
     rows = {tuple(row[:2]): row for row in _rows(text, "published")}
-    obtained = facts.parts["test"].evaluation["as_published"]["figures"][0]["regions"]["WT"]["obtained"]
+    scored_as = facts.parts["test"].evaluation.as_published
+    assert scored_as is not None
+    obtained = scored_as.results[0].obtained["WT"]
+    assert obtained is not None
     assert rows["Dice", "WT"][2:6] == ["0.700", f"{obtained:.3f}", f"{obtained - 0.7:+.3f}", "not comparable"]
     assert rows["Precision", "TC"][2:6] == ["–", rows["Precision", "TC"][3], "–", "not published"]
     assert ("Precision", "mean over regions") not in rows
@@ -130,7 +134,7 @@ def test_cases_sort_by_their_numbers(full: tuple[SegmentationFacts, Path, str]) 
 def test_epochs_count_from_one_and_the_best_is_marked(full: tuple[SegmentationFacts, Path, str]) -> None:
     rows = _rows(full[2], "epochs")
     assert [row[0] for row in rows] == [*map(str, range(1, 10)), "10 best", "11", "12"]
-    assert rows[0][3] == f"{log(12)[0]['val_dice']:.3f}"
+    assert rows[0][3] == f"{log(12)[0].figure('val_dice'):.3f}"
 
 
 def test_recipe_machine_and_conventions_are_told(full: tuple[SegmentationFacts, Path, str]) -> None:
@@ -175,16 +179,15 @@ def test_a_run_that_has_just_begun(tmp_path: Path) -> None:
 
 
 def test_a_run_without_validation_so_far(tmp_path: Path) -> None:
-    rows = [row | {"learning_rate": None} for row in log(2, every=5)]
-    text = _write(replace(bare_run(), log=rows, n_epochs=10), tmp_path)
+    text = _write(replace(bare_run(), log=log(2, every=5), n_epochs=10), tmp_path)
     assert _figures(text) == ["losses", "learning-rate"]
     assert "2 of 10 epochs so far" in text
     assert _rows(text, "epochs")[1][:4] == ["2", _rows(text, "epochs")[1][1], "–", "–"]
 
 
 def test_figures_that_are_undefined(tmp_path: Path) -> None:
-    nothing = {"tumour": {"dice": None, "precision": None, "recall": None}}
-    rows = [row | {"val_dice": 0.0, "regions": nothing} for row in log(3)]
+    undefined = {"val_dice": 0.0, "regions": {"tumour": dict.fromkeys(("dice", "precision", "recall"))}}
+    rows = [replace(row, figures=undefined) for row in log(3)]
     text = _write(replace(bare_run(), log=rows, best_epoch=0), tmp_path)
     assert "regions-by-epoch" in _figures(text)
     assert _rows(text, "epochs")[0][-2:] == ["–", "–"]

@@ -84,7 +84,7 @@ def test_the_log_has_a_row_for_each_epoch(tiny: TinyRun) -> None:
             "images_per_s",
             "elapsed_s",
         } < row.to_json().keys()
-        assert set(row.regions["WT"]) == {"dice", "precision", "recall"}
+        assert set(row.names("regions", "WT")) == {"dice", "precision", "recall"}
 
 
 @pytest.mark.parametrize("name", ["latest_checkpoint.pth", "best_model.pth"])

@@ -34,7 +34,13 @@ def test_a_validation_stands_between_pace_and_time(tmp_path: Path) -> None:
     )
     (again,) = read_log(tmp_path / "log.jsonl")
     assert again == row
-    assert (again.val_dice, again.regions) == (0.5, regions)
+    assert again.figure("val_dice") == 0.5
+    assert again.figure("regions", "WT", "dice") == 0.5
+    assert again.figure("regions", "ET", "dice") is None
+    assert again.figure("regions", "TC", "dice") is None
+    assert again.names("regions") == ("WT", "ET")
+    assert again.names("regions", "WT") == ("dice",)
+    assert again.names("classes") == again.names("val_dice") == ()
 
 
 def test_half_a_row_is_left_out(tmp_path: Path) -> None:

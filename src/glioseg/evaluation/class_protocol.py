@@ -28,6 +28,8 @@ CLASSIFIER_WORDS: Mapping[str, str] = {
     "case": "a case with several slices is what is said of the slice least like the first class",
 }
 """How a classifier's evaluation is to be read."""
+UNDEFINED = "a figure that is 0/0 is null and left out of means over classes"
+INTERVAL_METHOD = "BCa bootstrap of whole patients, or of groups of copies where patients are not known"
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,20 +73,29 @@ class ClassEvaluation:
     words: Mapping[str, str]
     as_published: ClassesAsPublished | None = None
 
+    @property
+    def unit(self) -> str:
+        """What ``items`` are: ``picture`` or ``slice``."""
+        return "picture" if self.cases is None else "slice"
+
+    @property
+    def average(self) -> str:
+        """What precision, recall, specificity, F1 and areas are of, in words."""
+        classes = self.items.classes
+        return f"of {classes[1]}" if len(classes) == 2 else "mean over classes, each against all others"
+
     def to_json(self) -> dict[str, Any]:
         """What ``evaluate --json`` prints; strict JSON, undefined figures are null."""
-        classes = self.items.classes
-        average = f"of {classes[1]}" if len(classes) == 2 else "mean over classes, each against all others"
         block: dict[str, Any] = {
             "protocol": {
-                "unit": "picture" if self.cases is None else "slice",
-                "average": average,
+                "unit": self.unit,
+                "average": self.average,
                 "words": dict(self.words),
-                "undefined": "a figure that is 0/0 is null and left out of means over classes",
+                "undefined": UNDEFINED,
                 "reliability": f"{N_BINS} bins of confidence",
                 "interval": {
                     "level": 0.95,
-                    "method": "BCa bootstrap of whole patients, or of groups of copies where patients are not known",
+                    "method": INTERVAL_METHOD,
                     "n_resamples": self.options.n_resamples,
                     "seed": self.options.seed,
                 },

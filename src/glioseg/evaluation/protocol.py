@@ -32,7 +32,11 @@ from glioseg.evaluation.score import (
 )
 from glioseg.evaluation.statistics import bootstrap_intervals, spread
 
-_LEVEL = 0.95
+LEVEL = 0.95
+"""Of the intervals."""
+INTERVAL_METHOD = "BCa bootstrap of whole patients"
+CURVES = f"voxels counted in {N_BINS} bins of probability; skipped where undefined"
+"""How areas under curves are computed."""
 
 
 class EvaluateOptions(BaseModel):
@@ -184,12 +188,12 @@ class Evaluation:
             "slice_axis": "Z",
             "volume_unit": self.volume_unit,
             "interval": {
-                "level": _LEVEL,
-                "method": "BCa bootstrap of whole patients",
+                "level": LEVEL,
+                "method": INTERVAL_METHOD,
                 "n_resamples": self.options.n_resamples,
                 "seed": self.options.seed,
             },
-            "curves": f"voxels counted in {N_BINS} bins of probability; skipped where undefined",
+            "curves": CURVES,
         }
 
     @classmethod
@@ -325,7 +329,7 @@ def _intervals(columns: Sequence[Floats], patients: Sequence[str], options: Eval
     if not options.n_resamples:
         return [None] * len(columns)
     return bootstrap_intervals(
-        np.stack(columns, axis=1), patients, n_resamples=options.n_resamples, level=_LEVEL, seed=options.seed
+        np.stack(columns, axis=1), patients, n_resamples=options.n_resamples, level=LEVEL, seed=options.seed
     )
 
 

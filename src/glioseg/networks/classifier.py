@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from glioseg.errors import GeometryError, OptionError
 from glioseg.networks.blocks import DoubleConvolution, Normalisation, convolution, initialise, max_pooling
-from glioseg.networks.summary import LevelSummary
+from glioseg.networks.network import Stage, Staged
 
 _CONTRACTING = re.compile(r"down\.(\d+)\.(.*)")
 """Names of a U-Net's contracting path: level, and what of it."""
@@ -77,7 +77,7 @@ class ClassifierOptions(BaseModel):
     pooling: PoolingKinds = ("mean", "max", "asymmetry")
 
 
-class SharmaCNN(nn.Module):
+class SharmaCNN(Staged):
     """Convolution 3×3, ReLU, max pooling 2×2, the same again, then one dense layer over all features [1].
 
     Args:
@@ -131,6 +131,17 @@ class SharmaCNN(nn.Module):
         logits: Tensor = self.head(self.features(images))
         return logits
 
+    def stages(self) -> tuple[Stage, ...]:
+        """One for each grid, on which a convolution works before it is halved."""
+        first, second, pooled = self.features[1], self.features[4], self.features[5]
+        words = "conv 3×3, ReLU, max pooling 2×2"
+        return (
+            Stage("down", first, words, (0,)),
+            Stage("down", second, words, (1,)),
+            Stage("down", pooled, "pooled", (2,)),
+            Stage("head", self.head, "flatten, dense", (3,)),
+        )
+
 
 class _Pooling(nn.Module):
     """2×2 max pooling; an axis of one or two pixels stays as it is, so that a normalisation has pixels to go by."""
@@ -141,7 +152,7 @@ class _Pooling(nn.Module):
         return F.max_pool2d(tensor, kernel, ceil_mode=True)
 
 
-class PathClassifier(nn.Module):
+class PathClassifier(Staged):
     """A U-Net's contracting path [2], its last feature map pooled over all pixels [3], dropout, one logit per class.
 
     Level ``i`` of the path is part ``2 i`` of ``features``; poolings stand between them.
@@ -179,6 +190,15 @@ class PathClassifier(nn.Module):
         logits: Tensor = self.head(self.features(images))
         return logits
 
+    def stages(self) -> tuple[Stage, ...]:
+        """The levels of the path, one for each grid."""
+        blocks = list(self.features)[::2]
+        words = "2 × (conv 3×3, norm, ReLU)"
+        path = [Stage("down", block, f"{words}, max pooling 2×2", (place,)) for place, block in enumerate(blocks[:-1])]
+        lowest = Stage("down", blocks[-1], words, (len(path),))
+        head = f"{', '.join(self.pooling)} over all pixels, dropout, dense"
+        return (*path, lowest, Stage("head", self.head, head, (len(blocks),)))
+
 
 class _Pooled(nn.Module):
     """(B, C, H, W) -> (B, C · kinds): what ``kinds`` name, one after the other."""
@@ -212,31 +232,3 @@ def _initialise(module: nn.Module, seed: int) -> None:
         if isinstance(part, nn.Linear):
             nn.init.normal_(part.weight, 0.0, 1 / math.sqrt(part.in_features), generator=generator)
             nn.init.zeros_(part.bias)
-
-
-@torch.inference_mode()
-def class_levels(model: nn.Module, n_channels: int, size: tuple[int, int]) -> tuple[tuple[LevelSummary, str], ...]:
-    """The steps that a picture of ``size`` runs through, each with what it is made of; one for each grid.
-
-    The module's mode is left as it was.
-    """
-    assert isinstance(model, SharmaCNN | PathClassifier)
-    words, last, head = "conv 3×3, ReLU", "pooled", "flatten"
-    if isinstance(model, PathClassifier):
-        words = last = "2 × (conv 3×3, norm, ReLU)"
-        head = f"{', '.join(model.pooling)} over all pixels, dropout"
-    levels = [(LevelSummary("input", n_channels, size), "")]
-    was_training = model.training
-    try:
-        model.eval()
-        tensor = torch.zeros(1, n_channels, *size)
-        for part in model.features:
-            before = tuple(tensor.shape[2:])
-            if isinstance(part, nn.MaxPool2d | _Pooling):
-                levels.append((LevelSummary("down", tensor.shape[1], before), f"{words}, max pooling 2×2"))
-            tensor = part(tensor)
-        levels.append((LevelSummary("down", tensor.shape[1], tuple(tensor.shape[2:])), last))
-        n_classes = model.head(tensor).shape[1]
-    finally:
-        model.train(was_training)
-    return (*levels, (LevelSummary("head", n_classes, (1, 1)), f"{head}, dense"))

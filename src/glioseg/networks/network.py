@@ -42,7 +42,19 @@ class Stage:
     column: int | None = None
 
 
-class Network(nn.Module, ABC):
+class Staged(nn.Module):
+    """A module that may say which of its parts a drawing shows."""
+
+    def stages(self) -> Sequence[Stage]:
+        """The parts that a drawing shows, sources before what they feed, the head last.
+
+        None unless a network says them: ``summary`` then reads the levels off the grids that the layers work on, which
+        shows no skips.
+        """
+        return ()
+
+
+class Network(Staged, ABC):
     """A network that gives logits for each voxel of images of any size.
 
     Inside, the border voxels are repeated up to a multiple of ``2^n_halvings``; the logits are cropped to the images'
@@ -75,14 +87,6 @@ class Network(nn.Module, ABC):
     @abstractmethod
     def padded_logits(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
         """(B, n_channels, *S) -> logits (B, n_regions, *S), or several; S are multiples of ``2^n_halvings``."""
-
-    def stages(self) -> Sequence[Stage]:
-        """The parts that a drawing shows, sources before what they feed, the head last.
-
-        None unless a network says them: ``summary`` then reads the levels off the grids that the layers work on, which
-        shows no skips.
-        """
-        return ()
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
         """(B, n_channels, *S) -> logits (B, n_regions, *S), S = (H, W) or (D, H, W), any size.

@@ -13,7 +13,7 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor, nn
 
-from glioseg.networks.network import Joined, Network, Stage
+from glioseg.networks.network import Joined, Stage, Staged
 
 _NAMES: Mapping[str, str] = MappingProxyType(
     {
@@ -112,7 +112,7 @@ def summarise_levels(
     """The levels that an image of ``size`` runs through; the module's mode is left as it was.
 
     Args:
-        model: whose levels. A ``network.Network`` may say what its stages are; the levels of every other module
+        model: whose levels. A ``network.Staged`` one may say what its stages are; the levels of every other module
             are read off it: the runs of layers within which the grid stays the same, one fed by the other.
         size: of the image.
         n_channels: of the image; None for the model's own ``n_channels``.
@@ -120,7 +120,7 @@ def summarise_levels(
     channels = model.n_channels if n_channels is None else n_channels
     assert isinstance(channels, int), "a network of ours says how many channels it takes"
     images = torch.zeros(1, channels, *size)
-    stages = model.stages() if isinstance(model, Network) else ()
+    stages = model.stages() if isinstance(model, Staged) else ()
     levels = _stated_levels(model, images, stages) if stages else _levels_by_grid(model, images)
     return (LevelSummary("input", channels, size), *levels)
 
@@ -129,7 +129,8 @@ def _stated_levels(model: nn.Module, images: Tensor, stages: Sequence[Stage]) ->
     shapes = {id(module): shape for module, shape in _results(model, images, [stage.module for stage in stages])}
     levels = []
     for stage in stages:
-        _, channels, *size = shapes[id(stage.module)]
+        _, channels, *grid = shapes[id(stage.module)]
+        size = grid or [1] * (images.dim() - 2)  # a vector, as a classifier's logits are, is of the whole image
         words = stage.words or layer_words(_layers(stage.module))
         levels.append(
             LevelSummary(

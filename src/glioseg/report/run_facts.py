@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Generic, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from glioseg.core import HEADLINE_ORDER
 from glioseg.errors import GeometryError
+from glioseg.evaluation.class_protocol import ClassEvaluation
+from glioseg.evaluation.protocol import Evaluation
 from glioseg.evaluation.table import Row
 from glioseg.report.classified import ClassifiedPicture
 from glioseg.report.figures.views import Cut
+from glioseg.training.log import LogRow
 
 GalleryKind = Literal["best", "median", "worst", "no-tumour"]
 LevelKind = Literal["input", "down", "up", "head"]
 SplitUnit = Literal["patient", "slice", "picture"]
 Mask = npt.NDArray[np.bool_]
+FiguresT = TypeVar("FiguresT", covariant=True)
+"""The figures of a part, as its task reads them: ``Evaluation`` or ``ClassEvaluation``."""
 
 
 @dataclass(frozen=True)
@@ -104,15 +109,15 @@ class SplitFacts:
 
 
 @dataclass(frozen=True)
-class PartScores:
+class PartScores(Generic[FiguresT]):
     """An evaluated part.
 
     Args:
-        evaluation: ``evaluate.protocol.Evaluation.to_json()``, or the same read from ``evaluation-PART.json``.
-        rows: ``evaluate.table.case_rows``, or the same read from ``cases-PART.csv``.
+        evaluation: its figures, as ``evaluation-PART.json`` holds them.
+        rows: its cases, as ``cases-PART.csv`` holds them.
     """
 
-    evaluation: Mapping[str, Any]
+    evaluation: FiguresT
     rows: Sequence[Row] = ()
 
 
@@ -285,20 +290,17 @@ class Timing:
 
 @dataclass(frozen=True, eq=False)
 class RunFacts:
-    """What the report of every run shows; every part but recipe, data and split may be empty.
+    """What the report of every run shows, whatever its task; all but recipe, data and split may be empty.
 
     Args:
         recipe: the recipe.
         data: the cohort.
         split: its division.
-        log: the rows of ``log.jsonl``: ``epoch`` (from 0), ``train_loss``, ``learning_rate``, ``images_per_s``,
-            ``elapsed_s`` and, in epochs with validation, ``val_loss``, ``val_score`` and what the task adds:
-            ``val_dice`` and ``regions``, or ``classes``; undefined figures are None.
+        log: the rows of ``log.jsonl``.
         best_epoch: of the model that was kept, from 0 as in the log; None before the first validation.
         keep: whether that was the ``best`` on validation, or the ``last``.
         n_epochs: how many the recipe asks for; None where unknown.
         score: what ``val_score`` is.
-        parts: ``test``, ``val``, ``train``, as far as they were evaluated.
         network: what was trained.
         environment: facts by name.
         timing: how long it took.
@@ -308,16 +310,26 @@ class RunFacts:
     recipe: RecipeFacts
     data: DataFacts
     split: SplitFacts
-    log: Sequence[Mapping[str, Any]] = ()
+    log: Sequence[LogRow] = ()
     best_epoch: int | None = None
     keep: Literal["best", "last"] = "best"
     n_epochs: int | None = None
     score: str = "dice"
-    parts: Mapping[str, PartScores] = field(default_factory=dict)
     network: NetworkFacts | None = None
     environment: Mapping[str, str | int | float | bool] = field(default_factory=dict)
     timing: Timing = Timing()
     baseline: Baseline | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredFacts(RunFacts, Generic[FiguresT]):
+    """A run whose evaluated parts the report shows.
+
+    Args:
+        parts: ``test``, ``val``, ``train``, as far as they were evaluated.
+    """
+
+    parts: Mapping[str, PartScores[FiguresT]] = field(default_factory=dict)
 
     @property
     def headline(self) -> str | None:
@@ -332,7 +344,7 @@ class RunFacts:
 
 
 @dataclass(frozen=True, eq=False)
-class SegmentationFacts(RunFacts):
+class SegmentationFacts(ScoredFacts[Evaluation]):
     """What the report of a network that segments shows besides.
 
     Args:
@@ -347,8 +359,8 @@ class SegmentationFacts(RunFacts):
 
 
 @dataclass(frozen=True, eq=False)
-class ClassificationFacts(RunFacts):
-    """What the report of a classifier shows besides; its parts' evaluations are those of ``class_protocol``.
+class ClassificationFacts(ScoredFacts[ClassEvaluation]):
+    """What the report of a classifier shows besides.
 
     Args:
         names: the classes, in index order.

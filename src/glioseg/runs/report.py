@@ -9,16 +9,14 @@ from pathlib import Path
 
 from glioseg.config import write_recipe
 from glioseg.console import QUIET, Reporter
-from glioseg.core import HEADLINE_ORDER, PARTS
-from glioseg.errors import FileError
-from glioseg.io.files import cannot_read, read_json
+from glioseg.core import PARTS
+from glioseg.io.files import read_json
 from glioseg.networks.summary import summarise_levels
 from glioseg.report.html import FIGURES
 from glioseg.report.run import write_run_report
 from glioseg.report.run_facts import (
     Baseline,
     NetworkFacts,
-    PartScores,
     RecipeFacts,
     RunFacts,
     SplitFacts,
@@ -53,46 +51,22 @@ def report(task: AnyTask, run: FinishedRun, reporter: Reporter = QUIET, baseline
     """
     recipe, folder = run.recipe, run.folder
     log = read_log(folder / LOG) if (folder / LOG).exists() else []
-    parts = scored_parts(task, folder)
     with reporter.progress("Drawing the report") as step:
         facts = RunFacts(
             recipe=RecipeFacts(recipe.name, write_recipe(recipe), recipe.about, recipe.after, recipe.notes),
             data=task.describe(run.data),
             split=split_facts(task, run),
-            log=[row.to_json() for row in log],
+            log=log,
             best_epoch=kept_epoch(log, recipe.train.keep),
             keep=recipe.train.keep,
             n_epochs=recipe.train.epochs,
             score=recipe.train.score,
-            parts=parts,
             network=network_facts(task, run),
             environment=environment_of(folder),
             timing=timing_of(folder, log),
             baseline=baseline,
         )
         return write_run_report(facts, task.page(facts, run, folder / FIGURES), folder, progress=step)
-
-
-def scored_parts(task: AnyTask, run: Path) -> dict[str, PartScores]:
-    """The evaluated parts of a run folder, that of the headline first.
-
-    Raises:
-        FileError: a file of the run is damaged.
-    """
-    scores: dict[str, PartScores] = {}
-    for part in HEADLINE_ORDER:
-        figures, table = run / f"evaluation-{part}.json", run / f"cases-{part}.csv"
-        if not figures.exists() or not table.exists():
-            continue
-        evaluation = read_json(figures)
-        if not isinstance(evaluation, dict):
-            raise FileError("not an evaluation", path=figures)
-        try:
-            text = table.read_text(encoding="utf-8")
-        except OSError as error:
-            raise cannot_read(table, error) from error
-        scores[part] = PartScores(evaluation, task.read_rows(text, str(table)))
-    return scores
 
 
 def kept_epoch(log: Sequence[LogRow], keep: str) -> int | None:

@@ -8,8 +8,6 @@ other processes.
 
 from __future__ import annotations
 
-import csv
-import io
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -344,12 +342,6 @@ class Task(ABC, Generic[P]):
         """The figures that stand in an ``evaluation-PART.json``; a ScoreError for another file."""
         raise OptionError(f"the task {self.name} reads no figures back", remedy="Override Task.read_figures")
 
-    def read_rows(self, text: str, path: str) -> list[dict[str, Any]]:
-        """The rows of ``cases-PART.csv``; a FileError for another table."""
-        return [
-            {name: _number_or_text(cell) for name, cell in row.items()} for row in csv.DictReader(io.StringIO(text))
-        ]
-
     # -- pages ----------------------------------------------------------------------------------------------------
 
     def describe(self, data: TrainingData) -> DataFacts:
@@ -424,10 +416,3 @@ def facts_of_network(
         n_parameters=n_parameters(network),
         facts=options,
     )
-
-
-def _number_or_text(cell: str) -> float | str | None:
-    try:
-        return float(cell) if cell else None
-    except ValueError:
-        return cell

@@ -37,13 +37,15 @@ def scalars(row: LogRow) -> Iterator[tuple[str, float]]:
     values = {
         "loss/training": row.train_loss,
         "loss/validation": row.val_loss,
-        "dice/mean": row.val_dice,
+        "dice/mean": row.figure("val_dice"),
         "score": row.val_score,
         "learning_rate": row.learning_rate,
         "images_per_s": row.images_per_s,
     }
     values |= {
-        f"{metric}/{region}": value for region, figures in row.regions.items() for metric, value in figures.items()
+        f"{metric}/{region}": row.figure("regions", region, metric)
+        for region in row.names("regions")
+        for metric in row.names("regions", region)
     }
     yield from ((tag, float(value)) for tag, value in values.items() if value is not None)
 

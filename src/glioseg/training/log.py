@@ -41,15 +41,19 @@ class LogRow:
     val_score: float | None = None
     figures: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def val_dice(self) -> float | None:
-        """Mean Dice of the regions; None without validation, or where no regions are segmented."""
-        return self.figures.get("val_dice")
+    def figure(self, *place: str) -> float | None:
+        """One of the task's figures by where it stands: ``figure("regions", "WT", "dice")``; None where it is not."""
+        value: Any = self.figures
+        for name in place:
+            value = value.get(name) if isinstance(value, Mapping) else None
+        return value if isinstance(value, int | float) else None
 
-    @property
-    def regions(self) -> Mapping[str, Mapping[str, float | None]]:
-        """Region -> metric -> value; empty without validation, or where no regions are segmented."""
-        return self.figures.get("regions") or {}
+    def names(self, *place: str) -> tuple[str, ...]:
+        """What stands below a place, in the order of the log: ``names("regions")`` are the regions."""
+        value: Any = self.figures
+        for name in place:
+            value = value.get(name, {}) if isinstance(value, Mapping) else {}
+        return tuple(value) if isinstance(value, Mapping) else ()
 
     def to_json(self) -> dict[str, Any]:
         """The row as ``log.jsonl`` holds it; figures of a validation are there only where there was one."""

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from glioseg.evaluation.reliability import Reliability
+from glioseg.evaluation.score import Floats, Integers
 from glioseg.report import style
-from glioseg.report.figures.curves import Log, series
+from glioseg.report.figures.curves import Log, own_series
 
 _SCORES = ("accuracy", "balanced_accuracy", "auc")
 
 
-def confusion(counts: Sequence[Sequence[int]], names: Sequence[str]) -> Figure:
-    """Items by true class (rows) and class that was said (columns), coloured by their share of the row."""
-    table = np.asarray(counts, dtype=np.float64)
-    shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+def confusion(counts: Integers, names: Sequence[str]) -> Figure:
+    """Items (K, K) by true class (rows) and class that was said (columns), coloured by their share of the row."""
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure = style.new_figure(style.HALF_WIDTH, 4.2)
     axes = style.style_axes(figure.add_subplot(), x="said", y="true class", grid="")
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="equal")
     for (row, column), share in np.ndenumerate(shares):
         colour = "white" if share > 0.55 else style.INK
-        text = f"{int(table[row, column])}\n{100 * share:.0f} %"
+        text = f"{counts[row, column]}\n{100 * share:.0f} %"
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=style.TITLE_PT)
     words = [style.plain(name, 16) for name in names]
     axes.set_xticks(range(len(words)), words)
@@ -33,7 +33,7 @@ def confusion(counts: Sequence[Sequence[int]], names: Sequence[str]) -> Figure:
     return figure
 
 
-def roc(curves: Mapping[str, Sequence[Sequence[float]]], areas: Mapping[str, float | None]) -> Figure:
+def roc(curves: Mapping[str, Floats], areas: Mapping[str, float | None]) -> Figure:
     """True over false positive rate, a curve per class; the diagonal is chance."""
     figure = style.new_figure(style.HALF_WIDTH, 4.2)
     axes = style.style_axes(figure.add_subplot(), x="1 − specificity", y="recall (sensitivity)", grid="both")
@@ -43,7 +43,7 @@ def roc(curves: Mapping[str, Sequence[Sequence[float]]], areas: Mapping[str, flo
 
 
 def precision_recall(
-    curves: Mapping[str, Sequence[Sequence[float]]],
+    curves: Mapping[str, Floats],
     areas: Mapping[str, float | None],
     shares: Mapping[str, float],
 ) -> Figure:
@@ -56,21 +56,20 @@ def precision_recall(
     return figure
 
 
-def reliability(found: Mapping[str, Any]) -> Figure:
+def reliability(bins: Reliability) -> Figure:
     """Share that is right over confidence, in bins, with the number of items of each; on the diagonal both agree."""
     figure = style.new_figure(style.HALF_WIDTH, 4.2)
     axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     style.style_axes(axes, y="share that is right", grid="both")
     style.style_axes(below, x="confidence", y="items", grid="")
-    n_bins = int(found["n_bins"])
-    rows = [row for row in range(n_bins) if found["counts"][row]]
+    filled = bins.counts > 0
+    n_bins = len(filled)
     axes.plot((0, 1), (0, 1), color=style.NEUTRAL, linewidth=1, zorder=1)
-    x = [found["confidence"][row] for row in rows]
-    y = [found["accuracy"][row] for row in rows]
+    x, y = bins.confidence[filled], bins.accuracy[filled]
     axes.vlines(x, np.minimum(x, y), np.maximum(x, y), color=style.POSITIVE, linewidth=3, alpha=0.5)
     axes.plot(x, y, "o-", color=style.ACCENT, linewidth=1.8, markersize=5)
     axes.set(xlim=(0, 1.02), ylim=(0, 1.02))
-    below.bar((np.arange(n_bins) + 0.5) / n_bins, found["counts"], width=0.9 / n_bins, color=style.ACCENT_SOFT)
+    below.bar((np.arange(n_bins) + 0.5) / n_bins, bins.counts, width=0.9 / n_bins, color=style.ACCENT_SOFT)
     below.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     return figure
 
@@ -80,7 +79,7 @@ def scores(log: Log, best_epoch: int | None) -> Figure:
     figure = style.new_figure(style.HALF_WIDTH, 3.5)
     axes = style.style_axes(figure.add_subplot(), x="epoch", y="score on validation")
     for number, name in enumerate(_SCORES):
-        epochs, values = series(log, "classes", name)
+        epochs, values = own_series(log, "classes", name)
         marker = "o" if epochs.size <= 25 else ""
         words = name.replace("_", " ").replace("auc", "AUC")
         colour = style.series_colour(number)
@@ -93,11 +92,9 @@ def scores(log: Log, best_epoch: int | None) -> Figure:
     return figure
 
 
-def _curves(
-    axes: Axes, curves: Mapping[str, Sequence[Sequence[float]]], areas: Mapping[str, float | None], word: str
-) -> None:
+def _curves(axes: Axes, curves: Mapping[str, Floats], areas: Mapping[str, float | None], word: str) -> None:
     for number, (name, points) in enumerate(curves.items()):
-        x, y = np.asarray(points, dtype=np.float64).reshape(-1, 2).T
+        x, y = points.reshape(-1, 2).T
         area = areas.get(name)
         label = f"{style.plain(name, 18)}, {word} {'–' if area is None else f'{area:.3f}'}"
         axes.plot(x, y, color=_colour(number, len(curves)), linewidth=1.8, label=label)

@@ -5,8 +5,8 @@ Epochs are counted from 1, as people do; a row of the log, which counts from 0, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from operator import attrgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -15,31 +15,34 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from glioseg.report import style
+from glioseg.training.log import LogRow
 
-Log = Sequence[Mapping[str, Any]]
+Log = Sequence[LogRow]
+Curve = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
+"""Epochs (N,) from 1 and values (N,)."""
 DRAWN_METRICS = ("dice", "precision", "recall")
 _FEW = 25
 _WIDE_RANGE = 30.0
 
 
-def series(log: Log, *keys: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Epochs (N,) from 1 and values (N,) of those rows that have a figure under ``keys``, one within the other."""
-    found = []
-    for row in log:
-        value: Any = row
-        for key in keys:
-            value = value.get(key) if isinstance(value, Mapping) else None
-        if value is not None:
-            found.append((float(row["epoch"]) + 1.0, float(value)))
-    pairs = np.asarray(found, dtype=np.float64).reshape(-1, 2)
+def series(log: Log, value_of: Callable[[LogRow], float | None]) -> Curve:
+    """A figure by epoch, of those rows that have it."""
+    values = ((row.epoch + 1.0, value_of(row)) for row in log)
+    points = [(epoch, value) for epoch, value in values if value is not None]
+    pairs = np.asarray(points, dtype=np.float64).reshape(-1, 2)
     return pairs[:, 0], pairs[:, 1]
+
+
+def own_series(log: Log, *place: str) -> Curve:
+    """One of the task's own figures by epoch, such as ``("regions", "WT", "dice")``."""
+    return series(log, lambda row: row.figure(*place))
 
 
 def losses(log: Log, best_epoch: int | None) -> Figure:
     """Training and validation loss; logarithmic where they span a wide range."""
     figure = style.new_figure(style.HALF_WIDTH, 3.5)
     axes = style.style_axes(figure.add_subplot(), x="epoch", y="loss")
-    train, val = series(log, "train_loss"), series(log, "val_loss")
+    train, val = series(log, attrgetter("train_loss")), series(log, attrgetter("val_loss"))
     _line(axes, train, style.ACCENT, "training")
     _line(axes, val, style.POSITIVE, "validation")
     values = np.concatenate([train[1], val[1]])
@@ -54,7 +57,7 @@ def scores(log: Log, best_epoch: int | None, score: str) -> Figure:
     """The mean Dice over regions on validation, and the score that picks the best model where it is another one."""
     figure = style.new_figure(style.HALF_WIDTH, 3.5)
     axes = style.style_axes(figure.add_subplot(), x="epoch", y="score on validation")
-    dice, picked = series(log, "val_dice"), series(log, "val_score")
+    dice, picked = own_series(log, "val_dice"), series(log, attrgetter("val_score"))
     _line(axes, dice, style.ACCENT, "Dice, mean over regions")  # a classifier has none
     if picked[1].size and (score != "dice" or not dice[1].size):
         _line(axes, picked, style.series_colour(1), f"{style.plain(score)}, which picks the best model")
@@ -89,7 +92,7 @@ def regions(log: Log, names: Sequence[str], best_epoch: int | None) -> Figure:
         style.style_axes(axes, title=title, x="epoch")
         values = []
         for number, name in enumerate(names):
-            curve = series(log, "regions", name, metric)
+            curve = own_series(log, "regions", name, metric)
             values.append(curve[1])
             colour = style.region_ink(name, number) if len(names) > 1 else style.ACCENT
             _line(axes, curve, colour, style.plain(name, 24))
@@ -110,7 +113,7 @@ def learning_rate(log: Log, best_epoch: int | None) -> Figure:
     """The learning rate at the end of each epoch."""
     figure = style.new_figure(style.HALF_WIDTH, 3.0)
     axes = style.style_axes(figure.add_subplot(), x="epoch", y="learning rate")
-    epochs, rates = series(log, "learning_rate")
+    epochs, rates = series(log, attrgetter("learning_rate"))
     axes.plot(epochs, rates, color=style.series_colour(3), linewidth=1.8, drawstyle="steps-mid")
     if epochs.size == 1:
         axes.plot(epochs, rates, "o", color=style.series_colour(3), markersize=5)
@@ -129,10 +132,10 @@ def pace(log: Log) -> Figure:
     """Minutes since the start at the end of each epoch, and the validation Dice that was reached by then."""
     figure = style.new_figure(style.HALF_WIDTH, 3.0)
     axes = style.style_axes(figure.add_subplot(), x="minutes since the start", y="Dice on validation")
-    timed = [(float(row["elapsed_s"]) / 60, row.get("val_dice")) for row in log if row.get("elapsed_s") is not None]
-    known = [(minutes, float(dice)) for minutes, dice in timed if dice is not None]
-    x = np.asarray([minutes for minutes, _ in known])
-    y = np.asarray([dice for _, dice in known])
+    timed = [(row.elapsed_s / 60, row.figure("val_dice")) for row in log if row.elapsed_s is not None]
+    validated = [(minutes, dice) for minutes, dice in timed if dice is not None]
+    x = np.asarray([minutes for minutes, _ in validated])
+    y = np.asarray([dice for _, dice in validated])
     axes.plot(x, y, color=style.ACCENT_SOFT, linewidth=1.4, marker="o", markersize=3, markerfacecolor=style.ACCENT)
     if y.size:
         axes.plot(x, np.maximum.accumulate(y), color=style.ACCENT, linewidth=1.8, drawstyle="steps-post", label="best")
@@ -141,7 +144,7 @@ def pace(log: Log) -> Figure:
     return figure
 
 
-def _line(axes: Axes, curve: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]], colour: str, label: str) -> None:
+def _line(axes: Axes, curve: Curve, colour: str, label: str) -> None:
     epochs, values = curve
     if epochs.size:
         marker = "o" if epochs.size <= _FEW else ""
@@ -158,10 +161,10 @@ def _share_axis(axes: Axes, values: npt.NDArray[np.float64]) -> None:
 
 def _finish(axes: Axes, log: Log, best_epoch: int | None, *, name_best: bool = True) -> None:
     """Whole epochs along the axis, and a line at the best one."""
-    last = max((float(row["epoch"]) + 1 for row in log), default=1.0)
+    last = max((row.epoch + 1.0 for row in log), default=1.0)
     axes.set_xlim(0.5 if last < _FEW else 0, last + max(0.5, 0.02 * last))
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
-    if best_epoch is None or best_epoch not in {row["epoch"] for row in log}:
+    if best_epoch is None or best_epoch not in {row.epoch for row in log}:
         return
     x = best_epoch + 1
     axes.axvline(x, color=style.POSITIVE, linewidth=1.0, linestyle=(0, (4, 3)), zorder=1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from glioseg.evaluation.metrics import CLASS_METRICS, REGION_METRICS, Metric
+from glioseg.evaluation.score import Interval
 from glioseg.report.html import Cell
 
 METRIC_WORDS: Mapping[str, str] = {
@@ -34,19 +35,17 @@ def value_cell(metric: Metric, value: float | None) -> Cell:
     return NOTHING if value is None else Cell(value_text(metric, value), float(value))
 
 
-def interval_text(metric: Metric, interval: object) -> str:
+def interval_text(metric: Metric, interval: Interval) -> str:
     """``0.880–0.940``; with a word where a bound may be negative: ``-1.200 to 3.400``. A dash where there is none."""
-    if not isinstance(interval, list | tuple) or len(interval) != 2:
+    if interval is None:
         return NOTHING.text
-    low, high = (value_text(metric, float(bound)) for bound in interval)
+    low, high = (value_text(metric, bound) for bound in interval)
     return f"{low} to {high}" if low.startswith("-") else f"{low}–{high}"
 
 
-def interval_cell(metric: Metric, interval: object) -> Cell:
+def interval_cell(metric: Metric, interval: Interval) -> Cell:
     """As ``interval_text``, sorted by the lower end."""
-    if not isinstance(interval, list | tuple):
-        return NOTHING
-    return Cell(interval_text(metric, interval), float(interval[0]))
+    return NOTHING if interval is None else Cell(interval_text(metric, interval), interval[0])
 
 
 def change_text(metric: Metric, difference: float) -> str:

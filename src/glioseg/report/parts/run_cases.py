@@ -14,7 +14,7 @@ from glioseg.report.figures.outcomes import Floats, Strip, Volumes
 from glioseg.report.html import Block, Cell, Column, Section, Table, saved_picture
 from glioseg.report.parts.run_words import part_word, ratio_cell, summary_of
 from glioseg.report.parts.words import MOST_ROWS, left_out, plural
-from glioseg.report.run_facts import RunFacts
+from glioseg.report.run_facts import SegmentationFacts
 
 _STATUS = {
     "both_empty": "both empty",
@@ -25,7 +25,7 @@ _STATUS = {
 _MOST_STRIPS = 12
 
 
-def distributions(facts: RunFacts, folder: Path) -> Section:
+def distributions(facts: SegmentationFacts, folder: Path) -> Section:
     """Dice by case, predicted against reference volume."""
     blocks: list[Block] = []
     strips = [
@@ -46,51 +46,45 @@ def distributions(facts: RunFacts, folder: Path) -> Section:
     return Section("distributions", "Distributions", "", tuple(blocks))
 
 
-def _strip(facts: RunFacts, part: str, region: str, number: int) -> Strip:
+def _strip(facts: SegmentationFacts, part: str, region: str, number: int) -> Strip:
     rows = facts.parts[part].rows
-    found = summary_of(facts, part, region, "dice")
-    interval = found.get("case_ci95")
-    several, simple = len(regions_of(rows)) > 1, facts.baseline
+    dice, baseline = summary_of(facts, part, region, "dice"), facts.baseline
+    several = len(regions_of(rows)) > 1
     colour = style.region_ink(region, number) if several else style.ACCENT
     return Strip(
         title=f"{region}, {part_word(part)}" if several else part_word(part),
-        values=_known(rows, f"{region}.dice"),
-        mean=found.get("case_mean"),
-        interval=None if interval is None else (float(interval[0]), float(interval[1])),
+        values=_defined(rows, f"{region}.dice"),
+        mean=None if dice is None else dice.case_mean,
+        interval=None if dice is None else dice.case_ci95,
         colour=colour,
-        baseline=(simple.name, simple.dice) if simple and (simple.part, simple.region) == (part, region) else None,
+        baseline=None
+        if baseline is None or (baseline.part, baseline.region) != (part, region)
+        else (baseline.name, baseline.dice),
     )
 
 
-def _known(rows: Sequence[Row], column: str) -> Floats:
-    values = (row.get(column) for row in rows)
-    return np.asarray([value for value in values if isinstance(value, int | float)], dtype=np.float64)
+def _defined(rows: Sequence[Row], column: str) -> Floats:
+    values = (_number(row, column) for row in rows)
+    return np.asarray([value for value in values if value is not None], dtype=np.float64)
 
 
-def _volumes(facts: RunFacts, folder: Path) -> list[Block]:
+def _volumes(facts: SegmentationFacts, folder: Path) -> list[Block]:
     """Scatter and Bland-Altman plots of the part on top."""
     part = facts.headline
     if part is None:
         return []
     rows = facts.parts[part].rows
     unit = volume_unit(rows)
-    regions = regions_of(rows)
-    found = []
-    for number, region in enumerate(regions):
-        reference = _known(rows, f"{region}.volume_reference_{unit}")
-        prediction = _known(rows, f"{region}.volume_prediction_{unit}")
-        if reference.size and reference.size == prediction.size and (reference + prediction).any():
-            colour = style.region_ink(region, number) if len(regions) > 1 else style.ACCENT
-            found.append(Volumes(region, reference, prediction, colour))
-    if not found:
+    volumes = _volumes_by_region(rows, unit)
+    if not volumes:
         return []
-    half = len(found) == 1
+    half = len(volumes) == 1
     about = f"{part_word(part).capitalize()} part, {plural(len(rows), 'case')}."
     return [
         saved_picture(
             folder,
             "volumes",
-            outcomes.volumes(found, unit=unit),
+            outcomes.volumes(volumes, unit=unit),
             "chart",
             title="Predicted and reference volume",
             caption=f"{about} On the line both agree; volumes of 0 lie on the axis. Both axes are logarithmic.",
@@ -99,7 +93,7 @@ def _volumes(facts: RunFacts, folder: Path) -> list[Block]:
         saved_picture(
             folder,
             "volume-differences",
-            outcomes.differences(found, unit=unit),
+            outcomes.differences(volumes, unit=unit),
             "chart",
             title="Difference of volumes",
             caption=f"{about} Bland-Altman plot: above 0 the prediction is too large. Lines: the mean difference and, "
@@ -109,24 +103,45 @@ def _volumes(facts: RunFacts, folder: Path) -> list[Block]:
     ]
 
 
+def _volumes_by_region(rows: Sequence[Row], unit: str) -> list[Volumes]:
+    """Reference and predicted volume in every case, of the regions that are anywhere."""
+    regions = regions_of(rows)
+    volumes = []
+    for number, region in enumerate(regions):
+        reference = _defined(rows, f"{region}.volume_reference_{unit}")
+        prediction = _defined(rows, f"{region}.volume_prediction_{unit}")
+        # a unit that only some cases have leaves the two of different length: nothing to pair
+        if reference.size and reference.size == prediction.size and (reference + prediction).any():
+            colour = style.region_ink(region, number) if len(regions) > 1 else style.ACCENT
+            volumes.append(Volumes(region, reference, prediction, colour))
+    return volumes
+
+
 def volume_unit(rows: Sequence[Row]) -> str:
     """``ml`` where the rows know millilitres, else ``voxels``."""
     return "ml" if rows and any(column.endswith("volume_reference_ml") for column in rows[0]) else "voxels"
 
 
-def case_table(facts: RunFacts) -> Section:
+def case_table(facts: SegmentationFacts) -> Section:
     """One row per case, all parts together, the worst Dice first."""
     pairs = [(part, row) for part in facts.ordered_parts for row in facts.parts[part].rows]
     if not pairs:
         return Section("cases", "Cases", "", ())
     regions = list(dict.fromkeys(name for part in facts.ordered_parts for name in regions_of(facts.parts[part].rows)))
     unit = volume_unit([row for _, row in pairs])
-    named = any(row["case"] != row["patient"] for _, row in pairs)
+    has_patients = any(row["case"] != row["patient"] for _, row in pairs)
     figures = _columns(regions, unit)
-    columns = [Column("Case"), *([Column("Patient")] if named else []), Column("Part"), Column("Slices", numeric=True)]
+    columns = [
+        Column("Case"),
+        *([Column("Patient")] if has_patients else []),
+        Column("Part"),
+        Column("Slices", numeric=True),
+    ]
     columns += [Column(title, numeric=True) for title in figures] + [Column("Empty masks")]
     pairs.sort(key=lambda pair: _sort_key(facts, pair, regions[0]))
-    rows = tuple(_case_row(part, row, regions, tuple(figures.values()), named) for part, row in pairs[:MOST_ROWS])
+    rows = tuple(
+        _case_row(part, row, regions, tuple(figures.values()), has_patients) for part, row in pairs[:MOST_ROWS]
+    )
     caption = "Click a heading to sort; a dash is a figure that is undefined (0/0). "
     caption += left_out(len(pairs), "cases-PART.csv have all of them.") or "cases-PART.csv hold all other figures too."
     return Section("cases", "Cases", "", (Table(tuple(columns), rows, caption, page_size=25),))
@@ -135,26 +150,28 @@ def case_table(facts: RunFacts) -> Section:
 def _columns(regions: Sequence[str], unit: str) -> dict[str, str]:
     """Title -> column of the cases' table; the Dice of all regions first."""
     several = len(regions) > 1
-    wanted = {"Dice": "dice", f"reference ({unit})": f"volume_reference_{unit}"}
-    wanted[f"predicted ({unit})"] = f"volume_prediction_{unit}"
-    wanted |= {"precision": "precision", "recall": "recall", "IoU": "iou"}
+    metrics = {"Dice": "dice", f"reference ({unit})": f"volume_reference_{unit}"}
+    metrics[f"predicted ({unit})"] = f"volume_prediction_{unit}"
+    metrics |= {"precision": "precision", "recall": "recall", "IoU": "iou"}
     return {
         (f"{region} {title}" if several else title[0].upper() + title[1:]): f"{region}.{metric}"
-        for title, metric in wanted.items()
+        for title, metric in metrics.items()
         for region in regions
     }
 
 
-def _sort_key(facts: RunFacts, pair: tuple[str, Row], region: str) -> tuple[int, float, str]:
+def _sort_key(facts: SegmentationFacts, pair: tuple[str, Row], region: str) -> tuple[int, float, str]:
     part, row = pair
-    value = row.get(f"{region}.dice")
-    known = isinstance(value, int | float)
-    return facts.ordered_parts.index(part), float(value) if known and value is not None else 2.0, str(row["case"])
+    dice = _number(row, f"{region}.dice")
+    # above every Dice, so that undefined ones come last
+    return facts.ordered_parts.index(part), 2.0 if dice is None else dice, str(row["case"])
 
 
-def _case_row(part: str, row: Row, regions: Sequence[str], figures: Sequence[str], named: bool) -> tuple[Cell, ...]:
+def _case_row(
+    part: str, row: Row, regions: Sequence[str], figures: Sequence[str], has_patients: bool
+) -> tuple[Cell, ...]:
     n_slices = int(row.get("n_slices") or 0)
-    cells = [Cell(str(row["case"])), *([Cell(str(row["patient"]))] if named else [])]
+    cells = [Cell(str(row["case"])), *([Cell(str(row["patient"]))] if has_patients else [])]
     cells += [Cell(part_word(part)), Cell(f"{n_slices:,}", n_slices)]
     for column in figures:
         value = _number(row, column)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
+from glioseg.evaluation.protocol import CURVES, INTERVAL_METHOD, LEVEL, Evaluation
+from glioseg.evaluation.score import EMPTY_RULES
 from glioseg.report.figures.architecture import architecture
 from glioseg.report.figures.views import CONVENTION
 from glioseg.report.html import RESEARCH_ONLY, Block, Cell, Code, Column, Listed, Prose, Section, Table, saved_picture
 from glioseg.report.parts.run_words import NOTHING, duration, part_word, region_words
 from glioseg.report.parts.words import plural
-from glioseg.report.run_facts import PartCounts, RunFacts
+from glioseg.report.run_facts import NetworkFacts, PartCounts, RunFacts, SegmentationFacts, SplitFacts, SplitUnit
 
-UNITS = {
+_UNITS: Mapping[SplitUnit, str] = {
     "patient": "patient: all cases, time points and known copies of a patient are in one part",
     "slice": "slice: each slice was a case of its own, so that one patient's slices are in several parts",
     "picture": "picture: whose they are is not known; copies of a picture are in one part",
@@ -20,23 +23,28 @@ UNITS = {
 
 def data(facts: RunFacts) -> Section:
     """The cohort and its division."""
-    about, split = facts.data, facts.split
+    about = facts.data
     items = [("Cohort", about.cohort), ("Layout", about.layout), ("Modalities, in order", ", ".join(about.modalities))]
     items.append(("Regions", "; ".join(region_words(facts, name) for name in about.regions)))
     if about.scheme:
         items.append(("Label scheme", f"{about.scheme}: {about.labels}" if about.labels else about.scheme))
     items += [("Assumed", words) for words in about.assumptions]
-    items.append(("Split by", UNITS[split.unit]))
+    blocks: list[Block] = [Listed((*items, *split_items(facts.split))), _split_table(facts)]
+    if facts.split.unit == "slice":
+        words = "Split by slice: slices of one patient lie in several parts, so that every figure of this report leaks."
+        blocks.insert(0, Prose(words, "error"))
+    return Section("data", "Data and split", "", tuple(blocks))
+
+
+def split_items(split: SplitFacts) -> tuple[tuple[str, str], ...]:
+    """How the cohort was divided, in words."""
+    items = [("Split by", _UNITS[split.unit])]
     if split.fold is not None:
         items.append(("Fold", f"{split.fold[0]} of {split.fold[1]}"))
     items.append(("Seed of the split", "given as a file" if split.seed is None else str(split.seed)))
     if split.hash:
         items.append(("Hash of the split", split.hash))
-    blocks: list[Block] = [Listed(tuple(items)), _split_table(facts)]
-    if split.unit == "slice":
-        words = "Split by slice: slices of one patient lie in several parts, so that every figure of this report leaks."
-        blocks.insert(0, Prose(words, "error"))
-    return Section("data", "Data and split", "", tuple(blocks))
+    return tuple(items)
 
 
 def _split_table(facts: RunFacts) -> Table:
@@ -66,33 +74,29 @@ def network(facts: RunFacts, folder: Path) -> Section:
     if about.n_parameters is not None:
         items.append(("Parameters", f"{about.n_parameters:,}"))
     items += list(about.facts.items())
-    blocks: list[Block] = [
-        saved_picture(
-            folder,
-            "architecture",
-            architecture(about.levels),
-            "chart",
-            title=about.name,
-            caption="Drawn from the trained module. Above each level its channels, below the size of its grid; "
-            "boxes are higher for larger grids and wider for more channels.",
-        ),
-        Listed(tuple(items)),
-    ]
-    if any(level.name for level in about.levels):
-        kinds = {"input": "input", "down": "contracting", "up": "expanding", "head": "logits"}
-        rows = tuple(
-            (
-                Cell(str(place), place),
-                Cell(kinds[level.kind] + (", skip with attention gate" if level.attention else "")),
-                Cell(level.name),
-                Cell(f"{level.channels:,}", level.channels),
-                Cell(" × ".join(map(str, level.size))),
-            )
-            for place, level in enumerate(about.levels)
+    caption = "Drawn from the trained module. Above each level its channels, below the size of its grid; boxes are "
+    caption += "higher for larger grids and wider for more channels."
+    figure = architecture(about.levels)
+    picture = saved_picture(folder, "architecture", figure, "chart", title=about.name, caption=caption)
+    table = [_level_table(about)] if any(level.name for level in about.levels) else []
+    return Section("network", "Network", "", (picture, Listed(tuple(items)), *table))
+
+
+def _level_table(network: NetworkFacts) -> Table:
+    """One row per level."""
+    kinds = {"input": "input", "down": "contracting", "up": "expanding", "head": "logits"}
+    rows = tuple(
+        (
+            Cell(str(place), place),
+            Cell(kinds[level.kind] + (", skip with attention gate" if level.attention else "")),
+            Cell(level.name),
+            Cell(f"{level.channels:,}", level.channels),
+            Cell(" × ".join(map(str, level.size))),
         )
-        columns = (Column("#"), Column("Path"), Column("Made of"), Column("Channels", numeric=True), Column("Grid"))
-        blocks.append(Table(columns, rows, "Each after those that feed it.", page_size=30))
-    return Section("network", "Network", "", tuple(blocks))
+        for place, level in enumerate(network.levels)
+    )
+    columns = (Column("#"), Column("Path"), Column("Made of"), Column("Channels", numeric=True), Column("Grid"))
+    return Table(columns, rows, "Each after those that feed it.", page_size=30)
 
 
 def recipe(facts: RunFacts) -> Section:
@@ -124,26 +128,25 @@ def machine(facts: RunFacts) -> Section:
     return Section("machine", "Time and machine", "", tuple(blocks))
 
 
-def conventions(facts: RunFacts) -> Section:
+def _protocol_items(evaluation: Evaluation) -> list[tuple[str, str]]:
+    """How figures came about."""
+    options = evaluation.options
+    draws = plural(options.n_resamples, "draw")
+    return [
+        ("Unit", "case: each counts alike in a mean, whatever the size of its regions"),
+        ("Empty masks", f"rule {options.empty}: {EMPTY_RULES[options.empty]}"),
+        ("Grid", "native, all slices; what a recipe leaves out is background"),
+        ("Volumes", f"in {evaluation.volume_unit}"),
+        ("Curves", CURVES),
+        ("Intervals", f"{100 * LEVEL:.0f} %, {INTERVAL_METHOD}, {draws}, seed {options.seed}"),
+    ]
+
+
+def conventions(facts: SegmentationFacts) -> Section:
     """What the words of the report mean."""
     items = [("Use", RESEARCH_ONLY)]
     if facts.headline is not None:
-        protocol = facts.parts[facts.headline].evaluation.get("protocol", {})
-        interval = protocol.get("interval", {})
-        items += [
-            ("Unit", f"{protocol.get('unit')}: each counts alike in a mean, whatever the size of its regions"),
-            ("Empty masks", f"rule {protocol.get('empty')}: {protocol.get('empty_meaning')}"),
-            (
-                "Grid",
-                f"{protocol.get('grid')}, {protocol.get('slices')} slices; what a recipe leaves out is background",
-            ),
-            ("Volumes", f"in {protocol.get('volume_unit')}"),
-            ("Curves", str(protocol.get("curves", ""))),
-        ]
-        if interval:
-            level = f"{100 * interval.get('level', 0):.0f} %"
-            n = plural(int(interval.get("n_resamples", 0)), "draw")
-            items.append(("Intervals", f"{level}, {interval.get('method')}, {n}, seed {interval.get('seed')}"))
+        items += _protocol_items(facts.parts[facts.headline].evaluation)
     items += [
         ("Dice", "2 TP / (2 TP + FP + FN); TP, FP, FN: voxels found, falsely predicted, missed"),
         ("Parts", "training: seen by the network; validation: picked the best epoch; test: touched once, at the end"),

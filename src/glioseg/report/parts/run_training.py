@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from glioseg.report import style
 from glioseg.report.figures import curves
 from glioseg.report.html import Block, Cell, Column, Section, Table, saved_picture
-from glioseg.report.parts.run_words import NOTHING, duration, ratio_cell
+from glioseg.report.parts.run_words import NOTHING, duration_cell, ratio_cell
 from glioseg.report.parts.words import MOST_ROWS, left_out
 from glioseg.report.run_facts import RunFacts
+from glioseg.training.log import LogRow
 
 _LOG_HOLDS_ALL = "log.jsonl has all of them."
 _REST = ("precision", "recall")
@@ -22,7 +21,7 @@ def training(facts: RunFacts, folder: Path) -> Section:
     log, best = facts.log, facts.best_epoch
     if not log:
         return Section("training", "Training", "", ())
-    validated = any(row.get("val_dice") is not None for row in log)
+    validated = any(row.figure("val_dice") is not None for row in log)
     marked = " The dashed line marks the best model, which is the one that was evaluated." if best is not None else ""
     blocks: list[Block] = [
         saved_picture(
@@ -61,7 +60,7 @@ def training(facts: RunFacts, folder: Path) -> Section:
             half=True,
         )
     )
-    if validated and any(row.get("elapsed_s") is not None for row in log):
+    if validated and any(row.elapsed_s is not None for row in log):
         blocks.append(
             saved_picture(
                 folder,
@@ -77,8 +76,8 @@ def training(facts: RunFacts, folder: Path) -> Section:
 
 
 def _regions(facts: RunFacts, folder: Path) -> list[Block]:
-    logged = dict.fromkeys(name for row in facts.log for name in (row.get("regions") or {}))
-    names = [name for name in facts.data.regions if name in logged] or list(logged)
+    logged = _logged_regions(facts)
+    names = [name for name in facts.data.regions if name in logged] or logged
     if not names:
         return []
     figure = curves.regions(facts.log, names, facts.best_epoch)
@@ -91,36 +90,48 @@ def epochs(facts: RunFacts) -> Section:
     """One row per epoch."""
     if not facts.log:
         return Section("epochs", "Epochs", "", ())
-    logged = dict.fromkeys(name for row in facts.log for name in (row.get("regions") or {}))
+    logged = _logged_regions(facts)
     titles = ["Epoch", "Training loss", "Validation loss", "Dice"]
     if len(logged) > 1:
         titles += [f"{name} Dice" for name in logged]
     titles += ["Learning rate", "Elapsed"]
     titles += [f"{name} {metric}" if len(logged) > 1 else metric.capitalize() for metric in _REST for name in logged]
     columns = [Column(title, numeric=True) for title in titles]
-    shown = facts.log[-MOST_ROWS:]
-    rows = tuple(_row(facts, row, list(logged)) for row in shown)
+    rows = tuple(_row(facts, row, logged) for row in facts.log[-MOST_ROWS:])
     caption = "Epochs count from 1 (log.jsonl from 0); the best one is marked. "
     caption += left_out(len(facts.log), _LOG_HOLDS_ALL).replace("The first", "The last")
     return Section("epochs", "Epoch by epoch", "", (Table(tuple(columns), rows, caption.strip(), page_size=20),))
 
 
-def _row(facts: RunFacts, row: Mapping[str, Any], names: list[str]) -> tuple[Cell, ...]:
-    number = int(row["epoch"]) + 1
-    is_best = row["epoch"] == facts.best_epoch
-    regions = row.get("regions") or {}
-    rate, elapsed = row.get("learning_rate"), row.get("elapsed_s")
+def _logged_regions(facts: RunFacts) -> list[str]:
+    """The regions whose figures some epoch has, in the order of the log."""
+    return list(dict.fromkeys(name for row in facts.log for name in row.names("regions")))
+
+
+def _row(facts: RunFacts, row: LogRow, regions: list[str]) -> tuple[Cell, ...]:
     return (
-        Cell(f"{number} best" if is_best else f"{number}", number, "good" if is_best else ""),
-        _loss(row.get("train_loss")),
-        _loss(row.get("val_loss")),
-        ratio_cell(row.get("val_dice")),
-        *(ratio_cell((regions.get(name) or {}).get("dice")) for name in names if len(names) > 1),
-        NOTHING if rate is None else Cell(f"{rate:.2e}", float(rate)),
-        NOTHING if elapsed is None else Cell(duration(elapsed), float(elapsed)),
-        *(ratio_cell((regions.get(name) or {}).get(metric)) for metric in _REST for name in names),
+        epoch_cell(row, facts.best_epoch, "best"),
+        loss_cell(row.train_loss),
+        loss_cell(row.val_loss),
+        ratio_cell(row.figure("val_dice")),
+        *(ratio_cell(row.figure("regions", name, "dice")) for name in regions if len(regions) > 1),
+        rate_cell(row.learning_rate),
+        duration_cell(row.elapsed_s),
+        *(ratio_cell(row.figure("regions", name, metric)) for metric in _REST for name in regions),
     )
 
 
-def _loss(value: float | None) -> Cell:
-    return NOTHING if value is None else Cell(style.number(float(value)), float(value))
+def epoch_cell(row: LogRow, best_epoch: int | None, word: str) -> Cell:
+    """The number of an epoch, from 1, with a word beside the one whose model is in the bundle."""
+    number, is_best = row.epoch + 1, row.epoch == best_epoch
+    return Cell(f"{number} {word}" if is_best else f"{number}", number, "good" if is_best else "")
+
+
+def loss_cell(value: float | None) -> Cell:
+    """A loss in three digits."""
+    return NOTHING if value is None else Cell(style.number(value), value)
+
+
+def rate_cell(value: float | None) -> Cell:
+    """A learning rate."""
+    return NOTHING if value is None else Cell(f"{value:.2e}", value)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
+from glioseg.evaluation.protocol import Evaluation, Summary
+from glioseg.evaluation.score import Interval
 from glioseg.report.html import Cell
 from glioseg.report.parts.metric_words import METRIC_WORDS as METRIC_WORDS
 from glioseg.report.parts.metric_words import NOTHING as NOTHING
-from glioseg.report.run_facts import RunFacts
+from glioseg.report.run_facts import RunFacts, ScoredFacts
 
 PART_WORDS: Mapping[str, str] = {"train": "training", "val": "validation", "test": "test"}
 UNIT_WORDS: Mapping[str, str] = {
@@ -35,11 +36,9 @@ def ratio_cell(value: float | None) -> Cell:
     return NOTHING if value is None else Cell(ratio(value), float(value))
 
 
-def interval_words(interval: object) -> str:
+def interval_words(interval: Interval) -> str:
     """``0.88–0.94``; a dash where there is none."""
-    if not isinstance(interval, list | tuple) or len(interval) != 2:
-        return "–"
-    return f"{float(interval[0]):.3f}–{float(interval[1]):.3f}"
+    return "–" if interval is None else f"{interval[0]:.3f}–{interval[1]:.3f}"
 
 
 def duration(seconds: float | None) -> str:
@@ -51,16 +50,18 @@ def duration(seconds: float | None) -> str:
     return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def summary_of(facts: RunFacts, part: str, region: str, metric: str) -> Mapping[str, Any]:
-    """One metric of one region in an evaluated part; empty where the evaluation lacks it."""
-    regions = facts.parts[part].evaluation.get("regions", {})
-    found: Mapping[str, Any] = regions.get(region, {}).get(metric) or {}
-    return found
+def duration_cell(seconds: float | None) -> Cell:
+    """As ``duration``; unknown ones sort below all others."""
+    return NOTHING if seconds is None else Cell(duration(seconds), seconds)
+
+
+def summary_of(facts: ScoredFacts[Evaluation], part: str, region: str, metric: str) -> Summary | None:
+    """One metric of one region in an evaluated part; None where the evaluation lacks it."""
+    return facts.parts[part].evaluation.regions.get(region, {}).get(metric)
 
 
 def region_words(facts: RunFacts, name: str) -> str:
     """``TC = NCR + ET``; the name alone where the region is one label of that name, or its labels are not known."""
-    members = facts.data.regions.get(name, ())
-    return (
-        name if not members or [one.lower() for one in members] == [name.lower()] else f"{name} = {' + '.join(members)}"
-    )
+    labels = facts.data.regions.get(name, ())
+    is_one_label = [label.lower() for label in labels] == [name.lower()]
+    return name if not labels or is_one_label else f"{name} = {' + '.join(labels)}"

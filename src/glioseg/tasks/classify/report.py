@@ -3,63 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from glioseg.config import Recipe
 from glioseg.core import PARTS, Case
+from glioseg.evaluation.class_protocol import ClassEvaluation, class_rows_from_csv
 from glioseg.evaluation.table import Row
 from glioseg.inference.classifier import Classifier
 from glioseg.io import load_image
-from glioseg.networks.build import build_model
-from glioseg.networks.classifier import class_levels
-from glioseg.networks.summary import network_name, option_facts
 from glioseg.preparation.classes import slice_classes
-from glioseg.preparation.slices import largest_slice
 from glioseg.report.classification import classification_page
 from glioseg.report.classified import ClassifiedPicture
 from glioseg.report.run import RunPage
-from glioseg.report.run_facts import ClassificationFacts, NetworkFacts, RunFacts
+from glioseg.report.run_facts import ClassificationFacts, RunFacts
+from glioseg.report.scored_parts import scored_parts
 from glioseg.tasks.classify.predict import picture_of
 from glioseg.tasks.classify.predictor import classifier_of
 from glioseg.tasks.data import TrainingData
-from glioseg.tasks.task import FinishedRun, facts_of_network
+from glioseg.tasks.task import FinishedRun
 
 _N_PICTURES = 9
 
 
 def page(facts: RunFacts, run: FinishedRun, figures: Path) -> RunPage:
     """Key figures and sections, classifying the pictures that are shown."""
-    headline = facts.headline
-    right_pictures: list[ClassifiedPicture] = []
-    wrong_pictures: list[ClassifiedPicture] = []
-    temperature = 1.0
-    if headline is not None:
-        bundle = run.bundle()
-        classifier, temperature = classifier_of(bundle, run.device), bundle.info.temperature
-        rows = facts.parts[headline].rows
-        right_pictures = _pictures_of(classifier, run.data, headline, _telling_rows(rows, are_right=True))
-        wrong_pictures = _pictures_of(classifier, run.data, headline, _telling_rows(rows, are_right=False))
-    class_facts = ClassificationFacts(
-        **{field.name: getattr(facts, field.name) for field in fields(RunFacts)},
+    own = ClassificationFacts(
+        **vars(facts),
+        parts=scored_parts(run.folder, ClassEvaluation.from_json, class_rows_from_csv),
         names=run.data.targets.names,
         counts={part: _class_counts(run.data, part) for part in PARTS if getattr(run.data.split, part)},
-        right=right_pictures,
-        wrong=wrong_pictures,
-        temperature=temperature,
     )
-    return classification_page(class_facts, figures)
-
-
-def network_facts(recipe: Recipe, data: TrainingData) -> NetworkFacts:
-    """The network with its levels, as a picture of the training part runs through it."""
-    n_channels = recipe.slices.n_channels(len(data.modalities))
-    model = build_model(recipe.model, n_channels, len(data.targets.names), seed=0, size=recipe.prepare.size)
-    levels = class_levels(model, n_channels, largest_slice(data.prepared))
-    worded = [replace(level, words=words) for level, words in levels]
-    return facts_of_network(network_name(recipe.model), model, worded, option_facts(recipe.model))
+    headline = own.headline
+    if headline is not None:
+        bundle = run.bundle()
+        classifier, rows = classifier_of(bundle, run.device), own.parts[headline].rows
+        own = replace(
+            own,
+            right=_pictures_of(classifier, run.data, headline, _telling_rows(rows, are_right=True)),
+            wrong=_pictures_of(classifier, run.data, headline, _telling_rows(rows, are_right=False)),
+            temperature=bundle.info.temperature,
+        )
+    return classification_page(own, figures)
 
 
 def _telling_rows(rows: Sequence[Row], *, are_right: bool) -> list[Row]:

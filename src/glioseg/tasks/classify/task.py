@@ -15,7 +15,7 @@ from glioseg.console import Reporter, Step
 from glioseg.core import Cohort
 from glioseg.core.targets import ClassTargets
 from glioseg.errors import OptionError
-from glioseg.evaluation.class_protocol import ClassEvaluation, class_rows_from_csv
+from glioseg.evaluation.class_protocol import ClassEvaluation
 from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.inference.bundle import Bundle, BundleInfo
 from glioseg.inference.classifier import Classifier
@@ -25,7 +25,7 @@ from glioseg.preparation.classes import class_names, require_classes
 from glioseg.preparation.slices import channels_of
 from glioseg.preparation.store import PreparedCohort
 from glioseg.report.run import RunPage
-from glioseg.report.run_facts import NetworkFacts, RunFacts
+from glioseg.report.run_facts import RunFacts
 from glioseg.tasks.channels import channel_layout
 from glioseg.tasks.classify import report
 from glioseg.tasks.classify.cohort import in_colours
@@ -169,15 +169,7 @@ class ClassifyTask(Task[Classifier]):
         """Figures by class."""
         return ClassEvaluation.from_json(block)
 
-    def read_rows(self, text: str, path: str) -> list[dict[str, Any]]:
-        """The rows of a table of classified pictures or slices."""
-        return [dict(row) for row in class_rows_from_csv(text, path)]
-
     # -- pages ----------------------------------------------------------------------------------------------------
-
-    def network_facts(self, recipe: Recipe, data: TrainingData) -> NetworkFacts:
-        """The network, level by level."""
-        return report.network_facts(recipe, data)
 
     def page(self, facts: RunFacts, run: FinishedRun, figures: Path) -> RunPage:
         """Decisions and confidence, pictures, curves, cases."""

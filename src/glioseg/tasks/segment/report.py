@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from glioseg.config import Recipe
-from glioseg.evaluation.table import Row
+from glioseg.evaluation.protocol import Evaluation
+from glioseg.evaluation.table import Row, rows_from_csv
 from glioseg.inference.predictor import Predictor
 from glioseg.inference.scoring import score_prepared
 from glioseg.io import load_image
@@ -25,6 +26,7 @@ from glioseg.report.run_facts import (
     SegmentationFacts,
     WeightMap,
 )
+from glioseg.report.scored_parts import scored_parts
 from glioseg.report.segmentation import segmentation_page
 from glioseg.tasks.data import TrainingData
 from glioseg.tasks.segment.predictor import predictor_of
@@ -38,18 +40,17 @@ _N_MAPS = 3
 
 def page(facts: RunFacts, run: FinishedRun, figures: Path) -> RunPage:
     """Key figures and sections, predicting the few cases that are shown."""
-    headline = facts.headline
-    items: list[GalleryItem] = []
-    if headline is not None:
-        predictor = predictor_of(run.bundle(), run.device)
-        items = gallery(predictor, run.data, headline, facts.parts[headline].rows)
-    region_facts = SegmentationFacts(
-        **{field.name: getattr(facts, field.name) for field in fields(RunFacts)},
-        gallery=items,
+    own = SegmentationFacts(
+        **vars(facts),
+        parts=scored_parts(run.folder, Evaluation.from_json, rows_from_csv),
         outlined=() if is_of_tumour(run.data) else run.data.prepared.region_names[:1],
         weight_maps=weight_maps(run.recipe, run.data),
     )
-    return segmentation_page(region_facts, figures)
+    headline = own.headline
+    if headline is not None:
+        predictor = predictor_of(run.bundle(), run.device)
+        own = replace(own, gallery=gallery(predictor, run.data, headline, own.parts[headline].rows))
+    return segmentation_page(own, figures)
 
 
 def describe(data: TrainingData) -> DataFacts:

@@ -16,7 +16,6 @@ from glioseg.core import Cohort
 from glioseg.core.labels import require_exclusive
 from glioseg.core.targets import RegionTargets
 from glioseg.evaluation.protocol import EvaluateOptions, Evaluation
-from glioseg.evaluation.table import rows_from_csv
 from glioseg.inference.activation import n_logits, probabilities_of
 from glioseg.inference.bundle import Bundle, BundleInfo
 from glioseg.inference.ensemble import Ensemble
@@ -50,16 +49,14 @@ from glioseg.training.losses import ClassWeights, build_loss
 
 def log_cells(row: LogRow) -> tuple[str, ...]:
     """Dice, Dice by region, precision and recall of a row of the log."""
-    regions = row.regions
+    regions = row.names("regions")
 
     def mean(metric: str) -> str:
-        values = [value for figures in regions.values() if (value := figures[metric]) is not None]
+        values = [value for name in regions if (value := row.figure("regions", name, metric)) is not None]
         return f"{sum(values) / len(values):.3f}" if values else "-"
 
-    by_region = " ".join(
-        f"{name} {'-' if figures['dice'] is None else format(figures['dice'], '.3f')}"
-        for name, figures in regions.items()
-    )
+    dice = {name: row.figure("regions", name, "dice") for name in regions}
+    by_region = " ".join(f"{name} {'-' if value is None else format(value, '.3f')}" for name, value in dice.items())
     return mean("dice"), by_region if len(regions) > 1 else "", mean("precision"), mean("recall")
 
 
@@ -186,10 +183,6 @@ class SegmentTask(Task[Predictor]):
     def read_figures(self, block: Mapping[str, Any]) -> Evaluation:
         """Figures by region."""
         return Evaluation.from_json(block)
-
-    def read_rows(self, text: str, path: str) -> list[dict[str, Any]]:
-        """The rows of a table of cases by region."""
-        return [dict(row) for row in rows_from_csv(text, path)]
 
     # -- pages ----------------------------------------------------------------------------------------------------
 
