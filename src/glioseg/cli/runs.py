@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,6 +24,9 @@ from glioseg.cli.options import (
 )
 from glioseg.console import Reporter, out
 from glioseg.errors import OptionError
+
+if TYPE_CHECKING:
+    from glioseg.runs.train import TrainResult
 
 app = typer.Typer()
 
@@ -107,6 +110,10 @@ def train(
         run, cache, split, of_file, device, devices, restart, not no_evaluate, tensorboard, initial=initial
     )
     result = training.train(read_recipe(recipe, settings), flags.data(data), options, Reporter(quiet=quiet))
+    _print_training(result, run, as_json)
+
+
+def _print_training(result: TrainResult, run: Path, as_json: bool) -> None:
     if as_json:
         print_json({name: scores.figures.to_json() for name, scores in result.scores.items()})
         return

@@ -12,6 +12,7 @@ from glioseg.console import Reporter, out
 from glioseg.errors import OptionError
 
 if TYPE_CHECKING:
+    from glioseg.studies.options import StudyOptions
     from glioseg.studies.run import StudyResult
     from glioseg.studies.tune import TuneResult
 
@@ -116,15 +117,10 @@ def study(
     Runs what is missing, so that the same command continues a study that was interrupted. A run that fails is
     reported and the others go on; the exit code is then 1. Without a name, lists the studies that come with glioseg.
     """
-    from glioseg.cli.study_texts import studies_text
     from glioseg.studies import run as studying
-    from glioseg.studies.options import read_study, study_source
 
-    if name is None:
-        out(studies_text())
-        return
-    if show:
-        out(study_source(name))
+    if name is None or show:
+        _show_studies(name)
         return
     if data is None or folder is None:
         raise OptionError(
@@ -132,10 +128,8 @@ def study(
             found=f"glioseg study {name}",
             expected=f"glioseg study {name} --data DATA --out FOLDER",
         )
-    overrides = {"recipe": recipe, "folds": folds, "seeds": _seeds(seeds)}
-    options = read_study(name, {key: value for key, value in overrides.items() if value is not None})
     result = studying.study(
-        options,
+        _study_options(name, recipe, folds, seeds),
         flags.data(data),
         folder,
         changes=changes or (),
@@ -145,6 +139,22 @@ def study(
         reporter=Reporter(quiet=quiet),
     )
     _print_study(result, as_json)
+
+
+def _show_studies(name: str | None) -> None:
+    """All studies that come with glioseg, or the file of one."""
+    from glioseg.cli.study_texts import studies_text
+    from glioseg.studies.options import study_source
+
+    out(studies_text() if name is None else study_source(name))
+
+
+def _study_options(name: str, recipe: str | None, folds: int | None, seeds: str | None) -> StudyOptions:
+    """The study with what the command line says in place of its own."""
+    from glioseg.studies.options import read_study
+
+    overrides = {"recipe": recipe, "folds": folds, "seeds": _seeds(seeds)}
+    return read_study(name, {field: value for field, value in overrides.items() if value is not None})
 
 
 def _print_study(result: StudyResult, as_json: bool) -> None:
