@@ -189,7 +189,7 @@ class VolumeTask(Task[VolumeNetwork]):
 
         return validate
 
-    def trained(self, run: FinishedRun) -> VolumeNetwork:
+    def predictor_of_run(self, run: FinishedRun) -> VolumeNetwork:
         """The best model of the run folder."""
         model = self.network(run.recipe, run.data)
         model.load_state_dict(load_checkpoint(run.folder / BEST)["model"])

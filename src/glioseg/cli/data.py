@@ -45,17 +45,16 @@ def inspect(
     from glioseg.cli.texts import inspection_text
     from glioseg.runs import inspect as inspecting
 
-    wanted = flags.data(data)
     name = Path(os.path.abspath(data)).name or "cohort"  # noqa: PTH100 - resolve() fails on a link to itself
     folder = None if no_report else report or Path(f"{name}-report")
-    found = inspecting.inspect(wanted, folder, Reporter(quiet=quiet))
+    result = inspecting.inspect(flags.data(data), folder, Reporter(quiet=quiet))
     if as_json:
-        print_json(found.description.to_json() | {"report": None if found.report is None else str(found.report)})
+        print_json(result.description.to_json() | {"report": None if result.report is None else str(result.report)})
     else:
-        out(inspection_text(found.description))
-        if found.report is not None:
-            out(f"\nReport: {found.report}")
-    if found.description.has_errors:
+        out(inspection_text(result.description))
+        if result.report is not None:
+            out(f"\nReport: {result.report}")
+    if result.description.has_errors:
         raise typer.Exit(1)
 
 
@@ -84,15 +83,17 @@ def split(
         folds = splitting.write_nnunet_folds(flags.data(data), options, file, Reporter(quiet=quiet))
         out(f"{len(folds)} folds of {len(folds[0][0]) + len(folds[0][1])} cases: {file}")
         return
-    cohort, drawn = splitting.write_split(flags.data(data), options, file, Reporter(quiet=quiet))
-    parts = drawn.parts
+    cohort, new_split = splitting.write_split(flags.data(data), options, file, Reporter(quiet=quiet))
+    parts = new_split.parts
     if as_json:
-        print_json({"unit": drawn.unit, "sha256": drawn.sha256, **{name: list(ids) for name, ids in parts.items()}})
+        print_json(
+            {"unit": new_split.unit, "sha256": new_split.sha256, **{name: list(ids) for name, ids in parts.items()}}
+        )
         return
     for name, patients in parts.items():
         n_cases = sum(case.patient in set(patients) for case in cohort.cases)
         out(f"{name:<5}  {len(patients)} patients, {n_cases} cases")
-    out(f"unit: {drawn.unit}; saved as {file}")
+    out(f"unit: {new_split.unit}; saved as {file}")
 
 
 @app.command(epilog="Example: glioseg convert BraTS2021 Dataset001_Glioma --to nnunet")
@@ -167,8 +168,8 @@ def cache(
     from glioseg.config import build_recipe, read_recipe
     from glioseg.runs import cache as caching
 
-    chosen = build_recipe({}, changes or ()) if recipe is None else read_recipe(recipe, changes or ())
-    wanted = flags.data(data)
-    made = caching.cache(wanted, chosen.prepare, folder, Reporter(quiet=quiet))
-    regions = ", ".join(made.region_names) or "none"
-    out(f"{len(made.cases)} cases, modalities {', '.join(made.modalities)}, regions {regions}: {made.folder}")
+    settings = build_recipe({}, changes or ()) if recipe is None else read_recipe(recipe, changes or ())
+    prepared = caching.cache(flags.data(data), settings.prepare, folder, Reporter(quiet=quiet))
+    regions = ", ".join(prepared.region_names) or "none"
+    modalities = ", ".join(prepared.modalities)
+    out(f"{len(prepared.cases)} cases, modalities {modalities}, regions {regions}: {prepared.folder}")

@@ -67,10 +67,10 @@ class DataFlags:
         """
         from glioseg.runs.read import Data
 
-        given = self.modalities
-        names = None if given is None else tuple(name.strip() for name in given.split(","))
+        text = self.modalities
+        names = None if text is None else tuple(name.strip() for name in text.split(","))
         if names is not None and not all(names):
-            raise OptionError("--modalities needs names", found=f'"{given}"', expected="such as t1n,t1c,t2w,t2f")
+            raise OptionError("--modalities needs names", found=f'"{text}"', expected="such as t1n,t1c,t2w,t2f")
         return Data(path, self.layout, self.scheme, names)
 
 
@@ -83,14 +83,17 @@ def takes_data_flags(command: Callable[..., None]) -> Callable[..., None]:
     signature = inspect.signature(command, eval_str=True)
     parameters: list[inspect.Parameter] = []
     for parameter in signature.parameters.values():
-        given = _FLAG_TYPES if parameter.name == "flags" else {}
-        parameters += [parameter.replace(name=name, default=None, annotation=kind) for name, kind in given.items()]
-        parameters += [] if given else [parameter]
+        if parameter.name == "flags":
+            parameters += [
+                parameter.replace(name=name, default=None, annotation=kind) for name, kind in _FLAG_TYPES.items()
+            ]
+        else:
+            parameters.append(parameter)
 
     @functools.wraps(command)
     def with_options(**values: Any) -> None:  # noqa: ANN401 - what the command takes
-        said = DataFlags(**{name: values.pop(name) for name in _FLAG_TYPES})
-        command(**values, flags=said)
+        flags = DataFlags(**{name: values.pop(name) for name in _FLAG_TYPES})
+        command(**values, flags=flags)
 
     with_options.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return with_options

@@ -1,10 +1,11 @@
-"""The commands that train networks and use them; ``cli.py`` holds the application and the commands for data."""
+"""The commands that train networks and use them; ``app.py`` holds the application."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,34 +25,71 @@ from glioseg.cli.options import (
 from glioseg.console import Reporter, out
 from glioseg.errors import OptionError
 
+if TYPE_CHECKING:
+    from glioseg.runs.train import TrainResult
+
 app = typer.Typer()
+
+RunOrBundle = Annotated[Path, typer.Argument(metavar="RUN_OR_BUNDLE", help="A run folder, or the bundle in it.")]
+Inputs = Annotated[list[Path] | None, typer.Argument(metavar="INPUT", help="Folders of cases, volumes or pictures.")]
+PredictionsFolder = Annotated[Path, typer.Option("--out", help="Where masks, figures and tables go.")]
+ModalityFiles = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--modality",
+        metavar="NAME=FILE",
+        help="One case file by file, such as t2f=scan.nii.gz; repeated for each modality.",
+    ),
+]
+RunOrScoredBundle = Annotated[
+    Path, typer.Argument(metavar="RUN_OR_BUNDLE", help="A run folder, or a bundle with --data.")
+]
+OtherData = Annotated[Path | None, typer.Option("--data", help="Scans with masks. [default: those of the run]")]
+PartOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="train, val, test or all. [default: test, else val]")
+]
+Detect = Annotated[
+    bool,
+    typer.Option("--detect", help="Score a network that segments by whether it finds tumour, per slice and case."),
+]
+FiguresFolder = Annotated[Path | None, typer.Option("--out", help="Where figures go. [default: the run folder]")]
+RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="Name of a shipped recipe, or a TOML file.")]
+DataFolder = Annotated[Path, typer.Option("--data", help="The data set's folder, as downloaded.")]
+NewRun = Annotated[Path, typer.Option("--out", help="The run folder; an interrupted run in it is continued.")]
+SplitFile = Annotated[
+    Path | None,
+    typer.Option(help="Who is in which part: a JSON file of glioseg split, or nnU-Net's splits_final.json."),
+]
+Fold = Annotated[
+    int | None, typer.Option(min=0, help="Which fold of a cross-validation, from 0; split.n_folds sets how many.")
+]
+Devices = Annotated[int, typer.Option(min=1, help="Processes that train together.")]
+Restart = Annotated[bool, typer.Option("--restart", help="Delete the run in the folder and begin anew.")]
+NoEvaluate = Annotated[bool, typer.Option("--no-evaluate", help="Stop after the training.")]
+StartFrom = Annotated[
+    Path | None,
+    typer.Option("--start-from", metavar="RUN_OR_BUNDLE", help="Start from the weights of a trained network."),
+]
+TensorBoard = Annotated[
+    bool, typer.Option("--tensorboard", help="Also write the log for TensorBoard, into OUT/tensorboard.")
+]
 
 
 @app.command(epilog="Example: glioseg train lgg --data ~/Downloads/kaggle_3m --out runs/lgg")
 @takes_data_flags
 def train(
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="Name of a shipped recipe, or a TOML file.")],
-    data: Annotated[Path, typer.Option("--data", help="The data set's folder, as downloaded.")],
-    run: Annotated[Path, typer.Option("--out", help="The run folder; an interrupted run in it is continued.")],
+    recipe: RecipeName,
+    data: DataFolder,
+    run: NewRun,
     changes: Settings = None,
-    split: Annotated[
-        Path | None,
-        typer.Option(help="Who is in which part: a JSON file of glioseg split, or nnU-Net's splits_final.json."),
-    ] = None,
-    fold: Annotated[
-        int | None, typer.Option(min=0, help="Which fold of a cross-validation, from 0; split.n_folds sets how many.")
-    ] = None,
+    split: SplitFile = None,
+    fold: Fold = None,
     device: Device = "auto",
-    devices: Annotated[int, typer.Option(min=1, help="Processes that train together.")] = 1,
-    restart: Annotated[bool, typer.Option("--restart", help="Delete the run in the folder and begin anew.")] = False,
-    no_evaluate: Annotated[bool, typer.Option("--no-evaluate", help="Stop after the training.")] = False,
-    initial: Annotated[
-        Path | None,
-        typer.Option("--start-from", metavar="RUN_OR_BUNDLE", help="Start from the weights of a trained network."),
-    ] = None,
-    tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Also write the log for TensorBoard, into OUT/tensorboard.")
-    ] = False,
+    devices: Devices = 1,
+    restart: Restart = False,
+    no_evaluate: NoEvaluate = False,
+    initial: StartFrom = None,
+    tensorboard: TensorBoard = False,
     cache: Cache = None,
     flags: DataFlags = NO_FLAGS,
     as_json: Json = False,
@@ -65,13 +103,17 @@ def train(
     from glioseg.runs import train as training
     from glioseg.runs.options import RunOptions
 
-    drawn = [f"split.fold={fold}"] if fold is not None and split is None else []
-    settings = [*(changes or ()), *drawn]
+    fold_setting = [f"split.fold={fold}"] if fold is not None and split is None else []
+    settings = [*(changes or ()), *fold_setting]
     of_file = fold if split is not None else None
     options = RunOptions(
         run, cache, split, of_file, device, devices, restart, not no_evaluate, tensorboard, initial=initial
     )
     result = training.train(read_recipe(recipe, settings), flags.data(data), options, Reporter(quiet=quiet))
+    _print_training(result, run, as_json)
+
+
+def _print_training(result: TrainResult, run: Path, as_json: bool) -> None:
     if as_json:
         print_json({name: scores.figures.to_json() for name, scores in result.scores.items()})
         return
@@ -85,16 +127,11 @@ def train(
 @app.command(epilog="Example: glioseg evaluate runs/lgg --part test --json")
 @takes_data_flags
 def evaluate(
-    run: Annotated[Path, typer.Argument(metavar="RUN_OR_BUNDLE", help="A run folder, or a bundle with --data.")],
-    data: Annotated[Path | None, typer.Option("--data", help="Scans with masks. [default: those of the run]")] = None,
-    part: Annotated[
-        str | None, typer.Option(metavar="NAME", help="train, val, test or all. [default: test, else val]")
-    ] = None,
-    detect: Annotated[
-        bool,
-        typer.Option("--detect", help="Score a network that segments by whether it finds tumour, per slice and case."),
-    ] = False,
-    folder: Annotated[Path | None, typer.Option("--out", help="Where figures go. [default: the run folder]")] = None,
+    run: RunOrScoredBundle,
+    data: OtherData = None,
+    part: PartOption = None,
+    detect: Detect = False,
+    folder: FiguresFolder = None,
     others: With = None,
     device: Device = "auto",
     cache: Cache = None,
@@ -112,11 +149,11 @@ def evaluate(
         raise OptionError(
             "an ensemble is not scored as a detector", found="--with and --detect", remedy="Leave one out"
         )
-    other, reporter = None if data is None else flags.data(data), Reporter(quiet=quiet)
+    scans, reporter = None if data is None else flags.data(data), Reporter(quiet=quiet)
     if others:
-        scores = scoring.evaluate_ensemble(run, others, other, part, folder, device, cache, reporter)
+        scores = scoring.evaluate_ensemble(run, others, scans, part, folder, device, cache, reporter)
     else:
-        scores = scoring.evaluate(run, other, part, folder, device, cache, reporter, detect=detect)
+        scores = scoring.evaluate(run, scans, part, folder, device, cache, reporter, detect=detect)
     if as_json:
         print_json(scores.figures.to_json())
     else:
@@ -125,19 +162,10 @@ def evaluate(
 
 @app.command(epilog="Example: glioseg predict runs/lgg patient-folder --out masks")
 def predict(
-    run: Annotated[Path, typer.Argument(metavar="RUN_OR_BUNDLE", help="A run folder, or the bundle in it.")],
-    inputs: Annotated[
-        list[Path] | None, typer.Argument(metavar="INPUT", help="Folders of cases, volumes or pictures.")
-    ] = None,
-    folder: Annotated[Path, typer.Option("--out", help="Where masks, figures and tables go.")] = Path("predictions"),
-    modality: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--modality",
-            metavar="NAME=FILE",
-            help="One case file by file, such as t2f=scan.nii.gz; repeated for each modality.",
-        ),
-    ] = None,
+    run: RunOrBundle,
+    inputs: Inputs = None,
+    folder: PredictionsFolder = Path("predictions"),
+    modality: ModalityFiles = None,
     others: With = None,
     device: Device = "auto",
     as_json: Json = False,
@@ -152,18 +180,12 @@ def predict(
     """
     from glioseg.runs import predict as predicting
 
-    files = {}
-    for given in modality or ():
-        name, equals, path = given.partition("=")
-        if not equals:
-            raise OptionError("--modality needs NAME=FILE", found=given, expected="such as t2f=scan.nii.gz")
-        files[name] = Path(path)
     result = predicting.predict(
         run,
         inputs or [],
         folder,
         others=others or (),
-        modality_files=files,
+        modality_files=_modality_files(modality or ()),
         device=device,
         reporter=Reporter(quiet=quiet),
     )
@@ -171,12 +193,23 @@ def predict(
         failed = {case: str(error) for case, error in result.failed.items()}
         print_json({"cases": [dict(case.facts) for case in result.cases], "failed": failed})
     else:
-        for written in result.cases:
-            out(written.text)
+        for written_case in result.cases:
+            out(written_case.text)
     for case, error in result.failed.items():
         sys.stderr.write(f"glioseg: case {case} was left out: {' '.join(str(error).split())}\n")
     if result.failed:
         raise typer.Exit(1)
+
+
+def _modality_files(options: Sequence[str]) -> dict[str, Path]:
+    """``t2f=scan.nii.gz`` -> modality and file."""
+    files = {}
+    for option in options:
+        name, equals, path = option.partition("=")
+        if not equals:
+            raise OptionError("--modality needs NAME=FILE", found=option, expected="such as t2f=scan.nii.gz")
+        files[name] = Path(path)
+    return files
 
 
 @app.command(epilog="Example: glioseg export runs/lgg --out lgg.onnx")
@@ -202,12 +235,14 @@ def export(
     """
     from glioseg.runs import export as exporting
 
-    given = None if size is None else numbers("--size", size)
-    done = exporting.export(run, file, form=form, size=given, reporter=Reporter(quiet=quiet))
+    sizes = None if size is None else numbers("--size", size)
+    result = exporting.export(run, file, form=form, size=sizes, reporter=Reporter(quiet=quiet))
     if as_json:
-        print_json({"file": str(done.path), "bytes": done.n_bytes, "size": done.size, "difference": done.difference})
+        print_json(
+            {"file": str(result.path), "bytes": result.n_bytes, "size": result.size, "difference": result.difference}
+        )
         return
-    out(exporting.export_text(done))
+    out(exporting.export_text(result))
 
 
 @app.command(epilog="Example: glioseg compare runs/a runs/b --out comparison")
@@ -234,13 +269,13 @@ def compare(
     from glioseg.runs import compare as comparing
 
     options = CompareOptions(metrics=tuple(dict.fromkeys(metric))) if metric else None
-    found = comparing.compare_runs(runs, part, options, folder)
+    result = comparing.compare_runs(runs, part, options, folder)
     if as_json:
-        print_json(found.to_json())
+        print_json(result.to_json())
         return
-    out(comparison_text(found.to_json()))
-    if found.page is not None:
-        out(f"\nPage: {found.page}")
+    out(comparison_text(result.to_json()))
+    if result.page is not None:
+        out(f"\nPage: {result.page}")
 
 
 @app.command(epilog="Example: glioseg report runs/lgg")
@@ -267,15 +302,15 @@ def demo(
     """
     from glioseg.runs import demo as demonstration
 
-    done = demonstration.demo(folder, Reporter(quiet=quiet))
-    for scores in done.training.scores.values():
+    result = demonstration.demo(folder, Reporter(quiet=quiet))
+    for scores in result.training.scores.values():
         out(scores.text)
-    out(f"For comparison, the best FLAIR threshold on these patients: whole-tumour Dice {done.baseline.dice:.3f}")
-    out(f"Cohort:      {done.data}")
-    out(f"Its report:  {done.inspection.report}")
-    out(f"Run:         {done.run}")
-    out(f"Its report:  {done.training.report or '-'}")
-    out(f"Prediction:  {done.prediction.file}")
+    out(f"For comparison, the best FLAIR threshold on these patients: whole-tumour Dice {result.baseline.dice:.3f}")
+    out(f"Cohort:      {result.data}")
+    out(f"Its report:  {result.inspection.report}")
+    out(f"Run:         {result.run}")
+    out(f"Its report:  {result.training.report or '-'}")
+    out(f"Prediction:  {result.prediction.file}")
 
 
 @app.command(epilog="Example: glioseg doctor --json")

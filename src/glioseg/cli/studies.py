@@ -1,9 +1,9 @@
-"""The commands that train many networks: studies and searches; ``cli.py`` holds the application."""
+"""The commands that train many networks: studies and searches; ``app.py`` holds the application."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,8 +11,35 @@ from glioseg.cli.options import NO_FLAGS, DataFlags, Device, Folder, Json, Quiet
 from glioseg.console import Reporter, out
 from glioseg.errors import OptionError
 
+if TYPE_CHECKING:
+    from glioseg.studies.options import StudyOptions
+    from glioseg.studies.run import StudyResult
+    from glioseg.studies.tune import TuneResult
+
 app = typer.Typer()
 
+RangedRecipe = Annotated[
+    str, typer.Argument(metavar="RECIPE", help="Name of a shipped recipe, or a TOML file; it declares the ranges.")
+]
+SearchData = Annotated[Path, typer.Option("--data", help="The data set's folder, as downloaded.")]
+SearchFolder = Annotated[Path, typer.Option("--out", help="The search's folder; what is there is gone on with.")]
+Trials = Annotated[int, typer.Option(min=1, help="Trials in all, those of earlier calls counted in.")]
+Minutes = Annotated[float | None, typer.Option(min=0.0, help="Stop after that time; the same command continues.")]
+StudyName = Annotated[
+    str | None,
+    typer.Argument(metavar="NAME", help="A shipped study, or a TOML file. Without it the shipped ones are listed."),
+]
+StudyData = Annotated[Path | None, typer.Option("--data", help="The data set's folder, as downloaded.")]
+StudyFolder = Annotated[Path | None, typer.Option("--out", help="The study's folder; what is there is gone on with.")]
+ShowStudy = Annotated[bool, typer.Option("--show", help="Print the study's file, to be changed, and stop.")]
+StudyRecipe = Annotated[
+    str | None, typer.Option(metavar="NAME", help="This recipe in place of the study's: a name or a TOML file.")
+]
+Folds = Annotated[int | None, typer.Option(min=2, help="Folds of a cross-validation. [default: the study's]")]
+Seeds = Annotated[
+    str | None, typer.Option(metavar="N,N", help="Seeds of the trainings, such as 0,1,2. [default: the study's]")
+]
+RestartRuns = Annotated[bool, typer.Option("--restart", help="Train runs anew whose settings or data have changed.")]
 _INTERRUPTED = 130
 SharedCache = Annotated[Path | None, typer.Option(help="Where prepared data is kept. [default: cache, in the folder]")]
 
@@ -55,14 +82,14 @@ def plan(
     """
     from glioseg.runs import plan as planning
 
-    made = planning.plan(flags.data(data), recipe, memory_gb=memory, device=device, reporter=Reporter(quiet=quiet))
+    result = planning.plan(flags.data(data), recipe, memory_gb=memory, device=device, reporter=Reporter(quiet=quiet))
     if as_json:
-        print_json(made.to_json())
+        print_json(result.to_json())
         return
-    size = " x ".join(map(str, made.proposal.size))
+    size = " x ".join(map(str, result.proposal.size))
     out(
-        f"{made.proposal.network.dims}-D, {'patches' if made.proposal.network.dims == 3 else 'slices'} of {size}, "
-        f"{made.proposal.batch_size} at a time: about {made.proposal.n_bytes / 1e9:.1f} GB"
+        f"{result.proposal.network.dims}-D, {'patches' if result.proposal.network.dims == 3 else 'slices'} of {size}, "
+        f"{result.proposal.batch_size} at a time: about {result.proposal.n_bytes / 1e9:.1f} GB"
     )
     out(f"{recipe}")
 
@@ -70,29 +97,16 @@ def plan(
 @app.command(epilog="Example: glioseg study tum-losses --data kaggle_3m --out study --set train.max_minutes=5")
 @takes_data_flags
 def study(
-    name: Annotated[
-        str | None,
-        typer.Argument(metavar="NAME", help="A shipped study, or a TOML file. Without it the shipped ones are listed."),
-    ] = None,
-    data: Annotated[Path | None, typer.Option("--data", help="The data set's folder, as downloaded.")] = None,
-    folder: Annotated[
-        Path | None, typer.Option("--out", help="The study's folder; what is there is gone on with.")
-    ] = None,
-    show: Annotated[bool, typer.Option("--show", help="Print the study's file, to be changed, and stop.")] = False,
-    recipe: Annotated[
-        str | None, typer.Option(metavar="NAME", help="This recipe in place of the study's: a name or a TOML file.")
-    ] = None,
-    folds: Annotated[
-        int | None, typer.Option(min=2, help="Folds of a cross-validation. [default: the study's]")
-    ] = None,
-    seeds: Annotated[
-        str | None, typer.Option(metavar="N,N", help="Seeds of the trainings, such as 0,1,2. [default: the study's]")
-    ] = None,
+    name: StudyName = None,
+    data: StudyData = None,
+    folder: StudyFolder = None,
+    show: ShowStudy = False,
+    recipe: StudyRecipe = None,
+    folds: Folds = None,
+    seeds: Seeds = None,
     changes: Settings = None,
     device: Device = "auto",
-    restart: Annotated[
-        bool, typer.Option("--restart", help="Train runs anew whose settings or data have changed.")
-    ] = False,
+    restart: RestartRuns = False,
     cache: SharedCache = None,
     flags: DataFlags = NO_FLAGS,
     as_json: Json = False,
@@ -103,15 +117,10 @@ def study(
     Runs what is missing, so that the same command continues a study that was interrupted. A run that fails is
     reported and the others go on; the exit code is then 1. Without a name, lists the studies that come with glioseg.
     """
-    from glioseg.cli.study_texts import studies_text, study_text
     from glioseg.studies import run as studying
-    from glioseg.studies.options import read_study, study_source
 
-    if name is None:
-        out(studies_text())
-        return
-    if show:
-        out(study_source(name))
+    if name is None or show:
+        _show_studies(name)
         return
     if data is None or folder is None:
         raise OptionError(
@@ -119,10 +128,8 @@ def study(
             found=f"glioseg study {name}",
             expected=f"glioseg study {name} --data DATA --out FOLDER",
         )
-    given = {"recipe": recipe, "folds": folds, "seeds": _seeds(seeds)}
-    options = read_study(name, {key: value for key, value in given.items() if value is not None})
-    done = studying.study(
-        options,
+    result = studying.study(
+        _study_options(name, recipe, folds, seeds),
         flags.data(data),
         folder,
         changes=changes or (),
@@ -131,29 +138,48 @@ def study(
         restart=restart,
         reporter=Reporter(quiet=quiet),
     )
+    _print_study(result, as_json)
+
+
+def _show_studies(name: str | None) -> None:
+    """All studies that come with glioseg, or the file of one."""
+    from glioseg.cli.study_texts import studies_text
+    from glioseg.studies.options import study_source
+
+    out(studies_text() if name is None else study_source(name))
+
+
+def _study_options(name: str, recipe: str | None, folds: int | None, seeds: str | None) -> StudyOptions:
+    """The study with what the command line says in place of its own."""
+    from glioseg.studies.options import read_study
+
+    overrides = {"recipe": recipe, "folds": folds, "seeds": _seeds(seeds)}
+    return read_study(name, {field: value for field, value in overrides.items() if value is not None})
+
+
+def _print_study(result: StudyResult, as_json: bool) -> None:
+    """The table, and the exit code that says how the study ended."""
+    from glioseg.cli.study_texts import study_text
+
     if as_json:
-        print_json(done.facts.to_json())
+        print_json(result.facts.to_json())
     else:
-        out(study_text(done.facts))
-        out(f"\n{done.page}")
-    if done.interrupted is not None:
+        out(study_text(result.facts))
+        out(f"\n{result.page}")
+    if result.interrupted is not None:
         raise typer.Exit(_INTERRUPTED)
-    if done.facts.has_failures:
+    if result.facts.has_failures:
         raise typer.Exit(1)
 
 
 @app.command(epilog="Example: glioseg tune lgg --data kaggle_3m --out search --trials 20 --set train.max_minutes=3")
 @takes_data_flags
 def tune(
-    recipe: Annotated[
-        str, typer.Argument(metavar="RECIPE", help="Name of a shipped recipe, or a TOML file; it declares the ranges.")
-    ],
-    data: Annotated[Path, typer.Option("--data", help="The data set's folder, as downloaded.")],
-    folder: Annotated[Path, typer.Option("--out", help="The search's folder; what is there is gone on with.")],
-    trials: Annotated[int, typer.Option(min=1, help="Trials in all, those of earlier calls counted in.")] = 20,
-    minutes: Annotated[
-        float | None, typer.Option(min=0.0, help="Stop after that time; the same command continues.")
-    ] = None,
+    recipe: RangedRecipe,
+    data: SearchData,
+    folder: SearchFolder,
+    trials: Trials = 20,
+    minutes: Minutes = None,
     changes: Settings = None,
     device: Device = "auto",
     cache: SharedCache = None,
@@ -166,11 +192,10 @@ def tune(
     Within the ranges that the recipe declares. Trials are judged by validation alone, and stopped early where others
     were better. Ends with the best settings as a recipe, best.toml. Needs the extra tune.
     """
-    from glioseg.cli.study_texts import tuning_text
     from glioseg.config import read_recipe
     from glioseg.studies import tune as tuning
 
-    done = tuning.tune(
+    result = tuning.tune(
         read_recipe(recipe, changes or ()),
         flags.data(data),
         folder,
@@ -180,23 +205,29 @@ def tune(
         cache=cache,
         reporter=Reporter(quiet=quiet),
     )
-    if as_json:
-        print_json(done.facts.to_json())
-    else:
-        out(tuning_text(done.facts))
-        out(f"\n{done.page}")
-        if done.best is not None:
-            out(f"{done.best}")
-    if done.interrupted is not None and done.interrupted != tuning.TIME_IS_UP:
+    _print_search(result, as_json)
+    if result.interrupted is not None and result.interrupted != tuning.TIME_IS_UP:
         raise typer.Exit(_INTERRUPTED)
-    if any(trial.error for trial in done.facts.trials):
+    if any(trial.error for trial in result.facts.trials):
         raise typer.Exit(1)
+
+
+def _print_search(result: TuneResult, as_json: bool) -> None:
+    from glioseg.cli.study_texts import tuning_text
+
+    if as_json:
+        print_json(result.facts.to_json())
+        return
+    out(tuning_text(result.facts))
+    out(f"\n{result.page}")
+    if result.best is not None:
+        out(f"{result.best}")
 
 
 def _seeds(text: str | None) -> list[int] | None:
     if text is None:
         return None
     try:
-        return [int(one) for one in text.split(",")]
+        return [int(number) for number in text.split(",")]
     except ValueError as error:
         raise OptionError("--seeds needs whole numbers", found=text, expected="such as 0,1,2") from error

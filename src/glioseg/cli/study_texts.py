@@ -89,10 +89,10 @@ def _cells(metric: Metric, figure: VariationFigure, tested: bool) -> list[str]:
 
 
 def _costs(facts: StudyFacts) -> Iterator[str]:
-    ended = [row for row in facts.rows if row.n_finished]
-    if ended:
+    finished = [row for row in facts.rows if row.n_finished]
+    if finished:
         yield ""
-        yield from aligned([["cost", "parameters", "time", "peak memory"], *(_cost(row) for row in ended)])
+        yield from aligned([["cost", "parameters", "time", "peak memory"], *(_cost(row) for row in finished)])
 
 
 def _cost(row: RowFact) -> list[str]:
@@ -102,17 +102,19 @@ def _cost(row: RowFact) -> list[str]:
 
 
 def _published(facts: StudyFacts) -> Iterator[str]:
-    told = [(row, one) for row in facts.rows for one in row.published]
-    if not told:
+    pairs = [(row, figure) for row in facts.rows for figure in row.published]
+    if not pairs:
         return
     yield ""
     rows = [["as published", "part", "figure", "published", "obtained", ""]]
-    for row, one in told:
-        verdict = "not comparable" if one.not_comparable else "comparable"
-        words = f"{METRIC_WORDS.get(one.metric, one.metric)} {one.region} by {one.unit}"
-        rows.append([row.name, one.part, words, figure_text(one.published), figure_text(one.obtained), verdict])
+    for row, figure in pairs:
+        verdict = "not comparable" if figure.not_comparable else "comparable"
+        words = f"{METRIC_WORDS.get(figure.metric, figure.metric)} {figure.region} by {figure.unit}"
+        rows.append(
+            [row.name, figure.part, words, figure_text(figure.published), figure_text(figure.obtained), verdict]
+        )
     yield from aligned(rows)
-    reasons = dict.fromkeys(reason for _, one in told for reason in one.not_comparable)
+    reasons = dict.fromkeys(reason for _, figure in pairs for reason in figure.not_comparable)
     yield from (f"  not comparable: {reason}" for reason in reasons)
 
 

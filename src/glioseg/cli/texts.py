@@ -15,9 +15,9 @@ def inspection_text(about: CohortDescription) -> str:
     rows = list(_rows(about))
     width = max(len(name) for name, _ in rows)
     lines = [about.name, *(f"  {name:<{width}}  {text}" for name, text in rows), ""]
-    for found in about.findings[:_SHOWN_FINDINGS]:
-        where = "" if found.case is None else f" {found.case}:"
-        lines.append(f"  {found.severity:<7} {found.kind}:{where} {found.message}")
+    for finding in about.findings[:_SHOWN_FINDINGS]:
+        case = "" if finding.case is None else f" {finding.case}:"
+        lines.append(f"  {finding.severity:<7} {finding.kind}:{case} {finding.message}")
     if len(about.findings) > _SHOWN_FINDINGS:
         lines.append(f"  … and {len(about.findings) - _SHOWN_FINDINGS} more findings")
     if not about.findings:
@@ -32,9 +32,9 @@ def _rows(about: CohortDescription) -> Iterator[tuple[str, str]]:
     if about.categories:
         yield "classes", ", ".join(f"{name} {n}" for name, n in about.categories.items())
     if any(case.n_slices > 1 for case in about.cases):
-        known = about.diagnoses.positive_slices + about.diagnoses.negative_slices > 0
-        what = "tumour" if about.scheme is not None else "labels"
-        yield "slices", f"{about.n_slices:,}" + (f", {about.n_tumour_slices:,} with {what}" if known else "")
+        is_known = about.diagnoses.positive_slices + about.diagnoses.negative_slices > 0
+        noun = "tumour" if about.scheme is not None else "labels"
+        yield "slices", f"{about.n_slices:,}" + (f", {about.n_tumour_slices:,} with {noun}" if is_known else "")
     if about.labels:
         scheme = about.scheme
         yield "labels", "their meaning is not known" if scheme is None else f"{scheme.name}: {scheme.describe()}"
@@ -46,7 +46,7 @@ def _rows(about: CohortDescription) -> Iterator[tuple[str, str]]:
 
 
 def comparison_text(figures: Mapping[str, Any]) -> str:
-    """A comparison, as ``comparing.Compared.to_json`` gives it: for each metric a line per run and a line per pair."""
+    """A comparison, as ``CompareResult.to_json`` gives it: for each metric a line per run and a line per pair."""
     lines = [
         f"{figures['part']}: {figures['n_cases']} cases of {figures['n_patients']} patients, the same for all runs"
     ]
@@ -59,10 +59,10 @@ def comparison_text(figures: Mapping[str, Any]) -> str:
     for result in figures["results"]:
         unit = f" ({result['unit']})" if "unit" in result else ""
         lines.append(f"\n{result['region']} {result['metric']}{unit}   mean    95 %             median")
-        for run, one in result["runs"].items():
+        for run, figure in result["runs"].items():
             lines.append(
-                f"  {run:<{width}}  {_figure(one['case_mean'])}   {_interval(one['case_ci95']):<15}  "
-                f"{_figure(one['case_median'])}"
+                f"  {run:<{width}}  {_figure(figure['case_mean'])}   {_interval(figure['case_ci95']):<15}  "
+                f"{_figure(figure['case_median'])}"
             )
         for pair in result["pairs"]:
             lines.append(

@@ -83,5 +83,5 @@ def predict_volume(
         sw_device=device,
         device=torch.device("cpu"),
     )
-    result: npt.NDArray[np.float32] = cast(Tensor, blended)[0].clamp_(0, 1).numpy()  # a tensor, as it was given one
-    return result
+    tensor = cast(Tensor, blended)  # as what it was given
+    return np.asarray(tensor[0].clamp_(0, 1).numpy(), dtype=np.float32)

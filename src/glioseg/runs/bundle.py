@@ -30,7 +30,7 @@ def write_bundle(task: AnyTask, run: FinishedRun, reporter: Reporter, own: OwnPa
     network = own.described(run.recipe.task)
     fields |= {} if network is None else {"model": network}
     save_bundle(bundle, fields, best["model"])
-    calibrated = task.calibrated(load_bundle(bundle, own.network), run.recipe, run.data, run.device, reporter)
+    calibrated = task.calibrate(load_bundle(bundle, own.network), run.recipe, run.data, run.device, reporter)
     if calibrated:
         save_bundle(bundle, fields | calibrated, best["model"])
     if model_id(bundle) != before:

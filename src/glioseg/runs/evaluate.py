@@ -67,7 +67,7 @@ def evaluate(
     name = part or _default_part(finished.data.split)
     if detect:
         with reporter.progress(f"Detecting on {name}") as step:
-            predictor = own_task.trained(finished)
+            predictor = own_task.predictor_of_run(finished)
             scores = own_task.detect(predictor, finished.data.part(name), finished.recipe.evaluate, step)
         scores.write(out or run)
         return scores
@@ -114,7 +114,7 @@ def evaluate_parts(
     """
     usual = PARTS if score_train else ("val", "test")
     names = parts or tuple(name for name in usual if getattr(run.data.split, name))
-    predictor = task.trained(run)
+    predictor = task.predictor_of_run(run)
     publication = Publication(run.recipe.published, _reasons(run))
     scores: dict[str, Scores] = {}
     for name in names:
@@ -161,20 +161,12 @@ def evaluate_ensemble(
     bundles = [load_bundle(folder) for folder in folders]
     task = task_named(bundles[0].info.task)
     members = task.members(folders, bundles, device)
-    if data is None and folder.recipe.split.protocol == "slice":
-        raise OptionError(
-            "an ensemble is scored on whole patients, and this run was split by slice",
-            found=home,
-            remedy="Name other data with --data",
-        )
-    max_patients = None if data is not None else folder.recipe.data.max_patients
-    source = folder.data if data is None else data
-    cohort = task.usable(read(source, reporter), _network_data(bundles[0], max_patients), reporter)
-    name = name_of_other(cohort.name)
     if data is None:
-        split = load_split(home / run_folder.SPLIT, cohort)
-        name = part or _default_part(split)
-        cohort = _of_patients(cohort, frozenset(split.part(name)))
+        name, cohort = _part_of_run(folder, part, task, bundles[0], reporter)
+    else:
+        cohort = task.usable(read(data, reporter), _network_data(bundles[0], None), reporter)
+        name = name_of_other(cohort.name)
+    source = folder.data if data is None else data
     require_unseen(folders, frozenset(case.patient for case in cohort.cases), source.path, reporter)
     options = folder.recipe.evaluate if is_run else EvaluateOptions()
     cache_folder = RunOptions(home, cache).cache_folder
@@ -182,6 +174,27 @@ def evaluate_ensemble(
     scores = members.score(cohort, name, options, ScoringPlace(cache_folder, copies, reporter))
     scores.write(out or home, "-ensemble")
     return scores
+
+
+def _part_of_run(
+    folder: run_folder.RunFolder, part: str | None, task: AnyTask, bundle: Bundle, reporter: Reporter
+) -> tuple[str, Cohort]:
+    """A part of a run's own data, by its name or the usual one, with that name.
+
+    Raises:
+        OptionError: the run was split by slice.
+    """
+    recipe = folder.recipe
+    if recipe.split.protocol == "slice":
+        raise OptionError(
+            "an ensemble is scored on whole patients, and this run was split by slice",
+            found=folder.path,
+            remedy="Name other data with --data",
+        )
+    cohort = task.usable(read(folder.data, reporter), _network_data(bundle, recipe.data.max_patients), reporter)
+    split = load_split(folder.path / run_folder.SPLIT, cohort)
+    name = part or _default_part(split)
+    return name, _of_patients(cohort, frozenset(split.part(name)))
 
 
 def _on_other_data(

@@ -47,8 +47,8 @@ class RunEnvironment:
 
     def to_json(self) -> dict[str, Fact]:
         """As ``environment.json`` holds it."""
-        own = {"started_from": self.started_from, "task": self.task}
-        return {**self.facts, **{name: value for name, value in own.items() if value is not None}}
+        extras = {"started_from": self.started_from, "task": self.task}
+        return {**self.facts, **{name: value for name, value in extras.items() if value is not None}}
 
     @classmethod
     def from_json(cls, values: object) -> Self:

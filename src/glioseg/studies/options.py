@@ -286,9 +286,9 @@ def _not_of_the_network(values: Mapping[str, Any], changes: Settings) -> tuple[s
     kind = str(changes.get("model.kind", values.get("model", {}).get("kind", "unet")))
     if kind not in OPTIONS:
         return ()
-    known = {name for options in OPTIONS.values() for name in options.model_fields}
-    other = {f"model.{name}" for name in known - set(OPTIONS[kind].model_fields)}
-    return tuple(name for name in changes if name in other)
+    all_names = {name for options in OPTIONS.values() for name in options.model_fields}
+    foreign = {f"model.{name}" for name in all_names - set(OPTIONS[kind].model_fields)}
+    return tuple(name for name in changes if name in foreign)
 
 
 def _published(study: StudyOptions, row: RowOptions, recipe: Recipe) -> PublishedProtocol:
@@ -305,11 +305,11 @@ def _published(study: StudyOptions, row: RowOptions, recipe: Recipe) -> Publishe
                 raise OptionError(f"the recipe {recipe.name} does not say how {metric} was scored", found=row.name)
             replaced.add(protocol.figures.index(like))
             figures.append(like.model_copy(update={"part": part, "values": dict(values)}))
-    kept = [figure for place, figure in enumerate(protocol.figures) if place not in replaced]
+    unchanged = [figure for place, figure in enumerate(protocol.figures) if place not in replaced]
     return protocol.model_copy(
         update={
             "source": f"{study.after or protocol.source}, {row.name}",
-            "figures": (*figures, *kept),
+            "figures": (*figures, *unchanged),
             "settings": {**study.set, **row.set},
         }
     )

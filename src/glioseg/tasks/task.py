@@ -298,7 +298,7 @@ class Task(ABC, Generic[P]):
         """The task's own fields of the bundle; None where it makes none."""
         return None
 
-    def calibrated(
+    def calibrate(
         self, bundle: Bundle, recipe: Recipe, data: TrainingData, device: str, reporter: Reporter
     ) -> dict[str, Any]:
         """Fields of the bundle that are found on the validation part; empty where there is nothing to find."""
@@ -322,7 +322,7 @@ class Task(ABC, Generic[P]):
 
     # -- scoring --------------------------------------------------------------------------------------------------
 
-    def trained(self, run: FinishedRun) -> P:
+    def predictor_of_run(self, run: FinishedRun) -> P:
         """What a run has trained: its bundle, unless the task makes none."""
         return self.predictor(run.bundle(), run.device)
 

@@ -41,9 +41,9 @@ class Identity:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, as checkpoints hold them; what a training lacks is left out, as it was before it existed."""
-        own = {"task": self.task, "started_from": self.started_from, "own": self.own}
+        extras = {"task": self.task, "started_from": self.started_from, "own": self.own}
         identity = {"recipe": dict(self.recipe), "split": self.split, "data": self.data}
-        return identity | {name: value for name, value in own.items() if value is not None}
+        return identity | {name: value for name, value in extras.items() if value is not None}
 
 
 class ResumeError(GliosegError):

@@ -137,8 +137,8 @@ class TrainingLoop:
     def _validate(self) -> Validation:
         """Validate in the first process; all go on from what it says."""
         progress, options = self.progress, self.options
-        own = self._validate_in_this_process() if self.fabric.is_global_zero else None
-        validation = cast(Validation, self.fabric.broadcast(own))
+        local = self._validate_in_this_process() if self.fabric.is_global_zero else None
+        validation = cast(Validation, self.fabric.broadcast(local))
         progress.plateau = progress.plateau.after(validation.score, options)
         has_gained = validation.score > progress.best_score
         progress.n_without_gain = 0 if has_gained else progress.n_without_gain + 1

@@ -130,7 +130,7 @@ class ClassifyTask(Task[Classifier]):
         """The classes, in index order."""
         return {"classes": data.targets.names}
 
-    def calibrated(
+    def calibrate(
         self, bundle: Bundle, recipe: Recipe, data: TrainingData, device: str, reporter: Reporter
     ) -> dict[str, Any]:
         """The temperature that divides the logits."""

@@ -66,15 +66,19 @@ def ensemble_facts(
         "predicted_voxels": n_predicted,
         "volumes": dict(volumes_together),
         "members": [
-            {
-                "model_id": info.model_id,
-                "recipe": info.name,
-                "plane": info.prepare.plane,
-                "volumes": dict(volume),
-                "dice_with_ensemble": contribution.dice,
-            }
+            _member_facts(info, contribution, volume)
             for info, contribution, volume in zip(infos, contributions, volumes_alone, strict=True)
         ],
+    }
+
+
+def _member_facts(info: BundleInfo, contribution: MemberPrediction, volumes: Mapping[str, float]) -> dict[str, Any]:
+    return {
+        "model_id": info.model_id,
+        "recipe": info.name,
+        "plane": info.prepare.plane,
+        "volumes": dict(volumes),
+        "dice_with_ensemble": contribution.dice,
     }
 
 

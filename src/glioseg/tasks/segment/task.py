@@ -138,7 +138,7 @@ class SegmentTask(Task[Predictor]):
             "shape": largest_slice(data.prepared_part("train")) if recipe.patches is None else None,
         }
 
-    def calibrated(
+    def calibrate(
         self, bundle: Bundle, recipe: Recipe, data: TrainingData, device: str, reporter: Reporter
     ) -> dict[str, Any]:
         """Thresholds and smallest components, where the recipe has them chosen on validation."""
