@@ -22,7 +22,7 @@ from glioseg.report import style
 from glioseg.report.cohort import write_cohort_report
 from glioseg.report.parts.plan import plan
 from glioseg.report.parts.scans import drawing_of
-from glioseg.report.pixels import Wanted, read_slices
+from glioseg.report.pixels import SliceRequest, read_slices
 from tests.report.made import description, picture_cohort, quick, tumour, volume_cohort
 
 _DAY = date(2024, 5, 17)
@@ -146,7 +146,7 @@ def test_cases_that_cannot_be_read_are_passed_over(tmp_path: Path) -> None:
     text = _write(cohort, quick(about), tmp_path / "out")
     assert "gallery-positive" in _figures(text)
     assert "regions" not in _figures(text)  # no reference can be read any more
-    shown = read_slices(cohort, plan(about).wanted)
+    shown = read_slices(cohort, plan(about).requests)
     assert {one.case for one in shown} == {"two"}
     assert all(slice_.labels is None for slice_ in shown.values())
 
@@ -219,7 +219,7 @@ def test_a_large_cohort_reads_few_cases_and_lists_them_all(tmp_path: Path) -> No
         views=tuple(replace(about.views[0], case=name) for name in names),
     )
     many = Cohort("made", "brats", "made", _copies(cohort.cases[0], names), cohort.modalities, cohort.scheme)
-    assert len({one.case for one in plan(large).wanted}) <= 40
+    assert len({one.case for one in plan(large).requests}) <= 40
     text = _write(many, large, tmp_path / "out")
     assert len(text) < 3_000_000
     assert text.count("<tr>") > 1251
@@ -246,14 +246,14 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
 
 def test_slices_that_are_not_there_are_passed_over(tmp_path: Path) -> None:
     cohort = volume_cohort(tmp_path)
-    assert read_slices(cohort, [Wanted("one", 99), Wanted("one", -1), Wanted("nobody", 0)]) == {}
+    assert read_slices(cohort, [SliceRequest("one", 99), SliceRequest("one", -1), SliceRequest("nobody", 0)]) == {}
 
 
 def test_a_missing_modality_leaves_its_panel_empty(tmp_path: Path) -> None:
     cohort = volume_cohort(tmp_path)
     first = replace(cohort.cases[0], images={"t2f": cohort.cases[0].images["t2f"]})
     cohort = replace(cohort, cases=(first, cohort.cases[1]))
-    wanted = Wanted("one", 3)
+    wanted = SliceRequest("one", 3)
     assert set(read_slices(cohort, [wanted])[wanted].pictures) == {"t2f"}
     about = quick(description(cohort, tumour(1)))
     assert "modalities" in _figures(_write(cohort, about, tmp_path / "out"))
@@ -263,7 +263,7 @@ def test_a_modality_on_another_grid_is_not_shown_beside_the_rest(tmp_path: Path)
     cohort = volume_cohort(tmp_path)
     other = picture_cohort(tmp_path, {"no": 1}).cases[0].images["red"]
     mixed = replace(cohort.cases[0], images={**cohort.cases[0].images, "t1n": Source(other.paths, "raster", 0)})
-    wanted = Wanted("one", 3, 2, ("t2f", "t1n"))
+    wanted = SliceRequest("one", 3, 2, ("t2f", "t1n"))
     shown = read_slices(replace(cohort, cases=(mixed,)), [wanted])[wanted]
     assert set(shown.pictures) == {"t2f"}
 

@@ -95,18 +95,20 @@ def captioned(picture: ClassifiedPicture) -> bytes:
 
 def gallery_figure(pictures: Sequence[ClassifiedPicture], *, columns: int = 3) -> Figure:
     """Each picture beside itself under its map, with what was said of it and, where that is known, the truth."""
-    panels_each = 2 if any(one.looked_at is not None for one in pictures) else 1
+    panels_each = 2 if any(picture.looked_at is not None for picture in pictures) else 1
     box = panel_size(max(len(pictures), 2), columns, panels_each, most=320)
     groups = []
-    for one in pictures:
-        size = fitted_size(Cut(one.pixels, (1.0, 1.0), None), box)
-        shown = fit_picture(one.pixels, size)
-        panels = [Panel(colours_of(shown))]
-        if one.looked_at is not None:
-            panels.append(Panel(heat(shown, _fitted(one.looked_at, size))))
-        truth = "" if one.reference is None else f" (is {style.plain(one.reference, 20)})"
-        note = f"{style.plain(one.case, 34)}{', ' if one.note else ''}{one.note}"
-        groups.append(Group(tuple(panels), f"{style.plain(one.said, 20)}, {percent(one.confidence)}{truth}", note))
+    for picture in pictures:
+        size = fitted_size(Cut(picture.pixels, (1.0, 1.0), None), box)
+        pixels = fit_picture(picture.pixels, size)
+        panels = [Panel(colours_of(pixels))]
+        if picture.looked_at is not None:
+            panels.append(Panel(heat(pixels, _fitted(picture.looked_at, size))))
+        truth = "" if picture.reference is None else f" (is {style.plain(picture.reference, 20)})"
+        note = f"{style.plain(picture.case, 34)}{', ' if picture.note else ''}{picture.note}"
+        groups.append(
+            Group(tuple(panels), f"{style.plain(picture.said, 20)}, {percent(picture.confidence)}{truth}", note)
+        )
     return mosaic(groups, columns=columns)
 
 

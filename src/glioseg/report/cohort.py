@@ -19,7 +19,7 @@ from glioseg.report.html import FIGURES, Listed, Page, Section, figures_shown, w
 from glioseg.report.parts import charts, scans, tables
 from glioseg.report.parts.plan import plan
 from glioseg.report.parts.words import BRAIN, plural
-from glioseg.report.pixels import ShownSlice, Wanted, read_slices
+from glioseg.report.pixels import ShadedSlice, SliceRequest, read_slices
 
 
 def write_cohort_report(
@@ -62,25 +62,25 @@ def write_cohort_report(
 def _sections(cohort: Cohort, about: CohortDescription, folder: Path, progress: Step | None) -> tuple[Section, ...]:
     """The parts of the page in reading order, drawn one after the other."""
     chosen = plan(about)
-    shown: dict[Wanted, ShownSlice] = {}
+    slices: dict[SliceRequest, ShadedSlice] = {}
     makers: tuple[Callable[[], Section], ...] = (
         lambda: tables.findings(about),
         lambda: tables.contents(about),
-        lambda: scans.gallery(about, chosen, shown, folder),
-        lambda: scans.anatomy(about, chosen, shown, folder),
+        lambda: scans.gallery(about, chosen, slices, folder),
+        lambda: scans.anatomy(about, chosen, slices, folder),
         lambda: charts.diagnoses(about, folder),
         lambda: charts.tumours(about, folder),
         lambda: charts.intensity(about, folder),
-        lambda: scans.dark(about, chosen, shown, folder, charts.dark_blocks(about, folder)),
-        lambda: scans.copies(about, chosen, shown, folder),
+        lambda: scans.dark(about, chosen, slices, folder, charts.dark_blocks(about, folder)),
+        lambda: scans.copies(about, chosen, slices, folder),
         lambda: charts.facts(about, folder),
         lambda: tables.case_table(about),
         lambda: _conventions(about),
     )
-    n_cases = len({one.case for one in chosen.wanted})
+    n_cases = len({request.case for request in chosen.requests})
     steps = n_cases + len(makers)
     step = progress or (lambda done, total: None)
-    shown |= read_slices(cohort, chosen.wanted, lambda done, _: step(done, steps))
+    slices |= read_slices(cohort, chosen.requests, lambda done, _: step(done, steps))
     sections = []
     for done, make in enumerate(makers, start=n_cases + 1):
         sections.append(make())

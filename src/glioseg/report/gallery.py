@@ -32,18 +32,18 @@ def ranked_cases(rows: Sequence[Row], region: str, n_each: int = 4) -> tuple[tup
     Returns:
         (case, kind): best ones from the best down, then those around the median, then the worst from the worst up.
     """
-    known = [
+    scored = [
         (float(value), str(row["case"])) for row in rows if isinstance(value := row[f"{region}.dice"], int | float)
     ]
-    known.sort(key=lambda one: (-one[0], one[1]))
-    n = len(known)
+    scored.sort(key=lambda pair: (-pair[0], pair[1]))
+    n = len(scored)
     n_worst = min(n_each, (n + 2) // 3)
     n_best = min(n_each, (n - n_worst + 1) // 2)
     n_middle = min(n_each, n - n_worst - n_best)
     first = min(max(n_best, (n - n_middle) // 2), n - n_worst - n_middle)
-    chosen: list[tuple[str, GalleryKind]] = [(case, "best") for _, case in known[:n_best]]
-    chosen += [(case, "median") for _, case in known[first : first + n_middle]]
-    chosen += [(case, "worst") for _, case in reversed(known[n - n_worst :])]
+    chosen: list[tuple[str, GalleryKind]] = [(case, "best") for _, case in scored[:n_best]]
+    chosen += [(case, "median") for _, case in scored[first : first + n_middle]]
+    chosen += [(case, "worst") for _, case in reversed(scored[n - n_worst :])]
     return tuple(chosen)
 
 
@@ -67,9 +67,9 @@ def tumour_free_slice(image: Image, reference: npt.NDArray[np.bool_], prediction
     wrong = np.where(free, np.count_nonzero(prediction, axis=(0, 1)), 0)
     if wrong.any():
         return int(np.argmax(wrong))
-    shown = image.array[image.modalities.index(main_modality(image.modalities)[0])]
-    low, high = display_limits(shown, image.grid)
-    bright = np.where(free, np.count_nonzero(shown > low + _VISIBLE * (high - low), axis=(0, 1)), 0)
+    volume = image.array[image.modalities.index(main_modality(image.modalities)[0])]
+    low, high = display_limits(volume, image.grid)
+    bright = np.where(free, np.count_nonzero(volume > low + _VISIBLE * (high - low), axis=(0, 1)), 0)
     return int(np.argmax(bright)) if bright.any() else None
 
 
@@ -97,18 +97,18 @@ def gallery_item(
         regions: that both schemes know.
         dice: of the case.
     """
-    shown, cuts = {}, []
+    pictures, cuts = {}, []
     for name, channel in zip(image.modalities, image.array, strict=True):
         cut = cut_slice(channel, image.grid, z)
         cuts.append(cut)
-        shown[name] = shade(cut.pixels, display_limits(channel, image.grid))
+        pictures[name] = shade(cut.pixels, display_limits(channel, image.grid))
     return GalleryItem(
         case=case,
         z=z,
         n_slices=image.grid.shape[2],
         part=part,
         kind=kind,
-        pictures=_with_colours(shown),
+        pictures=_with_colours(pictures),
         reference=_masks(reference, z, regions),
         prediction=_masks(prediction, z, regions),
         dice=dice,

@@ -35,7 +35,7 @@ _COLUMNS = 2
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
+class TitledLabelMap:
     """A row of the figure.
 
     Args:
@@ -51,8 +51,8 @@ class Shown:
 
 def members_figure(
     image: Image,
-    members: Sequence[Shown],
-    ensemble: Shown,
+    members: Sequence[TitledLabelMap],
+    ensemble: TitledLabelMap,
     dissent: npt.NDArray[np.float32],
     note: str,
     regions: Sequence[str],
@@ -71,25 +71,25 @@ def members_figure(
     n_groups = len(members) + 3
     box = panel_size(n_groups, min(_COLUMNS, n_groups), len(cuts), most=320)
     longest = max(max(extent(cut)) for _, cut in cuts)
-    shown = [(place, cut, fitted_size(cut, box, longest)) for place, cut in cuts]
+    sized = [(place, cut, fitted_size(cut, box, longest)) for place, cut in cuts]
     order = painting_order(ensemble.labels.scheme, list(regions))
     colours = {value: style.region_colour(regions[row], row) for _, row, value in order}
 
     def group(title: str, note: str, drawn: Sequence[Colours]) -> Group:
-        panels = [Panel(pixels, cut.marks) for pixels, (_, cut, _) in zip(drawn, shown, strict=True)]
+        panels = [Panel(pixels, cut.marks) for pixels, (_, cut, _) in zip(drawn, sized, strict=True)]
         return Group(tuple(panels), title, note)
 
-    scans = [colours_of(fit_picture(cut.pixels, size)) for _, cut, size in shown]
+    scans = [colours_of(fit_picture(cut.pixels, size)) for _, cut, size in sized]
     groups = [group("scan", "as it is", scans)]
-    for one in (*members, ensemble):
-        maps = [fit_labels(place.of(one.labels.array), size) for place, _, size in shown]
-        drawn = [painted(scan, each, colours) for scan, each in zip(scans, maps, strict=True)]
-        groups.append(group(one.title, one.note, drawn))
-    shares = [fit_picture((place.of(dissent) * 255).astype(np.uint8), size) for place, _, size in shown]
-    heat = [_heated(scan, each) for scan, each in zip(scans, shares, strict=True)]
+    for row in (*members, ensemble):
+        maps = [fit_labels(place.of(row.labels.array), size) for place, _, size in sized]
+        drawn = [painted(scan, values, colours) for scan, values in zip(scans, maps, strict=True)]
+        groups.append(group(row.title, row.note, drawn))
+    shares = [fit_picture((place.of(dissent) * 255).astype(np.uint8), size) for place, _, size in sized]
+    heat = [_heated(scan, share) for scan, share in zip(scans, shares, strict=True)]
     groups.append(group("where members differ from the ensemble", note, heat))
     legend = [(name, style.region_colour(name, row)) for row, name in enumerate(regions)]
-    captions = [place.name for place, _, _ in shown]
+    captions = [place.name for place, _, _ in sized]
     return mosaic(groups, columns=_COLUMNS, captions=captions, legend=[*legend, ("members differ", style.REFERENCE)])
 
 
@@ -112,7 +112,7 @@ def _cuts(image: Image, labels: LabelMap) -> list[tuple[_Place, Cut]]:
     grid = image.grid
     directions = [world for world, _ in grid.axis_directions]
     planes = [(name, directions.index(_WORLD[name])) for name in PLANES] if grid.has_mm else [("slice", 2)]
-    found = []
+    cuts = []
     for name, axis in planes:
         counts = (labels.array > 0).sum(axis=tuple({0, 1, 2} - {axis}))
         index = int(counts.argmax()) if counts.any() else len(counts) // 2
@@ -123,8 +123,8 @@ def _cuts(image: Image, labels: LabelMap) -> list[tuple[_Place, Cut]]:
         assert where is not None
         top, left = divmod(int(where.pixels[0, 0]), len(columns))
         box = (slice(top, top + inside.pixels.shape[0]), slice(left, left + inside.pixels.shape[1]))
-        found.append((_Place(name, grid, index, axis, box), inside))
-    return found
+        cuts.append((_Place(name, grid, index, axis, box), inside))
+    return cuts
 
 
 def _picture(image: Image, index: int, axis: int) -> Cut:

@@ -21,7 +21,7 @@ _PREFERRED = ("t2f", "flair", "t1c", "post", "t2w", "t1n", "pre")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SliceRequest:
     """A slice of a case: array axis, index on it, and which modalities (all where empty)."""
 
     case: str
@@ -31,7 +31,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, eq=False)
-class ShownSlice:
+class ShadedSlice:
     """A slice read and shaded for display.
 
     Args:
@@ -59,50 +59,52 @@ def main_modality(names: Iterable[str]) -> tuple[str, ...]:
     return tuple([name for name in _PREFERRED if name in known] or known)[:1]
 
 
-def read_slices(cohort: Cohort, wanted: Iterable[Wanted], progress: Step | None = None) -> dict[Wanted, ShownSlice]:
-    """Every wanted slice that can be read; a case that cannot be read is passed over.
+def read_slices(
+    cohort: Cohort, requests: Iterable[SliceRequest], progress: Step | None = None
+) -> dict[SliceRequest, ShadedSlice]:
+    """Every slice asked for that can be read; a case that cannot be read is passed over.
 
     Args:
         cohort: the cases' files.
-        wanted: slices; ids that the cohort lacks and indices beyond the grid are passed over too.
+        requests: slices; ids that the cohort lacks and indices beyond the grid are passed over too.
         progress: told (cases done, cases in all).
     """
-    together: dict[str, list[Wanted]] = defaultdict(list)
-    for one in wanted:
-        together[one.case].append(one)
+    together: dict[str, list[SliceRequest]] = defaultdict(list)
+    for request in requests:
+        together[request.case].append(request)
     cases = {case.id: case for case in cohort.cases if case.id in together}
-    shown: dict[Wanted, ShownSlice] = {}
+    slices: dict[SliceRequest, ShadedSlice] = {}
     for done, (name, case) in enumerate(cases.items(), start=1):
-        shown |= _read_case(case, together[name], cohort.scheme)
+        slices |= _read_case(case, together[name], cohort.scheme)
         if progress is not None:
             progress(done, len(cases))
-    return shown
+    return slices
 
 
-def _read_case(case: Case, wanted: list[Wanted], scheme: LabelScheme | None) -> dict[Wanted, ShownSlice]:
-    needed = {name for one in wanted for name in (one.modalities or case.images)}
+def _read_case(case: Case, requests: list[SliceRequest], scheme: LabelScheme | None) -> dict[SliceRequest, ShadedSlice]:
+    needed = {name for request in requests for name in (request.modalities or case.images)}
     volumes = read_sources({name: source for name, source in case.images.items() if name in needed})
-    readable = {name: found for name, found in volumes.items() if not isinstance(found, GliosegError)}
+    readable = {name: volume for name, volume in volumes.items() if not isinstance(volume, GliosegError)}
     if not readable:
         return {}
-    limits = {name: display_limits(found.array, found.grid) for name, found in readable.items()}
+    limits = {name: display_limits(volume.array, volume.grid) for name, volume in readable.items()}
     labels = _labels_of(case, scheme)
-    shown = {}
-    for one in wanted:
-        names = [name for name in (one.modalities or case.images) if name in readable]
+    slices = {}
+    for request in requests:
+        names = [name for name in (request.modalities or case.images) if name in readable]
         grid = readable[names[0]].grid if names else None
-        if grid is None or not 0 <= one.index < grid.shape[one.axis]:
+        if grid is None or not 0 <= request.index < grid.shape[request.axis]:
             continue
         cuts = {
-            name: _shaded(readable[name].array, readable[name].grid, one, limits[name])
+            name: _shaded(readable[name].array, readable[name].grid, request, limits[name])
             for name in names
             if readable[name].grid.shape == grid.shape
         }
         reference = None
         if labels is not None and labels.shape == grid.shape:
-            reference = cut_slice(labels, grid, one.index, one.axis)
-        shown[one] = ShownSlice(_with_colours(cuts), _copied(reference), grid)
-    return shown
+            reference = cut_slice(labels, grid, request.index, request.axis)
+        slices[request] = ShadedSlice(_with_colours(cuts), _copied(reference), grid)
+    return slices
 
 
 def _labels_of(case: Case, scheme: LabelScheme | None) -> npt.NDArray[Any] | None:
@@ -114,8 +116,8 @@ def _labels_of(case: Case, scheme: LabelScheme | None) -> npt.NDArray[Any] | Non
         return None
 
 
-def _shaded(array: npt.NDArray[Any], grid: Grid, one: Wanted, limits: tuple[float, float]) -> Cut:
-    cut = cut_slice(array, grid, one.index, one.axis)
+def _shaded(array: npt.NDArray[Any], grid: Grid, request: SliceRequest, limits: tuple[float, float]) -> Cut:
+    cut = cut_slice(array, grid, request.index, request.axis)
     return Cut(shade(cut.pixels, limits), cut.spacing, cut.marks)
 
 

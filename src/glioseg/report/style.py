@@ -138,11 +138,11 @@ def plain(text: str, limit: int = 60) -> str:
     Dollar signs would start a formula, and what the built-in font has no shape for becomes a question mark; long names
     keep their ends, which are what tells cases apart.
     """
-    shown = _UNPRINTABLE.sub("?", text)
-    if len(shown) > limit:
+    printable = _UNPRINTABLE.sub("?", text)
+    if len(printable) > limit:
         keep = limit - 1
-        shown = f"{shown[: keep // 3]}…{shown[-(keep - keep // 3) :]}"
-    return shown.replace("$", r"\$")
+        printable = f"{printable[: keep // 3]}…{printable[-(keep - keep // 3) :]}"
+    return printable.replace("$", r"\$")
 
 
 def new_figure(width: float, height: float, *, paper: str = PAPER) -> Figure:

@@ -23,7 +23,7 @@ _OUTER = 1.5
 
 
 @dataclass(frozen=True)
-class _Placed:
+class _Box:
     """A level's box: its centre, width and height in drawing units, and the row (0 on top) that it stands in."""
 
     level: Level
@@ -42,33 +42,33 @@ def architecture(levels: Sequence[Level]) -> Figure:
     Args:
         levels: each after those that feed it, at least one.
     """
-    placed = _placed(levels)
-    n_rows = 1 + max(one.row for one in placed)
-    left = min(one.x - one.width / 2 for one in placed) - 0.8
-    right = max(one.x + one.width / 2 for one in placed) + 0.8
+    boxes = _boxes(levels)
+    n_rows = 1 + max(box.row for box in boxes)
+    left = min(box.x - box.width / 2 for box in boxes) - 0.8
+    right = max(box.x + box.width / 2 for box in boxes) + 0.8
     figure = style.new_figure(style.FULL_WIDTH, 0.9 + min(1.02, 5.0 / n_rows) * n_rows)
     axes = figure.add_subplot()
     axes.set_axis_off()
     axes.set(xlim=(left, right), ylim=(-_ROW * (n_rows - 1) - 1.05, 0.95))
-    for one in placed:
-        _box(axes, one, is_lowest=one.row == n_rows - 1)
-    for place, one in enumerate(placed[1:], start=1):
-        source, *skips = one.level.sources or (place - 1,)
-        _flow(axes, placed[source], one)
+    for box in boxes:
+        _draw_box(axes, box, is_lowest=box.row == n_rows - 1)
+    for place, box in enumerate(boxes[1:], start=1):
+        source, *skips = box.level.sources or (place - 1,)
+        _flow(axes, boxes[source], box)
         for skip in skips:
-            n_between = sum(each.row == one.row and placed[skip].x < each.x < one.x for each in placed)
-            _skip(axes, placed[skip], one, height=0.3 * n_between)
-    _legend(axes, placed)
+            n_between = sum(other.row == box.row and boxes[skip].x < other.x < box.x for other in boxes)
+            _skip(axes, boxes[skip], box, height=0.3 * n_between)
+    _legend(axes, boxes)
     return figure
 
 
-def _placed(levels: Sequence[Level]) -> list[_Placed]:
+def _boxes(levels: Sequence[Level]) -> list[_Box]:
     """Columns as the levels say, or from left to right; a row for each size of grid, the finest on top."""
     sizes = [max(level.size, default=1) for level in levels]
     halvings = [round(math.log2(max(sizes) / size)) for size in sizes]
     rows = {halving: row for row, halving in enumerate(sorted(set(halvings)))}
     widest = max((level.channels for level in levels if level.kind in ("down", "up")), default=1)
-    placed: list[_Placed] = []
+    boxes: list[_Box] = []
     column, n_columns = -1, sum(level.kind in ("down", "up") for level in levels)
     outer = _OUTER * max(1.0, n_columns / 9)
     for level, size, halving in zip(levels, sizes, halvings, strict=True):
@@ -82,46 +82,46 @@ def _placed(levels: Sequence[Level]) -> list[_Placed]:
         height = 0.36 + 0.66 * size / max(sizes)
         width = 0.24 if level.kind in ("input", "head") else 0.26 + 0.72 * math.sqrt(level.channels / widest)
         row = rows[halving]
-        placed.append(_Placed(level, x, -_ROW * row, width, height, row))
-    return placed
+        boxes.append(_Box(level, x, -_ROW * row, width, height, row))
+    return boxes
 
 
-def _box(axes: Axes, one: _Placed, *, is_lowest: bool) -> None:
-    colour = {"input": style.MUTED, "down": _DOWN, "up": _UP, "head": _HEAD}[one.level.kind]
-    corner = (one.x - one.width / 2, one.y - one.height / 2)
+def _draw_box(axes: Axes, box: _Box, *, is_lowest: bool) -> None:
+    colour = {"input": style.MUTED, "down": _DOWN, "up": _UP, "head": _HEAD}[box.level.kind]
+    corner = (box.x - box.width / 2, box.y - box.height / 2)
     shape = "round,pad=0,rounding_size=0.05"
     axes.add_patch(
-        FancyBboxPatch(corner, one.width, one.height, boxstyle=shape, facecolor=colour, edgecolor="none", zorder=3)
+        FancyBboxPatch(corner, box.width, box.height, boxstyle=shape, facecolor=colour, edgecolor="none", zorder=3)
     )
-    wide = one.width > 0.3 or one.level.kind in ("down", "up")
+    wide = box.width > 0.3 or box.level.kind in ("down", "up")
     axes.text(
-        one.x,
-        one.y + one.height / 2 + 0.09,
-        f"{one.level.channels}",
+        box.x,
+        box.y + box.height / 2 + 0.09,
+        f"{box.level.channels}",
         ha="center",
         va="bottom",
         fontsize=style.LABEL_PT,
         fontweight="bold" if wide else "normal",
         color=style.INK,
     )
-    _size_words(axes, one, is_lowest)
-    if one.level.kind in ("input", "head"):
-        words = "images" if one.level.kind == "input" else "logits"
-        axes.text(one.x, one.y, words, ha="center", va="center", rotation=90, fontsize=7.5, color=style.PAPER, zorder=4)
+    _size_words(axes, box, is_lowest)
+    if box.level.kind in ("input", "head"):
+        words = "images" if box.level.kind == "input" else "logits"
+        axes.text(box.x, box.y, words, ha="center", va="center", rotation=90, fontsize=7.5, color=style.PAPER, zorder=4)
 
 
-def _size_words(axes: Axes, one: _Placed, is_lowest: bool) -> None:
+def _size_words(axes: Axes, box: _Box, is_lowest: bool) -> None:
     """The size of a level's grid, on the outer side of the U, where no arrow runs."""
-    words = "×".join(map(str, one.level.size))
-    x, y, align, base = one.x, one.y - one.height / 2 - 0.07, "center", "top"
-    if one.level.kind == "down" and not is_lowest:
-        x, y, align, base = one.x - one.width / 2 - 0.07, one.y - one.height / 2, "right", "bottom"
-    elif one.level.kind == "up":
-        x, y, align, base = one.x + one.width / 2 + 0.07, one.y - one.height / 2, "left", "bottom"
+    words = "×".join(map(str, box.level.size))
+    x, y, align, base = box.x, box.y - box.height / 2 - 0.07, "center", "top"
+    if box.level.kind == "down" and not is_lowest:
+        x, y, align, base = box.x - box.width / 2 - 0.07, box.y - box.height / 2, "right", "bottom"
+    elif box.level.kind == "up":
+        x, y, align, base = box.x + box.width / 2 + 0.07, box.y - box.height / 2, "left", "bottom"
     axes.text(x, y, words, ha=align, va=base, fontsize=style.TICK_PT, color=style.MUTED)
 
 
-def _flow(axes: Axes, before: _Placed, after: _Placed) -> None:
+def _flow(axes: Axes, before: _Box, after: _Box) -> None:
     """The arrow from a level to the next one."""
     colour = {"input": style.MUTED, "down": _DOWN, "up": _UP, "head": _HEAD}[after.level.kind]
     start = (before.x + before.width / 2 + 0.04, before.y)
@@ -135,7 +135,7 @@ def _flow(axes: Axes, before: _Placed, after: _Placed) -> None:
     )
 
 
-def _skip(axes: Axes, source: _Placed, target: _Placed, *, height: float) -> None:
+def _skip(axes: Axes, source: _Box, target: _Box, *, height: float) -> None:
     """The broken arrow of a skip, bent by a height over the levels that it passes by."""
     start, end = source.x + source.width / 2 + 0.05, target.x - target.width / 2 - 0.05
     axes.add_patch(
@@ -166,13 +166,13 @@ def _skip(axes: Axes, source: _Placed, target: _Placed, *, height: float) -> Non
         )
 
 
-def _legend(axes: Axes, placed: Sequence[_Placed]) -> None:
-    kinds = [one.level.kind for one in placed]
+def _legend(axes: Axes, boxes: Sequence[_Box]) -> None:
+    kinds = [box.level.kind for box in boxes]
     entries = [("encoder", _DOWN, "s")] if "down" in kinds else []
     entries += [("decoder", _UP, "s")] if "up" in kinds else []
-    joined = {one.level.joined: None for one in placed if len(one.level.sources) > 1}
+    joined = {box.level.joined: None for box in boxes if len(box.level.sources) > 1}
     entries += [(f"skip, {words}", style.NEUTRAL, "_") for words in joined]
-    if any(one.level.attention for one in placed):
+    if any(box.level.attention for box in boxes):
         entries.append(("A attention gate", _GATE, "o"))
     entries.append(("logits, one per region", _HEAD, "s"))
     for words, colour, marker in entries:

@@ -115,24 +115,24 @@ def sizes(values: Sequence[float], *, x: str, y: str = "cases", unit: str = "") 
 
     Values of 0 have no logarithm and are left out; the caption has to say so.
     """
-    kept = np.asarray([value for value in values if value > 0], dtype=np.float64)
+    positive = np.asarray([value for value in values if value > 0], dtype=np.float64)
     figure = style.new_figure(style.HALF_WIDTH, 3.4)
     axes = style.style_axes(figure.add_subplot(), x=x, y=y)
-    low, high = (kept.min() / 1.3, kept.max() * 1.3) if kept.size else (0.1, 10.0)
-    n_bins = int(np.clip(np.sqrt(kept.size) * 2, 6, 40))
+    low, high = (positive.min() / 1.3, positive.max() * 1.3) if positive.size else (0.1, 10.0)
+    n_bins = int(np.clip(np.sqrt(positive.size) * 2, 6, 40))
     counts, _, _ = axes.hist(
-        kept, bins=np.geomspace(low, high, n_bins + 1).tolist(), color=style.ACCENT_SOFT, edgecolor=style.PAPER
+        positive, bins=np.geomspace(low, high, n_bins + 1).tolist(), color=style.ACCENT_SOFT, edgecolor=style.PAPER
     )
-    top = float(np.max(counts)) if kept.size else 1.0
-    if kept.size <= _MOST_TICKS:
-        below = np.full(kept.size, -0.05 * top)
-        axes.plot(kept, below, "|", color=style.ACCENT, markersize=7, markeredgewidth=0.9, clip_on=False)
+    top = float(np.max(counts)) if positive.size else 1.0
+    if positive.size <= _MOST_TICKS:
+        below = np.full(positive.size, -0.05 * top)
+        axes.plot(positive, below, "|", color=style.ACCENT, markersize=7, markeredgewidth=0.9, clip_on=False)
     axes.set_xscale("log")
     axes.set_ylim(-0.1 * top, top * 1.18)
     _plain_log_ticks(axes)
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-    if kept.size:
-        middle = float(np.median(kept))
+    if positive.size:
+        middle = float(np.median(positive))
         axes.axvline(middle, color=style.POSITIVE, linewidth=1.3)
         axes.annotate(
             f"median {style.number(middle)} {unit}".strip(),
@@ -161,15 +161,15 @@ def region_sizes(values: Mapping[str, Sequence[float]], *, x: str) -> Figure:
     figure = style.new_figure(style.FULL_WIDTH, 1.2 + 0.55 * len(names))
     axes = style.style_axes(figure.add_subplot(), x=x, grid="x")
     for place, name in enumerate(names):
-        kept = np.asarray([value for value in values[name] if value > 0], dtype=np.float64)
-        if not kept.size:
+        positive = np.asarray([value for value in values[name] if value > 0], dtype=np.float64)
+        if not positive.size:
             continue
         colour = style.region_colour(name, place)
         # golden-ratio steps spread the dots evenly and the same way each time
-        spread = 0.34 * ((np.arange(kept.size) * 0.618034) % 1.0 - 0.5)
-        size = 4 if kept.size > 40 else 6
-        axes.plot(kept, place - 0.08 + spread, "o", color=colour, alpha=0.7, markersize=size, markeredgewidth=0)
-        first, middle, third = np.percentile(kept, (25, 50, 75))
+        spread = 0.34 * ((np.arange(positive.size) * 0.618034) % 1.0 - 0.5)
+        size = 4 if positive.size > 40 else 6
+        axes.plot(positive, place - 0.08 + spread, "o", color=colour, alpha=0.7, markersize=size, markeredgewidth=0)
+        first, middle, third = np.percentile(positive, (25, 50, 75))
         axes.plot((first, third), (place + 0.3, place + 0.3), color=style.INK, linewidth=2.4, solid_capstyle="butt")
         axes.plot(
             middle, place + 0.3, "o", color=style.PAPER, markeredgecolor=style.INK, markersize=5.5, markeredgewidth=1.4
@@ -184,19 +184,19 @@ def region_sizes(values: Mapping[str, Sequence[float]], *, x: str) -> Figure:
 def places(maps: Sequence[HeatMap]) -> Figure:
     """Where tumours are: the share of cases whose tumour projects onto each cell, all planes on one colour scale."""
     figure = style.new_figure(3.4 * len(maps) + 1.2, 3.7)
-    highest = max(float(np.max(one.values)) for one in maps) or 1.0
+    highest = max(float(np.max(heat.values)) for heat in maps) or 1.0
     panels = []
-    for number, one in enumerate(maps):
+    for number, heat in enumerate(maps):
         panel = figure.add_subplot(1, len(maps), number + 1)
         panels.append(panel)
-        drawn = panel.imshow(100 * _oriented(one), cmap="magma", vmin=0, vmax=100 * highest, interpolation="bilinear")
+        drawn = panel.imshow(100 * _oriented(heat), cmap="magma", vmin=0, vmax=100 * highest, interpolation="bilinear")
         panel.set_title(
-            _place_title(one.plane), loc="left", fontsize=style.TITLE_PT, color=style.INK, fontweight="bold"
+            _place_title(heat.plane), loc="left", fontsize=style.TITLE_PT, color=style.INK, fontweight="bold"
         )
         panel.set(xticks=[], yticks=[])
         for spine in panel.spines.values():
             spine.set_color(style.LINE)
-        _name_edges(panel, one.axes)
+        _name_edges(panel, heat.axes)
     bar = figure.colorbar(drawn, ax=panels, shrink=0.85, pad=0.015, aspect=22)
     bar.set_label("cases with tumour here (%)", fontsize=style.LABEL_PT, color=style.MUTED)
     bar.ax.tick_params(labelsize=style.TICK_PT, colors=style.MUTED)
@@ -209,10 +209,10 @@ def _place_title(plane: str) -> str:
     return titles.get(plane, plane.capitalize())
 
 
-def _oriented(one: HeatMap) -> npt.NDArray[np.float64]:
+def _oriented(heat: HeatMap) -> npt.NDArray[np.float64]:
     """Cells as (rows, columns) for display: rows downwards and columns to the right as the views of scans have them."""
-    rows_first = np.asarray(one.values, dtype=np.float64).T
-    columns, rows = one.axes
+    rows_first = np.asarray(heat.values, dtype=np.float64).T
+    columns, rows = heat.axes
     flip_columns = columns in _LETTERS
     flip_rows = rows in _LETTERS or rows == "slice"
     return rows_first[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1]
@@ -241,11 +241,11 @@ def _name_edges(panel: Axes, names: tuple[str, str]) -> None:
 
 def facts(columns: Sequence[FactColumn]) -> Figure:
     """One small chart for each of the publisher's facts: histograms of measurements, bars of categories and codes."""
-    shown = list(columns)[:MOST_FACTS]
-    across = 3 if len(shown) > 2 else 2
-    down = -(-len(shown) // across)
+    drawn = list(columns)[:MOST_FACTS]
+    across = 3 if len(drawn) > 2 else 2
+    down = -(-len(drawn) // across)
     figure = style.new_figure(style.FULL_WIDTH, 2.3 * down)
-    for number, column in enumerate(shown):
+    for number, column in enumerate(drawn):
         axes = figure.add_subplot(down, across, number + 1)
         values = list(column.values.values())
         measured = column.numeric and len(set(values)) > _MOST_VALUES

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from glioseg.report import style
@@ -81,10 +80,10 @@ def _fitted(item: GalleryItem, box: int) -> tuple[Cut, dict[str, Mask], dict[str
     cut = item.cut(name)
     masks = np.stack([*item.reference.values(), *item.prediction.values()], axis=-1)
     bright = cut.pixels if cut.pixels.ndim == 2 else cut.pixels.max(axis=2)
-    shown = np.where(masks.any(axis=-1), 255, bright)  # what is marked stays in sight, wherever it lies
+    in_sight = np.where(masks.any(axis=-1), 255, bright)  # what is marked stays in sight, wherever it lies
     stack = np.concatenate([cut.pixels.reshape(*bright.shape, -1), masks], axis=-1)
-    _, both = trimmed(Cut(shown, cut.spacing, None), Cut(stack, cut.spacing, None))
-    inside = stack if both is None else both.pixels
+    _, inner = trimmed(Cut(in_sight, cut.spacing, None), Cut(stack, cut.spacing, None))
+    inside = stack if inner is None else inner.pixels
     n_colours = inside.shape[-1] - masks.shape[-1]
     pixels = inside[..., :n_colours] if n_colours == 3 else inside[..., 0]
     small = Cut(np.ascontiguousarray(pixels, dtype=np.uint8), cut.spacing, cut.marks)
@@ -107,7 +106,7 @@ def _two_outlines(picture: Colours, reference: Mask, prediction: Mask) -> Colour
 def _in_colours(picture: Colours, masks: Mapping[str, Mask], names: Sequence[str], single: str) -> Colours:
     """Every region filled in its colour, large ones below small ones; a single region in ``single``."""
     drawn = picture
-    for name in sorted(masks, key=lambda one: -int(masks[one].sum())):
+    for name in sorted(masks, key=lambda region: -int(masks[region].sum())):
         colour = single if len(masks) == 1 else style.region_colour(name, names.index(name))
         fresh = np.where(masks[name][..., None], picture, drawn)  # a nested region hides what lies below it
         drawn = outlined(filled(fresh, masks[name], colour, 0.5), masks[name], colour, 1)
@@ -120,15 +119,17 @@ def weight_maps(maps: Sequence[WeightMap]) -> Figure:
     columns = min(2, len(pairs))
     rows = -(-len(pairs) // columns)
     figure = style.new_figure(style.FULL_WIDTH if columns == 2 else 7.0, 2.9 * rows + 0.2)
-    highest = max(float(one.weights.max(initial=0.0)) for one in pairs) or 1.0
+    highest = max(float(pair.weights.max(initial=0.0)) for pair in pairs) or 1.0
     panels = []
-    for number, one in enumerate(pairs):
+    for number, pair in enumerate(pairs):
         first = figure.add_subplot(rows, 2 * columns, 2 * number + 1)
         second = figure.add_subplot(rows, 2 * columns, 2 * number + 2)
         panels += [first, second]
-        first.imshow(one.mask, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-        drawn = second.imshow(_shown(one.weights), cmap="magma", vmin=0, vmax=highest, interpolation="nearest")
-        words = f"{style.plain(one.case, 26)}, slice {one.z + 1}" + (f", {one.region}" if one.region else "")
+        first.imshow(pair.mask, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        drawn = second.imshow(
+            np.asarray(pair.weights, dtype=np.float64), cmap="magma", vmin=0, vmax=highest, interpolation="nearest"
+        )
+        words = f"{style.plain(pair.case, 26)}, slice {pair.z + 1}" + (f", {pair.region}" if pair.region else "")
         first.set_title(words, loc="left", fontsize=style.LABEL_PT, color=style.INK)
         for panel in (first, second):
             panel.set(xticks=[], yticks=[])
@@ -139,7 +140,3 @@ def weight_maps(maps: Sequence[WeightMap]) -> Figure:
     bar.ax.tick_params(labelsize=style.TICK_PT, colors=style.MUTED)
     bar.outline.set_edgecolor(style.LINE)
     return figure
-
-
-def _shown(weights: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    return np.asarray(weights, dtype=np.float64)

@@ -88,10 +88,14 @@ def by_patient(cases: Sequence[CaseSummary], modalities: Sequence[str]) -> Figur
     """
     figure = style.new_figure(style.FULL_WIDTH, 2.3 * len(modalities) + 0.5)
     for row, name in enumerate(modalities):
-        known = [case.modalities[name] for case in cases if name in case.modalities]
-        known = sorted((one for one in known if one.n_voxels), key=lambda one: one.quantiles[_MEDIAN])
+        distributions = [case.modalities[name] for case in cases if name in case.modalities]
+        distributions = sorted(
+            (case for case in distributions if case.n_voxels), key=lambda case: case.quantiles[_MEDIAN]
+        )
         colour = style.modality_colour(name, row)
-        for column, (words, table) in enumerate((("raw", _raw(known)), ("z-score over the brain", _scores(known)))):
+        for column, (words, table) in enumerate(
+            (("raw", _raw(distributions)), ("z-score over the brain", _scores(distributions)))
+        ):
             axes = style.style_axes(figure.add_subplot(len(modalities), 2, 2 * row + column + 1))
             axes.set_title(
                 f"{style.modality_title(name)}, {words}", loc="left", fontsize=style.LABEL_PT + 0.5, color=style.INK
@@ -102,15 +106,17 @@ def by_patient(cases: Sequence[CaseSummary], modalities: Sequence[str]) -> Figur
     return figure
 
 
-def _raw(known: Sequence[Distribution]) -> npt.NDArray[np.float64]:
-    return np.asarray([one.quantiles for one in known], dtype=np.float64).reshape(len(known), len(QUANTILES))
+def _raw(distributions: Sequence[Distribution]) -> npt.NDArray[np.float64]:
+    return np.asarray([case.quantiles for case in distributions], dtype=np.float64).reshape(
+        len(distributions), len(QUANTILES)
+    )
 
 
-def _scores(known: Sequence[Distribution]) -> npt.NDArray[np.float64]:
+def _scores(distributions: Sequence[Distribution]) -> npt.NDArray[np.float64]:
     """Quantiles are carried along by the affine z-score; a constant modality has no spread to divide by."""
-    shift = np.asarray([one.mean for one in known])[:, None]
-    scale = np.asarray([one.std if one.std > 0 else 1.0 for one in known])[:, None]
-    scores: npt.NDArray[np.float64] = (_raw(known) - shift) / scale
+    shift = np.asarray([case.mean for case in distributions])[:, None]
+    scale = np.asarray([case.std if case.std > 0 else 1.0 for case in distributions])[:, None]
+    scores: npt.NDArray[np.float64] = (_raw(distributions) - shift) / scale
     return scores
 
 
@@ -137,7 +143,7 @@ def correlation(matrix: npt.NDArray[np.float64], modalities: Sequence[str]) -> F
     count = len(modalities)
     figure = style.new_figure(2.4 + 0.95 * count, 1.5 + 0.85 * count)
     axes = figure.add_subplot()
-    shown = axes.imshow(np.ma.masked_invalid(matrix), cmap="RdBu_r", vmin=-1, vmax=1)
+    tiles = axes.imshow(np.ma.masked_invalid(matrix), cmap="RdBu_r", vmin=-1, vmax=1)
     axes.set_facecolor(style.GRID)
     names = [style.modality_short(name) for name in modalities]
     axes.set_xticks(range(count), names, fontsize=style.TICK_PT)
@@ -155,7 +161,7 @@ def correlation(matrix: npt.NDArray[np.float64], modalities: Sequence[str]) -> F
             words = f"{value:.2f}" if np.isfinite(value) else "–"
             ink = "#ffffff" if np.isfinite(value) and abs(value) > 0.6 else style.INK
             axes.text(column, row, words, ha="center", va="center", fontsize=style.LABEL_PT + 1, color=ink)
-    bar = figure.colorbar(shown, ax=axes, shrink=0.8, aspect=18, ticks=[-1, -0.5, 0, 0.5, 1])
+    bar = figure.colorbar(tiles, ax=axes, shrink=0.8, aspect=18, ticks=[-1, -0.5, 0, 0.5, 1])
     bar.set_label("Pearson's r", fontsize=style.LABEL_PT, color=style.MUTED)
     bar.ax.tick_params(labelsize=style.TICK_PT, colors=style.MUTED)
     bar.outline.set_visible(False)
@@ -179,14 +185,16 @@ def dark_shares(
         ("without", without, style.NEGATIVE),
         ("no reference", unknown, style.NEUTRAL),
     )
-    shown = [(name, values[np.isfinite(values)], colour) for name, values, colour in parts if np.isfinite(values).any()]
-    if shown:
+    groups = [
+        (name, values[np.isfinite(values)], colour) for name, values, colour in parts if np.isfinite(values).any()
+    ]
+    if groups:
         axes.hist(
-            [values for _, values, _ in shown],
+            [values for _, values, _ in groups],
             bins=np.linspace(0, 1, 51).tolist(),
             stacked=True,
-            color=[colour for _, _, colour in shown],
-            label=[name for name, _, _ in shown],
+            color=[colour for _, _, colour in groups],
+            label=[name for name, _, _ in groups],
         )
     axes.axvline(
         threshold, color=style.INK, linewidth=1.2, linestyle="--", label=f"removed below {100 * threshold:.3g} %"

@@ -68,15 +68,15 @@ def strips(rows: Sequence[Strip], *, x: str = "Dice") -> Figure:
 
 
 def _strip(axes: Axes, place: float, row: Strip) -> None:
-    kept = row.values
-    if kept.size:
+    values = row.values
+    if values.size:
         # golden-ratio steps spread the dots evenly and the same way each time
-        spread = 0.36 * ((np.arange(kept.size) * 0.618034) % 1.0 - 0.5)
-        size = 3.5 if kept.size > 60 else 5.5
+        spread = 0.36 * ((np.arange(values.size) * 0.618034) % 1.0 - 0.5)
+        size = 3.5 if values.size > 60 else 5.5
         y = place - 0.16 + spread
-        axes.plot(kept, y, "o", color=row.colour, alpha=0.65, markersize=size, markeredgewidth=0, clip_on=False)
-    if kept.size > 2:
-        first, middle, third = np.percentile(kept, (25, 50, 75))
+        axes.plot(values, y, "o", color=row.colour, alpha=0.65, markersize=size, markeredgewidth=0, clip_on=False)
+    if values.size > 2:
+        first, middle, third = np.percentile(values, (25, 50, 75))
         axes.plot((first, third), (place + 0.13,) * 2, color=row.colour, linewidth=3.5, solid_capstyle="butt")
         axes.plot(middle, place + 0.13, "|", color=style.INK, markersize=8, markeredgewidth=1.8)
     if row.mean is not None:

@@ -49,24 +49,24 @@ class Difference:
     interval: tuple[float, float] | None
 
 
-def paired_dots(shown: Paired) -> Figure:
+def paired_dots(runs: Paired) -> Figure:
     """A column of dots for each run, lines between the dots of a patient, and the mean with its interval beside."""
-    names = list(shown.values)
+    names = list(runs.values)
     figure = style.new_figure(style.HALF_WIDTH, 4.0)
-    axes = style.style_axes(figure.add_subplot(), y=shown.metric)
-    table = np.stack([shown.values[name] for name in names])
+    axes = style.style_axes(figure.add_subplot(), y=runs.metric)
+    table = np.stack([runs.values[name] for name in names])
     axes.plot(np.arange(len(names)), table, color=style.LINE, linewidth=0.7, zorder=1)
     for place, name in enumerate(names):
         colour = style.series_colour(place)
         known = table[place][~np.isnan(table[place])]
         axes.plot(np.full(known.size, place), known, "o", color=colour, markersize=4, alpha=0.65, zorder=2)
-        mean, interval = shown.means[name]
+        mean, interval = runs.means[name]
         if mean is not None:
             if interval is not None:
                 axes.plot([place + 0.18] * 2, interval, color=style.INK, linewidth=1.6, zorder=3)
             axes.plot(place + 0.18, mean, "D", color=style.INK, markersize=5, zorder=4)
             axes.annotate(
-                f"{mean:.{shown.digits}f}",
+                f"{mean:.{runs.digits}f}",
                 (place + 0.18, mean),
                 (7, 0),
                 textcoords="offset points",
@@ -85,9 +85,9 @@ def paired_dots(shown: Paired) -> Figure:
     return figure
 
 
-def differences(shown: Sequence[Difference], metric: str) -> Figure:
+def differences(pairs: Sequence[Difference], metric: str) -> Figure:
     """A row for each pair of runs: a dot per patient, the mean with its interval below, and a line at no difference."""
-    rows = list(shown)[:_MOST_ROWS]
+    rows = list(pairs)[:_MOST_ROWS]
     figure = style.new_figure(style.HALF_WIDTH, max(2.2, 1.1 + 0.75 * len(rows)))
     axes = style.style_axes(figure.add_subplot(), x=f"difference in {metric}, by patient", grid="x")
     axes.axvline(0.0, color=style.MUTED, linewidth=1.0, zorder=1)

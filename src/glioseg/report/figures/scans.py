@@ -63,8 +63,8 @@ def triptychs(exhibits: Sequence[Exhibit], drawing: Drawing, *, columns: int = 2
     """The first cut of each exhibit three times: as it is, with the anomaly outlined, and its mask alone."""
     box = panel_size(len(exhibits), columns, 3, most=380)
     groups = []
-    for one in exhibits:
-        cut, labels = _first(one), one.labels[0]
+    for exhibit in exhibits:
+        cut, labels = _first(exhibit), exhibit.labels[0]
         size = fitted_size(cut, box)
         picture = colours_of(fit_picture(cut.pixels, size))
         values = np.zeros(size, dtype=np.uint8) if labels is None else fit_labels(labels.pixels, size)
@@ -73,7 +73,7 @@ def triptychs(exhibits: Sequence[Exhibit], drawing: Drawing, *, columns: int = 2
             Panel(_with_outlines(picture, values, drawing)),
             Panel(mask_picture(values, drawing.colours)),
         )
-        groups.append(Group(panels, one.title, one.note))
+        groups.append(Group(panels, exhibit.title, exhibit.note))
     return mosaic(groups, columns=columns, captions=("as it is", "outlined", "mask"), legend=drawing.legend)
 
 
@@ -89,14 +89,14 @@ def side_by_side(
 
     Serves a case's modalities, copies of one picture, and plain galleries.
     """
-    box = panel_size(len(exhibits), columns, max(len(one.cuts) for one in exhibits), most=most)
+    box = panel_size(len(exhibits), columns, max(len(exhibit.cuts) for exhibit in exhibits), most=most)
     groups = [
         Group(
-            tuple(_panel(cut, labels, drawing, box) for cut, labels in zip(one.cuts, one.labels, strict=True)),
-            one.title,
-            one.note,
+            tuple(_panel(cut, labels, drawing, box) for cut, labels in zip(exhibit.cuts, exhibit.labels, strict=True)),
+            exhibit.title,
+            exhibit.note,
         )
-        for one in exhibits
+        for exhibit in exhibits
     ]
     return mosaic(groups, columns=columns, captions=captions, legend=drawing.outline_legend if drawing else ())
 
@@ -105,11 +105,13 @@ def planes(exhibits: Sequence[Exhibit], captions: Sequence[str], drawing: Drawin
     """The planes of each exhibit next to each other, trimmed to the head, all planes of a case at one scale."""
     box = panel_size(len(exhibits), 1, len(captions), most=512)
     groups = []
-    for one in exhibits:
-        pairs = [trimmed(cut, labels) for cut, labels in zip(one.cuts, one.labels, strict=True) if cut is not None]
+    for exhibit in exhibits:
+        pairs = [
+            trimmed(cut, labels) for cut, labels in zip(exhibit.cuts, exhibit.labels, strict=True) if cut is not None
+        ]
         longest = max(max(extent(cut)) for cut, _ in pairs)
         panels = tuple(_panel(cut, labels, drawing, box, longest) for cut, labels in pairs)
-        groups.append(Group(panels, one.title, one.note))
+        groups.append(Group(panels, exhibit.title, exhibit.note))
     return mosaic(groups, columns=1, captions=captions, legend=drawing.outline_legend if drawing else ())
 
 
@@ -117,8 +119,8 @@ def region_overlays(exhibits: Sequence[Exhibit], regions: Mapping[str, Sequence[
     """The first cut of each exhibit as it is, with each region filled, and with all labels in their colours."""
     box = panel_size(len(exhibits), 1, len(regions) + 2, most=380)
     groups = []
-    for one in exhibits:
-        cut, labels = _first(one), one.labels[0]
+    for exhibit in exhibits:
+        cut, labels = _first(exhibit), exhibit.labels[0]
         size = fitted_size(cut, box)
         picture = colours_of(fit_picture(cut.pixels, size))
         values = np.zeros(size, dtype=np.uint8) if labels is None else fit_labels(labels.pixels, size)
@@ -127,7 +129,7 @@ def region_overlays(exhibits: Sequence[Exhibit], regions: Mapping[str, Sequence[
             inside, colour = np.isin(values, members), style.region_colour(name, number)
             panels.append(Panel(outlined(filled(picture, inside, colour, 0.4), inside, colour, 1)))
         panels.append(Panel(painted(picture, values, drawing.colours, 0.5)))
-        groups.append(Group(tuple(panels), one.title, one.note))
+        groups.append(Group(tuple(panels), exhibit.title, exhibit.note))
     legend = [(name, style.region_colour(name, number)) for number, name in enumerate(regions)]
     named = {name.lower() for name in regions}
     labels_legend = [
@@ -149,10 +151,10 @@ def _panel(
     return Panel(picture, cut.marks)
 
 
-def _first(one: Exhibit) -> Cut:
-    if one.cuts[0] is None:
+def _first(exhibit: Exhibit) -> Cut:
+    if exhibit.cuts[0] is None:
         raise ValueError("the first cut of an exhibit must be there")
-    return one.cuts[0]
+    return exhibit.cuts[0]
 
 
 def _with_outlines(picture: Colours, values: Colours, drawing: Drawing) -> Colours:

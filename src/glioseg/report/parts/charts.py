@@ -133,7 +133,7 @@ def tumours(about: CohortDescription, folder: Path) -> Section:
 
 
 def _one_case_regions(by_region: Mapping[str, Sequence[float]], unit: str) -> Figure:
-    values = {name: found[0] for name, found in by_region.items()}
+    values = {name: sizes[0] for name, sizes in by_region.items()}
     colours = [style.region_colour(name, place) for place, name in enumerate(values)]
     written = [f"{style.number(value)} {unit}" for value in values.values()]
     return charts.bars(values, x=f"size ({unit})", colours=colours, written=written)
@@ -154,15 +154,15 @@ def _region_sizes(about: CohortDescription) -> tuple[dict[str, list[float]], str
         return {}, "ml"
     cases = [case for case in about.cases if case.has_reference and case.spacing is not None]
     in_ml = all(case.has_mm for case in cases)
-    found: dict[str, list[float]] = {name: [] for name in _shown_regions(about)}
+    sizes: dict[str, list[float]] = {name: [] for name in _shown_regions(about)}
     for case in cases:
         totals = dict(zip(case.labels, case.slices.label_voxels.sum(axis=0).tolist(), strict=True))
         unit = float(np.prod(case.spacing or (1.0,))) / 1000 if in_ml else 1.0
-        for name, sizes in found.items():
+        for name, own_sizes in sizes.items():
             size = sum(totals.get(label, 0) for label in about.scheme.regions[name]) * unit
             if size:
-                sizes.append(size)
-    return {name: sizes for name, sizes in found.items() if sizes}, "ml" if in_ml else "voxels"
+                own_sizes.append(size)
+    return {name: own_sizes for name, own_sizes in sizes.items() if own_sizes}, "ml" if in_ml else "voxels"
 
 
 def _shown_regions(about: CohortDescription) -> list[str]:
@@ -251,9 +251,9 @@ def _intensity_table(about: CohortDescription, names: Sequence[str]) -> Table:
     """Raw intensities of each modality in figures: the median case, and how far cases are apart."""
     rows = []
     for name in names:
-        known = [case.modalities[name] for case in about.cases if name in case.modalities]
-        means = [one.mean for one in known]
-        figures = (np.median(means), min(means), max(means), np.median([one.std for one in known]))
+        distributions = [case.modalities[name] for case in about.cases if name in case.modalities]
+        means = [case.mean for case in distributions]
+        figures = (np.median(means), min(means), max(means), np.median([case.std for case in distributions]))
         numbers = tuple(Cell(style.number(float(value)), float(value)) for value in figures)
         rows.append((Cell(style.modality_title(name)), *numbers))
     titles = ("Mean", "lowest", "highest", "SD")
@@ -321,17 +321,17 @@ def _picture_sizes(about: CohortDescription, folder: Path) -> Block:
 
 def facts(about: CohortDescription, folder: Path) -> Section:
     """Age, survival and whatever else the publisher's tables say."""
-    shown = sorted((column for column in about.facts if _is_telling(column.values, column.numeric)), key=_fact_rank)
-    if not shown:
+    columns = sorted((column for column in about.facts if _is_telling(column.values, column.numeric)), key=_fact_rank)
+    if not columns:
         return Section("facts", "Patients", "", ())
     block = saved_picture(
         folder,
         "facts",
-        charts.facts(shown),
+        charts.facts(columns),
         "chart",
         title="Facts from the publisher's tables",
         caption="As the tables give them; codes are explained by the publisher. Cases without a value are left out"
-        + (f"; the first {charts.MOST_FACTS} of {len(shown)} columns." if len(shown) > charts.MOST_FACTS else "."),
+        + (f"; the first {charts.MOST_FACTS} of {len(columns)} columns." if len(columns) > charts.MOST_FACTS else "."),
     )
     return Section("facts", "Ages, survival and other facts", "", (block,))
 

@@ -11,7 +11,7 @@ from glioseg.cohorts.description import CohortDescription, DuplicateGroup, Galle
 from glioseg.cohorts.summary import CaseSummary
 from glioseg.core import LabelScheme
 from glioseg.report.figures.views import PLANES, Plane
-from glioseg.report.pixels import Wanted, main_modality
+from glioseg.report.pixels import SliceRequest, main_modality
 
 _T = TypeVar("_T")
 _LETTERS: Mapping[Plane, str] = {"axial": "SI", "coronal": "AP", "sagittal": "RL"}
@@ -38,19 +38,19 @@ class Plan:
         copies: a group of duplicates and two of its members.
     """
 
-    gallery: Mapping[GalleryKind, tuple[Wanted, ...]]
-    plain: tuple[Wanted, ...]
-    planes: tuple[tuple[Wanted, ...], ...]
-    modalities: tuple[Wanted, ...]
-    classes: Mapping[str, tuple[Wanted, ...]]
-    copies: tuple[tuple[DuplicateGroup, tuple[Wanted, ...]], ...]
+    gallery: Mapping[GalleryKind, tuple[SliceRequest, ...]]
+    plain: tuple[SliceRequest, ...]
+    planes: tuple[tuple[SliceRequest, ...], ...]
+    modalities: tuple[SliceRequest, ...]
+    classes: Mapping[str, tuple[SliceRequest, ...]]
+    copies: tuple[tuple[DuplicateGroup, tuple[SliceRequest, ...]], ...]
 
     @property
-    def wanted(self) -> tuple[Wanted, ...]:
+    def requests(self) -> tuple[SliceRequest, ...]:
         """Every slice, once."""
-        groups: list[Iterable[Wanted]] = [*self.gallery.values(), self.plain, *self.planes, self.modalities]
+        groups: list[Iterable[SliceRequest]] = [*self.gallery.values(), self.plain, *self.planes, self.modalities]
         groups += [*self.classes.values(), *(pair for _, pair in self.copies)]
-        return tuple(dict.fromkeys(one for group in groups for one in group))
+        return tuple(dict.fromkeys(request for group in groups for request in group))
 
 
 def plan(about: CohortDescription) -> Plan:
@@ -59,40 +59,42 @@ def plan(about: CohortDescription) -> Plan:
     gallery = {
         kind: tuple(
             _one_modality(cases[slice_.case], slice_.z)
-            for slice_ in [one for one in about.gallery if one.kind == kind and one.case in cases][:most]
+            for slice_ in [item for item in about.gallery if item.kind == kind and item.case in cases][:most]
         )
         for kind, most in _MOST.items()
     }
     gallery["dark"] = _dark_slices(about, cases, gallery)
-    classes: Mapping[str, tuple[Wanted, ...]] = {}
+    classes: Mapping[str, tuple[SliceRequest, ...]] = {}
     if about.categories:
         gallery, classes = {"dark": gallery["dark"]}, _class_pictures(about)
     plain = () if about.categories or gallery.get("positive") else _middle_slices(about)
-    complete_first = sorted(gallery.get("positive") or plain, key=lambda one: -len(cases[one.case].modalities))
-    shown_in_all = complete_first[: _MOST_SHEETS if len(about.modalities) > _NARROW else _MOST_SHEETS + 1]
+    complete_first = sorted(gallery.get("positive") or plain, key=lambda request: -len(cases[request.case].modalities))
+    in_all_modalities = complete_first[: _MOST_SHEETS if len(about.modalities) > _NARROW else _MOST_SHEETS + 1]
     several = len(about.modalities) > 1 or len(regions_of(about.scheme)) > 1
     return Plan(
         gallery=gallery,
         plain=plain,
         planes=tuple(_three_planes(cases[view.case], view.index) for view in about.views[:_MOST_SHEETS]),
-        modalities=tuple(Wanted(one.case, one.index) for one in shown_in_all) if several and not classes else (),
+        modalities=tuple(SliceRequest(request.case, request.index) for request in in_all_modalities)
+        if several and not classes
+        else (),
         classes=classes,
         copies=_copies(about, cases),
     )
 
 
-def _one_modality(case: CaseSummary, z: int) -> Wanted:
-    return Wanted(case.case, z, 2, main_modality(case.modalities))
+def _one_modality(case: CaseSummary, z: int) -> SliceRequest:
+    return SliceRequest(case.case, z, 2, main_modality(case.modalities))
 
 
 def _dark_slices(
-    about: CohortDescription, cases: Mapping[str, CaseSummary], gallery: Mapping[GalleryKind, tuple[Wanted, ...]]
-) -> tuple[Wanted, ...]:
+    about: CohortDescription, cases: Mapping[str, CaseSummary], gallery: Mapping[GalleryKind, tuple[SliceRequest, ...]]
+) -> tuple[SliceRequest, ...]:
     """Slices that the filter removes: all that show tumour, then others evenly, up to the most that are shown.
 
     Of volumes, only those of cases that are read anyway: a whole file for a black slice would be dear.
     """
-    read = {one.case for chosen in gallery.values() for one in chosen}
+    read = {request.case for chosen in gallery.values() for request in chosen}
     removed = [
         (cases[name], z)
         for name, slices in about.dark_slices.items()
@@ -107,12 +109,12 @@ def _dark_slices(
     return tuple(_one_modality(case, z) for case, z in chosen)
 
 
-def _middle_slices(about: CohortDescription) -> tuple[Wanted, ...]:
+def _middle_slices(about: CohortDescription) -> tuple[SliceRequest, ...]:
     known = [case for case in about.cases if case.modalities and case.n_slices]
     return tuple(_one_modality(case, case.n_slices // 2) for case in _spread(known, _MOST_PLAIN))
 
 
-def _class_pictures(about: CohortDescription) -> Mapping[str, tuple[Wanted, ...]]:
+def _class_pictures(about: CohortDescription) -> Mapping[str, tuple[SliceRequest, ...]]:
     chosen = {}
     for name in list(about.categories)[:_MOST_CLASSES]:
         own = [case for case in about.cases if case.category == name and case.modalities and case.n_slices]
@@ -127,17 +129,17 @@ def _spread(things: Sequence[_T], most: int) -> list[_T]:
     return [things[round(place * (len(things) - 1) / max(most - 1, 1))] for place in range(most)]
 
 
-def _three_planes(case: CaseSummary, index: tuple[int, int, int]) -> tuple[Wanted, ...]:
+def _three_planes(case: CaseSummary, index: tuple[int, int, int]) -> tuple[SliceRequest, ...]:
     """Axial, coronal and sagittal slices through a voxel; none where the orientation is unknown."""
     if case.orientation is None:
         return ()
     axes = [next(axis for axis, letter in enumerate(case.orientation) if letter in _LETTERS[plane]) for plane in PLANES]
-    return tuple(Wanted(case.case, index[axis], axis, main_modality(case.modalities)) for axis in axes)
+    return tuple(SliceRequest(case.case, index[axis], axis, main_modality(case.modalities)) for axis in axes)
 
 
 def _copies(
     about: CohortDescription, cases: Mapping[str, CaseSummary]
-) -> tuple[tuple[DuplicateGroup, tuple[Wanted, ...]], ...]:
+) -> tuple[tuple[DuplicateGroup, tuple[SliceRequest, ...]], ...]:
     """Two members of each group, of different classes where the group has them."""
     pictures = all(case.n_slices == 1 for case in about.cases if case.shape is not None)
     most = _MOST_COPIES if pictures else _MOST_COPIES_OF_VOLUMES

@@ -32,7 +32,7 @@ def gallery(facts: SegmentationFacts, folder: Path) -> Section:
         items = [item for item in facts.gallery if item.kind == kind][:_MOST_ITEMS]
         if items:
             figure = comparison.overlays(items, facts.outlined)
-            caption = f"{words} {_shown(items)} {_convention(items)}"
+            caption = f"{words} {_what_is_seen(items)} {_convention(items)}"
             named = title.format(what=_outlined(facts))
             blocks.append(saved_picture(folder, f"gallery-{kind}", figure, "scan", title=named, caption=caption))
     parts = " and ".join(dict.fromkeys(part_word(item.part) for item in facts.gallery))
@@ -51,10 +51,10 @@ def triptychs(facts: SegmentationFacts, folder: Path) -> Section:
     several = len(items[0].reference) > 1
     words = "Regions in their colours; " if several else "Reference filled in red, prediction in green; "
     if several:
-        members = [found for name in items[0].reference if (found := region_words(facts, name)) != name]
+        members = [meaning for name in items[0].reference if (meaning := region_words(facts, name)) != name]
         words += f"{'; '.join(members)}; " if members else ""
     words += f"best, median and worst cases, then slices without {_outlined(facts)}."
-    caption = f"{words} {_shown(items)} {_convention(items)}"
+    caption = f"{words} {_what_is_seen(items)} {_convention(items)}"
     figure = comparison.triptychs(items, facts.outlined)
     title = "Image | reference | prediction"
     block = saved_picture(folder, "triptychs", figure, "scan", title=title, caption=caption)
@@ -68,7 +68,7 @@ def _outlined(facts: SegmentationFacts) -> str:
 
 def _of_each_kind(items: Sequence[GalleryItem]) -> list[GalleryItem]:
     """At most two of each kind, in the order of the kinds."""
-    return [item for kind in _TITLES for item in [one for one in items if one.kind == kind][:2]]
+    return [item for kind in _TITLES for item in [item for item in items if item.kind == kind][:2]]
 
 
 def weight_maps(facts: SegmentationFacts, folder: Path) -> Section:
@@ -85,11 +85,11 @@ def weight_maps(facts: SegmentationFacts, folder: Path) -> Section:
     return Section("weights", "Weight maps of the loss", "", (block,))
 
 
-def _shown(items: Sequence[GalleryItem]) -> str:
+def _what_is_seen(items: Sequence[GalleryItem]) -> str:
     """Which modality is seen, and which slice."""
     names = dict.fromkeys(main_modality(item.pictures)[0] for item in items)
-    shown = " or ".join(style.modality_title(name) for name in names if name != "picture")
-    words = f"Shown on {shown}" if shown else "Shown on the picture"
+    titles = " or ".join(style.modality_title(name) for name in names if name != "picture")
+    words = f"Shown on {titles}" if titles else "Shown on the picture"
     if any(item.n_slices > 1 for item in items):
         return f"{words}; trimmed to what is not black. Above each: the case and its Dice, the slice and its own."
     return f"{words}."

@@ -15,10 +15,10 @@ from glioseg.report.figures.views import CONVENTION, PLANES
 from glioseg.report.html import Block, Cell, Column, Prose, Section, Table, saved_picture
 from glioseg.report.parts.plan import Plan, regions_of
 from glioseg.report.parts.words import MOST_ROWS, left_out, plural, region_words
-from glioseg.report.pixels import ShownSlice, Wanted
+from glioseg.report.pixels import ShadedSlice, SliceRequest
 
 _AS_PUBLISHED = "Pictures are shown as published, X to the right and Y down; their orientation is unknown."
-Shown = Mapping[Wanted, ShownSlice]
+ShadedSlices = Mapping[SliceRequest, ShadedSlice]
 
 
 def drawing_of(scheme: LabelScheme | None) -> Drawing | None:
@@ -39,13 +39,15 @@ def drawing_of(scheme: LabelScheme | None) -> Drawing | None:
     return Drawing(colours, names, outlines, tuple(names.values()))
 
 
-def gallery(about: CohortDescription, chosen: Plan, shown: Shown, folder: Path) -> Section:
+def gallery(about: CohortDescription, chosen: Plan, slices: ShadedSlices, folder: Path) -> Section:
     """What the data look like: triptychs of diagnoses, or pictures of each class, or middle slices."""
     blocks: list[Block] = []
     drawing = drawing_of(about.scheme)
     kinds: tuple[tuple[GalleryKind, str], ...] = (("positive", "with tumour"), ("negative", "without tumour"))
     for kind, words in kinds:
-        exhibits = [_exhibit(about, one, shown[one]) for one in chosen.gallery.get(kind, ()) if one in shown]
+        exhibits = [
+            _exhibit(about, request, slices[request]) for request in chosen.gallery.get(kind, ()) if request in slices
+        ]
         if exhibits and drawing is not None:
             blocks.append(
                 saved_picture(
@@ -59,7 +61,7 @@ def gallery(about: CohortDescription, chosen: Plan, shown: Shown, folder: Path) 
                 )
             )
     for number, (name, pictures) in enumerate(chosen.classes.items(), start=1):
-        exhibits = [_exhibit(about, one, shown[one]) for one in pictures if one in shown]
+        exhibits = [_exhibit(about, request, slices[request]) for request in pictures if request in slices]
         if exhibits:
             blocks.append(
                 saved_picture(
@@ -72,7 +74,7 @@ def gallery(about: CohortDescription, chosen: Plan, shown: Shown, folder: Path) 
                     f"first to last. {_AS_PUBLISHED}",
                 )
             )
-    plain = [_exhibit(about, one, shown[one]) for one in chosen.plain if one in shown]
+    plain = [_exhibit(about, request, slices[request]) for request in chosen.plain if request in slices]
     if plain:
         blocks.append(
             saved_picture(
@@ -88,14 +90,18 @@ def gallery(about: CohortDescription, chosen: Plan, shown: Shown, folder: Path) 
     return Section("gallery", "What it looks like", "", tuple(blocks))
 
 
-def anatomy(about: CohortDescription, chosen: Plan, shown: Shown, folder: Path) -> Section:
+def anatomy(about: CohortDescription, chosen: Plan, shaded: ShadedSlices, folder: Path) -> Section:
     """Three planes, all modalities, all regions."""
     blocks: list[Block] = []
     drawing = drawing_of(about.scheme)
-    trios = [trio for trio in chosen.planes if trio and all(one in shown for one in trio)]
+    trios = [trio for trio in chosen.planes if trio and all(request in shaded for request in trio)]
     if trios:
         exhibits = [
-            Exhibit(tuple(shown[one].main for one in trio), tuple(shown[one].labels for one in trio), trio[0].case)
+            Exhibit(
+                tuple(shaded[request].main for request in trio),
+                tuple(shaded[request].labels for request in trio),
+                trio[0].case,
+            )
             for trio in trios
         ]
         blocks.append(
@@ -109,13 +115,13 @@ def anatomy(about: CohortDescription, chosen: Plan, shown: Shown, folder: Path) 
                 f"to what is not black, in true proportion, the planes of a case at one scale. {CONVENTION}",
             )
         )
-    slices = [one for one in chosen.modalities if one in shown]
+    slices = [request for request in chosen.modalities if request in shaded]
     if slices and len(about.modalities) > 1:
-        blocks.append(_montage(about, slices, shown, folder))
+        blocks.append(_montage(about, slices, shaded, folder))
     regions = regions_of(about.scheme)
-    labelled = [one for one in slices if shown[one].labels is not None]
+    labelled = [request for request in slices if shaded[request].labels is not None]
     if labelled and drawing is not None and len(regions) > 1:
-        exhibits = [_exhibit(about, one, shown[one]) for one in labelled]
+        exhibits = [_exhibit(about, request, shaded[request]) for request in labelled]
         members = "; ".join(words for name in regions if (words := region_words(about, name)) != name)
         members = f" {members}." if members else ""
         blocks.append(
@@ -131,12 +137,12 @@ def anatomy(about: CohortDescription, chosen: Plan, shown: Shown, folder: Path) 
     return Section("anatomy", "Anatomy, modalities, regions", "", tuple(blocks))
 
 
-def _montage(about: CohortDescription, slices: Sequence[Wanted], shown: Shown, folder: Path) -> Block:
-    names = [name for name in about.modalities if any(name in shown[one].pictures for one in slices)]
+def _montage(about: CohortDescription, slices: Sequence[SliceRequest], shaded: ShadedSlices, folder: Path) -> Block:
+    names = [name for name in about.modalities if any(name in shaded[request].pictures for request in slices)]
     exhibits = []
-    for one in slices:
-        cuts = tuple(shown[one].pictures.get(name) for name in names)
-        exhibit = _exhibit(about, one, shown[one])
+    for request in slices:
+        cuts = tuple(shaded[request].pictures.get(name) for name in names)
+        exhibit = _exhibit(about, request, shaded[request])
         exhibits.append(Exhibit(cuts, (None,) * len(cuts), exhibit.title, exhibit.note))
     figure = scans.side_by_side(
         exhibits, [style.modality_title(name) for name in names], most=400, columns=2 if len(names) < 4 else 1
@@ -152,15 +158,17 @@ def _montage(about: CohortDescription, slices: Sequence[Wanted], shown: Shown, f
     )
 
 
-def dark(about: CohortDescription, chosen: Plan, shown: Shown, folder: Path, charts: Sequence[Block]) -> Section:
+def dark(
+    about: CohortDescription, chosen: Plan, slices: ShadedSlices, folder: Path, charts: Sequence[Block]
+) -> Section:
     """The slices that a dark-scan filter removes, after the charts of how many they are."""
     blocks: list[Block] = list(charts)
     exhibits = []
     shares = {case.case: case.slices.non_black for case in about.cases}
-    for one in chosen.gallery.get("dark", ()):
-        if one in shown:
-            note = f"slice {one.index + 1}, {100 * float(shares[one.case][one.index]):.2g} %"
-            exhibits.append(Exhibit((shown[one].main,), (shown[one].labels,), one.case, note))
+    for request in chosen.gallery.get("dark", ()):
+        if request in slices:
+            note = f"slice {request.index + 1}, {100 * float(shares[request.case][request.index]):.2g} %"
+            exhibits.append(Exhibit((slices[request].main,), (slices[request].labels,), request.case, note))
     removed = sum(len(slices) for slices in about.dark_slices.values())
     if exhibits:
         figure = scans.side_by_side(exhibits, drawing=drawing_of(about.scheme), most=240, columns=6)
@@ -182,17 +190,19 @@ def dark(about: CohortDescription, chosen: Plan, shown: Shown, folder: Path, cha
     return Section("dark", "Dark slices", intro, tuple(blocks))
 
 
-def copies(about: CohortDescription, chosen: Plan, shown: Shown, folder: Path) -> Section:
+def copies(about: CohortDescription, chosen: Plan, slices: ShadedSlices, folder: Path) -> Section:
     """Cases that show the same, side by side."""
     if not about.duplicates:
         return Section("duplicates", "Duplicates", "", ())
     blocks: list[Block] = []
     exhibits = []
     for group, pair in chosen.copies:
-        if all(one in shown for one in pair):
-            cuts, labels = tuple(shown[one].main for one in pair), (None, None)
+        if all(request in slices for request in pair):
+            cuts, labels = tuple(slices[request].main for request in pair), (None, None)
             likeness = "equal pixel for pixel" if group.kind == "exact" else f"near copy, r = {group.correlation:.3f}"
-            exhibits.append(Exhibit(cuts, labels, likeness, "  |  ".join(style.plain(one.case, 19) for one in pair)))
+            exhibits.append(
+                Exhibit(cuts, labels, likeness, "  |  ".join(style.plain(request.case, 19) for request in pair))
+            )
     if exhibits:
         blocks.append(
             saved_picture(
@@ -234,18 +244,20 @@ def copies(about: CohortDescription, chosen: Plan, shown: Shown, folder: Path) -
     return Section("duplicates", "Duplicates", intro, tuple(blocks))
 
 
-def _exhibit(about: CohortDescription, one: Wanted, slice_: ShownSlice) -> Exhibit:
-    n_slices = slice_.grid.shape[one.axis]
-    note = f"slice {one.index + 1} of {n_slices}" if n_slices > 1 else ""
+def _exhibit(about: CohortDescription, request: SliceRequest, slice_: ShadedSlice) -> Exhibit:
+    n_slices = slice_.grid.shape[request.axis]
+    note = f"slice {request.index + 1} of {n_slices}" if n_slices > 1 else ""
     labels = None if slice_.labels is None else slice_.labels
     if labels is not None and note and (about.diagnoses.positive_slices or about.diagnoses.negative_slices):
         share = 100 * float((labels.pixels > 0).mean())
         note += f", {share:.2g} % tumour" if share else ", no tumour"
-    return Exhibit((slice_.main,), (labels,), one.case, note)
+    return Exhibit((slice_.main,), (labels,), request.case, note)
 
 
-def _modality_words(slices: Sequence[Wanted]) -> str:
-    names = dict.fromkeys(style.modality_title(one.modalities[0]) for one in slices if len(one.modalities) == 1)
+def _modality_words(slices: Sequence[SliceRequest]) -> str:
+    names = dict.fromkeys(
+        style.modality_title(request.modalities[0]) for request in slices if len(request.modalities) == 1
+    )
     return " or ".join(names) or "the picture"
 
 

@@ -24,38 +24,38 @@ def tiles(about: CohortDescription) -> tuple[Tile, ...]:
     """The key figures."""
     severities = Counter(finding.severity for finding in about.findings)
     worst: Tone = "error" if severities["error"] else "warning" if severities["warning"] else "good"
-    found = [] if about.categories else [Tile("Patients", f"{len(about.patients):,}")]
-    found.append(Tile("Cases", f"{len(about.cases):,}"))
+    row = [] if about.categories else [Tile("Patients", f"{len(about.patients):,}")]
+    row.append(Tile("Cases", f"{len(about.cases):,}"))
     if about.categories:
-        found.append(Tile("Classes", f"{len(about.categories):,}", ", ".join(about.categories)))
+        row.append(Tile("Classes", f"{len(about.categories):,}", ", ".join(about.categories)))
     if about.n_slices > len(about.cases):
-        found.append(Tile("Slices", f"{about.n_slices:,}"))
+        row.append(Tile("Slices", f"{about.n_slices:,}"))
     counts = about.diagnoses
     counted = counts.positive_slices + counts.negative_slices
     if counted:
         share = 100 * counts.positive_slices / counted
-        found.append(Tile("Slices with tumour", f"{counts.positive_slices:,}", f"{share:.0f} % of {counted:,}"))
+        row.append(Tile("Slices with tumour", f"{counts.positive_slices:,}", f"{share:.0f} % of {counted:,}"))
     sizes, unit = tumour_sizes(about)
     if sizes:
         low, middle, high = (style.number(float(value)) for value in (min(sizes), np.median(sizes), max(sizes)))
-        found.append(Tile(f"Median tumour, {unit}", middle, f"{low} to {high}" if len(sizes) > 1 else ""))
-    found.append(Tile("Modalities", f"{len(about.modalities)}", ", ".join(about.modalities)))
-    said = _counted(severities) if about.findings else "nothing to report"
-    found.append(Tile("Findings", f"{len(about.findings):,}", said, worst))
-    return tuple(found)
+        row.append(Tile(f"Median tumour, {unit}", middle, f"{low} to {high}" if len(sizes) > 1 else ""))
+    row.append(Tile("Modalities", f"{len(about.modalities)}", ", ".join(about.modalities)))
+    note = _counted(severities) if about.findings else "nothing to report"
+    row.append(Tile("Findings", f"{len(about.findings):,}", note, worst))
+    return tuple(row)
 
 
 def findings(about: CohortDescription) -> Section:
     """What is wrong or odd, the worst first."""
-    ordered = sorted(about.findings, key=lambda found: (_RANK[found.severity], found.kind, found.case or ""))
+    ordered = sorted(about.findings, key=lambda finding: (_RANK[finding.severity], finding.kind, finding.case or ""))
     rows = tuple(
         (
-            Cell(found.severity, _RANK[found.severity], _TONES[found.severity]),
-            Cell(found.kind.replace("-", " ")),
-            Cell(found.case or "all"),
-            Cell(found.message),
+            Cell(finding.severity, _RANK[finding.severity], _TONES[finding.severity]),
+            Cell(finding.kind.replace("-", " ")),
+            Cell(finding.case or "all"),
+            Cell(finding.message),
         )
-        for found in ordered[:MOST_ROWS]
+        for finding in ordered[:MOST_ROWS]
     )
     blocks: tuple[Block, ...] = (
         Prose("Nothing to report: every file was read and nothing contradicts anything.", "good"),
@@ -120,14 +120,14 @@ def case_table(about: CohortDescription) -> Section:
         (Column("Missing"), lambda case: _missing(case, about)),
         (Column("Findings", numeric=True), lambda case: Cell(str(noted[case.case]), noted[case.case])),
     ]
-    shown = about.cases[:MOST_ROWS]
-    cells = [[make(case) for case in shown] for _, make in columns]
-    kept = [place for place in range(len(columns)) if any(cell.text not in _NOTHING for cell in cells[place])]
-    kept = [place for place in kept if place != 1 or cells[1] != cells[0]]
-    rows = tuple(tuple(cells[place][row] for place in kept) for row in range(len(shown)))
+    cases = about.cases[:MOST_ROWS]
+    cells = [[make(case) for case in cases] for _, make in columns]
+    places = [place for place in range(len(columns)) if any(cell.text not in _NOTHING for cell in cells[place])]
+    places = [place for place in places if place != 1 or cells[1] != cells[0]]
+    rows = tuple(tuple(cells[place][row] for place in places) for row in range(len(cases)))
     caption = f"Brain: {BRAIN}. "
     caption += left_out(len(about.cases), "cases.csv has all of them.")
-    table = Table(tuple(columns[place][0] for place in kept), rows, caption.strip())
+    table = Table(tuple(columns[place][0] for place in places), rows, caption.strip())
     return Section("cases", "Cases", "Click a heading to sort.", (table,))
 
 

@@ -22,9 +22,9 @@ def grid_words(case: CaseSummary) -> tuple[str, str, str]:
     return shape, " × ".join(f"{step:.3g}" for step in case.spacing), case.orientation or "unknown"
 
 
-def plural(count: int, one: str, many: str = "") -> str:
+def plural(count: int, singular: str, many: str = "") -> str:
     """``1 case``, ``2 cases``."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
+    return f"{count:,} {singular if count == 1 else many or singular + 's'}"
 
 
 def region_words(about: CohortDescription, name: str) -> str:

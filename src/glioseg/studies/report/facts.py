@@ -249,18 +249,18 @@ def _row_json(row: RowFact) -> dict[str, object]:
         },
         "published": [
             {
-                "part": one.part,
-                "region": one.region,
-                "metric": one.metric,
-                "unit": one.unit,
-                "empty": one.empty,
-                "published": one.published,
-                "obtained": one.obtained,
-                "n_runs": one.n_runs,
-                "comparable": not one.not_comparable,
-                "not_comparable": list(one.not_comparable),
+                "part": line.part,
+                "region": line.region,
+                "metric": line.metric,
+                "unit": line.unit,
+                "empty": line.empty,
+                "published": line.published,
+                "obtained": line.obtained,
+                "n_runs": line.n_runs,
+                "comparable": not line.not_comparable,
+                "not_comparable": list(line.not_comparable),
             }
-            for one in row.published
+            for line in row.published
         ],
         "runs": [
             {

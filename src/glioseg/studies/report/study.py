@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -91,20 +91,20 @@ def _tiles(facts: StudyFacts) -> tuple[Tile, ...]:
     n_runs = sum(len(row.runs) for row in facts.rows)
     n_finished = sum(row.n_finished for row in facts.rows)
     n_failed = sum(len(row.failures) for row in facts.rows)
-    found = [
+    tiles = [
         Tile("Rows", f"{len(facts.rows)}", _words_of_folds(facts)),
         Tile("Runs", f"{n_finished}", f"of {n_runs} ended", "good" if n_finished == n_runs else "warning"),
     ]
     if n_failed:
-        found.append(Tile("Failures", f"{n_failed}", "listed below", "error"))
+        tiles.append(Tile("Failures", f"{n_failed}", "listed below", "error"))
     metric, part = facts.metrics[0], (facts.tested_parts or facts.parts)[0]
     for region in facts.regions(part)[:3]:
         scored = [(row, figure) for row in facts.rows if (figure := _of(row, part, region, metric)) is not None]
-        found += _best_tile(metric_named(metric), region, part, scored)
+        tiles += _best_tile(metric_named(metric), region, part, scored)
     times = [run.training_s for row in facts.rows for run in row.runs if run.training_s is not None]
     if times:
-        found.append(Tile("Training time", duration(sum(times)), "all runs together"))
-    return tuple(found)
+        tiles.append(Tile("Training time", duration(sum(times)), "all runs together"))
+    return tuple(tiles)
 
 
 def _best_tile(metric: Metric, region: str, part: str, scored: Sequence[tuple[RowFact, VariationFigure]]) -> list[Tile]:
@@ -124,8 +124,7 @@ def _words_of_folds(facts: StudyFacts) -> str:
 
 
 def _of(row: RowFact, part: str, region: str, metric: str) -> VariationFigure | None:
-    found: Mapping[str, VariationFigure] = row.figures.get(part, {}).get(region, {})
-    return found.get(metric)
+    return row.figures.get(part, {}).get(region, {}).get(metric)
 
 
 def _results(facts: StudyFacts) -> Section:
@@ -157,7 +156,7 @@ def _part_table(facts: StudyFacts, part: str) -> Table:
     several = len(facts.metrics) > 1
     titles = ["Mean", "95 % interval", "Median", *(["Difference", "p (Holm)"] if tested else []), "Patients"]
     names = ["Row", "Region", *(["Metric"] if several else [])]
-    columns = (*(Column(one) for one in names), *(Column(one, numeric=True) for one in titles))
+    columns = (*(Column(title) for title in names), *(Column(title, numeric=True) for title in titles))
     rows = [
         (
             Cell(row.name),
@@ -275,10 +274,12 @@ def _by_patient(figure: VariationFigure) -> dict[str, float]:
 
 
 def _published(facts: StudyFacts, folder: Path) -> Section:
-    told = [(row, one) for row in facts.rows for one in row.published]
-    if not told:
+    published = [(row, line) for row in facts.rows for line in row.published]
+    if not published:
         return Section("published", "Published and obtained", "", ())
-    pairs = [Pair(_pair_label(row, one), one.published, one.obtained, not one.not_comparable) for row, one in told]
+    pairs = [
+        Pair(_pair_label(row, line), line.published, line.obtained, not line.not_comparable) for row, line in published
+    ]
     figure = charts.published(pairs)
     caption = "Hollow: published. Filled: obtained, in colour where the two are comparable, grey where they are not."
     blocks: list[Block] = [
@@ -292,8 +293,8 @@ def _published(facts: StudyFacts, folder: Path) -> Section:
     return Section("published", "Published and obtained", intro, tuple(blocks))
 
 
-def _pair_label(row: RowFact, one: PublishedFact) -> str:
-    return f"{row.name}: {METRIC_WORDS.get(one.metric, one.metric)} {one.region}, {part_word(one.part)}"
+def _pair_label(row: RowFact, line: PublishedFact) -> str:
+    return f"{row.name}: {METRIC_WORDS.get(line.metric, line.metric)} {line.region}, {part_word(line.part)}"
 
 
 def _published_table(facts: StudyFacts) -> Table:
@@ -306,31 +307,31 @@ def _published_table(facts: StudyFacts) -> Table:
     rows = [
         (
             Cell(row.name),
-            Cell(part_word(one.part)),
-            Cell(METRIC_WORDS.get(one.metric, one.metric)),
-            Cell("mean over regions" if one.region == "mean" else one.region),
-            ratio_cell(one.published),
-            ratio_cell(one.obtained),
+            Cell(part_word(line.part)),
+            Cell(METRIC_WORDS.get(line.metric, line.metric)),
+            Cell("mean over regions" if line.region == "mean" else line.region),
+            ratio_cell(line.published),
+            ratio_cell(line.obtained),
             NOTHING
-            if one.obtained is None
-            else Cell(f"{one.obtained - one.published:+.3f}", one.obtained - one.published),
-            Cell("not comparable", 1.0, "warning") if one.not_comparable else Cell("comparable", 0.0, "good"),
-            Cell(UNIT_WORDS[one.unit]),
+            if line.obtained is None
+            else Cell(f"{line.obtained - line.published:+.3f}", line.obtained - line.published),
+            Cell("not comparable", 1.0, "warning") if line.not_comparable else Cell("comparable", 0.0, "good"),
+            Cell(UNIT_WORDS[line.unit]),
         )
         for row in facts.rows
-        for one in row.published
+        for line in row.published
     ]
     return Table(columns, tuple(rows), "", page_size=40)
 
 
 def _reasons(facts: StudyFacts) -> tuple[tuple[str, str], ...]:
     """Who -> why: reasons that several rows and parts share are told once."""
-    told: dict[tuple[str, ...], dict[str, None]] = {}
+    reasons: dict[tuple[str, ...], dict[str, None]] = {}
     for row in facts.rows:
-        for one in row.published:
-            if one.not_comparable:
-                told.setdefault(one.not_comparable, {})[f"{row.name}, {part_word(one.part)}"] = None
-    return tuple(("; ".join(who), "; ".join(why)) for why, who in told.items())
+        for line in row.published:
+            if line.not_comparable:
+                reasons.setdefault(line.not_comparable, {})[f"{row.name}, {part_word(line.part)}"] = None
+    return tuple(("; ".join(who), "; ".join(why)) for why, who in reasons.items())
 
 
 def _costs(facts: StudyFacts) -> Section:

@@ -132,14 +132,14 @@ def write_tuning_report(facts: TuningFacts, page: Path, *, written_on: date | No
 
 def _tiles(facts: TuningFacts) -> tuple[Tile, ...]:
     counts = {state: sum(trial.state == state for trial in facts.trials) for state in _STATES}
-    told = ", ".join(f"{n} {_STATES[state].text}" for state, n in counts.items() if n)
-    found = [Tile("Trials", f"{len(facts.trials)}", told)]
+    note = ", ".join(f"{n} {_STATES[state].text}" for state, n in counts.items() if n)
+    row = [Tile("Trials", f"{len(facts.trials)}", note)]
     if facts.best is not None:
-        found.append(Tile("Best score", ratio(facts.best.value), f"trial {facts.best.number + 1}", "good"))
+        row.append(Tile("Best score", ratio(facts.best.value), f"trial {facts.best.number + 1}", "good"))
     times = [trial.training_s for trial in facts.trials if trial.training_s is not None]
     if times:
-        found.append(Tile("Training time", duration(sum(times)), "all trials together"))
-    return tuple(found)
+        row.append(Tile("Training time", duration(sum(times)), "all trials together"))
+    return tuple(row)
 
 
 def _best(facts: TuningFacts) -> Section:
@@ -184,7 +184,7 @@ def _charts(facts: TuningFacts, folder: Path) -> Section:
         ("by-epoch", charts.by_epoch(trials, y=y), "Score by epoch", "Black: the best; grey: pruned.", True),
         (
             "by-setting",
-            charts.by_setting(trials, {name: _scale(one) for name, one in facts.ranges.items()}, y=y),
+            charts.by_setting(trials, {name: _scale(values) for name, values in facts.ranges.items()}, y=y),
             "Score by setting",
             "A dot for each trial, hollow where it was pruned.",
             False,

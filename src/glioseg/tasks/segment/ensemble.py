@@ -18,7 +18,7 @@ from glioseg.inference.predictor import Prediction
 from glioseg.io import load_image, load_labels
 from glioseg.io.files import replacing
 from glioseg.report.figures.render import render
-from glioseg.report.members import Shown, members_figure
+from glioseg.report.members import TitledLabelMap, members_figure
 from glioseg.tasks.members import require_modalities
 from glioseg.tasks.segment.cohort import scheme_of_cohort
 from glioseg.tasks.task import Scores
@@ -98,12 +98,12 @@ def write_members_figure(
             f"{region} {_volume(member['volumes'][region])} ({_dice(value)})"
             for region, value in contribution.dice.items()
         )
-        rows.append(Shown(name, f"{', '.join(words)} {unit}", contribution.label_map))
+        rows.append(TitledLabelMap(name, f"{', '.join(words)} {unit}", contribution.label_map))
     share = facts["disputed_voxels"] / max(facts["predicted_voxels"], 1)
     note = f"{facts['disputed_voxels']:,} voxels in dispute, {share:.1%} of those predicted"
     together = ", ".join(f"{region} {_volume(value)}" for region, value in facts["volumes"].items())
     title = f"mean of the {len(rows)} (in brackets: Dice with it)"
-    ensemble = Shown(title, f"{together} {unit}", prediction.label_map)
+    ensemble = TitledLabelMap(title, f"{together} {unit}", prediction.label_map)
     figure = members_figure(
         image, rows, ensemble, dissent(prediction.label_map, contributions), note, prediction.regions
     )
