@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 from glioseg.report import style
 from glioseg.report.figures import curves
 from glioseg.report.html import Block, Cell, Column, Section, Table, saved_picture
@@ -21,57 +23,28 @@ def training(facts: RunFacts, folder: Path) -> Section:
     log, best = facts.log, facts.best_epoch
     if not log:
         return Section("training", "Training", "", ())
+
+    def curve(name: str, figure: Figure, title: str, caption: str) -> Block:
+        return saved_picture(folder, name, figure, "chart", title=title, caption=caption, half=True)
+
     validated = any(row.figure("val_dice") is not None for row in log)
-    marked = " The dashed line marks the best model, which is the one that was evaluated." if best is not None else ""
-    blocks: list[Block] = [
-        saved_picture(
-            folder,
-            "losses",
-            curves.losses(log, best),
-            "chart",
-            title="Loss",
-            caption="Training: mean over the epoch's batches, augmented, with the weights as they were at each. "
-            f"Validation: after the epoch, not augmented.{marked}",
-            half=True,
-        )
-    ]
+    words = "Training: mean over the epoch's batches, augmented, with the weights as they were at each. "
+    words += "Validation: after the epoch, not augmented."
+    if best is not None:
+        words += " The dashed line marks the best model, which is the one that was evaluated."
+    blocks = [curve("losses", curves.losses(log, best), "Loss", words)]
     if validated:
-        words = f"By {facts.score} the best model is picked. " if facts.score != "dice" else "It picks the best model. "
-        blocks.append(
-            saved_picture(
-                folder,
-                "scores",
-                curves.scores(log, best, facts.score),
-                "chart",
-                title="Score on validation",
-                caption=f"Dice on whole cases of the validation part, mean over cases, then over regions. {words}",
-                half=True,
-            )
+        words = "Dice on whole cases of the validation part, mean over cases, then over regions. "
+        words += (
+            f"By {facts.score} the best model is picked. " if facts.score != "dice" else "It picks the best model. "
         )
+        blocks.append(curve("scores", curves.scores(log, best, facts.score), "Score on validation", words))
         blocks += _regions(facts, folder)
-    blocks.append(
-        saved_picture(
-            folder,
-            "learning-rate",
-            curves.learning_rate(log, best),
-            "chart",
-            title="Learning rate",
-            caption="As it was in the last step of each epoch.",
-            half=True,
-        )
-    )
+    words = "As it was in the last step of each epoch."
+    blocks.append(curve("learning-rate", curves.learning_rate(log, best), "Learning rate", words))
     if validated and any(row.elapsed_s is not None for row in log):
-        blocks.append(
-            saved_picture(
-                folder,
-                "pace",
-                curves.pace(log),
-                "chart",
-                title="Score over time",
-                caption="Dice on validation (dots) and the best so far (line) by the time it took.",
-                half=True,
-            )
-        )
+        words = "Dice on validation (dots) and the best so far (line) by the time it took."
+        blocks.append(curve("pace", curves.pace(log), "Score over time", words))
     return Section("training", "Training", "", tuple(blocks))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from glioseg.cohorts.description import CohortDescription, GalleryKind
+from glioseg.cohorts.description import CohortDescription, DuplicateGroup, GalleryKind
 from glioseg.core import LabelScheme
 from glioseg.errors import name_some
 from glioseg.report import style
@@ -194,32 +194,33 @@ def copies(about: CohortDescription, chosen: Plan, slices: ShadedSlices, folder:
     """Cases that show the same, side by side."""
     if not about.duplicates:
         return Section("duplicates", "Duplicates", "", ())
+    exhibits = [
+        _pair_of_copies(group, pair, slices)
+        for group, pair in chosen.copies
+        if all(request in slices for request in pair)
+    ]
     blocks: list[Block] = []
-    exhibits = []
-    for group, pair in chosen.copies:
-        if all(request in slices for request in pair):
-            cuts, labels = tuple(slices[request].main for request in pair), (None, None)
-            likeness = "equal pixel for pixel" if group.kind == "exact" else f"near copy, r = {group.correlation:.3f}"
-            exhibits.append(
-                Exhibit(cuts, labels, likeness, "  |  ".join(style.plain(request.case, 19) for request in pair))
-            )
     if exhibits:
-        blocks.append(
-            saved_picture(
-                folder,
-                "duplicates",
-                scans.side_by_side(exhibits, most=240, columns=3),
-                "scan",
-                title="Copies side by side",
-                caption=f"Two members of {plural(len(exhibits), 'group')} of {len(about.duplicates):,}.",
-            )
-        )
+        figure = scans.side_by_side(exhibits, most=240, columns=3)
+        caption = f"Two members of {plural(len(exhibits), 'group')} of {len(about.duplicates):,}."
+        blocks.append(saved_picture(folder, "duplicates", figure, "scan", title="Copies side by side", caption=caption))
     if any(len(group.categories) > 1 for group in about.duplicates):
-        blocks.append(
-            Prose(
-                "Some copies are in different classes: at least one of each such pair is labelled wrongly.", "warning"
-            )
-        )
+        words = "Some copies are in different classes: at least one of each such pair is labelled wrongly."
+        blocks.append(Prose(words, "warning"))
+    blocks.append(_copies_table(about))
+    intro = (
+        "Copies must be on the same side of a split, or the figures measure memory. Splits keep each group together."
+    )
+    return Section("duplicates", "Duplicates", intro, tuple(blocks))
+
+
+def _pair_of_copies(group: DuplicateGroup, pair: Sequence[SliceRequest], slices: ShadedSlices) -> Exhibit:
+    likeness = "equal pixel for pixel" if group.kind == "exact" else f"near copy, r = {group.correlation:.3f}"
+    names = "  |  ".join(style.plain(request.case, 19) for request in pair)
+    return Exhibit(tuple(slices[request].main for request in pair), (None, None), likeness, names)
+
+
+def _copies_table(about: CohortDescription) -> Table:
     rows = tuple(
         (
             Cell(group.kind, None, "warning" if group.kind == "exact" else "note"),
@@ -237,11 +238,7 @@ def copies(about: CohortDescription, chosen: Plan, slices: ShadedSlices, folder:
         Column("Classes"),
         Column("Cases"),
     )
-    blocks.append(Table(columns, rows, left_out(len(about.duplicates)), page_size=12))
-    intro = (
-        "Copies must be on the same side of a split, or the figures measure memory. Splits keep each group together."
-    )
-    return Section("duplicates", "Duplicates", intro, tuple(blocks))
+    return Table(columns, rows, left_out(len(about.duplicates)), page_size=12)
 
 
 def _exhibit(about: CohortDescription, request: SliceRequest, slice_: ShadedSlice) -> Exhibit:

@@ -239,43 +239,47 @@ def _row_json(row: RowFact) -> dict[str, object]:
         "n_parameters": row.n_parameters,
         "parts": {
             part: {
-                region: {
-                    name: ({"unit": unit} if (unit := unit_beside(name)) else {}) | figure_json(figure)
-                    for name, figure in metrics.items()
-                }
+                region: {name: _metric_json(name, figure) for name, figure in metrics.items()}
                 for region, metrics in regions.items()
             }
             for part, regions in row.figures.items()
         },
-        "published": [
-            {
-                "part": line.part,
-                "region": line.region,
-                "metric": line.metric,
-                "unit": line.unit,
-                "empty": line.empty,
-                "published": line.published,
-                "obtained": line.obtained,
-                "n_runs": line.n_runs,
-                "comparable": not line.not_comparable,
-                "not_comparable": list(line.not_comparable),
-            }
-            for line in row.published
-        ],
-        "runs": [
-            {
-                "fold": run.fold,
-                "seed": run.seed,
-                "state": run.state,
-                "error": run.error,
-                "ended": run.ended,
-                "training_s": run.training_s,
-                "peak_memory_mb": run.peak_memory_mb,
-                "best_epoch": run.best_epoch,
-                "report": run.report,
-            }
-            for run in row.runs
-        ],
+        "published": [_published_json(line) for line in row.published],
+        "runs": [_run_json(run) for run in row.runs],
+    }
+
+
+def _metric_json(name: str, figure: VariationFigure) -> dict[str, object]:
+    unit = unit_beside(name)
+    return figure_json(figure) if unit is None else {"unit": unit, **figure_json(figure)}
+
+
+def _published_json(line: PublishedFact) -> dict[str, object]:
+    return {
+        "part": line.part,
+        "region": line.region,
+        "metric": line.metric,
+        "unit": line.unit,
+        "empty": line.empty,
+        "published": line.published,
+        "obtained": line.obtained,
+        "n_runs": line.n_runs,
+        "comparable": not line.not_comparable,
+        "not_comparable": list(line.not_comparable),
+    }
+
+
+def _run_json(run: RunFact) -> dict[str, object]:
+    return {
+        "fold": run.fold,
+        "seed": run.seed,
+        "state": run.state,
+        "error": run.error,
+        "ended": run.ended,
+        "training_s": run.training_s,
+        "peak_memory_mb": run.peak_memory_mb,
+        "best_epoch": run.best_epoch,
+        "report": run.report,
     }
 
 
