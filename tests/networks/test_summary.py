@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from torch import Tensor, nn
 
+from glioseg.errors import OptionError
 from glioseg.networks.build import OPTIONS, build_model, kinds_of
 from glioseg.networks.deeplab import DeepLabOptions
 from glioseg.networks.network import Network, Stage
@@ -167,3 +168,10 @@ def test_the_network_of_2015_has_31_million_weights() -> None:
     options = UNetOptions(width=64, depth=4, upsampling="transposed")
     model = build_model(options, 1, 2, seed=0)
     assert abs(n_parameters(model) - 31_030_658) / 31_030_658 < 0.001
+
+
+def test_a_module_that_does_not_say_its_channels_is_asked_for_them() -> None:
+    model = nn.Sequential(nn.Conv2d(2, 1, 3))
+    with pytest.raises(OptionError, match=r"found Sequential without n_channels\. Give n_channels"):
+        summarise_levels(model, (8, 8))
+    assert [level.channels for level in summarise_levels(model, (8, 8), n_channels=2)] == [2, 1]

@@ -151,13 +151,13 @@ def test_skips_bend_over_the_levels_that_they_pass_by() -> None:
         Level("up", 4, (8, 8), sources=(5, 3, 1), joined="added", column=4),
         Level("head", 1, (8, 8)),
     ]
-    axes = architecture.architecture(levels).axes[0]
+    axes = architecture.architecture(levels, "logits, one per class").axes[0]
     arrows = [patch for patch in axes.patches if type(patch).__name__ == "FancyArrowPatch"]
     bends = [arrow.get_connectionstyle().rad for arrow in arrows if arrow.get_linestyle() != "solid"]  # type: ignore[attr-defined]
     assert [bool(bend) for bend in bends] == [False, False, False, True]
     legend = axes.get_legend()
     assert legend is not None
-    assert "skip, added" in [text.get_text() for text in legend.get_texts()]
+    assert [text.get_text() for text in legend.get_texts()][-2:] == ["skip, added", "logits, one per class"]
 
 
 def test_networks_that_are_no_u_are_drawn_too() -> None:

@@ -166,15 +166,19 @@ class ClassMetric(Metric):
     def __post_init__(self) -> None:
         super().__post_init__()
         if (self.of_items is None) == (self.of_each_class is None):
-            raise ScoreError(f"the metric {self.name} needs one function: of items or of each class")
+            raise self._needs_one_function()
 
     def values(self, items: WeightedItems) -> Floats:
         """(B,) its value for each weighting; NaN where undefined."""
         if self.of_items is not None:
             return self.of_items(items)
-        assert self.of_each_class is not None, "a metric has one function"
-        by_class = self.of_each_class(items)
-        return by_class[:, 1] if by_class.shape[1] == 2 else class_items.mean_of_defined(by_class)
+        if self.of_each_class is not None:
+            by_class = self.of_each_class(items)
+            return by_class[:, 1] if by_class.shape[1] == 2 else class_items.mean_of_defined(by_class)
+        raise self._needs_one_function()
+
+    def _needs_one_function(self) -> ScoreError:
+        return ScoreError(f"the metric {self.name} needs one function: of items or of each class")
 
 
 _M = TypeVar("_M", bound=Metric)

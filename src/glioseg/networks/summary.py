@@ -13,6 +13,7 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor, nn
 
+from glioseg.errors import OptionError
 from glioseg.networks.network import Joined, Stage, Staged
 
 _NAMES: Mapping[str, str] = MappingProxyType(
@@ -116,9 +117,17 @@ def summarise_levels(
             are read off it: the runs of layers within which the grid stays the same, one fed by the other.
         size: of the image.
         n_channels: of the image; None for the model's own ``n_channels``.
+
+    Raises:
+        OptionError: ``n_channels`` is None, and the model does not say it.
     """
-    channels = model.n_channels if n_channels is None else n_channels
-    assert isinstance(channels, int), "a network of ours says how many channels it takes"
+    channels = getattr(model, "n_channels", None) if n_channels is None else n_channels
+    if not isinstance(channels, int):
+        raise OptionError(
+            "how many channels the network takes is not known",
+            found=f"{type(model).__name__} without n_channels",
+            remedy="Give n_channels",
+        )
     images = torch.zeros(1, channels, *size)
     stages = model.stages() if isinstance(model, Staged) else ()
     levels = _stated_levels(model, images, stages) if stages else _levels_by_grid(model, images)

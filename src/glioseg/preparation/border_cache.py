@@ -13,7 +13,7 @@ import numpy.typing as npt
 from glioseg.console import Step
 from glioseg.io.files import replacing
 from glioseg.preparation.border import BorderOptions, border_term
-from glioseg.preparation.store import PreparedCase, PreparedCohort
+from glioseg.preparation.store import PreparedCohort
 
 _VERSION = 1
 
@@ -52,16 +52,14 @@ def border_maps(prepared: PreparedCohort, options: BorderOptions, progress: Step
         stem = Path(case.arrays["regions"].file).stem
         pair = (folder / f"{stem}-slices.npy", folder / f"{stem}-maps.npy")
         if not (pair[0].exists() and pair[1].exists()):
-            _write(case, options, pair)
+            _write(case.regions, options, pair)
         files[case.id] = pair
         if progress is not None:
             progress(done + 1, len(prepared.cases))
     return BorderMaps(files)
 
 
-def _write(case: PreparedCase, options: BorderOptions, pair: tuple[Path, Path]) -> None:
-    regions = case.regions
-    assert regions is not None
+def _write(regions: npt.NDArray[np.uint8], options: BorderOptions, pair: tuple[Path, Path]) -> None:
     slices, maps = [], []
     for z in range(len(regions)):
         terms = np.stack(

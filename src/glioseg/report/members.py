@@ -26,7 +26,7 @@ from glioseg.report.figures.views import (
     fit_picture,
     fitted_size,
     shade,
-    trimmed,
+    shown_box,
 )
 from glioseg.report.pixels import main_modality
 
@@ -117,13 +117,8 @@ def _cuts(image: Image, labels: LabelMap) -> list[tuple[_Place, Cut]]:
         counts = (labels.array > 0).sum(axis=tuple({0, 1, 2} - {axis}))
         index = int(counts.argmax()) if counts.any() else len(counts) // 2
         cut = _picture(image, index, axis)
-        rows, columns = (np.arange(n) for n in cut.pixels.shape[:2])
-        numbered = Cut(rows[:, None] * len(columns) + columns, cut.spacing, cut.marks)
-        inside, where = trimmed(cut, numbered)
-        assert where is not None
-        top, left = divmod(int(where.pixels[0, 0]), len(columns))
-        box = (slice(top, top + inside.pixels.shape[0]), slice(left, left + inside.pixels.shape[1]))
-        cuts.append((_Place(name, grid, index, axis, box), inside))
+        box = shown_box(cut)
+        cuts.append((_Place(name, grid, index, axis, box), Cut(cut.pixels[box], cut.spacing, cut.marks)))
     return cuts
 
 

@@ -246,12 +246,14 @@ class NetworkFacts:
         levels: the input first, the head last, each after those that feed it.
         n_parameters: that are trained.
         facts: name -> value of what else is worth saying (normalisation, up-sampling, dropout).
+        outputs: what its last layer gives, such as ``logits, one per region``.
     """
 
     name: str
     levels: tuple[Level, ...]
     n_parameters: int | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
+    outputs: str = "logits"
 
 
 @dataclass(frozen=True)

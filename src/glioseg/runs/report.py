@@ -83,7 +83,8 @@ def network_facts(task: AnyTask, run: FinishedRun) -> NetworkFacts:
         return task.network_facts(run.recipe, run.data)
     n_channels = run.recipe.slices.n_channels(len(run.data.modalities))
     levels = summarise_levels(run.network, image_size(run.recipe, run.data), n_channels)
-    return facts_of_network(type(run.network).__qualname__, run.network, levels, {"given": "as an object, from Python"})
+    given = {"given": "as an object, from Python"}
+    return facts_of_network(type(run.network).__qualname__, run.network, levels, given, outputs=task.outputs)
 
 
 def split_facts(task: AnyTask, run: FinishedRun) -> SplitFacts:

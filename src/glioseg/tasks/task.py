@@ -256,6 +256,8 @@ class Task(ABC, Generic[P]):
     """What a network is asked for. Methods come in the order in which a run needs them."""
 
     name: ClassVar[str]
+    outputs: ClassVar[str] = "logits"
+    """What the network's last layer gives, as reports say it."""
     draws_copies: ClassVar[bool] = False
     """Whether intervals need to know which cases show the same: single pictures, whose patients are not known."""
     columns: ClassVar[LogColumns] = LogColumns()
@@ -366,7 +368,9 @@ class Task(ABC, Generic[P]):
         """The network as drawn in the report."""
         network = self.network(recipe, data)
         levels = summarise_levels(network, image_size(recipe, data))
-        return facts_of_network(network_name(recipe.model), network, levels, option_facts(recipe.model))
+        return facts_of_network(
+            network_name(recipe.model), network, levels, option_facts(recipe.model), outputs=self.outputs
+        )
 
     def page(self, facts: RunFacts, run: FinishedRun, figures: Path) -> RunPage:
         """The task's page: key figures and sections; their pictures are saved into ``figures``."""
@@ -395,7 +399,7 @@ def image_size(recipe: Recipe, data: TrainingData) -> tuple[int, ...]:
 
 
 def facts_of_network(
-    name: str, network: nn.Module, levels: Sequence[LevelSummary], options: Mapping[str, str]
+    name: str, network: nn.Module, levels: Sequence[LevelSummary], options: Mapping[str, str], *, outputs: str
 ) -> NetworkFacts:
     """A network and its levels, as a report draws them."""
     return NetworkFacts(
@@ -415,4 +419,5 @@ def facts_of_network(
         ),
         n_parameters=n_parameters(network),
         facts=options,
+        outputs=outputs,
     )

@@ -34,13 +34,14 @@ class _Box:
     row: int
 
 
-def architecture(levels: Sequence[Level]) -> Figure:
+def architecture(levels: Sequence[Level], outputs: str = "logits") -> Figure:
     """The levels as boxes: higher for larger grids, wider for more channels, each grid a row of its own.
 
     Full arrows lead from a level to the one that goes on from it, broken ones are skips.
 
     Args:
         levels: each after those that feed it, at least one.
+        outputs: what the head gives, for the legend.
     """
     boxes = _boxes(levels)
     n_rows = 1 + max(box.row for box in boxes)
@@ -58,7 +59,7 @@ def architecture(levels: Sequence[Level]) -> Figure:
         for skip in skips:
             n_between = sum(other.row == box.row and boxes[skip].x < other.x < box.x for other in boxes)
             _skip(axes, boxes[skip], box, height=0.3 * n_between)
-    _legend(axes, boxes)
+    _legend(axes, boxes, outputs)
     return figure
 
 
@@ -166,7 +167,7 @@ def _skip(axes: Axes, source: _Box, target: _Box, *, height: float) -> None:
         )
 
 
-def _legend(axes: Axes, boxes: Sequence[_Box]) -> None:
+def _legend(axes: Axes, boxes: Sequence[_Box], outputs: str) -> None:
     kinds = [box.level.kind for box in boxes]
     entries = [("encoder", _DOWN, "s")] if "down" in kinds else []
     entries += [("decoder", _UP, "s")] if "up" in kinds else []
@@ -174,7 +175,7 @@ def _legend(axes: Axes, boxes: Sequence[_Box]) -> None:
     entries += [(f"skip, {words}", style.NEUTRAL, "_") for words in joined]
     if any(box.level.attention for box in boxes):
         entries.append(("A attention gate", _GATE, "o"))
-    entries.append(("logits, one per region", _HEAD, "s"))
+    entries.append((outputs, _HEAD, "s"))
     for words, colour, marker in entries:
         axes.plot([], [], marker, color=colour, label=words, markersize=8)
     handles, _ = axes.get_legend_handles_labels()

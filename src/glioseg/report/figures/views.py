@@ -114,17 +114,22 @@ def trimmed(cut: Cut, labels: Cut | None, margin: float = 0.05) -> tuple[Cut, Cu
 
     A cut that is all black stays as it is. Pixels are never resampled.
     """
+    box = shown_box(cut, margin)
+    inside = Cut(cut.pixels[box], cut.spacing, cut.marks)
+    return inside, None if labels is None else Cut(labels.pixels[box], labels.spacing, labels.marks)
+
+
+def shown_box(cut: Cut, margin: float = 0.05) -> tuple[slice, slice]:
+    """Rows and columns of what a cut shows, with a share of it as margin; the whole cut where it is all black."""
     bright = cut.pixels if cut.pixels.ndim == 2 else cut.pixels.max(axis=2)
     rows, columns = np.flatnonzero((bright > 8).any(axis=1)), np.flatnonzero((bright > 8).any(axis=0))
     if not rows.size:
-        return cut, labels
+        return slice(0, bright.shape[0]), slice(0, bright.shape[1])
     extra = round(margin * max(rows[-1] - rows[0], columns[-1] - columns[0])) + 1
-    box = (
+    return (
         slice(max(0, int(rows[0]) - extra), int(rows[-1]) + 1 + extra),
         slice(max(0, int(columns[0]) - extra), int(columns[-1]) + 1 + extra),
     )
-    inside = Cut(cut.pixels[box], cut.spacing, cut.marks)
-    return inside, None if labels is None else Cut(labels.pixels[box], labels.spacing, labels.marks)
 
 
 def fit_picture(pixels: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:

@@ -76,7 +76,7 @@ def network(facts: RunFacts, folder: Path) -> Section:
     items += list(about.facts.items())
     caption = "Drawn from the trained module. Above each level its channels, below the size of its grid; boxes are "
     caption += "higher for larger grids and wider for more channels."
-    figure = architecture(about.levels)
+    figure = architecture(about.levels, about.outputs)
     picture = saved_picture(folder, "architecture", figure, "chart", title=about.name, caption=caption)
     table = [_level_table(about)] if any(level.name for level in about.levels) else []
     return Section("network", "Network", "", (picture, Listed(tuple(items)), *table))

@@ -64,6 +64,7 @@ class ClassifyTask(Task[Classifier]):
     """A class of each picture or slice."""
 
     name: ClassVar[str] = "classify"
+    outputs: ClassVar[str] = "logits, one per class"
     draws_copies: ClassVar[bool] = True
     columns: ClassVar[LogColumns] = LogColumns(("acc.", "recall by class", "balanced", "AUC"), log_cells, (6, 24, 9, 6))
 

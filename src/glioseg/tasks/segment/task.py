@@ -64,6 +64,7 @@ class SegmentTask(Task[Predictor]):
     """Regions of each voxel."""
 
     name: ClassVar[str] = "segment"
+    outputs: ClassVar[str] = "logits, one per region"
     columns: ClassVar[LogColumns] = LogColumns(("Dice", "by region", "precision", "recall"), log_cells, (6, 24, 9, 6))
 
     def usable(self, cohort: Cohort, options: DataOptions, reporter: Reporter) -> Cohort:
