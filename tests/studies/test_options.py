@@ -154,7 +154,7 @@ def test_the_command_line_is_above_the_row_the_row_above_the_study_the_study_abo
     (row,) = study_rows(read_study(_write(tmp_path, text)), ["train.batch_size=2"])
     assert row.recipe is not None
     train = row.recipe.train
-    assert (train.optimiser, train.epochs, train.lr, train.batch_size) == ("adamw", 7, 0.25, 2)
+    assert (train.optimiser.kind, train.epochs, train.lr, train.batch_size) == ("adamw", 7, 0.25, 2)
 
 
 def test_a_row_whose_settings_have_a_fault_carries_it_alone(tmp_path: Path) -> None:
