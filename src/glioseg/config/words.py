@@ -41,7 +41,7 @@ def models_in(annotation: object) -> Iterator[type[BaseModel]]:
 
 
 def _explain(fault: dict[str, Any], options: type[BaseModel]) -> str:
-    location, message = fault["loc"], fault["msg"].removeprefix("Value error, ")
+    location, message = fault["loc"], str(fault["msg"]).removeprefix("Value error, ")
     of_union = next((union for union in _UNIONS if location[: len(union)] == union), None)
     kind_at = None if of_union is None or len(location) == len(of_union) else len(of_union)
     place = [part for depth, part in enumerate(location) if depth != kind_at]
