@@ -9,26 +9,58 @@ another value is refused.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from pydantic import BaseModel
-
-from glioseg.networks.build import dims_of
-
-if TYPE_CHECKING:
-    from glioseg.config.recipe import Recipe
+from glioseg.core.targets import TaskName
+from glioseg.evaluation.protocol import EvaluateOptions
+from glioseg.inference.options import PredictOptions
+from glioseg.networks.build import ModelOptions, dims_of
+from glioseg.preparation.options import PrepareOptions
+from glioseg.preparation.slices import SliceOptions
+from glioseg.training.augment import AugmentOptions
+from glioseg.training.terms import LossOptions
 
 Idle = dict[str, str]
 """Setting -> why it does nothing, and what would let it act, as the second half of a sentence."""
 
 
-def idle_settings(recipe: Recipe) -> Idle:
+class _Data(Protocol):
+    """``DataOptions``, as far as it decides what acts."""
+
+    @property
+    def modalities(self) -> tuple[str, ...] | None: ...
+
+
+class _Parts(Protocol):
+    """The parts of a recipe that decide which settings act."""
+
+    @property
+    def task(self) -> TaskName: ...
+    @property
+    def data(self) -> _Data: ...
+    @property
+    def prepare(self) -> PrepareOptions: ...
+    @property
+    def slices(self) -> SliceOptions: ...
+    @property
+    def model(self) -> ModelOptions: ...
+    @property
+    def loss(self) -> LossOptions: ...
+    @property
+    def augment(self) -> AugmentOptions: ...
+    @property
+    def predict(self) -> PredictOptions: ...
+    @property
+    def evaluate(self) -> EvaluateOptions: ...
+
+
+def idle_settings(recipe: _Parts) -> Idle:
     """The settings of a recipe that act on nothing."""
     rules = (_of_prediction, _of_evaluation, _of_preparation, _of_augmentation, _of_loss, _of_slices)
     return {name: why for rule in rules for name, why in rule(recipe)}
 
 
-def changed_idle(recipe: Recipe) -> Idle:
+def changed_idle(recipe: _Parts) -> Idle:
     """Those of them that differ from their default."""
     return {name: why for name, why in idle_settings(recipe).items() if _value(recipe, name) != _default(recipe, name)}
 
@@ -38,7 +70,7 @@ def sentence(idle: Idle) -> str:
     return "; ".join(f"{name} has no effect: {why}" for name, why in idle.items())
 
 
-def _of_prediction(recipe: Recipe) -> Iterator[tuple[str, str]]:
+def _of_prediction(recipe: _Parts) -> Iterator[tuple[str, str]]:
     if recipe.task == "classify":
         why = f"model.kind = {recipe.model.kind} says classes and draws no regions; set model.kind=unet"
         for name in ("activation", "threshold", "thresholds", "min_voxels", "largest_component"):
@@ -49,20 +81,20 @@ def _of_prediction(recipe: Recipe) -> Iterator[tuple[str, str]]:
         yield "predict.threshold", "every region has one of its own; set predict.thresholds, or leave them out"
 
 
-def _of_evaluation(recipe: Recipe) -> Iterator[tuple[str, str]]:
+def _of_evaluation(recipe: _Parts) -> Iterator[tuple[str, str]]:
     if recipe.task == "classify":
         yield "evaluate.empty", "classes have no masks that could be empty; set evaluate.n_resamples"
     if recipe.evaluate.n_resamples == 0:
         yield "evaluate.seed", "nothing is drawn; set evaluate.n_resamples above 0"
 
 
-def _of_preparation(recipe: Recipe) -> Iterator[tuple[str, str]]:
+def _of_preparation(recipe: _Parts) -> Iterator[tuple[str, str]]:
     prepare = recipe.prepare
     if prepare.normalise == "none" and prepare.clip_percentiles is None:
         yield "prepare.normalise_over", "nothing is normalised; set prepare.normalise, or prepare.clip_percentiles"
 
 
-def _of_augmentation(recipe: Recipe) -> Iterator[tuple[str, str]]:
+def _of_augmentation(recipe: _Parts) -> Iterator[tuple[str, str]]:
     augment = recipe.augment
     for name in type(augment).model_fields:
         change = getattr(augment, name)
@@ -80,26 +112,26 @@ def _of_augmentation(recipe: Recipe) -> Iterator[tuple[str, str]]:
         yield "augment.one_modality.probability", "there is one modality; set data.modalities to several"
 
 
-def _of_loss(recipe: Recipe) -> Iterator[tuple[str, str]]:
+def _of_loss(recipe: _Parts) -> Iterator[tuple[str, str]]:
     weighted = recipe.loss.weighted_bce
     if weighted is not None and weighted.border.w0 == 0:
         for setting in ("sigma", "form"):
             yield f"loss.weighted_bce.border.{setting}", "there is no border term; set loss.weighted_bce.border.w0"
 
 
-def _of_slices(recipe: Recipe) -> Iterator[tuple[str, str]]:
+def _of_slices(recipe: _Parts) -> Iterator[tuple[str, str]]:
     if dims_of(recipe.model) == 2 and recipe.slices.choice == "tumour" and recipe.task == "segment":
         yield "train.tumour_share", "all slices have tumour (slices.choice = tumour); set slices.choice=all"
 
 
-def _value(options: BaseModel, name: str) -> Any:  # noqa: ANN401 - of any setting
+def _value(options: object, name: str) -> Any:  # noqa: ANN401 - of any setting
     value: Any = options
     for part in name.split("."):
         value = getattr(value, part)
     return value
 
 
-def _default(recipe: Recipe, name: str) -> Any:  # noqa: ANN401 - of any setting
+def _default(recipe: _Parts, name: str) -> Any:  # noqa: ANN401 - of any setting
     *parents, last = name.split(".")
     holder = _value(recipe, ".".join(parents))
     return type(holder).model_fields[last].get_default(call_default_factory=True)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from glioseg.cohorts.splits.split import SplitOptions
 from glioseg.config.effect import changed_idle, idle_settings, sentence
 from glioseg.config.words import did_you_mean, names_of
+from glioseg.core.modalities import modality_of, named_among
 from glioseg.core.targets import TASK_WORDS, TaskName
 from glioseg.evaluation.metrics import CLASS_SCORES, REGION_SCORES
 from glioseg.evaluation.protocol import EvaluateOptions
@@ -40,7 +41,8 @@ class DataOptions(BaseModel):
     """What of a cohort a training uses.
 
     Attributes:
-        modalities: channels of the network, in order; None takes all that the cohort has.
+        modalities: channels of the network, in order, by our names or older ones (flair, t1ce); None takes all that
+            the cohort has.
         max_patients: use only so many patients, the first by name; None for all.
     """
 
@@ -48,6 +50,18 @@ class DataOptions(BaseModel):
 
     modalities: tuple[str, ...] | None = Field(None, min_length=1)
     max_patients: int | None = Field(None, ge=2)
+
+    @field_validator("modalities")
+    @classmethod
+    def _are_different(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        ours = [modality_of(name) or name for name in names or ()]
+        if len(set(ours)) < len(ours):
+            raise ValueError(f"{', '.join(names or ())}: a modality is named twice")
+        return names
+
+    def of(self, known: Sequence[str]) -> tuple[str, ...] | None:
+        """The modalities by the names of a cohort that has the ``known`` ones; older names resolve to these."""
+        return None if self.modalities is None else tuple(named_among(name, known) for name in self.modalities)
 
 
 class Recipe(BaseModel):

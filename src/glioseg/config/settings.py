@@ -157,7 +157,7 @@ def _of_part(
 def _setting(
     name: str, model: type[BaseModel], field: FieldInfo, kinds: tuple[str, ...], given: Mapping[str, Mapping[str, Any]]
 ) -> Setting:
-    default = field.get_default(call_default_factory=True)  # type: ignore[call-arg]
+    default = field.get_default(call_default_factory=True)
     return Setting(
         name=name,
         kinds=kinds,

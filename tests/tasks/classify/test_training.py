@@ -98,6 +98,14 @@ def test_balanced_weights_make_classes_count_alike(prepared: PreparedCohort) -> 
     assert class_loss(loss_of("cross-entropy", cross_entropy={"class_weights": "equal"}), items).class_weights is None
 
 
+def test_a_loss_counts_by_its_weight(prepared: PreparedCohort) -> None:
+    items = class_items(prepared, SliceOptions(), ("grey",), _CLASSES)
+    logits, classes = torch.tensor([[0.5, -1.0]]), torch.tensor([[0, 1]])
+    plain = class_loss(loss_of("cross-entropy"), items)(logits, classes)
+    twice = class_loss(loss_of("cross-entropy", cross_entropy={"weight": 2.0}), items)(logits, classes)
+    torch.testing.assert_close(twice, 2 * plain)
+
+
 def test_augmentation_moves_pictures_and_leaves_classes() -> None:
     images = torch.arange(2 * 1 * 4 * 4, dtype=torch.float32).view(2, 1, 4, 4)
     classes = torch.tensor([[1, 0], [0, 1]], dtype=torch.uint8)
