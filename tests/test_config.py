@@ -211,6 +211,10 @@ def test_what_a_classifier_starts_from_fits_it() -> None:
     assert [getattr(outlines.model, name) for name in shared] == [getattr(says.model, name) for name in shared]
 
 
+def test_a_modality_is_named_once() -> None:
+    assert "t2f, flair: a modality is named twice" in _refusal('data.modalities=["t2f", "flair"]')
+
+
 def test_a_change_to_a_shipped_recipe_is_named() -> None:
     recipe = read_recipe("tum-lgg", ["train.epochs=3", "predict.thresholds.tumour=0.4", "train.seed=4"])
     assert changes_to_shipped(recipe) == ("train.epochs", "predict.thresholds.tumour")

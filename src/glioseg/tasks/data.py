@@ -91,8 +91,7 @@ def with_modalities(cohort: Cohort, modalities: Sequence[str] | None) -> Cohort:
     """
     if modalities is None:
         return cohort
-    cohort = _called(cohort, modalities)
-    unknown = [name for name in modalities if name not in cohort.modalities]
+    unknown = [name for name in modalities if named_among(name, cohort.modalities) not in cohort.modalities]
     if unknown:
         raise OptionError(
             "the cohort lacks a modality",
@@ -100,6 +99,7 @@ def with_modalities(cohort: Cohort, modalities: Sequence[str] | None) -> Cohort:
             found=", ".join(unknown),
             expected=f"some of {', '.join(cohort.modalities)}",
         )
+    cohort = _called(cohort, modalities)
     if set(modalities) == set(cohort.modalities):
         return cohort
     for case in cohort.cases:
