@@ -15,9 +15,8 @@ import numpy as np
 import pytest
 import torch
 
-from glioseg.training.checkpoint import load_checkpoint
+from glioseg.training.checkpoint import LATEST, load_checkpoint
 from glioseg.training.log import read_log
-from glioseg.training.loop import LATEST
 from tests.cli.command import glioseg
 from tests.runs.conftest import TinyRun
 from tests.runs.toy import write_toy

@@ -85,7 +85,7 @@ def test_the_difference_to_another_training_is_shown() -> None:
 def test_settings_of_another_format_are_refused_in_one_sentence() -> None:
     kept: dict[str, Any] = {"recipe": {"loss": {"kind": "dice"}}, "split": "abc"}
     with pytest.raises(ResumeError) as caught:
-        require_same(Path("x.pth"), kept, {"recipe": {"format": 2, "loss": {"dice": {}}}, "split": "abc"})
+        require_same(Path("x.pth"), kept, Identity({"format": 2, "loss": {"dice": {}}}, "abc", "key"))
     assert str(caught.value).startswith(
         "x.pth: a training is continued only by the version that began it; found settings of format 1; expected"
     )
