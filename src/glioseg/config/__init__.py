@@ -18,6 +18,7 @@ from glioseg.config.files import (
     shipped_recipes,
     write_recipe,
 )
+from glioseg.config.migration import notes_of_migration
 from glioseg.config.recipe import FORMAT, PICKING_SCORES, DataOptions, PublishedOptions, Recipe
 from glioseg.config.words import explained
 
@@ -33,6 +34,7 @@ __all__ = [
     "differences",
     "explained",
     "leaves",
+    "notes_of_migration",
     "parsed_change",
     "read_recipe",
     "read_toml",

@@ -38,6 +38,8 @@ _TRAIN: Mapping[str, tuple[Any, str, str, str]] = {
 }
 """Setting of the training in format 1 -> its default, and the kind on which it acted, with its name there."""
 
+_LEFT_OUT = "Left out, for they had no effect (the recipe was written in format 1):"
+
 
 def migrated(values: Mapping[str, Any]) -> dict[str, Any]:
     """A recipe's values in the format of now.
@@ -58,9 +60,14 @@ def migrated(values: Mapping[str, Any]) -> dict[str, Any]:
     left_out = [*_migrate_loss(changed), *_migrate_training(changed), *_migrate_names(changed)]
     left_out += _drop_idle(changed)
     if left_out:
-        note = f"Left out, for they had no effect (the recipe was written in format 1): {', '.join(left_out)}."
+        note = f"{_LEFT_OUT} {', '.join(left_out)}."
         changed["notes"] = [*changed.get("notes", ()), note]
     return {"format": changed.pop("format"), **changed}
+
+
+def notes_of_migration(recipe: Recipe) -> tuple[str, ...]:
+    """What the notes of a recipe say of settings that were left out when it was read."""
+    return tuple(note for note in recipe.notes if note.startswith(_LEFT_OUT))
 
 
 def renamed(name: str, terms: Sequence[str] | None = None) -> str | None:
