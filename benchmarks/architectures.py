@@ -28,7 +28,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from glioseg.machine.device import autocast, uses_bf16
 from glioseg.networks.build import OPTIONS, build_model
 from glioseg.networks.summary import n_parameters, network_name
-from glioseg.training.losses import LossOptions, build_loss
+from glioseg.training.losses import build_loss
+from glioseg.training.terms import loss_of
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "unet": {"width": 16},
@@ -80,7 +81,7 @@ def training_step(model: nn.Module, images: torch.Tensor, n_regions: int) -> Cal
     """A step as the loop takes it."""
     optimiser = torch.optim.AdamW(model.parameters(), 1e-3, foreach=True)
     device = images.device
-    loss = build_loss(LossOptions(kind="bce+dice", dice_over="batch"), device=device)
+    loss = build_loss(loss_of("bce+dice", dice={"over": "batch"}), device=device)
     regions = (images[:, :1] > 1).to(torch.uint8).repeat(1, n_regions, *[1] * (images.dim() - 2))
 
     def step() -> None:

@@ -19,8 +19,9 @@ from torch import Tensor
 from glioseg.networks.build import build_model
 from glioseg.networks.unet import UNetOptions
 from glioseg.training.augment import AugmentOptions, ChannelLayout, augment
-from glioseg.training.losses import LossOptions, build_loss
+from glioseg.training.losses import build_loss
 from glioseg.training.randomness import DrawKey
+from glioseg.training.terms import loss_of
 
 _CHANGES = [name for name in AugmentOptions.model_fields if name != "missing"]
 
@@ -43,7 +44,7 @@ def _step(images: Tensor, regions: Tensor) -> Callable[[int], None]:
     model = build_model(UNetOptions(width=32, depth=4), 3, 1, seed=0)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(model.parameters())
-    loss = build_loss(LossOptions(kind="bce+dice"))
+    loss = build_loss(loss_of("bce+dice"))
 
     def step(_: int) -> None:
         with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -19,7 +19,8 @@ from glioseg.machine.device import autocast
 from glioseg.networks.build import build_model
 from glioseg.networks.unet import UNetOptions
 from glioseg.planning.memory import PlannedNetwork, training_bytes
-from glioseg.training.losses import LossOptions, build_loss
+from glioseg.training.losses import build_loss
+from glioseg.training.terms import loss_of
 
 _CASES = (
     (PlannedNetwork(3, 16, 3, 4, 3), (48, 64, 48), 2, True),
@@ -48,7 +49,7 @@ def _peak(network: PlannedNetwork, size: tuple[int, ...], batch_size: int, bf16:
     model = build_model(options, network.n_channels, network.n_regions, seed=0).to(device)
     model.to(memory_format=layout)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(model.parameters())
-    loss = build_loss(LossOptions(kind="bce+dice", dice_over="batch"))
+    loss = build_loss(loss_of("bce+dice", dice={"over": "batch"}))
     images = torch.randn(batch_size, network.n_channels, *size, device=device).contiguous(memory_format=layout)
     regions = (torch.rand(batch_size, network.n_regions, *size, device=device) > 0.9).to(torch.uint8)
     for _ in range(2):

@@ -21,8 +21,9 @@ from glioseg.machine.device import autocast, cpu_has_bf16
 from glioseg.networks.build import build_model
 from glioseg.networks.unet import UNetOptions
 from glioseg.training.augment import ChannelLayout, augment
-from glioseg.training.losses import LossOptions, build_loss
+from glioseg.training.losses import build_loss
 from glioseg.training.randomness import DrawKey
+from glioseg.training.terms import loss_of
 
 BATCH, SIZE, CHANNELS = 16, 128, 3
 STEPS = 3
@@ -53,7 +54,7 @@ def our_step(model: nn.Module, *, augmented: bool = True) -> Callable[[int], Non
     """bfloat16 where it is fast, channels last, augmentation on the batch."""
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(model.parameters(), 1e-3, foreach=True)
-    loss = build_loss(LossOptions(kind="bce+dice", dice_over="batch"))
+    loss = build_loss(loss_of("bce+dice", dice={"over": "batch"}))
     images, regions = batch()
     options, channels = read_recipe("lgg").augment, ChannelLayout(CHANNELS, 1, 1)
 

@@ -12,10 +12,13 @@ import pytest
 from pydantic import BaseModel
 
 from glioseg.config import Recipe, build_recipe, changes_to_shipped, read_recipe, shipped_recipes, write_recipe
+from glioseg.config.migration import migrated
 from glioseg.errors import FileError, OptionError
 from glioseg.evaluation.published import PublishedProtocol
 from glioseg.evaluation.published_classes import PublishedClasses
 from glioseg.training.augment import AugmentOptions
+from glioseg.training.options import PlateauOptions, SgdOptions
+from glioseg.training.terms import DiceOptions, loss_of
 
 NAMES = tuple(shipped_recipes())
 PAPER = {"width": 64, "depth": 4, "normalisation": "batch", "padding": "zero", "attention": False, "residual": False}
@@ -96,7 +99,8 @@ def test_egwaoje() -> None:
     assert recipe.loss.kind == "bce"
     assert recipe.augment.flip.probability > 0
     assert recipe.augment.turn.probability > 0
-    _has(recipe.train, optimiser="adam", lr=1e-3, batch_size=4, epochs=10, clip_norm=1.0, schedule="constant")
+    _has(recipe.train, lr=1e-3, batch_size=4, epochs=10, clip_norm=1.0)
+    assert (recipe.train.optimiser.kind, recipe.train.schedule.kind) == ("adam", "constant")
     assert recipe.published is not None
     _has(recipe.published, grid="working", slices="tumour-bearing", split="patient", n_patients=1251)
     figures = _figures(recipe)
@@ -113,9 +117,14 @@ def test_tum() -> None:
     _has(recipe.slices, choice="all", dark_below=0.27)
     _has(recipe.model, upsampling="transposed", **PAPER)
     assert recipe.loss.kind == "combined"
-    _has(recipe.loss.border, w0=10.0, sigma=5.0, form="tum")
+    assert recipe.loss.weighted_bce is not None
+    _has(recipe.loss.weighted_bce, weight=1.0, class_weights="balanced")
+    _has(recipe.loss.weighted_bce.border, w0=10.0, sigma=5.0, form="tum")
+    assert recipe.loss.dice is not None
+    _has(recipe.loss.dice, weight=1.0, over="batch", denominator="sums")
     assert recipe.augment.flip.probability == recipe.augment.turn.probability == 0.5
-    _has(recipe.train, optimiser="adam", lr=1e-4, batch_size=10, epochs=50, schedule="constant", clip_norm=None)
+    _has(recipe.train, lr=1e-4, batch_size=10, epochs=50, clip_norm=None)
+    assert (recipe.train.optimiser.kind, recipe.train.schedule.kind) == ("adam", "constant")
     _has(recipe.predict, threshold=0.3, tune=False, flips="none")
     assert recipe.published is not None
     _has(recipe.published, grid="working", slices="recipe", split="slice", n_patients=110)
@@ -127,9 +136,10 @@ def test_rc9_multimodal() -> None:
     assert recipe.data.modalities == ("t1c", "t2f")
     _has(recipe.prepare, normalise="z-score", normalise_over="slice", regions=("NCR", "ED", "ET"))
     _has(recipe.model, width=16, depth=3, attention=False)
-    _has(recipe.loss, kind="dice")
-    _has(recipe.train, optimiser="adam", lr=1e-3, batch_size=4, epochs=50, score="dice", validate_every=1)
-    _has(recipe.train, schedule="plateau", plateau_factor=0.5, plateau_patience=3)
+    assert recipe.loss.kind == "dice"
+    _has(recipe.train, lr=1e-3, batch_size=4, epochs=50, score="dice", validate_every=1)
+    assert recipe.train.optimiser.kind == "adam"
+    _has(recipe.train.schedule, kind="plateau", factor=0.5, patience=3)
     assert _figures(recipe) == {
         ("dice", "slice", "both_empty_1"): {"NCR": 0.576, "ED": 0.453, "ET": 0.715, "mean": 0.581},
         ("precision", "batch", "zero"): {"NCR": 0.131, "ED": 0.342, "ET": 0.285},
@@ -177,14 +187,17 @@ def test_sharma_cnn() -> None:
 def test_classifier() -> None:
     recipe = read_recipe("classifier")
     _has(recipe.train, keep="last", early_stopping=None)
-    _has(recipe.loss, kind="cross-entropy", class_weights="balanced")
+    assert recipe.loss.kind == "cross-entropy"
+    assert recipe.loss.cross_entropy is not None
+    _has(recipe.loss.cross_entropy, class_weights="balanced", label_smoothing=0.05)
     assert recipe.published is None
 
 
 @pytest.mark.parametrize("name", ["lgg", "brats-2d"])
 def test_ours_stop_after_twenty_minutes(name: str) -> None:
     recipe = read_recipe(name)
-    _has(recipe.train, max_minutes=20.0, schedule="one-cycle")
+    _has(recipe.train, max_minutes=20.0)
+    assert recipe.train.schedule.kind == "one-cycle"
     _has(recipe.predict, flips="lr", tune=name == "brats-2d")
     assert recipe.predict.largest_component == (("tumour",) if name == "lgg" else ())
 
@@ -196,6 +209,10 @@ def test_what_a_classifier_starts_from_fits_it() -> None:
     assert outlines.prepare.normalise == says.prepare.normalise
     shared = ("width", "depth", "normalisation")
     assert [getattr(outlines.model, name) for name in shared] == [getattr(says.model, name) for name in shared]
+
+
+def test_a_modality_is_named_once() -> None:
+    assert "t2f, flair: a modality is named twice" in _refusal('data.modalities=["t2f", "flair"]')
 
 
 def test_a_change_to_a_shipped_recipe_is_named() -> None:
@@ -212,8 +229,10 @@ def test_a_change_to_a_shipped_recipe_is_named() -> None:
     [
         ("train.epochs=20", 20),
         ("train.lr=0.5e-4", 0.5e-4),
-        ("train.optimiser=sgd", "sgd"),
-        ('train.optimiser="sgd"', "sgd"),
+        ("train.optimiser=sgd", SgdOptions(momentum=0.9)),
+        ('train.optimiser="sgd"', SgdOptions(momentum=0.9)),
+        ("train.optimiser.kind=sgd", "sgd"),
+        ("train.schedule=plateau", PlateauOptions(factor=0.5, patience=3)),
         (" train.clip_norm = 2 ", 2.0),
         ("prepare.crop_to_brain=true", True),
         ("prepare.size=96", 96),
@@ -223,8 +242,12 @@ def test_a_change_to_a_shipped_recipe_is_named() -> None:
         ("predict.flips=none", "none"),  # a word there
         ("prepare.normalise=none", "none"),
         ('data.modalities=["t1n","t2f"]', ("t1n", "t2f")),
-        ("augment.rotation.range=[-5.0, 5.0]", (-5.0, 5.0)),
+        ("augment.rotation.probability=0.25", 0.25),
         ("loss.kind=bce+dice", "bce+dice"),
+        ("loss.kind=tversky+focal", "focal+tversky"),
+        ("loss.dice.weight=0.5", 0.5),
+        ("loss.focal.weight=0.5", 0.5),
+        ("loss.bce=none", None),
         ("predict.thresholds={WT = 0.4}", {"WT": 0.4}),
     ],
 )
@@ -245,7 +268,7 @@ def test_changes_leave_the_values_that_they_are_applied_to() -> None:
     ("change", "message"),
     [
         ("train.epoch=3", "no setting train.epoch; did you mean train.epochs?"),
-        ("loss.border.sigm=3", "no setting loss.border.sigm; did you mean loss.border.sigma?"),
+        ("loss.dice.ovr=batch", "no setting loss.dice.ovr; did you mean loss.dice.over?"),
         ("augment.flip.probabilty=0.5", "did you mean augment.flip.probability?"),
         ("trian.epochs=3", "no setting trian; did you mean train?"),
         ("qqq=1", "no setting qqq."),
@@ -294,7 +317,10 @@ def test_a_fault_in_a_file_names_the_file_and_all_that_is_wrong(tmp_path: Path) 
 def test_what_is_written_is_toml_with_every_setting() -> None:
     written = tomllib.loads(write_recipe(build_recipe({})))
     assert written["train"]["epochs"] == 50
-    assert written["loss"]["border"] == {"w0": 10.0, "sigma": 5.0, "form": "tum"}
+    assert written["format"] == 2
+    dice = {"weight": 1.0, "over": "item", "denominator": "squares", "smoothing": 1.0}
+    assert written["loss"] == {"bce": {"weight": 1.0}, "dice": dice}
+    assert written["train"]["optimiser"] == {"kind": "adamw"}
     assert "size" not in written["prepare"]
 
 
@@ -335,14 +361,14 @@ def test_softmax_has_no_thresholds(change: str) -> None:
 
 
 def test_weights_of_classes_belong_to_softmax() -> None:
-    assert "ce_weights belong to ce and ce+dice" in _refusal("loss.ce_weights=[1, 2]")
-    assert "above 0" in _refusal("loss.kind=ce", "predict.activation=softmax", "loss.ce_weights=[1, 0]")
+    assert "without the term ce" in _refusal("loss.ce.weights=[1, 2]")
+    assert "above 0" in _refusal("loss.kind=ce", "predict.activation=softmax", "loss.ce.weights=[1, 0]")
 
 
 def test_tissue() -> None:
     recipe = read_recipe("tissue")
     _has(recipe.predict, activation="softmax")
-    _has(recipe.loss, kind="ce+dice")
+    assert recipe.loss.kind == "ce+dice"
     _has(recipe.prepare, regions=("csf", "gm", "wm"))
     _has(recipe.split, n_folds=3, test=0.0)
     assert recipe.train.keep == "last"  # no epoch is chosen on the fold that is scored
@@ -361,3 +387,219 @@ def test_what_decides_on_regions_names_those_of_the_network(change: str, said: s
     with pytest.raises(OptionError) as caught:
         read_recipe("lgg", [change])
     assert said in str(caught.value)
+
+
+# -- kinds: of losses, optimisers, schedules ---------------------------------------------------------------------------
+
+
+def test_another_kind_drops_what_only_the_old_one_had() -> None:
+    values = {"train": {"optimiser": {"kind": "sgd", "momentum": 0.5}, "schedule": {"kind": "plateau", "patience": 9}}}
+    train = build_recipe(values, ["train.optimiser.kind=adam", "train.schedule=cosine"]).train
+    assert (train.optimiser.kind, train.schedule.kind) == ("adam", "cosine")
+    again = build_recipe(values, ["train.optimiser.kind=sgd", "train.schedule.factor=0.25"]).train
+    assert again.optimiser == SgdOptions(momentum=0.5)
+    assert again.schedule == PlateauOptions(patience=9, factor=0.25)
+
+
+def test_the_word_of_a_kind_is_no_hindrance_to_its_options() -> None:
+    train = build_recipe({"train": {"optimiser": "sgd"}}, ["train.optimiser.momentum=0.25"]).train
+    assert train.optimiser == SgdOptions(momentum=0.25)
+
+
+def test_another_loss_keeps_the_options_of_terms_that_stay() -> None:
+    assert read_recipe("lgg", ["loss.kind=dice+focal"]).loss == loss_of("dice+focal", dice={"over": "batch"})
+    assert read_recipe("lgg", ["loss.kind=tversky"]).loss == loss_of("tversky", tversky={"over": "batch"})
+    assert read_recipe("lgg", ["loss.kind=focal"]).loss == loss_of("focal")
+
+
+def test_a_term_is_added_by_its_weight_and_taken_away_by_none() -> None:
+    loss = read_recipe("lgg", ["loss.focal.weight=0.5", "loss.focal.gamma=3", "loss.bce=none"]).loss
+    assert loss == loss_of("dice+focal", dice={"over": "batch"}, focal={"weight": 0.5, "gamma": 3.0})
+
+
+def test_kind_stands_beside_options_in_a_file() -> None:
+    values = {"loss": {"kind": "bce+dice", "dice": {"over": "batch"}}}
+    assert build_recipe(values).loss == build_recipe(values, ["loss.bce.weight=1"]).loss
+    assert build_recipe(values, ["loss.kind=dice"]).loss == loss_of("dice", dice={"over": "batch"})
+
+
+# -- settings without effect -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "said"),
+    [
+        (
+            "lgg",
+            ["loss.focal.gamma=3"],
+            "the loss is bce + dice, without the term focal. Set loss.focal.weight=1 first",
+        ),
+        ("lgg", ["loss.tversky.alpha=0.1"], "or loss.kind=bce+dice+tversky"),
+        ("lgg", ["loss.cross_entropy.label_smoothing=0.1"], "without the term cross_entropy"),
+        ("lgg", ["loss.focal_gamma=3"], "no setting loss.focal_gamma any more. Set loss.focal.gamma"),
+        ("lgg", ["loss.label_smoothing=0.1"], "Set loss.cross_entropy.label_smoothing"),
+        ("lgg", ["loss.border.sigma=3"], "Set loss.weighted_bce.border.sigma"),
+        ("lgg", ["train.momentum=0.5"], "Set train.optimiser.momentum (of train.optimiser.kind=sgd)"),
+        (
+            "lgg",
+            ["train.optimiser.momentum=0.5"],
+            "with train.optimiser = adamw; it acts with train.optimiser.kind=sgd",
+        ),
+        ("lgg", ["train.plateau_patience=5"], "Set train.schedule.patience (of train.schedule.kind=plateau)"),
+        ("lgg", ["train.schedule.patience=5"], "it acts with train.schedule.kind=plateau"),
+        ("lgg", ["train.optimiser.kind=adagrad"], "there is no optimiser adagrad; expected one of adam, adamw, sgd"),
+        ("lgg", ["train.schedule=falling"], "train.schedule.kind: there is no falling, but constant, cosine"),
+        ("lgg", ["loss.kind=mse"], "there is no loss mse: kind is combined, or some of bce, ce, dice"),
+        ("lgg", ["model.filters=8"], "it acts with model.kind=sharma-cnn"),
+        (
+            "lgg",
+            ["augment.turn.probability=0.5", "augment.elastic.probability=0", "augment.elastic.cells=3"],
+            "elastic.p",
+        ),
+        ("demo", ["augment.noise.range=[0.1, 0.2]"], "the change is never made; set augment.noise.probability"),
+        ("demo", ["augment.missing.at_most=2"], "set augment.missing.zero or augment.missing.flair"),
+        ("demo", ["augment.flip.axes=['depth']"], "slices have no depth along which to flip"),
+        (
+            "demo",
+            ["augment.one_modality.probability=1", "augment.missing.zero=0.5"],
+            "one_modality.probability below 1",
+        ),
+        ("demo", ["data.modalities=['t2f']", "augment.one_modality.probability=1"], "set data.modalities to several"),
+        ("demo", ["prepare.normalise=none", "prepare.normalise_over=slice"], "set prepare.normalise, or prepare.clip"),
+        ("demo", ["evaluate.n_resamples=0", "evaluate.seed=3"], "set evaluate.n_resamples above 0"),
+        ("demo", ["slices.choice=tumour", "train.tumour_share=0.5"], "all slices have tumour (slices.choice = tumour)"),
+        ("demo", ["train.keep=last", "train.early_stopping=2"], "early_stopping waits for a better model"),
+        ("lgg", ["predict.thresholds.tumour=0.4", "predict.threshold=0.3"], "every region has one of its own"),
+        ("tum-lgg", ["loss.weighted_bce.border.w0=0", "loss.weighted_bce.border.sigma=3"], "there is no border term"),
+        ("brats-3d", ["train.tumour_share=0.5"], "train.tumour_share is for networks of slices"),
+        ("classifier", ["predict.threshold=0.4"], "says classes and draws no regions; set model.kind=unet"),
+        ("classifier", ["predict.thresholds.WT=0.4"], "predict.thresholds has no effect"),
+        ("classifier", ["predict.min_voxels.WT=4"], "predict.min_voxels has no effect"),
+        ("classifier", ["predict.largest_component=['WT']"], "predict.largest_component has no effect"),
+        ("classifier", ["predict.activation=softmax"], "predict.activation has no effect"),
+        ("classifier", ["evaluate.empty=zero"], "classes have no masks that could be empty"),
+    ],
+)
+def test_a_setting_without_effect_is_refused_with_what_would_act(name: str, changes: list[str], said: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        read_recipe(name, changes)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("classifier", "predict.threshold=0.5"),
+        ("lgg-any-contrast", "augment.missing.zero=0"),
+        ("demo", "augment.bias.range=[0.1, 0.4]"),
+    ],
+)
+def test_its_default_is_no_change_either(name: str, change: str) -> None:
+    assert read_recipe(name)
+    with pytest.raises(OptionError, match="has no effect"):
+        read_recipe(name, [change])
+
+
+def test_what_a_change_leaves_without_effect_goes_back_to_its_default() -> None:
+    """As the options of another kind do: only what somebody asks for and does not get is refused."""
+    augment = read_recipe("lgg", ["augment.rotation.probability=0"]).augment
+    assert augment.rotation == AugmentOptions().rotation
+    assert read_recipe("demo", ["slices.choice=tumour"]).train.tumour_share is None
+    assert read_recipe("tum-lgg", ["predict.thresholds.tumour=0.4"]).predict.threshold == 0.5
+
+
+def test_what_has_no_effect_in_a_file_is_refused_whatever_is_changed() -> None:
+    values = {"format": 2, "augment": {"rotation": {"range": [-5.0, 5.0]}}}
+    for changes in ([], ["train.epochs=3"]):
+        with pytest.raises(OptionError, match=r"augment\.rotation\.range has no effect"):
+            build_recipe(values, changes)
+
+
+def test_a_search_over_what_has_no_effect_is_refused() -> None:
+    ranges = {"augment.noise.range": {"choices": [0.1, 0.2]}}
+    with pytest.raises(OptionError, match=r"tune: augment\.noise\.range has no effect"):
+        build_recipe({"tune": ranges})
+
+
+# -- format 1 ----------------------------------------------------------------------------------------------------------
+
+_OLD = """
+name = "mine"
+notes = ["of mine"]
+[loss]
+kind = "combined"
+dice_over = "batch"
+smoothing = 0.5
+focal_gamma = 3.0
+class_weights = "equal"
+border = { sigma = 4.0 }
+[train]
+optimiser = "sgd"
+momentum = 0.5
+plateau_patience = 7
+[augment]
+noise = { range = [0.1, 0.2] }
+[tune]
+"loss.dice_over" = { choices = ["batch", "item"] }
+"loss.tversky_alpha" = { low = 0.1, high = 0.9 }
+"train.momentum" = { low = 0.1, high = 0.9 }
+"""
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """A recipe of format 1."""
+    (tmp_path / "mine.toml").write_text(_OLD, encoding="utf-8")
+    return tmp_path / "mine.toml"
+
+
+def test_a_recipe_of_format_1_is_translated_to_what_acts(old: Path) -> None:
+    recipe = read_recipe(str(old))
+    assert recipe.loss == loss_of(
+        "combined",
+        dice={"over": "batch", "smoothing": 0.5},
+        weighted_bce={"class_weights": "equal", "border": {"sigma": 4.0}},
+    )
+    assert recipe.train.optimiser == SgdOptions(momentum=0.5)
+    assert recipe.train.schedule.kind == "constant"
+    assert set(recipe.tune or ()) == {"loss.dice.over", "train.optimiser.momentum"}
+
+
+def test_a_note_says_what_had_no_effect(old: Path) -> None:
+    first, note = read_recipe(str(old)).notes
+    assert first == "of mine"
+    left_out = "loss.focal_gamma, train.plateau_patience, tune of loss.tversky_alpha, augment.noise.range"
+    assert note == f"Left out, for they had no effect (the recipe was written in format 1): {left_out}."
+
+
+def test_defaults_of_format_1_that_had_no_effect_leave_without_a_note() -> None:
+    values = {"loss": {"kind": "dice", "focal_gamma": 2.0, "border": {"w0": 10.0, "sigma": 5.0, "form": "tum"}}}
+    values |= {"train": {"momentum": 0.9, "schedule": "plateau", "plateau_patience": 4}}
+    recipe = build_recipe(migrated(values))
+    assert (recipe.notes, recipe.loss, recipe.train.schedule) == ((), loss_of("dice"), PlateauOptions(patience=4))
+
+
+def test_a_file_of_format_1_is_changed_by_the_names_of_now(old: Path) -> None:
+    assert read_recipe(str(old), ["loss.dice.smoothing=0.25"]).loss.terms["dice"] == DiceOptions(
+        over="batch", smoothing=0.25
+    )
+    with pytest.raises(OptionError, match=r"no setting loss\.smoothing any more"):
+        read_recipe(str(old), ["loss.smoothing=0.25"])
+
+
+def test_a_fault_of_a_recipe_of_format_1_is_said(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text('[loss]\nkind = "mse"\n[train]\nepoch = 3\n', encoding="utf-8")
+    with pytest.raises(OptionError, match=r"there is no loss mse.*did you mean train\.epochs"):
+        read_recipe(str(tmp_path / "mine.toml"))
+
+
+def test_what_format_2_does_not_have_is_refused_in_it(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("format = 2\n[loss]\ndice_over = 'batch'\n", encoding="utf-8")
+    with pytest.raises(OptionError, match=r"there is no setting loss\.dice_over; did you mean loss\.dice\.over\?"):
+        read_recipe(str(tmp_path / "mine.toml"))
+
+
+def test_a_newer_format_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("format = 3\n", encoding="utf-8")
+    with pytest.raises(OptionError, match=r"the recipe has the format 3; expected format = 2.*newer version"):
+        read_recipe(str(tmp_path / "mine.toml"))

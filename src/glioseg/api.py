@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glioseg.cohorts.reading.layout import Layout
-from glioseg.config import Recipe, build_recipe, parsed_change, read_recipe, recipe_values, with_settings
+from glioseg.config import Recipe, changed_recipe, parsed_change, read_recipe, recipe_values, require_effect
 from glioseg.console import CallbackReporter, OnProgress
 from glioseg.core import Cohort, LabelScheme
 from glioseg.errors import OptionError, name_some
@@ -438,7 +438,9 @@ def phantom(
 def _resolved(source: str | PathLike[str] | Recipe, changes: Changes) -> Recipe:
     values = source.model_dump(mode="json") if isinstance(source, Recipe) else recipe_values(str(source))[0]
     settings = dict(changes) if isinstance(changes, Mapping) else dict(parsed_change(change) for change in changes)
-    return build_recipe(with_settings(values, settings))
+    made = changed_recipe(values, [settings])
+    require_effect(made, settings)
+    return made
 
 
 def _folder_cohort(cohort: Cohort, data: Data) -> FolderCohort:

@@ -424,8 +424,8 @@ def test_a_slice_beyond_the_volume(cohort: Cohort, tmp_path: Path) -> None:
 
 
 def test_options_that_do_not_fit_the_cohort(cohort: Cohort, tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="found flair; expected zero or one of t1c, t2f"):
-        prepare(cohort, PrepareOptions(missing="flair"), tmp_path / "cache")
+    with pytest.raises(OptionError, match="found pet; expected zero or one of t1c, t2f"):
+        prepare(cohort, PrepareOptions(missing="pet"), tmp_path / "cache")
     with pytest.raises(LabelError, match="no region csf"):
         prepare(cohort, PrepareOptions(regions=("csf",)), tmp_path / "cache")
     with pytest.raises(LabelError, match="WT and tumour overlap"):

@@ -30,7 +30,7 @@ _RECIPE: dict[str, Any] = {
     "split": {"train": 0.5, "val": 0.25, "test": 0.25, "burden_levels": 1},
     "prepare": {"normalise": "none", "brain_only": False, "regions": ["csf", "gm", "wm"]},
     "model": {"width": 8, "depth": 1, "normalisation": "batch"},
-    "loss": {"kind": "ce+dice", "dice_over": "batch"},
+    "loss": {"kind": "ce+dice", "dice": {"over": "batch"}},
     "train": {"epochs": 12, "batch_size": 8, "lr": 0.02, "schedule": "one-cycle", "precision": "fp32"},
     "predict": {"activation": "softmax"},
     "evaluate": {"n_resamples": 50},

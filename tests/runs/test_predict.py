@@ -115,6 +115,16 @@ def test_file_by_file(tiny: TinyRun, predicted: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(nib.load(mask).dataobj, nib.load(predicted / f"{name}.nii.gz").dataobj)
 
 
+def test_older_names_of_modalities(tiny: TinyRun, predicted: Path, tmp_path: Path) -> None:
+    name = _case(tiny)
+    given = {"T1Gd": "t1c", "flair": "t2f"}
+    files = [f"{older}={tiny.data / name / f'{name}-{ours}.nii.gz'}" for older, ours in given.items()]
+    ran = _predict(tiny.run / "bundle", *(part for file in files for part in ("--modality", file)), "--out", tmp_path)
+    assert ran.code == 0, ran.err
+    (mask,) = tmp_path.glob("*.nii.gz")
+    np.testing.assert_array_equal(nib.load(mask).dataobj, nib.load(predicted / f"{name}.nii.gz").dataobj)
+
+
 # -- pictures ----------------------------------------------------------------------------------------------------------
 
 
@@ -193,6 +203,11 @@ _MISUSE: dict[str, tuple[_Given, int, str]] = {
     "no such file": (lambda tiny, tmp: [tmp / "no.nii.gz"], 1, "no such file or folder"),
     "not a scan": (lambda tiny, tmp: [tiny.data / "survival_info.csv"], 2, "the network needs several"),
     "one modality": (lambda tiny, tmp: ["--modality", f"t2f={_scan(tiny)}"], 1, "lacks t1c"),
+    "one modality by two names": (
+        lambda tiny, tmp: ["--modality", f"t2f={_scan(tiny)}", "--modality", f"flair={_scan(tiny)}"],
+        2,
+        "a modality is given twice; found t2f, flair",
+    ),
     "no name": (lambda tiny, tmp: ["--modality", "scan.nii.gz"], 2, "--modality needs NAME=FILE"),
     "no such modality file": (lambda tiny, tmp: ["--modality", "t2f=no.nii.gz"], 1, "no such file"),
     "twice": (lambda tiny, tmp: [tiny.data / _case(tiny), tiny.data], 2, "would be written to the same files"),

@@ -13,7 +13,9 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
 
+from glioseg.training.checkpoint import LATEST, load_checkpoint
 from glioseg.training.log import read_log
 from tests.cli.command import glioseg
 from tests.runs.conftest import TinyRun
@@ -42,6 +44,18 @@ unit = "slice"
 empty = "both_empty_1"
 values = { WT = 0.9 }
 """
+
+
+def test_older_names_of_modalities_train_the_same_weights(tiny: TinyRun, tmp_path: Path) -> None:
+    states = []
+    for number, names in enumerate(('["t2f", "t1c"]', '["flair", "T1Gd"]')):
+        changes = [f"data.modalities={names}", "train.max_steps=1", "loss.kind=dice", "predict.tune=false"]
+        settings = [part for change in changes for part in ("--set", change)]
+        places = ["--data", tiny.data, "--out", tmp_path / str(number), "--cache", tiny.cache, "--device", "cpu"]
+        ran = glioseg("train", tiny.recipe_file, *places, "--quiet", *settings)
+        assert ran.code == 0, ran.err
+        states.append(load_checkpoint(tmp_path / str(number) / LATEST)["model"])
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 
 @pytest.fixture(scope="module")

@@ -64,6 +64,17 @@ def test_it_evaluates_to_the_figures_that_were_written(old: OldRun, tmp_path: Pa
     _close(ran.json, old.figures)
 
 
+def test_its_recipe_trains_and_what_had_no_effect_is_said(phantom_data: Path, tmp_path: Path) -> None:
+    written = (_KEPT / "segment" / "recipe.toml").read_text(encoding="utf-8")
+    (tmp_path / "old.toml").write_text(written.replace("focal_gamma = 2.0", "focal_gamma = 3.0"), encoding="utf-8")
+    places = ["--data", phantom_data, "--out", tmp_path / "run", "--cache", tmp_path / "cache", "--device", "cpu"]
+    ran = glioseg("train", tmp_path / "old.toml", *places, "--no-evaluate", "--set", "train.max_steps=1")
+    assert ran.code == 0, ran.err
+    note = "Left out, for they had no effect (the recipe was written in format 1): loss.focal_gamma."
+    assert note in ran.err
+    assert note in (tmp_path / "run" / "recipe.toml").read_text(encoding="utf-8")
+
+
 def test_its_bundle_predicts(old: OldRun, tmp_path: Path) -> None:
     case = next(path for path in sorted(old.data.iterdir()) if path.is_dir())
     ran = glioseg("predict", old.run / "bundle", case, "--out", tmp_path / "out", "--json", "--quiet")

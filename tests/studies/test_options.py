@@ -15,6 +15,7 @@ from glioseg.evaluation.metrics import CLASS_METRICS, REGION_METRICS
 from glioseg.evaluation.published import PublishedProtocol, protocol_of
 from glioseg.networks.build import OPTIONS
 from glioseg.studies.options import StudyRow, folder_of, read_study, run_recipe, shipped_studies, study_rows
+from glioseg.training.options import SgdOptions
 
 NAMES = tuple(shipped_studies())
 
@@ -154,7 +155,7 @@ def test_the_command_line_is_above_the_row_the_row_above_the_study_the_study_abo
     (row,) = study_rows(read_study(_write(tmp_path, text)), ["train.batch_size=2"])
     assert row.recipe is not None
     train = row.recipe.train
-    assert (train.optimiser, train.epochs, train.lr, train.batch_size) == ("adamw", 7, 0.25, 2)
+    assert (train.optimiser.kind, train.epochs, train.lr, train.batch_size) == ("adamw", 7, 0.25, 2)
 
 
 def test_a_row_whose_settings_have_a_fault_carries_it_alone(tmp_path: Path) -> None:
@@ -271,3 +272,39 @@ def test_changes_that_fit_no_row(tmp_path: Path, changes: list[str], message: st
     study: Any = read_study(_write(tmp_path, 'name = "demo-study"\nrecipe = "demo"'))
     with pytest.raises(OptionError, match=message):
         study_rows(study, changes)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ("set.train.optimiser.momentum = [0.5, 0.9]", "it acts with train.optimiser.kind=sgd"),
+        ("set.loss.focal.gamma = [1, 2]", "without the term focal. Set loss.focal.weight=1 first"),
+        ("set.loss.focal_gamma = [1, 2]", "no setting loss.focal_gamma any more. Set loss.focal.gamma"),
+        ("set.augment.noise.range = [[0.1, 0.2], [0.02, 0.15]]", "the change is never made"),
+    ],
+)
+def test_a_study_that_would_vary_nothing_is_refused(tmp_path: Path, settings: str, said: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        study_rows(read_study(_write(tmp_path, f'recipe = "demo"\n[[axes]]\n{settings}')))
+    assert said in str(caught.value)
+
+
+def test_terms_and_options_of_a_kind_are_axes(tmp_path: Path) -> None:
+    text = """
+    recipe = "demo"
+    set.train.optimiser = "sgd"
+    [[axes]]
+    set.loss.dice.weight = [0.5, 2]
+    set.train.optimiser.momentum = [0.5, 0.9]
+    """
+    first, second = (row.recipe for row in study_rows(read_study(_write(tmp_path, text))))
+    assert first is not None
+    assert second is not None
+    assert (first.loss.terms["dice"].weight, second.loss.terms["dice"].weight) == (0.5, 2.0)
+    assert (first.train.optimiser, second.train.optimiser) == (SgdOptions(momentum=0.5), SgdOptions(momentum=0.9))
+    assert first.loss.terms.keys() == {"bce", "dice"}
+
+
+def test_what_a_row_switches_off_needs_no_other_change(tmp_path: Path) -> None:
+    text = 'recipe = "lgg"\n[[axes]]\nset.augment.rotation.probability = [0.5, 0.0]'
+    assert [row.fault for row in study_rows(read_study(_write(tmp_path, text)))] == [None, None]

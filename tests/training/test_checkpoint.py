@@ -80,3 +80,13 @@ def test_the_difference_to_another_training_is_shown() -> None:
     assert [line.replace(" ", "") for line in lines[:2]] == ['-"lr":0.1', '+"lr":0.2']
     assert lines[2].replace(" ", "") == '-"split":"abc"'
     assert "epochs" not in str(caught.value)
+
+
+def test_settings_of_another_format_are_refused_in_one_sentence() -> None:
+    kept: dict[str, Any] = {"recipe": {"loss": {"kind": "dice"}}, "split": "abc"}
+    with pytest.raises(ResumeError) as caught:
+        require_same(Path("x.pth"), kept, Identity({"format": 2, "loss": {"dice": {}}}, "abc", "key"))
+    assert str(caught.value).startswith(
+        "x.pth: a training is continued only by the version that began it; found settings of format 1; expected"
+    )
+    assert "--restart" in str(caught.value)

@@ -21,10 +21,11 @@ from glioseg.training.checkpoint import BEST, LATEST, Identity, ResumeError, loa
 from glioseg.training.job import Batch, Job, Validation
 from glioseg.training.log import LOG, LogRow, read_log
 from glioseg.training.loop import TrainingError, fit
-from glioseg.training.losses import LossOptions, build_loss
+from glioseg.training.losses import build_loss
 from glioseg.training.options import TrainOptions
 from glioseg.training.progress import Outcome
 from glioseg.training.randomness import DrawKey, generator
+from glioseg.training.terms import loss_of
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def _loss(logits: Tensor | Any, regions: Tensor, weights: Tensor | None) -> Tens
     return nn.functional.binary_cross_entropy_with_logits(logits, regions.float())
 
 
-_softmax_loss = build_loss(LossOptions(kind="ce+dice", ce_weights=(1.0, 2.0)))
+_softmax_loss = build_loss(loss_of("ce+dice", ce={"weights": (1.0, 2.0)}))
 
 
 def _model(n_logits: int = 1) -> nn.Module:
@@ -127,7 +128,7 @@ def _same(one: Any, other: Any, path: str = "") -> None:
 _VARIANTS: dict[str, dict[str, Any]] = {
     "adam": {"optimiser": "adam"},
     "sgd-one-cycle": {"optimiser": "sgd", "schedule": "one-cycle"},
-    "plateau": {"schedule": "plateau", "plateau_patience": 0, "ema": None},
+    "plateau": {"schedule": {"kind": "plateau", "patience": 0}, "ema": None},
     "polynomial-share-accumulate": {"schedule": "polynomial", "tumour_share": 0.75, "accumulate": 3},
     "cosine-every-other-epoch": {"schedule": "cosine", "validate_every": 2},
     "softmax": {"schedule": "one-cycle"},
@@ -240,7 +241,7 @@ def test_accumulation_gives_the_gradient_of_the_whole_batch(tmp_path: Path) -> N
         model = without_normalisation()
         run = tmp_path / str(accumulate)
         run.mkdir()
-        options = _options(accumulate=accumulate, optimiser="sgd", momentum=0.0, max_steps=2, ema=None)
+        options = _options(accumulate=accumulate, optimiser={"kind": "sgd", "momentum": 0.0}, max_steps=2, ema=None)
         fit(Fabric(accelerator="cpu", devices=1), model, _job(run, options))
         ends.append(load_checkpoint(run / LATEST)["model"]["0.weight"])
     torch.testing.assert_close(ends[0], ends[1])

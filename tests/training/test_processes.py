@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from glioseg.training.checkpoint import LATEST, load_checkpoint
 from glioseg.training.loop import fit
-from glioseg.training.options import TrainOptions
+from glioseg.training.options import SgdOptions, TrainOptions
 from glioseg.training.randomness import DrawKey
 from tests.training.test_loop import _job, _Toy
 
@@ -40,7 +40,7 @@ def _nothing(*values: object) -> None:
 def _training(fabric: Fabric, run: str, max_steps: int) -> None:
     torch.set_num_threads(1)
     options = TrainOptions(
-        epochs=4, batch_size=6, lr=0.1, optimiser="sgd", momentum=0.5, checkpoint_every=1, max_steps=max_steps
+        epochs=4, batch_size=6, lr=0.1, optimiser=SgdOptions(momentum=0.5), checkpoint_every=1, max_steps=max_steps
     )
     job = _job(Path(run), options, _Toy(n=18), augment=_as_they_are, on_epoch=_nothing, on_step=_nothing)
     fit(fabric, _network(), job)

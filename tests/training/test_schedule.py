@@ -6,10 +6,11 @@ import math
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from torch import nn, optim
 
 from glioseg.training.optimiser import build_optimiser
-from glioseg.training.options import TrainOptions
+from glioseg.training.options import PlateauOptions, SgdOptions, TrainOptions
 from glioseg.training.schedule import Plateau, learning_rate
 
 
@@ -41,7 +42,7 @@ def test_the_rate_at_a_step(schedule: str, step: int, rate: float) -> None:
 
 
 def test_a_plateau_forgives_as_many_validations_as_it_is_told() -> None:
-    options = TrainOptions(schedule="plateau", plateau_patience=2, plateau_factor=0.5)
+    options = PlateauOptions(patience=2, factor=0.5)
     state, factors = Plateau(), []
     for score in (0.5, 0.5, 0.4, 0.5, 0.6, 0.1, 0.1, 0.1):
         state = state.after(score, options)
@@ -55,7 +56,7 @@ def test_a_plateau_agrees_with_torch() -> None:
     weight = nn.Linear(1, 1)
     theirs = optim.SGD(weight.parameters(), lr=1.0)
     scheduler = optim.lr_scheduler.ReduceLROnPlateau(theirs, mode="max", factor=0.5, patience=3, threshold=0.0)
-    options, state = TrainOptions(schedule="plateau", plateau_patience=3, plateau_factor=0.5), Plateau()
+    options, state = PlateauOptions(patience=3, factor=0.5), Plateau()
     for score in [math.sin(number) * 0.9**number for number in range(40)]:
         scheduler.step(score)
         state = state.after(score, options)
@@ -74,3 +75,25 @@ def test_biases_and_normalisation_do_not_decay(name: Any, kind: type[optim.Optim
         "1.weight": 0.0,
         "1.bias": 0.0,
     }
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"optimiser": {"kind": "adam", "momentum": 0.5}},
+        {"schedule": {"kind": "cosine", "patience": 3}},
+        {"optimiser": "adagrad"},
+        {"schedule": {"factor": 0.5}},
+        {"momentum": 0.5},
+        {"plateau_patience": 3},
+    ],
+)
+def test_options_belong_to_the_kind_on_which_they_act(values: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        TrainOptions.model_validate(values)
+
+
+def test_the_word_of_a_kind_stands_for_its_options() -> None:
+    options = TrainOptions.model_validate({"optimiser": "sgd", "schedule": "plateau"})
+    assert options.optimiser == SgdOptions(momentum=0.9)
+    assert options.schedule == PlateauOptions(factor=0.5, patience=3)

@@ -99,7 +99,7 @@ def train(
 
     The same command continues a run that was interrupted.
     """
-    from glioseg.config import read_recipe
+    from glioseg.config import notes_of_migration, read_recipe
     from glioseg.runs import train as training
     from glioseg.runs.options import RunOptions
 
@@ -109,7 +109,10 @@ def train(
     options = RunOptions(
         run, cache, split, of_file, device, devices, restart, not no_evaluate, tensorboard, initial=initial
     )
-    result = training.train(read_recipe(recipe, settings), flags.data(data), options, Reporter(quiet=quiet))
+    resolved, reporter = read_recipe(recipe, settings), Reporter(quiet=quiet)
+    for note in notes_of_migration(resolved):
+        reporter.say(note)
+    result = training.train(resolved, flags.data(data), options, reporter)
     _print_training(result, run, as_json)
 
 

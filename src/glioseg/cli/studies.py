@@ -47,15 +47,36 @@ SharedCache = Annotated[Path | None, typer.Option(help="Where prepared data is k
 @app.command(epilog="Example: glioseg recipes tum-lgg > my-recipe.toml")
 def recipes(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Show this recipe, all settings written out.")
+        str | None,
+        typer.Argument(metavar="NAME", help="Show this recipe's file; with --settings, the part to be listed."),
     ] = None,
     changes: Settings = None,
+    settings: Annotated[
+        bool, typer.Option("--settings", help="List every setting, or those of a part such as loss or train.optimiser.")
+    ] = False,
+    as_json: Json = False,
 ) -> None:
-    """List the recipes that come with glioseg, or show one."""
-    from glioseg.config import read_recipe, shipped_recipes, write_recipe
+    """List the recipes that come with glioseg, or show one.
 
+    A recipe is shown as its file has it, with comments; with --set it is shown with all settings written out. With
+    --settings: type, default, range, unit and meaning of each setting, and which recipes set it to what.
+    """
+    if settings:
+        from glioseg.cli.settings_text import settings_text
+        from glioseg.config.settings import list_settings
+
+        listed = list_settings(name or "")
+        if as_json:
+            print_json({"settings": [setting.to_json() for setting in listed]})
+        else:
+            out(settings_text(listed))
+        return
+    from glioseg.config import read_recipe, recipe_source, shipped_recipes, write_recipe
+
+    if as_json:
+        raise OptionError("--json lists settings", found="glioseg recipes --json", remedy="Add --settings")
     if name is not None:
-        out(write_recipe(read_recipe(name, changes or ())))
+        out(write_recipe(read_recipe(name, changes)) if changes else recipe_source(name).rstrip())
         return
     shipped = {key: read_recipe(key) for key in shipped_recipes()}
     width = max(map(len, shipped))

@@ -46,7 +46,7 @@ class EvaluateOptions(BaseModel):
 
     empty: EmptyRule = Field("skip", description="what counts where a mask is empty and a ratio is 0/0")
     n_resamples: int = Field(10_000, ge=0, description="bootstrap draws of the intervals; 0 for none")
-    seed: int = Field(0, ge=0, description="of the bootstrap")
+    seed: int = Field(0, ge=0, description="number from which the draws of the bootstrap follow")
 
 
 @dataclass(frozen=True)

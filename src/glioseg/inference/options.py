@@ -19,8 +19,8 @@ class PredictOptions(BaseModel):
         activation: what turns logits into probabilities: ``sigmoid`` for each region on its own, ``softmax`` for
             regions that exclude each other (see ``predict.activation``). With softmax each voxel is painted with the
             most probable of background and regions, and there are no thresholds to be set or tuned.
-        threshold: a voxel is inside a region above this probability,
-        thresholds: unless the region has one of its own here.
+        threshold: a voxel is inside a region above this probability, unless the region has one of its own.
+        thresholds: such probabilities for single regions.
         min_voxels: smaller components (26-connected, native voxels) of a region are removed; by region.
         largest_component: regions of which only the largest component is kept, for what comes one to a patient; not
             together with ``tune``, whose search knows nothing of it.

@@ -50,7 +50,7 @@ class SharmaCNNOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["sharma-cnn"] = "sharma-cnn"
-    dims: Literal[2] = 2
+    dims: Literal[2] = Field(default=2, description="spatial axes; pictures only")
     filters: int = Field(default=80, ge=1)
 
 
@@ -69,7 +69,7 @@ class ClassifierOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["classifier"] = "classifier"
-    dims: Literal[2] = 2
+    dims: Literal[2] = Field(default=2, description="spatial axes; pictures only")
     width: int = Field(default=16, ge=1)
     depth: int = Field(default=4, ge=1, le=7)
     normalisation: Normalisation = "batch"

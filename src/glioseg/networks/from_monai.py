@@ -10,7 +10,7 @@ from abc import abstractmethod
 from typing import Any, Generic, TypeVar
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from glioseg.networks.blocks import Dims, Normalisation, adopt
@@ -25,7 +25,7 @@ class MonaiOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    dims: Dims = 2
+    dims: Dims = Field(default=2, description="spatial axes, 2 or 3")
 
 
 Options = TypeVar("Options", bound=MonaiOptions)

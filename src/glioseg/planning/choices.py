@@ -86,7 +86,7 @@ def of_network(
         yield Choice("model.normalisation", "instance", "batches are too small for statistics over them")
         yield Choice("model.deep_supervision", True, "helps the coarse levels of 3-D networks to learn")
     yield Choice("loss.kind", "bce+dice", "cross-entropy for every voxel, Dice for small regions")
-    yield Choice("loss.dice_over", "batch", "single items often lack a region")
+    yield Choice("loss.dice", {"over": "batch"}, "single items often lack a region")
     if network.dims == 2:
         yield Choice("train.tumour_share", 0.5, rare)
 

@@ -15,6 +15,7 @@ from glioseg.cohorts.dark import NOISE, non_black_shares, visible
 from glioseg.core import Grid, Image, LabelMap
 from glioseg.core.grid import Box
 from glioseg.core.labels import LabelScheme, encode_regions, painting_order
+from glioseg.core.modalities import named_among
 from glioseg.errors import CacheError, GeometryError
 from glioseg.preparation.intensity import normalise
 from glioseg.preparation.options import Plane, PrepareOptions
@@ -84,7 +85,8 @@ def prepare_arrays(
     working = _resized(cropped, options)
     brain = np.ascontiguousarray(resample_array(shown[None], turned, cropped, "nearest")[0].T)
     missing = tuple(name for name in modalities if name not in image.modalities)
-    filled_with = options.missing if missing and options.missing in image.modalities else None
+    stand_in = named_among(options.missing, image.modalities)
+    filled_with = stand_in if missing and stand_in in image.modalities else None
     return PreparedArrays(
         images=_images(image, modalities, filled_with, cropped, working, brain, options),
         regions=None if labels is None else _regions(labels, image.grid, regions, cropped, working),

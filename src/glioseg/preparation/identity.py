@@ -12,6 +12,7 @@ from pathlib import Path
 
 from glioseg.core import Case, Cohort, LabelScheme, Source
 from glioseg.core.labels import painting_order
+from glioseg.core.modalities import named_among
 from glioseg.errors import OptionError
 from glioseg.io.files import cannot_read
 from glioseg.preparation.options import PrepareOptions
@@ -58,7 +59,7 @@ def plan_cohort(cohort: Cohort, options: PrepareOptions) -> CachePlan:
         FileError: a source file is missing.
     """
     scheme, regions = _scheme_and_regions(cohort, options)
-    if options.missing != "zero" and options.missing not in cohort.modalities:
+    if options.missing != "zero" and named_among(options.missing, cohort.modalities) not in cohort.modalities:
         raise OptionError(
             "no modality of that name can stand in for missing ones",
             found=options.missing,

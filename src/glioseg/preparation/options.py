@@ -25,12 +25,12 @@ class PrepareOptions(BaseModel):
             the case has (``cohorts.dark.visible`` at ``NOISE``); a head with its skull is brain in this sense. What
             lies outside the box is predicted as background, even where the reference says otherwise.
         size: resize every slice to ``size`` x ``size`` pixels over the same extent.
-        spacing_mm: or resample to this spacing: two numbers for columns and rows of the slices, three to resample
+        spacing_mm: resample to this spacing instead: two numbers for columns and rows of the slices, three to resample
             across the slices too. Neither: the native resolution.
         clip_percentiles: cut intensities off at these percentiles before they are normalised.
         normalise: ``min-max`` to 0..1, ``z-score`` to zero mean and unit variance (see ``intensity``), or ``none``.
         normalise_over: whether range, mean and percentiles are those of each slice or of the whole case.
-        brain_only: take them over the brain only, and set all else to 0.
+        brain_only: take range, mean and percentiles over the brain only, and set all else to 0.
         regions: names of the regions that become channels, overlapping (WT, TC, ET) or exclusive (NCR, ED, ET); None
             for the scheme's own.
         missing: what stands in for a modality that a case lacks: ``zero``, or the name of another modality (the

@@ -38,8 +38,8 @@ class PatchOptions(BaseModel):
             the patch it stands in the middle of zeros, which are the background of prepared images.
         foreground: share of the patches of an epoch that are centred on a voxel of a region.
         per_case: patches of each case in an epoch.
-        overlap: share of a window's length that it has in common with the next one, when volumes are predicted,
-        validation_overlap: and when they are validated during the training, where time counts more.
+        overlap: share of a window's length that it has in common with the next one, when volumes are predicted.
+        validation_overlap: the same when they are validated during the training, where time counts more.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -26,7 +26,8 @@ def gather(task: AnyTask, recipe: Recipe, data: Data, options: RunOptions, repor
         cohort = by_slices(cohort, dark)
     task.check(recipe, cohort)
     with reporter.progress("Preparing") as step:
-        network_cohort = with_modalities(cohort, recipe.data.modalities)
+        modalities = recipe.data.of(cohort.modalities)
+        network_cohort = with_modalities(cohort, modalities)
         prepared = prepare(network_cohort, recipe.prepare, options.cache_folder, progress=step)
     cache = options.cache_folder
     split = split_cohort(cohort, recipe.split, file=options.split, fold=options.fold, cache=cache, reporter=reporter)
@@ -35,7 +36,7 @@ def gather(task: AnyTask, recipe: Recipe, data: Data, options: RunOptions, repor
         cohort=cohort,
         prepared=prepared,
         split=split,
-        modalities=recipe.data.modalities or prepared.modalities,
+        modalities=modalities or prepared.modalities,
         targets=task.targets(recipe, cohort, prepared),
         copies=survey(cohort, cache, reporter).groups if task.draws_copies else (),
     )

@@ -15,7 +15,7 @@ from tomlkit import TOMLDocument
 from tomlkit.items import Table
 
 from glioseg.cohorts.checks.measure import distribution, planes, tissue
-from glioseg.config import Recipe, build_recipe
+from glioseg.config import FORMAT, Recipe, build_recipe
 from glioseg.console import QUIET, Reporter, Step
 from glioseg.core import Case, Cohort, LabelScheme
 from glioseg.errors import FileError, LabelError, OptionError
@@ -227,6 +227,7 @@ def as_toml(proposal: Proposal, cohort: str, fingerprint: CohortFingerprint) -> 
     document = tomlkit.document()
     for line in (f"Proposed by glioseg plan for {cohort}. Change what you know better: this file is all there is.",):
         document.add(tomlkit.comment(line))
+    document.add("format", tomlkit.item(FORMAT))
     document.add("name", tomlkit.item(f"{cohort}-{proposal.network.dims}d"))
     document.add("about", tomlkit.item(f"{', '.join(fingerprint.regions)} on {cohort}, proposed by its fingerprint"))
     for choice in proposal.choices:

@@ -11,6 +11,7 @@ from torch import nn
 
 from glioseg.console import QUIET, Reporter
 from glioseg.core import Case
+from glioseg.core.modalities import named_among
 from glioseg.errors import FileError, GliosegError, OptionError, name_some
 from glioseg.evaluation.table import rows_to_csv
 from glioseg.inference.bundle import load_bundle
@@ -152,7 +153,10 @@ def _spare_inputs(members: Members, cases: Sequence[Case], out: Path) -> None:
 def _cases(members: Members, inputs: Sequence[Path], files: Mapping[str, Path]) -> Iterator[Case]:
     if files:
         name = file_stem(next(iter(files.values())))
-        yield Case(name, name, {modality: source_of(path, None) for modality, path in files.items()})
+        called = {modality: named_among(modality, members.modalities) for modality in files}
+        if len(set(called.values())) < len(called):
+            raise OptionError("a modality is given twice", found=", ".join(called))
+        yield Case(name, name, {called[modality]: source_of(path, None) for modality, path in files.items()})
     for path in inputs:
         if path.is_dir():
             yield from members.cases_in(path)

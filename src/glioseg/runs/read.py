@@ -11,6 +11,7 @@ from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.recognise import read_cohort
 from glioseg.console import QUIET, Reporter
 from glioseg.core import SCHEMES, Cohort, LabelScheme
+from glioseg.core.modalities import our_names
 from glioseg.errors import FileError, OptionError
 
 
@@ -22,7 +23,7 @@ class Data:
         path: the folder, at whatever level.
         layout: name of the reader, or one of your own; None recognises it.
         scheme: name of the label scheme; None lets the reader decide.
-        modalities: names of the channels in file order, for layouts that do not state them.
+        modalities: names of the channels in file order, older ones as good as ours, for layouts that do not state them.
     """
 
     path: Path
@@ -64,7 +65,8 @@ def read(data: Data, reporter: Reporter = QUIET) -> Cohort:
         OptionError: no layout or label scheme of that name, or names of modalities that the data has no place for.
         FileError, LayoutError: no such folder, or none that can be read; see ``read_cohort``.
     """
-    options = ReadOptions(scheme=_scheme(data.scheme), modalities=data.modalities)
+    names = None if data.modalities is None else our_names(data.modalities)
+    options = ReadOptions(scheme=_scheme(data.scheme), modalities=names)
     with reporter.progress("Listing files") as step:
         return read_cohort(data.path, layout=data.layout, options=options, progress=lambda n: step(n, 0))
 

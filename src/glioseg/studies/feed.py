@@ -16,7 +16,7 @@ def cannot_feed(recipe: Recipe, cohort: Cohort) -> tuple[str | None, str]:
     """Why a recipe cannot be trained on a cohort, None if it can; and the key of what it would be trained on."""
     try:
         usable = task_named(recipe.task).usable(cohort, recipe.data, QUIET)
-        network_cohort = with_modalities(usable, recipe.data.modalities)
+        network_cohort = with_modalities(usable, recipe.data.of(usable.modalities))
         return None, plan_cohort(network_cohort, recipe.prepare).key
     except GliosegError as error:
         return one_line(error), ""

@@ -15,12 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from glioseg.config import (
     Recipe,
-    build_recipe,
+    changed_recipe,
     explained,
     leaves,
     parsed_change,
     read_toml,
     recipe_values,
+    require_effect,
     with_settings,
 )
 from glioseg.core import PartName
@@ -267,10 +268,10 @@ def folder_of(name: str) -> str:
 def _row(study: StudyOptions, row: RowOptions, changes: Settings) -> StudyRow:
     try:
         values, path = recipe_values(row.recipe or study.recipe or "")
-        values = with_settings(with_settings(values, study.set), row.set)
-        ignored = _not_of_the_network(values, changes)
-        values = with_settings(values, {name: value for name, value in changes.items() if name not in ignored})
-        recipe = build_recipe(values, path=str(path))
+        ignored = _not_of_the_network(with_settings(with_settings(values, study.set), row.set), changes)
+        own = {name: value for name, value in changes.items() if name not in ignored}
+        recipe = changed_recipe(values, [study.set, row.set, own], str(path))
+        require_effect(recipe, {**row.set, **own})
         if row.published:
             recipe = recipe.model_copy(update={"published": _published(study, row, recipe)})
         for part in study.parts:

@@ -24,7 +24,15 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from glioseg.config import Recipe, build_recipe, differences, read_recipe, with_settings, without_none, write_recipe
+from glioseg.config import (
+    Recipe,
+    changed_recipe,
+    differences,
+    read_recipe,
+    require_effect,
+    without_none,
+    write_recipe,
+)
 from glioseg.console import QUIET, Reporter
 from glioseg.errors import FileError, OptionError
 from glioseg.io.files import read_json, write_json, write_text
@@ -174,7 +182,9 @@ def _require_ranges(recipe: Recipe) -> None:
 
 
 def _with(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
-    return build_recipe(with_settings(recipe.model_dump(mode="json"), settings))
+    changed = changed_recipe(recipe.model_dump(mode="json"), [settings])
+    require_effect(changed, settings)
+    return changed
 
 
 def _begin(recipe: Recipe, key: str, out: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from glioseg.cohorts.splits.split import Split
 from glioseg.core import Case, Cohort
+from glioseg.core.modalities import named_among
 from glioseg.core.targets import Targets
 from glioseg.errors import OptionError
 from glioseg.inference.predictor import missing_modality_error
@@ -90,7 +91,7 @@ def with_modalities(cohort: Cohort, modalities: Sequence[str] | None) -> Cohort:
     """
     if modalities is None:
         return cohort
-    unknown = [name for name in modalities if name not in cohort.modalities]
+    unknown = [name for name in modalities if named_among(name, cohort.modalities) not in cohort.modalities]
     if unknown:
         raise OptionError(
             "the cohort lacks a modality",
@@ -98,6 +99,7 @@ def with_modalities(cohort: Cohort, modalities: Sequence[str] | None) -> Cohort:
             found=", ".join(unknown),
             expected=f"some of {', '.join(cohort.modalities)}",
         )
+    cohort = _called(cohort, modalities)
     if set(modalities) == set(cohort.modalities):
         return cohort
     for case in cohort.cases:
@@ -108,6 +110,18 @@ def with_modalities(cohort: Cohort, modalities: Sequence[str] | None) -> Cohort:
         for case in cohort.cases
     )
     return replace(cohort, cases=cases, modalities=tuple(name for name in cohort.modalities if name in modalities))
+
+
+def _called(cohort: Cohort, names: Sequence[str]) -> Cohort:
+    """The cohort with its modalities called as in ``names``, where these are aliases of its own."""
+    ours = {named_among(name, cohort.modalities): name for name in names}
+    if all(ours.get(name, name) == name for name in cohort.modalities):
+        return cohort
+    cases = tuple(
+        replace(case, images={ours.get(name, name): source for name, source in case.images.items()})
+        for case in cohort.cases
+    )
+    return replace(cohort, cases=cases, modalities=tuple(ours.get(name, name) for name in cohort.modalities))
 
 
 def first_patients(cohort: Cohort, cases: Sequence[Case], max_patients: int | None) -> Cohort:

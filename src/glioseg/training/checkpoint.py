@@ -99,6 +99,15 @@ def require_same(path: Path, stored: Mapping[str, Any], identity: Identity) -> N
     current = identity.to_json()
     if stored == current:
         return
+    formats = [settings.get("format", 1) for settings in (stored.get("recipe", {}), current["recipe"])]
+    if formats[0] != formats[1]:
+        raise ResumeError(
+            "a training is continued only by the version that began it",
+            path=path,
+            found=f"settings of format {formats[0]}",
+            expected=f"format {formats[1]}",
+            remedy="Use that version of glioseg, use another --out, or begin anew with --restart",
+        )
     before, after = (json.dumps(values, indent=1, sort_keys=True).splitlines() for values in (stored, current))
     changed = [
         line.rstrip(",")

@@ -26,6 +26,7 @@ from glioseg.training.ema import WeightMean
 from glioseg.training.job import Batch, Job, Validation
 from glioseg.training.log import LOG, LogRow, append_log, cut_log
 from glioseg.training.optimiser import build_optimiser
+from glioseg.training.options import PlateauOptions
 from glioseg.training.progress import Outcome, Pace, Progress, progress_of
 from glioseg.training.randomness import DrawKey, generator, torch_seed
 from glioseg.training.sampler import batch_of, epoch_order, n_steps_of
@@ -139,7 +140,8 @@ class TrainingLoop:
         progress, options = self.progress, self.options
         local = self._validate_in_this_process() if self.fabric.is_global_zero else None
         validation = cast(Validation, self.fabric.broadcast(local))
-        progress.plateau = progress.plateau.after(validation.score, options)
+        if isinstance(options.schedule, PlateauOptions):
+            progress.plateau = progress.plateau.after(validation.score, options.schedule)
         has_gained = validation.score > progress.best_score
         progress.n_without_gain = 0 if has_gained else progress.n_without_gain + 1
         if has_gained or options.keep == "last":

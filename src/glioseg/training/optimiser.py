@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn, optim
 
-from glioseg.training.options import TrainOptions
+from glioseg.training.options import AdamOptions, AdamWOptions, SgdOptions, TrainOptions
 
 
 def build_optimiser(model: nn.Module, options: TrainOptions) -> optim.Optimizer:
@@ -16,10 +16,9 @@ def build_optimiser(model: nn.Module, options: TrainOptions) -> optim.Optimizer:
     spared = [weight for weight in model.parameters() if weight.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": options.weight_decay}, {"params": spared, "weight_decay": 0.0}]
     match options.optimiser:
-        case "adam":
+        case AdamOptions():
             return optim.Adam(groups, lr=options.lr, foreach=True)
-        case "adamw":
+        case AdamWOptions():
             return optim.AdamW(groups, lr=options.lr, foreach=True)
-        case "sgd":
-            nesterov = options.momentum > 0
-            return optim.SGD(groups, lr=options.lr, momentum=options.momentum, nesterov=nesterov, foreach=True)
+        case SgdOptions(momentum=momentum):
+            return optim.SGD(groups, lr=options.lr, momentum=momentum, nesterov=momentum > 0, foreach=True)

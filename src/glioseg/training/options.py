@@ -2,11 +2,110 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from glioseg.evaluation.metrics import CLASS_SCORES, ScoreName
+
+
+class _Kind(BaseModel):
+    """Options that ``kind`` tells apart; where there is nothing else to say, its word stands for them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _word_is_a_kind(cls, values: Any) -> Any:  # noqa: ANN401 - whatever stands in the recipe
+        return {"kind": values} if isinstance(values, str) else values
+
+
+class AdamOptions(_Kind):
+    """Adam (Kingma 2015)."""
+
+    kind: Literal["adam"] = Field("adam", description="Adam, whose weight decay is part of the gradient")
+
+
+class AdamWOptions(_Kind):
+    """AdamW (Loshchilov 2019)."""
+
+    kind: Literal["adamw"] = Field("adamw", description="Adam with weight decay apart from the gradient")
+
+
+class SgdOptions(_Kind):
+    """Gradient descent with momentum."""
+
+    kind: Literal["sgd"] = Field("sgd", description="gradient descent with momentum in Nesterov's form")
+    momentum: float = Field(0.9, ge=0, lt=1, description="share of the last step in the next; 0 for none")
+
+
+class ConstantOptions(_Kind):
+    """The same rate throughout."""
+
+    kind: Literal["constant"] = Field("constant", description="the rate stays as it is")
+
+
+class CosineOptions(_Kind):
+    """A fall to 0 as a cosine (Loshchilov 2017)."""
+
+    kind: Literal["cosine"] = Field("cosine", description="the rate falls to 0 as a cosine")
+
+
+class OneCycleOptions(_Kind):
+    """A rise and a longer fall (Smith 2018)."""
+
+    kind: Literal["one-cycle"] = Field("one-cycle", description="the rate rises to its peak and falls again")
+
+
+class PolynomialOptions(_Kind):
+    """A fall to 0 as (1 - t)^0.9 (Isensee 2021)."""
+
+    kind: Literal["polynomial"] = Field("polynomial", description="the rate falls to 0 as (1 - t)^0.9")
+
+
+class PlateauOptions(_Kind):
+    """A fall where validation does not improve."""
+
+    kind: Literal["plateau"] = Field("plateau", description="the rate falls where the validation score does not rise")
+    factor: float = Field(0.5, gt=0, lt=1, description="by which the rate is multiplied")
+    patience: int = Field(3, ge=0, description="validations without improvement that are forgiven")
+
+
+def kind_of(options: Any) -> str:  # noqa: ANN401 - whatever stands in the recipe, valid or not
+    """The word that tells options apart."""
+    if isinstance(options, Mapping):
+        return str(options.get("kind"))
+    return options if isinstance(options, str) else str(getattr(options, "kind", None))
+
+
+OptimiserOptions = Annotated[
+    Annotated[AdamOptions, Tag("adam")] | Annotated[AdamWOptions, Tag("adamw")] | Annotated[SgdOptions, Tag("sgd")],
+    Discriminator(kind_of),
+]
+"""The options of every optimiser."""
+ScheduleOptions = Annotated[
+    Annotated[ConstantOptions, Tag("constant")]
+    | Annotated[CosineOptions, Tag("cosine")]
+    | Annotated[OneCycleOptions, Tag("one-cycle")]
+    | Annotated[PolynomialOptions, Tag("polynomial")]
+    | Annotated[PlateauOptions, Tag("plateau")],
+    Discriminator(kind_of),
+]
+"""The options of every schedule of the learning rate."""
+OPTIMISERS: Mapping[str, type[BaseModel]] = MappingProxyType(
+    {"adam": AdamOptions, "adamw": AdamWOptions, "sgd": SgdOptions}
+)
+SCHEDULES: Mapping[str, type[BaseModel]] = MappingProxyType(
+    {
+        "constant": ConstantOptions,
+        "cosine": CosineOptions,
+        "one-cycle": OneCycleOptions,
+        "polynomial": PolynomialOptions,
+        "plateau": PlateauOptions,
+    }
+)
 
 
 class TrainOptions(BaseModel):
@@ -17,18 +116,15 @@ class TrainOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    epochs: int = Field(50, ge=1)
+    epochs: int = Field(50, ge=1, description="passes over the training part")
     batch_size: int = Field(16, ge=1, description="items of one optimiser update, over all processes")
     accumulate: int = Field(1, ge=1, description="parts in which a batch passes through the network, to save memory")
 
-    optimiser: Literal["adam", "adamw", "sgd"] = "adamw"
-    lr: float = Field(1e-3, gt=0)
-    weight_decay: float = Field(0.0, ge=0)
-    momentum: float = Field(0.9, ge=0, lt=1, description="of SGD, with Nesterov's form")
+    optimiser: OptimiserOptions = Field(AdamWOptions(), description="what turns gradients into steps")
+    lr: float = Field(1e-3, gt=0, description="learning rate; of a schedule its peak")
+    weight_decay: float = Field(0.0, ge=0, description="pull of weights to 0; biases and normalisation are spared")
 
-    schedule: Literal["constant", "cosine", "one-cycle", "polynomial", "plateau"] = "constant"
-    plateau_factor: float = Field(0.5, gt=0, lt=1)
-    plateau_patience: int = Field(3, ge=0, description="validations without improvement that are forgiven")
+    schedule: ScheduleOptions = Field(ConstantOptions(), description="the learning rate over time")
     clip_norm: float | None = Field(None, gt=0, description="largest norm of the gradient")
     ema: float | None = Field(None, gt=0, lt=1, description="decay of the running mean of the weights")
 
@@ -50,9 +146,11 @@ class TrainOptions(BaseModel):
     tumour_share: float | None = Field(
         None, ge=0, le=1, description="share of slices with tumour in an epoch; None takes every slice once"
     )
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="number format of the network; auto takes bf16 where the device computes it"
+    )
     deterministic: bool = Field(True, description="on CUDA, use only kernels that repeat bit for bit")
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, description="of weights, order and augmentation")
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from glioseg.training.options import TrainOptions
+from glioseg.training.options import (
+    ConstantOptions,
+    CosineOptions,
+    OneCycleOptions,
+    PlateauOptions,
+    PolynomialOptions,
+    TrainOptions,
+)
 
 _ONE_CYCLE_WARM_UP = 0.3
 _ONE_CYCLE_START = 1 / 25
@@ -21,12 +28,12 @@ class Plateau:
     n_since: int = 0
     factor: float = 1.0
 
-    def after(self, score: float, options: TrainOptions) -> Plateau:
+    def after(self, score: float, options: PlateauOptions) -> Plateau:
         """The state after one more validation, whose score is better when higher."""
         if score > self.best:
             return replace(self, best=score, n_since=0)
-        if self.n_since + 1 > options.plateau_patience:
-            return replace(self, n_since=0, factor=self.factor * options.plateau_factor)
+        if self.n_since + 1 > options.patience:
+            return replace(self, n_since=0, factor=self.factor * options.factor)
         return replace(self, n_since=self.n_since + 1)
 
 
@@ -39,15 +46,15 @@ def learning_rate(options: TrainOptions, step: int, n_steps: int, plateau: Plate
     """
     time = min(step / max(n_steps, 1), 1.0)
     match options.schedule:
-        case "constant":
+        case ConstantOptions():
             return options.lr
-        case "plateau":
+        case PlateauOptions():
             return options.lr * plateau.factor
-        case "cosine":
+        case CosineOptions():
             return options.lr * _cosine(1.0, 0.0, time)
-        case "polynomial":
+        case PolynomialOptions():
             return options.lr * float((1.0 - time) ** _POLYNOMIAL_POWER)
-        case "one-cycle":
+        case OneCycleOptions():
             if time < _ONE_CYCLE_WARM_UP:
                 return options.lr * _cosine(_ONE_CYCLE_START, 1.0, time / _ONE_CYCLE_WARM_UP)
             return options.lr * _cosine(1.0, _ONE_CYCLE_END, (time - _ONE_CYCLE_WARM_UP) / (1.0 - _ONE_CYCLE_WARM_UP))

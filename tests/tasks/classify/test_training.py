@@ -28,8 +28,8 @@ from glioseg.preparation.store import PreparedCohort
 from glioseg.tasks.classify.items import augment_pictures, class_items
 from glioseg.tasks.classify.loss import ClassLoss, class_loss
 from glioseg.training.augment import AugmentOptions, ChannelLayout
-from glioseg.training.losses import LossOptions
 from glioseg.training.randomness import DrawKey
+from glioseg.training.terms import loss_of
 from glioseg.training.transfer import take_weights
 from tests.fakes.pictures import grey, save
 
@@ -92,10 +92,18 @@ def test_items_are_pictures_with_their_class(prepared: PreparedCohort) -> None:
 def test_balanced_weights_make_classes_count_alike(prepared: PreparedCohort) -> None:
     """1 of no and 3 of yes: 4 / (2·1) and 4 / (2·3)."""
     items = class_items(prepared, SliceOptions(), ("grey",), _CLASSES)
-    weights = class_loss(LossOptions(kind="cross-entropy"), items).class_weights
+    weights = class_loss(loss_of("cross-entropy"), items).class_weights
     assert weights is not None
     assert weights.tolist() == pytest.approx([2.0, 2 / 3])
-    assert class_loss(LossOptions(kind="cross-entropy", class_weights="equal"), items).class_weights is None
+    assert class_loss(loss_of("cross-entropy", cross_entropy={"class_weights": "equal"}), items).class_weights is None
+
+
+def test_a_loss_counts_by_its_weight(prepared: PreparedCohort) -> None:
+    items = class_items(prepared, SliceOptions(), ("grey",), _CLASSES)
+    logits, classes = torch.tensor([[0.5, -1.0]]), torch.tensor([[0, 1]])
+    plain = class_loss(loss_of("cross-entropy"), items)(logits, classes)
+    twice = class_loss(loss_of("cross-entropy", cross_entropy={"weight": 2.0}), items)(logits, classes)
+    torch.testing.assert_close(twice, 2 * plain)
 
 
 def test_augmentation_moves_pictures_and_leaves_classes() -> None:

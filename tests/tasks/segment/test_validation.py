@@ -20,7 +20,8 @@ from glioseg.preparation.options import PrepareOptions
 from glioseg.preparation.slices import SliceOptions
 from glioseg.preparation.store import PreparedCase
 from glioseg.tasks.segment.validation import Validator
-from glioseg.training.losses import LossOptions, build_loss
+from glioseg.training.losses import build_loss
+from glioseg.training.terms import loss_of
 from tests.preparation.toys import SCHEME, toy_cohort
 
 OPTIONS = PrepareOptions(normalise="none", brain_only=False, regions=("WT",))
@@ -52,7 +53,7 @@ def _validator(cases: list[tuple[PreparedCase, Case]], seen: list[Any], **change
         "cases": cases,
         "channels": (0, 1),
         "slices": slices,
-        "loss": build_loss(LossOptions(kind="bce"), None),
+        "loss": build_loss(loss_of("bce"), None),
         "options": EvaluateOptions(),
         "score": "dice",
         "on_case": lambda done, total: seen.append((done, total)),
@@ -105,7 +106,7 @@ class _Softmax(nn.Module):
 def test_the_loss_of_softmax_is_that_of_its_logits(cases: list[tuple[PreparedCase, Case]]) -> None:
     options = PredictOptions(activation="softmax")
     predictor = Predictor(nn.Identity(), ("t1c", "t2f"), ("WT",), SCHEME, OPTIONS, SliceOptions(), options)
-    found = _validator(cases, [], predictor=predictor, loss=build_loss(LossOptions(kind="ce"), None))(_Softmax())
+    found = _validator(cases, [], predictor=predictor, loss=build_loss(loss_of("ce"), None))(_Softmax())
     total = 1 + np.e
     assert found.loss == pytest.approx(-(24 * np.log(np.e / total) + 456 * np.log(1 / total)) / 480, rel=1e-5)
     assert found.score == pytest.approx(2 * 24 / (24 + 480))

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import Listing, natural_key
-from glioseg.cohorts.reading.naming import MODALITY_ORDER
 from glioseg.core import Case, Cohort, Facts, Finding, Source
+from glioseg.core.modalities import MODALITY_ORDER
 from glioseg.errors import LayoutError, OptionError, name_some
 from glioseg.io.endings import file_stem
 

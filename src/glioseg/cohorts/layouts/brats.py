@@ -23,8 +23,9 @@ from glioseg.cohorts.layouts.brats_scheme import Family, decide_scheme, family_o
 from glioseg.cohorts.layouts.clinical import brats_facts, grade_of, site_of
 from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import Listing, natural_key
-from glioseg.cohorts.reading.naming import MODALITY_ORDER, modality_of, part_of
+from glioseg.cohorts.reading.naming import part_of
 from glioseg.core import Case, Cohort, Facts, Finding, Source
+from glioseg.core.modalities import MODALITY_ORDER, modality_of
 from glioseg.errors import LayoutError, OptionError, name_some
 from glioseg.io.endings import VOLUME_ENDINGS, file_kind, file_stem
 

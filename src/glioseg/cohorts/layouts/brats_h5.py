@@ -15,9 +15,9 @@ from pathlib import Path, PurePosixPath
 from glioseg.cohorts.layouts.clinical import brats_facts
 from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import Listing
-from glioseg.cohorts.reading.naming import MODALITY_ORDER, modality_of
 from glioseg.cohorts.reading.tables import read_rows
 from glioseg.core import Case, Cohort, Facts, Finding, Source, scheme_named
+from glioseg.core.modalities import MODALITY_ORDER, modality_of
 from glioseg.errors import GliosegError, LayoutError, OptionError, name_some
 from glioseg.io.hdf5 import hdf5_grid
 

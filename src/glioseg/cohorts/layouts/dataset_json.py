@@ -10,9 +10,9 @@ from types import MappingProxyType
 from typing import Any
 
 from glioseg.cohorts.reading.listing import Listing, list_folder
-from glioseg.cohorts.reading.naming import modality_of
 from glioseg.core import SCHEMES, LabelScheme
 from glioseg.core.labels import glioma_scheme
+from glioseg.core.modalities import modality_of
 from glioseg.errors import FileError, LabelError, LayoutError, name_some
 from glioseg.io.files import read_json
 

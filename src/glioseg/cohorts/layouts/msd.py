@@ -23,9 +23,9 @@ from glioseg.cohorts.layouts.dataset_json import (
 )
 from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import Listing, natural_key
-from glioseg.cohorts.reading.naming import modality_of
 from glioseg.cohorts.reading.tables import nearest_facts
 from glioseg.core import Case, Cohort, Facts, Finding, LabelScheme, Source
+from glioseg.core.modalities import modality_of
 from glioseg.errors import LayoutError, OptionError, name_some
 from glioseg.io.endings import NIFTI_ENDINGS, file_stem, has_ending
 

@@ -28,9 +28,9 @@ from glioseg.cohorts.layouts.dataset_json import (
 from glioseg.cohorts.layouts.msd import is_decathlon
 from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import Listing, natural_key
-from glioseg.cohorts.reading.naming import modality_of
 from glioseg.cohorts.reading.tables import nearest_facts
 from glioseg.core import Case, Cohort, Finding, LabelScheme, Source, SourceKind
+from glioseg.core.modalities import modality_of
 from glioseg.errors import FileError, LayoutError, OptionError, SplitError, name_some
 from glioseg.io.endings import ENDINGS, LOSSY_ENDINGS
 from glioseg.io.files import read_json, write_json

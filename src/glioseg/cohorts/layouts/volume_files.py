@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glioseg.cohorts.reading.listing import Listing
-from glioseg.cohorts.reading.naming import Named, folder_role, modality_of, named
+from glioseg.cohorts.reading.naming import Named, folder_role, named
+from glioseg.core.modalities import modality_of
 from glioseg.io.endings import VOLUME_ENDINGS
 
 _SEPARATORS = "_-. "

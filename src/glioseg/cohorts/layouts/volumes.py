@@ -17,8 +17,8 @@ from glioseg.cohorts.layouts.volume_files import Scan, gather
 from glioseg.cohorts.reading.facts_file import with_facts_file
 from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import Listing, natural_key
-from glioseg.cohorts.reading.naming import MODALITY_ORDER, modality_of
 from glioseg.core import SCHEMES, Case, Cohort, Facts, Finding, LabelScheme, Source, SourceKind, scheme_named
+from glioseg.core.modalities import MODALITY_ORDER, modality_of
 from glioseg.errors import GliosegError, LayoutError, OptionError, name_some
 from glioseg.io.endings import file_kind, file_stem
 from glioseg.io.metaimage import read_metaimage_grid

@@ -34,18 +34,6 @@ PARTS: Mapping[str, str] = MappingProxyType(
 )
 """Folder names by which publishers divide a data set -> the part."""
 
-MODALITY_ALIASES: Mapping[str, str] = MappingProxyType(
-    {
-        **dict.fromkeys(("t1n", "t1", "t1w", "t1pre"), "t1n"),
-        **dict.fromkeys(("t1c", "t1ce", "t1gd", "t1post", "t1wce", "t1km"), "t1c"),
-        **dict.fromkeys(("t2w", "t2"), "t2w"),
-        **dict.fromkeys(("t2f", "flair", "fla", "t2flair"), "t2f"),
-    }
-)
-"""Names of modalities in files, lower case -> our names."""
-
-MODALITY_ORDER = ("t1n", "t1c", "t2w", "t2f")
-
 
 @dataclass(frozen=True)
 class Named:
@@ -100,11 +88,6 @@ def part_of(folders: Iterable[str]) -> str | None:
             if word in PARTS:
                 return PARTS[word]
     return None
-
-
-def modality_of(word: str) -> str | None:
-    """Our name of a modality, whatever case and older name a file uses (T1Gd, FLAIR); None where it is none."""
-    return MODALITY_ALIASES.get(re.sub(r"[_\-. ]+", "", word).lower())
 
 
 def unique_ids(names: Sequence[str], paths: Sequence[Path]) -> list[str]:

@@ -36,14 +36,14 @@ class SplitOptions(BaseModel):
     Attributes:
         protocol: ``patient``; or ``slice``, which some publications used: each slice is then a case and a patient of
             its own before anything else happens (``slicewise.by_slices``), and all figures leak.
-        train: share of the training part,
-        val: of the validation part,
-        test: and of the test part, which is held out first, with folds too; they sum to 1.
+        train: share of the training part.
+        val: share of the validation part.
+        test: share of the test part, which is held out first, with folds too; they sum to 1.
         n_folds: cross-validation: what the test part leaves is divided into so many folds, one of which is the
             validation part and the others the training part, whatever ``train`` and ``val`` say.
-        fold: which one, from 0.
+        fold: which of the folds is the validation part, from 0.
         burden_levels: strata of tumour burden, with as many patients each; 1 does not stratify by it.
-        seed: of the hash that decides who is where.
+        seed: number from which the hash follows that decides who is where.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -8,12 +8,12 @@ from types import MappingProxyType
 
 import numpy as np
 
-from glioseg.cohorts.reading.naming import MODALITY_ORDER
 from glioseg.cohorts.reading.tables import fact_columns, write_rows
 from glioseg.cohorts.write.axial import as_axial, fitted, to_8_bit
 from glioseg.cohorts.write.case import LoadedCase, Place, WriteOptions, Written, labels_in, require_modalities
 from glioseg.cohorts.write.volumes import write_clinical_tables
 from glioseg.core import scheme_named
+from glioseg.core.modalities import MODALITY_ORDER
 from glioseg.errors import LabelError
 from glioseg.io.hdf5 import write_hdf5_slice
 from glioseg.io.raster import write_picture

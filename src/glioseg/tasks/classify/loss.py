@@ -16,7 +16,7 @@ from torch import Tensor
 
 from glioseg.errors import GeometryError
 from glioseg.tasks.classify.items import ClassItems
-from glioseg.training.losses import LossOptions
+from glioseg.training.terms import LossOptions
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,12 @@ class ClassLoss:
     Args:
         class_weights: (K,) on the device of the logits; None for 1.
         smoothing: share of the target that is spread evenly over all classes [1].
+        weight: that the mean is multiplied by.
     """
 
     class_weights: Tensor | None = None
     smoothing: float = 0.0
+    weight: float = 1.0
 
     def __call__(self, logits: Tensor | Sequence[Tensor], classes: Tensor, weights: Tensor | None = None) -> Tensor:
         """The loss of a batch.
@@ -54,13 +56,14 @@ class ClassLoss:
             costs = -(smooth * F.log_softmax(logits.float(), dim=1)).sum(dim=1)
             if self.class_weights is not None:
                 costs = costs * (target @ self.class_weights)
-            return costs.mean()
+            return costs.mean() if self.weight == 1.0 else self.weight * costs.mean()
 
 
 def class_loss(options: LossOptions, items: ClassItems, *, device: torch.device | str = "cpu") -> ClassLoss:
     """The loss that ``options`` describe; balanced weights are n / (K n_k), from the training part's n_k pictures."""
-    weights = None
-    if options.class_weights == "balanced":
+    term, weights = options.cross_entropy, None
+    assert term is not None, "the recipe has seen to it"
+    if term.class_weights == "balanced":
         counts = np.bincount(items.classes, minlength=items.n_classes)
         weights = torch.tensor(len(items.classes) / (items.n_classes * counts), dtype=torch.float32, device=device)
-    return ClassLoss(weights, options.label_smoothing)
+    return ClassLoss(weights, term.label_smoothing, term.weight)

@@ -120,11 +120,12 @@ def gallery(predictor: Predictor, data: TrainingData, part: str, rows: Sequence[
 
 def weight_maps(recipe: Recipe, data: TrainingData) -> list[WeightMap]:
     """A few slices of the training part with the border term of their weights, for losses that have one."""
-    if not recipe.loss.needs_border:
+    weighted = recipe.loss.weighted_bce
+    if weighted is None:
         return []
     part = data.prepared_part("train")
-    maps = border_maps(part, recipe.loss.border)
-    weighted = []
+    maps = border_maps(part, weighted.border)
+    shown: list[WeightMap] = []
     for case in part.cases:
         for z in range(case.n_slices):
             term = maps.at(case.id, z)
@@ -133,8 +134,8 @@ def weight_maps(recipe: Recipe, data: TrainingData) -> list[WeightMap]:
                 continue
             row = int(term.max(axis=(1, 2)).argmax())
             name = data.prepared.region_names[row]
-            weighted.append(WeightMap(case.id, z, regions[z, row] > 0, term[row].astype(np.float32), name))
+            shown.append(WeightMap(case.id, z, regions[z, row] > 0, term[row].astype(np.float32), name))
             break
-        if len(weighted) == _N_MAPS:
+        if len(shown) == _N_MAPS:
             break
-    return weighted
+    return shown

@@ -205,6 +205,7 @@ def _items(recipe: Recipe, data: TrainingData) -> tuple[SliceItems | PatchItems,
     part = data.prepared_part("train")
     if recipe.patches is not None:
         return patch_items(part, recipe.patches, data.modalities), None
-    borders = border_maps(part, recipe.loss.border) if recipe.loss.needs_border else None
+    weighted = recipe.loss.weighted_bce
+    borders = None if weighted is None else border_maps(part, weighted.border)
     items = slice_items(part, recipe.slices, data.modalities, borders)
     return items, voxel_weights(items) if recipe.loss.needs_class_weights else None

@@ -28,7 +28,7 @@ class RangedChange(RandomChange):
     """A change of a size that is drawn from a range.
 
     Attributes:
-        range: smallest and largest size; its unit is said by each change.
+        range: smallest and largest size.
     """
 
     limits: ClassVar[Range]
@@ -49,7 +49,9 @@ class Flip(RandomChange):
     no mirror image that anatomy knows, and the probability is better set to 0.
     """
 
-    axes: tuple[Axis, ...] = Field(default=("width", "height"), min_length=1)
+    axes: tuple[Axis, ...] = Field(
+        default=("width", "height"), min_length=1, description="along which an item may be mirrored"
+    )
 
 
 class Turn(RandomChange):

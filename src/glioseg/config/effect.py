@@ -1,0 +1,137 @@
+"""Settings that have no effect in a recipe, each with what would give it one: they are refused.
+
+What belongs to one kind of network, loss, optimiser or schedule stands in the options of that kind alone and cannot be
+set elsewhere. This is the table of the others, whose effect other parts of the recipe decide. A setting without effect
+may keep its default, so that a recipe can be written out whole; a change of it by ``--set``, a range of a search or
+another value is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from glioseg.core.targets import TaskName
+from glioseg.evaluation.protocol import EvaluateOptions
+from glioseg.inference.options import PredictOptions
+from glioseg.networks.build import ModelOptions, dims_of
+from glioseg.preparation.options import PrepareOptions
+from glioseg.preparation.slices import SliceOptions
+from glioseg.training.augment import AugmentOptions
+from glioseg.training.terms import LossOptions
+
+Idle = dict[str, str]
+"""Setting -> why it does nothing, and what would let it act, as the second half of a sentence."""
+
+
+class _Data(Protocol):
+    """``DataOptions``, as far as it decides what acts."""
+
+    @property
+    def modalities(self) -> tuple[str, ...] | None: ...
+
+
+class _Parts(Protocol):
+    """The parts of a recipe that decide which settings act."""
+
+    @property
+    def task(self) -> TaskName: ...
+    @property
+    def data(self) -> _Data: ...
+    @property
+    def prepare(self) -> PrepareOptions: ...
+    @property
+    def slices(self) -> SliceOptions: ...
+    @property
+    def model(self) -> ModelOptions: ...
+    @property
+    def loss(self) -> LossOptions: ...
+    @property
+    def augment(self) -> AugmentOptions: ...
+    @property
+    def predict(self) -> PredictOptions: ...
+    @property
+    def evaluate(self) -> EvaluateOptions: ...
+
+
+def idle_settings(recipe: _Parts) -> Idle:
+    """The settings of a recipe that act on nothing."""
+    rules = (_of_prediction, _of_evaluation, _of_preparation, _of_augmentation, _of_loss, _of_slices)
+    return {name: why for rule in rules for name, why in rule(recipe)}
+
+
+def changed_idle(recipe: _Parts) -> Idle:
+    """Those of them that differ from their default."""
+    return {name: why for name, why in idle_settings(recipe).items() if _value(recipe, name) != _default(recipe, name)}
+
+
+def sentence(idle: Idle) -> str:
+    """``a has no effect: …; b has no effect: …``."""
+    return "; ".join(f"{name} has no effect: {why}" for name, why in idle.items())
+
+
+def _of_prediction(recipe: _Parts) -> Iterator[tuple[str, str]]:
+    if recipe.task == "classify":
+        why = f"model.kind = {recipe.model.kind} says classes and draws no regions; set model.kind=unet"
+        for name in ("activation", "threshold", "thresholds", "min_voxels", "largest_component"):
+            yield f"predict.{name}", why
+        return
+    regions = recipe.prepare.regions
+    if regions is not None and set(regions) <= set(recipe.predict.thresholds):
+        yield "predict.threshold", "every region has one of its own; set predict.thresholds, or leave them out"
+
+
+def _of_evaluation(recipe: _Parts) -> Iterator[tuple[str, str]]:
+    if recipe.task == "classify":
+        yield "evaluate.empty", "classes have no masks that could be empty; set evaluate.n_resamples"
+    if recipe.evaluate.n_resamples == 0:
+        yield "evaluate.seed", "nothing is drawn; set evaluate.n_resamples above 0"
+
+
+def _of_preparation(recipe: _Parts) -> Iterator[tuple[str, str]]:
+    prepare = recipe.prepare
+    if prepare.normalise == "none" and prepare.clip_percentiles is None:
+        yield "prepare.normalise_over", "nothing is normalised; set prepare.normalise, or prepare.clip_percentiles"
+
+
+def _of_augmentation(recipe: _Parts) -> Iterator[tuple[str, str]]:
+    augment = recipe.augment
+    for name in type(augment).model_fields:
+        change = getattr(augment, name)
+        if change.probability == 0:
+            switch = "zero or augment.missing.flair" if name == "missing" else "probability"
+            for setting in set(type(change).model_fields) - {"probability", "zero", "flair"}:
+                yield f"augment.{name}.{setting}", f"the change is never made; set augment.{name}.{switch}"
+    if augment.one_modality.probability == 1:
+        for setting in ("zero", "flair", "at_most"):
+            yield (
+                f"augment.missing.{setting}",
+                "each item shows one modality alone; set augment.one_modality.probability below 1",
+            )
+    if recipe.data.modalities is not None and len(recipe.data.modalities) == 1:
+        yield "augment.one_modality.probability", "there is one modality; set data.modalities to several"
+
+
+def _of_loss(recipe: _Parts) -> Iterator[tuple[str, str]]:
+    weighted = recipe.loss.weighted_bce
+    if weighted is not None and weighted.border.w0 == 0:
+        for setting in ("sigma", "form"):
+            yield f"loss.weighted_bce.border.{setting}", "there is no border term; set loss.weighted_bce.border.w0"
+
+
+def _of_slices(recipe: _Parts) -> Iterator[tuple[str, str]]:
+    if dims_of(recipe.model) == 2 and recipe.slices.choice == "tumour" and recipe.task == "segment":
+        yield "train.tumour_share", "all slices have tumour (slices.choice = tumour); set slices.choice=all"
+
+
+def _value(options: object, name: str) -> Any:  # noqa: ANN401 - of any setting
+    value: Any = options
+    for part in name.split("."):
+        value = getattr(value, part)
+    return value
+
+
+def _default(recipe: _Parts, name: str) -> Any:  # noqa: ANN401 - of any setting
+    *parents, last = name.split(".")
+    holder = _value(recipe, ".".join(parents))
+    return type(holder).model_fields[last].get_default(call_default_factory=True)

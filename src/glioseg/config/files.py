@@ -1,0 +1,179 @@
+"""Recipes as files: those that are shipped, and those that users and runs write."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+from pydantic import ValidationError
+
+from glioseg.config.changes import leaves, parsed_change, with_settings, without_none
+from glioseg.config.effect import idle_settings, sentence
+from glioseg.config.migration import drop, idle_values, migrated
+from glioseg.config.recipe import TUNABLE, Recipe
+from glioseg.config.words import explained
+from glioseg.errors import OptionError
+from glioseg.io.files import cannot_read
+
+_TOLD_BY_KIND = ("loss.", "train.optimiser.", "train.schedule.")
+"""Where options that only one of two recipes has are those of another kind, whose difference says it all."""
+_OF_NO_EFFECT = frozenset(
+    {
+        "data.max_patients",  # said apart, as are limits of time
+        "train.max_minutes",
+        "train.max_steps",
+        "train.checkpoint_every",
+        "train.deterministic",
+        "train.precision",
+        "train.seed",
+    }
+)
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """Name -> file of the recipes that come with glioseg."""
+    folder = Path(str(resources.files("glioseg") / "recipes"))
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def read_recipe(name_or_path: str, changes: Sequence[str] = ()) -> Recipe:
+    """A shipped recipe by name, or one in a file, with ``--set a.b=value`` applied.
+
+    Raises:
+        FileError: no such file, or not TOML.
+        OptionError: unknown or unfitting settings; the message names the nearest known one.
+    """
+    values, path = recipe_values(name_or_path)
+    return build_recipe(values, changes, str(path))
+
+
+def recipe_values(name_or_path: str) -> tuple[dict[str, Any], Path]:
+    """What stands in a recipe's file, not yet validated, and the file; errors as ``read_recipe``.
+
+    A file of format 1 is translated; its notes say what was left out.
+    """
+    shipped = shipped_recipes()
+    path = shipped.get(name_or_path, Path(name_or_path))
+    if path.suffix != ".toml" and not path.exists():
+        near = difflib.get_close_matches(name_or_path, shipped, 1)
+        raise OptionError(
+            f"there is no recipe {name_or_path}",
+            expected=f"one of {', '.join(shipped)}, or a TOML file",
+            remedy=f"Did you mean {near[0]}?" if near else None,
+        )
+    return migrated(read_toml(path)), path
+
+
+def recipe_source(name_or_path: str) -> str:
+    """The file of a recipe as text, with its comments, once it is certain to be valid; errors as ``read_recipe``."""
+    values, path = recipe_values(name_or_path)
+    build_recipe(values, path=str(path))
+    return path.read_text(encoding="utf-8")
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The values in a TOML file.
+
+    Raises:
+        FileError: no such file, or not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise cannot_read(path, error) from error
+
+
+def build_recipe(values: Mapping[str, Any], changes: Sequence[str] = (), path: str | None = None) -> Recipe:
+    """Validate a recipe's values, of the format of now, with ``a.b=value`` changes; errors as ``read_recipe``."""
+    settings = dict(parsed_change(change) for change in changes)
+    recipe = changed_recipe(values, [settings], path)
+    require_effect(recipe, settings, path)
+    return recipe
+
+
+def changed_recipe(values: Mapping[str, Any], layers: Sequence[Mapping[str, Any]], path: str | None = None) -> Recipe:
+    """A recipe with settings changed, layer after layer: those of a study, those of a row.
+
+    What the changes leave without effect, such as the range of a change of images that is switched off, goes back to
+    its default; what they ask for and do not get is refused.
+
+    Args:
+        values: of the recipe.
+        layers: settings by name.
+        path: of the recipe's file, for messages.
+
+    Raises:
+        OptionError: unknown or unfitting settings, or one without effect.
+    """
+    changed, names = dict(values), tuple(name for layer in layers for name in layer)
+    for layer in layers:
+        changed = with_settings(changed, layer)
+    asked_for = (*names, *idle_values(values))
+    while droppable := [name for name in idle_values(changed) if not _concerns(name, asked_for)]:
+        drop(changed, droppable)
+    try:
+        return Recipe.model_validate(changed)
+    except ValidationError as error:
+        raise OptionError(explained(error, Recipe), path=path) from error
+
+
+def require_effect(recipe: Recipe, names: Iterable[str], path: str | None = None) -> None:
+    """Refuse settings that somebody wants to change and that act on nothing, whatever their value.
+
+    Raises:
+        OptionError: there is one; the message says what would let it act.
+    """
+    wanted = [f"{name}." for name in names]  # predict.thresholds.WT is one of predict.thresholds
+    idle = idle_settings(recipe)
+    idle = {name: why for name, why in idle.items() if any(one.startswith(f"{name}.") for one in wanted)}
+    if idle:
+        raise OptionError(sentence(idle), path=path)
+
+
+def _concerns(name: str, others: Iterable[str]) -> bool:
+    """Whether one of the others is the setting, a part of it, or the part that holds it."""
+    return any(f"{other}.".startswith(f"{name}.") or f"{name}.".startswith(f"{other}.") for other in others)
+
+
+def changes_to_shipped(recipe: Recipe) -> tuple[str, ...]:
+    """The settings, as ``train.epochs``, in which a recipe differs from the shipped one of its name.
+
+    What decides no figure does not count: the split and its seed, which are told apart, processors and checkpoints.
+    Nor do settings by which the publication got the figures that the recipe names (``published.settings``). Nothing
+    differs where no recipe of that name is shipped.
+    """
+    if recipe.name not in shipped_recipes():
+        return ()
+    settings = {} if recipe.published is None else recipe.published.settings
+    shipped = changed_recipe(recipe_values(recipe.name)[0], [settings])
+    return tuple(name for name in differences(shipped, recipe) if name not in _OF_NO_EFFECT)
+
+
+def differences(one: Recipe, other: Recipe) -> tuple[str, ...]:
+    """The settings in which two recipes differ, of the parts that decide what is trained and how it predicts.
+
+    Those that act on nothing in one of them are left out: the setting that made it so is named.
+    """
+    first, second = _compared(one), _compared(other)
+    names = (name for name in first | second if first.get(name) != second.get(name))
+    alone, idle = first.keys() ^ second.keys(), {*idle_settings(one), *idle_settings(other)}
+    return tuple(
+        name for name in names if not (name in alone and name.startswith(_TOLD_BY_KIND)) and not _concerns(name, idle)
+    )
+
+
+def _compared(recipe: Recipe) -> dict[str, Any]:
+    """Name -> value of the settings by which recipes are told apart; of a loss its terms in one word, and theirs."""
+    values = recipe.model_dump(mode="json", include={"data", *TUNABLE})
+    values["loss"] = {"kind": recipe.loss.kind} | without_none(values["loss"])
+    return dict(leaves(values))
+
+
+def write_recipe(recipe: Recipe) -> str:
+    """The recipe as TOML, every setting written out; None, which TOML lacks, is left out."""
+    return tomlkit.dumps(without_none(recipe.model_dump(mode="json")))

@@ -1,0 +1,189 @@
+"""A recipe: one TOML file with everything that decides a training, but paths."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from glioseg.cohorts.splits.split import SplitOptions
+from glioseg.config.effect import changed_idle, idle_settings, sentence
+from glioseg.config.words import did_you_mean, names_of
+from glioseg.core.modalities import modality_of, named_among
+from glioseg.core.targets import TASK_WORDS, TaskName
+from glioseg.evaluation.metrics import CLASS_SCORES, REGION_SCORES
+from glioseg.evaluation.protocol import EvaluateOptions
+from glioseg.evaluation.published import PublishedProtocol
+from glioseg.evaluation.published_classes import PublishedClasses
+from glioseg.inference.options import PredictOptions
+from glioseg.networks.build import ModelOptions, dims_of, needs_size, task_of
+from glioseg.networks.unet import UNetOptions
+from glioseg.preparation.options import PrepareOptions
+from glioseg.preparation.patches import PatchOptions
+from glioseg.preparation.slices import SliceOptions
+from glioseg.training.augment import AugmentOptions
+from glioseg.training.options import TrainOptions
+from glioseg.training.ranges import Range
+from glioseg.training.terms import DEFAULT_LOSS, LossOptions, loss_of
+
+FORMAT: Literal[2] = 2
+"""Of recipes that this version writes; it reads files of format 1, which do not say so, as well (``migration``)."""
+TUNABLE = ("prepare", "slices", "patches", "model", "loss", "augment", "train", "predict")
+"""Parts that decide how a network is trained and used, not what it is trained on or how it is scored."""
+PublishedOptions = PublishedProtocol | PublishedClasses
+PICKING_SCORES: Mapping[TaskName, Sequence[str]] = {"segment": REGION_SCORES, "classify": CLASS_SCORES}
+"""Task -> the scores by which its best model can be picked."""
+
+
+class DataOptions(BaseModel):
+    """What of a cohort a training uses.
+
+    Attributes:
+        modalities: channels of the network, in order, by our names or older ones (flair, t1ce); None takes all that
+            the cohort has.
+        max_patients: use only so many patients, the first by name; None for all.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    modalities: tuple[str, ...] | None = Field(None, min_length=1)
+    max_patients: int | None = Field(None, ge=2)
+
+    @field_validator("modalities")
+    @classmethod
+    def _are_different(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        ours = [modality_of(name) or name for name in names or ()]
+        if len(set(ours)) < len(ours):
+            raise ValueError(f"{', '.join(names or ())}: a modality is named twice")
+        return names
+
+    def of(self, known: Sequence[str]) -> tuple[str, ...] | None:
+        """The modalities by the names of a cohort that has the ``known`` ones; older names resolve to these."""
+        return None if self.modalities is None else tuple(named_among(name, known) for name in self.modalities)
+
+
+class Recipe(BaseModel):
+    """All settings of a training; each part is documented where it is used.
+
+    Attributes:
+        format: of the file.
+        name: what ``glioseg train`` calls it.
+        about: one sentence.
+        after: the publication it follows, if any.
+        notes: what was chosen where the publication is ambiguous; printed in the report.
+        patches: what a 3-D network is trained on, in place of slices; networks of slices have none.
+        published: how the publication scored, and its figures.
+        tune: settings that ``glioseg tune`` searches over, by name, and where; they decide nothing
+            else.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[2] = FORMAT
+    name: str = "unnamed"
+    about: str = ""
+    after: str = ""
+    notes: tuple[str, ...] = ()
+    data: DataOptions = DataOptions()
+    split: SplitOptions = SplitOptions()
+    prepare: PrepareOptions = PrepareOptions()
+    slices: SliceOptions = SliceOptions()
+    patches: PatchOptions | None = None
+    model: ModelOptions = UNetOptions()
+    loss: LossOptions = loss_of(DEFAULT_LOSS["segment"])
+    augment: AugmentOptions = AugmentOptions()
+    train: TrainOptions = TrainOptions()
+    predict: PredictOptions = PredictOptions()
+    evaluate: EvaluateOptions = EvaluateOptions()
+    published: PublishedOptions | None = None
+    tune: Mapping[str, Range] | None = None
+
+    @model_validator(mode="after")
+    def _parts_fit_one_task(self) -> Self:
+        what = f"model.kind = {self.model.kind} {TASK_WORDS[self.task]}"
+        if self.loss.task != self.task:
+            raise ValueError(
+                f"{what}, and loss.kind = {self.loss.kind} does not; set loss.kind={DEFAULT_LOSS[self.task]}"
+            )
+        scores = PICKING_SCORES[self.task]
+        if self.train.score not in scores:
+            raise ValueError(f"{what}: train.score is one of {', '.join(scores)}, not {self.train.score}")
+        if self.predict.task not in (None, self.task):
+            raise ValueError(f"{what}, and has no thresholds to choose; set predict.tune=false")
+        if self.published is not None and self.published.task != self.task:
+            raise ValueError(f"{what}, and the published figures are of the other kind")
+        if needs_size(self.model) and self.prepare.size is None:
+            raise ValueError(f"{what} by a dense layer, which needs pictures of one size; set prepare.size")
+        return self
+
+    @model_validator(mode="after")
+    def _loss_fits_activation(self) -> Self:
+        if self.task == "segment" and self.loss.activation != self.predict.activation:
+            other = ("ce or ce+dice", "bce+dice")[self.predict.activation == "sigmoid"]
+            raise ValueError(
+                f"loss.kind = {self.loss.kind} is for {self.loss.activation} and predict.activation = "
+                f"{self.predict.activation}; set loss.kind={other}, or predict.activation={self.loss.activation}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _regions_are_those_of_the_network(self) -> Self:
+        known = self.prepare.regions
+        options = self.predict
+        for name, named in {
+            "thresholds": tuple(options.thresholds),
+            "min_voxels": tuple(options.min_voxels),
+            "largest_component": options.largest_component,
+        }.items():
+            unknown = [] if known is None else [region for region in named if region not in known]
+            if known is not None and unknown:
+                raise ValueError(f"predict.{name}: the network has no region {unknown[0]}, only {', '.join(known)}")
+        return self
+
+    @model_validator(mode="after")
+    def _slices_or_patches(self) -> Self:
+        """A setting that the network has no use for is refused, so that none is without effect."""
+        if dims_of(self.model) == 2:
+            if self.patches is not None:
+                raise ValueError("patches belong to a 3-D network: leave the part [patches] out, or set model.dims = 3")
+            if self.augment.flip.probability > 0 and "depth" in self.augment.flip.axes:
+                raise ValueError("slices have no depth along which to flip: take it out of augment.flip.axes")
+            return self
+        if self.patches is None:
+            raise ValueError("a 3-D network is trained on patches: add a part [patches] (--set patches.size=auto)")
+        of_slices = {
+            "slices": self.slices != SliceOptions(),
+            "train.tumour_share": self.train.tumour_share is not None,
+            "split.protocol = slice": self.split.protocol == "slice",
+            f"loss.kind = {self.loss.kind} (its weight maps)": self.loss.needs_border,
+        }
+        for name, is_set in of_slices.items():
+            if is_set:
+                raise ValueError(f"{name} is for networks of slices, and model.dims is 3: leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _every_setting_acts(self) -> Self:
+        idle = changed_idle(self)
+        if idle:
+            raise PydanticCustomError("without_effect", "{words}", {"words": sentence(idle), "settings": tuple(idle)})
+        return self
+
+    @model_validator(mode="after")
+    def _ranges_are_of_settings(self) -> Self:
+        for name in self.tune or ():
+            if name.partition(".")[0] not in TUNABLE:
+                raise ValueError(f"tune.{name}: only settings of {', '.join(TUNABLE)} can be searched over")
+            if name not in {*names_of(Recipe), "loss.kind"}:
+                raise ValueError(f"tune: there is no setting {name}{did_you_mean(name, Recipe)}")
+        without = {name: why for name, why in idle_settings(self).items() if name in (self.tune or ())}
+        if without:
+            raise ValueError(f"tune: {sentence(without)}")
+        return self
+
+    @property
+    def task(self) -> TaskName:
+        """What the network is asked for."""
+        return task_of(self.model)
