@@ -126,4 +126,6 @@ def test_trimming_keeps_what_is_shown_with_its_labels() -> None:
 
 def test_a_black_slice_is_not_trimmed() -> None:
     black = Cut(np.zeros((4, 5), dtype=np.uint8), (1.0, 1.0), None)
-    assert trimmed(black, None) == (black, None)
+    trim, labels = trimmed(black, None)
+    assert trim.pixels.shape == (4, 5)
+    assert labels is None
