@@ -12,7 +12,7 @@ from glioseg.errors import GeometryError, OptionError
 from glioseg.training.losses import Loss, balanced_class_weights, build_loss, weight_map
 from glioseg.training.terms import LossOptions, loss_of, terms_of
 
-_KINDS = ("bce", "dice", "bce+dice", "dice+focal", "focal", "tversky", "weighted-bce", "combined")
+_KINDS = ("bce", "dice", "bce+dice", "dice+focal", "focal", "topk", "tversky", "weighted-bce", "combined")
 
 
 def _loss(kind: str, **options: Mapping[str, object]) -> Loss:
@@ -64,6 +64,8 @@ _TVERSKY = 1 - (0.8 + 1) / (0.8 + 0.3 * 0.4 + 0.7 * 0.2 + 1)
         ("focal", {"focal": {"alpha": 0.25}}, _FOCAL_ALPHA),
         ("focal", {"focal": {"gamma": 0.0}}, _BCE),
         ("dice+focal", {}, _DICE_SQUARES + _FOCAL),
+        ("topk", {}, -math.log(0.6)),  # a tenth of two voxels is one, the harder
+        ("topk", {"topk": {"share": 1.0}}, _BCE),
         ("tversky", {}, _TVERSKY),
         ("tversky", {"tversky": {"alpha": 0.5, "beta": 0.5, "smoothing": 1e-6}}, 1 - 1.6 / 2.2),
         ("weighted-bce", {}, _BCE),
@@ -239,6 +241,7 @@ def test_options_say_what_a_loss_needs() -> None:
         {"kind": "bce+bce"},
         {"dice": {"smoothing": 0}},
         {"focal": {"alpha": 2}},
+        {"topk": {"share": 0}},
         {"tversky": {"beta": -1}},
         {"gamma": 2},
         {"dice": {"gamma": 2}},

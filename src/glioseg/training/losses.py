@@ -12,6 +12,8 @@ References:
     [4] Ronneberger O, Fischer P, Brox T. U-Net. MICCAI 2015 (weight maps).
     [5] Patsatzi A, Whiteley Tscherniak P. Brain tumour segmentation with a U-Net, report, TU Munich 2023.
     [6] Lee C-Y et al. Deeply-supervised nets. AISTATS 2015.
+    [7] Wu Z, Shen C, van den Hengel A. Bridging category-level and instance-level semantic image segmentation.
+        arXiv:1605.06885, 2016 (online bootstrapping).
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from glioseg.training.terms import (
     FocalOptions,
     LossOptions,
     TermOptions,
+    TopKOptions,
     TverskyOptions,
 )
 
@@ -216,6 +219,13 @@ def _focal(loss: Loss, options: FocalOptions, logits: Tensor, regions: Tensor, b
     return cost.mean()
 
 
+def _topk(loss: Loss, options: TopKOptions, logits: Tensor, regions: Tensor, border: Tensor | None) -> Tensor:
+    """The mean of the k largest −log p_t of each region [7], k the share of the batch's voxels, at least one."""
+    entropy = F.binary_cross_entropy_with_logits(logits, regions, reduction="none")
+    by_region = entropy.transpose(0, 1).flatten(1)
+    return by_region.topk(max(1, round(options.share * by_region.shape[1])), dim=1).values.mean()
+
+
 def _tversky(loss: Loss, options: TverskyOptions, logits: Tensor, regions: Tensor, border: Tensor | None) -> Tensor:
     """1 − (TP + s) / (TP + α FP + β FN + s) [3], mean over the regions (and the items)."""
     probabilities = torch.sigmoid(logits)
@@ -239,6 +249,7 @@ _TERMS: Mapping[str, _Term] = {
     "ce": _ce,
     "dice": _dice,
     "focal": _focal,
+    "topk": _topk,
     "tversky": _tversky,
     "weighted_bce": _weighted_bce,
 }

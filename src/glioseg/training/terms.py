@@ -9,6 +9,8 @@ References:
     [3] Salehi SSM, Erdogmus D, Gholipour A. Tversky loss function for image segmentation. MLMI 2017.
     [4] Ronneberger O, Fischer P, Brox T. U-Net. MICCAI 2015 (weight maps).
     [5] Patsatzi A, Whiteley Tscherniak P. Brain tumour segmentation with a U-Net, report, TU Munich 2023.
+    [6] Wu Z, Shen C, van den Hengel A. Bridging category-level and instance-level semantic image segmentation.
+        arXiv:1605.06885, 2016 (online bootstrapping).
 """
 
 from __future__ import annotations
@@ -96,6 +98,16 @@ class FocalOptions(TermOptions):
     alpha: float | None = Field(None, ge=0, le=1)
 
 
+class TopKOptions(TermOptions):
+    """Binary cross-entropy of the hardest voxels alone [6], mean over them.
+
+    Attributes:
+        share: of the batch's voxels that count in each region: those whose cross-entropy is largest.
+    """
+
+    share: float = Field(0.1, gt=0, le=1)
+
+
 class TverskyOptions(TermOptions):
     """Tversky loss [3], mean over the regions.
 
@@ -150,6 +162,7 @@ class LossOptions(BaseModel):
         ce: cross-entropy of regions that exclude each other.
         dice: soft Dice.
         focal: focal loss.
+        topk: cross-entropy of the hardest voxels.
         tversky: Tversky loss.
         weighted_bce: border-weighted cross-entropy.
         cross_entropy: of a picture's class, for classifiers.
@@ -161,6 +174,7 @@ class LossOptions(BaseModel):
     ce: CeOptions | None = None
     dice: DiceOptions | None = None
     focal: FocalOptions | None = None
+    topk: TopKOptions | None = None
     tversky: TverskyOptions | None = None
     weighted_bce: WeightedBceOptions | None = None
     cross_entropy: CrossEntropyOptions | None = None
