@@ -118,9 +118,10 @@ def test_runs_of_different_tasks_are_not_compared(tiny_runs: Callable[[Any], Tin
 def test_an_ensemble_is_scored_beside_its_members(
     tiny_run: TinyRun, second: Callable[[TinyRun], Path], tmp_path: Path
 ) -> None:
-    figures = _evaluate(tiny_run, "--with", second(tiny_run), "--out", tmp_path, "--json").json
+    text = _evaluate(tiny_run, "--with", second(tiny_run), "--out", tmp_path).out
+    assert text.count("  alone   ") == 2
+    figures = json.loads((tmp_path / "evaluation-test-ensemble.json").read_text(encoding="utf-8"))
     assert len(figures["ensemble"]["members"]) == 2
-    assert (tmp_path / "evaluation-test-ensemble.json").exists()
     alone = {"segment": lambda block: block["dice"]["WT"], "classify": lambda block: block["metrics"]["log_loss"]}
     expected = {
         "segment": lambda block: block["regions"]["WT"]["dice"]["case_mean"],

@@ -2,76 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Sequence
+
+from glioseg.evaluation.class_protocol import ClassEvaluation
+from glioseg.evaluation.classification import ClassFigures
+from glioseg.evaluation.protocol import Evaluation
+from glioseg.evaluation.published import AsPublished
+from glioseg.evaluation.published_classes import ClassesAsPublished
+from glioseg.evaluation.score import Interval
+
+_CLASS_METRICS = ("accuracy", "balanced_accuracy", "auc", "recall", "specificity", "precision", "f1", "ece")
 
 
-def regions_text(part: str, figures: Mapping[str, Any]) -> str:
-    """The figures of a part as ``Evaluation.to_json`` gives them: a line per region."""
-    n_cases, n_patients, rule = figures["n_cases"], figures["n_patients"], figures["protocol"]["empty"]
-    lines = [f"{part}: {n_cases} cases of {n_patients} patients, native grid, empty masks: {rule}"]
-    for region, metrics in figures["regions"].items():
-        dice = metrics["dice"]
-        interval = dice["case_ci95"]
-        lines.append(
-            f"  {region:<7} Dice mean {_figure(dice['case_mean'])}"
-            + (f" (95 % {_figure(interval[0])} to {_figure(interval[1])})" if interval else "")
-            + f", median {_figure(dice['case_median'])}, pooled {_figure(dice['pooled'])}"
-            + f", precision {_figure(metrics['precision']['case_mean'])}"
-            + f", recall {_figure(metrics['recall']['case_mean'])}"
-        )
-    return "\n".join([*lines, *_member_lines(figures.get("ensemble")), *_published_lines(figures.get("as_published"))])
+def regions_text(part: str, evaluation: Evaluation, members: Sequence[tuple[str, Evaluation]] = ()) -> str:
+    """The figures of a part, a line per region.
 
-
-def classes_text(part: str, figures: Mapping[str, Any]) -> str:
-    """The figures of a classifier on one part, as ``ClassEvaluation.to_json`` gives them."""
-    unit = figures["protocol"]["unit"]
+    Args:
+        part: its name.
+        evaluation: of the network or of the ensemble.
+        members: those of an ensemble, each with what it is called.
+    """
     lines = [
-        f"{part}: {figures['n_items']} {unit}s of {figures['n_cases']} cases, classes {', '.join(figures['classes'])}"
+        f"{part}: {evaluation.n_cases} cases of {evaluation.n_patients} patients, native grid, "
+        f"empty masks: {evaluation.options.empty}"
     ]
-    lines += _class_lines(figures)
-    if "by_case" in figures:
-        lines += [f"  by case ({figures['by_case']['n_items']}):", *_class_lines(figures["by_case"])]
-    block = figures.get("as_published")
-    if block is not None:
-        verdict = "comparable" if block["comparable"] else "not comparable"
-        lines.append(f"  as published ({block['protocol']['source']}): {verdict}")
-        lines += [
-            f"    {figure['metric']} {_figure(figure['obtained'])} (published {figure['published']:.4f}, "
-            f"{figure['where']})"
-            for figure in block["figures"]
-        ]
-        lines += [f"    not comparable: {reason}" for reason in block["not_comparable"]]
-    return "\n".join(lines)
+    for region, metrics in evaluation.regions.items():
+        dice = metrics["dice"]
+        lines.append(
+            f"  {region:<7} Dice mean {_figure(dice.case_mean)}{_spread(dice.case_ci95)}"
+            f", median {_figure(dice.case_median)}, pooled {_figure(dice.pooled)}"
+            f", precision {_figure(metrics['precision'].case_mean)}, recall {_figure(metrics['recall'].case_mean)}"
+        )
+    for name, member in members:
+        alone = (f"{region} {_figure(metrics['dice'].case_mean)}" for region, metrics in member.regions.items())
+        lines.append(f"  alone   {name}: Dice mean {', '.join(alone)}")
+    return "\n".join([*lines, *_published_lines(evaluation.as_published)])
 
 
-def _member_lines(block: Mapping[str, Any] | None) -> Iterator[str]:
-    for member in () if block is None else block["members"]:
-        dice = ", ".join(f"{region} {_figure(value)}" for region, value in member["dice"].items())
-        yield f"  alone   {member['recipe']}, {member['plane']}, {member['model_id']}: Dice mean {dice}"
+def classes_text(part: str, evaluation: ClassEvaluation, members: Sequence[tuple[str, ClassEvaluation]] = ()) -> str:
+    """The figures of a classifier on a part, a line per metric; arguments as in ``regions_text``."""
+    items = evaluation.items
+    counts = f"{items.n_items} {evaluation.unit}s of {evaluation.n_cases} cases"
+    lines = [f"{part}: {counts}, classes {', '.join(items.classes)}", *_class_lines(items)]
+    if evaluation.cases is not None:
+        lines += [f"  by case ({evaluation.cases.n_items}):", *_class_lines(evaluation.cases)]
+    for name, member in members:
+        values = (f"{metric} {_figure(member.items.metrics[metric].value)}" for metric in _CLASS_METRICS[:3])
+        lines.append(f"  alone   {name}: {', '.join(values)}")
+    return "\n".join([*lines, *_published_class_lines(evaluation.as_published)])
 
 
-def _class_lines(figures: Mapping[str, Any]) -> Iterator[str]:
-    for name in ("accuracy", "balanced_accuracy", "auc", "recall", "specificity", "precision", "f1", "ece"):
-        figure = figures["metrics"][name]
-        interval = figure["ci95"]
-        spread = f" (95 % {_figure(interval[0])} to {_figure(interval[1])})" if interval else ""
-        yield f"  {name:<18}{_figure(figure['value'])}{spread}"
+def _class_lines(figures: ClassFigures) -> Iterator[str]:
+    for name in _CLASS_METRICS:
+        estimate = figures.metrics[name]
+        yield f"  {name:<18}{_figure(estimate.value)}{_spread(estimate.ci95)}"
 
 
-def _published_lines(block: Mapping[str, Any] | None) -> Iterator[str]:
+def _published_lines(block: AsPublished | None) -> Iterator[str]:
     if block is None:
         return
-    source = block["protocol"]["source"]
-    yield f"  as published ({source}): {'comparable' if block['comparable'] else 'not comparable'}"
-    for figure in block["figures"]:
+    yield _comparison(block.protocol.source, block.not_comparable)
+    for result in block.results:
         values = ", ".join(
-            f"{region} {_figure(value['obtained'])} (published {_figure(value['published'])})"
-            for region, value in figure["regions"].items()
+            f"{region} {_figure(value)} (published {_figure(result.figure.values.get(region))})"
+            for region, value in result.obtained.items()
         )
-        yield f"    {figure['metric']} by {figure['unit']}: {values}"
-    for reason in block["not_comparable"]:
-        yield f"    not comparable: {reason}"
+        yield f"    {result.figure.metric} by {result.figure.unit}: {values}"
+    yield from (f"    not comparable: {reason}" for reason in block.not_comparable)
+
+
+def _published_class_lines(block: ClassesAsPublished | None) -> Iterator[str]:
+    if block is None:
+        return
+    yield _comparison(block.source, block.not_comparable)
+    for figure, obtained in block.figures:
+        yield f"    {figure.metric} {_figure(obtained)} (published {figure.value:.4f}, {figure.where})"
+    yield from (f"    not comparable: {reason}" for reason in block.not_comparable)
+
+
+def _comparison(source: str, reasons: tuple[str, ...]) -> str:
+    return f"  as published ({source}): {'not comparable' if reasons else 'comparable'}"
+
+
+def _spread(interval: Interval) -> str:
+    return "" if interval is None else f" (95 % {_figure(interval[0])} to {_figure(interval[1])})"
 
 
 def _figure(value: float | None) -> str:

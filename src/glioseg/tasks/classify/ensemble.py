@@ -79,5 +79,8 @@ def score_ensemble(
         evaluate_classes(cases, classes, options.model_copy(update={"n_resamples": 0}), CLASSIFIER_WORDS)
         for cases in by_member
     )
-    figures = ClassEnsembleFigures(evaluate_classes(whole, classes, options, CLASSIFIER_WORDS), members, infos)
-    return Scores(part.name, figures, class_rows(whole, classes), classes_text(part.name, figures.to_json()))
+    evaluation = evaluate_classes(whole, classes, options, CLASSIFIER_WORDS)
+    names = [f"{info.name}, {info.model_id}" for info in infos]
+    text = classes_text(part.name, evaluation, list(zip(names, members, strict=True)))
+    figures = ClassEnsembleFigures(evaluation, members, infos)
+    return Scores(part.name, figures, class_rows(whole, classes), text)

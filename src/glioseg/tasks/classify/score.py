@@ -44,7 +44,7 @@ def score_part(
 
 def scores_of(part: str, evaluation: ClassEvaluation, cases: list[CaseClasses]) -> Scores:
     """Figures and table of a part, from what was said of its cases."""
-    text = classes_text(part, evaluation.to_json())
+    text = classes_text(part, evaluation)
     return Scores(part, evaluation, class_rows(cases, evaluation.items.classes), text)
 
 

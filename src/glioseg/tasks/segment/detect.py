@@ -53,7 +53,7 @@ def detect_part(predictor: Predictor, part: Part, options: EvaluateOptions, step
             )
         )
     evaluation = evaluate_classes(cases, NO_YES, options, DETECTOR_WORDS)
-    text = classes_text(part.name, evaluation.to_json())
+    text = classes_text(part.name, evaluation)
     return Scores(f"detect-{part.name}", evaluation, class_rows(cases, NO_YES), text)
 
 

@@ -180,5 +180,8 @@ def score_ensemble(
             scores.append(score_case(*case_facts, contribution.label_map, ensemble.regions))
         step(number, len(cohort.cases))
     members = tuple(aggregate(scores, options) for scores in by_member)
-    figures = EnsembleFigures(aggregate(whole, options), members, infos)
-    return Scores(part, figures, case_rows(whole), regions_text(part, figures.to_json()))
+    evaluation = aggregate(whole, options)
+    names = [f"{info.name}, {info.prepare.plane}, {info.model_id}" for info in infos]
+    text = regions_text(part, evaluation, list(zip(names, members, strict=True)))
+    figures = EnsembleFigures(evaluation, members, infos)
+    return Scores(part, figures, case_rows(whole), text)

@@ -82,7 +82,7 @@ def score_part(
 
 def scores_of(part: str, evaluation: Evaluation, cases: list[CaseScores]) -> Scores:
     """Figures and table of a part, from the scores of its cases."""
-    return Scores(part, evaluation, case_rows(cases), regions_text(part, evaluation.to_json()))
+    return Scores(part, evaluation, case_rows(cases), regions_text(part, evaluation))
 
 
 def tune_options(
