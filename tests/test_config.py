@@ -110,7 +110,7 @@ def test_tum() -> None:
     assert recipe.data.modalities is None
     _has(recipe.split, train=0.72, val=0.08, test=0.20)
     _has(recipe.prepare, size=128, normalise="z-score", brain_only=False, regions=("tumour",), missing="flair")
-    _has(recipe.slices, choice="all", dark_below=0.27)
+    _has(recipe.slices, choice="all", dark_below=75_000 / (256 * 256 * 3))
     _has(recipe.model, upsampling="transposed", **PAPER)
     assert recipe.loss.kind == "combined"
     _has(recipe.loss.border, w0=10.0, sigma=5.0, form="tum")

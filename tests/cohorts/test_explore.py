@@ -11,6 +11,7 @@ from typing import cast
 import numpy as np
 import pytest
 
+from glioseg.cohorts.dark import LGG_THRESHOLD
 from glioseg.cohorts.describe import CohortDescription, Diagnoses, Distribution, Histogram
 from glioseg.cohorts.explore import explore, normalised, rebinned
 from glioseg.cohorts.findings import gathered
@@ -197,12 +198,12 @@ def test_what_dark_scan_filters_remove(tmp_path: Path) -> None:
     assert rows[0.0] == (1, 0, 1)  # the one that is black all over
     assert rows[0.1] == (1, 0, 1)  # a tenth is not below a tenth
     assert rows[0.15] == (2, 0, 2)
-    assert rows[0.27] == (3, 1, 2)
-    assert found.dark_threshold == 0.27
-    assert found.dark_slices == {"a": (0, 1, 2)}
+    assert rows[0.25] == (3, 1, 2)
+    assert found.dark_threshold == LGG_THRESHOLD == 75_000 / (256 * 256 * 3)
+    assert found.dark_slices == {"a": (0, 1, 2, 3)}
     (note,) = [each for each in found.findings if each.kind == "dark-slices"]
     assert note.severity == "note"
-    assert note.message.startswith("3 slices are dark: 2 without and 1 with tumour; less than 27 %")
+    assert note.message.startswith("4 slices are dark: 2 without and 2 with tumour; less than 38.1 %")
 
 
 def test_a_stated_threshold_is_used(tmp_path: Path) -> None:
@@ -222,6 +223,7 @@ def test_the_gallery_shows_each_kind(tmp_path: Path) -> None:
         ("dark", 0),
         ("dark", 1),
         ("dark", 2),
+        ("dark", 3),
     ]
     assert found.gallery[0].tumour_voxels == 4
     assert found.gallery[0].non_black == pytest.approx(0.2)
@@ -303,7 +305,7 @@ def test_lgg(kaggle_3m: Path) -> None:
     assert found.duplicates == ()
     assert found.labels == {"tumour": 1572779}
     row = next(row for row in found.dark if row.threshold == found.dark_threshold)
-    assert (row.n_removed, row.n_negative, row.n_positive) == (28, 27, 1)
+    assert (row.n_removed, row.n_negative, row.n_positive) == (37, 34, 3)  # of the 50 published: 47 and 3
     assert {each.kind for each in found.findings if each.severity == "warning"} == {"missing-modality"}
     assert not found.has_errors
 

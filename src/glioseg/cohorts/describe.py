@@ -105,8 +105,8 @@ class SliceTable:
     """One row per slice, in slice order (Z of the case's grid).
 
     Args:
-        non_black: (n_slices,) float32, share of the raw slice's pixels that are not black in some modality; NaN where
-            no modality could be read.
+        non_black: (n_slices,) float32, share of the raw slice's values, over all modalities, that are not black; NaN
+            where no modality could be read.
         label_voxels: (n_slices, n_labels) int32, voxels of each of ``CaseSummary.labels``; no rows without reference.
         tumour_voxels: (n_slices,) int32; no entries without reference.
     """
