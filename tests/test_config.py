@@ -40,7 +40,7 @@ def _figures(recipe: Recipe) -> dict[tuple[str, str, str], dict[str, float]]:
 
 
 def test_these_recipes_are_shipped() -> None:
-    ours = {"lgg", "lgg-any-contrast", "brats-2d", "brats-3d", "demo", "tissue", "classifier"}
+    ours = {"lgg", "lgg-any-contrast", "brats-2d", "brats-3d", "phantom", "demo", "tissue", "classifier"}
     followed = {
         "sharma-cnn",
         "nazir-unet",
