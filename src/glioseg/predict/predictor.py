@@ -93,7 +93,14 @@ class Predictor:
             GeometryError: the network is 3-D and there are too few slices for it.
         """
         if self.patches is not None:
-            return self._volume(images, non_black, self.patches)
+            found = self._volume(images, non_black, self.patches)
+        else:
+            found = self._slices(images, non_black)
+        if self.options.black_is_background:
+            found[:, ~np.any(images, axis=1)] = 0
+        return found
+
+    def _slices(self, images: npt.NDArray[np.float16], non_black: npt.NDArray[np.float32]) -> Array:
         shown = np.flatnonzero(self.slices.keeps(non_black)).astype(np.int64)
         wide = images if self.shape is None else with_margins(images, self.shape)
         found = predict_slices(
