@@ -14,7 +14,7 @@ from glioseg.cohorts.phantom.fields import Frame
 from glioseg.cohorts.phantom.randomised import Session, disturbed, draw_random_look
 
 OPTIONS = PhantomOptions(n_patients=6, spacing_mm=4.0, seed=5, n_randomised=5)
-STILL = Session(SCANNERS[0], 0.5, 0.0, 0.0, 2, 0.0, 0.0, (0.0, 0.0, 0.0), 0.0, 20.0)
+STILL = Session(SCANNERS[0], 0.5, 0.0, 0.0, (), 2, 0.0, 0.0, (0.0, 0.0, 0.0), 0.0, 20.0)
 
 
 @lru_cache(maxsize=1)

@@ -45,6 +45,7 @@ from glioseg.cohorts.phantom.tumour import Lesion, TumourMaps
 Bools = npt.NDArray[np.bool_]
 
 _FWHM = 2.355
+_N_REGIONS = 7
 _MAX_MIXED = 4
 
 
@@ -56,11 +57,16 @@ class Coverings:
         remains: bits of dura, fat and muscle.
         fossa: cerebellum and brain stem.
         base: 1 at the lowest parts of the brain, above the skull base, 0 at the level of the ventricles.
+        regions: (K, N) soft regions, the same on both sides, of grey or white matter alone: limbic cortex that is
+            bright on FLAIR, tracts that are bright on T2, dark cerebella are of this kind, and none is a tumour.
+        sinuses: tentorium and transverse sinuses, which enhance.
     """
 
     remains: Floats
     fossa: Floats
     base: Floats
+    regions: Floats
+    sinuses: Floats
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,8 @@ class Session:
     Args:
         scanner: noise, gain, bias and coil.
         remains: signal of what the stripping left.
-        fossa, base: how much brighter posterior fossa and skull base are, relative to the signal.
+        fossa, base: how much brighter posterior fossa and skull base are, relative to the signal,
+        regions: and each of the regions.
         thick: axis across the slices, and
         thickness_mm: full width at half maximum of their profile.
         blur_mm: the same along all axes.
@@ -83,6 +90,7 @@ class Session:
     remains: float
     fossa: float
     base: float
+    regions: tuple[float, ...]
     thick: int
     thickness_mm: float
     blur_mm: float
@@ -103,10 +111,8 @@ def draw_random_look(rng: np.random.Generator, high_grade: bool) -> Look:
     """
     spread = float(rng.uniform(0.04, 0.25))
     severity, solidity, faint = float(rng.uniform(0.4, 1.7)), float(rng.uniform(0.3, 1.4)), float(rng.uniform(0.2, 1.5))
-    fluid_like, blood = (
-        float(rng.uniform(0.0, 1.0) ** (1.5 if high_grade else 4.0)),
-        float(rng.uniform(0.1, 0.6) * (rng.random() < 0.12)),
-    )
+    fluid_like = float(rng.uniform(0.15, 1.0) if high_grade else rng.uniform(0.0, 1.0) ** 4.0)
+    blood = float(rng.uniform(0.1, 0.6) * (rng.random() < 0.12))
     darker = float(rng.uniform(0.02, 0.42))
     signals = {}
     for name in MODALITIES:
@@ -115,7 +121,7 @@ def draw_random_look(rng: np.random.Generator, high_grade: bool) -> Look:
         wm = row["wm"]
         if name in ("t1n", "t1c"):
             row["oedema"] = wm * (1.0 - darker * float(rng.uniform(0.5, 1.1)))
-            row["solid"] = wm * (1.0 - darker * float(rng.uniform(0.6, 1.6)))
+            row["solid"] = wm * (1.0 - max(darker * float(rng.uniform(0.9, 1.8)), 0.1))
             row["gliosis"] = wm * (1.0 - 0.3 * float(rng.uniform(0.2, 1.2)))
         else:
             row["oedema"] = wm + severity * (usual["oedema"] - usual["wm"]) * float(rng.uniform(0.75, 1.25))
@@ -144,8 +150,9 @@ def draw_session(rng: np.random.Generator, scanner: Scanner) -> Session:
             coil=float(rng.normal(0.08, 0.12)),
         ),
         remains=float(np.exp(rng.uniform(np.log(0.15), np.log(1.9)))),
-        fossa=float(rng.normal(0.0, 0.14)),
+        fossa=float(rng.normal(0.0, 0.16)),
         base=float(rng.normal(0.05, 0.16)),
+        regions=tuple(float(value) for value in rng.normal(0.0, 0.13, size=_N_REGIONS)),
         thick=int(rng.choice(3, p=(0.15, 0.15, 0.7))),
         thickness_mm=float(rng.uniform(2.5, 6.5)) if thick else 0.0,
         blur_mm=float(rng.uniform(0.5, 2.6)) if rng.random() < 0.5 else 0.0,
@@ -173,9 +180,9 @@ def _redrawn(rng: np.random.Generator, lesion: Lesion) -> Lesion:
         radius_mm=float(np.clip(lesion.radius_mm * np.exp(rng.normal(0.1, 0.3)), 3.0, 33.0)),
         metric=lesion.metric * np.exp(rng.normal(0.0, 0.15, size=3))[:, None],
         lobes=tuple((field, amplitude * lumpiness) for field, amplitude in lesion.lobes),
-        enhancing=lesion.enhancing and bool(rng.random() > 0.08),
-        rim=float(rng.uniform(0.0, 0.97)),
-        necrosis=tuple((field, amplitude * float(rng.uniform(0.5, 2.2))) for field, amplitude in lesion.necrosis),
+        enhancing=lesion.enhancing and bool(rng.random() > 0.03),
+        rim=float(rng.uniform(0.0, 0.94)),
+        necrosis=tuple((field, amplitude * float(rng.uniform(0.5, 1.6))) for field, amplitude in lesion.necrosis),
         push=float(np.clip(lesion.push * rng.uniform(0.2, 1.25), 0.0, 0.85)),
         oedema_mm=max(lesion.oedema_mm * oedema, 0.5),
     )
@@ -191,8 +198,8 @@ def _daughter(rng: np.random.Generator, parent: Lesion) -> Lesion:
         parent,
         centre=(x, y, z),
         radius_mm=max(radius, 3.0),
-        enhancing=parent.enhancing and bool(rng.random() > 0.3),
-        rim=float(rng.uniform(0.0, 0.97)),
+        enhancing=parent.enhancing and bool(rng.random() > 0.1),
+        rim=float(rng.uniform(0.0, 0.94)),
         push=parent.push * 0.4,
         oedema_mm=parent.oedema_mm * float(rng.uniform(0.3, 1.0)),
     )
@@ -236,11 +243,28 @@ def draw_coverings(rng: np.random.Generator, frame: Frame, tissues: Tissues) -> 
     tentorium = np.float32(-18.0) + np.float32(0.25) * np.maximum(-y - 20.0, 0.0)
     stem = (np.abs(x) < 16.0) & (z < -22.0) & (y < -8.0)
     fossa = np.maximum(smoothstep((tentorium - z) / 8.0 + 0.5) * smoothstep((-30.0 - y) / 10.0 + 0.5), stem)
+    level = np.float32(4.0 + rng.normal(0.0, 4.0)) - np.float32(0.55) * np.abs(x)
+    sheet = smoothstep(np.float32(rng.uniform(1.2, 3.2)) - np.abs(z - level)) * smoothstep((-30.0 - y) / 12.0 + 0.5)
+    sheet *= np.maximum(smoothstep((14.0 - tissues.depth) / 8.0), np.float32(rng.uniform(0.0, 0.7)))
     return Coverings(
         remains=np.asarray(patchy * outside, dtype=np.float32),
         fossa=np.asarray(fossa, dtype=np.float32),
         base=smoothstep((np.float32(-8.0) - z) / np.float32(26.0)),
+        regions=np.stack([_region(rng, tissues) for _ in range(_N_REGIONS)]),
+        sinuses=np.asarray(np.float32(rng.uniform(0.2, 1.1)) * sheet, dtype=np.float32),
     )
+
+
+def _region(rng: np.random.Generator, tissues: Tissues) -> Floats:
+    """A blurred ellipsoid on both sides of the midline, of grey, white or both matters."""
+    centre, reach = rng.uniform((0.0, -95.0, -45.0), (62.0, 60.0, 65.0)), rng.uniform(8.0, 30.0, size=3)
+    kind = rng.random()
+    x, y, z = tissues.atlas_mm
+    squares = sum(
+        ((axis - np.float32(centre[i])) / np.float32(reach[i])) ** 2 for i, axis in enumerate((np.abs(x), y, z))
+    )
+    share = tissues.wm if kind < 0.45 else tissues.gm if kind < 0.8 else tissues.wm + tissues.gm
+    return np.asarray(np.exp(-0.5 * np.asarray(squares, dtype=np.float32)) * share, dtype=np.float32)
 
 
 def draw_random_signal(
@@ -260,6 +284,10 @@ def draw_random_signal(
     row: Mapping[str, float] = look.signals[modality]
     signal = healthy(modality, look, anatomy, frame, tissues)
     signal *= 1.0 + np.float32(session.fossa) * coverings.fossa + np.float32(session.base) * coverings.base
+    for strength, region in zip(session.regions, coverings.regions, strict=True):
+        signal *= 1.0 + np.float32(strength) * region
+    if modality == "t1c":
+        signal += coverings.sinuses
     signal = with_mimics(modality, row, signal, tissues, mimics)
     signal = with_tumour(rng, row, signal, frame, tissues, tumour)
     lumpy = np.float32(session.remains) * np.exp(np.float32(0.3) * draw_field(rng, 7.0).on(frame)[tissues.mask])
