@@ -43,7 +43,7 @@ def _figures(recipe: Recipe) -> dict[tuple[str, str, str], dict[str, float]]:
 
 
 def test_these_recipes_are_shipped() -> None:
-    ours = {"lgg", "lgg-any-contrast", "brats-2d", "brats-3d", "demo", "tissue", "classifier"}
+    ours = {"lgg", "lgg-any-contrast", "brats-2d", "brats-3d", "phantom", "demo", "tissue", "classifier"}
     followed = {
         "sharma-cnn",
         "nazir-unet",
@@ -114,7 +114,7 @@ def test_tum() -> None:
     assert recipe.data.modalities is None
     _has(recipe.split, train=0.72, val=0.08, test=0.20)
     _has(recipe.prepare, size=128, normalise="z-score", brain_only=False, regions=("tumour",), missing="flair")
-    _has(recipe.slices, choice="all", dark_below=0.27)
+    _has(recipe.slices, choice="all", dark_below=75_000 / (256 * 256 * 3))
     _has(recipe.model, upsampling="transposed", **PAPER)
     assert recipe.loss.kind == "combined"
     assert recipe.loss.weighted_bce is not None

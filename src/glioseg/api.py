@@ -410,6 +410,7 @@ def phantom(
     spacing_mm: float = 2.0,
     seed: int = 0,
     tissues: StrPath | None = None,
+    randomised: int = 0,
     progress: OnProgress | None = None,
 ) -> FolderCohort:
     """Write synthetic patients as the files of a data set; the same seed gives the same files.
@@ -421,6 +422,7 @@ def phantom(
         spacing_mm: size of a voxel; 1 gives 240 x 240 x 155.
         seed: from which all patients follow.
         tissues: where the T1 images of the same brains go, with CSF, grey and white matter; None writes none.
+        randomised: how many, the first, have contrasts, shapes and acquisition beyond what is usual, for training.
         progress: told how many patients are written.
 
     Raises:
@@ -430,7 +432,7 @@ def phantom(
     from glioseg.cohorts.phantom import PhantomOptions
     from glioseg.runs.phantom import phantom as write
 
-    options = PhantomOptions(n_patients=patients, spacing_mm=spacing_mm, seed=seed)
+    options = PhantomOptions(n_patients=patients, spacing_mm=spacing_mm, seed=seed, n_randomised=randomised)
     write(Path(out), options, layout, None if tissues is None else Path(tissues), CallbackReporter(progress))
     return read(out)
 

@@ -65,6 +65,18 @@ def test_a_black_slice_is_not_looked_at() -> None:
     assert not found.label_map.array[..., 3].any()
 
 
+def test_black_is_background_if_asked() -> None:
+    image = _image()
+    image.array[:, 0, 1, 0] = 0  # black in both: no brain
+    image.array[0, 5, 1, 0] = 0  # black in one
+    plain = _predictor().predict(image).probabilities
+    found = _predictor(options=PredictOptions(black_is_background=True)).predict(image).probabilities
+    np.testing.assert_allclose(plain[:, 0, 1, 0], 0.5)
+    assert not found[:, 0, 1, 0].any()
+    found[:, 0, 1, 0] = plain[:, 0, 1, 0]
+    np.testing.assert_array_equal(found, plain)
+
+
 @pytest.mark.parametrize(("shape", "shown"), [(None, (5, 6)), ((8, 11), (8, 11)), ((3, 9), (5, 9)), ((5, 6), (5, 6))])
 def test_smaller_slices_have_the_margins_of_training(shape: tuple[int, int] | None, shown: tuple[int, int]) -> None:
     plain = _predictor().predict(_image())

@@ -49,7 +49,7 @@ def test_lgg_as_published(kaggle_3m: Path, tmp_path: Path) -> None:
     assert len(index) == 2268
     # of 820 slices with tumour one shows so little that no pixel of half the resolution is half full of it
     assert int(index.has_tumour.sum()) == 819
-    assert len(index_slices(prepared, SliceOptions(dark_below=0.27))) == 2268 - 28
+    assert len(index_slices(prepared, SliceOptions(dark_below=75_000 / 196_608))) == 2268 - 37
     lacking = [case for case in prepared.cases if case.missing]
     assert lacking
     assert all(not case.images[:, prepared.modalities.index(name)].any() for case in lacking for name in case.missing)
@@ -69,7 +69,7 @@ def test_a_real_patient_is_prepared_as_a_network_expects(real_data: Path, tmp_pa
     assert case.images.shape == (155, 4, 96, 96)
     assert case.images.min() == 0
     assert case.images.max() <= 1
-    shares = (np.asarray(load_image(cohort.cases[0]).array, dtype=np.float32) != 0).any(axis=0).mean(axis=(0, 1))
+    shares = (np.asarray(load_image(cohort.cases[0]).array, dtype=np.float32) != 0).mean(axis=(0, 1, 2))
     np.testing.assert_allclose(case.non_black, shares, atol=1e-6)
     assert case.region_voxels is not None
     whole, core, enhancing = case.region_voxels.sum(axis=0)

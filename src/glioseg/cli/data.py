@@ -134,6 +134,13 @@ def phantom(
             metavar="FOLDER", help="Also write the T1 images of these brains here, with CSF, grey and white matter."
         ),
     ] = None,
+    randomised: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="How many, the first, have contrasts, shapes and acquisition beyond what is usual, for training.",
+        ),
+    ] = 0,
     quiet: Quiet = False,
 ) -> None:
     """Write synthetic patients as the files of a data set.
@@ -144,7 +151,7 @@ def phantom(
     from glioseg.cohorts.phantom import PhantomOptions
     from glioseg.runs import phantom as writing
 
-    options = PhantomOptions(n_patients=patients, spacing_mm=spacing, seed=seed)
+    options = PhantomOptions(n_patients=patients, spacing_mm=spacing, seed=seed, n_randomised=randomised)
     writing.phantom(folder, options, layout, tissues, Reporter(quiet=quiet))
     out(f"{patients} phantom patients: {folder}")
     if tissues is not None:

@@ -1,17 +1,14 @@
 """Dark slices: what counts as black, how much of a slice does not, and which slices a dark-scan filter removes.
 
-A slice is dark where the share of its raw pixels that are not black in some modality is below a threshold; a slice
-that is black all over always is.
+A slice is dark where the share of its raw values that are not black, counted over all modalities, is below a threshold;
+a slice that is black all over always is.
 
-*Black* is, in 8-bit pictures, a value of 0 or 1: the LGG pictures are noisy, and most of their background is 1 where it
-is not 0. In volumes it is the value of the corners (0 after skull stripping), and where the corners disagree, 1/255 of
-the range above its lower end.
+*Black* is 0, and nothing else, in 8-bit pictures. In volumes it is the value of the corners (0 after skull stripping),
+and where the corners disagree, 1/255 of the range above its lower end.
 
-The published LGG set is said to lose 50 of its 3,929 slices, 47 without and 3 with tumour (Patsatzi & Whiteley
-Tscherniak 2023), by a filter that is not given. Of 66 of its 110 patients, 2,268 slices (1,448 without, 820 with
-tumour), a proportional loss is 26.6 and 1.8. Of all thresholds in steps of 0.01, for black levels from 0 to 16, 0.27 at
-level 1 comes closest: 27 and 1. Sixteen of these are whole heads, small in the picture, on the clean background of one
-patient; higher black levels remove truly dark slices alone, and never one with tumour.
+The published LGG set loses 50 of its 3,929 slices, 47 without and 3 with tumour (Patsatzi & Whiteley Tscherniak 2023),
+where ``count_nonzero`` over a slice's 256 x 256 x 3 values is below 75,000. Of 66 of its 110 patients, 2,268 slices,
+the same rule removes 37, 34 without and 3 with tumour: the loss is not spread evenly over the patients.
 """
 
 from __future__ import annotations
@@ -23,16 +20,18 @@ import numpy as np
 import numpy.typing as npt
 
 BLACK = 1 / 255
-"""Share of full scale up to which an 8-bit pixel, or a voxel of a noisy volume, is black."""
+"""Share of its range up to which a voxel of a noisy volume is black."""
 
 NOISE = 10 / 255
 """The same, for what is tissue: the background noise of the LGG pictures reaches 7."""
 
-LGG_THRESHOLD = 0.27
+LGG_THRESHOLD = 75_000 / (256 * 256 * 3)
+"""0.3814697265625, exact in binary: a slice of 75,000 values stays."""
+
 DEFAULT_THRESHOLD = 0.02
 """For all other cohorts: next to nothing of the head is left on such a slice."""
 
-THRESHOLDS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.27, 0.3)
+THRESHOLDS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, LGG_THRESHOLD)
 """Those that a description shows side by side; at 0 only all-black slices go."""
 
 
@@ -63,7 +62,7 @@ def visible(voxels: npt.NDArray[Any], share: float) -> npt.NDArray[np.bool_]:
 
 
 def non_black_shares(modalities: Iterable[npt.NDArray[Any]]) -> npt.NDArray[np.float32]:
-    """Share of each slice's pixels that are not black in some modality.
+    """Share of each slice's values that are not black, over all modalities.
 
     Args:
         modalities: raw voxels of each, all of one shape, the slice axis first: (Z, Y, X).
@@ -71,18 +70,17 @@ def non_black_shares(modalities: Iterable[npt.NDArray[Any]]) -> npt.NDArray[np.f
     Returns:
         (Z,) float32 from 0 to 1.
     """
-    not_black: npt.NDArray[np.bool_] | None = None
-    for voxels in modalities:
-        bright = visible(voxels, BLACK)
-        not_black = bright if not_black is None else not_black | bright
-    if not_black is None:
-        return np.empty(0, dtype=np.float32)
-    return np.asarray(not_black.mean(axis=(1, 2)), dtype=np.float32)
+    shares = [_not_black(voxels).mean(axis=(1, 2)) for voxels in modalities]
+    return np.mean(shares, axis=0).astype(np.float32) if shares else np.empty(0, dtype=np.float32)
 
 
 def is_dark(shares: npt.NDArray[np.floating], threshold: float) -> npt.NDArray[np.bool_]:
     """Which slices a filter removes, by their ``non_black_shares``; those that could not be read (NaN) stay."""
     return np.asarray((shares < threshold) | (shares == 0))
+
+
+def _not_black(voxels: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    return np.asarray(voxels != 0) if voxels.dtype == np.uint8 else visible(voxels, BLACK)
 
 
 def _background(voxels: npt.NDArray[Any]) -> float | None:

@@ -28,6 +28,8 @@ class PredictOptions(BaseModel):
             left and right in axial and coronal slices, front and back in sagittal ones), ``all`` (both in-plane axes:
             four views; all three axes of a 3-D network: eight). A view should be one that training shows too
             (``augment.flip``).
+        black_is_background: predict nothing where all modalities are exactly 0 in the network's input, which is outside
+            the brain if the preparation is ``brain_only``.
         tune: choose thresholds and min_voxels on the validation part after training.
         batch_size: slices, or windows of a 3-D network, at a time.
     """
@@ -40,6 +42,7 @@ class PredictOptions(BaseModel):
     min_voxels: Mapping[str, int] = Field(default_factory=dict)
     largest_component: tuple[str, ...] = ()
     flips: Literal["none", "lr", "all"] = "none"
+    black_is_background: bool = False
     tune: bool = False
     batch_size: int = Field(16, ge=1)
 

@@ -93,7 +93,14 @@ class Predictor:
             GeometryError: the network is 3-D and there are too few slices for it.
         """
         if self.patches is not None:
-            return self._volume(images, non_black, self.patches)
+            probabilities = self._volume(images, non_black, self.patches)
+        else:
+            probabilities = self._slices(images, non_black)
+        if self.options.black_is_background:
+            probabilities[:, ~np.any(images, axis=1)] = 0
+        return probabilities
+
+    def _slices(self, images: npt.NDArray[np.float16], non_black: npt.NDArray[np.float32]) -> Array:
         slices = np.flatnonzero(self.slices.keeps(non_black)).astype(np.int64)
         wide = images if self.shape is None else with_margins(images, self.shape)
         probabilities = predict_slices(

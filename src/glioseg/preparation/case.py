@@ -40,8 +40,8 @@ class PreparedArrays:
         filled_with: the modality whose channel stands in for them; None where they are 0.
         native: the grid of the files.
         working: the grid of the arrays: X columns, Y rows, Z slices.
-        non_black: (Z,) float32, share of the pixels of the raw slice, before any crop, that are not black in some
-            modality (``cohorts.dark``).
+        non_black: (Z,) float32, share of the values of the raw slice, before any crop and over all modalities, that
+            are not black (``cohorts.dark``).
     """
 
     images: npt.NDArray[np.float16]

@@ -26,8 +26,8 @@ class SliceOptions(BaseModel):
     Attributes:
         choice: ``all``, or ``tumour`` for slices with some tumour only (which a reference must show: for training and
             for scoring as some publications do; prediction never knows).
-        dark_below: leave out slices whose share of non-black pixels is below this (``cohorts.dark``); None leaves out
-            none but slices that are black all over, which show nothing.
+        dark_below: leave out slices whose share of non-black values, over all modalities, is below this
+            (``cohorts.dark``); None leaves out none but slices that are black all over, which show nothing.
         n_neighbours: slices on each side that become channels too (2.5-D); outside the stack its outer slice goes on.
     """
 

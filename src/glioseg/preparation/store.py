@@ -37,7 +37,7 @@ class PreparedCase:
         filled_with: this modality, or 0 where it is None.
         native: the grid of the files.
         working: the grid of the arrays: X columns, Y rows, Z slices. ``resample_array`` goes from one to the other.
-        non_black: (Z,) float32, share of the pixels of the raw slice that are not black (``cohorts.dark``).
+        non_black: (Z,) float32, share of the values of the raw slice that are not black (``cohorts.dark``).
         region_voxels: (Z, R) int64, voxels of each region on each slice of the working grid; None without reference.
         arrays: kind -> file.
     """

@@ -7,8 +7,9 @@ import numpy.typing as npt
 import pytest
 
 from glioseg.cohorts.checks import measure
-from glioseg.cohorts.dark import BLACK, NOISE, dark_threshold, is_dark, non_black_shares, visible
+from glioseg.cohorts.dark import BLACK, LGG_THRESHOLD, NOISE, dark_threshold, is_dark, non_black_shares, visible
 from glioseg.cohorts.summary import HEAT_CELLS, QUANTILES, Distribution
+from glioseg.config import read_recipe
 from glioseg.core import SCHEMES, Grid, LabelScheme, scheme_named
 from tests.cohorts.hand_made import ras
 
@@ -23,9 +24,9 @@ def distribution(values: npt.ArrayLike, kind: type = np.int16) -> Distribution:
 # --- black ------------------------------------------------------------------------------------------------------------
 
 
-def test_black_in_8_bit_is_0_and_1() -> None:
+def test_black_in_8_bit_is_0_alone() -> None:
     voxels = np.array([[[0, 1, 2, 255]]], dtype=np.uint8)
-    assert visible(voxels, BLACK).tolist() == [[[False, False, True, True]]]
+    assert non_black_shares([voxels]).tolist() == [0.75]
 
 
 def test_tissue_in_8_bit_is_above_10() -> None:
@@ -60,10 +61,10 @@ def test_nan_is_black() -> None:
     assert visible(voxels, NOISE)[1, 1].tolist() == [False, True, False]
 
 
-def test_shares_count_what_some_modality_shows() -> None:
+def test_shares_count_the_values_of_all_modalities() -> None:
     first, second = np.zeros((2, 1, 4), dtype=np.uint8), np.zeros((2, 1, 4), dtype=np.uint8)
     first[1, 0, 0] = second[1, 0, :2] = 200
-    assert non_black_shares([first, second]).tolist() == [0.0, 0.5]
+    assert non_black_shares([first, second]).tolist() == [0.0, 3 / 8]
     assert non_black_shares([]).shape == (0,)
 
 
@@ -73,8 +74,18 @@ def test_dark_is_below_the_threshold_or_black_all_over() -> None:
     assert is_dark(shares, 0.0).tolist() == [True, False, False, False, False]
 
 
+def test_a_slice_of_75000_values_stays_and_one_of_74999_goes() -> None:
+    # two channels full of ones but for a corner, the third black: 2 x 65,536 values, less 56,072 and 56,073
+    slices = np.zeros((2, 3, 256 * 256), dtype=np.uint8)
+    slices[0, 0] = slices[1, 0] = 1
+    slices[0, 1, : 75_000 - 65_536] = 1
+    slices[1, 1, : 74_999 - 65_536] = 1
+    shares = non_black_shares(slices.reshape(2, 3, 256, 256).transpose(1, 0, 2, 3))
+    assert is_dark(shares, LGG_THRESHOLD).tolist() == [False, True]
+
+
 def test_only_lgg_has_a_threshold_of_its_own() -> None:
-    assert dark_threshold("lgg") == 0.27
+    assert dark_threshold("lgg") == LGG_THRESHOLD == read_recipe("tum-lgg").slices.dark_below == 75_000 / 196_608
     assert dark_threshold("brats") == dark_threshold("pairs") == 0.02
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from glioseg.cohorts.checks.findings import gathered
+from glioseg.cohorts.dark import LGG_THRESHOLD
 from glioseg.cohorts.description import CohortDescription, Diagnoses
 from glioseg.cohorts.explore.describe import explore, normalised, rebinned
 from glioseg.cohorts.explore.gallery import spread
@@ -204,12 +205,12 @@ def test_what_dark_scan_filters_remove(tmp_path: Path) -> None:
     assert rows[0.0] == (1, 0, 1)  # the one that is black all over
     assert rows[0.1] == (1, 0, 1)  # a tenth is not below a tenth
     assert rows[0.15] == (2, 0, 2)
-    assert rows[0.27] == (3, 1, 2)
-    assert description.dark_threshold == 0.27
-    assert description.dark_slices == {"a": (0, 1, 2)}
+    assert rows[0.25] == (3, 1, 2)
+    assert description.dark_threshold == LGG_THRESHOLD == 75_000 / (256 * 256 * 3)
+    assert description.dark_slices == {"a": (0, 1, 2, 3)}
     (note,) = [finding for finding in description.findings if finding.kind == "dark-slices"]
     assert note.severity == "note"
-    assert note.message.startswith("3 slices are dark: 2 without and 1 with tumour; less than 27 %")
+    assert note.message.startswith("4 slices are dark: 2 without and 2 with tumour; less than 38.1 %")
 
 
 def test_a_stated_threshold_is_used(tmp_path: Path) -> None:
@@ -229,6 +230,7 @@ def test_the_gallery_shows_each_kind(tmp_path: Path) -> None:
         ("dark", 0),
         ("dark", 1),
         ("dark", 2),
+        ("dark", 3),
     ]
     assert description.gallery[0].tumour_voxels == 4
     assert description.gallery[0].non_black == pytest.approx(0.2)
@@ -315,7 +317,7 @@ def test_lgg(kaggle_3m: Path) -> None:
     assert description.duplicates == ()
     assert description.labels == {"tumour": 1572779}
     row = next(row for row in description.dark if row.threshold == description.dark_threshold)
-    assert (row.n_removed, row.n_negative, row.n_positive) == (28, 27, 1)
+    assert (row.n_removed, row.n_negative, row.n_positive) == (37, 34, 3)  # of the 50 published: 47 and 3
     assert {finding.kind for finding in description.findings if finding.severity == "warning"} == {"missing-modality"}
     assert not description.has_errors
 

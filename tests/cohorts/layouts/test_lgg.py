@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from glioseg.cohorts.dark import LGG_THRESHOLD
 from glioseg.cohorts.layouts import lgg
 from glioseg.cohorts.reading.layout import ReadOptions
 from glioseg.cohorts.reading.listing import list_folder
 from glioseg.cohorts.reading.repeats import repeated_channels
+from glioseg.cohorts.recognise import read_cohort
+from glioseg.cohorts.splits.slicewise import find_dark_slices
 from glioseg.core import Cohort
 from glioseg.errors import GeometryError, LayoutError, OptionError
 from glioseg.io import load_image, load_labels
@@ -278,3 +282,16 @@ def test_published_set(kaggle_3m: Path) -> None:
     }
     first = cohort.cases[0]
     assert (first.facts["age"], first.facts["sex"], first.facts["grade"], first.facts["death"]) == (67, "M", "III", 1)
+
+
+@pytest.mark.realdata
+@pytest.mark.slow
+def test_the_published_filter_removes_34_slices_without_and_3_with_tumour(kaggle_3m: Path) -> None:
+    cohort = read_cohort(kaggle_3m)
+    assert cohort.scheme is not None
+    counts: Counter[bool] = Counter()
+    for name, slices in find_dark_slices(cohort, LGG_THRESHOLD).items():
+        case = next(case for case in cohort.cases if case.id == name)
+        tumour = np.asarray(load_labels(case, cohort.scheme).array.max(axis=(0, 1)) > 0)
+        counts.update(bool(tumour[z]) for z in slices)
+    assert counts == {False: 34, True: 3}

@@ -237,7 +237,7 @@ def _dark_finding(table: Sequence[DarkRow], threshold: float) -> list[Finding]:
         return []
     parts = f": {row.n_negative} without and {row.n_positive} with tumour" if row.n_negative + row.n_positive else ""
     message = (
-        f"{row.n_removed} slices are dark{parts}; less than {100 * threshold:g} % of their pixels are not black "
+        f"{row.n_removed} slices are dark{parts}; less than {100 * threshold:.3g} % of their values are not black "
         "(a filter for dark scans would remove them)"
     )
     return [Finding("note", "dark-slices", message)]

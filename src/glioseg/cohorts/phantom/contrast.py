@@ -16,7 +16,7 @@ contrast-enhanced T1 vessels, dura and plexus that enhance without being tumour.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -28,8 +28,8 @@ from glioseg.cohorts.phantom.tumour import TumourMaps
 
 MODALITIES = ("t1n", "t1c", "t2w", "t2f")
 
-_PARTS = ("csf", "gm", "wm", "oedema", "core", "rim", "solid", "gliosis")
-_SIGNALS: Mapping[str, tuple[float, ...]] = {
+PARTS = ("csf", "gm", "wm", "oedema", "core", "rim", "solid", "gliosis")
+SIGNALS: Mapping[str, tuple[float, ...]] = {
     "t1n": (0.24, 0.70, 0.95, 0.68, 0.50, 0.66, 0.62, 0.70),
     "t1c": (0.22, 0.72, 0.92, 0.66, 0.48, 1.75, 0.64, 0.69),
     "t2w": (1.75, 0.68, 0.50, 1.05, 1.35, 0.88, 1.12, 1.00),
@@ -37,10 +37,10 @@ _SIGNALS: Mapping[str, tuple[float, ...]] = {
 }
 """Signals of fluid, grey and white matter, oedema, necrosis, enhancing rim, solid core without enhancement, gliosis."""
 
-_DETAIL = {"t1n": 0.75, "t1c": 0.70, "t2w": -0.45, "t2f": -0.30}
+DETAIL = {"t1n": 0.75, "t1c": 0.70, "t2w": -0.45, "t2f": -0.30}
 """How much of what the average T1 shows within a tissue each modality shows: deep nuclei, layers, tracts."""
 
-_GAIN = {"t1n": 620.0, "t1c": 780.0, "t2w": 640.0, "t2f": 700.0}
+GAIN = {"t1n": 620.0, "t1c": 780.0, "t2w": 640.0, "t2f": 700.0}
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,17 @@ SCANNERS = (
 
 @dataclass(frozen=True)
 class Look:
-    """How a patient's tumour shows: signals of its parts per modality, drawn around the usual ones."""
+    """How a patient shows: signals per modality, and what of the average's detail and of texture is added to them.
+
+    Args:
+        signals: modality -> part -> signal relative to white matter on T1; the parts are those of ``PARTS``.
+        detail: modality -> how much of what the average T1 shows within a tissue it shows.
+        texture: strength of fine variation within tissues, relative to the signal.
+    """
 
     signals: Mapping[str, Mapping[str, float]]
+    detail: Mapping[str, float] = field(default_factory=lambda: DETAIL)
+    texture: float = 0.022
 
 
 def draw_look(rng: np.random.Generator, high_grade: bool) -> Look:
@@ -76,8 +84,8 @@ def draw_look(rng: np.random.Generator, high_grade: bool) -> Look:
     (dark on FLAIR) to protein-rich.
     """
     signals = {
-        name: {part: value * rng.normal(1.0, 0.03) for part, value in zip(_PARTS, values, strict=True)}
-        for name, values in _SIGNALS.items()
+        name: {part: value * rng.normal(1.0, 0.03) for part, value in zip(PARTS, values, strict=True)}
+        for name, values in SIGNALS.items()
     }
     severity = rng.uniform(0.65, 1.15)
     for name in MODALITIES:
@@ -120,28 +128,35 @@ def draw_signal(
         mimics: what looks like tumour and is none.
     """
     row = look.signals[modality]
-    signal = _healthy(modality, row, anatomy, frame, tissues)
-    signal = _with_mimics(modality, row, signal, tissues, mimics)
-    signal = _with_tumour(rng, row, signal, frame, tissues, tumour)
-    signal *= _bias(rng, modality, scanner, frame, tissues)
+    signal = healthy(modality, look, anatomy, frame, tissues)
+    signal = with_mimics(modality, row, signal, tissues, mimics)
+    signal = with_tumour(rng, row, signal, frame, tissues, tumour)
+    signal *= bias(rng, modality, scanner, frame, tissues)
+    return received(rng, modality, scanner, signal)
+
+
+def received(rng: np.random.Generator, modality: str, scanner: Scanner, signal: Floats) -> npt.NDArray[np.int16]:
+    """A signal (N,) with Rician noise, in scanner units, 1 or more."""
     noise = np.float32(scanner.noise * rng.uniform(0.8, 1.3))
     real, imaginary = rng.standard_normal((2, len(signal)), dtype=np.float32)
     magnitude = np.hypot(signal + noise * real, noise * imaginary)
-    gain = _GAIN[modality] * scanner.gain * np.exp(rng.normal(0.0, 0.18))
+    gain = GAIN[modality] * scanner.gain * np.exp(rng.normal(0.0, 0.18))
     return np.asarray(np.clip(np.round(magnitude * np.float32(gain)), 1, 32767), dtype=np.int16)
 
 
-def _healthy(modality: str, row: Mapping[str, float], anatomy: Anatomy, frame: Frame, tissues: Tissues) -> Floats:
+def healthy(modality: str, look: Look, anatomy: Anatomy, frame: Frame, tissues: Tissues) -> Floats:
+    """Signal (N,) of the brain before anything grew in it."""
+    row = look.signals[modality]
     signal = np.float32(row["csf"]) * tissues.csf + np.float32(row["gm"]) * tissues.gm
     signal += np.float32(row["wm"]) * tissues.wm
     usual = 0.30 * tissues.csf + 0.66 * tissues.gm + 0.865 * tissues.wm
     detail = np.clip(tissues.t1 - usual, -0.2, 0.2) * (1.0 - tissues.csf)
-    signal += np.float32(_DETAIL[modality]) * detail
+    signal += np.float32(look.detail[modality]) * detail
     texture = total(anatomy.texture, frame)[tissues.mask]
-    return np.asarray(signal * (1.0 + np.float32(0.022) * texture), dtype=np.float32)
+    return np.asarray(signal * (1.0 + np.float32(look.texture) * texture), dtype=np.float32)
 
 
-def _with_mimics(modality: str, row: Mapping[str, float], signal: Floats, tissues: Tissues, mimics: Mimics) -> Floats:
+def with_mimics(modality: str, row: Mapping[str, float], signal: Floats, tissues: Tissues, mimics: Mimics) -> Floats:
     """Blend in caps, lesions and infarcts; add unsuppressed fluid (FLAIR) and enhancement (t1c)."""
     gliosis = np.float32(row["gliosis"])
     signal = signal + mimics.gliosis * (gliosis - signal)
@@ -157,7 +172,7 @@ def _with_mimics(modality: str, row: Mapping[str, float], signal: Floats, tissue
     return signal
 
 
-def _with_tumour(
+def with_tumour(
     rng: np.random.Generator,
     row: Mapping[str, float],
     signal: Floats,
@@ -165,6 +180,7 @@ def _with_tumour(
     tissues: Tissues,
     tumour: TumourMaps,
 ) -> Floats:
+    """Blend in oedema and core, unevenly."""
     uneven = total(draw_fields(rng, ((9.0, 0.06), (3.5, 0.07))), frame)[tissues.mask]
     # Oedema keeps a trace of the tissue it soaks and fades away from the core.
     fading = np.float32(0.72) + np.float32(0.4) * tumour.nearness
@@ -175,7 +191,7 @@ def _with_tumour(
     return np.asarray(mixed + tumour.core * (part * (1.0 + 1.4 * uneven) - mixed), dtype=np.float32)
 
 
-def _bias(rng: np.random.Generator, modality: str, scanner: Scanner, frame: Frame, tissues: Tissues) -> Floats:
+def bias(rng: np.random.Generator, modality: str, scanner: Scanner, frame: Frame, tissues: Tissues) -> Floats:
     """Smooth multiplicative bias: transmit field and the nearness of receiver coils to the cortex."""
     field = draw_field(rng, 75.0).on(frame)[tissues.mask]
     near = 1.0 - smoothstep(tissues.depth / np.float32(38.0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -26,6 +26,14 @@ from glioseg.cohorts.phantom.contrast import MODALITIES, SCANNERS, draw_look, dr
 from glioseg.cohorts.phantom.fields import Frame
 from glioseg.cohorts.phantom.mimics import draw_mimics
 from glioseg.cohorts.phantom.patient_facts import PatientFacts, draw_facts, facts_of
+from glioseg.cohorts.phantom.randomised import (
+    draw_coverings,
+    draw_random_look,
+    draw_random_signal,
+    varied,
+    varied_mimics,
+    with_random_stripping,
+)
 from glioseg.cohorts.phantom.tumour import Lesion, TumourMaps, draw_lesions, front_times, pushed, tumour_maps
 from glioseg.core import Grid, Image, LabelMap, scheme_named
 from glioseg.core.case import Facts
@@ -37,7 +45,7 @@ _PLAN_EXTENT_MM = (174.0, 213.0, 155.0)
 """Holds every brain, and little more."""
 """Spacing at which tumours are placed and oedema spreads, whatever the patient's: the same patient at every spacing."""
 _Number = TypeVar("_Number", np.int16, np.uint8)
-_PURPOSES = ("facts", "anatomy", "tumour", "maps", "mimics", "look", *MODALITIES)
+_PURPOSES = ("facts", "anatomy", "tumour", "maps", "mimics", "look", *MODALITIES, "variety", "coverings")
 
 
 class PhantomOptions(BaseModel):
@@ -49,6 +57,8 @@ class PhantomOptions(BaseModel):
         seed: decides everything that is random.
         share_several: share of patients with two to four lesions.
         share_high_grade: share of patients whose tumours enhance.
+        n_randomised: of how many patients, the first, contrasts, shapes and acquisition are drawn far beyond what is
+            usual (``phantom.randomised``), to train networks for real scans; the others stay as they are without.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -58,6 +68,7 @@ class PhantomOptions(BaseModel):
     seed: int = Field(default=0, ge=0)
     share_several: float = Field(default=0.2, ge=0.0, le=1.0)
     share_high_grade: float = Field(default=0.75, ge=0.0, le=1.0)
+    n_randomised: int = Field(default=0, ge=0)
 
 
 @dataclass(frozen=True)
@@ -103,7 +114,9 @@ def generate_patient(options: PhantomOptions, index: int) -> PhantomPatient:
     atlas = load_atlas(options.spacing_mm)
     person = draw_facts(_rng(options, index, "facts"), options.share_high_grade, options.share_several)
     anatomy = draw_anatomy(_rng(options, index, "anatomy"), person.age)
-    plan, lesions, times = _plan_tumour(_rng(options, index, "tumour"), anatomy, person)
+    variety = _rng(options, index, "variety") if index < options.n_randomised else None
+    anatomy = with_random_stripping(variety, anatomy) if variety is not None else anatomy
+    plan, lesions, times = _plan_tumour(_rng(options, index, "tumour"), anatomy, person, variety)
     whole = _frame(options.spacing_mm)
     box = _brain_box(plan, whole)
     frame = whole.window(box)
@@ -151,7 +164,7 @@ def _as_brats(array: npt.NDArray[_Number]) -> npt.NDArray[_Number]:
 
 
 def _plan_tumour(
-    rng: np.random.Generator, anatomy: Anatomy, person: PatientFacts
+    rng: np.random.Generator, anatomy: Anatomy, person: PatientFacts, variety: np.random.Generator | None
 ) -> tuple[tuple[Frame, Tissues], tuple[Lesion, ...], list[npt.NDArray[np.float32]]]:
     """Place the lesions and let their oedema spread on the coarse frame that all spacings share."""
     atlas, frame = load_atlas(_PLAN_MM), _frame(_PLAN_MM, _PLAN_EXTENT_MM)
@@ -159,6 +172,7 @@ def _plan_tumour(
     points = atlas_points(resting, anatomy, atlas, frame)
     healthy = tissues_at(anatomy, atlas, frame, points, brain_mask(anatomy, atlas, frame, points))
     lesions = draw_lesions(rng, person.high_grade, person.several, frame, healthy)
+    lesions = varied(variety, lesions) if variety is not None else lesions
     grown = _grown(anatomy, atlas, frame, lesions, resting)
     return (frame, grown), lesions, front_times(lesions, frame, grown)
 
@@ -199,15 +213,20 @@ def _draw_modalities(
     tumour: TumourMaps,
 ) -> npt.NDArray[np.int16]:
     """The four modalities on a frame, (4, X, Y, Z)."""
-    look = draw_look(_rng(options, index, "look"), person.high_grade)
+    draw: Callable[..., npt.NDArray[np.int16]] = draw_signal
+    scanner = SCANNERS[person.site]
     mimics = draw_mimics(_rng(options, index, "mimics"), person.age, frame, tissues)
+    if index < options.n_randomised:
+        rng = _rng(options, index, "coverings")
+        coverings, mimics = draw_coverings(rng, frame, tissues), varied_mimics(rng, mimics, frame, tissues)
+        look = draw_random_look(_rng(options, index, "look"), person.high_grade)
+        draw = partial(draw_random_signal, coverings=coverings)
+    else:
+        look = draw_look(_rng(options, index, "look"), person.high_grade)
     array = np.zeros((len(MODALITIES), *frame.shape), dtype=np.int16)
     for channel, modality in enumerate(MODALITIES):
         rng = _rng(options, index, modality)
-        scanner = SCANNERS[person.site]
-        array[channel][tissues.mask] = draw_signal(
-            rng, modality, look, scanner, anatomy, frame, tissues, tumour, mimics
-        )
+        array[channel][tissues.mask] = draw(rng, modality, look, scanner, anatomy, frame, tissues, tumour, mimics)
     return array
 
 

@@ -174,12 +174,12 @@ def dark_shares(
     unknown: npt.NDArray[np.floating],
     threshold: float,
 ) -> Figure:
-    """How many slices show how much: histogram of the share of non-black pixels, with the filter's threshold.
+    """How many slices show how much: histogram of the share of non-black values, with the filter's threshold.
 
     The counts are on a logarithmic axis, since the few slices that the filter removes are what matters.
     """
     figure = style.new_figure(style.HALF_WIDTH, 3.4)
-    axes = style.style_axes(figure.add_subplot(), x="non-black pixels of the slice", y="slices")
+    axes = style.style_axes(figure.add_subplot(), x="non-black values of the slice", y="slices")
     parts = (
         ("with tumour", with_tumour, style.POSITIVE),
         ("without", without, style.NEGATIVE),
@@ -213,7 +213,7 @@ def dark_filter(rows: Sequence[DarkRow], threshold: float) -> Figure:
     figure = style.new_figure(style.HALF_WIDTH, 3.4)
     axes = style.style_axes(
         figure.add_subplot(),
-        x="threshold (share of non-black pixels)",
+        x="threshold (share of non-black values)",
         y="slices removed",
     )
     places = range(len(rows))

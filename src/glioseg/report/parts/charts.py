@@ -287,7 +287,7 @@ def dark_blocks(about: CohortDescription, folder: Path) -> tuple[Block, ...]:
             "chart",
             title="How much each slice shows",
             half=removes,
-            caption="Share of a raw slice's pixels that are not black in some modality. The counts are logarithmic.",
+            caption="Share of a raw slice's values, over all modalities, that are not black. Counts are logarithmic.",
         )
     ]
     if removes:

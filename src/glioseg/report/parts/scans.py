@@ -179,14 +179,14 @@ def dark(
                 figure,
                 "scan",
                 title="Slices that the filter removes",
-                caption=f"{len(exhibits):,} of {removed:,}, with the share of their pixels that is not black in some "
-                "modality; tumour, where there is any, is outlined.",
+                caption=f"{len(exhibits):,} of {removed:,}, with the share of their values, over all modalities, that "
+                "is not black; tumour, where there is any, is outlined.",
             )
         )
     row = next((row for row in about.dark if row.threshold == about.dark_threshold), None)
     words = f"At {100 * about.dark_threshold:.3g} % the filter removes {plural(removed, 'slice')} of {about.n_slices:,}"
     words += f": {row.n_negative:,} without and {row.n_positive:,} with tumour." if row and row.n_removed else "."
-    intro = f"A slice is dark if the share of its pixels that are not black is below a threshold. {words}"
+    intro = f"A slice is dark if too small a share of its values, over all modalities, is not black. {words}"
     return Section("dark", "Dark slices", intro, tuple(blocks))
 
 
