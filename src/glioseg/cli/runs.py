@@ -181,6 +181,8 @@ def predict(
     is named and left out; the exit code is 1 then. Networks named by --with are averaged with the first (folds,
     planes); thresholds are the means of theirs, and a second picture shows what each contributes.
     """
+    reporter = Reporter(quiet=quiet)
+    reporter.say("Loading the network …")  # said before torch is imported, which takes seconds
     from glioseg.runs import predict as predicting
 
     result = predicting.predict(
@@ -190,7 +192,7 @@ def predict(
         others=others or (),
         modality_files=_modality_files(modality or ()),
         device=device,
-        reporter=Reporter(quiet=quiet),
+        reporter=reporter,
     )
     if as_json:
         failed = {case: str(error) for case, error in result.failed.items()}

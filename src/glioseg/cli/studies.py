@@ -138,8 +138,6 @@ def study(
     Runs what is missing, so that the same command continues a study that was interrupted. A run that fails is
     reported and the others go on; the exit code is then 1. Without a name, lists the studies that come with glioseg.
     """
-    from glioseg.studies import run as studying
-
     if name is None or show:
         _show_studies(name)
         return
@@ -149,6 +147,8 @@ def study(
             found=f"glioseg study {name}",
             expected=f"glioseg study {name} --data DATA --out FOLDER",
         )
+    from glioseg.studies import run as studying
+
     result = studying.study(
         _study_options(name, recipe, folds, seeds),
         flags.data(data),
