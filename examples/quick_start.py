@@ -1,4 +1,4 @@
-"""The whole way in ten lines, on synthetic patients: read, train, score, predict. About a minute on two cores.
+"""The whole way in ten lines, on synthetic patients: read, train, score, predict. Half a minute on two cores.
 
 python examples/quick_start.py OUT
 """
