@@ -237,3 +237,15 @@ def test_a_cohort_without_its_folder_cannot_be_trained_on(tiny: TinyRun, tmp_pat
     plain = glioseg.Cohort(cohort.name, cohort.layout, "", cohort.cases, cohort.modalities, cohort.scheme)
     with pytest.raises(glioseg.GliosegError, match=r"Read it with glioseg\.read"):
         glioseg.train(tiny.recipe, plain, tmp_path / "run")
+
+
+def test_arguments_are_refused_in_our_words(tiny: TinyRun, tmp_path: Path) -> None:
+    with pytest.raises(glioseg.GliosegError, match=r"phantom patients are not made so: n_patients: .*greater than"):
+        glioseg.phantom(tmp_path / "ph", patients=0)
+    with pytest.raises(glioseg.GliosegError, match=r"spacing_mm"):
+        glioseg.phantom(tmp_path / "ph", spacing_mm=99)
+    with pytest.raises(glioseg.GliosegError, match=r"found others with detect\. Leave others out"):
+        glioseg.evaluate(tiny.run, others=[tiny.run], detect=True)
+    with pytest.raises(glioseg.GliosegError, match=r"there is no such"):
+        glioseg.evaluate(tmp_path / "nowhere")
+    assert glioseg.Run(str(tiny.run)).log == glioseg.Run(tiny.run).log  # type: ignore[arg-type]

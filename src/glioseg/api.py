@@ -126,6 +126,9 @@ class Run:
 
     path: Path
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", Path(self.path))
+
     @property
     def recipe(self) -> Recipe:
         """As resolved when the run was begun."""
@@ -286,6 +289,12 @@ def evaluate(
     other = None if data is None else _data(data)
     folder, kept = (None if path is None else Path(path) for path in (out, cache))
     reporter = CallbackReporter(progress)
+    if others and (detect or task is not None):
+        raise OptionError(
+            "an ensemble is scored by what its networks were trained for",
+            found="others with detect" if detect else "others with a task of your own",
+            remedy="Leave others out",
+        )
     if others:
         paths = [_path_of(member) for member in others]
         return scoring.evaluate_ensemble(_path_of(run), paths, other, part, folder, device, kept, reporter)
@@ -427,12 +436,18 @@ def phantom(
 
     Raises:
         FileError: the folder holds files, or cannot be written to.
-        OptionError: no layout of that name.
+        OptionError: no layout of that name; no patients, or voxels not between 1 and 6 mm.
     """
+    from pydantic import ValidationError
+
     from glioseg.cohorts.phantom import PhantomOptions
+    from glioseg.config.words import explained
     from glioseg.runs.phantom import phantom as write
 
-    options = PhantomOptions(n_patients=patients, spacing_mm=spacing_mm, seed=seed, n_randomised=randomised)
+    try:
+        options = PhantomOptions(n_patients=patients, spacing_mm=spacing_mm, seed=seed, n_randomised=randomised)
+    except ValidationError as error:
+        raise OptionError(f"phantom patients are not made so: {explained(error, PhantomOptions)}") from error
     write(Path(out), options, layout, None if tissues is None else Path(tissues), CallbackReporter(progress))
     return read(out)
 

@@ -284,3 +284,10 @@ def test_a_folder_in_use_is_left_alone(toys: Cohorts, tmp_path: Path, command: s
         ran.err == f"glioseg: {tmp_path / 'out'}: the folder is not empty. Name a new one, or remove its files first.\n"
     )
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
+
+
+def test_settings_change_a_recipe_that_is_named() -> None:
+    for words in (("recipes",), ("recipes", "--settings")):
+        ran = glioseg(*words, "--set", "train.epochs=3")
+        assert ran.code == 2
+        assert "--set changes one recipe" in ran.err

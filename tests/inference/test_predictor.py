@@ -11,7 +11,7 @@ import torch
 from glioseg.core import Grid, Image, scheme_named
 from glioseg.errors import GeometryError, LabelError
 from glioseg.inference.options import PredictOptions
-from glioseg.inference.predictor import Predictor, inside_regions, paint
+from glioseg.inference.predictor import Predictor, inside_regions, paint, to_native
 from glioseg.preparation.options import PrepareOptions
 from glioseg.preparation.slices import SliceOptions
 from tests.inference.networks import LooksLeft, Measures, Sees
@@ -230,3 +230,11 @@ def test_the_left_of_a_slice_is_the_patients_right_or_front(plane: str, axis: in
     # both views of lr paint one half each: nowhere above one half
     mirrored = _predictor(**fields, options=PredictOptions(flips="lr", threshold=0.51)).predict(image)
     assert not mirrored.label_map.array.any()
+
+
+def test_rounding_of_the_resampling_leaves_probabilities_probabilities() -> None:
+    """Between voxels of 1, weights that add up to 1 but for rounding gave 1.0000001, which the scores refused."""
+    working, native = Grid((8, 8, 8), np.diag([5.5, 3.9, 1.2, 1])), Grid((20, 20, 20), np.diag([2.28, 1.92, 2.56, 1]))
+    probabilities = to_native(np.ones((1, 8, 8, 8), dtype=np.float32), working, native)
+    assert probabilities.max() == 1.0
+    assert probabilities.min() >= 0.0

@@ -210,7 +210,7 @@ def test_all_of_one_class(tmp_path: Path) -> None:
 
 def test_pictures_without_masks_where_masks_are_needed(trained: TinyRun, tmp_path: Path) -> None:
     ran = _train("nazir-unet", trained.data, tmp_path / "run")
-    _refused(ran, 1, "no case has a reference", "Training needs masks beside the images")
+    _refused(ran, 1, "no case has a reference", "Training and scoring need masks beside the images")
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_a_score_that_evaluation_does_not_know(tiny: TinyRun, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ('data.modalities=["t2f","pet"]', ("lacks a modality", "pet", "t1n, t1c, t2w, t2f")),
+        ('data.modalities=["t2f","pet"]', ("has no modality pet", "found t1n, t1c, t2w, t2f")),
         ('prepare.regions=["WT","EDEMA"]', ("has no region EDEMA", "WT, TC")),
     ],
 )
@@ -122,7 +122,7 @@ def test_the_folds_of_nnunet(tiny: TinyRun, tmp_path: Path) -> None:
 def test_data_without_masks(tiny: TinyRun, tmp_path: Path) -> None:
     shutil.copytree(tiny.data, tmp_path / "data", ignore=shutil.ignore_patterns("*seg*"))
     ran = _train(tiny, tmp_path / "run", data=tmp_path / "data")
-    _refused(ran, 1, "no case has a reference", "Training needs masks")
+    _refused(ran, 1, "no case has a reference", "Training and scoring need masks")
 
 
 def test_a_case_without_a_mask_is_left_out_and_said(tiny: TinyRun, tmp_path: Path) -> None:

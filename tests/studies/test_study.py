@@ -128,7 +128,7 @@ def test_failures_are_told_and_the_others_go_on(done: tuple[Path, Ran]) -> None:
 def test_a_row_that_the_data_cannot_feed_is_listed_with_why(done: tuple[Path, Ran]) -> None:
     out, ran = done
     row = _row(done, "from PET")
-    assert "the cohort lacks a modality; found pet" in row["skipped"]
+    assert "the cohort has no modality pet; found" in row["skipped"]
     assert (row["error"], row["runs"]) == (None, [])
     assert "from PET: left out, this data cannot feed it" in ran.err
     assert not (out / "from-pet").exists()

@@ -31,7 +31,7 @@ def test_our_own_names_change_nothing(cohort: Cohort) -> None:
 
 
 def test_one_that_is_not_there_is_refused_by_the_name_that_was_said(cohort: Cohort) -> None:
-    with pytest.raises(OptionError, match="lacks a modality; found t1; expected some of t1c, t2f"):
+    with pytest.raises(OptionError, match="has no modality t1; found t1c, t2f; expected"):
         with_modalities(cohort, ("t1", "flair"))
 
 

@@ -61,6 +61,12 @@ def recipes(
     A recipe is shown as its file has it, with comments; with --set it is shown with all settings written out. With
     --settings: type, default, range, unit and meaning of each setting, and which recipes set it to what.
     """
+    if changes and (settings or name is None):
+        raise OptionError(
+            "--set changes one recipe",
+            found="--settings" if settings else "no NAME",
+            remedy="Name it: glioseg recipes lgg",
+        )
     if settings:
         from glioseg.cli.settings_text import settings_text
         from glioseg.config.settings import list_settings

@@ -169,6 +169,8 @@ def load_bundle(folder: Path, network: nn.Module | None = None) -> Bundle:
     """
     if not (folder / DESCRIPTION).exists() and (folder / "bundle" / DESCRIPTION).exists():
         folder = folder / "bundle"
+    if not folder.exists():
+        raise FileError("there is no such run or bundle", path=folder, remedy="Make one with: glioseg train")
     if not (folder / DESCRIPTION).exists():
         raise FileError(
             "neither a run with a bundle nor a bundle",

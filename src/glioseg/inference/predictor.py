@@ -19,7 +19,7 @@ from glioseg.inference.window import FLIPS_3D, predict_volume
 from glioseg.preparation.case import prepare_arrays
 from glioseg.preparation.options import PrepareOptions
 from glioseg.preparation.patches import PatchOptions, require_depth
-from glioseg.preparation.resample import resample_array
+from glioseg.preparation.resample import is_exact, resample_array
 from glioseg.preparation.slices import SliceOptions, with_margins, with_neighbours, without_margins
 
 Array = npt.NDArray[np.float32]
@@ -207,10 +207,13 @@ def inside_regions(probabilities: Array, regions: Sequence[str], options: Predic
 
 
 def to_native(probabilities: Array, working: Grid, native: Grid) -> Array:
-    """(R, Z, Y, X) on the working grid -> (R, X, Y, Z) on the native grid; 0 outside the working grid."""
+    """(R, Z, Y, X) on the working grid -> (R, X, Y, Z) on the native grid; 0 outside the working grid.
+
+    The weights of linear interpolation add up to 1 but for rounding: between voxels of 1, the result may be 1.0000001.
+    """
     turned = probabilities.transpose(0, 3, 2, 1)
     resampled: Array = resample_array(turned, working, native, "linear")
-    return resampled
+    return resampled if is_exact(working, native) else resampled.clip(0, 1, out=resampled)
 
 
 def missing_modality_error(

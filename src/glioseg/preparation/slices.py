@@ -114,9 +114,10 @@ def channels_of(prepared: PreparedCohort, modalities: Sequence[str] | None) -> t
     unknown = [name for name in names if name not in prepared.modalities]
     if unknown:
         raise OptionError(
-            "the cohort lacks a modality",
-            found=", ".join(unknown),
-            expected=f"some of {', '.join(prepared.modalities)}",
+            f"the cohort has no modality {', '.join(unknown)}",
+            found=", ".join(prepared.modalities),
+            expected=", ".join(names),
+            remedy="Use data that has them, or a network of those that it has (data.modalities)",
         )
     return tuple(prepared.modalities.index(name) for name in names)
 

@@ -229,6 +229,7 @@ def _network_data(bundle: Bundle, max_patients: int | None) -> DataOptions:
 
 def _require_data(run: Path, *, is_run: bool) -> None:
     if not is_run:
+        load_bundle(run)  # a folder that is no bundle either says so itself
         raise OptionError("a bundle knows no data of its own", found=run, remedy="Name scans with masks: --data DATA")
 
 

@@ -94,10 +94,11 @@ def with_modalities(cohort: Cohort, modalities: Sequence[str] | None) -> Cohort:
     unknown = [name for name in modalities if named_among(name, cohort.modalities) not in cohort.modalities]
     if unknown:
         raise OptionError(
-            "the cohort lacks a modality",
+            f"the cohort has no modality {', '.join(unknown)}",
             path=cohort.name,
-            found=", ".join(unknown),
-            expected=f"some of {', '.join(cohort.modalities)}",
+            found=", ".join(cohort.modalities),
+            expected=", ".join(modalities),
+            remedy="Use data that has them, or a network of those that it has (data.modalities)",
         )
     cohort = _called(cohort, modalities)
     if set(modalities) == set(cohort.modalities):

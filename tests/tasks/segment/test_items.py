@@ -52,7 +52,7 @@ def test_channels_are_chosen_and_neighbours_added(prepared: PreparedCohort) -> N
     batch = items.take(np.array([0]), KEY)
     images = prepared.cases[0].images
     np.testing.assert_array_equal(batch.images[0], np.stack([images[z, 1] for z in (0, 1, 2)]))
-    with pytest.raises(OptionError, match="lacks a modality; found pet"):
+    with pytest.raises(OptionError, match="has no modality pet; found"):
         slice_items(prepared, SliceOptions(), ("pet",))
 
 

@@ -109,7 +109,9 @@ class Split:
         parts = self.parts
         parts["all"] = tuple(sorted((*self.train, *self.val, *self.test)))
         if name not in parts:
-            raise SplitError("there is no such part of a split", found=name, expected=", ".join(parts))
+            raise SplitError(
+                "there is no such part of a split", found=name, expected=", ".join(parts), remedy="Name one of these"
+            )
         if not parts[name]:
             raise SplitError(f"the {name} part of the split is empty", remedy=f"Give {name} a share of the patients")
         return parts[name]

@@ -30,7 +30,7 @@ def with_references(cohort: Cohort, max_patients: int | None, reporter: Reporter
         raise LabelError(
             "the meaning of the labels is not known" if has_masks else "no case has a reference",
             path=cohort.name,
-            remedy="Say it with --scheme" if has_masks else "Training needs masks beside the images",
+            remedy="Say it with --scheme" if has_masks else "Training and scoring need masks beside the images",
         )
     unmarked = [case.id for case in cohort.cases if case.labels is None]
     if unmarked:
