@@ -291,3 +291,9 @@ def test_settings_change_a_recipe_that_is_named() -> None:
         ran = glioseg(*words, "--set", "train.epochs=3")
         assert ran.code == 2
         assert "--set changes one recipe" in ran.err
+
+
+def test_a_split_takes_settings_of_the_split_alone(tmp_path: Path) -> None:
+    ran = glioseg("split", tmp_path, "--set", "train.epochs=2", "--set", "split.test=0.2")
+    assert ran.code == 2
+    assert "these settings have no effect on a split; found train.epochs=2;" in ran.err

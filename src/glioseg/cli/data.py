@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,7 @@ from glioseg.cli.options import (
     takes_data_flags,
 )
 from glioseg.console import Reporter, out
+from glioseg.errors import OptionError
 
 app = typer.Typer()
 
@@ -78,6 +80,7 @@ def split(
     from glioseg.config import build_recipe
     from glioseg.runs import split as splitting
 
+    _require_split_settings(changes or ())
     options = build_recipe({}, changes or ()).split
     if nnunet:
         folds = splitting.write_nnunet_folds(flags.data(data), options, file, Reporter(quiet=quiet))
@@ -156,6 +159,18 @@ def phantom(
     out(f"{patients} phantom patients: {folder}")
     if tissues is not None:
         out(f"Their tissues: {tissues}")
+
+
+def _require_split_settings(changes: Sequence[str]) -> None:
+    """A split is made by the settings of ``split``: what else is set would act on nothing."""
+    others = [change for change in changes if not change.strip().startswith("split.")]
+    if others:
+        raise OptionError(
+            "these settings have no effect on a split",
+            found=", ".join(others),
+            expected="settings such as split.test=0.2",
+            remedy="Give them to glioseg train",
+        )
 
 
 @app.command(epilog="Example: glioseg cache kaggle_3m --out cache --set prepare.size=128")

@@ -213,13 +213,18 @@ def _from_docstring(model: type[BaseModel], name: str) -> str:
     for parent in model.__mro__:
         for attribute, text in _ATTRIBUTE.findall(parent.__doc__ or ""):
             if attribute == name:
-                return re.sub(r"\s+", " ", text).strip().rstrip(".,;").replace("``", "")
+                return _plain_text(text).rstrip(".,;")
     return ""
 
 
 def _first_sentence(model: type[BaseModel]) -> str:
-    line = re.sub(r"\s+", " ", inspect.cleandoc(model.__doc__ or "").partition("\n\n")[0])
-    return re.sub(r" \[[\d, ]+\]", "", line).partition(". ")[0].rstrip(".")
+    line = _plain_text(inspect.cleandoc(model.__doc__ or "").partition("\n\n")[0])
+    return line.partition(". ")[0].rstrip(".")
+
+
+def _plain_text(text: str) -> str:
+    """A docstring's text on one line, without marks of code and numbers of references."""
+    return re.sub(r" \[[\d, ]+\]", "", re.sub(r"\s+", " ", text)).replace("``", "").strip()
 
 
 def _type_words(annotation: Any) -> str:  # noqa: ANN401 - any annotation

@@ -41,10 +41,10 @@ PoolingKinds = Annotated[tuple[Pooling, ...], Field(min_length=1), AfterValidato
 
 
 class SharmaCNNOptions(BaseModel):
-    """The sequential network of [1], made for pictures of one size (``prepare.size``).
+    """The sequential network of Sharma et al. [1], made for pictures of one size (``prepare.size``).
 
     Attributes:
-        filters: of each of the two convolutions; 80 in [1].
+        filters: of each of the two convolutions; 80 by Sharma et al. [1].
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

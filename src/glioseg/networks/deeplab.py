@@ -39,16 +39,16 @@ _LOW_LEVEL_CHANNELS = 48
 
 
 class DeepLabOptions(BaseModel):
-    """What decides a DeepLabV3+, but its channels and regions, which the data decide.
+    """DeepLabV3+: all but its channels and regions, which the data decide.
 
     Attributes:
         dims: spatial axes; slices only.
-        width: channels of the first of the four stages of the encoder; each has twice those of the one before. 64 in
-            [3].
-        blocks: residual blocks in each stage; (2, 2, 2, 2) is the ResNet-18 of [3], (3, 4, 6, 3) the ResNet-34.
+        width: channels of the first of the four stages of the encoder; each has twice those of the one before. 64 by
+            He et al. [3].
+        blocks: residual blocks in each stage; (2, 2, 2, 2) is the ResNet-18 [3], (3, 4, 6, 3) the ResNet-34.
         output_stride: how much coarser than the images the encoder's grid is: 16, or 8 for finer and dearer features.
             Where a stage would go below it, its convolutions are made atrous in the place of its stride [2].
-        pyramid_width: channels of each branch of the pyramid, and of the decoder; 256 in [1].
+        pyramid_width: channels of each branch of the pyramid, and of the decoder; 256 by Chen et al. [1].
         normalisation: ``batch``, ``instance`` or ``group`` (of 8 groups), after each convolution but the pooled one.
         padding: what convolutions see beyond the border: ``zero`` or ``replicate`` (the border voxel).
         dropout: share of features dropped after the pyramid.

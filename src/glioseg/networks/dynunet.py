@@ -24,11 +24,11 @@ class DynUNetOptions(MonaiOptions):
 
     Attributes:
         dims: spatial axes, 2 or 3.
-        width: channels of the first level; each level has twice those of the one above, up to 512 (320 in 3-D), as in
-            [1], which has 32.
+        width: channels of the first level; each level has twice those of the one above, up to 512 (320 in 3-D), as by
+            Isensee et al. [1], who have 32.
         depth: number of halvings.
         normalisation: ``instance``, ``batch`` or ``group`` (of 8 groups), after each convolution.
-        residual: residual blocks instead of plain ones, as in [2].
+        residual: residual blocks instead of plain ones, as by Futrega et al. [2].
         deep_supervision: in training, logits from each level of the way up, too.
     """
 

@@ -21,7 +21,7 @@ class MedNeXtOptions(MonaiOptions):
     """MedNeXt [1]: ConvNeXt blocks (depth-wise convolution, widened by ``expansion``, narrowed), skips that are added.
 
     Attributes:
-        width: channels of the first level; each level has twice those of the one above. 32 in [1].
+        width: channels of the first level; each level has twice those of the one above. 32 by Roy et al. [1].
         blocks: of each level on the way down, and in reverse on the way up; one halving follows each.
         bottleneck: blocks of the lowest level.
         expansion: how many times wider a block is inside.

@@ -21,7 +21,7 @@ class SegResNetOptions(MonaiOptions):
 
     Attributes:
         dims: spatial axes, 2 or 3.
-        width: channels of the first level; each level has twice those of the one above. 32 in [1].
+        width: channels of the first level; each level has twice those of the one above. 32 by Myronenko [1].
         blocks_down: residual blocks of each level on the way down.
         blocks_up: residual blocks of each level on the way up, one level fewer.
         normalisation: ``group`` (of 8 groups), ``instance`` or ``batch``, before each convolution.

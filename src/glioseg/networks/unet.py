@@ -33,14 +33,15 @@ from glioseg.networks.network import Network, Stage, kernel_words
 
 
 class UNetSettings(BaseModel):
-    """What decides a U-Net, but its channels and regions, which the data decide.
+    """A U-Net: all but its channels and regions, which the data decide.
 
     Attributes:
         dims: spatial axes, 2 or 3.
-        width: channels of the first level; each level has twice those of the one above. 64 in [1].
-        depth: number of poolings; 4 in [1], 3 in [2].
+        width: channels of the first level; each level has twice those of the one above. 64 by Ronneberger et al. [1].
+        depth: number of poolings; 4 by Ronneberger et al. [1], 3 by Çiçek et al. [2].
         normalisation: ``batch``, ``instance`` or ``group`` (of 8 groups), after each convolution.
-        upsampling: ``transposed`` convolution as in [1], or ``bilinear`` (trilinear) interpolation and a convolution.
+        upsampling: ``transposed`` convolution as by Ronneberger et al. [1], or ``bilinear`` (trilinear) interpolation
+            and a convolution.
         padding: what convolutions see beyond the border: ``zero`` or ``replicate`` (the border voxel). [1] has none
             and predicts the inner part of its input only; here the prediction has the size of the input.
         dropout: share of features dropped at the end of the two lowest levels of the contracting path, as [1] did.

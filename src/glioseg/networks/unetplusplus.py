@@ -21,7 +21,7 @@ class UNetPlusPlusOptions(MonaiOptions):
 
     Attributes:
         dims: spatial axes, 2 or 3.
-        width: channels of the first level; each level has twice those of the one above. 32 in [1].
+        width: channels of the first level; each level has twice those of the one above. 32 by Zhou et al. [1].
         normalisation: ``batch``, ``instance`` or ``group`` (of 8 groups), after each convolution.
         upsampling: ``bilinear`` (trilinear) or ``transposed`` convolution.
         dropout: share of features dropped after each convolution.

@@ -25,7 +25,8 @@ class BorderOptions(BaseModel):
     Attributes:
         w0: its height where the borders of two components meet.
         sigma: how far it reaches, in voxels of the working grid.
-        form: the exponent's denominator: ``tum`` (2σ)² as in [2], ``ronneberger`` 2σ² as in [1].
+        form: the exponent's denominator: ``tum`` (2σ)² as by Patsatzi and Whiteley Tscherniak [2], ``ronneberger`` 2σ²
+            as by Ronneberger et al. [1].
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

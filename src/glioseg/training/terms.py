@@ -75,7 +75,7 @@ class DiceOptions(TermOptions):
 
     Attributes:
         over: one Dice per region over all voxels of the ``batch``, or one for each ``item`` of it.
-        denominator: ``squares`` of probabilities and regions as in [1], or plain ``sums``.
+        denominator: ``squares`` of probabilities and regions as by Milletari et al. [1], or plain ``sums``.
         smoothing: added to numerator and denominator, so that a region that is absent and not predicted costs nothing.
     """
 
@@ -125,7 +125,7 @@ class TverskyOptions(TermOptions):
 
 
 class WeightedBceOptions(TermOptions):
-    """The mean of weight × binary cross-entropy of a voxel, with the border-weighted map of [4, 5].
+    """The mean of weight × binary cross-entropy of a voxel, with a map that weighs borders [4, 5].
 
     Attributes:
         class_weights: w_c of the weight map: ``balanced`` by the frequency of each region in the training part, or
