@@ -28,6 +28,11 @@ def test_a_network_and_a_loss_of_ones_own(tiny: TinyRun, tmp_path: Path) -> None
     assert model.modalities == ("t2f", "t1c")
     with pytest.raises(glioseg.GliosegError, match=r"network="):
         glioseg.load(tmp_path / "run")
+    run = glioseg.Run(tmp_path / "run")
+    network = _example("own_network.py")["new_network"]
+    assert glioseg.evaluate(run, part="test", network=network()).to_json() == run.scores("test")
+    elsewhere = glioseg.evaluate(run, tiny.data, network=network(), out=tmp_path / "elsewhere")
+    assert elsewhere.to_json()["n_cases"] == len(glioseg.read(tiny.data).cases)
 
 
 def test_a_layout_of_ones_own(tmp_path: Path) -> None:

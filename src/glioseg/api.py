@@ -262,6 +262,7 @@ def evaluate(
     device: str = "auto",
     cache: StrPath | None = None,
     task: AnyTask | None = None,
+    network: nn.Module | None = None,
     progress: OnProgress | None = None,
 ) -> Scores:
     """Score a trained network against the experts' masks or classes.
@@ -276,6 +277,7 @@ def evaluate(
         device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
         cache: where prepared data is kept; None for ``cache`` beside the run.
         task: the one that the run was trained with, where it is your own.
+        network: the module, where it is your own; its weights are replaced by those of the run.
         progress: told how far it is.
 
     Returns:
@@ -289,16 +291,18 @@ def evaluate(
     other = None if data is None else _data(data)
     folder, kept = (None if path is None else Path(path) for path in (out, cache))
     reporter = CallbackReporter(progress)
-    if others and (detect or task is not None):
+    if others and (detect or task is not None or network is not None):
         raise OptionError(
             "an ensemble is scored by what its networks were trained for",
-            found="others with detect" if detect else "others with a task of your own",
+            found="others with detect" if detect else "others with a task or network of your own",
             remedy="Leave others out",
         )
     if others:
         paths = [_path_of(member) for member in others]
         return scoring.evaluate_ensemble(_path_of(run), paths, other, part, folder, device, kept, reporter)
-    return scoring.evaluate(_path_of(run), other, part, folder, device, kept, reporter, detect=detect, task=task)
+    return scoring.evaluate(
+        _path_of(run), other, part, folder, device, kept, reporter, detect=detect, task=task, network=network
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -218,7 +218,7 @@ def _own_network(network: nn.Module | None, described: OwnNetwork, folder: Path)
             "the bundle holds the weights of a network that was given from Python",
             path=folder,
             found=described.name,
-            remedy="Load it there: glioseg.load(path, network=…)",
+            remedy="Load it there: glioseg.load(path, network=…) or glioseg.evaluate(path, network=…)",
         )
     if parameters_digest(network.state_dict()) != described.parameters:
         raise OptionError(

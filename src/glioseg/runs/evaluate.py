@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from torch import nn
+
 from glioseg.cohorts.splits.split import Split
 from glioseg.cohorts.splits.split_file import load_split
 from glioseg.config import DataOptions, PublishedOptions, Recipe, changes_to_shipped
@@ -38,6 +40,7 @@ def evaluate(
     *,
     detect: bool = False,
     task: AnyTask | None = None,
+    network: nn.Module | None = None,
 ) -> Scores:
     """Score a trained network; the figures are also written.
 
@@ -54,6 +57,7 @@ def evaluate(
         detect: score a network that segments by whether it finds tumour, per slice and per case; the files are then
             ``evaluation-detect-PART.json`` and ``cases-detect-PART.csv``.
         task: the one that the run was trained with, where it is one of your own.
+        network: the module, likewise.
 
     Raises:
         OptionError: ``detect`` of a network that does not segment; a bundle without data, or a part of data that was
@@ -61,9 +65,10 @@ def evaluate(
     """
     if data is not None:
         options = RunOptions(run_folder.home_of(run), cache, device=device)
-        return _on_other_data(run, data, part, out, options, reporter, detect=detect)
+        _require_no_part(part)
+        return _on_other_data(load_bundle(run, network), data, out or options.run, options, reporter, detect=detect)
     _require_data(run, is_run=(run / run_folder.RECIPE).exists())
-    own_task, finished = open_run(run, device, cache, reporter, task, detect=detect)
+    own_task, finished = open_run(run, device, cache, reporter, task, detect=detect, network=network)
     name = part or _default_part(finished.data.split)
     if detect:
         with reporter.progress(f"Detecting on {name}") as step:
@@ -82,6 +87,7 @@ def open_run(
     task: AnyTask | None = None,
     *,
     detect: bool = False,
+    network: nn.Module | None = None,
 ) -> tuple[AnyTask, FinishedRun]:
     """A run folder with its task and its data, gathered again; errors as ``evaluate``."""
     folder = run_folder.RunFolder(run)
@@ -90,7 +96,7 @@ def open_run(
     if detect:
         task.require_detection()
     options = RunOptions(run, cache, run / run_folder.SPLIT, device=device)
-    return task, FinishedRun(run, recipe, gather(task, recipe, folder.data, options, reporter), device)
+    return task, FinishedRun(run, recipe, gather(task, recipe, folder.data, options, reporter), device, network)
 
 
 def evaluate_parts(
@@ -198,10 +204,8 @@ def _part_of_run(
 
 
 def _on_other_data(
-    run: Path, data: Data, part: str | None, out: Path | None, options: RunOptions, reporter: Reporter, *, detect: bool
+    bundle: Bundle, data: Data, out: Path, options: RunOptions, reporter: Reporter, *, detect: bool
 ) -> Scores:
-    _require_no_part(part)
-    bundle = load_bundle(run)
     task = task_named(bundle.info.task)
     if detect:
         task.require_detection()
@@ -219,7 +223,7 @@ def _on_other_data(
             scores = task.detect(predictor, other_part, evaluation, step)
         else:
             scores = task.score(predictor, other_part, evaluation, Publication(), step)
-    scores.write(out or options.run)
+    scores.write(out)
     return scores
 
 
