@@ -126,7 +126,7 @@ def test_modalities_by_name(prepared: PreparedCohort) -> None:
     assert channels_of(prepared, None) == (0, 1)
     assert channels_of(prepared, ("t2f",)) == (1,)
     assert channels_of(prepared, ("t2f", "t1c")) == (1, 0)
-    with pytest.raises(OptionError, match="found t2w; expected some of t1c, t2f"):
+    with pytest.raises(OptionError, match="no modality t2w; found t1c, t2f; expected t2w"):
         channels_of(prepared, ("t2w",))
 
 
