@@ -39,6 +39,7 @@ def test_every_public_name_is_there_typed_and_documented() -> None:
         getattr(glioseg, "trian")  # noqa: B009
 
 
+@pytest.mark.slow
 def test_importing_takes_no_library_and_names_survive_every_submodule() -> None:
     code = """
         import sys, time
@@ -63,7 +64,7 @@ def test_rooms_and_functions_share_no_name() -> None:
 # -- data --------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("turn", [1, 2])
+@pytest.mark.parametrize("turn", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_phantom_read_and_inspect(tmp_path: Path, turn: int) -> None:
     steps: list[tuple[str, int, int]] = []
     cohort = glioseg.phantom(

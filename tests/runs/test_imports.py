@@ -31,7 +31,7 @@ sys.stdout.write(json.dumps(sorted(sys.modules)))
         pytest.param("split DATA", _TRAINING | _DRAWING, marks=pytest.mark.slow),
         ("recipes", _TRAINING | _DRAWING),
         ("study", _TRAINING),
-        ("predict RUN CASE --out OUT", _TRAINING),
+        pytest.param("predict RUN CASE --out OUT", _TRAINING, marks=pytest.mark.slow),
         ("compare RUN RUN", {"torch"}),
         pytest.param("report RUN --cache CACHE", _TRAINING, marks=pytest.mark.slow),
     ],

@@ -92,6 +92,7 @@ class TestRepeatability:
     def test_a_patient_depends_on_nothing_but_seed_and_index(self) -> None:
         assert same(generate_patient(FAST, 3), patients()[3])
 
+    @pytest.mark.slow
     def test_workers_change_nothing(self) -> None:
         """And a stream of many patients can be left after a few."""
         many, few = (PhantomOptions(n_patients=n, spacing_mm=6.0, seed=0) for n in (100_000, 3))
