@@ -48,7 +48,13 @@ def test_a_command_imports_what_it_needs(
         "OUT": tmp_path_factory.mktemp("out"),
     }
     words = [str(places.get(word, word)) for word in command.split()]
-    ran = subprocess.run([sys.executable, "-c", _CODE, *words], capture_output=True, text=True, check=True)
+    ran = subprocess.run(
+        [sys.executable, "-c", _CODE, *words],
+        cwd=tmp_path_factory.mktemp("here"),  # inspect and split write where they are
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     imported = set(json.loads(ran.stdout))
     assert "glioseg.cli.app" in imported
     assert sorted(imported & (unneeded | _NEEDED_BY_FEW)) == []
