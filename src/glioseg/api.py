@@ -60,7 +60,7 @@ class FolderCohort(Cohort):
         """
         from glioseg.runs.inspect import inspect
 
-        folder = None if out is None else Path(out)
+        folder = _optional_path(out)
         return inspect(_data(self), folder, CallbackReporter(progress))
 
     def _repr_html_(self) -> str:
@@ -142,9 +142,9 @@ class Run:
     @property
     def log(self) -> list[dict[str, Any]]:
         """One row for each epoch (from 0): losses, scores, learning rate, seconds."""
-        from glioseg.training.log import LOG, read_log
+        from glioseg.training.log import log_of
 
-        return [row.to_json() for row in read_log(self.path / LOG)] if (self.path / LOG).exists() else []
+        return [row.to_json() for row in log_of(self.path)]
 
     def scores(self, part: str) -> dict[str, Any]:
         """The figures of a part (``val``, ``test``, …) that was evaluated, as ``evaluation-PART.json`` has them.
@@ -216,14 +216,14 @@ def train(
     resolved = _resolved(recipe, changes)
     options = RunOptions(
         run=Path(out),
-        cache=None if cache is None else Path(cache),
-        split=None if split is None else Path(split),
+        cache=_optional_path(cache),
+        split=_optional_path(split),
         fold=fold,
         device=device,
         n_devices=devices,
         restart=restart,
         evaluate=evaluate,
-        initial=None if start_from is None else Path(start_from),
+        initial=_optional_path(start_from),
     )
     watcher = None if progress is None else _StepsTold(progress)
     train_run(
@@ -289,7 +289,7 @@ def evaluate(
     from glioseg.runs import evaluate as scoring
 
     other = None if data is None else _data(data)
-    folder, kept = (None if path is None else Path(path) for path in (out, cache))
+    folder, kept = _optional_path(out), _optional_path(cache)
     reporter = CallbackReporter(progress)
     if others and (detect or task is not None or network is not None):
         raise OptionError(
@@ -452,7 +452,7 @@ def phantom(
         options = PhantomOptions(n_patients=patients, spacing_mm=spacing_mm, seed=seed, n_randomised=randomised)
     except ValidationError as error:
         raise OptionError(f"phantom patients are not made so: {explained(error, PhantomOptions)}") from error
-    write(Path(out), options, layout, None if tissues is None else Path(tissues), CallbackReporter(progress))
+    write(Path(out), options, layout, _optional_path(tissues), CallbackReporter(progress))
     return read(out)
 
 
@@ -474,6 +474,10 @@ def _data(data: StrPath | Cohort) -> Data:
     if isinstance(data, Cohort):
         raise OptionError("a cohort is known here by its folder", found=data.name, remedy="Read it with glioseg.read")
     return Data(Path(data))
+
+
+def _optional_path(path: StrPath | None) -> Path | None:
+    return None if path is None else Path(path)
 
 
 def _path_of(run: StrPath | Run) -> Path:

@@ -26,7 +26,7 @@ from glioseg.report.run_facts import (
 from glioseg.runs import run_folder
 from glioseg.runs.evaluate import open_run
 from glioseg.tasks.task import AnyTask, FinishedRun, facts_of_network, image_size
-from glioseg.training.log import LOG, LogRow, read_log
+from glioseg.training.log import LogRow, log_of
 
 _UNITS: Mapping[str, SplitUnit] = {"patient": "patient", "slice": "slice", "duplicate group": "picture"}
 
@@ -50,7 +50,7 @@ def report(task: AnyTask, run: FinishedRun, reporter: Reporter = QUIET, baseline
         FileError: a file of the run is missing or damaged.
     """
     recipe, folder = run.recipe, run.folder
-    log = read_log(folder / LOG) if (folder / LOG).exists() else []
+    log = log_of(folder)
     with reporter.progress("Drawing the report") as step:
         facts = RunFacts(
             recipe=RecipeFacts(recipe.name, write_recipe(recipe), recipe.about, recipe.after, recipe.notes),

@@ -43,7 +43,7 @@ from glioseg.studies.feed import cannot_feed
 from glioseg.studies.guard import guarded
 from glioseg.studies.report.tune import TrialFact, TuningFacts, write_tuning_report
 from glioseg.training.checkpoint import LATEST, load_checkpoint
-from glioseg.training.log import LOG, LogRow, read_log
+from glioseg.training.log import LogRow, log_of
 from glioseg.training.progress import Outcome
 from glioseg.training.randomness import DrawKey, torch_seed
 from glioseg.training.ranges import Choice, Range
@@ -378,7 +378,7 @@ def _read_trial(path: Path) -> TrialRecord:
 
 def _scores(run: Path) -> dict[int, float]:
     """What the log of a trial that goes on says."""
-    rows = read_log(run / LOG) if (run / LOG).exists() else []
+    rows = log_of(run)
     return {row.epoch: row.val_score for row in rows if row.val_score is not None}
 
 

@@ -128,3 +128,9 @@ def read_log(path: Path) -> list[LogRow]:
         raise FileError(
             "not the log of a training", path=path, found=str(error), remedy="Restore the run folder"
         ) from error
+
+
+def log_of(run: Path) -> list[LogRow]:
+    """The rows of a run folder; none before its first epoch has ended. Errors as ``read_log``."""
+    path = run / LOG
+    return read_log(path) if path.exists() else []
