@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +21,6 @@ from glioseg.cli.options import (
     takes_data_flags,
 )
 from glioseg.console import Reporter, out
-from glioseg.errors import OptionError
 
 app = typer.Typer()
 
@@ -44,12 +42,12 @@ def inspect(
 
     The exit code is 1 where a finding is an error; warnings and notes leave it at 0.
     """
+    from glioseg.api import data as api
     from glioseg.cli.texts import inspection_text
-    from glioseg.runs import inspect as inspecting
 
     name = Path(os.path.abspath(data)).name or "cohort"  # noqa: PTH100 - resolve() fails on a link to itself
     folder = None if no_report else report or Path(f"{name}-report")
-    result = inspecting.inspect(flags.data(data), folder, Reporter(quiet=quiet))
+    result = api.inspect(flags.data(data), folder, progress=Reporter(quiet=quiet))
     if as_json:
         print_json(result.description.to_json() | {"report": None if result.report is None else str(result.report)})
     else:
@@ -77,16 +75,18 @@ def split(
 
     All cases of a patient, and cases that show the same, stay in one part. Who is where is saved as JSON.
     """
-    from glioseg.config import build_recipe
-    from glioseg.runs import split as splitting
+    from glioseg.api import data as api
+    from glioseg.api.common import settings_of
+    from glioseg.runs.split import options_of
 
-    _require_split_settings(changes or ())
-    options = build_recipe({}, changes or ()).split
+    reporter = Reporter(quiet=quiet)
+    options_of(settings_of(changes or ()))  # a fault in them is said before any scan is looked at
     if nnunet:
-        folds = splitting.write_nnunet_folds(flags.data(data), options, file, Reporter(quiet=quiet))
+        folds = api.split_folds(flags.data(data), file, changes=changes or (), progress=reporter)
         out(f"{len(folds)} folds of {len(folds[0][0]) + len(folds[0][1])} cases: {file}")
         return
-    cohort, new_split = splitting.write_split(flags.data(data), options, file, Reporter(quiet=quiet))
+    cohort = flags.read(data, reporter)
+    new_split = api.split(cohort, file, changes=changes or (), progress=reporter)
     parts = new_split.parts
     if as_json:
         print_json(
@@ -114,9 +114,9 @@ def convert(
 
     Labels are translated by their meaning: 4 of BraTS 2021 becomes 3 of BraTS 2023, both enhancing tumour.
     """
-    from glioseg.runs import convert as converting
+    from glioseg.api import data as api
 
-    cohort = converting.convert(flags.data(data), folder, to, Reporter(quiet=quiet))
+    cohort = api.convert(flags.data(data), folder, to, progress=Reporter(quiet=quiet))
     out(f"{len(cohort.cases)} cases as {to}: {folder}")
 
 
@@ -151,26 +151,21 @@ def phantom(
     Brains with tumours, made from the ICBM 2009 maps: four modalities, masks, ages and survival. The same seed gives
     the same files.
     """
-    from glioseg.cohorts.phantom import PhantomOptions
-    from glioseg.runs import phantom as writing
+    from glioseg.api import data as api
 
-    options = PhantomOptions(n_patients=patients, spacing_mm=spacing, seed=seed, n_randomised=randomised)
-    writing.phantom(folder, options, layout, tissues, Reporter(quiet=quiet))
+    api.phantom(
+        folder,
+        patients,
+        layout=layout,
+        spacing_mm=spacing,
+        seed=seed,
+        tissues=tissues,
+        randomised=randomised,
+        progress=Reporter(quiet=quiet),
+    )
     out(f"{patients} phantom patients: {folder}")
     if tissues is not None:
         out(f"Their tissues: {tissues}")
-
-
-def _require_split_settings(changes: Sequence[str]) -> None:
-    """A split is made by the settings of ``split``: what else is set would act on nothing."""
-    others = [change for change in changes if not change.strip().startswith("split.")]
-    if others:
-        raise OptionError(
-            "these settings have no effect on a split",
-            found=", ".join(others),
-            expected="settings such as split.test=0.2",
-            remedy="Give them to glioseg train",
-        )
 
 
 @app.command(epilog="Example: glioseg cache kaggle_3m --out cache --set prepare.size=128")
@@ -178,7 +173,7 @@ def _require_split_settings(changes: Sequence[str]) -> None:
 def cache(
     data: Folder,
     folder: Annotated[Path, typer.Option("--out", help="Where prepared data is kept.")] = Path("cache"),
-    recipe: Annotated[str | None, typer.Option(help="Prepare as this recipe does.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="Prepare what this recipe is trained on, as it does.")] = None,
     changes: Settings = None,
     flags: DataFlags = NO_FLAGS,
     quiet: Quiet = False,
@@ -187,11 +182,9 @@ def cache(
 
     Scans are turned, cropped, normalised and resized. The command train does this by itself.
     """
-    from glioseg.config import build_recipe, read_recipe
-    from glioseg.runs import cache as caching
+    from glioseg.api import data as api
 
-    settings = build_recipe({}, changes or ()) if recipe is None else read_recipe(recipe, changes or ())
-    prepared = caching.cache(flags.data(data), settings.prepare, folder, Reporter(quiet=quiet))
+    prepared = api.cache(flags.data(data), folder, recipe=recipe, changes=changes or (), progress=Reporter(quiet=quiet))
     regions = ", ".join(prepared.region_names) or "none"
     modalities = ", ".join(prepared.modalities)
     out(f"{len(prepared.cases)} cases, modalities {modalities}, regions {regions}: {prepared.folder}")

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from glioseg.console import out
+from glioseg.console import Reporter, out
 from glioseg.errors import OptionError
 
 if TYPE_CHECKING:
+    from glioseg.core import Cohort
     from glioseg.runs.read import Data
 
 Folder = Annotated[Path, typer.Argument(metavar="DATA", help="The data set's folder, as downloaded.")]
@@ -72,6 +73,12 @@ class DataFlags:
         if names is not None and not all(names):
             raise OptionError("--modalities needs names", found=f'"{text}"', expected="such as t1n,t1c,t2w,t2f")
         return Data(path, self.layout, self.scheme, names)
+
+    def read(self, path: Path, reporter: Reporter) -> Cohort:
+        """The cohort in a folder; errors as ``data`` and ``glioseg.read``."""
+        from glioseg.runs.read import read
+
+        return read(self.data(path), reporter)
 
 
 NO_FLAGS = DataFlags(None, None, None)

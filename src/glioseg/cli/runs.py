@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,7 +26,7 @@ from glioseg.console import Reporter, out
 from glioseg.errors import OptionError
 
 if TYPE_CHECKING:
-    from glioseg.runs.train import TrainResult
+    from glioseg.tasks.task import Scores
 
 app = typer.Typer()
 
@@ -99,28 +99,32 @@ def train(
 
     The same command continues a run that was interrupted.
     """
-    from glioseg.config import notes_of_migration, read_recipe
-    from glioseg.runs import train as training
-    from glioseg.runs.options import RunOptions
+    from glioseg.api import runs as api
 
-    fold_setting = [f"split.fold={fold}"] if fold is not None and split is None else []
-    settings = [*(changes or ()), *fold_setting]
-    of_file = fold if split is not None else None
-    options = RunOptions(
-        run, cache, split, of_file, device, devices, restart, not no_evaluate, tensorboard, initial=initial
+    trained = api.train(
+        recipe,
+        flags.data(data),
+        run,
+        changes=changes or (),
+        split=split,
+        fold=fold,
+        device=device,
+        devices=devices,
+        restart=restart,
+        evaluate=not no_evaluate,
+        tensorboard=tensorboard,
+        start_from=initial,
+        cache=cache,
+        progress=Reporter(quiet=quiet),
     )
-    resolved, reporter = read_recipe(recipe, settings), Reporter(quiet=quiet)
-    for note in notes_of_migration(resolved):
-        reporter.say(note)
-    result = training.train(resolved, flags.data(data), options, reporter)
-    _print_training(result, run, as_json)
+    _print_training({} if trained.training is None else trained.training.scores, run, as_json)
 
 
-def _print_training(result: TrainResult, run: Path, as_json: bool) -> None:
+def _print_training(by_part: Mapping[str, Scores], run: Path, as_json: bool) -> None:
     if as_json:
-        print_json({name: scores.figures.to_json() for name, scores in result.scores.items()})
+        print_json({name: scores.to_json() for name, scores in by_part.items()})
         return
-    for scores in result.scores.values():
+    for scores in by_part.values():
         out(scores.text)
     for name in ("best_model.pth", "latest_checkpoint.pth", "bundle", "report.html"):
         if (run / name).exists():
@@ -146,19 +150,25 @@ def evaluate(
 
     On a part of the run's own data, or on other data, whose figures are kept as evaluation-on-NAME.json.
     """
-    from glioseg.runs import evaluate as scoring
+    from glioseg.api import runs as api
 
     if others and detect:
         raise OptionError(
             "an ensemble is not scored as a detector", found="--with and --detect", remedy="Leave one out"
         )
-    scans, reporter = None if data is None else flags.data(data), Reporter(quiet=quiet)
-    if others:
-        scores = scoring.evaluate_ensemble(run, others, scans, part, folder, device, cache, reporter)
-    else:
-        scores = scoring.evaluate(run, scans, part, folder, device, cache, reporter, detect=detect)
+    scores = api.evaluate(
+        run,
+        None if data is None else flags.data(data),
+        part,
+        out=folder,
+        others=others or (),
+        detect=detect,
+        device=device,
+        cache=cache,
+        progress=Reporter(quiet=quiet),
+    )
     if as_json:
-        print_json(scores.figures.to_json())
+        print_json(scores.to_json())
     else:
         out(scores.text)
 
@@ -181,19 +191,15 @@ def predict(
     is named and left out; the exit code is 1 then. Networks named by --with are averaged with the first (folds,
     planes); thresholds are the means of theirs, and a second picture shows what each contributes.
     """
+    files = _modality_files(modality or ())
+    if not inputs and not files:
+        raise OptionError("there is nothing to predict", expected="a folder, a file, or --modality NAME=FILE")
     reporter = Reporter(quiet=quiet)
     reporter.say("Loading the network …")  # said before torch is imported, which takes seconds
-    from glioseg.runs import predict as predicting
+    from glioseg.api import models as api
 
-    result = predicting.predict(
-        run,
-        inputs or [],
-        folder,
-        others=others or (),
-        modality_files=_modality_files(modality or ()),
-        device=device,
-        reporter=reporter,
-    )
+    model = api.load(run, *(others or ()), device=device)
+    result = model.predict_files(inputs or [], folder, modality_files=files, progress=reporter)
     if as_json:
         failed = {case: str(error) for case, error in result.failed.items()}
         print_json({"cases": [dict(case.facts) for case in result.cases], "failed": failed})
@@ -238,16 +244,17 @@ def export(
 
     The file holds the probabilities' computation, the names of regions and modalities, and all settings of the bundle.
     """
-    from glioseg.runs import export as exporting
+    from glioseg.api import models as api
+    from glioseg.runs.export import export_text
 
     sizes = None if size is None else numbers("--size", size)
-    result = exporting.export(run, file, form=form, size=sizes, reporter=Reporter(quiet=quiet))
+    result = api.export(run, file, form=form, size=sizes, progress=Reporter(quiet=quiet))
     if as_json:
         print_json(
             {"file": str(result.path), "bytes": result.n_bytes, "size": result.size, "difference": result.difference}
         )
         return
-    out(exporting.export_text(result))
+    out(export_text(result))
 
 
 @app.command(epilog="Example: glioseg compare runs/a runs/b --out comparison")
@@ -269,12 +276,10 @@ def compare(
 
     Means, medians and intervals of each run, and a paired Wilcoxon test of each pair of runs.
     """
+    from glioseg.api import runs as api
     from glioseg.cli.texts import comparison_text
-    from glioseg.evaluation.comparison import CompareOptions
-    from glioseg.runs import compare as comparing
 
-    options = CompareOptions(metrics=tuple(dict.fromkeys(metric))) if metric else None
-    result = comparing.compare_runs(runs, part, options, folder)
+    result = api.compare(*runs, part=part, metrics=metric, out=folder)
     if as_json:
         print_json(result.to_json())
         return
@@ -291,9 +296,9 @@ def report(
     quiet: Quiet = False,
 ) -> None:
     """Write a run's report.html again."""
-    from glioseg.runs import report as reporting
+    from glioseg.api.runs import Run
 
-    out(str(reporting.write_report(run, device, cache, Reporter(quiet=quiet))))
+    out(str(Run(run).write_report(device=device, cache=cache, progress=Reporter(quiet=quiet))))
 
 
 @app.command(epilog="Example: glioseg demo --out demo")
@@ -305,9 +310,9 @@ def demo(
 
     Writes a cohort, inspects it, trains a network, evaluates it, predicts a scan and writes reports.
     """
-    from glioseg.runs import demo as demonstration
+    from glioseg.api import tools as api
 
-    result = demonstration.demo(folder, Reporter(quiet=quiet))
+    result = api.demo(folder, progress=Reporter(quiet=quiet))
     for scores in result.training.scores.values():
         out(scores.text)
     out(f"For comparison, the best FLAIR threshold on these patients: whole-tumour Dice {result.baseline.dice:.3f}")
@@ -321,9 +326,9 @@ def demo(
 @app.command(epilog="Example: glioseg doctor --json")
 def doctor(device: Device = "auto", as_json: Json = False) -> None:
     """Print the device, precision, threads and versions in use."""
-    from glioseg.machine.environment import environment
+    from glioseg.api import tools as api
 
-    facts = environment(device)
+    facts = api.doctor(device)
     if as_json:
         print_json(facts)
         return

@@ -12,7 +12,6 @@ from glioseg.console import Reporter, out
 from glioseg.errors import OptionError
 
 if TYPE_CHECKING:
-    from glioseg.studies.options import StudyOptions
     from glioseg.studies.run import StudyResult
     from glioseg.studies.tune import TuneResult
 
@@ -67,24 +66,23 @@ def recipes(
             found="--settings" if settings else "no NAME",
             remedy="Name it: glioseg recipes lgg",
         )
+    from glioseg.api import recipes as api
+
     if settings:
         from glioseg.cli.settings_text import settings_text
-        from glioseg.config.settings import list_settings
 
-        listed = list_settings(name or "")
+        listed = api.settings(name or "")
         if as_json:
             print_json({"settings": [setting.to_json() for setting in listed]})
         else:
             out(settings_text(listed))
         return
-    from glioseg.config import read_recipe, recipe_source, shipped_recipes, write_recipe
-
     if as_json:
         raise OptionError("--json lists settings", found="glioseg recipes --json", remedy="Add --settings")
     if name is not None:
-        out(write_recipe(read_recipe(name, changes)) if changes else recipe_source(name).rstrip())
+        out(api.recipe_text(name, changes or ()).rstrip())
         return
-    shipped = {key: read_recipe(key) for key in shipped_recipes()}
+    shipped = {key: api.recipe(key) for key in api.recipe_names()}
     width = max(map(len, shipped))
     for key, recipe in shipped.items():
         out(f"{key:<{width}}  {recipe.about}{f' (after {recipe.after})' if recipe.after else ''}")
@@ -107,9 +105,9 @@ def plan(
 
     The file says why for each setting; read it, change it, and train it.
     """
-    from glioseg.runs import plan as planning
+    from glioseg.api import recipes as api
 
-    result = planning.plan(flags.data(data), recipe, memory_gb=memory, device=device, reporter=Reporter(quiet=quiet))
+    result = api.plan(flags.data(data), recipe, memory_gb=memory, device=device, progress=Reporter(quiet=quiet))
     if as_json:
         print_json(result.to_json())
         return
@@ -148,22 +146,28 @@ def study(
         _show_studies(name)
         return
     if data is None or folder is None:
+        from glioseg.studies.options import read_study
+
+        read_study(name)  # a name that there is not is said first
         raise OptionError(
             "a study needs scans and a folder of its own",
             found=f"glioseg study {name}",
             expected=f"glioseg study {name} --data DATA --out FOLDER",
         )
-    from glioseg.studies import run as studying
+    from glioseg.api import studies as api
 
-    result = studying.study(
-        _study_options(name, recipe, folds, seeds),
+    result = api.study(
+        name,
         flags.data(data),
         folder,
+        recipe=recipe,
+        folds=folds,
+        seeds=_seeds(seeds),
         changes=changes or (),
         device=device,
         cache=cache,
         restart=restart,
-        reporter=Reporter(quiet=quiet),
+        progress=Reporter(quiet=quiet),
     )
     _print_study(result, as_json)
 
@@ -174,14 +178,6 @@ def _show_studies(name: str | None) -> None:
     from glioseg.studies.options import study_source
 
     out(studies_text() if name is None else study_source(name))
-
-
-def _study_options(name: str, recipe: str | None, folds: int | None, seeds: str | None) -> StudyOptions:
-    """The study with what the command line says in place of its own."""
-    from glioseg.studies.options import read_study
-
-    overrides = {"recipe": recipe, "folds": folds, "seeds": _seeds(seeds)}
-    return read_study(name, {field: value for field, value in overrides.items() if value is not None})
 
 
 def _print_study(result: StudyResult, as_json: bool) -> None:
@@ -219,21 +215,22 @@ def tune(
     Within the ranges that the recipe declares. Trials are judged by validation alone, and stopped early where others
     were better. Ends with the best settings as a recipe, best.toml. Needs the extra tune.
     """
-    from glioseg.config import read_recipe
-    from glioseg.studies import tune as tuning
+    from glioseg.api import studies as api
+    from glioseg.studies.tune import TIME_IS_UP
 
-    result = tuning.tune(
-        read_recipe(recipe, changes or ()),
+    result = api.tune(
+        recipe,
         flags.data(data),
         folder,
-        n_trials=trials,
+        trials=trials,
         minutes=minutes,
+        changes=changes or (),
         device=device,
         cache=cache,
-        reporter=Reporter(quiet=quiet),
+        progress=Reporter(quiet=quiet),
     )
     _print_search(result, as_json)
-    if result.interrupted is not None and result.interrupted != tuning.TIME_IS_UP:
+    if result.interrupted is not None and result.interrupted != TIME_IS_UP:
         raise typer.Exit(_INTERRUPTED)
     if any(trial.error for trial in result.facts.trials):
         raise typer.Exit(1)

@@ -49,7 +49,7 @@ def parsed_change(change: str) -> tuple[str, Any]:
     """
     name, equals, text = change.partition("=")
     if not equals or not name.strip():
-        raise OptionError("--set needs NAME=VALUE", found=change, expected="such as train.epochs=20")
+        raise OptionError("a setting is changed by NAME=VALUE", found=change, expected="such as train.epochs=20")
     return name.strip(), _parsed(name.strip(), text.strip())
 
 

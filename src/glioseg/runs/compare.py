@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from glioseg.core import HEADLINE_ORDER
 from glioseg.errors import FileError, OptionError
@@ -12,6 +13,10 @@ from glioseg.evaluation.case_table import CaseTable, case_table
 from glioseg.evaluation.comparison import CompareOptions, Comparison, compare
 from glioseg.io.files import cannot_read, write_json
 from glioseg.report.comparison import write_comparison
+from glioseg.runs import run_folder
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _ORDER = (*HEADLINE_ORDER, "all")
 _PREFIX = "cases-"
@@ -28,6 +33,51 @@ class CompareResult:
     def to_json(self) -> dict[str, object]:
         """What ``compare --json`` prints and ``comparison.json`` holds."""
         return {"part": self.part, **self.comparison.to_json()}
+
+    def table(self) -> pd.DataFrame:
+        """A row for each region, metric and run: mean, its 95 % interval, median and number of cases."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "region": result.region,
+                "metric": result.metric.name,
+                "run": figure.run,
+                "mean": figure.spread.mean,
+                "ci95_low": None if figure.ci95 is None else figure.ci95[0],
+                "ci95_high": None if figure.ci95 is None else figure.ci95[1],
+                "median": figure.spread.median,
+                "n_cases": figure.spread.n,
+            }
+            for result in self.comparison.results
+            for figure in result.runs
+        )
+
+    def tests(self) -> pd.DataFrame:
+        """A row for each region, metric and pair of runs: mean difference, its 95 % interval, p, and p after Holm."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "region": result.region,
+                "metric": result.metric.name,
+                "first": pair.first,
+                "second": pair.second,
+                "mean_difference": pair.test.mean_difference,
+                "ci95_low": None if pair.ci95 is None else pair.ci95[0],
+                "ci95_high": None if pair.ci95 is None else pair.ci95[1],
+                "p": pair.test.p,
+                "p_holm": pair.p_holm,
+                "n_patients": pair.test.n,
+            }
+            for result in self.comparison.results
+            for pair in result.pairs
+        )
+
+    def _repr_html_(self) -> str:
+        """Both tables, for notebooks."""
+        shown = (table.to_html(index=False, na_rep="–") for table in (self.table(), self.tests()))
+        return f"<b>{self.part}</b>{''.join(shown)}"
 
 
 def compare_runs(
@@ -84,6 +134,8 @@ def _parts(run: Path) -> list[str]:
     if not run.is_dir():
         raise FileError("there is no such run folder", path=run, remedy="Check the path for a typing error")
     scored = {path.stem.removeprefix(_PREFIX) for path in run.glob(f"{_PREFIX}*.csv")}
+    if not scored and not (run / run_folder.RECIPE).exists():
+        raise run_folder.not_a_run(run, f"{run_folder.RECIPE} and no {_PREFIX}PART.csv")
     return [name for name in _ORDER if name in scored] + sorted(scored - set(_ORDER))
 
 

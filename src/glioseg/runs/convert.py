@@ -14,7 +14,7 @@ from glioseg.runs.read import Data, read
 _T = TypeVar("_T")
 
 
-def convert(data: Data, out: Path, layout: str, reporter: Reporter = QUIET) -> Cohort:
+def convert(data: Data | Cohort, out: Path, layout: str, reporter: Reporter = QUIET) -> Cohort:
     """Write a cohort again in another layout; returns what was read."""
     cohort = read(data, reporter)
     with reporter.progress("Writing cases") as step:

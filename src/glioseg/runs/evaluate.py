@@ -90,6 +90,7 @@ def open_run(
     network: nn.Module | None = None,
 ) -> tuple[AnyTask, FinishedRun]:
     """A run folder with its task and its data, gathered again; errors as ``evaluate``."""
+    run_folder.require_run(run)
     folder = run_folder.RunFolder(run)
     recipe = folder.recipe
     task = folder.task(task)

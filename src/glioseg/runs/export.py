@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from torch import nn
+
 from glioseg import __version__
 from glioseg.console import QUIET, Reporter
 from glioseg.errors import OptionError
@@ -23,6 +25,7 @@ def export(
     *,
     form: str = "onnx",
     size: Sequence[int] | None = None,
+    network: nn.Module | None = None,
     reporter: Reporter = QUIET,
 ) -> ExportResult:
     """Write the network of a run or bundle as one file, checked against the network itself.
@@ -32,6 +35,7 @@ def export(
         out: the file; None for ``model.onnx`` in the folder.
         form: ``onnx``.
         size: of the images, for a network that takes one size only; None takes that of the recipe.
+        network: the module, where it was one of your own.
         reporter: shows progress.
 
     Raises:
@@ -41,7 +45,7 @@ def export(
     """
     if form not in FORMATS:
         raise OptionError(f"there is no export to {form}", expected=f"one of {', '.join(FORMATS)}")
-    bundle = load_bundle(run)
+    bundle = load_bundle(run, network)
     info = bundle.info
     dims = info.dims
     if size is not None and (len(size) != dims or min(size) < 1):

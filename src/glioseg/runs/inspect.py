@@ -60,7 +60,7 @@ class InspectResult:
         return f"<b>{html.escape(self.description.name)}</b><ul>{items}</ul>{self.table().to_html(index=False)}"
 
 
-def inspect(data: Data, out: Path | None = None, reporter: Reporter = QUIET) -> InspectResult:
+def inspect(data: Data | Cohort, out: Path | None = None, reporter: Reporter = QUIET) -> InspectResult:
     """Recognise, check and describe a cohort; write the report into ``out`` unless that is None.
 
     Raises:

@@ -62,7 +62,7 @@ class PlanResult:
 
 
 def plan(
-    data: Data, out: Path, *, memory_gb: float | None = None, device: str = "auto", reporter: Reporter = QUIET
+    data: Data | Cohort, out: Path, *, memory_gb: float | None = None, device: str = "auto", reporter: Reporter = QUIET
 ) -> PlanResult:
     """Look at a cohort, propose a recipe and write it, with a reason beside each setting.
 

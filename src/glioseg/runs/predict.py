@@ -11,14 +11,13 @@ from torch import nn
 
 from glioseg.console import QUIET, Reporter
 from glioseg.core import Case
-from glioseg.core.modalities import named_among
 from glioseg.errors import FileError, GliosegError, OptionError, name_some
 from glioseg.evaluation.table import rows_to_csv
 from glioseg.inference.bundle import load_bundle
 from glioseg.io.endings import file_stem
 from glioseg.io.files import cannot_write, write_text
 from glioseg.tasks.choose import task_named
-from glioseg.tasks.members import single_case, source_of, stem_of
+from glioseg.tasks.members import called_as, case_called_as, single_case, source_of, stem_of
 from glioseg.tasks.task import CasePrediction, Members, WrittenCase
 
 SUMMARY = "summary.csv"
@@ -84,7 +83,7 @@ def predict_with(
 def _checked(members: Members, cases: list[Case], out: Path) -> list[Case]:
     """The cases, once it is certain that each can be predicted and has files of its own to be written."""
     if not cases:
-        raise OptionError("there is nothing to predict", expected="a folder, a file, or --modality NAME=FILE")
+        raise OptionError("there is nothing to predict", expected="folders of cases, volumes or pictures")
     twice = sorted(name for name, n in Counter(case.id for case in cases).items() if n > 1)
     if twice:
         raise OptionError("two inputs would be written to the same files", found=name_some(twice))
@@ -153,13 +152,11 @@ def _spare_inputs(members: Members, cases: Sequence[Case], out: Path) -> None:
 def _cases(members: Members, inputs: Sequence[Path], files: Mapping[str, Path]) -> Iterator[Case]:
     if files:
         name = file_stem(next(iter(files.values())))
-        called = {modality: named_among(modality, members.modalities) for modality in files}
-        if len(set(called.values())) < len(called):
-            raise OptionError("a modality is given twice", found=", ".join(called))
-        yield Case(name, name, {called[modality]: source_of(path, None) for modality, path in files.items()})
+        sources = {modality: source_of(path, None) for modality, path in files.items()}
+        yield Case(name, name, called_as(sources, members.modalities))
     for path in inputs:
         if path.is_dir():
-            yield from members.cases_in(path)
+            yield from (case_called_as(case, members.modalities) for case in members.cases_in(path))
         elif path.exists():
             yield single_case(path, members.modalities)
         else:

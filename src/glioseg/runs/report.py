@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from torch import nn
+
 from glioseg.config import write_recipe
 from glioseg.console import QUIET, Reporter
 from glioseg.core import PARTS
@@ -37,9 +39,10 @@ def write_report(
     cache: Path | None = None,
     reporter: Reporter = QUIET,
     task: AnyTask | None = None,
+    network: nn.Module | None = None,
 ) -> Path:
     """Write the report of a run from what stands in its folder; arguments and errors as ``evaluate``."""
-    own_task, finished = open_run(run, device, cache, reporter, task)
+    own_task, finished = open_run(run, device, cache, reporter, task, network=network)
     return report(own_task, finished, reporter)
 
 

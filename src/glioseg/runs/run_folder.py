@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from glioseg.config import Recipe, read_recipe, write_recipe
-from glioseg.errors import FileError, OptionError
+from glioseg.errors import FileError, OptionError, name_some
 from glioseg.io.files import cannot_write, read_json, write_json, write_text
 from glioseg.runs.read import Data
 from glioseg.tasks.choose import task_named
@@ -104,6 +104,29 @@ def home_of(path: Path) -> Path:
     """The run folder that a bundle lies in; else what was named."""
     inside = path.absolute().name == BUNDLE and (path.absolute().parent / RECIPE).exists()
     return path.absolute().parent if inside else path
+
+
+def require_run(path: Path) -> None:
+    """Make sure that a folder holds a run.
+
+    Raises:
+        FileError: it is not there, or holds something else.
+    """
+    if not path.is_dir():
+        raise FileError("there is no such run folder", path=path, remedy="Check the path for a typing error")
+    if not (path / RECIPE).exists():
+        raise not_a_run(path, RECIPE)
+
+
+def not_a_run(path: Path, missing: str) -> FileError:
+    """What is said of a folder that holds no run, and what it lacks of one."""
+    names = sorted(entry.name for entry in path.iterdir())
+    return FileError(
+        f"not a run folder: it has no {missing}",
+        path=path,
+        found=name_some(names, 3) or "an empty folder",
+        expected="a folder that glioseg train has written",
+    )
 
 
 def begin(path: Path) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from glioseg.cohorts.explore.describe import explore
 from glioseg.cohorts.layouts.nnunet import write_splits_final
 from glioseg.cohorts.splits.slicewise import is_by_slices
 from glioseg.cohorts.splits.split import Split, SplitOptions, split, verified
 from glioseg.cohorts.splits.split_file import load_split, save_split
+from glioseg.config import changed_recipe, require_effect
 from glioseg.console import QUIET, Reporter
 from glioseg.core import Cohort
 from glioseg.errors import OptionError
@@ -76,24 +78,45 @@ def split_cohort(
     return verified(new_split, cohort, groups=facts.groups)
 
 
-def write_split(data: Data, options: SplitOptions, out: Path, reporter: Reporter = QUIET) -> tuple[Cohort, Split]:
-    """Read and split a folder of scans, and save the split."""
-    cohort = read(data, reporter)
-    new_split = split_cohort(cohort, options, reporter=reporter)
-    save_split(new_split, out)
-    return cohort, new_split
+def options_of(settings: Mapping[str, Any]) -> SplitOptions:
+    """How a cohort is split, from settings such as ``split.test`` -> 0.2.
+
+    Raises:
+        OptionError: unfitting settings, or others, which would act on nothing.
+    """
+    others = [name for name in settings if not name.startswith("split.")]
+    if others:
+        raise OptionError(
+            "these settings have no effect on a split",
+            found=", ".join(others),
+            expected="settings such as split.test=0.2",
+            remedy="Give them to glioseg train",
+        )
+    made = changed_recipe({}, [settings])
+    require_effect(made, settings)
+    return made.split
+
+
+def write_split(
+    data: Data | Cohort, options: SplitOptions, out: Path | None = None, reporter: Reporter = QUIET
+) -> Split:
+    """Read and split a folder of scans, and save the split where a file is named."""
+    new_split = split_cohort(read(data, reporter), options, reporter=reporter)
+    if out is not None:
+        save_split(new_split, out)
+    return new_split
 
 
 def write_nnunet_folds(
-    data: Data, options: SplitOptions, out: Path, reporter: Reporter = QUIET
+    data: Data | Cohort, options: SplitOptions, out: Path | None = None, reporter: Reporter = QUIET
 ) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
-    """Save every fold of a cross-validation, (training cases, validation cases) each, as nnU-Net reads them.
+    """Every fold of a cross-validation, (training cases, validation cases) each, saved as nnU-Net reads them.
 
     Raises:
         OptionError: the number of folds is not set.
     """
     if options.n_folds is None:
-        raise OptionError("nnU-Net's file holds folds", remedy="Say how many, such as --set split.n_folds=5")
+        raise OptionError("nnU-Net's file holds folds", remedy="Say how many: split.n_folds=5")
     cohort = read(data, reporter)
     facts = survey(cohort, None, reporter)
     folds = []
@@ -107,5 +130,6 @@ def write_nnunet_folds(
         parts = (frozenset(fold.train), frozenset(fold.val))
         train, val = (tuple(case.id for case in cohort.cases if case.patient in part) for part in parts)
         folds.append((train, val))
-    write_splits_final(out, folds)
+    if out is not None:
+        write_splits_final(out, folds)
     return folds

@@ -229,6 +229,16 @@ def read_study(name_or_path: str, changes: Mapping[str, Any] | None = None) -> S
         raise OptionError(explained(error, StudyOptions), path=path) from error
 
 
+def study_of(study: str | StudyOptions, changes: Mapping[str, Any]) -> StudyOptions:
+    """A study as ``read_study`` takes it, or one that is at hand, with fields of ``StudyOptions`` replaced."""
+    if not isinstance(study, StudyOptions):
+        return read_study(study, changes)
+    try:
+        return StudyOptions.model_validate(study.model_dump() | dict(changes))
+    except ValidationError as error:
+        raise OptionError(explained(error, StudyOptions), path=study.name) from error
+
+
 def study_rows(study: StudyOptions, changes: Sequence[str] = ()) -> tuple[StudyRow, ...]:
     """The rows with their recipes; a row whose settings have a fault carries it, and the others go on.
 

@@ -13,11 +13,13 @@ tried again. A run whose settings have changed since is neither mixed in nor thr
 from __future__ import annotations
 
 import hashlib
+import html
+import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tomlkit
 import torch
@@ -43,6 +45,9 @@ from glioseg.studies.report.study import write_study_report
 from glioseg.studies.table import RunPlace, RunRecord, study_csv, study_facts
 from glioseg.training.checkpoint import LATEST, load_checkpoint
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 STUDY = "study.toml"
 TABLE = "study.json"
 CSV = "study.csv"
@@ -63,6 +68,16 @@ class StudyResult:
     facts: StudyFacts
     page: Path
     interrupted: str | None
+
+    def table(self) -> pd.DataFrame:
+        """A row for each variation, part, region and metric, as ``study.csv`` has them; times in s, memory in MiB."""
+        import pandas as pd
+
+        return pd.read_csv(io.StringIO(study_csv(self.facts)))
+
+    def _repr_html_(self) -> str:
+        """The table, for notebooks."""
+        return f"<b>{html.escape(self.facts.name)}</b>{self.table().to_html(index=False, na_rep='–')}"
 
 
 @dataclass(frozen=True)

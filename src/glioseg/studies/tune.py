@@ -14,13 +14,14 @@ been, needs no database and pickles nothing; the trial that was interrupted goes
 from __future__ import annotations
 
 import csv
+import html
 import io
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -47,6 +48,9 @@ from glioseg.training.log import LogRow, log_of
 from glioseg.training.progress import Outcome
 from glioseg.training.randomness import DrawKey, torch_seed
 from glioseg.training.ranges import Choice, Range
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TUNING = "tuning.toml"
 DATA_KEY = "data.json"
@@ -104,6 +108,16 @@ class TuneResult:
     best: Path | None
     page: Path
     interrupted: str | None
+
+    def table(self) -> pd.DataFrame:
+        """A row for each trial, as ``trials.csv`` has them: settings, validation score, seconds."""
+        import pandas as pd
+
+        return pd.read_csv(io.StringIO(_csv(self.facts)))
+
+    def _repr_html_(self) -> str:
+        """The table, for notebooks."""
+        return f"<b>{html.escape(self.facts.recipe)}</b>{self.table().to_html(index=False, na_rep='–')}"
 
 
 def tune(

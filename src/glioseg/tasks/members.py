@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from glioseg.core import Case, Source
+from glioseg.core.modalities import named_among
 from glioseg.errors import FileError, OptionError
 from glioseg.inference.bundle import Bundle
 from glioseg.inference.classifier import Classifier
@@ -39,6 +42,26 @@ def require_modalities(networks: Iterable[Predictor | Classifier], case: Case) -
         missing = [name for name in member.modalities if name not in case.images]
         if missing and not member.can_do_without(missing, tuple(case.images)):
             raise missing_modality_error(missing, member.modalities, tuple(case.images), case)
+
+
+_T = TypeVar("_T")
+
+
+def called_as(named: Mapping[str, _T], known: Sequence[str]) -> dict[str, _T]:
+    """What stands under names of modalities, under those that a network knows; older names resolve to these.
+
+    Raises:
+        OptionError: two names of one modality.
+    """
+    called = {name: named_among(name, known) for name in named}
+    if len(set(called.values())) < len(called):
+        raise OptionError("a modality is given twice", found=", ".join(called))
+    return {called[name]: thing for name, thing in named.items()}
+
+
+def case_called_as(case: Case, known: Sequence[str]) -> Case:
+    """A case with its modalities called as a network calls them, where one is an alias of the other."""
+    return replace(case, images=called_as(case.images, known))
 
 
 def stem_of(case: Case) -> str:

@@ -1,0 +1,177 @@
+"""Trained networks from Python: loaded, predicting, exported; and any two masks scored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from glioseg.api.common import Progress, StrPath, optional_path, reporter_of
+from glioseg.api.runs import Run, path_of
+from glioseg.core import LabelScheme
+from glioseg.errors import OptionError
+from glioseg.io.in_memory import Scan, image_of, label_map_of
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from glioseg.inference.export import ExportResult
+    from glioseg.runs.predict import PredictResult
+    from glioseg.tasks.task import CasePrediction, Members, Scores
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A trained network, or several whose probabilities are averaged, ready to predict."""
+
+    members: Members
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """What a case must have."""
+        return self.members.modalities
+
+    def predict(self, scans: Mapping[str, Scan] | Scan, *, name: str = "case") -> CasePrediction:
+        """Predict one case.
+
+        Args:
+            scans: modality -> path, nibabel image, or (array (X, Y, Z), affine (4, 4) of RAS+ mm), all on one grid; the
+                scan alone where the network needs one modality. Older names of modalities (flair, t1ce) will do.
+            name: what the case is called, and its files.
+
+        Returns:
+            Of a network that segments ``.label_map``, ``.probabilities`` (R, X, Y, Z), ``.volumes_ml``; of a classifier
+            ``.decided``, ``.confidence``; of both ``.save(out)``.
+
+        Raises:
+            GeometryError: a modality is lacking, or lies on another grid.
+            FileError: a file that cannot be read.
+        """
+        if not isinstance(scans, Mapping):
+            if len(self.modalities) > 1:
+                raise OptionError(
+                    "one scan shows one modality, and the network needs several",
+                    expected=", ".join(self.modalities),
+                    remedy="Give a dictionary: " + ", ".join(f"{modality!r}: …" for modality in self.modalities),
+                )
+            scans = {self.modalities[0]: scans}
+        from glioseg.tasks.members import called_as
+
+        return self.members.predict_image(name, image_of(called_as(scans, self.modalities)))
+
+    def predict_files(
+        self,
+        inputs: StrPath | Sequence[StrPath],
+        out: StrPath,
+        *,
+        modality_files: Mapping[str, StrPath] | None = None,
+        progress: Progress | None = None,
+    ) -> PredictResult:
+        """Predict every case of folders and files and write masks, pictures and ``summary.csv``, as ``predict`` does.
+
+        Args:
+            inputs: folders of cases, volumes or pictures.
+            out: where results go.
+            modality_files: modality -> file, of one more case that is given file by file.
+            progress: told how many cases are done.
+
+        Returns:
+            ``.cases``, what was written for each; ``.failed``, what is wrong with those that could not be read.
+
+        Raises:
+            GeometryError: an input lacks a modality; nothing has been written then.
+            OptionError: nothing to predict, or results that would replace the scans.
+            FileError: ``out`` cannot be written to.
+        """
+        from glioseg.runs.predict import predict_with
+
+        paths = [inputs] if isinstance(inputs, str | PathLike) else inputs
+        files = {name: Path(path) for name, path in (modality_files or {}).items()}
+        return predict_with(self.members, [Path(path) for path in paths], Path(out), files, reporter_of(progress))
+
+
+def load(path: StrPath | Run, *others: StrPath | Run, device: str = "auto", network: nn.Module | None = None) -> Model:
+    """Load a trained network.
+
+    Args:
+        path: a run folder or a bundle.
+        others: further ones, whose probabilities are averaged with the first's.
+        device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
+        network: the module, where it was one of your own; its weights are replaced.
+
+    Raises:
+        FileError: no bundle there, or a damaged one.
+        OptionError: networks that do not mean the same; a network of your own that is not given, or another one.
+    """
+    from glioseg.runs.predict import members_of
+
+    return Model(members_of([path_of(path), *(path_of(other) for other in others)], device, network))
+
+
+def export(
+    run: StrPath | Run,
+    out: StrPath | None = None,
+    *,
+    form: str = "onnx",
+    size: Sequence[int] | None = None,
+    network: nn.Module | None = None,
+    progress: Progress | None = None,
+) -> ExportResult:
+    """Write a network as one file for other programs, checked against the network itself. Needs the extra ``deploy``.
+
+    Args:
+        run: a run, or a bundle.
+        out: the file; None for ``model.onnx`` in the folder.
+        form: ``onnx``, of images (B, C, *S) -> probabilities (B, R, *S).
+        size: of the images in pixels or voxels, for a network that takes one size only; None takes the recipe's.
+        network: the module, where it was one of your own.
+        progress: told when it is done.
+
+    Returns:
+        ``.path``, ``.n_bytes``, ``.size`` and ``.difference``, the largest of a probability from the network's own.
+
+    Raises:
+        OptionError: an unknown format, a library is missing, or a size that does not fit.
+        ExportError: the network cannot be exported.
+        FileError: no bundle, or the file cannot be written.
+    """
+    from glioseg.runs import export as exporting
+
+    return exporting.export(
+        path_of(run), optional_path(out), form=form, size=size, network=network, reporter=reporter_of(progress)
+    )
+
+
+def score(
+    reference: Scan,
+    prediction: Scan,
+    *,
+    scheme: str | LabelScheme | None = None,
+    regions: Sequence[str] | None = None,
+) -> Scores:
+    """Score any mask against another: paths, nibabel images or arrays on one grid.
+
+    Args:
+        reference: the expert's.
+        prediction: of any origin.
+        scheme: the meaning of their integers; None for masks of 0 and 1, or 0 and 255.
+        regions: to be scored; None for those of the scheme.
+
+    Returns:
+        ``.table()`` is a DataFrame, ``.to_json()`` has the shape of ``evaluate --json``. Volumes are in ml where the
+        spacing is known, else in voxels.
+
+    Raises:
+        GeometryError: the masks lie on different grids.
+        LabelError: values outside the scheme, or whose meaning is not known.
+    """
+    from glioseg.evaluation.cases import score_case
+    from glioseg.evaluation.protocol import EvaluateOptions, aggregate
+    from glioseg.tasks.segment.score import scores_of
+
+    expected, found = label_map_of(reference, scheme), label_map_of(prediction, scheme)
+    names = tuple(regions or expected.scheme.default_regions)
+    case = score_case("mask", "mask", expected, found, names)
+    return scores_of("all", aggregate([case], EvaluateOptions(n_resamples=0)), [case])

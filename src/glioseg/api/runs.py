@@ -1,0 +1,285 @@
+"""Trainings from Python: runs made, opened, scored and compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from glioseg.api.common import AnyRecipe, Changes, Progress, StrPath, optional_path, reporter_of, resolved, settings_of
+from glioseg.api.data import AnyData, folder_of
+from glioseg.config import Recipe, notes_of_migration, read_recipe
+from glioseg.console import Reporter
+from glioseg.errors import OptionError
+from glioseg.runs import run_folder
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from glioseg.console import OnProgress
+    from glioseg.runs.compare import CompareResult
+    from glioseg.runs.train import TrainResult
+    from glioseg.tasks.task import AnyTask, Scores
+    from glioseg.training.job import Loss
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder: what a training has written.
+
+    Args:
+        path: the folder.
+        training: how the training of this call ended, with its scores; None for a run that was opened.
+
+    Raises:
+        FileError: no run there.
+    """
+
+    path: Path
+    training: TrainResult | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", Path(self.path))
+        run_folder.require_run(self.path)
+
+    @property
+    def recipe(self) -> Recipe:
+        """As resolved when the run was begun."""
+        return read_recipe(str(self.path / run_folder.RECIPE))
+
+    @property
+    def report(self) -> Path:
+        """The page, ``report.html``; it may not be there yet."""
+        return self.path / run_folder.REPORT
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        """One row for each epoch (from 0): losses, scores, learning rate, seconds."""
+        from glioseg.training.log import log_of
+
+        return [row.to_json() for row in log_of(self.path)]
+
+    def scores(self, part: str) -> dict[str, Any]:
+        """The figures of a part (``val``, ``test``, …) that was evaluated, as ``evaluation-PART.json`` has them.
+
+        Raises:
+            OptionError: the part was not evaluated.
+        """
+        path = self.path / f"evaluation-{part}.json"
+        if not path.exists():
+            parts = sorted(file.stem.removeprefix("evaluation-") for file in self.path.glob("evaluation-*.json"))
+            raise OptionError(
+                f"the part {part} was not evaluated",
+                path=self.path,
+                found=", ".join(parts) or "no evaluation",
+                remedy=f"Call glioseg.evaluate(run, part={part!r})",
+            )
+        figures: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return figures
+
+    def write_report(
+        self,
+        *,
+        device: str = "auto",
+        cache: StrPath | None = None,
+        task: AnyTask | None = None,
+        network: nn.Module | None = None,
+        progress: Progress | None = None,
+    ) -> Path:
+        """Write ``report.html`` again, from what stands in the folder and the run's data.
+
+        Args:
+            device: ``auto``, ``cpu``, ``cuda:N``, ``mps``; the cases that are shown are predicted.
+            cache: where prepared data is kept; None for ``cache`` beside the run.
+            task: the one that the run was trained with, where it is your own.
+            network: the module, likewise.
+            progress: told how far it is.
+
+        Raises:
+            FileError: a file of the run, or its data, is missing or damaged.
+        """
+        from glioseg.runs.report import write_report
+
+        return write_report(self.path, device, optional_path(cache), reporter_of(progress), task, network)
+
+
+def train(
+    recipe: AnyRecipe,
+    data: AnyData,
+    out: StrPath,
+    *,
+    changes: Changes = (),
+    split: StrPath | None = None,
+    fold: int | None = None,
+    device: str = "auto",
+    devices: int = 1,
+    restart: bool = False,
+    evaluate: bool = True,
+    tensorboard: bool = False,
+    start_from: StrPath | None = None,
+    cache: StrPath | None = None,
+    task: AnyTask | None = None,
+    network: nn.Module | None = None,
+    loss: Loss | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Train a network, evaluate it and write a report. The same call continues a run that was interrupted, exactly.
+
+    Args:
+        recipe: what decides the training, as ``glioseg.recipe`` takes it.
+        data: the scans, a folder or what ``glioseg.read`` gave.
+        out: the run folder.
+        changes: settings of the recipe to be changed.
+        split: a split in a file, in place of a drawn one.
+        fold: which fold of a cross-validation, from 0: of the file, or of the ``split.n_folds`` of the recipe.
+        device: ``auto``, ``cpu``, ``cuda:N``, ``mps``;
+        devices: and how many of them train together.
+        restart: begin anew where a run is there already.
+        evaluate: end with evaluation and report.
+        tensorboard: also write the log for TensorBoard; needs the extra ``track``.
+        start_from: a run or bundle whose weights the training starts from.
+        cache: where prepared data is kept; None for ``cache`` beside the run.
+        task: one of your own (``glioseg.Task``); None for the recipe's.
+        network: a module of your own, in place of the recipe's: (B, C, H, W) or (B, C, D, H, W) -> logits of that size.
+            It is changed. The bundle then needs ``glioseg.load(path, network=…)``.
+        loss: a function of your own: (logits, targets (B, R, *S) 0/1, weights or None) -> scalar.
+        progress: told how far it is; called with each step, too.
+
+    Raises:
+        ResumeError: the folder's checkpoint belongs to other settings, data, network or loss; nothing is changed.
+        GliosegError: see reading, splitting, preparing, training.
+    """
+    from glioseg.runs.options import RunOptions
+    from glioseg.runs.own_parts import OwnParts
+    from glioseg.runs.train import train as train_run
+
+    drawn = {} if fold is None or split is not None else {"split.fold": fold}
+    options = RunOptions(
+        run=Path(out),
+        cache=optional_path(cache),
+        split=optional_path(split),
+        fold=None if split is None else fold,
+        device=device,
+        n_devices=devices,
+        restart=restart,
+        evaluate=evaluate,
+        tensorboard=tensorboard,
+        initial=optional_path(start_from),
+    )
+    chosen, reporter = resolved(recipe, settings_of(changes) | drawn), reporter_of(progress)
+    for note in notes_of_migration(chosen):
+        reporter.say(note)
+    result = train_run(
+        chosen,
+        folder_of(data),
+        options,
+        reporter,
+        task=task,
+        own=OwnParts(network, loss),
+        watcher=None if progress is None or isinstance(progress, Reporter) else _StepsTold(progress),
+    )
+    return Run(Path(out), result)
+
+
+class _StepsTold:
+    """Tells each step of a training to a function; never stops it."""
+
+    def __init__(self, progress: OnProgress) -> None:
+        self._progress = progress
+
+    def on_step(self, done: int, total: int) -> None:
+        self._progress("Training", done, total)
+
+    def on_epoch(self, row: object) -> None:
+        """An epoch is its steps."""
+
+
+def evaluate(
+    run: StrPath | Run,
+    data: AnyData | None = None,
+    part: str | None = None,
+    *,
+    out: StrPath | None = None,
+    others: Sequence[StrPath | Run] = (),
+    detect: bool = False,
+    device: str = "auto",
+    cache: StrPath | None = None,
+    task: AnyTask | None = None,
+    network: nn.Module | None = None,
+    progress: Progress | None = None,
+) -> Scores:
+    """Score a trained network against the experts' masks or classes.
+
+    Args:
+        run: a run, or a bundle (which needs ``data``).
+        data: scans with references; None for those of the run.
+        part: ``train``, ``val``, ``test`` or ``all``; None for test, else val. Other data has no parts.
+        out: where ``evaluation-PART.json`` and ``cases-PART.csv`` go; None for the run folder.
+        others: further runs or bundles, averaged with the first.
+        detect: score a network that segments by whether it finds tumour.
+        device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
+        cache: where prepared data is kept; None for ``cache`` beside the run.
+        task: the one that the run was trained with, where it is your own.
+        network: the module, where it is your own; its weights are replaced by those of the run.
+        progress: told how far it is.
+
+    Returns:
+        ``.table()`` and ``.cases()`` are DataFrames, ``.to_json()`` is what ``evaluate --json`` prints.
+
+    Raises:
+        OptionError, SplitError: a part that is not there, a bundle without data, patients that a member has seen.
+    """
+    from glioseg.runs import evaluate as scoring
+
+    other = None if data is None else folder_of(data)
+    folder, kept = optional_path(out), optional_path(cache)
+    reporter = reporter_of(progress)
+    if others and (detect or task is not None or network is not None):
+        raise OptionError(
+            "an ensemble is scored by what its networks were trained for",
+            found="others with detect" if detect else "others with a task or network of your own",
+            remedy="Leave others out",
+        )
+    if others:
+        paths = [path_of(member) for member in others]
+        return scoring.evaluate_ensemble(path_of(run), paths, other, part, folder, device, kept, reporter)
+    return scoring.evaluate(
+        path_of(run), other, part, folder, device, kept, reporter, detect=detect, task=task, network=network
+    )
+
+
+def compare(
+    *runs: StrPath | Run, part: str | None = None, metrics: Sequence[str] | None = None, out: StrPath | None = None
+) -> CompareResult:
+    """Put evaluated runs side by side on the same patients: means, intervals, and a paired test of each pair.
+
+    Args:
+        runs: two or more runs, or folders that ``glioseg.evaluate(…, out=…)`` has written.
+        part: ``val``, ``test``, ``train`` or ``all``; None takes the first that all have, test before val.
+        metrics: names such as ``dice``, ``iou``; None for those that are usual.
+        out: where ``comparison.json``, ``comparison.html`` and figures go; None writes nothing.
+
+    Returns:
+        ``.table()``, a DataFrame with a row for each region, metric and run; ``.tests()``, one with a row for each
+        pair: mean difference, its 95 % interval, p of Wilcoxon's signed-rank test over patients [1], adjusted by Holm.
+
+    Raises:
+        OptionError: fewer than two runs, or one twice.
+        FileError: no run there, or no part that all were evaluated on.
+        ScoreError: no common case or region, another reference, or a metric that a run lacks.
+
+    References:
+        [1] Wilcoxon F. Individual comparisons by ranking methods. Biometrics Bulletin 1, 80-83, 1945.
+    """
+    from glioseg.evaluation.comparison import CompareOptions
+    from glioseg.runs.compare import compare_runs
+
+    options = CompareOptions(metrics=tuple(dict.fromkeys(metrics))) if metrics else None
+    return compare_runs([path_of(run) for run in runs], part, options, optional_path(out))
+
+
+def path_of(run: StrPath | Run) -> Path:
+    """Where a run or bundle is."""
+    return run.path if isinstance(run, Run) else Path(run)

@@ -1,0 +1,144 @@
+"""Every public function, called twice after all modules of the package were imported: nothing is lost, nothing stays."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import glioseg
+from tests.runs.conftest import TinyRun, _one_thread, class_pictures, plain_reports, tiny, tiny_classifier, tiny_runs
+
+__all__ = ["_one_thread", "class_pictures", "tiny", "tiny_classifier", "tiny_runs"]
+
+_STUDY = """
+recipe = "{recipe}"
+parts = ["val"]
+[set]
+"train.epochs" = 1
+"train.max_steps" = 1
+"""
+_RANGES = '\n[tune]\n"train.lr" = { low = 1e-3, high = 1e-2, log = true }\n'
+
+
+@dataclass(frozen=True)
+class _Call:
+    """Where a call may write, on which turn it is, and what it may use."""
+
+    tiny: TinyRun
+    out: Path
+    turn: int
+
+    @property
+    def new(self) -> Path:
+        """A path that is free on each turn."""
+        return self.out / f"new-{self.turn}"
+
+    def file(self, name: str, text: str) -> Path:
+        path = self.out / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+
+def _compare(call: _Call) -> Any:
+    for name in ("one", "two"):
+        glioseg.evaluate(call.tiny.run, part="val", out=call.out / name, cache=call.tiny.cache)
+    return glioseg.compare(call.out / "one", call.out / "two").table()["mean"].tolist()
+
+
+def _study(call: _Call) -> Any:
+    file = call.file("mine.toml", _STUDY.format(recipe=call.tiny.recipe_file))
+    changes = {"train.validate_every": 1, "train.max_steps": None}
+    result = glioseg.study(file, call.tiny.data, call.out / "study", changes=changes, cache=call.tiny.cache)
+    assert result.interrupted is None
+    return result.table()["case_mean"].dropna().tolist()
+
+
+def _tune(call: _Call) -> Any:
+    recipe = call.file("ranged.toml", glioseg.recipe_text(call.tiny.recipe) + _RANGES)
+    result = glioseg.tune(
+        recipe, call.tiny.data, call.out / "search", trials=2, changes={"train.epochs": 1}, cache=call.tiny.cache
+    )
+    assert result.best is not None
+    return result.table()["score"].dropna().tolist()
+
+
+def _demo(call: _Call) -> Any:
+    """Minutes long: its parts are the other functions."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("glioseg.runs.demo.demo", lambda out, reporter: (out.name, reporter.quiet))
+        return glioseg.demo(call.out / "demo")
+
+
+_MASK = np.ones((2, 2, 2), np.uint8)
+_CALLS: dict[str, Callable[[_Call], Any]] = {
+    "cache": lambda call: glioseg.cache(call.tiny.data, call.tiny.cache, recipe=call.tiny.recipe).key,
+    "compare": _compare,
+    "convert": lambda call: glioseg.convert(call.tiny.data, call.new, "nnunet").patients,
+    "demo": _demo,
+    "doctor": lambda call: glioseg.doctor("cpu")["device"],
+    "evaluate": lambda call: glioseg.evaluate(call.tiny.run, part="val", out=call.out, cache=call.tiny.cache).to_json(),
+    "export": lambda call: glioseg.export(call.tiny.run, call.out / "a.onnx").n_bytes,
+    "inspect": lambda call: glioseg.inspect(call.tiny.data).table().to_dict(),
+    "load": lambda call: glioseg.load(call.tiny.run, device="cpu").modalities,
+    "phantom": lambda call: glioseg.phantom(call.new, 1, spacing_mm=6.0).modalities,
+    "plan": lambda call: glioseg.plan(call.tiny.data, call.new, memory_gb=2.0, device="cpu").fingerprint,
+    "read": lambda call: glioseg.read(call.tiny.data),
+    "recipe": lambda call: glioseg.recipe("lgg", {"train.epochs": 2}),
+    "recipe_names": lambda call: glioseg.recipe_names(),
+    "recipe_text": lambda call: glioseg.recipe_text("lgg"),
+    "score": lambda call: glioseg.score(_MASK, _MASK).to_json(),
+    "settings": lambda call: glioseg.settings("loss"),
+    "split": lambda call: glioseg.split(call.tiny.data, call.out / "split.json").sha256,
+    "split_folds": lambda call: glioseg.split_folds(call.tiny.data, changes={"split.n_folds": 2}),
+    "study": _study,
+    "study_names": lambda call: glioseg.study_names(),
+    "train": lambda call: glioseg.train(
+        call.tiny.recipe, call.tiny.data, call.tiny.run, cache=call.tiny.cache, device="cpu", evaluate=False
+    ).scores("test"),
+    "tune": _tune,
+}
+
+
+@pytest.fixture(scope="module")
+def every_module() -> None:
+    """Every module of the package, imported."""
+    for module in pkgutil.walk_packages(glioseg.__path__, "glioseg."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+
+
+def _functions() -> set[str]:
+    return {name for name in glioseg.__all__ if inspect.isfunction(getattr(glioseg, name))}
+
+
+def test_all_of_them_are_called() -> None:
+    assert set(_CALLS) == _functions()
+
+
+@pytest.mark.usefixtures("every_module")
+@pytest.mark.parametrize("name", _CALLS)
+def test_twice_is_as_once(name: str, tiny: TinyRun, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with plain_reports():
+        first, second = (_CALLS[name](_Call(tiny, tmp_path, turn)) for turn in (1, 2))
+    assert first
+    assert str(first) == str(second)
+    assert capfd.readouterr() == ("", "")  # nothing prints
+
+
+@pytest.mark.parametrize("name", sorted(_functions()))
+def test_documented_with_arguments_results_and_errors(name: str) -> None:
+    function = getattr(glioseg, name)
+    words, parameters = function.__doc__, inspect.signature(function).parameters
+    for parameter in parameters:
+        assert f"\n        {parameter}: " in f"\n{words}", parameter
+    assert not parameters or "Raises:" in words
+    hints = inspect.get_annotations(function)
+    assert set(hints) == {*parameters, "return"}
