@@ -1,4 +1,4 @@
-"""Every public function, called twice after all modules of the package were imported: nothing is lost, nothing stays."""
+"""Every public function, called twice after all modules of the package were imported."""
 
 from __future__ import annotations
 
