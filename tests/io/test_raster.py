@@ -14,7 +14,7 @@ import tifffile
 from PIL import Image as Pillow
 
 from glioseg.errors import FileError, GeometryError
-from glioseg.io.raster import binary_mask, read_picture, read_picture_header, read_stack, write_picture
+from glioseg.io.raster import binary_mask, read_mask, read_picture, read_picture_header, read_stack, write_picture
 from tests.fakes.damage import as_empty, as_text, truncate
 
 ROWS, COLUMNS = 3, 5
@@ -260,10 +260,33 @@ def test_masks(values: list[int], lossy: bool, expected: list[int]) -> None:
     assert mask[0].tolist() == expected
 
 
-def test_mask_in_colours_counts_the_brightest() -> None:
-    red = np.zeros((2, 1, 3), dtype=np.uint8)
-    red[1, 0, 0] = 250
-    assert binary_mask(red, lossy=False).tolist() == [[0], [1]]
+@pytest.mark.parametrize(
+    ("mode", "pixels", "expected", "in_alpha"),
+    [
+        pytest.param("RGB", [(0, 0, 0), (250, 0, 0)], [0, 250], False, id="the brightest colour counts"),
+        pytest.param("RGBA", [(255, 255, 255, 0), (255, 255, 255, 255)], [0, 255], True, id="white, mask in alpha"),
+        pytest.param("RGBA", [(0, 0, 0, 0), (0, 0, 0, 255)], [0, 255], True, id="black, mask in alpha"),
+        pytest.param("RGBA", [(255, 255, 255, 0), (255, 0, 0, 255)], [0, 255], False, id="red on transparent white"),
+        pytest.param("RGBA", [(0, 0, 0, 255), (255, 255, 255, 255)], [0, 255], False, id="opaque"),
+        pytest.param("LA", [(7, 0), (7, 200)], [0, 200], True, id="grey, mask in alpha"),
+        pytest.param("LA", [(9, 255), (200, 0)], [9, 0], False, id="what is transparent does not show"),
+    ],
+)
+def test_masks_with_colours_and_transparency(
+    tmp_path: Path, mode: str, pixels: list[tuple[int, ...]], expected: list[int], in_alpha: bool
+) -> None:
+    path = saved(tmp_path / "a.png", Pillow.fromarray(np.array([pixels], dtype=np.uint8), mode))
+    grey, was_in_alpha = read_mask(path)
+    assert grey[:, 0].tolist() == expected
+    assert was_in_alpha is in_alpha
+
+
+def test_a_transparent_palette_is_transparency(tmp_path: Path) -> None:
+    """A GIF-like PNG: entry 0 is transparent white, entry 1 opaque red."""
+    picture = Pillow.fromarray(np.array([[0, 1, 1]], dtype=np.uint8), "P")
+    picture.putpalette([255, 255, 255, 255, 0, 0])
+    picture.save(tmp_path / "a.png", transparency=0)
+    assert read_mask(tmp_path / "a.png")[0][:, 0].tolist() == [0, 255, 255]
 
 
 def test_jpeg_mask_comes_back_from_its_file(tmp_path: Path) -> None:

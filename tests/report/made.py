@@ -139,6 +139,7 @@ def summary(
         tumour_ml=None if n_tumour is None else n_tumour * 0.002,
         tumour_centre=(3, 3, 3) if n_tumour else None,
         heat=(HeatMap("axial", ("right", "anterior"), heat((3, 3)) > 0),) if n_tumour else (),
+        mask_moves={},
         correlation=np.full((len(modalities), len(modalities)), 0.5, dtype=np.float32),
         fingerprint=Fingerprint(case.id, case.patient, b"", np.zeros(0, dtype=np.uint64), None, 0),
         findings=(),
@@ -194,6 +195,7 @@ def description(cohort: Cohort, labels: Array | None = None, findings: Sequence[
         facts=(ages,) if stacked else (),
         duplicates=(),
         gallery=tuple(gallery),
+        doubtful_masks=(),
         views=tuple(View(case.case, (3, 3, 3)) for case in cases[:1]) if stacked else (),
         findings=tuple(findings),
     )

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glioseg.cohorts.summary import CaseSummary, HeatMap, Histogram
-from glioseg.core import Finding, LabelScheme
+from glioseg.core import Finding, FindingKind, LabelScheme
 
 GalleryKind = Literal["positive", "negative", "dark"]
 
@@ -51,6 +51,15 @@ class GallerySlice:
     kind: GalleryKind
     tumour_voxels: int
     non_black: float
+
+
+@dataclass(frozen=True)
+class DoubtfulMask:
+    """A case whose mask seems wrong: its slice Z with most tumour, and the kinds of findings that say so."""
+
+    case: str
+    z: int
+    kinds: tuple[FindingKind, ...]
 
 
 @dataclass(frozen=True)
@@ -141,6 +150,7 @@ class CohortDescription:
         facts: age, survival, grade, … where a table gave them.
         duplicates: groups of cases that show the same.
         gallery: slices to be shown.
+        doubtful_masks: of the cohort's cases, in its order; all of them, whatever the number.
         views: voxels to be shown in three planes; empty where no case has an orientation.
         findings: of the reader, of every case and of the cohort; many alike are one with a count.
     """
@@ -167,6 +177,7 @@ class CohortDescription:
     facts: tuple[FactColumn, ...]
     duplicates: tuple[DuplicateGroup, ...]
     gallery: tuple[GallerySlice, ...]
+    doubtful_masks: tuple[DoubtfulMask, ...]
     views: tuple[View, ...]
     findings: tuple[Finding, ...]
 

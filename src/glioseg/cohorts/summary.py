@@ -159,6 +159,8 @@ class CaseSummary:
         tumour_ml: their volume in millilitres; None also where millimetres are unknown.
         tumour_centre: the tumour voxel (X, Y, Z) on the slice with most tumour, nearest to that slice's centre of mass.
         heat: where the tumour is; empty without tumour.
+        mask_moves: how its mask would fit better, in words (``mirrored front to back``) -> how many times better; see
+            ``checks.masks.better_moves``.
         correlation: (M, M) float32 between the cohort's modalities, Pearson's r over the brain voxels of the middle
             third of the slices; NaN for modalities that the case lacks or that are constant.
         fingerprint: for the search for duplicates.
@@ -183,6 +185,7 @@ class CaseSummary:
     tumour_ml: float | None
     tumour_centre: tuple[int, int, int] | None
     heat: tuple[HeatMap, ...]
+    mask_moves: Mapping[str, float]
     correlation: npt.NDArray[np.float32]
     fingerprint: Fingerprint
     findings: tuple[Finding, ...]

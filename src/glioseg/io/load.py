@@ -238,7 +238,7 @@ def _picture_labels(source: Source, scheme: LabelScheme) -> Voxels:
     path = source.paths[0]
     lossy = has_ending(path, LOSSY_ENDINGS)
     if len(scheme.labels) == 1:
-        slices = [raster.binary_mask(raster.read_stack([picture])[:, :, 0], lossy=lossy) for picture in source.paths]
+        slices = [raster.binary_mask(raster.read_mask(picture)[0], lossy=lossy) for picture in source.paths]
         (value,) = scheme.labels.values()
         mask = raster.stack_slices(_same_size(slices, source.paths)) * np.uint8(value)
         return Voxels(mask, Grid.of_pictures(mask.shape))

@@ -1,7 +1,7 @@
 """Pictures: PNG, JPEG, TIFF, BMP. X = column, Y = row; no millimetres.
 
 Whatever its mode (1, L, I;16, LA, P, RGB, RGBA, CMYK) a picture becomes one grey channel or three colours; alpha is
-dropped. 16-bit grey keeps its 16 bits.
+dropped, but of masks, which some programs write there. 16-bit grey keeps its 16 bits.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ _DAMAGED = (
     *(OSError, SyntaxError, ValueError, EOFError, UnidentifiedImageError, Pillow.DecompressionBombError),
     *(TypeError, LookupError, RuntimeError, struct.error, zlib.error),  # what tifffile meets in a damaged file
 )
-_LARGEST_LABEL = 16
+LARGEST_LABEL = 16
+"""The largest value of a lossless mask that is taken for a label, not for a grey."""
+
+_WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 
 
 def read_picture(path: Path) -> npt.NDArray[Any]:
@@ -76,7 +79,27 @@ def stack_slices(slices: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
     return np.swapaxes(np.stack([np.swapaxes(pixels, 0, 1) for pixels in slices]), 0, 2)
 
 
-def binary_mask(pixels: npt.NDArray[Any], *, lossy: bool) -> npt.NDArray[np.uint8]:
+def read_mask(path: Path) -> tuple[npt.NDArray[Any], bool]:
+    """(X, Y) how bright a mask is, the brightest of its colours, and whether that was said by transparency alone.
+
+    Where a picture has an alpha channel that varies, a pixel is as bright as it shows on black; where its colours do
+    not vary, the alpha channel is the mask.
+
+    Raises:
+        FileError: as ``read_picture``.
+    """
+    pixels = read_picture(path)
+    grey = pixels.max(axis=-1) if pixels.ndim == 3 else pixels
+    alpha = _opened(path, _alpha, lambda _: None)
+    if alpha is None or alpha.min() == alpha.max() or alpha.shape != grey.shape:
+        return grey, False
+    if (pixels == pixels[:1, :1]).all():
+        return alpha, True
+    shown: npt.NDArray[Any] = np.where(alpha >= 128, grey, np.zeros_like(grey))
+    return shown, False
+
+
+def binary_mask(grey: npt.NDArray[Any], *, lossy: bool) -> npt.NDArray[np.uint8]:
     """A picture's mask as 0/1.
 
     Masks come as 0/255, 0/1, 0/65535, or with the grey fringe that JPEG compression and anti-aliasing leave: a pixel is
@@ -84,15 +107,14 @@ def binary_mask(pixels: npt.NDArray[Any], *, lossy: bool) -> npt.NDArray[np.uint
     noise over an empty mask; in a lossless one, values up to 16 are labels (1, 2, 4), all of them inside.
 
     Args:
-        pixels: (X, Y, ...) grey, or (X, Y, ..., 3) colours, of which the brightest counts.
+        grey: (X, Y), see ``read_mask``.
         lossy: whether the format compresses with loss (JPEG).
     """
-    grey = pixels.max(axis=-1) if pixels.ndim > 2 and pixels.shape[-1] == 3 else pixels
     highest = float(grey.max(initial=0))
     full = float(np.iinfo(grey.dtype).max) if grey.dtype.kind in "iu" else 1.0
     if highest <= 0 or (lossy and highest < full / 16):
         return np.zeros(grey.shape, dtype=np.uint8)
-    if not lossy and grey.dtype.kind in "iu" and highest <= _LARGEST_LABEL:
+    if not lossy and grey.dtype.kind in "iu" and highest <= LARGEST_LABEL:
         return (grey > 0).astype(np.uint8)
     return (grey >= highest / 2).astype(np.uint8)
 
@@ -125,6 +147,13 @@ def _opened(path: Path, by_pillow: Callable[[Pillow.Image], _T], by_tifffile: Ca
             return by_tifffile(path)
     except _DAMAGED as error:
         raise cannot_read(path, error) from error
+
+
+def _alpha(picture: Pillow.Image) -> npt.NDArray[np.uint8] | None:
+    """(X, Y), or None where the picture has no transparency."""
+    if picture.mode not in _WITH_ALPHA and "transparency" not in picture.info:
+        return None
+    return np.swapaxes(np.asarray(picture.convert("RGBA"))[..., 3], 0, 1)
 
 
 def _is_grey(picture: Pillow.Image) -> bool:

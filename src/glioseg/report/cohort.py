@@ -65,6 +65,7 @@ def _sections(cohort: Cohort, about: CohortDescription, folder: Path, progress: 
     slices: dict[SliceRequest, ShadedSlice] = {}
     makers: tuple[Callable[[], Section], ...] = (
         lambda: tables.findings(about),
+        lambda: scans.doubtful(about, chosen, slices, folder),
         lambda: tables.contents(about),
         lambda: scans.gallery(about, chosen, slices, folder),
         lambda: scans.anatomy(about, chosen, slices, folder),

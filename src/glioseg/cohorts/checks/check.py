@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from glioseg.cohorts.checks import measure
+from glioseg.cohorts.checks import masks, measure
 from glioseg.cohorts.checks.fingerprints import fingerprint
 from glioseg.cohorts.dark import non_black_shares
 from glioseg.cohorts.parallel import in_order, n_workers_for
@@ -142,6 +142,7 @@ def _summarise(task: _Task) -> CaseSummary:
     measured = {name: measure.distribution(array, brain) for name, array in arrays.items()}
     tumour = _tumour(reference)
     n_tumour = None if tumour is None else int(np.count_nonzero(tumour))
+    findings += _mask_findings(task, brain, tumour)
     return CaseSummary(
         case=case.id,
         patient=case.patient,
@@ -160,6 +161,7 @@ def _summarise(task: _Task) -> CaseSummary:
         tumour_ml=n_tumour * grid.voxel_ml if n_tumour is not None and grid is not None and grid.has_mm else None,
         tumour_centre=None if tumour is None else measure.centre_voxel(tumour),
         heat=() if tumour is None or grid is None else measure.heat_maps(tumour, brain, grid),
+        mask_moves={} if tumour is None or grid is None else masks.better_moves(arrays, brain, tumour, grid),
         correlation=measure.correlation(arrays, task.modalities, brain),
         fingerprint=fingerprint(case.id, case.patient, arrays),
         findings=tuple(findings),
@@ -292,6 +294,17 @@ def _reference(voxels: Voxels, scheme: LabelScheme | None) -> _Reference:
         (*scheme.labels, *(f"unknown {value}" for value in unknown)),
         tumour or None,
     )
+
+
+def _mask_findings(task: _Task, brain: npt.NDArray[np.bool_], tumour: npt.NDArray[np.bool_] | None) -> list[Finding]:
+    """What a mask that could be read looks like: where its tumour lies, and whether its picture is one of a mask."""
+    source = task.case.labels
+    if tumour is None or source is None:
+        return []
+    findings = masks.mask_findings(task.case.id, brain, tumour)
+    if source.kind == "raster" and len((task.scheme or _fallback(source)).labels) == 1:
+        findings += masks.picture_findings(task.case.id, source.paths)
+    return findings
 
 
 def _unknown_labels(name: str, unknown: Sequence[int], present: Sequence[int], scheme: LabelScheme) -> str:

@@ -14,7 +14,7 @@ from glioseg.cohorts.checks.check import check
 from glioseg.cohorts.checks.duplicates import VOLUME_BOUND, group_fingerprints
 from glioseg.cohorts.checks.findings import gathered
 from glioseg.cohorts.description import CohortDescription, DarkRow, Diagnoses, DuplicateGroup, FactColumn, Imbalance
-from glioseg.cohorts.explore.gallery import choose_slices, choose_views
+from glioseg.cohorts.explore.gallery import choose_doubtful_masks, choose_slices, choose_views
 from glioseg.cohorts.summary import HEAT_CELLS, CaseSummary, Distribution, HeatMap, Histogram
 from glioseg.console import Step
 from glioseg.core import Cohort, Finding, FindingKind
@@ -23,6 +23,10 @@ from glioseg.errors import name_some
 _POOLED_BINS = 256
 _SCORES = (-5.0, 8.0)
 """z-scores beyond these are counted in the outermost bins of ``normalised``."""
+
+_CERTAINLY_MOVED = 2.0
+_LIKELY_MOVED = 1.5
+_FEWEST_PICTURES = 20
 
 
 def explore(
@@ -52,9 +56,11 @@ def describe(
     removed = _dark_slices(cases, threshold)
     duplicates = group_fingerprints([case.fingerprint for case in cases], {case.case: case.category for case in cases})
     labels = _label_voxels(cases)
+    case_findings = [finding for case in cases for finding in case.findings] + _mirrored_masks(cases)
     findings = [
         *cohort.findings,
-        *(finding for case in cases for finding in case.findings),
+        *case_findings,
+        *_mirrored_pictures(cases),
         *_empty_masks(cases),
         *_dark_finding(table, threshold),
         *_duplicate_findings(duplicates),
@@ -82,6 +88,7 @@ def describe(
         facts=_facts(cases),
         duplicates=duplicates,
         gallery=choose_slices(cases, removed),
+        doubtful_masks=choose_doubtful_masks(cases, case_findings),
         views=choose_views(cases),
         findings=gathered(findings),
     )
@@ -246,11 +253,41 @@ def _dark_finding(table: Sequence[DarkRow], threshold: float) -> list[Finding]:
 # --- the rest ---------------------------------------------------------------------------------------------------------
 
 
+def _mirrored_masks(cases: Sequence[CaseSummary]) -> list[Finding]:
+    """Of volumes, case by case."""
+    findings = []
+    for case in cases:
+        best = max(case.mask_moves, key=lambda move: case.mask_moves[move], default=None)
+        if best is not None and case.n_slices > 1 and case.mask_moves[best] >= _CERTAINLY_MOVED:
+            message = (
+                f"the mask would fit the images better {best}: what it outlines would then stand out "
+                f"{case.mask_moves[best]:.1f} times as much from the rest of the head"
+            )
+            findings.append(Finding("warning", "mirrored-mask", message, case.case))
+    return findings
+
+
+def _mirrored_pictures(cases: Sequence[CaseSummary]) -> list[Finding]:
+    """Of single pictures, of which one tells too little: all together."""
+    pictures = [case for case in cases if case.n_slices == 1 and case.tumour_voxels]
+    moves = Counter(move for case in pictures for move, factor in case.mask_moves.items() if factor >= _LIKELY_MOVED)
+    if len(pictures) < _FEWEST_PICTURES or not moves:
+        return []
+    (best, n), *_ = moves.most_common(1)
+    if 2 * n <= len(pictures):
+        return []
+    message = f"{n} of {len(pictures)} masks would fit their pictures much better {best}"
+    return [Finding("warning", "mirrored-mask", message)]
+
+
 def _empty_masks(cases: Sequence[CaseSummary]) -> list[Finding]:
     with_reference = [case for case in cases if case.has_reference]
     empty = [case.case for case in with_reference if not case.slices.label_voxels.any()]
     if not empty:
         return []
+    if len(empty) == len(with_reference):
+        message = f"every mask is empty ({len(empty)}): nothing can be learnt or scored. Are these the masks?"
+        return [Finding("warning", "empty-mask", message)]
     return [Finding("note", "empty-mask", f"{len(empty)} of {len(with_reference)} masks are empty: {name_some(empty)}")]
 
 

@@ -7,13 +7,22 @@ from typing import TypeVar
 
 import numpy as np
 
-from glioseg.cohorts.description import GalleryKind, GallerySlice, View
+from glioseg.cohorts.description import DoubtfulMask, GalleryKind, GallerySlice, View
 from glioseg.cohorts.summary import CaseSummary
+from glioseg.core import Finding, FindingKind
 
 _N_POSITIVE = 8
 _N_NEGATIVE = 4
 _N_DARK = 8
 _N_VIEWS = 4
+
+_DOUBTS: tuple[FindingKind, ...] = (
+    "inverted-mask",
+    "brain-mask",
+    "mask-outside-head",
+    "mirrored-mask",
+    "unclear-mask",
+)
 
 _T = TypeVar("_T")
 
@@ -38,6 +47,19 @@ def choose_slices(cases: Sequence[CaseSummary], dark: Mapping[str, Sequence[int]
     removed = [(by_name[name], z) for name, places in dark.items() for z in places]
     slices += [_slice(case, z, "dark") for case, z in spread(removed, _N_DARK)]
     return tuple(slices)
+
+
+def choose_doubtful_masks(cases: Sequence[CaseSummary], findings: Sequence[Finding]) -> tuple[DoubtfulMask, ...]:
+    """Each case of whose mask ``findings`` say that it cannot be right, by its slice with most tumour."""
+    kinds: dict[str | None, list[FindingKind]] = {}
+    for finding in findings:
+        if finding.kind in _DOUBTS:
+            kinds.setdefault(finding.case, []).append(finding.kind)
+    return tuple(
+        DoubtfulMask(case.case, int(np.argmax(case.slices.tumour_voxels)), tuple(dict.fromkeys(kinds[case.case])))
+        for case in cases
+        if case.case in kinds and len(case.slices.tumour_voxels)
+    )
 
 
 def choose_views(cases: Sequence[CaseSummary]) -> tuple[View, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TypeVar
 
-from glioseg.cohorts.description import CohortDescription, DuplicateGroup, GalleryKind
+from glioseg.cohorts.description import CohortDescription, DoubtfulMask, DuplicateGroup, GalleryKind
 from glioseg.cohorts.summary import CaseSummary
 from glioseg.core import LabelScheme
 from glioseg.report.figures.views import PLANES, Plane
@@ -22,6 +22,7 @@ _NARROW = 3
 _MOST_PER_CLASS = 12
 _MOST_CLASSES = 10
 _MOST_COPIES = 12
+_MOST_DOUBTFUL = 6
 _MOST_COPIES_OF_VOLUMES = 3
 
 
@@ -36,6 +37,7 @@ class Plan:
         modalities: slices in every modality.
         classes: class -> pictures.
         copies: a group of duplicates and two of its members.
+        doubtful: masks that cannot be right, and their slice.
     """
 
     gallery: Mapping[GalleryKind, tuple[SliceRequest, ...]]
@@ -44,12 +46,14 @@ class Plan:
     modalities: tuple[SliceRequest, ...]
     classes: Mapping[str, tuple[SliceRequest, ...]]
     copies: tuple[tuple[DuplicateGroup, tuple[SliceRequest, ...]], ...]
+    doubtful: tuple[tuple[DoubtfulMask, SliceRequest], ...]
 
     @property
     def requests(self) -> tuple[SliceRequest, ...]:
         """Every slice, once."""
         groups: list[Iterable[SliceRequest]] = [*self.gallery.values(), self.plain, *self.planes, self.modalities]
         groups += [*self.classes.values(), *(pair for _, pair in self.copies)]
+        groups.append(request for _, request in self.doubtful)
         return tuple(dict.fromkeys(request for group in groups for request in group))
 
 
@@ -80,6 +84,11 @@ def plan(about: CohortDescription) -> Plan:
         else (),
         classes=classes,
         copies=_copies(about, cases),
+        doubtful=tuple(
+            (mask, _one_modality(cases[mask.case], mask.z))
+            for mask in _spread(about.doubtful_masks, _MOST_DOUBTFUL)
+            if cases[mask.case].modalities
+        ),
     )
 
 

@@ -90,6 +90,35 @@ def gallery(about: CohortDescription, chosen: Plan, slices: ShadedSlices, folder
     return Section("gallery", "What it looks like", "", tuple(blocks))
 
 
+def doubtful(about: CohortDescription, chosen: Plan, slices: ShadedSlices, folder: Path) -> Section:
+    """The masks that cannot be right, it seems, as their slices with most tumour show them."""
+    drawing = drawing_of(about.scheme)
+    exhibits = [
+        Exhibit(
+            (slices[request].main,),
+            (slices[request].labels,),
+            mask.case,
+            f"{_slice_words(request, slices[request])}{', '.join(kind.replace('-', ' ') for kind in mask.kinds)}",
+        )
+        for mask, request in chosen.doubtful
+        if request in slices and slices[request].labels is not None
+    ]
+    blocks: tuple[Block, ...] = ()
+    if exhibits and drawing is not None:
+        caption = (
+            f"{len(exhibits):,} of {plural(len(about.doubtful_masks), 'case')} whose mask seems wrong, each by its "
+            f"slice with most tumour: as it is, with the mask outlined, and the mask alone. {_convention(about)}"
+        )
+        figure = scans.triptychs(exhibits, drawing)
+        blocks = (saved_picture(folder, "masks", figure, "scan", title="Masks to look at", caption=caption),)
+    return Section("masks", "Masks that seem wrong", "What the findings say of them is above.", blocks)
+
+
+def _slice_words(request: SliceRequest, slice_: ShadedSlice) -> str:
+    n_slices = slice_.grid.shape[request.axis]
+    return f"slice {request.index + 1} of {n_slices}, " if n_slices > 1 else ""
+
+
 def anatomy(about: CohortDescription, chosen: Plan, shaded: ShadedSlices, folder: Path) -> Section:
     """Three planes, all modalities, all regions."""
     blocks: list[Block] = []
