@@ -88,6 +88,10 @@ class ScoreError(GliosegError):
     """Masks, probabilities or evaluations that cannot be scored or compared."""
 
 
+class NetworkError(GliosegError):
+    """A network whose answer is not a number."""
+
+
 class OptionError(GliosegError):
     """An option or a combination of options that has no meaning."""
 

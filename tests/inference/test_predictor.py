@@ -9,10 +9,12 @@ import pytest
 import torch
 
 from glioseg.core import Grid, Image, scheme_named
-from glioseg.errors import GeometryError, LabelError
+from glioseg.errors import GeometryError, LabelError, NetworkError
+from glioseg.inference.modalities import blank_words, shown_modalities
 from glioseg.inference.options import PredictOptions
 from glioseg.inference.predictor import Predictor, inside_regions, paint, to_native
 from glioseg.preparation.options import PrepareOptions
+from glioseg.preparation.patches import PatchOptions
 from glioseg.preparation.slices import SliceOptions
 from tests.inference.networks import LooksLeft, Measures, Sees
 
@@ -238,3 +240,61 @@ def test_rounding_of_the_resampling_leaves_probabilities_probabilities() -> None
     probabilities = to_native(np.ones((1, 8, 8, 8), dtype=np.float32), working, native)
     assert probabilities.max() == 1.0
     assert probabilities.min() >= 0.0
+
+
+# -- modality sets -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("present", "stand_in", "sets", "shown"),
+    [
+        (("t2f", "t1c", "t2w"), "zero", (), ("t2f", "t1c", "t2w")),
+        (("t2f", "t2w"), "flair", (), ("t2f", "t2w")),  # flair stands in for t1c
+        (("t2w", "t2f"), "zero", (("t2f",), ("t2w", "t2f")), ("t2f", "t2w")),  # the largest, in the network's order
+        (("t2f", "t2w"), "zero", (("t2f",), ("t1c", "t2f")), ("t2f",)),  # t2w alone was never beside t2f
+        (("t2f", "t1n"), "zero", (("t2f",),), ("t2f",)),
+        (("t2w", "t1n"), "zero", (("t2f",),), None),
+        (("t2w", "t2f"), "zero", (), None),
+        (("t1n",), "t1n", (), None),  # it does not see what should stand in
+    ],
+)
+def test_what_a_network_is_shown(
+    present: tuple[str, ...], stand_in: str, sets: tuple[tuple[str, ...], ...], shown: tuple[str, ...] | None
+) -> None:
+    needed = ("t2f", "t1c", "t2w")
+    if shown is not None:
+        assert shown_modalities(needed, present, stand_in, sets) == shown
+        return
+    with pytest.raises(GeometryError, match="the input lacks"):
+        shown_modalities(needed, present, stand_in, sets)
+
+
+def test_a_set_of_modalities_is_enough_and_the_others_are_zeros() -> None:
+    flair = _predictor(modality_sets=(("t2f",),))
+    found = flair.predict(_image(("t2f",))).probabilities
+    np.testing.assert_array_equal(found[0], _predictor().predict(_image()).probabilities[0])
+    np.testing.assert_allclose(found[1, ..., :3], 0.5)
+    with pytest.raises(GeometryError, match="expected t2f, t1c, or t2f alone"):
+        flair.predict(_image(("t1c",)))
+
+
+# -- numbers that are none ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("scale", "words"), [(float("nan"), "NaN"), (3e38, "infinite values")])
+@pytest.mark.parametrize("dims", [2, 3])
+def test_an_answer_that_is_not_a_number_is_refused(scale: float, words: str, dims: int) -> None:
+    """Sigmoid makes 0 or 1 of infinite logits, so that an overflow would pass for a sure answer."""
+    patches = PatchOptions(size=(8, 8, 8)) if dims == 3 else None
+    with pytest.raises(NetworkError, match=f"not a number; found {words}"):
+        _predictor(model=Sees(2, scale), patches=patches).predict(_image())
+
+
+def test_blank_modalities_are_named() -> None:
+    image = _image()
+    assert blank_words(image) == ()
+    image.array[0] = 0
+    image.array[1] = 7
+    black, constant = blank_words(image)
+    assert black.startswith("t2f is black everywhere")
+    assert constant.startswith("t1c is 7 everywhere")

@@ -175,6 +175,19 @@ def test_colours_do_not_pass_for_grey(pictures: Pictures, tmp_path: Path) -> Non
     assert "photo.png" in ran.err
 
 
+def test_a_black_scan_is_predicted_and_warned_about(tiny: TinyRun, tmp_path: Path) -> None:
+    scan = nib.load(_scan(tiny))
+    nib.save(nib.Nifti1Image(np.zeros(scan.shape, np.int16), scan.affine), tmp_path / "black.nii.gz")
+    flair = tmp_path / "black.nii.gz"
+    t1c = str(_scan(tiny)).replace("t2f", "t1c")
+    out = tmp_path / "out"
+    ran = glioseg("predict", tiny.run, "--modality", f"t2f={flair}", "--modality", f"t1c={t1c}", "--out", out)
+    assert ran.code == 0, ran.err
+    assert "black: t2f is black everywhere: it shows nothing" in ran.err
+    (warning,) = json.loads((out / "black.json").read_text(encoding="utf-8"))["warnings"]
+    assert warning.startswith("t2f is black everywhere")
+
+
 # -- refusals: said before any work is done ----------------------------------------------------------------------------
 
 

@@ -280,12 +280,15 @@ def _predict(bundle: Path, tiny: TinyRun) -> Ran:
 
 def test_weights_of_another_bundle(tiny: TinyRun, copied: Path) -> None:
     _described(copied / "bundle", model_id="0123456789ab")
+    _refused(_predict(copied, tiny), 1, "bundle.json", "changed after it was written", "0123456789ab")
+    _described(copied / "bundle", format=1)  # whose id is that of the weights
     _refused(_predict(copied, tiny), 1, "model.safetensors", "do not belong to this bundle", "0123456789ab")
 
 
 def test_weights_of_another_network(tiny: TinyRun, copied: Path) -> None:
     model = json.loads((copied / "bundle" / "bundle.json").read_text(encoding="utf-8"))["model"]
-    _described(copied / "bundle", model=model | {"width": 8})
+    digest = json.loads((copied / "bundle" / "bundle.json").read_text(encoding="utf-8"))["weights"]
+    _described(copied / "bundle", model=model | {"width": 8}, format=1, model_id=digest[:12])
     _refused(_predict(copied, tiny), 1, "do not fit the network")
 
 
@@ -300,7 +303,7 @@ def test_damaged_weights(tiny: TinyRun, copied: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"format": 2}, ("format", "newer")),
+        ({"format": 3}, ("format", "newer")),
         ({"modalities": []}, ("modalities",)),
         ({"colour": "blue"}, ("colour",)),
     ],

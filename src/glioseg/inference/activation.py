@@ -11,12 +11,30 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from glioseg.errors import NetworkError
 from glioseg.inference.options import Activation
 
 
 def n_logits(n_regions: int, activation: Activation) -> int:
     """Logits per voxel of a network for that many regions."""
     return n_regions + 1 if activation == "softmax" else n_regions
+
+
+def finite(logits: Tensor) -> Tensor:
+    """The logits, once it is certain that they are numbers: an infinite one would pass for a probability of 0 or 1.
+
+    Raises:
+        NetworkError: they are not.
+    """
+    if not bool(torch.isfinite(logits).all()):
+        found = "NaN" if bool(torch.isnan(logits).any()) else "infinite values"
+        raise NetworkError(
+            "the network's answer is not a number",
+            found=found,
+            remedy="Its weights are damaged or their training diverged: train with a lower train.lr, or take another "
+            "network",
+        )
+    return logits
 
 
 def probabilities_of(logits: Tensor, activation: Activation) -> Tensor:

@@ -1,25 +1,31 @@
 """A bundle: the two files that a prediction needs, and nothing of the data it was trained on.
 
-``model.safetensors`` holds the weights, ``bundle.json`` everything else in plain words. Nothing is pickled.
+``model.safetensors`` holds the weights, ``bundle.json`` everything else in plain words. Nothing is pickled. One digest,
+the model id, covers all that decides a mask, weights included, and is checked whenever a bundle is loaded: one that
+was damaged or changed is refused, and two bundles with one id make the same masks.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+import torch
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from glioseg.core import LabelScheme
 from glioseg.core.targets import TaskName
-from glioseg.errors import FileError, OptionError
+from glioseg.errors import FileError, NetworkError, OptionError
 from glioseg.inference.activation import n_logits
+from glioseg.inference.card import Card
+from glioseg.inference.modalities import ModalitySets
 from glioseg.inference.options import Activation, PredictOptions
 from glioseg.io.files import cannot_read, read_json, replacing, write_text
 from glioseg.networks.build import ModelOptions, build_model, task_of
@@ -30,6 +36,11 @@ from glioseg.preparation.slices import SliceOptions
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "bundle.json"
+_FOLLOWING = ("format", "model_id", "weights")
+"""Fields that follow from the others and the weights."""
+_DECIDES_NOTHING = frozenset({"model_id", "name", "provenance", "use", "card", "confidence"})
+"""What is said beside the mask: all else in ``bundle.json`` decides it."""
+_COPY = f"Copy {WEIGHTS} and {DESCRIPTION} again, together; in a run, glioseg train writes them anew"
 
 
 class OwnNetwork(BaseModel):
@@ -55,8 +66,9 @@ class BundleInfo(BaseModel):
     """``bundle.json``.
 
     Attributes:
-        format: of the bundle; this version writes and reads 1.
-        model_id: first 12 hexadecimal digits of the SHA-256 of the weights' file.
+        format: of the bundle; this version writes 2, and reads 1 too, which has neither ``weights`` nor blocks.
+        model_id: first 12 hexadecimal digits of a SHA-256 over all that decides the mask (in format 1: of ``weights``).
+        weights: SHA-256 of the weights' file; None in a description of format 1 until its weights are read.
         name: of the recipe.
         modalities: channels of the network, in order; what a case must have.
         regions: what the network gives probabilities of, in order; none for a classifier.
@@ -69,13 +81,17 @@ class BundleInfo(BaseModel):
         predict: how probabilities become a label map.
         patches: windows of a 3-D network; None for a network of slices.
         shape: rows and columns of the slices that the network was trained on; None for patches and classifiers.
+        modality_sets: sets of modalities that the network can do with alone; it always can with all of them.
+        card: what it says of itself to people; None where nobody wrote one.
+        confidence: what the confidence in a prediction is computed from, in the terms of whoever computes it.
         provenance: free facts: version, date, cohort, scores.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal[1] = 1
+    format: Literal[1, 2] = 2
     model_id: str
+    weights: str | None = None
     name: str
     modalities: tuple[str, ...] = Field(min_length=1)
     regions: tuple[str, ...] = ()
@@ -88,6 +104,9 @@ class BundleInfo(BaseModel):
     predict: PredictOptions
     patches: PatchOptions | None = None
     shape: tuple[int, int] | None = None
+    modality_sets: ModalitySets = ()
+    card: Card | None = None
+    confidence: Mapping[str, JsonValue] | None = None
     provenance: dict[str, str | float | int | None] = Field(default_factory=dict)
     use: Literal["For research use only; not a medical device."] = "For research use only; not a medical device."
 
@@ -98,6 +117,18 @@ class BundleInfo(BaseModel):
             raise ValueError("a classifier has two classes or more, and neither regions nor a label scheme")
         if self.task == "segment" and (not of_regions or self.classes):
             raise ValueError("a network that segments has regions and a label scheme, and no classes")
+        return self
+
+    @model_validator(mode="after")
+    def _names_each_thing_once(self) -> Self:
+        for what, names in (("modalities", self.modalities), ("regions", self.regions), ("classes", self.classes)):
+            if len(set(names)) < len(names):
+                raise ValueError(f"{what} are named twice: {', '.join(names)}")
+        if self.scheme is not None and (unknown := set(self.regions) - set(self.scheme.regions)):
+            raise ValueError(f"the label scheme has no region {', '.join(sorted(unknown))}")
+        for names in self.modality_sets:
+            if not names or not set(names) < set(self.modalities):
+                raise ValueError(f"not a set of some of the modalities: {', '.join(names) or 'none'}")
         return self
 
     @property
@@ -142,18 +173,57 @@ class Bundle:
         return self.info.scheme.scheme()
 
 
-def save_bundle(folder: Path, info: Mapping[str, Any], weights: Mapping[str, Tensor]) -> BundleInfo:
-    """Write a bundle; ``info`` are the fields of ``BundleInfo`` but ``model_id``, which the weights decide.
+def bundle_of(fields: Mapping[str, Any], weights: Mapping[str, Tensor], network: nn.Module | None = None) -> Bundle:
+    """A bundle that is not written yet, to be tried before it is.
+
+    Args:
+        fields: of ``BundleInfo`` but ``model_id`` and ``weights``, which follow from the rest.
+        weights: of the network.
+        network: the module, where it is one of your own; its weights are replaced.
 
     Raises:
+        NetworkError: weights that are not finite.
+        FileError: weights that do not fit the network.
+    """
+    data = _serialised(weights)
+    return _assembled(_described(fields, data), data, Path(WEIGHTS), network)
+
+
+def save_bundle(folder: Path, fields: Mapping[str, Any], weights: Mapping[str, Tensor]) -> BundleInfo:
+    """Write a bundle; ``fields`` as those of ``bundle_of``.
+
+    The description is written last: a bundle that was cut off in between is refused, for its weights are not the
+    described ones.
+
+    Raises:
+        NetworkError: weights that are not finite.
         FileError: the folder cannot be written to.
     """
-    data = save({name: value.detach().cpu().contiguous() for name, value in weights.items()})
-    described = BundleInfo(model_id=hashlib.sha256(data).hexdigest()[:12], **info)
+    data = _serialised(weights)
+    info = _described(fields, data)
     with replacing(folder / WEIGHTS) as temporary:
         temporary.write_bytes(data)
-    write_text(folder / DESCRIPTION, described.model_dump_json(indent=2) + "\n")
-    return described
+    _write_info(folder, info)
+    return info
+
+
+def annotate_bundle(
+    folder: Path, *, card: Card | None = None, confidence: Mapping[str, JsonValue] | None = None
+) -> BundleInfo:
+    """Give a bundle a model card or what its confidence is computed from, in the place of those that it has.
+
+    What decides the mask stays as it was, and so does the model id (a bundle of format 1 gets the id of format 2).
+
+    Raises:
+        FileError: no bundle, a damaged one, or a folder that cannot be written to.
+    """
+    path = _description_in(folder)
+    info, data = _read(path)
+    blocks = {"card": card, "confidence": confidence}
+    kept = {name: getattr(info, name) for name in BundleInfo.model_fields if name not in _FOLLOWING}
+    info = _described(kept | {name: block for name, block in blocks.items() if block is not None}, data)
+    _write_info(path.parent, info)
+    return info
 
 
 def load_bundle(folder: Path, network: nn.Module | None = None) -> Bundle:
@@ -165,46 +235,143 @@ def load_bundle(folder: Path, network: nn.Module | None = None) -> Bundle:
 
     Raises:
         OptionError: a network of your own that is not given, another one than was trained, or one too many.
-        FileError: a file is missing or damaged, the weights belong to another description, or the format is newer.
+        FileError: a file is missing or damaged, was changed or belongs to another bundle, or the format is newer.
+        NetworkError: weights that are not finite.
     """
-    if not (folder / DESCRIPTION).exists() and (folder / "bundle" / DESCRIPTION).exists():
-        folder = folder / "bundle"
+    path = _description_in(folder)
+    info, data = _read(path)
+    return _assembled(info, data, path.parent / WEIGHTS, network)
+
+
+def model_id(folder: Path) -> str | None:
+    """Which model a bundle holds; None where there is none, or none that can be read."""
+    try:
+        return _read_info(folder / DESCRIPTION).model_id
+    except FileError:
+        return None
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+def _description_in(folder: Path) -> Path:
+    for place in (folder, folder / "bundle"):
+        if (place / DESCRIPTION).exists():
+            return place / DESCRIPTION
     if not folder.exists():
         raise FileError("there is no such run or bundle", path=folder, remedy="Make one with: glioseg train")
-    if not (folder / DESCRIPTION).exists():
-        raise FileError(
-            "neither a run with a bundle nor a bundle",
-            path=folder,
-            expected=f"{DESCRIPTION} and {WEIGHTS}",
-            remedy="A run has a bundle once its training has ended; continue it with glioseg train",
-        )
-    info = _read_info(folder / DESCRIPTION)
-    path = folder / WEIGHTS
+    raise FileError(
+        "neither a run with a bundle nor a bundle",
+        path=folder,
+        expected=f"{DESCRIPTION} and {WEIGHTS}",
+        remedy="A run has a bundle once its training has ended; continue it with glioseg train",
+    )
+
+
+def _read(path: Path) -> tuple[BundleInfo, bytes]:
+    """The description and the bytes of the weights, once it is certain that both are as they were written."""
+    info = _read_info(path)
     try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-        weights = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise cannot_read(path, error) from error
-    if digest != info.model_id:
+        data = (path.parent / WEIGHTS).read_bytes()
+    except OSError as error:
+        raise cannot_read(path.parent / WEIGHTS, error) from error
+    weights = hashlib.sha256(data).hexdigest()
+    described = info.model_id if info.format == 1 else info.weights
+    if described is None or not weights.startswith(described):
         raise FileError(
             "the weights do not belong to this bundle",
-            path=path,
-            found=f"model id {digest}",
-            expected=info.model_id,
-            remedy=f"Copy {WEIGHTS} and {DESCRIPTION} together",
+            path=path.parent / WEIGHTS,
+            found=f"weights {weights[:12]}",
+            expected=described and described[:12],
+            remedy=_COPY,
         )
-    n_channels = info.slices.n_channels(len(info.modalities))
+    return info.model_copy(update={"weights": weights}), data
+
+
+def _read_info(path: Path) -> BundleInfo:
+    described = read_json(path)
+    try:
+        info = BundleInfo.model_validate(described)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise FileError(
+            "not a bundle that this version reads",
+            path=path,
+            found=f"{'.'.join(map(str, first['loc']))}: {first['msg']}",
+            remedy="Use the version of glioseg that wrote it, or a newer one",
+        ) from error
+    if info.format > 1 and isinstance(described, dict) and _model_id_of(described) != info.model_id:
+        raise FileError(
+            "the description was changed after it was written",
+            path=path,
+            found=f"model id {_model_id_of(described)}",
+            expected=info.model_id,
+            remedy=_COPY,
+        )
+    return info
+
+
+def _write_info(folder: Path, info: BundleInfo) -> None:
+    write_text(folder / DESCRIPTION, info.model_dump_json(indent=2) + "\n")
+
+
+# -- digests -----------------------------------------------------------------------------------------------------------
+
+
+def _described(fields: Mapping[str, Any], weights: bytes) -> BundleInfo:
+    info = BundleInfo(model_id="", weights=hashlib.sha256(weights).hexdigest(), **fields)
+    return info.model_copy(update={"model_id": _model_id_of(info.model_dump(mode="json"))})
+
+
+def _model_id_of(described: Mapping[str, Any]) -> str:
+    """First 12 hexadecimal digits of the SHA-256 of what decides the mask, as it stands in ``bundle.json``.
+
+    Of the file's own values, not of those that they are read as: an option that a later version adds, with a default
+    that changes nothing, leaves the id of older bundles as it is. Order counts, that of regions above all.
+    """
+    deciding = {name: value for name, value in described.items() if name not in _DECIDES_NOTHING}
+    return hashlib.sha256(json.dumps(deciding, separators=(",", ":")).encode()).hexdigest()[:12]
+
+
+# -- networks ----------------------------------------------------------------------------------------------------------
+
+
+def _serialised(weights: Mapping[str, Tensor]) -> bytes:
+    _require_finite(weights, None)
+    data: bytes = save({name: value.detach().cpu().contiguous() for name, value in weights.items()})
+    return data
+
+
+def _assembled(info: BundleInfo, data: bytes, path: Path, network: nn.Module | None) -> Bundle:
+    """The network with its weights; ``path`` is where they are from, for messages."""
+    try:
+        weights = load(data)
+    except SafetensorError as error:
+        raise cannot_read(path, error) from error
+    _require_finite(weights, path)
     if isinstance(info.model, OwnNetwork):
-        model = _own_network(network, info.model, folder)
+        model = _own_network(network, info.model, path.parent)
     elif network is not None:
-        raise OptionError("the bundle holds a network of glioseg's", path=folder, remedy="Leave network= out")
+        raise OptionError("the bundle holds a network of glioseg's", path=path.parent, remedy="Leave network= out")
     else:
+        n_channels = info.slices.n_channels(len(info.modalities))
         model = build_model(info.model, n_channels, info.n_targets, seed=0, size=info.prepare.size)
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
         raise FileError("the weights do not fit the network that the bundle describes", path=path) from error
     return Bundle(info, model.eval())
+
+
+def _require_finite(weights: Mapping[str, Tensor], path: Path | None) -> None:
+    for name, value in weights.items():
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise NetworkError(
+                "the network has weights that are not finite",
+                path=path,
+                found=f"NaN or infinity in {name}",
+                remedy="Its training diverged: train again with a lower train.lr, or with train.clip_norm",
+            )
 
 
 def parameters_digest(weights: Mapping[str, Tensor]) -> str:
@@ -229,24 +396,3 @@ def _own_network(network: nn.Module | None, described: OwnNetwork, folder: Path)
             remedy="Build it with the settings that it was trained with",
         )
     return network
-
-
-def model_id(folder: Path) -> str | None:
-    """Which model a bundle holds; None where there is none, or none that can be read."""
-    try:
-        return _read_info(folder / DESCRIPTION).model_id
-    except FileError:
-        return None
-
-
-def _read_info(path: Path) -> BundleInfo:
-    try:
-        return BundleInfo.model_validate(read_json(path))
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise FileError(
-            "not a bundle that this version reads",
-            path=path,
-            found=f"{'.'.join(map(str, first['loc']))}: {first['msg']}",
-            remedy="Use the version of glioseg that wrote it, or a newer one",
-        ) from error

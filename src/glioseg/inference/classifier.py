@@ -10,10 +10,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from glioseg.core import Image
+from glioseg.core import Case, Image
 from glioseg.errors import GeometryError
 from glioseg.evaluation.reliability import probabilities_at
-from glioseg.inference.predictor import missing_modality_error, own_channels
+from glioseg.inference.activation import finite
+from glioseg.inference.modalities import ModalitySets, only_shown, shown_modalities
 from glioseg.inference.slices import FLIPS, Take
 from glioseg.machine.device import autocast
 from glioseg.preparation.case import PreparedArrays, prepare_arrays
@@ -67,6 +68,7 @@ class Classifier:
         flips: views at test time whose logits are averaged: ``none``, ``lr``, ``all``.
         batch_size: slices at a time.
         bf16: run under bfloat16 autocast.
+        modality_sets: sets of its modalities that it can do with alone.
     """
 
     model: nn.Module
@@ -78,24 +80,24 @@ class Classifier:
     flips: str = "none"
     batch_size: int = 16
     bf16: bool = False
+    modality_sets: ModalitySets = ()
 
     def classify(self, image: Image) -> Classification:
         """What is said of an image that has the modalities that the network needs.
 
         Raises:
             GeometryError: a modality is lacking, or the image is black all over; see also ``prepare_arrays``.
+            NetworkError: the network gives values that are not finite.
         """
-        missing = [name for name in self.modalities if name not in image.modalities]
-        if missing and (len(missing) == len(self.modalities) or not self.can_do_without(missing, image.modalities)):
-            raise missing_modality_error(missing, self.modalities, image.modalities)
-        arrays = prepare_arrays(own_channels(image, self.modalities), None, self.modalities, (), self.prepare)
+        shown = only_shown(image, self.shown(image.modalities))
+        arrays = prepare_arrays(shown, None, self.modalities, (), self.prepare)
         if not arrays.non_black.any():
             raise GeometryError("the picture is black all over: there is nothing to classify")
         return Classification(self.classes, self.probabilities(arrays.images), arrays)
 
-    def can_do_without(self, missing: Sequence[str], present: Sequence[str]) -> bool:
-        """Whether the preparation says what stands in for missing modalities."""
-        return self.prepare.missing in present and self.prepare.missing not in missing
+    def shown(self, present: Sequence[str], case: Case | None = None) -> tuple[str, ...]:
+        """Those of a case's modalities that the network is shown; errors as ``shown_modalities``."""
+        return shown_modalities(self.modalities, present, self.prepare.missing, self.modality_sets, case)
 
     def probabilities(self, images: npt.NDArray[np.floating]) -> Floats:
         """(Z, K) calibrated probabilities from prepared images (Z, C, Y, X)."""
@@ -155,7 +157,7 @@ def classify_slices(
         indices = np.arange(start, min(start + batch_size, n_slices))
         images = torch.from_numpy(take(indices)).to(device)
         with autocast(device, bf16=bf16):
-            views = [model(_laid_out(torch.flip(images, axes) if axes else images)).float() for axes in flips]
+            views = [finite(model(_laid_out(torch.flip(images, axes) if axes else images)).float()) for axes in flips]
         batches.append(torch.stack(views).mean(dim=0).cpu().numpy())
     return np.concatenate(batches).astype(np.float64)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -38,8 +38,8 @@ class PredictOptions(BaseModel):
 
     activation: Activation = "sigmoid"
     threshold: float = Field(0.5, ge=0, lt=1)
-    thresholds: Mapping[str, float] = Field(default_factory=dict)
-    min_voxels: Mapping[str, int] = Field(default_factory=dict)
+    thresholds: Mapping[str, Annotated[float, Field(ge=0, lt=1)]] = Field(default_factory=dict)
+    min_voxels: Mapping[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
     largest_component: tuple[str, ...] = ()
     flips: Literal["none", "lr", "all"] = "none"
     black_is_background: bool = False

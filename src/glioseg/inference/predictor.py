@@ -12,7 +12,7 @@ from torch import nn
 from glioseg.core import Case, Grid, Image, LabelMap, LabelScheme
 from glioseg.core.components import largest_component, remove_small_components
 from glioseg.core.labels import decode_regions, paint_most_probable
-from glioseg.errors import GeometryError
+from glioseg.inference.modalities import ModalitySets, only_shown, shown_modalities
 from glioseg.inference.options import PredictOptions
 from glioseg.inference.slices import FLIPS, predict_slices
 from glioseg.inference.window import FLIPS_3D, predict_volume
@@ -56,6 +56,7 @@ class Predictor:
         patches: the windows of a 3-D network; None for a network of slices.
         shape: rows and columns of the slices that the network was trained on; smaller ones are set in the middle of
             zeros, as they were in training. None where any size is shown as it is.
+        modality_sets: sets of its modalities that it can do with alone.
     """
 
     model: nn.Module
@@ -68,23 +69,22 @@ class Predictor:
     bf16: bool = False
     patches: PatchOptions | None = None
     shape: tuple[int, int] | None = None
+    modality_sets: ModalitySets = ()
 
     def predict(self, image: Image) -> Prediction:
         """The prediction for an image that has the modalities that the network needs.
 
         Raises:
-            GeometryError: a modality is lacking for which the preparation has no stand-in; see also ``prepare_arrays``.
+            GeometryError: a modality is lacking that the network cannot do without; see also ``prepare_arrays``.
+            NetworkError: the network gives values that are not finite.
         """
-        missing = [name for name in self.modalities if name not in image.modalities]
-        if missing and (len(missing) == len(self.modalities) or not self.can_do_without(missing, image.modalities)):
-            raise missing_modality_error(missing, self.modalities, image.modalities)
-        arrays = prepare_arrays(own_channels(image, self.modalities), None, self.modalities, (), self.prepare)
+        shown = only_shown(image, self.shown(image.modalities))
+        arrays = prepare_arrays(shown, None, self.modalities, (), self.prepare)
         return self.on_native_grid(self.probabilities(arrays.images, arrays.non_black), arrays.working, arrays.native)
 
-    def can_do_without(self, missing: Sequence[str], present: Sequence[str]) -> bool:
-        """Whether the preparation says what stands in for missing modalities: another one that the network sees."""
-        stand_in = self.prepare.missing
-        return stand_in in self.modalities and stand_in in present and stand_in not in missing
+    def shown(self, present: Sequence[str], case: Case | None = None) -> tuple[str, ...]:
+        """Those of a case's modalities that the network is shown; errors as ``shown_modalities``."""
+        return shown_modalities(self.modalities, present, self.prepare.missing, self.modality_sets, case)
 
     def probabilities(self, images: npt.NDArray[np.float16], non_black: npt.NDArray[np.float32]) -> Array:
         """(R, Z, Y, X) on the working grid from prepared images (Z, C, Y, X); 0 on slices that show nothing.
@@ -140,14 +140,6 @@ class Predictor:
     def label_map(self, probabilities: Array, grid: Grid) -> LabelMap:
         """Paint the label map, small components removed."""
         return paint(probabilities, self.regions, self.scheme, grid, self.options)
-
-
-def own_channels(image: Image, modalities: Sequence[str]) -> Image:
-    """Without the modalities that the network does not see: they must not decide what is brain."""
-    rows = [row for row, name in enumerate(image.modalities) if name in modalities]
-    if len(rows) == len(image.modalities):
-        return image
-    return Image(image.array[rows], tuple(image.modalities[row] for row in rows), image.grid)
 
 
 def paint(
@@ -214,15 +206,3 @@ def to_native(probabilities: Array, working: Grid, native: Grid) -> Array:
     turned = probabilities.transpose(0, 3, 2, 1)
     resampled: Array = resample_array(turned, working, native, "linear")
     return resampled if is_exact(working, native) else resampled.clip(0, 1, out=resampled)
-
-
-def missing_modality_error(
-    missing: Sequence[str], needed: Sequence[str], present: Sequence[str], case: Case | None = None
-) -> GeometryError:
-    """The error for an input without a modality that the network needs."""
-    return GeometryError(
-        f"{'the input' if case is None else f'case {case.id}'} lacks {', '.join(missing)}",
-        found=", ".join(present) or "none",
-        expected=", ".join(needed),
-        remedy="Give the missing file with --modality NAME=FILE, or use a network trained without that modality",
-    )

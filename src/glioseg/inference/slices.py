@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from glioseg.inference.activation import probabilities_of
+from glioseg.inference.activation import finite, probabilities_of
 from glioseg.inference.options import Activation
 from glioseg.machine.device import autocast
 
@@ -72,12 +72,16 @@ def predict_slices(
 def mean_over_views(
     model: nn.Module, images: Tensor, flips: Sequence[tuple[int, ...]], activation: Activation
 ) -> Tensor:
-    """(B, C, *S) -> (B, R, *S): the mean of the probabilities that flipped views give, flipped back."""
+    """(B, C, *S) -> (B, R, *S): the mean of the probabilities that flipped views give, flipped back.
+
+    Raises:
+        NetworkError: see ``finite``.
+    """
     layout = torch.channels_last_3d if images.dim() == 5 else torch.channels_last
 
     def of_view(axes: tuple[int, ...]) -> Tensor:
         view = torch.flip(images, axes).contiguous(memory_format=layout) if axes else images
-        probabilities = probabilities_of(model(view), activation)
+        probabilities = probabilities_of(finite(model(view)), activation)
         return torch.flip(probabilities, axes) if axes else probabilities
 
     total = of_view(flips[0])

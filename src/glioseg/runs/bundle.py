@@ -8,7 +8,7 @@ from typing import Any
 
 from glioseg import __version__
 from glioseg.console import Reporter
-from glioseg.inference.bundle import load_bundle, model_id, save_bundle
+from glioseg.inference.bundle import bundle_of, model_id, save_bundle
 from glioseg.runs import run_folder
 from glioseg.runs.own_parts import OwnParts
 from glioseg.tasks.task import AnyTask, FinishedRun
@@ -29,10 +29,9 @@ def write_bundle(task: AnyTask, run: FinishedRun, reporter: Reporter, own: OwnPa
     fields = _bundle_fields(run, best) | own_fields
     network = own.described(run.recipe.task)
     fields |= {} if network is None else {"model": network}
-    save_bundle(bundle, fields, best["model"])
-    calibrated = task.calibrate(load_bundle(bundle, own.network), run.recipe, run.data, run.device, reporter)
-    if calibrated:
-        save_bundle(bundle, fields | calibrated, best["model"])
+    tried = bundle_of(fields, best["model"], own.network)
+    calibrated = task.calibrate(tried, run.recipe, run.data, run.device, reporter)
+    save_bundle(bundle, fields | calibrated, best["model"])
     if model_id(bundle) != before:
         run_folder.drop_figures(run.folder)  # whatever is not evaluated anew would be another model's
 

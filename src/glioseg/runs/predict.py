@@ -107,6 +107,8 @@ def _predict_cases(members: Members, cases: Sequence[Case], out: Path, reporter:
                 failed[case.id] = error
             else:
                 written.append(_write_case(members, prediction, case, out))
+                for warning in written[-1].warnings:
+                    reporter.say(f"{case.id}: {warning}.")
             step(number + 1, len(cases))
     if written:
         write_text(out / SUMMARY, rows_to_csv([case.row for case in written]))

@@ -11,7 +11,7 @@ from glioseg.core import Case, Cohort
 from glioseg.core.modalities import named_among
 from glioseg.core.targets import Targets
 from glioseg.errors import OptionError
-from glioseg.inference.predictor import missing_modality_error
+from glioseg.inference.modalities import missing_modality_error
 from glioseg.preparation.store import PreparedCohort, of_patients
 
 
@@ -105,7 +105,7 @@ def with_modalities(cohort: Cohort, modalities: Sequence[str] | None) -> Cohort:
         return cohort
     for case in cohort.cases:
         if not set(modalities) & set(case.images):
-            raise missing_modality_error(modalities, modalities, tuple(case.images), case)
+            raise missing_modality_error(modalities, tuple(case.images), case=case)
     cases = tuple(
         replace(case, images={name: source for name, source in case.images.items() if name in modalities})
         for case in cohort.cases

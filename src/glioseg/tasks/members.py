@@ -12,7 +12,7 @@ from glioseg.core.modalities import named_among
 from glioseg.errors import FileError, OptionError
 from glioseg.inference.bundle import Bundle
 from glioseg.inference.classifier import Classifier
-from glioseg.inference.predictor import Predictor, missing_modality_error
+from glioseg.inference.predictor import Predictor
 from glioseg.io.endings import PICTURE_ENDINGS, VOLUME_ENDINGS, file_kind, file_stem
 from glioseg.io.raster import read_picture_header
 
@@ -25,9 +25,9 @@ def require_once_each(folders: Sequence[Path], bundles: Sequence[Bundle]) -> Non
     Raises:
         OptionError: two bundles with the same weights.
     """
-    by_id: dict[str, Path] = {}
+    by_weights: dict[str | None, Path] = {}
     for folder, bundle in zip(folders, bundles, strict=True):
-        first = by_id.setdefault(bundle.info.model_id, folder)
+        first = by_weights.setdefault(bundle.info.weights, folder)
         if first is not folder:
             raise OptionError(
                 "an ensemble holds each network once",
@@ -39,9 +39,19 @@ def require_once_each(folders: Sequence[Path], bundles: Sequence[Bundle]) -> Non
 def require_modalities(networks: Iterable[Predictor | Classifier], case: Case) -> None:
     """Raise a GeometryError unless each network can see the case."""
     for member in networks:
-        missing = [name for name in member.modalities if name not in case.images]
-        if missing and not member.can_do_without(missing, tuple(case.images)):
-            raise missing_modality_error(missing, member.modalities, tuple(case.images), case)
+        member.shown(tuple(case.images), case)
+
+
+def filled_modalities(networks: Iterable[Predictor | Classifier], present: Sequence[str]) -> list[str]:
+    """Modalities that some network needs and is shown something else in the place of, in the order of first mention."""
+    filled = (
+        name
+        for member in networks
+        for shown in [member.shown(present)]
+        for name in member.modalities
+        if name not in shown
+    )
+    return list(dict.fromkeys(filled))
 
 
 _T = TypeVar("_T")

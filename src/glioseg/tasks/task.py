@@ -155,6 +155,7 @@ class WrittenCase:
         row: of ``summary.csv``.
         text: a line for people.
         facts: what ``predict --json`` prints of it.
+        warnings: why it should be looked at with care, a sentence each.
     """
 
     case: str
@@ -162,6 +163,7 @@ class WrittenCase:
     row: Row
     text: str
     facts: Mapping[str, Any]
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

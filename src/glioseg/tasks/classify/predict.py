@@ -24,6 +24,7 @@ from glioseg.evaluation.table import Row
 from glioseg.inference.bundle import Bundle, BundleInfo
 from glioseg.inference.classifier import Classification, Classifier, mean_of
 from glioseg.inference.explain import grad_cam
+from glioseg.inference.modalities import blank_words
 from glioseg.inference.predictor import to_native
 from glioseg.io import load_image
 from glioseg.io.endings import file_kind, file_stem
@@ -37,7 +38,14 @@ from glioseg.tasks.classify.cohort import in_colours
 from glioseg.tasks.classify.ensemble import RULE, score_ensemble
 from glioseg.tasks.classify.predictor import classifier_of
 from glioseg.tasks.data import Part, with_modalities
-from glioseg.tasks.members import require_modalities, require_once_each, single_case, stem_of, stem_of_name
+from glioseg.tasks.members import (
+    filled_modalities,
+    require_modalities,
+    require_once_each,
+    single_case,
+    stem_of,
+    stem_of_name,
+)
 from glioseg.tasks.task import CasePrediction, Members, Scores, ScoringPlace, WrittenCase
 
 
@@ -186,7 +194,8 @@ class ClassPrediction(CasePrediction):
         facts = {"case": self.name, "picture": path.name}
         facts |= _facts(self) | _member_facts(self.members, self.classifications, self.mean.telling_slice)
         write_json(folder / f"{stem}.json", facts)
-        return _written_case(self.name, path, self.picture, self.probabilities)
+        written = _written_case(self.name, path, self.picture, self.probabilities)
+        return replace(written, warnings=blank_words(self.image))
 
     def _repr_html_(self) -> str:
         """The captioned picture."""
@@ -205,7 +214,8 @@ def _facts(case: ClassPrediction) -> dict[str, Any]:
         "slice": z + 1,
         "slices": [[round(float(p), 6) for p in row] for row in case.mean.probabilities],
         "looked_at": "Grad-CAM of the class that is said, laid over the picture on the right",
-        "filled": [name for name in case.members.modalities if name not in case.image.modalities],
+        "filled": filled_modalities(case.members.classifiers, case.image.modalities),
+        "warnings": list(blank_words(case.image)),
         "model_id": case.members.model_id,
         "recipe": first.name,
         "use": first.use,

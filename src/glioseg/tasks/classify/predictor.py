@@ -21,4 +21,5 @@ def classifier_of(bundle: Bundle, device: str = "auto") -> Classifier:
         flips=info.predict.flips,
         batch_size=info.predict.batch_size,
         bf16=uses_bf16("auto", torch_device),
+        modality_sets=info.modality_sets,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,13 @@ from glioseg.errors import GeometryError
 from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.inference.bundle import BundleInfo
 from glioseg.inference.ensemble import Ensemble, MemberPrediction
+from glioseg.inference.modalities import blank_words
 from glioseg.inference.predictor import Prediction
 from glioseg.io.files import replacing, write_json
 from glioseg.io.nifti import write_nifti
 from glioseg.io.raster import write_picture
 from glioseg.report.prediction import overlay_picture
-from glioseg.tasks.members import require_modalities, stem_of, stem_of_name
+from glioseg.tasks.members import filled_modalities, require_modalities, stem_of, stem_of_name
 from glioseg.tasks.segment.ensemble import ensemble_facts, load_for, score_ensemble, write_members_figure
 from glioseg.tasks.task import CasePrediction, Members, Scores, ScoringPlace, WrittenCase
 
@@ -173,7 +174,7 @@ class SegmentPrediction(CasePrediction):
                 facts["ensemble"],
             )
         write_json(folder / f"{stem}.json", facts)
-        return _written_case(self.name, mask, self.volumes, self.unit)
+        return replace(_written_case(self.name, mask, self.volumes, self.unit), warnings=blank_words(self.image))
 
     def _overlay(self) -> bytes:
         return overlay_picture(self.image, self.label_map, self.regions)
@@ -212,7 +213,8 @@ def _facts(case: SegmentPrediction) -> dict[str, Any]:
             "spacing_mm": list(grid.spacing_mm) if grid.has_mm else None,
             "orientation": grid.orientation,
         },
-        "filled": [name for name in case.members.modalities if name not in case.image.modalities],
+        "filled": filled_modalities(case.members.ensemble.members, case.image.modalities),
+        "warnings": list(blank_words(case.image)),
         "model_id": case.members.model_id,
         "recipe": first.name,
         "use": first.use,

@@ -22,4 +22,5 @@ def predictor_of(bundle: Bundle, device: str = "auto") -> Predictor:
         bf16=uses_bf16("auto", torch_device),
         patches=info.patches,
         shape=info.shape,
+        modality_sets=info.modality_sets,
     )
