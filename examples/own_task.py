@@ -26,7 +26,6 @@ from glioseg.console import Reporter, Step
 from glioseg.core import Cohort
 from glioseg.core.targets import RegionTargets
 from glioseg.errors import LabelError
-from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.inference.classifier import classify_slices
 from glioseg.networks.build import build_model
 from glioseg.preparation.slices import (
@@ -45,7 +44,7 @@ from glioseg.tasks.channels import channel_layout
 from glioseg.tasks.classify.items import augment_pictures
 from glioseg.tasks.data import Part, TrainingData
 from glioseg.tasks.segment.cohort import with_references
-from glioseg.tasks.task import FinishedRun, LogColumns, Publication, Scores, Task, TrainingParts
+from glioseg.tasks.task import FinishedRun, LogColumns, Scores, Scoring, Task, TrainingParts
 from glioseg.training.checkpoint import BEST, load_checkpoint
 from glioseg.training.job import Batch, Validation
 from glioseg.training.randomness import DrawKey
@@ -196,9 +195,7 @@ class VolumeTask(Task[VolumeNetwork]):
         channels = channels_of(run.data.prepared, run.data.modalities)
         return VolumeNetwork(model.eval(), channels, run.recipe.slices.n_neighbours)
 
-    def score(
-        self, predictor: VolumeNetwork, part: Part, options: EvaluateOptions, publication: Publication, step: Step
-    ) -> Scores:
+    def score(self, predictor: VolumeNetwork, part: Part, scoring: Scoring, step: Step) -> Scores:
         """A row for each slice, and the figures of all of them."""
         rows: list[dict[str, Any]] = []
         for done, case in enumerate(part.prepared.cases, start=1):

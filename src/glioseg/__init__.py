@@ -26,6 +26,7 @@ _PLACES = {
     "glioseg.console": ("Reporter",),
     "glioseg.core": ("Case", "Cohort", "Grid", "Image", "LabelMap", "LabelScheme", "Source"),
     "glioseg.errors": ("GliosegError",),
+    "glioseg.evaluation.metrics": ("ClassMetric", "MaskPair", "RegionMetric"),
     "glioseg.inference.export": ("ExportResult",),
     "glioseg.preparation.store": ("PreparedCohort",),
     "glioseg.runs.compare": ("CompareResult",),

@@ -118,7 +118,9 @@ def test_runs_of_different_tasks_are_not_compared(tiny_runs: Callable[[Any], Tin
 def test_an_ensemble_is_scored_beside_its_members(
     tiny_run: TinyRun, second: Callable[[TinyRun], Path], tmp_path: Path
 ) -> None:
+    prepared = {path.name for path in tiny_run.cache.iterdir()}
     text = _evaluate(tiny_run, "--with", second(tiny_run), "--out", tmp_path).out
+    assert {path.name for path in tiny_run.cache.iterdir()} == prepared  # what the trainings prepared serves again
     assert text.count("  alone   ") == 2
     figures = json.loads((tmp_path / "evaluation-test-ensemble.json").read_text(encoding="utf-8"))
     assert len(figures["ensemble"]["members"]) == 2

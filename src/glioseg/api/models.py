@@ -17,6 +17,7 @@ from glioseg.io.in_memory import Scan, image_of, label_map_of
 if TYPE_CHECKING:
     from torch import nn
 
+    from glioseg.evaluation.metrics import RegionMetric
     from glioseg.inference.export import ExportResult
     from glioseg.runs.predict import PredictResult
     from glioseg.tasks.task import CasePrediction, Members, Scores
@@ -150,6 +151,7 @@ def score(
     *,
     scheme: str | LabelScheme | None = None,
     regions: Sequence[str] | None = None,
+    metrics: Sequence[RegionMetric] = (),
 ) -> Scores:
     """Score any mask against another: paths, nibabel images or arrays on one grid.
 
@@ -158,6 +160,7 @@ def score(
         prediction: of any origin.
         scheme: the meaning of their integers; None for masks of 0 and 1, or 0 and 255.
         regions: to be scored; None for those of the scheme.
+        metrics: of your own, besides those that there are.
 
     Returns:
         ``.table()`` is a DataFrame, ``.to_json()`` has the shape of ``evaluate --json``. Volumes are in ml where the
@@ -166,12 +169,15 @@ def score(
     Raises:
         GeometryError: the masks lie on different grids.
         LabelError: values outside the scheme, or whose meaning is not known.
+        ScoreError: a metric of your own has the name of another.
     """
     from glioseg.evaluation.cases import score_case
-    from glioseg.evaluation.protocol import EvaluateOptions, aggregate
+    from glioseg.evaluation.metrics import REGION_METRICS, with_own
+    from glioseg.evaluation.protocol import EvaluateOptions
     from glioseg.tasks.segment.score import scores_of
+    from glioseg.tasks.task import Scoring
 
     expected, found = label_map_of(reference, scheme), label_map_of(prediction, scheme)
     names = tuple(regions or expected.scheme.default_regions)
-    case = score_case("mask", "mask", expected, found, names)
-    return scores_of("all", aggregate([case], EvaluateOptions(n_resamples=0)), [case])
+    case = score_case("mask", "mask", expected, found, names, metrics=with_own(REGION_METRICS, metrics))
+    return scores_of("all", [case], Scoring(EvaluateOptions(n_resamples=0), metrics=metrics))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from glioseg.console import OnProgress
+    from glioseg.evaluation.metrics import Metric
     from glioseg.runs.compare import CompareResult
     from glioseg.runs.train import TrainResult
     from glioseg.tasks.task import AnyTask, Scores
@@ -123,6 +124,7 @@ def train(
     task: AnyTask | None = None,
     network: nn.Module | None = None,
     loss: Loss | None = None,
+    metrics: Sequence[Metric] = (),
     progress: Progress | None = None,
 ) -> Run:
     """Train a network, evaluate it and write a report. The same call continues a run that was interrupted, exactly.
@@ -145,6 +147,8 @@ def train(
         network: a module of your own, in place of the recipe's: (B, C, H, W) or (B, C, D, H, W) -> logits of that size.
             It is changed. The bundle then needs ``glioseg.load(path, network=…)``.
         loss: a function of your own: (logits, targets (B, R, *S) 0/1, weights or None) -> scalar.
+        metrics: of your own (``RegionMetric``, of a classifier ``ClassMetric``), in the evaluation at the end besides
+            those that there are.
         progress: told how far it is; called with each step, too.
 
     Raises:
@@ -178,6 +182,7 @@ def train(
         reporter,
         task=task,
         own=OwnParts(network, loss),
+        metrics=metrics,
         watcher=None if progress is None or isinstance(progress, Reporter) else _StepsTold(progress),
     )
     return Run(Path(out), result)
@@ -208,6 +213,7 @@ def evaluate(
     cache: StrPath | None = None,
     task: AnyTask | None = None,
     network: nn.Module | None = None,
+    metrics: Sequence[Metric] = (),
     progress: Progress | None = None,
 ) -> Scores:
     """Score a trained network against the experts' masks or classes.
@@ -223,6 +229,7 @@ def evaluate(
         cache: where prepared data is kept; None for ``cache`` beside the run.
         task: the one that the run was trained with, where it is your own.
         network: the module, where it is your own; its weights are replaced by those of the run.
+        metrics: of your own (``RegionMetric``, of a classifier ``ClassMetric``), besides those that there are.
         progress: told how far it is.
 
     Returns:
@@ -244,21 +251,35 @@ def evaluate(
         )
     if others:
         paths = [path_of(member) for member in others]
-        return scoring.evaluate_ensemble(path_of(run), paths, other, part, folder, device, kept, reporter)
+        return scoring.evaluate_ensemble(path_of(run), paths, other, part, folder, device, kept, reporter, metrics)
     return scoring.evaluate(
-        path_of(run), other, part, folder, device, kept, reporter, detect=detect, task=task, network=network
+        path_of(run),
+        other,
+        part,
+        folder,
+        device,
+        kept,
+        reporter,
+        detect=detect,
+        task=task,
+        network=network,
+        metrics=metrics,
     )
 
 
 def compare(
-    *runs: StrPath | Run, part: str | None = None, metrics: Sequence[str] | None = None, out: StrPath | None = None
+    *runs: StrPath | Run,
+    part: str | None = None,
+    metrics: Sequence[str | Metric] | None = None,
+    out: StrPath | None = None,
 ) -> CompareResult:
     """Put evaluated runs side by side on the same patients: means, intervals, and a paired test of each pair.
 
     Args:
         runs: two or more runs, or folders that ``glioseg.evaluate(…, out=…)`` has written.
         part: ``val``, ``test``, ``train`` or ``all``; None takes the first that all have, test before val.
-        metrics: names such as ``dice``, ``iou``; None for those that are usual.
+        metrics: names such as ``dice``, ``iou``, or metrics of your own that the runs were evaluated with; None for
+            those that are usual.
         out: where ``comparison.json``, ``comparison.html`` and figures go; None writes nothing.
 
     Returns:
@@ -276,8 +297,10 @@ def compare(
     from glioseg.evaluation.comparison import CompareOptions
     from glioseg.runs.compare import compare_runs
 
-    options = CompareOptions(metrics=tuple(dict.fromkeys(metrics))) if metrics else None
-    return compare_runs([path_of(run) for run in runs], part, options, optional_path(out))
+    own = [metric for metric in metrics or () if not isinstance(metric, str)]
+    names = dict.fromkeys(metric if isinstance(metric, str) else metric.name for metric in metrics or ())
+    options = CompareOptions(metrics=tuple(names)) if names else None
+    return compare_runs([path_of(run) for run in runs], part, options, optional_path(out), own)
 
 
 def path_of(run: StrPath | Run) -> Path:

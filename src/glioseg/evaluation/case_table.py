@@ -16,7 +16,15 @@ import numpy as np
 from glioseg.errors import ScoreError
 from glioseg.evaluation.class_items import ItemOutcomes
 from glioseg.evaluation.class_protocol import class_rows_from_csv, is_class_table
-from glioseg.evaluation.metrics import CLASS_METRICS, REGION_METRICS, ClassMetric, Metric, RegionMetrics
+from glioseg.evaluation.metrics import (
+    CLASS_METRICS,
+    REGION_METRICS,
+    ClassMetric,
+    Metric,
+    OwnMetrics,
+    RegionMetrics,
+    with_own,
+)
 from glioseg.evaluation.score import EmptyRule, Floats
 from glioseg.evaluation.table import Cell, Row, has_metric, metric_column, metric_named, regions_of, rows_from_csv
 
@@ -167,12 +175,18 @@ class ClassTable(CaseTable):
         )
 
 
-def case_table(text: str, path: str) -> CaseTable:
+def case_table(text: str, path: str, own: OwnMetrics = ()) -> CaseTable:
     """What stands in a ``cases-PART.csv``, of either kind.
+
+    Args:
+        text: the file's text.
+        path: its name, for messages.
+        own: metrics of the caller's own, which the table may have columns of.
 
     Raises:
         FileError: not such a table.
+        ScoreError: a metric of one's own that is of the other kind, or has the name of another.
     """
     if is_class_table(text):
-        return ClassTable(class_rows_from_csv(text, path))
-    return RegionTable(rows_from_csv(text, path))
+        return ClassTable(class_rows_from_csv(text, path), with_own(CLASS_METRICS, own))
+    return RegionTable(rows_from_csv(text, path), with_own(REGION_METRICS, own))

@@ -13,6 +13,7 @@ import numpy as np
 from glioseg.errors import FileError
 from glioseg.evaluation.class_items import ItemClasses
 from glioseg.evaluation.classification import ClassFigures, score_classes
+from glioseg.evaluation.metrics import CLASS_METRICS, OwnMetrics, with_own
 from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.evaluation.published_classes import ClassesAsPublished
 from glioseg.evaluation.reliability import N_BINS
@@ -146,19 +147,33 @@ class ClassEvaluation:
 
 
 def evaluate_classes(
-    cases: Sequence[CaseClasses], classes: Sequence[str], options: EvaluateOptions, words: Mapping[str, str]
+    cases: Sequence[CaseClasses],
+    classes: Sequence[str],
+    options: EvaluateOptions,
+    words: Mapping[str, str],
+    own: OwnMetrics = (),
 ) -> ClassEvaluation:
     """The figures of a part, over its pictures or slices and, where cases have several slices, over cases.
+
+    Args:
+        cases: what was said of them.
+        classes: their names.
+        options: of the intervals.
+        words: how items are decided, what their reference is, what is said of a case.
+        own: metrics of the caller's own, behind those of the table.
 
     Raises:
         ScoreError: no case, a case twice, or numbers that do not fit.
     """
     ordered = sorted(cases, key=lambda case: case.case)
     several = any(len(case.reference) > 1 for case in ordered)
-    items = score_classes(_of_slices(ordered, classes), n_resamples=options.n_resamples, seed=options.seed)
-    whole = None
-    if several:
-        whole = score_classes(_of_cases(ordered, classes), n_resamples=options.n_resamples, seed=options.seed)
+    metrics = with_own(CLASS_METRICS, own)
+
+    def scored(items: ItemClasses) -> ClassFigures:
+        return score_classes(items, n_resamples=options.n_resamples, seed=options.seed, metrics=metrics)
+
+    items = scored(_of_slices(ordered, classes))
+    whole = scored(_of_cases(ordered, classes)) if several else None
     return ClassEvaluation(options, len(ordered), items, whole, words)
 
 

@@ -16,7 +16,7 @@ Classification (``CLASS_METRICS``): a figure of many items, of each class agains
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Literal, TypeVar
@@ -196,6 +196,29 @@ def table_of(metrics: Iterable[_M]) -> Mapping[str, _M]:
     if len(table) < len(listed):
         raise ScoreError("two metrics have one name", found=[metric.name for metric in listed])
     return MappingProxyType(table)
+
+
+OwnMetrics = Sequence[Metric]
+"""Metrics that a caller brings along, besides those of the tables here."""
+
+
+def with_own(table: Mapping[str, _M], own: OwnMetrics) -> Mapping[str, _M]:
+    """A table with the metrics of one's own behind it.
+
+    Raises:
+        ScoreError: a name that is taken, or a metric of the other task.
+    """
+    kind = type(next(iter(table.values())))
+    for metric in own:
+        if not isinstance(metric, kind):
+            raise ScoreError(
+                f"the metric {metric.name} is of another task",
+                found=type(metric).__name__,
+                expected=f"{kind.__name__}, as these figures are made of",
+            )
+        if metric.name in table:
+            raise ScoreError(f"there is a metric {metric.name} already", remedy="Give yours another name")
+    return table_of((*table.values(), *(metric for metric in own if isinstance(metric, kind)))) if own else table
 
 
 def _ratio(name: str, words: str, about: str, function: Callable[[Integers], Floats]) -> RegionMetric:

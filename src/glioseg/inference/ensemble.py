@@ -7,7 +7,7 @@ is an ensemble too, and says what it would say by itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,28 +67,33 @@ class Ensemble:
         return averaged_options([member.options for member in self.members], self.regions)
 
     def predict(self, image: Image) -> tuple[Prediction, tuple[MemberPrediction, ...]]:
-        """The ensemble's prediction, and what each member says; of one alone there is nothing to tell apart.
+        """The ensemble's prediction of an image that holds what each member needs; see ``together``.
+
+        Raises:
+            GeometryError: see ``Predictor.predict``.
+        """
+        return self.together(member.predict(image) for member in self.members)
+
+    def together(self, predictions: Iterable[Prediction]) -> tuple[Prediction, tuple[MemberPrediction, ...]]:
+        """The mean, and what each member says; of one alone there is nothing to tell apart.
 
         Probabilities are added up one member at a time, so that memory does not grow with the number of members but by
         their label maps.
 
         Args:
-            image: holds what each member needs.
-
-        Raises:
-            GeometryError: see ``Predictor.predict``.
+            predictions: of the members, in their order, of one case on its native grid.
         """
+        one_by_one = iter(predictions)
+        first = next(one_by_one)
         if len(self.members) == 1:
-            return self.members[0].predict(image), ()
-        first = self.members[0].predict(image)
+            return first, ()
         total, maps = first.probabilities, [first.label_map]
-        for member in self.members[1:]:
-            prediction = member.predict(image)
+        for member, prediction in zip(self.members[1:], one_by_one, strict=True):
             rows = [member.regions.index(region) for region in self.regions]
             total += prediction.probabilities[rows]  # regions may stand in another order
             maps.append(prediction.label_map)
         total /= len(self.members)
-        labels = paint(total, self.regions, self.members[0].scheme, image.grid, self.options)
+        labels = paint(total, self.regions, self.members[0].scheme, first.label_map.grid, self.options)
         return Prediction(total, self.regions, labels), tuple(
             MemberPrediction(label_map, agreement(label_map, labels, self.regions)) for label_map in maps
         )

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from glioseg.core import Case, LabelMap, LabelScheme
 from glioseg.errors import LabelError
 from glioseg.evaluation.cases import CaseScores, score_case, score_channels
+from glioseg.evaluation.metrics import REGION_METRICS, RegionMetrics
 from glioseg.inference.predictor import Array, Prediction, Predictor, inside_regions
 from glioseg.io import load_labels
 from glioseg.preparation.store import PreparedCase
@@ -42,6 +43,7 @@ def score_prepared(
     scheme: LabelScheme,
     *,
     curves: bool = False,
+    metrics: RegionMetrics = REGION_METRICS,
 ) -> ScoredCase:
     """Predict a prepared case and score it against its reference, which is read anew on the native grid.
 
@@ -52,11 +54,9 @@ def score_prepared(
         channels: of the prepared images that the network sees.
         scheme: of the reference, which may be another than the network's: other data has integers of its own.
         curves: also count probabilities, for ROC-AUC and average precision.
+        metrics: those of them that are made of masks are measured, on the native grid.
     """
-    images = (
-        prepared.images if channels == tuple(range(len(prepared.modalities))) else prepared.images[:, list(channels)]
-    )
-    probabilities = predictor.probabilities(images, prepared.non_black)
+    probabilities = probabilities_of(predictor, prepared, channels)
     prediction = predictor.on_native_grid(probabilities, prepared.working, prepared.native)
     reference = load_labels(case, scheme)
     scores = score_case(
@@ -66,10 +66,18 @@ def score_prepared(
         prediction.label_map,
         predictor.regions,
         prediction.probabilities if curves else None,
+        metrics=metrics,
     )
     return ScoredCase(
         scores, _on_working_grid(predictor, prepared, probabilities), prediction, reference, probabilities
     )
+
+
+def probabilities_of(predictor: Predictor, prepared: PreparedCase, channels: tuple[int, ...]) -> Array:
+    """(R, Z, Y, X) on the working grid, of a prepared case of whose images the network sees some channels."""
+    all_of_them = channels == tuple(range(len(prepared.modalities)))
+    images = prepared.images if all_of_them else prepared.images[:, list(channels)]
+    return predictor.probabilities(images, prepared.non_black)
 
 
 def _on_working_grid(predictor: Predictor, prepared: PreparedCase, probabilities: Array) -> CaseScores:

@@ -11,6 +11,7 @@ from glioseg.core import HEADLINE_ORDER
 from glioseg.errors import FileError, OptionError
 from glioseg.evaluation.case_table import CaseTable, case_table
 from glioseg.evaluation.comparison import CompareOptions, Comparison, compare
+from glioseg.evaluation.metrics import OwnMetrics
 from glioseg.io.files import cannot_read, write_json
 from glioseg.report.comparison import write_comparison
 from glioseg.runs import run_folder
@@ -81,7 +82,11 @@ class CompareResult:
 
 
 def compare_runs(
-    runs: Sequence[Path], part: str | None = None, options: CompareOptions | None = None, out: Path | None = None
+    runs: Sequence[Path],
+    part: str | None = None,
+    options: CompareOptions | None = None,
+    out: Path | None = None,
+    own: OwnMetrics = (),
 ) -> CompareResult:
     """Compare evaluated runs by their tables of cases.
 
@@ -91,6 +96,7 @@ def compare_runs(
             these that all runs have, test before validation.
         options: what to compare, and how.
         out: where ``comparison.json``, ``comparison.html`` and figures go; None writes nothing.
+        own: metrics of the caller's own, which the tables have columns of.
 
     Raises:
         OptionError: fewer than two runs, or one twice.
@@ -99,7 +105,7 @@ def compare_runs(
     """
     named = named_apart(runs)
     common = part or _common_part(named)
-    tables = {name: _table(path, common) for name, path in named.items()}
+    tables = {name: _table(path, common, own) for name, path in named.items()}
     comparison = compare(tables, options or CompareOptions())
     result = CompareResult(comparison, common, None)
     if out is None:
@@ -151,7 +157,7 @@ def _common_part(named: Mapping[str, Path]) -> str:
     return common[0]
 
 
-def _table(run: Path, part: str) -> CaseTable:
+def _table(run: Path, part: str, own: OwnMetrics) -> CaseTable:
     path = run / f"{_PREFIX}{part}.csv"
     have = _parts(run)
     if part not in have:
@@ -165,4 +171,4 @@ def _table(run: Path, part: str) -> CaseTable:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise cannot_read(path, error) from error
-    return case_table(text, str(path))
+    return case_table(text, str(path), own)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from torch import nn
@@ -15,6 +14,7 @@ from glioseg.config import DataOptions, PublishedOptions, Recipe, changes_to_shi
 from glioseg.console import QUIET, Reporter
 from glioseg.core import PARTS, Cohort
 from glioseg.errors import OptionError, SplitError, name_some
+from glioseg.evaluation.metrics import OwnMetrics
 from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.inference.bundle import Bundle, load_bundle
 from glioseg.io.files import read_json
@@ -26,7 +26,7 @@ from glioseg.runs.read import Data, read
 from glioseg.runs.split import survey
 from glioseg.tasks.choose import task_named
 from glioseg.tasks.data import Part, with_modalities
-from glioseg.tasks.task import AnyTask, FinishedRun, Publication, Scores, ScoringPlace
+from glioseg.tasks.task import AnyTask, FinishedRun, Publication, ScoredCohort, Scores, Scoring, ScoringPlace
 
 
 def evaluate(
@@ -41,6 +41,7 @@ def evaluate(
     detect: bool = False,
     task: AnyTask | None = None,
     network: nn.Module | None = None,
+    metrics: OwnMetrics = (),
 ) -> Scores:
     """Score a trained network; the figures are also written.
 
@@ -58,6 +59,7 @@ def evaluate(
             ``evaluation-detect-PART.json`` and ``cases-detect-PART.csv``.
         task: the one that the run was trained with, where it is one of your own.
         network: the module, likewise.
+        metrics: of your own, besides those that there are.
 
     Raises:
         OptionError: ``detect`` of a network that does not segment; a bundle without data, or a part of data that was
@@ -66,17 +68,19 @@ def evaluate(
     if data is not None:
         options = RunOptions(run_folder.home_of(run), cache, device=device)
         _require_no_part(part)
-        return _on_other_data(load_bundle(run, network), data, out or options.run, options, reporter, detect=detect)
+        bundle = load_bundle(run, network)
+        return _on_other_data(bundle, data, out or options.run, options, reporter, detect=detect, metrics=metrics)
     _require_data(run, is_run=(run / run_folder.RECIPE).exists())
     own_task, finished = open_run(run, device, cache, reporter, task, detect=detect, network=network)
     name = part or _default_part(finished.data.split)
     if detect:
         with reporter.progress(f"Detecting on {name}") as step:
             predictor = own_task.predictor_of_run(finished)
-            scores = own_task.detect(predictor, finished.data.part(name), finished.recipe.evaluate, step)
+            scoring = Scoring(finished.recipe.evaluate, metrics=metrics)
+            scores = own_task.detect(predictor, finished.data.part(name), scoring, step)
         scores.write(out or run)
         return scores
-    return evaluate_parts(own_task, finished, reporter, (name,), out=out)[name]
+    return evaluate_parts(own_task, finished, reporter, (name,), out=out, metrics=metrics)[name]
 
 
 def open_run(
@@ -108,6 +112,7 @@ def evaluate_parts(
     *,
     out: Path | None = None,
     score_train: bool = False,
+    metrics: OwnMetrics = (),
 ) -> dict[str, Scores]:
     """Score what a run has trained on parts of its split and write the figures.
 
@@ -118,15 +123,16 @@ def evaluate_parts(
         parts: unless named, validation and test, as far as the split has them,
         out: where figures go; None for the run folder.
         score_train: and the training part, first.
+        metrics: of the caller's own, besides those that there are.
     """
     usual = PARTS if score_train else ("val", "test")
     names = parts or tuple(name for name in usual if getattr(run.data.split, name))
     predictor = task.predictor_of_run(run)
-    publication = Publication(run.recipe.published, _reasons(run))
+    scoring = Scoring(run.recipe.evaluate, Publication(run.recipe.published, _reasons(run)), metrics)
     scores: dict[str, Scores] = {}
     for name in names:
         with reporter.progress(f"Evaluating {name}") as step:
-            scores[name] = task.score(predictor, run.data.part(name), run.recipe.evaluate, publication, step)
+            scores[name] = task.score(predictor, run.data.part(name), scoring, step)
         scores[name].write(out or run.folder)
     return scores
 
@@ -140,6 +146,7 @@ def evaluate_ensemble(
     device: str = "auto",
     cache: Path | None = None,
     reporter: Reporter = QUIET,
+    metrics: OwnMetrics = (),
 ) -> Scores:
     """Score several trained networks as one, on a part of the first run's data or on other data.
 
@@ -152,6 +159,7 @@ def evaluate_ensemble(
         device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
         cache: where prepared data is kept; None for ``cache`` beside the run.
         reporter: shows progress.
+        metrics: of the caller's own, besides those that there are.
 
     Raises:
         OptionError: a bundle without data, a part of data that was never split, a run that was split by slice, networks
@@ -169,24 +177,25 @@ def evaluate_ensemble(
     task = task_named(bundles[0].info.task)
     members = task.members(folders, bundles, device)
     if data is None:
-        name, cohort = _part_of_run(folder, part, task, bundles[0], reporter)
+        scored = _part_of_run(folder, part, task, bundles[0], reporter)
     else:
         cohort = task.usable(read(data, reporter), _network_data(bundles[0], None), reporter)
-        name = name_of_other(cohort.name)
+        scored = ScoredCohort(cohort, name_of_other(cohort.name), frozenset(cohort.patients))
     source = folder.data if data is None else data
-    require_unseen(folders, frozenset(case.patient for case in cohort.cases), source.path, reporter)
+    require_unseen(folders, scored.patients, source.path, reporter)
     options = folder.recipe.evaluate if is_run else EvaluateOptions()
     cache_folder = RunOptions(home, cache).cache_folder
-    copies = survey(cohort, cache_folder, reporter).groups if task.draws_copies else ()
-    scores = members.score(cohort, name, options, ScoringPlace(cache_folder, copies, reporter))
+    copies = survey(scored.cohort, cache_folder, reporter).groups if task.draws_copies else ()
+    place = ScoringPlace(cache_folder, copies, reporter)
+    scores = members.score(scored, Scoring(options, metrics=metrics), place)
     scores.write(out or home, "-ensemble")
     return scores
 
 
 def _part_of_run(
     folder: run_folder.RunFolder, part: str | None, task: AnyTask, bundle: Bundle, reporter: Reporter
-) -> tuple[str, Cohort]:
-    """A part of a run's own data, by its name or the usual one, with that name.
+) -> ScoredCohort:
+    """A part of a run's own data, by its name or the usual one.
 
     Raises:
         OptionError: the run was split by slice.
@@ -201,11 +210,18 @@ def _part_of_run(
     cohort = task.usable(read(folder.data, reporter), _network_data(bundle, recipe.data.max_patients), reporter)
     split = load_split(folder.path / run_folder.SPLIT, cohort)
     name = part or _default_part(split)
-    return name, _of_patients(cohort, frozenset(split.part(name)))
+    return ScoredCohort(cohort, name, frozenset(split.part(name)))
 
 
 def _on_other_data(
-    bundle: Bundle, data: Data, out: Path, options: RunOptions, reporter: Reporter, *, detect: bool
+    bundle: Bundle,
+    data: Data,
+    out: Path,
+    options: RunOptions,
+    reporter: Reporter,
+    *,
+    detect: bool,
+    metrics: OwnMetrics,
 ) -> Scores:
     task = task_named(bundle.info.task)
     if detect:
@@ -218,12 +234,12 @@ def _on_other_data(
     other_part = Part.of(name_of_other(cohort.name), prepared, cohort, copies)
     is_run = (options.run / run_folder.RECIPE).exists()
     evaluation = run_folder.RunFolder(options.run).recipe.evaluate if is_run else EvaluateOptions()
-    predictor = task.predictor(bundle, options.device)
+    predictor, scoring = task.predictor(bundle, options.device), Scoring(evaluation, metrics=metrics)
     with reporter.progress("Detecting" if detect else "Evaluating") as step:
         if detect:
-            scores = task.detect(predictor, other_part, evaluation, step)
+            scores = task.detect(predictor, other_part, scoring, step)
         else:
-            scores = task.score(predictor, other_part, evaluation, Publication(), step)
+            scores = task.score(predictor, other_part, scoring, step)
     scores.write(out)
     return scores
 
@@ -245,10 +261,6 @@ def _require_no_part(part: str | None) -> None:
 
 def _default_part(split: Split) -> str:
     return "test" if split.test else "val"
-
-
-def _of_patients(cohort: Cohort, patients: frozenset[str]) -> Cohort:
-    return replace(cohort, cases=tuple(case for case in cohort.cases if case.patient in patients))
 
 
 def name_of_other(cohort: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from glioseg.cohorts.splits.split_file import save_split
 from glioseg.config import Recipe
 from glioseg.console import QUIET, Reporter
+from glioseg.evaluation.metrics import OwnMetrics
 from glioseg.inference.bundle import BundleInfo, load_bundle
 from glioseg.io.files import write_json
 from glioseg.machine.environment import environment, peak_memory_mib
@@ -52,6 +53,7 @@ def train(
     *,
     task: AnyTask | None = None,
     own: OwnParts | None = None,
+    metrics: OwnMetrics = (),
     baseline: Baseline | None = None,
     watcher: Watcher | None = None,
 ) -> TrainResult:
@@ -64,6 +66,7 @@ def train(
         reporter: of messages and progress.
         task: one of your own; None for the recipe's.
         own: a network or a loss of your own, in the place of the recipe's.
+        metrics: of your own, in the evaluations at the end besides those that there are.
         baseline: a simple method's figure, for the report.
         watcher: sees each step and each row of the log, and may stop the training.
 
@@ -90,7 +93,7 @@ def train(
     write_bundle(task, run, reporter, own)
     if not options.evaluate:
         return TrainResult(outcome)
-    scores = _evaluate(task, run, options, reporter)
+    scores = _evaluate(task, run, options, reporter, metrics)
     return TrainResult(outcome, scores, report(task, run, reporter, baseline))
 
 
@@ -131,10 +134,12 @@ def _has_model(outcome: Outcome, run: Path, reporter: Reporter) -> bool:
     return True
 
 
-def _evaluate(task: AnyTask, run: FinishedRun, options: RunOptions, reporter: Reporter) -> dict[str, Scores]:
+def _evaluate(
+    task: AnyTask, run: FinishedRun, options: RunOptions, reporter: Reporter, metrics: OwnMetrics
+) -> dict[str, Scores]:
     """Score the usual parts, and keep how long that took."""
     started = time.monotonic()
-    scores = evaluate_parts(task, run, reporter, score_train=options.score_train)
+    scores = evaluate_parts(task, run, reporter, score_train=options.score_train, metrics=metrics)
     timing = {"evaluation_s": round(time.monotonic() - started, 3), "peak_memory_mib": peak_memory_mib()}
     write_json(run.folder / run_folder.TIMING, timing)
     return scores

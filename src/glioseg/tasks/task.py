@@ -22,6 +22,7 @@ from glioseg.console import Reporter, Step
 from glioseg.core import Case, Cohort, Image
 from glioseg.core.targets import Targets
 from glioseg.errors import OptionError
+from glioseg.evaluation.metrics import OwnMetrics
 from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.evaluation.published import PublishedRow
 from glioseg.evaluation.table import Row, rows_to_csv
@@ -167,6 +168,41 @@ class WrittenCase:
 
 
 @dataclass(frozen=True)
+class Scoring:
+    """How a part is scored.
+
+    Args:
+        options: how figures are averaged.
+        publication: what the recipe follows, and is also scored by.
+        metrics: of the caller's own, besides those of ``evaluation.metrics``.
+    """
+
+    options: EvaluateOptions
+    publication: Publication = Publication()
+    metrics: OwnMetrics = ()
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredCohort:
+    """What an ensemble is scored on.
+
+    Args:
+        cohort: all of it, which is what is prepared, so that what a training has prepared serves again.
+        part: what the figures are called,
+        patients: and who is in it.
+    """
+
+    cohort: Cohort
+    part: str
+    patients: frozenset[str]
+
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        """The cases that are scored."""
+        return tuple(case for case in self.cohort.cases if case.patient in self.patients)
+
+
+@dataclass(frozen=True)
 class ScoringPlace:
     """Where an ensemble is scored: the folder of prepared data, groups of cases that show the same, and who is told."""
 
@@ -227,8 +263,8 @@ class Members(ABC):
         """Names of all files that ``predict`` may write for a case."""
 
     @abstractmethod
-    def score(self, cohort: Cohort, part: str, options: EvaluateOptions, place: ScoringPlace) -> Scores:
-        """Score the mean of the networks on every case of a cohort, each network beside it."""
+    def score(self, scored: ScoredCohort, scoring: Scoring, place: ScoringPlace) -> Scores:
+        """Score the mean of the networks on a part of a cohort, each network beside it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -331,10 +367,10 @@ class Task(ABC, Generic[P]):
         return self.predictor(run.bundle(), run.device)
 
     @abstractmethod
-    def score(self, predictor: P, part: Part, options: EvaluateOptions, publication: Publication, step: Step) -> Scores:
+    def score(self, predictor: P, part: Part, scoring: Scoring, step: Step) -> Scores:
         """Predict and score every case of a part."""
 
-    def detect(self, predictor: P, part: Part, options: EvaluateOptions, step: Step) -> Scores:
+    def detect(self, predictor: P, part: Part, scoring: Scoring, step: Step) -> Scores:
         """Score by whether tumour is found at all."""
         return self._cannot_detect()
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from glioseg.evaluation.class_protocol import ClassEvaluation
 from glioseg.evaluation.classification import ClassFigures
+from glioseg.evaluation.metrics import OwnMetrics
 from glioseg.evaluation.protocol import Evaluation
 from glioseg.evaluation.published import AsPublished
 from glioseg.evaluation.published_classes import ClassesAsPublished
@@ -14,13 +15,16 @@ from glioseg.evaluation.score import Interval
 _CLASS_METRICS = ("accuracy", "balanced_accuracy", "auc", "recall", "specificity", "precision", "f1", "ece")
 
 
-def regions_text(part: str, evaluation: Evaluation, members: Sequence[tuple[str, Evaluation]] = ()) -> str:
+def regions_text(
+    part: str, evaluation: Evaluation, members: Sequence[tuple[str, Evaluation]] = (), own: OwnMetrics = ()
+) -> str:
     """The figures of a part, a line per region.
 
     Args:
         part: its name.
         evaluation: of the network or of the ensemble.
         members: those of an ensemble, each with what it is called.
+        own: metrics of the caller's own, which are shown too.
     """
     lines = [
         f"{part}: {evaluation.n_cases} cases of {evaluation.n_patients} patients, native grid, "
@@ -32,6 +36,11 @@ def regions_text(part: str, evaluation: Evaluation, members: Sequence[tuple[str,
             f"  {region:<7} Dice mean {_figure(dice.case_mean)}{_spread(dice.case_ci95)}"
             f", median {_figure(dice.case_median)}, pooled {_figure(dice.pooled)}"
             f", precision {_figure(metrics['precision'].case_mean)}, recall {_figure(metrics['recall'].case_mean)}"
+            + "".join(
+                f", {metric.title} {_figure(metrics[metric.name].case_mean, metric.digits)}"
+                for metric in own
+                if metric.name in metrics
+            )
         )
     for name, member in members:
         alone = (f"{region} {_figure(metrics['dice'].case_mean)}" for region, metrics in member.regions.items())
@@ -39,21 +48,23 @@ def regions_text(part: str, evaluation: Evaluation, members: Sequence[tuple[str,
     return "\n".join([*lines, *_published_lines(evaluation.as_published)])
 
 
-def classes_text(part: str, evaluation: ClassEvaluation, members: Sequence[tuple[str, ClassEvaluation]] = ()) -> str:
+def classes_text(
+    part: str, evaluation: ClassEvaluation, members: Sequence[tuple[str, ClassEvaluation]] = (), own: OwnMetrics = ()
+) -> str:
     """The figures of a classifier on a part, a line per metric; arguments as in ``regions_text``."""
     items = evaluation.items
     counts = f"{items.n_items} {evaluation.unit}s of {evaluation.n_cases} cases"
-    lines = [f"{part}: {counts}, classes {', '.join(items.classes)}", *_class_lines(items)]
+    lines = [f"{part}: {counts}, classes {', '.join(items.classes)}", *_class_lines(items, own)]
     if evaluation.cases is not None:
-        lines += [f"  by case ({evaluation.cases.n_items}):", *_class_lines(evaluation.cases)]
+        lines += [f"  by case ({evaluation.cases.n_items}):", *_class_lines(evaluation.cases, own)]
     for name, member in members:
         values = (f"{metric} {_figure(member.items.metrics[metric].value)}" for metric in _CLASS_METRICS[:3])
         lines.append(f"  alone   {name}: {', '.join(values)}")
     return "\n".join([*lines, *_published_class_lines(evaluation.as_published)])
 
 
-def _class_lines(figures: ClassFigures) -> Iterator[str]:
-    for name in _CLASS_METRICS:
+def _class_lines(figures: ClassFigures, own: OwnMetrics) -> Iterator[str]:
+    for name in (*_CLASS_METRICS, *(metric.name for metric in own)):
         estimate = figures.metrics[name]
         yield f"  {name:<18}{_figure(estimate.value)}{_spread(estimate.ci95)}"
 
@@ -88,5 +99,5 @@ def _spread(interval: Interval) -> str:
     return "" if interval is None else f" (95 % {_figure(interval[0])} to {_figure(interval[1])})"
 
 
-def _figure(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+def _figure(value: float | None, digits: int = 3) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"

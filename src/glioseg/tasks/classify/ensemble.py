@@ -16,13 +16,12 @@ from glioseg.evaluation.class_protocol import (
     class_rows,
     evaluate_classes,
 )
-from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.inference.bundle import BundleInfo
 from glioseg.inference.classifier import Classifier
 from glioseg.preparation.slices import channels_of
 from glioseg.tasks.classify.score import case_classes
 from glioseg.tasks.data import Part
-from glioseg.tasks.task import Scores
+from glioseg.tasks.task import Scores, Scoring
 from glioseg.tasks.texts import classes_text
 
 RULE = "mean of the members' calibrated probabilities"
@@ -54,7 +53,7 @@ class ClassEnsembleFigures:
 
 
 def score_ensemble(
-    classifiers: Sequence[Classifier], infos: tuple[BundleInfo, ...], part: Part, options: EvaluateOptions, step: Step
+    classifiers: Sequence[Classifier], infos: tuple[BundleInfo, ...], part: Part, scoring: Scoring, step: Step
 ) -> Scores:
     """Score the mean of classifiers on a part; all are shown the same, so that it is prepared once.
 
@@ -62,7 +61,7 @@ def score_ensemble(
         classifiers: with the same classes, preparation and slices,
         infos: and what their bundles say of them.
         part: its classes must be known.
-        options: of the intervals.
+        scoring: how figures are averaged, and metrics of the caller's own.
         step: called with (cases done, cases).
     """
     classes = classifiers[0].classes
@@ -75,12 +74,12 @@ def score_ensemble(
         for cases, probabilities in zip(by_member, by_classifier, strict=True):
             cases.append(case_classes(case, part, classes, probabilities))
         step(number, len(part.prepared.cases))
+    without_intervals = scoring.options.model_copy(update={"n_resamples": 0})
     members = tuple(
-        evaluate_classes(cases, classes, options.model_copy(update={"n_resamples": 0}), CLASSIFIER_WORDS)
-        for cases in by_member
+        evaluate_classes(cases, classes, without_intervals, CLASSIFIER_WORDS, scoring.metrics) for cases in by_member
     )
-    evaluation = evaluate_classes(whole, classes, options, CLASSIFIER_WORDS)
+    evaluation = evaluate_classes(whole, classes, scoring.options, CLASSIFIER_WORDS, scoring.metrics)
     names = [f"{info.name}, {info.model_id}" for info in infos]
-    text = classes_text(part.name, evaluation, list(zip(names, members, strict=True)))
+    text = classes_text(part.name, evaluation, list(zip(names, members, strict=True)), scoring.metrics)
     figures = ClassEnsembleFigures(evaluation, members, infos)
     return Scores(part.name, figures, class_rows(whole, classes), text)

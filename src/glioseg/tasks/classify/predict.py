@@ -17,9 +17,8 @@ from glioseg.cohorts.reading.listing import natural_key
 from glioseg.cohorts.reading.naming import unique_ids
 from glioseg.cohorts.recognise import read_cohort
 from glioseg.config import leaves
-from glioseg.core import Case, Cohort, Image
+from glioseg.core import Case, Image
 from glioseg.errors import GliosegError, OptionError
-from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.evaluation.table import Row
 from glioseg.inference.bundle import Bundle, BundleInfo
 from glioseg.inference.classifier import Classification, Classifier, mean_of
@@ -32,6 +31,7 @@ from glioseg.io.files import replacing, write_json
 from glioseg.io.raster import COLOURS
 from glioseg.preparation.cache import prepare
 from glioseg.preparation.slices import with_neighbours
+from glioseg.preparation.store import of_patients
 from glioseg.report.classified import ClassifiedPicture, captioned, native_pixels
 from glioseg.report.figures.views import shade
 from glioseg.tasks.classify.cohort import in_colours
@@ -46,7 +46,7 @@ from glioseg.tasks.members import (
     stem_of,
     stem_of_name,
 )
-from glioseg.tasks.task import CasePrediction, Members, Scores, ScoringPlace, WrittenCase
+from glioseg.tasks.task import CasePrediction, Members, ScoredCohort, Scores, Scoring, ScoringPlace, WrittenCase
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,14 +107,14 @@ class ClassifyMembers(Members):
         """Names of all files that a prediction of the case may write."""
         return [f"{stem_of(case)}.json", f"{stem_of(case)}.png"]
 
-    def score(self, cohort: Cohort, part: str, options: EvaluateOptions, place: ScoringPlace) -> Scores:
+    def score(self, scored: ScoredCohort, scoring: Scoring, place: ScoringPlace) -> Scores:
         """Score the mean of the classifiers, each beside it."""
-        network_cohort = with_modalities(cohort, self.modalities)
+        network_cohort = with_modalities(scored.cohort, self.modalities)
         with place.reporter.progress("Preparing") as step:
             prepared = prepare(network_cohort, self.classifiers[0].prepare, place.cache, progress=step)
         with place.reporter.progress("Evaluating") as step:
-            scored = Part.of(part, prepared, cohort, place.copies)
-            return score_ensemble(self.classifiers, self.infos, scored, options, step)
+            part = Part.of(scored.part, of_patients(prepared, scored.patients), scored.cohort, place.copies)
+            return score_ensemble(self.classifiers, self.infos, part, scoring, step)
 
 
 def class_members(folders: Sequence[Path], bundles: Sequence[Bundle], device: str) -> ClassifyMembers:

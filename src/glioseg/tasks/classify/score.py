@@ -15,7 +15,6 @@ from glioseg.evaluation.class_protocol import (
     class_rows,
     evaluate_classes,
 )
-from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.evaluation.published_classes import PublishedClasses, published_classes
 from glioseg.evaluation.reliability import fit_temperature
 from glioseg.evaluation.score import Floats
@@ -24,13 +23,11 @@ from glioseg.preparation.classes import slice_classes
 from glioseg.preparation.slices import channels_of
 from glioseg.preparation.store import PreparedCase
 from glioseg.tasks.data import Part
-from glioseg.tasks.task import Publication, Scores
+from glioseg.tasks.task import Publication, Scores, Scoring
 from glioseg.tasks.texts import classes_text
 
 
-def score_part(
-    classifier: Classifier, part: Part, options: EvaluateOptions, publication: Publication, step: Step
-) -> Scores:
+def score_part(classifier: Classifier, part: Part, scoring: Scoring, step: Step) -> Scores:
     """Classify every case of a part, whose classes must be known, and score what was said."""
     channels = list(channels_of(part.prepared, classifier.modalities))
     cases = []
@@ -38,14 +35,10 @@ def score_part(
         probabilities = classifier.probabilities(case.images[:, channels])
         cases.append(case_classes(case, part, classifier.classes, probabilities))
         step(number, len(part.prepared.cases))
-    evaluation = evaluate_classes(cases, classifier.classes, options, CLASSIFIER_WORDS)
-    return scores_of(part.name, _beside_published(evaluation, part.name, publication), cases)
-
-
-def scores_of(part: str, evaluation: ClassEvaluation, cases: list[CaseClasses]) -> Scores:
-    """Figures and table of a part, from what was said of its cases."""
-    text = classes_text(part, evaluation)
-    return Scores(part, evaluation, class_rows(cases, evaluation.items.classes), text)
+    evaluation = evaluate_classes(cases, classifier.classes, scoring.options, CLASSIFIER_WORDS, scoring.metrics)
+    evaluation = _beside_published(evaluation, part.name, scoring.publication)
+    text = classes_text(part.name, evaluation, own=scoring.metrics)
+    return Scores(part.name, evaluation, class_rows(cases, classifier.classes), text)
 
 
 def _beside_published(evaluation: ClassEvaluation, part: str, publication: Publication) -> ClassEvaluation:

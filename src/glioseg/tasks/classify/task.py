@@ -16,7 +16,6 @@ from glioseg.core import Cohort
 from glioseg.core.targets import ClassTargets
 from glioseg.errors import OptionError
 from glioseg.evaluation.class_protocol import ClassEvaluation
-from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.inference.bundle import Bundle, BundleInfo
 from glioseg.inference.classifier import Classifier
 from glioseg.machine.device import uses_bf16
@@ -37,7 +36,7 @@ from glioseg.tasks.classify.score import score_part, temperature_of
 from glioseg.tasks.classify.validation import ClassValidator
 from glioseg.tasks.data import Part, TrainingData, first_patients
 from glioseg.tasks.segment.cohort import with_references
-from glioseg.tasks.task import FinishedRun, LogColumns, Publication, Scores, Task, TrainingParts
+from glioseg.tasks.task import FinishedRun, LogColumns, Scores, Scoring, Task, TrainingParts
 from glioseg.training.job import Validation
 from glioseg.training.log import LogRow
 
@@ -151,11 +150,9 @@ class ClassifyTask(Task[Classifier]):
 
     # -- scoring --------------------------------------------------------------------------------------------------
 
-    def score(
-        self, predictor: Classifier, part: Part, options: EvaluateOptions, publication: Publication, step: Step
-    ) -> Scores:
+    def score(self, predictor: Classifier, part: Part, scoring: Scoring, step: Step) -> Scores:
         """How well classes are told apart, and how far confidences can be trusted."""
-        return score_part(predictor, part, options, publication, step)
+        return score_part(predictor, part, scoring, step)
 
     def require_detection(self) -> None:
         """A classifier says whether there is tumour already."""

@@ -12,12 +12,11 @@ from glioseg.console import Step
 from glioseg.core import LabelMap
 from glioseg.errors import OptionError
 from glioseg.evaluation.class_protocol import CaseClasses, class_rows, evaluate_classes
-from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.inference.predictor import Predictor
 from glioseg.preparation.classes import NO_YES
 from glioseg.tasks.data import Part
 from glioseg.tasks.segment.score import scheme_of, score_cases
-from glioseg.tasks.task import Scores
+from glioseg.tasks.task import Scores, Scoring
 from glioseg.tasks.texts import classes_text
 
 DETECTOR_WORDS: Mapping[str, str] = {
@@ -29,7 +28,7 @@ DETECTOR_WORDS: Mapping[str, str] = {
 """How a segmentation is read as a detection."""
 
 
-def detect_part(predictor: Predictor, part: Part, options: EvaluateOptions, step: Step) -> Scores:
+def detect_part(predictor: Predictor, part: Part, scoring: Scoring, step: Step) -> Scores:
     """Score a part by tumour or none; its files are ``evaluation-detect-PART.json`` and ``cases-detect-PART.csv``.
 
     Raises:
@@ -52,8 +51,8 @@ def detect_part(predictor: Predictor, part: Part, options: EvaluateOptions, step
                 decided=_tumour_on(result.prediction.label_map),
             )
         )
-    evaluation = evaluate_classes(cases, NO_YES, options, DETECTOR_WORDS)
-    text = classes_text(part.name, evaluation)
+    evaluation = evaluate_classes(cases, NO_YES, scoring.options, DETECTOR_WORDS, scoring.metrics)
+    text = classes_text(part.name, evaluation, own=scoring.metrics)
     return Scores(f"detect-{part.name}", evaluation, class_rows(cases, NO_YES), text)
 
 

@@ -7,21 +7,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from glioseg.console import Step
 from glioseg.core import Case, Cohort, Image
 from glioseg.evaluation.cases import CaseScores, score_case
-from glioseg.evaluation.protocol import EvaluateOptions, Evaluation, aggregate
+from glioseg.evaluation.metrics import REGION_METRICS, with_own
+from glioseg.evaluation.protocol import Evaluation, aggregate
 from glioseg.evaluation.table import case_rows
 from glioseg.inference.bundle import BundleInfo
 from glioseg.inference.ensemble import Ensemble, MemberPrediction, dissent
-from glioseg.inference.predictor import Prediction
+from glioseg.inference.predictor import Prediction, Predictor
+from glioseg.inference.scoring import probabilities_of
 from glioseg.io import load_image, load_labels
 from glioseg.io.files import replacing
+from glioseg.preparation.cache import prepare
+from glioseg.preparation.slices import channels_of
+from glioseg.preparation.store import PreparedCase
 from glioseg.report.figures.render import render
 from glioseg.report.members import TitledLabelMap, members_figure
+from glioseg.tasks.data import with_modalities
 from glioseg.tasks.members import require_modalities
 from glioseg.tasks.segment.cohort import scheme_of_cohort
-from glioseg.tasks.task import Scores
+from glioseg.tasks.task import ScoredCohort, Scores, Scoring, ScoringPlace
 from glioseg.tasks.texts import regions_text
 
 RULE = (
@@ -148,40 +153,66 @@ class EnsembleFigures:
 def score_ensemble(
     ensemble: Ensemble,
     infos: tuple[BundleInfo, ...],
-    cohort: Cohort,
-    part: str,
-    options: EvaluateOptions,
-    step: Step,
+    scored: ScoredCohort,
+    scoring: Scoring,
+    place: ScoringPlace,
 ) -> Scores:
-    """Score an ensemble on the native grid, every slice.
+    """Score an ensemble on the native grid, every slice. Cases are prepared once for members that see them alike.
 
     Args:
         ensemble: the members,
         infos: and what their bundles say of them.
-        cohort: the cases to be scored, all with references.
-        part: its name.
-        options: how scores are averaged.
-        step: called with (cases done, cases).
+        scored: the cohort, all cases with references, and which part of it is scored.
+        scoring: how scores are averaged, and metrics of the caller's own.
+        place: where prepared data is kept, and who is told.
 
     Raises:
         LabelError: the meaning of the references is not known.
         GeometryError: a case lacks a modality.
     """
-    scheme = scheme_of_cohort(cohort)
-    for case in cohort.cases:
+    scheme = scheme_of_cohort(scored.cohort)
+    for case in scored.cases:
         require_modalities(ensemble.members, case)
+    metrics = with_own(REGION_METRICS, scoring.metrics)
+    views = [_view(member, scored.cohort, place) for member in ensemble.members]
     whole: list[CaseScores] = []
     by_member: list[list[CaseScores]] = [[] for _ in ensemble.members]
-    for number, case in enumerate(cohort.cases, start=1):
-        prediction, contributions = ensemble.predict(load_for(ensemble, case))
-        case_facts = (case.id, case.patient, load_labels(case, scheme))
-        whole.append(score_case(*case_facts, prediction.label_map, ensemble.regions, prediction.probabilities))
-        for scores, contribution in zip(by_member, contributions, strict=True):
-            scores.append(score_case(*case_facts, contribution.label_map, ensemble.regions))
-        step(number, len(cohort.cases))
-    members = tuple(aggregate(scores, options) for scores in by_member)
-    evaluation = aggregate(whole, options)
+    with place.reporter.progress("Evaluating") as step:
+        for number, case in enumerate(scored.cases, start=1):
+            prediction, contributions = ensemble.together(view.predict(case.id) for view in views)
+            case_facts = (case.id, case.patient, load_labels(case, scheme))
+            probabilities = prediction.probabilities
+            whole.append(
+                score_case(*case_facts, prediction.label_map, ensemble.regions, probabilities, metrics=metrics)
+            )
+            for scores, contribution in zip(by_member, contributions, strict=True):
+                scores.append(score_case(*case_facts, contribution.label_map, ensemble.regions))
+            step(number, len(scored.cases))
+    members = tuple(aggregate(scores, scoring.options) for scores in by_member)
+    evaluation = aggregate(whole, scoring.options, metrics=metrics)
     names = [f"{info.name}, {info.prepare.plane}, {info.model_id}" for info in infos]
-    text = regions_text(part, evaluation, list(zip(names, members, strict=True)))
+    text = regions_text(scored.part, evaluation, list(zip(names, members, strict=True)), scoring.metrics)
     figures = EnsembleFigures(evaluation, members, infos)
-    return Scores(part, figures, case_rows(whole), text)
+    return Scores(scored.part, figures, case_rows(whole, metrics), text)
+
+
+@dataclass(frozen=True, eq=False)
+class _View:
+    """A member with the cases as it sees them."""
+
+    member: Predictor
+    cases: Mapping[str, PreparedCase]
+    channels: tuple[int, ...]
+
+    def predict(self, case: str) -> Prediction:
+        prepared = self.cases[case]
+        probabilities = probabilities_of(self.member, prepared, self.channels)
+        return self.member.on_native_grid(probabilities, prepared.working, prepared.native)
+
+
+def _view(member: Predictor, cohort: Cohort, place: ScoringPlace) -> _View:
+    """The cohort prepared for a member; opened where the cache has it."""
+    options = member.prepare.model_copy(update={"regions": member.regions})
+    with place.reporter.progress("Preparing") as step:
+        prepared = prepare(with_modalities(cohort, member.modalities), options, place.cache, progress=step)
+    return _View(member, {case.id: case for case in prepared.cases}, channels_of(prepared, member.modalities))

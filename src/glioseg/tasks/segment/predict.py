@@ -14,9 +14,8 @@ import numpy.typing as npt
 
 from glioseg.cohorts.reading.layout import ReadOptions
 from glioseg.cohorts.recognise import read_cohort
-from glioseg.core import Case, Cohort, Image, LabelMap
+from glioseg.core import Case, Image, LabelMap
 from glioseg.errors import GeometryError
-from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.inference.bundle import BundleInfo
 from glioseg.inference.ensemble import Ensemble, MemberPrediction
 from glioseg.inference.modalities import blank_words
@@ -27,7 +26,7 @@ from glioseg.io.raster import write_picture
 from glioseg.report.prediction import overlay_picture
 from glioseg.tasks.members import filled_modalities, require_modalities, stem_of, stem_of_name
 from glioseg.tasks.segment.ensemble import ensemble_facts, load_for, score_ensemble, write_members_figure
-from glioseg.tasks.task import CasePrediction, Members, Scores, ScoringPlace, WrittenCase
+from glioseg.tasks.task import CasePrediction, Members, ScoredCohort, Scores, Scoring, ScoringPlace, WrittenCase
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,10 +79,9 @@ class SegmentMembers(Members):
         names = [f"{stem}.json", f"{stem}.png", f"{stem}_members.png", f"{stem}.nii.gz", f"{stem}_mask.png"]
         return names + [f"{stem}/{path.stem}_mask.png" for path in next(iter(case.images.values())).paths]
 
-    def score(self, cohort: Cohort, part: str, options: EvaluateOptions, place: ScoringPlace) -> Scores:
+    def score(self, scored: ScoredCohort, scoring: Scoring, place: ScoringPlace) -> Scores:
         """Score the ensemble on the native grid, every slice; each member's Dice stands beside it."""
-        with place.reporter.progress("Evaluating") as step:
-            return score_ensemble(self.ensemble, self.infos, cohort, part, options, step)
+        return score_ensemble(self.ensemble, self.infos, scored, scoring, place)
 
 
 @dataclass(frozen=True, eq=False)

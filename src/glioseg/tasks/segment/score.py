@@ -12,8 +12,9 @@ from glioseg.core import LabelScheme
 from glioseg.core.labels import encode_regions
 from glioseg.errors import LabelError
 from glioseg.evaluation.cases import CaseScores
-from glioseg.evaluation.protocol import EvaluateOptions, Evaluation, aggregate
-from glioseg.evaluation.published import PublishedProtocol, protocol_of, published
+from glioseg.evaluation.metrics import REGION_METRICS, RegionMetrics, with_own
+from glioseg.evaluation.protocol import aggregate
+from glioseg.evaluation.published import AsPublished, PublishedProtocol, protocol_of, published
 from glioseg.evaluation.table import case_rows
 from glioseg.evaluation.threshold import CaseSearch, ThresholdOptions, choose, search_case
 from glioseg.inference.options import PredictOptions
@@ -22,7 +23,7 @@ from glioseg.inference.scoring import ScoredCase, score_prepared
 from glioseg.preparation.slices import channels_of
 from glioseg.preparation.store import PreparedCase, PreparedCohort
 from glioseg.tasks.data import Part
-from glioseg.tasks.task import Publication, Scores
+from glioseg.tasks.task import Scores, Scoring
 from glioseg.tasks.texts import regions_text
 
 
@@ -38,32 +39,31 @@ def scheme_of(prepared: PreparedCohort) -> LabelScheme:
 
 
 def score_cases(
-    predictor: Predictor, part: Part, *, curves: bool, step: Step
+    predictor: Predictor, part: Part, *, curves: bool, step: Step, metrics: RegionMetrics = REGION_METRICS
 ) -> Iterator[tuple[PreparedCase, ScoredCase]]:
     """Every case of a part, predicted and scored, one after the other."""
     channels = channels_of(part.prepared, predictor.modalities)
     scheme = scheme_of(part.prepared)
     for number, case in enumerate(part.prepared.cases, start=1):
-        yield case, score_prepared(predictor, case, part.cases[case.id], channels, scheme, curves=curves)
+        of_cohort = part.cases[case.id]
+        yield case, score_prepared(predictor, case, of_cohort, channels, scheme, curves=curves, metrics=metrics)
         step(number, len(part.prepared.cases))
 
 
-def score_part(
-    predictor: Predictor, part: Part, options: EvaluateOptions, publication: Publication, step: Step
-) -> Scores:
+def score_part(predictor: Predictor, part: Part, scoring: Scoring, step: Step) -> Scores:
     """Score a part on the native grid and, where the recipe follows a publication, by its protocol.
 
     Args:
         predictor: the network.
         part: its cases need references.
-        options: how scores are averaged.
-        publication: what the recipe follows.
+        scoring: how scores are averaged, what the recipe follows, and metrics of the caller's own.
         step: called with (cases done, cases).
     """
+    metrics, publication = with_own(REGION_METRICS, scoring.metrics), scoring.publication
     native: list[CaseScores] = []
     working: list[CaseScores] = []
     slices_kept: dict[str, npt.NDArray[np.bool_]] = {}
-    for case, result in score_cases(predictor, part, curves=True, step=step):
+    for case, result in score_cases(predictor, part, curves=True, step=step, metrics=metrics):
         native.append(result.scores)
         working.append(result.working)
         slices_kept[case.id] = predictor.slices.keeps(case.non_black)
@@ -77,12 +77,14 @@ def score_part(
             kept_slices=slices_kept if on_working else None,
             reasons=(*reasons, *publication.reasons),
         )
-    return scores_of(part.name, aggregate(native, options, as_published), native)
+    return scores_of(part.name, native, scoring, as_published)
 
 
-def scores_of(part: str, evaluation: Evaluation, cases: list[CaseScores]) -> Scores:
+def scores_of(part: str, cases: list[CaseScores], scoring: Scoring, as_published: AsPublished | None = None) -> Scores:
     """Figures and table of a part, from the scores of its cases."""
-    return Scores(part, evaluation, case_rows(cases), regions_text(part, evaluation))
+    metrics = with_own(REGION_METRICS, scoring.metrics)
+    evaluation = aggregate(cases, scoring.options, as_published, metrics)
+    return Scores(part, evaluation, case_rows(cases, metrics), regions_text(part, evaluation, own=scoring.metrics))
 
 
 def tune_options(

@@ -15,7 +15,7 @@ from glioseg.console import Reporter, Step
 from glioseg.core import Cohort
 from glioseg.core.labels import require_exclusive
 from glioseg.core.targets import RegionTargets
-from glioseg.evaluation.protocol import EvaluateOptions, Evaluation
+from glioseg.evaluation.protocol import Evaluation
 from glioseg.inference.activation import n_logits, probabilities_of
 from glioseg.inference.bundle import Bundle, BundleInfo
 from glioseg.inference.ensemble import Ensemble
@@ -40,7 +40,7 @@ from glioseg.tasks.segment.predict import SegmentMembers
 from glioseg.tasks.segment.predictor import predictor_of
 from glioseg.tasks.segment.score import scheme_of, score_part, tune_options
 from glioseg.tasks.segment.validation import Validator
-from glioseg.tasks.task import FinishedRun, LogColumns, Publication, Scores, Task, TrainingParts
+from glioseg.tasks.task import FinishedRun, LogColumns, Scores, Scoring, Task, TrainingParts
 from glioseg.training.augment import augment
 from glioseg.training.job import Validation
 from glioseg.training.log import LogRow
@@ -168,18 +168,16 @@ class SegmentTask(Task[Predictor]):
 
     # -- scoring --------------------------------------------------------------------------------------------------
 
-    def score(
-        self, predictor: Predictor, part: Part, options: EvaluateOptions, publication: Publication, step: Step
-    ) -> Scores:
+    def score(self, predictor: Predictor, part: Part, scoring: Scoring, step: Step) -> Scores:
         """Overlap on the native grid, and by the publication's protocol."""
-        return score_part(predictor, part, options, publication, step)
+        return score_part(predictor, part, scoring, step)
 
     def require_detection(self) -> None:
         """Whatever segments can be read as a detector."""
 
-    def detect(self, predictor: Predictor, part: Part, options: EvaluateOptions, step: Step) -> Scores:
+    def detect(self, predictor: Predictor, part: Part, scoring: Scoring, step: Step) -> Scores:
         """Tumour or none, of each slice and case."""
-        return detect_part(predictor, part, options, step)
+        return detect_part(predictor, part, scoring, step)
 
     def read_figures(self, block: Mapping[str, Any]) -> Evaluation:
         """Figures by region."""
