@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -22,6 +23,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+_TURNING = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
+"""Classes of the characters that turn the direction of writing."""
 Step = Callable[[int, int], None]
 """Called with (number done, number in all); 0 in all means that the end is not known."""
 OnProgress = Callable[[str, int, int], None]
@@ -42,7 +45,7 @@ class Reporter:
     def say(self, message: str) -> None:
         """One line on stderr."""
         if not self.quiet:
-            self.console.print(message, markup=False)
+            self.console.print(printable(message), markup=False)
 
     @contextmanager
     def progress(self, label: str) -> Iterator[Step]:
@@ -51,7 +54,7 @@ class Reporter:
             yield _nothing
         elif self.console.is_terminal:
             with _bar(self.console) as bar:
-                task = bar.add_task(label, total=None)
+                task = bar.add_task(printable(label), total=None)
                 yield _stepping(bar, task)
         else:
             yield _PlainLines(self, label)
@@ -74,8 +77,8 @@ class ProgressBar:
             return
         if self._task is None:
             self._bar.start()
-            self._task = self._bar.add_task(label)
-        self._bar.update(self._task, description=label, completed=n_done, total=n_total)
+            self._task = self._bar.add_task(printable(label))
+        self._bar.update(self._task, description=printable(label), completed=n_done, total=n_total)
 
     def stop(self) -> None:
         """Leave the terminal as it was."""
@@ -150,5 +153,23 @@ QUIET = Reporter(quiet=True)
 
 def out(text: str) -> None:
     """A result on stdout."""
-    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+    shown = printable(text)
+    sys.stdout.write(shown if shown.endswith("\n") else f"{shown}\n")
     sys.stdout.flush()
+
+
+def printable(text: str, *, kept: str = "\n\t") -> str:
+    r"""The text with all that would act on a terminal spelt out (``\u001b``), as JSON spells it too.
+
+    Names of files and labels come from outside. What they may hold beside text: control characters, those that turn
+    the direction of writing, and halves of characters, which no terminal and no UTF-8 file takes. Lines and columns are
+    ``kept``.
+    """
+    if text.isprintable():
+        return text
+    return "".join(_spelt_out(one) if one not in kept else one for one in text)
+
+
+def _spelt_out(character: str) -> str:
+    acts = unicodedata.category(character) in ("Cc", "Cs") or unicodedata.bidirectional(character) in _TURNING
+    return f"\\u{ord(character):04x}" if acts else character

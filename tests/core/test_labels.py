@@ -230,3 +230,8 @@ def test_an_image_has_one_name_per_channel() -> None:
         Image(np.zeros((2, 1, 1)), ("t1n", "t2w"), grid)
     with pytest.raises(GeometryError, match="real numbers"):
         Image(np.zeros((1, 2, 1, 1), dtype=complex), ("t1n",), grid)
+
+
+def test_a_label_that_a_label_map_cannot_hold() -> None:
+    with pytest.raises(LabelError, match="too large; found 300; expected at most 255"):
+        LabelScheme("mine", {"a": 300}, {"a": ("a",)}, ("a",))

@@ -46,8 +46,8 @@ def test_an_empty_table_has_a_header() -> None:
         (lambda text: "", "not a table of cases"),
         (lambda text: text.replace("case,patient", "name,patient"), "not a table of cases"),
         (lambda text: text.replace("WT.tn", "WT.nothing"), "without the counts of a region"),
-        (lambda text: text[:-30], "line 2 of the table of cases has not one cell per column"),
-        (lambda text: text.rstrip("\n") + ",7\n", "line 2 of the table of cases has not one cell per column"),
+        (lambda text: text[:-30], "row 2 has 15 cells for 22 columns"),
+        (lambda text: text.rstrip("\n") + ",7\n", "row 2 has 23 cells for 22 columns"),
         (lambda text: text.replace(",10,", ",ten,"), "line 2, column n_voxels"),
     ],
 )

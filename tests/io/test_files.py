@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from glioseg.errors import FileError
-from glioseg.io.files import TEMPORARY, cannot_read, read_json, replacing, write_json, write_text
+from glioseg.io.files import TEMPORARY, cannot_read, replacing, write_json, write_text
+from glioseg.io.text import read_json
 
 
 def message_for(path: Path) -> str:

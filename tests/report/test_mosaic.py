@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from glioseg.report import style
 from glioseg.report.figures.mosaic import Group, Panel, mosaic, panel_size
 from glioseg.report.figures.render import draw
 
@@ -69,3 +70,12 @@ def test_panels_fill_the_sheet_and_no_more(groups: int, columns: int, panels: in
     width = figure.get_size_inches()[0] * figure.dpi
     assert 1600 < width <= 1640.5
     assert panel_size(groups, columns, panels, most=100) == 100
+
+
+@pytest.mark.parametrize("name", [r"$\frac$", r"$\undefined$", "a$b$", r"\$a$"])
+def test_a_name_is_no_formula(name: str) -> None:
+    """Matplotlib fails where it cannot set what stands between two dollar signs."""
+    panel = Panel(np.zeros((60, 80, 3), dtype=np.uint8), (name,) * 4)
+    figure = mosaic([Group((panel,), name, name)], columns=1, captions=[name], legend=[(name, "#ffffff")])
+    style.style_axes(figure.add_subplot(), title=name, x=name, y=name)
+    draw(figure)

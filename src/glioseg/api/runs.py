@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,8 @@ from glioseg.api.common import AnyRecipe, Changes, Progress, StrPath, optional_p
 from glioseg.api.data import AnyData, folder_of
 from glioseg.config import Recipe, notes_of_migration, read_recipe
 from glioseg.console import Reporter
-from glioseg.errors import OptionError
+from glioseg.errors import FileError, OptionError
+from glioseg.io.text import read_json
 from glioseg.runs import run_folder
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class Run:
 
         Raises:
             OptionError: the part was not evaluated.
+            FileError: its file is damaged.
         """
         path = self.path / f"evaluation-{part}.json"
         if not path.exists():
@@ -77,7 +78,9 @@ class Run:
                 found=", ".join(parts) or "no evaluation",
                 remedy=f"Call glioseg.evaluate(run, part={part!r})",
             )
-        figures: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        figures = read_json(path)
+        if not isinstance(figures, dict):
+            raise FileError("not an evaluation", path=path, remedy=f"Call glioseg.evaluate(run, part={part!r})")
         return figures
 
     def write_report(

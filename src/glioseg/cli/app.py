@@ -9,7 +9,7 @@ import typer
 
 from glioseg import __version__
 from glioseg.cli import data, runs, studies
-from glioseg.console import out
+from glioseg.console import out, printable
 from glioseg.errors import GliosegError, OptionError
 
 app = typer.Typer(
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def _fail(error: GliosegError, code: int) -> None:
-    sys.stderr.write(f"glioseg: {error}\n")
+    sys.stderr.write(printable(f"glioseg: {error}\n"))
     sys.exit(code)
 
 

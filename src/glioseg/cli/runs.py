@@ -22,7 +22,7 @@ from glioseg.cli.options import (
     print_json,
     takes_data_flags,
 )
-from glioseg.console import Reporter, out
+from glioseg.console import Reporter, out, printable
 from glioseg.errors import OptionError
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ def predict(
         for written_case in result.cases:
             out(written_case.text)
     for case, error in result.failed.items():
-        sys.stderr.write(f"glioseg: case {case} was left out: {' '.join(str(error).split())}\n")
+        sys.stderr.write(printable(f"glioseg: case {case} was left out: {' '.join(str(error).split())}\n"))
     if result.failed:
         raise typer.Exit(1)
 

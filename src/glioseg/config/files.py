@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -18,7 +17,7 @@ from glioseg.config.migration import drop, idle_values, migrated
 from glioseg.config.recipe import TUNABLE, Recipe
 from glioseg.config.words import explained
 from glioseg.errors import OptionError
-from glioseg.io.files import cannot_read
+from glioseg.io.text import read_text, read_toml
 
 _TOLD_BY_KIND = ("loss.", "train.optimiser.", "train.schedule.")
 """Where options that only one of two recipes has are those of another kind, whose difference says it all."""
@@ -73,19 +72,7 @@ def recipe_source(name_or_path: str) -> str:
     """The file of a recipe as text, with its comments, once it is certain to be valid; errors as ``read_recipe``."""
     values, path = recipe_values(name_or_path)
     build_recipe(values, path=str(path))
-    return path.read_text(encoding="utf-8")
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """The values in a TOML file.
-
-    Raises:
-        FileError: no such file, or not TOML.
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise cannot_read(path, error) from error
+    return read_text(path)
 
 
 def build_recipe(values: Mapping[str, Any], changes: Sequence[str] = (), path: str | None = None) -> Recipe:

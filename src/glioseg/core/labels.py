@@ -16,6 +16,9 @@ import numpy.typing as npt
 
 from glioseg.errors import LabelError, name_some
 
+LARGEST_LABEL = 255
+"""What the integer of a label may be: label maps that are painted are of 8 bits."""
+
 _PART = 1 << 18
 
 
@@ -31,7 +34,7 @@ class LabelScheme:
         source: where the scheme is defined.
 
     Raises:
-        LabelError: a value given twice or 0, a region of unknown labels.
+        LabelError: a value given twice, 0 or above ``LARGEST_LABEL``, a region of unknown labels.
     """
 
     name: str
@@ -44,6 +47,10 @@ class LabelScheme:
         values = list(self.labels.values())
         if not values or len(set(values)) != len(values) or min(values) < 1:
             raise LabelError(f"the labels of scheme {self.name} need distinct values above 0", found=dict(self.labels))
+        if max(values) > LARGEST_LABEL:
+            raise LabelError(
+                f"a label of scheme {self.name} is too large", found=max(values), expected=f"at most {LARGEST_LABEL}"
+            )
         for region, names in self.regions.items():
             if not names or not set(names) <= set(self.labels):
                 raise LabelError(f"region {region} of scheme {self.name} names unknown labels", found=names)

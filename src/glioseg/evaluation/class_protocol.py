@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -19,6 +17,7 @@ from glioseg.evaluation.published_classes import ClassesAsPublished
 from glioseg.evaluation.reliability import N_BINS
 from glioseg.evaluation.score import Floats, Integers, reading
 from glioseg.evaluation.table import Cell
+from glioseg.io.text import csv_rows
 
 _TEXT = ("case", "patient", "reference", "predicted")
 _WHOLE = ("slice", "right")
@@ -216,7 +215,7 @@ def class_rows(cases: Sequence[CaseClasses], classes: Sequence[str]) -> list[dic
 
 def is_class_table(text: str) -> bool:
     """Whether a table of cases is a classifier's, by its columns."""
-    return set(next(csv.reader(io.StringIO(text)), ())) >= _NEEDED
+    return set(text.partition("\n")[0].strip().split(",")) >= _NEEDED
 
 
 def class_rows_from_csv(text: str, path: str) -> list[dict[str, Cell]]:
@@ -225,14 +224,13 @@ def class_rows_from_csv(text: str, path: str) -> list[dict[str, Cell]]:
     Raises:
         FileError: not such a table.
     """
-    reader = csv.DictReader(io.StringIO(text))
     if not is_class_table(text):
-        columns = list(reader.fieldnames or [])[:6]
+        columns = text.partition("\n")[0][:80]
         raise FileError("not a table of classified cases", path=path, found=columns, expected=sorted(_NEEDED))
     try:
-        return [{name: _parsed(name, cell) for name, cell in row.items()} for row in reader]
+        return [{name: _parsed(name, cell) for name, cell in row.items()} for row in csv_rows(text)[1]]
     except (ValueError, TypeError) as error:
-        raise FileError("a cell of the table of cases is not a number", path=path, found=error) from error
+        raise FileError("the table of classified cases is damaged", path=path, found=error) from error
 
 
 def _parsed(column: str, cell: str) -> Cell:

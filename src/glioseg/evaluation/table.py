@@ -8,8 +8,6 @@ the status beside it says why, so that any rule can be applied later.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -19,6 +17,7 @@ from glioseg.evaluation.cases import CaseScores, scores_of, volume_unit_of
 from glioseg.evaluation.metrics import REGION_METRICS, RegionMetric, RegionMetrics
 from glioseg.evaluation.overlap import emptiness
 from glioseg.evaluation.score import EmptyRule, Floats, Integers
+from glioseg.io.text import csv_rows, table_csv
 
 Cell = str | int | float | None
 Row = Mapping[str, Cell]
@@ -54,11 +53,7 @@ def case_rows(cases: Sequence[CaseScores], metrics: RegionMetrics = REGION_METRI
 
 def rows_to_csv(rows: Sequence[Row]) -> str:
     """CSV text with a header; numbers are written in full, None as an empty cell."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else list(_FIRST), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return table_csv(list(rows[0]) if rows else _FIRST, rows)
 
 
 def rows_from_csv(text: str, path: str) -> list[dict[str, Cell]]:
@@ -71,8 +66,10 @@ def rows_from_csv(text: str, path: str) -> list[dict[str, Cell]]:
     Raises:
         FileError: not such a table.
     """
-    reader = csv.DictReader(io.StringIO(text))
-    columns = list(reader.fieldnames or [])
+    try:
+        columns, lines = csv_rows(text)
+    except ValueError as error:
+        raise FileError("not a table of cases", path=path, found=error) from error
     if not set(_FIRST) <= set(columns):
         raise FileError("not a table of cases", path=path, found=columns[:6], expected=f"columns {', '.join(_FIRST)} …")
     needed = {
@@ -85,12 +82,10 @@ def rows_from_csv(text: str, path: str) -> list[dict[str, Cell]]:
         raise FileError(
             "a table of cases without the counts of a region", path=path, found=sorted(needed - set(columns))
         )
-    rows = []
-    for line, cells in enumerate(reader, start=2):
-        if len(cells) != len(columns) or None in cells.values():
-            raise FileError(f"line {line} of the table of cases has not one cell per column", path=path)
-        rows.append({column: _parsed(column, cell, path, line) for column, cell in cells.items()})
-    return rows
+    return [
+        {column: _parsed(column, cell, path, line) for column, cell in cells.items()}
+        for line, cells in enumerate(lines, start=2)
+    ]
 
 
 def regions_of(rows: Sequence[Row]) -> list[str]:

@@ -27,7 +27,8 @@ from glioseg.inference.activation import n_logits
 from glioseg.inference.card import Card
 from glioseg.inference.modalities import ModalitySets
 from glioseg.inference.options import Activation, PredictOptions
-from glioseg.io.files import cannot_read, read_json, replacing, write_text
+from glioseg.io.files import cannot_read, replacing, write_text
+from glioseg.io.text import read_json
 from glioseg.networks.build import ModelOptions, build_model, task_of
 from glioseg.preparation.options import PrepareOptions
 from glioseg.preparation.patches import PatchOptions

@@ -49,28 +49,14 @@ def sync_file(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text in one piece or not at all."""
+    r"""Write UTF-8 text in one piece or not at all; half a character, which UTF-8 lacks, is spelt out (``\udc80``)."""
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: Path, value: object) -> None:
     """Write ``value`` as indented JSON, in one piece or not at all; NaN is refused."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
-
-
-def read_json(path: Path) -> object:
-    """The value in a JSON file.
-
-    Raises:
-        FileError: missing, unreadable or not JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise cannot_read(path, error) from error
-    except ValueError as error:
-        raise FileError("not a JSON file", path=path, found=str(error)) from error
 
 
 def cannot_write(path: Path, error: OSError) -> FileError:

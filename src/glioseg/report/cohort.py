@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -14,6 +12,7 @@ from glioseg.cohorts.summary import CaseSummary
 from glioseg.console import Step
 from glioseg.core import Cohort
 from glioseg.io.files import write_json, write_text
+from glioseg.io.text import csv_text
 from glioseg.report.figures.views import CONVENTION
 from glioseg.report.html import FIGURES, Listed, Page, Section, figures_shown, write_page
 from glioseg.report.parts import charts, scans, tables
@@ -119,17 +118,13 @@ def _cases_csv(about: CohortDescription) -> str:
     """One row per case: what the page's table shows, for all cases, with the volumes of labels and the facts."""
     labels = list(about.labels)
     fact_names = [column.name for column in about.facts]
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(
-        ["case", "patient", "category", "x", "y", "z", "spacing_x_mm", "spacing_y_mm", "spacing_z_mm", "orientation"]
-        + ["n_slices", "n_tumour_slices", "tumour_voxels", "tumour_ml", "n_brain_voxels"]
-        + [f"voxels_{name}" for name in labels]
-        + fact_names
-    )
-    for case in about.cases:
-        writer.writerow(_csv_row(case, labels, fact_names))
-    return buffer.getvalue()
+    columns = [
+        *("case", "patient", "category", "x", "y", "z", "spacing_x_mm", "spacing_y_mm", "spacing_z_mm", "orientation"),
+        *("n_slices", "n_tumour_slices", "tumour_voxels", "tumour_ml", "n_brain_voxels"),
+        *(f"voxels_{name}" for name in labels),
+        *fact_names,
+    ]
+    return csv_text(columns, (_csv_row(case, labels, fact_names) for case in about.cases))
 
 
 def _csv_row(case: CaseSummary, labels: list[str], fact_names: list[str]) -> list[object]:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from glioseg.core import HEADLINE_ORDER
 from glioseg.errors import FileError, ScoreError
 from glioseg.evaluation.table import Row
-from glioseg.io.files import cannot_read, read_json
+from glioseg.io.text import read_json, read_text
 from glioseg.report.run_facts import PartScores
 
 _Figures = TypeVar("_Figures")
@@ -36,11 +36,7 @@ def scored_parts(
         if not figures.exists() or not table.exists():
             continue
         evaluation = _figures_in(figures, read_figures)
-        try:
-            text = table.read_text(encoding="utf-8")
-        except OSError as error:
-            raise cannot_read(table, error) from error
-        scores[part] = PartScores(evaluation, read_rows(text, str(table)))
+        scores[part] = PartScores(evaluation, read_rows(read_text(table), str(table)))
     return scores
 
 

@@ -92,6 +92,7 @@ _SHORT: Mapping[str, str] = MappingProxyType(
 )
 _SERIES = ("#2a6f97", "#c8702a", "#2a9d8f", "#7b5ea7", "#b5495b", "#8a7a3b", "#5b6875", "#4c9f70")
 _UNPRINTABLE = re.compile(r"[^\u0020-\u024f\u0370-\u04ff\u2010-\u2027\u2030-\u205e\u2190-\u22ff]")
+_DOLLAR = re.compile(r"(?<!\\)\$")
 
 
 def region_colour(name: str, index: int = 0) -> str:
@@ -142,7 +143,12 @@ def plain(text: str, limit: int = 60) -> str:
     if len(printable) > limit:
         keep = limit - 1
         printable = f"{printable[: keep // 3]}…{printable[-(keep - keep // 3) :]}"
-    return printable.replace("$", r"\$")
+    return no_formula(printable)
+
+
+def no_formula(text: str) -> str:
+    """The text without dollar signs that would start a formula; those that are spelt out already stay so."""
+    return _DOLLAR.sub(r"\\$", text)
 
 
 def new_figure(width: float, height: float, *, paper: str = PAPER) -> Figure:
@@ -164,11 +170,11 @@ def style_axes(axes: Axes, *, title: str = "", x: str = "", y: str = "", grid: s
         axes.yaxis.grid(True, color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     if title:
-        axes.set_title(title, loc="left", fontsize=TITLE_PT, color=INK, fontweight="bold", pad=9)
+        axes.set_title(no_formula(title), loc="left", fontsize=TITLE_PT, color=INK, fontweight="bold", pad=9)
     if x:
-        axes.set_xlabel(x, fontsize=LABEL_PT, color=MUTED)
+        axes.set_xlabel(no_formula(x), fontsize=LABEL_PT, color=MUTED)
     if y:
-        axes.set_ylabel(y, fontsize=LABEL_PT, color=MUTED)
+        axes.set_ylabel(no_formula(y), fontsize=LABEL_PT, color=MUTED)
     return axes
 
 

@@ -12,7 +12,8 @@ from glioseg.errors import FileError, OptionError
 from glioseg.evaluation.case_table import CaseTable, case_table
 from glioseg.evaluation.comparison import CompareOptions, Comparison, compare
 from glioseg.evaluation.metrics import OwnMetrics
-from glioseg.io.files import cannot_read, write_json
+from glioseg.io.files import write_json
+from glioseg.io.text import read_text
 from glioseg.report.comparison import write_comparison
 from glioseg.runs import run_folder
 
@@ -167,8 +168,4 @@ def _table(run: Path, part: str, own: OwnMetrics) -> CaseTable:
             found=", ".join(have) or "no evaluation",
             remedy=f"Run glioseg evaluate {run} --part {part}",
         )
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise cannot_read(path, error) from error
-    return case_table(text, str(path), own)
+    return case_table(read_text(path), str(path), own)

@@ -17,7 +17,7 @@ from glioseg.errors import OptionError, SplitError, name_some
 from glioseg.evaluation.metrics import OwnMetrics
 from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.inference.bundle import Bundle, load_bundle
-from glioseg.io.files import read_json
+from glioseg.io.text import read_json
 from glioseg.preparation.cache import prepare
 from glioseg.runs import run_folder
 from glioseg.runs.gather import gather

@@ -12,7 +12,7 @@ from torch import nn
 from glioseg.config import write_recipe
 from glioseg.console import QUIET, Reporter
 from glioseg.core import PARTS
-from glioseg.io.files import read_json
+from glioseg.io.text import read_json
 from glioseg.networks.summary import summarise_levels
 from glioseg.report.html import FIGURES
 from glioseg.report.run import write_run_report

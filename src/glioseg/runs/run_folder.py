@@ -10,7 +10,8 @@ from typing import Any, Self
 
 from glioseg.config import Recipe, read_recipe, write_recipe
 from glioseg.errors import FileError, OptionError, name_some
-from glioseg.io.files import cannot_write, read_json, write_json, write_text
+from glioseg.io.files import cannot_write, write_json, write_text
+from glioseg.io.text import read_json
 from glioseg.runs.read import Data
 from glioseg.tasks.choose import task_named
 from glioseg.tasks.data import TrainingData

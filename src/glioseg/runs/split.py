@@ -16,7 +16,8 @@ from glioseg.config import changed_recipe, require_effect
 from glioseg.console import QUIET, Reporter
 from glioseg.core import Cohort
 from glioseg.errors import OptionError
-from glioseg.io.files import read_json, write_json
+from glioseg.io.files import write_json
+from glioseg.io.text import read_json
 from glioseg.preparation.identity import plan_cohort
 from glioseg.preparation.options import PrepareOptions
 from glioseg.runs.read import Data, read

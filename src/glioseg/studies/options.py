@@ -19,7 +19,6 @@ from glioseg.config import (
     explained,
     leaves,
     parsed_change,
-    read_toml,
     recipe_values,
     require_effect,
     with_settings,
@@ -28,6 +27,7 @@ from glioseg.core import PartName
 from glioseg.errors import GliosegError, OptionError
 from glioseg.evaluation.metrics import MetricName, OverlapMetricName
 from glioseg.evaluation.published import PublishedFigure, PublishedProtocol
+from glioseg.io.text import read_text, read_toml
 from glioseg.networks.build import OPTIONS
 
 _OF_THE_STUDY = {"split.n_folds": "folds", "split.fold": "folds", "train.seed": "seeds"}
@@ -199,7 +199,7 @@ def shipped_studies() -> dict[str, Path]:
 def study_source(name_or_path: str) -> str:
     """The file of a study as text, once it is certain that it is valid; errors as ``read_study``."""
     read_study(name_or_path)
-    return shipped_studies().get(name_or_path, Path(name_or_path)).read_text(encoding="utf-8")
+    return read_text(shipped_studies().get(name_or_path, Path(name_or_path)))
 
 
 def read_study(name_or_path: str, changes: Mapping[str, Any] | None = None) -> StudyOptions:

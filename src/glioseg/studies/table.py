@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,7 +16,7 @@ from glioseg.evaluation.case_table import CaseTable, case_table
 from glioseg.evaluation.comparison import CompareOptions
 from glioseg.evaluation.published import PublishedRow
 from glioseg.evaluation.replicates import VariationFigure, pooled_figures
-from glioseg.io.files import cannot_read, read_json
+from glioseg.io.text import csv_text, read_json, read_text
 from glioseg.runs import run_folder
 from glioseg.studies.options import StudyOptions, StudyRow
 from glioseg.studies.report.facts import Figures, PublishedFact, RowFact, RunFact, StudyFacts, figure_rows, unit_beside
@@ -172,21 +170,18 @@ def _metrics_of(figures: Mapping[str, Figures]) -> tuple[str, ...]:
 def study_csv(facts: StudyFacts) -> str:
     """One line for each row, part, region and metric; a column of units where some metric's name does not say its."""
     has_units = any(unit_beside(metric) for metric in facts.metrics)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        (
-            *("row", "recipe", "part", "region", "metric", *(["unit"] if has_units else [])),
-            *("n_runs", "n_cases", "n_patients", "case_mean"),
-            *("ci95_low", "ci95_high", "case_median", "mean_difference", "p", "p_holm"),
-            *("training_s", "peak_memory_mb", "n_parameters"),
-        )
+    columns = (
+        *("row", "recipe", "part", "region", "metric", *(["unit"] if has_units else [])),
+        *("n_runs", "n_cases", "n_patients", "case_mean"),
+        *("ci95_low", "ci95_high", "case_median", "mean_difference", "p", "p_holm"),
+        *("training_s", "peak_memory_mb", "n_parameters"),
     )
+    rows: list[tuple[object, ...]] = []
     for row, part, region, metric, figure in figure_rows(facts):
         low, high = figure.ci95 or (None, None)
         against = figure.against_first
         test = (None, None, None) if against is None else (against.test.mean_difference, against.test.p, against.p_holm)
-        writer.writerow(
+        rows.append(
             (
                 *(row.name, row.recipe, part, region, metric, *([unit_beside(metric)] if has_units else [])),
                 *(row.n_finished, figure.spread.n, figure.n_patients),
@@ -194,7 +189,7 @@ def study_csv(facts: StudyFacts) -> str:
                 *(row.training_s, row.peak_memory_mb, row.n_parameters),
             )
         )
-    return text.getvalue()
+    return csv_text(columns, rows)
 
 
 def table_of(place: RunPlace, part: str) -> CaseTable | None:
@@ -202,11 +197,7 @@ def table_of(place: RunPlace, part: str) -> CaseTable | None:
     path = place.folder / f"cases-{part}.csv"
     if not path.exists():
         return None
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise cannot_read(path, error) from error
-    return case_table(text, str(path))
+    return case_table(read_text(path), str(path))
 
 
 def _is_finished(place: RunPlace) -> bool:

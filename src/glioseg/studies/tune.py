@@ -13,7 +13,6 @@ been, needs no database and pickles nothing; the trial that was interrupted goes
 
 from __future__ import annotations
 
-import csv
 import html
 import io
 import time
@@ -36,7 +35,8 @@ from glioseg.config import (
 )
 from glioseg.console import QUIET, Reporter
 from glioseg.errors import FileError, OptionError
-from glioseg.io.files import read_json, write_json, write_text
+from glioseg.io.files import write_json, write_text
+from glioseg.io.text import csv_text, read_json
 from glioseg.runs.options import RunOptions
 from glioseg.runs.read import Data, read
 from glioseg.runs.train import TrainResult, train
@@ -439,11 +439,9 @@ def _write(recipe: Recipe, trials: Sequence[TrialRecord], out: Path, interrupted
 
 
 def _csv(facts: TuningFacts) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("trial", "state", "score", "epochs_scored", "training_s", *facts.ranges, "error"))
+    rows: list[tuple[object, ...]] = []
     for trial in facts.trials:
         settings = [trial.settings.get(name) for name in facts.ranges]
         head = (trial.number, trial.state, trial.value, len(trial.scores), trial.training_s)
-        writer.writerow((*head, *settings, trial.error))
-    return text.getvalue()
+        rows.append((*head, *settings, trial.error))
+    return csv_text(("trial", "state", "score", "epochs_scored", "training_s", *facts.ranges, "error"), rows)

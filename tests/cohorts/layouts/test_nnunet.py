@@ -330,3 +330,18 @@ def test_folds_beside_the_data_are_mentioned(tmp_path: Path) -> None:
     assert "1 folds" in findings_of(read(tmp_path), "folds")[0].message
     as_text(path)
     assert findings_of(read(tmp_path), "unreadable-folds")[0].severity == "warning"
+
+
+@pytest.mark.parametrize("label", ["²", "1" * 5000, str(10**30), 300, 1.5, None, [1, "²"], {"a": 1}])
+def test_a_label_that_is_no_label(tmp_path: Path, label: object) -> None:
+    """ "²".isdigit() holds, and int("²") does not; the others are numbers that no label map can hold."""
+    write_fake(tmp_path)
+    change_table(tmp_path, lambda table: table.update(labels={"background": 0, "whole": label}))
+    assert read(tmp_path).scheme is None
+
+
+def test_a_label_of_more_than_64_bits(tmp_path: Path) -> None:
+    write_fake(tmp_path)
+    change_table(tmp_path, lambda table: table.update(labels={"background": 0, "whole": 10**30}))
+    with pytest.raises(FileError, match=r"dataset.json: not a JSON file; found a whole number of 100 bits"):
+        read(tmp_path)

@@ -161,3 +161,30 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     make(tmp_path, "a.png")
     with pytest.raises(FileError, match="a folder is needed; found a file"):
         list_folder(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("name", [b"scan\xff.nii.gz", b"scan\x1b[31m.nii.gz", b"scan\n.nii.gz"])
+def test_a_name_that_is_no_text(tmp_path: Path, name: bytes) -> None:
+    """The others are listed; tables, JSON and terminals never meet it."""
+    (tmp_path / "good.nii.gz").touch()
+    Path(os.fsdecode(os.fsencode(tmp_path / "x")[:-1] + name)).touch()
+    listing = list_folder(tmp_path)
+    assert [path.name for path in listing.files] == ["good.nii.gz"]
+    (finding,) = listing.findings
+    assert (finding.severity, finding.kind) == ("error", "unprintable-name")
+    assert finding.message.isprintable()
+
+
+def test_a_folder_whose_own_name_is_no_text(tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
+    folder.mkdir()
+    with pytest.raises(FileError, match=r"not UTF-8.*Rename it"):
+        list_folder(folder)
+
+
+def test_a_named_pipe_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "scan.nii.gz")
+    (tmp_path / "good.nii.gz").touch()
+    listing = list_folder(tmp_path)
+    assert [path.name for path in listing.files] == ["good.nii.gz"]
+    assert [(each.severity, each.kind) for each in listing.findings] == [("error", "special-file")]

@@ -14,7 +14,7 @@ from glioseg.core import SCHEMES, LabelScheme
 from glioseg.core.labels import glioma_scheme
 from glioseg.core.modalities import modality_of
 from glioseg.errors import FileError, LabelError, LayoutError, name_some
-from glioseg.io.files import read_json
+from glioseg.io.text import read_json
 
 TABLE = "dataset.json"
 TRAINING_IMAGES, TRAINING_LABELS, TEST_IMAGES, TEST_LABELS = "imagesTr", "labelsTr", "imagesTs", "labelsTs"
@@ -43,6 +43,7 @@ _SCHEMES_TRIED = (
     *("nnunet137", "brats2021", "brats2023", "brats2024", "brats2015"),
     *("msd", "whole-tumour", "binary", "lgg", "ibsr"),
 )
+_MOST_DIGITS = 9
 _GLIOMA_LABELS = frozenset({"NCR", "NET", "NETC", "ED", "SNFH", "ET", "RC"})
 
 
@@ -69,7 +70,7 @@ class Dataset:
     def channels(self) -> tuple[str, ...]:
         """The channels as written (``channel_names``, formerly ``modality``), in the order of their indices."""
         names = self.content.get("channel_names", self.content.get("modality"))
-        if not isinstance(names, Mapping) or not all(str(key).isdigit() for key in names):
+        if not isinstance(names, Mapping) or not all(_is_integer(key) for key in names):
             return ()
         return tuple(str(names[key]) for key in sorted(names, key=int))
 
@@ -142,9 +143,9 @@ def label_values(content: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
         return {}
     values: dict[str, tuple[int, ...]] = {}
     for key, value in labels.items():
-        name, integers = (value, [key]) if str(key).isdigit() and isinstance(value, str) else (key, value)
+        name, integers = (value, [key]) if _is_integer(key) and isinstance(value, str) else (key, value)
         integers = integers if isinstance(integers, list) else [integers]
-        if not integers or not all(str(integer).isdigit() for integer in integers):
+        if not integers or not all(_is_integer(integer) for integer in integers):
             return {}
         if name != "background" and any(int(integer) > 0 for integer in integers):
             values[str(name)] = tuple(sorted({int(integer) for integer in integers if int(integer) > 0}))
@@ -195,6 +196,12 @@ def _read(table: Path, files: Listing) -> Dataset:
     if not isinstance(content, dict):
         raise LayoutError("the table of a data set is a JSON object", path=table, found=type(content).__name__)
     return Dataset(table, content, files)
+
+
+def _is_integer(value: object) -> bool:
+    """Whether a key or a value is a whole number that a label or a channel can have, as JSON or as text."""
+    text = str(value)
+    return text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS
 
 
 def _our_name(name: str) -> str:

@@ -33,7 +33,8 @@ from glioseg.core import Case, Cohort, Finding, LabelScheme, Source, SourceKind
 from glioseg.core.modalities import modality_of
 from glioseg.errors import FileError, LayoutError, OptionError, SplitError, name_some
 from glioseg.io.endings import ENDINGS, LOSSY_ENDINGS
-from glioseg.io.files import read_json, write_json
+from glioseg.io.files import write_json
+from glioseg.io.text import read_json
 
 SPLITS = "splits_final.json"
 

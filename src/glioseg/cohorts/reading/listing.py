@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from glioseg.console import printable
 from glioseg.core import Finding
 from glioseg.errors import FileError
 
@@ -24,7 +25,8 @@ class Listing:
     Args:
         root: the folder the user named, absolute.
         files: absolute paths, hidden files left out.
-        findings: folders that could not be entered, links that lead back to a folder above them.
+        findings: folders that could not be entered, links that lead back to a folder above them, names that are no
+            text, pipes and devices.
     """
 
     root: Path
@@ -66,6 +68,12 @@ def list_folder(root: Path, progress: Callable[[int], None] | None = None) -> Li
         FileError: ``root`` does not exist, is a file, or cannot be read.
     """
     root = Path(os.path.abspath(root))  # noqa: PTH100 - resolve() would turn the user's links into other names
+    if printable(str(root)) != str(root):
+        raise FileError(
+            "the folder's name is not UTF-8 or has control characters",
+            path=printable(str(root)),
+            remedy="Rename it, or name it by a link",
+        )
     if not root.exists():
         raise FileError("there is no such folder", path=root, remedy="Check the path for a typing error")
     if not root.is_dir():
@@ -93,6 +101,8 @@ def _walk(
     for entry in _entries(folder, findings, root):
         if entry.name.startswith(".") or entry.name in _IGNORED_FOLDERS:
             continue
+        if _refused(folder / entry.name, entry, findings, root):
+            continue
         if _is_folder(entry):
             _walk(folder / entry.name, above | {real}, files, findings, root, progress)
         else:
@@ -114,6 +124,31 @@ def _entries(folder: Path, findings: list[Finding], root: Path) -> list[os.DirEn
         name = folder.relative_to(root).as_posix()
         findings.append(Finding("error", "unreadable-folder", f"{name} cannot be read: {error.strerror}"))
         return []
+
+
+def _refused(path: Path, entry: os.DirEntry[str], findings: list[Finding], root: Path) -> bool:
+    """Whether an entry is left out: one whose name no table can hold, or that is neither file nor folder."""
+    name = path.relative_to(root).as_posix()
+    if printable(entry.name, kept="") != entry.name:
+        message = f"{printable(name, kept='')} is left out: its name is not UTF-8 or has control characters; rename it"
+        findings.append(Finding("error", "unprintable-name", message))
+        return True
+    if _is_special(entry):
+        message = f"{name} is a named pipe, a socket or a device, and was not opened; remove it"
+        findings.append(Finding("error", "special-file", message))
+        return True
+    return False
+
+
+def _is_special(entry: os.DirEntry[str]) -> bool:
+    """Whether something is there that is neither file nor folder; a link to nothing is named when it is opened."""
+    try:
+        if entry.is_file() or entry.is_dir():
+            return False
+        entry.stat()
+    except OSError:
+        return False
+    return True
 
 
 def _leads_to_itself(link: Path) -> bool:

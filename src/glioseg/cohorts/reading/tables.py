@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
-from io import StringIO
 from pathlib import Path
 
 from glioseg.cohorts.reading.listing import Listing
 from glioseg.core import Facts, Finding
+from glioseg.errors import FileError
 from glioseg.io.files import write_text
+from glioseg.io.text import csv_rows, read_text, table_csv
 
 FACTS_TABLE = "facts.csv"
 """Table of our own that the writers put beside layouts whose publishers ship none: case, patient, then one fact a
@@ -24,14 +24,10 @@ def read_rows(path: Path) -> tuple[list[dict[str, str]], list[Finding]]:
     A table that cannot be read is a finding, never an error: the scans are good without it.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = [
-                {column.strip(): text.strip() for column, text in row.items() if column and isinstance(text, str)}
-                for row in csv.DictReader(file)
-            ]
-    except (OSError, ValueError, csv.Error) as error:
+        _, rows = csv_rows(read_text(path), ragged=True)
+    except (FileError, ValueError) as error:
         return [], [Finding("warning", "unreadable-table", f"{path.name} cannot be read: {error}")]
-    return rows, []
+    return [{column.strip(): text.strip() for column, text in row.items() if column} for row in rows], []
 
 
 def fact_value(text: str) -> str | float | int | None:
@@ -77,11 +73,7 @@ def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, o
     Raises:
         FileError: the file cannot be written.
     """
-    text = StringIO()
-    table = csv.DictWriter(text, columns, restval="", extrasaction="ignore", lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    write_text(path, text.getvalue())
+    write_text(path, table_csv(columns, rows))
 
 
 def fact_columns(facts: Iterable[Facts]) -> list[str]:

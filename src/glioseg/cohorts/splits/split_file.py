@@ -10,7 +10,8 @@ from glioseg.cohorts.splits.split import Split, verified
 from glioseg.cohorts.splits.stratify import Groups
 from glioseg.core import PARTS, Cohort
 from glioseg.errors import SplitError, name_some
-from glioseg.io.files import read_json, write_json
+from glioseg.io.files import write_json
+from glioseg.io.text import read_json
 
 _FORMAT = "glioseg-split"
 

@@ -130,7 +130,7 @@ def weight_maps(maps: Sequence[WeightMap]) -> Figure:
             np.asarray(pair.weights, dtype=np.float64), cmap="magma", vmin=0, vmax=highest, interpolation="nearest"
         )
         words = f"{style.plain(pair.case, 26)}, slice {pair.z + 1}" + (f", {pair.region}" if pair.region else "")
-        first.set_title(words, loc="left", fontsize=style.LABEL_PT, color=style.INK)
+        first.set_title(style.no_formula(words), loc="left", fontsize=style.LABEL_PT, color=style.INK)
         for panel in (first, second):
             panel.set(xticks=[], yticks=[])
             for spine in panel.spines.values():

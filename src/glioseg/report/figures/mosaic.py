@@ -160,7 +160,7 @@ def _drawn(sheet: npt.NDArray[np.uint8], texts: Sequence[_Text], legend: Sequenc
         axes.text(
             text.x,
             text.y,
-            text.words,
+            style.no_formula(text.words),
             fontsize=text.points,
             color=text.colour,
             ha=text.align,
@@ -170,6 +170,13 @@ def _drawn(sheet: npt.NDArray[np.uint8], texts: Sequence[_Text], legend: Sequenc
     x = float(_MARGIN)
     for name, colour in legend:
         axes.text(x, height - _LEGEND_BAND / 2 - 6, "■", fontsize=10, color=colour, va="center")
-        axes.text(x + 26, height - _LEGEND_BAND / 2 - 5, name, fontsize=7.5, color=style.SCAN_INK, va="center")
+        axes.text(
+            x + 26,
+            height - _LEGEND_BAND / 2 - 5,
+            style.no_formula(name),
+            fontsize=7.5,
+            color=style.SCAN_INK,
+            va="center",
+        )
         x += 26 + 36 + 9.2 * len(name)
     return figure

@@ -1,0 +1,168 @@
+"""Text from outside, JSON, TOML and tables: read within bounds, whatever is in it; an error names the file.
+
+Only regular files are read, of a size that such files have: a named pipe or a device never ends. What a parser accepts
+and nothing else here could hold is refused with it: values nested beyond any use, numbers of more than 64 bits, and
+strings with half a character.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import stat
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from glioseg.errors import FileError
+from glioseg.io.files import cannot_read
+
+_MOST_BYTES = 1 << 26
+_MOST_LEVELS = 64
+_MOST_INTEGER = 1 << 63
+_FORMULA = ("=", "+", "-", "@", "\t")
+
+
+def file_size(path: Path) -> int:
+    """The bytes of a regular file.
+
+    Raises:
+        FileError: there is none, or it is a folder, a named pipe, a device or a socket.
+    """
+    try:
+        found = path.stat()
+    except (OSError, ValueError) as error:
+        raise cannot_read(path, error) from error
+    if stat.S_ISREG(found.st_mode):
+        return found.st_size
+    kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
+    kind = kinds.get(stat.S_IFMT(found.st_mode), "a device")
+    raise FileError("a file is needed", path=path, found=kind, remedy="Copy what it gives into a file first")
+
+
+def read_text(path: Path) -> str:
+    """The UTF-8 text in a file, with or without a byte order mark.
+
+    Raises:
+        FileError: missing, not a regular file, larger than 64 MiB, or not UTF-8.
+    """
+    if file_size(path) > _MOST_BYTES:
+        raise FileError("the text is too long", path=path, found=f"{file_size(path)} bytes", expected="at most 64 MiB")
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise cannot_read(path, error) from error
+
+
+def read_json(path: Path) -> object:
+    """The value in a JSON file.
+
+    Raises:
+        FileError: missing, unreadable or not JSON.
+    """
+    return parse_json(read_text(path), path)
+
+
+def parse_json(text: str, path: Path) -> object:
+    """The value that a text of a file is as JSON; a FileError where it is none."""
+    try:
+        value = json.loads(text)
+        _require_sound(value)
+    except (ValueError, RecursionError) as error:
+        raise FileError("not a JSON file", path=path, found=_in_words(error)) from error
+    return value
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The values in a TOML file.
+
+    Raises:
+        FileError: no such file, or not TOML.
+    """
+    try:
+        values = tomllib.loads(read_text(path))
+        _require_sound(values)
+    except (ValueError, RecursionError) as error:
+        raise FileError("not a TOML file", path=path, found=_in_words(error)) from error
+    return values
+
+
+def _require_sound(value: object) -> None:
+    """Refuse, as a ValueError, what no field of ours can hold."""
+    waiting = [(value, 0)]
+    while waiting:
+        part, level = waiting.pop()
+        if isinstance(part, dict):
+            waiting += [(one, level + 1) for pair in part.items() for one in pair]
+        elif isinstance(part, list):
+            waiting += [(one, level + 1) for one in part]
+        elif isinstance(part, str):
+            part.encode()  # a UnicodeEncodeError, which is a ValueError
+        elif isinstance(part, int) and not -_MOST_INTEGER <= part < _MOST_INTEGER:
+            raise ValueError(f"a whole number of {part.bit_length()} bits")
+        if level > _MOST_LEVELS:
+            raise RecursionError
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return f"values nested more than {_MOST_LEVELS} deep"
+    return "half a character (a lone surrogate)" if isinstance(error, UnicodeEncodeError) else str(error)
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table with a header; None is an empty cell.
+
+    A text that a spreadsheet would take for a formula (``=…``, ``@…``; ``+…`` and ``-…`` unless they are numbers) has a
+    ``'`` before it, which spreadsheets do not show and ``csv_rows`` takes away.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([_written(cell) for cell in row] for row in (columns, *rows))
+    return text.getvalue()
+
+
+def csv_rows(text: str, *, ragged: bool = False) -> tuple[list[str], list[dict[str, str]]]:
+    """The columns and the rows of a table, column -> cell; where ``ragged``, rows may lack cells or have more.
+
+    Raises:
+        ValueError: not CSV, or a row that has not one cell for each column; the message names it.
+    """
+    try:
+        lines = [[_as_meant(cell) for cell in cells] for cells in csv.reader(io.StringIO(text)) if cells]
+    except csv.Error as error:
+        raise ValueError(str(error)) from error
+    columns = lines[0] if lines else []
+    for number, cells in enumerate(lines[1:], start=2):
+        if len(cells) != len(columns) and not ragged:
+            raise ValueError(f"row {number} has {len(cells)} cells for {len(columns)} columns")
+    return columns, [dict(zip(columns, cells, strict=not ragged)) for cells in lines[1:]]
+
+
+def table_csv(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
+    """``csv_text`` of rows that name their cells; those that a row lacks stay empty."""
+    return csv_text(columns, ([row.get(column) for column in columns] for row in rows))
+
+
+def _written(cell: object) -> object:
+    if not isinstance(cell, str):
+        return cell
+    text = cell.replace("\r", " ")  # which csv does not quote where lines end in \n
+    return f"'{text}" if _as_meant(text) != text or (text.startswith(_FORMULA) and not _is_number(text)) else text
+
+
+def _as_meant(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith((*_FORMULA, "'")) else cell
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
