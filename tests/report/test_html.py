@@ -75,7 +75,7 @@ def test_figures_are_in_the_page_and_in_the_folder(tmp_path: Path) -> None:
     ]
     source = image["src"] or ""
     assert base64.b64decode(source.partition(",")[2]) == (tmp_path / "bars.png").read_bytes()
-    assert image["alt"] == "Bars"
+    assert image["alt"] == "Bars. x"
 
 
 def test_text_is_escaped_everywhere() -> None:

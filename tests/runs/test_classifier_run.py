@@ -91,7 +91,14 @@ def test_a_folder_of_pictures_and_folders_of_classes(trained: TinyRun, tmp_path:
     data = toy_pictures(tmp_path / "new", {"no": (1, 20), "yes": (2, 250)}, ("L",))
     ran = glioseg("predict", trained.run, data / "yes", "--out", tmp_path / "one", "--json", "--quiet")
     assert [one["case"] for one in ran.json["cases"]] == ["Y0", "Y1"]
-    assert ran.json["cases"][0].keys() == {"case", "picture", "class", "confidence", "probabilities"}
+    assert ran.json["cases"][0].keys() == {
+        "case",
+        "picture",
+        "class",
+        "confidence",
+        "uncertain",
+        "probabilities",
+    }
     ran = glioseg("predict", trained.run, data, "--out", tmp_path / "all", "--json", "--quiet")
     assert [one["case"] for one in ran.json["cases"]] == ["no_N0", "yes_Y0", "yes_Y1"]
 

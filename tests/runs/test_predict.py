@@ -52,10 +52,11 @@ def test_four_files_for_a_case(tiny: TinyRun, predicted: Path) -> None:
         f"{name}.json",
         f"{name}.png",
         "summary.csv",
+        "predictions.html",
     }
     with Pillow.open(predicted / f"{name}.png") as picture:
         picture.load()
-        assert picture.size == (80, 40)  # the slice, and beside it the same with outlines
+        assert picture.width > 1200  # three planes of 40 x 40 x 26 voxels, large enough to be read
 
 
 def test_the_mask_lies_on_the_scan(tiny: TinyRun, predicted: Path) -> None:
@@ -90,6 +91,7 @@ def test_what_stands_beside_a_mask(tiny: TinyRun, predicted: Path) -> None:
     assert facts["regions"] == {"WT": ["NCR", "ED", "ET"], "ET": ["ET"]}
     assert facts["model_id"] == bundle["model_id"]
     assert facts["filled"] == []
+    assert facts["inputs"]["t1c"] == {"files": [str(tiny.data / name / f"{name}-t1c.nii.gz")], "channel": None}
     assert "research use only" in facts["use"]
 
 
@@ -123,6 +125,20 @@ def test_older_names_of_modalities(tiny: TinyRun, predicted: Path, tmp_path: Pat
     assert ran.code == 0, ran.err
     (mask,) = tmp_path.glob("*.nii.gz")
     np.testing.assert_array_equal(nib.load(mask).dataobj, nib.load(predicted / f"{name}.nii.gz").dataobj)
+
+
+def test_a_case_is_named_after_its_patient(tiny: TinyRun, predicted: Path, tmp_path: Path) -> None:
+    """Two patients whose files are called T1Gd.nii.gz and FLAIR.nii.gz: neither result is, and neither is lost."""
+    name = _case(tiny)
+    for patient in ("smith", "jones"):
+        folder = tmp_path / patient / "anat"
+        folder.mkdir(parents=True)
+        for ours, theirs in (("t1c", "T1Gd"), ("t2f", "FLAIR")):
+            shutil.copy(tiny.data / name / f"{name}-{ours}.nii.gz", folder / f"{theirs}.nii.gz")
+        given = [f"{theirs}={folder / f'{theirs}.nii.gz'}" for theirs in ("T1Gd", "FLAIR")]
+        options = [part for one in given for part in ("--modality", one)]
+        assert _predict(tiny.run, *options, "--out", tmp_path / "out").code == 0
+    assert {path.name for path in (tmp_path / "out").glob("*.nii.gz")} == {"smith.nii.gz", "jones.nii.gz"}
 
 
 # -- pictures ----------------------------------------------------------------------------------------------------------
@@ -177,14 +193,15 @@ def test_colours_do_not_pass_for_grey(pictures: Pictures, tmp_path: Path) -> Non
 
 def test_a_black_scan_is_predicted_and_warned_about(tiny: TinyRun, tmp_path: Path) -> None:
     scan = nib.load(_scan(tiny))
-    nib.save(nib.Nifti1Image(np.zeros(scan.shape, np.int16), scan.affine), tmp_path / "black.nii.gz")
-    flair = tmp_path / "black.nii.gz"
+    flair = tmp_path / "black" / "flair.nii.gz"
+    flair.parent.mkdir()
+    nib.save(nib.Nifti1Image(np.zeros(scan.shape, np.int16), scan.affine), flair)
     t1c = str(_scan(tiny)).replace("t2f", "t1c")
     out = tmp_path / "out"
     ran = glioseg("predict", tiny.run, "--modality", f"t2f={flair}", "--modality", f"t1c={t1c}", "--out", out)
     assert ran.code == 0, ran.err
     assert "black: t2f is black everywhere: it shows nothing" in ran.err
-    (warning,) = json.loads((out / "black.json").read_text(encoding="utf-8"))["warnings"]
+    warning = json.loads((out / "black.json").read_text(encoding="utf-8"))["warnings"][0]
     assert warning.startswith("t2f is black everywhere")
 
 
@@ -275,7 +292,10 @@ def test_a_damaged_case_does_not_stop_the_others(tiny: TinyRun, tmp_path: Path) 
     with (out / "summary.csv").open(encoding="utf-8") as file:
         assert [row["case"] for row in csv.DictReader(file)] == [names[0], names[2]]
     expected = {f"{name}{ending}" for name in (names[0], names[2]) for ending in (".nii.gz", ".json", ".png")}
-    assert {path.name for path in out.iterdir()} == {*expected, "summary.csv"}
+    assert {path.name for path in out.iterdir()} == {*expected, "summary.csv", "predictions.html"}
+    page = (out / "predictions.html").read_text(encoding="utf-8")
+    assert f"<td>{names[1]}</td>" in page  # among those left out, with the file that is at fault
+    assert scan.name in page
 
 
 def test_a_full_disk_leaves_no_case_half_written(

@@ -202,10 +202,18 @@ def predict(
     result = model.predict_files(inputs or [], folder, modality_files=files, progress=reporter)
     if as_json:
         failed = {case: str(error) for case, error in result.failed.items()}
-        print_json({"cases": [dict(case.facts) for case in result.cases], "failed": failed})
+        print_json(
+            {
+                "cases": [dict(case.facts) for case in result.cases],
+                "failed": failed,
+                "page": None if result.page is None else str(result.page),
+            }
+        )
     else:
         for written_case in result.cases:
             out(written_case.text)
+        if result.page is not None:
+            out(f"Page: {result.page}")
     for case, error in result.failed.items():
         sys.stderr.write(printable(f"glioseg: case {case} was left out: {' '.join(str(error).split())}\n"))
     if result.failed:

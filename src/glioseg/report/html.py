@@ -89,6 +89,7 @@ class Picture:
         look: ``chart``, ``map`` or ``scan``.
         source: the image as a ``data:`` address.
         half: whether two such figures may stand side by side.
+        alt: what is seen, for those who do not see it; title and first sentence of the caption unless given.
     """
 
     name: str
@@ -99,7 +100,13 @@ class Picture:
     look: FigureKind
     source: str
     half: bool = False
+    alt: str = ""
     kind: str = field(default="picture", init=False)
+
+    @property
+    def seen(self) -> str:
+        """What is seen, in words."""
+        return self.alt or f"{self.title}. {first_sentence(self.caption)}".strip()
 
 
 @dataclass(frozen=True)
@@ -120,7 +127,41 @@ class Code:
     kind: str = field(default="code", init=False)
 
 
-Block = Table | Prose | Picture | Listed | Code
+@dataclass(frozen=True)
+class Thumbnail:
+    """A small picture of a contact sheet.
+
+    Args:
+        title: what it is called.
+        words: what is said of it.
+        source: the image as a ``data:`` address.
+        width: of it in pixels,
+        height: and its height.
+        alt: what is seen.
+        tone: of what is said.
+        link: to a file beside the page, such as the picture in full.
+    """
+
+    title: str
+    words: str
+    source: str
+    width: int
+    height: int
+    alt: str
+    tone: Tone = ""
+    link: str = ""
+
+
+@dataclass(frozen=True)
+class ContactSheet:
+    """Small pictures in as many columns as there is room for."""
+
+    thumbnails: tuple[Thumbnail, ...]
+    caption: str = ""
+    kind: str = field(default="contact", init=False)
+
+
+Block = Table | Prose | Picture | Listed | Code | ContactSheet
 
 
 @dataclass(frozen=True)
@@ -197,6 +238,11 @@ def render_page(page: Page) -> str:
     )
     sections = [section for section in page.sections if section.blocks]
     return environment.get_template("page.html").render(page=page, sections=sections, research_only=RESEARCH_ONLY)
+
+
+def first_sentence(text: str) -> str:
+    """As far as the first full stop that ends a sentence."""
+    return re.split(r"(?<=[^\s.]\.)\s+(?=[A-Z])", text, maxsplit=1)[0]
 
 
 def write_page(page: Page, path: Path) -> Path:

@@ -2,42 +2,57 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 
-import numpy as np
-from PIL import Image as Pillow
+from matplotlib.figure import Figure
 
 from glioseg.core import Image, LabelMap
-from glioseg.core.labels import painting_order
-from glioseg.io.raster import COLOURS
 from glioseg.report import style
+from glioseg.report.figures.mosaic import Group, Panel, mosaic, panel_size
 from glioseg.report.figures.overlay import colours_of, painted
-from glioseg.report.figures.views import cut_slice, display_limits, shade
+from glioseg.report.figures.sections import ScanSection, label_colours, largest_sections
+from glioseg.report.figures.views import extent, fit_labels, fit_picture, fitted_size
 from glioseg.report.pixels import main_modality
 
+_PANEL = 512
 
-def overlay_picture(image: Image, labels: LabelMap, regions: Sequence[str]) -> bytes:
-    """The slice with most of the predicted tumour (the middle one without), as it is and with the mask: PNG bytes.
+
+def overlay_figure(name: str, image: Image, labels: LabelMap, regions: Sequence[str], words: Sequence[str]) -> Figure:
+    """The sections with most of the prediction (the middle ones without), as they are and with the mask.
 
     Args:
-        image: on the native grid.
+        name: of the case.
+        image: on the native grid; of its modalities the one that shows tumours best is drawn.
         labels: the prediction on the same grid.
-        regions: that were predicted; each is drawn in its colour.
+        regions: that were predicted; each is drawn in its colour, inner ones over those that hold them.
+        words: of each region, for the legend, such as ``WT 71.2 ml``.
     """
-    counts = (labels.array > 0).sum(axis=(0, 1))
-    z = int(counts.argmax()) if counts.any() else labels.array.shape[2] // 2
-    names = main_modality(image.modalities)
-    cuts = []
-    for name in names:
-        volume = image.array[image.modalities.index(name)]
-        cuts.append(shade(cut_slice(volume, image.grid, z).pixels, display_limits(volume, image.grid)))
-    picture = np.stack(cuts, axis=2) if names == COLOURS else colours_of(cuts[0])
-    colours = {
-        value: style.region_colour(regions[row]) for _, row, value in painting_order(labels.scheme, list(regions))
-    }
-    mask = np.ascontiguousarray(cut_slice(labels.array, labels.grid, z).pixels.astype(np.uint8))
-    sheet = np.concatenate([picture, painted(picture, mask, colours)], axis=1)
-    buffer = io.BytesIO()
-    Pillow.fromarray(np.ascontiguousarray(sheet)).save(buffer, "PNG")
-    return buffer.getvalue()
+    sections = largest_sections(image, labels)
+    together = len(sections) == 1
+    box = panel_size(1, 1, 2 if together else len(sections), most=_PANEL)
+    longest = max(max(extent(section.picture)) for section in sections)
+    plain, drawn = [], []
+    for section in sections:
+        scan, mask = _panels(section, labels, regions, fitted_size(section.picture, box, longest))
+        plain.append(scan)
+        drawn.append(mask)
+    colours = [style.region_colour(region, row) for row, region in enumerate(regions)]
+    legend = list(zip(words, colours, strict=True))
+    shown = main_modality(image.modalities)
+    modality = style.modality_title(shown[0]) if len(shown) == 1 else "the picture"
+    if together:
+        note = f"{sections[0].words}, {modality}" if modality != "the picture" else sections[0].words
+        captions = ("as it is", "prediction")
+        return mosaic([Group((*plain, *drawn), name, note)], columns=1, captions=captions, legend=legend)
+    groups = [Group(tuple(plain), name, f"{modality}, as it is"), Group(tuple(drawn), "", "prediction")]
+    return mosaic(groups, columns=1, captions=[section.words for section in sections], legend=legend)
+
+
+def _panels(
+    section: ScanSection, labels: LabelMap, regions: Sequence[str], size: tuple[int, int]
+) -> tuple[Panel, Panel]:
+    """A section as it is, and with the mask over it."""
+    scan = colours_of(fit_picture(section.picture.pixels, size))
+    values = fit_labels(section.of(labels.array), size)
+    marks = section.picture.marks
+    return Panel(scan, marks), Panel(painted(scan, values, label_colours(labels, list(regions))), marks)

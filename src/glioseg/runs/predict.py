@@ -4,31 +4,37 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import nn
 
+from glioseg.cohorts.reading.case_names import case_name, distinct_names
 from glioseg.console import QUIET, Reporter
 from glioseg.core import Case
 from glioseg.errors import FileError, GliosegError, OptionError, name_some
 from glioseg.evaluation.table import rows_to_csv
 from glioseg.inference.bundle import load_bundle
-from glioseg.io.endings import file_stem
 from glioseg.io.files import cannot_write, write_text
+from glioseg.report.predictions import PredictedCase, write_predictions
 from glioseg.tasks.choose import task_named
 from glioseg.tasks.members import called_as, case_called_as, single_case, source_of, stem_of
 from glioseg.tasks.task import CasePrediction, Members, WrittenCase
 
 SUMMARY = "summary.csv"
+PAGE = "predictions.html"
 
 
 @dataclass(frozen=True)
 class PredictResult:
-    """What became of the cases of the inputs: those that were predicted, and what is wrong with the others, by id."""
+    """What became of the cases of the inputs: those that were predicted, and what is wrong with the others, by id.
+
+    ``page`` shows them all; None where no case was predicted.
+    """
 
     cases: tuple[WrittenCase, ...]
     failed: Mapping[str, GliosegError]
+    page: Path | None
 
 
 def predict(
@@ -76,8 +82,15 @@ def predict_with(
     reporter: Reporter = QUIET,
 ) -> PredictResult:
     """``predict`` with networks that are loaded."""
-    cases = _checked(members, list(_cases(members, inputs, modality_files or {})), out)
+    cases = _checked(members, _named_apart(list(_cases(members, inputs, modality_files or {}))), out)
     return _predict_cases(members, cases, out, reporter)
+
+
+def _named_apart(cases: list[Case]) -> list[Case]:
+    """Cases of one name that lie in different files get the names of their folders in front."""
+    paths = [next(iter(case.images.values())).paths[0] for case in cases]
+    names = distinct_names([case.id for case in cases], paths)
+    return [replace(case, id=name) for case, name in zip(cases, names, strict=True)]
 
 
 def _checked(members: Members, cases: list[Case], out: Path) -> list[Case]:
@@ -97,7 +110,8 @@ def _predict_cases(members: Members, cases: Sequence[Case], out: Path, reporter:
     """Predict case by case: all files of a case, or none."""
     written: list[WrittenCase] = []
     failed: dict[str, GliosegError] = {}
-    (out / SUMMARY).unlink(missing_ok=True)
+    for name in (SUMMARY, PAGE):
+        (out / name).unlink(missing_ok=True)
     with reporter.progress("Predicting") as step:
         for number, case in enumerate(cases):
             _clear(members, case, out)
@@ -110,9 +124,20 @@ def _predict_cases(members: Members, cases: Sequence[Case], out: Path, reporter:
                 for warning in written[-1].warnings:
                     reporter.say(f"{case.id}: {warning}.")
             step(number + 1, len(cases))
+    page = None
     if written:
         write_text(out / SUMMARY, rows_to_csv([case.row for case in written]))
-    return PredictResult(tuple(written), failed)
+        page = _write_page(members, written, failed, out)
+    return PredictResult(tuple(written), failed, page)
+
+
+def _write_page(
+    members: Members, written: Sequence[WrittenCase], failed: Mapping[str, GliosegError], out: Path
+) -> Path:
+    """The page of all cases, from the files that stand in ``out``."""
+    cases = [PredictedCase(case.case, case.sidecar, case.picture) for case in written]
+    why = {case: str(error) for case, error in failed.items()}
+    return write_predictions(members.page(cases), [case.name for case in cases], why, out / PAGE)
 
 
 def _write_case(members: Members, prediction: CasePrediction, case: Case, out: Path) -> WrittenCase:
@@ -153,7 +178,7 @@ def _spare_inputs(members: Members, cases: Sequence[Case], out: Path) -> None:
 
 def _cases(members: Members, inputs: Sequence[Path], files: Mapping[str, Path]) -> Iterator[Case]:
     if files:
-        name = file_stem(next(iter(files.values())))
+        name = case_name(list(files.values()))
         sources = {modality: source_of(path, None) for modality, path in files.items()}
         yield Case(name, name, called_as(sources, members.modalities))
     for path in inputs:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from glioseg.cohorts.reading.case_names import case_name
 from glioseg.core import Case, Source
 from glioseg.core.modalities import named_among
 from glioseg.errors import FileError, OptionError
@@ -103,6 +104,7 @@ def single_case(path: Path, needed: Sequence[str]) -> Case:
             expected=", ".join(needed),
             remedy="Name the files: " + " ".join(f"--modality {modality}=FILE" for modality in needed),
         )
+    name = case_name([path])
     return Case(name, name, {needed[0]: source_of(path, None)})
 
 

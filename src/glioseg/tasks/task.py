@@ -33,6 +33,7 @@ from glioseg.preparation.options import PrepareOptions
 from glioseg.preparation.slices import largest_slice
 from glioseg.preparation.store import PreparedCohort
 from glioseg.report.plain import plain_page
+from glioseg.report.predictions import PredictedCase, PredictionsPage
 from glioseg.report.run import RunPage
 from glioseg.report.run_facts import DataFacts, Level, NetworkFacts, PartCounts, RunFacts
 from glioseg.tasks.data import Part, TrainingData
@@ -157,6 +158,8 @@ class WrittenCase:
         text: a line for people.
         facts: what ``predict --json`` prints of it.
         warnings: why it should be looked at with care, a sentence each.
+        sidecar: what the JSON file of the case says,
+        picture: and its picture, a file; the page is made of the two.
     """
 
     case: str
@@ -164,6 +167,8 @@ class WrittenCase:
     row: Row
     text: str
     facts: Mapping[str, Any]
+    sidecar: Mapping[str, Any]
+    picture: Path
     warnings: tuple[str, ...] = ()
 
 
@@ -261,6 +266,10 @@ class Members(ABC):
     @abstractmethod
     def files(self, case: Case) -> list[str]:
         """Names of all files that ``predict`` may write for a case."""
+
+    @abstractmethod
+    def page(self, cases: Sequence[PredictedCase]) -> PredictionsPage:
+        """What the page of ``predict`` shows of the cases, whatever the order in which they were predicted."""
 
     @abstractmethod
     def score(self, scored: ScoredCohort, scoring: Scoring, place: ScoringPlace) -> Scores:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from glioseg.cohorts.description import CohortDescription
 from glioseg.cohorts.summary import CaseSummary
+from glioseg.report import style
 
 BRAIN = "voxels that are brighter than the background and its noise in some modality; the head, where it is in the scan"
 """What the word brain means in a report."""
@@ -25,6 +26,11 @@ def grid_words(case: CaseSummary) -> tuple[str, str, str]:
 def plural(count: int, singular: str, many: str = "") -> str:
     """``1 case``, ``2 cases``."""
     return f"{count:,} {singular if count == 1 else many or singular + 's'}"
+
+
+def amount(value: float, unit: str) -> str:
+    """``71.2 ml``; voxels are counted, never rounded."""
+    return f"{style.number(value) if unit == 'ml' else format(value, ',.0f')} {unit}"
 
 
 def region_words(about: CohortDescription, name: str) -> str:

@@ -70,7 +70,7 @@
   const box = document.getElementById("lightbox");
   const image = box.querySelector("img");
   const caption = box.querySelector("figcaption");
-  const figures = [...document.querySelectorAll("main figure.picture")];
+  const figures = [...document.querySelectorAll("main figure.picture, main .thumb figure")];
   let place = 0;
   const open = (number) => {
     place = (number + figures.length) % figures.length;
@@ -79,7 +79,8 @@
     image.src = from.src;
     image.alt = from.alt;
     image.parentElement.className = figure.classList.contains("chart") ? "stage chart" : "stage";
-    caption.textContent = `${from.alt}. ${figure.querySelector("figcaption").textContent}`;
+    const title = figure.querySelector("h3");
+    caption.textContent = `${title ? `${title.textContent}. ` : ""}${figure.querySelector("figcaption").textContent}`;
     if (!box.open) box.showModal();
   };
   figures.forEach((figure, number) => figure.querySelector(".enlarge").addEventListener("click", () => open(number)));

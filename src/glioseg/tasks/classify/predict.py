@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +32,10 @@ from glioseg.io.raster import COLOURS
 from glioseg.preparation.cache import prepare
 from glioseg.preparation.slices import with_neighbours
 from glioseg.preparation.store import of_patients
-from glioseg.report.classified import ClassifiedPicture, captioned, native_pixels
+from glioseg.report.classes_said import said_page
+from glioseg.report.classified import ClassifiedPicture, captioned, native_pixels, percent
 from glioseg.report.figures.views import shade
+from glioseg.report.predictions import PredictedCase, PredictionsPage
 from glioseg.tasks.classify.cohort import in_colours
 from glioseg.tasks.classify.ensemble import RULE, score_ensemble
 from glioseg.tasks.classify.predictor import classifier_of
@@ -46,7 +48,11 @@ from glioseg.tasks.members import (
     stem_of,
     stem_of_name,
 )
+from glioseg.tasks.predicted import filling_words, inputs_of, network_cards, stand_ins
 from glioseg.tasks.task import CasePrediction, Members, ScoredCohort, Scores, Scoring, ScoringPlace, WrittenCase
+
+UNCERTAIN = 0.2
+"""A class is uncertain where the next one's probability is less than this below its own (60 % against 40 %)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +94,7 @@ class ClassifyMembers(Members):
         """Classify a case; an error names its first file."""
         image = load_image(case, [name for name in self.modalities if name in case.images])
         try:
-            return self.predict_image(case.id, image)
+            return replace(self.predict_image(case.id, image), inputs=inputs_of(case))
         except GliosegError as error:
             path = next(iter(case.images.values())).paths[0]
             raise type(error)(
@@ -106,6 +112,10 @@ class ClassifyMembers(Members):
     def files(self, case: Case) -> list[str]:
         """Names of all files that a prediction of the case may write."""
         return [f"{stem_of(case)}.json", f"{stem_of(case)}.png"]
+
+    def page(self, cases: Sequence[PredictedCase]) -> PredictionsPage:
+        """Totals by class, a contact sheet with the uncertain ones first, and what to distrust."""
+        return said_page(cases, self.infos[0].classes, network_cards(self.infos))
 
     def score(self, scored: ScoredCohort, scoring: Scoring, place: ScoringPlace) -> Scores:
         """Score the mean of the classifiers, each beside it."""
@@ -157,6 +167,7 @@ class ClassPrediction(CasePrediction):
         classifications: what each says.
         mean: of their probabilities.
         picture: the slice that speaks for the case, with where the networks looked.
+        inputs: modality -> its files and channel; empty for arrays.
     """
 
     members: ClassifyMembers
@@ -165,6 +176,7 @@ class ClassPrediction(CasePrediction):
     classifications: tuple[Classification, ...]
     mean: Classification
     picture: ClassifiedPicture
+    inputs: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def decided(self) -> str:
@@ -181,6 +193,24 @@ class ClassPrediction(CasePrediction):
         """Class -> calibrated probability, on the slice that speaks for the case."""
         return _named(self.mean, self.mean.telling_slice)
 
+    @property
+    def uncertain(self) -> bool:
+        """Whether the next class is nearly as probable."""
+        first, second = sorted(self.probabilities.values(), reverse=True)[:2]
+        return first - second < UNCERTAIN
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Why the class should be looked at before it is believed, in sentences."""
+        said = sorted(self.probabilities.items(), key=lambda item: -item[1])[:2]
+        words = " or ".join(f"{name} ({percent(value)})" for name, value in said)
+        uncertain = (f"Uncertain: {words}",) if self.uncertain else ()
+        return (*blank_words(self.image), *filling_words(self._filled()), *uncertain)
+
+    def _filled(self) -> dict[str, str]:
+        present = self.image.modalities
+        return stand_ins(filled_modalities(self.members.classifiers, present), self.members.infos, present)
+
     def save(self, out: str | Path) -> WrittenCase:
         """Write ``<name>.png``, captioned and with Grad-CAM, and ``<name>.json``.
 
@@ -192,34 +222,62 @@ class ClassPrediction(CasePrediction):
         with replacing(path) as temporary:
             temporary.write_bytes(captioned(self.picture))
         facts = {"case": self.name, "picture": path.name}
-        facts |= _facts(self) | _member_facts(self.members, self.classifications, self.mean.telling_slice)
+        facts |= self._facts() | _member_facts(self.members, self.classifications, self.mean.telling_slice)
         write_json(folder / f"{stem}.json", facts)
-        written = _written_case(self.name, path, self.picture, self.probabilities)
-        return replace(written, warnings=blank_words(self.image))
+        return self._written(path, facts)
+
+    def _facts(self) -> dict[str, Any]:
+        """What is said of the case, and by which networks."""
+        z, first, filled = self.mean.telling_slice, self.members.infos[0], self._filled()
+        return {
+            "class": self.decided,
+            "confidence": self.confidence,
+            "uncertain": self.uncertain,
+            "probabilities": self.probabilities,
+            "slice": z + 1,
+            "slices": [[round(float(p), 6) for p in row] for row in self.mean.probabilities],
+            "looked_at": "Grad-CAM of the class that is said, laid over the picture on the right",
+            "inputs": dict(self.inputs),
+            "filled": list(filled),
+            "filled_with": filled,
+            "warnings": list(self.warnings),
+            "model_id": self.members.model_id,
+            "recipe": first.name,
+            "use": first.use,
+        }
+
+    def _written(self, path: Path, sidecar: Mapping[str, Any]) -> WrittenCase:
+        row: Row = {
+            "case": self.name,
+            "class": self.decided,
+            "confidence": self.confidence,
+            "uncertain": int(self.uncertain),
+            **{f"p.{name}": value for name, value in self.probabilities.items()},
+        }
+        doubt = ", uncertain" if self.uncertain else ""
+        return WrittenCase(
+            case=self.name,
+            file=path,
+            row=row,
+            text=f"{path}: {self.decided}, confidence {100 * self.confidence:.2f} %{doubt}",
+            facts={
+                "case": self.name,
+                "picture": str(path),
+                "class": self.decided,
+                "confidence": self.confidence,
+                "uncertain": self.uncertain,
+                "probabilities": self.probabilities,
+            },
+            sidecar=sidecar,
+            picture=path,
+            warnings=self.warnings,
+        )
 
     def _repr_html_(self) -> str:
         """The captioned picture."""
         picture = base64.b64encode(captioned(self.picture)).decode()
         alt = html.escape(f"{self.name}: {self.picture.words}, and where the network looked")
         return f'<img alt="{alt}" src="data:image/png;base64,{picture}">'
-
-
-def _facts(case: ClassPrediction) -> dict[str, Any]:
-    """What is said of a case, and by which networks."""
-    z, first, picture = case.mean.telling_slice, case.members.infos[0], case.picture
-    return {
-        "class": picture.said,
-        "confidence": picture.confidence,
-        "probabilities": _named(case.mean, z),
-        "slice": z + 1,
-        "slices": [[round(float(p), 6) for p in row] for row in case.mean.probabilities],
-        "looked_at": "Grad-CAM of the class that is said, laid over the picture on the right",
-        "filled": filled_modalities(case.members.classifiers, case.image.modalities),
-        "warnings": list(blank_words(case.image)),
-        "model_id": case.members.model_id,
-        "recipe": first.name,
-        "use": first.use,
-    }
 
 
 def _member_facts(members: ClassifyMembers, classifications: Sequence[Classification], z: int) -> dict[str, Any]:
@@ -231,23 +289,6 @@ def _member_facts(members: ClassifyMembers, classifications: Sequence[Classifica
         for info, classification in zip(members.infos, classifications, strict=True)
     ]
     return {"ensemble": {"rule": RULE, "members": by_member}}
-
-
-def _written_case(case: str, path: Path, picture: ClassifiedPicture, probabilities: Mapping[str, float]) -> WrittenCase:
-    row: Row = {"case": case, "class": picture.said, "confidence": picture.confidence}
-    return WrittenCase(
-        case=case,
-        file=path,
-        row={**row, **{f"p.{name}": value for name, value in probabilities.items()}},
-        text=f"{path}: {picture.said}, confidence {100 * picture.confidence:.2f} %",
-        facts={
-            "case": case,
-            "picture": str(path),
-            "class": picture.said,
-            "confidence": picture.confidence,
-            "probabilities": dict(probabilities),
-        },
-    )
 
 
 def _named(classification: Classification, z: int) -> dict[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,25 @@ from glioseg.cohorts.recognise import read_cohort
 from glioseg.core import Case, Image, LabelMap
 from glioseg.errors import GeometryError
 from glioseg.inference.bundle import BundleInfo
-from glioseg.inference.ensemble import Ensemble, MemberPrediction
+from glioseg.inference.ensemble import Ensemble, MemberPrediction, dissent
 from glioseg.inference.modalities import blank_words
 from glioseg.inference.predictor import Prediction
 from glioseg.io.files import replacing, write_json
 from glioseg.io.nifti import write_nifti
 from glioseg.io.raster import write_picture
-from glioseg.report.prediction import overlay_picture
-from glioseg.tasks.members import filled_modalities, require_modalities, stem_of, stem_of_name
+from glioseg.report.figures.render import render
+from glioseg.report.parts.words import amount
+from glioseg.report.prediction import overlay_figure
+from glioseg.report.predictions import PredictedCase, PredictionsPage
+from glioseg.report.segmented import segmented_page
+from glioseg.tasks.members import (
+    filled_modalities,
+    require_modalities,
+    stem_of,
+    stem_of_name,
+)
+from glioseg.tasks.predicted import filling_words, inputs_of, network_cards, stand_ins
+from glioseg.tasks.segment.doubts import doubts
 from glioseg.tasks.segment.ensemble import ensemble_facts, load_for, score_ensemble, write_members_figure
 from glioseg.tasks.task import CasePrediction, Members, ScoredCohort, Scores, Scoring, ScoringPlace, WrittenCase
 
@@ -63,21 +74,29 @@ class SegmentMembers(Members):
         """Segment a case; errors as ``load_image`` and ``Ensemble.predict``."""
         source = next(iter(case.images.values()))
         pictures = tuple(path.stem for path in source.paths) if source.kind == "raster" else ()
-        return self._predict(case.id, load_for(self.ensemble, case), pictures)
+        return self._predict(case.id, load_for(self.ensemble, case), pictures, inputs_of(case))
 
     def predict_image(self, name: str, image: Image) -> SegmentPrediction:
         """Segment an image; what has no millimetres is saved as a picture."""
         return self._predict(name, image, () if image.grid.has_mm else (name,))
 
-    def _predict(self, name: str, image: Image, pictures: tuple[str, ...]) -> SegmentPrediction:
+    def _predict(
+        self, name: str, image: Image, pictures: tuple[str, ...], inputs: Mapping[str, Any] | None = None
+    ) -> SegmentPrediction:
         prediction, contributions = self.ensemble.predict(image)
-        return SegmentPrediction(self, name, image, prediction, contributions, pictures)
+        return SegmentPrediction(self, name, image, prediction, contributions, pictures, inputs or {})
 
     def files(self, case: Case) -> list[str]:
         """Names of all files that a prediction of the case may write."""
         stem = stem_of(case)
         names = [f"{stem}.json", f"{stem}.png", f"{stem}_members.png", f"{stem}.nii.gz", f"{stem}_mask.png"]
         return names + [f"{stem}/{path.stem}_mask.png" for path in next(iter(case.images.values())).paths]
+
+    def page(self, cases: Sequence[PredictedCase]) -> PredictionsPage:
+        """Volumes by region, sections of each scan, what was read as what, and what to distrust."""
+        scheme = self.ensemble.members[0].scheme
+        regions = {name: tuple(scheme.regions[name]) for name in self.ensemble.regions}
+        return segmented_page(cases, regions, network_cards(self.infos))
 
     def score(self, scored: ScoredCohort, scoring: Scoring, place: ScoringPlace) -> Scores:
         """Score the ensemble on the native grid, every slice; each member's Dice stands beside it."""
@@ -95,6 +114,7 @@ class SegmentPrediction(CasePrediction):
         prediction: of all of them together.
         contributions: what each says; empty where there is one alone.
         pictures: names of the pictures that the slices came as; empty for a volume.
+        inputs: modality -> its files and channel; empty for arrays.
     """
 
     members: SegmentMembers
@@ -103,6 +123,7 @@ class SegmentPrediction(CasePrediction):
     prediction: Prediction
     contributions: Sequence[MemberPrediction]
     pictures: tuple[str, ...]
+    inputs: Mapping[str, Any]
 
     @property
     def label_map(self) -> LabelMap:
@@ -143,6 +164,13 @@ class SegmentPrediction(CasePrediction):
             )
         return self.volumes
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Why the mask should be looked at before it is believed, in sentences."""
+        n_disputed = self._n_disputed() if self.contributions else None
+        own = doubts(self.image, self.prediction, self.members.ensemble.options, n_disputed)
+        return (*blank_words(self.image), *filling_words(self._filled()), *own)
+
     def save(self, out: str | Path) -> WrittenCase:
         """Write the mask, ``<name>.json`` with labels and volumes, and an overlay; of several networks what each says.
 
@@ -151,9 +179,10 @@ class SegmentPrediction(CasePrediction):
         """
         folder, stem = Path(out), stem_of_name(self.name)
         mask = _write_mask(self.label_map, self.pictures, folder, stem)
-        with replacing(folder / f"{stem}.png") as temporary:
+        picture = folder / f"{stem}.png"
+        with replacing(picture) as temporary:
             temporary.write_bytes(self._overlay())
-        facts = _facts(self) | {
+        facts = self._facts() | {
             "mask": mask.relative_to(folder).as_posix(),
             "volumes": {"unit": self.unit, **self.volumes},
         }
@@ -172,10 +201,39 @@ class SegmentPrediction(CasePrediction):
                 facts["ensemble"],
             )
         write_json(folder / f"{stem}.json", facts)
-        return replace(_written_case(self.name, mask, self.volumes, self.unit), warnings=blank_words(self.image))
+        return _written_case(self.name, mask, self.volumes, self.unit, facts, picture)
+
+    def _facts(self) -> dict[str, Any]:
+        first, scheme, grid = self.members.infos[0], self.label_map.scheme, self.image.grid
+        filled = self._filled()
+        return {
+            "case": self.name,
+            "labels": dict(scheme.labels),
+            "regions": {name: list(scheme.regions[name]) for name in self.regions},
+            "grid": {
+                "shape": list(grid.shape),
+                "spacing_mm": list(grid.spacing_mm) if grid.has_mm else None,
+                "orientation": grid.orientation,
+            },
+            "inputs": dict(self.inputs),
+            "filled": list(filled),
+            "filled_with": filled,
+            "warnings": list(self.warnings),
+            "model_id": self.members.model_id,
+            "recipe": first.name,
+            "use": first.use,
+        }
+
+    def _filled(self) -> dict[str, str]:
+        present = self.image.modalities
+        return stand_ins(filled_modalities(self.members.ensemble.members, present), self.members.infos, present)
+
+    def _n_disputed(self) -> int:
+        return int((dissent(self.label_map, self.contributions) > 0).sum())
 
     def _overlay(self) -> bytes:
-        return overlay_picture(self.image, self.label_map, self.regions)
+        words = [f"{region} {amount(volume, self.unit)}" for region, volume in self.volumes.items()]
+        return render(overlay_figure(self.name, self.image, self.label_map, self.regions, words), "scan").png
 
     def _volumes_of(self, labels: LabelMap) -> dict[str, float]:
         voxel = self.image.grid.voxel_ml if self.image.grid.has_mm else 1.0
@@ -189,7 +247,9 @@ class SegmentPrediction(CasePrediction):
         return f'<img alt="{alt}" src="data:image/png;base64,{picture}"><p>{html.escape(words)}</p>'
 
 
-def _written_case(case: str, mask: Path, volumes: Mapping[str, float], unit: str) -> WrittenCase:
+def _written_case(
+    case: str, mask: Path, volumes: Mapping[str, float], unit: str, sidecar: Mapping[str, Any], picture: Path
+) -> WrittenCase:
     words = ", ".join(f"{region} {volume:g} {unit}" for region, volume in volumes.items())
     return WrittenCase(
         case=case,
@@ -197,26 +257,10 @@ def _written_case(case: str, mask: Path, volumes: Mapping[str, float], unit: str
         row={"case": case, "mask": mask.name, "unit": unit, **volumes},
         text=f"{mask}: {words}",
         facts={"case": case, "mask": str(mask), "unit": unit, "volumes": volumes},
+        sidecar=sidecar,
+        picture=picture,
+        warnings=tuple(sidecar["warnings"]),
     )
-
-
-def _facts(case: SegmentPrediction) -> dict[str, Any]:
-    first, scheme, grid = case.members.infos[0], case.label_map.scheme, case.image.grid
-    return {
-        "case": case.name,
-        "labels": dict(scheme.labels),
-        "regions": {name: list(scheme.regions[name]) for name in case.regions},
-        "grid": {
-            "shape": list(grid.shape),
-            "spacing_mm": list(grid.spacing_mm) if grid.has_mm else None,
-            "orientation": grid.orientation,
-        },
-        "filled": filled_modalities(case.members.ensemble.members, case.image.modalities),
-        "warnings": list(blank_words(case.image)),
-        "model_id": case.members.model_id,
-        "recipe": first.name,
-        "use": first.use,
-    }
 
 
 def _write_mask(labels: LabelMap, pictures: Sequence[str], out: Path, stem: str) -> Path:

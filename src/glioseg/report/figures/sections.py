@@ -1,0 +1,88 @@
+"""The sections of a scan in which a prediction is looked at: in each plane, the one with most of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from glioseg.core import Grid, Image, LabelMap
+from glioseg.core.labels import painting_order
+from glioseg.io.raster import COLOURS
+from glioseg.report import style
+from glioseg.report.figures.views import PLANES, Cut, Plane, cut_slice, display_limits, shade, shown_box
+from glioseg.report.pixels import main_modality
+
+_WORLD: Mapping[Plane, int] = {"sagittal": 0, "coronal": 1, "axial": 2}
+
+
+@dataclass(frozen=True, eq=False)
+class ScanSection:
+    """A section of a scan, trimmed to what is not black.
+
+    Args:
+        plane: ``axial``, ``coronal``, ``sagittal``; ``slice`` where the orientation is unknown.
+        grid: of the scan.
+        index: which section, from 0,
+        axis: along which array axis.
+        box: the rows and columns that are shown.
+        picture: the scan in it, shaded.
+    """
+
+    plane: str
+    grid: Grid
+    index: int
+    axis: int
+    box: tuple[slice, slice]
+    picture: Cut
+
+    @property
+    def words(self) -> str:
+        """``axial, slice 78 of 155``, counted from 1; the plane alone where there is but one section."""
+        n_sections = self.grid.shape[self.axis]
+        number = f"slice {self.index + 1} of {n_sections}"
+        if self.plane == "slice":
+            return number if n_sections > 1 else "the picture"
+        return f"{self.plane}, {number}"
+
+    def of(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """The same section of another array (X, Y, Z) on the grid."""
+        return np.ascontiguousarray(cut_slice(array, self.grid, self.index, self.axis).pixels[self.box])
+
+
+def largest_sections(image: Image, labels: LabelMap) -> list[ScanSection]:
+    """In each plane that the grid has, the section with most of the label map (the middle one where it is empty)."""
+    grid = image.grid
+    directions = [world for world, _ in grid.axis_directions]
+    planes = [(str(name), directions.index(_WORLD[name])) for name in PLANES] if grid.has_mm else [("slice", 2)]
+    inside = labels.array > 0
+    sections = []
+    for name, axis in planes:
+        counts = inside.sum(axis=tuple({0, 1, 2} - {axis}))
+        index = int(counts.argmax()) if counts.any() else len(counts) // 2
+        cut = _picture(image, index, axis)
+        box = shown_box(cut)
+        trimmed = Cut(cut.pixels[box], cut.spacing, cut.marks)
+        sections.append(ScanSection(name, grid, index, axis, box, trimmed))
+    return sections
+
+
+def label_colours(labels: LabelMap, regions: list[str]) -> dict[int, str]:
+    """Label value -> colour of the innermost region that it stands for, in the order of painting."""
+    order = painting_order(labels.scheme, regions)
+    return {value: style.region_colour(regions[row], row) for _, row, value in order}
+
+
+def _picture(image: Image, index: int, axis: int) -> Cut:
+    names = main_modality(image.modalities)
+    cuts = []
+    for name in names:
+        volume = image.array[image.modalities.index(name)]
+        cut = cut_slice(volume, image.grid, index, axis)
+        cuts.append(Cut(shade(cut.pixels, display_limits(volume, image.grid)), cut.spacing, cut.marks))
+    if names != COLOURS:
+        return cuts[0]
+    return Cut(np.stack([cut.pixels for cut in cuts], axis=2), cuts[0].spacing, cuts[0].marks)

@@ -1,0 +1,106 @@
+"""The page of ``predict``: what was found in each case, on which files, by which network, and what to distrust."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from glioseg import __version__
+from glioseg.report.html import Block, Cell, Column, Page, Prose, Section, Table, Tile, write_page
+from glioseg.report.parts.words import MOST_ROWS, plural
+
+
+@dataclass(frozen=True)
+class PredictedCase:
+    """A case as its files tell of it.
+
+    Args:
+        name: what it is called.
+        facts: what its JSON file says.
+        picture: the PNG file that goes with it.
+    """
+
+    name: str
+    facts: Mapping[str, Any]
+    picture: Path
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Why it should be looked at before it is believed."""
+        return tuple(map(str, self.facts.get("warnings", ())))
+
+    @property
+    def inputs(self) -> Mapping[str, Mapping[str, Any]]:
+        """Modality -> its files and channel; empty where arrays were given."""
+        inputs: Mapping[str, Mapping[str, Any]] = self.facts.get("inputs", {})
+        return inputs
+
+
+@dataclass(frozen=True)
+class NetworkCard:
+    """What a page says of a network.
+
+    Args:
+        name: of its recipe,
+        model_id: and of its weights.
+        facts: names and values: what it sees, what it was trained on, how well it did.
+        cautions: what follows from them, in sentences.
+    """
+
+    name: str
+    model_id: str
+    facts: tuple[tuple[str, str], ...]
+    cautions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class PredictionsPage:
+    """What a task shows of its predictions: key figures and sections, in reading order."""
+
+    tiles: tuple[Tile, ...]
+    sections: tuple[Section, ...]
+    summary: str
+
+
+def write_predictions(
+    page: PredictionsPage,
+    names: Sequence[str],
+    failed: Mapping[str, str],
+    file: Path,
+    *,
+    written_on: date | None = None,
+) -> Path:
+    """Write the page of cases that were predicted, and of those that were left out.
+
+    Args:
+        page: what the task shows.
+        names: of the cases that were predicted.
+        failed: case -> why it was left out.
+        file: of the page.
+        written_on: the date at its foot; today unless given.
+
+    Raises:
+        FileError: the folder cannot be written to.
+    """
+    left_out = _left_out(failed)
+    tiles = list(page.tiles)
+    if failed:
+        tiles.append(Tile("Left out", f"{len(failed):,}", "could not be read", "error"))
+    title = names[0] if len(names) == 1 else plural(len(names), "predicted case")
+    day = written_on or date.today()
+    written = f"Written by glioseg {__version__} on {day.isoformat()}."
+    return write_page(
+        Page("glioseg predict", title, page.summary, tuple(tiles), (*left_out, *page.sections), written), file
+    )
+
+
+def _left_out(failed: Mapping[str, str]) -> tuple[Section, ...]:
+    if not failed:
+        return ()
+    rows = tuple((Cell(case), Cell(why)) for case, why in list(failed.items())[:MOST_ROWS])
+    table = Table((Column("Case"), Column("Why", wide=True)), rows, page_size=12)
+    blocks: tuple[Block, ...] = (Prose(f"{plural(len(failed), 'case')} could not be predicted.", "error"), table)
+    return (Section("left-out", "Left out", "", blocks),)

@@ -1,0 +1,122 @@
+"""The page of masks: volumes by region, sections of each scan, what was read, what to distrust."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+
+from glioseg.report.figures.views import CONVENTION
+from glioseg.report.html import Cell, Column, Picture, Section, Table, Tile
+from glioseg.report.parts import predicted
+from glioseg.report.parts.words import MOST_ROWS, amount, left_out, plural
+from glioseg.report.predictions import NetworkCard, PredictedCase, PredictionsPage
+
+_AS_PUBLISHED = "Pictures are shown as they came; their orientation is unknown."
+_WIDEST = 1240
+
+
+def segmented_page(
+    cases: Sequence[PredictedCase], regions: Mapping[str, tuple[str, ...]], networks: Sequence[NetworkCard]
+) -> PredictionsPage:
+    """Key figures and sections of masks.
+
+    Args:
+        cases: as their files tell of them.
+        regions: that were predicted -> the labels that each is the union of.
+        networks: that predicted them.
+    """
+    main = next(iter(regions))
+    ordered = sorted(cases, key=lambda case: (not case.warnings, -_volume(case, main)))
+    sections = (
+        *((_table(ordered, regions),) if len(cases) > 1 else ()),
+        _scans(ordered, regions),
+        predicted.doubts(ordered, networks),
+        predicted.inputs(ordered),
+        predicted.networks(networks),
+    )
+    unit = "" if not cases else f", in {cases[0].facts['volumes']['unit']}"
+    summary = f"{', '.join(regions)}{unit}, by {' + '.join(card.name for card in networks)}."
+    return PredictionsPage(_tiles(ordered, regions), sections, summary)
+
+
+def _volume(case: PredictedCase, region: str) -> float:
+    return float(case.facts["volumes"][region])
+
+
+def _tiles(cases: Sequence[PredictedCase], regions: Mapping[str, tuple[str, ...]]) -> tuple[Tile, ...]:
+    tiles = [] if len(cases) == 1 else [Tile("Cases", f"{len(cases):,}")]
+    for region in regions:
+        for unit in dict.fromkeys(str(case.facts["volumes"]["unit"]) for case in cases):
+            values = [_volume(case, region) for case in cases if case.facts["volumes"]["unit"] == unit]
+            middle = amount(statistics.median(values), unit)
+            if len(cases) == 1:
+                tiles.append(Tile(region, middle, _members(region, regions[region])))
+            else:
+                tiles.append(
+                    Tile(f"Median {region}", middle, f"{amount(min(values), unit)} to {amount(max(values), unit)}")
+                )
+    return (*tiles, predicted.doubts_tile(cases))
+
+
+def _members(region: str, labels: Sequence[str]) -> str:
+    """``NCR + ET``; nothing where the region is one label of that name."""
+    return "" if [label.lower() for label in labels] == [region.lower()] else " + ".join(labels)
+
+
+def _table(cases: Sequence[PredictedCase], regions: Mapping[str, tuple[str, ...]]) -> Section:
+    columns = (
+        Column("Case"),
+        *(Column(region, numeric=True) for region in regions),
+        Column("To look at"),
+        Column("Mask"),
+    )
+    rows = tuple(
+        (
+            Cell(case.name),
+            *(Cell(_words(case, region), _volume(case, region)) for region in regions),
+            Cell(plural(len(case.warnings), "doubt"), len(case.warnings), "warning") if case.warnings else Cell("", 0),
+            Cell(str(case.facts["mask"]), link=predicted.link_to(PurePath(str(case.facts["mask"])))),
+        )
+        for case in cases[:MOST_ROWS]
+    )
+    members = [f"{region} = {words}" for region, labels in regions.items() if (words := _members(region, labels))]
+    rest = left_out(len(cases), "summary.csv has all of them.")
+    caption = " ".join(filter(None, (f"{'; '.join(members)}." if members else "", rest)))
+    intro = f"Those to look at first, then by {next(iter(regions))}, the largest first. Click a heading to sort."
+    return Section("cases", "Cases", intro, (Table(columns, rows, caption),))
+
+
+def _words(case: PredictedCase, region: str) -> str:
+    return amount(_volume(case, region), str(case.facts["volumes"]["unit"]))
+
+
+def _scans(cases: Sequence[PredictedCase], regions: Mapping[str, tuple[str, ...]]) -> Section:
+    blocks = [
+        picture
+        for number, case in enumerate(cases[: predicted.MOST_PICTURES], start=1)
+        if (picture := _picture(case, number, regions)) is not None
+    ]
+    intro = "In each plane the section with most of the prediction, as it is and with the mask; "
+    intro += "inner regions lie over those that hold them."
+    return Section("scans", "On the scan", f"{intro} {predicted.not_shown(cases)}".strip(), tuple(blocks))
+
+
+def _picture(case: PredictedCase, number: int, regions: Mapping[str, tuple[str, ...]]) -> Picture | None:
+    shown = predicted.picture_source(case, _WIDEST)
+    if shown is None:
+        return None
+    source, width, height = shown
+    volumes = ", ".join(f"{region} {_words(case, region)}" for region in regions)
+    has_mm = case.facts["grid"]["spacing_mm"] is not None
+    seen = "axial, coronal and sagittal sections" if has_mm else "the picture"
+    return Picture(
+        f"case-{number}",
+        case.name,
+        f"{volumes}. {CONVENTION if has_mm else _AS_PUBLISHED}",
+        width,
+        height,
+        "scan",
+        source,
+        alt=f"{case.name}: {seen} through most of the prediction, as they are and with the mask; {volumes}",
+    )

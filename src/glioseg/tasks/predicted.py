@@ -1,0 +1,78 @@
+"""What is told of predictions, whatever the task: files, what stood in for what was missing, and the networks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from glioseg.core import Case
+from glioseg.core.modalities import named_among
+from glioseg.inference.bundle import BundleInfo
+from glioseg.report.predictions import NetworkCard
+
+_FEW_PATIENTS = 50
+
+
+def inputs_of(case: Case) -> dict[str, dict[str, Any]]:
+    """What was read as what: modality -> its files, and which channel of them where they have several."""
+    return {
+        name: {"files": [str(path) for path in source.paths], "channel": source.channel}
+        for name, source in case.images.items()
+    }
+
+
+def stand_ins(lacking: Sequence[str], infos: Sequence[BundleInfo], present: Sequence[str]) -> dict[str, str]:
+    """Modality that a case lacks -> what stands in for it: ``zero``, or another modality that is present."""
+    filled: dict[str, str] = {}
+    for info in infos:
+        stand_in = named_among(info.prepare.missing, present)
+        own = (name for name in lacking if name in info.modalities and name not in filled)
+        filled |= dict.fromkeys(own, stand_in if stand_in in present else "zero")
+    return filled
+
+
+def filling_words(filled: Mapping[str, str]) -> tuple[str, ...]:
+    """What is to be said of modalities that are missing, by what stands in for them."""
+    by_stand_in: dict[str, list[str]] = {}
+    for name, stand_in in filled.items():
+        by_stand_in.setdefault(stand_in, []).append(name)
+    return tuple(
+        f"{' and '.join(names)} {'was' if len(names) == 1 else 'were'} missing, and "
+        f"{'nothing (zeros)' if stand_in == 'zero' else stand_in} stands in: what is seen there best may be wrong"
+        for stand_in, names in by_stand_in.items()
+    )
+
+
+def network_cards(infos: Sequence[BundleInfo]) -> tuple[NetworkCard, ...]:
+    """What pages say of networks, from their bundles."""
+    return tuple(NetworkCard(info.name, info.model_id, _facts_of(info), _cautions(info)) for info in infos)
+
+
+def _facts_of(info: BundleInfo) -> tuple[tuple[str, str], ...]:
+    about = info.provenance
+    items = [("Recipe", info.name), ("Model", info.model_id), ("Sees", ", ".join(info.modalities))]
+    items.append(("Says", ", ".join(info.classes or info.regions)))
+    if about.get("cohort") is not None:
+        patients = about.get("patients_trained_on")
+        items.append(("Trained on", f"{about['cohort']}" + ("" if patients is None else f", {patients} patients")))
+    if isinstance(score := about.get("validation_score"), float):
+        items.append(("Score on its own validation part", f"{score:.3f}"))
+    if about.get("written") is not None:
+        items.append(("Written", f"{about['written']}, by glioseg {about.get('glioseg')}"))
+    return tuple(items)
+
+
+def _cautions(info: BundleInfo) -> tuple[str, ...]:
+    about = info.provenance
+    cohort, patients = about.get("cohort"), about.get("patients_trained_on")
+    words = (
+        [
+            f"{info.name} was trained on {cohort} alone. On scans of other scanners, sequences, ages or diseases it "
+            "may be wrong without any sign of it; glioseg evaluate tells how it does on yours."
+        ]
+        if cohort
+        else []
+    )
+    if isinstance(patients, int) and patients < _FEW_PATIENTS:
+        words.append(f"{info.name} has learnt from {patients} patients, which is few.")
+    return tuple(words)
