@@ -50,6 +50,11 @@ class GliosegError(Exception):
         return _rebuild, (type(self), self.what, self.path, self.found, self.expected, self.remedy)
 
 
+def misuse(error: GliosegError) -> OptionError:
+    """The same fault, in what the user asked for instead of in what a file holds."""
+    return OptionError(error.what, path=error.path, found=error.found, expected=error.expected, remedy=error.remedy)
+
+
 def _sentence(text: str) -> str:
     return text if text.endswith((".", "?")) else f"{text}."
 

@@ -242,7 +242,10 @@ def test_a_scheme_for_volumes_that_lack_one(toys: Cohorts, tmp_path: Path) -> No
     folder = toys("volumes")
     ran = glioseg("convert", folder, tmp_path / "out", "--quiet")
     assert (ran.code, ran.out) == (1, "")
-    assert ran.err == "glioseg: the meaning of the labels of cohort volumes is not known. Say it with --scheme.\n"
+    assert (
+        ran.err
+        == "glioseg: the meaning of the labels of cohort volumes is not known. Say it with --scheme or --labels.\n"
+    )
     assert glioseg("convert", folder, tmp_path / "out", "--scheme", "brats2023", "--quiet").code == 0
     assert look(tmp_path / "out").json["scheme"] == "nnunet137"
 

@@ -70,6 +70,64 @@ def test_phantoms_in_layouts_of_volumes(
     assert ran.findings("warning") == ([("unknown-scheme", None)] if layout == "volumes" else [])
 
 
+OWN_VALUES = {"brats2021": (1, 2, 4), "msd": (2, 1, 3), "nnunet": (2, 1, 3)}
+"""Layout -> integers of necrosis, oedema and enhancement, where they are not 1, 2 and 3."""
+
+
+@pytest.mark.parametrize("layout", VOLUMES)
+def test_labels_of_ones_own_in_every_layout(
+    phantoms: Cohorts, phantom_patients: Sequence[PhantomPatient], layout: str
+) -> None:
+    dead, wet, bright = OWN_VALUES.get(layout, (1, 2, 3))
+    labels = ",".join(f"{value}={name}" for name, value in (("dead", dead), ("wet", wet), ("bright", bright)))
+    ran = look(phantoms(layout), "--labels", labels, "--regions", f"all={dead}+wet+bright,solid={dead}+bright")
+    found = ran.json
+    counts = voxels(phantom_patients, ("dead", "wet", "bright"))
+    assert (ran.code, found["scheme"], found["labels"]) == (0, "own", counts)
+    assert found["regions"]["solid"]["voxels"] == counts["dead"] + counts["bright"]
+    assert set(found["regions"]) == {"all", "solid", "tumour"}
+
+
+@pytest.mark.parametrize(("layout", "values"), [("lgg", "255=lesion"), ("pairs", "255=lesion")])
+def test_own_names_for_pictures(phantoms: Cohorts, layout: str, values: str) -> None:
+    found = look(phantoms(layout), "--labels", values).json
+    assert list(found["labels"]) == ["lesion"]
+    assert found["tumour_slices"] > 0
+
+
+def test_labels_said_in_a_file_beside_the_data(phantoms: Cohorts, tmp_path: Path) -> None:
+    shutil.copytree(phantoms("volumes"), tmp_path / "data" / "scans")
+    (tmp_path / "data" / "labels.toml").write_text("[labels]\nnecrosis = 1\nedema = 2\nenhancing = 3\n", "utf-8")
+    for folder in (tmp_path / "data" / "scans", tmp_path / "data"):
+        ran = look(folder)
+        assert (list(ran.json["labels"]), ran.findings("warning")) == (["NCR", "ED", "ET"], [])
+        assert set(ran.json["regions"]) >= {"WT", "TC", "ET", "tumour"}
+    assert look(tmp_path / "data", "--scheme", "brats2023").json["scheme"] == "brats2023"
+
+
+def test_regions_of_a_named_scheme(phantoms: Cohorts) -> None:
+    found = look(phantoms("volumes"), "--scheme", "brats2025-gli", "--regions", "rim=SNFH+3").json
+    assert found["regions"]["rim"]["voxels"] == found["labels"]["SNFH"] + found["labels"]["ET"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (("--labels", "oedema=1"), "--labels says what each integer means; found oedema=1; expected such as"),
+        (("--labels", "1=a,2=a"), "--labels says what each integer means"),
+        (("--labels", "1=a,1=b"), "--labels says what each integer means"),
+        (("--labels", "1=a", "--regions", "WT"), "--regions says what each is made of; found WT"),
+        (("--labels", "1=a", "--regions", "WT=3"), "made of labels that there are not; found 3; expected some of 1 a"),
+        (("--regions", "WT=1"), "--regions needs to know the labels. Add --labels or --scheme"),
+        (("--labels", "1=a", "--scheme", "msd"), "--labels and --scheme say the same; found msd. Leave one"),
+    ],
+)
+def test_labels_that_are_not_written_as_they_should_be(phantoms: Cohorts, given: tuple[str, ...], message: str) -> None:
+    ran = look(phantoms("volumes"), *given)
+    assert ran.code == 2
+    assert message in " ".join(ran.err.split())
+
+
 def test_phantom_as_lgg(phantoms: Cohorts, phantom_patients: Sequence[PhantomPatient]) -> None:
     """40 x 40 pixels fit six times into 256: each voxel of tumour becomes 36 pixels."""
     ran = look(phantoms("lgg"))

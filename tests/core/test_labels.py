@@ -22,10 +22,9 @@ def label_arrays(scheme: LabelScheme) -> st.SearchStrategy[np.ndarray]:
 
 
 def merged(array: np.ndarray, scheme: LabelScheme) -> np.ndarray:
-    """What regions can tell apart: NET is part of the region NCR."""
-    if {"NET", "NCR"} <= set(scheme.labels):
-        return np.where(array == scheme.labels["NET"], scheme.labels["NCR"], array)
-    return array
+    """What regions can tell apart: of NCR, NET and CC the first, in the scheme's order, stands for all."""
+    core = [value for name, value in scheme.labels.items() if name in ("NCR", "NET", "CC")]
+    return np.where(np.isin(array, core), core[0], array) if core else array
 
 
 # --- the table ----------------------------------------------------------------------------------------------------

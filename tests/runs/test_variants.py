@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 import torch
 
+from glioseg.core import LabelScheme
+from glioseg.runs.run_folder import RunFolder
 from glioseg.training.checkpoint import LATEST, load_checkpoint
 from glioseg.training.log import read_log
 from tests.cli.command import glioseg
@@ -44,6 +46,24 @@ unit = "slice"
 empty = "both_empty_1"
 values = { WT = 0.9 }
 """
+
+
+def test_labels_of_ones_own_are_written_into_the_run(tiny: TinyRun, tmp_path: Path) -> None:
+    """What a labels.toml beside the data says is the run's, whatever becomes of the file."""
+    data = tmp_path / "data"
+    shutil.copytree(tiny.data, data)
+    said = "[labels]\ndead = 1\nwet = 2\nbright = 3\n[regions]\nall = [1, 2, 3]\nbright = [3]\n"
+    (data / "labels.toml").write_text(said, encoding="utf-8")
+    changes = ["train.max_steps=1", "loss.kind=dice", "predict.tune=false", 'prepare.regions=["all","bright"]']
+    settings = [part for change in changes for part in ("--set", change)]
+    places = ["--data", data, "--out", tmp_path / "run", "--cache", tmp_path / "cache", "--device", "cpu"]
+    ran = glioseg("train", tiny.recipe_file, *places, "--quiet", *settings)
+    assert ran.code == 0, ran.err
+    (data / "labels.toml").unlink()
+    scheme = RunFolder(tmp_path / "run").data.scheme
+    assert isinstance(scheme, LabelScheme)
+    assert dict(scheme.labels) == {"dead": 1, "wet": 2, "bright": 3}
+    assert (scheme.default_regions, scheme.source) == (("all", "bright"), "labels.toml")
 
 
 def test_older_names_of_modalities_train_the_same_weights(tiny: TinyRun, tmp_path: Path) -> None:

@@ -13,23 +13,45 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from glioseg.console import Reporter, out
-from glioseg.errors import OptionError
+from glioseg.errors import LabelError, OptionError, misuse
 
 if TYPE_CHECKING:
-    from glioseg.core import Cohort
+    from glioseg.core import Cohort, LabelScheme
     from glioseg.runs.read import Data
 
 Folder = Annotated[Path, typer.Argument(metavar="DATA", help="The data set's folder, as downloaded.")]
 # The tables of these names load numpy, which help does without; a test holds the lines to them.
 _LAYOUTS = "bids, brats, brats-h5, classes, lgg, msd, nnunet, pairs or volumes"
-_SCHEMES = "brats2015, brats2021, brats2023, brats2024, msd, nnunet137, whole-tumour, lgg, binary or ibsr"
+_SCHEMES = (
+    "brats2015, brats2021, brats2023, brats2024, brats2024-ped, brats2024-men-rt, msd, nnunet137, whole-tumour, lgg, "
+    "binary or ibsr"
+)
 WRITTEN_LAYOUTS = "brats2021, brats2023, brats-h5, lgg, msd, nnunet, pairs, classes or volumes"
 Layout = Annotated[
     str | None, typer.Option(metavar="NAME", help=f"How the data set is laid out, if not recognised: {_LAYOUTS}.")
 ]
 Scheme = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help=f"What the integers in the masks mean, if the files do not say: {_SCHEMES}."),
+    typer.Option(
+        metavar="NAME",
+        help="What the integers in the masks mean, if the files do not say. A task of BraTS (brats2025-met, …), or: "
+        f"{_SCHEMES}.",
+    ),
+]
+Labels = Annotated[
+    str | None,
+    typer.Option(
+        metavar="VALUE=NAME,…",
+        help="The same for labels of your own: such as 1=oedema,2=core. A labels.toml beside the data says it too.",
+    ),
+]
+Regions = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME=PARTS,…",
+        help="What is learnt and scored, by labels or their values: such as WT=1+2,TC=core. [default: the scheme's, or "
+        "each of --labels]",
+    ),
 ]
 Modalities = Annotated[
     str | None,
@@ -59,12 +81,15 @@ class DataFlags:
     layout: str | None
     scheme: str | None
     modalities: str | None
+    labels: str | None = None
+    regions: str | None = None
 
     def data(self, path: Path) -> Data:
         """The data set in a folder.
 
         Raises:
-            OptionError: an empty name among the modalities.
+            OptionError: an empty name among the modalities; labels or regions that are not written as they should be,
+                or that mean nothing.
         """
         from glioseg.runs.read import Data
 
@@ -72,7 +97,25 @@ class DataFlags:
         names = None if text is None else tuple(name.strip() for name in text.split(","))
         if names is not None and not all(names):
             raise OptionError("--modalities needs names", found=f'"{text}"', expected="such as t1n,t1c,t2w,t2f")
-        return Data(path, self.layout, self.scheme, names)
+        return Data(path, self.layout, self._scheme(), names)
+
+    def _scheme(self) -> str | LabelScheme | None:
+        """The scheme as named, or as made of labels and regions."""
+        from glioseg.core.schemes import own_scheme, scheme_named, with_regions
+
+        regions = None if self.regions is None else _regions(self.regions)
+        if self.labels is not None and self.scheme is not None:
+            raise OptionError("--labels and --scheme say the same", found=self.scheme, remedy="Leave one of them out")
+        try:
+            if self.labels is not None:
+                return own_scheme(_labels(self.labels), regions, source="--labels")
+            if regions is None:
+                return self.scheme
+            if self.scheme is None:
+                raise OptionError("--regions needs to know the labels", remedy="Add --labels or --scheme")
+            return with_regions(scheme_named(self.scheme), regions)
+        except LabelError as error:
+            raise misuse(error) from error
 
     def read(self, path: Path, reporter: Reporter) -> Cohort:
         """The cohort in a folder; errors as ``data`` and ``glioseg.read``."""
@@ -82,11 +125,39 @@ class DataFlags:
 
 
 NO_FLAGS = DataFlags(None, None, None)
-_FLAG_TYPES = {"layout": Layout, "scheme": Scheme, "modalities": Modalities}
+_FLAG_TYPES = {"layout": Layout, "scheme": Scheme, "labels": Labels, "regions": Regions, "modalities": Modalities}
+
+
+def _labels(text: str) -> dict[str, int]:
+    """``1=oedema,2=core`` -> {"oedema": 1, "core": 2}."""
+    labels: dict[str, int] = {}
+    for part in text.split(","):
+        value, _, name = (piece.strip() for piece in part.partition("="))
+        if (
+            not (value.isascii() and value.isdigit())
+            or len(value) > 9
+            or not name
+            or name in labels
+            or int(value) in labels.values()
+        ):
+            raise OptionError("--labels says what each integer means", found=text, expected="such as 1=oedema,2=core")
+        labels[name] = int(value)
+    return labels
+
+
+def _regions(text: str) -> dict[str, list[str | int]]:
+    """``WT=1+2,TC=core`` -> {"WT": ["1", "2"], "TC": ["core"]}; the scheme knows numbers from names."""
+    regions: dict[str, list[str | int]] = {}
+    for part in text.split(","):
+        name, _, members = (piece.strip() for piece in part.partition("="))
+        if not name or name in regions or not all(member.strip() for member in members.split("+")):
+            raise OptionError("--regions says what each is made of", found=text, expected="such as WT=1+2,TC=2")
+        regions[name] = [member.strip() for member in members.split("+")]
+    return regions
 
 
 def takes_data_flags(command: Callable[..., None]) -> Callable[..., None]:
-    """Put the options --layout, --scheme and --modalities in the place of a command's parameter ``flags``."""
+    """Put the options of a data set (--layout, --scheme, …) in the place of a command's parameter ``flags``."""
     signature = inspect.signature(command, eval_str=True)
     parameters: list[inspect.Parameter] = []
     for parameter in signature.parameters.values():

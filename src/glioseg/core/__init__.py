@@ -3,8 +3,9 @@
 from glioseg.core.case import Case, Cohort, Facts, Finding, FindingKind, Severity, Source, SourceKind
 from glioseg.core.grid import Grid
 from glioseg.core.image import Image, LabelMap
-from glioseg.core.labels import SCHEMES, LabelScheme, scheme_named
+from glioseg.core.labels import LabelScheme
 from glioseg.core.parts import HEADLINE_ORDER, PARTS, PartName
+from glioseg.core.schemes import SCHEMES, scheme_named
 
 __all__ = [
     "HEADLINE_ORDER",

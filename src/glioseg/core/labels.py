@@ -2,7 +2,8 @@
 
 The same integer means different things from one data set to the next (4 is enhancing tumour in BraTS 2021, a resection
 cavity in BraTS 2024), so that an integer never travels without its scheme. Regions are unions of labels; WT is all
-tumour but the resection cavity RC, TC is NCR + NET + ET, and the region NCR always includes NET.
+tumour but the resection cavity RC, TC is NCR + NET + ET, and the region NCR always includes NET (and, in children's
+tumours, the cystic component CC).
 """
 
 from __future__ import annotations
@@ -244,7 +245,7 @@ def _painted_by_ancestors(
     return [value for _, other, value in order if own < frozenset(scheme.values_of(regions[other]))]
 
 
-_SAME_TISSUE = (("NCR", "NET", "NETC"), ("ED", "SNFH"))
+_SAME_TISSUE = (("NCR", "NET", "NETC", "CC"), ("ED", "SNFH"))
 """Labels that schemes name differently, or do not tell apart, in the order in which they stand for each other."""
 
 
@@ -253,8 +254,8 @@ def convert_labels(
 ) -> npt.NDArray[np.uint8] | npt.NDArray[np.int32]:
     """The same label map in the integers of another scheme, by the labels' names.
 
-    NCR, NET and NETC stand for each other where the other scheme has but one of them, and so do ED and SNFH; into a
-    scheme of one tumour label goes the whole tumour (no resection cavity).
+    NCR, NET, NETC and the cystic component CC stand for each other where the other scheme lacks one of them, and so do
+    ED and SNFH; into a scheme of one tumour label goes the whole tumour (no resection cavity).
 
     Args:
         array: (...) integers of ``scheme``.
@@ -297,56 +298,3 @@ def _counterpart(name: str, scheme: LabelScheme, target: LabelScheme) -> int | N
     if set(target.labels) in ({"WT"}, {"tumour"}) and "tumour" in scheme.regions:
         return next(iter(target.labels.values())) if name in scheme.regions["tumour"] else 0
     return None
-
-
-def glioma_scheme(name: str, labels: Mapping[str, int], source: str) -> LabelScheme:
-    """A scheme of glioma labels (NCR, NET, NETC, ED, SNFH, ET, RC) with the regions that its labels allow."""
-
-    def among(*names: str) -> tuple[str, ...]:
-        return tuple(label for label in labels if label in names)
-
-    whole = tuple(label for label in labels if label != "RC")
-    regions = {
-        "WT": whole,
-        "TC": among("NCR", "NET", "NETC", "ET"),
-        "ET": among("ET"),
-        "NCR": among("NCR", "NET", "NETC"),
-        "ED": among("ED", "SNFH"),
-        "RC": among("RC"),
-        "tumour": whole,
-    }
-    scored = tuple(region for region in ("WT", "TC", "ET") if regions[region])
-    return LabelScheme(name, labels, {key: names for key, names in regions.items() if names}, scored, source)
-
-
-SCHEMES: Mapping[str, LabelScheme] = MappingProxyType(
-    {
-        scheme.name: scheme
-        for scheme in (
-            glioma_scheme("brats2015", {"NCR": 1, "ED": 2, "NET": 3, "ET": 4}, "BraTS 2012-2015, Menze 2015"),
-            glioma_scheme("brats2021", {"NCR": 1, "ED": 2, "ET": 4}, "BraTS 2017-2021, NCR includes NET; Baid 2021"),
-            glioma_scheme("brats2023", {"NCR": 1, "ED": 2, "ET": 3}, "BraTS 2023 GLI"),
-            glioma_scheme("brats2024", {"NETC": 1, "SNFH": 2, "ET": 3, "RC": 4}, "BraTS 2024 GLI post-treatment"),
-            glioma_scheme("msd", {"ED": 1, "NET": 2, "ET": 3}, "Medical Segmentation Decathlon Task01, Antonelli 2022"),
-            glioma_scheme("nnunet137", {"ED": 1, "NCR": 2, "ET": 3}, "nnU-Net Dataset137_BraTS2021, Isensee 2021"),
-            LabelScheme("whole-tumour", {"WT": 1}, {"WT": ("WT",), "tumour": ("WT",)}, ("WT",), "a BraTS mask 0/1"),
-            LabelScheme("lgg", {"tumour": 255}, {"tumour": ("tumour",)}, ("tumour",), "LGG kaggle_3m, Buda 2019"),
-            LabelScheme("binary", {"tumour": 1}, {"tumour": ("tumour",)}, ("tumour",), "a picture's mask, thresholded"),
-            LabelScheme(
-                "ibsr",
-                {"CSF": 1, "GM": 2, "WM": 3},
-                {"csf": ("CSF",), "gm": ("GM",), "wm": ("WM",)},
-                ("csf", "gm", "wm"),
-                "IBSR18, MGH Center for Morphometric Analysis",
-            ),
-        )
-    }
-)
-"""The closed table of schemes that readers and ``--scheme`` name."""
-
-
-def scheme_named(name: str) -> LabelScheme:
-    """The scheme of that name; a LabelError lists the known ones."""
-    if name not in SCHEMES:
-        raise LabelError(f"there is no label scheme {name}", expected=f"one of {', '.join(SCHEMES)}")
-    return SCHEMES[name]

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+from glioseg.cohorts.reading.labels_file import LABELS_FILE, read_labels_file
 from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.recognise import read_cohort
 from glioseg.console import QUIET, Reporter
-from glioseg.core import SCHEMES, Cohort, LabelScheme
+from glioseg.core import Cohort, LabelScheme, scheme_named
 from glioseg.core.modalities import our_names
-from glioseg.errors import FileError, GliosegError, OptionError
+from glioseg.errors import FileError, GliosegError, LabelError, misuse
 from glioseg.preparation.records import SchemeRecord
 
 
@@ -59,6 +59,20 @@ class Data:
         return cls(Path(values["path"]), values.get("layout"), _scheme_from(values.get("scheme"), path), modalities)
 
 
+def with_labels_file(data: Data) -> Data:
+    """The same with the label scheme that a ``labels.toml`` in the folder, or beside it, says; as it is where none does
+    or a scheme was named.
+
+    Raises:
+        FileError, LabelError: the file cannot be read, or says no scheme.
+    """
+    folder = data.path.absolute()
+    files = [path for path in (folder / LABELS_FILE, folder.parent / LABELS_FILE) if path.is_file()]
+    if data.scheme is not None or not files:
+        return data
+    return replace(data, scheme=read_labels_file(files[0]))
+
+
 def read(data: Data | Cohort, reporter: Reporter = QUIET) -> Cohort:
     """The cohort in a folder: paths, no pixels. One that was read already comes back as it is.
 
@@ -68,6 +82,7 @@ def read(data: Data | Cohort, reporter: Reporter = QUIET) -> Cohort:
     """
     if isinstance(data, Cohort):
         return data
+    data = with_labels_file(data)
     names = None if data.modalities is None else our_names(data.modalities)
     options = ReadOptions(scheme=_scheme(data.scheme), modalities=names)
     with reporter.progress("Listing files") as step:
@@ -88,14 +103,9 @@ def _scheme_from(value: object, path: Path) -> str | LabelScheme | None:
 
 
 def _scheme(scheme: str | LabelScheme | None) -> LabelScheme | None:
-    if scheme is None or isinstance(scheme, LabelScheme):
+    if not isinstance(scheme, str):
         return scheme
-    name = scheme
-    if name in SCHEMES:
-        return SCHEMES[name]
-    near = difflib.get_close_matches(name, SCHEMES, 1)
-    raise OptionError(
-        f"there is no label scheme {name}",
-        expected=f"one of {', '.join(SCHEMES)}",
-        remedy=f"Did you mean {near[0]}?" if near else None,
-    )
+    try:
+        return scheme_named(scheme)
+    except LabelError as error:
+        raise misuse(error) from error

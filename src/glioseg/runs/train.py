@@ -25,7 +25,7 @@ from glioseg.runs.options import RunOptions
 from glioseg.runs.own_parts import OwnParts
 from glioseg.runs.plan import sized
 from glioseg.runs.progress_table import ProgressTable, Watcher
-from glioseg.runs.read import Data
+from glioseg.runs.read import Data, with_labels_file
 from glioseg.runs.report import report
 from glioseg.runs.run_folder import RunEnvironment
 from glioseg.tasks.choose import task_named
@@ -83,7 +83,7 @@ def train(
     recipe = sized(recipe, training_data, options)
     identity = _identity(task, recipe, training_data, initial, own)
     setup = TrainingSetup(task, recipe, training_data, options, identity, own)
-    _write_head(setup, data, RunEnvironment(facts, task.name, _started_from(initial)))
+    _write_head(setup, with_labels_file(data), RunEnvironment(facts, task.name, _started_from(initial)))
     outcome = launch(setup, _table(task, recipe, reporter, watcher))
     if not outcome.finished and watcher is None:  # a watcher has its own reasons, and words for them
         reporter.say(_stopped(outcome, options.run))

@@ -149,7 +149,13 @@ def test_patients(case: str, patient: str) -> None:
         ("BraTS-GLI-00000-000", "BraTS2024-BraTS-GLI", "GLI post-treatment"),
         ("BraTS-GLI-00000-000", "GLI_PostTreatment", "GLI post-treatment"),
         ("BraTS-GLI-00000-000", "ASNR-MICCAI-BraTS2023-GLI", "GLI"),
-        ("BraTS-PED-00002-000", "x", "other tumours"),
+        ("BraTS-PED-00002-000", "x", "PED"),
+        ("BraTS-PED-00002-000", "ASNR-MICCAI-BraTS2023-PED-Challenge-TrainingData", "PED 2023"),
+        ("BraTS-PED-00002-000", "BraTS-PEDs2024_Training", "PED since 2024"),
+        ("BraTS-PED-00002-000", "BraTS2025-PED", "PED since 2024"),
+        ("BraTS-MEN-00002-000", "x", "MEN or MET"),
+        ("BraTS-MET-00002-000", "x", "MEN or MET"),
+        ("BraTS-MEN-RT-0001-1", "x", "MEN-RT"),
         ("BraTS19_2013_0_1", "x", "2017-2021"),
         ("Brats17_TCIA_105_1", "x", "2017-2021"),
         ("brats_tcia_pat153_0109", "x", "2015"),
@@ -215,14 +221,36 @@ def test_2015_as_nifti(tmp_path: Path) -> None:
     assert [case.facts for case in cohort.cases] == [{"site": "2013"}, {"site": "2013"}]
 
 
-def test_other_tumours_have_other_labels(tmp_path: Path) -> None:
-    name = "BraTS-PED-00002-000"
-    save_volume(tmp_path / name / f"{name}-t1n.nii.gz", noise(1))
-    save_volume(tmp_path / name / f"{name}-seg.nii.gz", labels(1, 2, 3))
+@pytest.mark.parametrize(
+    ("name", "values", "scheme"),
+    [
+        ("BraTS-PED-00002-000", (1, 2, 3, 4), "brats2024-ped"),
+        ("BraTS2024/BraTS-PED-00002-000", (1, 2, 3), "brats2024-ped"),
+        ("BraTS2023/BraTS-PED-00002-000", (1, 2, 3), "brats2023"),
+        ("BraTS-PED-00002-000", (1, 2, 3), None),
+        ("BraTS-MEN-00002-000", (1, 2, 3), "brats2023"),
+        ("BraTS-MET-00002-000", (1, 2, 3), "brats2023"),
+        ("BraTS-MET-00002-000", (1, 2, 3, 4), "brats2024"),
+        ("BraTS-MEN-RT-0002-1", (1,), "brats2024-men-rt"),
+    ],
+)
+def test_other_tumours_have_other_labels(
+    tmp_path: Path, name: str, values: tuple[int, ...], scheme: str | None
+) -> None:
+    case = tmp_path / name
+    save_volume(case / f"{case.name}-t1c.nii.gz", noise(1))
+    save_volume(case / f"{case.name}-seg.nii.gz", labels(*values))
     cohort = read(tmp_path)
-    assert cohort.scheme is None
-    assert findings_of(cohort, "unknown-scheme")[0].severity == "warning"
-    assert "--scheme" in findings_of(cohort, "unknown-scheme")[0].message
+    assert (cohort.scheme and cohort.scheme.name) == scheme
+    if scheme is None:
+        (finding,) = findings_of(cohort, "unknown-scheme")
+        assert finding.severity == "warning"
+        assert "brats2023), ET, NET and CC since (brats2024-ped)" in finding.message
+        assert "--scheme" in finding.message
+
+
+def test_time_points_of_radiotherapy_are_one_patient(tmp_path: Path) -> None:
+    assert patient_of("BraTS-MEN-RT-0002-1") == "BraTS-MEN-RT-0002"
 
 
 def test_challenges_with_different_labels_in_one_folder(tmp_path: Path) -> None:

@@ -121,6 +121,30 @@ def test_regions_are_taken_as_given(tmp_path: Path) -> None:
     assert dict(scheme.labels) == {"kidney": 1, "tumor": 2, "masses": 3}
 
 
+@pytest.mark.parametrize(
+    ("values", "labels"),
+    [
+        (([1, 2, 3], [2, 3], [3]), {"ED": 1, "NCR": 2, "ET": 3}),
+        (([1, 2, 3], [1, 3], [3]), {"NCR": 1, "ED": 2, "ET": 3}),
+        (([1, 2, 4], [1, 4], [4]), {"NCR": 1, "ED": 2, "ET": 4}),
+    ],
+)
+def test_regions_of_other_names_are_ours_by_what_they_hold(
+    tmp_path: Path, values: tuple[list[int], ...], labels: dict[str, int]
+) -> None:
+    """They keep their names, and answer to ours too."""
+    names = ("lesion", "inner part", "active")
+    scheme = own_scheme(tmp_path / "set", {"background": 0, **dict(zip(names, values, strict=True))})
+    assert (scheme.default_regions, dict(scheme.labels)) == (names, labels)
+    for name, ours, region in zip(names, ("WT", "TC", "ET"), values, strict=True):
+        assert set(scheme.values_of(name)) == set(scheme.values_of(ours)) == set(region)
+
+
+def test_whole_tumor_and_the_like_are_ours(tmp_path: Path) -> None:
+    labels: dict[str, object] = {"whole_tumor": [1, 2, 3], "tumor_core": [2, 3], "enhancing_tumor": 3}
+    assert own_scheme(tmp_path, {"background": 0, **labels}) == scheme_named("nnunet137")
+
+
 def test_labels_that_no_region_tells_apart_keep_their_number(tmp_path: Path) -> None:
     scheme = own_scheme(tmp_path / "set", {"background": 0, "organ": [1, 2], "lesion": [3]})
     assert dict(scheme.labels) == {"organ-1": 1, "organ-2": 2, "lesion": 3}

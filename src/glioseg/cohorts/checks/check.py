@@ -313,7 +313,9 @@ def _unknown_labels(name: str, unknown: Sequence[int], present: Sequence[int], s
     text = (
         f"{name} holds {name_some(unknown)}, which the label scheme {scheme.name} does not know ({scheme.describe()})"
     )
-    return f"{text}; --scheme {' or '.join(fitting)} would" if fitting else text
+    if fitting:
+        return f"{text}; --scheme {' or '.join(fitting)} would"
+    return f"{text}; say what they mean with --labels {','.join(f'{value}=NAME' for value in present if value)}"
 
 
 def _tumour(reference: _Reference | None) -> npt.NDArray[np.bool_] | None:

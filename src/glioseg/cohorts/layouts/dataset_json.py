@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from glioseg.cohorts.reading.listing import Listing, list_folder
 from glioseg.core import SCHEMES, LabelScheme
-from glioseg.core.labels import glioma_scheme
 from glioseg.core.modalities import modality_of
+from glioseg.core.schemes import GLIOMA_LABELS, glioma_scheme, our_label_name
 from glioseg.errors import FileError, LabelError, LayoutError, name_some
 from glioseg.io.text import read_json
 
@@ -20,31 +18,12 @@ TABLE = "dataset.json"
 TRAINING_IMAGES, TRAINING_LABELS, TEST_IMAGES, TEST_LABELS = "imagesTr", "labelsTr", "imagesTs", "labelsTs"
 _FOLDERS = (TRAINING_IMAGES, TRAINING_LABELS, TEST_IMAGES, TEST_LABELS)
 
-_LABEL_NAMES: Mapping[str, str] = MappingProxyType(
-    {
-        **dict.fromkeys(("wt", "wholetumour"), "WT"),
-        **dict.fromkeys(("tc", "tumourcore"), "TC"),
-        **dict.fromkeys(("et", "enhancing", "enhancingtumour", "gdenhancingtumour"), "ET"),
-        **dict.fromkeys(("ed", "oedema", "peritumouraloedema"), "ED"),
-        **dict.fromkeys(("ncr", "necrosis", "necrotic", "necroticcore", "necrotictumourcore"), "NCR"),
-        **dict.fromkeys(("ncrnet", "necroticandnonenhancingtumourcore", "necroticandnonenhancingtumour"), "NCR"),
-        **dict.fromkeys(("net", "nonenhancing", "nonenhancingtumour"), "NET"),
-        **dict.fromkeys(("netc", "nonenhancingtumourcore"), "NETC"),
-        **dict.fromkeys(("snfh", "surroundingnonenhancingflairhyperintensity"), "SNFH"),
-        **dict.fromkeys(("rc", "resectioncavity"), "RC"),
-        "csf": "CSF",
-        **dict.fromkeys(("gm", "greymatter", "graymatter"), "GM"),
-        **dict.fromkeys(("wm", "whitematter"), "WM"),
-        "tumour": "tumour",
-    }
-)
-"""Names of labels and regions as data sets write them (lower case, letters alone, British spelling) -> ours."""
+_NESTED = ("WT", "TC", "ET")
 _SCHEMES_TRIED = (
-    *("nnunet137", "brats2021", "brats2023", "brats2024", "brats2015"),
+    *("nnunet137", "brats2021", "brats2023", "brats2024", "brats2024-ped", "brats2015"),
     *("msd", "whole-tumour", "binary", "lgg", "ibsr"),
 )
 _MOST_DIGITS = 9
-_GLIOMA_LABELS = frozenset({"NCR", "NET", "NETC", "ED", "SNFH", "ET", "RC"})
 
 
 @dataclass(frozen=True)
@@ -166,7 +145,7 @@ def scheme_of(content: Mapping[str, Any], name: str) -> LabelScheme | None:
     values_without_ignore = {key: integers for key, integers in values.items() if key != "ignore"}
     if not values_without_ignore:
         return None
-    stated = {_our_name(key): integers for key, integers in values_without_ignore.items()}
+    stated = {our_label_name(key): integers for key, integers in values_without_ignore.items()}
     if len(stated) == len(values):
         for scheme in _SCHEMES_TRIED:
             if _labels_equal(SCHEMES[scheme], stated):
@@ -174,7 +153,7 @@ def scheme_of(content: Mapping[str, Any], name: str) -> LabelScheme | None:
         for scheme in _SCHEMES_TRIED:
             if _agrees(SCHEMES[scheme], stated):
                 return SCHEMES[scheme]
-        if set(stated) <= _GLIOMA_LABELS and all(len(integers) == 1 for integers in stated.values()):
+        if set(stated) <= GLIOMA_LABELS and all(len(integers) == 1 for integers in stated.values()):
             return glioma_scheme(name, {key: integers[0] for key, integers in stated.items()}, TABLE)
     return _own_scheme(values, name)
 
@@ -204,12 +183,6 @@ def _is_integer(value: object) -> bool:
     return text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS
 
 
-def _our_name(name: str) -> str:
-    """``Non-enhancing tumor`` -> ``NET``; the name itself where it is none of ours."""
-    plain = re.sub(r"[^a-z]", "", name.lower()).replace("tumor", "tumour").replace("edema", "oedema")
-    return _LABEL_NAMES.get(plain.replace("ooedema", "oedema"), name)
-
-
 def _labels_equal(scheme: LabelScheme, stated: Mapping[str, tuple[int, ...]]) -> bool:
     return {name: (value,) for name, value in scheme.labels.items()} == dict(stated)
 
@@ -237,6 +210,27 @@ def _own_scheme(values: Mapping[str, tuple[int, ...]], name: str) -> LabelScheme
     by_value = {value: label for label, value in labels.items()}
     regions = {key: tuple(by_value[value] for value in integers) for key, integers in values.items() if key != "ignore"}
     try:
-        return LabelScheme(name, labels, regions, tuple(regions), TABLE)
+        known = _same_regions(regions, labels)
+        if known is None:
+            return LabelScheme(name, labels, regions, tuple(regions), TABLE)
+        ours = {
+            region: tuple(label for label in known.labels if known.labels[label] in values[region])
+            for region in regions
+        }
+        source = f"{TABLE}; labels as in {known.name}, which has the same regions under other names"
+        return LabelScheme(name, known.labels, {**known.regions, **ours}, tuple(regions), source)
     except LabelError:
         return None
+
+
+def _same_regions(regions: Mapping[str, tuple[str, ...]], labels: Mapping[str, int]) -> LabelScheme | None:
+    """Of ours that with the whole tumour, core and enhancing part that regions of other names are; None for none."""
+    stated = {frozenset(labels[label] for label in members) for members in regions.values()}
+    for name in _SCHEMES_TRIED:
+        scheme = SCHEMES[name]
+        if not set(_NESTED) <= set(scheme.regions) or set(labels.values()) != set(scheme.labels.values()):
+            continue
+        nested = {frozenset(scheme.values_of(region)) for region in _NESTED}
+        if len(nested) == len(_NESTED) and nested <= stated:
+            return scheme
+    return None

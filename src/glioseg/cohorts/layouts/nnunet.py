@@ -200,7 +200,7 @@ def _scheme(dataset: Dataset, options: ReadOptions, cases: Sequence[Case]) -> tu
         return None, [Finding("note", "missing-mask", "no case has a mask: good for prediction alone")]
     scheme = scheme_of(dataset.content, dataset.folder.name)
     if scheme is None:
-        message = f"{dataset.table.name} does not state what the labels mean. Say it with --scheme"
+        message = f"{dataset.table.name} does not state what the labels mean. Say it with --scheme or --labels"
         return None, [Finding("warning", "unknown-scheme", message)]
     if "ignore" in scheme.labels:
         message = "voxels labelled ignore belong to no region: they count as background"

@@ -171,7 +171,8 @@ def _masks_without_image(scans: Sequence[Scan], listing: Listing) -> list[Findin
 def _unknown_scheme(scheme: LabelScheme | None, *, has_labels: bool) -> list[Finding]:
     if scheme is not None or not has_labels:
         return []
-    message = f"the files do not say what their labels mean: say it with --scheme, one of {', '.join(SCHEMES)}"
+    known = ", ".join(SCHEMES)
+    message = f"the files do not say what their labels mean: say it with --labels, or with --scheme, one of {known}"
     return [Finding("warning", "unknown-scheme", message)]
 
 

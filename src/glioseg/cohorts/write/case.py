@@ -119,7 +119,8 @@ def load_cases(cohort: Cohort) -> Iterator[LoadedCase]:
     for case in cohort.cases:
         if case.labels is not None and cohort.scheme is None:
             raise LabelError(
-                f"the meaning of the labels of cohort {cohort.name} is not known", remedy="Say it with --scheme"
+                f"the meaning of the labels of cohort {cohort.name} is not known",
+                remedy="Say it with --scheme or --labels",
             )
         labels = load_labels(case, cohort.scheme) if case.labels is not None and cohort.scheme is not None else None
         yield LoadedCase(case.id, case.patient, load_image(case), labels, case.facts)

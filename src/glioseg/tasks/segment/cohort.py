@@ -15,7 +15,9 @@ def scheme_of_cohort(cohort: Cohort) -> LabelScheme:
         LabelError: it is not known.
     """
     if cohort.scheme is None:
-        raise LabelError("the meaning of the labels is not known", path=cohort.name, remedy="Say it with --scheme")
+        raise LabelError(
+            "the meaning of the labels is not known", path=cohort.name, remedy="Say it with --scheme or --labels"
+        )
     return cohort.scheme
 
 
@@ -30,7 +32,9 @@ def with_references(cohort: Cohort, max_patients: int | None, reporter: Reporter
         raise LabelError(
             "the meaning of the labels is not known" if has_masks else "no case has a reference",
             path=cohort.name,
-            remedy="Say it with --scheme" if has_masks else "Training and scoring need masks beside the images",
+            remedy="Say it with --scheme or --labels"
+            if has_masks
+            else "Training and scoring need masks beside the images",
         )
     unmarked = [case.id for case in cohort.cases if case.labels is None]
     if unmarked:

@@ -34,7 +34,9 @@ def scheme_of(prepared: PreparedCohort) -> LabelScheme:
         LabelError: the cohort has none.
     """
     if prepared.scheme is None:
-        raise LabelError("the meaning of the labels is not known", path=prepared.name, remedy="Say it with --scheme")
+        raise LabelError(
+            "the meaning of the labels is not known", path=prepared.name, remedy="Say it with --scheme or --labels"
+        )
     return prepared.scheme
 
 

@@ -1,0 +1,62 @@
+"""What the user tells in a ``labels.toml`` beside the data: what the integers of the masks mean.
+
+[labels]
+oedema = 1
+core = 2
+
+[regions]            # what is learnt and scored; each label is one where this is left out
+WT = ["oedema", "core"]
+TC = ["core"]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeGuard
+
+from glioseg.core import LabelScheme
+from glioseg.core.schemes import own_scheme
+from glioseg.errors import FileError, LabelError
+from glioseg.io.text import read_toml
+
+LABELS_FILE = "labels.toml"
+_EXAMPLE = '[labels] with lines such as oedema = 1 and, if wanted, [regions] with WT = ["oedema", "core"]'
+
+
+def read_labels_file(path: Path) -> LabelScheme:
+    """The scheme that the file says.
+
+    Raises:
+        FileError: it cannot be read, or is no TOML.
+        LabelError: it says no labels, or regions of labels that it does not say.
+    """
+    values = read_toml(path)
+    unknown = sorted(set(values) - {"labels", "regions"})
+    labels, regions = values.get("labels"), values.get("regions")
+    if unknown or not _is_labels(labels) or not (regions is None or _is_regions(regions)):
+        found = f"[{unknown[0]}]" if unknown else "no labels" if labels is None else "other values"
+        raise FileError("does not say what labels mean", path=path, found=found, expected=_EXAMPLE)
+    try:
+        return own_scheme(labels, regions, source=path.name)
+    except LabelError as error:
+        raise LabelError(error.what, path=path, found=error.found, expected=error.expected) from error
+
+
+def _is_labels(values: Any) -> TypeGuard[Mapping[str, int]]:  # noqa: ANN401 - what the file holds
+    return isinstance(values, Mapping) and bool(values) and all(_is_integer(value) for value in values.values())
+
+
+def _is_regions(values: Any) -> bool:  # noqa: ANN401
+    return (
+        isinstance(values, Mapping)
+        and bool(values)
+        and all(
+            isinstance(parts, list) and all(isinstance(part, str) or _is_integer(part) for part in parts)
+            for parts in values.values()
+        )
+    )
+
+
+def _is_integer(value: Any) -> bool:  # noqa: ANN401
+    return isinstance(value, int) and not isinstance(value, bool)
