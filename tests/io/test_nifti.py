@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from glioseg.core import Grid
 from glioseg.errors import FileError, GeometryError
+from glioseg.io.in_memory import voxels_of
 from glioseg.io.nifti import read_nifti, read_nifti_grid, write_nifti
 from tests.fakes.damage import as_empty, as_text, truncate
 
@@ -58,6 +60,40 @@ def test_the_affine_is_that_of_voxel_centres_in_ras(tmp_path: Path) -> None:
     affine = nibabel.load(tmp_path / "a.nii").affine
     assert (affine @ (1, 0, 0, 1)).tolist() == [-2.0, 0.0, 0.0, 1.0]
     assert read_nifti(tmp_path / "a.nii")[1].orientation == "LAS"
+
+
+def two_forms(path: Path, move_mm: float = 30.0) -> Path:
+    """A scan whose qform (code 1) lies ``move_mm`` beside its sform (code 2, aligned) along x."""
+    image = nibabel.Nifti1Image(ARRAY, GRID.affine)
+    image.set_sform(GRID.affine, code=2)
+    moved = GRID.affine.copy()
+    moved[0, 3] += move_mm
+    image.set_qform(moved, code=1)
+    nibabel.save(image, path)
+    return path
+
+
+def test_both_forms_of_a_scan_are_kept(tmp_path: Path) -> None:
+    array, grid = read_nifti(two_forms(tmp_path / "scan.nii"))
+    assert grid == GRID or grid.difference(GRID) is None
+    assert grid.forms_apart_mm == pytest.approx(30.0, abs=1e-3)
+    write_nifti(tmp_path / "mask.nii", array, grid)
+    image = nibabel.load(tmp_path / "mask.nii")
+    (sform, sform_code), (qform, qform_code) = image.get_sform(coded=True), image.get_qform(coded=True)
+    assert (sform_code, qform_code) == (2, 1)
+    np.testing.assert_allclose(sform, GRID.affine, atol=1e-4)
+    np.testing.assert_allclose(qform[:, 3], GRID.affine[:, 3] + (30, 0, 0, 0), atol=1e-4)
+
+
+def test_forms_that_differ_by_rounding_are_one(tmp_path: Path) -> None:
+    assert read_nifti_grid(two_forms(tmp_path / "scan.nii", 0.05))[0].other_form is None
+
+
+def test_an_image_in_memory_keeps_both_forms(tmp_path: Path) -> None:
+    _, grid = voxels_of(nibabel.load(two_forms(tmp_path / "scan.nii")))
+    assert grid.other_form is not None
+    assert pickle.loads(pickle.dumps(grid)).forms_apart_mm == grid.forms_apart_mm
+    assert grid.flipped(0).other_form is None
 
 
 def test_other_software_finds_both_forms_and_millimetres(tmp_path: Path) -> None:

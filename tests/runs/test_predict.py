@@ -68,6 +68,29 @@ def test_the_mask_lies_on_the_scan(tiny: TinyRun, predicted: Path) -> None:
     assert set(np.unique(mask.dataobj)) <= {0, 1, 2, 3}
 
 
+def test_the_mask_lies_on_a_scan_that_states_two_places(tiny: TinyRun, tmp_path: Path) -> None:
+    """In programs that go by the sform and in those that go by the qform, and the person is told."""
+    case = tmp_path / _case(tiny)
+    shutil.copytree(tiny.data / _case(tiny), case)
+    for path in case.glob("*.nii.gz"):
+        image = nib.load(path)
+        moved = image.affine.copy()
+        moved[1, 3] -= 25
+        image.set_sform(image.affine, code=4)
+        image.set_qform(moved, code=1)
+        nib.save(image, path)
+    ran = _predict(tiny.run, case, "--out", tmp_path / "out")
+    assert ran.code == 0, ran.err
+    mask, scan = nib.load(tmp_path / "out" / f"{case.name}.nii.gz"), nib.load(next(case.glob("*-t2f.nii.gz")))
+    for form in ("get_sform", "get_qform"):
+        (ours, code), (theirs, their_code) = (getattr(image, form)(coded=True) for image in (mask, scan))
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+        assert code == their_code
+    assert "sform and qform of the scan put it up to 25 mm apart" in " ".join(
+        json.loads((tmp_path / "out" / f"{case.name}.json").read_text(encoding="utf-8"))["warnings"]
+    )
+
+
 def test_a_prediction_scores_what_the_evaluation_says(tiny: TinyRun, predicted: Path) -> None:
     name = _case(tiny)
     mask = np.asarray(nib.load(predicted / f"{name}.nii.gz").dataobj)

@@ -25,6 +25,7 @@ FindingKind = Literal[
     "exact-duplicates",
     "file-geometry",
     "folds",
+    "forms-disagree",
     "grey-as-colour",
     "ignore-label",
     "inverted-mask",

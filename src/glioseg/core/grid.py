@@ -31,6 +31,21 @@ _CODES: Mapping[str, tuple[int, int]] = MappingProxyType(
 
 
 @dataclass(frozen=True, eq=False)
+class OtherForm:
+    """The second place that a NIfTI file states for its voxels, its qform, where it is not that of its sform.
+
+    Args:
+        affine: (4, 4), the qform.
+        sform_code: what the sform refers to, as NIfTI-1 numbers it.
+        qform_code: the same of the qform.
+    """
+
+    affine: Affine
+    sform_code: int
+    qform_code: int
+
+
+@dataclass(frozen=True, eq=False)
 class Grid:
     """Shape and place of a voxel array.
 
@@ -38,6 +53,8 @@ class Grid:
         shape: number of voxels along X, Y, Z; each at least 1.
         affine: (4, 4) voxel index -> RAS+ mm, voxel centres; copied and made read-only.
         has_mm: whether the affine is in millimetres (False for pictures).
+        other_form: where other programs may take the voxels to be; kept so that what is written on this grid lies
+            beside the scan in all of them. Grids are compared without it, and grids made of this one have none.
 
     Raises:
         GeometryError: a shape that is not three positive integers; an affine that is not a finite, invertible (4, 4)
@@ -47,6 +64,7 @@ class Grid:
     shape: Shape
     affine: Affine
     has_mm: bool = True
+    other_form: OtherForm | None = None
 
     def __post_init__(self) -> None:
         shape = tuple(int(n) for n in self.shape)
@@ -82,7 +100,7 @@ class Grid:
 
     def __reduce__(self) -> tuple[object, ...]:
         """Go through the constructor in another process too: an unpickled array would be writable."""
-        return Grid, (self.shape, np.array(self.affine), self.has_mm)
+        return Grid, (self.shape, np.array(self.affine), self.has_mm, self.other_form)
 
     @property
     def spacing(self) -> tuple[float, float, float]:
@@ -147,7 +165,7 @@ class Grid:
             return f"shape {_times(self.shape)} against {_times(other.shape)}"
         if self.has_mm != other.has_mm:
             return "one has millimetres, the other has not"
-        apart = float(np.abs(self.outer_corners() - other.outer_corners()).max())
+        apart = self.furthest_mm(other)
         if apart <= tolerance_mm:
             return None
         if not np.allclose(self.spacing, other.spacing, rtol=1e-4, atol=1e-4):
@@ -155,6 +173,17 @@ class Grid:
         if self.orientation != other.orientation:
             return f"orientation {self.orientation} against {other.orientation}"
         return f"same shape, but the voxels lie up to {apart:.3g} apart"
+
+    @property
+    def forms_apart_mm(self) -> float:
+        """How far the two places that the file states lie apart, at most; 0 where it states one."""
+        if self.other_form is None:
+            return 0.0
+        return self.furthest_mm(Grid(self.shape, self.other_form.affine, self.has_mm))
+
+    def furthest_mm(self, other: Grid) -> float:
+        """How far the outer corners of two grids of one shape lie apart, at most, along an axis."""
+        return float(np.abs(self.outer_corners() - other.outer_corners()).max())
 
     def outer_corners(self) -> npt.NDArray[np.float64]:
         """World coordinates (8, 3) of the corners of the grid's extent: half a voxel outside the outer centres."""

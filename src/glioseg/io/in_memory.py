@@ -14,6 +14,7 @@ from glioseg.core import Grid, Image, LabelMap, LabelScheme, Source, scheme_name
 from glioseg.errors import FileError, GeometryError, GliosegError, LabelError, OptionError
 from glioseg.io.endings import file_kind
 from glioseg.io.load import Voxels, read_sources, stacked
+from glioseg.io.nifti import grid_of
 
 Scan = str | PathLike[str] | Any
 """A path; a nibabel image; (array (X, Y, Z), affine (4, 4) of RAS+ mm); or an array alone, which has no mm: a picture
@@ -37,7 +38,7 @@ def voxels_of(scan: Scan) -> tuple[npt.NDArray[Any], Grid]:
         return array, Grid(array.shape, np.asarray(scan[1], dtype=np.float64))
     if hasattr(scan, "dataobj") and hasattr(scan, "affine"):
         array = _volume(np.asanyarray(scan.dataobj))
-        return array, Grid(array.shape, scan.affine)
+        return array, grid_of(scan, (array.shape[0], array.shape[1], array.shape[2]))
     if isinstance(scan, np.ndarray):
         array = scan.T[:, :, None] if scan.ndim == 2 else _volume(scan)
         return array, Grid.of_pictures(array.shape)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,14 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
 from glioseg.core import Grid
+from glioseg.core.grid import OtherForm
 from glioseg.errors import GeometryError
 from glioseg.io.files import cannot_read, replacing
 
 _CHUNK = 1 << 20
+_SCANNER = 1
+_FORMS_AGREE_MM = 0.1
+"""Headers round; what lies nearer is one place."""
 _DAMAGED = (OSError, EOFError, ValueError, OverflowError, zlib.error, ImageFileError, HeaderDataError)
 
 
@@ -54,6 +59,8 @@ def read_nifti_grid(path: Path) -> tuple[Grid, int]:
 def write_nifti(path: Path, array: npt.NDArray[Any], grid: Grid, *, level: int = 1, sync: bool = True) -> None:
     """Write ``array`` (X, Y, Z) or (X, Y, Z, C) in its own type, qform and sform set, millimetres.
 
+    Both forms are the grid's affine, unless the file that the grid was read from stated two places: then both are kept.
+
     ``level`` is gzip's (used for ``.nii.gz``): 1 is several times faster than 9 and hardly larger on MRI.
     ``sync`` as for ``replacing``.
 
@@ -62,8 +69,9 @@ def write_nifti(path: Path, array: npt.NDArray[Any], grid: Grid, *, level: int =
     """
     image = nibabel.Nifti1Image(array, grid.affine, dtype=array.dtype)
     image.header.set_xyzt_units("mm")
-    image.set_sform(grid.affine, code="scanner")
-    image.set_qform(grid.affine, code="scanner")
+    other = grid.other_form or OtherForm(grid.affine, _SCANNER, _SCANNER)
+    image.set_sform(grid.affine, code=other.sform_code)
+    image.set_qform(other.affine, code=other.qform_code)
     data = image.to_bytes()
     with replacing(path, sync=sync) as temporary:
         if path.name.endswith(".gz"):
@@ -108,9 +116,31 @@ def _shape(image: Any, path: Path) -> tuple[int, ...]:  # noqa: ANN401
     return shape
 
 
+def grid_of(image: Any, shape: tuple[int, int, int]) -> Grid:  # noqa: ANN401
+    """Where the voxels of a nibabel image lie: its affine, and its qform where that says something else.
+
+    Raises:
+        GeometryError: an affine that cannot be inverted.
+    """
+    grid = Grid(shape, image.affine)
+    return replace(grid, other_form=_other_form(image, grid))
+
+
+def _other_form(image: Any, grid: Grid) -> OtherForm | None:  # noqa: ANN401
+    if not hasattr(image, "get_qform"):
+        return None
+    try:
+        (_, sform_code), (qform, qform_code) = image.get_sform(coded=True), image.get_qform(coded=True)
+        if not sform_code or not qform_code or grid.furthest_mm(Grid(grid.shape, qform)) <= _FORMS_AGREE_MM:
+            return None
+    except (HeaderDataError, ValueError, GeometryError):
+        return None  # a qform that means nothing is nobody's place
+    return OtherForm(qform, int(sform_code), int(qform_code))
+
+
 def _grid(image: Any, path: Path) -> Grid:  # noqa: ANN401
     x, y, z = _shape(image, path)[:3]
     try:
-        return Grid((x, y, z), image.affine)
+        return grid_of(image, (x, y, z))
     except GeometryError as error:
         raise GeometryError(error.what, path=path, found=error.found) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 
@@ -302,3 +303,18 @@ def test_processes_find_what_one_finds(tmp_path: Path) -> None:
         assert first.case == second.case
         assert first.slices.non_black.tolist() == pytest.approx(second.slices.non_black.tolist(), nan_ok=True)
         assert first.fingerprint.content == second.fingerprint.content
+
+
+def test_forms_that_disagree_are_warned_of_once_a_case(tmp_path: Path) -> None:
+    """Readers that go by the qform see the case 40 mm to the right of where readers of the sform see it."""
+    case = volume_case(tmp_path, "a", {"t1c": head(1), "t2f": head(2)}, tumour((3, 4, 2)))
+    assert case.labels is not None
+    for path in [source.paths[0] for source in case.images.values()] + [case.labels.paths[0]]:
+        image = nibabel.load(path)
+        moved = image.affine.copy()
+        moved[0, 3] += 40
+        image.set_qform(moved, code=1)
+        nibabel.save(image, path)
+    summary = only(cohort(case))
+    assert kinds(summary) == [("warning", "forms-disagree")]
+    assert "t1c (a_t1c.nii.gz) put the voxels up to 40 mm apart" in summary.findings[0].message

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -197,12 +198,22 @@ def _read_images(task: _Task) -> tuple[dict[str, Voxels], list[Finding]]:
         if difference is not None:
             message = f"{name} ({path.name}) does not lie on the grid of {first}: {difference}"
             findings[message] = Finding("error", "modality-geometry", message, task.case.id)
+        if voxels.grid.other_form is not None:
+            message = _two_places(name, path, voxels.grid)
+            findings.setdefault("forms", Finding("warning", "forms-disagree", message, task.case.id))
         bad = _n_not_finite(voxels.array)
         if bad:
             message = f"{name} ({path.name}) is NaN or infinite in {bad} of its voxels"
             findings[message] = Finding("error", "nan-or-inf", message, task.case.id)
         images[name] = voxels
     return images, list(findings.values())
+
+
+def _two_places(name: str, path: Path, grid: Grid) -> str:
+    return (
+        f"sform and qform of {name} ({path.name}) put the voxels up to {grid.forms_apart_mm:.3g} mm apart: programs "
+        "that go by the one show what was made by the other displaced. glioseg goes by the sform and writes both"
+    )
 
 
 def _kind_of(error: GliosegError) -> FindingKind:
@@ -259,6 +270,9 @@ def _read_reference(task: _Task, grid: Grid | None) -> tuple[_Reference | None, 
         new = task.is_new(kind, str(error.path))
         return None, [Finding("error", kind, str(error), task.case.id)] if new else []
     findings = []
+    if voxels.grid.other_form is not None and (grid is None or grid.other_form is None):
+        message = _two_places("the mask", path, voxels.grid)
+        findings.append(Finding("warning", "forms-disagree", message, task.case.id))
     difference = None if grid is None else grid.difference(voxels.grid)
     if difference is not None:
         kind = "mask-geometry" if voxels.grid.has_mm else "mask-size"

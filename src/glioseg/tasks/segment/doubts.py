@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from glioseg.core import Image, LabelMap
+from glioseg.core import Grid, Image, LabelMap
 from glioseg.core.components import bounding_box, label_components
 from glioseg.inference.options import PredictOptions
 from glioseg.inference.predictor import Prediction
@@ -43,6 +43,14 @@ def doubts(
     if n_disputed is not None and n_disputed > _DISPUTED * n_inside:
         found.append(f"The networks disagree on {n_disputed:,} voxels, {n_disputed / n_inside:.0%} of those predicted")
     return tuple(found)
+
+
+def place_words(grid: Grid) -> tuple[str, ...]:
+    """A sentence where the scan's file states two places for its voxels."""
+    if grid.other_form is None:
+        return ()
+    apart = f"{grid.forms_apart_mm:.3g} mm"
+    return (f"The sform and qform of the scan put it up to {apart} apart; the mask has both, as the scan has",)
 
 
 def _cover(image: Image, labels: LabelMap, n_inside: int) -> Iterator[str]:

@@ -35,7 +35,7 @@ from glioseg.tasks.members import (
     stem_of_name,
 )
 from glioseg.tasks.predicted import filling_words, inputs_of, network_cards, stand_ins
-from glioseg.tasks.segment.doubts import doubts
+from glioseg.tasks.segment.doubts import doubts, place_words
 from glioseg.tasks.segment.ensemble import ensemble_facts, load_for, score_ensemble, write_members_figure
 from glioseg.tasks.task import CasePrediction, Members, ScoredCohort, Scores, Scoring, ScoringPlace, WrittenCase
 
@@ -169,7 +169,7 @@ class SegmentPrediction(CasePrediction):
         """Why the mask should be looked at before it is believed, in sentences."""
         n_disputed = self._n_disputed() if self.contributions else None
         own = doubts(self.image, self.prediction, self.members.ensemble.options, n_disputed)
-        return (*blank_words(self.image), *filling_words(self._filled()), *own)
+        return (*blank_words(self.image), *filling_words(self._filled()), *place_words(self.image.grid), *own)
 
     def save(self, out: str | Path) -> WrittenCase:
         """Write the mask, ``<name>.json`` with labels and volumes, and an overlay; of several networks what each says.
