@@ -14,12 +14,15 @@ from glioseg.report.html import (
     RESEARCH_ONLY,
     Cell,
     Column,
+    ContactSheet,
     Listed,
     Page,
     Prose,
     Section,
     Table,
+    Thumbnail,
     Tile,
+    first_sentence,
     render_page,
     saved_picture,
     table,
@@ -140,3 +143,30 @@ def test_a_page_is_written_in_one_piece(tmp_path: Path) -> None:
     path = write_page(_page(), tmp_path / "deep" / "report.html")
     assert path.read_text(encoding="utf-8").rstrip().endswith("</html>")
     assert [file.name for file in path.parent.iterdir()] == ["report.html"]
+
+
+def test_tables_with_sentences_can_stack_and_name_their_cells() -> None:
+    """Where there is no room for columns, each cell stands below the other with its column's name before it."""
+    findings = Table((Column("Severity"), Column("Found", wide=True)), ((Cell("error"), Cell("cut short")),))
+    figures = Table((Column("Case"), Column("Dice", numeric=True)), ((Cell("a"), Cell("0.9", 0.9)),))
+    cells = [
+        (attributes.get("data-title"), attributes.get("class"))
+        for tag, attributes in _read(render_page(_page(Section("s", "S", "", (findings, figures))))).tags
+        if tag == "td"
+    ]
+    assert cells == [("Severity", None), ("Found", "wide"), (None, None), (None, "number")]
+
+
+def test_thumbnails_say_what_is_seen_and_lead_to_their_files() -> None:
+    thumb = Thumbnail("a", "yes, 97 %", "data:image/webp;base64,AA==", 4, 3, "a: yes", "warning", "a.png")
+    tags = _read(render_page(_page(Section("s", "S", "", (ContactSheet((thumb,)),))))).tags
+    assert ("a: yes", "4") in [(one.get("alt"), one.get("width")) for tag, one in tags if tag == "img"]
+    assert "a.png" in [one.get("href") for tag, one in tags if tag == "a"]
+
+
+@pytest.mark.parametrize(
+    ("caption", "sentence"),
+    [("Lines. Dots are cases.", "Lines."), ("1.5 ml. Next", "1.5 ml."), ("A, e.g. b", "A, e.g. b"), ("", "")],
+)
+def test_first_sentences(caption: str, sentence: str) -> None:
+    assert first_sentence(caption) == sentence

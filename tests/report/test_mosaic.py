@@ -79,3 +79,13 @@ def test_a_name_is_no_formula(name: str) -> None:
     figure = mosaic([Group((panel,), name, name)], columns=1, captions=[name], legend=[(name, "#ffffff")])
     style.style_axes(figure.add_subplot(), title=name, x=name, y=name)
     draw(figure)
+
+
+def test_letters_lie_over_the_pictures() -> None:
+    """A black panel on a dark sheet: whatever is light is a letter, and there are four on the panel and a title."""
+    panel = Panel(np.zeros((100, 120, 3), dtype=np.uint8), ("R", "L", "A", "P"))
+    light = draw(mosaic([Group((panel,), "case")], columns=1)).min(axis=2) > 150
+    rows = np.flatnonzero(light.any(axis=1))
+    assert rows.min() < 50  # the title, above the panel at rows 50 to 149
+    inside = light[50:150, 20:140]
+    assert all(part.any() for part in (inside[:, :24], inside[:, -24:], inside[:24], inside[-24:]))

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image as Pillow
 
 from glioseg.core import Grid, Image, LabelMap
-from glioseg.core.labels import scheme_named
+from glioseg.core.schemes import scheme_named
 from glioseg.report.classes_said import said_page
 from glioseg.report.figures.render import draw
 from glioseg.report.figures.sections import largest_sections

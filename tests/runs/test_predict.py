@@ -317,7 +317,7 @@ def test_a_damaged_case_does_not_stop_the_others(tiny: TinyRun, tmp_path: Path) 
     expected = {f"{name}{ending}" for name in (names[0], names[2]) for ending in (".nii.gz", ".json", ".png")}
     assert {path.name for path in out.iterdir()} == {*expected, "summary.csv", "predictions.html"}
     page = (out / "predictions.html").read_text(encoding="utf-8")
-    assert f"<td>{names[1]}</td>" in page  # among those left out, with the file that is at fault
+    assert f">{names[1]}</td>" in page  # among those left out, with the file that is at fault
     assert scan.name in page
 
 

@@ -66,6 +66,11 @@ class Table:
         if any(len(row) != len(self.columns) for row in self.rows):
             raise ValueError("every row of a table needs one cell per column")
 
+    @property
+    def stacks(self) -> bool:
+        """Whether its cells stand one below the other where there is little room: a sentence is among them."""
+        return any(column.wide for column in self.columns)
+
 
 @dataclass(frozen=True)
 class Prose:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from glioseg.core import Grid, Image, LabelMap
-from glioseg.core.labels import scheme_named
+from glioseg.core.schemes import scheme_named
 from glioseg.inference.options import PredictOptions
 from glioseg.inference.predictor import Prediction, paint
 from glioseg.tasks.segment.doubts import doubts

@@ -155,8 +155,7 @@ def _drawn(sheet: npt.NDArray[np.uint8], texts: Sequence[_Text], legend: Sequenc
     figure = Figure(figsize=(width / style.DPI, height / style.DPI), dpi=style.DPI, facecolor=style.SCAN_PAPER)
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     axes.set_axis_off()
-    axes.set(xlim=(0, width), ylim=(height, 0))
-    figure.figimage(sheet, origin="upper")
+    axes.imshow(sheet, interpolation="nearest", extent=(0, width, height, 0), aspect="auto")
     for text in texts:
         axes.text(
             text.x,

@@ -52,6 +52,11 @@ def render(figure: Figure, kind: FigureKind = "chart") -> Rendered:
     return Rendered(_encoded(picture, "PNG"), web.getvalue(), "image/webp", *picture.size, kind)
 
 
+def png_of(figure: Figure) -> bytes:
+    """``figure`` alone as a PNG file, quickly: half the time of ``render``, a tenth larger."""
+    return _encoded(Pillow.fromarray(draw(figure)), "PNG", 3)
+
+
 def draw(figure: Figure) -> npt.NDArray[np.uint8]:
     """The pixels of a figure: (rows, columns, 3)."""
     canvas = FigureCanvasAgg(figure)
@@ -59,7 +64,7 @@ def draw(figure: Figure) -> npt.NDArray[np.uint8]:
     return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])  # type: ignore[no-untyped-call]
 
 
-def _encoded(picture: Pillow.Image, form: str) -> bytes:
+def _encoded(picture: Pillow.Image, form: str, level: int = 6) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, form, compress_level=6)
+    picture.save(buffer, form, compress_level=level)
     return buffer.getvalue()

@@ -79,10 +79,19 @@
     image.src = from.src;
     image.alt = from.alt;
     image.parentElement.className = figure.classList.contains("chart") ? "stage chart" : "stage";
+    image.style.width = "";
     const title = figure.querySelector("h3");
     caption.textContent = `${title ? `${title.textContent}. ` : ""}${figure.querySelector("figcaption").textContent}`;
     if (!box.open) box.showModal();
+    look(image.naturalWidth > 1.5 * image.parentElement.clientWidth);
   };
+  const look = (near) => {
+    const stage = image.parentElement;
+    stage.classList.toggle("near", near);
+    image.style.width = near ? `${Math.max(image.naturalWidth, 2 * stage.clientWidth)}px` : "";
+    if (near) stage.scrollTo((stage.scrollWidth - stage.clientWidth) / 2, (stage.scrollHeight - stage.clientHeight) / 2);
+  };
+  image.addEventListener("click", () => look(!image.parentElement.classList.contains("near")));
   figures.forEach((figure, number) => figure.querySelector(".enlarge").addEventListener("click", () => open(number)));
   box.querySelector(".back").addEventListener("click", () => open(place - 1));
   box.querySelector(".forth").addEventListener("click", () => open(place + 1));

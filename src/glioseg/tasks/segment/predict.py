@@ -23,7 +23,7 @@ from glioseg.inference.predictor import Prediction
 from glioseg.io.files import replacing, write_json
 from glioseg.io.nifti import write_nifti
 from glioseg.io.raster import write_picture
-from glioseg.report.figures.render import render
+from glioseg.report.figures.render import png_of
 from glioseg.report.parts.words import amount
 from glioseg.report.prediction import overlay_figure
 from glioseg.report.predictions import PredictedCase, PredictionsPage
@@ -233,7 +233,7 @@ class SegmentPrediction(CasePrediction):
 
     def _overlay(self) -> bytes:
         words = [f"{region} {amount(volume, self.unit)}" for region, volume in self.volumes.items()]
-        return render(overlay_figure(self.name, self.image, self.label_map, self.regions, words), "scan").png
+        return png_of(overlay_figure(self.name, self.image, self.label_map, self.regions, words))
 
     def _volumes_of(self, labels: LabelMap) -> dict[str, float]:
         voxel = self.image.grid.voxel_ml if self.image.grid.has_mm else 1.0
