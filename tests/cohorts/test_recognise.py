@@ -13,7 +13,7 @@ from glioseg.cohorts.reading.layout import ReadOptions
 from glioseg.cohorts.recognise import LAYOUTS, layout_named, read_cohort
 from glioseg.core import scheme_named
 from glioseg.errors import FileError, LayoutError, OptionError
-from tests.fakes.pictures import grey, save, square, write_classes, write_lgg, write_pairs
+from tests.fakes.pictures import grey, save, square, write_brisc, write_classes, write_lgg, write_pairs
 from tests.fakes.volumes import labels, noise, save_volume, write_ibsr
 
 Write = Callable[[Path], Path]
@@ -43,11 +43,15 @@ def brats(root: Path) -> Path:
     return root
 
 
-WRITERS: dict[str, Write] = {"brats": brats, "lgg": lgg, "volumes": volumes, "pairs": pairs, "classes": classes}
+def brisc(root: Path) -> Path:
+    return write_brisc(root, {"gl_ax": 2, "me_co": 1, "pi_sa": 1, "no_ax": 2})
+
+
+WRITERS: dict[str, Write] = {"brats": brats, "lgg": lgg, "volumes": volumes, "pairs": pairs, "classes": classes, "brisc": brisc}
 
 
 def test_the_table_is_closed_and_ordered() -> None:
-    order = ["nnunet", "msd", "brats-h5", "bids", "brats", "lgg", "volumes", "pairs", "classes"]
+    order = ["nnunet", "msd", "brats-h5", "bids", "brats", "lgg", "volumes", "brisc", "pairs", "classes"]
     assert [layout.name for layout in LAYOUTS] == order
     assert all(layout.needs for layout in LAYOUTS)
 

@@ -86,6 +86,19 @@ def write_pairs(
     return root
 
 
+def write_brisc(root: Path, kinds: Mapping[str, int], part: str = "train") -> Path:
+    """BRISC 2025: kind and plane of a picture (``gl_ax``) -> how many; in both trees, without tumour in the second alone."""
+    folders = {"gl": "glioma", "me": "meningioma", "pi": "pituitary", "no": "no_tumor"}
+    names = [kind for kind, n_pictures in kinds.items() for _ in range(n_pictures)]
+    for number, kind in enumerate(names, start=1):
+        name, pixels = f"brisc2025_{part}_{number:05d}_{kind}_t1", grey(number)
+        save(root / "classification_task" / part / folders[kind[:2]] / f"{name}.jpg", pixels)
+        if not kind.startswith("no"):
+            save(root / "segmentation_task" / part / "images" / f"{name}.jpg", pixels)
+            save(root / "segmentation_task" / part / "masks" / f"{name}.png", square())
+    return root
+
+
 def write_classes(root: Path, classes: Mapping[str, int], ending: str = ".jpg") -> Path:
     """Class folder (may hold a part: ``Training/yes``) -> number of pictures."""
     for index, (folder, n_pictures) in enumerate(classes.items()):

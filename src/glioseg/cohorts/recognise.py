@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from glioseg.cohorts.layouts import bids, brats, brats_h5, classes, lgg, msd, nnunet, pairs, volumes
+from glioseg.cohorts.layouts import bids, brats, brats_h5, brisc, classes, lgg, msd, nnunet, pairs, volumes
 from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import Listing, list_folder
 from glioseg.core import Cohort, Finding
@@ -22,6 +22,7 @@ LAYOUTS: tuple[Layout, ...] = (
     brats.LAYOUT,
     lgg.LAYOUT,
     volumes.LAYOUT,
+    brisc.LAYOUT,
     pairs.LAYOUT,
     classes.LAYOUT,
 )
@@ -59,12 +60,13 @@ def read_cohort(
     if not listing.files:
         raise _empty(listing)
     if reader is None:
-        _refuse_several(listing)
+        if not any(known.spans_folders and known.match(listing) for known in LAYOUTS):
+            _refuse_several(listing)
         reader, reason = _recognise(listing)
     else:
         reason = f"{reader.match(listing) or 'the files do not look like it'}; as --layout says"
     cohort = reader.read(listing, options)
-    findings = (*listing.findings, *cohort.findings, *_left_over(listing, cohort))
+    findings = (*listing.findings, *cohort.findings, *_left_over(listing, cohort, reader))
     return replace(cohort, name=cohort.name or "cohort", reason=reason, findings=tuple(dict.fromkeys(findings)))
 
 
@@ -133,13 +135,16 @@ def _n_scans(listing: Listing) -> int:
     return len(listing.ending(*SCAN_ENDINGS))
 
 
-def _left_over(listing: Listing, cohort: Cohort) -> list[Finding]:
+def _left_over(listing: Listing, cohort: Cohort, reader: Layout) -> list[Finding]:
     """A finding where scans lie in the folder that the cohort does not hold, second copies of those it holds aside."""
     used = {path for case in cohort.cases for source in case.images.values() for path in source.paths}
     used |= {path for case in cohort.cases if case.labels is not None for path in case.labels.paths}
-    names = {(path.parent.name, path.name) for path in used}
-    scans = listing.ending(*SCAN_ENDINGS)
-    rest = [path for path in scans if path not in used and (path.parent.name, path.name) not in names]
+
+    def place(path: Path) -> tuple[str, str]:  # where a copy lies that a publisher puts in two folders on purpose
+        return ("" if reader.spans_folders else path.parent.name, path.name)
+
+    places = {place(path) for path in used}
+    rest = [path for path in listing.ending(*SCAN_ENDINGS) if path not in used and place(path) not in places]
     if not rest:
         return []
     listed = name_some(listing.relative(path) for path in rest)

@@ -89,6 +89,8 @@ class Source:
         dataset: name of the HDF5 data set (``image``, ``mask``); None for the other kinds.
         slice_index: the one slice (index on Z of the file) that this source is, for a volume whose slices are cases of
             their own; None for the whole file.
+        value: for the labels of pictures, the integer that stands for whatever their 0/1 masks outline, 0 where nothing
+            is outlined and the picture itself gives but the size; None where the files' own values are the labels.
     """
 
     paths: tuple[Path, ...]
@@ -96,6 +98,7 @@ class Source:
     channel: int | None = None
     dataset: str | None = None
     slice_index: int | None = None
+    value: int | None = None
 
     def __post_init__(self) -> None:
         if not self.paths:
@@ -103,6 +106,10 @@ class Source:
         if self.slice_index is not None and (self.slice_index < 0 or self.kind not in ("nifti", "metaimage")):
             raise LayoutError(
                 "only volumes have slices that are named by their index", path=self.paths[0], found=self.slice_index
+            )
+        if self.value is not None and self.kind != "raster":
+            raise LayoutError(
+                "only masks in pictures stand for one label each", path=self.paths[0], found=self.kind
             )
         if len(self.paths) > 1 and self.kind not in ("raster", "hdf5"):
             raise LayoutError("only pictures and HDF5 slices are stacked", path=self.paths[0], found=self.kind)

@@ -82,6 +82,18 @@ SCHEMES: Mapping[str, LabelScheme] = MappingProxyType(
             glioma_scheme("nnunet137", {"ED": 1, "NCR": 2, "ET": 3}, "nnU-Net Dataset137_BraTS2021, Isensee 2021"),
             LabelScheme("whole-tumour", {"WT": 1}, {"WT": ("WT",), "tumour": ("WT",)}, ("WT",), "a BraTS mask 0/1"),
             LabelScheme("lgg", {"tumour": 255}, {"tumour": ("tumour",)}, ("tumour",), "LGG kaggle_3m, Buda 2019"),
+            LabelScheme(
+                "brisc",
+                {"glioma": 1, "meningioma": 2, "pituitary": 3},
+                {
+                    "tumour": ("glioma", "meningioma", "pituitary"),
+                    "glioma": ("glioma",),
+                    "meningioma": ("meningioma",),
+                    "pituitary": ("pituitary",),
+                },
+                ("tumour", "glioma", "meningioma", "pituitary"),
+                "BRISC 2025, a mask's label is its picture's class; Fateh 2025",
+            ),
             LabelScheme("binary", {"tumour": 1}, {"tumour": ("tumour",)}, ("tumour",), "a picture's mask, thresholded"),
             LabelScheme(
                 "ibsr",

@@ -89,8 +89,8 @@ def load_labels(case: Case, scheme: LabelScheme) -> LabelMap:
 def read_labels(source: Source, scheme: LabelScheme) -> Voxels:
     """The integers of a reference, whether or not the scheme knows them: uint8, or int32 where they are larger.
 
-    Masks in pictures are thresholded (see ``raster.binary_mask``) where the scheme has one label, else their grey
-    values are the integers (nnU-Net's PNG); HDF5 masks (one channel per label) become the labels' integers, later
+    Masks in pictures are thresholded (see ``raster.binary_mask``) where the scheme has one label or the source says
+    which one they show, else their grey values are the integers (nnU-Net's PNG); HDF5 masks (one channel per label) become the labels' integers, later
     channels over earlier ones.
     """
     path = source.paths[0]
@@ -237,9 +237,12 @@ def _is_whole(array: npt.NDArray[np.floating]) -> bool:
 def _picture_labels(source: Source, scheme: LabelScheme) -> Voxels:
     path = source.paths[0]
     lossy = has_ending(path, LOSSY_ENDINGS)
-    if len(scheme.labels) == 1:
+    if source.value == 0:
+        grid = read_grid(source)
+        return Voxels(np.zeros(grid.shape, dtype=np.uint8), grid)
+    if source.value is not None or len(scheme.labels) == 1:
         slices = [raster.binary_mask(raster.read_mask(picture)[0], lossy=lossy) for picture in source.paths]
-        (value,) = scheme.labels.values()
+        value = next(iter(scheme.labels.values())) if source.value is None else source.value
         mask = raster.stack_slices(_same_size(slices, source.paths)) * np.uint8(value)
         return Voxels(mask, Grid.of_pictures(mask.shape))
     stack = raster.read_stack(source.paths)
