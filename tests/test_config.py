@@ -43,7 +43,8 @@ def _figures(recipe: Recipe) -> dict[tuple[str, str, str], dict[str, float]]:
 
 
 def test_these_recipes_are_shipped() -> None:
-    ours = {"lgg", "lgg-any-contrast", "brats-2d", "brats-3d", "phantom", "demo", "tissue", "classifier"}
+    ours = {"lgg", "lgg-any-contrast", "brats-2d", "brats-3d", "phantom", "demo", "tissue"}
+    ours |= {"classifier", "t1c-pictures"}
     followed = {
         "sharma-cnn",
         "nazir-unet",
@@ -381,6 +382,7 @@ def test_tissue() -> None:
         ("predict.thresholds.ET=0.4", "predict.thresholds: the network has no region ET"),
         ("predict.min_voxels.ET=4", "predict.min_voxels: the network has no region ET"),
         ("predict.tune=true", "tune chooses thresholds without largest_component"),
+        ('predict.kinds=["glioma"]', "predict.kinds: the network has no region glioma"),
     ],
 )
 def test_what_decides_on_regions_names_those_of_the_network(change: str, said: str) -> None:

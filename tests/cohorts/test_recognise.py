@@ -47,7 +47,14 @@ def brisc(root: Path) -> Path:
     return write_brisc(root, {"gl_ax": 2, "me_co": 1, "pi_sa": 1, "no_ax": 2})
 
 
-WRITERS: dict[str, Write] = {"brats": brats, "lgg": lgg, "volumes": volumes, "pairs": pairs, "classes": classes, "brisc": brisc}
+WRITERS: dict[str, Write] = {
+    "brats": brats,
+    "lgg": lgg,
+    "volumes": volumes,
+    "pairs": pairs,
+    "classes": classes,
+    "brisc": brisc,
+}
 
 
 def test_the_table_is_closed_and_ordered() -> None:

@@ -87,7 +87,7 @@ def write_pairs(
 
 
 def write_brisc(root: Path, kinds: Mapping[str, int], part: str = "train") -> Path:
-    """BRISC 2025: kind and plane of a picture (``gl_ax``) -> how many; in both trees, without tumour in the second alone."""
+    """BRISC 2025: kind and plane of a picture (``gl_ax``) -> how many; those without tumour lie in one tree alone."""
     folders = {"gl": "glioma", "me": "meningioma", "pi": "pituitary", "no": "no_tumor"}
     names = [kind for kind, n_pictures in kinds.items() for _ in range(n_pictures)]
     for number, kind in enumerate(names, start=1):

@@ -160,6 +160,18 @@ def test_the_largest_component_of_a_region_is_kept_alone() -> None:
     assert (probabilities > 0).sum() == 5
 
 
+def test_kinds_share_the_outline_of_their_region() -> None:
+    # two components; the smaller one is left out, and with it the glioma that it alone speaks for
+    probabilities = np.zeros((4, *GRID.shape), dtype=np.float32)
+    probabilities[0, 0, 0, :2] = probabilities[0, 3, 3, :3] = 0.9
+    probabilities[1, 0, 0, :2], probabilities[2, 3, 3, :3] = 0.9, 0.4
+    regions = ("tumour", "glioma", "meningioma", "pituitary")
+    options = PredictOptions(kinds=regions[1:], min_voxels={"tumour": 3})
+    painted = paint(probabilities, regions, scheme_named("brisc"), GRID, options).array
+    assert np.argwhere(painted == 2).tolist() == [[3, 3, 0], [3, 3, 1], [3, 3, 2]]
+    assert np.count_nonzero(painted) == 3
+
+
 # -- regions that exclude each other -----------------------------------------------------------------------------------
 
 TISSUES = scheme_named("ibsr")

@@ -73,7 +73,7 @@ def sentence(idle: Idle) -> str:
 def _of_prediction(recipe: _Parts) -> Iterator[tuple[str, str]]:
     if recipe.task == "classify":
         why = f"model.kind = {recipe.model.kind} says classes and draws no regions; set model.kind=unet"
-        for name in ("activation", "threshold", "thresholds", "min_voxels", "largest_component"):
+        for name in ("activation", "threshold", "thresholds", "min_voxels", "largest_component", "kinds"):
             yield f"predict.{name}", why
         return
     regions = recipe.prepare.regions

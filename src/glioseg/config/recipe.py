@@ -136,6 +136,7 @@ class Recipe(BaseModel):
             "thresholds": tuple(options.thresholds),
             "min_voxels": tuple(options.min_voxels),
             "largest_component": options.largest_component,
+            "kinds": options.kinds,
         }.items():
             unknown = [] if known is None else [region for region in named if region not in known]
             if known is not None and unknown:

@@ -108,9 +108,7 @@ class Source:
                 "only volumes have slices that are named by their index", path=self.paths[0], found=self.slice_index
             )
         if self.value is not None and self.kind != "raster":
-            raise LayoutError(
-                "only masks in pictures stand for one label each", path=self.paths[0], found=self.kind
-            )
+            raise LayoutError("only masks in pictures stand for one label each", path=self.paths[0], found=self.kind)
         if len(self.paths) > 1 and self.kind not in ("raster", "hdf5"):
             raise LayoutError("only pictures and HDF5 slices are stacked", path=self.paths[0], found=self.kind)
 

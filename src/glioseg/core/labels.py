@@ -179,6 +179,57 @@ def decode_regions(
     return painted
 
 
+def decode_kinds(
+    probabilities: npt.NDArray[np.floating],
+    scheme: LabelScheme,
+    regions: Sequence[str],
+    kinds: Sequence[str],
+    threshold: float = 0.5,
+) -> npt.NDArray[np.uint8]:
+    """Probabilities of one region and of its kinds -> label map with one kind.
+
+    The outline is where the region's probability is above the threshold; all of it is painted as the kind whose
+    probabilities add up to most within, on a tie the earlier one.
+
+    Args:
+        probabilities: (R, ...) in 0..1.
+        scheme: the meaning of the integers to be painted.
+        regions: names of the R regions, the kinds and one other that holds them.
+        kinds: names of the kinds.
+        threshold: of the region that holds them.
+
+    Returns:
+        (...) uint8 label map, of background and one other value.
+
+    Raises:
+        LabelError: regions that are not kinds of one other.
+    """
+    whole = whole_of_kinds(scheme, regions, kinds)
+    inside = probabilities[list(regions).index(whole)] > threshold
+    sums = [probabilities[list(regions).index(kind)][inside].sum(dtype=np.float64) for kind in kinds]
+    (value,) = scheme.values_of(kinds[int(np.argmax(sums))])
+    return np.where(inside, np.uint8(value), np.uint8(0))
+
+
+def whole_of_kinds(scheme: LabelScheme, regions: Sequence[str], kinds: Sequence[str]) -> str:
+    """The region that the kinds are kinds of: the one other, which their labels, one each, make up.
+
+    Raises:
+        LabelError: there is no such region.
+    """
+    others = [region for region in regions if region not in kinds]
+    values = [scheme.values_of(kind) for kind in kinds]
+    makes_up = len(others) == 1 and sorted(scheme.values_of(others[0])) == sorted(sum(values, ()))
+    if len(regions) != len(kinds) + 1 or not makes_up or any(len(own) != 1 for own in values):
+        raise LabelError(
+            "these regions are not kinds of one other region",
+            found=f"kinds {', '.join(kinds)} among the regions {', '.join(regions)}",
+            expected="kinds of one label each, and one more region that is made of these labels",
+            remedy="Change predict.kinds or prepare.regions",
+        )
+    return others[0]
+
+
 def paint_most_probable(
     scores: npt.NDArray[np.floating], scheme: LabelScheme, regions: Sequence[str]
 ) -> npt.NDArray[np.uint8]:

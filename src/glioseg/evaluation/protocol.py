@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from glioseg.errors import ScoreError, name_some
 from glioseg.evaluation.calibration import N_BINS, merged
 from glioseg.evaluation.cases import CaseScores, scores_of, volume_unit_of
+from glioseg.evaluation.kinds import KindFigures, kind_figures
 from glioseg.evaluation.metrics import REGION_METRICS, RegionMetric, RegionMetrics, VolumeUnit
 from glioseg.evaluation.overlap import emptiness, mean_or_none
 from glioseg.evaluation.published import AsPublished
@@ -130,6 +131,7 @@ class Evaluation:
         masks: region -> status -> number of cases.
         pixel_accuracy: correct / all voxels of the label map.
         as_published: the same predictions by a publication's protocol, where the recipe follows one.
+        kinds: how often the kind of a case is right, where a network says it.
     """
 
     options: EvaluateOptions
@@ -141,6 +143,7 @@ class Evaluation:
     masks: Mapping[str, Mapping[str, int]]
     pixel_accuracy: Summary
     as_published: AsPublished | None = None
+    kinds: KindFigures | None = None
 
     def to_json(self) -> dict[str, object]:
         """What ``evaluate --json`` prints; strict JSON, undefined figures are null."""
@@ -156,6 +159,8 @@ class Evaluation:
             "masks": {region: dict(counts) for region, counts in self.masks.items()},
             "label_map": {"pixel_accuracy": self.pixel_accuracy.to_json()},
         }
+        if self.kinds is not None:
+            block["kinds"] = self.kinds.to_json()
         if self.as_published is not None:
             block["as_published"] = self.as_published.to_json()
         return block
@@ -221,6 +226,7 @@ class Evaluation:
                 masks={region: dict(counts) for region, counts in block["masks"].items()},
                 pixel_accuracy=Summary.from_json(block["label_map"]["pixel_accuracy"]),
                 as_published=None if published_block is None else AsPublished.from_json(published_block),
+                kinds=KindFigures.from_json(block["kinds"]) if "kinds" in block else None,
             )
 
 
@@ -229,6 +235,7 @@ def aggregate(
     options: EvaluateOptions,
     as_published: AsPublished | None = None,
     metrics: RegionMetrics = REGION_METRICS,
+    kinds: Sequence[str] = (),
 ) -> Evaluation:
     """A cohort's evaluation from its cases; their order does not matter.
 
@@ -237,6 +244,7 @@ def aggregate(
         options: how to average.
         as_published: the second block, from ``published``.
         metrics: what to average; left out where the cases lack what a metric is made of.
+        kinds: regions of which a case shows one, if any; their figures are added then.
 
     Raises:
         ScoreError: no case, a case twice, differing regions, another grid than the native one, or histograms or
@@ -262,6 +270,7 @@ def aggregate(
         },
         pixel_accuracy=_pixel_accuracy(ordered, accuracy, intervals[-1]),
         as_published=as_published,
+        kinds=kind_figures(ordered, kinds, options.n_resamples, options.seed) if kinds else None,
     )
 
 

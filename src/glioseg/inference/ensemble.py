@@ -100,14 +100,15 @@ class Ensemble:
 
 
 def averaged_options(options: Sequence[PredictOptions], regions: Sequence[str]) -> PredictOptions:
-    """Means of thresholds and of smallest components; the largest component alone, and softmax, where all have it."""
+    """Means of thresholds and of smallest components; what is no number (kinds, softmax, …) where all have it."""
     smallest = {region: round(_mean([member.min_voxels.get(region, 0) for member in options])) for region in regions}
     min_voxels = {region: n for region, n in smallest.items() if n}
     alone = tuple(region for region in regions if all(region in member.largest_component for member in options))
     if all(member.activation == "softmax" for member in options):
         return PredictOptions(activation="softmax", min_voxels=min_voxels, largest_component=alone)
     thresholds = {region: _mean([member.threshold_of(region) for member in options]) for region in regions}
-    return PredictOptions(thresholds=thresholds, min_voxels=min_voxels, largest_component=alone)
+    kinds = options[0].kinds if all(member.kinds == options[0].kinds for member in options) else ()
+    return PredictOptions(thresholds=thresholds, min_voxels=min_voxels, largest_component=alone, kinds=kinds)
 
 
 def agreement(first: LabelMap, second: LabelMap, regions: Sequence[str]) -> dict[str, float | None]:

@@ -24,6 +24,9 @@ class PredictOptions(BaseModel):
         min_voxels: smaller components (26-connected, native voxels) of a region are removed; by region.
         largest_component: regions of which only the largest component is kept, for what comes one to a patient; not
             together with ``tune``, whose search knows nothing of it.
+        kinds: regions that are kinds of the one other region (``glioma``, ``meningioma``, ``pituitary`` of ``tumour``),
+            where a case shows one of them: whatever of the other region is painted is painted as the kind whose
+            probabilities add up to most there. A case without any of it is of no kind.
         flips: views that are averaged at test time: ``none``, ``lr`` (as is and mirrored along the columns, which swaps
             left and right in axial and coronal slices, front and back in sagittal ones), ``all`` (both in-plane axes:
             four views; all three axes of a 3-D network: eight). A view should be one that training shows too
@@ -41,6 +44,7 @@ class PredictOptions(BaseModel):
     thresholds: Mapping[str, Annotated[float, Field(ge=0, lt=1)]] = Field(default_factory=dict)
     min_voxels: Mapping[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
     largest_component: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
     flips: Literal["none", "lr", "all"] = "none"
     black_is_background: bool = False
     tune: bool = False
@@ -59,6 +63,12 @@ class PredictOptions(BaseModel):
     def _search_knows_no_largest(self) -> Self:
         if self.tune and self.largest_component:
             raise ValueError("tune chooses thresholds without largest_component: set one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _kinds_are_chosen_by_sums(self) -> Self:
+        if self.kinds and (self.tune or self.activation == "softmax"):
+            raise ValueError("kinds share one outline: leave out tune, and activation = softmax, or leave out kinds")
         return self
 
     @property

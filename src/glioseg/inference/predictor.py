@@ -11,7 +11,7 @@ from torch import nn
 
 from glioseg.core import Case, Grid, Image, LabelMap, LabelScheme
 from glioseg.core.components import largest_component, remove_small_components
-from glioseg.core.labels import decode_regions, paint_most_probable
+from glioseg.core.labels import decode_kinds, decode_regions, paint_most_probable, whole_of_kinds
 from glioseg.inference.modalities import ModalitySets, only_shown, shown_modalities
 from glioseg.inference.options import PredictOptions
 from glioseg.inference.slices import FLIPS, predict_slices
@@ -147,7 +147,8 @@ def paint(
 ) -> LabelMap:
     """Probabilities (R, X, Y, Z) -> label map: components of each region chosen, then painted.
 
-    With sigmoid a region is painted above its threshold, with softmax the most probable of background and regions.
+    With sigmoid a region is painted above its threshold, kinds of one region by their sums; with softmax the most
+    probable of background and regions.
     """
     if options.activation == "softmax":
         return LabelMap(_most_probable(probabilities, regions, scheme, options), scheme, grid)
@@ -157,6 +158,9 @@ def paint(
             inside = probabilities[row] > options.threshold_of(region)
             filtered = filtered.copy() if filtered is probabilities else filtered  # the caller's own stay as they are
             filtered[row][inside & ~_chosen_components(inside, region, options)] = 0.0
+    if options.kinds:
+        threshold = options.threshold_of(whole_of_kinds(scheme, regions, options.kinds))
+        return LabelMap(decode_kinds(filtered, scheme, regions, options.kinds, threshold), scheme, grid)
     thresholds = [options.threshold_of(region) for region in regions]
     return LabelMap(decode_regions(filtered, scheme, regions, thresholds), scheme, grid)
 

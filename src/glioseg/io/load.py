@@ -89,9 +89,9 @@ def load_labels(case: Case, scheme: LabelScheme) -> LabelMap:
 def read_labels(source: Source, scheme: LabelScheme) -> Voxels:
     """The integers of a reference, whether or not the scheme knows them: uint8, or int32 where they are larger.
 
-    Masks in pictures are thresholded (see ``raster.binary_mask``) where the scheme has one label or the source says
-    which one they show, else their grey values are the integers (nnU-Net's PNG); HDF5 masks (one channel per label) become the labels' integers, later
-    channels over earlier ones.
+    Masks in pictures are thresholded (see ``raster.binary_mask``) where the scheme has one label, or the source says
+    which one they show, else their grey values are the integers (nnU-Net's PNG); HDF5 masks (one channel per label)
+    become the labels' integers, later channels over earlier ones.
     """
     path = source.paths[0]
     if source.kind == "raster":

@@ -44,9 +44,7 @@ def test_a_picture_in_both_trees_is_one_case_and_nothing_is_left_over(tmp_path: 
     assert [path.parent.name for path in paths] == ["images", "images", "images", "no_tumor"]
 
 
-@pytest.mark.parametrize(
-    ("folder", "layout"), [("segmentation_task", "brisc"), ("classification_task", "classes")]
-)
+@pytest.mark.parametrize(("folder", "layout"), [("segmentation_task", "brisc"), ("classification_task", "classes")])
 def test_each_tree_is_read_alone_too(tmp_path: Path, folder: str, layout: str) -> None:
     assert read_cohort(write_brisc(tmp_path, KINDS) / folder).layout == layout
 

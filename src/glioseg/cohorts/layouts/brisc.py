@@ -1,7 +1,7 @@
 """BRISC 2025: T1c slices with the outline of a tumour and its class, both said of the same pictures.
 
 Published in two trees, ``segmentation_task/`` (pictures with binary masks) and ``classification_task/`` (a folder per
-class); the pictures with a tumour lie in both under the same name, those without in the second alone. The name says all:
+class); the pictures with a tumour lie in both under the same name, those without in the second alone. Names say it all:
 ``brisc2025_train_00001_gl_ax_t1.jpg`` is a glioma, axial (Fateh et al. 2025, arXiv:2506.14318).
 """
 
@@ -83,7 +83,7 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
 
 
 def _files(listing: Listing) -> _Files:
-    """Pictures once each, however many trees hold them: that beside the masks goes before that of the class's folder."""
+    """Pictures once each, however many trees hold them: the one beside the masks rather than that of the class."""
     pictures: dict[str, Path] = {}
     masks: dict[str, Path] = {}
     for file in named(listing, listing.ending(*PICTURE_ENDINGS)):
@@ -129,10 +129,8 @@ def _categories(names: Mapping[str, Path]) -> tuple[str, ...]:
 
 def _case(name: str, picture: Path, mask: Path | None, channels: tuple[str, ...], scheme: LabelScheme) -> Case:
     said, category = _said(name), _category(name)
-    if said["kind"] == "no":
-        labels = Source((picture,), "raster", value=0)
-    else:
-        labels = None if mask is None else Source((mask,), "raster", value=scheme.labels[category])
+    is_known, shown = said["kind"] == "no" or mask is not None, mask or picture
+    labels = Source((shown,), "raster", value=scheme.labels.get(category, 0)) if is_known else None
     facts = {"part": said["part"], "plane": _PLANES[said["plane"]]}
     return Case(name, name, picture_sources(picture, channels), labels, category=category, facts=facts)
 

@@ -38,8 +38,8 @@ class Layout:
             that it costs nothing and works at whatever level the user points to.
         read: the listing -> the cohort. Reads tables and, where it must, headers; pixels of a few files alone, where
             nothing else tells what they mean. Raises LayoutError where the listing lacks what the layout needs.
-        spans_folders: the publisher lays out in several folders what looks like a data set in each of them, so that it is
-            looked for in the whole before several data sets are spoken of.
+        spans_folders: the publisher lays out in several folders what looks like a data set in each of them, so that it
+            is looked for in the whole before several data sets are spoken of.
     """
 
     name: str

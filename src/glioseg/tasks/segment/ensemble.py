@@ -189,7 +189,7 @@ def score_ensemble(
                 scores.append(score_case(*case_facts, contribution.label_map, ensemble.regions))
             step(number, len(scored.cases))
     members = tuple(aggregate(scores, scoring.options) for scores in by_member)
-    evaluation = aggregate(whole, scoring.options, metrics=metrics)
+    evaluation = aggregate(whole, scoring.options, metrics=metrics, kinds=ensemble.options.kinds)
     names = [f"{info.name}, {info.prepare.plane}, {info.model_id}" for info in infos]
     text = regions_text(scored.part, evaluation, list(zip(names, members, strict=True)), scoring.metrics)
     figures = EnsembleFigures(evaluation, members, infos)

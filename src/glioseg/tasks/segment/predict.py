@@ -215,6 +215,7 @@ class SegmentPrediction(CasePrediction):
                 "spacing_mm": list(grid.spacing_mm) if grid.has_mm else None,
                 "orientation": grid.orientation,
             },
+            **_kind_of(self),
             "inputs": dict(self.inputs),
             "filled": list(filled),
             "filled_with": filled,
@@ -261,6 +262,17 @@ def _written_case(
         picture=picture,
         warnings=tuple(sidecar["warnings"]),
     )
+
+
+def _kind_of(case: SegmentPrediction) -> dict[str, Any]:
+    """Which kind of tumour was said, and the share of each in the probabilities within the outline."""
+    kinds = case.members.ensemble.options.kinds
+    if not kinds:
+        return {}
+    inside = case.label_map.array > 0
+    sums = [float(case.probabilities[case.regions.index(kind)][inside].sum(dtype=np.float64)) for kind in kinds]
+    shares = {kind: round(value / sum(sums), 4) for kind, value in zip(kinds, sums, strict=True)} if any(sums) else {}
+    return {"kind": max(shares, key=shares.__getitem__) if shares else NONE, "kind_shares": shares}
 
 
 def _write_mask(labels: LabelMap, pictures: Sequence[str], out: Path, stem: str) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -79,13 +79,19 @@ def score_part(predictor: Predictor, part: Part, scoring: Scoring, step: Step) -
             kept_slices=slices_kept if on_working else None,
             reasons=(*reasons, *publication.reasons),
         )
-    return scores_of(part.name, native, scoring, as_published)
+    return scores_of(part.name, native, scoring, as_published, predictor.options.kinds)
 
 
-def scores_of(part: str, cases: list[CaseScores], scoring: Scoring, as_published: AsPublished | None = None) -> Scores:
-    """Figures and table of a part, from the scores of its cases."""
+def scores_of(
+    part: str,
+    cases: list[CaseScores],
+    scoring: Scoring,
+    as_published: AsPublished | None = None,
+    kinds: Sequence[str] = (),
+) -> Scores:
+    """Figures and table of a part, from the scores of its cases; see ``aggregate`` for the arguments."""
     metrics = with_own(REGION_METRICS, scoring.metrics)
-    evaluation = aggregate(cases, scoring.options, as_published, metrics)
+    evaluation = aggregate(cases, scoring.options, as_published, metrics, kinds)
     return Scores(part, evaluation, case_rows(cases, metrics), regions_text(part, evaluation, own=scoring.metrics))
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from glioseg.config import DataOptions, Recipe
 from glioseg.console import Reporter, Step
 from glioseg.core import Cohort
-from glioseg.core.labels import require_exclusive
+from glioseg.core.labels import require_exclusive, whole_of_kinds
 from glioseg.core.targets import RegionTargets
 from glioseg.evaluation.protocol import Evaluation
 from glioseg.inference.activation import n_logits, probabilities_of
@@ -72,9 +72,14 @@ class SegmentTask(Task[Predictor]):
         return with_references(cohort, options.max_patients, reporter)
 
     def check(self, recipe: Recipe, cohort: Cohort) -> None:
-        """With softmax, regions must exclude each other: a LabelError says which overlap."""
-        if recipe.predict.activation == "softmax" and cohort.scheme is not None:
-            require_exclusive(cohort.scheme, recipe.prepare.regions or cohort.scheme.default_regions)
+        """With softmax, regions must exclude each other; kinds must be kinds of one: a LabelError says which do not."""
+        if cohort.scheme is None:
+            return
+        regions = recipe.prepare.regions or cohort.scheme.default_regions
+        if recipe.predict.activation == "softmax":
+            require_exclusive(cohort.scheme, regions)
+        if recipe.predict.kinds:
+            whole_of_kinds(cohort.scheme, regions, recipe.predict.kinds)
 
     def targets(self, recipe: Recipe, cohort: Cohort, prepared: PreparedCohort) -> RegionTargets:
         """The prepared regions, and the scheme whose labels they are unions of."""
