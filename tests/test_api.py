@@ -153,8 +153,11 @@ def test_paths_images_and_arrays_are_predicted_alike_and_as_the_command_does(tin
     written = result.save(tmp_path / "api")
     done = model.predict_files(tiny.data / case, tmp_path / "files")
     assert [one.case for one in done.cases] == [case]
-    for name in (f"{case}.json", f"{case}.nii.gz", f"{case}.png"):
+    for name in (f"{case}.nii.gz", f"{case}.png"):
         assert (tmp_path / "api" / name).read_bytes() == (tmp_path / "files" / name).read_bytes()
+    of_images, of_files = (json.loads((tmp_path / out / f"{case}.json").read_text()) for out in ("api", "files"))
+    assert set(of_files.pop("inputs")) == set(model.modalities)
+    assert of_images == of_files | {"inputs": {}}
     assert written.file == tmp_path / "api" / f"{case}.nii.gz"
     assert 'src="data:image/png;base64,' in result._repr_html_()
 

@@ -13,7 +13,7 @@ from glioseg.cohorts.reading.layout import ReadOptions
 from glioseg.cohorts.recognise import LAYOUTS, layout_named, read_cohort
 from glioseg.core import scheme_named
 from glioseg.errors import FileError, LayoutError, OptionError
-from tests.fakes.pictures import grey, save, square, write_brisc, write_classes, write_lgg, write_pairs
+from tests.fakes.pictures import grey, save, write_brisc, write_classes, write_lgg, write_pairs
 from tests.fakes.volumes import labels, noise, save_volume, write_ibsr
 
 Write = Callable[[Path], Path]
@@ -133,8 +133,6 @@ def test_lgg_is_no_pairs_and_pairs_are_no_classes(tmp_path: Path) -> None:
 def test_layout_can_be_said(tmp_path: Path) -> None:
     for case in ("anna", "otto"):
         save_volume(tmp_path / case / "T1.nii.gz", noise(0))
-    with pytest.raises(LayoutError, match="no layout fits"):
-        read_cohort(tmp_path)
     cohort = read_cohort(tmp_path, layout="volumes")
     assert [case.id for case in cohort.cases] == ["anna", "otto"]
     assert cohort.reason == "the files do not look like it; as --layout says"
@@ -182,14 +180,10 @@ def test_nothing_fits(tmp_path: Path) -> None:
         ("kaggle.zip", "Unpack kaggle.zip first"),
         ("Task01_BrainTumour.tar", "Unpack Task01_BrainTumour.tar first"),
         ("slice.webp", "convert 1 .webp"),
-        ("picture.png", "name the folder above it"),
     ],
 )
 def test_remedies(tmp_path: Path, name: str, remedy: str) -> None:
-    if name.endswith(".png"):
-        save(tmp_path / name, square())
-    else:
-        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / name).write_bytes(b"x")
     with pytest.raises(LayoutError, match=remedy):
         read_cohort(tmp_path)
 

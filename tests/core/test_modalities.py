@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from glioseg.core.modalities import MODALITY_ALIASES, MODALITY_ORDER, modality_of, named_among, our_names
+from glioseg.core.modalities import modality_of, named_among, our_names, sequence_of, split_sequence
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,23 @@ from glioseg.core.modalities import MODALITY_ALIASES, MODALITY_ORDER, modality_o
         ("t1ce", "t1c"),
         ("T1", "t1n"),
         ("T2-FLAIR", "t2f"),
+        ("T1_post", "t1c"),
+        ("T1+C", "t1c"),
+        ("T1 + Gd", "t1c"),
+        ("T1C+", "t1c"),
+        ("Ax T1 post GD", "t1c"),
+        ("t1_tse_tra_KM", "t1c"),
+        ("MPRAGE", "t1n"),
+        ("T1 without contrast", "t1n"),
+        ("t1_pre", "t1n"),
+        ("FLAIR_ax", "t2f"),
+        ("FLAIR post", "t2f"),
+        ("t2_tirm_dark-fluid", "t2f"),
+        ("T2w_tse_sag", "t2w"),
+        ("T1C_bias", "t1c"),
+        ("T1 T2", None),
+        ("c", None),
+        ("p1_flair", None),
         ("pre", None),
         ("adc", None),
     ],
@@ -23,8 +40,27 @@ def test_older_names_mean_ours(word: str, ours: str | None) -> None:
     assert modality_of(word) == ours
 
 
-def test_every_alias_is_of_one_of_ours() -> None:
-    assert set(MODALITY_ALIASES.values()) == set(MODALITY_ORDER)
+@pytest.mark.parametrize(
+    ("text", "name"), [("SWI_bias", "swi"), ("DTI_eddy_FA", "dti_fa"), ("FA", None), ("L1", None), ("2020", None)]
+)
+def test_other_sequences_keep_their_names(text: str, name: str | None) -> None:
+    assert sequence_of(text) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "case", "sequence"),
+    [
+        ("p1_T1_post", "p1", "T1_post"),
+        ("TCGA-02-0006_1996.08.23_t1Gd", "TCGA-02-0006_1996.08.23", "t1Gd"),
+        ("UPENN-GBM-00001_11_FLAIR_unstripped", "UPENN-GBM-00001_11", "FLAIR_unstripped"),
+        ("00000057_brain_t1ce", "00000057", "brain_t1ce"),
+        ("patient_c_t1", "patient_c", "t1"),  # a single letter is rather the patient's
+        ("T1", "", "T1"),
+        ("p1_seg", "p1_seg", ""),
+    ],
+)
+def test_the_case_before_a_sequence(name: str, case: str, sequence: str) -> None:
+    assert split_sequence(name) == (case, sequence)
 
 
 def test_names_as_they_are_said() -> None:

@@ -210,7 +210,10 @@ def test_a_class_folder_with_one_picture(tmp_path: Path) -> None:
 
 def test_all_of_one_class(tmp_path: Path) -> None:
     data = toy_pictures(tmp_path / "data", {"yes": (12, 250)}, ("L",))
-    _refused(_train("classifier", data, tmp_path / "run"), 1, str(data))
+    ran = _train("classifier", data, tmp_path / "run")
+    _refused(
+        ran, 1, "data: the cases have neither classes nor masks", "the folder that holds the folders of all classes"
+    )
     ran = _train("classifier", data, tmp_path / "run", "--layout", "classes")
     _refused(ran, 1, "pictures need two classes at least", "12 pictures in one folder")
 

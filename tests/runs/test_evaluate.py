@@ -100,6 +100,22 @@ def test_data_that_lacks_a_modality_of_the_network(tiny: TinyRun, tmp_path: Path
     assert not (tmp_path / "out").exists()
 
 
+def test_a_case_that_lacks_a_modality_is_left_out(tiny: TinyRun, tmp_path: Path) -> None:
+    names = [f"BraTS-GLI-{number:05d}-000" for number in (1, 2)]
+    for name in names:
+        shutil.copytree(tiny.data / name, tmp_path / "data" / name)
+    (tmp_path / "data" / names[0] / f"{names[0]}-t1c.nii.gz").unlink()
+    ran = glioseg("evaluate", tiny.run, "--data", tmp_path / "data", "--out", tmp_path / "out", "--json")
+    assert ran.code == 0, ran.err
+    assert ran.json["n_cases"] == 1
+    assert f"Left out: case {names[0]} lacks t1c" in ran.err
+
+
+def test_data_flags_are_of_other_data(tiny: TinyRun) -> None:
+    ran = glioseg("evaluate", tiny.run, "--layout", "brats")
+    assert (ran.code, "--data DATA beside them" in ran.err) == (2, True)
+
+
 def test_data_without_masks(tiny: TinyRun, tmp_path: Path) -> None:
     shutil.copytree(tiny.data, tmp_path / "data", ignore=shutil.ignore_patterns("*seg*"))
     ran = glioseg("evaluate", tiny.run, "--data", tmp_path / "data", "--quiet")

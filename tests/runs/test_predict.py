@@ -164,6 +164,35 @@ def test_a_case_is_named_after_its_patient(tiny: TinyRun, predicted: Path, tmp_p
     assert {path.name for path in (tmp_path / "out").glob("*.nii.gz")} == {"smith.nii.gz", "jones.nii.gz"}
 
 
+def test_a_folder_as_a_hospital_names_it(tiny: TinyRun, predicted: Path, tmp_path: Path) -> None:
+    """No masks, modalities by other names, and another image beside them."""
+    name = _case(tiny)
+    scans = {"FLAIR_ax": "t2f", "T1_post": "t1c", "T2": "t2w"}
+    folder = tmp_path / "scans" / "mueller"
+    folder.mkdir(parents=True)
+    for called, ours in scans.items():
+        shutil.copy(tiny.data / name / f"{name}-{ours}.nii.gz", folder / f"{called}.nii.gz")
+    ran = glioseg("predict", tiny.run, tmp_path / "scans", "--out", tmp_path / "out", "--device", "cpu")
+    assert ran.code == 0, ran.err
+    (mask,) = (tmp_path / "out").glob("*.nii.gz")
+    np.testing.assert_array_equal(nib.load(mask).dataobj, nib.load(predicted / f"{name}.nii.gz").dataobj)
+    files = {"t2f": f"{folder / 'FLAIR_ax'}.nii.gz", "t1c": f"{folder / 'T1_post'}.nii.gz"}
+    inputs = json.loads(mask.with_name("mueller.json").read_text(encoding="utf-8"))["inputs"]
+    assert {name: source["files"] for name, source in inputs.items()} == {name: [path] for name, path in files.items()}
+    assert f"mueller: t2f = {files['t2f']}, t1c = {files['t1c']}" in ran.err
+
+
+def test_the_channels_of_one_file(tiny: TinyRun, predicted: Path, tmp_path: Path) -> None:
+    name = _case(tiny)
+    scans = [nib.load(tiny.data / name / f"{name}-{ours}.nii.gz") for ours in ("t1n", "t1c", "t2w", "t2f")]
+    channels = np.stack([np.asarray(scan.dataobj) for scan in scans], axis=-1)
+    nib.save(nib.Nifti1Image(channels, scans[0].affine), tmp_path / "all.nii.gz")
+    ran = _predict(tiny.run, tmp_path / "all.nii.gz", "--modalities", "t1,t1ce,t2,flair", "--out", tmp_path / "out")
+    assert ran.code == 0, ran.err
+    expected = nib.load(predicted / f"{name}.nii.gz").dataobj
+    np.testing.assert_array_equal(nib.load(tmp_path / "out" / "all.nii.gz").dataobj, expected)
+
+
 # -- pictures ----------------------------------------------------------------------------------------------------------
 
 
@@ -206,6 +235,19 @@ def test_a_picture(pictures: Pictures, tmp_path: Path) -> None:
     assert (tmp_path / "out" / f"{picture.stem}.png").exists()
 
 
+def test_a_flat_folder_of_pictures_stored_in_colours(pictures: Pictures, tmp_path: Path) -> None:
+    """Grey pictures without masks, saved as RGB: predicted as the grey ones are."""
+    picture = next(path for path in sorted((pictures.data / "images").iterdir()) if path.stem.endswith("_012"))
+    (tmp_path / "scans").mkdir()
+    with Pillow.open(picture) as original:
+        original.convert("RGB").save(tmp_path / "scans" / "in_colours.png")
+    shutil.copy(picture, tmp_path / "scans" / "in_grey.png")
+    ran = _predict(pictures.run, tmp_path / "scans", "--out", tmp_path / "out")
+    assert ran.code == 0, ran.err
+    masks = [np.asarray(Pillow.open(tmp_path / "out" / f"{name}_mask.png")) for name in ("in_colours", "in_grey")]
+    np.testing.assert_array_equal(masks[0], masks[1])
+
+
 def test_colours_do_not_pass_for_grey(pictures: Pictures, tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (16, 20, 3)).astype(np.uint8)
     Pillow.fromarray(noise).save(tmp_path / "photo.png")
@@ -243,18 +285,31 @@ def test_a_case_that_lacks_a_modality(tiny: TinyRun, tmp_path: Path) -> None:
     _refused(ran, tmp_path / "out", 1, _case(tiny), "lacks t1c", "expected t2f, t1c", "--modality")
 
 
-def test_one_complete_case_is_not_predicted_where_another_lacks_something(tiny: TinyRun, tmp_path: Path) -> None:
-    shutil.copytree(tiny.data, tmp_path / "data")
-    next((tmp_path / "data").glob("*-00005-000/*t1c*")).unlink()
-    ran = _predict(tiny.run, tmp_path / "data", "--out", tmp_path / "out")
-    _refused(ran, tmp_path / "out", 1, "BraTS-GLI-00005-000 lacks t1c")
+def test_a_case_that_lacks_a_modality_does_not_stop_the_others(tiny: TinyRun, tmp_path: Path) -> None:
+    shutil.copytree(tiny.data / _case(tiny), tmp_path / "data" / _case(tiny))
+    other = "BraTS-GLI-00077-000"
+    (tmp_path / "data" / other).mkdir()
+    shutil.copy(_scan(tiny), tmp_path / "data" / other / f"{other}-t2f.nii.gz")
+    ran = _predict(tiny.run, tmp_path / "data", "--out", tmp_path / "out", "--json")
+    assert ran.code == 1
+    assert f"case {other} was left out: " in ran.err
+    assert "lacks t1c; found t2f; expected t2f, t1c" in ran.err
+    assert [case["case"] for case in ran.json["cases"]] == [_case(tiny)]
+    assert list(ran.json["failed"]) == [other]
 
 
 _Given = Callable[[TinyRun, Path], list[str | Path]]
 _MISUSE: dict[str, tuple[_Given, int, str]] = {
     "nothing": (lambda tiny, tmp: [], 2, "there is nothing to predict"),
     "no such file": (lambda tiny, tmp: [tmp / "no.nii.gz"], 1, "no such file or folder"),
-    "not a scan": (lambda tiny, tmp: [tiny.data / "survival_info.csv"], 2, "the network needs several"),
+    "not a scan": (lambda tiny, tmp: [tiny.data / "survival_info.csv"], 1, "not a file that can be predicted"),
+    "one file": (lambda tiny, tmp: [_scan(tiny)], 2, "the network needs several"),
+    "channels that are not there": (
+        lambda tiny, tmp: [_scan(tiny), "--modalities", "t1c,t2f"],
+        2,
+        "one name for each channel is needed; found t1c, t2f; expected 1",
+    ),
+    "a layout for a file": (lambda tiny, tmp: [_scan(tiny), "--layout", "brats"], 2, "are for folders"),
     "one modality": (lambda tiny, tmp: ["--modality", f"t2f={_scan(tiny)}"], 1, "lacks t1c"),
     "one modality by two names": (
         lambda tiny, tmp: ["--modality", f"t2f={_scan(tiny)}", "--modality", f"flair={_scan(tiny)}"],

@@ -65,6 +65,7 @@ def read(
     layout: str | Layout | None = None,
     scheme: str | LabelScheme | None = None,
     modalities: Sequence[str] | None = None,
+    masks: str | None = None,
     progress: Progress | None = None,
 ) -> FolderCohort:
     """Read a data set as it was downloaded: which files are whose, and what they show. No pixels are kept.
@@ -75,13 +76,15 @@ def read(
         scheme: what the integers in the masks mean, where the files do not say; a name, or a ``LabelScheme`` of your
             own.
         modalities: names of the channels in file order, where the files do not say.
+        masks: which files are masks, where their names do not say: ``*_roi.nii.gz`` or ``drawn/*.png``, ``*`` being the
+            name of the picture or case.
         progress: told how many files were found.
 
     Raises:
         FileError, LayoutError: no such folder, or none that any layout fits.
         OptionError: no layout or scheme of that name.
     """
-    data = Data(Path(path), layout, scheme, None if modalities is None else tuple(modalities))
+    data = Data(Path(path), layout, scheme, None if modalities is None else tuple(modalities), masks)
     cohort = read_data(data, reporter_of(progress))
     return FolderCohort(**{name: getattr(cohort, name) for name in _FIELDS}, data=data)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glioseg.api.common import Progress, StrPath, optional_path, reporter_of
+from glioseg.api.data import AnyData, source_of
 from glioseg.api.runs import Run, path_of
 from glioseg.core import LabelScheme
 from glioseg.errors import OptionError
@@ -64,7 +64,7 @@ class Model:
 
     def predict_files(
         self,
-        inputs: StrPath | Sequence[StrPath],
+        inputs: AnyData | Sequence[AnyData],
         out: StrPath,
         *,
         modality_files: Mapping[str, StrPath] | None = None,
@@ -73,7 +73,7 @@ class Model:
         """Predict every case of folders and files and write masks, pictures and ``summary.csv``, as ``predict`` does.
 
         Args:
-            inputs: folders of cases, volumes or pictures.
+            inputs: folders of cases, volumes or pictures; or what ``glioseg.read`` gave.
             out: where results go.
             modality_files: modality -> file, of one more case that is given file by file.
             progress: told how many cases are done.
@@ -82,15 +82,16 @@ class Model:
             ``.cases``, what was written for each; ``.failed``, what is wrong with those that could not be read.
 
         Raises:
-            GeometryError: an input lacks a modality; nothing has been written then.
+            GeometryError: every case lacks a modality; nothing has been written then.
             OptionError: nothing to predict, or results that would replace the scans.
             FileError: ``out`` cannot be written to.
         """
         from glioseg.runs.predict import predict_with
 
-        paths = [inputs] if isinstance(inputs, str | PathLike) else inputs
+        given = inputs if isinstance(inputs, Sequence) and not isinstance(inputs, str) else [inputs]
         files = {name: Path(path) for name, path in (modality_files or {}).items()}
-        return predict_with(self.members, [Path(path) for path in paths], Path(out), files, reporter_of(progress))
+        data = [source_of(each) for each in given]
+        return predict_with(self.members, data, Path(out), files, reporter_of(progress))
 
 
 def load(path: StrPath | Run, *others: StrPath | Run, device: str = "auto", network: nn.Module | None = None) -> Model:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -59,6 +59,14 @@ Modalities = Annotated[
         metavar="NAMES", help="What the channels are, in file order, if the files do not say: such as t1n,t1c,t2w,t2f."
     ),
 ]
+MaskPattern = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATTERN",
+        help="Which files are masks, if their names do not say: such as *_roi.nii.gz or drawn/*.png, * being the name "
+        "of the picture or case.",
+    ),
+]
 NewFolder = Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write; it must not exist, or be empty.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress on stderr.")]
@@ -78,11 +86,12 @@ With = Annotated[
 class DataFlags:
     """What a user says of a data set that its files do not; a command with it is decorated by ``takes_data_flags``."""
 
-    layout: str | None
-    scheme: str | None
-    modalities: str | None
+    layout: str | None = None
+    scheme: str | None = None
+    modalities: str | None = None
     labels: str | None = None
     regions: str | None = None
+    mask_pattern: str | None = None
 
     def data(self, path: Path) -> Data:
         """The data set in a folder.
@@ -97,7 +106,7 @@ class DataFlags:
         names = None if text is None else tuple(name.strip() for name in text.split(","))
         if names is not None and not all(names):
             raise OptionError("--modalities needs names", found=f'"{text}"', expected="such as t1n,t1c,t2w,t2f")
-        return Data(path, self.layout, self._scheme(), names)
+        return Data(path, self.layout, self._scheme(), names, self.mask_pattern)
 
     def _scheme(self) -> str | LabelScheme | None:
         """The scheme as named, or as made of labels and regions."""
@@ -124,8 +133,9 @@ class DataFlags:
         return read(self.data(path), reporter)
 
 
-NO_FLAGS = DataFlags(None, None, None)
-_FLAG_TYPES = {"layout": Layout, "scheme": Scheme, "labels": Labels, "regions": Regions, "modalities": Modalities}
+NO_FLAGS = DataFlags()
+_SCAN_FLAGS = {"layout": Layout, "modalities": Modalities, "mask_pattern": MaskPattern}
+_LABEL_FLAGS = {"scheme": Scheme, "labels": Labels, "regions": Regions}
 
 
 def _labels(text: str) -> dict[str, int]:
@@ -158,19 +168,26 @@ def _regions(text: str) -> dict[str, list[str | int]]:
 
 def takes_data_flags(command: Callable[..., None]) -> Callable[..., None]:
     """Put the options of a data set (--layout, --scheme, …) in the place of a command's parameter ``flags``."""
+    return _with_flags(command, {**_SCAN_FLAGS, **_LABEL_FLAGS})
+
+
+def takes_scan_flags(command: Callable[..., None]) -> Callable[..., None]:
+    """The same without those of labels: what masks mean that lie beside scans to be predicted is nobody's question."""
+    return _with_flags(command, _SCAN_FLAGS)
+
+
+def _with_flags(command: Callable[..., None], kinds: Mapping[str, Any]) -> Callable[..., None]:
     signature = inspect.signature(command, eval_str=True)
     parameters: list[inspect.Parameter] = []
     for parameter in signature.parameters.values():
         if parameter.name == "flags":
-            parameters += [
-                parameter.replace(name=name, default=None, annotation=kind) for name, kind in _FLAG_TYPES.items()
-            ]
+            parameters += [parameter.replace(name=name, default=None, annotation=kind) for name, kind in kinds.items()]
         else:
             parameters.append(parameter)
 
     @functools.wraps(command)
     def with_options(**values: Any) -> None:  # noqa: ANN401 - what the command takes
-        flags = DataFlags(**{name: values.pop(name) for name in _FLAG_TYPES})
+        flags = DataFlags(**{name: values.pop(name) for name in kinds})
         command(**values, flags=flags)
 
     with_options.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]

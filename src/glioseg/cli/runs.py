@@ -21,6 +21,7 @@ from glioseg.cli.options import (
     numbers,
     print_json,
     takes_data_flags,
+    takes_scan_flags,
 )
 from glioseg.console import Reporter, out, printable
 from glioseg.errors import OptionError
@@ -156,6 +157,12 @@ def evaluate(
         raise OptionError(
             "an ensemble is not scored as a detector", found="--with and --detect", remedy="Leave one out"
         )
+    if data is None and flags != NO_FLAGS:
+        raise OptionError(
+            "--layout, --scheme, --modalities and --mask-pattern say what other data is",
+            expected="--data DATA beside them",
+            remedy="Leave them out: a run knows its own data",
+        )
     scores = api.evaluate(
         run,
         None if data is None else flags.data(data),
@@ -174,6 +181,7 @@ def evaluate(
 
 
 @app.command(epilog="Example: glioseg predict runs/lgg patient-folder --out masks")
+@takes_scan_flags
 def predict(
     run: RunOrBundle,
     inputs: Inputs = None,
@@ -181,15 +189,17 @@ def predict(
     modality: ModalityFiles = None,
     others: With = None,
     device: Device = "auto",
+    flags: DataFlags = NO_FLAGS,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Segment scans, or classify pictures, with a trained network.
 
     For each case a mask on the scan's own grid, the volumes of its regions, and a picture; or its class, the confidence
-    of that, and the picture captioned with them. A case that cannot be read
-    is named and left out; the exit code is 1 then. Networks named by --with are averaged with the first (folds,
-    planes); thresholds are the means of theirs, and a second picture shows what each contributes.
+    of that, and the picture captioned with them. Folders need no masks, and which file is taken for which modality is
+    said. A case that lacks a modality or cannot be read is named and left out; the exit code is 1 then. Networks named
+    by --with are averaged with the first (folds, planes); thresholds are the means of theirs, and a second picture
+    shows what each contributes.
     """
     files = _modality_files(modality or ())
     if not inputs and not files:
@@ -199,7 +209,8 @@ def predict(
     from glioseg.api import models as api
 
     model = api.load(run, *(others or ()), device=device)
-    result = model.predict_files(inputs or [], folder, modality_files=files, progress=reporter)
+    data = [flags.data(path) for path in inputs or []]
+    result = model.predict_files(data, folder, modality_files=files, progress=reporter)
     if as_json:
         failed = {case: str(error) for case, error in result.failed.items()}
         print_json(

@@ -12,7 +12,7 @@ from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import Listing, list_folder
 from glioseg.core import Cohort, Finding
 from glioseg.errors import LayoutError, OptionError, name_some
-from glioseg.io.endings import PICTURE_ENDINGS, SCAN_ENDINGS, file_ending
+from glioseg.io.endings import SCAN_ENDINGS, file_ending
 
 LAYOUTS: tuple[Layout, ...] = (
     nnunet.LAYOUT,
@@ -52,17 +52,18 @@ def read_cohort(
     Raises:
         FileError: no such folder, or one that cannot be read.
         LayoutError: an empty folder; a folder that fits no layout; one that holds several data sets.
-        OptionError: no layout of that name.
+        OptionError: no layout of that name; a pattern for masks where the layout names them itself.
     """
     reader = layout_named(layout) if isinstance(layout, str) else layout
     _refuse_archive(path)
-    listing = list_folder(path, progress)
+    listing = replace(list_folder(path, progress), masks=options.masks)
     if not listing.files:
         raise _empty(listing)
+    layouts = _layouts_for(options, reader)
     if reader is None:
-        if not any(known.spans_folders and known.match(listing) for known in LAYOUTS):
+        if not any(known.spans_folders and known.match(listing) for known in layouts):
             _refuse_several(listing)
-        reader, reason = _recognise(listing)
+        reader, reason = _recognise(listing, layouts)
     else:
         reason = f"{reader.match(listing) or 'the files do not look like it'}; as --layout says"
     cohort = reader.read(listing, options)
@@ -79,9 +80,27 @@ def layout_named(name: str) -> Layout:
     raise OptionError(f"there is no layout {name}", expected=f"one of {names}")
 
 
-def _recognise(listing: Listing) -> tuple[Layout, str]:
-    for layout in LAYOUTS:
+def _layouts_for(options: ReadOptions, reader: Layout | None) -> Sequence[Layout]:
+    """The layouts among which a folder is recognised: all, or those whose masks the user may name."""
+    if options.masks is None:
+        return LAYOUTS
+    if reader is not None and not reader.takes_masks:
+        raise OptionError(
+            f"the layout {reader.name} names its masks itself",
+            found=f"--mask-pattern {options.masks.text}",
+            expected=" or ".join(f"--layout {layout.name}" for layout in LAYOUTS if layout.takes_masks),
+            remedy="Leave --mask-pattern out, or choose another layout",
+        )
+    return [layout for layout in LAYOUTS if layout.takes_masks]
+
+
+def _recognise(listing: Listing, layouts: Sequence[Layout]) -> tuple[Layout, str]:
+    for layout in layouts:
         reason = layout.match(listing)
+        if reason is not None:
+            return layout, reason
+    for layout in layouts:
+        reason = layout.match_images(listing) if layout.match_images is not None else None
         if reason is not None:
             return layout, reason
     raise _unknown(listing)
@@ -119,11 +138,8 @@ def _refuse_several(listing: Listing) -> None:
 def _levels_below(listing: Listing) -> list[Listing]:
     """The folders directly below the first folder that has several."""
     depth = len(listing.root.parts)
-    below: dict[str, list[Path]] = {}
-    for path in listing.files:
-        if len(path.parts) > depth + 1:
-            below.setdefault(path.parts[depth], []).append(path)
-    folders = [Listing(listing.root / name, tuple(files)) for name, files in below.items()]
+    names = dict.fromkeys(path.parts[depth] for path in listing.files if len(path.parts) > depth + 1)
+    folders = [listing.below(listing.root / name) for name in names]
     return _levels_below(folders[0]) if len(folders) == 1 else folders
 
 
@@ -187,13 +203,10 @@ def _unknown(listing: Listing) -> LayoutError:
 
 def _remedy(listing: Listing) -> str:
     archives, unread = listing.ending(*_ARCHIVES), listing.ending(*_UNREAD_PICTURES)
-    pictures = listing.ending(*PICTURE_ENDINGS)
     if archives:
         return f"\nUnpack {name_some(path.name for path in archives)} first"
     if unread:
         return f"\nPictures are read as PNG, JPEG, TIFF or BMP: convert {_by_ending(unread)}"
-    if pictures and len({path.parent for path in pictures}) == 1:
-        return "\nOne folder of pictures has neither masks nor classes: name the folder above it"
     return "\nName the folder that holds the data set, or choose with --layout"
 
 

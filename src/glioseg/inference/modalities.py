@@ -70,6 +70,7 @@ def missing_modality_error(
     enough = "".join(f", or {' + '.join(names)} alone" for names in sets)
     return GeometryError(
         f"{'the input' if case is None else f'case {case.id}'} lacks {', '.join(missing)}",
+        path=None if case is None or not case.images else next(iter(case.images.values())).paths[0],
         found=", ".join(present) or "none",
         expected=f"{', '.join(needed)}{enough}",
         remedy="Give the missing file with --modality NAME=FILE, or use a network trained without that modality",

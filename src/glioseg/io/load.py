@@ -140,6 +140,18 @@ def read_grid(source: Source) -> Grid:
     return Grid.of_pictures((columns, rows, len(source.paths)))
 
 
+def read_n_channels(source: Source) -> int:
+    """How many channels a file has, from its header alone."""
+    path = source.paths[0]
+    if source.kind == "nifti":
+        return nifti.read_nifti_grid(path)[1]
+    if source.kind == "metaimage":
+        return metaimage.read_metaimage_grid(path)[1]
+    if source.kind == "hdf5":
+        return hdf5.hdf5_grid(path, source.dataset or "image", 1)[1]
+    return 3 if raster.read_picture_header(path)[1] else 1
+
+
 def _filled(case: Case, names: Sequence[str], fill: str | None) -> dict[str, Source | None]:
     """The source of each modality, None where zeros stand in."""
     missing = [name for name in names if name not in case.images]
@@ -190,6 +202,8 @@ def _channel(array: npt.NDArray[Any], source: Source) -> npt.NDArray[Any]:
         if source.channel is None or source.channel == 0 or source.kind == "raster":
             return array  # a grey picture shows the same in all three colours
         raise GeometryError("the file has one channel", path=path, expected=f"channel {source.channel}")
+    if source.channel is None and source.kind == "raster":
+        return raster.as_grey(array, path)
     if source.channel is None:
         raise GeometryError("the file has several channels", path=path, found=array.shape[3], expected=1)
     if source.channel >= array.shape[3]:

@@ -34,6 +34,7 @@ _DAMAGED = (
 LARGEST_LABEL = 16
 """The largest value of a lossless mask that is taken for a label, not for a grey."""
 
+_GREY_SPREAD = 0.03
 _WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 
 
@@ -77,6 +78,32 @@ def stack_slices(slices: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
     them would take longer than to read them.
     """
     return np.swapaxes(np.stack([np.swapaxes(pixels, 0, 1) for pixels in slices]), 0, 2)
+
+
+def as_grey(stack: npt.NDArray[Any], path: Path) -> npt.NDArray[Any]:
+    """(X, Y, Z, 3) pictures that are grey though stored in colours -> (X, Y, Z).
+
+    JPEG may leave the three a little apart: up to 3 % of full scale pass, and the mean is taken.
+
+    Raises:
+        GeometryError: they show colours.
+    """
+    if bool((stack == stack[..., :1]).all()):
+        grey: npt.NDArray[Any] = stack[..., 0]
+        return grey
+    wide = stack.astype(np.float32)
+    full = float(np.iinfo(stack.dtype).max) if stack.dtype.kind in "iu" else max(float(wide.max()), 1.0)
+    apart = float(np.ptp(wide, axis=-1).max())
+    if apart > _GREY_SPREAD * full:
+        raise GeometryError(
+            "the picture shows colours, where one grey channel is needed",
+            path=path,
+            found=f"colours up to {100 * apart / full:.0f} % of full scale apart",
+            remedy="Save it in grey, or use a network of red, green and blue",
+        )
+    return np.asarray(np.rint(wide.mean(axis=-1)) if stack.dtype.kind in "iu" else wide.mean(axis=-1)).astype(
+        stack.dtype
+    )
 
 
 def read_mask(path: Path) -> tuple[npt.NDArray[Any], bool]:

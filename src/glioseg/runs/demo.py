@@ -58,7 +58,7 @@ def demo(out: Path, reporter: Reporter = QUIET) -> DemoResult:
     training = train(read_recipe("demo"), Data(data), RunOptions(run), reporter, baseline=threshold)
     split = json.loads((run / "split.json").read_text(encoding="utf-8"))
     case = next(case for case in cohort.cases if case.patient in split["test"])
-    (prediction,) = predict(run, [_folder_of(case)], out / "prediction", reporter=reporter).cases
+    (prediction,) = predict(run, [Data(_folder_of(case))], out / "prediction", reporter=reporter).cases
     return DemoResult(data, inspection, run, training, prediction, baseline)
 
 

@@ -25,7 +25,7 @@ from glioseg.runs.options import RunOptions
 from glioseg.runs.read import Data, read
 from glioseg.runs.split import survey
 from glioseg.tasks.choose import task_named
-from glioseg.tasks.data import Part, with_modalities
+from glioseg.tasks.data import Part, seen_by, with_modalities
 from glioseg.tasks.task import AnyTask, FinishedRun, Publication, ScoredCohort, Scores, Scoring, ScoringPlace
 
 
@@ -179,7 +179,8 @@ def evaluate_ensemble(
     if data is None:
         scored = _part_of_run(folder, part, task, bundles[0], reporter)
     else:
-        cohort = task.usable(read(data, reporter), _network_data(bundles[0], None), reporter)
+        usable = task.usable(read(data, reporter), _network_data(bundles[0], None), reporter)
+        cohort = seen_by(usable, [bundle.info for bundle in bundles], reporter)
         scored = ScoredCohort(cohort, name_of_other(cohort.name), frozenset(cohort.patients))
     source = folder.data if data is None else data
     require_unseen(folders, scored.patients, source.path, reporter)
@@ -227,7 +228,7 @@ def _on_other_data(
     if detect:
         task.require_detection()
     usable = task.usable(read(data, reporter), _network_data(bundle, None), reporter)
-    cohort = with_modalities(usable, bundle.info.modalities)
+    cohort = with_modalities(seen_by(usable, [bundle.info], reporter), bundle.info.modalities)
     with reporter.progress("Preparing") as step:
         prepared = prepare(cohort, task.prepare_options(bundle.info), options.cache_folder, progress=step)
     copies = survey(cohort, options.cache_folder, reporter).groups if task.draws_copies else ()

@@ -11,18 +11,20 @@ from torch import nn
 
 from glioseg.cohorts.reading.case_names import case_name, distinct_names
 from glioseg.console import QUIET, Reporter
-from glioseg.core import Case
+from glioseg.core import Case, Cohort
 from glioseg.errors import FileError, GliosegError, OptionError, name_some
 from glioseg.evaluation.table import rows_to_csv
 from glioseg.inference.bundle import load_bundle
 from glioseg.io.files import cannot_write, write_text
 from glioseg.report.predictions import PredictedCase, write_predictions
+from glioseg.runs.read import Data, read
 from glioseg.tasks.choose import task_named
-from glioseg.tasks.members import called_as, case_called_as, single_case, source_of, stem_of
+from glioseg.tasks.members import called_as, files_of, fitted, single_case, source_of, stem_of
 from glioseg.tasks.task import CasePrediction, Members, WrittenCase
 
 SUMMARY = "summary.csv"
 PAGE = "predictions.html"
+_CASES_SAID = 3
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class PredictResult:
 
 def predict(
     run: Path,
-    inputs: Sequence[Path],
+    inputs: Sequence[Data | Cohort],
     out: Path,
     *,
     others: Sequence[Path] = (),
@@ -49,11 +51,12 @@ def predict(
 ) -> PredictResult:
     """Predict every case of the inputs: masks, or classes where the network is a classifier.
 
-    A case that cannot be read is left out and does not stop the others.
+    A case that lacks a modality, or cannot be read, is left out and does not stop the others.
 
     Args:
         run: a run folder or a bundle.
-        inputs: folders (a case, or a whole cohort) and files (a volume or picture that shows what the network needs).
+        inputs: folders (a case, or a whole cohort) and files (a volume or picture that shows what the network needs),
+            with what is said of them where the names of their files leave it open.
         out: where the results go.
         others: further runs or bundles, whose probabilities are averaged with the first's.
         modality_files: modality -> file, for one case given file by file.
@@ -61,7 +64,7 @@ def predict(
         reporter: shows progress.
 
     Raises:
-        GeometryError: an input lacks a modality that the network needs; nothing has been written then.
+        GeometryError: every case lacks a modality that the network needs; nothing has been written then.
         OptionError: no input at all, results that would replace the scans, or networks that do not mean the same.
         FileError: ``out`` cannot be written to.
     """
@@ -76,14 +79,16 @@ def members_of(folders: Sequence[Path], device: str = "auto", network: nn.Module
 
 def predict_with(
     members: Members,
-    inputs: Sequence[Path],
+    inputs: Sequence[Data | Cohort],
     out: Path,
     modality_files: Mapping[str, Path] | None = None,
     reporter: Reporter = QUIET,
 ) -> PredictResult:
     """``predict`` with networks that are loaded."""
-    cases = _checked(members, _named_apart(list(_cases(members, inputs, modality_files or {}))), out)
-    return _predict_cases(members, cases, out, reporter)
+    given = _named_apart(list(_cases(members, inputs, modality_files or {}, reporter)))
+    cases, failed = _checked(members, given, out)
+    _say_files(members, cases, reporter)
+    return _predict_cases(members, cases, failed, out, reporter)
 
 
 def _named_apart(cases: list[Case]) -> list[Case]:
@@ -93,23 +98,44 @@ def _named_apart(cases: list[Case]) -> list[Case]:
     return [replace(case, id=name) for case, name in zip(cases, names, strict=True)]
 
 
-def _checked(members: Members, cases: list[Case], out: Path) -> list[Case]:
-    """The cases, once it is certain that each can be predicted and has files of its own to be written."""
+def _checked(members: Members, cases: Sequence[Case], out: Path) -> tuple[list[Case], dict[str, GliosegError]]:
+    """The cases that can be predicted, each with files of its own to be written, and what the others lack."""
     if not cases:
         raise OptionError("there is nothing to predict", expected="folders of cases, volumes or pictures")
     twice = sorted(name for name, n in Counter(case.id for case in cases).items() if n > 1)
     if twice:
         raise OptionError("two inputs would be written to the same files", found=name_some(twice))
     _spare_inputs(members, cases, out)
+    able: list[Case] = []
+    failed: dict[str, GliosegError] = {}
     for case in cases:
-        members.require(case)
-    return cases
+        try:
+            members.require(case)
+        except GliosegError as error:
+            failed[case.id] = error
+        else:
+            seen = {name: case.images[name] for name in members.modalities if name in case.images}
+            able.append(replace(case, images=seen))
+    if not able:
+        raise next(iter(failed.values()))
+    return able, failed
 
 
-def _predict_cases(members: Members, cases: Sequence[Case], out: Path, reporter: Reporter) -> PredictResult:
+def _say_files(members: Members, cases: Sequence[Case], reporter: Reporter) -> None:
+    """Which file is taken for what, of the first few cases; of each it is written beside its mask."""
+    for case in cases[:_CASES_SAID]:
+        words = ", ".join(f"{name} = {file}" for name, file in files_of(case, members.modalities).items())
+        reporter.say(f"{case.id}: {words}")
+    if len(cases) > _CASES_SAID:
+        reporter.say(f"… and {len(cases) - _CASES_SAID} more; the JSON file of each says it")
+
+
+def _predict_cases(
+    members: Members, cases: Sequence[Case], lacking: Mapping[str, GliosegError], out: Path, reporter: Reporter
+) -> PredictResult:
     """Predict case by case: all files of a case, or none."""
     written: list[WrittenCase] = []
-    failed: dict[str, GliosegError] = {}
+    failed = dict(lacking)
     for name in (SUMMARY, PAGE):
         (out / name).unlink(missing_ok=True)
     with reporter.progress("Predicting") as step:
@@ -176,15 +202,25 @@ def _spare_inputs(members: Members, cases: Sequence[Case], out: Path) -> None:
                 )
 
 
-def _cases(members: Members, inputs: Sequence[Path], files: Mapping[str, Path]) -> Iterator[Case]:
+def _cases(
+    members: Members, inputs: Sequence[Data | Cohort], files: Mapping[str, Path], reporter: Reporter
+) -> Iterator[Case]:
     if files:
         name = case_name(list(files.values()))
         sources = {modality: source_of(path, None) for modality, path in files.items()}
         yield Case(name, name, called_as(sources, members.modalities))
-    for path in inputs:
-        if path.is_dir():
-            yield from (case_called_as(case, members.modalities) for case in members.cases_in(path))
-        elif path.exists():
-            yield single_case(path, members.modalities)
+    for data in inputs:
+        if isinstance(data, Cohort) or data.path.is_dir():
+            yield from (fitted(case, members.modalities) for case in read(data, reporter).cases)
+        elif not data.path.exists():
+            raise FileError(
+                "there is no such file or folder", path=data.path, remedy="Check the path for a typing error"
+            )
+        elif data.layout is not None or data.masks is not None:
+            raise OptionError(
+                "--layout and --mask-pattern are for folders",
+                found=data.path,
+                remedy="Name the folder, or leave them out",
+            )
         else:
-            raise FileError("there is no such file or folder", path=path, remedy="Check the path for a typing error")
+            yield single_case(data.path, members.modalities, data.modalities)

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from glioseg.cohorts.reading.labels_file import LABELS_FILE, read_labels_file
 from glioseg.cohorts.reading.layout import Layout, ReadOptions
+from glioseg.cohorts.reading.listing import MaskPattern
 from glioseg.cohorts.recognise import read_cohort
 from glioseg.console import QUIET, Reporter
 from glioseg.core import Cohort, LabelScheme, scheme_named
@@ -25,12 +26,14 @@ class Data:
         layout: name of the reader, or one of your own; None recognises it.
         scheme: the label scheme, by name or one of your own; None lets the reader decide.
         modalities: names of the channels in file order, older ones as good as ours, for layouts that do not state them.
+        masks: which files are masks, as ``*_roi.nii.gz``; None where names say it.
     """
 
     path: Path
     layout: str | Layout | None = None
     scheme: str | LabelScheme | None = None
     modalities: tuple[str, ...] | None = None
+    masks: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As ``data.json`` of a run folder holds it: the path is absolute."""
@@ -39,6 +42,7 @@ class Data:
             "layout": self.layout.name if isinstance(self.layout, Layout) else self.layout,
             "scheme": _scheme_json(self.scheme),
             "modalities": None if self.modalities is None else list(self.modalities),
+            "masks": self.masks,
         }
 
     @classmethod
@@ -56,7 +60,8 @@ class Data:
             raise FileError("not the description of a run's data", path=path)
         names = values.get("modalities")
         modalities = None if names is None else tuple(names)
-        return cls(Path(values["path"]), values.get("layout"), _scheme_from(values.get("scheme"), path), modalities)
+        scheme = _scheme_from(values.get("scheme"), path)
+        return cls(Path(values["path"]), values.get("layout"), scheme, modalities, values.get("masks"))
 
 
 def with_labels_file(data: Data) -> Data:
@@ -84,7 +89,8 @@ def read(data: Data | Cohort, reporter: Reporter = QUIET) -> Cohort:
         return data
     data = with_labels_file(data)
     names = None if data.modalities is None else our_names(data.modalities)
-    options = ReadOptions(scheme=_scheme(data.scheme), modalities=names)
+    masks = None if data.masks is None else MaskPattern(data.masks)
+    options = ReadOptions(scheme=_scheme(data.scheme), modalities=names, masks=masks)
     with reporter.progress("Listing files") as step:
         return read_cohort(data.path, layout=data.layout, options=options, progress=lambda n: step(n, 0))
 

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from glioseg.cohorts.splits.split import Split
+from glioseg.console import Reporter
 from glioseg.core import Case, Cohort
 from glioseg.core.modalities import named_among
 from glioseg.core.targets import Targets
-from glioseg.errors import OptionError
-from glioseg.inference.modalities import missing_modality_error
+from glioseg.errors import GeometryError, OptionError
+from glioseg.inference.bundle import BundleInfo
+from glioseg.inference.modalities import missing_modality_error, shown_modalities
 from glioseg.preparation.store import PreparedCohort, of_patients
 
 
@@ -111,6 +113,27 @@ def with_modalities(cohort: Cohort, modalities: Sequence[str] | None) -> Cohort:
         for case in cohort.cases
     )
     return replace(cohort, cases=cases, modalities=tuple(name for name in cohort.modalities if name in modalities))
+
+
+def seen_by(cohort: Cohort, infos: Sequence[BundleInfo], reporter: Reporter) -> Cohort:
+    """The cases that have what each network must see, or what stands in for it; those left out are said.
+
+    Raises:
+        GeometryError: there is none.
+    """
+    lacking: dict[str, GeometryError] = {}
+    for case in cohort.cases:
+        for info in infos:
+            present = [name for name in info.modalities if named_among(name, case.images) in case.images]
+            try:
+                shown_modalities(info.modalities, present, info.prepare.missing, info.modality_sets, case)
+            except GeometryError as error:
+                lacking[case.id] = error
+    if len(lacking) == len(cohort.cases):
+        raise next(iter(lacking.values()))
+    for lack in lacking.values():
+        reporter.say(f"Left out: {lack.what}")
+    return replace(cohort, cases=tuple(case for case in cohort.cases if case.id not in lacking))
 
 
 def _called(cohort: Cohort, names: Sequence[str]) -> Cohort:

@@ -7,17 +7,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from glioseg.cohorts.layouts.lgg import MODALITIES as LGG_CHANNELS
 from glioseg.cohorts.reading.case_names import case_name
+from glioseg.cohorts.reading.pictures import picture_sources
 from glioseg.core import Case, Source
-from glioseg.core.modalities import named_among
+from glioseg.core.modalities import named_among, our_names, sequence_of
 from glioseg.errors import FileError, OptionError
 from glioseg.inference.bundle import Bundle
 from glioseg.inference.classifier import Classifier
 from glioseg.inference.predictor import Predictor
 from glioseg.io.endings import PICTURE_ENDINGS, VOLUME_ENDINGS, file_kind, file_stem
-from glioseg.io.raster import read_picture_header
+from glioseg.io.load import read_n_channels
+from glioseg.io.raster import COLOURS, read_picture_header
 
-_PICTURE_CHANNELS = {"pre": 0, "flair": 1, "post": 2, "red": 0, "green": 1, "blue": 2}
+_THREE_CHANNELS = (COLOURS, LGG_CHANNELS)
+"""Modalities that are the three channels of a picture."""
 
 
 def require_once_each(folders: Sequence[Path], bundles: Sequence[Bundle]) -> None:
@@ -70,11 +74,6 @@ def called_as(named: Mapping[str, _T], known: Sequence[str]) -> dict[str, _T]:
     return {called[name]: thing for name, thing in named.items()}
 
 
-def case_called_as(case: Case, known: Sequence[str]) -> Case:
-    """A case with its modalities called as a network calls them, where one is an alias of the other."""
-    return replace(case, images=called_as(case.images, known))
-
-
 def stem_of(case: Case) -> str:
     """The name of a case's files."""
     return stem_of_name(case.id)
@@ -85,27 +84,87 @@ def stem_of_name(name: str) -> str:
     return name.replace("/", "_").replace("\\", "_")
 
 
-def single_case(path: Path, needed: Sequence[str]) -> Case:
-    """One file as a case: a picture's channels by name, a volume as the one modality that the network needs."""
-    name = file_stem(path)
-    if file_kind(path) == "raster":
-        has_colours = _has_colours(path)
-        channels = {modality: _PICTURE_CHANNELS.get(modality) for modality in needed}
-        images = {
-            modality: source_of(path, channel)
-            for modality, channel in channels.items()
-            if has_colours or channel is None or len(needed) == 3
+def fitted(case: Case, needed: Sequence[str]) -> Case:
+    """A case with its images called as a network calls what it sees, where it is certain which is meant.
+
+    Older names mean ours; the colours of a picture are a network's three channels in their order; a picture of equal
+    colours is as good as a grey one, and a grey one as three equal colours; and where a network sees one modality, an
+    only image whose name says none is it.
+    """
+    images = {name: case.images[called] for name in needed if (called := named_among(name, case.images)) in case.images}
+    if not images:
+        images = _as_pictures(case, needed) or _as_the_only_one(case, needed)
+    others = {name: source for name, source in case.images.items() if source not in images.values()}
+    return replace(case, images={**images, **others})
+
+
+def _as_pictures(case: Case, needed: Sequence[str]) -> dict[str, Source]:
+    """The colours of a picture, or what is seen of a grey one, as what a network needs; nothing for other cases."""
+    names = tuple(case.images)
+    first = next(iter(case.images.values()))
+    if first.kind != "raster" or names not in (COLOURS, ("grey",)):
+        return {}
+    if len(needed) == 1:
+        return {needed[0]: replace(first, channel=None)}
+    if tuple(needed) in _THREE_CHANNELS:
+        return {name: replace(first, channel=channel) for channel, name in enumerate(needed)}
+    return {}
+
+
+def _as_the_only_one(case: Case, needed: Sequence[str]) -> dict[str, Source]:
+    (name, source), *others = case.images.items()
+    if others or len(needed) > 1 or sequence_of(name) is not None:
+        return {}
+    return {needed[0]: source}
+
+
+def single_case(path: Path, needed: Sequence[str], modalities: Sequence[str] | None = None) -> Case:
+    """One file as a case: the channels of a picture, or of a volume in the order of ``modalities``.
+
+    Raises:
+        FileError: no such file, or none that is read.
+        OptionError: one modality where the network needs several, or names for another number of channels.
+    """
+    source = source_of(path, None)
+    name = file_stem(path) if source.kind == "raster" else case_name([path])
+    if source.kind == "raster":
+        channels = picture_sources(path, COLOURS if _has_colours(path) else ("grey",))
+        if len(needed) in (1, len(COLOURS)):
+            return fitted(Case(name, name, channels), needed)
+    elif modalities is not None:
+        n_channels = read_n_channels(source)
+        if n_channels != len(modalities):
+            raise OptionError(
+                "one name for each channel is needed",
+                found=", ".join(modalities),
+                expected=f"{n_channels} for {path.name}",
+            )
+        channels = {
+            modality: replace(source, channel=channel if n_channels > 1 else None)
+            for channel, modality in enumerate(our_names(modalities))
         }
-        return Case(name, name, images)
-    if len(needed) > 1:
-        raise OptionError(
-            "one file shows one modality, and the network needs several",
-            found=path,
-            expected=", ".join(needed),
-            remedy="Name the files: " + " ".join(f"--modality {modality}=FILE" for modality in needed),
-        )
-    name = case_name([path])
-    return Case(name, name, {needed[0]: source_of(path, None)})
+        return fitted(Case(name, name, channels), needed)
+    elif len(needed) == 1:
+        return Case(name, name, {needed[0]: source})
+    raise OptionError(
+        "one file shows one modality, and the network needs several",
+        found=path,
+        expected=", ".join(needed),
+        remedy="Name the files: "
+        + " ".join(f"--modality {modality}=FILE" for modality in needed)
+        + "; or the channels of the file in their order: --modalities NAMES",
+    )
+
+
+def files_of(case: Case, modalities: Sequence[str]) -> dict[str, str]:
+    """Modality -> the file that it is taken from (of a stack the folder, with how many they are)."""
+    return {name: _file_words(case.images[name]) for name in modalities if name in case.images}
+
+
+def _file_words(source: Source) -> str:
+    first = source.paths[0]
+    words = str(first) if len(source.paths) == 1 else f"{first.parent} ({len(source.paths)} files)"
+    return words if source.channel is None else f"{words}, channel {source.channel + 1}"
 
 
 def _has_colours(path: Path) -> bool:

@@ -9,7 +9,7 @@ other processes.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Protocol, TypeVar
@@ -246,10 +246,6 @@ class Members(ABC):
     @abstractmethod
     def require(self, case: Case) -> None:
         """Raise a GeometryError unless each network can see the case."""
-
-    @abstractmethod
-    def cases_in(self, folder: Path) -> Iterable[Case]:
-        """The cases that a folder holds."""
 
     @abstractmethod
     def predict(self, case: Case) -> CasePrediction:

@@ -181,7 +181,29 @@ def test_masks_alone(tmp_path: Path) -> None:
         pairs.read(listing, ReadOptions())
 
 
-def test_pictures_alone_do_not_match(tmp_path: Path) -> None:
+def test_pictures_alone_are_for_prediction(tmp_path: Path) -> None:
     save(tmp_path / "images" / "1.png", grey(0))
     assert pairs.match(list_folder(tmp_path)) is None
-    assert read(tmp_path).reason == "no picture has a mask"
+    assert pairs.match_images(list_folder(tmp_path)) == "1 picture without masks, such as images/1.png"
+    cohort = read(tmp_path)
+    assert cohort.scheme is None
+    assert [(finding.severity, finding.kind) for finding in cohort.findings if finding.kind == "missing-mask"] == [
+        ("note", "missing-mask")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("picture", "mask"), [("{}.png", "{}_m.png"), ("a/{}.png", "a/{}-tumor.png"), ("{}.png", "m_{}.png")]
+)
+def test_short_words_for_a_mask_beside_its_picture(tmp_path: Path, picture: str, mask: str) -> None:
+    write_pairs(tmp_path, ["1", "2", "13"], image=picture, mask=mask)
+    masks = {case.id: case.labels for case in read(tmp_path).cases}
+    assert {name: labels.paths[0].name for name, labels in masks.items() if labels} == {
+        name: Path(mask.format(name)).name for name in ("1", "2", "13")
+    }
+
+
+def test_a_short_word_that_most_pictures_lack_is_no_mask(tmp_path: Path) -> None:
+    for name in ("1", "2", "3", "4", "1_t"):
+        save(tmp_path / f"{name}.png", grey(len(name)))
+    assert pairs.match(list_folder(tmp_path)) is None

@@ -79,8 +79,9 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
 def _gather(listing: Listing) -> list[_Session]:
     sessions: dict[tuple[str, str | None], _Session] = {}
     for path in listing.ending(*_NIFTI):
-        parts = _NAME.fullmatch(file_stem(path))
-        if parts is None or parts["subject"] not in path.parts[:-1]:
+        place = listing.place(path)
+        parts = _NAME.fullmatch(file_stem(place))
+        if parts is None or parts["subject"] not in place.parts[:-1]:
             continue
         session = sessions.setdefault(
             (parts["subject"], parts["session"]), _Session(parts["subject"], parts["session"])

@@ -29,7 +29,7 @@ from glioseg.core.modalities import MODALITY_ORDER, modality_of
 from glioseg.errors import LayoutError, OptionError, name_some
 from glioseg.io.endings import VOLUME_ENDINGS, file_kind, file_stem
 
-_MASK_WORDS = "seg|segm|mask|label|labels"
+_MASK_WORDS = "seg|segm|mask|label|labels|gtv"
 _NAME = re.compile(rf"(?:(?P<id>.+)[_-])?(?P<what>flair|t1ce|t1gd|t1c|t1n|t1|t2w|t2f|t2|{_MASK_WORDS})", re.IGNORECASE)
 _VSD_NAME = re.compile(r"vsd\.brain.*?\.(?:mr_(?P<what>[a-z0-9]+)|ot)(?:\.\d+)?", re.IGNORECASE)
 _ONLY_BRATS = frozenset({"t1ce", "flair"})
@@ -113,9 +113,10 @@ def _gather(listing: Listing) -> list[_CaseFiles]:
     scans: dict[tuple[Path, str], _CaseFiles] = {}
     others: dict[Path, list[Path]] = {}
     for path in listing.ending(*VOLUME_ENDINGS):
-        read_name = _of_vsd(path) or _of_name(path)
+        place = listing.place(path)
+        read_name = _of_vsd(place) or _of_name(place)
         if read_name is None:
-            others.setdefault(path.parent, []).append(path)
+            others.setdefault(place.parent, []).append(path)
             continue
         folder, case_id, family, word = read_name
         scan = scans.setdefault((folder, case_id), _CaseFiles(case_id, folder, family))
@@ -125,11 +126,18 @@ def _gather(listing: Listing) -> list[_CaseFiles]:
 
 
 def _of_name(path: Path) -> tuple[Path, str, Family | None, str] | None:
-    """(case folder, id, family, what the file is) of ``{id}_{what}``."""
+    """(case folder, id, family, what the file is) of ``{id}_{what}``.
+
+    Where the name of an image is not BraTS's and that of its folder is (``BraTS2021_00000/00000057_brain_flair.nii``),
+    the folder names the case.
+    """
     parts = _NAME.fullmatch(file_stem(path))
     if parts is None:
         return None
     case_id = parts["id"] or path.parent.name
+    is_image = modality_of(parts["what"]) is not None
+    if is_image and family_of(case_id) is None and family_of(path.parent.name) is not None:
+        case_id = path.parent.name
     return path.parent, case_id, family_of(case_id, path.parent.parts), parts["what"]
 
 

@@ -72,7 +72,7 @@ def _gather(listing: Listing) -> tuple[_Slices, list[Path]]:
     volumes: _Slices = defaultdict(dict)
     repeated = []
     for path in listing.files:
-        parts = _SLICE.fullmatch(path.name)
+        parts = _SLICE.fullmatch(listing.place(path).name)
         if parts is None:
             continue
         volume, index = int(parts["volume"]), int(parts["slice"])

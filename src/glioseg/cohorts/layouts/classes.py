@@ -16,7 +16,7 @@ from glioseg.cohorts.reading.naming import folder_role, named, part_of, unique_i
 from glioseg.cohorts.reading.pictures import channels_of, picture_sources, read_headers, unreadable
 from glioseg.core import Case, Cohort, Facts, Finding
 from glioseg.errors import LayoutError, OptionError, name_some
-from glioseg.io.endings import PICTURE_ENDINGS
+from glioseg.io.endings import PICTURE_ENDINGS, VOLUME_ENDINGS
 
 _WITHOUT = frozenset(
     {"no", "non", "none", "without", "notumor", "notumour", "nontumor", "nontumour"}
@@ -45,7 +45,11 @@ class _Picture:
 
 
 def match(listing: Listing) -> str | None:
-    """Two or more folders of pictures that are neither masks nor parts nor one folder per patient."""
+    """Two or more folders of pictures that are neither masks nor parts nor one folder per patient, nor lie beside as
+    many volumes, of which they are views.
+    """
+    if len(listing.ending(*VOLUME_ENDINGS)) >= max(len(listing.ending(*PICTURE_ENDINGS)), 1):
+        return None
     pictures = _sorted_by_class(listing)
     names = [picture.category for picture in pictures]
     counts = Counter(names)

@@ -92,7 +92,7 @@ def _gather(listing: Listing) -> dict[str, _SliceFiles]:
     scans: dict[str, _SliceFiles] = {}
     pictures = [path for path in listing.ending(*PICTURE_ENDINGS) if path.name[:5].upper() == "TCGA_"]
     for file in named(listing, pictures):
-        parts = _SLICE.fullmatch(file.path.stem)
+        parts = _SLICE.fullmatch(listing.place(file.path).stem)
         if parts is None:
             continue
         scan = scans.setdefault(parts["case"], _SliceFiles(parts["patient"], parts["site"].upper()))

@@ -49,8 +49,8 @@ def is_decathlon(dataset: Dataset) -> bool:
     """
     if "channel_names" in dataset.content or not isinstance(dataset.content.get("training"), list):
         return False
-    names = {file_stem(path) for path in dataset.files_in(TRAINING_IMAGES)}
-    labelled = {file_stem(path) for path in dataset.files_in(TRAINING_LABELS)}
+    names = {file_stem(dataset.listing.place(path)) for path in dataset.files_in(TRAINING_IMAGES)}
+    labelled = {file_stem(dataset.listing.place(path)) for path in dataset.files_in(TRAINING_LABELS)}
     return not names or bool(names & labelled) or not any(f"{name}_0000" in names for name in labelled)
 
 
@@ -132,7 +132,8 @@ def _list(value: object) -> Sequence[object]:
 
 
 def _path(dataset: Dataset, text: str) -> Path:
-    return dataset.folder.joinpath(*[part for part in text.replace("\\", "/").split("/") if part not in ("", ".")])
+    parts = [part for part in text.replace("\\", "/").split("/") if part not in ("", ".")]
+    return dataset.listing.at(dataset.folder.joinpath(*parts))
 
 
 def _case(name: str, patient: str, image: Path, labels: Path | None, modalities: Sequence[str], facts: Facts) -> Case:

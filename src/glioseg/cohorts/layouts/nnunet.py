@@ -79,7 +79,7 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
     facts, patients, findings = nearest_facts(dataset.listing)
     cases = []
     for part, scans, labels in (("train", training, TRAINING_LABELS), ("test", test, TEST_LABELS)):
-        masks = {path.name: path for path in dataset.files_in(labels)}
+        masks = {dataset.listing.place(path).name: path for path in dataset.files_in(labels)}
         for name, files in scans.items():
             mask = masks.get(f"{name}{ending}")
             images = _images(files, modalities, ending)
@@ -133,7 +133,7 @@ def _ending(dataset: Dataset) -> str:
     """Of the data set's files: as stated, else (v1) that of its training images."""
     stated = dataset.content.get("file_ending")
     if stated is None:
-        names = [path.name.lower() for path in dataset.files_in(TRAINING_IMAGES)]
+        names = [dataset.listing.place(path).name.lower() for path in dataset.files_in(TRAINING_IMAGES)]
         return next((ending for ending in _KINDS if any(name.endswith(ending) for name in names)), ".nii.gz")
     if stated not in _KINDS:
         raise LayoutError(
@@ -145,7 +145,8 @@ def _ending(dataset: Dataset) -> str:
 def _scans(dataset: Dataset, folder: str, ending: str) -> _Scans:
     scans: _Scans = defaultdict(dict)
     for path in dataset.files_in(folder):
-        parts = _CHANNEL.fullmatch(path.name.removesuffix(ending)) if path.name.endswith(ending) else None
+        name = dataset.listing.place(path).name
+        parts = _CHANNEL.fullmatch(name.removesuffix(ending)) if name.endswith(ending) else None
         if parts is not None:
             scans[parts["case"]][int(parts["channel"])] = path
     return dict(scans)

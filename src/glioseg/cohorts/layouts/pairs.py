@@ -2,14 +2,16 @@
 
 A picture and its mask have the same name and the same folder once the words that mean mask or picture are taken out of
 both (see ``naming``): ``train/images/7.jpg`` and ``train/masks/7_mask.png``, ``img_7.png`` and ``mask_7.png``,
-``train_images/7.png`` and ``train_masks/7.png``.
+``train_images/7.png`` and ``train_masks/7.png``. Where no name says so, ``X_m.png`` beside ``X.png`` (or another of a
+few short words) is its mask. Pictures without any mask are read too, for prediction.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from glioseg.cohorts.reading.facts_file import with_facts_file
@@ -22,6 +24,9 @@ from glioseg.errors import FileError, LayoutError, name_some
 from glioseg.io.endings import PICTURE_ENDINGS, file_stem
 
 _Key = tuple[tuple[str, ...], str]
+_SHORT_WORDS = "m|msk|mk|l|lbl|s|t|tumou?rs?|lesions?|anno|annot|bw|bin|binary|manual|expert"
+_SHORT_AT_END = re.compile(rf"[_\-. ](?:{_SHORT_WORDS})$", re.IGNORECASE)
+_SHORT_AT_START = re.compile(rf"^(?:{_SHORT_WORDS})[_\-. ]", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,19 @@ def _why(pairs: _Pairs, listing: Listing) -> str | None:
     return f"{len(examples)} of {len(pairs.pictures)} pictures have a mask, such as {picture} and {mask}"
 
 
+def match_images(listing: Listing) -> str | None:
+    """Pictures without masks, for prediction."""
+    return _why_images(_pair(listing), listing)
+
+
+def _why_images(pairs: _Pairs, listing: Listing) -> str | None:
+    if not pairs.pictures:
+        return None
+    example = listing.relative(pairs.pictures[0][0].path)
+    n = len(pairs.pictures)
+    return f"{n} picture{'s' if n > 1 else ''} without masks, such as {example}"
+
+
 def read(listing: Listing, options: ReadOptions) -> Cohort:
     """One case of one slice per picture; the headers of pictures and masks are read, their sizes compared.
 
@@ -62,7 +80,12 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
     channels = channels_of(headers, options)
     cases = [_case(name, file, masks, channels) for name, (file, masks) in zip(ids, pairs.pictures, strict=True)]
     with_facts, findings = with_facts_file(cases, listing, noun="picture")
+    any_mask = any(masks for _, masks in pairs.pictures)
+    if not any_mask:
+        findings.insert(0, Finding("note", "missing-mask", "no picture has a mask: good for prediction alone"))
     for case, (file, masks) in zip(cases, pairs.pictures, strict=True):
+        if not masks and any_mask:
+            findings.append(Finding("warning", "missing-mask", f"{file.path.name} has no mask", case.id))
         findings += _findings(case.id, file.path, masks, {**headers, **mask_headers})
     findings += _shared(pairs, listing)
     if pairs.unpaired_masks:
@@ -72,16 +95,16 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
     return Cohort(
         name=listing.root.name,
         layout="pairs",
-        reason=_why(pairs, listing) or "no picture has a mask",
+        reason=_why(pairs, listing) or _why_images(pairs, listing) or LAYOUT.needs,
         cases=tuple(sorted(with_facts, key=lambda case: natural_key(case.id))),
         modalities=channels,
-        scheme=options.scheme or scheme_named("binary"),
+        scheme=(options.scheme or scheme_named("binary")) if any_mask else None,
         findings=tuple(findings),
     )
 
 
 def _pair(listing: Listing) -> _Pairs:
-    files = named(listing, listing.ending(*PICTURE_ENDINGS))
+    files = _with_short_words(named(listing, listing.ending(*PICTURE_ENDINGS)))
     masks: dict[_Key, list[Path]] = defaultdict(list)
     for file in files:
         if file.is_mask:
@@ -90,6 +113,27 @@ def _pair(listing: Listing) -> _Pairs:
     taken = {mask for _, own_masks in pictures for mask in own_masks}
     unpaired = [file.path for file in files if file.is_mask and file.path not in taken]
     return _Pairs(tuple(pictures), tuple(unpaired))
+
+
+def _with_short_words(files: Sequence[Named]) -> Sequence[Named]:
+    """Masks that are called ``X_m`` beside their picture ``X``, where no name says mask.
+
+    The words are short and mean other things elsewhere: one counts where most pictures have such a neighbour.
+    """
+    if any(file.is_mask for file in files):
+        return files
+    own = {(file.folders, file.name) for file in files}
+    partners = [(file, partner) for file in files if (partner := _partner(file, own)) is not None]
+    if 3 * len(partners) < len(files):
+        return files
+    masks = {file.path: replace(file, is_mask=True, name=partner) for file, partner in partners}
+    return [masks.get(file.path, file) for file in files]
+
+
+def _partner(file: Named, own: Collection[_Key]) -> str | None:
+    """The name of the picture whose mask a file is."""
+    names = (_SHORT_AT_END.sub("", file.name), _SHORT_AT_START.sub("", file.name))
+    return next((name for name in names if name != file.name and (file.folders, name) in own), None)
 
 
 def _id(file: Named) -> str:
@@ -108,10 +152,7 @@ def _findings(
     case: str, picture: Path, masks: tuple[Path, ...], headers: Mapping[Path, Header | FileError]
 ) -> list[Finding]:
     if not masks:
-        return [
-            Finding("warning", "missing-mask", f"{picture.name} has no mask", case),
-            *_broken(case, picture, headers),
-        ]
+        return _broken(case, picture, headers)
     if len(masks) > 1:
         message = f"{picture.name} has several masks, none of which is used: {name_some(mask.name for mask in masks)}"
         return [Finding("error", "several-masks", message, case)]
@@ -140,4 +181,6 @@ LAYOUT = Layout(
     needs="pictures with masks of the same name: images/X.png with masks/X.png, or X.png with X_mask.png",
     match=match,
     read=read,
+    match_images=match_images,
+    takes_masks=True,
 )

@@ -3,28 +3,28 @@
 A label map is told by its name (``X_seg``, ``X_mask``, ``X_label``) or its folder (``labels/``). The images of its case
 lie in the same folder (words that mean mask or image aside) and begin with the same name; what follows names the
 modality (``X_t1.nii.gz``, ``X_flair.nii.gz``). Where no image of a folder begins like its one label map (``T1.nii.gz``,
-``FLAIR.nii.gz``, ``tumour_mask.nii.gz``) all of them are the case, which takes the folder's name.
+``FLAIR.nii.gz``, ``tumour_mask.nii.gz``) all of them are the case, which takes the folder's name. Volumes without any
+label map are read too, for prediction.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from glioseg.cohorts.layouts.volume_files import Scan, gather
+from glioseg.cohorts.layouts.public_sets import set_of
+from glioseg.cohorts.layouts.volume_files import Scan, gather, is_named_by_modality
 from glioseg.cohorts.reading.facts_file import with_facts_file
 from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import Listing, natural_key
 from glioseg.core import SCHEMES, Case, Cohort, Facts, Finding, LabelScheme, Source, SourceKind, scheme_named
-from glioseg.core.modalities import MODALITY_ORDER, modality_of
+from glioseg.core.modalities import MODALITY_ORDER, sequence_of
 from glioseg.errors import GliosegError, LayoutError, OptionError, name_some
-from glioseg.io.endings import file_kind, file_stem
+from glioseg.io.endings import file_kind
 from glioseg.io.metaimage import read_metaimage_grid
 from glioseg.io.nifti import read_nifti_grid
 
-_IBSR = re.compile(r"IBSR_\d{2,}", re.IGNORECASE)
 _ONLY = "image"
 """The modality of a case with one image where nothing says which it is."""
 
@@ -43,6 +43,20 @@ def match(listing: Listing) -> str | None:
     return _why(gather(listing), listing)
 
 
+def match_images(listing: Listing) -> str | None:
+    """Volumes without label maps, for prediction."""
+    return _why_images(gather(listing), listing)
+
+
+def _why_images(scans: Sequence[Scan], listing: Listing) -> str | None:
+    with_images = [scan for scan in scans if scan.images]
+    if not with_images:
+        return None
+    named = [scan for scan in with_images if is_named_by_modality(scan)]
+    example = listing.relative((named or with_images)[0].images[0][1])
+    return f"volumes of {len(with_images)} cases without label maps ({len(named)} named by modality), such as {example}"
+
+
 def _why(scans: Sequence[Scan], listing: Listing) -> str | None:
     examples = [scan for scan in scans if scan.images and scan.masks]
     if not examples:
@@ -55,7 +69,7 @@ def _why(scans: Sequence[Scan], listing: Listing) -> str | None:
 def read(listing: Listing, options: ReadOptions) -> Cohort:
     """One case per folder or common name; headers are read, to tell volumes with several channels.
 
-    The scheme is known for IBSR alone; for other data the user says it.
+    The scheme is known for public sets (``public_sets``); for other data the user says it.
 
     Raises:
         LayoutError: no volumes but label maps.
@@ -65,27 +79,30 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
     scans = [scan for scan in gathered if scan.images]
     if not scans:
         raise LayoutError("no volumes to go with label maps", path=listing.root, expected=LAYOUT.needs)
-    ibsr = all(len(scan.images) == 1 and _IBSR.fullmatch(file_stem(scan.images[0][1])) for scan in scans)
+    public = set_of([scan.id for scan in scans])
     channels, findings = _channels(scans)
-    names = _modalities([channel for case_channels in channels for channel in case_channels], options, ibsr=ibsr)
+    only = _ONLY if public is None else public.only_modality
+    names = _modalities([channel for case_channels in channels for channel in case_channels], options, only=only)
     cases = []
     for scan, case_channels in zip(scans, channels, strict=True):
-        case, more_findings = _case(scan, case_channels, names)
+        case, more_findings = _case(
+            scan, case_channels, names, scan.id if public is None else public.patient_of(scan.id)
+        )
         cases.append(case)
         findings += more_findings
     findings += _masks_without_image(gathered, listing)
     with_facts, more_findings = with_facts_file(cases, listing)
-    findings += [finding for finding in more_findings if not (ibsr and finding.kind == "unknown-patients")]
+    findings += [finding for finding in more_findings if public is None or finding.kind != "unknown-patients"]
     has_labels = any(case.labels is not None for case in cases)
-    scheme = options.scheme or (scheme_named("ibsr") if ibsr else None)
+    scheme = options.scheme or (None if public is None else scheme_named(public.scheme))
     return Cohort(
         name=listing.root.name,
         layout="volumes",
-        reason=_why(scans, listing) or "no volume has a label map",
+        reason=_why(scans, listing) or _why_images(scans, listing) or LAYOUT.needs,
         cases=tuple(sorted(with_facts, key=lambda case: natural_key(case.id))),
         modalities=tuple(dict.fromkeys(names.values())),
         scheme=scheme if has_labels else None,
-        findings=(*findings, *_unknown_scheme(scheme, has_labels=has_labels)),
+        findings=(*_no_masks(cases), *findings, *_unknown_scheme(scheme, has_labels=has_labels)),
     )
 
 
@@ -111,7 +128,7 @@ def _channels(scans: Sequence[Scan]) -> tuple[list[list[_Channel]], list[Finding
 
 
 def _channel_name(text: str, *, alone: bool) -> str:
-    return modality_of(text) or (_ONLY if alone or not text else text.lower())
+    return sequence_of(text) or (_ONLY if alone or not text else text.lower())
 
 
 def _n_channels(path: Path) -> int:
@@ -122,12 +139,12 @@ def _kind(path: Path) -> SourceKind:
     return "nifti" if file_kind(path) == "nifti" else "metaimage"
 
 
-def _modalities(channels: Iterable[_Channel], options: ReadOptions, *, ibsr: bool) -> dict[str, str]:
+def _modalities(channels: Iterable[_Channel], options: ReadOptions, *, only: str) -> dict[str, str]:
     """What files call a channel -> the modality's name, in the cohort's order."""
     order = {name: index for index, name in enumerate(MODALITY_ORDER)}
     called = sorted({channel.name for channel in channels}, key=lambda name: (order.get(name, 9), natural_key(name)))
     if options.modalities is None:
-        return {name: "t1n" if ibsr and name == _ONLY else name for name in called}
+        return {name: only if name == _ONLY else name for name in called}
     if len(options.modalities) != len(called):
         raise OptionError(
             "one name for each modality is needed", found=", ".join(options.modalities), expected=", ".join(called)
@@ -135,7 +152,9 @@ def _modalities(channels: Iterable[_Channel], options: ReadOptions, *, ibsr: boo
     return dict(zip(called, options.modalities, strict=True))
 
 
-def _case(scan: Scan, channels: Sequence[_Channel], names: Mapping[str, str]) -> tuple[Case, list[Finding]]:
+def _case(
+    scan: Scan, channels: Sequence[_Channel], names: Mapping[str, str], patient: str
+) -> tuple[Case, list[Finding]]:
     findings = []
     images: dict[str, Source] = {}
     for channel in channels:
@@ -150,13 +169,24 @@ def _case(scan: Scan, channels: Sequence[_Channel], names: Mapping[str, str]) ->
     findings += [Finding("warning", "missing-modality", f"{name} is missing", scan.id) for name in missing]
     facts: Facts = {"part": scan.part} if scan.part is not None else {}
     labels = Source(scan.masks, _kind(scan.masks[0])) if len(scan.masks) == 1 else None
-    if not scan.masks:
-        findings.append(Finding("warning", "missing-mask", "no label map", scan.id))
     if len(scan.masks) > 1:
         listed = name_some(path.name for path in scan.masks)
         message = f"several label maps, none of which is used: {listed}; move all but one elsewhere"
         findings.append(Finding("error", "several-masks", message, scan.id))
-    return Case(scan.id, scan.id, ordered, labels, facts=facts), findings
+    elif scan.masks and scan.other_masks:
+        others = name_some(path.name for path in scan.other_masks)
+        message = (
+            f"{scan.masks[0].name} is taken as the label map; left aside, as not drawn or corrected by hand: {others}"
+        )
+        findings.append(Finding("note", "several-masks", message, scan.id))
+    return Case(scan.id, patient, ordered, labels, facts=facts), findings
+
+
+def _no_masks(cases: Sequence[Case]) -> list[Finding]:
+    """A note where no case has a label map, else a warning for each that has none."""
+    if all(case.labels is None for case in cases):
+        return [Finding("note", "missing-mask", "no case has a mask: good for prediction alone")]
+    return [Finding("warning", "missing-mask", "no label map", case.id) for case in cases if case.labels is None]
 
 
 def _masks_without_image(scans: Sequence[Scan], listing: Listing) -> list[Finding]:
@@ -181,4 +211,6 @@ LAYOUT = Layout(
     needs="volumes (.nii, .nii.gz, .mha, .mhd, .nrrd) with a label map X_seg, X_mask or X_label beside each image X",
     match=match,
     read=read,
+    match_images=match_images,
+    takes_masks=True,
 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from glioseg.cohorts.reading.listing import Listing
+from glioseg.cohorts.reading.listing import Listing, MaskPattern
 from glioseg.core import Cohort, LabelScheme
 
 
@@ -21,10 +21,12 @@ class ReadOptions:
     Args:
         scheme: the label scheme; None lets the reader decide where it is certain.
         modalities: names of the channels in file order, for layouts that do not state them; None for the default.
+        masks: which files are masks; None where their names say it.
     """
 
     scheme: LabelScheme | None = None
     modalities: tuple[str, ...] | None = None
+    masks: MaskPattern | None = None
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,9 @@ class Layout:
             nothing else tells what they mean. Raises LayoutError where the listing lacks what the layout needs.
         spans_folders: the publisher lays out in several folders what looks like a data set in each of them, so that it
             is looked for in the whole before several data sets are spoken of.
+        match_images: as ``match``, of scans without any masks, which are good for prediction: asked once no layout
+            matches. None where ``match`` needs no masks, or where the layout cannot do without.
+        takes_masks: whether the user may say which files are masks (``listing.masks``).
     """
 
     name: str
@@ -47,3 +52,5 @@ class Layout:
     match: Callable[[Listing], str | None]
     read: Callable[[Listing, ReadOptions], Cohort]
     spans_folders: bool = False
+    match_images: Callable[[Listing], str | None] | None = None
+    takes_masks: bool = False

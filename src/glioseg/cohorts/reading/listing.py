@@ -6,16 +6,56 @@ import errno
 import os
 import re
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from glioseg.cohorts.reading.wrapped import places_of
 from glioseg.console import printable
 from glioseg.core import Finding
-from glioseg.errors import FileError
+from glioseg.errors import FileError, OptionError
 
 _IGNORED_FOLDERS = frozenset({"__MACOSX", "__pycache__", "lost+found"})
+
+
+@dataclass(frozen=True)
+class MaskPattern:
+    """How a user says which files are masks: ``*_roi.nii.gz``, ``drawn/*.png``; ``*`` is the name of picture or case.
+
+    Args:
+        text: as the user wrote it.
+
+    Raises:
+        OptionError: it has no ``*``, or several.
+    """
+
+    text: str
+
+    def __post_init__(self) -> None:
+        if self.text.count("*") != 1 or not self.text.strip("*/ "):
+            raise OptionError(
+                "--mask-pattern needs one * in the place of the case's or picture's name",
+                found=self.text,
+                expected="such as *_roi.nii.gz or drawn/*.png",
+            )
+
+    def name_in(self, place: Path) -> str | None:
+        """What stands in the place of ``*``; None where the end of the path does not fit."""
+        *folders, last = self.text.strip("/").split("/")
+        parts = place.parts[-len(folders) - 1 : -1] if folders else ()
+        before, _, after = last.partition("*")
+        name = place.name
+        same_folders = tuple(map(str.lower, folders)) == tuple(map(str.lower, parts))
+        fits = name.lower().startswith(before.lower()) and name.lower().endswith(after.lower())
+        if not same_folders or not fits or len(name) <= len(before) + len(after):
+            return None
+        return name[len(before) : len(name) - len(after)]
+
+    @property
+    def n_folders(self) -> int:
+        """How many of the last folders of a mask the pattern names."""
+        return self.text.strip("/").count("/")
 
 
 @dataclass(frozen=True)
@@ -27,19 +67,35 @@ class Listing:
         files: absolute paths, hidden files left out.
         findings: folders that could not be entered, links that lead back to a folder above them, names that are no
             text, pipes and devices.
+        moved: files that have a folder of their own each -> where they count as lying (see ``wrapped``).
+        masks: which files are masks, where the user says it; None where names do.
     """
 
     root: Path
     files: tuple[Path, ...]
     findings: tuple[Finding, ...] = field(default=())
+    moved: Mapping[Path, Path] = field(default_factory=dict)
+    masks: MaskPattern | None = None
 
     @cached_property
     def by_folder(self) -> dict[Path, list[Path]]:
-        """Folder -> the files directly in it, in natural order; folders without files are absent."""
+        """Folder -> the files that count as lying directly in it, in natural order; those without any are absent."""
         folders: dict[Path, list[Path]] = defaultdict(list)
         for path in self.files:
-            folders[path.parent].append(path)
+            folders[self.place(path).parent].append(path)
         return dict(folders)
+
+    @cached_property
+    def _by_place(self) -> dict[Path, Path]:
+        return {place: path for path, place in self.moved.items()}
+
+    def place(self, path: Path) -> Path:
+        """Where a file counts as lying: its names are read there, its content at ``path`` itself."""
+        return self.moved.get(path, path)
+
+    def at(self, place: Path) -> Path:
+        """The file that counts as lying at a place; the place itself where none was moved there."""
+        return self._by_place.get(place, place)
 
     def named(self, name: str) -> list[Path]:
         """The files of exactly that name (case ignored), nearest to the root first."""
@@ -49,6 +105,11 @@ class Listing:
     def ending(self, *suffixes: str) -> list[Path]:
         """The files whose name ends in one of ``suffixes`` (case ignored)."""
         return [path for path in self.files if path.name.lower().endswith(suffixes)]
+
+    def below(self, folder: Path) -> Listing:
+        """What lies in a folder of it."""
+        files = tuple(path for path in self.files if path.is_relative_to(folder))
+        return Listing(folder, files, moved={path: self.moved[path] for path in files if path in self.moved})
 
     def relative(self, path: Path) -> str:
         """``path`` as the user would write it, below the root."""
@@ -81,7 +142,8 @@ def list_folder(root: Path, progress: Callable[[int], None] | None = None) -> Li
     files: list[Path] = []
     findings: list[Finding] = []
     _walk(root, frozenset(), files, findings, root, progress)
-    return Listing(root, tuple(sorted(files, key=natural_key)), tuple(findings))
+    ordered = tuple(sorted(files, key=natural_key))
+    return Listing(root, ordered, tuple(findings), places_of(root, ordered))
 
 
 def _walk(

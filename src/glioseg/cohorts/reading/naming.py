@@ -5,25 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 
-from glioseg.cohorts.reading.listing import Listing
+from glioseg.cohorts.reading.listing import Listing, MaskPattern
+from glioseg.cohorts.reading.words import MASK_WORD, QUALIFIERS, ROLE_WORD, without_words
 from glioseg.io.endings import file_stem
-
-_IMAGE_WORDS = "images?|imgs?|pictures?|scans?|inputs?|originals?|raw"
-_MASK_WORDS = (
-    "masks?|labels?|labelmaps?|segs?|segm|segmentations?|annotations?|gts?|ground[_\\- ]?truths?|truths?|targets?"
-)
-_EDGE = r"(?:^|(?<=[_\-. ]))"
-_END = r"(?=$|[_\-. ])"
-_IMAGE_WORD = re.compile(f"{_EDGE}(?:{_IMAGE_WORDS}){_END}", re.IGNORECASE)
-_MASK_WORD = re.compile(f"{_EDGE}(?:{_MASK_WORDS}){_END}", re.IGNORECASE)
-_ROLE_WORD = re.compile(f"{_EDGE}(?:{_IMAGE_WORDS}|{_MASK_WORDS}){_END}", re.IGNORECASE)
-_SEPARATORS = "_-. "
-_QUALIFIERS = re.compile(r"tumou?rs?|lesions?|binary|manual|png|jpe?g|tiff?|bmp|nii|nifti|tr|ts|all")
 
 PARTS: Mapping[str, str] = MappingProxyType(
     {
@@ -62,9 +51,13 @@ def named(listing: Listing, paths: Sequence[Path]) -> list[Named]:
     points at it or at a folder above it.
     """
     above = len(listing.root.parts)
-    folders = [path.parts[above:-1] for path in paths]
+    places = [listing.place(path) for path in paths]
+    folders = [place.parts[above:-1] for place in places]
     depth = _n_shared(folders)
-    return [_named(path, names[depth:]) for path, names in zip(paths, folders, strict=True)]
+    if listing.masks is not None:
+        places_below = [(path, place, names[depth:]) for path, place, names in zip(paths, places, folders, strict=True)]
+        return _by_pattern(places_below, listing.masks)
+    return [_named(path, place, names[depth:]) for path, place, names in zip(paths, places, folders, strict=True)]
 
 
 @lru_cache(maxsize=4096)
@@ -73,12 +66,12 @@ def folder_role(folder: str) -> str | None:
 
     Titles that hold such a word (``lgg-mri-segmentation``) say nothing of the files in them.
     """
-    if _ROLE_WORD.search(folder) is None:
+    if ROLE_WORD.search(folder) is None:
         return None
-    rest = re.split(r"[_\-. ]+", _without_words(folder).lower())
-    if any(word and word not in PARTS and not _QUALIFIERS.fullmatch(word) for word in rest):
+    rest = re.split(r"[_\-. ]+", without_words(folder).lower())
+    if any(word and word not in PARTS and not QUALIFIERS.fullmatch(word) for word in rest):
         return None
-    return "mask" if _MASK_WORD.search(folder) is not None else "image"
+    return "mask" if MASK_WORD.search(folder) is not None else "image"
 
 
 def part_of(folders: Iterable[str]) -> str | None:
@@ -109,23 +102,37 @@ def _n_shared(folders: Sequence[tuple[str, ...]]) -> int:
     return depth
 
 
-def _named(path: Path, folders: tuple[str, ...]) -> Named:
-    name = file_stem(path)
+def _named(path: Path, place: Path, folders: tuple[str, ...]) -> Named:
+    name = file_stem(place)
     roles = [folder_role(folder) for folder in folders]
     nearest = next((role for role in reversed(roles) if role is not None), None)
     rest = (part_of([folder]) if role else folder for folder, role in zip(folders, roles, strict=True))
     return Named(
         path=path,
-        is_mask=_MASK_WORD.search(name) is not None or nearest == "mask",
+        is_mask=MASK_WORD.search(name) is not None or nearest == "mask",
         folders=tuple(text for text in rest if text),
-        name=_without_words(name),
+        name=without_words(name),
         part=part_of(folders),
     )
 
 
-def _without_words(text: str) -> str:
-    """``train_images`` -> ``train``, ``p1_mask_12`` -> ``p1_12``, ``mask`` -> nothing."""
-    rest = _ROLE_WORD.sub("", text)
-    if rest == text:
-        return text
-    return re.sub(r"([_\-. ])[_\-. ]+", r"\1", rest).strip(_SEPARATORS)
+def _by_pattern(files: Sequence[tuple[Path, Path, tuple[str, ...]]], masks: MaskPattern) -> list[Named]:
+    """As ``_named``, where the user says which of (path, place, folders) are masks: words for masks then say nothing.
+
+    Pictures may lie in folders beside those that the pattern names (``in/7.png`` and ``drawn/7.png``).
+    """
+    found: list[Named] = []
+    for path, place, folders in files:
+        name = masks.name_in(place)
+        above = folders if name is None else folders[: len(folders) - masks.n_folders]
+        own = replace(_named(path, place, above), is_mask=name is not None, part=part_of(folders))
+        found.append(own if name is None else replace(own, name=without_words(name)))
+    keys = {(file.folders, file.name) for file in found if file.is_mask}
+    return [
+        replace(file, folders=above)
+        if not file.is_mask
+        and (file.folders, file.name) not in keys
+        and ((above := file.folders[: len(file.folders) - masks.n_folders]), file.name) in keys
+        else file
+        for file in found
+    ]

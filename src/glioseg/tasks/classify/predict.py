@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from glioseg.cohorts.reading.layout import ReadOptions
-from glioseg.cohorts.reading.listing import natural_key
-from glioseg.cohorts.reading.naming import unique_ids
-from glioseg.cohorts.recognise import read_cohort
 from glioseg.config import leaves
 from glioseg.core import Case, Image
 from glioseg.errors import GliosegError, OptionError
@@ -26,9 +22,7 @@ from glioseg.inference.explain import grad_cam
 from glioseg.inference.modalities import blank_words
 from glioseg.inference.predictor import to_native
 from glioseg.io import load_image
-from glioseg.io.endings import file_kind, file_stem
 from glioseg.io.files import replacing, write_json
-from glioseg.io.raster import COLOURS
 from glioseg.preparation.cache import prepare
 from glioseg.preparation.slices import with_neighbours
 from glioseg.preparation.store import of_patients
@@ -36,7 +30,6 @@ from glioseg.report.classes_said import said_page
 from glioseg.report.classified import ClassifiedPicture, captioned, native_pixels, percent
 from glioseg.report.figures.views import shade
 from glioseg.report.predictions import PredictedCase, PredictionsPage
-from glioseg.tasks.classify.cohort import in_colours
 from glioseg.tasks.classify.ensemble import RULE, score_ensemble
 from glioseg.tasks.classify.predictor import classifier_of
 from glioseg.tasks.data import Part, with_modalities
@@ -44,7 +37,6 @@ from glioseg.tasks.members import (
     filled_modalities,
     require_modalities,
     require_once_each,
-    single_case,
     stem_of,
     stem_of_name,
 )
@@ -80,15 +72,6 @@ class ClassifyMembers(Members):
     def require(self, case: Case) -> None:
         """Raise a GeometryError unless each network can see the case."""
         require_modalities(self.classifiers, case)
-
-    def cases_in(self, folder: Path) -> Iterable[Case]:
-        """The pictures that lie in the folder, one by one, for a classifier of pictures; else the cases of a cohort."""
-        pictures = sorted((path for path in folder.iterdir() if _is_picture(path)), key=natural_key)
-        if not pictures or self.modalities not in (("grey",), COLOURS):
-            return in_colours(read_cohort(folder, options=ReadOptions()), self.modalities).cases
-        names = unique_ids([file_stem(path) for path in pictures], pictures)
-        cases = [single_case(path, self.modalities) for path in pictures]
-        return [replace(case, id=name, patient=name) for name, case in zip(names, cases, strict=True)]
 
     def predict(self, case: Case) -> ClassPrediction:
         """Classify a case; an error names its first file."""
@@ -323,7 +306,3 @@ def _on_picture(looked_at: npt.NDArray[np.float32], classification: Classificati
     """(Y, X) on the network's grid -> (rows, columns) of the picture; 0 where the network did not look."""
     native = to_native(looked_at[None, None], classification.arrays.working, classification.arrays.native)
     return np.asarray(native[0, :, :, 0].T.clip(0, 1), dtype=np.float32)
-
-
-def _is_picture(path: Path) -> bool:
-    return path.is_file() and file_kind(path) == "raster" and not path.name.startswith(".")

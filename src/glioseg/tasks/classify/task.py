@@ -14,7 +14,7 @@ from glioseg.config import DataOptions, Recipe
 from glioseg.console import Reporter, Step
 from glioseg.core import Cohort
 from glioseg.core.targets import ClassTargets
-from glioseg.errors import OptionError
+from glioseg.errors import LabelError, OptionError
 from glioseg.evaluation.class_protocol import ClassEvaluation
 from glioseg.inference.bundle import Bundle, BundleInfo
 from glioseg.inference.classifier import Classifier
@@ -72,6 +72,13 @@ class ClassifyTask(Task[Classifier]):
         coloured = in_colours(cohort, options.modalities)
         if coloured.categories:
             return first_patients(coloured, coloured.cases, options.max_patients)
+        if all(case.labels is None for case in coloured.cases):
+            raise LabelError(
+                "the cases have neither classes nor masks",
+                path=coloured.name,
+                expected="a folder for each class, or masks, which say whether a slice shows tumour",
+                remedy="Name the folder that holds the folders of all classes",
+            )
         return with_references(coloured, options.max_patients, reporter)
 
     def targets(self, recipe: Recipe, cohort: Cohort, prepared: PreparedCohort) -> ClassTargets:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from glioseg.cohorts.reading.layout import ReadOptions
-from glioseg.cohorts.recognise import read_cohort
 from glioseg.core import Case, Image, LabelMap
 from glioseg.errors import GeometryError
 from glioseg.inference.bundle import BundleInfo
@@ -65,10 +63,6 @@ class SegmentMembers(Members):
     def require(self, case: Case) -> None:
         """Raise a GeometryError unless each network can see the case."""
         require_modalities(self.ensemble.members, case)
-
-    def cases_in(self, folder: Path) -> Iterable[Case]:
-        """The cases of a cohort."""
-        return read_cohort(folder, options=ReadOptions()).cases
 
     def predict(self, case: Case) -> SegmentPrediction:
         """Segment a case; errors as ``load_image`` and ``Ensemble.predict``."""
