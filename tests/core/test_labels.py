@@ -231,11 +231,11 @@ def test_an_image_has_one_name_per_channel() -> None:
         Image(np.zeros((1, 2, 1, 1), dtype=complex), ("t1n",), grid)
 
 
-<<<<<<< HEAD
 def test_a_label_that_a_label_map_cannot_hold() -> None:
     with pytest.raises(LabelError, match="too large; found 300; expected at most 255"):
         LabelScheme("mine", {"a": 300}, {"a": ("a",)}, ("a",))
-=======
+
+
 BRISC_REGIONS = ("tumour", "glioma", "meningioma", "pituitary")
 KINDS = BRISC_REGIONS[1:]
 
@@ -266,4 +266,3 @@ def test_without_an_outline_there_is_no_kind() -> None:
 def test_kinds_are_of_one_region(scheme: str, regions: tuple[str, ...], kinds: tuple[str, ...]) -> None:
     with pytest.raises(LabelError, match="not kinds of one other region"):
         decode_kinds(np.zeros((len(regions), 2)), scheme_named(scheme), regions, kinds)
->>>>>>> b0417cd (Say one kind of tumour of a picture, with its outline)

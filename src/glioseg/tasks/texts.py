@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from glioseg.evaluation.class_protocol import ClassEvaluation
 from glioseg.evaluation.classification import ClassFigures
+from glioseg.evaluation.kinds import KindFigures
 from glioseg.evaluation.metrics import OwnMetrics
 from glioseg.evaluation.protocol import Evaluation
 from glioseg.evaluation.published import AsPublished
@@ -42,10 +43,17 @@ def regions_text(
                 if metric.name in metrics
             )
         )
+    if evaluation.kinds is not None:
+        lines.append(f"  {_kinds_text(evaluation.kinds)}")
     for name, member in members:
         alone = (f"{region} {_figure(metrics['dice'].case_mean)}" for region, metrics in member.regions.items())
         lines.append(f"  alone   {name}: Dice mean {', '.join(alone)}")
     return "\n".join([*lines, *_published_lines(evaluation.as_published)])
+
+
+def _kinds_text(figures: KindFigures) -> str:
+    recalls = ", ".join(f"{kind} {_figure(value)}" for kind, value in figures.recall.items())
+    return f"kind    right in {_figure(figures.accuracy)}{_spread(figures.accuracy_ci95)}, of {recalls}"
 
 
 def classes_text(

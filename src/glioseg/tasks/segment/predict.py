@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from glioseg.core import Case, Image, LabelMap
 from glioseg.errors import GeometryError
+from glioseg.evaluation.kinds import NONE
 from glioseg.inference.bundle import BundleInfo
 from glioseg.inference.ensemble import Ensemble, MemberPrediction, dissent
 from glioseg.inference.modalities import blank_words
