@@ -51,7 +51,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_picture_has_one_kind(bundle: Path, tmp_path: Path) -> None:
     data = write_brisc(tmp_path / "data", {"gl_ax": 1})
     picture = next(data.rglob("images/*.jpg"))
-    predict(bundle, [picture], tmp_path / "out")
+    predict(bundle, [Data(picture)], tmp_path / "out")
     facts = json.loads((tmp_path / "out" / f"{picture.stem}.json").read_text())
     mask = np.asarray(Pillow.open(tmp_path / "out" / f"{picture.stem}_mask.png"))
     assert set(facts["kind_shares"]) == set(KINDS)
