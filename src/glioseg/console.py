@@ -60,8 +60,8 @@ class Reporter:
             yield _PlainLines(self, label)
 
     def bar(self) -> ProgressBar:
-        """A bar whose label and length may change while it runs; it shows nothing unless stderr is a terminal."""
-        return ProgressBar(None if self.quiet or not self.console.is_terminal else _bar(self.console))
+        """A bar whose words and length may change while it runs; it shows nothing unless stderr is a terminal."""
+        return ProgressBar(None if self.quiet or not self.console.is_terminal else _worded_bar(self.console))
 
 
 class ProgressBar:
@@ -71,17 +71,19 @@ class ProgressBar:
         self._bar = bar
         self._task: TaskID | None = None
 
-    def show(self, label: str, n_done: int, n_total: int) -> None:
-        """Set label and place."""
+    def show(self, label: str, n_done: int, n_total: int, words: str = "") -> None:
+        """Set what stands before the bar, how far it is, and what stands behind it."""
         if self._bar is None:
             return
         if self._task is None:
             self._bar.start()
-            self._task = self._bar.add_task(printable(label))
-        self._bar.update(self._task, description=printable(label), completed=n_done, total=n_total)
+            self._task = self._bar.add_task(printable(label), words=words)
+        self._bar.update(
+            self._task, description=printable(label), completed=n_done, total=n_total, words=printable(words)
+        )
 
     def stop(self) -> None:
-        """Leave the terminal as it was."""
+        """Take the bar away."""
         if self._bar is not None:
             self._bar.stop()
 
@@ -111,6 +113,12 @@ def _bar(console: Console) -> Progress:
         console=console,
         transient=False,
     )
+
+
+def _worded_bar(console: Console) -> Progress:
+    """One that leaves nothing behind, so that rows of a table stand under each other."""
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("{task.fields[words]}"))
+    return Progress(*columns, console=console, transient=True)
 
 
 def _stepping(bar: Progress, task: TaskID) -> Step:

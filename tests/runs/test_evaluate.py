@@ -86,10 +86,31 @@ def test_what_cannot_be_evaluated(tiny: TinyRun, tmp_path: Path) -> None:
     assert (without.code, "--data" in without.err) == (2, True)
     parted = glioseg("evaluate", bundle, "--data", tiny.data, "--part", "test")
     assert (parted.code, "other data has no parts" in parted.err) == (2, True)
-    other = glioseg("evaluate", tiny.run, "--part", "tset", "--cache", tiny.cache, "--quiet")
-    assert (other.code, "tset" in other.err, "train, val, test, all" in other.err) == (1, True, True)
     empty = glioseg("evaluate", tmp_path, "--data", tiny.data)
     assert (empty.code, "neither a run with a bundle nor a bundle" in empty.err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("part", "code", "words"),
+    [
+        (
+            "tset",
+            2,
+            "found --part tset; expected train, val, test, all. Did you mean --part test?",
+        ),
+        ("val", 1, "the val part of the split is empty; found patients in train, test"),
+    ],
+)
+def test_a_part_that_there_is_not_is_refused_before_anything_is_read(
+    tiny: TinyRun, tmp_path: Path, part: str, code: int, words: str
+) -> None:
+    shutil.copytree(tiny.run, tmp_path / "run")
+    (tmp_path / "run" / "data.json").write_text('{"path": "/nowhere"}', encoding="utf-8")
+    split = json.loads((tmp_path / "run" / "split.json").read_text(encoding="utf-8"))
+    (tmp_path / "run" / "split.json").write_text(json.dumps(split | {"val": []}), encoding="utf-8")
+    for others in ([], ["--with", tiny.run]):
+        ran = glioseg("evaluate", tmp_path / "run", "--part", part, *others)
+        assert (ran.code, words in ran.err) == (code, True), ran.err
 
 
 def test_data_that_lacks_a_modality_of_the_network(tiny: TinyRun, tmp_path: Path) -> None:

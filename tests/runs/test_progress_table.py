@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from glioseg.runs.progress_table import ProgressTable
 from glioseg.tasks.task import LogColumns
 from glioseg.training.log import LogRow
+from glioseg.training.progress import Place
 
 
 @pytest.mark.parametrize(
     ("max_minutes", "elapsed_s", "expected"),
     [
-        (None, 50.0, "1:23:15"),  # two of 1,001 steps in 10 s: 999 at 5 s each
+        (None, 10.0, "1:23:15"),  # two of 1,001 steps in 10 s: 999 at 5 s each
         (5.0, 60.0, "0:04:00"),
         (5.0, 301.0, "0:00:00"),
     ],
@@ -22,12 +25,38 @@ def test_a_limit_of_time_is_what_is_left(
     elapsed_s: float,
     expected: str,
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    clock = iter([0.0, 10.0, 10.0])
-    monkeypatch.setattr("glioseg.runs.progress_table.time.monotonic", lambda: next(clock))
     table = ProgressTable(LogColumns(), quiet=False, epochs=100, max_minutes=max_minutes)
-    table.on_step(1, 1000)
-    table.on_step(2, 1001)
+    table.on_step(place(n_updates=2, n_total=1001, elapsed_s=elapsed_s))
     table.on_epoch(LogRow(epoch=0, train_loss=1.0, learning_rate=1e-3, elapsed_s=elapsed_s))
     assert capsys.readouterr().err.splitlines()[-1].endswith(f"  {expected}")
+
+
+def test_the_time_left_is_right_from_the_first_row_of_a_resume(capsys: pytest.CaptureFixture[str]) -> None:
+    """500 of 1,000 steps have taken 1,000 s, 499 of them before the resume: 500 steps at 2 s each are left."""
+    table = ProgressTable(LogColumns(), quiet=False, epochs=100)
+    table.on_start(place(epoch=49, step=9, n_updates=499, elapsed_s=998.0))
+    table.on_step(place(epoch=49, step=10, n_updates=500, elapsed_s=1000.0))
+    table.on_epoch(LogRow(epoch=49, train_loss=1.0, learning_rate=1e-3, elapsed_s=1000.0))
+    first, *_, row = capsys.readouterr().err.splitlines()
+    assert first == "Continuing at epoch 50, step 10"
+    assert row.endswith("  0:16:40")
+
+
+def test_a_line_once_a_minute_where_there_is_no_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = iter([0.0, 59.0, 61.0, 61.0, 62.0])
+    monkeypatch.setattr("glioseg.runs.progress_table.time.monotonic", lambda: next(times))
+    table = ProgressTable(LogColumns(), quiet=False, epochs=9, score="dice")
+    table.on_start(place(n_updates=0))
+    for n in (1, 2, 3):
+        table.on_step(place(step=n, n_updates=n, n_total=9, loss=0.25, best_score=0.5, elapsed_s=10.0 * n))
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "Epoch 1/9, step 2/10, loss 0.2500, best dice 0.500, left 0:01:10"
+
+
+def place(**changes: Any) -> Place:
+    """The first step of ten, in an epoch of a hundred."""
+    values = {"epoch": 0, "step": 1, "n_steps": 10, "n_updates": 1, "n_total": 1000, "elapsed_s": 1.0}
+    return Place(**({"loss": None, "best_score": None} | values | changes))

@@ -22,6 +22,7 @@ from glioseg.runs.progress_table import ProgressTable
 from glioseg.studies import tune as tuning
 from glioseg.studies.tune import PRUNED, TIME_IS_UP, TrialRecord, TrialWatcher, best_recipe
 from glioseg.training.log import LogRow, read_log
+from glioseg.training.progress import Place
 from glioseg.training.ranges import Range
 from tests.cli.command import Ran, glioseg
 from tests.runs.conftest import TinyRun
@@ -132,16 +133,16 @@ def test_a_search_that_was_interrupted_ends_as_one_that_was_not(
     real = ProgressTable.on_step
     n_steps = [0]
 
-    def on_step(table: ProgressTable, done: int, total: int) -> str | None:
+    def on_step(table: ProgressTable, place: Place) -> str | None:
         n_steps[0] += 1
         if n_steps[0] == 7:  # in the second epoch of the first trial: 78 slices are 5 steps
             os.kill(os.getpid(), signal.SIGTERM)
-        return real(table, done, total)
+        return real(table, place)
 
     with monkeypatch.context() as patch:
         patch.setattr(ProgressTable, "on_step", on_step)
         ran = _tune(tiny, whole.parent / "toy.toml", tmp_path / "out", "--trials", 2)
-    assert ran.code == 130
+    assert ran.code == 143
     assert [record["state"] for record in _records(tmp_path / "out")] == ["running"]
     assert not (tmp_path / "out" / "best.toml").exists()
     ran = _tune(tiny, whole.parent / "toy.toml", tmp_path / "out", "--trials", 2)

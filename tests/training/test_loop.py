@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -23,7 +24,7 @@ from glioseg.training.log import LOG, LogRow, read_log
 from glioseg.training.loop import TrainingError, fit
 from glioseg.training.losses import build_loss
 from glioseg.training.options import TrainOptions
-from glioseg.training.progress import Outcome
+from glioseg.training.progress import Outcome, Place
 from glioseg.training.randomness import DrawKey, generator
 from glioseg.training.terms import loss_of
 
@@ -93,7 +94,8 @@ def _job(run: Path, options: TrainOptions, items: _Toy | None = None, **changes:
         identity=Identity({"lr": options.lr}, "split", "data"),
         run=run,
         on_epoch=lambda row: None,
-        on_step=lambda done, total: None,
+        on_step=lambda place: None,
+        on_start=lambda place: None,
     )
     return replace(job, **changes)
 
@@ -157,6 +159,126 @@ def test_interrupted_at_every_step_ends_bit_for_bit_the_same(tmp_path: Path, var
     assert [row["epoch"] for row in rows] == [0, 1, 2]
 
 
+# -- limits ------------------------------------------------------------------------------------------------------------
+
+
+def _counting(scores: list[float]) -> Callable[[nn.Module], Validation]:
+    """A validation whose scores are given, one after the other."""
+    left = iter(scores)
+    return lambda model: Validation(1.0, next(left), {})
+
+
+@pytest.mark.parametrize("n_steps", [3, 4, 6])
+def test_a_limit_is_validated_and_leaves_nothing_behind_once_the_training_goes_on(tmp_path: Path, n_steps: int) -> None:
+    """Epochs have 4 steps; only the third is validated by itself. Step 4 ends an epoch, 3 and 6 lie inside one."""
+    options = _options(validate_every=3)
+    whole = _fit(tmp_path / "whole", options, validate=_counting([0.3]))
+    run = tmp_path / "run"
+    stopped = _fit(run, options.model_copy(update={"max_steps": n_steps}), validate=_counting([0.9]))
+    assert (stopped.met_limit, stopped.n_new) == (True, n_steps)
+    best = load_checkpoint(run / BEST)
+    assert best["score"] == 0.9
+    _same(best["model"], load_checkpoint(run / LATEST)["mean"]["weights"])
+    rows = read_log(run / LOG)
+    assert [row.val_score for row in rows if row.val_score is not None] == [0.9]
+    assert rows[-1].train_loss > 0
+    again = _fit(run, options.model_copy(update={"max_steps": n_steps}), validate=_counting([0.9]))
+    assert again.n_new == 0
+    assert len(read_log(run / LOG)) == len(rows)
+    assert _fit(run, options, validate=_counting([0.3])).finished
+    assert whole.finished
+    for name in (LATEST, BEST):
+        _same(load_checkpoint(tmp_path / "whole" / name), load_checkpoint(run / name))
+    assert _without_times(read_log(run / LOG)) == _without_times(read_log(tmp_path / "whole" / LOG))
+
+
+def test_a_limit_after_a_regular_validation_takes_the_better_of_both(tmp_path: Path) -> None:
+    options, run = _options(), tmp_path / "run"
+    _fit(run, options.model_copy(update={"max_steps": 6}), validate=_counting([0.5, 0.4]))
+    assert load_checkpoint(run / BEST)["score"] == 0.5
+    _fit(run, options.model_copy(update={"max_steps": 7}), validate=_counting([0.8]))
+    assert load_checkpoint(run / BEST)["score"] == 0.8
+    assert _fit(run, options, validate=_counting([0.6, 0.1])).progress.best_score == 0.6  # as if never stopped
+    assert load_checkpoint(run / BEST)["score"] == 0.6
+
+
+def test_a_limit_where_a_validation_has_just_been_is_not_validated_twice(tmp_path: Path) -> None:
+    outcome = _fit(tmp_path / "run", _options(max_steps=4), validate=_counting([0.5]))
+    assert outcome.met_limit
+    assert [row.val_score for row in read_log(tmp_path / "run" / LOG)] == [0.5]
+
+
+def test_ctrl_c_is_not_validated(tmp_path: Path) -> None:
+    stopped = _fit(tmp_path / "run", _options(), on_step=lambda place: "Ctrl-C", validate=_counting([]))
+    assert not stopped.met_limit
+    assert not (tmp_path / "run" / BEST).exists()
+
+
+class _Clock:
+    """Each step takes a second; what else asks for the time costs nothing."""
+
+    def __init__(self) -> None:
+        self.time_s = 0.0
+
+    def monotonic(self) -> float:
+        return self.time_s
+
+    def tick(self, place: Place) -> None:
+        self.time_s += 1.0
+
+
+def _rates(run: Path) -> list[float]:
+    return [row.learning_rate for row in read_log(run / LOG)]
+
+
+def test_a_schedule_falls_over_the_time_that_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """300 epochs of 4 steps in 2 minutes at a second a step: 120 steps, over which the cosine falls to 0."""
+    clock = _Clock()
+    monkeypatch.setattr("glioseg.training.loop.time.monotonic", clock.monotonic)
+    options = _options(epochs=300, schedule="cosine", max_minutes=2.0, ema=None, checkpoint_every=1000)
+    outcome = _fit(tmp_path / "run", options, on_step=clock.tick)
+    assert outcome.reason == "train.max_minutes = 2"
+    assert outcome.progress.n_updates == 120
+    assert outcome.progress.horizon == pytest.approx(120, abs=2)
+    rates = _rates(tmp_path / "run")
+    assert rates[14] == pytest.approx(0.005, rel=0.1)  # half of the peak at half of the time
+    assert rates[-1] < 1e-5
+    raised = options.model_copy(update={"max_minutes": 4.0})
+    longer = _fit(tmp_path / "run", raised, on_step=clock.tick)
+    assert longer.progress.n_updates == 240  # the schedule then falls over four minutes
+    assert _rates(tmp_path / "run")[34] == pytest.approx(0.01 * (1 + math.cos(math.pi * 140 / 240)) / 2, rel=0.1)
+
+
+def test_a_training_that_ends_in_time_never_sees_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = _options(epochs=20, schedule="cosine", ema=None)
+    _fit(tmp_path / "free", options)
+    clock = _Clock()
+    monkeypatch.setattr("glioseg.training.loop.time.monotonic", clock.monotonic)
+    outcome = _fit(tmp_path / "limited", options.model_copy(update={"max_minutes": 2.0}), on_step=clock.tick)
+    assert (outcome.finished, outcome.progress.horizon) == (True, None)
+    _same(load_checkpoint(tmp_path / "free" / LATEST), load_checkpoint(tmp_path / "limited" / LATEST))
+
+
+def test_early_stopping_stays_the_end(tmp_path: Path) -> None:
+    options = _options(epochs=9, early_stopping=1)
+    assert _fit(tmp_path / "run", options, validate=_counting([0.5, 0.4])).finished
+    again = _fit(tmp_path / "run", options, validate=_counting([]))
+    assert (again.finished, again.n_new, again.progress.epoch) == (True, 0, 2)
+
+
+def test_where_it_goes_on_is_told_first(tmp_path: Path) -> None:
+    told: list[tuple[int, int, int, float | None]] = []
+
+    def tell(place: Place) -> None:
+        told.append((place.epoch, place.step, place.n_updates, place.left_s))
+
+    _fit(tmp_path / "run", _options(max_steps=6), on_start=tell)
+    _fit(tmp_path / "run", _options(), on_start=tell)
+    assert told[0] == (0, 0, 0, None)
+    assert told[1][:3] == (1, 2, 6)
+    assert told[1][3] is not None
+
+
 def test_what_a_crash_left_behind_the_checkpoint_is_cut_off(tmp_path: Path) -> None:
     _fit(tmp_path / "run", _options(max_steps=5))
     with (tmp_path / "run" / LOG).open("a") as log:
@@ -209,9 +331,9 @@ def test_the_last_model_can_be_kept_whatever_its_score(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_before_it_stops(tmp_path: Path, number: signal.Signals) -> None:
-    def at_step_five(done: int, total: int) -> None:
-        assert total == 12
-        if done == 5:
+    def at_step_five(place: Place) -> None:
+        assert place.n_total == 12
+        if place.n_updates == 5:
             signal.raise_signal(number)
 
     outcome = _fit(tmp_path / "run", _options(checkpoint_every=100), on_step=at_step_five)
@@ -219,13 +341,16 @@ def test_a_signal_saves_before_it_stops(tmp_path: Path, number: signal.Signals) 
     assert load_checkpoint(tmp_path / "run" / LATEST)["progress"]["n_updates"] == 5
 
 
-def test_a_second_ctrl_c_leaves_the_last_checkpoint_whole(tmp_path: Path) -> None:
-    def twice(done: int, total: int) -> None:
-        if done == 5:
-            signal.raise_signal(signal.SIGINT)
-            signal.raise_signal(signal.SIGINT)
+@pytest.mark.parametrize(("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
+def test_a_second_signal_leaves_the_last_checkpoint_whole(
+    tmp_path: Path, number: signal.Signals, raised: type[BaseException]
+) -> None:
+    def twice(place: Place) -> None:
+        if place.n_updates == 5:
+            signal.raise_signal(number)
+            signal.raise_signal(number)
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(raised):
         _fit(tmp_path / "run", _options(), on_step=twice)
     assert load_checkpoint(tmp_path / "run" / LATEST)["progress"]["n_updates"] == 4
     assert not list((tmp_path / "run").glob(".writing-*"))

@@ -42,7 +42,9 @@ def _training(fabric: Fabric, run: str, max_steps: int) -> None:
     options = TrainOptions(
         epochs=4, batch_size=6, lr=0.1, optimiser=SgdOptions(momentum=0.5), checkpoint_every=1, max_steps=max_steps
     )
-    job = _job(Path(run), options, _Toy(n=18), augment=_as_they_are, on_epoch=_nothing, on_step=_nothing)
+    job = _job(
+        Path(run), options, _Toy(n=18), augment=_as_they_are, on_epoch=_nothing, on_step=_nothing, on_start=_nothing
+    )
     fit(fabric, _network(), job)
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()

@@ -9,6 +9,7 @@ import typer
 
 from glioseg import __version__
 from glioseg.cli import data, runs, studies
+from glioseg.cli.options import StoppedError
 from glioseg.console import out, printable
 from glioseg.errors import GliosegError, OptionError
 
@@ -23,19 +24,21 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
-_INTERRUPTED = 130
+_INTERRUPTED = (130, 143)
 
 
 def main() -> None:
-    """Run the command line: 0 good, 1 the input has faults that were reported, 2 misuse, 130 interrupted (Ctrl-C)."""
+    """Run the command line: 0 good, 1 the input has faults that were reported, 2 misuse, 130 Ctrl-C, 143 SIGTERM."""
     try:
         app()
     except OptionError as error:
         _fail(error, 2)
     except GliosegError as error:
         _fail(error, 1)
+    except StoppedError as end:
+        sys.exit(end.code)
     except SystemExit as end:
-        if end.code == _INTERRUPTED:  # typer turns Ctrl-C into this code and says nothing
+        if end.code in _INTERRUPTED:  # typer turns Ctrl-C into such a code and says nothing
             sys.stderr.write("Interrupted.\n")
         raise
 

@@ -202,6 +202,26 @@ def numbers(option: str, text: str) -> tuple[int, ...]:
         raise OptionError(f"{option} needs whole numbers with x between them", found=text) from error
 
 
+class StoppedError(Exception):
+    """A signal stopped the work, which was saved; everything has been said.
+
+    Args:
+        code: that the process ends with.
+    """
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def end_as_stopped(reason: str | None) -> None:
+    """End with the exit code of a process that a signal stopped: 130 for Ctrl-C, 143 for SIGTERM; None does nothing."""
+    from glioseg.training.stopping import EXIT_CODES
+
+    if reason is not None:
+        raise StoppedError(EXIT_CODES.get(reason, EXIT_CODES["Ctrl-C"]))
+
+
 def print_json(value: Any) -> None:  # noqa: ANN401 - any JSON value
     """One JSON object on stdout."""
     out(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +18,7 @@ from glioseg.cli.options import (
     Quiet,
     Settings,
     With,
+    end_as_stopped,
     numbers,
     print_json,
     takes_data_flags,
@@ -27,7 +28,7 @@ from glioseg.console import Reporter, out, printable
 from glioseg.errors import OptionError
 
 if TYPE_CHECKING:
-    from glioseg.tasks.task import Scores
+    from glioseg.runs.train import TrainResult
 
 app = typer.Typer()
 
@@ -118,18 +119,34 @@ def train(
         cache=cache,
         progress=Reporter(quiet=quiet),
     )
-    _print_training({} if trained.training is None else trained.training.scores, run, as_json)
+    result = trained.training
+    if result is not None:
+        _print_training(result, run, as_json)
+        end_as_stopped(None if result.outcome.met_limit else result.outcome.reason)
 
 
-def _print_training(by_part: Mapping[str, Scores], run: Path, as_json: bool) -> None:
+def _print_training(result: TrainResult, run: Path, as_json: bool) -> None:
     if as_json:
-        print_json({name: scores.to_json() for name, scores in by_part.items()})
+        print_json(result.figures())
         return
-    for scores in by_part.values():
+    for scores in result.scores.values():
         out(scores.text)
-    for name in ("best_model.pth", "latest_checkpoint.pth", "bundle", "report.html"):
-        if (run / name).exists():
-            out(f"{run / name}")
+    there = [run / name for name in ("best_model.pth", "latest_checkpoint.pth", "bundle", "report.html")]
+    for path in filter(Path.exists, there):
+        out(f"{path}")
+    if result.report is not None:
+        out(f"\nNext\n{_next_steps(run)}")
+
+
+def _next_steps(run: Path) -> str:
+    """What can be done with a run, as commands."""
+    steps = {
+        f"glioseg predict {run} SCANS --out masks": "predict scans that it has not seen",
+        f"glioseg evaluate {run} --data OTHER": "score it on other data",
+        f"glioseg compare {run} RUN --out comparison": "put it beside another run",
+    }
+    width = max(map(len, steps))
+    return "\n".join(f"  {command:<{width}}  {words}" for command, words in steps.items())
 
 
 @app.command(epilog="Example: glioseg evaluate runs/lgg --part test --json")

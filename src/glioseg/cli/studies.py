@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from glioseg.cli.options import NO_FLAGS, DataFlags, Device, Folder, Json, Quiet, Settings, print_json, takes_data_flags
+from glioseg.cli.options import (
+    NO_FLAGS,
+    DataFlags,
+    Device,
+    Folder,
+    Json,
+    Quiet,
+    Settings,
+    end_as_stopped,
+    print_json,
+    takes_data_flags,
+)
 from glioseg.console import Reporter, out
 from glioseg.errors import OptionError
 
@@ -39,7 +50,6 @@ Seeds = Annotated[
     str | None, typer.Option(metavar="N,N", help="Seeds of the trainings, such as 0,1,2. [default: the study's]")
 ]
 RestartRuns = Annotated[bool, typer.Option("--restart", help="Train runs anew whose settings or data have changed.")]
-_INTERRUPTED = 130
 SharedCache = Annotated[Path | None, typer.Option(help="Where prepared data is kept. [default: cache, in the folder]")]
 
 
@@ -189,8 +199,7 @@ def _print_study(result: StudyResult, as_json: bool) -> None:
     else:
         out(study_text(result.facts))
         out(f"\n{result.page}")
-    if result.interrupted is not None:
-        raise typer.Exit(_INTERRUPTED)
+    end_as_stopped(result.interrupted)
     if result.facts.has_failures:
         raise typer.Exit(1)
 
@@ -230,8 +239,7 @@ def tune(
         progress=Reporter(quiet=quiet),
     )
     _print_search(result, as_json)
-    if result.interrupted is not None and result.interrupted != TIME_IS_UP:
-        raise typer.Exit(_INTERRUPTED)
+    end_as_stopped(None if result.interrupted == TIME_IS_UP else result.interrupted)
     if any(trial.error for trial in result.facts.trials):
         raise typer.Exit(1)
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
+
+import torch
 
 from glioseg import __version__
 from glioseg.console import Reporter
-from glioseg.inference.bundle import bundle_of, model_id, save_bundle
+from glioseg.core import PARTS
+from glioseg.errors import GliosegError
+from glioseg.inference.bundle import bundle_of, load_bundle, model_id, save_bundle
 from glioseg.runs import run_folder
+from glioseg.runs.options import RunOptions
 from glioseg.runs.own_parts import OwnParts
 from glioseg.tasks.task import AnyTask, FinishedRun
 from glioseg.training.checkpoint import BEST, load_checkpoint
@@ -34,6 +40,30 @@ def write_bundle(task: AnyTask, run: FinishedRun, reporter: Reporter, own: OwnPa
     save_bundle(bundle, fields | calibrated, best["model"])
     if model_id(bundle) != before:
         run_folder.drop_figures(run.folder)  # whatever is not evaluated anew would be another model's
+
+
+def is_complete(run: FinishedRun, options: RunOptions) -> bool:
+    """Whether all that follows a training is there already, of its best model.
+
+    A bundle is written before what is evaluated with it, and of another model takes away figures and report; the report
+    is written last.
+    """
+    if options.evaluate and not all(path.exists() for path in _expected(run, options)):
+        return False
+    try:
+        bundle = load_bundle(run.folder / run_folder.BUNDLE, run.network)
+    except GliosegError:
+        return False
+    weights, best = bundle.model.state_dict(), load_checkpoint(run.folder / BEST)["model"]
+    return all(torch.equal(weights[name].cpu(), value) for name, value in best.items())
+
+
+def _expected(run: FinishedRun, options: RunOptions) -> Iterator[Path]:
+    yield run.folder / run_folder.REPORT
+    for name in PARTS if options.score_train else ("val", "test"):
+        if getattr(run.data.split, name):
+            yield run.folder / f"evaluation-{name}.json"
+            yield run.folder / f"cases-{name}.csv"
 
 
 def _bundle_fields(run: FinishedRun, best: Mapping[str, Any]) -> dict[str, Any]:

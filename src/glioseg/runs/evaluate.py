@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -71,6 +72,7 @@ def evaluate(
         bundle = load_bundle(run, network)
         return _on_other_data(bundle, data, out or options.run, options, reporter, detect=detect, metrics=metrics)
     _require_data(run, is_run=(run / run_folder.RECIPE).exists())
+    _require_part(run, part)
     own_task, finished = open_run(run, device, cache, reporter, task, detect=detect, network=network)
     name = part or _default_part(finished.data.split)
     if detect:
@@ -171,6 +173,7 @@ def evaluate_ensemble(
     is_run = (home / run_folder.RECIPE).exists()
     if data is None:
         _require_data(run, is_run=is_run)
+        _require_part(home, part)
     else:
         _require_no_part(part)
     bundles = [load_bundle(folder) for folder in folders]
@@ -258,6 +261,28 @@ def _require_data(run: Path, *, is_run: bool) -> None:
 def _require_no_part(part: str | None) -> None:
     if part not in (None, "all"):
         raise OptionError("other data has no parts", found=f"--part {part}", remedy="Leave --part out")
+
+
+def _require_part(run: Path, part: str | None) -> None:
+    """Refuse a part that there is not, before anything is read."""
+    known = (*PARTS, "all")
+    if part is not None and part not in known:
+        near = difflib.get_close_matches(part, known, 1)
+        raise OptionError(
+            "a split has no part of that name",
+            found=f"--part {part}",
+            expected=", ".join(known),
+            remedy=f"Did you mean --part {near[0]}?" if near else None,
+        )
+    split = read_json(run / run_folder.SPLIT) if part in PARTS else None
+    if isinstance(split, dict) and not split.get(part):
+        full = [name for name in PARTS if split.get(name)]
+        raise SplitError(
+            f"the {part} part of the split is empty",
+            path=run / run_folder.SPLIT,
+            found=f"patients in {', '.join(full) or 'none'}",
+            remedy="Name one of these with --part",
+        )
 
 
 def _default_part(split: Split) -> str:

@@ -77,7 +77,7 @@ def launch(setup: TrainingSetup, make_table: Callable[[], ProgressTable]) -> Out
         values = fabric.launch(partial(_train_together, setup=setup, make_table=make_table))
     except ProcessRaisedException as error:
         raise _error_of_process(error) from error
-    return Outcome(values["finished"], values["reason"], progress_of(values["progress"]))
+    return Outcome(values["finished"], values["reason"], progress_of(values["progress"]), values["n_new"])
 
 
 def make_fabric(recipe: Recipe, options: RunOptions) -> Fabric:
@@ -117,6 +117,7 @@ def _train(fabric: Fabric, setup: TrainingSetup, make_table: Callable[[], Progre
             events.close()
         return outcome
     finally:
+        table.close()
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
 
@@ -140,6 +141,7 @@ def job_of(setup: TrainingSetup, device: torch.device, table: ProgressTable, eve
         run=setup.options.run,
         on_epoch=_on_epoch(table, events),
         on_step=table.on_step,
+        on_start=table.on_start,
     )
 
 

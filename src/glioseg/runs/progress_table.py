@@ -1,18 +1,21 @@
-"""What a training shows: a bar of steps and a table row for each epoch."""
+"""What a training shows: a table row for each epoch, and between the rows one line that lives."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Protocol
 
 from glioseg.console import ProgressBar, Reporter
 from glioseg.tasks.task import LogColumns
 from glioseg.training.log import LogRow
+from glioseg.training.progress import Place
 
 _FIRST = ("epoch", "train loss", "val loss")
 _LAST = ("rate", "images/s", "left")
 _FIRST_WIDTHS = (9, 10, 9)
 _LAST_WIDTHS = (8, 8, 7)
+_LINE_EVERY_S = 60.0
 
 
 class Watcher(Protocol):
@@ -26,12 +29,15 @@ class Watcher(Protocol):
 
 
 class ProgressTable:
-    """A row for each epoch, on stderr, under a header; between rows a bar where stderr is a terminal.
+    """A row for each epoch, on stderr, under a header; between rows epoch, step, loss, best score and the time left.
+
+    On a terminal that is one line with a bar; elsewhere it is written once a minute.
 
     Args:
         columns: those between losses and pace, which are the task's own.
         quiet: show nothing.
         epochs: of the whole training.
+        score: name of the score that picks the best model.
         max_minutes: after which it ends before that; None for no limit.
         watcher: may stop the training.
     """
@@ -42,6 +48,7 @@ class ProgressTable:
         *,
         quiet: bool,
         epochs: int,
+        score: str = "score",
         max_minutes: float | None = None,
         watcher: Watcher | None = None,
     ) -> None:
@@ -49,42 +56,66 @@ class ProgressTable:
         self._reporter = Reporter(quiet=quiet)
         self._bar: ProgressBar | None = None
         self._epochs = epochs
+        self._score = score
         self._max_minutes = max_minutes
         self._columns = columns
         self._widths = (*_FIRST_WIDTHS, *columns.widths, *_LAST_WIDTHS)
-        self._started: tuple[float, int] | None = None
-        self._n_done = 0
-        self._n_total = 0
+        self._place: Place | None = None
+        self._said_at = time.monotonic()
         self._header_shown = False
 
-    def on_step(self, n_done: int, n_total: int) -> str | None:
+    def on_start(self, place: Place) -> None:
+        """Say where a training goes on that was begun before."""
+        self._place = place
+        if place.n_updates and place.epoch < self._epochs:
+            step = f", step {place.step + 1}" if place.step else ""
+            self._reporter.say(f"Continuing at epoch {place.epoch + 1}{step}")
+
+    def on_step(self, place: Place) -> str | None:
         """A step is done."""
-        time_s = time.monotonic()
-        if self._started is None:
-            self._started = (time_s, n_done - 1)
-        self._n_done, self._n_total = n_done, n_total
-        self._show_bar("Training", n_done, n_total)
-        return None if self._watcher is None else self._watcher.on_step(n_done, n_total)
+        self._place = place
+        self._show_bar(f"Epoch {place.epoch + 1}/{self._epochs}", place.step, place.n_steps, self._words(place))
+        self._say_now_and_then(place)
+        return None if self._watcher is None else self._watcher.on_step(place.n_updates, place.n_total)
 
     def on_case(self, n_done: int, n_total: int) -> None:
         """A case of the validation part is done."""
-        self._show_bar("Validating", n_done, n_total)
+        self._show_bar("Validating", n_done, n_total, f"case {n_done}/{n_total}")
 
     def on_epoch(self, row: LogRow) -> str | None:
         """An epoch is done."""
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+        self.close()
         if not self._header_shown:
             self._header_shown = True
             self._reporter.say(self._line((*_FIRST, *self._columns.titles, *_LAST)))
         self._reporter.say(self._line((*self._first_cells(row), *self._columns.cells(row), *self._last_cells(row))))
+        self._said_at = time.monotonic()
         return None if self._watcher is None else self._watcher.on_epoch(row)
 
-    def _show_bar(self, label: str, n_done: int, n_total: int) -> None:
+    def close(self) -> None:
+        """Take the live line away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _show_bar(self, label: str, n_done: int, n_total: int, words: str) -> None:
         if self._bar is None:
             self._bar = self._reporter.bar()
-        self._bar.show(label, n_done, n_total)
+        self._bar.show(label, n_done, n_total, words)
+
+    def _say_now_and_then(self, place: Place) -> None:
+        if self._reporter.console.is_terminal or time.monotonic() - self._said_at < _LINE_EVERY_S:
+            return
+        self._said_at = time.monotonic()
+        self._reporter.say(f"Epoch {place.epoch + 1}/{self._epochs}, {self._words(place)}")
+
+    def _words(self, place: Place) -> str:
+        words = [f"step {place.step}/{place.n_steps}"]
+        if place.loss is not None:
+            words.append(f"loss {place.loss:.4f}")
+        if place.best_score is not None:
+            words.append(f"best {self._score} {place.best_score:.3f}")
+        return ", ".join([*words, f"left {self._time_left(place)}"])
 
     def _line(self, cells: tuple[str, ...]) -> str:
         return "  ".join(f"{cell:>{width}}" for cell, width in zip(cells, self._widths, strict=True))
@@ -95,14 +126,14 @@ class ProgressTable:
 
     def _last_cells(self, row: LogRow) -> tuple[str, ...]:
         pace = "-" if row.images_per_s is None else f"{row.images_per_s:.1f}"
-        return f"{row.learning_rate:.1e}", pace, self._time_left(row)
+        left = "-" if self._place is None else self._time_left(replace(self._place, elapsed_s=row.elapsed_s))
+        return f"{row.learning_rate:.1e}", pace, left
 
-    def _time_left(self, row: LogRow) -> str:
-        if self._started is None or self._n_done <= self._started[1]:
+    def _time_left(self, place: Place) -> str:
+        left_s = place.left_s
+        if left_s is None:
             return "-"
-        per_step = (time.monotonic() - self._started[0]) / (self._n_done - self._started[1])
-        left_s = per_step * (self._n_total - self._n_done)
         if self._max_minutes is not None:
-            left_s = min(left_s, max(60 * self._max_minutes - row.elapsed_s, 0))
+            left_s = min(left_s, max(60 * self._max_minutes - place.elapsed_s, 0))
         seconds = int(left_s)
         return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"

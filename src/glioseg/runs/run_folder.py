@@ -149,6 +149,14 @@ def begin(path: Path) -> None:
         raise cannot_write(path, error) from error
 
 
+def holds_recipe(path: Path, recipe: Recipe) -> bool:
+    """Whether the run in a folder was begun with this very recipe, what is only scored or said counted in."""
+    try:
+        return (path / RECIPE).read_text(encoding="utf-8") == write_recipe(recipe)
+    except OSError:
+        return False
+
+
 def clear(path: Path) -> None:
     """Delete what an earlier run left in its folder.
 

@@ -7,17 +7,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from glioseg.cohorts.splits.split_file import save_split
 from glioseg.config import Recipe
 from glioseg.console import QUIET, Reporter
+from glioseg.core import PARTS
 from glioseg.evaluation.metrics import OwnMetrics
 from glioseg.inference.bundle import BundleInfo, load_bundle
 from glioseg.io.files import write_json
+from glioseg.io.text import read_json
 from glioseg.machine.environment import environment, peak_memory_mib
 from glioseg.report.run_facts import Baseline
 from glioseg.runs import run_folder
-from glioseg.runs.bundle import write_bundle
+from glioseg.runs.bundle import is_complete, write_bundle
 from glioseg.runs.evaluate import evaluate_parts
 from glioseg.runs.gather import gather
 from glioseg.runs.launch import TrainingSetup, launch
@@ -31,18 +34,33 @@ from glioseg.runs.run_folder import RunEnvironment
 from glioseg.tasks.choose import task_named
 from glioseg.tasks.data import TrainingData
 from glioseg.tasks.task import AnyTask, FinishedRun, Scores
-from glioseg.training.checkpoint import BEST, LATEST, Identity
+from glioseg.training.checkpoint import LATEST, Identity
 from glioseg.training.events import require_tensorboard
 from glioseg.training.progress import Outcome
 
 
 @dataclass(frozen=True, eq=False)
 class TrainResult:
-    """How a training ended; scores by part and the report, once it has ended by itself or met a limit of time."""
+    """How a training ended.
+
+    Args:
+        outcome: of the loop.
+        scores: by part, of what was evaluated in this call: once the training has ended or met a limit.
+        report: the page, likewise; also where an earlier call has left nothing to be done.
+        run: the folder.
+    """
 
     outcome: Outcome
+    run: Path
     scores: Mapping[str, Scores] = field(default_factory=dict)
     report: Path | None = None
+
+    def figures(self) -> dict[str, Any]:
+        """Part -> its figures as ``evaluation-PART.json`` has them, those of an earlier call too."""
+        if self.scores or self.report is None:
+            return {name: scores.to_json() for name, scores in self.scores.items()}
+        paths = {name: self.run / f"evaluation-{name}.json" for name in PARTS}
+        return {name: read_json(path) for name, path in paths.items() if path.exists()}
 
 
 def train(
@@ -83,18 +101,22 @@ def train(
     recipe = sized(recipe, training_data, options)
     identity = _identity(task, recipe, training_data, initial, own)
     setup = TrainingSetup(task, recipe, training_data, options, identity, own)
+    is_same = not metrics and run_folder.holds_recipe(options.run, recipe)
     _write_head(setup, with_labels_file(data), RunEnvironment(facts, task.name, _started_from(initial)))
     outcome = launch(setup, _table(task, recipe, reporter, watcher))
     if not outcome.finished and watcher is None:  # a watcher has its own reasons, and words for them
         reporter.say(_stopped(outcome, options.run))
-    if not _has_model(outcome, options.run, reporter):
-        return TrainResult(outcome)
+    if not outcome.finished and not outcome.met_limit:
+        return TrainResult(outcome, options.run)
     run = FinishedRun(options.run, recipe, training_data, options.device, own.network)
+    if is_same and not outcome.n_new and is_complete(run, options):
+        reporter.say(_nothing_left(outcome, options.run))
+        return TrainResult(outcome, options.run, report=options.run / run_folder.REPORT if options.evaluate else None)
     write_bundle(task, run, reporter, own)
     if not options.evaluate:
-        return TrainResult(outcome)
+        return TrainResult(outcome, options.run)
     scores = _evaluate(task, run, options, reporter, metrics)
-    return TrainResult(outcome, scores, report(task, run, reporter, baseline))
+    return TrainResult(outcome, options.run, scores, report(task, run, reporter, baseline))
 
 
 def _machine_facts(recipe: Recipe, options: RunOptions) -> Mapping[str, run_folder.Fact]:
@@ -124,16 +146,6 @@ def _write_head(setup: TrainingSetup, data: Data, made_on: RunEnvironment) -> No
     save_split(setup.data.split, run / run_folder.SPLIT)
 
 
-def _has_model(outcome: Outcome, run: Path, reporter: Reporter) -> bool:
-    """Whether there is a model to be evaluated: the training has ended, or met a limit after a validation."""
-    if not outcome.finished and not outcome.met_limit:
-        return False
-    if not (run / BEST).exists():
-        reporter.say("There is no best model yet: it stopped before its first validation (train.validate_every)")
-        return False
-    return True
-
-
 def _evaluate(
     task: AnyTask, run: FinishedRun, options: RunOptions, reporter: Reporter, metrics: OwnMetrics
 ) -> dict[str, Scores]:
@@ -151,9 +163,17 @@ def _table(task: AnyTask, recipe: Recipe, reporter: Reporter, watcher: Watcher |
         task.columns,
         quiet=reporter.quiet,
         epochs=recipe.train.epochs,
+        score=recipe.train.score,
         max_minutes=recipe.train.max_minutes,
         watcher=watcher,
     )
+
+
+def _nothing_left(outcome: Outcome, run: Path) -> str:
+    n_epochs = outcome.progress.epoch
+    ended = f"This training has ended ({n_epochs} {'epoch' if n_epochs == 1 else 'epochs'})"
+    done = ended if outcome.finished else "Nothing was left to be trained"
+    return f"{done}, and all that follows is there. Again: glioseg evaluate {run}, or from the start with --restart"
 
 
 def _stopped(outcome: Outcome, run: Path) -> str:

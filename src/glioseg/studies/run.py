@@ -266,14 +266,8 @@ def _ending(run: _StudyRun, result: TrainResult) -> dict[str, Any]:
         "best_epoch": progress["best_epoch"] if progress["best_epoch"] >= 0 else None,
         "ended": None if outcome.finished else outcome.reason,
     }
-    limited = outcome.met_limit
     if result.report is not None:
         facts["n_parameters"] = n_parameters(load_bundle(folder).model)
-    elif outcome.finished or limited:
-        facts["error"] = (
-            f"ended ({outcome.reason or 'all epochs'}) before its first validation; "
-            "raise the limit, or lower train.validate_every"
-        )
     return facts
 
 

@@ -334,9 +334,7 @@ def _ending(outcome: Outcome, watcher: TrialWatcher) -> dict[str, Any]:
         return facts | {"state": "pruned"}
     if not outcome.finished and not outcome.met_limit:
         return facts
-    if watcher.scores:
-        return facts | {"state": "complete"}
-    return facts | {"state": "failed", "error": f"ended ({outcome.reason}) before its first validation"}
+    return facts | {"state": "complete"}
 
 
 class TrialWatcher:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import shutil
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from glioseg.io.files import cannot_read, replacing
 
 LATEST = "latest_checkpoint.pth"
 BEST = "best_model.pth"
+_REGULAR_BEST = "best_before_limit.pth"
+"""The best model of the regular validations, while the best one may be of a validation at a limit."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,25 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict):
         raise FileError("not a checkpoint of glioseg", path=path, found=type(state).__name__, expected="a dictionary")
     return state
+
+
+def set_best_aside(run: Path) -> None:
+    """Keep the best model of the regular validations, before one at a limit may take its place.
+
+    Raises:
+        FileError: it cannot be copied.
+    """
+    best, aside = run / BEST, run / _REGULAR_BEST
+    if best.exists() and not aside.exists():
+        with replacing(aside) as temporary:
+            shutil.copyfile(best, temporary)
+
+
+def take_best_back(run: Path) -> None:
+    """Undo ``set_best_aside``: the training goes on as if it had met no limit."""
+    aside = run / _REGULAR_BEST
+    if aside.exists():
+        aside.replace(run / BEST)
 
 
 def require_same(path: Path, stored: Mapping[str, Any], identity: Identity) -> None:

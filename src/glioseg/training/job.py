@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from glioseg.training.checkpoint import Identity
 from glioseg.training.log import LogRow
 from glioseg.training.options import TrainOptions
+from glioseg.training.progress import Place
 from glioseg.training.randomness import DrawKey
 
 
@@ -74,7 +75,8 @@ class Job:
         identity: what must not change between the parts of a training.
         run: the run folder.
         on_epoch: called in the first process with each row of the log; a reason stops the training as Ctrl-C does.
-        on_step: called in the first process with (steps done, steps of the whole training); likewise.
+        on_step: called in the first process after each step; likewise.
+        on_start: called in the first process once it is known where the training goes on.
     """
 
     options: TrainOptions
@@ -85,4 +87,5 @@ class Job:
     identity: Identity
     run: Path
     on_epoch: Callable[[LogRow], str | None]
-    on_step: Callable[[int, int], str | None]
+    on_step: Callable[[Place], str | None]
+    on_start: Callable[[Place], None]

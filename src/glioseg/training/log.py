@@ -94,11 +94,11 @@ def append_log(path: Path, row: LogRow) -> int:
         raise cannot_write(path, error) from error
 
 
-def cut_log(path: Path, size: int) -> None:
-    """Drop what was written after a checkpoint that knew ``size`` bytes.
+def require_log(path: Path, size: int) -> int:
+    """The size of a log in bytes, which must be no smaller than the ``size`` that its checkpoint remembers.
 
     Raises:
-        FileError: the log is shorter than the checkpoint remembers, so that rows are lost.
+        FileError: it is, so that rows are lost.
     """
     have = path.stat().st_size if path.exists() else 0
     if have < size:
@@ -109,7 +109,12 @@ def cut_log(path: Path, size: int) -> None:
             expected=f"{size} bytes",
             remedy="Restore the run folder, or begin anew with --restart",
         )
-    if have > size:
+    return have
+
+
+def cut_log(path: Path, size: int) -> None:
+    """Drop what was written after a checkpoint that knew ``size`` bytes; errors as ``require_log``."""
+    if require_log(path, size) > size:
         os.truncate(path, size)
 
 

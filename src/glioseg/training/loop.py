@@ -2,15 +2,17 @@
 
 What decides a step is a function of (seed, epoch, step, rank); what the steps have made (weights, optimiser, running
 means, best score) is in the checkpoint. Killed at any step and continued, a training therefore ends with the weights of
-one that was never stopped.
+one that was never stopped. The one thing that is taken from a clock is where schedules end, and only in a training that
+``train.max_minutes`` is going to end before its epochs do (``_look_at_clock``).
 """
 
 from __future__ import annotations
 
 import math
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -21,17 +23,29 @@ from torch import Tensor, nn
 
 from glioseg.errors import GliosegError
 from glioseg.networks.summary import dims_of_module
-from glioseg.training.checkpoint import BEST, LATEST, load_checkpoint, require_same, save_checkpoint
+from glioseg.training.checkpoint import (
+    BEST,
+    LATEST,
+    load_checkpoint,
+    require_same,
+    save_checkpoint,
+    set_best_aside,
+    take_best_back,
+)
 from glioseg.training.ema import WeightMean
 from glioseg.training.job import Batch, Job, Validation
-from glioseg.training.log import LOG, LogRow, append_log, cut_log
+from glioseg.training.log import LOG, LogRow, append_log, cut_log, read_log, require_log
 from glioseg.training.optimiser import build_optimiser
 from glioseg.training.options import PlateauOptions
-from glioseg.training.progress import Outcome, Pace, Progress, progress_of
+from glioseg.training.progress import Outcome, Pace, Place, Progress, is_limit, progress_of
 from glioseg.training.randomness import DrawKey, generator, torch_seed
 from glioseg.training.sampler import batch_of, epoch_order, n_steps_of
 from glioseg.training.schedule import learning_rate
 from glioseg.training.stopping import StopRequest, stop_on_signals
+
+_UPDATES_BETWEEN_LOOKS = 10
+_SHARE_BEFORE_FIRST_LOOK = 0.05
+"""Of ``train.max_minutes``, which the first steps of a process, slower than the others, must not decide."""
 
 
 class TrainingError(GliosegError):
@@ -48,14 +62,16 @@ def fit(fabric: Fabric, model: nn.Module, job: Job) -> Outcome:
     """
     training = TrainingLoop(fabric, model, job)
     training.resume()
+    begun = training.progress.n_updates
+    reason = None
     with stop_on_signals() as request:
-        while not training.progress.finished:
+        while not training.progress.finished and reason is None:
             reason = training.run_epoch(request)
-            if reason is not None:
-                training.save_latest()
-                return Outcome(finished=False, reason=reason, progress=training.progress)
-            training.end_epoch()
-    return Outcome(finished=True, reason=None, progress=training.progress)
+            if reason is None:
+                training.end_epoch()
+            else:
+                training.stop(reason)
+    return Outcome(reason is None, reason, training.progress, training.progress.n_updates - begun)
 
 
 class TrainingLoop:
@@ -77,6 +93,7 @@ class TrainingLoop:
         self._pace = Pace()
         self._pending: tuple[Tensor, npt.NDArray[np.int64], int] | None = None
         self._stop_reason: str | None = None
+        self._has_begun = False
 
     # -- an epoch ------------------------------------------------------------------------------------------------------
 
@@ -95,11 +112,13 @@ class TrainingLoop:
             if reason is not None:
                 self._settle()
                 return reason
+            self._begin()
             self._one_step(order)
             progress.step += 1
             progress.n_updates += 1
+            self._look_at_clock()
             if self.fabric.is_global_zero:
-                self._stop_reason = self.job.on_step(progress.n_updates, self.n_steps * options.epochs)
+                self._stop_reason = self.job.on_step(self._place())
             if progress.n_updates % options.checkpoint_every == 0 and progress.step < self.n_steps:
                 self.save_latest()
         self._settle()
@@ -107,21 +126,26 @@ class TrainingLoop:
 
     def end_epoch(self) -> None:
         """Validate where it is due, write the log and the checkpoints, and see whether the training is over."""
-        progress, options = self.progress, self.options
+        progress = self.progress
         train_loss = self._mean_over_processes()
         rate = self._learning_rate(progress.n_updates - 1)  # as it was: validation may lower it from here on
-        is_due = (progress.epoch + 1) % options.validate_every == 0 or progress.epoch + 1 == options.epochs
-        validation = self._validate() if is_due else None
+        validation = self._validate() if self._validates(progress.epoch) else None
         row = self._log_row(train_loss, rate, validation)
         progress.epoch += 1
         progress.step, progress.loss_sum, progress.n_losses = 0, 0.0, 0
-        patience = options.early_stopping
-        exhausted = patience is not None and progress.n_without_gain >= patience
-        progress.finished = progress.epoch >= options.epochs or exhausted
+        progress.finished = self._is_over()
         if self.fabric.is_global_zero:
             progress.log_size = append_log(self.job.run / LOG, row)
             self._stop_reason = self.job.on_epoch(row)
         self.save_latest()
+
+    def _is_over(self) -> bool:
+        patience = self.options.early_stopping
+        exhausted = patience is not None and self.progress.n_without_gain >= patience
+        return self.progress.epoch >= self.options.epochs or exhausted
+
+    def _validates(self, epoch: int) -> bool:
+        return (epoch + 1) % self.options.validate_every == 0 or epoch + 1 == self.options.epochs
 
     def _log_row(self, train_loss: float, rate: float, validation: Validation | None) -> LogRow:
         return LogRow(
@@ -220,7 +244,29 @@ class TrainingLoop:
         return to_device(batch.images), to_device(batch.targets), weights
 
     def _learning_rate(self, update: int) -> float:
-        return learning_rate(self.options, update, self.n_steps * self.options.epochs, self.progress.plateau)
+        return learning_rate(self.options, update, self._n_total, self.progress.plateau)
+
+    @property
+    def _n_total(self) -> int:
+        """Updates of the whole training: of all epochs, or as many as the limit of time leaves."""
+        return self.progress.horizon or self.n_steps * self.options.epochs
+
+    def _look_at_clock(self) -> None:
+        """Read off the clock after how many updates it will end the training, where it will before the epochs do.
+
+        Schedules fall over that number, so that whoever gives 20 minutes gets a schedule of 20 minutes. It is read
+        every ten updates, first when a share of the time has shown the pace, and is part of the checkpoint. A training
+        that its epochs end in time never sees the clock: its rates are functions of the step alone.
+        """
+        progress, limit_min = self.progress, self.options.max_minutes
+        if limit_min is None or progress.n_updates % _UPDATES_BETWEEN_LOOKS:
+            return
+        share = self.elapsed_s / (60 * limit_min)
+        if share >= _SHARE_BEFORE_FIRST_LOOK:
+            n_fitting = max(round(progress.n_updates / share), progress.n_updates)
+            progress.horizon = n_fitting if n_fitting < self.n_steps * self.options.epochs else None
+        if self.fabric.world_size > 1:
+            progress.horizon = self.fabric.broadcast(progress.horizon)
 
     def _mean_over_processes(self) -> float:
         mean = self.progress.loss_sum / max(self.progress.n_losses, 1)
@@ -236,16 +282,73 @@ class TrainingLoop:
         return self.progress.elapsed_s + time.monotonic() - self._started
 
     def _reason_to_stop(self, request: StopRequest) -> str | None:
-        options, progress = self.options, self.progress
-        reason = request.reason or self._stop_reason
-        if options.max_steps is not None and progress.n_updates >= options.max_steps:
-            reason = f"train.max_steps = {options.max_steps}"
-        elif options.max_minutes is not None and self.elapsed_s >= options.max_minutes * 60:
-            reason = f"train.max_minutes = {options.max_minutes:g}"
+        limit, reason = self._limit(), request.reason or self._stop_reason
         if self.fabric.world_size == 1:
-            return reason
+            return limit or reason
         must_stop = self._reduced(float(reason is not None), "sum") > 0
-        return (reason or "another process was stopped") if must_stop else None
+        return limit or ((reason or "another process was stopped") if must_stop else None)
+
+    def _limit(self) -> str | None:
+        """The limit of the recipe that is reached; the first process has the clock."""
+        options = self.options
+        if options.max_steps is not None and self.progress.n_updates >= options.max_steps:
+            return f"train.max_steps = {options.max_steps}"
+        if options.max_minutes is None:
+            return None
+        is_over = self.elapsed_s >= options.max_minutes * 60
+        if self.fabric.world_size > 1:
+            is_over = self._reduced(float(is_over and self.fabric.is_global_zero), "sum") > 0
+        return f"train.max_minutes = {options.max_minutes:g}" if is_over else None
+
+    def stop(self, reason: str) -> None:
+        """Save where the training stands; at a limit of the recipe, validate too, whenever that would be due.
+
+        A training that goes on from there is the one that was never stopped: the checkpoint is written first, and what
+        the validation leaves (a row of the log, a better model) is taken back at the first step.
+        """
+        self.save_latest()
+        if not is_limit(reason) or self._is_validated():
+            return
+        log, saved = self.job.run / LOG, replace(self.progress)
+        train_loss = self._mean_over_processes()
+        rate = self._learning_rate(max(saved.n_updates - 1, 0))
+        if self.fabric.is_global_zero:
+            set_best_aside(self.job.run)
+        row = self._log_row(train_loss, rate, self._validate())
+        self.progress = replace(saved, best_score=self.progress.best_score, best_epoch=self.progress.best_epoch)
+        if self.fabric.is_global_zero:
+            cut_log(log, saved.log_size)
+            if saved.step == 0:  # the row of the epoch stands there already, but for its validation
+                row = replace(row, epoch=saved.epoch - 1, train_loss=read_log(log)[-1].train_loss)
+            append_log(log, row)
+            self.job.on_epoch(row)
+
+    def _is_validated(self) -> bool:
+        """Whether the weights at hand are those of the last regular validation, or those of the start."""
+        progress = self.progress
+        return not progress.n_updates or (progress.step == 0 and self._validates(progress.epoch - 1))
+
+    def _begin(self) -> None:
+        """Before the first step of this call: take back what stands in the folder beyond the checkpoint."""
+        if self._has_begun:
+            return
+        self._has_begun = True
+        if self.fabric.is_global_zero:
+            cut_log(self.job.run / LOG, self.progress.log_size)
+            take_best_back(self.job.run)
+
+    def _place(self) -> Place:
+        progress = self.progress
+        return Place(
+            epoch=progress.epoch,
+            step=progress.step,
+            n_steps=self.n_steps,
+            n_updates=progress.n_updates,
+            n_total=self._n_total,
+            loss=progress.loss_sum / progress.n_losses if progress.n_losses else None,
+            best_score=progress.best_score if progress.best_epoch >= 0 else None,
+            elapsed_s=self.elapsed_s,
+        )
 
     def _reduced(self, value: float, how: str) -> float:
         """The sum or mean of a number over all processes."""
@@ -289,10 +392,13 @@ class TrainingLoop:
     def resume(self) -> None:
         """Go on from the run folder's checkpoint, if it has one."""
         path = self.job.run / LATEST
-        if not path.exists():
-            if self.fabric.is_global_zero:
-                cut_log(self.job.run / LOG, 0)
-            return
+        if path.exists():
+            self._load(path)
+        if self.fabric.is_global_zero:
+            require_log(self.job.run / LOG, self.progress.log_size)
+            self.job.on_start(self._place())
+
+    def _load(self, path: Path) -> None:
         state = load_checkpoint(path)
         require_same(path, state["identity"], self.job.identity)
         self.module.load_state_dict(state["model"])
@@ -305,11 +411,8 @@ class TrainingLoop:
         sums = values.pop("loss_sums")
         self.progress = progress_of(values)
         self.progress.loss_sum = sums[self.fabric.global_rank]
-        # train.epochs may have been raised or lowered; early stopping judges anew at the next validation
-        self.progress.finished = self.progress.epoch >= self.options.epochs
+        self.progress.finished = self._is_over()  # train.epochs may have been raised or lowered
         self._started = time.monotonic()
-        if self.fabric.is_global_zero:
-            cut_log(self.job.run / LOG, self.progress.log_size)
 
 
 def _parts(n: int, n_parts: int) -> list[slice]:

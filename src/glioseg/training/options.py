@@ -140,8 +140,12 @@ class TrainOptions(BaseModel):
     early_stopping: int | None = Field(None, ge=1, description="validations without improvement that end the training")
     checkpoint_every: int = Field(200, ge=1, description="steps between checkpoints, besides one for each epoch")
 
-    max_minutes: float | None = Field(None, gt=0, description="stop as Ctrl-C does after that time, resumes counted in")
-    max_steps: int | None = Field(None, ge=1, description="stop as Ctrl-C does after that many steps")
+    max_minutes: float | None = Field(
+        None,
+        gt=0,
+        description="length of the training where its epochs take longer, resumes counted in; schedules fall over it",
+    )
+    max_steps: int | None = Field(None, ge=1, description="stop after that many steps, to be continued; validated then")
 
     tumour_share: float | None = Field(
         None, ge=0, le=1, description="share of slices with tumour in an epoch; None takes every slice once"

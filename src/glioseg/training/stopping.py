@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from types import FrameType
+from types import FrameType, MappingProxyType
+
+EXIT_CODES: Mapping[str, int] = MappingProxyType({"Ctrl-C": 130, "SIGTERM": 143})
+"""What a process that was stopped by each of them ends with: 128 and the signal's number, as a shell has it."""
 
 
 class StopRequest:
@@ -32,8 +35,10 @@ def stop_on_signals() -> Iterator[StopRequest]:
         return
 
     def on_signal(number: int, frame: FrameType | None) -> None:
-        if request:
+        if request and number == signal.SIGINT:
             raise KeyboardInterrupt
+        if request:
+            raise SystemExit(EXIT_CODES["SIGTERM"])
         request.reason = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
 
     numbers = (signal.SIGINT, signal.SIGTERM)
