@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,10 @@ from tests.runs.conftest import TinyRun
 _SECTIONS = {
     "segment": ("results", "gallery", "training", "cases", "network", "recipe"),
     "classify": ("results", "outcomes", "pictures", "training", "cases", "network", "recipe"),
+}
+_SECTIONS_ON_OTHER = {
+    "segment": ("results", "gallery", "cases", "data", "conventions"),
+    "classify": ("results", "outcomes", "pictures", "cases", "data", "conventions"),
 }
 _NETWORK = {"segment": "U-Net", "classify": "Contracting path of a U-Net"}
 
@@ -56,6 +61,22 @@ def test_other_data_has_figures_of_its_own_name(tiny_run: TinyRun, tmp_path: Pat
     (written,) = tmp_path.glob("evaluation-on-*.json")
     assert json.loads(written.read_text(encoding="utf-8")) == figures
     assert figures["n_cases"] == sum(len(part) for part in _split(tiny_run).values())
+
+
+def test_other_data_has_a_page_and_people_are_told_where(tiny_run: TinyRun, tmp_path: Path) -> None:
+    name = tiny_run.data.name
+    said = _evaluate(tiny_run, "--data", tiny_run.data, "--out", tmp_path).out.splitlines()
+    page = tmp_path / f"report-on-{name}.html"
+    assert said[-1] == f"Page: {page}"
+    text = page.read_text(encoding="utf-8")
+    places = [text.find(f'id="{section}"') for section in _SECTIONS_ON_OTHER[tiny_run.task]]
+    assert -1 not in places
+    assert places == sorted(places)
+    assert f"on {name}</h1>" in text
+    assert "18 patients." in text if tiny_run.task == "classify" else "3 patients." in text
+    assert 'id="recipe"' not in text
+    shown = set(re.findall(r'id="figure-([a-z0-9-]+)"', text))
+    assert {path.stem for path in (tmp_path / "figures" / f"on-{name}").glob("*.png")} == shown
 
 
 def _split(tiny_run: TinyRun) -> dict[str, list[str]]:

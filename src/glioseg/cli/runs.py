@@ -193,8 +193,10 @@ def evaluate(
     )
     if as_json:
         print_json(scores.to_json())
-    else:
-        out(scores.text)
+        return
+    out(scores.text)
+    if scores.page is not None:
+        out(f"Page: {scores.page}")
 
 
 @app.command(epilog="Example: glioseg predict runs/lgg patient-folder --out masks")

@@ -10,6 +10,21 @@ from glioseg.report.run import RunPage
 from glioseg.report.run_facts import ClassificationFacts
 
 
+def scored_classification_page(facts: ClassificationFacts, figures: Path) -> RunPage:
+    """Figures, pictures and cases of data that the network did not grow up with."""
+    return RunPage(
+        class_results.tiles(facts),
+        (
+            partial(class_results.results, facts),
+            partial(class_sections.outcomes, facts, figures),
+            partial(class_sections.pictures, facts, figures),
+            partial(class_sections.table, facts),
+            partial(run_setup.scored_data, facts),
+            partial(class_sections.conventions, facts),
+        ),
+    )
+
+
 def classification_page(facts: ClassificationFacts, figures: Path) -> RunPage:
     """Key figures, and the sections in reading order; their pictures are saved into ``figures``."""
     return RunPage(

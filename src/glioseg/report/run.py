@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 from glioseg import __version__
@@ -49,17 +50,62 @@ def write_run_report(
     Raises:
         FileError: ``out`` cannot be written to.
     """
-    folder, file = out / FIGURES, out / "report.html"
+    written = _written(written_on)
+    return _write(out / "report.html", out / FIGURES, page, partial(_page, facts, page.tiles, written), progress)
+
+
+def write_scored_report(
+    facts: RunFacts,
+    page: RunPage,
+    file: Path,
+    figures: Path,
+    *,
+    written_on: date | None = None,
+    progress: Step | None = None,
+) -> Path:
+    """Write the page of a network on data that it did not grow up with; see ``write_run_report``.
+
+    Args:
+        facts: of network and data.
+        page: what the task shows.
+        file: of the page.
+        figures: the folder of its pictures.
+        written_on: the date at the foot of the page; today unless given.
+        progress: told (parts of the page done, parts in all).
+    """
+
+    def whole(sections: tuple[Section, ...]) -> Page:
+        counts = ", ".join(f"{_counted(facts, part)}" for part in facts.split.parts.values())
+        summary = f"{counts} of {facts.data.cohort} ({facts.data.layout}), scored with a network that was trained on "
+        summary += f"{facts.environment.get('Trained on', 'data that its bundle does not name')}."
+        title = f"{facts.recipe.name} on {facts.data.cohort}"
+        return Page("glioseg evaluate", title, summary, page.tiles, sections, _written(written_on))
+
+    return _write(file, figures, page, whole, progress)
+
+
+def _write(
+    file: Path,
+    figures: Path,
+    page: RunPage,
+    whole: Callable[[tuple[Section, ...]], Page],
+    progress: Step | None,
+) -> Path:
+    """Draw the sections, write the page, and remove figures that only an earlier page showed."""
     earlier = figures_shown(file)
     sections = []
     for done, make in enumerate(page.sections, start=1):
         sections.append(make())
         if progress is not None:
             progress(done, len(page.sections))
-    write_page(_page(facts, page.tiles, tuple(sections), written_on or date.today()), file)
+    write_page(whole(tuple(sections)), file)
     for name in earlier - figures_shown(file):
-        (folder / f"{name}.png").unlink(missing_ok=True)
+        (figures / f"{name}.png").unlink(missing_ok=True)
     return file
+
+
+def _written(day: date | None) -> str:
+    return f"Written by glioseg {__version__} on {(day or date.today()).isoformat()}."
 
 
 def _counted(facts: RunFacts, part: PartCounts) -> str:
@@ -68,12 +114,11 @@ def _counted(facts: RunFacts, part: PartCounts) -> str:
     return plural(part.n_cases, facts.split.unit)
 
 
-def _page(facts: RunFacts, tiles: tuple[Tile, ...], sections: tuple[Section, ...], day: date) -> Page:
+def _page(facts: RunFacts, tiles: tuple[Tile, ...], written: str, sections: tuple[Section, ...]) -> Page:
     counts = [f"{_counted(facts, part)} for {part_word(name)}" for name, part in facts.split.parts.items()]
     summary = f"{facts.recipe.about.rstrip('.')}. " if facts.recipe.about else ""
     summary += f"Trained on {facts.data.cohort} ({facts.data.layout}): {', '.join(counts)}."
     if facts.recipe.after:
         summary += f" After {facts.recipe.after.rstrip('.')}."
     title = f"{facts.recipe.name} on {facts.data.cohort}"
-    written = f"Written by glioseg {__version__} on {day.isoformat()}."
     return Page("glioseg report", title, summary, tiles, sections, written)

@@ -10,6 +10,22 @@ from glioseg.report.run import RunPage
 from glioseg.report.run_facts import SegmentationFacts
 
 
+def scored_segmentation_page(facts: SegmentationFacts, figures: Path) -> RunPage:
+    """Figures, scans and cases of data that the network did not grow up with."""
+    return RunPage(
+        run_results.tiles(facts),
+        (
+            partial(run_results.results, facts),
+            partial(run_scans.gallery, facts, figures),
+            partial(run_scans.triptychs, facts, figures),
+            partial(run_cases.distributions, facts, figures),
+            partial(run_cases.case_table, facts),
+            partial(run_setup.scored_data, facts),
+            partial(run_setup.conventions, facts),
+        ),
+    )
+
+
 def segmentation_page(facts: SegmentationFacts, figures: Path) -> RunPage:
     """Key figures, and the sections in reading order; their pictures are saved into ``figures``."""
     return RunPage(

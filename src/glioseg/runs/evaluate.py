@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from torch import nn
@@ -24,10 +25,20 @@ from glioseg.runs import run_folder
 from glioseg.runs.gather import gather
 from glioseg.runs.options import RunOptions
 from glioseg.runs.read import Data, read
+from glioseg.runs.scored_report import scored_report
 from glioseg.runs.split import survey
 from glioseg.tasks.choose import task_named
 from glioseg.tasks.data import Part, seen_by, with_modalities
-from glioseg.tasks.task import AnyTask, FinishedRun, Publication, ScoredCohort, Scores, Scoring, ScoringPlace
+from glioseg.tasks.task import (
+    AnyTask,
+    FinishedRun,
+    Publication,
+    ScoredCohort,
+    ScoredData,
+    Scores,
+    Scoring,
+    ScoringPlace,
+)
 
 
 def evaluate(
@@ -50,7 +61,8 @@ def evaluate(
         run: a run folder, or a bundle (which needs ``data``).
         data: scans with references; None for those of the run.
         part: ``train``, ``val``, ``test``, ``all``; None takes the test part, or validation where there is none, of
-            the run's own data and everything of other data, whose figures are named ``on-NAME`` after its folder.
+            the run's own data and everything of other data, whose figures are named ``on-NAME`` after its folder and
+            have a page of their own, ``report-on-NAME.html``.
         out: where ``evaluation-PART.json`` and ``cases-PART.csv`` go; None for the run folder, a bundle's too, and
             for the folder of a bundle that lies in none.
         device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
@@ -245,7 +257,10 @@ def _on_other_data(
         else:
             scores = task.score(predictor, other_part, scoring, step)
     scores.write(out)
-    return scores
+    if detect:
+        return scores
+    scored = ScoredData(bundle, cohort, other_part, scores)
+    return replace(scores, page=scored_report(task, scored, predictor, out, reporter))
 
 
 def _network_data(bundle: Bundle, max_patients: int | None) -> DataOptions:

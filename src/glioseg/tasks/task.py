@@ -78,12 +78,13 @@ class Figures(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """A part's figures, its table of cases, and the figures in a few lines for people."""
+    """A part's figures, its table of cases, the figures in a few lines for people, and their page, if they have one."""
 
     part: str
     figures: Figures
     rows: Sequence[Row]
     text: str
+    page: Path | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The figures as ``evaluate --json`` prints them: strict JSON, undefined figures are null."""
@@ -295,6 +296,23 @@ class FinishedRun:
         return load_bundle(self.folder, self.network)
 
 
+@dataclass(frozen=True, eq=False)
+class ScoredData:
+    """Data that a network did not grow up with, and how it did there.
+
+    Args:
+        bundle: the network.
+        cohort: as read.
+        part: all of it, prepared.
+        scores: of the network on it.
+    """
+
+    bundle: Bundle
+    cohort: Cohort
+    part: Part
+    scores: Scores
+
+
 class Task(ABC, Generic[P]):
     """What a network is asked for. Methods come in the order in which a run needs them."""
 
@@ -417,6 +435,24 @@ class Task(ABC, Generic[P]):
 
     def page(self, facts: RunFacts, run: FinishedRun, figures: Path) -> RunPage:
         """The task's page: key figures and sections; their pictures are saved into ``figures``."""
+        return plain_page(facts, figures)
+
+    def scored_facts(self, scored: ScoredData) -> tuple[DataFacts, PartCounts]:
+        """Data that the network did not grow up with, and what is in it."""
+        cohort, cases = scored.cohort, scored.part.prepared.cases
+        about = DataFacts(
+            cohort.name,
+            cohort.layout,
+            scored.bundle.info.modalities,
+            {},
+            has_mm=all(case.native.has_mm for case in cases),
+            assumptions=tuple(found.message for found in cohort.findings if found.kind.startswith("assumed")),
+        )
+        patients = {case.patient for case in cases}
+        return about, PartCounts(len(patients), len(cases), sum(case.n_slices for case in cases))
+
+    def page_of_scores(self, facts: RunFacts, scored: ScoredData, predictor: P, figures: Path) -> RunPage:
+        """The task's page of such data: key figures and sections; their pictures are saved into ``figures``."""
         return plain_page(facts, figures)
 
     def _no_bundle(self, name: str) -> OptionError:

@@ -23,17 +23,27 @@ _UNITS: Mapping[SplitUnit, str] = {
 
 def data(facts: RunFacts) -> Section:
     """The cohort and its division."""
-    about = facts.data
-    items = [("Cohort", about.cohort), ("Layout", about.layout), ("Modalities, in order", ", ".join(about.modalities))]
-    items.append(("Regions", "; ".join(region_words(facts, name) for name in about.regions)))
-    if about.scheme:
-        items.append(("Label scheme", f"{about.scheme}: {about.labels}" if about.labels else about.scheme))
-    items += [("Assumed", words) for words in about.assumptions]
-    blocks: list[Block] = [Listed((*items, *split_items(facts.split))), _split_table(facts)]
+    blocks: list[Block] = [Listed((*_data_items(facts), *split_items(facts.split))), _split_table(facts)]
     if facts.split.unit == "slice":
         words = "Split by slice: slices of one patient lie in several parts, so that every figure of this report leaks."
         blocks.insert(0, Prose(words, "error"))
     return Section("data", "Data and split", "", tuple(blocks))
+
+
+def scored_data(facts: RunFacts) -> Section:
+    """Data that was scored and never split, and the network that was."""
+    items = [*_data_items(facts), *((name, str(value)) for name, value in facts.environment.items())]
+    return Section("data", "Data and network", "", (Listed(tuple(items)), _split_table(facts)))
+
+
+def _data_items(facts: RunFacts) -> list[tuple[str, str]]:
+    about = facts.data
+    items = [("Cohort", about.cohort), ("Layout", about.layout), ("Modalities, in order", ", ".join(about.modalities))]
+    if about.regions:
+        items.append(("Regions", "; ".join(region_words(facts, name) for name in about.regions)))
+    if about.scheme:
+        items.append(("Label scheme", f"{about.scheme}: {about.labels}" if about.labels else about.scheme))
+    return items + [("Assumed", words) for words in about.assumptions]
 
 
 def split_items(split: SplitFacts) -> tuple[tuple[str, str], ...]:

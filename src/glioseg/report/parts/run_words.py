@@ -22,8 +22,8 @@ UNIT_WORDS: Mapping[str, str] = {
 
 
 def part_word(name: str) -> str:
-    """``val`` -> ``validation``."""
-    return PART_WORDS.get(name, name)
+    """``val`` -> ``validation``; other data is called by its own name."""
+    return PART_WORDS.get(name, name.removeprefix("on-"))
 
 
 def ratio(value: float | None, digits: int = 3) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,15 +14,15 @@ from glioseg.evaluation.table import Row
 from glioseg.inference.classifier import Classifier
 from glioseg.io import load_image
 from glioseg.preparation.classes import slice_classes
-from glioseg.report.classification import classification_page
+from glioseg.preparation.store import PreparedCohort
+from glioseg.report.classification import classification_page, scored_classification_page
 from glioseg.report.classified import ClassifiedPicture
 from glioseg.report.run import RunPage
-from glioseg.report.run_facts import ClassificationFacts, RunFacts
+from glioseg.report.run_facts import ClassificationFacts, PartScores, RunFacts
 from glioseg.report.scored_parts import scored_parts
 from glioseg.tasks.classify.predict import picture_of
 from glioseg.tasks.classify.predictor import classifier_of
-from glioseg.tasks.data import TrainingData
-from glioseg.tasks.task import FinishedRun
+from glioseg.tasks.task import FinishedRun, ScoredData
 
 _N_PICTURES = 9
 
@@ -33,7 +33,11 @@ def page(facts: RunFacts, run: FinishedRun, figures: Path) -> RunPage:
         **vars(facts),
         parts=scored_parts(run.folder, ClassEvaluation.from_json, class_rows_from_csv),
         names=run.data.targets.names,
-        counts={part: _class_counts(run.data, part) for part in PARTS if getattr(run.data.split, part)},
+        counts={
+            part: _class_counts(run.data.prepared_part(part), run.data.targets.names)
+            for part in PARTS
+            if getattr(run.data.split, part)
+        },
     )
     headline = own.headline
     if headline is not None:
@@ -41,11 +45,29 @@ def page(facts: RunFacts, run: FinishedRun, figures: Path) -> RunPage:
         classifier, rows = classifier_of(bundle, run.device), own.parts[headline].rows
         own = replace(
             own,
-            right=_pictures_of(classifier, run.data, headline, _telling_rows(rows, are_right=True)),
-            wrong=_pictures_of(classifier, run.data, headline, _telling_rows(rows, are_right=False)),
+            right=_pictures_of(classifier, run.data.part(headline).cases, _telling_rows(rows, are_right=True)),
+            wrong=_pictures_of(classifier, run.data.part(headline).cases, _telling_rows(rows, are_right=False)),
             temperature=bundle.info.temperature,
         )
     return classification_page(own, figures)
+
+
+def page_of_scores(facts: RunFacts, scored: ScoredData, classifier: Classifier, figures: Path) -> RunPage:
+    """The same of data that the network did not grow up with, without what is of its training."""
+    part, figures_of, rows = scored.part, scored.scores.figures, scored.scores.rows
+    if not isinstance(figures_of, ClassEvaluation):
+        raise TypeError("scores of a classifier are a ClassEvaluation")
+    names = scored.bundle.info.classes
+    own = ClassificationFacts(
+        **vars(facts),
+        parts={part.name: PartScores(figures_of, rows)},
+        names=names,
+        counts={part.name: _class_counts(part.prepared, names)},
+        right=_pictures_of(classifier, part.cases, _telling_rows(rows, are_right=True)),
+        wrong=_pictures_of(classifier, part.cases, _telling_rows(rows, are_right=False)),
+        temperature=scored.bundle.info.temperature,
+    )
+    return scored_classification_page(own, figures)
 
 
 def _telling_rows(rows: Sequence[Row], *, are_right: bool) -> list[Row]:
@@ -69,8 +91,7 @@ def _confidence(row: Row) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
 
-def _pictures_of(classifier: Classifier, data: TrainingData, part: str, rows: Sequence[Row]) -> list[ClassifiedPicture]:
-    cases: dict[str, Case] = dict(data.part(part).cases)
+def _pictures_of(classifier: Classifier, cases: Mapping[str, Case], rows: Sequence[Row]) -> list[ClassifiedPicture]:
     pictures = []
     for row in rows:
         case = cases[str(row["case"])]
@@ -81,8 +102,7 @@ def _pictures_of(classifier: Classifier, data: TrainingData, part: str, rows: Se
     return pictures
 
 
-def _class_counts(data: TrainingData, part: str) -> dict[str, int]:
-    names = data.targets.names
-    classes = np.concatenate([slice_classes(case, names) for case in data.prepared_part(part).cases])
+def _class_counts(prepared: PreparedCohort, names: tuple[str, ...]) -> dict[str, int]:
+    classes = np.concatenate([slice_classes(case, names) for case in prepared.cases])
     counts = np.bincount(classes, minlength=len(names))
     return {name: int(n) for name, n in zip(names, counts, strict=True)}

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from glioseg.config import Recipe
+from glioseg.core import Cohort
 from glioseg.evaluation.protocol import Evaluation
 from glioseg.evaluation.table import Row, rows_from_csv
 from glioseg.inference.predictor import Predictor
@@ -16,22 +17,24 @@ from glioseg.inference.scoring import score_prepared
 from glioseg.io import load_image
 from glioseg.preparation.border_cache import border_maps
 from glioseg.preparation.slices import channels_of
+from glioseg.preparation.store import PreparedCohort
 from glioseg.report.gallery import gallery_item, ranked_cases, telling_slice, tumour_free_slice
 from glioseg.report.run import RunPage
 from glioseg.report.run_facts import (
     DataFacts,
     GalleryItem,
     PartCounts,
+    PartScores,
     RunFacts,
     SegmentationFacts,
     WeightMap,
 )
 from glioseg.report.scored_parts import scored_parts
-from glioseg.report.segmentation import segmentation_page
-from glioseg.tasks.data import TrainingData
+from glioseg.report.segmentation import scored_segmentation_page, segmentation_page
+from glioseg.tasks.data import Part, TrainingData
 from glioseg.tasks.segment.predictor import predictor_of
 from glioseg.tasks.segment.score import scheme_of
-from glioseg.tasks.task import FinishedRun
+from glioseg.tasks.task import FinishedRun, ScoredData
 
 _N_EACH = 3
 _N_FREE = 3
@@ -43,42 +46,59 @@ def page(facts: RunFacts, run: FinishedRun, figures: Path) -> RunPage:
     own = SegmentationFacts(
         **vars(facts),
         parts=scored_parts(run.folder, Evaluation.from_json, rows_from_csv),
-        outlined=() if is_of_tumour(run.data) else run.data.prepared.region_names[:1],
+        outlined=_outlined(run.data.prepared),
         weight_maps=weight_maps(run.recipe, run.data),
     )
     headline = own.headline
     if headline is not None:
         predictor = predictor_of(run.bundle(), run.device)
-        own = replace(own, gallery=gallery(predictor, run.data, headline, own.parts[headline].rows))
+        own = replace(own, gallery=gallery(predictor, run.data.part(headline), own.parts[headline].rows))
     return segmentation_page(own, figures)
 
 
-def describe(data: TrainingData) -> DataFacts:
+def page_of_scores(facts: RunFacts, scored: ScoredData, predictor: Predictor, figures: Path) -> RunPage:
+    """The same of data that the network did not grow up with, without what is of its training."""
+    part, figures_of = scored.part, scored.scores.figures
+    if not isinstance(figures_of, Evaluation):
+        raise TypeError("scores of a network that segments are an Evaluation")
+    own = SegmentationFacts(
+        **vars(facts),
+        parts={part.name: PartScores(figures_of, scored.scores.rows)},
+        outlined=_outlined(part.prepared),
+        gallery=gallery(predictor, part, scored.scores.rows),
+    )
+    return scored_segmentation_page(own, figures)
+
+
+def describe(cohort: Cohort, prepared: PreparedCohort, modalities: tuple[str, ...]) -> DataFacts:
     """The cohort, its regions and the meaning of its labels."""
-    scheme = scheme_of(data.prepared)
+    scheme = scheme_of(prepared)
     return DataFacts(
-        cohort=data.cohort.name,
-        layout=data.cohort.layout,
-        modalities=data.modalities,
-        regions={name: scheme.regions[name] for name in data.prepared.region_names},
+        cohort=cohort.name,
+        layout=cohort.layout,
+        modalities=modalities,
+        regions={name: scheme.regions[name] for name in prepared.region_names},
         scheme=scheme.name,
         labels=scheme.describe(),
-        has_mm=all(case.native.has_mm for case in data.prepared.cases),
-        marked="tumour" if is_of_tumour(data) else "tissue",
-        assumptions=tuple(finding.message for finding in data.cohort.findings if finding.kind.startswith("assumed")),
+        has_mm=all(case.native.has_mm for case in prepared.cases),
+        marked="tumour" if is_of_tumour(prepared) else "tissue",
+        assumptions=tuple(finding.message for finding in cohort.findings if finding.kind.startswith("assumed")),
     )
 
 
-def is_of_tumour(data: TrainingData) -> bool:
+def is_of_tumour(prepared: PreparedCohort) -> bool:
     """Whether the regions are parts of a tumour; otherwise they are tissues, which exclude each other."""
-    scheme = data.prepared.scheme
-    return scheme is not None and "tumour" in scheme.regions
+    return prepared.scheme is not None and "tumour" in prepared.scheme.regions
 
 
-def count(data: TrainingData, part: str) -> PartCounts:
+def _outlined(prepared: PreparedCohort) -> tuple[str, ...]:
+    return () if is_of_tumour(prepared) else prepared.region_names[:1]
+
+
+def count(prepared: PreparedCohort) -> PartCounts:
     """Patients, cases, slices, and how much of them is marked."""
-    cases = data.prepared_part(part).cases
-    union = np.max if is_of_tumour(data) else np.sum
+    cases = prepared.cases
+    union = np.max if is_of_tumour(prepared) else np.sum
     marked = [union(case.region_voxels, axis=1) for case in cases if case.region_voxels is not None]
     n_voxels = sum(int(np.prod(case.working.shape)) for case in cases)
     return PartCounts(
@@ -90,13 +110,13 @@ def count(data: TrainingData, part: str) -> PartCounts:
     )
 
 
-def gallery(predictor: Predictor, data: TrainingData, part: str, rows: Sequence[Row]) -> list[GalleryItem]:
+def gallery(predictor: Predictor, scored_part: Part, rows: Sequence[Row]) -> list[GalleryItem]:
     """Slices of the best, median and worst cases of a part, and slices without what is looked for."""
     regions = predictor.regions
     main = regions[0]
-    scored_part = data.part(part)
+    part = scored_part.name
     prepared = {case.id: case for case in scored_part.prepared.cases}
-    channels = channels_of(data.prepared, predictor.modalities)
+    channels = channels_of(scored_part.prepared, predictor.modalities)
     dice = {str(row["case"]): row[f"{main}.dice"] for row in rows}
     items: list[GalleryItem] = []
     n_free = 0

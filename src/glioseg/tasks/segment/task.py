@@ -40,7 +40,7 @@ from glioseg.tasks.segment.predict import SegmentMembers
 from glioseg.tasks.segment.predictor import predictor_of
 from glioseg.tasks.segment.score import scheme_of, score_part, tune_options
 from glioseg.tasks.segment.validation import Validator
-from glioseg.tasks.task import FinishedRun, LogColumns, Scores, Scoring, Task, TrainingParts
+from glioseg.tasks.task import FinishedRun, LogColumns, ScoredData, Scores, Scoring, Task, TrainingParts
 from glioseg.training.augment import augment
 from glioseg.training.job import Validation
 from glioseg.training.log import LogRow
@@ -192,15 +192,24 @@ class SegmentTask(Task[Predictor]):
 
     def describe(self, data: TrainingData) -> DataFacts:
         """The cohort, its regions and the meaning of its labels."""
-        return report.describe(data)
+        return report.describe(data.cohort, data.prepared, data.modalities)
 
     def count(self, data: TrainingData, part: str) -> PartCounts:
         """What is in a part, and how much of it is marked."""
-        return report.count(data, part)
+        return report.count(data.prepared_part(part))
 
     def page(self, facts: RunFacts, run: FinishedRun, figures: Path) -> RunPage:
         """Overlap by region, scans, curves, cases."""
         return report.page(facts, run, figures)
+
+    def scored_facts(self, scored: ScoredData) -> tuple[DataFacts, PartCounts]:
+        """The cohort with its regions, and how much of it is marked."""
+        prepared = scored.part.prepared
+        return report.describe(scored.cohort, prepared, scored.bundle.info.modalities), report.count(prepared)
+
+    def page_of_scores(self, facts: RunFacts, scored: ScoredData, predictor: Predictor, figures: Path) -> RunPage:
+        """Overlap by region, scans, cases."""
+        return report.page_of_scores(facts, scored, predictor, figures)
 
 
 def _items(recipe: Recipe, data: TrainingData) -> tuple[SliceItems | PatchItems, ClassWeights | None]:
