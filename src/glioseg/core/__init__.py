@@ -1,6 +1,6 @@
 """What things are: small frozen types on numpy, valid once constructed."""
 
-from glioseg.core.case import Case, Cohort, Facts, Finding, FindingKind, Severity, Source, SourceKind
+from glioseg.core.case import MAX_VOXELS, Case, Cohort, Facts, Finding, FindingKind, Severity, Source, SourceKind
 from glioseg.core.grid import Grid
 from glioseg.core.image import Image, LabelMap
 from glioseg.core.labels import LabelScheme
@@ -9,6 +9,7 @@ from glioseg.core.schemes import SCHEMES, scheme_named
 
 __all__ = [
     "HEADLINE_ORDER",
+    "MAX_VOXELS",
     "PARTS",
     "SCHEMES",
     "Case",

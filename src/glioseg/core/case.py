@@ -73,6 +73,8 @@ FindingKind = Literal[
 ]
 """All kinds of findings; docs/findings.md says what each means. Programs may rely on these words."""
 Facts = Mapping[str, str | float | int]
+MAX_VOXELS = 4 * 512**3
+"""The most voxels of a file, or of a stack of files, that are read unless the user allows more."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class Source:
 
     Args:
         paths: one file for a volume; for picture and HDF5 stacks one file per slice, in slice order.
-        kind: which reader: ``nifti`` (.nii, .nii.gz), ``metaimage`` (.mha, .mhd, .nrrd, read by SimpleITK), ``raster``
+        kind: which reader: ``nifti`` (.nii, .nii.gz), ``metaimage`` (.mha, .mhd, .nrrd, .nhdr), ``raster``
             (PNG, JPEG, TIFF, BMP), ``hdf5``.
         channel: which channel of a file with several: index on the 4th axis of a NIfTI, colour of a picture, last axis
             of an HDF5 data set; None where the file has one channel (or, for labels of an HDF5 stack, where the
@@ -91,6 +93,7 @@ class Source:
             their own; None for the whole file.
         value: for the labels of pictures, the integer that stands for whatever their 0/1 masks outline, 0 where nothing
             is outlined and the picture itself gives but the size; None where the files' own values are the labels.
+        max_voxels: a file or stack that declares more is refused before memory is taken for it.
     """
 
     paths: tuple[Path, ...]
@@ -99,6 +102,7 @@ class Source:
     dataset: str | None = None
     slice_index: int | None = None
     value: int | None = None
+    max_voxels: int = MAX_VOXELS
 
     def __post_init__(self) -> None:
         if not self.paths:

@@ -79,6 +79,9 @@ def cannot_read(path: Path, error: BaseException) -> FileError:
     denied = _refusal(path, error)
     if denied is not None:
         return FileError("the file may not be read", path=path, found=denied, remedy="Check its permissions")
+    if isinstance(error, MemoryError):
+        remedy = "Close other programs, or work on a machine with more memory"
+        return FileError("there is not enough memory to read the file", path=path, remedy=remedy)
     size = path.stat().st_size if path.is_file() else None
     content = "an empty file (0 bytes)" if size == 0 else _in_words(error, path)
     return FileError(

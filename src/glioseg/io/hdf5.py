@@ -15,29 +15,28 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from glioseg.core import Grid
+from glioseg.core import MAX_VOXELS, Grid
 from glioseg.errors import FileError, GeometryError
-from glioseg.io.files import cannot_read, replacing
+from glioseg.io.bounds import reading, require_room
+from glioseg.io.files import replacing
 
-_DAMAGED = (OSError, KeyError, RuntimeError, ValueError)
-"""What h5py raises where a file is cut off or its tables are damaged."""
 _AFFINE_ATTRIBUTE = "affine"
 
 
-def read_hdf5_stack(paths: Sequence[Path], dataset: str) -> npt.NDArray[Any]:
+def read_hdf5_stack(paths: Sequence[Path], dataset: str, limit: int = MAX_VOXELS) -> npt.NDArray[Any]:
     """One data set of every slice file, stacked: (X, Y, Z, C), channel after channel in memory.
 
     Doubles become float32: the published z-scores need no more, and a volume of four channels takes 143 MB as it is.
 
     Raises:
-        FileError: missing, damaged, or without that data set.
+        FileError: missing, damaged, without that data set, more than ``limit`` voxels, or voxels in other files.
         GeometryError: slices of different shape.
     """
-    first = _read(paths[0], dataset)
+    first = _read(paths[0], dataset, limit // len(paths))
     kind = np.float32 if first.dtype == np.float64 else first.dtype
     stack = np.empty((first.shape[2], len(paths), first.shape[1], first.shape[0]), dtype=kind)
     for z, path in enumerate(paths):
-        pixels = first if z == 0 else _read(path, dataset)
+        pixels = first if z == 0 else _read(path, dataset, limit // len(paths))
         if pixels.shape != first.shape:
             raise GeometryError(
                 "the slices of one volume differ in shape", path=path, found=pixels.shape, expected=first.shape
@@ -48,15 +47,12 @@ def read_hdf5_stack(paths: Sequence[Path], dataset: str) -> npt.NDArray[Any]:
 
 def hdf5_grid(path: Path, dataset: str, n_slices: int) -> tuple[Grid, int]:
     """The grid of a stack, 1 mm unless its first slice says otherwise, and its number of channels."""
-    try:
-        with h5py.File(path) as file:
-            data = _dataset(file, dataset, path)
-            shape = data.shape
-            affine = data.attrs.get(_AFFINE_ATTRIBUTE)
-    except _DAMAGED as error:
-        raise cannot_read(path, error) from error
-    affine = _brats_affine(shape[1]) if affine is None else np.asarray(affine)
-    return Grid((shape[0], shape[1], n_slices), affine), shape[2]
+    with reading(path), h5py.File(path) as file:
+        data = _dataset(file, dataset, path)
+        shape = data.shape
+        affine = data.attrs.get(_AFFINE_ATTRIBUTE)
+        affine = _brats_affine(shape[1]) if affine is None else np.asarray(affine, dtype=np.float64)
+        return Grid((shape[0], shape[1], n_slices), affine), shape[2]
 
 
 def write_hdf5_slice(path: Path, datasets: dict[str, npt.NDArray[Any]], grid: Grid, *, sync: bool = True) -> None:
@@ -81,20 +77,33 @@ def _brats_affine(n_rows: int) -> npt.NDArray[np.float64]:
     return affine
 
 
-def _read(path: Path, dataset: str) -> npt.NDArray[Any]:
-    try:
-        with h5py.File(path) as file:
-            return np.asarray(_dataset(file, dataset, path)[()])
-    except _DAMAGED as error:
-        raise cannot_read(path, error) from error
+def _read(path: Path, dataset: str, limit: int) -> npt.NDArray[Any]:
+    with reading(path), h5py.File(path) as file:
+        data = _dataset(file, dataset, path)
+        require_room(path, data.shape, limit)
+        return np.asarray(data[()])
 
 
 def _dataset(file: Any, name: str, path: Path) -> Any:  # noqa: ANN401 - h5py ships no types
     if name not in file:
         raise FileError("the HDF5 file lacks a data set", path=path, found=", ".join(map(str, file)), expected=name)
+    if isinstance(file.get(name, getlink=True), h5py.ExternalLink):
+        raise _elsewhere(path, name)
     data = file[name]
     if not isinstance(data, h5py.Dataset) or len(data.shape or ()) != 3:
         raise GeometryError(f"data set {name} is not (H, W, C)", path=path, found=getattr(data, "shape", "a group"))
     if data.dtype.kind not in "biuf":
         raise GeometryError(f"data set {name} holds no real numbers", path=path, found=data.dtype)
+    if data.external or data.is_virtual:
+        raise _elsewhere(path, name)
     return data
+
+
+def _elsewhere(path: Path, name: str) -> FileError:
+    """HDF5 can take voxels from any file that its reader may read."""
+    return FileError(
+        f"the voxels of data set {name} are not in the file",
+        path=path,
+        found="a reference to another file",
+        remedy="Save the data set with its voxels: h5repack writes such a file",
+    )

@@ -187,12 +187,12 @@ def _require_same_grid(
 def _read_files(source: Source) -> tuple[npt.NDArray[Any], Grid]:
     """(X, Y, Z) or (X, Y, Z, C) and the grid."""
     if source.kind == "nifti":
-        return nifti.read_nifti(source.paths[0])
+        return nifti.read_nifti(source.paths[0], source.max_voxels)
     if source.kind == "metaimage":
-        return metaimage.read_metaimage(source.paths[0])
+        return metaimage.read_metaimage(source.paths[0], source.max_voxels)
     if source.kind == "hdf5":
-        return hdf5.read_hdf5_stack(source.paths, source.dataset or "image"), read_grid(source)
-    array = raster.read_stack(source.paths)
+        return hdf5.read_hdf5_stack(source.paths, source.dataset or "image", source.max_voxels), read_grid(source)
+    array = raster.read_stack(source.paths, source.max_voxels)
     return array, Grid.of_pictures(array.shape)
 
 
@@ -255,11 +255,12 @@ def _picture_labels(source: Source, scheme: LabelScheme) -> Voxels:
         grid = read_grid(source)
         return Voxels(np.zeros(grid.shape, dtype=np.uint8), grid)
     if source.value is not None or len(scheme.labels) == 1:
-        slices = [raster.binary_mask(raster.read_mask(picture)[0], lossy=lossy) for picture in source.paths]
+        masks = [raster.read_mask(picture, source.max_voxels)[0] for picture in source.paths]
+        slices = [raster.binary_mask(mask, lossy=lossy) for mask in masks]
         value = next(iter(scheme.labels.values())) if source.value is None else source.value
         mask = raster.stack_slices(_same_size(slices, source.paths)) * np.uint8(value)
         return Voxels(mask, Grid.of_pictures(mask.shape))
-    stack = raster.read_stack(source.paths)
+    stack = raster.read_stack(source.paths, source.max_voxels)
     if lossy or stack.ndim != 3:
         raise LabelError(
             f"the labels of scheme {scheme.name} cannot be told apart in this picture",
@@ -272,7 +273,7 @@ def _picture_labels(source: Source, scheme: LabelScheme) -> Voxels:
 
 
 def _hdf5_labels(source: Source, scheme: LabelScheme) -> Voxels:
-    channels = hdf5.read_hdf5_stack(source.paths, source.dataset or "mask")
+    channels = hdf5.read_hdf5_stack(source.paths, source.dataset or "mask", source.max_voxels)
     if channels.shape[3] != len(scheme.labels):
         raise LabelError(
             f"a mask needs one channel for each label of scheme {scheme.name}",

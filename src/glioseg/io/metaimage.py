@@ -1,59 +1,54 @@
-"""MetaImage (.mha, .mhd) and NRRD through SimpleITK: LPS there, RAS+ here; (Z, Y, X) there, (X, Y, Z) here."""
+"""MetaImage (.mha, .mhd) and NRRD (.nrrd, .nhdr): LPS there, RAS+ here."""
 
 from __future__ import annotations
 
-import zlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import SimpleITK as sitk  # noqa: N813 - the name everyone uses
 
-from glioseg.core import Grid
-from glioseg.errors import GeometryError
-from glioseg.io.files import cannot_read, replacing
+from glioseg.core import MAX_VOXELS, Grid
+from glioseg.errors import FileError
+from glioseg.io.bounds import reading
+from glioseg.io.described import LPS_TO_RAS, MOST_HEADER, Described, Encoding, affine_of, beside, read_voxels
+from glioseg.io.endings import has_ending
+from glioseg.io.files import replacing
+from glioseg.io.nrrd import read_nrrd_header
 
-_CHUNK = 1 << 20
-_MOST_FIELDS = 200
-_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+_TYPES: Mapping[str, str] = MappingProxyType(
+    {
+        **{"MET_CHAR": "i1", "MET_UCHAR": "u1", "MET_SHORT": "i2", "MET_USHORT": "u2", "MET_INT": "i4"},
+        **{"MET_UINT": "u4", "MET_LONG": "i4", "MET_ULONG": "u4", "MET_LONG_LONG": "i8", "MET_ULONG_LONG": "u8"},
+        **{"MET_FLOAT": "f4", "MET_DOUBLE": "f8"},
+    }
+)
+"""A long has 4 bytes in this format, wherever it is read."""
 
 
-def read_metaimage(path: Path) -> tuple[npt.NDArray[Any], Grid]:
+def read_metaimage(path: Path, limit: int = MAX_VOXELS) -> tuple[npt.NDArray[Any], Grid]:
     """All voxels: (X, Y, Z) or, for vector images, (X, Y, Z, C); and the grid in RAS+ mm.
 
+    Args:
+        path: a MetaImage or NRRD file, by its ending.
+        limit: the most voxels that are read.
+
     Raises:
-        FileError: missing, truncated, damaged.
+        FileError: missing, truncated, damaged, larger than ``limit``, or voxels that lie elsewhere.
         GeometryError: not a 2-D or 3-D image.
     """
-    grid, n_channels = read_metaimage_grid(path)
-    if path.suffix.lower() in (".mha", ".mhd"):
-        _require_sound_zlib(path)
-    try:
-        array = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
-    except RuntimeError as error:
-        raise cannot_read(path, _short(error)) from error
-    if n_channels > 1:
-        return np.moveaxis(array.reshape(*grid.shape[::-1], n_channels), -1, 0).T, grid
-    return array.reshape(grid.shape[::-1]).T, grid
+    with reading(path):
+        described = _described(path)
+        return read_voxels(described, limit), described.grid
 
 
 def read_metaimage_grid(path: Path) -> tuple[Grid, int]:
     """The grid and the number of channels, from the header alone; errors as ``read_metaimage``."""
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    try:
-        if not path.is_file():
-            path.stat()
-        reader.ReadImageInformation()
-    except (OSError, RuntimeError) as error:
-        raise cannot_read(path, _short(error)) from error
-    size = list(reader.GetSize())
-    while len(size) > 3 and size[-1] == 1:
-        size.pop()
-    if len(size) not in (2, 3):
-        raise GeometryError("not a volume", path=path, found=f"axes {reader.GetSize()}", expected="2 or 3 axes")
-    return Grid((size[0], size[1], size[2] if len(size) == 3 else 1), _affine(reader)), reader.GetNumberOfComponents()
+    with reading(path):
+        described = _described(path)
+        return described.grid, described.n_channels
 
 
 def write_metaimage(path: Path, array: npt.NDArray[Any], grid: Grid, *, sync: bool = True) -> None:
@@ -62,8 +57,10 @@ def write_metaimage(path: Path, array: npt.NDArray[Any], grid: Grid, *, sync: bo
     Raises:
         FileError: the file cannot be written.
     """
+    import SimpleITK as sitk  # noqa: N813 - the name everyone uses
+
     image = sitk.GetImageFromArray(np.ascontiguousarray(array.T))
-    affine = _LPS_TO_RAS @ grid.affine
+    affine = LPS_TO_RAS @ grid.affine
     spacing = np.asarray(grid.spacing)
     image.SetSpacing(spacing.tolist())
     image.SetOrigin(affine[:3, 3].tolist())
@@ -72,57 +69,81 @@ def write_metaimage(path: Path, array: npt.NDArray[Any], grid: Grid, *, sync: bo
         try:
             sitk.WriteImage(image, str(temporary), useCompression=True)
         except RuntimeError as error:
-            raise OSError(str(_short(error))) from error
+            raise OSError(str(error).strip().splitlines()[-1]) from error
 
 
-def _affine(reader: Any) -> npt.NDArray[np.float64]:  # noqa: ANN401 - SimpleITK ships no types
-    n = round(len(reader.GetDirection()) ** 0.5)
-    affine = np.eye(4)
-    used = min(n, 3)
-    direction = np.asarray(reader.GetDirection()).reshape(n, n)[:used, :used]
-    affine[:used, :used] = direction * np.asarray(reader.GetSpacing())[:used]
-    affine[:used, 3] = np.asarray(reader.GetOrigin())[:used]
-    return _LPS_TO_RAS @ affine
+def _described(path: Path) -> Described:
+    return read_nrrd_header(path) if has_ending(path, (".nrrd", ".nhdr")) else _read_header(path)
 
 
-def _require_sound_zlib(path: Path) -> None:
-    """Verify the check sum of compressed voxels: ITK takes what it could decode before the damage, and says nothing."""
-    try:
-        with path.open("rb") as file:
-            header = _header(file)
-            name = header.get("elementdatafile", "LOCAL")
-            if header.get("compresseddata", "").lower() != "true" or header.get("elementtype") is None:
-                return
-            data = file.read() if name.upper() == "LOCAL" else (path.parent / name).read_bytes()
-        unpacker = zlib.decompressobj()
-        rest = data
-        while rest and not unpacker.eof:
-            unpacker.decompress(rest, _CHUNK)
-            rest = unpacker.unconsumed_tail
-        if not unpacker.eof:
-            unpacker.flush()
-    except (OSError, ValueError, zlib.error) as error:
-        raise cannot_read(path, error) from error
-    if not unpacker.eof:
-        raise cannot_read(path, EOFError("the compressed voxels are cut off"))
+def _read_header(path: Path) -> Described:
+    """What the header of a MetaImage says.
+
+    Raises:
+        FileError: voxels of another type, or that lie elsewhere.
+        ValueError: a field that is not there, or not what it should be.
+    """
+    fields, end = _fields(path)
+    missing = [name for name in ("DimSize", "ElementType", "ElementDataFile") if name.lower() not in fields]
+    if missing:
+        raise ValueError(f"a header without {', '.join(missing)}")
+    name, element = fields["elementdatafile"], fields["elementtype"].removesuffix("_ARRAY")
+    if element not in _TYPES:
+        raise FileError("the voxels are no real numbers", path=path, found=element, expected=", ".join(_TYPES))
+    sizes, n = tuple(int(word) for word in fields["dimsize"].split()), int(fields.get("ndims", 3))
+    n_channels = int(fields.get("elementnumberofchannels", 1))
+    if len(sizes) != n or not 2 <= n <= 4 or min(*sizes, n_channels) < 1:
+        raise ValueError(f"DimSize {fields['dimsize']} for {n} dimensions and {n_channels} channels")
+    is_local = name.upper() == "LOCAL"
+    skipped = int(fields.get("headersize", 0))
+    return Described(
+        path=path,
+        sizes=sizes if n_channels == 1 else (n_channels, *sizes),
+        channels=None if n_channels == 1 else 0,
+        affine=_affine(fields, n),
+        dtype=np.dtype(_TYPES[element]).newbyteorder(">" if _is_big_endian(fields) else "<"),
+        encoding=_encoding(fields),
+        data=path if is_local else beside(path, name),
+        offset=None if skipped < 0 else (end if is_local else 0) + skipped,
+    )
 
 
-def _header(file: BinaryIO) -> dict[str, str]:
-    """The fields before the voxels, names in lower case; ``ElementDataFile`` is the last."""
+def _fields(path: Path) -> tuple[dict[str, str], int]:
+    """The fields of a header, names in lower case, and where they end; ``ElementDataFile`` is the last."""
     fields: dict[str, str] = {}
-    for line in file:
-        name, _, value = line.decode("latin-1").partition("=")
-        fields[name.strip().lower()] = value.strip()
-        if "elementdatafile" in fields or len(fields) > _MOST_FIELDS:
-            break
-    return fields
+    with path.open("rb") as file:
+        while "elementdatafile" not in fields and file.tell() < MOST_HEADER:
+            line = file.readline(MOST_HEADER)
+            if not line:
+                break
+            name, _, value = line.decode("latin-1").partition("=")
+            fields[name.strip().lower()] = value.strip()
+        return fields, file.tell()
 
 
-def _short(error: BaseException) -> BaseException:
-    """SimpleITK reports a page with the build's file names; its last line holds the cause."""
-    if isinstance(error, OSError):
-        return error
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    if lines and "No such file" in lines[-1]:  # the system's last error, which has nothing to do with it
-        return RuntimeError("SimpleITK cannot decode its voxels")
-    return RuntimeError(lines[-1] if lines else "SimpleITK cannot read it")
+def _affine(fields: Mapping[str, str], n: int) -> npt.NDArray[np.float64]:
+    """Rows of the matrix are the directions of the axes."""
+    spacing = _numbers(fields, ("elementspacing", "elementsize"), [1.0] * n)
+    matrix = _numbers(fields, ("transformmatrix", "rotation", "orientation"), np.eye(n).ravel().tolist())
+    origin = _numbers(fields, ("offset", "position", "origin"), [0.0] * n)
+    used = min(n, 3)
+    steps = [[spacing[axis] * matrix[axis * n + world] for world in range(used)] for axis in range(used)]
+    return np.asarray(affine_of(steps, origin[:used], (-1.0, -1.0)))
+
+
+def _numbers(fields: Mapping[str, str], names: tuple[str, ...], default: list[float]) -> list[float]:
+    text = next((fields[name] for name in names if name in fields), None)
+    numbers = default if text is None else [float(word) for word in text.split()]
+    if len(numbers) != len(default):
+        raise ValueError(f"{names[0]} has {len(numbers)} numbers in place of {len(default)}")
+    return numbers
+
+
+def _is_big_endian(fields: Mapping[str, str]) -> bool:
+    return "true" in {fields.get(name, "").lower() for name in ("binarydatabyteordermsb", "elementbyteordermsb")}
+
+
+def _encoding(fields: Mapping[str, str]) -> Encoding:
+    if fields.get("binarydata", "True").lower() != "true":
+        return "text"
+    return "zlib" if fields.get("compresseddata", "").lower() == "true" else "raw"

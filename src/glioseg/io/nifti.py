@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-import zlib
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,49 +11,55 @@ from typing import Any
 import nibabel
 import numpy as np
 import numpy.typing as npt
-from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
-from glioseg.core import Grid
+from glioseg.core import MAX_VOXELS, Grid
 from glioseg.core.grid import OtherForm
 from glioseg.errors import GeometryError
-from glioseg.io.files import cannot_read, replacing
+from glioseg.io.bounds import DEFLATE, reading, require_end, require_room
+from glioseg.io.files import replacing
+from glioseg.io.text import file_size
 
-_CHUNK = 1 << 20
 _SCANNER = 1
 _FORMS_AGREE_MM = 0.1
 """Headers round; what lies nearer is one place."""
-_DAMAGED = (OSError, EOFError, ValueError, OverflowError, zlib.error, ImageFileError, HeaderDataError)
 
 
-def read_nifti(path: Path) -> tuple[npt.NDArray[Any], Grid]:
+def read_nifti(path: Path, limit: int = MAX_VOXELS) -> tuple[npt.NDArray[Any], Grid]:
     """All voxels of a NIfTI file.
+
+    Args:
+        path: the file.
+        limit: the most voxels that are read.
 
     Returns:
         the array (X, Y, Z) or (X, Y, Z, C), a 4th axis of length 1 dropped, in the file's own type where it is not
         scaled and in float32 where it is; and its grid (RAS+ mm).
 
     Raises:
-        FileError: missing, truncated, damaged.
+        FileError: missing, truncated, damaged, larger than ``limit`` or than the file can hold.
         GeometryError: fewer than two or more than four axes, an affine that cannot be inverted, or voxels that are no
             real numbers (colours, complex numbers).
     """
-    image = _open(path)
-    grid, shape = _grid(image, path), _shape(image, path)
-    if image.get_data_dtype().kind not in "biuf":
-        raise GeometryError("the voxels are no real numbers", path=path, found=image.get_data_dtype())
-    try:
-        array = _unscaled_to_the_end(image, path) if path.name.lower().endswith(".gz") else _unscaled(image)
-    except _DAMAGED as error:
-        raise cannot_read(path, error) from error
-    return array.reshape(shape), grid
+    with reading(path):
+        image = nibabel.load(path)
+        grid, shape = _grid(image, path), _shape(image, path)
+        if image.get_data_dtype().kind not in "biuf":
+            raise GeometryError("the voxels are no real numbers", path=path, found=image.get_data_dtype())
+        is_packed = path.name.lower().endswith(".gz")
+        n_bytes = math.prod(shape) * image.get_data_dtype().itemsize
+        most = file_size(path) * (DEFLATE if is_packed else 1)
+        require_room(path, shape, limit, n_bytes=n_bytes, most_bytes=most)
+        array = _unscaled_to_the_end(image, path, n_bytes) if is_packed else _unscaled(image)
+        return array.reshape(shape), grid
 
 
 def read_nifti_grid(path: Path) -> tuple[Grid, int]:
     """The grid and the number of channels, from the header alone; errors as ``read_nifti``."""
-    image = _open(path)
-    shape = _shape(image, path)
-    return _grid(image, path), shape[3] if len(shape) == 4 else 1
+    with reading(path):
+        image = nibabel.load(path)
+        shape = _shape(image, path)
+        return _grid(image, path), shape[3] if len(shape) == 4 else 1
 
 
 def write_nifti(path: Path, array: npt.NDArray[Any], grid: Grid, *, level: int = 1, sync: bool = True) -> None:
@@ -79,22 +85,14 @@ def write_nifti(path: Path, array: npt.NDArray[Any], grid: Grid, *, level: int =
         temporary.write_bytes(data)
 
 
-def _open(path: Path) -> Any:  # noqa: ANN401 - nibabel ships no types
-    try:
-        return nibabel.load(path)
-    except _DAMAGED as error:
-        raise cannot_read(path, error) from error
-
-
-def _unscaled_to_the_end(image: Any, path: Path) -> npt.NDArray[Any]:  # noqa: ANN401
+def _unscaled_to_the_end(image: Any, path: Path, n_bytes: int) -> npt.NDArray[Any]:  # noqa: ANN401 - nibabel ships no types
     """The voxels of a compressed file, its check sum verified.
 
     nibabel stops behind the last voxel, before the check sum: most flipped bits would pass for intensities.
     """
     with gzip.open(path) as stream:
         array = _unscaled(type(image).from_stream(stream))
-        while stream.read(_CHUNK):
-            pass
+        require_end(stream, n_bytes)
     return array
 
 

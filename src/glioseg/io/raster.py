@@ -6,9 +6,7 @@ dropped, but of masks, which some programs write there. 16-bit grey keeps its 16
 
 from __future__ import annotations
 
-import struct
 import warnings
-import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,35 +14,40 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pillow
-from PIL import PngImagePlugin, UnidentifiedImageError
+from PIL import UnidentifiedImageError
 
+from glioseg.core import MAX_VOXELS
 from glioseg.errors import FileError, GeometryError
-from glioseg.io import metaimage, tiff
+from glioseg.io import png, tiff
+from glioseg.io.bounds import reading, require_room
 from glioseg.io.endings import TIFF_ENDINGS, has_ending
-from glioseg.io.files import cannot_read, replacing
+from glioseg.io.files import replacing
 
 COLOURS = ("red", "green", "blue")
 
 _T = TypeVar("_T")
 _GREY_MODES = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"}
-_DAMAGED = (
-    *(OSError, SyntaxError, ValueError, EOFError, UnidentifiedImageError, Pillow.DecompressionBombError),
-    *(TypeError, LookupError, RuntimeError, struct.error, zlib.error),  # what tifffile meets in a damaged file
-)
 LARGEST_LABEL = 16
 """The largest value of a lossless mask that is taken for a label, not for a grey."""
 
 _GREY_SPREAD = 0.03
+_COPIES = 8
+"""Of the values that may be read, a picture may have one of so many: colours are held several times on their way."""
 _WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 
 
-def read_picture(path: Path) -> npt.NDArray[Any]:
+def read_picture(path: Path, limit: int = MAX_VOXELS) -> npt.NDArray[Any]:
     """The pixels of one picture: (X, Y) where it is grey, (X, Y, 3) where it has colours; 8 or 16 bit, or float.
 
+    Args:
+        path: the file.
+        limit: an eighth of it are the most values of a picture that are read.
+
     Raises:
-        FileError: missing, truncated, damaged, not a picture, several pages.
+        FileError: missing, truncated, damaged, not a picture, several pages, more values than are read.
     """
-    return _opened(path, lambda picture: _pixels(picture, path), tiff.read_tiff)
+    most = limit // _COPIES
+    return _opened(path, lambda picture: _pixels(picture, path, most), lambda path: tiff.read_tiff(path, most))
 
 
 def read_picture_header(path: Path) -> tuple[tuple[int, int], bool]:
@@ -52,15 +55,20 @@ def read_picture_header(path: Path) -> tuple[tuple[int, int], bool]:
     return _opened(path, lambda picture: (picture.size, not _is_grey(picture)), tiff.read_tiff_header)
 
 
-def read_stack(paths: Sequence[Path]) -> npt.NDArray[Any]:
+def read_stack(paths: Sequence[Path], limit: int = MAX_VOXELS) -> npt.NDArray[Any]:
     """Pictures of one size, stacked along Z: (X, Y, Z) where all are grey, (X, Y, Z, 3) where some have colours.
+
+    ``limit`` is for each picture, as in ``read_picture``, and for the stack.
 
     Raises:
         FileError: as ``read_picture``.
         GeometryError: pictures of different size in one stack.
     """
-    slices = [read_picture(path) for path in paths]
-    for path, pixels in zip(paths, slices, strict=True):
+    slices: list[npt.NDArray[Any]] = []
+    for path in paths:
+        pixels = read_picture(path, limit)
+        slices.append(pixels)
+        require_room(path, (*pixels.shape, len(slices)), limit)
         if pixels.shape[:2] != slices[0].shape[:2]:
             raise GeometryError(
                 "the pictures of one stack differ in size",
@@ -106,7 +114,7 @@ def as_grey(stack: npt.NDArray[Any], path: Path) -> npt.NDArray[Any]:
     )
 
 
-def read_mask(path: Path) -> tuple[npt.NDArray[Any], bool]:
+def read_mask(path: Path, limit: int = MAX_VOXELS) -> tuple[npt.NDArray[Any], bool]:
     """(X, Y) how bright a mask is, the brightest of its colours, and whether that was said by transparency alone.
 
     Where a picture has an alpha channel that varies, a pixel is as bright as it shows on black; where its colours do
@@ -115,7 +123,7 @@ def read_mask(path: Path) -> tuple[npt.NDArray[Any], bool]:
     Raises:
         FileError: as ``read_picture``.
     """
-    pixels = read_picture(path)
+    pixels = read_picture(path, limit)
     grey = pixels.max(axis=-1) if pixels.ndim == 3 else pixels
     alpha = _opened(path, _alpha, lambda _: None)
     if alpha is None or alpha.min() == alpha.max() or alpha.shape != grey.shape:
@@ -161,19 +169,16 @@ def write_picture(path: Path, pixels: npt.NDArray[Any], *, sync: bool = True) ->
 
 
 def _opened(path: Path, by_pillow: Callable[[Pillow.Image], _T], by_tifffile: Callable[[Path], _T]) -> _T:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of odd tags and palettes that do not touch the pixels
-            try:
-                with Pillow.open(path) as picture:
-                    if tiff.pillow_reads(picture):
-                        return by_pillow(picture)
-            except UnidentifiedImageError:
-                if not has_ending(path, TIFF_ENDINGS):
-                    raise
-            return by_tifffile(path)
-    except _DAMAGED as error:
-        raise cannot_read(path, error) from error
+    with reading(path), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of odd tags and palettes that do not touch the pixels
+        try:
+            with Pillow.open(path) as picture:
+                if tiff.pillow_reads(picture):
+                    return by_pillow(picture)
+        except UnidentifiedImageError:
+            if not has_ending(path, TIFF_ENDINGS):
+                raise
+        return by_tifffile(path)
 
 
 def _alpha(picture: Pillow.Image) -> npt.NDArray[np.uint8] | None:
@@ -190,7 +195,9 @@ def _is_grey(picture: Pillow.Image) -> bool:
     return picture.mode in _GREY_MODES
 
 
-def _pixels(picture: Pillow.Image, path: Path) -> npt.NDArray[Any]:
+def _pixels(picture: Pillow.Image, path: Path, most: int) -> npt.NDArray[Any]:
+    require_room(path, (*picture.size, len(picture.getbands())), most)
+    png.require_sound(path, most)
     if picture.mode in ("I;16", "I;16B", "I;16L", "I;16N", "F"):
         array = np.asarray(picture)
     elif picture.mode == "I":
@@ -198,18 +205,11 @@ def _pixels(picture: Pillow.Image, path: Path) -> npt.NDArray[Any]:
     elif _is_grey(picture):
         array = np.asarray(picture.convert("RGB" if picture.mode in ("P", "PA") else "L"))
         array = array[..., 0] if array.ndim == 3 else array
-    elif _is_deep_png(picture):
-        return metaimage.read_metaimage(path)[0][:, :, 0, :3]
+    elif png.is_deep(picture):
+        return png.read_deep(path)
     else:
         array = np.asarray(picture.convert("RGB"))
     return np.swapaxes(array, 0, 1)
-
-
-def _is_deep_png(picture: Pillow.Image) -> bool:
-    """Whether Pillow would cut the 16-bit colours of this PNG to their upper byte."""
-    if not isinstance(picture, PngImagePlugin.PngImageFile) or not picture.tile:  # a palette has loaded its pixels
-        return False
-    return str(picture.tile[0][3]) in ("RGB;16B", "RGBA;16B")
 
 
 def _narrowed(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -17,6 +17,7 @@ from PIL import Image as Pillow
 from PIL import TiffImagePlugin
 
 from glioseg.errors import FileError
+from glioseg.io.bounds import require_room
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it says of damage, our error says
 
@@ -43,17 +44,18 @@ def pillow_reads(picture: Pillow.Image) -> bool:
     return plain and not inverted and picture.n_frames == 1
 
 
-def read_tiff(path: Path) -> npt.NDArray[Any]:
+def read_tiff(path: Path, limit: int) -> npt.NDArray[Any]:
     """The pixels of a TIFF file: (X, Y) where it is grey, (X, Y, 3) where it has colours; its own type, alpha dropped.
 
     Raises:
-        FileError: several pages, or a number of channels that no picture has.
+        FileError: several pages, a number of channels that no picture has, or more values than ``limit``.
         OSError, ValueError: not a TIFF file, truncated, damaged.
     """
     with tifffile.TiffFile(path) as file:
         (columns, rows), colours = _header(path, file)
         page = file.pages[0]
-        array = page.asarray()
+        require_room(path, page.shape, limit)
+        array = _decoded(path, page)
         if array.ndim == 3:  # one plane after the other, or the channels of a pixel side by side
             array = np.moveaxis(array, 0, -1) if array.shape == (page.samplesperpixel, rows, columns) else array
             array = array[..., :3] if colours else array[..., 0]
@@ -66,6 +68,21 @@ def read_tiff_header(path: Path) -> tuple[tuple[int, int], bool]:
     """((columns, rows), whether it has colours), from the tags alone; errors as ``read_tiff``."""
     with tifffile.TiffFile(path) as file:
         return _header(path, file)
+
+
+def _decoded(path: Path, page: Any) -> npt.NDArray[Any]:  # noqa: ANN401 - tifffile is not typed for us
+    try:
+        return np.asarray(page.asarray())
+    except (ValueError, ImportError) as error:
+        if isinstance(error, ValueError) and "imagecodecs" not in str(error):
+            raise
+        raise FileError(
+            "the picture is packed in a way that is not read",
+            path=path,
+            found=page.compression.name,
+            expected="none, deflate, LZW or PackBits",
+            remedy="Save it as PNG, or as TIFF without compression",
+        ) from error
 
 
 def _header(path: Path, file: Any) -> tuple[tuple[int, int], bool]:  # noqa: ANN401 - tifffile is not typed for us
