@@ -51,3 +51,18 @@ def test_a_script_needs_no_guard(tmp_path: Path) -> None:
     ran = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
     assert ran.stdout.splitlines() == ["begun", "[6, 24]", "script.py None"]
     assert ran.stderr == ""
+
+
+def _ends_at_three(number: int) -> int:
+    if number == 3:
+        os._exit(1)
+    return number * number
+
+
+def _minus(number: int) -> int:
+    return -number
+
+
+def test_a_process_that_dies_costs_its_own_item_alone() -> None:
+    """Those that were under way when it died are done again."""
+    assert list(in_order(_ends_at_three, range(7), n_workers=2, lost=_minus)) == [0, 1, 4, -3, 16, 25, 36]

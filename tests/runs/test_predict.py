@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 import shutil
 from collections.abc import Callable
@@ -17,12 +18,15 @@ from PIL import Image as Pillow
 
 from glioseg.cohorts.phantom import PhantomOptions
 from glioseg.cohorts.write import write_phantom
+from glioseg.core import Case
+from glioseg.tasks.segment.predict import SegmentMembers, SegmentPrediction
 from tests.cli.command import Ran, glioseg
+from tests.io.test_bounds import nifti_header
 from tests.runs.conftest import TinyRun
 from tests.runs.toy import write_toy
 
 
-def _predict(run: Path, *arguments: str | Path) -> Ran:
+def _predict(run: Path, *arguments: str | Path | int) -> Ran:
     return glioseg("predict", run, *arguments, "--device", "cpu", "--quiet")
 
 
@@ -298,6 +302,47 @@ def test_a_case_that_lacks_a_modality_does_not_stop_the_others(tiny: TinyRun, tm
     assert list(ran.json["failed"]) == [other]
 
 
+def test_a_case_that_is_given_twice_is_predicted_once(tiny: TinyRun, tmp_path: Path) -> None:
+    case = tiny.data / _case(tiny)
+    ran = _predict(tiny.run, case, case, "--out", tmp_path / "out", "--json")
+    assert (ran.code, [one["case"] for one in ran.json["cases"]]) == (0, [_case(tiny)])
+
+
+def test_a_header_that_declares_terabytes_costs_its_case_alone(tiny: TinyRun, tmp_path: Path) -> None:
+    """Ninety bytes that end nobody's prediction."""
+    names = [f"BraTS-GLI-{number:05d}-000" for number in (1, 2)]
+    for name in names:
+        shutil.copytree(tiny.data / name, tmp_path / "data" / name)
+    (scan,) = (tmp_path / "data").glob(f"{names[0]}/*t1c*")
+    scan.write_bytes(gzip.compress(nifti_header((32000, 32000, 3000))))
+    ran = _predict(tiny.run, tmp_path / "data", "--out", tmp_path / "out", "--json")
+    assert ran.code == 1
+    assert "declares more voxels than are read; found 32000x32000x3000" in ran.err
+    assert [case["case"] for case in ran.json["cases"]] == [names[1]]
+    assert _predict(tiny.run, tmp_path / "data", "--out", tmp_path / "out", "--max-voxels", 100).code == 1
+
+
+@pytest.mark.parametrize("kind", [MemoryError, ZeroDivisionError])
+def test_whatever_a_case_throws_costs_it_alone(
+    tiny: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+) -> None:
+    names = [f"BraTS-GLI-{number:05d}-000" for number in (1, 2)]
+    for name in names:
+        shutil.copytree(tiny.data / name, tmp_path / "data" / name)
+    predicted = SegmentMembers.predict
+
+    def failing(self: SegmentMembers, case: Case) -> SegmentPrediction:
+        if case.id == names[0]:
+            raise kind("in the middle")
+        return predicted(self, case)
+
+    monkeypatch.setattr(SegmentMembers, "predict", failing)
+    ran = _predict(tiny.run, tmp_path / "data", "--out", tmp_path / "out", "--json")
+    assert ran.code == 1
+    assert f"{kind.__name__}: in the middle" in ran.json["failed"][names[0]]
+    assert [case["case"] for case in ran.json["cases"]] == [names[1]]
+
+
 _Given = Callable[[TinyRun, Path], list[str | Path]]
 _MISUSE: dict[str, tuple[_Given, int, str]] = {
     "nothing": (lambda tiny, tmp: [], 2, "there is nothing to predict"),
@@ -318,7 +363,6 @@ _MISUSE: dict[str, tuple[_Given, int, str]] = {
     ),
     "no name": (lambda tiny, tmp: ["--modality", "scan.nii.gz"], 2, "--modality needs NAME=FILE"),
     "no such modality file": (lambda tiny, tmp: ["--modality", "t2f=no.nii.gz"], 1, "no such file"),
-    "twice": (lambda tiny, tmp: [tiny.data / _case(tiny), tiny.data], 2, "would be written to the same files"),
     "not a folder of scans": (lambda tiny, tmp: [tiny.run / "figures"], 1, "figures"),
 }
 

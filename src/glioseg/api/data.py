@@ -20,7 +20,7 @@ from glioseg.api.common import (
     settings_of,
 )
 from glioseg.cohorts.reading.layout import Layout
-from glioseg.core import Cohort, LabelScheme
+from glioseg.core import MAX_VOXELS, Cohort, LabelScheme
 from glioseg.errors import OptionError, name_some
 from glioseg.runs.read import Data
 from glioseg.runs.read import read as read_data
@@ -66,6 +66,7 @@ def read(
     scheme: str | LabelScheme | None = None,
     modalities: Sequence[str] | None = None,
     masks: str | None = None,
+    max_voxels: int = MAX_VOXELS,
     progress: Progress | None = None,
 ) -> FolderCohort:
     """Read a data set as it was downloaded: which files are whose, and what they show. No pixels are kept.
@@ -78,13 +79,15 @@ def read(
         modalities: names of the channels in file order, where the files do not say.
         masks: which files are masks, where their names do not say: ``*_roi.nii.gz`` or ``drawn/*.png``, ``*`` being the
             name of the picture or case.
+        max_voxels: files that declare more are refused before memory is taken for them; of a picture, an eighth.
         progress: told how many files were found.
 
     Raises:
         FileError, LayoutError: no such folder, or none that any layout fits.
         OptionError: no layout or scheme of that name.
     """
-    data = Data(Path(path), layout, scheme, None if modalities is None else tuple(modalities), masks)
+    names = None if modalities is None else tuple(modalities)
+    data = Data(Path(path), layout, scheme, names, masks, max_voxels)
     cohort = read_data(data, reporter_of(progress))
     return FolderCohort(**{name: getattr(cohort, name) for name in _FIELDS}, data=data)
 

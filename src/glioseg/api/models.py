@@ -68,6 +68,7 @@ class Model:
         out: StrPath,
         *,
         modality_files: Mapping[str, StrPath] | None = None,
+        max_voxels: int | None = None,
         progress: Progress | None = None,
     ) -> PredictResult:
         """Predict every case of folders and files and write masks, pictures and ``summary.csv``, as ``predict`` does.
@@ -76,10 +77,11 @@ class Model:
             inputs: folders of cases, volumes or pictures; or what ``glioseg.read`` gave.
             out: where results go.
             modality_files: modality -> file, of one more case that is given file by file.
+            max_voxels: files that declare more are refused; None for what ``glioseg.read`` was told, or 512³ × 4.
             progress: told how many cases are done.
 
         Returns:
-            ``.cases``, what was written for each; ``.failed``, what is wrong with those that could not be read.
+            ``.cases``, what was written for each; ``.failed``, what is wrong with those that could not be predicted.
 
         Raises:
             GeometryError: every case lacks a modality; nothing has been written then.
@@ -91,7 +93,7 @@ class Model:
         given = inputs if isinstance(inputs, Sequence) and not isinstance(inputs, str) else [inputs]
         files = {name: Path(path) for name, path in (modality_files or {}).items()}
         data = [source_of(each) for each in given]
-        return predict_with(self.members, data, Path(out), files, reporter_of(progress))
+        return predict_with(self.members, data, Path(out), files, max_voxels, reporter_of(progress))
 
 
 def load(path: StrPath | Run, *others: StrPath | Run, device: str = "auto", network: nn.Module | None = None) -> Model:

@@ -6,7 +6,7 @@ import functools
 import inspect
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -67,6 +67,14 @@ MaskPattern = Annotated[
         "of the picture or case.",
     ),
 ]
+MaxVoxels = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Refuse files that declare more voxels than that; of a picture, an eighth. [default: 536870912, 512³ × 4]",
+    ),
+]
 NewFolder = Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write; it must not exist, or be empty.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress on stderr.")]
@@ -92,6 +100,7 @@ class DataFlags:
     labels: str | None = None
     regions: str | None = None
     mask_pattern: str | None = None
+    max_voxels: int | None = None
 
     def data(self, path: Path) -> Data:
         """The data set in a folder.
@@ -106,7 +115,8 @@ class DataFlags:
         names = None if text is None else tuple(name.strip() for name in text.split(","))
         if names is not None and not all(names):
             raise OptionError("--modalities needs names", found=f'"{text}"', expected="such as t1n,t1c,t2w,t2f")
-        return Data(path, self.layout, self._scheme(), names, self.mask_pattern)
+        data = Data(path, self.layout, self._scheme(), names, self.mask_pattern)
+        return data if self.max_voxels is None else replace(data, max_voxels=self.max_voxels)
 
     def _scheme(self) -> str | LabelScheme | None:
         """The scheme as named, or as made of labels and regions."""
@@ -134,7 +144,7 @@ class DataFlags:
 
 
 NO_FLAGS = DataFlags()
-_SCAN_FLAGS = {"layout": Layout, "modalities": Modalities, "mask_pattern": MaskPattern}
+_SCAN_FLAGS = {"layout": Layout, "modalities": Modalities, "mask_pattern": MaskPattern, "max_voxels": MaxVoxels}
 _LABEL_FLAGS = {"scheme": Scheme, "labels": Labels, "regions": Regions}
 
 

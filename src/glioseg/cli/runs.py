@@ -216,9 +216,9 @@ def predict(
 
     For each case a mask on the scan's own grid, the volumes of its regions, and a picture; or its class, the confidence
     of that, and the picture captioned with them. Folders need no masks, and which file is taken for which modality is
-    said. A case that lacks a modality or cannot be read is named and left out; the exit code is 1 then. Networks named
-    by --with are averaged with the first (folds, planes); thresholds are the means of theirs, and a second picture
-    shows what each contributes.
+    said. A case that cannot be predicted (it lacks a modality, say) is named and left out; the exit code is 1 then.
+    Networks named by --with are averaged with the first (folds, planes); thresholds are the means of theirs, and a
+    second picture shows what each contributes.
     """
     files = _modality_files(modality or ())
     if not inputs and not files:
@@ -229,7 +229,7 @@ def predict(
 
     model = api.load(run, *(others or ()), device=device)
     data = [flags.data(path) for path in inputs or []]
-    result = model.predict_files(data, folder, modality_files=files, progress=reporter)
+    result = model.predict_files(data, folder, modality_files=files, max_voxels=flags.max_voxels, progress=reporter)
     if as_json:
         failed = {case: str(error) for case, error in result.failed.items()}
         print_json(

@@ -80,7 +80,12 @@ def n_workers_for(cohort: Cohort, n_workers: int | None) -> int:
 
 
 def in_order(
-    work: Callable[[_Item], _Result], items: Iterable[_Item], *, n_workers: int, ahead: int = 2
+    work: Callable[[_Item], _Result],
+    items: Iterable[_Item],
+    *,
+    n_workers: int,
+    ahead: int = 2,
+    lost: Callable[[_Item], _Result] | None = None,
 ) -> Iterator[_Result]:
     """``map`` over processes: results in the order of the items, at most ``ahead`` per worker under way or waiting.
 
@@ -90,26 +95,59 @@ def in_order(
         n_workers: processes; 1 stays in this one. They are spawned, and know nothing of the script that asked for
             them, so that it needs no ``if __name__ == "__main__":``.
         ahead: items handed out per worker before the first result is taken.
+        lost: the result of an item whose process dies each time it is worked on (for lack of memory, or by a fault of a
+            library); None raises.
+
+    Raises:
+        WorkerError: a process died on an item, and ``lost`` is None.
     """
     if n_workers <= 1:
         yield from map(work, items)
         return
     rest = iter(items)
-    waiting: deque[Future[_Result]] = deque()
+    waiting: deque[_Item] = deque()
+    while True:
+        yield from _until_death(work, waiting, rest, n_workers, ahead)
+        if not waiting:
+            return
+        yield _alone(work, waiting.popleft(), lost)
+
+
+def _until_death(
+    work: Callable[[_Item], _Result], waiting: deque[_Item], rest: Iterator[_Item], n_workers: int, ahead: int
+) -> Iterator[_Result]:
+    """Results in order, until none is left or a process dies: then ``waiting`` holds the items without a result."""
+    handed_out: deque[Future[_Result]] = deque()
     with ProcessPoolExecutor(n_workers, mp_context=_SpawnContext()) as pool:
         try:
-            waiting.extend(pool.submit(work, item) for item in islice(rest, ahead * n_workers))
-            while waiting:
-                result = waiting.popleft().result()
-                waiting.extend(pool.submit(work, item) for item in islice(rest, 1))
+            handed_out.extend(pool.submit(work, item) for item in waiting)
+            while True:
+                for item in islice(rest, max(0, ahead * n_workers - len(waiting))):
+                    waiting.append(item)
+                    handed_out.append(pool.submit(work, item))
+                if not handed_out:
+                    return
+                result = handed_out.popleft().result()
+                waiting.popleft()
                 yield result
+        except BrokenProcessPool:
+            return
+        finally:
+            # A caller who stops early does not wait for results that nobody will see.
+            for future in handed_out:
+                future.cancel()
+
+
+def _alone(work: Callable[[_Item], _Result], item: _Item, lost: Callable[[_Item], _Result] | None) -> _Result:
+    """The result of an item in a process of its own: whoever else was at work when one died is not to blame."""
+    with ProcessPoolExecutor(1, mp_context=_SpawnContext()) as pool:
+        try:
+            return pool.submit(work, item).result()
         except BrokenProcessPool as error:
+            if lost is not None:
+                return lost(item)
             raise WorkerError(
                 "a worker process was ended from outside",
                 found=error,
                 remedy="Most often memory ran out: close other programs, or ask for fewer workers",
             ) from error
-        finally:
-            # A caller who stops early does not wait for results that nobody will see.
-            for future in waiting:
-                future.cancel()

@@ -1,6 +1,17 @@
 """What things are: small frozen types on numpy, valid once constructed."""
 
-from glioseg.core.case import MAX_VOXELS, Case, Cohort, Facts, Finding, FindingKind, Severity, Source, SourceKind
+from glioseg.core.case import (
+    MAX_VOXELS,
+    Case,
+    Cohort,
+    Facts,
+    Finding,
+    FindingKind,
+    Severity,
+    Source,
+    SourceKind,
+    allowing,
+)
 from glioseg.core.grid import Grid
 from glioseg.core.image import Image, LabelMap
 from glioseg.core.labels import LabelScheme
@@ -25,5 +36,6 @@ __all__ = [
     "Severity",
     "Source",
     "SourceKind",
+    "allowing",
     "scheme_named",
 ]

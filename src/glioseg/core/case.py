@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -136,6 +136,13 @@ class Case:
     labels: Source | None = None
     category: str | None = None
     facts: Facts = field(default_factory=dict)
+
+
+def allowing(case: Case, max_voxels: int) -> Case:
+    """The case with files of up to ``max_voxels``."""
+    images = {name: replace(source, max_voxels=max_voxels) for name, source in case.images.items()}
+    labels = None if case.labels is None else replace(case.labels, max_voxels=max_voxels)
+    return replace(case, images=images, labels=labels)
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,9 @@ def _sources(case: Case) -> list[Source]:
 
 
 def _source_identity(source: Source, files: Mapping[Path, tuple[str, int, int]]) -> dict[str, object]:
-    return {**asdict(source), "paths": [files[path] for path in source.paths]}
+    identity = {**asdict(source), "paths": [files[path] for path in source.paths]}
+    identity.pop("max_voxels")  # what is read is the same, whatever else would be refused
+    return identity
 
 
 def _stem(case_id: str) -> str:

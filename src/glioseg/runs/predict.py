@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,8 +11,8 @@ from torch import nn
 
 from glioseg.cohorts.reading.case_names import case_name, distinct_names
 from glioseg.console import QUIET, Reporter
-from glioseg.core import Case, Cohort
-from glioseg.errors import FileError, GliosegError, OptionError, name_some
+from glioseg.core import Case, Cohort, allowing
+from glioseg.errors import FileError, GliosegError, OptionError
 from glioseg.evaluation.table import rows_to_csv
 from glioseg.inference.bundle import load_bundle
 from glioseg.io.files import cannot_write, write_text
@@ -46,12 +46,13 @@ def predict(
     *,
     others: Sequence[Path] = (),
     modality_files: Mapping[str, Path] | None = None,
+    max_voxels: int | None = None,
     device: str = "auto",
     reporter: Reporter = QUIET,
 ) -> PredictResult:
     """Predict every case of the inputs: masks, or classes where the network is a classifier.
 
-    A case that lacks a modality, or cannot be read, is left out and does not stop the others.
+    A case that cannot be predicted, for whatever reason, is left out and does not stop the others.
 
     Args:
         run: a run folder or a bundle.
@@ -60,15 +61,17 @@ def predict(
         out: where the results go.
         others: further runs or bundles, whose probabilities are averaged with the first's.
         modality_files: modality -> file, for one case given file by file.
+        max_voxels: files that declare more are refused; None for what each input says itself.
         device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
         reporter: shows progress.
 
     Raises:
         GeometryError: every case lacks a modality that the network needs; nothing has been written then.
-        OptionError: no input at all, results that would replace the scans, or networks that do not mean the same.
+        OptionError: no input at all, only inputs of one name, results that would replace the scans, or networks that do
+            not mean the same.
         FileError: ``out`` cannot be written to.
     """
-    return predict_with(members_of((run, *others), device), inputs, out, modality_files, reporter)
+    return predict_with(members_of((run, *others), device), inputs, out, modality_files, max_voxels, reporter)
 
 
 def members_of(folders: Sequence[Path], device: str = "auto", network: nn.Module | None = None) -> Members:
@@ -82,13 +85,21 @@ def predict_with(
     inputs: Sequence[Data | Cohort],
     out: Path,
     modality_files: Mapping[str, Path] | None = None,
+    max_voxels: int | None = None,
     reporter: Reporter = QUIET,
 ) -> PredictResult:
     """``predict`` with networks that are loaded."""
-    given = _named_apart(list(_cases(members, inputs, modality_files or {}, reporter)))
-    cases, failed = _checked(members, given, out)
+    given = list(_cases(members, inputs, modality_files or {}, reporter))
+    if max_voxels is not None:
+        given = [allowing(case, max_voxels) for case in given]
+    cases, failed = _checked(members, _named_apart(_once_each(given)), out)
     _say_files(members, cases, reporter)
     return _predict_cases(members, cases, failed, out, reporter)
+
+
+def _once_each(cases: Iterable[Case]) -> list[Case]:
+    """Without those that are given twice, in a folder and alone."""
+    return list({(case.id, tuple(case.images.items())): case for case in cases}.values())
 
 
 def _named_apart(cases: list[Case]) -> list[Case]:
@@ -99,17 +110,16 @@ def _named_apart(cases: list[Case]) -> list[Case]:
 
 
 def _checked(members: Members, cases: Sequence[Case], out: Path) -> tuple[list[Case], dict[str, GliosegError]]:
-    """The cases that can be predicted, each with files of its own to be written, and what the others lack."""
+    """The cases that can be predicted, each with files of its own to be written, and what is wrong with the others."""
     if not cases:
         raise OptionError("there is nothing to predict", expected="folders of cases, volumes or pictures")
-    twice = sorted(name for name, n in Counter(case.id for case in cases).items() if n > 1)
-    if twice:
-        raise OptionError("two inputs would be written to the same files", found=name_some(twice))
     _spare_inputs(members, cases, out)
+    names = Counter(stem_of(case) for case in cases)
     able: list[Case] = []
     failed: dict[str, GliosegError] = {}
     for case in cases:
         try:
+            _require_own_name(case, names)
             members.require(case)
         except GliosegError as error:
             failed[case.id] = error
@@ -118,7 +128,16 @@ def _checked(members: Members, cases: Sequence[Case], out: Path) -> tuple[list[C
             able.append(replace(case, images=seen))
     if not able:
         raise next(iter(failed.values()))
+    for case in cases:
+        if case.id in failed:
+            _clear(members, case, out)
     return able, failed
+
+
+def _require_own_name(case: Case, names: Mapping[str, int]) -> None:
+    if names[stem_of(case)] > 1:
+        remedy = "Predict them into different folders"
+        raise OptionError("two inputs would be written to the same files", found=case.id, remedy=remedy)
 
 
 def _say_files(members: Members, cases: Sequence[Case], reporter: Reporter) -> None:
@@ -131,11 +150,11 @@ def _say_files(members: Members, cases: Sequence[Case], reporter: Reporter) -> N
 
 
 def _predict_cases(
-    members: Members, cases: Sequence[Case], lacking: Mapping[str, GliosegError], out: Path, reporter: Reporter
+    members: Members, cases: Sequence[Case], impossible: Mapping[str, GliosegError], out: Path, reporter: Reporter
 ) -> PredictResult:
     """Predict case by case: all files of a case, or none."""
     written: list[WrittenCase] = []
-    failed = dict(lacking)
+    failed = dict(impossible)
     for name in (SUMMARY, PAGE):
         (out / name).unlink(missing_ok=True)
     with reporter.progress("Predicting") as step:
@@ -145,6 +164,8 @@ def _predict_cases(
                 prediction = members.predict(case)
             except GliosegError as error:
                 failed[case.id] = error
+            except Exception as error:  # noqa: BLE001 - memory that ran out, say: no case costs the others
+                failed[case.id] = _unforeseen(case, error)
             else:
                 written.append(_write_case(members, prediction, case, out))
                 for warning in written[-1].warnings:
@@ -155,6 +176,16 @@ def _predict_cases(
         write_text(out / SUMMARY, rows_to_csv([case.row for case in written]))
         page = _write_page(members, written, failed, out)
     return PredictResult(tuple(written), failed, page)
+
+
+def _unforeseen(case: Case, error: Exception) -> GliosegError:
+    """What no reader of files answers for."""
+    path = next(iter(case.images.values())).paths[0]
+    found = f"{type(error).__name__}: {error}".strip().rstrip(":")
+    remedy = (
+        "Try it alone; if memory is the limit, on a machine with more, else please report this as a fault of glioseg"
+    )
+    return FileError("the case could not be predicted", path=path, found=found, remedy=remedy)
 
 
 def _write_page(

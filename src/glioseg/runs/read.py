@@ -11,7 +11,7 @@ from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import MaskPattern
 from glioseg.cohorts.recognise import read_cohort
 from glioseg.console import QUIET, Reporter
-from glioseg.core import Cohort, LabelScheme, scheme_named
+from glioseg.core import MAX_VOXELS, Cohort, LabelScheme, allowing, scheme_named
 from glioseg.core.modalities import our_names
 from glioseg.errors import FileError, GliosegError, LabelError, misuse
 from glioseg.preparation.records import SchemeRecord
@@ -27,6 +27,7 @@ class Data:
         scheme: the label scheme, by name or one of your own; None lets the reader decide.
         modalities: names of the channels in file order, older ones as good as ours, for layouts that do not state them.
         masks: which files are masks, as ``*_roi.nii.gz``; None where names say it.
+        max_voxels: a file, or a stack of them, that declares more is refused.
     """
 
     path: Path
@@ -34,6 +35,7 @@ class Data:
     scheme: str | LabelScheme | None = None
     modalities: tuple[str, ...] | None = None
     masks: str | None = None
+    max_voxels: int = MAX_VOXELS
 
     def to_json(self) -> dict[str, Any]:
         """As ``data.json`` of a run folder holds it: the path is absolute."""
@@ -43,6 +45,7 @@ class Data:
             "scheme": _scheme_json(self.scheme),
             "modalities": None if self.modalities is None else list(self.modalities),
             "masks": self.masks,
+            "max_voxels": self.max_voxels,
         }
 
     @classmethod
@@ -60,8 +63,8 @@ class Data:
             raise FileError("not the description of a run's data", path=path)
         names = values.get("modalities")
         modalities = None if names is None else tuple(names)
-        scheme = _scheme_from(values.get("scheme"), path)
-        return cls(Path(values["path"]), values.get("layout"), scheme, modalities, values.get("masks"))
+        scheme, limit = _scheme_from(values.get("scheme"), path), values.get("max_voxels", MAX_VOXELS)
+        return cls(Path(values["path"]), values.get("layout"), scheme, modalities, values.get("masks"), limit)
 
 
 def with_labels_file(data: Data) -> Data:
@@ -92,7 +95,8 @@ def read(data: Data | Cohort, reporter: Reporter = QUIET) -> Cohort:
     masks = None if data.masks is None else MaskPattern(data.masks)
     options = ReadOptions(scheme=_scheme(data.scheme), modalities=names, masks=masks)
     with reporter.progress("Listing files") as step:
-        return read_cohort(data.path, layout=data.layout, options=options, progress=lambda n: step(n, 0))
+        cohort = read_cohort(data.path, layout=data.layout, options=options, progress=lambda n: step(n, 0))
+    return replace(cohort, cases=tuple(allowing(case, data.max_voxels) for case in cohort.cases))
 
 
 def _scheme_json(scheme: str | LabelScheme | None) -> object:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import nibabel
 import numpy as np
+import numpy.typing as npt
 import pytest
 
+from glioseg.cohorts.checks import measure
 from glioseg.cohorts.checks.check import check
 from glioseg.cohorts.parallel import n_workers_for
 from glioseg.cohorts.summary import CaseSummary
@@ -318,3 +320,25 @@ def test_forms_that_disagree_are_warned_of_once_a_case(tmp_path: Path) -> None:
     summary = only(cohort(case))
     assert kinds(summary) == [("warning", "forms-disagree")]
     assert "t1c (a_t1c.nii.gz) put the voxels up to 40 mm apart" in summary.findings[0].message
+
+
+@pytest.mark.parametrize("kind", [MemoryError, ZeroDivisionError, RecursionError])
+def test_whatever_a_case_throws_is_a_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+) -> None:
+    cases = [volume_case(tmp_path, name, {"t2f": head(number)}) for number, name in enumerate("abc")]
+    tissue, faults = measure.tissue, iter([None, kind("in the middle"), None])
+
+    def failing(modalities: Mapping[str, npt.NDArray[np.int16]]) -> npt.NDArray[np.bool_]:
+        fault = next(faults)
+        if fault is not None:
+            raise fault
+        return tissue(modalities)
+
+    monkeypatch.setattr(measure, "tissue", failing)
+    first, second, third = check(cohort(*cases), n_workers=1)
+    assert first.findings == third.findings == ()
+    (finding,) = second.findings
+    assert (finding.severity, finding.kind, finding.case) == ("error", "unreadable-file", "b")
+    assert f"{kind.__name__}: in the middle" in finding.message
+    assert second.shape is None

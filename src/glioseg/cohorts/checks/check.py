@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +99,8 @@ def check(cohort: Cohort, *, n_workers: int | None = None, progress: Step | None
         for case in cohort.cases
     ]
     done = 0
-    for summaries in in_order(_summarise_all, _bundles(tasks), n_workers=n_workers_for(cohort, n_workers)):
+    workers = n_workers_for(cohort, n_workers)
+    for summaries in in_order(_summarise_all, _bundles(tasks), n_workers=workers, lost=_lost):
         for summary in summaries:
             done += 1
             if progress is not None:
@@ -107,7 +108,7 @@ def check(cohort: Cohort, *, n_workers: int | None = None, progress: Step | None
             yield summary
 
 
-def _bundles(tasks: Sequence[_Task]) -> Iterator[tuple[_Task, ...]]:
+def _bundles(tasks: Sequence[_Task]) -> Iterator[Sequence[_Task]]:
     """Single pictures go out by the dozen, since handing one over takes as long as looking at it."""
     waiting: list[_Task] = []
     for task in tasks:
@@ -124,7 +125,32 @@ def _summarise_all(tasks: Sequence[_Task]) -> list[CaseSummary]:
     return [_summarise(task) for task in tasks]
 
 
+def _lost(tasks: Sequence[_Task]) -> list[CaseSummary]:
+    """What is said of cases on which a process died; of several, each is looked at in a process of its own again."""
+    if len(tasks) > 1:
+        alone = in_order(_summarise_all, [(task,) for task in tasks], n_workers=2, lost=_lost)
+        return [summary for summaries in alone for summary in summaries]
+    (task,) = tasks
+    return [_unreadable(task, "reading it ended the process: the file is damaged, or memory ran out")]
+
+
 def _summarise(task: _Task) -> CaseSummary:
+    """The summary; whatever a case throws that no reader answers for is a finding, and the rest goes on."""
+    try:
+        return _looked_at(task)
+    except Exception as error:  # noqa: BLE001 - see above
+        return _unreadable(task, f"it cannot be looked at: {type(error).__name__}: {error}".rstrip(": "))
+
+
+def _unreadable(task: _Task, why: str) -> CaseSummary:
+    """The summary of a case of which nothing is known but that."""
+    path = next(iter(task.case.images.values())).paths[0]
+    finding = Finding("error", "unreadable-file", f"{path}: {why}", task.case.id)
+    empty = replace(task, case=replace(task.case, images={}, labels=None))
+    return replace(_looked_at(empty), findings=(finding,))
+
+
+def _looked_at(task: _Task) -> CaseSummary:
     case = task.case
     findings = _missing(task)
     images, more_findings = _read_images(task)

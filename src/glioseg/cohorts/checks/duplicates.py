@@ -66,11 +66,18 @@ def duplicate_groups(
     """
     prints = []
     workers = n_workers_for(cohort, n_workers)
-    for done, case_print in enumerate(in_order(_fingerprint_of, cohort.cases, n_workers=workers), start=1):
+    for done, case_print in enumerate(
+        in_order(_fingerprint_of, cohort.cases, n_workers=workers, lost=_unknown), start=1
+    ):
         prints.append(case_print)
         if progress is not None:
             progress(done, len(cohort.cases))
     return tuple(frozenset(group.cases) for group in group_fingerprints(prints))
+
+
+def _unknown(case: Case) -> Fingerprint:
+    """Of a case on which a process died."""
+    return fingerprint(case.id, case.patient, {})
 
 
 def _fingerprint_of(case: Case) -> Fingerprint:
