@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 import typing
 from collections.abc import Iterator
@@ -340,7 +341,7 @@ def test_a_network_that_is_not_there_is_refused() -> None:
 
 def test_settings_of_the_network_are_named_without_its_kind() -> None:
     assert "there is no setting model.widht; did you mean model.width?" in _refusal("model.widht=8")
-    assert "model.width: Input should be greater" in _refusal("model.kind=resunet", "model.width=0")
+    assert "model.width: found 0, expected a number of at least 1" in _refusal("model.kind=resunet", "model.width=0")
 
 
 # -- regions that exclude each other -----------------------------------------------------------------------------------
@@ -357,8 +358,13 @@ def test_softmax_needs_its_loss_and_its_loss_needs_softmax() -> None:
 @pytest.mark.parametrize("change", ["predict.tune=true", "predict.threshold=0.3", "predict.thresholds={csf=0.4}"])
 def test_softmax_has_no_thresholds(change: str) -> None:
     said = _refusal("loss.kind=ce", "predict.activation=softmax", change)
-    assert said.startswith("predict: softmax paints the most probable")
-    assert "leave out threshold, thresholds and tune" in said
+    assert said.startswith(f"{change.partition('=')[0]} has no effect: softmax paints the most probable")
+    assert "set predict.activation=sigmoid, and loss.kind=bce+dice" in said
+
+
+def test_what_softmax_leaves_without_effect_goes_back_to_its_default() -> None:
+    recipe = build_recipe({"predict": {"threshold": 0.3}}, ["loss.kind=ce", "predict.activation=softmax"])
+    assert recipe.predict.threshold == 0.5
 
 
 def test_weights_of_classes_belong_to_softmax() -> None:
@@ -378,9 +384,9 @@ def test_tissue() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ('predict.largest_component=["WT"]', "predict.largest_component: the network has no region WT, only tumour"),
-        ("predict.thresholds.ET=0.4", "predict.thresholds: the network has no region ET"),
-        ("predict.min_voxels.ET=4", "predict.min_voxels: the network has no region ET"),
+        ('predict.largest_component=["WT"]', "predict.largest_component names WT, which is none of them"),
+        ("predict.thresholds.ET=0.4", "predict.thresholds names ET, which is none of them"),
+        ("predict.min_voxels.ET=4", "predict.min_voxels names ET, which is none of them"),
         ("predict.tune=true", "tune chooses thresholds without largest_component"),
         ('predict.kinds=["glioma"]', "predict.kinds: the network has no region glioma"),
     ],
@@ -450,7 +456,7 @@ def test_kind_stands_beside_options_in_a_file() -> None:
         ("lgg", ["train.plateau_patience=5"], "Set train.schedule.patience (of train.schedule.kind=plateau)"),
         ("lgg", ["train.schedule.patience=5"], "it acts with train.schedule.kind=plateau"),
         ("lgg", ["train.optimiser.kind=adagrad"], "there is no optimiser adagrad; expected one of adam, adamw, sgd"),
-        ("lgg", ["train.schedule=falling"], "train.schedule.kind: there is no falling, but constant, cosine"),
+        ("lgg", ["train.schedule=falling"], "train.schedule.kind: found falling, expected one of constant, cosine"),
         ("lgg", ["loss.kind=mse"], "there is no loss mse: kind is combined, or some of bce, ce, dice"),
         ("lgg", ["model.filters=8"], "it acts with model.kind=sharma-cnn"),
         (
@@ -460,7 +466,7 @@ def test_kind_stands_beside_options_in_a_file() -> None:
         ),
         ("demo", ["augment.noise.range=[0.1, 0.2]"], "the change is never made; set augment.noise.probability"),
         ("demo", ["augment.missing.at_most=2"], "set augment.missing.zero or augment.missing.flair"),
-        ("demo", ["augment.flip.axes=['depth']"], "slices have no depth along which to flip"),
+        ("demo", ["augment.flip.axes=['depth']"], "there is no depth along which to flip; set augment.flip.axes"),
         (
             "demo",
             ["augment.one_modality.probability=1", "augment.missing.zero=0.5"],
@@ -473,8 +479,12 @@ def test_kind_stands_beside_options_in_a_file() -> None:
         ("demo", ["train.keep=last", "train.early_stopping=2"], "early_stopping waits for a better model"),
         ("lgg", ["predict.thresholds.tumour=0.4", "predict.threshold=0.3"], "every region has one of its own"),
         ("tum-lgg", ["loss.weighted_bce.border.w0=0", "loss.weighted_bce.border.sigma=3"], "there is no border term"),
-        ("brats-3d", ["train.tumour_share=0.5"], "train.tumour_share is for networks of slices"),
-        ("classifier", ["predict.threshold=0.4"], "says classes and draws no regions; set model.kind=unet"),
+        (
+            "brats-3d",
+            ["train.tumour_share=0.5"],
+            "train.tumour_share has no effect: a 3-D network is trained on patches",
+        ),
+        ("classifier", ["predict.threshold=0.4"], "says classes and draws no regions; take a recipe that segments"),
         ("classifier", ["predict.thresholds.WT=0.4"], "predict.thresholds has no effect"),
         ("classifier", ["predict.min_voxels.WT=4"], "predict.min_voxels has no effect"),
         ("classifier", ["predict.largest_component=['WT']"], "predict.largest_component has no effect"),
@@ -605,3 +615,79 @@ def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text("format = 3\n", encoding="utf-8")
     with pytest.raises(OptionError, match=r"the recipe has the format 3; expected format = 2.*newer version"):
         read_recipe(str(tmp_path / "mine.toml"))
+
+
+# -- the words of refusals ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("data.modalities=flair", 'data.modalities: found flair, expected a list of words or none, such as ["flair"].'),
+        ("data.modalities=[1]", "data.modalities: found 1, expected a list of words or none."),
+        ("train.epochs=abc", "train.epochs: found abc, expected a whole number."),
+        ("train.lr=-1", "train.lr: found -1, expected a number above 0."),
+        ("train.deterministic=maybe", "train.deterministic: found maybe, expected true or false."),
+        ("split.protocol=foo", "split.protocol: found foo, expected one of patient, slice."),
+        ("augment.rotation.range=30", "augment.rotation.range: found 30, expected 2 numbers."),
+        ("augment.flip=true", "augment.flip: found true, expected settings of its own, such as augment.flip.prob"),
+        ("patches.size=3", "patches.size: found 3, expected 3 whole numbers or auto."),
+        (
+            "predict.thresholds=0.5",
+            "predict.thresholds: found 0.5, expected a number for each region, such as predict.",
+        ),
+        ("train.optimiser=3", "train.optimiser.kind: found 3, expected one of adam, adamw, sgd."),
+        ("loss.combined=1", "loss.combined is no term: combined is a word for several; set loss.kind=combined."),
+        ("split.fold=1", "split: fold 1 is one of a cross-validation: set split.n_folds=5, or as many as there are."),
+        (
+            'prepare.regions=["nonsense"]',
+            "recipe: prepare.regions = nonsense, and predict.largest_component names tumour, which is none of them; "
+            "change either of the two.",
+        ),
+        (
+            "train.early_stopping=4",  # 16 epochs, validated every 4
+            "train.early_stopping has no effect: it waits for 4 validations without improvement, and train.epochs = 16 "
+            "has 4; set train.early_stopping=2.",
+        ),
+    ],
+)
+def test_a_value_that_does_not_fit_is_told_with_what_would(change: str, said: str) -> None:
+    """In words that know nothing of the library that checks, and without the file of the shipped recipe."""
+    with pytest.raises(OptionError) as caught:
+        read_recipe("lgg", [change])
+    assert str(caught.value).startswith(said)
+
+
+def test_a_fault_of_a_file_names_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('format = 2\n[train]\nepochs = "abc"\nlr = -3\n', encoding="utf-8")
+    said = f"{file}: train.epochs: found abc, expected a whole number; train.lr: found -3, expected a number above 0."
+    for changes in ([], ["train.seed=1"]):
+        with pytest.raises(OptionError) as caught:
+            read_recipe(str(file), changes)
+        assert str(caught.value) == said
+    assert read_recipe(str(file), ["train.epochs=3", "train.lr=0.1"]).train.epochs == 3
+
+
+def test_terms_are_named_with_either_hyphen() -> None:
+    assert loss_of("weighted_bce+dice") == loss_of("weighted-bce+dice")
+
+
+_REMEDY = re.compile(r"set ([\w.]+=(?:\[[^]]*\]|[\w+.-]*\w\+*))")
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+@pytest.mark.parametrize(
+    "change",
+    ["model.kind=classifier", "model.kind=unet++", "model.dims=3", "model.dims=2", "predict.activation=softmax"],
+)
+def test_one_message_says_all_that_has_to_change(name: str, change: str) -> None:
+    """What a refusal asks for is accepted: nobody mends one fault to be told of the next."""
+    try:
+        read_recipe(name, [change])
+    except OptionError as error:
+        asked = {setting.partition("=")[0]: setting for setting in _REMEDY.findall(str(error))}
+        asked.pop(change.partition("=")[0], None)  # the other way out
+        if not asked:
+            return
+        read_recipe(name, [change, *asked.values()])

@@ -160,11 +160,11 @@ def test_views_of_three_axes_are_averaged(run: Path, phantom_data: Path, tmp_pat
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ("slices.n_neighbours=1", "slices is for networks of slices, and model.dims is 3"),
-        ("train.tumour_share=0.5", "train.tumour_share is for networks of slices"),
+        ("slices.n_neighbours=1", "slices.n_neighbours has no effect: a 3-D network is trained on patches"),
+        ("train.tumour_share=0.5", "train.tumour_share has no effect: a 3-D network is trained on patches"),
         ("split.protocol=slice", "split.protocol = slice is for networks of slices"),
-        ("loss.kind=combined", "loss.kind = combined (its weight maps) is for networks of slices"),
-        ("model.dims=2", "patches belong to a 3-D network"),
+        ("loss.kind=combined", "loss.kind = combined has weight maps of slices; set loss.kind=bce+dice"),
+        ("model.dims=2", "there are no patches; set patches=none"),
         ("patches.size=[4,64,64]", "a patch has at least 8 voxels along each axis"),
         ("patches.overlap=1", "patches.overlap: "),
     ],
@@ -184,7 +184,7 @@ def test_a_3d_network_without_patches(phantom_data: Path, cache: Path, tmp_path:
     path.write_text(write_recipe(toy_recipe("loss.kind=dice", "slices.n_neighbours=0")), encoding="utf-8")
     ran = _train(path, phantom_data, tmp_path / "run", cache, "model.dims=3")
     assert ran.code == 2
-    assert "add a part [patches] (--set patches.size=auto)" in ran.err
+    assert "it is trained on patches; set patches.size=auto" in ran.err
     ran = _train(path, phantom_data, tmp_path / "run", cache, "model.dims=3", "patches.size=auto", "train.max_steps=1")
     assert ran.code == 0, ran.err
 

@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from glioseg.config import Recipe, changed_recipe, parsed_change, recipe_values, require_effect
+from glioseg.config import Recipe, build_recipe, parsed_change, recipe_values
 from glioseg.console import CallbackReporter, OnProgress, Reporter
 from glioseg.errors import OptionError
 
@@ -54,17 +54,13 @@ def texts_of(changes: Changes) -> list[str]:
 
 def resolved(source: AnyRecipe, changes: Changes) -> Recipe:
     """A recipe with settings changed; errors as ``glioseg.recipe``."""
-    values = source.model_dump(mode="json") if isinstance(source, Recipe) else recipe_values(str(source))[0]
-    return _changed(values, changes)
+    settings = settings_of(changes)
+    if isinstance(source, Recipe):
+        return build_recipe(source.model_dump(mode="json"), settings)
+    values, path = recipe_values(str(source))
+    return build_recipe(values, settings, str(path))
 
 
 def default_recipe(changes: Changes) -> Recipe:
     """What stands where no recipe is named, with settings changed."""
-    return _changed({}, changes)
-
-
-def _changed(values: Mapping[str, Any], changes: Changes) -> Recipe:
-    settings = settings_of(changes)
-    made = changed_recipe(values, [settings])
-    require_effect(made, settings)
-    return made
+    return build_recipe({}, settings_of(changes))

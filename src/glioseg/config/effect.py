@@ -18,7 +18,8 @@ from glioseg.networks.build import ModelOptions, dims_of
 from glioseg.preparation.options import PrepareOptions
 from glioseg.preparation.slices import SliceOptions
 from glioseg.training.augment import AugmentOptions
-from glioseg.training.terms import LossOptions
+from glioseg.training.options import TrainOptions
+from glioseg.training.terms import DEFAULT_LOSS, LossOptions
 
 Idle = dict[str, str]
 """Setting -> why it does nothing, and what would let it act, as the second half of a sentence."""
@@ -51,12 +52,17 @@ class _Parts(Protocol):
     @property
     def predict(self) -> PredictOptions: ...
     @property
+    def train(self) -> TrainOptions: ...
+    @property
     def evaluate(self) -> EvaluateOptions: ...
+
+
+_SEGMENTING = "; take a recipe that segments, such as lgg"
 
 
 def idle_settings(recipe: _Parts) -> Idle:
     """The settings of a recipe that act on nothing."""
-    rules = (_of_prediction, _of_evaluation, _of_preparation, _of_augmentation, _of_loss, _of_slices)
+    rules = (_of_prediction, _of_evaluation, _of_preparation, _of_augmentation, _of_loss, _of_slices, _of_training)
     return {name: why for rule in rules for name, why in rule(recipe)}
 
 
@@ -72,8 +78,13 @@ def sentence(idle: Idle) -> str:
 
 def _of_prediction(recipe: _Parts) -> Iterator[tuple[str, str]]:
     if recipe.task == "classify":
-        why = f"model.kind = {recipe.model.kind} says classes and draws no regions; set model.kind=unet"
         for name in ("activation", "threshold", "thresholds", "min_voxels", "largest_component", "kinds"):
+            yield f"predict.{name}", f"model.kind = {recipe.model.kind} says classes and draws no regions{_SEGMENTING}"
+        return
+    if recipe.predict.activation == "softmax":
+        why = "softmax paints the most probable of background and regions; set predict.activation=sigmoid, "
+        why += f"and loss.kind={DEFAULT_LOSS['segment']}"
+        for name in ("threshold", "thresholds", "tune"):
             yield f"predict.{name}", why
         return
     regions = recipe.prepare.regions
@@ -83,7 +94,7 @@ def _of_prediction(recipe: _Parts) -> Iterator[tuple[str, str]]:
 
 def _of_evaluation(recipe: _Parts) -> Iterator[tuple[str, str]]:
     if recipe.task == "classify":
-        yield "evaluate.empty", "classes have no masks that could be empty; set evaluate.n_resamples"
+        yield "evaluate.empty", f"classes have no masks that could be empty{_SEGMENTING}"
     if recipe.evaluate.n_resamples == 0:
         yield "evaluate.seed", "nothing is drawn; set evaluate.n_resamples above 0"
 
@@ -120,8 +131,22 @@ def _of_loss(recipe: _Parts) -> Iterator[tuple[str, str]]:
 
 
 def _of_slices(recipe: _Parts) -> Iterator[tuple[str, str]]:
-    if dims_of(recipe.model) == 2 and recipe.slices.choice == "tumour" and recipe.task == "segment":
+    if dims_of(recipe.model) == 3:
+        for name in (*(f"slices.{field}" for field in SliceOptions.model_fields), "train.tumour_share"):
+            yield name, "a 3-D network is trained on patches, not on slices; set model.dims=2 and patches=none"
+    elif recipe.slices.choice == "tumour" and recipe.task == "segment":
         yield "train.tumour_share", "all slices have tumour (slices.choice = tumour); set slices.choice=all"
+
+
+def _of_training(recipe: _Parts) -> Iterator[tuple[str, str]]:
+    train = recipe.train
+    n = -(-train.epochs // train.validate_every)
+    if train.early_stopping is not None and train.early_stopping >= n:
+        yield (
+            "train.early_stopping",
+            f"it waits for {train.early_stopping} validations without improvement, and train.epochs = {train.epochs} "
+            f"has {n}" + (f"; set train.early_stopping={max(n // 2, 1)}" if n > 1 else "; set train.epochs above 1"),
+        )
 
 
 def _value(options: object, name: str) -> Any:  # noqa: ANN401 - of any setting

@@ -75,11 +75,16 @@ def recipe_source(name_or_path: str) -> str:
     return read_text(path)
 
 
-def build_recipe(values: Mapping[str, Any], changes: Sequence[str] = (), path: str | None = None) -> Recipe:
-    """Validate a recipe's values, of the format of now, with ``a.b=value`` changes; errors as ``read_recipe``."""
-    settings = dict(parsed_change(change) for change in changes)
+def build_recipe(
+    values: Mapping[str, Any], changes: Mapping[str, Any] | Sequence[str] = (), path: str | None = None
+) -> Recipe:
+    """Validate a recipe's values, of the format of now, with changes by name or as ``a.b=value``.
+
+    Errors as ``read_recipe``.
+    """
+    settings = dict(changes) if isinstance(changes, Mapping) else dict(parsed_change(change) for change in changes)
     recipe = changed_recipe(values, [settings], path)
-    require_effect(recipe, settings, path)
+    require_effect(recipe, settings)
     return recipe
 
 
@@ -92,7 +97,7 @@ def changed_recipe(values: Mapping[str, Any], layers: Sequence[Mapping[str, Any]
     Args:
         values: of the recipe.
         layers: settings by name.
-        path: of the recipe's file, for messages.
+        path: of the recipe's file; messages name it where the fault is the file's, and not one of the changes.
 
     Raises:
         OptionError: unknown or unfitting settings, or one without effect.
@@ -103,13 +108,38 @@ def changed_recipe(values: Mapping[str, Any], layers: Sequence[Mapping[str, Any]
     asked_for = (*names, *idle_values(values))
     while droppable := [name for name in idle_values(changed) if not _concerns(name, asked_for)]:
         drop(changed, droppable)
+    if names and not _concerns("tune", names):
+        changed = _without_idle_ranges(changed)
+    if names:
+        try:
+            return Recipe.model_validate(changed)
+        except ValidationError as error:
+            _validated(values, path)
+            raise OptionError(explained(error, Recipe)) from error
+    return _validated(values, path)
+
+
+def _without_idle_ranges(values: dict[str, Any]) -> dict[str, Any]:
+    """The values without ranges of a search over settings that are without effect by now."""
+    ranges = values.get("tune")
+    if not isinstance(ranges, Mapping):
+        return values
     try:
-        return Recipe.model_validate(changed)
+        idle = idle_settings(Recipe.model_validate({**values, "tune": None}))
+    except ValidationError:
+        return values  # what is wrong is said by whoever validates them
+    return {**values, "tune": {name: one for name, one in ranges.items() if name not in idle} or None}
+
+
+def _validated(values: Mapping[str, Any], path: str | None) -> Recipe:
+    """What stands in a file."""
+    try:
+        return Recipe.model_validate(values)
     except ValidationError as error:
         raise OptionError(explained(error, Recipe), path=path) from error
 
 
-def require_effect(recipe: Recipe, names: Iterable[str], path: str | None = None) -> None:
+def require_effect(recipe: Recipe, names: Iterable[str]) -> None:
     """Refuse settings that somebody wants to change and that act on nothing, whatever their value.
 
     Raises:
@@ -119,7 +149,7 @@ def require_effect(recipe: Recipe, names: Iterable[str], path: str | None = None
     idle = idle_settings(recipe)
     idle = {name: why for name, why in idle.items() if any(one.startswith(f"{name}.") for one in wanted)}
     if idle:
-        raise OptionError(sentence(idle), path=path)
+        raise OptionError(sentence(idle))
 
 
 def _concerns(name: str, others: Iterable[str]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -102,21 +102,24 @@ class Recipe(BaseModel):
 
     @model_validator(mode="after")
     def _parts_fit_one_task(self) -> Self:
-        what = f"model.kind = {self.model.kind} {TASK_WORDS[self.task]}"
+        faults = list(self._unfit_for_the_task())
+        if faults:
+            raise ValueError(f"model.kind = {self.model.kind} {TASK_WORDS[self.task]}: {'; '.join(faults)}")
+        return self
+
+    def _unfit_for_the_task(self) -> Iterator[str]:
+        """All that has to be changed, so that nobody mends one after the other."""
         if self.loss.task != self.task:
-            raise ValueError(
-                f"{what}, and loss.kind = {self.loss.kind} does not; set loss.kind={DEFAULT_LOSS[self.task]}"
-            )
+            yield f"loss.kind = {self.loss.kind} does not; set loss.kind={DEFAULT_LOSS[self.task]}"
         scores = PICKING_SCORES[self.task]
         if self.train.score not in scores:
-            raise ValueError(f"{what}: train.score is one of {', '.join(scores)}, not {self.train.score}")
+            yield f"train.score is one of {', '.join(scores)}, not {self.train.score}; set train.score={scores[0]}"
         if self.predict.task not in (None, self.task):
-            raise ValueError(f"{what}, and has no thresholds to choose; set predict.tune=false")
+            yield "there are no thresholds to choose; set predict.tune=false"
         if self.published is not None and self.published.task != self.task:
-            raise ValueError(f"{what}, and the published figures are of the other kind")
+            yield "the published figures are of the other kind; set published=none"
         if needs_size(self.model) and self.prepare.size is None:
-            raise ValueError(f"{what} by a dense layer, which needs pictures of one size; set prepare.size")
-        return self
+            yield "its dense layer needs pictures of one size; set prepare.size=128"
 
     @model_validator(mode="after")
     def _loss_fits_activation(self) -> Self:
@@ -140,29 +143,36 @@ class Recipe(BaseModel):
         }.items():
             unknown = [] if known is None else [region for region in named if region not in known]
             if known is not None and unknown:
-                raise ValueError(f"predict.{name}: the network has no region {unknown[0]}, only {', '.join(known)}")
+                raise ValueError(
+                    f"prepare.regions = {', '.join(known)}, and predict.{name} names {unknown[0]}, which is none of "
+                    f"them; change either of the two"
+                )
         return self
 
     @model_validator(mode="after")
     def _slices_or_patches(self) -> Self:
         """A setting that the network has no use for is refused, so that none is without effect."""
         if dims_of(self.model) == 2:
-            if self.patches is not None:
-                raise ValueError("patches belong to a 3-D network: leave the part [patches] out, or set model.dims = 3")
-            if self.augment.flip.probability > 0 and "depth" in self.augment.flip.axes:
-                raise ValueError("slices have no depth along which to flip: take it out of augment.flip.axes")
+            of_volumes = {
+                "there are no patches; set patches=none": self.patches is not None,
+                'there is no depth along which to flip; set augment.flip.axes=["width","height"]': (
+                    self.augment.flip.probability > 0 and "depth" in self.augment.flip.axes
+                ),
+            }
+            wrong = [words for words, is_set in of_volumes.items() if is_set]
+            if wrong:
+                raise ValueError(f"the network is one of slices: {'; '.join(wrong)}; or set model.dims=3")
             return self
-        if self.patches is None:
-            raise ValueError("a 3-D network is trained on patches: add a part [patches] (--set patches.size=auto)")
+        without = [] if self.patches is not None else ["it is trained on patches; set patches.size=auto"]
         of_slices = {
-            "slices": self.slices != SliceOptions(),
-            "train.tumour_share": self.train.tumour_share is not None,
-            "split.protocol = slice": self.split.protocol == "slice",
-            f"loss.kind = {self.loss.kind} (its weight maps)": self.loss.needs_border,
+            "split.protocol = slice is for networks of slices; set split.protocol=patient": (
+                self.split.protocol == "slice"
+            ),
+            f"loss.kind = {self.loss.kind} has weight maps of slices; set loss.kind=bce+dice": self.loss.needs_border,
         }
-        for name, is_set in of_slices.items():
-            if is_set:
-                raise ValueError(f"{name} is for networks of slices, and model.dims is 3: leave it out")
+        without += [words for words, is_set in of_slices.items() if is_set]
+        if without:
+            raise ValueError(f"model.dims = 3 makes a network of volumes: {'; '.join(without)}")
         return self
 
     @model_validator(mode="after")
@@ -181,7 +191,7 @@ class Recipe(BaseModel):
                 raise ValueError(f"tune: there is no setting {name}{did_you_mean(name, Recipe)}")
         without = {name: why for name, why in idle_settings(self).items() if name in (self.tune or ())}
         if without:
-            raise ValueError(f"tune: {sentence(without)}")
+            raise ValueError(f"tune: {sentence(without)}; or set tune=none")
         return self
 
     @property

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import inspect
 import re
-import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from types import MappingProxyType, UnionType
-from typing import Annotated, Any, Literal
+from types import MappingProxyType
+from typing import Any
 
 import annotated_types
 from pydantic import BaseModel
@@ -19,7 +18,7 @@ from pydantic_core import PydanticUndefined
 from glioseg.config.changes import leaves, with_settings
 from glioseg.config.files import recipe_values, shipped_recipes
 from glioseg.config.recipe import TUNABLE, Recipe
-from glioseg.config.words import models_in
+from glioseg.config.words import choices_of, models_in, type_words
 from glioseg.errors import OptionError
 from glioseg.evaluation.metrics import CLASS_SCORES, REGION_SCORES
 from glioseg.networks.build import DEFAULT_KIND
@@ -161,7 +160,7 @@ def _setting(
     return Setting(
         name=name,
         kinds=kinds,
-        type=_type_words(field.annotation),
+        type=type_words(field.annotation),
         default=None if default is PydanticUndefined else _plain(default),
         range=_SCORES if name == "train.score" else _range_words(field, model, name.rpartition(".")[2]),
         unit=_UNITS.get(name, ""),
@@ -227,23 +226,6 @@ def _plain_text(text: str) -> str:
     return re.sub(r" \[[\d, ]+\]", "", re.sub(r"\s+", " ", text)).replace("``", "").strip()
 
 
-def _type_words(annotation: Any) -> str:  # noqa: ANN401 - any annotation
-    origin, members = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is Annotated:
-        return _type_words(members[0])
-    if origin is Literal:
-        return "word"
-    if origin in (UnionType, typing.Union):
-        named = [_type_words(one) for one in members if one is not type(None)]
-        return " or ".join(dict.fromkeys(named)) + (" or none" if type(None) in members else "")
-    if origin is tuple:
-        inner = _type_words(members[0])
-        return f"list of {inner}s" if members[-1] is Ellipsis else f"{len(members)} {inner}s"
-    if origin is not None and issubclass(origin, Mapping):
-        return f"{_type_words(members[1])} for each region"
-    return {bool: "true or false", int: "whole number", float: "number", str: "word"}.get(annotation, "word")
-
-
 def _range_words(field: FieldInfo, model: type[BaseModel], name: str) -> str:
     if name == "range" and hasattr(model, "limits"):
         low, high = model.limits
@@ -254,16 +236,8 @@ def _range_words(field: FieldInfo, model: type[BaseModel], name: str) -> str:
         for kind, key, sign in _BOUNDS
         if isinstance(one, kind)
     ]
-    choices = [str(one) for one in _choices(field.annotation)]
+    choices = [str(one) for one in choices_of(field.annotation)]
     return ", ".join([*choices, *bounds])
-
-
-def _choices(annotation: Any) -> Iterator[Any]:  # noqa: ANN401 - any annotation
-    if typing.get_origin(annotation) is Literal:
-        yield from typing.get_args(annotation)
-        return
-    for member in typing.get_args(annotation):
-        yield from _choices(member)
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - of any setting

@@ -51,15 +51,6 @@ class PredictOptions(BaseModel):
     batch_size: int = Field(16, ge=1)
 
     @model_validator(mode="after")
-    def _softmax_has_no_thresholds(self) -> Self:
-        if self.activation == "softmax" and (self.tune or self.thresholds or self.threshold != 0.5):
-            raise ValueError(
-                "softmax paints the most probable of background and regions, so that it has no threshold; leave out "
-                "threshold, thresholds and tune, or set activation = sigmoid"
-            )
-        return self
-
-    @model_validator(mode="after")
     def _search_knows_no_largest(self) -> Self:
         if self.tune and self.largest_component:
             raise ValueError("tune chooses thresholds without largest_component: set one of them")

@@ -12,7 +12,7 @@ from glioseg.cohorts.layouts.nnunet import write_splits_final
 from glioseg.cohorts.splits.slicewise import is_by_slices
 from glioseg.cohorts.splits.split import Split, SplitOptions, split, verified
 from glioseg.cohorts.splits.split_file import load_split, save_split
-from glioseg.config import changed_recipe, require_effect
+from glioseg.config import build_recipe
 from glioseg.console import QUIET, Reporter
 from glioseg.core import Cohort
 from glioseg.errors import OptionError
@@ -93,9 +93,7 @@ def options_of(settings: Mapping[str, Any]) -> SplitOptions:
             expected="settings such as split.test=0.2",
             remedy="Give them to glioseg train",
         )
-    made = changed_recipe({}, [settings])
-    require_effect(made, settings)
-    return made.split
+    return build_recipe({}, settings).split
 
 
 def write_split(

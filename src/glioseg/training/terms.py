@@ -250,7 +250,7 @@ def terms_of(kind: str) -> tuple[str, ...]:
     """
     if kind == COMBINED:
         return ("dice", "weighted_bce")
-    words = kind.split("+")
+    words = [word_of(word) for word in kind.split("+")]
     known = {word_of(name): name for name in LossOptions.model_fields}
     for word in words:
         if word not in known:

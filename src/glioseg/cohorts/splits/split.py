@@ -63,7 +63,9 @@ class SplitOptions(BaseModel):
         if abs(total - 1) > 1e-6:
             raise ValueError(f"train, val and test are shares of the whole: they sum to {total:.4g}, not to 1")
         if self.n_folds is None and self.fold != 0:
-            raise ValueError(f"fold {self.fold} needs n_folds")
+            raise ValueError(
+                f"fold {self.fold} is one of a cross-validation: set split.n_folds=5, or as many as there are"
+            )
         if self.n_folds is not None and self.fold >= self.n_folds:
             raise ValueError(f"fold {self.fold} of {self.n_folds}: folds count from 0 to {self.n_folds - 1}")
         return self
