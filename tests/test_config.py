@@ -388,7 +388,7 @@ def test_tissue() -> None:
         ("predict.thresholds.ET=0.4", "predict.thresholds names ET, which is none of them"),
         ("predict.min_voxels.ET=4", "predict.min_voxels names ET, which is none of them"),
         ("predict.tune=true", "tune chooses thresholds without largest_component"),
-        ('predict.kinds=["glioma"]', "predict.kinds: the network has no region glioma"),
+        ('predict.kinds=["glioma"]', "predict.kinds names glioma, which is none of them"),
     ],
 )
 def test_what_decides_on_regions_names_those_of_the_network(change: str, said: str) -> None:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from glioseg.config import build_recipe, read_recipe, write_recipe
-from glioseg.inference.bundle import load_bundle
+from glioseg.inference.bundle import load_bundle, save_bundle
 from glioseg.training.log import read_log
 from tests.cli.command import Ran, glioseg
 from tests.fakes.pictures import write_classes, write_pairs
@@ -140,15 +140,14 @@ def test_prediction_is_on_the_native_grid_and_the_same_as_evaluation(
 
 def test_views_of_three_axes_are_averaged(run: Path, phantom_data: Path, tmp_path: Path) -> None:
     """The volumes differ from those without views: a network that was trained so briefly is not symmetric."""
-    shutil.copytree(run / "bundle", tmp_path / "bundle")
-    path = tmp_path / "bundle" / "bundle.json"
-    described = json.loads(path.read_text(encoding="utf-8"))
+    bundle = load_bundle(run)
+    described = bundle.info.model_dump(exclude={"model_id", "weights", "format"})
     described["predict"]["flips"] = "all"
-    path.write_text(json.dumps(described), encoding="utf-8")
+    save_bundle(tmp_path / "bundle", described, bundle.model.state_dict())
     case = next(folder for folder in sorted(phantom_data.iterdir()) if folder.is_dir())
     found = []
-    for bundle in (run / "bundle", tmp_path / "bundle"):
-        ran = glioseg("predict", bundle, case, "--out", tmp_path / "out", "--quiet", "--device", "cpu", "--json")
+    for folder in (run / "bundle", tmp_path / "bundle"):
+        ran = glioseg("predict", folder, case, "--out", tmp_path / "out", "--quiet", "--device", "cpu", "--json")
         assert ran.code == 0, ran.err
         found.append(ran.json["cases"][0]["volumes"])
     assert found[0] != found[1]

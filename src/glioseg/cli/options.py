@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 Folder = Annotated[Path, typer.Argument(metavar="DATA", help="The data set's folder, as downloaded.")]
 # The tables of these names load numpy, which help does without; a test holds the lines to them.
-_LAYOUTS = "bids, brats, brats-h5, classes, lgg, msd, nnunet, pairs or volumes"
+_LAYOUTS = "bids, brats, brats-h5, brisc, classes, lgg, msd, nnunet, pairs or volumes"
 _SCHEMES = (
     "brats2015, brats2021, brats2023, brats2024, brats2024-ped, brats2024-men-rt, msd, nnunet137, whole-tumour, lgg, "
-    "binary or ibsr"
+    "brisc, binary or ibsr"
 )
 WRITTEN_LAYOUTS = "brats2021, brats2023, brats-h5, lgg, msd, nnunet, pairs, classes or volumes"
 Layout = Annotated[
