@@ -213,6 +213,26 @@ def test_what_a_classifier_starts_from_fits_it() -> None:
     assert [getattr(outlines.model, name) for name in shared] == [getattr(says.model, name) for name in shared]
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_prepared_as_black_is_predicted_as_background(name: str) -> None:
+    """Where the brain alone is seen, and 0 is nothing but black; the tissues' min-max puts their darkest at 0 too."""
+    recipe = read_recipe(name)
+    brain_alone = recipe.task == "segment" and recipe.prepare.brain_only and recipe.prepare.normalise == "z-score"
+    assert recipe.predict.black_is_background is brain_alone
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["prepare.normalise=min-max"], "the darkest of the brain is 0 as well"),
+        (["prepare.brain_only=false"], "predict.black_is_background has no effect: black is not 0 in the input"),
+    ],
+)
+def test_black_is_background_where_black_is_0_alone(changes: list[str], message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        build_recipe({"prepare": {"brain_only": True}}, ["predict.black_is_background=true", *changes])
+
+
 def test_a_modality_is_named_once() -> None:
     assert "t2f, flair: a modality is named twice" in _refusal('data.modalities=["t2f", "flair"]')
 

@@ -87,7 +87,10 @@ def _of_prediction(recipe: _Parts) -> Iterator[tuple[str, str]]:
         for name in ("threshold", "thresholds", "tune"):
             yield f"predict.{name}", why
         return
-    regions = recipe.prepare.regions
+    prepare = recipe.prepare
+    if prepare.normalise == "z-score" and not prepare.brain_only:
+        yield "predict.black_is_background", "black is not 0 in the input; set prepare.brain_only=true"
+    regions = prepare.regions
     if regions is not None and set(regions) <= set(recipe.predict.thresholds):
         yield "predict.threshold", "every region has one of its own; set predict.thresholds, or leave them out"
 

@@ -122,6 +122,15 @@ class Recipe(BaseModel):
             yield "its dense layer needs pictures of one size; set prepare.size=128"
 
     @model_validator(mode="after")
+    def _black_is_not_brain(self) -> Self:
+        if self.predict.black_is_background and self.prepare.normalise == "min-max" and self.prepare.brain_only:
+            raise ValueError(
+                "with prepare.normalise = min-max the darkest of the brain is 0 as well as what is black, so that "
+                "predict.black_is_background would cut holes into it; set prepare.normalise=z-score, or leave it out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _loss_fits_activation(self) -> Self:
         if self.task == "segment" and self.loss.activation != self.predict.activation:
             other = ("ce or ce+dice", "bce+dice")[self.predict.activation == "sigmoid"]

@@ -32,7 +32,8 @@ class PredictOptions(BaseModel):
             four views; all three axes of a 3-D network: eight). A view should be one that training shows too
             (``augment.flip``).
         black_is_background: predict nothing where all modalities are exactly 0 in the network's input, which is outside
-            the brain if the preparation is ``brain_only``.
+            the brain if the preparation is ``brain_only`` and ``z-score`` (``min-max`` puts the darkest of the brain
+            at 0 too). On the scan's own grid this holds up to a voxel of the network's.
         tune: choose thresholds and min_voxels on the validation part after training.
         batch_size: slices, or windows of a 3-D network, at a time.
     """
