@@ -16,7 +16,7 @@ from glioseg.report import style
 from glioseg.report.figures import architecture, comparison, curves, outcomes
 from glioseg.report.figures.outcomes import Strip, Volumes
 from glioseg.report.figures.render import draw
-from glioseg.report.gallery import gallery_item, ranked_cases, telling_slice, tumour_free_slice
+from glioseg.report.gallery import gallery_item, mean_dice, ranked_cases, telling_slice, tumour_free_slice
 from glioseg.report.run_facts import GalleryItem, Level, WeightMap
 from glioseg.training.log import LogRow
 from tests.report.made_run import GRID, REGIONS, SHAPE, image, items, log, reference, shifted, unet_levels, weight_map
@@ -73,6 +73,16 @@ def test_regions_have_one_curve_in_each_panel() -> None:
     figure = curves.regions(log(4), REGIONS, None)
     assert [len(axes.lines) for axes in figure.axes] == [3, 3, 3]
     assert to_hex(figure.axes[0].lines[1].get_color()) == style.region_ink("TC")
+
+
+def test_every_curve_is_inside_its_panel() -> None:
+    """The panels share an axis: a recall of 0.2 must be seen beside a Dice of 0.9."""
+    low = {"WT": {"dice": 0.9, "precision": 0.95, "recall": 0.2}}
+    figure = curves.regions([replace(row, figures={"regions": low}) for row in log(3)], ["WT"], None)
+    for axes in figure.axes:
+        bottom, top = axes.get_ylim()
+        heights = np.asarray(axes.lines[0].get_ydata(), dtype=float)
+        assert bottom <= heights.min() <= heights.max() <= top
 
 
 def test_score_over_time_never_falls() -> None:
@@ -264,13 +274,27 @@ def test_masks_must_fit() -> None:
 def test_cases_are_ranked(n: int, expected: list[tuple[str, str]]) -> None:
     rows: list[Row] = [{"case": str(number), "WT.dice": 1.0 - number / 10} for number in range(n)]
     unranked: Row = {"case": "empty", "WT.dice": None}
-    assert list(ranked_cases([unranked, *reversed(rows)], "WT", 2)) == expected
+    chosen = ranked_cases([unranked, *reversed(rows)], ["WT"], 2)
+    assert [(case, kind) for case, kind, _ in chosen] == expected
+    assert all(dice == 1.0 - int(case) / 10 for case, _, dice in chosen)
+
+
+def test_cases_are_ranked_by_all_regions() -> None:
+    """The first region alone would put ``lucky``, which misses the other two, on top."""
+    regions = ("NCR", "ED", "ET")
+    table = {"lucky": (1.0, 0.0, 0.2), "steady": (0.7, 0.7, 0.7), "partly empty": (None, 0.5, None), "poor": (0, 0, 0)}
+    rows: list[Row] = [
+        {"case": name, **{f"{region}.dice": value for region, value in zip(regions, values, strict=True)}}
+        for name, values in table.items()
+    ]
+    assert [mean_dice(row, regions) for row in rows] == pytest.approx([0.4, 0.7, 0.5, 0.0])
+    assert [case for case, _, _ in ranked_cases(rows, regions, 4)] == ["steady", "partly empty", "poor", "lucky"]
 
 
 def test_no_case_is_shown_twice() -> None:
     for n in range(30):
         rows: list[Row] = [{"case": str(number), "WT.dice": number / 40} for number in range(n)]
-        chosen = [case for case, _ in ranked_cases(rows, "WT", 4)]
+        chosen = [case for case, *_ in ranked_cases(rows, ["WT"], 4)]
         assert len(chosen) == len(set(chosen)) == min(n, 12)
 
 

@@ -14,7 +14,7 @@ from PIL import Image as Pillow
 from glioseg.errors import FileError
 from glioseg.report.html import FIGURES
 from glioseg.report.run import write_run_report
-from glioseg.report.run_facts import NetworkFacts, PartCounts, SegmentationFacts, SplitFacts
+from glioseg.report.run_facts import NetworkFacts, PartCounts, SegmentationFacts, SplitFacts, SplitUnit
 from glioseg.report.segmentation import segmentation_page
 from tests.report.made_run import (
     PROTOCOL,
@@ -164,11 +164,45 @@ def test_a_split_by_slice_is_called_a_leak_in_red(tmp_path: Path) -> None:
     assert "30 slices for training" in text
 
 
-def test_pictures_of_unknown_patients_are_said(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("unit", "tile"), [("picture", "Pictures"), ("case", "Cases")])
+def test_unknown_patients_are_said(tmp_path: Path, unit: SplitUnit, tile: str) -> None:
+    """Volumes whose patients are not known are no pictures."""
     parts = {"train": PartCounts(30, 30, 30), "val": PartCounts(8, 8, 8)}
-    text = _write(replace(bare_run(), split=SplitFacts(parts, unit="picture")), tmp_path)
-    assert "It is not known which pictures are of one patient" in text
+    text = _write(replace(bare_run(), split=SplitFacts(parts, unit=unit)), tmp_path)
+    assert f"It is not known which {unit}s are of one patient" in text
+    assert f"30 {unit}s for training" in text
+    assert f">{tile}<" in text
     assert 'class="prose error"' not in text
+
+
+@pytest.mark.parametrize(
+    ("unit", "counts"),
+    [
+        ("patient", "2 cases of 2 patients, 8 slices"),
+        ("slice", "8 slices of 1 patient, each a case of its own"),
+        ("case", "2 cases, 8 slices"),
+    ],
+)
+def test_what_a_table_of_results_counts(tmp_path: Path, unit: SplitUnit, counts: str) -> None:
+    cases = {name: (reference(number), reference(number)) for number, name in enumerate(("one", "two"))}
+    split = SplitFacts({"train": PartCounts(3, 9, 9), "test": PartCounts(1, 2, 8)}, unit=unit)
+    text = _write(replace(bare_run(), split=split, parts={"test": part_scores(scored(cases))}), tmp_path)
+    assert f"Test part: {counts}." in text
+
+
+def test_a_low_score_is_not_green(tmp_path: Path) -> None:
+    """A colour judges, and what is good depends on the task."""
+    parts = {"test": part_scores(scored({"one": (reference(0), shifted(reference(0), 3))}))}
+    text = _write(replace(bare_run(), parts=parts), tmp_path)
+    assert 'class="tile good"' not in text
+
+
+def test_the_page_says_what_it_was_trained_on_before_what_the_recipe_is_for(tmp_path: Path) -> None:
+    facts = bare_run()
+    recipe = replace(facts.recipe, name="demo", about="WT on BraTS")
+    text = _write(replace(facts, recipe=recipe), tmp_path)
+    assert f"Trained on {facts.data.cohort}" in text
+    assert "Recipe demo: WT on BraTS." in text
 
 
 def test_a_run_that_has_just_begun(tmp_path: Path) -> None:

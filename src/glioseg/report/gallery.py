@@ -18,32 +18,39 @@ _VISIBLE = 0.15
 """Share of the display range above which a pixel is more than a dark background."""
 
 
-def ranked_cases(rows: Sequence[Row], region: str, n_each: int = 4) -> tuple[tuple[str, GalleryKind], ...]:
-    """The cases with the best, the middle and the worst Dice of a region, each case once.
+def mean_dice(row: Row, regions: Sequence[str]) -> float | None:
+    """The mean over those of the regions that have a Dice in a case; None where none has (both masks are empty)."""
+    values = [float(value) for region in regions if isinstance(value := row[f"{region}.dice"], int | float)]
+    return sum(values) / len(values) if values else None
 
-    Cases without a Dice (both masks empty) are not among them. With few cases the worst come first, since they teach
+
+def ranked_cases(
+    rows: Sequence[Row], regions: Sequence[str], n_each: int = 4
+) -> tuple[tuple[str, GalleryKind, float], ...]:
+    """The cases with the best, the middle and the worst ``mean_dice``, each case once.
+
+    Cases without a Dice are not among them. With few cases the worst come first, since they teach
     the most: 1 case is shown as worst, 2 as worst and best.
 
     Args:
         rows: of ``evaluate.table.case_rows``.
-        region: that they are ranked by.
+        regions: that they are ranked by.
         n_each: cases of each kind, at most.
 
     Returns:
-        (case, kind): best ones from the best down, then those around the median, then the worst from the worst up.
+        (case, kind, mean Dice): best ones from the best down, then those around the median, then the worst
+        from the worst up.
     """
-    scored = [
-        (float(value), str(row["case"])) for row in rows if isinstance(value := row[f"{region}.dice"], int | float)
-    ]
+    scored = [(value, str(row["case"])) for row in rows if (value := mean_dice(row, regions)) is not None]
     scored.sort(key=lambda pair: (-pair[0], pair[1]))
     n = len(scored)
     n_worst = min(n_each, (n + 2) // 3)
     n_best = min(n_each, (n - n_worst + 1) // 2)
     n_middle = min(n_each, n - n_worst - n_best)
     first = min(max(n_best, (n - n_middle) // 2), n - n_worst - n_middle)
-    chosen: list[tuple[str, GalleryKind]] = [(case, "best") for _, case in scored[:n_best]]
-    chosen += [(case, "median") for _, case in scored[first : first + n_middle]]
-    chosen += [(case, "worst") for _, case in reversed(scored[n - n_worst :])]
+    chosen: list[tuple[str, GalleryKind, float]] = [(case, "best", dice) for dice, case in scored[:n_best]]
+    chosen += [(case, "median", dice) for dice, case in scored[first : first + n_middle]]
+    chosen += [(case, "worst", dice) for dice, case in reversed(scored[n - n_worst :])]
     return tuple(chosen)
 
 
@@ -95,7 +102,7 @@ def gallery_item(
         reference: on the same grid.
         prediction: likewise, of the same or another scheme.
         regions: that both schemes know.
-        dice: of the case.
+        dice: of the case, the mean over the regions that cases are ranked by.
     """
     pictures, cuts = {}, []
     for name, channel in zip(image.modalities, image.array, strict=True):

@@ -116,8 +116,9 @@ def _counted(facts: RunFacts, part: PartCounts) -> str:
 
 def _page(facts: RunFacts, tiles: tuple[Tile, ...], written: str, sections: tuple[Section, ...]) -> Page:
     counts = [f"{_counted(facts, part)} for {part_word(name)}" for name, part in facts.split.parts.items()]
-    summary = f"{facts.recipe.about.rstrip('.')}. " if facts.recipe.about else ""
-    summary += f"Trained on {facts.data.cohort} ({facts.data.layout}): {', '.join(counts)}."
+    summary = f"Trained on {facts.data.cohort} ({facts.data.layout}): {', '.join(counts)}."
+    if facts.recipe.about:
+        summary += f" Recipe {facts.recipe.name}: {facts.recipe.about.rstrip('.')}."
     if facts.recipe.after:
         summary += f" After {facts.recipe.after.rstrip('.')}."
     title = f"{facts.recipe.name} on {facts.data.cohort}"

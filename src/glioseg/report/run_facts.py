@@ -20,7 +20,7 @@ from glioseg.training.log import LogRow
 
 GalleryKind = Literal["best", "median", "worst", "no-tumour"]
 LevelKind = Literal["input", "down", "up", "head"]
-SplitUnit = Literal["patient", "slice", "picture"]
+SplitUnit = Literal["patient", "slice", "picture", "case"]
 Mask = npt.NDArray[np.bool_]
 FiguresT = TypeVar("FiguresT", covariant=True)
 """The figures of a part, as its task reads them: ``Evaluation`` or ``ClassEvaluation``."""
@@ -77,7 +77,7 @@ class PartCounts:
     """One part of the split.
 
     Args:
-        n_patients, n_cases, n_slices: how many.
+        n_patients, n_cases, n_slices: how many; where slices are cases, the patients are still those whose they are.
         n_marked_slices: slices whose reference marks any voxel; None where that is not known.
         marked_share: voxels of any region / all voxels; None where that is not known.
     """
@@ -95,7 +95,7 @@ class SplitFacts:
 
     Args:
         parts: ``train``, ``val``, ``test`` (where there is one) -> counts.
-        unit: what was drawn; ``slice`` leaks, ``picture`` means that patients are not known.
+        unit: what was drawn; ``slice`` leaks, ``picture`` and ``case`` mean that patients are not known.
         seed: of the draw; None for a split that was given.
         hash: names the split.
         fold: which of how many folds, counted from 1; None without folds.
@@ -134,7 +134,7 @@ class GalleryItem:
         pictures: modality -> (rows, columns) uint8, or ``picture`` -> (rows, columns, 3); the right way up, all alike.
         reference: region -> (rows, columns) bool.
         prediction: the same regions.
-        dice: of the case in the region that cases are ranked by; None where it is undefined.
+        dice: of the case, the mean over the regions that cases are ranked by; None where it is undefined.
         spacing: distance between rows and between columns.
         marks: letters at the left, right, top and bottom edge; None where the orientation is unknown.
 

@@ -95,6 +95,8 @@ def split_facts(task: AnyTask, run: FinishedRun) -> SplitFacts:
     split, options = run.data.split, run.recipe.split
     parts = {str(name): task.count(run.data, name) for name in PARTS if getattr(split, name)}
     unit = _UNITS[split.unit]
+    if unit == "picture" and any(case.native.has_mm for case in run.data.prepared.cases):
+        unit = "case"
     folds = None if options.n_folds is None else (options.fold + 1, options.n_folds)
     return SplitFacts(parts, unit, split.seed, split.sha256, folds)
 

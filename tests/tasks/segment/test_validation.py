@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from torch import Tensor, nn
@@ -15,13 +17,14 @@ from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.inference.options import PredictOptions
 from glioseg.inference.predictor import Predictor
 from glioseg.io import load_labels
+from glioseg.preparation.border_cache import BorderMaps
 from glioseg.preparation.cache import prepare
 from glioseg.preparation.options import PrepareOptions
 from glioseg.preparation.slices import SliceOptions
 from glioseg.preparation.store import PreparedCase
 from glioseg.tasks.segment.validation import Validator
 from glioseg.training.losses import build_loss
-from glioseg.training.terms import loss_of
+from glioseg.training.terms import DiceOptions, LossOptions, WeightedBceOptions, loss_of
 from tests.preparation.toys import SCHEME, toy_cohort
 
 OPTIONS = PrepareOptions(normalise="none", brain_only=False, regions=("WT",))
@@ -54,6 +57,8 @@ def _validator(cases: list[tuple[PreparedCase, Case]], seen: list[Any], **change
         "channels": (0, 1),
         "slices": slices,
         "loss": build_loss(loss_of("bce"), None),
+        "borders": None,
+        "batch_size": 16,
         "options": EvaluateOptions(),
         "score": "dice",
         "on_case": lambda done, total: seen.append((done, total)),
@@ -79,6 +84,46 @@ def test_the_loss_is_that_of_the_slices_that_training_takes(cases: list[tuple[Pr
     assert everything == pytest.approx((24 * inside + 456 * outside) / 480, rel=1e-5)
     tumour = _validator(cases, [], slices=SliceOptions(choice="tumour"))(_Constant(3.0)).loss
     assert tumour == pytest.approx((24 * inside + 216 * outside) / 240, rel=1e-5)
+
+
+@dataclass(frozen=True)
+class _Borders(BorderMaps):
+    """A border term of 2 on every pixel of slice 2, and of no other."""
+
+    def at(self, case: str, z: int) -> npt.NDArray[np.float16] | None:
+        return np.full((1, 10, 12), 2, dtype=np.float16) if z == 2 else None
+
+
+def test_the_loss_has_the_border_term_of_training(cases: list[tuple[PreparedCase, Case]]) -> None:
+    """The pixels of slice 2 count three times as much as those of slices 1, 3 and 4."""
+    prepared, _ = cases[0]
+    assert prepared.regions is not None
+    n_inside = prepared.regions[1:5, 0].sum(axis=(1, 2)).astype(int)
+    inside, outside = np.log1p(np.exp(-3.0)), np.log1p(np.exp(3.0))
+    of_slices = n_inside * inside + (120 - n_inside) * outside
+    loss = build_loss(LossOptions(weighted_bce=WeightedBceOptions(class_weights="equal")), None)
+    found = _validator(cases[:1], [], loss=loss, borders=_Borders({}))(_Constant(3.0)).loss
+    assert found == pytest.approx(float(of_slices @ (1, 3, 1, 1)) / 480, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "batches"), [(2, ((1, 3), (2, 4))), (3, ((1, 3), (2, 4))), (4, ((1, 2, 3, 4),))]
+)
+def test_one_dice_for_a_batch_is_so_in_validation_too(
+    cases: list[tuple[PreparedCase, Case]], batch_size: int, batches: tuple[tuple[int, ...], ...]
+) -> None:
+    """1 − (2 p n + 1) / (p² N + n + 1) of each batch of N pixels with n of tumour, all of probability p."""
+    prepared, _ = cases[0]
+    assert prepared.regions is not None
+    n_inside = prepared.regions[:, 0].sum(axis=(1, 2)).astype(int)
+    p = 1 / (1 + np.exp(-3.0))
+    expected = [
+        1 - (2 * p * n_inside[list(batch)].sum() + 1) / (p**2 * 120 * len(batch) + n_inside[list(batch)].sum() + 1)
+        for batch in batches
+    ]
+    options = LossOptions(dice=DiceOptions(over="batch", smoothing=1.0, denominator="squares"))
+    changes = {"loss": build_loss(options, None), "batch_size": batch_size}
+    assert _validator(cases[:1], [], **changes)(_Constant(3.0)).loss == pytest.approx(np.mean(expected), rel=1e-4)
 
 
 def test_another_score_may_pick_the_best_model(cases: list[tuple[PreparedCase, Case]]) -> None:

@@ -62,7 +62,9 @@ def triptychs(items: Sequence[GalleryItem], outlined_regions: Sequence[str] = ()
 
 def note_of(item: GalleryItem, regions: Sequence[str] = ()) -> str:
     """The case's Dice, the slice, and what is to be said of the slice alone."""
-    whole = f"Dice {item.dice:.3f}" if item.dice is not None and item.kind != "no-tumour" else ""
+    several = len(regions or item.reference) > 1
+    words = "mean Dice" if several else "Dice"
+    whole = f"{words} {item.dice:.3f}" if item.dice is not None and item.kind != "no-tumour" else ""
     if item.n_slices == 1 and whole:
         return whole
     place = f"slice {item.z + 1}/{item.n_slices}: " if item.n_slices > 1 else ""

@@ -85,20 +85,19 @@ def regions(log: Log, names: Sequence[str], best_epoch: int | None) -> Figure:
     """Dice, precision and recall on validation, one panel each, a curve per region."""
     figure = style.new_figure(style.FULL_WIDTH, 3.5)
     first: Axes | None = None
+    places = [(name, metric) for name in names for metric in DRAWN_METRICS]  # one axis must hold them all
     for place, metric in enumerate(DRAWN_METRICS):
         axes = figure.add_subplot(1, len(DRAWN_METRICS), place + 1, sharey=first)
         first = first or axes
         title = {"dice": "Dice", "precision": "Precision", "recall": "Recall (sensitivity)"}[metric]
         style.style_axes(axes, title=title, x="epoch")
-        values = []
         for number, name in enumerate(names):
             curve = own_series(log, "regions", name, metric)
-            values.append(curve[1])
             colour = style.region_ink(name, number) if len(names) > 1 else style.ACCENT
             _line(axes, curve, colour, style.plain(name, 24))
         _finish(axes, log, best_epoch, name_best=place == 0)
         if place == 0:
-            _share_axis(axes, np.concatenate(values) if values else np.zeros(0))
+            _share_axis(axes, np.concatenate([own_series(log, "regions", *place)[1] for place in places]))
             if len(names) > 1:
                 handles, labels = axes.get_legend_handles_labels()
                 figure.legend(

@@ -9,7 +9,7 @@ from glioseg.evaluation.classification import ClassFigures
 from glioseg.evaluation.metrics import CLASS_METRICS
 from glioseg.evaluation.published_classes import ClassesAsPublished
 from glioseg.evaluation.score import Interval
-from glioseg.report.html import Block, Cell, Column, Prose, Section, Table, Tile, Tone
+from glioseg.report.html import Block, Cell, Column, Prose, Section, Table, Tile
 from glioseg.report.parts.run_results import warnings
 from glioseg.report.parts.run_words import NOTHING, duration, interval_words, part_word, ratio, ratio_cell
 from glioseg.report.parts.words import plural
@@ -41,8 +41,7 @@ def _score_tiles(evaluation: ClassEvaluation, part: str) -> list[Tile]:
     for name in _ON_TILES:
         estimate = evaluation.items.metrics[name]
         note = "" if estimate.ci95 is None else f"95\u00a0%: {interval_words(estimate.ci95)}"
-        tone: Tone = "good" if CLASS_METRICS[name].better == "higher" else ""
-        row.append(Tile(f"{WORDS[name]}, {part_word(part)}", ratio(estimate.value), note, tone))
+        row.append(Tile(f"{WORDS[name]}, {part_word(part)}", ratio(estimate.value), note))
     return row
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from glioseg.evaluation.protocol import Summary
+from glioseg.evaluation.protocol import Evaluation, Summary
 from glioseg.evaluation.published import MEAN, AsPublished, ObtainedFigure, SliceChoice
 from glioseg.evaluation.score import EMPTY_RULES, EmptyRule
 from glioseg.report.html import Block, Cell, Column, Prose, Section, Table, Tile, Tone
@@ -22,7 +22,7 @@ from glioseg.report.parts.run_words import (
     region_words,
 )
 from glioseg.report.parts.words import plural
-from glioseg.report.run_facts import ScoredFacts, SegmentationFacts
+from glioseg.report.run_facts import ScoredFacts, SegmentationFacts, SplitUnit
 
 _FEW_PATIENTS = 20
 _EMPTY_WORDS: Mapping[EmptyRule, str] = {
@@ -41,8 +41,14 @@ _SLICE_LEAK = (
     "This split is by slice: neighbouring slices of one patient are in several parts. Such figures leak: they measure "
     "memory as well as skill, and say little about patients that were not seen."
 )
+_DRAWN: Mapping[SplitUnit, str] = {
+    "patient": "Patients",
+    "slice": "Slices as cases: leaks",
+    "picture": "Pictures",
+    "case": "Cases",
+}
 _UNKNOWN_PATIENTS = (
-    "It is not known which pictures are of one patient: the split keeps copies together, but pictures of one patient "
+    "It is not known which {unit}s are of one patient: the split keeps copies together, but {unit}s of one patient "
     "may be in several parts, which makes figures better than they would be on new patients."
 )
 
@@ -75,7 +81,7 @@ def _split_tile(facts: SegmentationFacts) -> Tile:
     split = facts.split
     of_patients = split.unit == "patient"
     counts = {part_word(name): part.n_patients if of_patients else part.n_cases for name, part in split.parts.items()}
-    words = {"patient": "Patients", "slice": "Slices as cases: leaks", "picture": "Pictures"}[split.unit]
+    words = _DRAWN[split.unit]
     tone: Tone = "error" if split.unit == "slice" else ""
     note = ", ".join(f"{n:,} {name}" for name, n in counts.items())
     return Tile(words, f"{sum(counts.values()):,}", note, tone)
@@ -90,11 +96,11 @@ def _score_tiles(facts: SegmentationFacts, part: str) -> list[Tile]:
         if dice.case_ci95 is not None:
             note += f", 95\u00a0%: {interval_words(dice.case_ci95)}"
         name = f"Dice {region}, {part_word(part)}" if len(regions) > 1 else f"Dice, {part_word(part)}"
-        row.append(Tile(name, ratio(dice.case_mean), note, "good"))
+        row.append(Tile(name, ratio(dice.case_mean), note))
     if len(regions) == 1:
         (dice,) = (summaries["dice"] for summaries in regions.values())
         quartiles = interval_words(dice.case_quartiles)
-        row.append(Tile("Median Dice", ratio(dice.case_median), f"middle half {quartiles}", "good"))
+        row.append(Tile("Median Dice", ratio(dice.case_median), f"middle half {quartiles}"))
     return row
 
 
@@ -110,8 +116,8 @@ def warnings(facts: ScoredFacts[Any], n_patients: int) -> tuple[Block, ...]:
     blocks: list[Block] = []
     if facts.split.unit == "slice":
         blocks.append(Prose(_SLICE_LEAK, "error"))
-    if facts.split.unit == "picture":
-        blocks.append(Prose(_UNKNOWN_PATIENTS, "warning"))
+    if facts.split.unit in ("picture", "case"):
+        blocks.append(Prose(_UNKNOWN_PATIENTS.format(unit=facts.split.unit), "warning"))
     part = facts.headline
     if part is None:
         return (*blocks, *_unscored(facts))
@@ -173,14 +179,25 @@ def _part_table(facts: SegmentationFacts, part: str, *, detailed: bool) -> Table
         rows.append(_row("label map", "Pixel accuracy", evaluation.pixel_accuracy, "accuracy"))
     titles = ("Mean", "95 % interval", "Median", "Middle half", "Pooled", "Slice mean", "Cases")
     columns = (Column("Region"), Column("Metric"), *(Column(title, numeric=True) for title in titles))
-    counts = f"{plural(evaluation.n_cases, 'case')} of {plural(evaluation.n_patients, 'patient')}"
-    caption = f"{part_word(part).capitalize()} part: {counts}, {plural(evaluation.n_slices, 'slice')}. "
+    caption = f"{part_word(part).capitalize()} part: {_counts(facts, part, evaluation)}. "
     if detailed:
         caption += "Mean, median and middle half (25th to 75th percentile) over cases; the interval is of the mean, by "
         caption += "bootstrap of whole patients; pooled: from the voxels of all cases together. F1 is the same as Dice."
         members = [words for region in regions if (words := region_words(facts, region)) != region]
         caption += f" {'; '.join(members)}." if members else ""
     return Table(columns, tuple(rows), caption, page_size=40)
+
+
+def _counts(facts: SegmentationFacts, part: str, evaluation: Evaluation) -> str:
+    """Cases, patients and slices; where slices were drawn, of how many patients; no patients that are not known."""
+    cases, slices = plural(evaluation.n_cases, "case"), plural(evaluation.n_slices, "slice")
+    if facts.split.unit == "patient":
+        return f"{cases} of {plural(evaluation.n_patients, 'patient')}, {slices}"
+    counted = facts.split.parts.get(part)
+    if facts.split.unit == "slice":
+        of = "" if counted is None else f" of {plural(counted.n_patients, 'patient')}"
+        return f"{slices}{of}, each a case of its own"
+    return f"{cases}, {slices}"
 
 
 def _row(region: str, words: str, summary: Summary, name: str) -> tuple[Cell, ...]:

@@ -18,9 +18,9 @@ _AS_PUBLISHED = "Pictures are shown as published, X to the right and Y down; the
 _MOST_ITEMS = 8
 _MOST_MAPS = 6
 _TITLES: Mapping[GalleryKind, tuple[str, str]] = {
-    "best": ("Best cases", "The cases with the highest Dice, best first."),
+    "best": ("Best cases", "The cases with the highest {dice}, best first."),
     "median": ("Cases around the median", "What to expect of a usual case."),
-    "worst": ("Worst cases", "The cases with the lowest Dice, worst first: where to look for causes."),
+    "worst": ("Worst cases", "The cases with the lowest {dice}, worst first: where to look for causes."),
     "no-tumour": ("Slices without {what}", "All that is predicted here is predicted falsely."),
 }
 
@@ -32,7 +32,7 @@ def gallery(facts: SegmentationFacts, folder: Path) -> Section:
         items = [item for item in facts.gallery if item.kind == kind][:_MOST_ITEMS]
         if items:
             figure = comparison.overlays(items, facts.outlined)
-            caption = f"{words} {_what_is_seen(items)} {_convention(items)}"
+            caption = f"{words.format(dice=_ranked_by(facts))} {_what_is_seen(items, facts)} {_convention(items)}"
             named = title.format(what=_outlined(facts))
             blocks.append(saved_picture(folder, f"gallery-{kind}", figure, "scan", title=named, caption=caption))
     parts = " and ".join(dict.fromkeys(part_word(item.part) for item in facts.gallery))
@@ -54,7 +54,7 @@ def triptychs(facts: SegmentationFacts, folder: Path) -> Section:
         members = [meaning for name in items[0].reference if (meaning := region_words(facts, name)) != name]
         words += f"{'; '.join(members)}; " if members else ""
     words += f"best, median and worst cases, then slices without {_outlined(facts)}."
-    caption = f"{words} {_what_is_seen(items)} {_convention(items)}"
+    caption = f"{words} {_what_is_seen(items, facts)} {_convention(items)}"
     figure = comparison.triptychs(items, facts.outlined)
     title = "Image | reference | prediction"
     block = saved_picture(folder, "triptychs", figure, "scan", title=title, caption=caption)
@@ -64,6 +64,12 @@ def triptychs(facts: SegmentationFacts, folder: Path) -> Section:
 def _outlined(facts: SegmentationFacts) -> str:
     """What the outlines are of."""
     return " and ".join(facts.outlined) or facts.data.marked
+
+
+def _ranked_by(facts: SegmentationFacts) -> str:
+    """By which Dice cases are the best or the worst."""
+    names = facts.outlined or tuple(facts.data.regions)
+    return "Dice" if len(names) == 1 else f"mean Dice over {', '.join(names)}"
 
 
 def _of_each_kind(items: Sequence[GalleryItem]) -> list[GalleryItem]:
@@ -79,19 +85,22 @@ def weight_maps(facts: SegmentationFacts, folder: Path) -> Section:
     caption = (
         f"{plural(len(maps), 'slice')} on the network's grid, before augmentation: the reference and the weight of "
     )
-    caption += "each pixel in the loss. Between two components, and near their borders, errors cost more."
+    caption += "each pixel in the loss: that of its class, where classes are weighted, and on top that of the border "
+    caption += "term. Between two components, and near their borders, errors cost more."
     figure = comparison.weight_maps(maps)
     block = saved_picture(folder, "weight-maps", figure, "map", title="Masks and their weights", caption=caption)
     return Section("weights", "Weight maps of the loss", "", (block,))
 
 
-def _what_is_seen(items: Sequence[GalleryItem]) -> str:
+def _what_is_seen(items: Sequence[GalleryItem], facts: SegmentationFacts) -> str:
     """Which modality is seen, and which slice."""
     names = dict.fromkeys(main_modality(item.pictures)[0] for item in items)
     titles = " or ".join(style.modality_title(name) for name in names if name != "picture")
     words = f"Shown on {titles}" if titles else "Shown on the picture"
     if any(item.n_slices > 1 for item in items):
-        return f"{words}; trimmed to what is not black. Above each: the case and its Dice, the slice and its own."
+        score = _ranked_by(facts)
+        own = "its own" if score == "Dice" else f"the Dice of all {_outlined(facts)} on it"
+        return f"{words}; trimmed to what is not black. Above each: the case and its {score}, the slice and {own}."
     return f"{words}."
 
 

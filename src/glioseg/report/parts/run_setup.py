@@ -18,6 +18,7 @@ _UNITS: Mapping[SplitUnit, str] = {
     "patient": "patient: all cases, time points and known copies of a patient are in one part",
     "slice": "slice: each slice was a case of its own, so that one patient's slices are in several parts",
     "picture": "picture: whose they are is not known; copies of a picture are in one part",
+    "case": "case: whose they are is not known; copies of a case are in one part",
 }
 
 
@@ -59,10 +60,21 @@ def split_items(split: SplitFacts) -> tuple[tuple[str, str], ...]:
 
 def _split_table(facts: RunFacts) -> Table:
     marked = facts.data.marked
-    titles = ("Patients", "Cases", "Slices", f"With {marked}", "% of slices", f"{marked.capitalize()} voxels (%)")
+    titles = (
+        "Patients",
+        "Cases",
+        "Slices, prepared",
+        f"With {marked}",
+        "% of slices",
+        f"{marked.capitalize()} voxels (%)",
+    )
     columns = (Column("Part"), *(Column(title, numeric=True) for title in titles))
     rows = tuple((Cell(part_word(name)), *_counts(part)) for name, part in facts.split.parts.items())
-    caption = f"With {marked}: slices whose reference marks at least one voxel. Voxels: of all slices, air included."
+    caption = f"With {marked}: slices whose reference marks at least one voxel. Voxels: of all slices, air included. "
+    caption += (
+        "Slices are those of the prepared images, which may be cropped, turned or resampled: results count every "
+    )
+    caption += "slice of the scans themselves."
     return Table(columns, rows, caption)
 
 

@@ -29,7 +29,10 @@ def training(facts: RunFacts, folder: Path) -> Section:
 
     validated = any(row.figure("val_dice") is not None for row in log)
     words = "Training: mean over the epoch's batches, augmented, with the weights as they were at each. "
-    words += "Validation: after the epoch, not augmented."
+    words += (
+        "Validation: after the epoch, not augmented, in batches of the same size, of a 3-D network on whole volumes. "
+    )
+    words += "Both are the same sum of the same terms, weights included."
     if best is not None:
         words += " The dashed line marks the best model, which is the one that was evaluated."
     blocks = [curve("losses", curves.losses(log, best), "Loss", words)]

@@ -115,7 +115,7 @@ def _best_tile(metric: Metric, region: str, part: str, scored: Sequence[tuple[Ro
         return []
     name, mean = max(means, key=lambda row: -np.inf if row[1] is None else sign * row[1])
     words = f"{'Lowest' if metric.better == 'lower' else 'Highest'} mean, {region}"
-    return [Tile(words, value_text(metric, mean), f"{metric.title} {region}, {part_word(part)}: {name}", "good")]
+    return [Tile(words, value_text(metric, mean), f"{metric.title} {region}, {part_word(part)}: {name}")]
 
 
 def _words_of_folds(facts: StudyFacts) -> str:

@@ -135,7 +135,7 @@ def _tiles(facts: TuningFacts) -> tuple[Tile, ...]:
     note = ", ".join(f"{n} {_STATES[state].text}" for state, n in counts.items() if n)
     row = [Tile("Trials", f"{len(facts.trials)}", note)]
     if facts.best is not None:
-        row.append(Tile("Best score", ratio(facts.best.value), f"trial {facts.best.number + 1}", "good"))
+        row.append(Tile("Best score", ratio(facts.best.value), f"trial {facts.best.number + 1}"))
     times = [trial.training_s for trial in facts.trials if trial.training_s is not None]
     if times:
         row.append(Tile("Training time", duration(sum(times)), "all trials together"))

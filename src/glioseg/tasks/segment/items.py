@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from glioseg.preparation.border_cache import BorderMaps
+from glioseg.config import Recipe
+from glioseg.core import PartName
+from glioseg.preparation.border_cache import BorderMaps, border_maps
 from glioseg.preparation.patches import PatchOptions, draw_start, require_depth, shows_regions, take_patch
 from glioseg.preparation.slices import (
     SliceIndex,
@@ -19,8 +21,9 @@ from glioseg.preparation.slices import (
     take_regions,
 )
 from glioseg.preparation.store import PreparedCohort
+from glioseg.tasks.data import TrainingData
 from glioseg.training.job import Batch
-from glioseg.training.losses import balanced_class_weights
+from glioseg.training.losses import ClassWeights, balanced_class_weights
 from glioseg.training.randomness import DrawKey, generator
 
 
@@ -151,6 +154,23 @@ def patch_items(
     for case in prepared.cases:
         require_depth(case.n_slices, options.voxels, case.id)
     return PatchItems(prepared, options, channels_of(prepared, modalities))
+
+
+def training_items(recipe: Recipe, data: TrainingData) -> tuple[SliceItems | PatchItems, ClassWeights | None]:
+    """What batches are taken from, and the class weights of its voxels where the loss has them."""
+    part = data.prepared_part("train")
+    if recipe.patches is not None:
+        return patch_items(part, recipe.patches, data.modalities), None
+    items = slice_items(part, recipe.slices, data.modalities, borders_of(recipe, data, "train"))
+    return items, voxel_weights(items) if recipe.loss.needs_class_weights else None
+
+
+def borders_of(recipe: Recipe, data: TrainingData, part: PartName) -> BorderMaps | None:
+    """The border terms of the slices of a part; None for a loss that has none, and for patches."""
+    weighted = recipe.loss.weighted_bce
+    if weighted is None or recipe.patches is not None:
+        return None
+    return border_maps(data.prepared_part(part), weighted.border)
 
 
 def voxel_weights(items: SliceItems) -> tuple[tuple[float, float], ...]:

@@ -7,15 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
+import torch
 
 from glioseg.config import Recipe
-from glioseg.core import Cohort
+from glioseg.core import Cohort, LabelMap
 from glioseg.evaluation.protocol import Evaluation
 from glioseg.evaluation.table import Row, rows_from_csv
 from glioseg.inference.predictor import Predictor
 from glioseg.inference.scoring import score_prepared
 from glioseg.io import load_image
-from glioseg.preparation.border_cache import border_maps
 from glioseg.preparation.slices import channels_of
 from glioseg.preparation.store import PreparedCohort
 from glioseg.report.gallery import gallery_item, ranked_cases, telling_slice, tumour_free_slice
@@ -32,9 +33,11 @@ from glioseg.report.run_facts import (
 from glioseg.report.scored_parts import scored_parts
 from glioseg.report.segmentation import scored_segmentation_page, segmentation_page
 from glioseg.tasks.data import Part, TrainingData
+from glioseg.tasks.segment.items import borders_of, training_items
 from glioseg.tasks.segment.predictor import predictor_of
 from glioseg.tasks.segment.score import scheme_of
 from glioseg.tasks.task import FinishedRun, ScoredData
+from glioseg.training.losses import build_loss, weight_map
 
 _N_EACH = 3
 _N_FREE = 3
@@ -95,14 +98,15 @@ def _outlined(prepared: PreparedCohort) -> tuple[str, ...]:
     return () if is_of_tumour(prepared) else prepared.region_names[:1]
 
 
-def count(prepared: PreparedCohort) -> PartCounts:
+def count(prepared: PreparedCohort, cohort: Cohort) -> PartCounts:
     """Patients, cases, slices, and how much of them is marked."""
     cases = prepared.cases
+    whose = {case.id: str(case.facts.get("of_patient", case.patient)) for case in cohort.cases}
     union = np.max if is_of_tumour(prepared) else np.sum
     marked = [union(case.region_voxels, axis=1) for case in cases if case.region_voxels is not None]
     n_voxels = sum(int(np.prod(case.working.shape)) for case in cases)
     return PartCounts(
-        n_patients=len({case.patient for case in cases}),
+        n_patients=len({whose[case.id] for case in cases}),
         n_cases=len(cases),
         n_slices=sum(case.n_slices for case in cases),
         n_marked_slices=sum(int((voxels > 0).sum()) for voxels in marked),
@@ -111,25 +115,23 @@ def count(prepared: PreparedCohort) -> PartCounts:
 
 
 def gallery(predictor: Predictor, scored_part: Part, rows: Sequence[Row]) -> list[GalleryItem]:
-    """Slices of the best, median and worst cases of a part, and slices without what is looked for."""
+    """Slices of the best, median and worst cases of a part, and slices without anything that is looked for.
+
+    Of parts of a tumour all count, of tissues the one that is outlined.
+    """
     regions = predictor.regions
-    main = regions[0]
+    sought = _outlined(scored_part.prepared) or regions
     part = scored_part.name
     prepared = {case.id: case for case in scored_part.prepared.cases}
     channels = channels_of(scored_part.prepared, predictor.modalities)
-    dice = {str(row["case"]): row[f"{main}.dice"] for row in rows}
     items: list[GalleryItem] = []
     n_free = 0
-    for case_id, kind in ranked_cases(rows, main, _N_EACH):
+    for case_id, kind, dice in ranked_cases(rows, sought, _N_EACH):
         case = scored_part.cases[case_id]
         result = score_prepared(predictor, prepared[case_id], case, channels, predictor.scheme)
         image = load_image(case)
-        values = result.reference.scheme.values_of(main)
-        reference = np.isin(result.reference.array, values)
-        predicted = np.isin(result.prediction.label_map.array, result.prediction.label_map.scheme.values_of(main))
-        value = dice[case_id]
-        case_dice = value if isinstance(value, float) else None
-        common = (image, result.reference, result.prediction.label_map, regions, case_dice)
+        reference, predicted = (_inside(labels, sought) for labels in (result.reference, result.prediction.label_map))
+        common = (image, result.reference, result.prediction.label_map, regions, dice)
         items.append(gallery_item(case_id, part, kind, telling_slice(reference, predicted), *common))
         free = tumour_free_slice(image, reference, predicted)
         if free is not None and n_free < _N_FREE:
@@ -138,13 +140,22 @@ def gallery(predictor: Predictor, scored_part: Part, rows: Sequence[Row]) -> lis
     return items
 
 
+def _inside(labels: LabelMap, regions: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """(X, Y, Z) whether a voxel is in any of the regions."""
+    values = {value for region in regions for value in labels.scheme.values_of(region)}
+    return np.asarray(np.isin(labels.array, sorted(values)))
+
+
 def weight_maps(recipe: Recipe, data: TrainingData) -> list[WeightMap]:
-    """A few slices of the training part with the border term of their weights, for losses that have one."""
-    weighted = recipe.loss.weighted_bce
-    if weighted is None:
+    """A few slices of the training part with the weights of their pixels, for losses that have a border term.
+
+    They are the loss's own: the class weight, where the loss has one, and the border term.
+    """
+    maps = borders_of(recipe, data, "train")
+    if maps is None:
         return []
     part = data.prepared_part("train")
-    maps = border_maps(part, weighted.border)
+    loss = build_loss(recipe.loss, training_items(recipe, data)[1])
     shown: list[WeightMap] = []
     for case in part.cases:
         for z in range(case.n_slices):
@@ -154,7 +165,10 @@ def weight_maps(recipe: Recipe, data: TrainingData) -> list[WeightMap]:
                 continue
             row = int(term.max(axis=(1, 2)).argmax())
             name = data.prepared.region_names[row]
-            shown.append(WeightMap(case.id, z, regions[z, row] > 0, term[row].astype(np.float32), name))
+            batch, border = (torch.from_numpy(np.array(maps_of_slice)[None]) for maps_of_slice in (regions[z], term))
+            weights = weight_map(loss, batch, border)
+            if weights is not None:
+                shown.append(WeightMap(case.id, z, regions[z, row] > 0, weights[0, row].numpy(), name))
             break
         if len(shown) == _N_MAPS:
             break

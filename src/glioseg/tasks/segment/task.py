@@ -22,7 +22,6 @@ from glioseg.inference.ensemble import Ensemble
 from glioseg.inference.predictor import Predictor
 from glioseg.machine.device import uses_bf16
 from glioseg.networks.build import build_model
-from glioseg.preparation.border_cache import border_maps
 from glioseg.preparation.options import PrepareOptions
 from glioseg.preparation.records import SchemeRecord
 from glioseg.preparation.slices import channels_of, largest_slice
@@ -35,7 +34,7 @@ from glioseg.tasks.members import require_once_each
 from glioseg.tasks.segment import report
 from glioseg.tasks.segment.cohort import with_references
 from glioseg.tasks.segment.detect import detect_part
-from glioseg.tasks.segment.items import PatchItems, SliceItems, patch_items, slice_items, voxel_weights
+from glioseg.tasks.segment.items import borders_of, training_items
 from glioseg.tasks.segment.predict import SegmentMembers
 from glioseg.tasks.segment.predictor import predictor_of
 from glioseg.tasks.segment.score import scheme_of, score_part, tune_options
@@ -44,7 +43,7 @@ from glioseg.tasks.task import FinishedRun, LogColumns, ScoredData, Scores, Scor
 from glioseg.training.augment import augment
 from glioseg.training.job import Validation
 from glioseg.training.log import LogRow
-from glioseg.training.losses import ClassWeights, build_loss
+from glioseg.training.losses import build_loss
 
 
 def log_cells(row: LogRow) -> tuple[str, ...]:
@@ -95,7 +94,7 @@ class SegmentTask(Task[Predictor]):
 
     def training_parts(self, recipe: Recipe, data: TrainingData, device: torch.device) -> TrainingParts:
         """Slices or patches with their regions."""
-        items, weights = _items(recipe, data)
+        items, weights = training_items(recipe, data)
         channels = channel_layout(data.modalities, recipe.slices)
         return TrainingParts(
             items,
@@ -129,6 +128,8 @@ class SegmentTask(Task[Predictor]):
             channels=channels_of(data.prepared, data.modalities),
             slices=recipe.slices,
             loss=parts.validation_loss,
+            borders=borders_of(recipe, data, "val"),
+            batch_size=recipe.train.batch_size,
             options=recipe.evaluate,
             score=recipe.train.score,  # the recipe has seen to it
             on_case=on_case,
@@ -196,7 +197,7 @@ class SegmentTask(Task[Predictor]):
 
     def count(self, data: TrainingData, part: str) -> PartCounts:
         """What is in a part, and how much of it is marked."""
-        return report.count(data.prepared_part(part))
+        return report.count(data.prepared_part(part), data.cohort)
 
     def page(self, facts: RunFacts, run: FinishedRun, figures: Path) -> RunPage:
         """Overlap by region, scans, curves, cases."""
@@ -205,19 +206,9 @@ class SegmentTask(Task[Predictor]):
     def scored_facts(self, scored: ScoredData) -> tuple[DataFacts, PartCounts]:
         """The cohort with its regions, and how much of it is marked."""
         prepared = scored.part.prepared
-        return report.describe(scored.cohort, prepared, scored.bundle.info.modalities), report.count(prepared)
+        about = report.describe(scored.cohort, prepared, scored.bundle.info.modalities)
+        return about, report.count(prepared, scored.cohort)
 
     def page_of_scores(self, facts: RunFacts, scored: ScoredData, predictor: Predictor, figures: Path) -> RunPage:
         """Overlap by region, scans, cases."""
         return report.page_of_scores(facts, scored, predictor, figures)
-
-
-def _items(recipe: Recipe, data: TrainingData) -> tuple[SliceItems | PatchItems, ClassWeights | None]:
-    """What batches are taken from, and the class weights of its voxels where the loss has them."""
-    part = data.prepared_part("train")
-    if recipe.patches is not None:
-        return patch_items(part, recipe.patches, data.modalities), None
-    weighted = recipe.loss.weighted_bce
-    borders = None if weighted is None else border_maps(part, weighted.border)
-    items = slice_items(part, recipe.slices, data.modalities, borders)
-    return items, voxel_weights(items) if recipe.loss.needs_class_weights else None

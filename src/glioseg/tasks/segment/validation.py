@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from glioseg.console import Step
 from glioseg.core import Case
@@ -17,6 +18,7 @@ from glioseg.evaluation.protocol import EvaluateOptions, Evaluation, aggregate, 
 from glioseg.inference.activation import logits_of
 from glioseg.inference.predictor import Array, Predictor
 from glioseg.inference.scoring import score_prepared
+from glioseg.preparation.border_cache import BorderMaps
 from glioseg.preparation.slices import SliceOptions, tumour_slices
 from glioseg.preparation.store import PreparedCase
 from glioseg.training.job import Loss, Validation
@@ -34,6 +36,8 @@ class Validator:
         channels: of the prepared images.
         slices: which slices the loss is taken over: the same choice as in training.
         loss: the training's.
+        borders: the border terms of the cases' slices, for losses that have them.
+        batch_size: of the training; a loss that is one Dice for a batch is so here too.
         options: how scores are averaged.
         score: name of the score that picks the best model.
         on_case: called with (cases done, cases).
@@ -44,6 +48,8 @@ class Validator:
     channels: tuple[int, ...]
     slices: SliceOptions
     loss: Loss
+    borders: BorderMaps | None
+    batch_size: int
     options: EvaluateOptions
     score: str
     on_case: Step
@@ -77,9 +83,33 @@ class Validator:
         regions = prepared.regions
         if not len(slices) or regions is None:
             return 0.0, 0
+        n_batches = -(-len(slices) // self.batch_size)
+        batches = [slices[first::n_batches] for first in range(n_batches)]  # from all over the case, as training's are
+        total = sum(self._loss_of_slices(prepared, regions, probabilities, batch) * len(batch) for batch in batches)
+        return total / len(slices), len(slices)
+
+    def _loss_of_slices(
+        self,
+        prepared: PreparedCase,
+        regions: npt.NDArray[np.uint8],
+        probabilities: Array,
+        slices: npt.NDArray[np.intp],
+    ) -> float:
+        """The loss of a batch of slices, its weights included: what training would have said of it."""
         on_slices = torch.from_numpy(np.moveaxis(probabilities[:, slices], 1, 0).copy())
         logits = logits_of(on_slices, self.predictor.options.activation)
-        return float(self.loss(logits, torch.from_numpy(np.array(regions[slices])), None)), len(slices)
+        inside = torch.from_numpy(np.array(regions[slices]))
+        return float(self.loss(logits, inside, self._border_of(prepared, slices, inside)))
+
+    def _border_of(self, prepared: PreparedCase, slices: npt.NDArray[np.intp], inside: Tensor) -> Tensor | None:
+        if self.borders is None:
+            return None
+        border = torch.zeros(inside.shape)
+        for row, z in enumerate(slices):
+            term = self.borders.at(prepared.id, int(z))
+            if term is not None:
+                border[row] = torch.from_numpy(np.array(term, dtype=np.float32))
+        return border
 
     def _loss_of_volume(self, prepared: PreparedCase, probabilities: Array) -> tuple[float, int]:
         regions = prepared.regions
