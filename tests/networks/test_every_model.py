@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from glioseg.errors import OptionError
 from glioseg.networks.build import OPTIONS, ModelOptions, build_model, kinds_of
 from glioseg.networks.deeplab import DeepLabOptions
 from glioseg.networks.swinunetr import SwinUNETROptions
@@ -220,3 +222,12 @@ def test_every_weight_has_a_part_in_the_logits(options: ModelOptions) -> None:
     _squares(logits).backward()  # type: ignore[no-untyped-call]
     idle = [name for name, weights in model.named_parameters() if weights.grad is None or not weights.grad.any()]
     assert not idle
+
+
+@pytest.mark.parametrize("kind", [kind for kind in OPTIONS if kind != "swinunetr"])
+def test_a_network_that_no_machine_holds_is_refused_before_it_is_built(kind: str) -> None:
+    """A recipe or a bundle can ask for petabytes in one number."""
+    (name,) = {"width", "filters"} & set(OPTIONS[kind].model_fields)
+    options: Any = OPTIONS[kind].model_validate({"kind": kind, name: 1_200_000})
+    with pytest.raises(OptionError, match=r"more parameters than can be held; .* at most 1,000,000,000"):
+        build_model(options, 4, 3, seed=0, size=64)

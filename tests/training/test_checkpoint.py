@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,16 @@ import pytest
 import torch
 
 from glioseg.errors import FileError
-from glioseg.training.checkpoint import Identity, ResumeError, load_checkpoint, require_same, save_checkpoint
+from glioseg.training.checkpoint import (
+    BEST,
+    LATEST,
+    Identity,
+    ResumeError,
+    load_checkpoint,
+    require_same,
+    save_checkpoint,
+)
+from glioseg.training.progress import Progress, progress_of
 
 STATE: dict[str, Any] = {
     "model": {"weight": torch.arange(4000.0)},
@@ -90,3 +100,38 @@ def test_settings_of_another_format_are_refused_in_one_sentence() -> None:
         "x.pth: a training is continued only by the version that began it; found settings of format 1; expected"
     )
     assert "--restart" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [LATEST, BEST])
+@pytest.mark.parametrize(
+    ("state", "found"),
+    [
+        ({"format": 2, "model": {}}, "format 2; expected format 1"),
+        ({"state_dict": {}, "epoch": 3}, "among state_dict, epoch"),
+        ({"identity": {}, "model": [], "progress": {}, "optimiser": {}, "epoch": 1, "score": 1.0}, "no model"),
+        ({}, "no identity"),
+    ],
+)
+def test_what_other_programs_and_newer_versions_write(
+    tmp_path: Path, name: str, state: dict[str, object], found: str
+) -> None:
+    torch.save(state, tmp_path / name)
+    with pytest.raises(FileError) as caught:
+        load_checkpoint(tmp_path / name)
+    assert found in str(caught.value).replace("format, ", "")
+
+
+def test_checkpoints_of_earlier_versions_say_no_format(tmp_path: Path) -> None:
+    state = {"identity": {}, "model": {}, "epoch": 3, "score": 0.5}
+    torch.save(state, tmp_path / BEST)
+    assert load_checkpoint(tmp_path / BEST) == state
+
+
+@pytest.mark.parametrize("name", [each.name for each in fields(Progress) if each.name != "horizon"])
+def test_a_progress_that_lacks_a_field_begins_nothing_anew(name: str) -> None:
+    """Without its step, a training would see the first batches of an epoch twice, and end with other weights."""
+    values = asdict(Progress())
+    assert progress_of(values) == Progress()
+    del values[name]
+    with pytest.raises(ValueError, match=f"the progress lacks {name}"):
+        progress_of(values)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from glioseg.errors import FileError
-from glioseg.training.log import LogRow, append_log, cut_log, read_log
+from glioseg.training.log import LOG, LogRow, append_log, cut_log, read_log
 
 _LINE = '{"epoch": 0, "train_loss": 0.5, "learning_rate": 0.1, "images_per_s": null, "elapsed_s": 2.0}'
 _ROW = LogRow(epoch=0, train_loss=0.5, learning_rate=0.1, elapsed_s=2.0)
@@ -75,3 +75,21 @@ def test_a_log_that_is_not_there(tmp_path: Path) -> None:
         read_log(tmp_path / "log.jsonl")
     with pytest.raises(FileError, match="cannot be written"):
         append_log(tmp_path / "no" / "log.jsonl", _ROW)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("5", "[]", '"epoch"', "null", "{", "[" * 5000, '{"epoch": 1}'),
+        '{"epoch": "one", "train_loss": 1, "learning_rate": 1, "elapsed_s": 1}',
+        '{"epoch": 1, "train_loss": null, "learning_rate": [], "elapsed_s": 1}',
+        '{"epoch": 1, "train_loss": 1, "learning_rate": 1, "elapsed_s": 1, "val_loss": {}}',
+        '{"epoch": 1' + "0" * 30 + ', "train_loss": 1, "learning_rate": 1, "elapsed_s": 1}',
+    ],
+)
+def test_a_line_that_is_no_row(tmp_path: Path, line: str) -> None:
+    append_log(tmp_path / LOG, LogRow(epoch=0, train_loss=1.0, learning_rate=0.1, elapsed_s=1.0))
+    with (tmp_path / LOG).open("a") as file:
+        file.write(f"{line}\n")
+    with pytest.raises(FileError, match=r"not the log of a training; found line 2: .*--restart"):
+        read_log(tmp_path / LOG)

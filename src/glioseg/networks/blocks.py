@@ -15,16 +15,19 @@ References:
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (the name that all of PyTorch's own documents use)
+from pydantic import Field
 from torch import Tensor, nn
 
 Dims = Literal[2, 3]
 Normalisation = Literal["batch", "instance", "group"]
 Upsampling = Literal["bilinear", "transposed"]
 Padding = Literal["zero", "replicate"]
+Blocks = Annotated[int, Field(le=64)]
+"""Blocks of a level."""
 
 N_GROUPS = 8
 """Groups of a group normalisation, or the largest number below that divides the channels in common with it."""

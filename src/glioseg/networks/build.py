@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any
 
+import torch
 from pydantic import BaseModel, Discriminator, Tag
 from torch import nn
 
@@ -70,6 +71,10 @@ _TASKS: Mapping[type[BaseModel], TaskName] = MappingProxyType(
     {SharmaCNNOptions: "classify", ClassifierOptions: "classify"}
 )
 """What networks are asked for that do not segment."""
+MOST_PARAMETERS = 1_000_000_000
+"""Of a network: 4 GB of weights, and 16 GB with what an optimiser keeps of each."""
+_DRAWN_AT_ONCE = (SwinUNETROptions,)
+"""Networks whose weights are drawn as they are built, so that their size is not told before; options bound it."""
 _ONE_SIZE = (SharmaCNNOptions,)
 """Networks with a dense layer over all pixels."""
 OPTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
@@ -111,10 +116,21 @@ def build_model(
         size: rows and columns of the pictures, where they are all square and alike; only a dense layer needs it.
 
     Raises:
-        OptionError: fewer than one channel or target, or no ``size`` for a dense layer.
+        OptionError: fewer than one channel or target, no ``size`` for a dense layer, or more than ``MOST_PARAMETERS``.
     """
     sized = {"size": size} if needs_size(options) else {}
-    module: nn.Module = _NETWORKS[type(options)](options, n_channels, n_targets, seed=seed, **sized)
+    network = _NETWORKS[type(options)]
+    if type(options) not in _DRAWN_AT_ONCE:
+        with torch.device("meta"):  # which has shapes and no memory
+            n = sum(each.numel() for each in network(options, n_channels, n_targets, seed=seed, **sized).parameters())
+        if n > MOST_PARAMETERS:
+            raise OptionError(
+                "the network would have more parameters than can be held",
+                found=f"{n:,}",
+                expected=f"at most {MOST_PARAMETERS:,}",
+                remedy="Set a smaller width or depth (model.width, model.depth)",
+            )
+    module: nn.Module = network(options, n_channels, n_targets, seed=seed, **sized)
     return module
 
 

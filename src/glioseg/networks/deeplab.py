@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from glioseg.networks.blocks import (
+    Blocks,
     DoubleConvolution,
     Normalisation,
     Padding,
@@ -59,7 +60,7 @@ class DeepLabOptions(BaseModel):
     kind: Literal["deeplabv3plus"] = "deeplabv3plus"
     dims: Literal[2] = 2
     width: int = Field(default=64, ge=1)
-    blocks: tuple[int, int, int, int] = (2, 2, 2, 2)
+    blocks: tuple[Blocks, Blocks, Blocks, Blocks] = (2, 2, 2, 2)
     output_stride: Literal[8, 16] = 16
     pyramid_width: int = Field(default=256, ge=1)
     normalisation: Normalisation = "batch"

@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import Field
 from torch import nn
 
+from glioseg.networks.blocks import Blocks
 from glioseg.networks.from_monai import MonaiNetwork, MonaiOptions
 from glioseg.networks.network import Stage, kernel_words
 
@@ -30,9 +31,9 @@ class MedNeXtOptions(MonaiOptions):
 
     kind: Literal["mednext"] = "mednext"
     width: int = Field(default=32, ge=1)
-    blocks: tuple[int, ...] = Field(default=(2, 2, 2, 2), min_length=1, max_length=7)
-    bottleneck: int = Field(default=2, ge=1)
-    expansion: int = Field(default=2, ge=1)
+    blocks: tuple[Blocks, ...] = Field(default=(2, 2, 2, 2), min_length=1, max_length=7)
+    bottleneck: int = Field(default=2, ge=1, le=64)
+    expansion: int = Field(default=2, ge=1, le=64)
     kernel: Kernel = 3
 
 

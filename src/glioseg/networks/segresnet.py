@@ -11,7 +11,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 from torch import nn
 
-from glioseg.networks.blocks import N_GROUPS, Normalisation, Upsampling
+from glioseg.networks.blocks import N_GROUPS, Blocks, Normalisation, Upsampling
 from glioseg.networks.from_monai import MONAI_UPSAMPLING, MonaiNetwork, MonaiOptions, monai_normalisation
 from glioseg.networks.network import Stage, kernel_words
 
@@ -31,8 +31,8 @@ class SegResNetOptions(MonaiOptions):
 
     kind: Literal["segresnet"] = "segresnet"
     width: int = Field(default=32, ge=1)
-    blocks_down: tuple[int, ...] = Field(default=(1, 2, 2, 4), min_length=2, max_length=8)
-    blocks_up: tuple[int, ...] = (1, 1, 1)
+    blocks_down: tuple[Blocks, ...] = Field(default=(1, 2, 2, 4), min_length=2, max_length=8)
+    blocks_up: tuple[Blocks, ...] = (1, 1, 1)
     normalisation: Normalisation = "group"
     upsampling: Upsampling = "bilinear"
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)

@@ -13,7 +13,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, model_validator
 from torch import nn
 
-from glioseg.networks.blocks import Normalisation
+from glioseg.networks.blocks import Blocks, Normalisation
 from glioseg.networks.from_monai import MonaiNetwork, MonaiOptions, monai_normalisation
 from glioseg.networks.network import Stage, kernel_words
 
@@ -34,9 +34,9 @@ class SwinUNETROptions(MonaiOptions):
     """
 
     kind: Literal["swinunetr"] = "swinunetr"
-    feature_size: int = Field(default=24, ge=12, multiple_of=12)
-    window: int = Field(default=7, ge=2)
-    blocks: tuple[int, int, int, int] = (2, 2, 2, 2)
+    feature_size: int = Field(default=24, ge=12, le=192, multiple_of=12)
+    window: int = Field(default=7, ge=2, le=64)
+    blocks: tuple[Blocks, Blocks, Blocks, Blocks] = (2, 2, 2, 2)
     heads: tuple[int, int, int, int] = (3, 6, 12, 24)
     normalisation: Normalisation = "instance"
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)

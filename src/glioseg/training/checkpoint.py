@@ -6,15 +6,18 @@ import difflib
 import json
 import shutil
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
 
-from glioseg.errors import FileError, GliosegError
+from glioseg.errors import FileError, GliosegError, name_some
 from glioseg.io.files import cannot_read, replacing
+from glioseg.io.text import file_size
 
 LATEST = "latest_checkpoint.pth"
 BEST = "best_model.pth"
@@ -49,6 +52,17 @@ class Identity:
         return identity | {name: value for name, value in extras.items() if value is not None}
 
 
+FORMAT = 1
+"""Of the checkpoints that this version writes and reads; those of earlier versions do not say it."""
+_HOLDS: Mapping[str, Mapping[str, type | tuple[type, ...]]] = MappingProxyType(
+    {
+        LATEST: {"identity": dict, "progress": dict, "model": dict, "optimiser": dict},
+        BEST: {"identity": dict, "model": dict, "epoch": int, "score": (int, float)},
+    }
+)
+"""File -> what stands in it."""
+
+
 class ResumeError(GliosegError):
     """A checkpoint that belongs to another recipe, split or data set."""
 
@@ -61,7 +75,7 @@ def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
     """
     with replacing(path) as temporary:
         try:
-            torch.save(dict(state), temporary)
+            torch.save({"format": FORMAT, **state}, temporary)
         except RuntimeError as error:  # torch's zip writer reports a full disk so
             raise OSError(str(error).splitlines()[0]) from error
 
@@ -70,8 +84,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """The state in a checkpoint, on the CPU; nothing pickled is executed.
 
     Raises:
-        FileError: missing, damaged or not a checkpoint.
+        FileError: missing, damaged, of a newer version, or not a checkpoint.
     """
+    file_size(path)
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()  # torch does not look at the checksums that it writes
@@ -83,9 +98,52 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         details = None if cause.found is None else cause.found.partition(". ")[0]
         remedy = "Restore it from a copy, or begin anew with --restart"
         raise FileError(cause.what, path=path, found=details, remedy=remedy) from error
+    _require_checkpoint(path, state)
+    return dict(state)
+
+
+def _require_checkpoint(path: Path, state: object) -> None:
+    """Refuse what other programs, or newer versions, have written."""
+    remedy = "Restore it from a copy, or begin anew with --restart"
     if not isinstance(state, dict):
-        raise FileError("not a checkpoint of glioseg", path=path, found=type(state).__name__, expected="a dictionary")
-    return state
+        found = type(state).__name__
+        raise FileError("not a checkpoint of glioseg", path=path, found=found, expected="a dictionary", remedy=remedy)
+    if state.get("format", FORMAT) != FORMAT:
+        raise FileError(
+            "the checkpoint is of another version of glioseg",
+            path=path,
+            found=f"format {state['format']}",
+            expected=f"format {FORMAT}",
+            remedy="Use the version that wrote it, or begin anew with --restart",
+        )
+    holds = _HOLDS.get(path.name, {})
+    wrong = [name for name, kind in holds.items() if not isinstance(state.get(name), kind)]
+    if wrong:
+        raise FileError(
+            "not a checkpoint of glioseg",
+            path=path,
+            found=f"no {', '.join(wrong)}, among {name_some(state)}",
+            expected=", ".join(holds),
+            remedy=remedy,
+        )
+
+
+@contextmanager
+def taking(path: Path) -> Iterator[None]:
+    """Whatever does not fit while the state of a checkpoint is taken over is the checkpoint's fault.
+
+    Raises:
+        FileError: a part is missing, or of another network or optimiser.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise FileError(
+            "the checkpoint does not fit this training",
+            path=path,
+            found=str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__,
+            remedy="Restore it from a copy, or begin anew with --restart",
+        ) from error
 
 
 def set_best_aside(run: Path) -> None:

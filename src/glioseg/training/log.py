@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from glioseg.errors import FileError
-from glioseg.io.files import cannot_read, cannot_write
+from glioseg.io.files import cannot_write
+from glioseg.io.text import parse_json, read_text
 
 LOG = "log.jsonl"
 _OF_ALL_TASKS = ("epoch", "train_loss", "learning_rate", "images_per_s", "val_loss", "val_score", "elapsed_s")
@@ -69,9 +70,17 @@ class LogRow:
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Self:
-        """The row that ``to_json`` gave, or an earlier version wrote; a KeyError where it lacks a field."""
+        """The row that ``to_json`` gave, or an earlier version wrote.
+
+        Raises:
+            KeyError: it lacks a field.
+            TypeError, ValueError: it is no row, or a field is no number.
+        """
+        for name in _OF_ALL_TASKS:
+            if not isinstance(row.get(name, 0), int | float | None) or isinstance(row.get(name), bool):
+                raise ValueError(f"{name} is {row[name]!r}")
         return cls(
-            epoch=row["epoch"],
+            epoch=int(row["epoch"]),
             train_loss=row["train_loss"],
             learning_rate=row["learning_rate"],
             elapsed_s=row["elapsed_s"],
@@ -124,15 +133,21 @@ def read_log(path: Path) -> list[LogRow]:
     Raises:
         FileError: no such file, or one whose rows are not a training's.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        return [LogRow.from_json(json.loads(line)) for line in lines if line.endswith("\n")]
-    except OSError as error:
-        raise cannot_read(path, error) from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise FileError(
-            "not the log of a training", path=path, found=str(error), remedy="Restore the run folder"
-        ) from error
+    rows = []
+    for number, line in enumerate(read_text(path).split("\n")[:-1], start=1):
+        try:
+            rows.append(LogRow.from_json(_object(parse_json(line, path))))
+        except (FileError, KeyError, TypeError, ValueError) as error:
+            found = f"line {number}: {error.found if isinstance(error, FileError) else error}"
+            remedy = "Restore the run folder, or begin anew with --restart"
+            raise FileError("not the log of a training", path=path, found=found, remedy=remedy) from error
+    return rows
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(f"{value!r:.40} is no row")
+    return value
 
 
 def log_of(run: Path) -> list[LogRow]:

@@ -31,6 +31,7 @@ from glioseg.training.checkpoint import (
     save_checkpoint,
     set_best_aside,
     take_best_back,
+    taking,
 )
 from glioseg.training.ema import WeightMean
 from glioseg.training.job import Batch, Job, Validation
@@ -401,16 +402,17 @@ class TrainingLoop:
     def _load(self, path: Path) -> None:
         state = load_checkpoint(path)
         require_same(path, state["identity"], self.job.identity)
-        self.module.load_state_dict(state["model"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        if self.mean is not None:
-            for name, value in state["mean"]["weights"].items():
-                self.mean.state[name].copy_(value)
-            self.mean.n_updates = state["mean"]["n_updates"]
-        values = dict(state["progress"])
-        sums = values.pop("loss_sums")
-        self.progress = progress_of(values)
-        self.progress.loss_sum = sums[self.fabric.global_rank]
+        with taking(path):
+            self.module.load_state_dict(state["model"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            if self.mean is not None:
+                for name, value in state["mean"]["weights"].items():
+                    self.mean.state[name].copy_(value)
+                self.mean.n_updates = state["mean"]["n_updates"]
+            values = dict(state["progress"])
+            sums = values.pop("loss_sums")
+            self.progress = progress_of(values)
+            self.progress.loss_sum = sums[self.fabric.global_rank]
         self.progress.finished = self._is_over()  # train.epochs may have been raised or lowered
         self._started = time.monotonic()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from glioseg.training.schedule import Plateau
@@ -83,7 +83,14 @@ class Pace:
 
 
 def progress_of(values: Mapping[str, Any]) -> Progress:
-    """The progress whose ``asdict`` is ``values``."""
+    """The progress whose ``asdict`` is ``values``; an earlier version wrote no ``horizon``.
+
+    Raises:
+        ValueError: a field is missing: its default would begin something anew in the middle of a training.
+    """
+    missing = {each.name for each in fields(Progress)} - {"horizon"} - set(values)
+    if missing:
+        raise ValueError(f"the progress lacks {', '.join(sorted(missing))}")
     return Progress(**{**values, "plateau": Plateau(**values["plateau"])})
 
 
