@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glioseg.core import Grid
+from glioseg.core.grid import EXACT
 from glioseg.errors import GeometryError
 from tests.core.strategies import boxes, grids
 
@@ -224,8 +225,20 @@ def shifted(grid: Grid, mm: float) -> Grid:
 @given(grids(), st.floats(1e-4, 50))
 def test_a_shift_is_a_difference_beyond_the_tolerance_only(grid: Grid, shift: float) -> None:
     moved = shifted(grid, shift)
-    assert grid.difference(moved, tolerance_mm=shift * 1.01) is None
-    assert "apart" in str(grid.difference(moved, tolerance_mm=shift * 0.99))
+    share = shift / min(grid.spacing)
+    assert grid.difference(moved, tolerance=share * 1.01) is None
+    assert "apart" in str(grid.difference(moved, tolerance=share * 0.99))
+
+
+def test_headers_that_were_rounded_are_of_one_grid() -> None:
+    """A direction of 1/√2 with four decimals: over 200 voxels of 1 mm the corners are 0.003 mm away, of 2 mm 0.006."""
+    exact = np.eye(4)
+    exact[:2, :2] = np.array([[1, -1], [1, 1]]) / np.sqrt(2)
+    exact[:3, 3] = 12.34567, -45.67891, 7.12345
+    grid, rounded = Grid((200, 200, 100), exact), Grid((200, 200, 100), np.round(exact, 4))
+    assert grid.difference(rounded) is None
+    assert "apart" in str(grid.difference(rounded, EXACT))
+    assert "apart" in str(grid.difference(shifted(grid, 0.06)))
 
 
 @pytest.mark.parametrize(

@@ -151,12 +151,19 @@ def test_labels_of_any_type(tmp_path: Path, kind: type[np.generic]) -> None:
     np.testing.assert_array_equal(reference.array, noise(0) % 5)
 
 
-@pytest.mark.parametrize("value", [0.5, np.nan, np.inf])
+@pytest.mark.parametrize("value", [0.5, 0.988, 1.002, np.nan, np.inf])
 def test_fractions_are_no_labels(tmp_path: Path, value: float) -> None:
     array = np.zeros(SHAPE, dtype=np.float32)
     array[1, 1, 1] = value
-    with pytest.raises(LabelError, match=r"a\.nii: the label map holds values that are not whole"):
+    with pytest.raises(LabelError, match=rf"a\.nii: the label map holds .* not whole numbers; found {value}; expected"):
         load_labels(case({}, volume(tmp_path / "a.nii", array)), scheme_named("brats2021"))
+
+
+def test_round_off_is_no_fraction(tmp_path: Path) -> None:
+    array = np.zeros(SHAPE, dtype=np.float32)
+    array[1, 1, :3] = (0.99994, 2.0009, -0.0005)
+    labels = load_labels(case({}, volume(tmp_path / "a.nii", array)), scheme_named("brats2021"))
+    assert labels.array[1, 1].tolist() == [1, 2, 0, 0]
 
 
 @pytest.mark.parametrize("value", [3, -1, 300])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from glioseg.core import Grid
 from glioseg.errors import FileError, GeometryError
 from glioseg.io.in_memory import voxels_of
-from glioseg.io.nifti import read_nifti, read_nifti_grid, write_nifti
+from glioseg.io.nifti import oddity, read_nifti, read_nifti_grid, write_nifti
 from tests.fakes.damage import as_empty, as_text, truncate
 
 ARRAY: npt.NDArray[np.int16] = np.random.default_rng(0).integers(-500, 500, (6, 5, 4)).astype(np.int16)
@@ -51,7 +52,7 @@ def test_any_oblique_grid_comes_back(tmp_path_factory: pytest.TempPathFactory, a
     path = tmp_path_factory.mktemp("oblique") / "a.nii"
     grid = Grid((6, 5, 4), oblique(angle, tilt))
     write_nifti(path, ARRAY, grid)
-    assert read_nifti_grid(path)[0].difference(grid, tolerance_mm=1e-4) is None
+    assert read_nifti_grid(path)[0].furthest_mm(grid) < 1e-4
 
 
 def test_the_affine_is_that_of_voxel_centres_in_ras(tmp_path: Path) -> None:
@@ -217,3 +218,56 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(FileError, match="cannot be written"):
         write_nifti(tmp_path / "file" / "a.nii.gz", ARRAY, GRID)
+
+
+# -- files that are not what their names say ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ending", "packings", "words"),
+    [
+        (".nii", 0, None),
+        (".nii", 1, "compressed"),
+        (".nii", 2, "compressed twice"),
+        (".nii.gz", 0, "not compressed"),
+        (".nii.gz", 1, None),
+        (".nii.gz", 2, "compressed twice"),
+    ],
+)
+@pytest.mark.parametrize("kind", [nibabel.Nifti1Image, nibabel.Nifti2Image])
+def test_compressed_or_not_whatever_the_name_says(
+    tmp_path: Path, ending: str, packings: int, words: str | None, kind: type[nibabel.Nifti1Image]
+) -> None:
+    data = kind(ARRAY, GRID.affine).to_bytes()
+    for _ in range(packings):
+        data = gzip.compress(data)
+    path = tmp_path / f"a{ending}"
+    path.write_bytes(data)
+    array, grid = read_nifti(path)
+    np.testing.assert_array_equal(array, ARRAY)
+    assert grid.difference(GRID) is None
+    assert read_nifti_grid(path)[0] == grid
+    assert oddity(path) == (None if words is None else f"a{ending} is {words}, whatever its name says")
+
+
+@pytest.mark.parametrize("ending", [".mgz", ".mgh"])
+def test_freesurfer(tmp_path: Path, ending: str) -> None:
+    nibabel.MGHImage(ARRAY, GRID.affine).to_filename(tmp_path / f"a{ending}")
+    array, grid = read_nifti(tmp_path / f"a{ending}")
+    np.testing.assert_array_equal(array, ARRAY)
+    assert grid.furthest_mm(GRID) < 1e-4
+    assert oddity(tmp_path / f"a{ending}") is None
+
+
+@pytest.mark.parametrize("kind", [nibabel.Nifti1Pair, nibabel.Spm99AnalyzeImage, nibabel.AnalyzeImage])
+def test_header_and_voxels_in_two_files(tmp_path: Path, kind: type[nibabel.Nifti1Pair]) -> None:
+    affine = np.diag([-1.0, 2.0, 3.0, 1.0])
+    kind(ARRAY, affine).to_filename(tmp_path / "a.img")
+    array, grid = read_nifti(tmp_path / "a.hdr")
+    np.testing.assert_array_equal(array, ARRAY)
+    assert grid.spacing == (1.0, 2.0, 3.0)
+    said = oddity(tmp_path / "a.hdr")
+    assert (said is None) == (kind is nibabel.Nifti1Pair)
+    (tmp_path / "a.img").unlink()
+    with pytest.raises(FileError, match=r"a\.hdr: the header has no voxels beside it; expected a\.img"):
+        read_nifti(tmp_path / "a.hdr")

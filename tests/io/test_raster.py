@@ -12,9 +12,19 @@ import numpy.typing as npt
 import pytest
 import tifffile
 from PIL import Image as Pillow
+from PIL import ImageOps
 
 from glioseg.errors import FileError, GeometryError
-from glioseg.io.raster import binary_mask, read_mask, read_picture, read_picture_header, read_stack, write_picture
+from glioseg.io.raster import (
+    as_grey,
+    binary_mask,
+    is_turned,
+    read_mask,
+    read_picture,
+    read_picture_header,
+    read_stack,
+    write_picture,
+)
 from tests.fakes.damage import as_empty, as_text, truncate
 
 ROWS, COLUMNS = 3, 5
@@ -296,3 +306,45 @@ def test_jpeg_mask_comes_back_from_its_file(tmp_path: Path) -> None:
     pixels = read_picture(tmp_path / "a.jpg")
     assert len(np.unique(pixels)) > 2  # there is a fringe to get rid of
     np.testing.assert_array_equal(binary_mask(pixels, lossy=True), mask.T // 255)
+
+
+# -- pictures that say how they are to be turned -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("ending", [".png", ".jpg", ".tif"])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_picture_is_read_as_it_is_shown(tmp_path: Path, orientation: int, ending: str, mode: str) -> None:
+    pixels = np.kron(GREY, np.ones((8, 8))).astype(np.uint8)  # blocks of 8, which JPEG keeps
+    picture = Pillow.fromarray(pixels).convert(mode)
+    exif = Pillow.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f"a{ending}"
+    picture.save(path, exif=exif)
+    stored = Pillow.open(path) if ending == ".jpg" else picture  # what JPEG keeps of it
+    turned = Pillow.fromarray(np.asarray(stored))
+    turned.getexif()[0x0112] = orientation
+    expected = np.swapaxes(np.asarray(ImageOps.exif_transpose(turned)), 0, 1)
+    np.testing.assert_array_equal(read_picture(path), expected)
+    assert read_picture_header(path) == (expected.shape[:2], mode == "RGB")
+    assert is_turned(path) == (orientation > 1 and ending != ".tif")
+
+
+def test_a_damaged_orientation_is_none(tmp_path: Path) -> None:
+    Pillow.fromarray(GREY).save(tmp_path / "a.jpg", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x09")
+    assert read_picture(tmp_path / "a.jpg").shape == (COLUMNS, ROWS)
+    assert not is_turned(tmp_path / "a.jpg")
+
+
+@pytest.mark.parametrize("apart", [0, 5])
+def test_grey_that_is_stored_in_colours(apart: int) -> None:
+    stack = np.repeat(GREY.T[:, :, None, None], 3, axis=3).clip(10, 240)
+    stack[..., 2] += np.uint8(apart)
+    grey = as_grey(stack, Path("a.png"))
+    assert grey.dtype == np.uint8
+    np.testing.assert_allclose(grey, stack[..., 0], atol=(apart + 2) // 3)
+
+
+def test_colours_are_not_grey() -> None:
+    with pytest.raises(GeometryError, match=r"a\.png: the picture shows colours, where one grey channel is needed"):
+        as_grey(np.swapaxes(COLOUR, 0, 1)[:, :, None], Path("a.png"))

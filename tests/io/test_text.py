@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from glioseg.errors import FileError
 from glioseg.io.files import write_json
-from glioseg.io.text import csv_rows, csv_text, file_size, read_json, read_text, read_toml
+from glioseg.io.text import csv_rows, csv_text, file_size, read_json, read_table, read_text, read_toml
 
 
 @pytest.mark.parametrize(
@@ -123,4 +123,29 @@ def test_every_text_survives_a_table(cells: list[str]) -> None:
 def test_rows_of_another_length() -> None:
     with pytest.raises(ValueError, match="row 3 has 1 cells for 2 columns"):
         csv_rows("a,b\n1,2\n3\n")
-    assert csv_rows("a,b\n1,2,3\n3\n", ragged=True)[1] == [{"a": "1", "b": "2"}, {"a": "3"}]
+
+
+_ROWS = [{"case": "Müller", "age": "61.5", "site": "a, b"}, {"case": "p2", "age": "7"}]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        'case,age,site\nMüller,61.5,"a, b"\np2,7\n',
+        "case;age;site\r\nMüller;61,5;a, b\r\np2;7\r\n",
+        "sep=;\ncase;age;site\nMüller;61,5;a, b\np2;7\n",
+        "case\tage\tsite\nMüller\t61.5\ta, b\np2\t7\n",
+        " case | age | site\nMüller | 61.5 | a, b\np2|7\n",
+    ],
+    ids=["commas", "semicolons", "said", "tabulators", "bars"],
+)
+def test_a_table_of_any_program(tmp_path: Path, encoding: str, text: str) -> None:
+    (tmp_path / "facts.csv").write_bytes(text.encode(encoding))
+    assert read_table(tmp_path / "facts.csv") == _ROWS
+
+
+def test_a_workbook_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "facts.csv").write_bytes(b"PK\x03\x04\0\0\0\x08")
+    with pytest.raises(FileError, match="the table is no text; expected CSV"):
+        read_table(tmp_path / "facts.csv")

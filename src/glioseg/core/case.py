@@ -47,6 +47,7 @@ FindingKind = Literal[
     "nan-or-inf",
     "near-duplicates",
     "nested-folders",
+    "odd-file",
     "odd-mask-name",
     "repeated-channel",
     "repeated-file",

@@ -24,6 +24,11 @@ Shape = tuple[int, int, int]
 Box = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 """Half-open index ranges ``((x0, x1), (y0, y1), (z0, z1))``; may reach outside the grid, which pads."""
 
+ROUNDING = 0.05
+"""How far corners of one grid may lie apart in two headers: a twentieth of a voxel moves nothing."""
+EXACT = 1e-3
+"""The same where every header is exact."""
+
 _CODES: Mapping[str, tuple[int, int]] = MappingProxyType(
     {"R": (0, 1), "L": (0, -1), "A": (1, 1), "P": (1, -1), "S": (2, 1), "I": (2, -1)}
 )
@@ -155,18 +160,22 @@ class Grid:
             rest[:, voxel] = -1.0
         return directions[0], directions[1], directions[2]
 
-    def difference(self, other: Grid, tolerance_mm: float = 1e-3) -> str | None:
-        """What differs between two grids, in words; None where they are the same.
+    def difference(self, other: Grid, tolerance: float = ROUNDING) -> str | None:
+        """What differs between two grids, in words; None where they are the same but for the rounding of headers.
 
-        Affines are compared by where they put the outer corners of the grid, so that the tolerance is a distance in mm
-        (or pixels) and the thickness of a single slice counts too.
+        Affines are compared by where they put the outer corners of the grid, so that the thickness of a single slice
+        counts too.
+
+        Args:
+            other: the grid that is held against this one.
+            tolerance: how far corners may lie apart, as a share of the shortest edge of a voxel.
         """
         if self.shape != other.shape:
             return f"shape {_times(self.shape)} against {_times(other.shape)}"
         if self.has_mm != other.has_mm:
             return "one has millimetres, the other has not"
         apart = self.furthest_mm(other)
-        if apart <= tolerance_mm:
+        if apart <= tolerance * min(self.spacing):
             return None
         if not np.allclose(self.spacing, other.spacing, rtol=1e-4, atol=1e-4):
             return f"spacing {_times(self.spacing)} against {_times(other.spacing)}"

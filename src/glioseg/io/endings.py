@@ -14,7 +14,7 @@ from glioseg.core import SourceKind
 
 ENDINGS: Mapping[SourceKind, tuple[str, ...]] = MappingProxyType(
     {
-        "nifti": (".nii", ".nii.gz"),
+        "nifti": (".nii", ".nii.gz", ".hdr", ".mgz", ".mgh"),
         "metaimage": (".mha", ".mhd", ".nrrd", ".nhdr"),
         "raster": (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"),
         "hdf5": (".h5", ".hdf5"),

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from glioseg.core import Grid, Image, LabelMap, LabelScheme, Source, scheme_named
 from glioseg.errors import FileError, GeometryError, GliosegError, LabelError, OptionError
 from glioseg.io.endings import file_kind
-from glioseg.io.load import Voxels, read_sources, stacked
+from glioseg.io.load import Voxels, read_sources, stacked, whole_numbers
 from glioseg.io.nifti import grid_of
 
 Scan = str | PathLike[str] | Any
@@ -123,6 +123,6 @@ def _whole(array: npt.NDArray[Any]) -> npt.NDArray[np.integer]:
         return array.astype(np.uint8)
     if array.dtype.kind in "iu":
         return array
-    if array.dtype.kind == "f" and np.isfinite(array).all() and (array == np.rint(array)).all():
-        return array.astype(np.int64)
+    if array.dtype.kind == "f":
+        return whole_numbers(array)
     raise LabelError("a mask holds whole numbers", found=array.dtype)

@@ -16,6 +16,8 @@ from glioseg.io import hdf5, metaimage, nifti, raster
 from glioseg.io.endings import LOSSY_ENDINGS, has_ending
 
 _PART = 1 << 18
+_ROUND_OFF = 1e-3
+_ODD_VALUES_SAID = 3
 
 
 class Voxels(NamedTuple):
@@ -101,7 +103,7 @@ def read_labels(source: Source, scheme: LabelScheme) -> Voxels:
     voxels = read_sources({"labels": source})["labels"]
     if isinstance(voxels, GliosegError):
         raise voxels
-    return Voxels(_whole_numbers(voxels.array, path), voxels.grid)
+    return Voxels(whole_numbers(voxels.array, path), voxels.grid)
 
 
 def read_sources(sources: Mapping[str, Source]) -> dict[str, Voxels | GliosegError]:
@@ -166,6 +168,15 @@ def _filled(case: Case, names: Sequence[str], fill: str | None) -> dict[str, Sou
     if all(source is None for source in sources.values()):
         raise GeometryError(f"case {case.id} has none of {', '.join(names)}", found=", ".join(case.images))
     return sources
+
+
+def oddity(source: Source) -> str | None:
+    """What is odd of the files of a source that are read all the same, in words; None where nothing is."""
+    if source.kind == "nifti":
+        return nifti.oddity(source.paths[0])
+    if source.kind == "raster" and len(source.paths) == 1 and raster.is_turned(source.paths[0]):
+        return f"{source.paths[0].name} is turned as its EXIF data says, and as every viewer shows it"
+    return None
 
 
 def _require_same_grid(
@@ -233,19 +244,39 @@ def _slice_grid(grid: Grid, source: Source) -> Grid:
     return grid.cropped(((0, grid.shape[0]), (0, grid.shape[1]), (z, z + 1)))
 
 
-def _whole_numbers(array: npt.NDArray[Any], path: Path) -> npt.NDArray[np.integer]:
-    """Integers of a small type; a label map stored as float is fine as long as its values are whole."""
-    if array.dtype.kind == "f" and not _is_whole(array):
-        raise LabelError("the label map holds values that are not whole numbers", path=path, found="fractions or NaN")
-    small = array.size == 0 or (array.min() >= 0 and array.max() < 256)
-    return array.astype(np.uint8 if small else np.int32)
+def whole_numbers(array: npt.NDArray[Any], path: Path | None = None) -> npt.NDArray[np.integer]:
+    """Integers of a small type; a label map stored as float is fine as long as its values are whole but for rounding.
+
+    Raises:
+        LabelError: values further than a thousandth from a whole number, of which some are said.
+    """
+    odd = _fractions(array) if array.dtype.kind == "f" else []
+    if odd:
+        raise LabelError(
+            "the label map holds values that are not whole numbers",
+            path=path,
+            found=", ".join(f"{value:.6g}" for value in odd),
+            expected="labels such as 0, 1, 2",
+            remedy="Resample label maps by the nearest voxel, and give probabilities a threshold, before they are read",
+        )
+    rounded = np.rint(array) if array.dtype.kind == "f" else array
+    small = rounded.size == 0 or (rounded.min() >= 0 and rounded.max() < 256)
+    return rounded.astype(np.uint8 if small else np.int32)
 
 
-def _is_whole(array: npt.NDArray[np.floating]) -> bool:
-    """In parts: masks are stored as float64 now and then, and a few copies of such a volume fill the memory."""
+def _fractions(array: npt.NDArray[np.floating]) -> list[float]:
+    """A few of the values that are no whole numbers.
+
+    In parts: masks are stored as float64 now and then, and a few copies of such a volume fill the memory.
+    """
     flat = array.ravel(order="K")
-    parts = (flat[start : start + _PART] for start in range(0, flat.size, _PART))
-    return all(bool(np.isfinite(part).all() and (np.rint(part) == part).all()) for part in parts)
+    for start in range(0, flat.size, _PART):
+        part = flat[start : start + _PART]
+        with np.errstate(invalid="ignore"):
+            odd = part[~(np.abs(part - np.rint(part)) <= _ROUND_OFF)]
+        if odd.size:
+            return [float(value) for value in np.unique(odd)[:_ODD_VALUES_SAID]]
+    return []
 
 
 def _picture_labels(source: Source, scheme: LabelScheme) -> Voxels:
@@ -269,7 +300,7 @@ def _picture_labels(source: Source, scheme: LabelScheme) -> Voxels:
             expected="a grey PNG, TIFF or BMP whose values are the labels",
             remedy="Where the mask shows one label, say --scheme binary",
         )
-    return Voxels(_whole_numbers(stack, path), Grid.of_pictures(stack.shape))
+    return Voxels(whole_numbers(stack, path), Grid.of_pictures(stack.shape))
 
 
 def _hdf5_labels(source: Source, scheme: LabelScheme) -> Voxels:

@@ -1,9 +1,15 @@
-"""NIfTI-1 and NIfTI-2 through nibabel: affines are RAS+ mm already."""
+"""What nibabel reads: NIfTI-1 and NIfTI-2, Analyze and NIfTI in pairs of files (.hdr, .img), FreeSurfer's MGH and MGZ.
+
+Affines are RAS+ mm already. Files whose name says compressed and whose content does not, or the other way about, are
+read as what they are, and so are those that were compressed twice, as servers do it.
+"""
 
 from __future__ import annotations
 
 import gzip
 import math
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,14 +18,17 @@ import nibabel
 import numpy as np
 import numpy.typing as npt
 from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 
 from glioseg.core import MAX_VOXELS, Grid
 from glioseg.core.grid import OtherForm
-from glioseg.errors import GeometryError
+from glioseg.errors import FileError, GeometryError, GliosegError
 from glioseg.io.bounds import DEFLATE, reading, require_end, require_room
+from glioseg.io.endings import has_ending
 from glioseg.io.files import replacing
 from glioseg.io.text import file_size
 
+_GZIP = b"\x1f\x8b"
 _SCANNER = 1
 _FORMS_AGREE_MM = 0.1
 """Headers round; what lies nearer is one place."""
@@ -42,22 +51,22 @@ def read_nifti(path: Path, limit: int = MAX_VOXELS) -> tuple[npt.NDArray[Any], G
             real numbers (colours, complex numbers).
     """
     with reading(path):
-        image = nibabel.load(path)
+        image, packings = _load(path)
         grid, shape = _grid(image, path), _shape(image, path)
         if image.get_data_dtype().kind not in "biuf":
             raise GeometryError("the voxels are no real numbers", path=path, found=image.get_data_dtype())
-        is_packed = path.name.lower().endswith(".gz")
         n_bytes = math.prod(shape) * image.get_data_dtype().itemsize
-        most = file_size(path) * (DEFLATE if is_packed else 1)
+        most = file_size(_voxels_of(path)) * DEFLATE**packings
         require_room(path, shape, limit, n_bytes=n_bytes, most_bytes=most)
-        array = _unscaled_to_the_end(image, path, n_bytes) if is_packed else _unscaled(image)
+        by_name = packings == 0 and image.get_filename() is not None
+        array = _unscaled(image) if by_name else _unscaled_to_the_end(image, path, packings, n_bytes)
         return array.reshape(shape), grid
 
 
 def read_nifti_grid(path: Path) -> tuple[Grid, int]:
     """The grid and the number of channels, from the header alone; errors as ``read_nifti``."""
     with reading(path):
-        image = nibabel.load(path)
+        image, _ = _load(path)
         shape = _shape(image, path)
         return _grid(image, path), shape[3] if len(shape) == 4 else 1
 
@@ -85,12 +94,73 @@ def write_nifti(path: Path, array: npt.NDArray[Any], grid: Grid, *, level: int =
         temporary.write_bytes(data)
 
 
-def _unscaled_to_the_end(image: Any, path: Path, n_bytes: int) -> npt.NDArray[Any]:  # noqa: ANN401 - nibabel ships no types
+def oddity(path: Path) -> str | None:
+    """What is odd of a file that is read all the same, in words; None where nothing is, or it cannot be read."""
+    try:
+        with reading(path):
+            image, packings = _load(path)
+    except GliosegError:
+        return None
+    if has_ending(path, (".nii", ".nii.gz")) and packings != has_ending(path, (".gz",)):
+        kinds = ("not compressed", "compressed", "compressed twice")
+        return f"{path.name} is {kinds[packings]}, whatever its name says"
+    if has_ending(path, (".hdr",)) and not isinstance(image, nibabel.Nifti1Pair):
+        return f"{path.name} is in Analyze format, which does not say which side is left: nibabel decides"
+    return None
+
+
+def _load(path: Path) -> tuple[Any, int]:
+    """A nibabel image whose voxels are not read yet, and how many times its file is compressed."""
+    if has_ending(path, (".hdr",)) and not _voxels_of(path).exists():
+        raise FileError("the header has no voxels beside it", path=path, expected=_voxels_of(path).name)
+    packings = _packings(path)
+    if has_ending(path, (".mgh", ".mgz")):  # nibabel would leave the file open
+        with _unpacked(path, packings) as stream:
+            return nibabel.MGHImage.from_stream(stream), packings
+    if packings == has_ending(path, (".gz",)):
+        return nibabel.load(path), packings
+    for kind in (nibabel.Nifti1Image, nibabel.Nifti2Image):
+        with _unpacked(path, packings) as stream, suppress(HeaderDataError, WrapStructError):
+            return kind.from_stream(stream), packings
+    raise ValueError("the content is no NIfTI")
+
+
+def _voxels_of(path: Path) -> Path:
+    """The file that holds the voxels."""
+    return path.with_suffix(".img") if has_ending(path, (".hdr",)) else path
+
+
+def _packings(path: Path) -> int:
+    """How many times a file is compressed, up to two."""
+    with path.open("rb") as file:
+        if file.read(2) != _GZIP:
+            return 0
+        file.seek(0)
+        with gzip.open(file) as inner:
+            return 2 if inner.read(2) == _GZIP else 1
+
+
+@contextmanager
+def _unpacked(path: Path, packings: int) -> Iterator[Any]:
+    """What is in a file that is compressed so many times."""
+    with ExitStack() as stack:
+        stream: Any = stack.enter_context(path.open("rb"))
+        for _ in range(packings):
+            stream = stack.enter_context(gzip.open(stream))
+        yield stream
+
+
+def _unscaled_to_the_end(
+    image: Any,  # noqa: ANN401 - nibabel ships no types
+    path: Path,
+    packings: int,
+    n_bytes: int,
+) -> npt.NDArray[Any]:
     """The voxels of a compressed file, its check sum verified.
 
     nibabel stops behind the last voxel, before the check sum: most flipped bits would pass for intensities.
     """
-    with gzip.open(path) as stream:
+    with _unpacked(path, packings) as stream:
         array = _unscaled(type(image).from_stream(stream))
         require_end(stream, n_bytes)
     return array

@@ -1,11 +1,13 @@
 """Pictures: PNG, JPEG, TIFF, BMP. X = column, Y = row; no millimetres.
 
 Whatever its mode (1, L, I;16, LA, P, RGB, RGBA, CMYK) a picture becomes one grey channel or three colours; alpha is
-dropped, but of masks, which some programs write there. 16-bit grey keeps its 16 bits.
+dropped, but of masks, which some programs write there. 16-bit grey keeps its 16 bits. A picture that says how it is to
+be turned (EXIF) is read as every viewer shows it, since that is how masks of it are drawn.
 """
 
 from __future__ import annotations
 
+import struct
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pillow
-from PIL import UnidentifiedImageError
+from PIL import TiffImagePlugin, UnidentifiedImageError
 
 from glioseg.core import MAX_VOXELS
 from glioseg.errors import FileError, GeometryError
@@ -33,6 +35,10 @@ LARGEST_LABEL = 16
 _GREY_SPREAD = 0.03
 _COPIES = 8
 """Of the values that may be read, a picture may have one of so many: colours are held several times on their way."""
+_ORIENTATION_TAG = 0x0112
+_FIRST_SIDEWAYS, _LAST_ORIENTATION = 5, 8
+"""EXIF's orientations in which rows become columns, and the last of all."""
+_DAMAGED_EXIF = (OSError, SyntaxError, ValueError, TypeError, LookupError, RuntimeError, struct.error)
 _WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 
 
@@ -52,7 +58,15 @@ def read_picture(path: Path, limit: int = MAX_VOXELS) -> npt.NDArray[Any]:
 
 def read_picture_header(path: Path) -> tuple[tuple[int, int], bool]:
     """((columns, rows), whether it has colours) without decoding the pixels; errors as ``read_picture``."""
-    return _opened(path, lambda picture: (picture.size, not _is_grey(picture)), tiff.read_tiff_header)
+    return _opened(path, _header, tiff.read_tiff_header)
+
+
+def is_turned(path: Path) -> bool:
+    """Whether a picture says that it is to be turned or mirrored before it is shown; False for one that is damaged."""
+    try:
+        return not has_ending(path, TIFF_ENDINGS) and _opened(path, _orientation, lambda _: 1) != 1
+    except FileError:
+        return False
 
 
 def read_stack(paths: Sequence[Path], limit: int = MAX_VOXELS) -> npt.NDArray[Any]:
@@ -172,7 +186,8 @@ def _opened(path: Path, by_pillow: Callable[[Pillow.Image], _T], by_tifffile: Ca
     with reading(path), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of odd tags and palettes that do not touch the pixels
         try:
-            with Pillow.open(path) as picture:
+            # Not by its name: Pillow would map the file into memory, and so reads turned TIFF in wrong rows.
+            with path.open("rb") as file, Pillow.open(file) as picture:
                 if tiff.pillow_reads(picture):
                     return by_pillow(picture)
         except UnidentifiedImageError:
@@ -185,7 +200,32 @@ def _alpha(picture: Pillow.Image) -> npt.NDArray[np.uint8] | None:
     """(X, Y), or None where the picture has no transparency."""
     if picture.mode not in _WITH_ALPHA and "transparency" not in picture.info:
         return None
-    return np.swapaxes(np.asarray(picture.convert("RGBA"))[..., 3], 0, 1)
+    return _upright(np.swapaxes(np.asarray(picture.convert("RGBA"))[..., 3], 0, 1), _orientation(picture))
+
+
+def _header(picture: Pillow.Image) -> tuple[tuple[int, int], bool]:
+    columns, rows = picture.size
+    return (rows, columns) if _orientation(picture) >= _FIRST_SIDEWAYS else (columns, rows), not _is_grey(picture)
+
+
+def _orientation(picture: Pillow.Image) -> int:
+    """How a picture is to be turned, 1 to 8 as EXIF counts; 1 where it does not say, and for TIFF: Pillow turns it."""
+    if "exif" not in picture.info or isinstance(picture, TiffImagePlugin.TiffImageFile):
+        return 1  # to ask a PNG for more than its header holds would decode it
+    try:
+        said = picture.getexif().get(_ORIENTATION_TAG, 1)
+    except _DAMAGED_EXIF:
+        return 1
+    return said if isinstance(said, int) and 1 <= said <= _LAST_ORIENTATION else 1
+
+
+def _upright(array: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
+    """(X, Y, ...) as stored -> as shown."""
+    if orientation >= _FIRST_SIDEWAYS:
+        array = np.swapaxes(array, 0, 1)
+    x = slice(None, None, -1 if orientation in (2, 3, 6, 7) else 1)
+    y = slice(None, None, -1 if orientation in (3, 4, 7, 8) else 1)
+    return array[x, y]
 
 
 def _is_grey(picture: Pillow.Image) -> bool:
@@ -206,10 +246,10 @@ def _pixels(picture: Pillow.Image, path: Path, most: int) -> npt.NDArray[Any]:
         array = np.asarray(picture.convert("RGB" if picture.mode in ("P", "PA") else "L"))
         array = array[..., 0] if array.ndim == 3 else array
     elif png.is_deep(picture):
-        return png.read_deep(path)
+        return _upright(png.read_deep(path), _orientation(picture))
     else:
         array = np.asarray(picture.convert("RGB"))
-    return np.swapaxes(array, 0, 1)
+    return _upright(np.swapaxes(array, 0, 1), _orientation(picture))
 
 
 def _narrowed(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

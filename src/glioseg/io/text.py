@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import stat
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,6 +24,9 @@ _MOST_BYTES = 1 << 26
 _MOST_LEVELS = 64
 _MOST_INTEGER = 1 << 63
 _FORMULA = ("=", "+", "-", "@", "\t")
+_SEPARATORS = (",", ";", "\t", "|")
+_SEPARATOR_LINE = re.compile(r"sep=(?P<separator>.)")
+_DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 
 
 def file_size(path: Path) -> int:
@@ -127,8 +131,8 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return text.getvalue()
 
 
-def csv_rows(text: str, *, ragged: bool = False) -> tuple[list[str], list[dict[str, str]]]:
-    """The columns and the rows of a table, column -> cell; where ``ragged``, rows may lack cells or have more.
+def csv_rows(text: str) -> tuple[list[str], list[dict[str, str]]]:
+    """The columns and the rows of a table of ours, column -> cell.
 
     Raises:
         ValueError: not CSV, or a row that has not one cell for each column; the message names it.
@@ -139,9 +143,51 @@ def csv_rows(text: str, *, ragged: bool = False) -> tuple[list[str], list[dict[s
         raise ValueError(str(error)) from error
     columns = lines[0] if lines else []
     for number, cells in enumerate(lines[1:], start=2):
-        if len(cells) != len(columns) and not ragged:
+        if len(cells) != len(columns):
             raise ValueError(f"row {number} has {len(cells)} cells for {len(columns)} columns")
-    return columns, [dict(zip(columns, cells, strict=not ragged)) for cells in lines[1:]]
+    return columns, [dict(zip(columns, cells, strict=True)) for cells in lines[1:]]
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """The rows of a table that somebody's program wrote, column -> text without blanks around it.
+
+    UTF-8, UTF-16 (Excel's "Unicode text") or, where it is neither, Windows' Latin-1; cells between commas, semicolons,
+    tabulators or bars, whichever the first line has most of; numbers with a decimal comma get a point where commas do
+    not separate the cells. Rows may lack cells or have more.
+
+    Raises:
+        FileError: missing, not a regular file, larger than 64 MiB, or no text.
+    """
+    text = _decoded(path)
+    first, _, rest = text.partition("\n")
+    said = _SEPARATOR_LINE.fullmatch(first.strip())  # Excel's own way to say it
+    separator = said["separator"] if said else max(_SEPARATORS, key=first.count)
+    lines = csv.reader(io.StringIO(rest if said else text), delimiter=separator)
+    try:
+        rows = [[_as_meant(cell.strip()) for cell in cells] for cells in lines if cells]
+    except csv.Error as error:
+        raise FileError("the table cannot be read", path=path, found=str(error)) from error
+    if separator != ",":
+        rows = [[cell.replace(",", ".") if _DECIMAL_COMMA.fullmatch(cell) else cell for cell in row] for row in rows]
+    return [{column: cell for column, cell in zip(rows[0], row, strict=False) if column} for row in rows[1:]]
+
+
+def _decoded(path: Path) -> str:
+    if file_size(path) > _MOST_BYTES:
+        raise FileError("the text is too long", path=path, found=f"{file_size(path)} bytes", expected="at most 64 MiB")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise cannot_read(path, error) from error
+    marked = data.startswith((b"\xff\xfe", b"\xfe\xff"))
+    for encoding in ("utf-16",) if marked else ("utf-8-sig", "cp1252", "latin-1"):
+        try:
+            text = data.decode(encoding)
+        except ValueError:
+            continue
+        if "\0" not in text:
+            return text
+    raise FileError("the table is no text", path=path, expected="CSV", remedy="Save it as CSV in UTF-8")
 
 
 def table_csv(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:

@@ -15,7 +15,7 @@ from glioseg.errors import CacheError
 from glioseg.io.files import cannot_read, replacing
 from glioseg.preparation.options import PrepareOptions
 
-VERSION = 2
+VERSION = 3
 """Of the way in which cases are prepared and stored; part of every key, so that a new one prepares anew."""
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -118,6 +119,27 @@ def test_modalities_that_lie_apart(tmp_path: Path) -> None:
     summary = only(cohort(case))
     assert kinds(summary) == [("error", "modality-geometry")]
     assert set(summary.modalities) == {"t1c", "t2f"}
+
+
+def test_headers_that_round_differently_are_a_warning(tmp_path: Path) -> None:
+    """0.028 mm on voxels of 1 mm: what four decimals of a direction come to over a head."""
+    other = np.array(ras().affine)
+    other[0, 3] += 0.028
+    case = volume_case(tmp_path, "a", {"t1c": head(1), "t2f": head(2)}, tumour((3, 4, 2), (4, 4, 2)))
+    write_nifti(case.images["t2f"].paths[0], head(2), Grid(SHAPE, other))
+    summary = only(cohort(case))
+    assert kinds(summary) == [("warning", "modality-geometry")]
+    assert "0.028 mm apart, as rounding does" in summary.findings[0].message
+    assert set(summary.modalities) == {"t1c", "t2f"}
+
+
+def test_files_that_are_not_what_their_names_say(tmp_path: Path) -> None:
+    case = volume_case(tmp_path, "a", {"t2f": head(1)}, tumour((3, 4, 2), (4, 4, 2)))
+    (path,) = case.images["t2f"].paths
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    summary = only(cohort(case))
+    assert kinds(summary) == [("note", "odd-file")]
+    assert "compressed" in summary.findings[0].message
 
 
 def test_a_mask_of_another_size(tmp_path: Path) -> None:

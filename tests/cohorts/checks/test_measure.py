@@ -34,6 +34,17 @@ def test_tissue_in_8_bit_is_above_10() -> None:
     assert visible(voxels, NOISE).tolist() == [[[False, False, True, True]]]
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.uint16, np.float32, np.float64])
+@pytest.mark.parametrize(("n_dim", "kept"), [(3, 103), (20, 100)], ids=["clean background", "noise"])
+def test_tissue_does_not_depend_on_the_type(kind: type[np.generic], n_dim: int, kept: int) -> None:
+    """100 bright voxels and a few of 1 to 10: 3 are the dim end of a brain, 20 are noise."""
+    voxels = np.zeros((5, 10, 10), dtype=kind)
+    voxels.flat[200:300] = np.arange(100) + 50
+    voxels.flat[300 : 300 + n_dim] = np.arange(n_dim) % 10 + 1
+    assert int(visible(voxels, NOISE).sum()) == kept
+    assert non_black_shares([voxels]).sum() * 100 == pytest.approx(100 + n_dim, abs=1e-4)
+
+
 @pytest.mark.parametrize("background", [0.0, -1.5, -1024.0])
 def test_black_in_volumes_is_the_value_of_the_corners(background: float) -> None:
     voxels = np.full((3, 4, 5), background, dtype=np.float32)

@@ -29,10 +29,11 @@ from glioseg.core import (
     Source,
     scheme_named,
 )
+from glioseg.core.grid import EXACT
 from glioseg.core.labels import distinct
 from glioseg.errors import GeometryError, GliosegError, LabelError, name_some
 from glioseg.io import Voxels, read_sources
-from glioseg.io.load import read_labels
+from glioseg.io.load import oddity, read_labels
 from glioseg.io.raster import COLOURS
 
 _PICTURES_AT_ONCE = 32
@@ -224,6 +225,9 @@ def _read_images(task: _Task) -> tuple[dict[str, Voxels], list[Finding]]:
         if difference is not None:
             message = f"{name} ({path.name}) does not lie on the grid of {first}: {difference}"
             findings[message] = Finding("error", "modality-geometry", message, task.case.id)
+        elif first is not None and images[first].grid.difference(voxels.grid, EXACT) is not None:
+            message = _rounded(f"{name} ({path.name})", first, images[first].grid, voxels.grid)
+            findings[message] = Finding("warning", "modality-geometry", message, task.case.id)
         if voxels.grid.other_form is not None:
             message = _two_places(name, path, voxels.grid)
             findings.setdefault("forms", Finding("warning", "forms-disagree", message, task.case.id))
@@ -231,6 +235,9 @@ def _read_images(task: _Task) -> tuple[dict[str, Voxels], list[Finding]]:
         if bad:
             message = f"{name} ({path.name}) is NaN or infinite in {bad} of its voxels"
             findings[message] = Finding("error", "nan-or-inf", message, task.case.id)
+        said = oddity(task.case.images[name])
+        if said is not None:
+            findings[said] = Finding("note", "odd-file", said, task.case.id)
         images[name] = voxels
     return images, list(findings.values())
 
@@ -239,6 +246,13 @@ def _two_places(name: str, path: Path, grid: Grid) -> str:
     return (
         f"sform and qform of {name} ({path.name}) put the voxels up to {grid.forms_apart_mm:.3g} mm apart: programs "
         "that go by the one show what was made by the other displaced. glioseg goes by the sform and writes both"
+    )
+
+
+def _rounded(name: str, other: str, grid: Grid, own: Grid) -> str:
+    return (
+        f"the headers of {name} and of {other} put the voxels {grid.furthest_mm(own):.3g} mm apart, as rounding does: "
+        "they are taken as one grid"
     )
 
 
@@ -295,7 +309,8 @@ def _read_reference(task: _Task, grid: Grid | None) -> tuple[_Reference | None, 
         kind = "unknown-labels" if isinstance(error, LabelError) else _kind_of(error)
         new = task.is_new(kind, str(error.path))
         return None, [Finding("error", kind, str(error), task.case.id)] if new else []
-    findings = []
+    said = oddity(source)
+    findings = [] if said is None else [Finding("note", "odd-file", said, task.case.id)]
     if voxels.grid.other_form is not None and (grid is None or grid.other_form is None):
         message = _two_places("the mask", path, voxels.grid)
         findings.append(Finding("warning", "forms-disagree", message, task.case.id))
@@ -307,6 +322,9 @@ def _read_reference(task: _Task, grid: Grid | None) -> tuple[_Reference | None, 
             findings.append(Finding("error", kind, message, task.case.id))
         if grid is not None and grid.shape != voxels.grid.shape:
             return None, findings
+    elif grid is not None and grid.difference(voxels.grid, EXACT) is not None and task.is_new("mask-geometry"):
+        message = _rounded(f"the mask ({path.name})", "the images", grid, voxels.grid)
+        findings.append(Finding("warning", "mask-geometry", message, task.case.id))
     reference = _reference(voxels, scheme)
     unknown = [value for value in reference.values if scheme is not None and value not in scheme.labels.values()]
     if scheme is not None and unknown:

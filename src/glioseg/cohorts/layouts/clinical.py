@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from glioseg.cohorts.reading.listing import Listing
-from glioseg.cohorts.reading.tables import fact_value, read_rows
+from glioseg.cohorts.reading.tables import fact_value, no_such_column, read_rows
 from glioseg.core import Facts, Finding
 
 _TABLE = re.compile(r"(?:survival_(?:info|data|evaluation(?:_data)?)|name_mapping(?:_\w+)?)\.csv", re.IGNORECASE)
@@ -44,6 +44,8 @@ def brats_facts(listing: Listing) -> tuple[dict[str, Facts], list[Finding]]:
     for path in [*inside, *(path for path in above if path.is_file())]:
         rows, table_findings = read_rows(path)
         findings += table_findings
+        if not table_findings and not any(_ID_COLUMN.fullmatch(_plain(column)) for row in rows for column in row):
+            findings.append(no_such_column(path, "such as BraTS20ID"))
         for row in rows:
             ids = [text for column, text in row.items() if _ID_COLUMN.fullmatch(_plain(column)) and fact_value(text)]
             row_facts = _facts(row) | _site_of_any(ids)

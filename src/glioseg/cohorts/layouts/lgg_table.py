@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from glioseg.cohorts.reading.listing import Listing
-from glioseg.cohorts.reading.tables import fact_value, read_rows
+from glioseg.cohorts.reading.tables import fact_value, no_such_column, read_rows
 from glioseg.core import Facts, Finding
 from glioseg.errors import name_some
 
@@ -61,8 +61,7 @@ def read_facts(listing: Listing) -> tuple[dict[str, Facts], list[Finding]]:
             )
             return facts, [Finding("note", "assumed-codes", message)]
         if path != above:
-            unusable = Finding("warning", "unreadable-table", f"{path.name} has no column Patient, or no rows")
-            return {}, findings or [unusable]
+            return {}, findings or [no_such_column(path, "Patient")]
     return {}, [Finding("note", "missing-table", "no data.csv: ages, grades and other facts are not known")]
 
 

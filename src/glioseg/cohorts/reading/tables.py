@@ -9,7 +9,7 @@ from glioseg.cohorts.reading.listing import Listing
 from glioseg.core import Facts, Finding
 from glioseg.errors import FileError
 from glioseg.io.files import write_text
-from glioseg.io.text import csv_rows, read_text, table_csv
+from glioseg.io.text import read_table, table_csv
 
 FACTS_TABLE = "facts.csv"
 """Table of our own that the writers put beside layouts whose publishers ship none: case, patient, then one fact a
@@ -24,10 +24,15 @@ def read_rows(path: Path) -> tuple[list[dict[str, str]], list[Finding]]:
     A table that cannot be read is a finding, never an error: the scans are good without it.
     """
     try:
-        _, rows = csv_rows(read_text(path), ragged=True)
-    except (FileError, ValueError) as error:
+        return read_table(path), []
+    except FileError as error:
         return [], [Finding("warning", "unreadable-table", f"{path.name} cannot be read: {error}")]
-    return [{column.strip(): text.strip() for column, text in row.items() if column} for row in rows], []
+
+
+def no_such_column(path: Path, columns: str) -> Finding:
+    """What is said of a table that lacks the column by which its rows are known."""
+    message = f"{path.name} has no column {columns}, or no rows: what it says is not used"
+    return Finding("warning", "unreadable-table", message)
 
 
 def fact_value(text: str) -> str | float | int | None:
@@ -47,10 +52,13 @@ def read_facts(folder: Path) -> tuple[dict[str, Facts], list[Finding]]:
     if not path.is_file():
         return {}, []
     rows, findings = read_rows(path)
+    if not findings and not any(row.get("case") for row in rows):
+        findings = [no_such_column(path, "case")]
     facts: dict[str, Facts] = {}
     for row in rows:
         values = {name: fact_value(text) for name, text in row.items() if name not in ("case", "patient")}
-        facts[row.get("case", "")] = {name: value for name, value in values.items() if value is not None}
+        if row.get("case"):
+            facts[row["case"]] = {name: value for name, value in values.items() if value is not None}
     return facts, findings
 
 
