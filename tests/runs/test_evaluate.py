@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from glioseg.cohorts.phantom import PhantomOptions
+from glioseg.cohorts.write import write_phantom
 from glioseg.runs.evaluate import name_of_other
 from tests.cli.command import glioseg
 from tests.runs.conftest import TinyRun
@@ -149,3 +151,12 @@ def test_data_without_masks(tiny: TinyRun, tmp_path: Path) -> None:
 )
 def test_other_data_takes_no_parts_name(cohort: str, name: str) -> None:
     assert name_of_other(cohort) == name
+
+
+def test_other_data_keeps_its_own_meaning_of_labels(tiny: TinyRun, tmp_path: Path) -> None:
+    """A network of BraTS 2023 (3 is ET) on two patients of BraTS 2021 (4 is ET): figures and page read 4 as ET."""
+    write_phantom(PhantomOptions(n_patients=2, spacing_mm=6.0), tmp_path / "older", "brats2021", n_workers=1)
+    given = ["--data", tmp_path / "older", "--scheme", "brats2021", "--out", tmp_path / "out", "--device", "cpu"]
+    ran = glioseg("evaluate", tiny.run, *given, "--quiet")
+    assert ran.code == 0, ran.err
+    assert "4 ET" in (tmp_path / "out" / "report-on-older.html").read_text(encoding="utf-8")

@@ -75,6 +75,9 @@ def test_other_data_has_a_page_and_people_are_told_where(tiny_run: TinyRun, tmp_
     assert f"on {name}</h1>" in text
     assert "18 patients." in text if tiny_run.task == "classify" else "3 patients." in text
     assert 'id="recipe"' not in text
+    assert "Nothing was learnt or chosen on this data" in text
+    assert "There is no test part" not in text
+    assert f"{name} part" not in text  # it is no part of anything
     shown = set(re.findall(r'id="figure-([a-z0-9-]+)"', text))
     assert {path.stem for path in (tmp_path / "figures" / f"on-{name}").glob("*.png")} == shown
 

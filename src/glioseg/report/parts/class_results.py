@@ -11,7 +11,16 @@ from glioseg.evaluation.published_classes import ClassesAsPublished
 from glioseg.evaluation.score import Interval
 from glioseg.report.html import Block, Cell, Column, Prose, Section, Table, Tile
 from glioseg.report.parts.run_results import warnings
-from glioseg.report.parts.run_words import NOTHING, duration, interval_words, part_word, ratio, ratio_cell
+from glioseg.report.parts.run_words import (
+    NOTHING,
+    duration,
+    interval_words,
+    part_phrase,
+    part_title,
+    part_word,
+    ratio,
+    ratio_cell,
+)
 from glioseg.report.parts.words import plural
 from glioseg.report.run_facts import ClassificationFacts
 
@@ -51,7 +60,7 @@ def results(facts: ClassificationFacts) -> Section:
     # where patients are known, they are what the bootstrap draws
     blocks: list[Block] = list(warnings(facts, 0 if headline is None else headline.items.n_units))
     for part in facts.ordered_parts:
-        evaluation, title = facts.parts[part].evaluation, f"{part_word(part).capitalize()} part"
+        evaluation, title = facts.parts[part].evaluation, f"{part_title(part)}"
         blocks.append(_figures(evaluation.items, title, evaluation.unit))
         if evaluation.cases is not None:
             blocks.append(_figures(evaluation.cases, f"{title}, by case", "case"))
@@ -89,7 +98,7 @@ def _by_class(figures: ClassFigures, part: str) -> Table:
     )
     titles = ("Items", *(WORDS[metric] for metric in _BY_CLASS))
     columns = (Column("Class"), *(Column(title, numeric=True) for title in titles))
-    caption = f"{part_word(part).capitalize()} part, each class against all others; a dash is 0/0."
+    caption = f"{part_title(part)}, each class against all others; a dash is 0/0."
     return Table(columns, rows, caption, half=False)
 
 
@@ -121,11 +130,11 @@ def _published_part(part: str, scored: ClassesAsPublished, unit: str) -> list[Bl
         for figure, obtained in scored.figures
     )
     titles = (Column("Figure"), Column("Published where", wide=True), Column("Published", numeric=True))
-    caption = f"{part_word(part).capitalize()} part, {scored.n_items:,} {unit}s. Published: {scored.source}, "
+    caption = f"{part_title(part)}, {scored.n_items:,} {unit}s. Published: {scored.source}, "
     table = Table((*titles, Column("Obtained", numeric=True), Column("Verdict")), rows, f"{caption}on {scored.data}.")
     if not reasons:
         return [table]
-    return [Prose(f"Not comparable on the {part_word(part)} part: {reasons}.", "warning"), table]
+    return [Prose(f"Not comparable on {part_phrase(part)}: {reasons}.", "warning"), table]
 
 
 def _unit(facts: ClassificationFacts) -> str:

@@ -15,7 +15,7 @@ from glioseg.report.figures import curves
 from glioseg.report.html import RESEARCH_ONLY, Block, Cell, Column, Listed, Section, Table, saved_picture
 from glioseg.report.parts.run_setup import split_items
 from glioseg.report.parts.run_training import epoch_cell, loss_cell, rate_cell
-from glioseg.report.parts.run_words import duration_cell, part_word, ratio_cell
+from glioseg.report.parts.run_words import duration_cell, part_phrase, part_word, ratio_cell
 from glioseg.report.parts.words import MOST_ROWS, left_out
 from glioseg.report.run_facts import ClassificationFacts
 from glioseg.training.log import LogRow
@@ -32,7 +32,7 @@ def outcomes(facts: ClassificationFacts, folder: Path) -> Section:
         saved_picture(folder, name, figure, "chart", title=title, caption=words, half=True)
         for name, figure, title, words in _outcome_charts(facts.parts[part].evaluation.items)
     )
-    return Section("outcomes", "Decisions and confidence", f"On the {part_word(part)} part.", blocks)
+    return Section("outcomes", "Decisions and confidence", f"On {part_phrase(part)}.", blocks)
 
 
 def _outcome_charts(figures: ClassFigures) -> tuple[tuple[str, Figure, str, str], ...]:
@@ -68,7 +68,7 @@ def pictures(facts: ClassificationFacts, folder: Path) -> Section:
         if group:
             figure = gallery_figure(group[:_MOST_PICTURES])
             blocks.append(saved_picture(folder, f"pictures-{name}", figure, "scan", title=title, caption=caption))
-    intro = "" if facts.headline is None else f"From the {part_word(facts.headline)} part."
+    intro = "" if facts.headline is None else f"From {part_phrase(facts.headline)}."
     return Section("pictures", "Pictures", intro, tuple(blocks))
 
 

@@ -12,7 +12,7 @@ from glioseg.report import style
 from glioseg.report.figures import outcomes
 from glioseg.report.figures.outcomes import Floats, Strip, Volumes
 from glioseg.report.html import Block, Cell, Column, Section, Table, saved_picture
-from glioseg.report.parts.run_words import part_word, ratio_cell, summary_of
+from glioseg.report.parts.run_words import part_title, part_word, ratio_cell, summary_of
 from glioseg.report.parts.words import MOST_ROWS, left_out, plural
 from glioseg.report.run_facts import SegmentationFacts
 
@@ -79,7 +79,7 @@ def _volumes(facts: SegmentationFacts, folder: Path) -> list[Block]:
     if not volumes:
         return []
     half = len(volumes) == 1
-    about = f"{part_word(part).capitalize()} part, {plural(len(rows), 'case')}."
+    about = f"{part_title(part)}, {plural(len(rows), 'case')}."
     return [
         saved_picture(
             folder,

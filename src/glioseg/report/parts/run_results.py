@@ -16,6 +16,9 @@ from glioseg.report.parts.run_words import (
     UNIT_WORDS,
     duration,
     interval_words,
+    is_other,
+    part_phrase,
+    part_title,
     part_word,
     ratio,
     ratio_cell,
@@ -47,6 +50,10 @@ _DRAWN: Mapping[SplitUnit, str] = {
     "picture": "Pictures",
     "case": "Cases",
 }
+_OTHER_DATA = (
+    "Nothing was learnt or chosen on this data: its figures are those of new patients, provided that none of them is "
+    "among those that the network was trained on."
+)
 _UNKNOWN_PATIENTS = (
     "It is not known which {unit}s are of one patient: the split keeps copies together, but {unit}s of one patient "
     "may be in several parts, which makes figures better than they would be on new patients."
@@ -116,15 +123,18 @@ def warnings(facts: ScoredFacts[Any], n_patients: int) -> tuple[Block, ...]:
     blocks: list[Block] = []
     if facts.split.unit == "slice":
         blocks.append(Prose(_SLICE_LEAK, "error"))
-    if facts.split.unit in ("picture", "case"):
-        blocks.append(Prose(_UNKNOWN_PATIENTS.format(unit=facts.split.unit), "warning"))
     part = facts.headline
+    if facts.split.unit in ("picture", "case") and (part is None or not is_other(part)):
+        blocks.append(Prose(_UNKNOWN_PATIENTS.format(unit=facts.split.unit), "warning"))
     if part is None:
         return (*blocks, *_unscored(facts))
-    if part != "test":
+    if is_other(part):
+        blocks.append(Prose(_OTHER_DATA, "note"))
+    elif part != "test":
         blocks.append(_instead_of_test(facts, part))
     if n_patients < _FEW_PATIENTS and facts.split.unit == "patient":
-        words = f"The {part_word(part)} part has {plural(n_patients, 'patient')}: "
+        phrase = part_phrase(part)
+        words = f"{phrase[0].upper()}{phrase[1:]} has {plural(n_patients, 'patient')}: "
         words += "one patient more or less moves these figures, and intervals from so few are too narrow."
         blocks.append(Prose(words, "note"))
     return tuple(blocks)
@@ -147,7 +157,7 @@ def _instead_of_test(facts: ScoredFacts[Any], part: str) -> Prose:
     if part == "val" and facts.keep == "last":
         return Prose(f"{why} The last epoch was kept, so that the validation part has picked none.", "note")
     words = "best epoch was chosen" if part == "val" else "network was trained"
-    words = f"The {words} on the {part_word(part)} part, so that its figures are better than new patients' would be."
+    words = f"The {words} on {part_phrase(part)}, so that its figures are better than new patients' would be."
     return Prose(f"{why} {words}", "warning")
 
 
@@ -179,7 +189,7 @@ def _part_table(facts: SegmentationFacts, part: str, *, detailed: bool) -> Table
         rows.append(_row("label map", "Pixel accuracy", evaluation.pixel_accuracy, "accuracy"))
     titles = ("Mean", "95 % interval", "Median", "Middle half", "Pooled", "Slice mean", "Cases")
     columns = (Column("Region"), Column("Metric"), *(Column(title, numeric=True) for title in titles))
-    caption = f"{part_word(part).capitalize()} part: {_counts(facts, part, evaluation)}. "
+    caption = f"{part_title(part)}: {_counts(facts, part, evaluation)}. "
     if detailed:
         caption += "Mean, median and middle half (25th to 75th percentile) over cases; the interval is of the mean, by "
         caption += "bootstrap of whole patients; pooled: from the voxels of all cases together. F1 is the same as Dice."
@@ -251,14 +261,14 @@ def _published_part(part: str, scored: AsPublished) -> list[Block]:
     table = Table(columns, rows, _published_caption(part, scored))
     if not reasons:
         return [table]
-    return [Prose(f"Not comparable on the {part_word(part)} part: {reasons}.", "warning"), table]
+    return [Prose(f"Not comparable on {part_phrase(part)}: {reasons}.", "warning"), table]
 
 
 def _published_caption(part: str, scored: AsPublished) -> str:
     protocol, counts = scored.protocol, f"{plural(scored.n_patients, 'patient')}, {plural(scored.n_slices, 'slice')}"
     rules = dict.fromkeys(result.figure.empty for result in scored.results)
     meanings = "; ".join(f"{_EMPTY_WORDS[rule]}: {EMPTY_RULES[rule]}" for rule in rules)
-    caption = f"{part_word(part).capitalize()} part, {counts}; on {_GRID_WORDS[protocol.grid]}, "
+    caption = f"{part_title(part)}, {counts}; on {_GRID_WORDS[protocol.grid]}, "
     return f"{caption}{_SLICE_WORDS[protocol.slices]}. Published: {protocol.source}. Empty masks: {meanings}."
 
 

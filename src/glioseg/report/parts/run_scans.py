@@ -9,7 +9,7 @@ from glioseg.report import style
 from glioseg.report.figures import comparison
 from glioseg.report.figures.views import CONVENTION
 from glioseg.report.html import Block, Section, saved_picture
-from glioseg.report.parts.run_words import part_word, region_words
+from glioseg.report.parts.run_words import part_phrase, region_words
 from glioseg.report.parts.words import plural
 from glioseg.report.pixels import main_modality
 from glioseg.report.run_facts import GalleryItem, GalleryKind, SegmentationFacts
@@ -35,11 +35,9 @@ def gallery(facts: SegmentationFacts, folder: Path) -> Section:
             caption = f"{words.format(dice=_ranked_by(facts))} {_what_is_seen(items, facts)} {_convention(items)}"
             named = title.format(what=_outlined(facts))
             blocks.append(saved_picture(folder, f"gallery-{kind}", figure, "scan", title=named, caption=caption))
-    parts = " and ".join(dict.fromkeys(part_word(item.part) for item in facts.gallery))
+    parts = " and ".join(dict.fromkeys(part_phrase(item.part) for item in facts.gallery))
     of = f" of {_outlined(facts)}" if facts.outlined else ""
-    intro = (
-        f"From the {parts} part: reference{of} outlined in red, prediction in green, yellow where both run together."
-    )
+    intro = f"From {parts}: reference{of} outlined in red, prediction in green, yellow where both run together."
     return Section("gallery", "Predictions on scans", intro, tuple(blocks))
 
 

@@ -12,6 +12,7 @@ from glioseg.report.parts.metric_words import NOTHING as NOTHING
 from glioseg.report.run_facts import RunFacts, ScoredFacts
 
 PART_WORDS: Mapping[str, str] = {"train": "training", "val": "validation", "test": "test"}
+_OTHER = "on-"
 UNIT_WORDS: Mapping[str, str] = {
     "pooled": "pooled voxels",
     "case": "mean over cases",
@@ -23,7 +24,22 @@ UNIT_WORDS: Mapping[str, str] = {
 
 def part_word(name: str) -> str:
     """``val`` -> ``validation``; other data is called by its own name."""
-    return PART_WORDS.get(name, name.removeprefix("on-"))
+    return PART_WORDS.get(name, name.removeprefix(_OTHER))
+
+
+def is_other(name: str) -> bool:
+    """Whether a part is data that the network did not grow up with."""
+    return name.startswith(_OTHER)
+
+
+def part_phrase(name: str) -> str:
+    """In a sentence: ``the validation part``; ``brats29`` for other data."""
+    return part_word(name) if is_other(name) else f"the {part_word(name)} part"
+
+
+def part_title(name: str) -> str:
+    """At its beginning: ``Validation part``; ``brats29``."""
+    return part_word(name) if is_other(name) else f"{part_word(name).capitalize()} part"
 
 
 def ratio(value: float | None, digits: int = 3) -> str:

@@ -121,14 +121,14 @@ def gallery(predictor: Predictor, scored_part: Part, rows: Sequence[Row]) -> lis
     """
     regions = predictor.regions
     sought = _outlined(scored_part.prepared) or regions
-    part = scored_part.name
+    part, scheme = scored_part.name, scheme_of(scored_part.prepared)
     prepared = {case.id: case for case in scored_part.prepared.cases}
     channels = channels_of(scored_part.prepared, predictor.modalities)
     items: list[GalleryItem] = []
     n_free = 0
     for case_id, kind, dice in ranked_cases(rows, sought, _N_EACH):
         case = scored_part.cases[case_id]
-        result = score_prepared(predictor, prepared[case_id], case, channels, predictor.scheme)
+        result = score_prepared(predictor, prepared[case_id], case, channels, scheme)
         image = load_image(case)
         reference, predicted = (_inside(labels, sought) for labels in (result.reference, result.prediction.label_map))
         common = (image, result.reference, result.prediction.label_map, regions, dice)
