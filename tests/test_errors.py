@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import pickle
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+import glioseg
 from glioseg.errors import FileError, GliosegError, OptionError, name_some
 
 
@@ -41,3 +45,23 @@ def test_errors_cross_processes() -> None:
 )
 def test_names_for_a_message(names: list[object], text: str) -> None:
     assert name_some(names) == text
+
+
+_ROOMS = ("cli", "runs", "tasks", "api")
+
+
+def _unhelpful(path: Path) -> Iterator[str]:
+    """Where a file raises an OptionError that says neither what would do nor how to go on."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "OptionError":
+            said = {keyword.arg for keyword in node.keywords}
+            wraps = any("explained(" in ast.unparse(argument) for argument in node.args)  # which ends in help itself
+            if not said & {"remedy", "expected"} and not wraps:
+                yield f"{path.name}:{node.lineno}"
+
+
+def test_whoever_refuses_an_option_says_what_would_do() -> None:
+    root = Path(glioseg.__file__).parent
+    files = [file for room in _ROOMS for file in sorted((root / room).rglob("*.py"))]
+    assert len(files) > 40
+    assert [place for file in files for place in _unhelpful(file)] == []

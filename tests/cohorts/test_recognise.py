@@ -242,3 +242,24 @@ def test_the_parent_of_published_sets(real_data: Path) -> None:
         read_cohort(real_data)
     with pytest.raises(LayoutError, match=r"convert 2268 \.webp"):
         read_cohort(real_data / "lgg")
+
+
+_NEARLY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "nnunet": (("Dataset007_Mine/labelsTr/a_seg.nii.gz",), ("nnunet",)),
+    "msd": (("Task01_BrainTumour/masks/a_seg.nii.gz",), ("msd",)),
+    "bids": (("sub-01/anat/sub-01_mask.nii.gz",), ("bids",)),
+    "volumes of any name": (("x/a_seg.nii.gz", "x/b_seg.nii.gz"), ("volumes",)),
+}
+
+
+@pytest.mark.parametrize("kind", _NEARLY)
+def test_where_a_layout_nearly_fits_the_others_are_not_listed(tmp_path: Path, kind: str) -> None:
+    names, meant = _NEARLY[kind]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(LayoutError) as error:
+        read_cohort(tmp_path)
+    listed = {layout.name for layout in LAYOUTS if layout.needs in str(error.value)}
+    assert listed == set(meant)
+    assert "--layout" in str(error.value)

@@ -286,7 +286,7 @@ def _refused(ran: Ran, out: Path, code: int, *words: str) -> None:
 def test_a_case_that_lacks_a_modality(tiny: TinyRun, tmp_path: Path) -> None:
     shutil.copytree(tiny.data / _case(tiny), tmp_path / "case" / _case(tiny), ignore=shutil.ignore_patterns("*t1c*"))
     ran = _predict(tiny.run, tmp_path / "case", "--out", tmp_path / "out")
-    _refused(ran, tmp_path / "out", 1, _case(tiny), "lacks t1c", "expected t2f, t1c", "--modality")
+    _refused(ran, tmp_path / "out", 1, _case(tiny), "lacks t1c", "expected t2f, t1c", "--modality t1c=FILE")
 
 
 def test_a_case_that_lacks_a_modality_does_not_stop_the_others(tiny: TinyRun, tmp_path: Path) -> None:

@@ -73,7 +73,10 @@ def test_a_score_that_evaluation_does_not_know(tiny: TinyRun, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ('data.modalities=["t2f","pet"]', ("has no modality pet", "found t1n, t1c, t2w, t2f")),
+        (
+            'data.modalities=["t2f","pet"]',
+            ("found pet; expected some of t1n, t1c, t2w, t2f.", """Try --set 'data.modalities=["t2f"]'."""),
+        ),
         ('prepare.regions=["WT","EDEMA"]', ("has no region EDEMA", "WT, TC")),
     ],
 )

@@ -209,7 +209,8 @@ def numbers(option: str, text: str) -> tuple[int, ...]:
     try:
         return tuple(int(number) for number in text.split("x"))
     except ValueError as error:
-        raise OptionError(f"{option} needs whole numbers with x between them", found=text) from error
+        words = f"{option} needs whole numbers with x between them"
+        raise OptionError(words, found=text, expected=f"such as {option} 128x128") from error
 
 
 class StoppedError(Exception):

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from glioseg.cohorts.layouts import bids, brats, brats_h5, brisc, classes, lgg, msd, nnunet, pairs, volumes
 from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import Listing, list_folder
 from glioseg.core import Cohort, Finding
 from glioseg.errors import LayoutError, OptionError, name_some
-from glioseg.io.endings import SCAN_ENDINGS, file_ending
+from glioseg.io.endings import PICTURE_ENDINGS, SCAN_ENDINGS, file_ending
 
 LAYOUTS: tuple[Layout, ...] = (
     nnunet.LAYOUT,
@@ -188,7 +190,8 @@ def _empty(listing: Listing) -> LayoutError:
 
 
 def _unknown(listing: Listing) -> LayoutError:
-    needs = "".join(f"\n  {layout.name}: {layout.needs}" for layout in LAYOUTS)
+    nearly = _nearly(listing)
+    needs = "".join(f"\n  {layout.name}: {layout.needs}" for layout in nearly)
     examples = name_some([listing.relative(path) for path in _examples(listing)], limit=8)
     content = f"{len(listing.files)} files ({_by_ending(listing.files)}), such as {examples}{_folders(listing)}"
     findings = "".join(f"; {finding.message}" for finding in listing.findings)
@@ -196,9 +199,36 @@ def _unknown(listing: Listing) -> LayoutError:
         "no layout fits this folder",
         path=listing.root,
         found=content + findings,
-        expected=f"one of{needs}",
+        expected=f"one of{needs}" if len(nearly) > 1 else f"what {nearly[0].name} needs: {nearly[0].needs}",
         remedy=_remedy(listing),
     )
+
+
+_SIGNS: Mapping[str, re.Pattern[str]] = MappingProxyType(
+    {
+        "lgg": re.compile(r"TCGA_[A-Z0-9]{2}_"),
+        "brats": re.compile(r"brats|_(?:t1ce|t1gd)[._]|-t[12][cfnw][._]", re.IGNORECASE),
+        "bids": re.compile(r"(?:^|/)sub-[A-Za-z0-9]+[/_]"),
+        "brats-h5": re.compile(r"\.(?:h5|hdf5)$", re.IGNORECASE),
+        "msd": re.compile(r"Task\d\d_"),
+        "nnunet": re.compile(r"Dataset\d{3}_|(?:images|labels)T[rs]/|_\d{4}\.(?:nii|nii\.gz|nrrd|mha|png)$"),
+    }
+)
+"""What names look like a layout, though it does not fit."""
+_OF_PICTURES = frozenset({"pairs", "classes", "lgg", "brisc"})
+
+
+def _nearly(listing: Listing) -> list[Layout]:
+    """The layouts that a folder may have been meant to have: those that its names look like, else of its kind."""
+    names = [listing.relative(path) for path in listing.files]
+    looks = [layout for layout in LAYOUTS if (sign := _SIGNS.get(layout.name)) and any(map(sign.search, names))]
+    if looks:
+        return looks
+    if not listing.ending(*SCAN_ENDINGS):
+        return list(LAYOUTS)
+    pictures = bool(listing.ending(*PICTURE_ENDINGS))
+    unlike = frozenset({*_SIGNS, "brisc"})  # they would have been known by their names
+    return [layout for layout in LAYOUTS if layout.name not in unlike and (layout.name in _OF_PICTURES) == pictures]
 
 
 def _remedy(listing: Listing) -> str:

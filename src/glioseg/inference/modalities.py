@@ -73,5 +73,6 @@ def missing_modality_error(
         path=None if case is None or not case.images else next(iter(case.images.values())).paths[0],
         found=", ".join(present) or "none",
         expected=f"{', '.join(needed)}{enough}",
-        remedy="Give the missing file with --modality NAME=FILE, or use a network trained without that modality",
+        remedy=f"Give it with {' '.join(f'--modality {name}=FILE' for name in missing)}, or use a network trained "
+        "without it",
     )

@@ -64,6 +64,7 @@ def plan_cohort(cohort: Cohort, options: PrepareOptions) -> CachePlan:
             "no modality of that name can stand in for missing ones",
             found=options.missing,
             expected=f"zero or one of {', '.join(cohort.modalities)}",
+            remedy="Try --set prepare.missing=zero",
         )
     common = {
         "version": VERSION,

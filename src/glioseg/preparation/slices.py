@@ -92,7 +92,12 @@ def index_slices(prepared: PreparedCohort, options: SliceOptions) -> SliceIndex:
         tumours.append(tumour[indices])
     if not sum(map(len, slices)):
         names = name_some(case.id for case in prepared.cases)
-        raise CacheError("no slice is left", path=prepared.folder, found=f"slices chosen by {options!r} of {names}")
+        raise CacheError(
+            "no slice is left",
+            path=prepared.folder,
+            found=f"slices chosen by {options!r} of {names}",
+            remedy="Try --set slices.choice=all --set slices.dark_below=none",
+        )
     return SliceIndex(np.concatenate(cases), np.concatenate(slices), np.concatenate(tumours))
 
 

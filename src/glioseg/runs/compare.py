@@ -126,7 +126,7 @@ def named_apart(runs: Sequence[Path]) -> dict[str, Path]:
     paths = [path.resolve() for path in runs]
     twice = sorted({str(path) for path in paths if paths.count(path) > 1})
     if twice:
-        raise OptionError("a run is named twice", found=", ".join(twice))
+        raise OptionError("a run is named twice", found=", ".join(twice), remedy="Name each once")
     depth = 1
     while len({_tail(path, depth) for path in paths}) < len(paths):
         depth += 1

@@ -14,7 +14,7 @@ from glioseg.preparation.store import PreparedCohort
 from glioseg.runs.options import RunOptions
 from glioseg.runs.read import Data, read
 from glioseg.runs.split import split_cohort, survey
-from glioseg.tasks.data import TrainingData, with_modalities
+from glioseg.tasks.data import TrainingData, require_asked, with_modalities
 from glioseg.tasks.task import AnyTask
 
 
@@ -60,5 +60,6 @@ def prepared_as(task: AnyTask, recipe: Recipe, cohort: Cohort, cache: Path, repo
     task.check(recipe, cohort)
     with reporter.progress("Preparing") as step:
         modalities = recipe.data.of(cohort.modalities)
+        require_asked(cohort, modalities)
         prepared = prepare(with_modalities(cohort, modalities), recipe.prepare, cache, progress=step)
     return GatheredCohort(cohort, prepared, modalities or prepared.modalities)

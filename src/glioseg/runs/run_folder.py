@@ -137,7 +137,12 @@ def begin(path: Path) -> None:
         FileError: the folder holds other files, or cannot be written to.
     """
     if path.exists() and not path.is_dir():
-        raise FileError("a folder is needed for the run", path=path, found="a file")
+        raise FileError(
+            "a folder is needed for the run",
+            path=path,
+            found="a file",
+            remedy="Name a new folder with --out",
+        )
     if path.is_dir() and any(path.iterdir()) and not (path / RECIPE).exists():
         raise FileError("the folder holds files that are not a run's", path=path, remedy="Name a new folder with --out")
     try:

@@ -163,7 +163,12 @@ def _train_missing(
 
 def _require_own(out: Path) -> None:
     if out.exists() and not out.is_dir():
-        raise FileError("a folder is needed for the study", path=out, found="a file")
+        raise FileError(
+            "a folder is needed for the study",
+            path=out,
+            found="a file",
+            remedy="Name a new folder with --out",
+        )
     if out.is_dir() and any(out.iterdir()) and not (out / STUDY).exists():
         raise FileError(
             "the folder holds files that are not a study's", path=out, remedy="Name a new folder with --out"

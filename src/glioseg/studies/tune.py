@@ -203,7 +203,12 @@ def _with(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
 
 def _begin(recipe: Recipe, key: str, out: Path) -> None:
     if out.exists() and not out.is_dir():
-        raise FileError("a folder is needed for the search", path=out, found="a file")
+        raise FileError(
+            "a folder is needed for the search",
+            path=out,
+            found="a file",
+            remedy="Name a new folder with --out",
+        )
     if not (out / TUNING).exists():
         if out.is_dir() and any(path.name != DATA_KEY for path in out.iterdir()):  # written first, see below
             raise FileError("the folder holds files that are not a search's", path=out, remedy="Name a new one (--out)")

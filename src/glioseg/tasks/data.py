@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -113,6 +114,23 @@ def with_modalities(cohort: Cohort, modalities: Sequence[str] | None) -> Cohort:
         for case in cohort.cases
     )
     return replace(cohort, cases=cases, modalities=tuple(name for name in cohort.modalities if name in modalities))
+
+
+def require_asked(cohort: Cohort, asked: Sequence[str] | None) -> None:
+    """Refuse names of ``data.modalities`` that a cohort does not have.
+
+    Raises:
+        OptionError: the setting is at fault; the message ends in one that would do.
+    """
+    unknown = [name for name in asked or () if named_among(name, cohort.modalities) not in cohort.modalities]
+    if unknown:
+        possible = [name for name in asked or () if name not in unknown] or list(cohort.modalities)
+        raise OptionError(
+            f"data.modalities names what {cohort.name} does not have",
+            found=", ".join(unknown),
+            expected=f"some of {', '.join(cohort.modalities)}",
+            remedy=f"Try --set 'data.modalities={json.dumps(possible)}'",
+        )
 
 
 def seen_by(cohort: Cohort, infos: Sequence[BundleInfo], reporter: Reporter) -> Cohort:

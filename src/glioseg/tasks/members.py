@@ -70,7 +70,12 @@ def called_as(named: Mapping[str, _T], known: Sequence[str]) -> dict[str, _T]:
     """
     called = {name: named_among(name, known) for name in named}
     if len(set(called.values())) < len(called):
-        raise OptionError("a modality is given twice", found=", ".join(called))
+        raise OptionError(
+            "a modality is given twice",
+            found=", ".join(called),
+            expected=f"each of {', '.join(known)} once",
+            remedy=f"Say {' '.join(f'--modality {name}=FILE' for name in known)}",
+        )
     return {called[name]: thing for name, thing in named.items()}
 
 

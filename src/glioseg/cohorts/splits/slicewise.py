@@ -43,7 +43,9 @@ def by_slices(cohort: Cohort, leave_out: Mapping[str, Sequence[int]] | None = No
         if z not in without.get(case.id, frozenset())
     ]
     if not cases:
-        raise LayoutError("no slice is left", path=cohort.name)
+        raise LayoutError(
+            "no slice is left", path=cohort.name, remedy="Try --set slices.dark_below=none, which leaves none out"
+        )
     message = (
         f"each of the {len(cases)} slices counts as a patient of its own: slices of one tumour lie in the training and "
         "in the test part, so that all figures leak"

@@ -50,7 +50,10 @@ def load_split(path: Path, cohort: Cohort, *, groups: Groups = (), fold: int | N
     elif isinstance(value, dict):
         if fold is not None:
             raise SplitError(
-                "the file holds one split, of which no fold can be chosen", path=path, found=f"fold {fold}"
+                "the file holds one split, of which no fold can be chosen",
+                path=path,
+                found=f"fold {fold}",
+                remedy="Leave --fold out",
             )
         split = _of_ours(value, path)
     else:
@@ -94,7 +97,11 @@ def _of_nnunet(folds: Sequence[Any], cohort: Cohort, fold: int | None, path: Pat
     unknown = sorted({name for part in ("train", "val") for name in folds[fold][part]} - set(patient))
     if unknown:
         raise SplitError(
-            "the split names cases that the cohort lacks", path=path, found=f"{len(unknown)}: {name_some(unknown)}"
+            "the split names cases that the cohort lacks",
+            path=path,
+            found=f"{len(unknown)}: {name_some(unknown)}",
+            expected=f"cases of {cohort.name}, such as {name_some(patient, 2)}",
+            remedy="Name the data set that the folds were made of, or make others with: glioseg split",
         )
     train, val = ({patient[name] for name in folds[fold][part]} for part in ("train", "val"))
     return Split(tuple(sorted(train)), tuple(sorted(val)), ())

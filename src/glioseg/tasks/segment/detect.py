@@ -35,7 +35,12 @@ def detect_part(predictor: Predictor, part: Part, scoring: Scoring, step: Step) 
         OptionError: a network of tissues, which knows no tumour.
     """
     if not tumour_labels(predictor.scheme) or not tumour_labels(scheme_of(part.prepared)):
-        raise OptionError("tumour is detected by networks that segment it", found=f"labels of {predictor.scheme.name}")
+        raise OptionError(
+            "tumour is detected by networks that segment it",
+            found=f"labels of {predictor.scheme.name}",
+            expected="labels of tumours",
+            remedy="Leave --detect out",
+        )
     # the resection cavity is no tumour, unless nothing else is predicted
     counted = [row for row, name in enumerate(predictor.regions) if name != "RC" or predictor.regions == ("RC",)]
     cases = []
