@@ -184,4 +184,4 @@ def test_a_recipe_is_of_one_task(tiny_run: TinyRun, tmp_path: Path) -> None:
     places = ["--data", tiny_run.data, "--out", tmp_path / "run", "--set", f"loss.kind={other}"]
     ran = glioseg("train", recipe, *places, "--quiet")
     assert ran.code == 2
-    assert f"and loss.kind = {other} does not" in ran.err
+    assert f"loss.kind = {other} does not" in ran.err
