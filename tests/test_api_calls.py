@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import re
+import runpy
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +14,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import typer.main
 
 import glioseg
+from glioseg.cli.app import app
 from tests.runs.conftest import TinyRun, _one_thread, class_pictures, plain_reports, tiny, tiny_classifier, tiny_runs
 
 __all__ = ["_one_thread", "class_pictures", "tiny", "tiny_classifier", "tiny_runs"]
@@ -142,3 +146,22 @@ def test_documented_with_arguments_results_and_errors(name: str) -> None:
     assert not parameters or "Raises:" in words
     hints = inspect.get_annotations(function)
     assert set(hints) == {*parameters, "return"}
+
+
+# -- the page ----------------------------------------------------------------------------------------------------------
+
+_DOCS = Path(__file__).parents[1] / "docs"
+
+
+def test_the_page_is_what_the_docstrings_say() -> None:
+    page = runpy.run_path(str(_DOCS / "make_api_page.py"))["api_page"]()
+    assert page == (_DOCS / "api.md").read_text(encoding="utf-8"), "python docs/make_api_page.py"
+    assert all(f"### {name}\n" in page for name in glioseg.__all__)
+
+
+def test_every_command_has_its_function() -> None:
+    commands = runpy.run_path(str(_DOCS / "make_api_page.py"))["COMMANDS"]
+    assert set(commands) == set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    for names in commands.values():
+        for name in re.findall(r"[a-zA-Z_]+", names.replace("(…)", "")):
+            assert any(hasattr(place, name) for place in (glioseg, glioseg.Run, glioseg.Model)), name

@@ -18,6 +18,7 @@ from glioseg.runs import run_folder
 if TYPE_CHECKING:
     from torch import nn
 
+    from glioseg.cohorts.reading.layout import Layout
     from glioseg.console import OnProgress
     from glioseg.evaluation.metrics import Metric
     from glioseg.runs.compare import CompareResult
@@ -90,6 +91,7 @@ class Run:
         cache: StrPath | None = None,
         task: AnyTask | None = None,
         network: nn.Module | None = None,
+        layout: Layout | None = None,
         progress: Progress | None = None,
     ) -> Path:
         """Write ``report.html`` again, from what stands in the folder and the run's data.
@@ -99,6 +101,7 @@ class Run:
             cache: where prepared data is kept; None for ``cache`` beside the run.
             task: the one that the run was trained with, where it is your own.
             network: the module, likewise.
+            layout: by which its data was read, likewise.
             progress: told how far it is.
 
         Raises:
@@ -106,7 +109,7 @@ class Run:
         """
         from glioseg.runs.report import write_report
 
-        return write_report(self.path, device, optional_path(cache), reporter_of(progress), task, network)
+        return write_report(self.path, device, optional_path(cache), reporter_of(progress), task, network, layout)
 
 
 def train(
@@ -216,6 +219,7 @@ def evaluate(
     cache: StrPath | None = None,
     task: AnyTask | None = None,
     network: nn.Module | None = None,
+    layout: Layout | None = None,
     metrics: Sequence[Metric] = (),
     progress: Progress | None = None,
 ) -> Scores:
@@ -232,6 +236,7 @@ def evaluate(
         cache: where prepared data is kept; None for ``cache`` beside the run.
         task: the one that the run was trained with, where it is your own.
         network: the module, where it is your own; its weights are replaced by those of the run.
+        layout: by which the run's data was read, where it is your own.
         metrics: of your own (``RegionMetric``, of a classifier ``ClassMetric``), besides those that there are.
         progress: told how far it is.
 
@@ -246,10 +251,10 @@ def evaluate(
     other = None if data is None else folder_of(data)
     folder, kept = optional_path(out), optional_path(cache)
     reporter = reporter_of(progress)
-    if others and (detect or task is not None or network is not None):
+    if others and (detect or (task, network, layout) != (None, None, None)):
         raise OptionError(
             "an ensemble is scored by what its networks were trained for",
-            found="others with detect" if detect else "others with a task or network of your own",
+            found="others with detect" if detect else "others with a task, network or layout of your own",
             remedy="Leave others out",
         )
     if others:
@@ -266,6 +271,7 @@ def evaluate(
         detect=detect,
         task=task,
         network=network,
+        layout=layout,
         metrics=metrics,
     )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from torch import nn
 
+from glioseg.cohorts.reading.layout import Layout
 from glioseg.cohorts.splits.split import Split
 from glioseg.cohorts.splits.split_file import load_split
 from glioseg.config import DataOptions, PublishedOptions, Recipe, changes_to_shipped
@@ -53,6 +54,7 @@ def evaluate(
     detect: bool = False,
     task: AnyTask | None = None,
     network: nn.Module | None = None,
+    layout: Layout | None = None,
     metrics: OwnMetrics = (),
 ) -> Scores:
     """Score a trained network; the figures are also written.
@@ -72,6 +74,7 @@ def evaluate(
             ``evaluation-detect-PART.json`` and ``cases-detect-PART.csv``.
         task: the one that the run was trained with, where it is one of your own.
         network: the module, likewise.
+        layout: by which the run's data was read, likewise.
         metrics: of your own, besides those that there are.
 
     Raises:
@@ -85,7 +88,7 @@ def evaluate(
         return _on_other_data(bundle, data, out or options.run, options, reporter, detect=detect, metrics=metrics)
     _require_data(run, is_run=(run / run_folder.RECIPE).exists())
     _require_part(run, part)
-    own_task, finished = open_run(run, device, cache, reporter, task, detect=detect, network=network)
+    own_task, finished = open_run(run, device, cache, reporter, task, detect=detect, network=network, layout=layout)
     name = part or _default_part(finished.data.split)
     if detect:
         with reporter.progress(f"Detecting on {name}") as step:
@@ -106,6 +109,7 @@ def open_run(
     *,
     detect: bool = False,
     network: nn.Module | None = None,
+    layout: Layout | None = None,
 ) -> tuple[AnyTask, FinishedRun]:
     """A run folder with its task and its data, gathered again; errors as ``evaluate``."""
     run_folder.require_run(run)
@@ -114,8 +118,8 @@ def open_run(
     task = folder.task(task)
     if detect:
         task.require_detection()
-    options = RunOptions(run, cache, run / run_folder.SPLIT, device=device)
-    return task, FinishedRun(run, recipe, gather(task, recipe, folder.data, options, reporter), device, network)
+    options, data = RunOptions(run, cache, run / run_folder.SPLIT, device=device), folder.data_by(layout)
+    return task, FinishedRun(run, recipe, gather(task, recipe, data, options, reporter), device, network)
 
 
 def evaluate_parts(
@@ -223,7 +227,9 @@ def _part_of_run(
             found=folder.path,
             remedy="Name other data with --data",
         )
-    cohort = task.usable(read(folder.data, reporter), _network_data(bundle, recipe.data.max_patients), reporter)
+    cohort = task.usable(
+        read(folder.data_by(None), reporter), _network_data(bundle, recipe.data.max_patients), reporter
+    )
     split = load_split(folder.path / run_folder.SPLIT, cohort)
     name = part or _default_part(split)
     return ScoredCohort(cohort, name, frozenset(split.part(name)))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from torch import nn
 
+from glioseg.cohorts.reading.layout import Layout
 from glioseg.config import write_recipe
 from glioseg.console import QUIET, Reporter
 from glioseg.core import PARTS
@@ -40,9 +41,10 @@ def write_report(
     reporter: Reporter = QUIET,
     task: AnyTask | None = None,
     network: nn.Module | None = None,
+    layout: Layout | None = None,
 ) -> Path:
     """Write the report of a run from what stands in its folder; arguments and errors as ``evaluate``."""
-    own_task, finished = open_run(run, device, cache, reporter, task, network=network)
+    own_task, finished = open_run(run, device, cache, reporter, task, network=network, layout=layout)
     return report(own_task, finished, reporter)
 
 

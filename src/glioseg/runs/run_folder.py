@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+from glioseg.cohorts.reading.layout import Layout
+from glioseg.cohorts.recognise import LAYOUTS
 from glioseg.config import Recipe, read_recipe, write_recipe
 from glioseg.errors import FileError, OptionError, name_some
 from glioseg.io.files import cannot_write, write_json, write_text
@@ -94,6 +96,30 @@ class RunFolder:
     def data(self) -> Data:
         """Where the scans were read from, and how."""
         return Data.from_json(read_json(self.path / DATA), self.path / DATA)
+
+    def data_by(self, own_layout: Layout | None) -> Data:
+        """``data`` with the reader of one's own by which it was read; None where it was one of ours.
+
+        Raises:
+            OptionError: it was read by another, or by one that is not given.
+        """
+        data = self.data
+        if own_layout is None and data.layout not in (None, *(layout.name for layout in LAYOUTS)):
+            raise OptionError(
+                f"the run's data was read by a layout of your own, {data.layout}",
+                path=self.path,
+                remedy="Call it from Python with layout=…, as the data was read",
+            )
+        if own_layout is not None and data.layout != own_layout.name:
+            raise OptionError(
+                "the run's data was read by another layout",
+                path=self.path,
+                found=own_layout.name,
+                expected=data.layout
+                if isinstance(data.layout, str)
+                else "the one that is recognised: leave layout out",
+            )
+        return data if own_layout is None else replace(data, layout=own_layout)
 
     @property
     def environment(self) -> RunEnvironment:
