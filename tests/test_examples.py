@@ -65,7 +65,7 @@ def _own_cases(folder: Path) -> Path:
 
 def test_data_of_ones_own(tmp_path: Path) -> None:
     example = _example("own_data.py")
-    example["CHANGES"] |= {"model.width": 4, "model.depth": 2, "train.epochs": 2}
+    example["CHANGES"].update({"model.width": 4, "model.depth": 2, "train.epochs": 2})
     data = _own_cases(tmp_path / "scans")
     with plain_reports():
         result = example["main"](data, tmp_path / "out")

@@ -226,11 +226,11 @@ def test_pictures_without_masks_where_masks_are_needed(trained: TinyRun, tmp_pat
 @pytest.mark.parametrize(
     ("recipe", "change", "words"),
     [
-        ("classifier", "loss.kind=dice", "says classes, and loss.kind = dice does not; set loss.kind=cross-entropy"),
-        ("lgg", "loss.kind=cross-entropy", "draws regions, and loss.kind = cross-entropy does not"),
+        ("classifier", "loss.kind=dice", "says classes: loss.kind = dice does not; set loss.kind=cross-entropy"),
+        ("lgg", "loss.kind=cross-entropy", "draws regions: loss.kind = cross-entropy does not"),
         ("classifier", "train.score=dice", "train.score is one of accuracy, balanced_accuracy"),
         ("lgg", "train.score=auc", "train.score is one of dice"),
-        ("classifier", "predict.tune=true", "has no thresholds to choose"),
+        ("classifier", "predict.tune=true", "there are no thresholds to choose; set predict.tune=false"),
         ("sharma-cnn", "prepare.size=none", "needs pictures of one size; set prepare.size"),
         ("classifier", "train.early_stopping=3", "keep = last keeps none"),
     ],
