@@ -184,8 +184,4 @@ def test_a_recipe_is_of_one_task(tiny_run: TinyRun, tmp_path: Path) -> None:
     places = ["--data", tiny_run.data, "--out", tmp_path / "run", "--set", f"loss.kind={other}"]
     ran = glioseg("train", recipe, *places, "--quiet")
     assert ran.code == 2
-<<<<<<< HEAD
     assert f"loss.kind = {other} does not" in ran.err
-=======
-    assert f"loss.kind = {other} does not; set loss.kind=" in ran.err
->>>>>>> 38d04c1 (Follow the words of refusals in tests, and the docstrings in their page)
