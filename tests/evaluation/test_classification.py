@@ -20,6 +20,7 @@ from glioseg.evaluation.class_protocol import (
     evaluate_classes,
 )
 from glioseg.evaluation.classification import precision_recall_curve, roc_curve, score_classes
+from glioseg.evaluation.comparable import Reason
 from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.evaluation.published_classes import ClassesAsPublished, PublishedClasses, published_classes
 from glioseg.evaluation.reliability import fit_temperature, probabilities_at, reliability
@@ -249,17 +250,30 @@ def test_published_figures_stand_beside_those_obtained_with_what_is_against_comp
     protocol = PublishedClasses.model_validate(
         {"source": "A paper", "figures": [{"metric": "accuracy", "value": 0.7605, "where": "its results"}]}
     )
-    block = published_classes(score_classes(_predictions(30, 2), n_resamples=0), protocol, ["other pictures"]).to_json()
+    figures_of_classes = score_classes(_predictions(30, 2), n_resamples=0)
+    block = published_classes(figures_of_classes, protocol, [Reason("data", "other pictures")]).to_json()
     assert block["comparable"] is False
-    assert block["not_comparable"] == [
-        "other pictures",
-        "copies of pictures may lie in several parts of the authors' split",
-    ]
+    assert block["not_comparable"] == ["other pictures"]
+    assert published_classes(figures_of_classes, protocol).not_comparable == ()
     figures = block["figures"]
     assert isinstance(figures, list)
     assert (figures[0]["published"], figures[0]["where"]) == (0.7605, "its results")
     assert 0.5 < figures[0]["obtained"] < 1
     assert ClassesAsPublished.from_json(block).to_json() == block
+
+
+def test_no_mean_stands_beside_a_single_picture_and_a_claim_is_no_measurement() -> None:
+    figures = [
+        {"metric": "accuracy", "value": 0.76, "where": "results"},
+        {"metric": "accuracy", "value": 0.95, "where": "introduction", "of": "claim"},
+        {"metric": "confidence", "value": 1.0, "where": "an example", "of": "picture"},
+    ]
+    protocol = PublishedClasses.model_validate({"source": "A paper", "figures": figures})
+    measured, claimed, single = published_classes(score_classes(_predictions(30, 2), n_resamples=0), protocol).figures
+    assert (measured.obtained == claimed.obtained, single.obtained) == (True, None)
+    assert measured.not_comparable == ()
+    assert claimed.not_comparable == ("it was claimed and not measured",)
+    assert single.not_comparable == ("it is of a single picture, beside which no mean stands",)
 
 
 def test_an_evaluation_is_read_back_from_its_file() -> None:

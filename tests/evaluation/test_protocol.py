@@ -25,6 +25,7 @@ from glioseg.evaluation import (
     published,
     score_case,
 )
+from glioseg.evaluation.comparable import Reason
 from tests.evaluation.drawing import counted, labels
 
 FAST = EvaluateOptions(n_resamples=200)
@@ -214,7 +215,7 @@ def test_an_evaluation_is_read_back_from_its_file() -> None:
     ]
     figure = PublishedFigure(metric="dice", unit="batch", empty="zero", values={"WT": 0.8}, part="val")
     protocol = PublishedProtocol(source="someone 2020", grid="native", slices="all", batch=2, figures=(figure,))
-    evaluation = aggregate(cases, FAST, published(cases, protocol, reasons=["other data"]))
+    evaluation = aggregate(cases, FAST, published(cases, protocol, reasons=[Reason("data", "other data")]))
     block = json.loads(json.dumps(evaluation.to_json(), allow_nan=False))
     again = Evaluation.from_json({**block, "added by others": 1})
     assert again == evaluation

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from glioseg.errors import ScoreError
 from glioseg.evaluation import CaseScores, PublishedFigure, PublishedProtocol, published
-from glioseg.evaluation.published import SliceChoice, Unit, protocol_of
+from glioseg.evaluation.comparable import Reason
+from glioseg.evaluation.published import AsPublished, SliceChoice, Unit, protocol_of
 from glioseg.evaluation.score import EmptyRule
 from tests.evaluation.drawing import counted
 
@@ -96,9 +97,44 @@ def test_what_cannot_be_compared_says_so() -> None:
     chosen = protocol(figure("slice"))
     assert published(many, chosen).not_comparable == ()
     assert published(many[1:], chosen).not_comparable == ("19 patients, fewer than 20",)
-    result = published(many, chosen, reasons=["other data"])
+    result = published(many, chosen, reasons=[Reason("data", "other data")])
     assert result.not_comparable == ("other data",)
     assert result.to_json()["comparable"] is False
+
+
+def test_as_many_patients_as_the_authors_had_are_enough() -> None:
+    many = [counted(f"case{i}", (3, 1, 1, 5)) for i in range(4)]
+    chosen = protocol(figure("slice")).model_copy(update={"n_scored": 4})
+    assert published(many, chosen).not_comparable == ()
+    assert published(many[1:], chosen).not_comparable == ("3 patients, fewer than 4",)
+    plenty = chosen.model_copy(update={"n_scored": 1251})
+    assert published(many, plenty).not_comparable == ("4 patients, fewer than 20",)
+
+
+def test_each_figure_says_what_must_agree_for_it() -> None:
+    """The number of patients matters to the first figure alone, the split to both, the epoch to neither."""
+    first = figure("slice", WT=0.9).model_copy(update={"must_agree": ("split", "number")})
+    second = figure("pooled", WT=0.8).model_copy(update={"must_agree": ("split",)})
+    epoch, split = Reason("epoch", "of the best epoch"), Reason("split", "by slice")
+    one, both = [epoch], [epoch, split]
+    found = [published([A, B], protocol(first, second), reasons=reasons) for reasons in (one, both)]
+    assert [result.not_comparable for result in found[0].results] == [("2 patients, fewer than 20",), ()]
+    assert [len(result.not_comparable) for result in found[1].results] == [2, 1]
+    block = json.loads(json.dumps(found[0].to_json(), allow_nan=False))
+    assert [each["comparable"] for each in block["figures"]] == [False, True]
+    assert block["comparable"] is False
+    assert AsPublished.from_json(block).to_json() == block
+    assert [row.not_comparable for row in found[0].rows("test")] == [("2 patients, fewer than 20",), ()]
+
+
+def test_evaluations_written_before_figures_had_reasons_of_their_own_are_read() -> None:
+    block = published([A], protocol(figure("slice", WT=0.9)), reasons=[Reason("data", "other data")]).to_json()
+    figures = block["figures"]
+    assert isinstance(figures, list)
+    for each in figures:
+        del each["not_comparable"], each["comparable"], each["must_agree"]
+    again = AsPublished.from_json(block)
+    assert again.results[0].not_comparable == again.not_comparable == ("other data", "1 patients, fewer than 20")
 
 
 def test_nothing_that_counts_is_null() -> None:
@@ -139,6 +175,9 @@ def test_figures_stand_beside_those_of_the_same_part() -> None:
     assert protocol_of(both, "train") == (both.model_copy(update={"figures": (train,)}), ())
     assert protocol_of(both, "test") == (both.model_copy(update={"figures": (test, open_figure)}), ())
     of_test = protocol(test, open_figure)
-    assert protocol_of(of_test, "val") == (of_test, ("scored on the val part, published on the test part",))
+    assert protocol_of(of_test, "val") == (
+        of_test,
+        (Reason("part", "scored on the val part, published on the test part"),),
+    )
     without_values = protocol(open_figure)
     assert protocol_of(without_values, "val") == (without_values, ())

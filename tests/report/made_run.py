@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from glioseg.core import Grid, Image, LabelMap, scheme_named
 from glioseg.evaluation.cases import CaseScores, score_case
+from glioseg.evaluation.comparable import Reason
 from glioseg.evaluation.protocol import EvaluateOptions, Evaluation, aggregate
 from glioseg.evaluation.published import PublishedFigure, PublishedProtocol, published
 from glioseg.evaluation.table import case_rows
@@ -66,7 +67,7 @@ def scored(cases: Mapping[str, tuple[LabelMap, LabelMap]], regions: Sequence[str
 
 
 def part_scores(
-    scores: Sequence[CaseScores], protocol: PublishedProtocol | None = None, reasons: Sequence[str] = ()
+    scores: Sequence[CaseScores], protocol: PublishedProtocol | None = None, reasons: Sequence[Reason] = ()
 ) -> PartScores[Evaluation]:
     block = None if protocol is None else published(scores, protocol, reasons=reasons)
     return PartScores(aggregate(scores, EvaluateOptions(n_resamples=200), block), case_rows(scores))
@@ -179,7 +180,10 @@ def full_run() -> SegmentationFacts:
         log=log(12),
         best_epoch=9,
         n_epochs=12,
-        parts={"val": part_scores(scored(val)), "test": part_scores(scored(test), PROTOCOL, ("another data set",))},
+        parts={
+            "val": part_scores(scored(val)),
+            "test": part_scores(scored(test), PROTOCOL, (Reason("data", "another data set"),)),
+        },
         gallery=items(),
         weight_maps=(weight_map(),),
         network=NetworkFacts(

@@ -177,7 +177,8 @@ def test_the_published_network_on_pictures_and_its_figures_beside(trained: TinyR
     assert ran.code == 0, ran.err
     block = ran.json["test"]["as_published"]
     assert [one["published"] for one in block["figures"]] == [0.7605, 0.95, 0.96, 0.9997, 1.0]
-    assert "copies of pictures may lie in several parts of the authors' split" in block["not_comparable"]
+    assert [one["obtained"] is None for one in block["figures"]] == [False, False, False, True, True]
+    assert "it was claimed and not measured" in block["figures"][1]["not_comparable"]
     page = (tmp_path / "run" / "report.html").read_text()
     assert "0.7605" in page
     assert "0.9997" in page

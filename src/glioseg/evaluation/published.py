@@ -18,6 +18,7 @@ from glioseg.core import PartName
 from glioseg.core.targets import TaskName
 from glioseg.errors import ScoreError, name_some
 from glioseg.evaluation.cases import CaseScores, GridName, select_slices
+from glioseg.evaluation.comparable import ALL_ASPECTS, Aspect, Reason, against, too_few
 from glioseg.evaluation.metrics import OverlapMetricName, ruled_ratio
 from glioseg.evaluation.overlap import emptiness, mean_or_none
 from glioseg.evaluation.score import EMPTY_RULES, EmptyRule, Flags, Integers, reading
@@ -25,7 +26,6 @@ from glioseg.evaluation.score import EMPTY_RULES, EmptyRule, Flags, Integers, re
 Unit = Literal["slice", "case", "batch", "pooled"]
 SliceChoice = Literal["all", "tumour-bearing", "recipe"]
 MEAN = "mean"
-_ENOUGH_PATIENTS = 20
 
 
 class PublishedFigure(BaseModel):
@@ -40,6 +40,9 @@ class PublishedFigure(BaseModel):
         default_factory=dict, description="published value by region, and under 'mean' the mean over regions"
     )
     part: PartName = Field("test", description="the part of the authors' data that it is of")
+    must_agree: tuple[Aspect, ...] = Field(
+        ALL_ASPECTS, description="in what a run must be as the authors' before its figure is comparable"
+    )
 
 
 class PublishedProtocol(BaseModel):
@@ -58,6 +61,12 @@ class PublishedProtocol(BaseModel):
     split: Literal["patient", "slice"] = Field("patient", description="what the authors kept together in their split")
     data: str = Field("", description="the authors' data set")
     n_patients: int | None = Field(None, ge=1, description="patients of it; None where they do not say")
+    n_scored: int | None = Field(
+        None, ge=1, description="patients that the figures are of; fewer are too few only if there are fewer than 20"
+    )
+    epoch: Literal["best", "last"] | None = Field(
+        None, description="which epoch's network the figures are of; None where they do not say"
+    )
     settings: Mapping[str, Any] = Field(
         default_factory=dict, description="settings by which the figures came about, where not the recipe's"
     )
@@ -71,7 +80,7 @@ class PublishedProtocol(BaseModel):
         return self
 
 
-def protocol_of(protocol: PublishedProtocol, part: str) -> tuple[PublishedProtocol, tuple[str, ...]]:
+def protocol_of(protocol: PublishedProtocol, part: str) -> tuple[PublishedProtocol, tuple[Reason, ...]]:
     """The protocol with the figures that were published of a part, and why others do not fit it.
 
     Where none was published of that part, those of the other parts stand there, and the reason says of which they are.
@@ -80,7 +89,8 @@ def protocol_of(protocol: PublishedProtocol, part: str) -> tuple[PublishedProtoc
     if any(figure.values for figure in own) or not any(figure.values for figure in protocol.figures):
         return protocol.model_copy(update={"figures": own or protocol.figures}), ()
     parts = sorted({figure.part for figure in protocol.figures if figure.values})
-    return protocol, (f"scored on the {part} part, published on the {' and '.join(parts)} part",)
+    words = f"scored on the {part} part, published on the {' and '.join(parts)} part"
+    return protocol, (Reason("part", words),)
 
 
 @dataclass(frozen=True)
@@ -95,6 +105,7 @@ class PublishedRow:
         empty: rule for empty masks; ``none`` where there are no masks.
         published: by the authors.
         obtained: None where it is undefined.
+        not_comparable: why the two must not be read against each other; empty where they may.
     """
 
     part: str
@@ -104,14 +115,22 @@ class PublishedRow:
     empty: str
     published: float
     obtained: float | None
+    not_comparable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class ObtainedFigure:
-    """A published figure and what was obtained: region, or ``mean`` over regions -> value, None where undefined."""
+    """A published figure and what was obtained.
+
+    Args:
+        figure: published.
+        obtained: region, or ``mean`` over regions -> value, None where undefined.
+        not_comparable: why the two must not be read against each other; empty where they may.
+    """
 
     figure: PublishedFigure
     obtained: Mapping[str, float | None]
+    not_comparable: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, object]:
         """Metric, unit, rule, and obtained and published values side by side."""
@@ -121,6 +140,9 @@ class ObtainedFigure:
             "unit": self.figure.unit,
             "empty": self.figure.empty,
             "empty_meaning": EMPTY_RULES[self.figure.empty],
+            "must_agree": list(self.figure.must_agree),
+            "comparable": not self.not_comparable,
+            "not_comparable": list(self.not_comparable),
             "regions": {
                 name: {"obtained": value, "published": self.figure.values.get(name)}
                 for name, value in self.obtained.items()
@@ -128,8 +150,8 @@ class ObtainedFigure:
         }
 
     @classmethod
-    def from_json(cls, block: Mapping[str, Any]) -> Self:
-        """What ``to_json`` wrote.
+    def from_json(cls, block: Mapping[str, Any], not_comparable: Sequence[str]) -> Self:
+        """What ``to_json`` wrote; ``not_comparable`` stands in where each figure had no reasons of its own yet.
 
         Raises:
             ScoreError: not such a figure.
@@ -143,8 +165,10 @@ class ObtainedFigure:
                 empty=block["empty"],
                 values={name: value for name, value in published_values.items() if value is not None},
                 part=block.get("part", "test"),
+                must_agree=tuple(block.get("must_agree", ALL_ASPECTS)),
             )
-            return cls(figure, {name: values["obtained"] for name, values in regions.items()})
+            obtained = {name: values["obtained"] for name, values in regions.items()}
+            return cls(figure, obtained, tuple(block.get("not_comparable", not_comparable)))
 
 
 @dataclass(frozen=True)
@@ -156,8 +180,7 @@ class AsPublished:
         n_cases: cases with at least one slice that counts.
         n_patients: their patients.
         n_slices: slices that count.
-        results: one per figure of the protocol.
-        not_comparable: why the obtained figures must not be read against the published ones; empty where they may.
+        results: one per figure of the protocol, each with what is against comparing it.
     """
 
     protocol: PublishedProtocol
@@ -165,7 +188,11 @@ class AsPublished:
     n_patients: int
     n_slices: int
     results: tuple[ObtainedFigure, ...]
-    not_comparable: tuple[str, ...]
+
+    @property
+    def not_comparable(self) -> tuple[str, ...]:
+        """Why some figure must not be read against the published one; empty where all may."""
+        return tuple(dict.fromkeys(words for result in self.results for words in result.not_comparable))
 
     def to_json(self) -> dict[str, object]:
         """Strict JSON; undefined figures are null."""
@@ -187,7 +214,16 @@ class AsPublished:
     def rows(self, part: str) -> list[PublishedRow]:
         """The published values that are of this part."""
         return [
-            PublishedRow(part, region, figure.metric, figure.unit, figure.empty, value, result.obtained[region])
+            PublishedRow(
+                part,
+                region,
+                figure.metric,
+                figure.unit,
+                figure.empty,
+                value,
+                result.obtained[region],
+                result.not_comparable,
+            )
             for result in self.results
             if (figure := result.figure).part == part
             for region, value in figure.values.items()
@@ -201,14 +237,14 @@ class AsPublished:
             ScoreError: not such a block.
         """
         with reading("a block of published figures"):
-            results = tuple(ObtainedFigure.from_json(figure) for figure in block["figures"])
+            described, reasons = block["protocol"], block["not_comparable"]
+            results = tuple(ObtainedFigure.from_json(figure, reasons) for figure in block["figures"])
             return cls(
-                protocol=PublishedProtocol(**block["protocol"], figures=tuple(result.figure for result in results)),
+                protocol=PublishedProtocol(**described, figures=tuple(result.figure for result in results)),
                 n_cases=int(block["n_cases"]),
                 n_patients=int(block["n_patients"]),
                 n_slices=int(block["n_slices"]),
                 results=results,
-                not_comparable=tuple(block["not_comparable"]),
             )
 
 
@@ -217,7 +253,7 @@ def published(
     protocol: PublishedProtocol,
     *,
     kept_slices: Mapping[str, Flags] | None = None,
-    reasons: Sequence[str] = (),
+    reasons: Sequence[Reason] = (),
 ) -> AsPublished:
     """Score by a publication's protocol.
 
@@ -227,7 +263,7 @@ def published(
         cases: scored on the protocol's grid, the same regions in each.
         protocol: how.
         kept_slices: case id -> (S,) the slices that the recipe keeps; needed where the protocol counts only these.
-        reasons: what the caller knows to make the figures not comparable (other data, another split).
+        reasons: in what the caller knows the run not to be as the publication (other data, another split).
 
     Raises:
         ScoreError: no slice to count, another grid, differing regions, figures for regions that were not scored, or
@@ -242,14 +278,13 @@ def published(
     if not chosen:
         raise ScoreError("no slice is left to be scored as published", found=f"slices: {protocol.slices}")
     n_patients = len({case.patient for case in chosen})
-    few = [f"{n_patients} patients, fewer than {_ENOUGH_PATIENTS}"] if n_patients < _ENOUGH_PATIENTS else []
+    reasons = (*reasons, *too_few(n_patients, "patients", protocol.n_scored))
     return AsPublished(
         protocol=protocol,
         n_cases=len(chosen),
         n_patients=n_patients,
         n_slices=sum(case.n_slices for case in chosen),
-        results=tuple(_result(chosen, regions, figure, protocol.batch) for figure in protocol.figures),
-        not_comparable=(*reasons, *few),
+        results=tuple(_result(chosen, regions, figure, protocol.batch, reasons) for figure in protocol.figures),
     )
 
 
@@ -286,12 +321,17 @@ def _marks(case: CaseScores, choice: SliceChoice, kept_slices: Mapping[str, Flag
 
 
 def _result(
-    cases: Sequence[CaseScores], regions: Sequence[str], figure: PublishedFigure, batch: int | None
+    cases: Sequence[CaseScores],
+    regions: Sequence[str],
+    figure: PublishedFigure,
+    batch: int | None,
+    reasons: Sequence[Reason],
 ) -> ObtainedFigure:
     counts = _units(cases, figure.unit, batch)
     means = [mean_or_none(ruled_ratio(counts[:, row], figure.metric, figure.empty)) for row in range(len(regions))]
     overall = mean_or_none(np.array([np.nan if mean is None else mean for mean in means]))
-    return ObtainedFigure(figure, {**dict(zip(regions, means, strict=True)), MEAN: overall})
+    obtained = {**dict(zip(regions, means, strict=True)), MEAN: overall}
+    return ObtainedFigure(figure, obtained, against(figure.must_agree, reasons))
 
 
 def _units(cases: Sequence[CaseScores], unit: Unit, batch: int | None) -> Integers:

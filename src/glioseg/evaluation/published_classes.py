@@ -10,11 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from glioseg.core.targets import TaskName
 from glioseg.evaluation.classification import ClassFigures
+from glioseg.evaluation.comparable import ALL_ASPECTS, Aspect, Reason, against, too_few
 from glioseg.evaluation.metrics import ClassMetricName
 from glioseg.evaluation.published import PublishedRow
 from glioseg.evaluation.score import reading
 
-_ENOUGH = 20
+Of = Literal["part", "picture", "claim"]
 
 
 class PublishedClassFigure(BaseModel):
@@ -25,6 +26,13 @@ class PublishedClassFigure(BaseModel):
     metric: ClassMetricName
     value: float = Field(ge=0, le=1)
     where: str = Field(min_length=1, description="what the figure is said of, and where")
+    of: Of = Field(
+        "part",
+        description="measured on a part; or of a single picture, beside which no mean stands; or claimed, not measured",
+    )
+    must_agree: tuple[Aspect, ...] = Field(
+        ALL_ASPECTS, description="in what a run must be as the authors' before its figure is comparable"
+    )
 
 
 class PublishedClasses(BaseModel):
@@ -39,10 +47,56 @@ class PublishedClasses(BaseModel):
     copies_apart: bool = Field(True, description="whether copies of a picture may lie in several parts of their split")
     data: str = Field("", description="the authors' data set")
     n_patients: int | None = Field(None, ge=1, description="pictures of it; None where they do not say")
+    n_scored: int | None = Field(
+        None, ge=1, description="pictures that the figures are of; fewer are too few only if there are fewer than 20"
+    )
+    epoch: Literal["best", "last"] | None = Field(
+        None, description="which epoch's network the figures are of; None where they do not say"
+    )
     settings: Mapping[str, Any] = Field(
         default_factory=dict, description="settings by which the figures came about, where not the recipe's"
     )
     figures: tuple[PublishedClassFigure, ...] = Field(min_length=1)
+
+
+@dataclass(frozen=True)
+class ObtainedClassFigure:
+    """A published figure and what was obtained.
+
+    Args:
+        figure: published.
+        obtained: None where it is undefined, or nothing stands beside the published one.
+        not_comparable: why the two must not be read against each other; empty where they may.
+    """
+
+    figure: PublishedClassFigure
+    obtained: float | None
+    not_comparable: tuple[str, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """The figure, published and obtained."""
+        return {
+            "metric": self.figure.metric,
+            "where": self.figure.where,
+            "of": self.figure.of,
+            "must_agree": list(self.figure.must_agree),
+            "published": self.figure.value,
+            "obtained": self.obtained,
+            "comparable": not self.not_comparable,
+            "not_comparable": list(self.not_comparable),
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any], not_comparable: Sequence[str]) -> Self:
+        """What ``to_json`` wrote; ``not_comparable`` stands in where each figure had no reasons of its own yet."""
+        figure = PublishedClassFigure(
+            metric=values["metric"],
+            value=values["published"],
+            where=values["where"],
+            of=values.get("of", "part"),
+            must_agree=tuple(values.get("must_agree", ALL_ASPECTS)),
+        )
+        return cls(figure, values["obtained"], tuple(values.get("not_comparable", not_comparable)))
 
 
 @dataclass(frozen=True)
@@ -53,15 +107,18 @@ class ClassesAsPublished:
         source: the publication.
         data: its data set.
         n_items: pictures that were scored.
-        figures: published, each with the obtained value, None where that is undefined.
-        not_comparable: why they must not be read against each other; empty where they may.
+        figures: published, each with the obtained value and what is against comparing them.
     """
 
     source: str
     data: str
     n_items: int
-    figures: tuple[tuple[PublishedClassFigure, float | None], ...]
-    not_comparable: tuple[str, ...]
+    figures: tuple[ObtainedClassFigure, ...]
+
+    @property
+    def not_comparable(self) -> tuple[str, ...]:
+        """Why some figure must not be read against the published one; empty where all may."""
+        return tuple(dict.fromkeys(words for each in self.figures for words in each.not_comparable))
 
     def to_json(self) -> dict[str, object]:
         """Strict JSON; undefined figures are null."""
@@ -70,10 +127,7 @@ class ClassesAsPublished:
             "n_items": self.n_items,
             "comparable": not self.not_comparable,
             "not_comparable": list(self.not_comparable),
-            "figures": [
-                {"metric": figure.metric, "where": figure.where, "published": figure.value, "obtained": obtained}
-                for figure, obtained in self.figures
-            ],
+            "figures": [each.to_json() for each in self.figures],
         }
 
     def rows(self, part: str) -> list[PublishedRow]:
@@ -81,8 +135,17 @@ class ClassesAsPublished:
         if part != "test":
             return []
         return [
-            PublishedRow(part, figure.where, figure.metric, "picture", "none", figure.value, obtained)
-            for figure, obtained in self.figures
+            PublishedRow(
+                part,
+                each.figure.where,
+                each.figure.metric,
+                "picture",
+                "none",
+                each.figure.value,
+                each.obtained,
+                each.not_comparable,
+            )
+            for each in self.figures
         ]
 
     @classmethod
@@ -98,26 +161,34 @@ class ClassesAsPublished:
                 data=block["protocol"]["data"],
                 n_items=int(block["n_items"]),
                 figures=tuple(
-                    (
-                        PublishedClassFigure(metric=values["metric"], value=values["published"], where=values["where"]),
-                        values["obtained"],
-                    )
-                    for values in block["figures"]
+                    ObtainedClassFigure.from_json(values, block["not_comparable"]) for values in block["figures"]
                 ),
-                not_comparable=tuple(block["not_comparable"]),
             )
 
 
 def published_classes(
-    figures: ClassFigures, protocol: PublishedClasses, reasons: Sequence[str] = ()
+    figures: ClassFigures, protocol: PublishedClasses, reasons: Sequence[Reason] = ()
 ) -> ClassesAsPublished:
-    """Published and obtained side by side, and why they may not be compared."""
-    apart = ["copies of pictures may lie in several parts of the authors' split"] if protocol.copies_apart else []
-    few = [f"{figures.n_items} pictures, fewer than {_ENOUGH}"] if figures.n_items < _ENOUGH else []
+    """Published and obtained side by side, and why they may not be compared.
+
+    Args:
+        figures: of the part.
+        protocol: of the publication.
+        reasons: in what the run is not as the publication.
+    """
+    reasons = (*reasons, *too_few(figures.n_items, "pictures", protocol.n_scored))
     return ClassesAsPublished(
         source=protocol.source,
         data=protocol.data,
         n_items=figures.n_items,
-        figures=tuple((figure, figures.metrics[figure.metric].value) for figure in protocol.figures),
-        not_comparable=(*reasons, *apart, *few),
+        figures=tuple(_beside(figure, figures, reasons) for figure in protocol.figures),
     )
+
+
+def _beside(figure: PublishedClassFigure, figures: ClassFigures, reasons: Sequence[Reason]) -> ObtainedClassFigure:
+    words = against(figure.must_agree, reasons)
+    if figure.of == "picture":
+        return ObtainedClassFigure(figure, None, ("it is of a single picture, beside which no mean stands", *words))
+    obtained = figures.metrics[figure.metric].value
+    claimed = ("it was claimed and not measured",) if figure.of == "claim" else ()
+    return ObtainedClassFigure(figure, obtained, (*claimed, *words))

@@ -17,8 +17,10 @@ from glioseg.config import DataOptions, PublishedOptions, Recipe, changes_to_shi
 from glioseg.console import QUIET, Reporter
 from glioseg.core import PARTS, Cohort
 from glioseg.errors import OptionError, SplitError, name_some
+from glioseg.evaluation.comparable import Reason
 from glioseg.evaluation.metrics import OwnMetrics
 from glioseg.evaluation.protocol import EvaluateOptions
+from glioseg.evaluation.published_classes import PublishedClasses
 from glioseg.inference.bundle import Bundle, load_bundle
 from glioseg.io.text import read_json
 from glioseg.preparation.cache import prepare
@@ -29,7 +31,7 @@ from glioseg.runs.read import Data, read
 from glioseg.runs.scored_report import scored_report
 from glioseg.runs.split import survey
 from glioseg.tasks.choose import task_named
-from glioseg.tasks.data import Part, seen_by, with_modalities
+from glioseg.tasks.data import Part, TrainingData, seen_by, with_modalities
 from glioseg.tasks.task import (
     AnyTask,
     FinishedRun,
@@ -318,31 +320,49 @@ def name_of_other(cohort: str) -> str:
 # -- what figures may be read against ----------------------------------------------------------------------------------
 
 
-def _reasons(run: FinishedRun) -> tuple[str, ...]:
-    """Why figures must not be read against the published ones, beyond their number."""
+def _reasons(run: FinishedRun) -> tuple[Reason, ...]:
+    """In what the run is not as the publication that its recipe follows, beyond how many were scored."""
     recipe = run.recipe
     reasons = [] if recipe.published is None else _deviations(recipe, recipe.published, run.data.cohort)
+    if isinstance(recipe.published, PublishedClasses) and recipe.published.copies_apart:
+        reasons += _copies_together(run.data)
     if recipe.data.max_patients is not None:
-        reasons.append(f"trained on {len(run.data.split.train)} patients (data.max_patients)")
+        reasons.append(Reason("data", f"trained on {len(run.data.split.train)} patients (data.max_patients)"))
     if recipe.train.max_minutes is not None or recipe.train.max_steps is not None:
-        reasons.append("training was stopped before its end may have been reached (max_minutes, max_steps)")
+        words = "training was stopped before its end may have been reached (max_minutes, max_steps)"
+        reasons.append(Reason("settings", words))
     return tuple(reasons)
 
 
-def _deviations(recipe: Recipe, protocol: PublishedOptions, cohort: Cohort) -> list[str]:
+def _copies_together(data: TrainingData) -> list[Reason]:
+    """A reason where the cohort has copies and none of them lie in several parts, as the authors' may."""
+    parts = {patient: name for name, patients in data.split.parts.items() for patient in patients}
+    patients = {case.id: case.patient for case in data.cohort.cases}
+    placed = [{parts[patients[case]] for case in group if patients.get(case) in parts} for group in data.copies]
+    together = [places for places in placed if places]
+    if not together or any(len(places) > 1 for places in together):
+        return []
+    words = f"copies of pictures ({len(together)} groups) are kept in one part, and may lie in several of the authors'"
+    return [Reason("copies", words)]
+
+
+def _deviations(recipe: Recipe, protocol: PublishedOptions, cohort: Cohort) -> list[Reason]:
     """Where split, data and settings are not those of the publication."""
     reasons = []
     if recipe.split.protocol != protocol.split:
-        reasons.append(f"split by {recipe.split.protocol}, the publication split by {protocol.split}")
+        words = f"split by {recipe.split.protocol}, the publication split by {protocol.split}"
+        reasons.append(Reason("split", words))
     n_patients = len({case.facts.get("of_patient", case.patient) for case in cohort.cases})
     if protocol.n_patients not in (None, n_patients):
         word = "pictures" if cohort.categories else "patients"
-        reasons.append(
-            f"{cohort.name} with {n_patients} {word}, published on {protocol.data} with {protocol.n_patients}"
-        )
+        words = f"{cohort.name} with {n_patients} {word}, published on {protocol.data} with {protocol.n_patients}"
+        reasons.append(Reason("data", words))
+    if protocol.epoch not in (None, recipe.train.keep):
+        words = f"of the {recipe.train.keep} epoch (train.keep), published of the {protocol.epoch}"
+        reasons.append(Reason("epoch", words))
     changed = changes_to_shipped(recipe)
     if changed:
-        reasons.append(f"other settings than the recipe's: {name_some(changed)}")
+        reasons.append(Reason("settings", f"other settings than the recipe's: {name_some(changed)}"))
     return reasons
 
 

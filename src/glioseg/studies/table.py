@@ -257,14 +257,14 @@ def _published(row: StudyRow, parts: Sequence[str], places: Sequence[RunPlace]) 
     """Every published figure of the scored parts, with the mean over runs of what was obtained."""
     published: dict[tuple[str, ...], PublishedRow] = {}
     obtained: dict[tuple[str, ...], list[float]] = defaultdict(list)
-    reasons: dict[str, list[str]] = defaultdict(list)
+    reasons: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for place in places:
         for part in parts:
             block = _as_published(row, place, part)
-            reasons[part] += () if block is None else block.not_comparable
             for line in () if block is None else block.rows(part):
                 key = (line.part, line.region, line.metric, line.unit, line.empty)
                 published[key] = line
+                reasons[key] += line.not_comparable
                 obtained[key] += [] if line.obtained is None else [line.obtained]
     return tuple(
         PublishedFact(
@@ -276,7 +276,7 @@ def _published(row: StudyRow, parts: Sequence[str], places: Sequence[RunPlace]) 
             published=line.published,
             obtained=sum(obtained[key]) / len(obtained[key]) if obtained[key] else None,
             n_runs=len(obtained[key]),
-            not_comparable=tuple(dict.fromkeys(reasons[line.part])),
+            not_comparable=tuple(dict.fromkeys(reasons[key])),
         )
         for key, line in published.items()
     )

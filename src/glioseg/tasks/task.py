@@ -22,6 +22,7 @@ from glioseg.console import Reporter, Step
 from glioseg.core import Case, Cohort, Image
 from glioseg.core.targets import Targets
 from glioseg.errors import OptionError
+from glioseg.evaluation.comparable import Reason
 from glioseg.evaluation.metrics import OwnMetrics
 from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.evaluation.published import PublishedRow
@@ -114,10 +115,10 @@ class Scores:
 
 @dataclass(frozen=True)
 class Publication:
-    """What a recipe follows, and why figures must not be read against it, beyond what they themselves tell."""
+    """What a recipe follows, and in what a run is not as it was there, beyond what the figures themselves tell."""
 
     protocol: Any = None
-    reasons: tuple[str, ...] = ()
+    reasons: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -81,12 +81,13 @@ def _published_lines(block: AsPublished | None) -> Iterator[str]:
     if block is None:
         return
     yield _comparison(block.protocol.source, block.not_comparable)
+    verdicts = {bool(result.not_comparable) for result in block.results}
     for result in block.results:
         values = ", ".join(
             f"{region} {_figure(value)} (published {_figure(result.figure.values.get(region))})"
             for region, value in result.obtained.items()
         )
-        yield f"    {result.figure.metric} by {result.figure.unit}: {values}"
+        yield f"    {result.figure.metric} by {result.figure.unit}: {values}{_verdict(result.not_comparable, verdicts)}"
     yield from (f"    not comparable: {reason}" for reason in block.not_comparable)
 
 
@@ -94,13 +95,20 @@ def _published_class_lines(block: ClassesAsPublished | None) -> Iterator[str]:
     if block is None:
         return
     yield _comparison(block.source, block.not_comparable)
-    for figure, obtained in block.figures:
-        yield f"    {figure.metric} {_figure(obtained)} (published {figure.value:.4f}, {figure.where})"
+    verdicts = {bool(each.not_comparable) for each in block.figures}
+    for each in block.figures:
+        words = f"    {each.figure.metric} {_figure(each.obtained)} (published {each.figure.value:.4f}, "
+        yield f"{words}{each.figure.where}){_verdict(each.not_comparable, verdicts)}"
     yield from (f"    not comparable: {reason}" for reason in block.not_comparable)
 
 
 def _comparison(source: str, reasons: tuple[str, ...]) -> str:
     return f"  as published ({source}): {'not comparable' if reasons else 'comparable'}"
+
+
+def _verdict(reasons: tuple[str, ...], verdicts: set[bool]) -> str:
+    """Of one figure, where not all are alike."""
+    return "" if len(verdicts) < 2 else "; not comparable" if reasons else "; comparable"
 
 
 def _spread(interval: Interval) -> str:

@@ -10,7 +10,7 @@ from glioseg.evaluation.metrics import CLASS_METRICS
 from glioseg.evaluation.published_classes import ClassesAsPublished
 from glioseg.evaluation.score import Interval
 from glioseg.report.html import Block, Cell, Column, Prose, Section, Table, Tile
-from glioseg.report.parts.run_results import warnings
+from glioseg.report.parts.run_results import verdict_of, warnings, whose_verdict
 from glioseg.report.parts.run_words import (
     NOTHING,
     duration,
@@ -118,23 +118,22 @@ def published(facts: ClassificationFacts) -> Section:
 
 def _published_part(part: str, scored: ClassesAsPublished, unit: str) -> list[Block]:
     reasons = "; ".join(scored.not_comparable)
-    verdict = Cell("not comparable", 1.0, "warning") if reasons else Cell("comparable", 0.0, "good")
     rows = tuple(
         (
-            Cell(WORDS[figure.metric]),
-            Cell(figure.where),
-            Cell(f"{figure.value:.4f}", figure.value),
-            NOTHING if obtained is None else Cell(f"{obtained:.4f}", obtained),
-            verdict,
+            Cell(WORDS[each.figure.metric]),
+            Cell(each.figure.where),
+            Cell(f"{each.figure.value:.4f}", each.figure.value),
+            NOTHING if each.obtained is None else Cell(f"{each.obtained:.4f}", each.obtained),
+            verdict_of(each),
         )
-        for figure, obtained in scored.figures
+        for each in scored.figures
     )
     titles = (Column("Figure"), Column("Published where", wide=True), Column("Published", numeric=True))
     caption = f"{part_title(part)}, {scored.n_items:,} {unit}s. Published: {scored.source}, "
     table = Table((*titles, Column("Obtained", numeric=True), Column("Verdict")), rows, f"{caption}on {scored.data}.")
     if not reasons:
         return [table]
-    return [Prose(f"Not comparable on {part_phrase(part)}: {reasons}.", "warning"), table]
+    return [Prose(f"{whose_verdict(scored.figures)} on {part_phrase(part)}: {reasons}.", "warning"), table]
 
 
 def _unit(facts: ClassificationFacts) -> str:

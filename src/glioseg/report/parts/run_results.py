@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from glioseg.evaluation.protocol import Evaluation, Summary
 from glioseg.evaluation.published import MEAN, AsPublished, ObtainedFigure, SliceChoice
@@ -241,9 +241,8 @@ def published(facts: SegmentationFacts) -> Section:
 
 def _published_part(part: str, scored: AsPublished) -> list[Block]:
     reasons = "; ".join(scored.not_comparable)
-    verdict = Cell("not comparable", 1.0, "warning") if reasons else Cell("comparable", 0.0, "good")
     rows = tuple(
-        _published_row(result, region, verdict)
+        _published_row(result, region)
         for result in scored.results
         for region in result.obtained
         if _has_row(result, region)
@@ -261,7 +260,24 @@ def _published_part(part: str, scored: AsPublished) -> list[Block]:
     table = Table(columns, rows, _published_caption(part, scored))
     if not reasons:
         return [table]
-    return [Prose(f"Not comparable on {part_phrase(part)}: {reasons}.", "warning"), table]
+    return [Prose(f"{whose_verdict(scored.results)} on {part_phrase(part)}: {reasons}.", "warning"), table]
+
+
+class _Judged(Protocol):
+    """A figure beside a published one."""
+
+    @property
+    def not_comparable(self) -> tuple[str, ...]: ...
+
+
+def verdict_of(figure: _Judged) -> Cell:
+    """Whether a figure may be read against the published one."""
+    return Cell("not comparable", 1.0, "warning") if figure.not_comparable else Cell("comparable", 0.0, "good")
+
+
+def whose_verdict(figures: Sequence[_Judged]) -> str:
+    """How a sentence begins that says why figures are not comparable: all of them, or some."""
+    return "Not comparable" if all(figure.not_comparable for figure in figures) else "Some are not comparable"
 
 
 def _published_caption(part: str, scored: AsPublished) -> str:
@@ -272,7 +288,7 @@ def _published_caption(part: str, scored: AsPublished) -> str:
     return f"{caption}{_SLICE_WORDS[protocol.slices]}. Published: {protocol.source}. Empty masks: {meanings}."
 
 
-def _published_row(result: ObtainedFigure, region: str, verdict: Cell) -> tuple[Cell, ...]:
+def _published_row(result: ObtainedFigure, region: str) -> tuple[Cell, ...]:
     figure, obtained = result.figure, result.obtained[region]
     value = figure.values.get(region)
     difference = None if obtained is None or value is None else obtained - value
@@ -282,7 +298,7 @@ def _published_row(result: ObtainedFigure, region: str, verdict: Cell) -> tuple[
         ratio_cell(value),
         ratio_cell(obtained),
         NOTHING if difference is None else Cell(f"{difference:+.3f}", difference),
-        Cell("not published", 2.0, "note") if value is None else verdict,
+        Cell("not published", 2.0, "note") if value is None else verdict_of(result),
         Cell(UNIT_WORDS[figure.unit]),
         Cell(_EMPTY_WORDS[figure.empty]),
     )

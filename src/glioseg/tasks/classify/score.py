@@ -15,6 +15,7 @@ from glioseg.evaluation.class_protocol import (
     class_rows,
     evaluate_classes,
 )
+from glioseg.evaluation.comparable import Reason
 from glioseg.evaluation.published_classes import PublishedClasses, published_classes
 from glioseg.evaluation.reliability import fit_temperature
 from glioseg.evaluation.score import Floats
@@ -44,8 +45,8 @@ def score_part(classifier: Classifier, part: Part, scoring: Scoring, step: Step)
 def _beside_published(evaluation: ClassEvaluation, part: str, publication: Publication) -> ClassEvaluation:
     if not isinstance(publication.protocol, PublishedClasses):
         return evaluation
-    was_trained_on = ("scored on pictures that it was trained on",) if part in ("train", "all") else ()
-    block = published_classes(evaluation.items, publication.protocol, (*was_trained_on, *publication.reasons))
+    seen = (Reason("part", "scored on pictures that it was trained on"),) if part in ("train", "all") else ()
+    block = published_classes(evaluation.items, publication.protocol, (*seen, *publication.reasons))
     return replace(evaluation, as_published=block)
 
 
