@@ -24,6 +24,38 @@ def reporter_of(progress: Progress | None) -> Reporter:
     return progress if isinstance(progress, Reporter) else CallbackReporter(progress)
 
 
+def require_kind(name: str, value: object, kinds: type | tuple[type, ...], expected: str) -> None:
+    """Refuse an argument that is none of these, before it fails somewhere inside.
+
+    Raises:
+        OptionError: it is not.
+    """
+    if not isinstance(value, kinds):
+        raise OptionError(
+            f"{name}= is something else", found=f"{type(value).__name__} {value!r}"[:80], expected=expected
+        )
+
+
+def require_list(name: str, value: object, example: str) -> None:
+    """Refuse a text where a list of texts is meant: it would be read letter by letter.
+
+    Raises:
+        OptionError: it is a text, or no sequence.
+    """
+    if value is not None and (isinstance(value, str) or not isinstance(value, Sequence)):
+        raise OptionError(f"{name}= is a list", found=repr(value), expected=f"such as {example}")
+
+
+def require_from(name: str, value: int, smallest: int) -> None:
+    """Refuse a number that is too small.
+
+    Raises:
+        OptionError: it is.
+    """
+    if value < smallest:
+        raise OptionError(f"{name}= is too small", found=value, expected=f"at least {smallest}")
+
+
 def optional_path(path: StrPath | None) -> Path | None:
     """A path, where there is one."""
     return None if path is None else Path(path)
@@ -35,7 +67,9 @@ def settings_of(changes: Changes) -> dict[str, Any]:
     Raises:
         OptionError: one that is not NAME=VALUE, or a text in place of a list of them.
     """
-    if isinstance(changes, str):
+    is_list = isinstance(changes, Sequence) and not isinstance(changes, str)
+    texts = changes if isinstance(changes, Mapping) or is_list else [None]
+    if not all(isinstance(text, str) for text in texts):  # of a dictionary these are the names
         raise OptionError(
             "changes are a dictionary, or a list of texts",
             found=repr(changes),
@@ -57,6 +91,7 @@ def resolved(source: AnyRecipe, changes: Changes) -> Recipe:
     settings = settings_of(changes)
     if isinstance(source, Recipe):
         return build_recipe(source.model_dump(mode="json"), settings)
+    require_kind("recipe", source, (str, PathLike), "the name of a recipe, a TOML file, or a Recipe")
     values, path = recipe_values(str(source))
     return build_recipe(values, settings, str(path))
 

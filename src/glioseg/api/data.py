@@ -5,7 +5,9 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from os import PathLike
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING
 
 from glioseg.api.common import (
@@ -16,6 +18,8 @@ from glioseg.api.common import (
     default_recipe,
     optional_path,
     reporter_of,
+    require_kind,
+    require_list,
     resolved,
     settings_of,
 )
@@ -87,6 +91,10 @@ def read(
         OptionError: no layout or scheme of that name.
     """
     names = None if modalities is None else tuple(modalities)
+    require_kind("path", path, (str, PathLike), "a folder")
+    require_kind("layout", layout, (str, Layout, NoneType), "a name, or a Layout")
+    require_kind("scheme", scheme, (str, LabelScheme, NoneType), "a name, or a LabelScheme")
+    require_list("modalities", modalities, '["t1n", "t2f"]')
     data = Data(Path(path), layout, scheme, names, masks, max_voxels)
     cohort = read_data(data, reporter_of(progress))
     return FolderCohort(**{name: getattr(cohort, name) for name in _FIELDS}, data=data)
@@ -254,7 +262,10 @@ def phantom(
 
 def source_of(data: AnyData) -> Data | Cohort:
     """What the verbs take."""
-    return data if isinstance(data, Data | Cohort) else Data(Path(data))
+    if isinstance(data, Data | Cohort):
+        return data
+    require_kind("data", data, (str, PathLike), "a folder, or what glioseg.read gave")
+    return Data(Path(data))
 
 
 def folder_of(data: AnyData) -> Data:
@@ -265,6 +276,7 @@ def folder_of(data: AnyData) -> Data:
     """
     if isinstance(data, FolderCohort) and data.data is not None:
         return data.data
-    if isinstance(data, Cohort):
-        raise OptionError("a cohort is known here by its folder", found=data.name, remedy="Read it with glioseg.read")
-    return data if isinstance(data, Data) else Data(Path(data))
+    source = source_of(data)
+    if isinstance(source, Cohort):
+        raise OptionError("a cohort is known here by its folder", found=source.name, remedy="Read it with glioseg.read")
+    return source

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glioseg.api.common import Progress, StrPath, optional_path, reporter_of
+from glioseg.api.common import Progress, StrPath, optional_path, reporter_of, require_list
 from glioseg.api.data import AnyData, source_of
-from glioseg.api.runs import Run, path_of
+from glioseg.api.runs import Run, path_of, require_metrics
 from glioseg.core import LabelScheme
 from glioseg.errors import OptionError
 from glioseg.io.in_memory import Scan, image_of, label_map_of
@@ -181,6 +181,8 @@ def score(
     from glioseg.tasks.task import Scoring
 
     expected, found = label_map_of(reference, scheme), label_map_of(prediction, scheme)
+    require_list("regions", regions, '["WT", "ET"]')
+    require_metrics(metrics)
     names = tuple(regions or expected.scheme.default_regions)
     case = score_case("mask", "mask", expected, found, names, metrics=with_own(REGION_METRICS, metrics))
     return scores_of("all", [case], Scoring(EvaluateOptions(n_resamples=0), metrics=metrics))

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-from glioseg.api.common import AnyRecipe, Changes, Progress, StrPath, optional_path, reporter_of, resolved, settings_of
+from glioseg.api.common import (
+    AnyRecipe,
+    Changes,
+    Progress,
+    StrPath,
+    optional_path,
+    reporter_of,
+    require_from,
+    require_kind,
+    require_list,
+    resolved,
+    settings_of,
+)
 from glioseg.api.data import AnyData, folder_of
 from glioseg.config import Recipe, notes_of_migration, read_recipe
 from glioseg.console import Reporter
@@ -161,10 +175,17 @@ def train(
         ResumeError: the folder's checkpoint belongs to other settings, data, network or loss; nothing is changed.
         GliosegError: see reading, splitting, preparing, training.
     """
+    from torch import nn as torch_nn
+
     from glioseg.runs.options import RunOptions
     from glioseg.runs.own_parts import OwnParts
     from glioseg.runs.train import train as train_run
 
+    require_from("devices", devices, 1)
+    require_kind("network", network, (torch_nn.Module, NoneType), "a torch.nn.Module")
+    require_kind("loss", loss, (Callable, NoneType), "a function of (logits, targets, weights)")  # type: ignore[arg-type]
+    _require_task(task)
+    require_metrics(metrics)
     drawn = {} if fold is None or split is not None else {"split.fold": fold}
     options = RunOptions(
         run=Path(out),
@@ -248,6 +269,9 @@ def evaluate(
     """
     from glioseg.runs import evaluate as scoring
 
+    require_list("others", others, '["runs/fold-1", "runs/fold-2"]')
+    _require_task(task)
+    require_metrics(metrics)
     other = None if data is None else folder_of(data)
     folder, kept = optional_path(out), optional_path(cache)
     reporter = reporter_of(progress)
@@ -306,6 +330,8 @@ def compare(
     from glioseg.evaluation.comparison import CompareOptions
     from glioseg.runs.compare import compare_runs
 
+    require_list("metrics", metrics, '["dice", "recall"]')
+    require_metrics([metric for metric in metrics or () if not isinstance(metric, str)])
     own = [metric for metric in metrics or () if not isinstance(metric, str)]
     names = dict.fromkeys(metric if isinstance(metric, str) else metric.name for metric in metrics or ())
     options = CompareOptions(metrics=tuple(names)) if names else None
@@ -314,4 +340,26 @@ def compare(
 
 def path_of(run: StrPath | Run) -> Path:
     """Where a run or bundle is."""
-    return run.path if isinstance(run, Run) else Path(run)
+    if isinstance(run, Run):
+        return run.path
+    require_kind("run", run, (str, PathLike), "a run folder or a bundle, or a Run")
+    return Path(run)
+
+
+def require_metrics(metrics: Sequence[Metric]) -> None:
+    """Refuse names where metrics of one's own are asked for: those that there are figure anyway.
+
+    Raises:
+        OptionError: something else than a list of metrics.
+    """
+    from glioseg.evaluation.metrics import Metric
+
+    require_list("metrics", metrics, "[glioseg.RegionMetric(…)]")
+    for metric in metrics:
+        require_kind("metrics", metric, Metric, "metrics of your own: RegionMetric, or ClassMetric of a classifier")
+
+
+def _require_task(task: AnyTask | None) -> None:
+    from glioseg.tasks.task import Task
+
+    require_kind("task", task, (Task, NoneType), "a glioseg.Task of your own")

@@ -6,7 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glioseg.api.common import AnyRecipe, Changes, Progress, StrPath, optional_path, reporter_of, resolved, texts_of
+from glioseg.api.common import (
+    AnyRecipe,
+    Changes,
+    Progress,
+    StrPath,
+    optional_path,
+    reporter_of,
+    require_from,
+    require_list,
+    resolved,
+    texts_of,
+)
 from glioseg.api.data import AnyData, folder_of
 
 if TYPE_CHECKING:
@@ -55,6 +66,7 @@ def study(
     from glioseg.studies import options as studying
     from glioseg.studies.run import study as run_study
 
+    require_list("seeds", seeds, "[0, 1, 2]")
     own = {"recipe": recipe, "folds": folds, "seeds": seeds}
     changed = {name: value for name, value in own.items() if value is not None}
     return run_study(
@@ -113,6 +125,7 @@ def tune(
     """
     from glioseg.studies import tune as tuning
 
+    require_from("trials", trials, 1)
     return tuning.tune(
         resolved(recipe, changes),
         folder_of(data),

@@ -122,7 +122,9 @@ def named_apart(runs: Sequence[Path]) -> dict[str, Path]:
         OptionError: fewer than two runs, or one twice.
     """
     if len(runs) < 2:
-        raise OptionError("a comparison needs two runs or more", found=len(runs), expected="glioseg compare RUN RUN …")
+        raise OptionError(
+            "a comparison needs two runs or more", found=len(runs), expected="run folders, such as runs/a runs/b"
+        )
     paths = [path.resolve() for path in runs]
     twice = sorted({str(path) for path in paths if paths.count(path) > 1})
     if twice:

@@ -9,7 +9,7 @@ from typing import Any
 from glioseg.cohorts.splits.split import Split, verified
 from glioseg.cohorts.splits.stratify import Groups
 from glioseg.core import PARTS, Cohort
-from glioseg.errors import SplitError, name_some
+from glioseg.errors import FileError, SplitError, name_some
 from glioseg.io.files import write_json
 from glioseg.io.text import read_json
 
@@ -44,7 +44,7 @@ def load_split(path: Path, cohort: Cohort, *, groups: Groups = (), fold: int | N
         SplitError: neither form; a hash that is not that of the lists; a fold that there is not; and all that
             ``split.verified`` refuses.
     """
-    value = read_json(path)
+    value = _json_in(path)
     if isinstance(value, list):
         split = _of_nnunet(value, cohort, fold, path)
     elif isinstance(value, dict):
@@ -59,6 +59,22 @@ def load_split(path: Path, cohort: Cohort, *, groups: Groups = (), fold: int | N
     else:
         raise _of_no_form(path, type(value).__name__)
     return verified(split, cohort, groups=groups, path=str(path))
+
+
+def _json_in(path: Path) -> object:
+    """What stands in a file that somebody names as a split."""
+    try:
+        return read_json(path)
+    except FileError as error:
+        if not path.is_file():
+            raise
+        raise FileError(
+            "not a split",
+            path=path,
+            found=error.found,
+            expected="JSON, as glioseg split writes it, or nnU-Net's splits_final.json",
+            remedy=f"Make one: glioseg split DATA --out {path.with_name('split.json')}",
+        ) from error
 
 
 def _of_ours(value: Mapping[str, Any], path: Path) -> Split:
