@@ -34,7 +34,7 @@ def prepared(tmp_path: Path) -> PreparedCohort:
 
 def test_only_slices_with_two_components_have_a_map(prepared: PreparedCohort) -> None:
     maps = border_maps(prepared, BorderOptions())
-    assert set(maps.files) == {"case-0"}
+    assert set(maps.maps) == {"case-0"}
     assert [z for z in range(SHAPE[2]) if maps.at("case-0", z) is not None] == [2]
 
 
@@ -50,19 +50,37 @@ def test_a_map_is_the_border_term_of_each_region(prepared: PreparedCohort) -> No
 
 
 def test_maps_are_made_once_for_each_choice(prepared: PreparedCohort) -> None:
-    first = border_maps(prepared, BorderOptions()).files["case-0"][1]
+    border_maps(prepared, BorderOptions())
+    (first,) = _map_files(prepared)
     before = first.stat().st_mtime_ns
-    assert border_maps(prepared, BorderOptions()).files["case-0"][1] == first
+    border_maps(prepared, BorderOptions())
     assert first.stat().st_mtime_ns == before
-    assert border_maps(prepared, BorderOptions(form="ronneberger")).files["case-0"][1] != first
+    border_maps(prepared, BorderOptions(form="ronneberger"))
+    assert len(_map_files(prepared)) == 2
 
 
 def test_what_an_interruption_left_is_made_anew(prepared: PreparedCohort) -> None:
-    slices, maps = border_maps(prepared, BorderOptions()).files["case-0"]
-    whole = maps.read_bytes()
-    slices.unlink()  # the maps are written first
+    border_maps(prepared, BorderOptions())
+    (maps,) = _map_files(prepared)
+    record, whole = maps.with_suffix(".json"), maps.read_bytes()
+    record.unlink()  # the maps are written first
     steps: list[tuple[int, int]] = []
     border_maps(prepared, BorderOptions(), lambda done, total: steps.append((done, total)))
-    assert slices.exists()
+    assert record.exists()
     assert maps.read_bytes() == whole
     assert steps == [(1, 2)]
+
+
+def test_a_damaged_map_is_made_anew(prepared: PreparedCohort) -> None:
+    before = np.array(border_maps(prepared, BorderOptions()).at("case-0", 2))  # a copy: what is mapped changes, too
+    (path,) = _map_files(prepared)
+    data = bytearray(path.read_bytes())
+    data[-5] ^= 4
+    path.write_bytes(data)
+    after = border_maps(prepared, BorderOptions()).at("case-0", 2)
+    assert after is not None
+    np.testing.assert_array_equal(after, before)
+
+
+def _map_files(prepared: PreparedCohort) -> list[Path]:
+    return sorted(prepared.folder.glob("borders-*/*.npy"))

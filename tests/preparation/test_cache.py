@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from glioseg.cohorts.splits.slicewise import by_slices
@@ -20,10 +22,12 @@ from glioseg.errors import CacheError, FileError, GeometryError, GliosegError, L
 from glioseg.io import load_image
 from glioseg.io.nifti import write_nifti
 from glioseg.io.raster import write_picture
+from glioseg.preparation import contents as contents_module
 from glioseg.preparation.cache import prepare
 from glioseg.preparation.identity import folder_name, plan_cohort
 from glioseg.preparation.options import PrepareOptions
 from glioseg.preparation.resample import resample_array
+from glioseg.preparation.slice_array import checksum
 from glioseg.preparation.store import INDEX, PreparedCohort, of_patients, open_prepared
 from tests.preparation.toys import GRID, SCHEME, cohort_of, toy_cohort, toy_labels, toy_volume, write_case
 
@@ -70,8 +74,8 @@ def test_what_a_prepared_cohort_holds(cohort: Cohort, tmp_path: Path) -> None:
     case = prepared.cases[1]
     assert case.patient == "patient-1"
     assert case.images.shape == (6, 2, 10, 12)
-    assert isinstance(case.images, np.memmap)
-    assert not case.images.flags.writeable
+    assert isinstance(case.images[2], np.memmap)
+    assert not np.asarray(case.images).flags.writeable
     assert case.regions is not None
     assert case.regions.dtype == np.uint8
     assert case.native == case.working == GRID
@@ -88,7 +92,9 @@ def test_labels_come_back_from_the_cache(cohort: Cohort, tmp_path: Path) -> None
         prepared = prepare(cohort, PrepareOptions(regions=regions, crop_to_brain=True), tmp_path / "cache")
         for number, case in enumerate(prepared.cases):
             assert case.regions is not None
-            native = resample_array(case.regions.transpose(1, 3, 2, 0), case.working, case.native, "nearest")
+            native = resample_array(
+                np.asarray(case.regions).transpose(1, 3, 2, 0), case.working, case.native, "nearest"
+            )
             np.testing.assert_array_equal(decode_regions(native, SCHEME, regions), toy_labels(number))
 
 
@@ -125,7 +131,7 @@ def test_pictures_of_any_name_and_class(tmp_path: Path) -> None:
     cohort = Cohort("pictures", "classes", "", tuple(cases), ("t2f",), None, ("no", "yes"))
     prepared = prepare(cohort, PrepareOptions(normalise="none", size=8), tmp_path / "cache")
     assert [case.category for case in prepared.cases] == ["yes", "yes", "no"]
-    assert [float(case.images.max()) for case in prepared.cases] == [100, 101, 102]
+    assert [float(np.asarray(case.images).max()) for case in prepared.cases] == [100, 101, 102]
     assert len({name.lower() for name in contents(prepared.folder)}) == 7  # two files a case, and the index
 
 
@@ -172,11 +178,43 @@ def test_other_options_or_files_have_another_folder(cohort: Cohort, tmp_path: Pa
     other = LabelScheme("other", {"NCR": 1, "ED": 2, "ET": 4}, SCHEME.regions, SCHEME.default_regions)
     assert is_new(replace(cohort, scheme=other))
     path = first.images["t1c"].paths[0]
-    os.utime(path, ns=(1, path.stat().st_mtime_ns + 1))
-    assert is_new(cohort)
+    time_ns = path.stat().st_mtime_ns
+    os.utime(path, ns=(1, time_ns + 1))
+    assert not is_new(cohort)  # touched: it holds what it held
     path.write_bytes(path.read_bytes() + b"\0")
-    os.utime(path, ns=(1, 1))
+    os.utime(path, ns=(1, time_ns))
     assert is_new(cohort)
+
+
+def test_a_file_is_read_once_for_its_digest(cohort: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    real = contents_module._digest_of
+
+    def counted(path: Path) -> str:
+        read.append(path.name)
+        return real(path)
+
+    monkeypatch.setattr(contents_module, "_digest_of", counted)
+    key = plan_cohort(cohort, PLAIN, tmp_path / "cache").key
+    assert len(read) == 9  # three cases of two modalities and a reference
+    read.clear()
+    assert plan_cohort(cohort, PLAIN, tmp_path / "cache").key == key
+    assert read == []
+    for path in (tmp_path / "data").rglob("seg.nii.gz"):
+        os.utime(path, ns=(1, 1))
+    assert plan_cohort(cohort, PLAIN, tmp_path / "cache").key == key
+    assert read == ["seg.nii.gz"] * 3
+    (record,) = (tmp_path / "cache").glob("contents-*.json")
+    record.write_text("{", encoding="utf-8")
+    assert plan_cohort(cohort, PLAIN, tmp_path / "cache").key == key
+
+
+def test_a_pipe_is_no_scan(cohort: Cohort, tmp_path: Path) -> None:
+    path = cohort.cases[0].images["t1c"].paths[0]
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(FileError, match="not a file that can be read"):
+        plan_cohort(cohort, PLAIN)
 
 
 def test_a_cohort_that_moved_as_a_whole_keeps_its_cache(cohort: Cohort, tmp_path: Path) -> None:
@@ -278,9 +316,9 @@ def test_without_an_index_every_byte_is_checked(cohort: Cohort, tmp_path: Path, 
     pixels = bytearray(path.read_bytes())
     pixels[-1] ^= 1  # one bit, which no size and no header shows
     path.write_bytes(pixels)
-    open_prepared(prepared.folder)
-    with pytest.raises(CacheError, match="another content"):
-        open_prepared(prepared.folder, thorough=True)
+    case = open_prepared(prepared.folder).cases[2]
+    with pytest.raises(CacheError, match="another content in slice 6 of 6"):
+        _ = case.images[5]
     damage(prepared.folder / INDEX)
     assert contents(prepare(cohort, PLAIN, tmp_path / "cache").folder) == whole
     assert rewritten(prepared.folder) == {"2"}
@@ -297,9 +335,78 @@ def test_foreign_files_are_left_alone(cohort: Cohort, tmp_path: Path) -> None:
 
 def test_a_file_that_vanishes_while_it_is_used(cohort: Cohort, tmp_path: Path) -> None:
     prepared = prepare(cohort, PLAIN, tmp_path / "cache")
-    (prepared.folder / prepared.cases[0].arrays["images"].file).unlink()
+    case, whole = open_prepared(prepared.folder).cases[0], contents(prepared.folder)
+    (prepared.folder / case.arrays["images"].file).unlink()
     with pytest.raises(CacheError, match="gone or damaged"):
-        _ = prepared.cases[0].images
+        _ = case.images[0]
+    np.testing.assert_array_equal(
+        prepared.cases[0].images[2], prepare(cohort, PLAIN, tmp_path / "b").cases[0].images[2]
+    )
+    assert contents(prepared.folder) == whole  # who has the scans makes it anew
+
+
+# --- checksums ----------------------------------------------------------------------------------------------------
+
+
+def flip(prepared: PreparedCohort, kind: str, z: int) -> None:
+    """One bit in slice z of the second case, which neither size nor header shows."""
+    record = prepared.cases[1].arrays[kind]
+    path = prepared.folder / record.file
+    data = bytearray(path.read_bytes())
+    n_slice = int(np.prod(record.shape[1:])) * np.dtype(record.dtype).itemsize
+    data[len(data) - (record.shape[0] - z) * n_slice + 7] ^= 4
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("kind", ["images", "regions"])
+def test_a_flipped_bit_is_found_when_it_is_read_and_made_good(
+    cohort: Cohort, tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = contents(prepare(cohort, PLAIN, tmp_path / "cache").folder)
+    expected = np.array(getattr(prepare(cohort, PLAIN, tmp_path / "cache").cases[1], kind))
+    flip(prepare(cohort, PLAIN, tmp_path / "cache"), kind, 3)
+    array = getattr(prepare(cohort, PLAIN, tmp_path / "cache").cases[1], kind)
+    np.testing.assert_array_equal(array[2], expected[2])
+    assert not caplog.records  # nothing is wrong with that slice
+    np.testing.assert_array_equal(array[1:5], expected[1:5])
+    assert "Case case-1 of the prepared cache is damaged, and is prepared anew" in caplog.text
+    assert contents(prepare(cohort, PLAIN, tmp_path / "cache").folder) == whole
+
+
+def test_start_up_reads_no_pixels_and_a_slice_is_checked_once(
+    cohort: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(cohort, PLAIN, tmp_path / "cache")
+    checked: list[tuple[int, ...]] = []
+
+    def counted(values: npt.NDArray[np.generic]) -> int:
+        checked.append(values.shape)
+        return checksum(values)
+
+    monkeypatch.setattr("glioseg.preparation.slice_array.checksum", counted)
+    case = prepare(cohort, PLAIN, tmp_path / "cache").cases[0]
+    assert checked == []
+    for key in (2, (2, 1), slice(1, 4), [3, 1], np.arange(6) == 2):
+        _ = case.images[key]
+    assert checked == [(2, 10, 12)] * 3  # slices 1 to 3
+    _ = np.asarray(case.images)
+    assert len(checked) == 6
+
+
+def test_a_damaged_case_is_not_made_of_other_scans(cohort: Cohort, tmp_path: Path) -> None:
+    prepared = prepare(cohort, PLAIN, tmp_path / "cache")
+    flip(prepared, "images", 0)
+    write_nifti(cohort.cases[1].images["t1c"].paths[0], toy_volume(99), GRID)
+    with pytest.raises(CacheError, match="case case-1 is damaged in the prepared cache, and its scans have changed"):
+        _ = prepared.cases[1].images[0]
+
+
+def test_prepared_cases_go_to_other_processes(cohort: Cohort, tmp_path: Path) -> None:
+    prepared = prepare(cohort, PLAIN, tmp_path / "cache")
+    expected = np.array(prepared.cases[1].images)
+    flip(prepared, "images", 0)
+    sent = pickle.loads(pickle.dumps(prepare(cohort, PLAIN, tmp_path / "cache")))
+    np.testing.assert_array_equal(sent.cases[1].images[0], expected[0])
 
 
 # --- interruption -------------------------------------------------------------------------------------------------
@@ -337,7 +444,7 @@ def test_a_killed_process_leaves_nothing_that_is_trusted(cohort: Cohort, tmp_pat
         of = lambda n, name: Source((data / f"case-{{n}}" / f"{{name}}.nii.gz",), "nifti")
         images = lambda n: {{name: of(n, name) for name in MODALITIES}}
         cases = [Case(f"case-{{n}}", f"patient-{{n}}", images(n), of(n, "seg")) for n in range(3)]
-        write, written = store._write_array, []
+        write, written = store.write_array, []
 
         def half(path, array):
             written.append(path)
@@ -347,7 +454,7 @@ def test_a_killed_process_leaves_nothing_that_is_trusted(cohort: Cohort, tmp_pat
                     os.kill(os.getpid(), signal.SIGKILL)
             return write(path, array)
 
-        store._write_array = half
+        store.write_array = half
         prepare(cohort_of(*cases), PrepareOptions(), Path({str(tmp_path / "cache")!r}), n_workers=1)
     """
     ended = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=False, cwd=Path(__file__).parents[2])

@@ -29,13 +29,13 @@ def test_the_reference_comes_back_voxel_for_voxel(real_data: Path, tmp_path: Pat
     for case, ready in zip(cohort.cases, prepared.cases, strict=True):
         labels = load_labels(case, cohort.scheme)
         assert ready.regions is not None
-        native = resample_array(ready.regions.transpose(1, 3, 2, 0), ready.working, labels.grid, "nearest")
+        native = resample_array(np.asarray(ready.regions).transpose(1, 3, 2, 0), ready.working, labels.grid, "nearest")
         expected = labels.array
         if "NET" in cohort.scheme.labels:
             expected = np.where(expected == cohort.scheme.labels["NET"], cohort.scheme.labels["NCR"], expected)
         np.testing.assert_array_equal(decode_regions(native, cohort.scheme, prepared.region_names), expected)
         assert (np.prod(ready.working.shape) < np.prod(labels.grid.shape)) == crop
-        images = ready.images.astype(np.float64)
+        images = np.asarray(ready.images).astype(np.float64)
         brain = images[:, 0][images[:, 0] != 0]
         assert abs(brain.mean()) < 0.01
         assert abs(brain.std() - 1) < 0.01
@@ -67,8 +67,9 @@ def test_a_real_patient_is_prepared_as_a_network_expects(real_data: Path, tmp_pa
     prepared = prepare(cohort, PrepareOptions(size=96, normalise="min-max", normalise_over="slice"), tmp_path)
     (case,) = prepared.cases
     assert case.images.shape == (155, 4, 96, 96)
-    assert case.images.min() == 0
-    assert case.images.max() <= 1
+    images = np.asarray(case.images)
+    assert images.min() == 0
+    assert images.max() <= 1
     shares = (np.asarray(load_image(cohort.cases[0]).array, dtype=np.float32) != 0).mean(axis=(0, 1, 2))
     np.testing.assert_allclose(case.non_black, shares, atol=1e-6)
     assert case.region_voxels is not None

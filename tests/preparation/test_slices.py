@@ -98,7 +98,7 @@ def test_batches_hold_what_the_cache_holds(prepared: PreparedCohort) -> None:
     assert second is not None
     np.testing.assert_array_equal(regions[0], second[2])
     assert regions.dtype == np.uint8
-    single = with_neighbours(prepared.cases[1].images, np.array([2]), 0, (1, 0))
+    single = with_neighbours(np.asarray(prepared.cases[1].images), np.array([2]), 0, (1, 0))
     np.testing.assert_array_equal(images[0, 2:4], single[0])
 
 

@@ -220,8 +220,10 @@ def test_ensembles_that_make_no_sense(blocks: Blocks, tmp_path: Path) -> None:
     assert (twice.code, "hold the same weights" in twice.err, "Leave one of them out" in twice.err) == (2, True, True)
     other = tmp_path / "other"
     shutil.copytree(blocks.runs["coronal"] / "bundle", other)
-    text = (other / "bundle.json").read_text(encoding="utf-8")
-    (other / "bundle.json").write_text(text.replace('"CSF": 1', '"CSF": 9'), encoding="utf-8")
+    described = json.loads((other / "bundle.json").read_text(encoding="utf-8"))
+    described["scheme"]["labels"]["CSF"] = 9
+    described |= {"format": 1, "model_id": described["weights"][:12]}  # whose id is that of the weights
+    (other / "bundle.json").write_text(json.dumps(described), encoding="utf-8")
     ran = _predict(blocks, tmp_path / "out", "--with", other)
     assert (ran.code, "the labels of network 2 mean something else" in ran.err) == (2, True)
     parted = glioseg("evaluate", blocks.runs["axial"], "--with", other, "--data", blocks.data, "--part", "test")

@@ -196,7 +196,7 @@ def test_a_restart_begins_anew(tiny: TinyRun, copied: Path) -> None:
     ("change", "words"),
     [
         ("train.lr=0.5", ('-    "lr": 0.01', '+    "lr": 0.5')),
-        ("split.seed=5", ("split",)),
+        ("split.seed=5", ("the split:", "from train to")),
         ("prepare.size=40", ('-    "size": 32', '+    "size": 40')),
         ("train.schedule=cosine", ('-     "kind": "constant"', '+     "kind": "cosine"')),
     ],
@@ -213,9 +213,21 @@ def test_a_checkpoint_from_another_recipe(tiny: TinyRun, copied: Path, change: s
 def test_a_checkpoint_from_other_data(tiny: TinyRun, copied: Path, tmp_path: Path) -> None:
     shutil.copytree(tiny.data, tmp_path / "data")
     shutil.rmtree(tmp_path / "data" / "BraTS-GLI-00005-000")
+    changed = tmp_path / "data" / "BraTS-GLI-00001-000" / "BraTS-GLI-00001-000-t1c.nii.gz"
+    shutil.copy(str(changed).replace("t1c", "t2f"), changed)
     before = _contents(copied)
-    _refused(_train(tiny, copied, data=tmp_path / "data"), 1, "belongs to another training", '"data"')
+    ran = _train(tiny, copied, data=tmp_path / "data")
+    _refused(ran, 1, "belongs to another training", f"the scans changed: {changed.parent.name}/{changed.name}; gone:")
+    assert "BraTS-GLI-00005-000" in ran.err
     assert _contents(copied) == before
+
+
+def test_scans_that_were_only_touched_are_the_same(tiny: TinyRun, copied: Path, tmp_path: Path) -> None:
+    """A copy of the scans at another place, with other times: the run is continued (here there is nothing left)."""
+    shutil.copytree(tiny.data, tmp_path / "data", copy_function=shutil.copyfile)
+    ran = _train(tiny, copied, data=tmp_path / "data")
+    assert ran.code == 0, ran.err
+    assert "This training has ended" in ran.err
 
 
 @pytest.mark.parametrize("name", ["latest_checkpoint.pth", "best_model.pth"])

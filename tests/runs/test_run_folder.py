@@ -24,6 +24,7 @@ FILES = {
     "recipe.toml",
     "environment.json",
     "data.json",
+    "scans.json",
     "split.json",
     "log.jsonl",
     "latest_checkpoint.pth",

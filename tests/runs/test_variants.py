@@ -140,11 +140,12 @@ def test_border_terms_are_made_once(tiny: TinyRun) -> None:
     """The tiny run's loss is ``combined``; its border terms lie in the cache, for slices with two components only."""
     (folder,) = tiny.cache.rglob("borders-*")
     trained = json.loads((tiny.run / "split.json").read_text(encoding="utf-8"))["train"]
-    slices = sorted(path for path in folder.glob("*-slices.npy") if path.name.startswith(tuple(trained)))
-    maps = [np.load(path.with_name(path.name.replace("-slices", "-maps"))) for path in slices]
-    assert len(slices) == 3  # the training part
-    for indices, terms in zip((np.load(path) for path in slices), maps, strict=True):
-        assert terms.shape == (len(indices), 2, 32, 32)
+    paths = sorted(path for path in folder.glob("*.npy") if path.name.startswith(tuple(trained)))
+    assert len(paths) == 3  # the training part
+    for path in paths:
+        slices = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["record"]["slices"]
+        terms = np.load(path)
+        assert terms.shape == (len(slices), 2, 32, 32)
         assert all(term.any() for term in terms)
 
 

@@ -76,7 +76,7 @@ def score_prepared(
 def probabilities_of(predictor: Predictor, prepared: PreparedCase, channels: tuple[int, ...]) -> Array:
     """(R, Z, Y, X) on the working grid, of a prepared case of whose images the network sees some channels."""
     all_of_them = channels == tuple(range(len(prepared.modalities)))
-    images = prepared.images if all_of_them else prepared.images[:, list(channels)]
+    images = np.asarray(prepared.images) if all_of_them else prepared.images[:, list(channels)]
     return predictor.probabilities(images, prepared.non_black)
 
 
@@ -96,7 +96,7 @@ def _regions_of(prepared: PreparedCase) -> npt.NDArray[np.uint8]:
     regions = prepared.regions
     if regions is None:
         raise LabelError(f"case {prepared.id} has no reference", remedy="Prepare it with its masks")
-    return regions.transpose(1, 0, 2, 3)
+    return np.asarray(regions).transpose(1, 0, 2, 3)
 
 
 def _as_xyz(array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:

@@ -5,37 +5,48 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
 
 from glioseg.console import Step
-from glioseg.io.files import replacing
+from glioseg.errors import CacheError, FileError
 from glioseg.preparation.border import BorderOptions, border_term
-from glioseg.preparation.store import PreparedCohort
+from glioseg.preparation.records import ArrayRecord, read_record, write_record
+from glioseg.preparation.slice_array import SliceArray
+from glioseg.preparation.store import PreparedCase, PreparedCohort, write_array
 
-_VERSION = 1
+_VERSION = 2
+
+
+class _BorderRecord(BaseModel):
+    """The maps of one case (N, R, Y, X) float16, and the Z indices of their slices."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    slices: tuple[int, ...]
+    maps: ArrayRecord
 
 
 @dataclass(frozen=True)
 class BorderMaps:
-    """Where the border terms of each case lie.
+    """The border terms of each case, read and checked when they are looked at.
 
     Args:
-        files: case id -> (.npy of the Z indices that have a map, .npy of the maps (N, R, Y, X) float16).
+        cases: case id -> Z index -> place of its map in
+        maps: case id -> (N, R, Y, X) float16.
     """
 
-    files: Mapping[str, tuple[Path, Path]]
+    cases: Mapping[str, Mapping[int, int]]
+    maps: Mapping[str, SliceArray]
 
     def at(self, case: str, z: int) -> npt.NDArray[np.float16] | None:
         """The border term (R, Y, X) of a slice; None where it is 0 all over."""
-        slices, maps = self.files[case]
-        position = np.flatnonzero(np.load(slices) == z)
-        if not len(position):
-            return None
-        term: npt.NDArray[np.float16] = np.load(maps, mmap_mode="r")[int(position[0])]
-        return term
+        place = self.cases[case].get(z)
+        return None if place is None else self.maps[case][place]
 
 
 def border_maps(prepared: PreparedCohort, options: BorderOptions, progress: Step | None = None) -> BorderMaps:
@@ -45,21 +56,33 @@ def border_maps(prepared: PreparedCohort, options: BorderOptions, progress: Step
     """
     text = f"{_VERSION} {options.model_dump_json()}"
     folder = prepared.folder / f"borders-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
-    files = {}
+    cases, maps = {}, {}
     for done, case in enumerate(prepared.cases):
         if case.regions is None:
             continue
-        stem = Path(case.arrays["regions"].file).stem
-        pair = (folder / f"{stem}-slices.npy", folder / f"{stem}-maps.npy")
-        if not (pair[0].exists() and pair[1].exists()):
-            _write(case.regions, options, pair)
-        files[case.id] = pair
+        path = folder / f"{Path(case.arrays['regions'].file).stem}.json"
+        make = partial(_write, case, options, path)
+        record = _record_at(path) or make()
+        cases[case.id] = {z: place for place, z in enumerate(record.slices)}
+        checked = np.zeros(len(record.slices), dtype=bool)
+        maps[case.id] = SliceArray(folder / record.maps.file, record.maps, checked, make)
         if progress is not None:
             progress(done + 1, len(prepared.cases))
-    return BorderMaps(files)
+    return BorderMaps(cases, maps)
 
 
-def _write(regions: npt.NDArray[np.uint8], options: BorderOptions, pair: tuple[Path, Path]) -> None:
+def _record_at(path: Path) -> _BorderRecord | None:
+    try:
+        record = read_record(path, _BorderRecord)
+    except (CacheError, FileError):
+        return None
+    return record if (path.parent / record.maps.file).exists() else None
+
+
+def _write(case: PreparedCase, options: BorderOptions, path: Path) -> _BorderRecord:
+    regions = case.regions
+    if regions is None:
+        raise CacheError(f"case {case.id} has no reference")
     slices, maps = [], []
     for z in range(len(regions)):
         terms = np.stack(
@@ -69,7 +92,6 @@ def _write(regions: npt.NDArray[np.uint8], options: BorderOptions, pair: tuple[P
             slices.append(z)
             maps.append(terms.astype(np.float16))
     stacked = np.stack(maps) if maps else np.zeros((0, *regions.shape[1:]), dtype=np.float16)
-    # the maps first: where the slices stand, the maps are whole
-    for path, array in ((pair[1], stacked), (pair[0], np.asarray(slices, dtype=np.int64))):
-        with replacing(path) as temporary:
-            np.save(temporary, array)
+    record = _BorderRecord(slices=tuple(slices), maps=write_array(path.with_suffix(".npy"), stacked))
+    write_record(path, record)  # the maps first: where the record stands, they are whole
+    return record

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from glioseg.cohorts.parallel import n_processors
@@ -17,11 +18,13 @@ from glioseg.errors import CacheError, FileError, GeometryError, GliosegError
 from glioseg.io import load_image, load_labels
 from glioseg.io.files import TEMPORARY, cannot_write, sync_file
 from glioseg.preparation.case import prepare_arrays
+from glioseg.preparation.contents import digests_of
 from glioseg.preparation.identity import CachePlan, PlannedCase, folder_name, plan_cohort
 from glioseg.preparation.options import PrepareOptions
 from glioseg.preparation.records import VERSION, IndexRecord, SchemeRecord, read_record, write_record
 from glioseg.preparation.store import INDEX, PreparedCohort, case_files, is_sound, open_prepared, write_case
 
+_LOG = logging.getLogger("glioseg")
 _MOST_WORKERS = 4
 _DAY_S = 86_400.0
 
@@ -36,8 +39,9 @@ def prepare(
 ) -> PreparedCohort:
     """The cohort, prepared: opened where it is in ``folder`` already, else made.
 
-    A complete cache is opened after a check of its records, headers and sizes; cases that fail it are made anew. What
-    an interrupted preparation left is kept where the hash of every array is right.
+    A complete cache is opened after a check of its records, headers and sizes; slices are compared with their checksums
+    when they are first read (``PreparedCase.images``). Cases that fail either are made anew, and that is logged. What
+    an interrupted preparation left is kept where every checksum is right.
 
     Args:
         cohort: what to prepare.
@@ -50,17 +54,20 @@ def prepare(
     Raises:
         GliosegError: an error in a case names it; what is already prepared is kept for the next attempt.
     """
-    plan = plan_cohort(cohort, options)
+    plan = plan_cohort(cohort, options, folder)
     home = folder / folder_name(cohort, plan)
+    mender = _Mender(plan, home, options, folder)
     complete = _is_complete(home, plan)
     if complete:
-        with suppress(CacheError, FileError):
-            return open_prepared(home)
+        try:
+            return open_prepared(home, mender.of)
+        except (CacheError, FileError) as error:
+            _LOG.warning("Damaged, and prepared anew: %s", " ".join(str(error).split()))
     _make_room(home)
     jobs = _jobs(plan, home, options, thorough=not complete)
     _run(jobs, n_workers or min(n_processors(), _MOST_WORKERS), progress, len(plan.cases))
     _finish(home, cohort, options, plan)
-    return open_prepared(home)
+    return open_prepared(home, mender.of)
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,40 @@ class _CacheJob:
     home: Path
     options: PrepareOptions
     thorough: bool
+
+
+@dataclass(frozen=True)
+class _Mender:
+    """Prepares single cases anew; plain data, so that it can be sent to other processes."""
+
+    plan: CachePlan
+    home: Path
+    options: PrepareOptions
+    folder: Path
+
+    def of(self, stem: str) -> Callable[[], None]:
+        """What prepares the case whose files' names begin so."""
+        return partial(self._mend, stem)
+
+    def _mend(self, stem: str) -> None:
+        """Write the case again, from scans that must still hold what they held.
+
+        Raises:
+            CacheError: they do not.
+            GliosegError: they cannot be read.
+        """
+        (planned,) = (planned for planned in self.plan.cases if planned.stem == stem)
+        case = planned.case
+        _LOG.warning("Case %s of the prepared cache is damaged, and is prepared anew from its scans", case.id)
+        paths = [path for source in _sources(case) for path in source.paths]
+        now = set(digests_of(paths, paths[0].parent, None).values())
+        if not now <= set(self.plan.files.values()):
+            raise CacheError(
+                f"case {case.id} is damaged in the prepared cache, and its scans have changed",
+                path=self.home,
+                remedy="Restore the scans, or start again with those that there are",
+            )
+        _prepare_cases([planned], _CacheJob((planned,), self.plan, self.home, self.options, thorough=True))
 
 
 def _is_complete(home: Path, plan: CachePlan) -> bool:
@@ -103,11 +144,15 @@ def _jobs(plan: CachePlan, home: Path, options: PrepareOptions, *, thorough: boo
 
 def _volume(case: Case) -> object:
     """The same for slices of one volume, different for all other cases."""
-    sources = [*case.images.values(), *([] if case.labels is None else [case.labels])]
+    sources = _sources(case)
     if len({source.slice_index for source in sources}) != 1 or sources[0].slice_index is None:
         return case.id
     volume = _whole(case)
     return tuple(volume.images.items()), volume.labels
+
+
+def _sources(case: Case) -> list[Source]:
+    return [*case.images.values(), *([] if case.labels is None else [case.labels])]
 
 
 def _whole(case: Case) -> Case:
@@ -205,5 +250,6 @@ def _finish(home: Path, cohort: Cohort, options: PrepareOptions, plan: CachePlan
         modalities=plan.modalities,
         regions=plan.regions,
         cases={planned.stem: planned.key for planned in plan.cases},
+        files=dict(plan.files),
     )
     write_record(home / INDEX, index)

@@ -1,4 +1,4 @@
-"""The name of a prepared cache is a hash of all that goes into it: files, options, meaning of labels, version."""
+"""The name of a prepared cache is a hash of all that goes into it: contents, options, meaning of labels, version."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from glioseg.core import Case, Cohort, LabelScheme, Source
 from glioseg.core.labels import painting_order
 from glioseg.core.modalities import named_among
 from glioseg.errors import OptionError
-from glioseg.io.files import cannot_read
+from glioseg.preparation.contents import digests_of
 from glioseg.preparation.options import PrepareOptions
 from glioseg.preparation.records import VERSION, SchemeRecord
 
@@ -38,6 +38,7 @@ class CachePlan:
         regions: names of the regions to be made; empty without scheme.
         modalities: the channels to be made.
         cases: in the cohort's order.
+        files: source file, relative to the folder that holds them all -> digest of what it holds.
     """
 
     key: str
@@ -45,13 +46,19 @@ class CachePlan:
     regions: tuple[str, ...]
     modalities: tuple[str, ...]
     cases: tuple[PlannedCase, ...]
+    files: Mapping[str, str]
 
 
-def plan_cohort(cohort: Cohort, options: PrepareOptions) -> CachePlan:
+def plan_cohort(cohort: Cohort, options: PrepareOptions, folder: Path | None = None) -> CachePlan:
     """What is to be prepared, and under which name.
 
-    A source file is known by its path relative to the cohort, its size and its time of change (ns): looking costs
-    little, and whoever moves the whole folder keeps the cache.
+    A source file is known by its path relative to the cohort and what it holds: whoever moves, copies or touches the
+    files keeps the cache, and whoever changes one does not, whatever its time says.
+
+    Args:
+        cohort: what to prepare.
+        options: how.
+        folder: where it is kept what files hold (``contents.digests_of``); None reads every file.
 
     Raises:
         OptionError: labels without a scheme, regions without labels, or an unknown modality to fill in with.
@@ -73,14 +80,15 @@ def plan_cohort(cohort: Cohort, options: PrepareOptions) -> CachePlan:
         "modalities": cohort.modalities,
         "regions": regions,
     }
-    files = _identify(cohort)
+    files = _identify(cohort, folder)
     cases = []
     for case in cohort.cases:
         sources = {name: _source_identity(source, files) for name, source in case.images.items()}
         labels = None if case.labels is None else _source_identity(case.labels, files)
         key = _digest([common, case.id, case.patient, case.category, sources, labels])
         cases.append(PlannedCase(case, _stem(case.id), key))
-    return CachePlan(_digest([planned.key for planned in cases]), scheme, regions, cohort.modalities, tuple(cases))
+    key = _digest([planned.key for planned in cases])
+    return CachePlan(key, scheme, regions, cohort.modalities, tuple(cases), dict(files.values()))
 
 
 def folder_name(cohort: Cohort, plan: CachePlan) -> str:
@@ -105,25 +113,19 @@ def _scheme_and_regions(cohort: Cohort, options: PrepareOptions) -> tuple[LabelS
     return cohort.scheme, regions
 
 
-def _identify(cohort: Cohort) -> Mapping[Path, tuple[str, int, int]]:
-    """Every source file: path relative to the folder that holds them all, size in bytes, time of change in ns."""
-    paths = dict.fromkeys(path for case in cohort.cases for source in _sources(case) for path in source.paths)
+def _identify(cohort: Cohort, folder: Path | None) -> Mapping[Path, tuple[str, str]]:
+    """Every source file: path relative to the folder that holds them all, digest of what it holds."""
+    paths = [*dict.fromkeys(path for case in cohort.cases for source in _sources(case) for path in source.paths)]
     root = os.path.commonpath([path.parent for path in paths]) if paths else ""
-    identities = {}
-    for path in paths:
-        try:
-            status = path.stat()
-        except OSError as error:
-            raise cannot_read(path, error) from error
-        identities[path] = (Path(os.path.relpath(path, root)).as_posix(), status.st_size, status.st_mtime_ns)
-    return identities
+    digests = digests_of(paths, Path(root), folder)
+    return {path: (Path(os.path.relpath(path, root)).as_posix(), digest) for path, digest in digests.items()}
 
 
 def _sources(case: Case) -> list[Source]:
     return [*case.images.values(), *([] if case.labels is None else [case.labels])]
 
 
-def _source_identity(source: Source, files: Mapping[Path, tuple[str, int, int]]) -> dict[str, object]:
+def _source_identity(source: Source, files: Mapping[Path, tuple[str, str]]) -> dict[str, object]:
     identity = {**asdict(source), "paths": [files[path] for path in source.paths]}
     identity.pop("max_voxels")  # what is read is the same, whatever else would be refused
     return identity

@@ -68,7 +68,7 @@ class SchemeRecord(BaseModel):
 
 
 class ArrayRecord(BaseModel):
-    """An array file: its name, what its header must say, its size in bytes and the hash of all of them."""
+    """An array file: its name, what its header must say, its size in bytes, the CRC-32 of each slice (first axis)."""
 
     model_config = _FROZEN
 
@@ -76,7 +76,7 @@ class ArrayRecord(BaseModel):
     shape: tuple[int, ...]
     dtype: str
     n_bytes: int
-    sha256: str
+    checksums: tuple[int, ...]
 
 
 class CaseRecord(BaseModel):
@@ -113,6 +113,8 @@ class IndexRecord(BaseModel):
     regions: tuple[str, ...]
     cases: dict[str, str]
     """Stem of the case's files -> key."""
+    files: dict[str, str]
+    """Source file, relative to the folder that holds them all -> digest of what it holds."""
 
 
 _Record = TypeVar("_Record", bound=BaseModel)

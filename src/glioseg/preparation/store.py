@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +16,7 @@ from glioseg.io.files import replacing
 from glioseg.preparation.case import PreparedArrays
 from glioseg.preparation.options import PrepareOptions
 from glioseg.preparation.records import ArrayRecord, CaseRecord, GridRecord, IndexRecord, read_record, write_record
+from glioseg.preparation.slice_array import SliceArray, checksum
 
 INDEX = "index.json"
 
@@ -40,6 +39,7 @@ class PreparedCase:
         non_black: (Z,) float32, share of the values of the raw slice that are not black (``cohorts.dark``).
         region_voxels: (Z, R) int64, voxels of each region on each slice of the working grid; None without reference.
         arrays: kind -> file.
+        mend: prepares the case anew, where a slice is found to be damaged; None where nobody can.
     """
 
     folder: Path
@@ -55,6 +55,8 @@ class PreparedCase:
     non_black: npt.NDArray[np.float32]
     region_voxels: npt.NDArray[np.int64] | None
     arrays: Mapping[str, ArrayRecord]
+    mend: Callable[[], None] | None = field(default=None, repr=False)
+    _checked: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def n_slices(self) -> int:
@@ -62,26 +64,19 @@ class PreparedCase:
         return self.working.shape[2]
 
     @property
-    def images(self) -> npt.NDArray[np.float16]:
-        """(Z, C, Y, X) float16, mapped read-only: a slice is read from disk when it is looked at."""
+    def images(self) -> SliceArray:
+        """(Z, C, Y, X) float16, mapped read-only: a slice is read, and checked, when it is looked at."""
         return self._mapped("images")
 
     @property
-    def regions(self) -> npt.NDArray[np.uint8] | None:
-        """(Z, R, Y, X) uint8 0/1, mapped read-only; None where the case has no reference."""
+    def regions(self) -> SliceArray | None:
+        """(Z, R, Y, X) uint8 0/1, likewise; None where the case has no reference."""
         return self._mapped("regions") if "regions" in self.arrays else None
 
-    def _mapped(self, kind: str) -> npt.NDArray[Any]:
-        path = self.folder / self.arrays[kind].file
-        try:
-            mapped: npt.NDArray[Any] = np.load(path, mmap_mode="r")
-        except (OSError, ValueError) as error:
-            raise CacheError(
-                "a file of the prepared cache is gone or damaged",
-                path=path,
-                remedy="Start again: damaged cases are prepared anew",
-            ) from error
-        return mapped
+    def _mapped(self, kind: str) -> SliceArray:
+        record = self.arrays[kind]
+        checked = self._checked.setdefault(kind, np.zeros(record.shape[0], dtype=bool))
+        return SliceArray(self.folder / record.file, record, checked, self.mend)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +92,7 @@ class PreparedCohort:
         modalities: names of the channels of every case's images.
         region_names: names of the channels of every case's regions.
         cases: in the cohort's order.
+        files: source file, relative to the folder that holds them all -> digest of what it holds.
     """
 
     folder: Path
@@ -107,6 +103,7 @@ class PreparedCohort:
     modalities: tuple[str, ...]
     region_names: tuple[str, ...]
     cases: tuple[PreparedCase, ...]
+    files: Mapping[str, str]
 
 
 def of_patients(prepared: PreparedCohort, patients: Collection[str]) -> PreparedCohort:
@@ -126,19 +123,22 @@ def of_patients(prepared: PreparedCohort, patients: Collection[str]) -> Prepared
     return replace(prepared, cases=tuple(case for case in prepared.cases if case.patient in names))
 
 
-def open_prepared(folder: Path, *, thorough: bool = False) -> PreparedCohort:
-    """A complete prepared cohort; pixels are mapped when they are asked for.
+def open_prepared(folder: Path, mend: Callable[[str], Callable[[], None]] | None = None) -> PreparedCohort:
+    """A complete prepared cohort; pixels are mapped, and checked, when they are asked for.
 
     Args:
         folder: of one prepared cohort.
-        thorough: compare the hash of every array too, not only records, headers and sizes.
+        mend: stem of a case -> what prepares it anew; None refuses damaged slices.
 
     Raises:
         CacheError: not complete, or damaged: names the first fault.
         FileError: there is no such cache.
     """
     index = read_record(folder / INDEX, IndexRecord)
-    cases = tuple(read_case(folder, stem, key, thorough=thorough) for stem, key in index.cases.items())
+    cases = tuple(
+        replace(read_case(folder, stem, key, thorough=False), mend=None if mend is None else mend(stem))
+        for stem, key in index.cases.items()
+    )
     return PreparedCohort(
         folder=folder,
         key=index.key,
@@ -148,11 +148,12 @@ def open_prepared(folder: Path, *, thorough: bool = False) -> PreparedCohort:
         modalities=index.modalities,
         region_names=index.regions,
         cases=cases,
+        files=index.files,
     )
 
 
 def read_case(folder: Path, stem: str, key: str, *, thorough: bool) -> PreparedCase:
-    """One case, checked: its record's seal and key, and the header and size of its arrays; ``thorough``: their hashes.
+    """One case, checked: its record's seal and key, header and size of its arrays; ``thorough``: every slice of them.
 
     Raises:
         CacheError: anything is not as it was written.
@@ -203,10 +204,10 @@ def write_case(
     Raises:
         FileError: the disk is full, or the folder cannot be written to.
     """
-    arrays = {"images": _write_array(folder / f"{stem}.images.npy", prepared.images)}
+    arrays = {"images": write_array(folder / f"{stem}.images.npy", prepared.images)}
     voxels = None
     if prepared.regions is not None:
-        arrays["regions"] = _write_array(folder / f"{stem}.regions.npy", prepared.regions)
+        arrays["regions"] = write_array(folder / f"{stem}.regions.npy", prepared.regions)
         voxels = prepared.regions.sum(axis=(2, 3), dtype=np.int64)
     record = CaseRecord(
         key=key,
@@ -226,11 +227,10 @@ def write_case(
     write_record(folder / f"{stem}.json", record, sync=False)
 
 
-def _write_array(path: Path, array: npt.NDArray[np.generic]) -> ArrayRecord:
+def write_array(path: Path, array: npt.NDArray[np.generic]) -> ArrayRecord:
+    """Write an array (Z, ...) in one piece or not at all, and give what is to be known of it; not synced yet."""
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(array))
-    digest = hashlib.sha256(header.getvalue())
-    digest.update(array.data)
     with replacing(path, sync=False) as temporary, temporary.open("wb") as file:
         file.write(header.getvalue())
         file.write(array.data)
@@ -239,7 +239,7 @@ def _write_array(path: Path, array: npt.NDArray[np.generic]) -> ArrayRecord:
         shape=array.shape,
         dtype=array.dtype.str,
         n_bytes=len(header.getvalue()) + array.nbytes,
-        sha256=digest.hexdigest(),
+        checksums=tuple(checksum(part) for part in array),
     )
 
 
@@ -253,10 +253,8 @@ def _check_array(path: Path, record: ArrayRecord, *, thorough: bool) -> None:
                 fault = "another array"
             elif path.stat().st_size != record.n_bytes:
                 fault = f"{path.stat().st_size} bytes in place of {record.n_bytes}"
-            elif thorough:
-                file.seek(0)
-                if hashlib.file_digest(file, "sha256").hexdigest() != record.sha256:
-                    fault = "another content"
+            elif thorough and tuple(checksum(part) for part in np.load(path, mmap_mode="r")) != record.checksums:
+                fault = "another content"
     except (OSError, ValueError) as error:
         fault = f"{type(error).__name__}: {error}"
     if fault is not None:

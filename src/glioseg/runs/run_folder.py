@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ from glioseg.config import Recipe, read_recipe, write_recipe
 from glioseg.errors import FileError, OptionError, name_some
 from glioseg.io.files import cannot_write, write_json, write_text
 from glioseg.io.text import read_json
+from glioseg.runs.changed import scan_changes, shortened, split_changes
 from glioseg.runs.read import Data
 from glioseg.tasks.choose import task_named
 from glioseg.tasks.data import TrainingData
@@ -24,6 +26,7 @@ RECIPE = "recipe.toml"
 ENVIRONMENT = "environment.json"
 SPLIT = "split.json"
 DATA = "data.json"
+SCANS = "scans.json"
 BUNDLE = "bundle"
 REPORT = "report.html"
 TIMING = "timing.json"
@@ -243,14 +246,26 @@ def deciding_settings(recipe: Recipe) -> dict[str, Any]:
     return settings
 
 
-def write_head(path: Path, recipe: Recipe, environment: RunEnvironment, data: Data, identity: Identity) -> None:
+def write_head(
+    path: Path, recipe: Recipe, environment: RunEnvironment, data: Data, identity: Identity, contents: TrainingData
+) -> None:
     """Write what a run is made of, unless its checkpoint belongs to something else: then nothing is touched.
 
     Raises:
         ResumeError: the checkpoint in the folder belongs to another recipe, split or data set.
     """
     if (path / LATEST).exists():
-        require_same(path / LATEST, load_checkpoint(path / LATEST)["identity"], identity)
+        require_same(
+            path / LATEST, load_checkpoint(path / LATEST)["identity"], identity, partial(_changes, path, contents)
+        )
     write_text(path / RECIPE, write_recipe(recipe))
     write_json(path / ENVIRONMENT, environment.to_json())
     write_json(path / DATA, data.to_json())
+    write_json(path / SCANS, shortened(contents.prepared.files))
+
+
+def _changes(path: Path, contents: TrainingData) -> dict[str, str]:
+    return {
+        "data": scan_changes(path / SCANS, contents.prepared.files),
+        "split": split_changes(path / SPLIT, contents.split),
+    }

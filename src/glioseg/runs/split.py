@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict
+
 from glioseg.cohorts.explore.describe import explore
 from glioseg.cohorts.layouts.nnunet import write_splits_final
 from glioseg.cohorts.splits.slicewise import is_by_slices
@@ -15,11 +17,10 @@ from glioseg.cohorts.splits.split_file import load_split, save_split
 from glioseg.config import build_recipe
 from glioseg.console import QUIET, Reporter
 from glioseg.core import Cohort
-from glioseg.errors import OptionError
-from glioseg.io.files import write_json
-from glioseg.io.text import read_json
+from glioseg.errors import CacheError, FileError, OptionError
 from glioseg.preparation.identity import plan_cohort
 from glioseg.preparation.options import PrepareOptions
+from glioseg.preparation.records import read_record, write_record
 from glioseg.runs.read import Data, read
 
 
@@ -43,10 +44,10 @@ def survey(cohort: Cohort, cache: Path | None = None, reporter: Reporter = QUIET
     """
     if is_by_slices(cohort):
         return Survey({}, ())
-    path = None if cache is None else cache / f"survey-{plan_cohort(cohort, PrepareOptions()).key[:20]}.json"
-    stored = read_json(path) if path is not None and path.exists() else None
-    if isinstance(stored, dict):
-        return Survey(stored["burden"], tuple(frozenset(group) for group in stored["groups"]))
+    path = None if cache is None else cache / f"survey-{plan_cohort(cohort, PrepareOptions(), cache).key[:20]}.json"
+    stored = None if path is None else _kept_survey(path)
+    if stored is not None:
+        return Survey(stored.burden, tuple(frozenset(group) for group in stored.groups))
     with reporter.progress("Looking for tumour burden and duplicates") as step:
         about = explore(cohort, progress=step)
     measured = [case for case in about.cases if case.tumour_voxels is not None]
@@ -54,8 +55,24 @@ def survey(cohort: Cohort, cache: Path | None = None, reporter: Reporter = QUIET
     burden = {case.case: float((case.tumour_ml if in_ml else case.tumour_voxels) or 0.0) for case in measured}
     groups = tuple(frozenset(group.cases) for group in about.duplicates)
     if path is not None:
-        write_json(path, {"burden": burden, "groups": [sorted(group) for group in groups]})
+        write_record(path, _SurveyRecord(burden=burden, groups=tuple(tuple(sorted(group)) for group in groups)))
     return Survey(burden, groups)
+
+
+class _SurveyRecord(BaseModel):
+    """A ``Survey`` as it is kept, sealed: a damaged one would draw another split."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    burden: dict[str, float]
+    groups: tuple[tuple[str, ...], ...]
+
+
+def _kept_survey(path: Path) -> _SurveyRecord | None:
+    try:
+        return read_record(path, _SurveyRecord)
+    except (CacheError, FileError):
+        return None
 
 
 def split_cohort(

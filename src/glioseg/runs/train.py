@@ -142,7 +142,7 @@ def _write_head(setup: TrainingSetup, data: Data, made_on: RunEnvironment) -> No
     run = setup.options.run
     if setup.options.restart:
         run_folder.clear(run)  # not before: scans or settings that are refused must not cost the old run
-    run_folder.write_head(run, setup.recipe, made_on, data, setup.identity)
+    run_folder.write_head(run, setup.recipe, made_on, data, setup.identity, setup.data)
     save_split(setup.data.split, run / run_folder.SPLIT)
 
 

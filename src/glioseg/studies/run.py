@@ -133,7 +133,7 @@ def study(
     rows = study_rows(options, changes)
     _require_own(out)
     cohort = read(data, reporter)
-    keys, skipped = _fitting(rows, cohort)
+    keys, skipped = _fitting(rows, cohort, cache or out / "cache")
     runs = _runs(options, rows, out, keys)
     _require_same(runs, restart)
     write_text(out / STUDY, tomlkit.dumps(without_none(options.model_dump(mode="json"))))
@@ -175,7 +175,7 @@ def _require_own(out: Path) -> None:
         )
 
 
-def _fitting(rows: Sequence[StudyRow], cohort: Cohort) -> tuple[dict[str, str], dict[str, str]]:
+def _fitting(rows: Sequence[StudyRow], cohort: Cohort, cache: Path) -> tuple[dict[str, str], dict[str, str]]:
     """Row -> key of its data; row -> why the data cannot feed it.
 
     Raises:
@@ -185,7 +185,7 @@ def _fitting(rows: Sequence[StudyRow], cohort: Cohort) -> tuple[dict[str, str], 
     for row in rows:
         if row.recipe is None:
             continue
-        reason, key = cannot_feed(row.recipe, cohort)
+        reason, key = cannot_feed(row.recipe, cohort, cache)
         if reason is None:
             keys[row.name] = key
         else:

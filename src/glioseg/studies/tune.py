@@ -150,7 +150,7 @@ def tune(
     """
     optuna = _optuna()
     _require_ranges(recipe)
-    reason, key = cannot_feed(recipe, read(data, reporter))
+    reason, key = cannot_feed(recipe, read(data, reporter), cache or out / "cache")
     if reason is not None:
         raise OptionError(f"this data cannot feed the recipe {recipe.name}: {reason}")
     _begin(recipe, key, out)

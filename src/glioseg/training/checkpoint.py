@@ -6,7 +6,7 @@ import difflib
 import json
 import shutil
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,13 +165,23 @@ def take_best_back(run: Path) -> None:
         aside.replace(run / BEST)
 
 
-def require_same(path: Path, stored: Mapping[str, Any], identity: Identity) -> None:
+def _settings_lines(changed: Sequence[str]) -> list[str]:
+    return ["(-) kept and (+) given:\n  " + "\n  ".join(changed)] if changed else []
+
+
+def require_same(
+    path: Path,
+    stored: Mapping[str, Any],
+    identity: Identity,
+    explain: Callable[[], Mapping[str, str]] = dict,
+) -> None:
     """Refuse to continue where what decides the training has changed; the message shows the difference.
 
     Args:
         path: the checkpoint, for the message.
         stored: the identity in the checkpoint, as plain values.
         identity: of the training that is about to go on.
+        explain: field of the identity -> what has changed in it, in words, where its values are hashes.
 
     Raises:
         ResumeError: they differ.
@@ -188,7 +198,9 @@ def require_same(path: Path, stored: Mapping[str, Any], identity: Identity) -> N
             expected=f"format {formats[1]}",
             remedy="Use that version of glioseg, use another --out, or begin anew with --restart",
         )
-    before, after = (json.dumps(values, indent=1, sort_keys=True).splitlines() for values in (stored, current))
+    words = {name: text for name, text in explain().items() if stored.get(name) != current.get(name)}
+    shown = ({name: value for name, value in values.items() if name not in words} for values in (stored, current))
+    before, after = (json.dumps(values, indent=1, sort_keys=True).splitlines() for values in shown)
     changed = [
         line.rstrip(",")
         for line in difflib.unified_diff(before, after, lineterm="", n=0)
@@ -197,6 +209,7 @@ def require_same(path: Path, stored: Mapping[str, Any], identity: Identity) -> N
     raise ResumeError(
         "the checkpoint belongs to another training",
         path=path,
-        found="(-) kept and (+) given:\n  " + "\n  ".join(changed),
-        remedy="Go on with the old settings, use another --out, or begin anew with --restart",
+        found="; ".join([*words.values(), *_settings_lines(changed)]),
+        remedy=f"Go on with what it began with ({', '.join([*words, *(['settings'] if changed else [])])}), "
+        "use another --out, or begin anew with --restart",
     )

@@ -12,8 +12,9 @@ from glioseg.preparation.border_cache import BorderMaps
 from glioseg.preparation.cache import prepare
 from glioseg.preparation.options import PrepareOptions
 from glioseg.preparation.patches import PatchOptions
+from glioseg.preparation.slice_array import SliceArray
 from glioseg.preparation.slices import SliceOptions
-from glioseg.preparation.store import PreparedCohort
+from glioseg.preparation.store import PreparedCohort, write_array
 from glioseg.tasks.segment.items import patch_items, slice_items
 from glioseg.training.randomness import DrawKey
 from tests.preparation.toys import cohort_of, toy_cohort, write_case
@@ -59,10 +60,12 @@ def test_channels_are_chosen_and_neighbours_added(prepared: PreparedCohort) -> N
 def test_border_terms_stand_where_their_slice_does(tmp_path: Path) -> None:
     cohort = cohort_of(write_case(tmp_path, 0), write_case(tmp_path, 1))
     prepared = prepare(cohort, OPTIONS, tmp_path / "cache", n_workers=1)
-    files = (tmp_path / "slices.npy", tmp_path / "maps.npy")
-    np.save(files[0], np.array([2]))
-    np.save(files[1], np.ones((1, 2, 6, 8), dtype=np.float16))  # as of a case of 8 columns and 6 rows
-    items = slice_items(prepared, SliceOptions(), None, BorderMaps({"case-0": files, "case-1": files}))
+    path = tmp_path / "maps.npy"
+    record = write_array(path, np.ones((1, 2, 6, 8), dtype=np.float16))  # as of a case of 8 columns and 6 rows
+    array = SliceArray(path, record, np.zeros(1, dtype=bool))
+    names = ("case-0", "case-1")
+    maps = BorderMaps({name: {2: 0} for name in names}, dict.fromkeys(names, array))
+    items = slice_items(prepared, SliceOptions(), None, maps)
     weights = items.take(np.array([0, 1]), KEY).weights
     assert weights is not None
     assert weights.shape == (2, 2, 10, 12)

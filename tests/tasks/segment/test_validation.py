@@ -102,7 +102,7 @@ def test_the_loss_has_the_border_term_of_training(cases: list[tuple[PreparedCase
     inside, outside = np.log1p(np.exp(-3.0)), np.log1p(np.exp(3.0))
     of_slices = n_inside * inside + (120 - n_inside) * outside
     loss = build_loss(LossOptions(weighted_bce=WeightedBceOptions(class_weights="equal")), None)
-    found = _validator(cases[:1], [], loss=loss, borders=_Borders({}))(_Constant(3.0)).loss
+    found = _validator(cases[:1], [], loss=loss, borders=_Borders({}, {}))(_Constant(3.0)).loss
     assert found == pytest.approx(float(of_slices @ (1, 3, 1, 1)) / 480, rel=1e-5)
 
 

@@ -19,6 +19,7 @@ from glioseg.inference.activation import logits_of
 from glioseg.inference.predictor import Array, Predictor
 from glioseg.inference.scoring import score_prepared
 from glioseg.preparation.border_cache import BorderMaps
+from glioseg.preparation.slice_array import SliceArray
 from glioseg.preparation.slices import SliceOptions, tumour_slices
 from glioseg.preparation.store import PreparedCase
 from glioseg.training.job import Loss, Validation
@@ -91,7 +92,7 @@ class Validator:
     def _loss_of_slices(
         self,
         prepared: PreparedCase,
-        regions: npt.NDArray[np.uint8],
+        regions: SliceArray,
         probabilities: Array,
         slices: npt.NDArray[np.intp],
     ) -> float:
@@ -116,7 +117,7 @@ class Validator:
         if regions is None:
             return 0.0, 0
         logits = torch.logit(torch.from_numpy(probabilities[None].copy()), eps=1e-6)
-        inside = torch.from_numpy(np.ascontiguousarray(regions.transpose(1, 0, 2, 3)[None]))
+        inside = torch.from_numpy(np.ascontiguousarray(np.asarray(regions).transpose(1, 0, 2, 3)[None]))
         return float(self.loss(logits, inside, None)), 1
 
 

@@ -1,0 +1,82 @@
+"""What files hold, as digests, kept beside their size and time of change so that looking again costs little.
+
+A file whose size and time are those that were kept is taken for the one that was read; any other is read again. A copy
+with other times, or a file that was touched, therefore counts as what it holds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from glioseg.errors import CacheError, FileError
+from glioseg.io.files import cannot_read
+from glioseg.preparation.records import read_record, write_record
+
+_THREADS = 4
+_N_DIGITS = 32
+
+
+class _ContentsRecord(BaseModel):
+    """Absolute path -> size in bytes, time of change in ns, digest."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    files: dict[str, tuple[int, int, str]]
+
+
+def digests_of(paths: Sequence[Path], root: Path, folder: Path | None) -> dict[Path, str]:
+    """Path -> digest of what the file holds: 32 hexadecimal digits of its SHA-256.
+
+    Args:
+        paths: of regular files.
+        root: the folder that holds them all, after which the record is named.
+        folder: of records, where what was read is kept; None reads every file.
+
+    Raises:
+        FileError: a file is missing, may not be read or is none (a pipe, a device); the record cannot be written.
+    """
+    record = None if folder is None else folder / f"contents-{_name(root)}.json"
+    known = {} if record is None else _known(record)
+    states = {path: _state(path) for path in paths}
+    unread = [path for path, state in states.items() if known.get(str(path.absolute()), ())[:2] != state]
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="digest") as pool:
+        read = dict(zip(unread, pool.map(_digest_of, unread), strict=True))
+    entries = {str(path.absolute()): (*states[path], digest) for path, digest in read.items()}
+    if record is not None and entries:
+        write_record(record, _ContentsRecord(files={**known, **entries}))
+    return {path: read[path] if path in read else known[str(path.absolute())][2] for path in paths}
+
+
+def _known(record: Path) -> Mapping[str, tuple[int, int, str]]:
+    try:
+        return read_record(record, _ContentsRecord).files
+    except (CacheError, FileError):
+        return {}
+
+
+def _state(path: Path) -> tuple[int, int]:
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise cannot_read(path, error) from error
+    if not stat.S_ISREG(state.st_mode):
+        raise FileError("not a file that can be read", path=path, found="a folder, a pipe or a device")
+    return state.st_size, state.st_mtime_ns
+
+
+def _digest_of(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:_N_DIGITS]
+    except OSError as error:
+        raise cannot_read(path, error) from error
+
+
+def _name(root: Path) -> str:
+    return hashlib.sha256(str(root.absolute()).encode(errors="surrogateescape")).hexdigest()[:12]
