@@ -269,6 +269,30 @@ def test_what_a_layout_cannot_hold(toys: Cohorts, tmp_path: Path, layout: str, t
     assert sorted(path.name for path in tmp_path.iterdir()) == [layout] if said else [layout, "out"]
 
 
+def test_pictures_with_a_spacing_become_volumes(toys: Cohorts, tmp_path: Path) -> None:
+    """What was told is written: 0.9 x 0.8 x 5 mm, columns to the left, rows to the back."""
+    ran = glioseg("convert", toys("lgg"), tmp_path / "out", "--spacing", "0.9,0.8,5", "--quiet")
+    assert ran.code == 0, ran.err
+    image = nibabel.load(next(iter(sorted((tmp_path / "out" / "imagesTr").iterdir()))))
+    np.testing.assert_allclose(image.affine, np.diag([-0.9, -0.8, 5, 1]), atol=1e-6)
+    written = [look(tmp_path / name).json["slices"] for name in ("out", "lgg")]
+    assert written[0] == written[1]
+
+
+@pytest.mark.parametrize(
+    ("layout", "spacing", "said"),
+    [
+        ("lgg", "0.9", "--spacing needs three numbers with commas between them; found 0.9"),
+        ("lgg", "1,0,1", "--spacing needs millimetres above 0; found 1,0,1"),
+        ("brats2023", "1,1,1", "state their spacing; found 1x1x1. Leave --spacing out"),
+    ],
+)
+def test_a_spacing_that_is_not_taken(toys: Cohorts, tmp_path: Path, layout: str, spacing: str, said: str) -> None:
+    ran = glioseg("convert", toys(layout), tmp_path / "out", "--spacing", spacing, "--quiet")
+    assert (ran.code, said in ran.err) == (2, True), ran.err
+    assert not (tmp_path / "out").exists()
+
+
 def test_damage_leaves_no_half_a_data_set(toys: Cohorts, tmp_path: Path) -> None:
     folder = toys("brats2023")
     path = folder / "BraTS-GLI-00002-000" / "BraTS-GLI-00002-000-t1c.nii.gz"

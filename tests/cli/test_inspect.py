@@ -17,6 +17,7 @@ from glioseg.cohorts.phantom import PhantomPatient
 from glioseg.cohorts.write import WRITTEN_LAYOUTS
 from tests.cli.command import glioseg, look
 from tests.cli.conftest import Cohorts
+from tests.fakes.pictures import write_pairs
 
 KEYS = {"layout", "scheme", "cases", "patients", "slices", "tumour_slices", "modalities", "labels", "findings"}
 BRATS = ["t1n", "t1c", "t2w", "t2f"]
@@ -255,6 +256,17 @@ def test_the_report(toys: Cohorts, tmp_path: Path) -> None:
     kept = json.loads((tmp_path / "looked" / "at" / "inspect.json").read_text())
     assert kept == {name: value for name, value in ran.json.items() if name != "report"}
     assert "<html" in (tmp_path / "looked" / "at" / "report.html").read_text()
+
+
+def test_the_report_of_pictures_in_colours(tmp_path: Path) -> None:
+    """Their three colours are one picture: there is no sheet of modalities."""
+    write_pairs(tmp_path / "data", ["a", "b"], colours=True)
+    ran = glioseg("inspect", tmp_path / "data", "--out", tmp_path / "report", "--quiet")
+    assert ran.code == 0, ran.err
+    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert "Slices with tumour" in page
+    names = {path.stem for path in (tmp_path / "report").rglob("*.png")}
+    assert ("gallery-positive" in names, "modalities" in names) == (True, False)
 
 
 def test_the_report_lies_beside_by_default(toys: Cohorts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

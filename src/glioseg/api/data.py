@@ -198,13 +198,22 @@ def cache(
     return caching.cache(source_of(data), how, Path(out), reporter_of(progress))
 
 
-def convert(data: AnyData, out: StrPath, layout: str = "nnunet", *, progress: Progress | None = None) -> Cohort:
+def convert(
+    data: AnyData,
+    out: StrPath,
+    layout: str = "nnunet",
+    *,
+    spacing_mm: tuple[float, float, float] | None = None,
+    progress: Progress | None = None,
+) -> Cohort:
     """Write a data set again in another layout; labels are translated by their meaning.
 
     Args:
         data: a folder, or what ``glioseg.read`` gave.
         out: the folder to write; it must not exist, or be empty.
         layout: its layout, such as ``nnunet``, ``brats2023`` or ``lgg``.
+        spacing_mm: of columns, rows and slices of pictures, whose files do not say it; they are then written as axial
+            slices, columns to the patient's left and rows to the back.
         progress: told how many cases are written.
 
     Returns:
@@ -216,7 +225,7 @@ def convert(data: AnyData, out: StrPath, layout: str = "nnunet", *, progress: Pr
     """
     from glioseg.runs import convert as converting
 
-    return converting.convert(source_of(data), Path(out), layout, reporter_of(progress))
+    return converting.convert(source_of(data), Path(out), layout, reporter_of(progress), spacing_mm)
 
 
 def phantom(

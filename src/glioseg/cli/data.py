@@ -21,6 +21,7 @@ from glioseg.cli.options import (
     takes_data_flags,
 )
 from glioseg.console import Reporter, out
+from glioseg.errors import OptionError
 
 app = typer.Typer()
 
@@ -107,6 +108,14 @@ def convert(
     to: Annotated[
         str, typer.Option("--to", metavar="NAME", help=f"How to lay the files out: {WRITTEN_LAYOUTS}.")
     ] = "nnunet",
+    spacing: Annotated[
+        str | None,
+        typer.Option(
+            metavar="X,Y,Z",
+            help="Millimetres between columns, rows and slices of pictures, whose files do not say it; they are then "
+            "written as axial slices, columns to the patient's left and rows to the back.",
+        ),
+    ] = None,
     flags: DataFlags = NO_FLAGS,
     quiet: Quiet = False,
 ) -> None:
@@ -116,8 +125,18 @@ def convert(
     """
     from glioseg.api import data as api
 
-    cohort = api.convert(flags.data(data), folder, to, progress=Reporter(quiet=quiet))
+    millimetres = None if spacing is None else _millimetres(spacing)
+    cohort = api.convert(flags.data(data), folder, to, spacing_mm=millimetres, progress=Reporter(quiet=quiet))
     out(f"{len(cohort.cases)} cases as {to}: {folder}")
+
+
+def _millimetres(text: str) -> tuple[float, float, float]:
+    """``0.9,0.9,5`` -> (0.9, 0.9, 5.0)."""
+    try:
+        x, y, z = (float(number) for number in text.split(","))
+    except ValueError as error:
+        raise OptionError("--spacing needs three numbers with commas between them", found=text) from error
+    return x, y, z
 
 
 @app.command(epilog="Example: glioseg phantom phantom --patients 20 --layout brats2023")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from glioseg.core import Case, Cohort, LabelScheme, Source
 from glioseg.core.labels import painting_order
-from glioseg.core.modalities import named_among
+from glioseg.core.modalities import modality_of, named_among
 from glioseg.errors import OptionError
 from glioseg.preparation.contents import digests_of
 from glioseg.preparation.options import PrepareOptions
@@ -66,7 +66,9 @@ def plan_cohort(cohort: Cohort, options: PrepareOptions, folder: Path | None = N
         FileError: a source file is missing.
     """
     scheme, regions = _scheme_and_regions(cohort, options)
-    if options.missing != "zero" and named_among(options.missing, cohort.modalities) not in cohort.modalities:
+    is_complete = all(set(cohort.modalities) <= set(case.images) for case in cohort.cases)
+    is_known = options.missing == "zero" or named_among(options.missing, cohort.modalities) in cohort.modalities
+    if not is_known and (not is_complete or modality_of(options.missing) is None):
         raise OptionError(
             "no modality of that name can stand in for missing ones",
             found=options.missing,

@@ -175,6 +175,7 @@ def write_volume(path: Path, array: npt.NDArray[Any], grid: Grid) -> None:
         raise GeometryError(
             f"pictures carry no millimetres: {path.name} cannot be written",
             expected="a layout of pictures (pairs, classes, lgg)",
+            remedy="Choose one of them, or say how large a pixel is: --spacing X,Y,Z",
         )
     write = write_nifti if file_kind(path) == "nifti" else write_metaimage
     write(path, array, grid, sync=False)

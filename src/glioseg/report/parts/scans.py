@@ -145,8 +145,9 @@ def anatomy(about: CohortDescription, chosen: Plan, shaded: ShadedSlices, folder
             )
         )
     slices = [request for request in chosen.modalities if request in shaded]
-    if slices and len(about.modalities) > 1:
-        blocks.append(_montage(about, slices, shaded, folder))
+    names = [name for name in about.modalities if any(name in shaded[request].pictures for request in slices)]
+    if len(names) > 1:  # the colours of a picture are one
+        blocks.append(_montage(about, names, slices, shaded, folder))
     regions = regions_of(about.scheme)
     labelled = [request for request in slices if shaded[request].labels is not None]
     if labelled and drawing is not None and len(regions) > 1:
@@ -166,8 +167,13 @@ def anatomy(about: CohortDescription, chosen: Plan, shaded: ShadedSlices, folder
     return Section("anatomy", "Anatomy, modalities, regions", "", tuple(blocks))
 
 
-def _montage(about: CohortDescription, slices: Sequence[SliceRequest], shaded: ShadedSlices, folder: Path) -> Block:
-    names = [name for name in about.modalities if any(name in shaded[request].pictures for request in slices)]
+def _montage(
+    about: CohortDescription,
+    names: Sequence[str],
+    slices: Sequence[SliceRequest],
+    shaded: ShadedSlices,
+    folder: Path,
+) -> Block:
     exhibits = []
     for request in slices:
         cuts = tuple(shaded[request].pictures.get(name) for name in names)
