@@ -117,7 +117,8 @@ class Validator:
         if regions is None:
             return 0.0, 0
         logits = torch.logit(torch.from_numpy(probabilities[None].copy()), eps=1e-6)
-        inside = torch.from_numpy(np.ascontiguousarray(np.asarray(regions).transpose(1, 0, 2, 3)[None]))
+        own = np.array(np.asarray(regions).transpose(1, 0, 2, 3)[None], order="C")  # what is cached is read-only
+        inside = torch.from_numpy(own)
         return float(self.loss(logits, inside, None)), 1
 
 

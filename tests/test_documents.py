@@ -1,0 +1,87 @@
+"""The documents speak of commands that there are, and what ``docs/own-data.md`` tells to type works as it stands."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from typer.core import TyperGroup
+
+from glioseg.cli.app import app
+from glioseg.cohorts.phantom import PhantomOptions, generate_patient
+from glioseg.io.nifti import write_nifti
+from tests.cli.command import glioseg
+from tests.runs.conftest import _one_thread, plain_reports
+
+__all__ = ["_one_thread"]
+
+_ROOT = Path(__file__).parents[1]
+_OWN_DATA = _ROOT / "docs" / "own-data.md"
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+"""What a line that the command does not understand raises: the base of all such errors, which has no public name."""
+_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_SHORT = ("train.epochs=1", "model.width=4", "model.depth=2", "evaluate.n_resamples=50")
+"""What makes the trainings of the document short; nothing else of its commands is changed."""
+
+
+def _commands(document: Path) -> Iterator[list[str]]:
+    """The arguments of each ``glioseg …`` line of a document's blocks, in their order; those with … are no commands."""
+    for _, block in _BLOCK.findall(document.read_text(encoding="utf-8")):
+        for line in block.splitlines():
+            if line.startswith("glioseg ") and "…" not in line:
+                yield shlex.split(line, comments=True)[1:]
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/own-data.md", "docs/phantom.md", "CONTRIBUTING.md"])
+def test_commands_of_documents_are_commands(document: str) -> None:
+    """Names, options and numbers of arguments are those of the command line; nothing is run."""
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    wrong = []
+    for arguments in _commands(_ROOT / document):
+        try:
+            group.commands[arguments[0]].make_context(arguments[0], arguments[1:])
+        except (_UsageError, KeyError) as error:
+            wrong.append((" ".join(arguments), str(error)))
+    assert wrong == []
+
+
+def _write_patients(root: Path) -> None:
+    """What the document's reader has: phantom patients under the names that it shows, one of them new."""
+    options = PhantomOptions(n_patients=9, spacing_mm=6.0, seed=1)
+    for number in range(9):
+        patient = generate_patient(options, number)
+        labels, names = patient.labels.array.astype(np.uint8), patient.image.modalities
+        flair, t1c = (patient.image.array[names.index(name)] for name in ("t2f", "t1c"))
+        tumour = (labels > 0).astype(np.uint8)
+        folder = f"p{number + 1:02d}" if number < 8 else "p20"
+        sets = {"mine": {"flair": flair, "mask": tumour}, "theirs": {"flair": flair, "t1c": t1c, "mask": labels}}
+        if number == 8:
+            sets = {"new": {"flair": flair}, "elsewhere": {"flair": flair, "mask": tumour}}
+        for name, files in sets.items():
+            for file, array in files.items():
+                write_nifti(root / name / folder / f"{file}.nii.gz", array, patient.image.grid)
+
+
+@pytest.mark.slow
+def test_own_data_from_the_first_command_to_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _write_patients(tmp_path)
+    (labels,) = [block for kind, block in _BLOCK.findall(_OWN_DATA.read_text(encoding="utf-8")) if kind == "toml"]
+    (tmp_path / "theirs" / "labels.toml").write_text(labels, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    with plain_reports():
+        for arguments in _commands(_OWN_DATA):
+            short = [part for change in _SHORT for part in ("--set", change)]
+            trains = arguments[0] in ("train", "study")
+            ran = glioseg(*arguments, *(short if trains else ()), "--quiet")
+            assert ran.code == 0, (arguments, ran.err)
+    assert {path.name for path in Path("masks").glob("*.nii.gz")} == {"p20.nii.gz"}
+    assert {path.name for path in Path("their-masks").glob("*.nii.gz")} == {"p01.nii.gz"}
+    assert "lesion" in Path("their-masks/predictions.html").read_text(encoding="utf-8")
+    assert Path("runs/mine/report-on-elsewhere.html").exists()
+    assert Path("folds/study.html").exists()
