@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -327,3 +328,21 @@ def test_a_split_takes_settings_of_the_split_alone(tmp_path: Path) -> None:
     ran = glioseg("split", tmp_path, "--set", "train.epochs=2", "--set", "split.test=0.2")
     assert ran.code == 2
     assert "these settings have no effect on a split; found train.epochs;" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("glioseg ev", {"evaluate"}),
+        ("glioseg train brats-", {"brats-2d", "brats-3d"}),
+        ("glioseg report --dev", {"--device"}),
+    ],
+)
+def test_the_shell_completes_commands_options_and_recipes(typed: str, completed: set[str]) -> None:
+    """What bash asks of the command when the tab key is pressed."""
+    asked = {"_GLIOSEG_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1)}
+    code = "import sys; sys.argv = ['glioseg']; from glioseg.cli.app import main; main()"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **asked}, capture_output=True, text=True, check=False
+    )
+    assert set(ran.stdout.split()) == completed

@@ -18,7 +18,6 @@ app = typer.Typer(
     help="Brain-tumour segmentation in MRI with the U-Net family: from a folder of scans as downloaded to a trained, "
     "honestly evaluated model. For research use only.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},

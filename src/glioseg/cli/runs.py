@@ -55,7 +55,23 @@ Detect = Annotated[
     typer.Option("--detect", help="Score a network that segments by whether it finds tumour, per slice and case."),
 ]
 FiguresFolder = Annotated[Path | None, typer.Option("--out", help="Where figures go. [default: the run folder]")]
-RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="Name of a shipped recipe, or a TOML file.")]
+
+
+def _recipes_that_begin_with(incomplete: str) -> list[str]:
+    """The shipped recipes, for the shell's completion."""
+    from glioseg.config.files import shipped_recipes
+
+    return [name for name in shipped_recipes() if name.startswith(incomplete)]
+
+
+RecipeName = Annotated[
+    str,
+    typer.Argument(
+        metavar="RECIPE",
+        help="Name of a shipped recipe, or a TOML file.",
+        autocompletion=_recipes_that_begin_with,
+    ),
+]
 DataFolder = Annotated[Path, typer.Option("--data", help="The data set's folder, as downloaded.")]
 NewRun = Annotated[Path, typer.Option("--out", help="The run folder; an interrupted run in it is continued.")]
 SplitFile = Annotated[
