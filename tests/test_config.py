@@ -173,7 +173,7 @@ def test_sharma_cnn() -> None:
     _has(recipe.split, protocol="patient", train=0.7, val=0.15, test=0.15)
     _has(recipe.data, modalities=("red", "green", "blue"))
     _has(recipe.prepare, size=128, normalise="min-max", brain_only=False, crop_to_brain=False)
-    _has(recipe.model, kind="sharma-cnn", filters=80)
+    _has(recipe.model, kind="sharma-cnn", filters=80, hidden=128)
     _has(recipe.train, keep="best", score="accuracy", validate_every=1)
     assert recipe.augment == AugmentOptions()
     assert isinstance(recipe.published, PublishedClasses)

@@ -115,6 +115,13 @@ def test_the_published_network_layer_by_layer() -> None:
     assert kinds == ["Conv2d", "ReLU", "MaxPool2d"] * 2
 
 
+def test_a_hidden_dense_layer_stands_before_the_output() -> None:
+    """8 features of 4 x 4 pixels to 5 units, 5 to 2 classes, each with its biases."""
+    model = build_model(SharmaCNNOptions(filters=8, hidden=5), 1, 2, seed=0, size=16)
+    assert n_parameters(model) == 8 * (9 + 1) + 8 * (72 + 1) + (8 * 16 + 1) * 5 + (5 + 1) * 2
+    assert summarise_levels(model, (16, 16))[-1].words == "flatten, dense, ReLU, dense"
+
+
 def test_odd_sizes_of_a_dense_layer_are_halved_downwards() -> None:
     """13 → 6 → 3: 8 · 9 features."""
     model = build_model(SharmaCNNOptions(filters=8), 1, 2, seed=0, size=13)

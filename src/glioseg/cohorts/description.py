@@ -55,7 +55,7 @@ class GallerySlice:
 
 @dataclass(frozen=True)
 class DoubtfulMask:
-    """A case whose mask seems wrong: its slice Z with most tumour, and the kinds of findings that say so."""
+    """A case whose mask seems wrong: a telling slice Z, and the kinds of findings that say so."""
 
     case: str
     z: int

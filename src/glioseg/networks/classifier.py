@@ -4,7 +4,7 @@ Both have ``features`` (images -> feature maps) and ``head`` (feature maps -> lo
 between the two.
 
 References:
-    [1] Sharma S, Kumar P, Sharma S. Deep learning for brain MRI segmentation.
+    [1] Sharma U, Kumar N, Sharma S. Deep Learning for Brain MRI Segmentation.
     [2] Ronneberger O, Fischer P, Brox T. U-Net: convolutional networks for biomedical image segmentation. MICCAI 2015.
     [3] Lin M, Chen Q, Yan S. Network in network. ICLR 2014 (global average pooling).
     [4] Srivastava N et al. Dropout. JMLR 15, 2014.
@@ -45,6 +45,8 @@ class SharmaCNNOptions(BaseModel):
 
     Attributes:
         filters: of each of the two convolutions; 80 by Sharma et al. [1].
+        hidden: units of a dense layer with ReLU between the features and the output layer; the paper has "fully
+            connected layers" and tells neither how many nor how wide. None for the output layer alone.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,6 +54,7 @@ class SharmaCNNOptions(BaseModel):
     kind: Literal["sharma-cnn"] = "sharma-cnn"
     dims: Literal[2] = Field(default=2, description="spatial axes; pictures only")
     filters: int = Field(default=80, ge=1)
+    hidden: int | None = Field(default=None, ge=1)
 
 
 class ClassifierOptions(BaseModel):
@@ -78,7 +81,7 @@ class ClassifierOptions(BaseModel):
 
 
 class SharmaCNN(Staged):
-    """Convolution 3×3, ReLU, max pooling 2×2, the same again, then one dense layer over all features [1].
+    """Convolution 3×3, ReLU, max pooling 2×2, the same again, then dense layers over all features [1].
 
     Args:
         options: what decides the network.
@@ -112,7 +115,9 @@ class SharmaCNN(Staged):
                 nn.ReLU(),
                 max_pooling(2),
             )
-            self.head = nn.Sequential(nn.Flatten(), nn.Linear(options.filters * (size // 4) ** 2, n_classes))
+            n_features = options.filters * (size // 4) ** 2
+            hidden = () if options.hidden is None else (nn.Linear(n_features, options.hidden), nn.ReLU())
+            self.head = nn.Sequential(nn.Flatten(), *hidden, nn.Linear(options.hidden or n_features, n_classes))
             _initialise(self, seed)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -135,11 +140,12 @@ class SharmaCNN(Staged):
         """One for each grid, on which a convolution works before it is halved."""
         first, second, pooled = self.features[1], self.features[4], self.features[5]
         words = "conv 3×3, ReLU, max pooling 2×2"
+        dense = "flatten, dense" if len(self.head) == 2 else "flatten, dense, ReLU, dense"
         return (
             Stage("down", first, words, (0,)),
             Stage("down", second, words, (1,)),
             Stage("down", pooled, "pooled", (2,)),
-            Stage("head", self.head, "flatten, dense", (3,)),
+            Stage("head", self.head, dense, (3,)),
         )
 
 

@@ -2,7 +2,7 @@
 
 References:
     [1] Ronneberger O, Fischer P, Brox T. U-Net. MICCAI 2015, equation 2.
-    [2] Patsatzi A, Whiteley Tscherniak P. Brain tumour segmentation with a U-Net, report, TU Munich 2023.
+    [2] Patsatzi FA, Whiteley Tscherniak I. Report on brain tumour segmentation in LGG, TU Munich 2023.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ References:
     [2] Lin T-Y et al. Focal loss for dense object detection. ICCV 2017.
     [3] Salehi SSM, Erdogmus D, Gholipour A. Tversky loss function for image segmentation. MLMI 2017.
     [4] Ronneberger O, Fischer P, Brox T. U-Net. MICCAI 2015 (weight maps).
-    [5] Patsatzi A, Whiteley Tscherniak P. Brain tumour segmentation with a U-Net, report, TU Munich 2023.
+    [5] Patsatzi FA, Whiteley Tscherniak I. Report on brain tumour segmentation in LGG, TU Munich 2023.
     [6] Lee C-Y et al. Deeply-supervised nets. AISTATS 2015.
     [7] Wu Z, Shen C, van den Hengel A. Bridging category-level and instance-level semantic image segmentation.
         arXiv:1605.06885, 2016 (online bootstrapping).

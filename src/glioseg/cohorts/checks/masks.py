@@ -31,6 +31,9 @@ STANDS_OUT = 0.5
 FEWEST_SLICES = 8
 """A volume of fewer slices shows too little to say how it lies."""
 
+_HARDLY = 0.05
+"""Standard deviations that are as good as none; what stands out by less is not told by how much less."""
+
 _SCANTY = 0.05
 _FEWEST_LABEL_PIXELS = 0.01
 _MOST_LABELS = 16
@@ -97,8 +100,9 @@ def better_moves(
         The move in words -> the factor, where it is above 1 and the moved mask stands out by ``STANDS_OUT``.
     """
     finite = [voxels for voxels in modalities.values() if voxels.dtype.kind != "f" or bool(np.isfinite(voxels).all())]
-    if not tumour.any() or not head.any() or 1 < len(tumour) < FEWEST_SLICES:
-        return {}
+    n_tumour = int(np.count_nonzero(tumour))
+    if not n_tumour or 2 * n_tumour > np.count_nonzero(head) or 1 < len(tumour) < FEWEST_SLICES:
+        return {}  # what is most of the head lies nowhere in it
     scales = [
         (float(voxels[head].mean(dtype=np.float64)), float(voxels[head].std(dtype=np.float64))) for voxels in finite
     ]
@@ -109,7 +113,7 @@ def better_moves(
     def stands_out(places: _Places) -> float:
         return max(abs(float(voxels[places].mean(dtype=np.float64)) - mean) / std for voxels, mean, std in varied)
 
-    as_it_is = max(stands_out(_places(tumour)), 1e-6)
+    as_it_is = max(stands_out(_places(tumour)), _HARDLY)
     factors = {words: stands_out(places) for words, places in _moved(_places(tumour), tumour.shape, grid).items()}
     return {words: value / as_it_is for words, value in factors.items() if value > max(as_it_is, STANDS_OUT)}
 

@@ -50,16 +50,22 @@ def choose_slices(cases: Sequence[CaseSummary], dark: Mapping[str, Sequence[int]
 
 
 def choose_doubtful_masks(cases: Sequence[CaseSummary], findings: Sequence[Finding]) -> tuple[DoubtfulMask, ...]:
-    """Each case of whose mask ``findings`` say that it cannot be right, by its slice with most tumour."""
+    """Each case of whose mask ``findings`` say that it cannot be right, by a slice that shows much of mask and head."""
     kinds: dict[str | None, list[FindingKind]] = {}
     for finding in findings:
         if finding.kind in _DOUBTS:
             kinds.setdefault(finding.case, []).append(finding.kind)
     return tuple(
-        DoubtfulMask(case.case, int(np.argmax(case.slices.tumour_voxels)), tuple(dict.fromkeys(kinds[case.case])))
+        DoubtfulMask(case.case, _telling(case), tuple(dict.fromkeys(kinds[case.case])))
         for case in cases
         if case.case in kinds and len(case.slices.tumour_voxels)
     )
+
+
+def _telling(case: CaseSummary) -> int:
+    """Of the slices with at least half as much tumour as any, the one that is the least black."""
+    areas, shown = case.slices.tumour_voxels, np.nan_to_num(case.slices.non_black)
+    return int(np.argmax(np.where(2 * areas >= areas.max(), shown, -1.0)))
 
 
 def choose_views(cases: Sequence[CaseSummary]) -> tuple[View, ...]:

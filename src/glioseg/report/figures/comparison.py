@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
 from glioseg.report import style
@@ -129,7 +130,10 @@ def weight_maps(maps: Sequence[WeightMap]) -> Figure:
         panels += [first, second]
         first.imshow(pair.mask, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         drawn = second.imshow(
-            np.asarray(pair.weights, dtype=np.float64), cmap="magma", vmin=0, vmax=highest, interpolation="nearest"
+            np.asarray(pair.weights, dtype=np.float64),
+            cmap="magma",
+            norm=PowerNorm(0.5, 0, highest),  # border terms are seen beside class weights of many times their height
+            interpolation="nearest",
         )
         words = f"{style.plain(pair.case, 26)}, slice {pair.z + 1}" + (f", {pair.region}" if pair.region else "")
         first.set_title(style.no_formula(words), loc="left", fontsize=style.LABEL_PT, color=style.INK)

@@ -91,7 +91,7 @@ def gallery(about: CohortDescription, chosen: Plan, slices: ShadedSlices, folder
 
 
 def doubtful(about: CohortDescription, chosen: Plan, slices: ShadedSlices, folder: Path) -> Section:
-    """The masks that cannot be right, it seems, as their slices with most tumour show them."""
+    """The masks that cannot be right, it seems, each by a telling slice."""
     drawing = drawing_of(about.scheme)
     exhibits = [
         Exhibit(
@@ -106,8 +106,8 @@ def doubtful(about: CohortDescription, chosen: Plan, slices: ShadedSlices, folde
     blocks: tuple[Block, ...] = ()
     if exhibits and drawing is not None:
         caption = (
-            f"{len(exhibits):,} of {plural(len(about.doubtful_masks), 'case')} whose mask seems wrong, each by its "
-            f"slice with most tumour: as it is, with the mask outlined, and the mask alone. {_convention(about)}"
+            f"{len(exhibits):,} of {plural(len(about.doubtful_masks), 'case')} whose mask seems wrong, each by a "
+            f"slice that shows much of it: as it is, with the mask outlined, and the mask alone. {_convention(about)}"
         )
         figure = scans.triptychs(exhibits, drawing)
         blocks = (saved_picture(folder, "masks", figure, "scan", title="Masks to look at", caption=caption),)

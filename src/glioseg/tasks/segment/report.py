@@ -147,9 +147,9 @@ def _inside(labels: LabelMap, regions: Sequence[str]) -> npt.NDArray[np.bool_]:
 
 
 def weight_maps(recipe: Recipe, data: TrainingData) -> list[WeightMap]:
-    """A few slices of the training part with the weights of their pixels, for losses that have a border term.
+    """Of a few cases of the training part the slice where borders count most, for losses that have a border term.
 
-    They are the loss's own: the class weight, where the loss has one, and the border term.
+    The weights of its pixels are those of the loss: of their class, where classes are weighted, and the border term.
     """
     maps = borders_of(recipe, data, "train")
     if maps is None:
@@ -158,18 +158,17 @@ def weight_maps(recipe: Recipe, data: TrainingData) -> list[WeightMap]:
     loss = build_loss(recipe.loss, training_items(recipe, data)[1])
     shown: list[WeightMap] = []
     for case in part.cases:
-        for z in range(case.n_slices):
-            term = maps.at(case.id, z)
-            regions = case.regions
-            if term is None or regions is None:
-                continue
-            row = int(term.max(axis=(1, 2)).argmax())
+        terms = {z: term for z in range(case.n_slices) if (term := maps.at(case.id, z)) is not None}
+        regions = case.regions
+        if not terms or regions is None:
+            continue
+        z = max(terms, key=lambda number: float(terms[number].max(axis=0).sum(dtype=np.float64)))
+        row = int(terms[z].max(axis=(1, 2)).argmax())
+        batch, border = (torch.from_numpy(np.array(array)[None]) for array in (regions[z], terms[z]))
+        weights = weight_map(loss, batch, border)
+        if weights is not None:
             name = data.prepared.region_names[row]
-            batch, border = (torch.from_numpy(np.array(maps_of_slice)[None]) for maps_of_slice in (regions[z], term))
-            weights = weight_map(loss, batch, border)
-            if weights is not None:
-                shown.append(WeightMap(case.id, z, regions[z, row] > 0, weights[0, row].numpy(), name))
-            break
+            shown.append(WeightMap(case.id, z, regions[z, row] > 0, weights[0, row].numpy(), name))
         if len(shown) == _N_MAPS:
             break
     return shown
