@@ -13,6 +13,7 @@ from typing import Any
 import nibabel
 import numpy as np
 import pytest
+from PIL import Image as Pillow
 
 import glioseg
 from glioseg.io.nifti import read_nifti
@@ -186,6 +187,12 @@ def test_a_picture_is_classified(tiny_classifier: TinyRun, tmp_path: Path) -> No
     rng = np.random.default_rng(0)
     picture = rng.integers(10, 120, (24, 20)).astype(np.uint8)
     result: Any = model.predict(dict.fromkeys(("red", "green", "blue"), picture), name="mine")
+    Pillow.fromarray(picture).save(tmp_path / "grey.png")
+    Pillow.fromarray(np.dstack([picture] * 3)).save(tmp_path / "colours.png")
+    alone = (picture, np.dstack([picture] * 3), tmp_path / "grey.png", tmp_path / "colours.png")
+    assert all(model.predict(one).probabilities == result.probabilities for one in alone)  # type: ignore[attr-defined]
+    with pytest.raises(glioseg.GliosegError, match=r"lacks red, green, blue.*Give it a picture: its colours are taken"):
+        model.predict({"t2f": picture})
     assert result.decided in ("no", "yes")
     assert sum(result.probabilities.values()) == pytest.approx(1)
     assert result.save(tmp_path).file == tmp_path / "mine.png"

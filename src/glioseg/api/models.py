@@ -11,8 +11,7 @@ from glioseg.api.common import Progress, StrPath, optional_path, reporter_of, re
 from glioseg.api.data import AnyData, source_of
 from glioseg.api.runs import Run, path_of, require_metrics
 from glioseg.core import LabelScheme
-from glioseg.errors import OptionError
-from glioseg.io.in_memory import Scan, image_of, label_map_of
+from glioseg.io.in_memory import Scan, image_of, label_map_of, named_alone
 
 if TYPE_CHECKING:
     from torch import nn
@@ -39,7 +38,8 @@ class Model:
 
         Args:
             scans: modality -> path, nibabel image, or (array (X, Y, Z), affine (4, 4) of RAS+ mm), all on one grid; the
-                scan alone where the network needs one modality. Older names of modalities (flair, t1ce) will do.
+                scan alone where the network needs one modality; of a network of pictures a picture: its path, or an
+                array (rows, columns) or (rows, columns, 3). Older names of modalities (flair, t1ce) will do.
             name: what the case is called, and its files.
 
         Returns:
@@ -50,17 +50,10 @@ class Model:
             GeometryError: a modality is lacking, or lies on another grid.
             FileError: a file that cannot be read.
         """
-        if not isinstance(scans, Mapping):
-            if len(self.modalities) > 1:
-                raise OptionError(
-                    "one scan shows one modality, and the network needs several",
-                    expected=", ".join(self.modalities),
-                    remedy="Give a dictionary: " + ", ".join(f"{modality!r}: …" for modality in self.modalities),
-                )
-            scans = {self.modalities[0]: scans}
         from glioseg.tasks.members import called_as
 
-        return self.members.predict_image(name, image_of(called_as(scans, self.modalities)))
+        named = scans if isinstance(scans, Mapping) else named_alone(scans, self.modalities)
+        return self.members.predict_image(name, image_of(called_as(named, self.modalities)))
 
     def predict_files(
         self,

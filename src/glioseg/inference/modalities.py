@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from glioseg.core import Case, Image
 from glioseg.core.modalities import named_among
 from glioseg.errors import GeometryError
+from glioseg.io.raster import COLOURS
 
 ModalitySets = tuple[tuple[str, ...], ...]
 """Sets of modalities that a network was trained to do with alone; the others are shown to it as zeros."""
@@ -73,6 +74,13 @@ def missing_modality_error(
         path=None if case is None or not case.images else next(iter(case.images.values())).paths[0],
         found=", ".join(present) or "none",
         expected=f"{', '.join(needed)}{enough}",
-        remedy=f"Give it with {' '.join(f'--modality {name}=FILE' for name in missing)}, or use a network trained "
-        "without it",
+        remedy=_remedy(needed, missing),
+    )
+
+
+def _remedy(needed: Sequence[str], missing: Sequence[str]) -> str:
+    if set(needed) <= {*COLOURS, "grey"}:
+        return "Give it a picture: its colours are taken from it, of a grey one three times the same"
+    return (
+        f"Give it with {' '.join(f'--modality {name}=FILE' for name in missing)}, or use a network trained without it"
     )

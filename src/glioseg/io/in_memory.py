@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from glioseg.errors import FileError, GeometryError, GliosegError, LabelError, O
 from glioseg.io.endings import file_kind
 from glioseg.io.load import Voxels, read_sources, stacked, whole_numbers
 from glioseg.io.nifti import grid_of
+from glioseg.io.raster import COLOURS
 
 Scan = str | PathLike[str] | Any
 """A path; a nibabel image; (array (X, Y, Z), affine (4, 4) of RAS+ mm); or an array alone, which has no mm: a picture
@@ -46,6 +47,31 @@ def voxels_of(scan: Scan) -> tuple[npt.NDArray[Any], Grid]:
         "not a scan",
         found=type(scan).__name__,
         expected="a path, a nibabel image, an array, or (array, affine)",
+    )
+
+
+def named_alone(scan: Scan, modalities: Sequence[str]) -> dict[str, Scan]:
+    """What one scan shows of the modalities that are needed: the only one, or the colours of a picture.
+
+    Args:
+        scan: as ``voxels_of`` takes it; a picture may be an array (rows, columns, 3), too.
+        modalities: that are needed.
+
+    Raises:
+        OptionError: several are needed, and the scan is no picture.
+    """
+    if len(modalities) == 1:
+        return {modalities[0]: scan}
+    if tuple(modalities) == COLOURS:
+        if isinstance(scan, np.ndarray) and scan.ndim in (2, 3) and scan.shape[2:] in ((), (len(COLOURS),)):
+            channels = scan if scan.ndim == 3 else np.stack([scan] * len(COLOURS), axis=-1)
+            return {name: channels[..., place] for place, name in enumerate(COLOURS)}
+        if isinstance(scan, str | PathLike) and file_kind(Path(scan)) == "raster":
+            return {name: _of_file(Path(scan), channel)[0][:, :, 0].T for channel, name in enumerate(COLOURS)}
+    raise OptionError(
+        "one scan shows one modality, and the network needs several",
+        expected=", ".join(modalities),
+        remedy="Give a dictionary: " + ", ".join(f"{modality!r}: …" for modality in modalities),
     )
 
 
@@ -98,13 +124,13 @@ def label_map_of(mask: Scan, scheme: LabelScheme | str | None = None) -> LabelMa
     return LabelMap(integers, scheme_named("binary"), grid)
 
 
-def _of_file(path: Path) -> tuple[npt.NDArray[Any], Grid]:
+def _of_file(path: Path, channel: int | None = None) -> tuple[npt.NDArray[Any], Grid]:
     kind = file_kind(path)
     if not path.exists():
         raise FileError("there is no such file", path=path, remedy="Check the path for a typing error")
     if kind is None:
         raise FileError("not a file that is read as a scan", path=path, expected="NIfTI, MetaImage, NRRD or a picture")
-    voxels = read_sources({"scan": Source((path,), kind)})["scan"]
+    voxels = read_sources({"scan": Source((path,), kind, channel)})["scan"]
     if isinstance(voxels, GliosegError):
         raise voxels
     return voxels.array, voxels.grid
