@@ -23,6 +23,9 @@ _MOST_PER_CLASS = 12
 _MOST_CLASSES = 10
 _MOST_COPIES = 12
 _MOST_DOUBTFUL = 6
+_MONTAGE = 18
+_FEWEST_SLICES = 8
+_SHOWS_LITTLE = 0.02
 _MOST_COPIES_OF_VOLUMES = 3
 
 
@@ -35,6 +38,7 @@ class Plan:
         plain: middle slices, for cohorts without a gallery of diagnoses.
         planes: the three slices of each case that is shown in three planes.
         modalities: slices in every modality.
+        montage: slices through one case, from the first to the last that shows something; none of pictures.
         classes: class -> pictures.
         copies: a group of duplicates and two of its members.
         doubtful: masks that cannot be right, and their slice.
@@ -44,6 +48,7 @@ class Plan:
     plain: tuple[SliceRequest, ...]
     planes: tuple[tuple[SliceRequest, ...], ...]
     modalities: tuple[SliceRequest, ...]
+    montage: tuple[SliceRequest, ...]
     classes: Mapping[str, tuple[SliceRequest, ...]]
     copies: tuple[tuple[DuplicateGroup, tuple[SliceRequest, ...]], ...]
     doubtful: tuple[tuple[DoubtfulMask, SliceRequest], ...]
@@ -52,6 +57,7 @@ class Plan:
     def requests(self) -> tuple[SliceRequest, ...]:
         """Every slice, once."""
         groups: list[Iterable[SliceRequest]] = [*self.gallery.values(), self.plain, *self.planes, self.modalities]
+        groups.append(self.montage)
         groups += [*self.classes.values(), *(pair for _, pair in self.copies)]
         groups.append(request for _, request in self.doubtful)
         return tuple(dict.fromkeys(request for group in groups for request in group))
@@ -82,6 +88,7 @@ def plan(about: CohortDescription) -> Plan:
         modalities=tuple(SliceRequest(request.case, request.index) for request in in_all_modalities)
         if several and not classes
         else (),
+        montage=_montage(about, [cases[request.case] for request in complete_first]),
         classes=classes,
         copies=_copies(about, cases),
         doubtful=tuple(
@@ -94,6 +101,16 @@ def plan(about: CohortDescription) -> Plan:
 
 def _one_modality(case: CaseSummary, z: int) -> SliceRequest:
     return SliceRequest(case.case, z, 2, main_modality(case.modalities))
+
+
+def _montage(about: CohortDescription, shown: Sequence[CaseSummary]) -> tuple[SliceRequest, ...]:
+    """Slices through the first of the cases that are shown anyway which has enough of them."""
+    case = next((case for case in shown if case.n_slices >= _FEWEST_SLICES), None)
+    if case is None or about.categories:
+        return ()
+    shown_places = [z for z in range(case.n_slices) if case.slices.non_black[z] >= _SHOWS_LITTLE]
+    first, last = (shown_places[0], shown_places[-1]) if shown_places else (0, case.n_slices - 1)
+    return tuple(_one_modality(case, z) for z in _spread(range(first, last + 1), _MONTAGE))
 
 
 def _dark_slices(

@@ -144,6 +144,7 @@ def anatomy(about: CohortDescription, chosen: Plan, shaded: ShadedSlices, folder
                 f"to what is not black, in true proportion, the planes of a case at one scale. {CONVENTION}",
             )
         )
+    blocks += _through(about, chosen, shaded, folder)
     slices = [request for request in chosen.modalities if request in shaded]
     names = [name for name in about.modalities if any(name in shaded[request].pictures for request in slices)]
     if len(names) > 1:  # the colours of a picture are one
@@ -165,6 +166,23 @@ def anatomy(about: CohortDescription, chosen: Plan, shaded: ShadedSlices, folder
             )
         )
     return Section("anatomy", "Anatomy, modalities, regions", "", tuple(blocks))
+
+
+def _through(about: CohortDescription, chosen: Plan, shaded: ShadedSlices, folder: Path) -> list[Block]:
+    """One case, slice after slice."""
+    requests = [request for request in chosen.montage if request in shaded]
+    if not requests:
+        return []
+    exhibits = [
+        Exhibit((shaded[request].main,), (shaded[request].labels,), f"slice {request.index + 1}")
+        for request in requests
+    ]
+    figure = scans.side_by_side(exhibits, drawing=drawing_of(about.scheme), most=240, columns=6)
+    caption = (
+        f"{requests[0].case}: {len(requests)} of its slices, evenly from the first that shows something to the last, "
+        f"{_modality_words(requests)}. {_convention(about)}"
+    )
+    return [saved_picture(folder, "montage", figure, "scan", title="Through one case", caption=caption)]
 
 
 def _montage(
