@@ -77,10 +77,10 @@ class LogRow:
             TypeError, ValueError: it is no row, or a field is no number.
         """
         for name in _OF_ALL_TASKS:
-            if not isinstance(row.get(name, 0), int | float | None) or isinstance(row.get(name), bool):
-                raise ValueError(f"{name} is {row[name]!r}")
+            if not isinstance(row.get(name, 0), int if name == "epoch" else int | float | None):
+                raise ValueError(f"{name} is {row[name]!r:.40}")
         return cls(
-            epoch=int(row["epoch"]),
+            epoch=row["epoch"],
             train_loss=row["train_loss"],
             learning_rate=row["learning_rate"],
             elapsed_s=row["elapsed_s"],

@@ -37,6 +37,8 @@ from glioseg.io.load import oddity, read_labels
 from glioseg.io.raster import COLOURS
 
 _PICTURES_AT_ONCE = 32
+_MOST_LABELS = 32
+"""Values that a mask may have and still be taken for one."""
 
 
 @dataclass(frozen=True)
@@ -373,6 +375,8 @@ def _unknown_labels(name: str, unknown: Sequence[int], present: Sequence[int], s
     )
     if fitting:
         return f"{text}; --scheme {' or '.join(fitting)} would"
+    if len(present) > _MOST_LABELS:
+        return f"{text}; {len(present)} values are an image's rather than a label map's"
     return f"{text}; say what they mean with --labels {','.join(f'{value}=NAME' for value in present if value)}"
 
 

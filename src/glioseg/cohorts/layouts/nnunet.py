@@ -135,11 +135,11 @@ def _ending(dataset: Dataset) -> str:
     if stated is None:
         names = [dataset.listing.place(path).name.lower() for path in dataset.files_in(TRAINING_IMAGES)]
         return next((ending for ending in _KINDS if any(name.endswith(ending) for name in names)), ".nii.gz")
-    if stated not in _KINDS:
+    if not isinstance(stated, str) or stated not in _KINDS:
         raise LayoutError(
             "files of this ending cannot be read", path=dataset.table, found=stated, expected=" ".join(_KINDS)
         )
-    return str(stated)
+    return stated
 
 
 def _scans(dataset: Dataset, folder: str, ending: str) -> _Scans:
