@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import pytest
 
 from glioseg.errors import FileError
-from glioseg.io.files import TEMPORARY, cannot_read, replacing, write_json, write_text
+from glioseg.io.files import TEMPORARY, cannot_read, replacing, sweep, write_json, write_text
 from glioseg.io.text import read_json
 
 
@@ -84,3 +86,24 @@ def test_what_is_no_json(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("{")
     with pytest.raises(FileError, match="not a JSON file"):
         read_json(tmp_path / "a.json")
+
+
+def test_what_killed_writers_left_goes_after_a_day(tmp_path: Path) -> None:
+    """What is younger may be under way, and what only looks alike is somebody's."""
+    (tmp_path / "below").mkdir()
+    (tmp_path / f"{TEMPORARY}folder").mkdir()
+    (tmp_path / f"{TEMPORARY}folder" / "scan").touch()
+    old = [
+        tmp_path / f"{TEMPORARY}a.json",
+        tmp_path / "below" / f"{TEMPORARY}b.nii.gz",
+        tmp_path / f"{TEMPORARY}folder",
+    ]
+    kept = [tmp_path / f"{TEMPORARY}young", tmp_path / "writing-a.json", tmp_path / "below" / "b.nii.gz"]
+    for path in [*old[:2], *kept]:
+        path.touch()
+    for path in [*old, *kept[1:]]:
+        os.utime(path, (time.time() - 90_000,) * 2)
+    sweep(tmp_path)
+    assert [path.exists() for path in old] == [False] * 3
+    assert [path.exists() for path in kept] == [True] * 3
+    sweep(tmp_path / "nowhere")

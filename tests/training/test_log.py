@@ -81,6 +81,7 @@ def test_a_log_that_is_not_there(tmp_path: Path) -> None:
     "line",
     [
         *("5", "[]", '"epoch"', "null", "{", "[" * 5000, '{"epoch": 1}'),
+        '{"epoch": Infinity, "train_loss": 1, "learning_rate": 1, "elapsed_s": 1}',
         '{"epoch": "one", "train_loss": 1, "learning_rate": 1, "elapsed_s": 1}',
         '{"epoch": 1, "train_loss": null, "learning_rate": [], "elapsed_s": 1}',
         '{"epoch": 1, "train_loss": 1, "learning_rate": 1, "elapsed_s": 1, "val_loss": {}}',

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +15,7 @@ from glioseg.errors import FileError
 
 TEMPORARY = ".writing-"
 """How the names of files begin that are being written, or that were when their writer was killed."""
+_DAY_S = 86_400.0
 
 
 @contextmanager
@@ -40,6 +43,26 @@ def replacing(path: Path, *, sync: bool = True) -> Iterator[Path]:
         raise cannot_write(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Delete what writers that were killed a day ago or longer have left in a folder, or in one directly below.
+
+    Raises:
+        FileError: it cannot be deleted.
+    """
+    for path in (*folder.glob(f"{TEMPORARY}*"), *folder.glob(f"*/{TEMPORARY}*")):
+        try:
+            if time.time() - path.stat().st_mtime < _DAY_S:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        except FileNotFoundError:
+            continue  # its writer, or another that sweeps, was quicker
+        except OSError as error:
+            raise cannot_write(path, error) from error
 
 
 def sync_file(path: Path) -> None:

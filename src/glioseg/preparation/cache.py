@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -16,7 +15,7 @@ from glioseg.console import Step
 from glioseg.core import Case, Cohort, Image, LabelMap, Source
 from glioseg.errors import CacheError, FileError, GeometryError, GliosegError
 from glioseg.io import load_image, load_labels
-from glioseg.io.files import TEMPORARY, cannot_write, sync_file
+from glioseg.io.files import cannot_write, sweep, sync_file
 from glioseg.preparation.case import prepare_arrays
 from glioseg.preparation.contents import digests_of
 from glioseg.preparation.identity import CachePlan, PlannedCase, folder_name, plan_cohort
@@ -26,7 +25,6 @@ from glioseg.preparation.store import INDEX, PreparedCohort, case_files, is_soun
 
 _LOG = logging.getLogger("glioseg")
 _MOST_WORKERS = 4
-_DAY_S = 86_400.0
 
 
 def prepare(
@@ -128,11 +126,9 @@ def _make_room(home: Path) -> None:
     try:
         home.mkdir(parents=True, exist_ok=True)
         (home / INDEX).unlink(missing_ok=True)
-        for path in home.glob(f"{TEMPORARY}*"):
-            if time.time() - path.stat().st_mtime > _DAY_S:
-                path.unlink(missing_ok=True)
     except OSError as error:
         raise cannot_write(home, error) from error
+    sweep(home)
 
 
 def _jobs(plan: CachePlan, home: Path, options: PrepareOptions, *, thorough: bool) -> list[_CacheJob]:

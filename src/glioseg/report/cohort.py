@@ -11,7 +11,7 @@ from glioseg.cohorts.description import CohortDescription
 from glioseg.cohorts.summary import CaseSummary
 from glioseg.console import Step
 from glioseg.core import Cohort
-from glioseg.io.files import write_json, write_text
+from glioseg.io.files import sweep, write_json, write_text
 from glioseg.io.text import csv_text
 from glioseg.report.figures.views import CONVENTION
 from glioseg.report.html import FIGURES, Listed, Page, Section, figures_shown, write_page
@@ -47,6 +47,7 @@ def write_cohort_report(
     Raises:
         FileError: ``out`` cannot be written to.
     """
+    sweep(out)
     folder, page = out / FIGURES, out / "report.html"
     earlier = figures_shown(page)
     sections = _sections(cohort, about, folder, progress)

@@ -15,7 +15,7 @@ from glioseg.core import Case, Cohort, allowing
 from glioseg.errors import FileError, GliosegError, OptionError
 from glioseg.evaluation.table import rows_to_csv
 from glioseg.inference.bundle import load_bundle
-from glioseg.io.files import cannot_write, write_text
+from glioseg.io.files import cannot_write, sweep, write_text
 from glioseg.report.predictions import PredictedCase, write_predictions
 from glioseg.runs.read import Data, read
 from glioseg.tasks.choose import task_named
@@ -155,6 +155,7 @@ def _predict_cases(
     """Predict case by case: all files of a case, or none."""
     written: list[WrittenCase] = []
     failed = dict(impossible)
+    sweep(out)
     for name in (SUMMARY, PAGE):
         (out / name).unlink(missing_ok=True)
     with reporter.progress("Predicting") as step:

@@ -13,7 +13,7 @@ from glioseg.cohorts.reading.layout import Layout
 from glioseg.cohorts.recognise import LAYOUTS
 from glioseg.config import Recipe, read_recipe, write_recipe
 from glioseg.errors import FileError, OptionError, name_some
-from glioseg.io.files import cannot_write, write_json, write_text
+from glioseg.io.files import cannot_write, sweep, write_json, write_text
 from glioseg.io.text import read_json
 from glioseg.runs.changed import scan_changes, shortened, split_changes
 from glioseg.runs.read import Data
@@ -181,6 +181,7 @@ def begin(path: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise cannot_write(path, error) from error
+    sweep(path)
 
 
 def holds_recipe(path: Path, recipe: Recipe) -> bool:

@@ -364,3 +364,12 @@ def test_whatever_a_case_throws_is_a_finding(
     assert (finding.severity, finding.kind, finding.case) == ("error", "unreadable-file", "b")
     assert f"{kind.__name__}: in the middle" in finding.message
     assert second.shape is None
+
+
+def test_an_image_in_the_place_of_a_mask(tmp_path: Path) -> None:
+    """Hundreds of values are not listed."""
+    labels = np.arange(12 * 10 * 6, dtype=np.int16).reshape(12, 10, 6)
+    summary = only(cohort(volume_case(tmp_path, "a", {"t2f": head(1)}, labels)))
+    (finding,) = [each for each in summary.findings if each.kind == "unknown-labels"]
+    assert "720 values are an image's rather than a label map's" in finding.message
+    assert len(finding.message) < 300

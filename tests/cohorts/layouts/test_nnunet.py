@@ -369,3 +369,11 @@ def test_a_label_of_more_than_64_bits(tmp_path: Path) -> None:
     change_table(tmp_path, lambda table: table.update(labels={"background": 0, "whole": 10**30}))
     with pytest.raises(FileError, match=r"dataset.json: not a JSON file; found a whole number of 100 bits"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize("ending", [[], {"a": 1}, 3, ".exe"])
+def test_an_ending_that_is_none(tmp_path: Path, ending: object) -> None:
+    write_fake(tmp_path)
+    change_table(tmp_path, lambda table: table.update(file_ending=ending))
+    with pytest.raises(LayoutError, match="files of this ending cannot be read"):
+        read(tmp_path)
