@@ -58,7 +58,7 @@ WRITERS: dict[str, Write] = {
 
 
 def test_the_table_is_closed_and_ordered() -> None:
-    order = ["nnunet", "msd", "brats-h5", "bids", "brats", "lgg", "volumes", "brisc", "pairs", "classes"]
+    order = ["nnunet", "msd", "brats-h5", "bids", "brats", "lgg", "volumes", "brisc", "cheng", "pairs", "classes"]
     assert [layout.name for layout in LAYOUTS] == order
     assert all(layout.needs for layout in LAYOUTS)
 
@@ -160,15 +160,15 @@ def test_an_unknown_layout_lists_the_known_ones(tmp_path: Path) -> None:
 
 
 def test_nothing_fits(tmp_path: Path) -> None:
-    for name in ("a.npy", "b.npy", "notes.txt", "sub/c.npy", "sub/deep/d.mat", "README"):
+    for name in ("a.dat", "b.dat", "notes.txt", "sub/c.dat", "sub/deep/d.fig", "README"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x")
     with pytest.raises(LayoutError) as error:
         read_cohort(tmp_path)
     text = str(error.value)
-    assert "6 files (3 .npy, 1 .txt, 1 without ending, 1 .mat)" in text
-    assert "a.npy" in text
-    assert "sub/deep/d.mat" in text
+    assert "6 files (3 .dat, 1 .txt, 1 without ending, 1 .fig)" in text
+    assert "a.dat" in text
+    assert "sub/deep/d.fig" in text
     assert "folders of level 1: sub; folders of level 2: deep" in text
     assert all(f"\n  {layout.name}: {layout.needs}" in text for layout in LAYOUTS)
     assert "--layout" in text
@@ -180,6 +180,7 @@ def test_nothing_fits(tmp_path: Path) -> None:
         ("kaggle.zip", "Unpack kaggle.zip first"),
         ("Task01_BrainTumour.tar", "Unpack Task01_BrainTumour.tar first"),
         ("slice.webp", "convert 1 .webp"),
+        ("volume.npy", "convert 1 .npy"),
     ],
 )
 def test_remedies(tmp_path: Path, name: str, remedy: str) -> None:

@@ -190,6 +190,41 @@ def test_every_file_in_a_folder_of_its_own(tmp_path: Path, kind: str) -> None:
     assert read_cohort(tmp_path, layout=layout).cases == cohort.cases
 
 
+def test_folders_that_recur_are_time_points_of_a_patient(tmp_path: Path) -> None:
+    names = [f"p{n}/week-{week}/{w}.nii.gz" for n in (1, 2) for week in ("00", "12") for w in ("CT1", "FLAIR", "seg")]
+    cohort = read_cohort(write(tmp_path, *names))
+    assert {case.id: case.patient for case in cohort.cases} == {
+        f"p{n}_week-{week}": f"p{n}" for n in (1, 2) for week in ("00", "12")
+    }
+    assert cohort.modalities == ("t1c", "t2f")
+    assert "assumed-identity" in {finding.kind for finding in cohort.findings}
+
+
+def test_patients_of_two_hospitals_are_no_time_points(tmp_path: Path) -> None:
+    names = [f"{place}/{patient}/FLAIR.nii.gz" for place, patient in (("a", "p1"), ("a", "p2"), ("b", "p3"))]
+    cohort = read_cohort(write(tmp_path, *names))
+    assert len(cohort.patients) == 3
+
+
+def test_the_folders_of_nnunet_without_their_table(tmp_path: Path) -> None:
+    names = [f"imagesTr/a_{n:03d}_{channel:04d}.nii.gz" for n in (1, 2) for channel in (0, 1)]
+    write(tmp_path, *names, *(f"labelsTr/a_{n:03d}.nii.gz" for n in (1, 2)))
+    cohort = read_cohort(tmp_path, options=ReadOptions(modalities=("t1c", "t2f")))
+    assert taken(cohort, tmp_path) == {
+        f"a_{n:03d}": (
+            {"t1c": f"imagesTr/a_{n:03d}_0000.nii.gz", "t2f": f"imagesTr/a_{n:03d}_0001.nii.gz"},
+            f"labelsTr/a_{n:03d}.nii.gz",
+        )
+        for n in (1, 2)
+    }
+
+
+def test_masks_of_several_readers_are_several(tmp_path: Path) -> None:
+    cohort = read_cohort(write(tmp_path, "p1_flair.nii", "p1_seg_R1.nii", "p1_seg_R2.nii"))
+    (several,) = [finding for finding in cohort.findings if finding.severity == "error"]
+    assert (several.kind, several.case) == ("several-masks", "p1")
+
+
 def test_patients_of_one_file_each_stay_apart(tmp_path: Path) -> None:
     cohort = read_cohort(write(tmp_path, "anna/flair.nii.gz", "otto/t1.nii.gz", "emil/t2.nii.gz"))
     assert [case.id for case in cohort.cases] == ["anna", "emil", "otto"]

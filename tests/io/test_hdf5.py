@@ -62,7 +62,7 @@ def test_a_data_set_that_is_not_there(tmp_path: Path) -> None:
 
 def test_a_data_set_without_channels(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
-        file["image"] = np.zeros((6, 5))
+        file["image"] = np.zeros(6)
     with pytest.raises(GeometryError, match="not \\(H, W, C\\)"):
         read_hdf5_stack([tmp_path / "a.h5"], "image")
 

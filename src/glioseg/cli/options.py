@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Folder = Annotated[Path, typer.Argument(metavar="DATA", help="The data set's folder, as downloaded.")]
 # The tables of these names load numpy, which help does without; a test holds the lines to them.
-_LAYOUTS = "bids, brats, brats-h5, brisc, classes, lgg, msd, nnunet, pairs or volumes"
+_LAYOUTS = "bids, brats, brats-h5, brisc, cheng, classes, lgg, msd, nnunet, pairs or volumes"
 _SCHEMES = (
     "brats2015, brats2021, brats2023, brats2024, brats2024-ped, brats2024-men-rt, msd, nnunet137, whole-tumour, lgg, "
     "brisc, binary or ibsr"

@@ -9,12 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
-from glioseg.cohorts.layouts import bids, brats, brats_h5, brisc, classes, lgg, msd, nnunet, pairs, volumes
+from glioseg.cohorts.layouts import bids, brats, brats_h5, brisc, cheng, classes, lgg, msd, nnunet, pairs, volumes
 from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import Listing, list_folder
 from glioseg.core import Cohort, Finding
 from glioseg.errors import LayoutError, OptionError, name_some
-from glioseg.io.endings import PICTURE_ENDINGS, SCAN_ENDINGS, file_ending
+from glioseg.io.endings import PICTURE_ENDINGS, SCAN_ENDINGS, VOLUME_ENDINGS, file_ending
 
 LAYOUTS: tuple[Layout, ...] = (
     nnunet.LAYOUT,
@@ -25,12 +25,14 @@ LAYOUTS: tuple[Layout, ...] = (
     lgg.LAYOUT,
     volumes.LAYOUT,
     brisc.LAYOUT,
+    cheng.LAYOUT,
     pairs.LAYOUT,
     classes.LAYOUT,
 )
 """All layouts, in order of recognition: the first that matches reads the folder."""
 
 _ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".7z", ".rar")
+_UNREAD_SCANS = (".npy", ".npz", ".mnc", ".mif", ".par", ".nia", ".v", ".pkl", ".pt", ".tfrecord")
 _UNREAD_PICTURES = (".webp", ".gif", ".jp2", ".heic")
 _DEFAULTS = ReadOptions()
 _WEAK_SHARE = 0.1
@@ -227,7 +229,7 @@ def _nearly(listing: Listing) -> list[Layout]:
     if not listing.ending(*SCAN_ENDINGS):
         return list(LAYOUTS)
     pictures = bool(listing.ending(*PICTURE_ENDINGS))
-    unlike = frozenset({*_SIGNS, "brisc"})  # they would have been known by their names
+    unlike = frozenset({*_SIGNS, "brisc", "cheng"})  # they would have been known by their names
     return [layout for layout in LAYOUTS if layout.name not in unlike and (layout.name in _OF_PICTURES) == pictures]
 
 
@@ -235,6 +237,9 @@ def _remedy(listing: Listing) -> str:
     archives, unread = listing.ending(*_ARCHIVES), listing.ending(*_UNREAD_PICTURES)
     if archives:
         return f"\nUnpack {name_some(path.name for path in archives)} first"
+    scans = listing.ending(*_UNREAD_SCANS)
+    if scans:
+        return f"\nScans are read as {' '.join(VOLUME_ENDINGS)}: convert {_by_ending(scans)}"
     if unread:
         return f"\nPictures are read as PNG, JPEG, TIFF or BMP: convert {_by_ending(unread)}"
     return "\nName the folder that holds the data set, or choose with --layout"

@@ -92,8 +92,9 @@ class Source:
         dataset: name of the HDF5 data set (``image``, ``mask``); None for the other kinds.
         slice_index: the one slice (index on Z of the file) that this source is, for a volume whose slices are cases of
             their own; None for the whole file.
-        value: for the labels of pictures, the integer that stands for whatever their 0/1 masks outline, 0 where nothing
-            is outlined and the picture itself gives but the size; None where the files' own values are the labels.
+        value: for the labels of pictures and HDF5 slices, the integer that stands for whatever their 0/1 masks outline,
+            0 where nothing is outlined and the picture itself gives but the size; None where the files' own values are
+            the labels.
         max_voxels: a file or stack that declares more is refused before memory is taken for it.
     """
 
@@ -112,7 +113,7 @@ class Source:
             raise LayoutError(
                 "only volumes have slices that are named by their index", path=self.paths[0], found=self.slice_index
             )
-        if self.value is not None and self.kind != "raster":
+        if self.value is not None and self.kind not in ("raster", "hdf5"):
             raise LayoutError("only masks in pictures stand for one label each", path=self.paths[0], found=self.kind)
         if len(self.paths) > 1 and self.kind not in ("raster", "hdf5"):
             raise LayoutError("only pictures and HDF5 slices are stacked", path=self.paths[0], found=self.kind)

@@ -16,8 +16,8 @@ MODALITY_ORDER = ("t1n", "t1c", "t2w", "t2f")
 _OF_LGG = frozenset({"pre", "post"})
 """Names of LGG's other channels, beside which its FLAIR is called flair."""
 
-_T1 = re.compile(r"t1|t1[wn]|t1w?i|t1weighted|mp2?rage|mpr|spgr|bravo|tfl")
-_T1_CONTRAST = re.compile(r"t1w?(?:c|ce|gd|gad|gado|km|post\w*|contrast\w*|enh\w*)|(?:ce|gd)t1w?")
+_T1 = re.compile(r"t1|t1[wn]|t1mri|t1w?i|t1weighted|mp2?rage|mpr|spgr|bravo|tfl")
+_T1_CONTRAST = re.compile(r"t1w?(?:c|ce|gd|gad|gado|km|post\w*|contrast\w*|enh\w*)|(?:ce?|gd)t1w?")
 _T1_NATIVE = re.compile(r"t1w?(?:pre\w*|nat\w*)")
 _T2 = re.compile(r"t2|t2w|t2w?i|t2weighted|t2t?[fs]e")
 _FLAIR = re.compile(r"t2w?flair|flair(?:t2)?|fla|t2f|darkfluid|fluid")

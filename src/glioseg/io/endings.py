@@ -17,7 +17,7 @@ ENDINGS: Mapping[SourceKind, tuple[str, ...]] = MappingProxyType(
         "nifti": (".nii", ".nii.gz", ".hdr", ".mgz", ".mgh"),
         "metaimage": (".mha", ".mhd", ".nrrd", ".nhdr"),
         "raster": (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"),
-        "hdf5": (".h5", ".hdf5"),
+        "hdf5": (".h5", ".hdf5", ".mat"),
     }
 )
 """Kind of a source -> the endings of its files, lower case."""

@@ -3,6 +3,9 @@
 Their first axis is the X of the volume they were cut from and their second its Y, as in the NIfTI files of BraTS 2020.
 The published files carry no geometry: BraTS is 1 mm isotropic by definition. Ours (a phantom may be coarser) carry the
 affine of their volume as an attribute of each data set.
+
+A data set of two axes is a picture without millimetres, as MATLAB files (version 7.3, which are HDF5) hold it: their
+first axis is the column too, since MATLAB stores columns one after the other.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from glioseg.io.bounds import reading, require_room
 from glioseg.io.files import replacing
 
 _AFFINE_ATTRIBUTE = "affine"
+_MOST_FACTS = 1000
 
 
 def read_hdf5_stack(paths: Sequence[Path], dataset: str, limit: int = MAX_VOXELS) -> npt.NDArray[Any]:
@@ -50,6 +54,8 @@ def hdf5_grid(path: Path, dataset: str, n_slices: int) -> tuple[Grid, int]:
     with reading(path), h5py.File(path) as file:
         data = _dataset(file, dataset, path)
         shape = data.shape
+        if len(shape) == 2:
+            return Grid.of_pictures((shape[0], shape[1], n_slices)), 1
         affine = data.attrs.get(_AFFINE_ATTRIBUTE)
         affine = _brats_affine(shape[1]) if affine is None else np.asarray(affine, dtype=np.float64)
         return Grid((shape[0], shape[1], n_slices), affine), shape[2]
@@ -70,6 +76,21 @@ def write_hdf5_slice(path: Path, datasets: dict[str, npt.NDArray[Any]], grid: Gr
                 written.attrs[_AFFINE_ATTRIBUTE] = grid.affine
 
 
+def read_matlab_facts(path: Path, names: Sequence[str]) -> dict[str, tuple[float, ...]]:
+    """The numbers in small data sets of a MATLAB file of version 7.3; texts are the numbers of their characters.
+
+    Raises:
+        FileError: missing, damaged, of an earlier version, or without one of them.
+    """
+    facts: dict[str, tuple[float, ...]] = {}
+    with reading(path), h5py.File(path) as file:
+        for name in names:
+            data = _dataset(file, name, path)
+            require_room(path, data.shape, _MOST_FACTS)
+            facts[name] = tuple(np.asarray(data[()]).ravel().tolist())
+    return facts
+
+
 def _brats_affine(n_rows: int) -> npt.NDArray[np.float64]:
     """That of the BraTS NIfTI files: 1 mm, X grows to the left and Y to posterior, the origin at the last row."""
     affine = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -81,7 +102,8 @@ def _read(path: Path, dataset: str, limit: int) -> npt.NDArray[Any]:
     with reading(path), h5py.File(path) as file:
         data = _dataset(file, dataset, path)
         require_room(path, data.shape, limit)
-        return np.asarray(data[()])
+        array = np.asarray(data[()])
+        return array[..., None] if array.ndim == 2 else array
 
 
 def _dataset(file: Any, name: str, path: Path) -> Any:  # noqa: ANN401 - h5py ships no types
@@ -90,8 +112,9 @@ def _dataset(file: Any, name: str, path: Path) -> Any:  # noqa: ANN401 - h5py sh
     if isinstance(file.get(name, getlink=True), h5py.ExternalLink):
         raise _elsewhere(path, name)
     data = file[name]
-    if not isinstance(data, h5py.Dataset) or len(data.shape or ()) != 3:
-        raise GeometryError(f"data set {name} is not (H, W, C)", path=path, found=getattr(data, "shape", "a group"))
+    if not isinstance(data, h5py.Dataset) or len(data.shape or ()) not in (2, 3):
+        found = getattr(data, "shape", "a group")
+        raise GeometryError(f"data set {name} is not (H, W, C) or (H, W)", path=path, found=found)
     if data.dtype.kind not in "biuf":
         raise GeometryError(f"data set {name} holds no real numbers", path=path, found=data.dtype)
     if data.external or data.is_virtual:

@@ -175,8 +175,7 @@ def _unscaled(image: Any) -> npt.NDArray[Any]:  # noqa: ANN401
 
 def _shape(image: Any, path: Path) -> tuple[int, ...]:  # noqa: ANN401
     shape = tuple(int(n) for n in image.shape)
-    while len(shape) > 3 and shape[-1] == 1:
-        shape = shape[:-1]
+    shape = (*shape[:3], *(n for n in shape[3:] if n != 1))  # ITK writes channels as a fifth axis, the fourth being 1
     if len(shape) == 2:
         shape = (*shape, 1)
     if len(shape) not in (3, 4):

@@ -38,6 +38,7 @@ class Scan:
             corrected it comes before others, and these before one that a program made.
         part: train, val or test, where a folder says so.
         other_masks: those that came after.
+        folders: in which they lie, those aside that hold everything or only say mask, image or modality.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Scan:
     masks: tuple[Path, ...]
     part: str | None
     other_masks: tuple[Path, ...] = ()
+    folders: tuple[str, ...] = ()
 
 
 def gather(listing: Listing) -> list[Scan]:
@@ -139,7 +141,17 @@ def _group(files: Sequence[Named]) -> _Groups:
         owner = None if file.is_mask else owners[file.path]
         prefix = _mask_prefix(file.name) if file.is_mask else _prefix(file.name)
         groups[prefix if owner is None else owner].append(file)
-    return dict(groups)
+    return _with_strays(groups)
+
+
+def _with_strays(groups: _Groups) -> _Groups:
+    """Label maps that are called like no image, but begin with the name of a case, are that case's: ``p1_seg_R2``."""
+    whole = {prefix for prefix, files in groups.items() if any(not file.is_mask for file in files)}
+    joined: _Groups = defaultdict(list)
+    for prefix, files in groups.items():
+        begins = [name for name in whole if name and _begins(prefix, name)] if prefix not in whole else []
+        joined[max(begins, key=len) if begins else prefix].extend(files)
+    return dict(joined)
 
 
 def _as_one(files: Sequence[Named]) -> tuple[str, Sequence[Named]]:
@@ -199,4 +211,4 @@ def _scan(folder: tuple[str, ...], name: str, prefix: str, files: Sequence[Named
     ]
     masks, others = _ranked([file.path for file in files if file.is_mask])
     plainest_first = tuple(sorted(images, key=lambda image: n_words(image[0])))
-    return Scan("_".join(parts) or above.name, plainest_first, masks, files[0].part, others)
+    return Scan("_".join(parts) or above.name, plainest_first, masks, files[0].part, others, folder)

@@ -9,6 +9,7 @@ label map are read too, for prediction.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,19 +81,22 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
     if not scans:
         raise LayoutError("no volumes to go with label maps", path=listing.root, expected=LAYOUT.needs)
     public = set_of([scan.id for scan in scans])
+    patients = _patients(scans) if public is None else {scan.id: public.patient_of(scan.id) for scan in scans}
     channels, findings = _channels(scans)
     only = _ONLY if public is None else public.only_modality
     names = _modalities([channel for case_channels in channels for channel in case_channels], options, only=only)
     cases = []
     for scan, case_channels in zip(scans, channels, strict=True):
-        case, more_findings = _case(
-            scan, case_channels, names, scan.id if public is None else public.patient_of(scan.id)
-        )
+        case, more_findings = _case(scan, case_channels, names, patients.get(scan.id, scan.id))
         cases.append(case)
         findings += more_findings
     findings += _masks_without_image(gathered, listing)
     with_facts, more_findings = with_facts_file(cases, listing)
-    findings += [finding for finding in more_findings if public is None or finding.kind != "unknown-patients"]
+    findings += [finding for finding in more_findings if not patients or finding.kind != "unknown-patients"]
+    if patients and public is None:
+        n_patients = len(set(patients.values()))
+        message = f"folders of the same names recur: they are taken as time points of {n_patients} patients"
+        findings.append(Finding("note", "assumed-identity", message))
     has_labels = any(case.labels is not None for case in cases)
     scheme = options.scheme or (None if public is None else scheme_named(public.scheme))
     return Cohort(
@@ -180,6 +184,19 @@ def _case(
         )
         findings.append(Finding("note", "several-masks", message, scan.id))
     return Case(scan.id, patient, ordered, labels, facts=facts), findings
+
+
+def _patients(scans: Sequence[Scan]) -> dict[str, str]:
+    """Case -> patient, where cases lie in folders whose names recur below others (``p1/week-12``, ``p2/week-12``).
+
+    A split that took each of them for a patient would put time points of one patient on both sides.
+    """
+    inner = Counter(scan.folders[-1] for scan in scans if len(scan.folders) > 1)
+    outer = Counter(scan.folders[:-1] for scan in scans if len(scan.folders) > 1)
+    n_recurring = sum(count for count in inner.values() if count > 1)
+    if 2 * n_recurring <= len(scans) or max(outer.values(), default=0) < 2:  # one folder in each says nothing: p1/mri
+        return {}
+    return {scan.id: "_".join(scan.folders[:-1]) for scan in scans if len(scan.folders) > 1}
 
 
 def _no_masks(cases: Sequence[Case]) -> list[Finding]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-_IMAGE_WORDS = "images?|imgs?|pictures?|scans?|inputs?|originals?|raw"
+_IMAGE_WORDS = "images?(?:tr|ts)?|imgs?|pictures?|scans?|inputs?|originals?|raw"
 _MASK_WORDS = (
-    "masks?|labels?|labelmaps?|segs?|dsegs?|segm|segmentations?|annotations?|gts?|ground[_\\- ]?truths?|truths?"
-    "|targets?|rois?|vois?|contours?|delineations?|gtv[a-z0-9]?|glistrboost"
+    "masks?|labels?(?:tr|ts)?|labelmaps?|segs?|dsegs?|segm|segmentations?|annotations?|gts?|ground[_\\- ]?truths?"
+    "|truths?|targets?|rois?|vois?|contours?|delineations?|gtv[a-z0-9]?|glistrboost"
 )
 _EDGE = r"(?:^|(?<=[_\-. ]))"
 _END = r"(?=$|[_\-. ])"
