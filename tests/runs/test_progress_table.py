@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from glioseg.runs.progress_table import ProgressTable
+from glioseg.tasks.segment.task import SegmentTask
 from glioseg.tasks.task import LogColumns
 from glioseg.training.log import LogRow
 from glioseg.training.progress import Place
@@ -54,6 +55,35 @@ def test_a_line_once_a_minute_where_there_is_no_terminal(
         table.on_step(place(step=n, n_updates=n, n_total=9, loss=0.25, best_score=0.5, elapsed_s=10.0 * n))
     (line,) = capsys.readouterr().err.splitlines()
     assert line == "Epoch 1/9, step 2/10, loss 0.2500, best dice 0.500, left 0:01:10"
+
+
+def _row(epoch: int, regions: tuple[str, ...]) -> LogRow:
+    figures = {name: {"dice": 0.8, "precision": 0.7, "recall": 0.9} for name in regions}
+    return LogRow(
+        epoch=epoch,
+        train_loss=0.25,
+        val_loss=0.5,
+        learning_rate=1e-3,
+        elapsed_s=10.0,
+        images_per_s=21.3,
+        figures={"regions": figures} if regions else {},
+    )
+
+
+@pytest.mark.parametrize("regions", [("tumour",), ("WT", "TC", "ET"), tuple(f"a long name {n}" for n in range(9))])
+def test_rows_are_never_wider_than_a_terminal(regions: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """The first epoch is not validated; once one is, the heads of its columns are said."""
+    table = ProgressTable(SegmentTask.columns, quiet=False, epochs=100)
+    for epoch, known in enumerate(((), regions, regions)):
+        table.on_step(place(n_updates=epoch + 1))
+        table.on_epoch(_row(epoch, known))
+    lines = capsys.readouterr().err.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert all("Dice" in line and "left" in line for line in lines if "epoch" in line)
+    assert "0.800" in lines[-1]
+    assert ("prec." in lines[0], "images/s" in lines[0]) == (True, True)
+    assert ("WT .800 TC .800 ET .800" in lines[-1]) == (len(regions) == 3)
+    assert ("prec." in lines[2], "recall" in lines[2]) == (True, True) or len(regions) == 9
 
 
 def place(**changes: Any) -> Place:

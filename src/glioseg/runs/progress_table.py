@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import Protocol
 
 from glioseg.console import ProgressBar, Reporter
+from glioseg.runs.table_lines import TableLines
 from glioseg.tasks.task import LogColumns
 from glioseg.training.log import LogRow
 from glioseg.training.progress import Place
 
-_FIRST = ("epoch", "train loss", "val loss")
+_FIRST = ("epoch", "train", "val")
 _LAST = ("rate", "images/s", "left")
-_FIRST_WIDTHS = (9, 10, 9)
-_LAST_WIDTHS = (8, 8, 7)
+_WIDTHS = {"epoch": 7, "train": 6, "val": 6, "rate": 7, "left": 7}
 _LINE_EVERY_S = 60.0
 
 
@@ -59,10 +59,10 @@ class ProgressTable:
         self._score = score
         self._max_minutes = max_minutes
         self._columns = columns
-        self._widths = (*_FIRST_WIDTHS, *columns.widths, *_LAST_WIDTHS)
+        least = dict(zip(columns.titles, columns.widths, strict=True))
+        self._lines = TableLines(("images/s", "rate", *columns.spare), _WIDTHS | least)
         self._place: Place | None = None
         self._said_at = time.monotonic()
-        self._header_shown = False
 
     def on_start(self, place: Place) -> None:
         """Say where a training goes on that was begun before."""
@@ -85,10 +85,10 @@ class ProgressTable:
     def on_epoch(self, row: LogRow) -> str | None:
         """An epoch is done."""
         self.close()
-        if not self._header_shown:
-            self._header_shown = True
-            self._reporter.say(self._line((*_FIRST, *self._columns.titles, *_LAST)))
-        self._reporter.say(self._line((*self._first_cells(row), *self._columns.cells(row), *self._last_cells(row))))
+        titles = (*_FIRST, *self._columns.titles, *_LAST)
+        cells = (*self._first_cells(row), *self._columns.cells(row), *self._last_cells(row))
+        for line in self._lines.of(dict(zip(titles, cells, strict=True))):
+            self._reporter.say(line)
         self._said_at = time.monotonic()
         return None if self._watcher is None else self._watcher.on_epoch(row)
 
@@ -116,9 +116,6 @@ class ProgressTable:
         if place.best_score is not None:
             words.append(f"best {self._score} {place.best_score:.3f}")
         return ", ".join([*words, f"left {self._time_left(place)}"])
-
-    def _line(self, cells: tuple[str, ...]) -> str:
-        return "  ".join(f"{cell:>{width}}" for cell, width in zip(cells, self._widths, strict=True))
 
     def _first_cells(self, row: LogRow) -> tuple[str, ...]:
         val_loss = "-" if row.val_loss is None else f"{row.val_loss:.4f}"

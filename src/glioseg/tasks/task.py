@@ -140,13 +140,17 @@ class TrainingParts:
 
 @dataclass(frozen=True)
 class LogColumns:
-    """The columns of a training's live table that are a task's own: titles, and the cells of a row of the log."""
+    """The columns of a training's live table that are a task's own: titles, and the cells of a row of the log.
+
+    ``widths`` are what they take at least; those of ``spare`` can be left out where there is no room, the first first.
+    """
 
     titles: tuple[str, ...] = ("score",)
     cells: Callable[[LogRow], tuple[str, ...]] = field(
         default=lambda row: ("-" if row.val_score is None else f"{row.val_score:.3f}",)
     )
     widths: tuple[int, ...] = (9,)
+    spare: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,9 @@ class ClassifyTask(Task[Classifier]):
     name: ClassVar[str] = "classify"
     outputs: ClassVar[str] = "logits, one per class"
     draws_copies: ClassVar[bool] = True
-    columns: ClassVar[LogColumns] = LogColumns(("acc.", "recall by class", "balanced", "AUC"), log_cells, (6, 24, 9, 6))
+    columns: ClassVar[LogColumns] = LogColumns(
+        ("acc.", "recall by class", "balanced", "AUC"), log_cells, (5, 9, 8, 5), spare=("balanced", "recall by class")
+    )
 
     def usable(self, cohort: Cohort, options: DataOptions, reporter: Reporter) -> Cohort:
         """Pictures of known class, in the colours that the network sees; or cases with a reference."""

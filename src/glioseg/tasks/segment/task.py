@@ -55,7 +55,8 @@ def log_cells(row: LogRow) -> tuple[str, ...]:
         return f"{sum(values) / len(values):.3f}" if values else "-"
 
     dice = {name: row.figure("regions", name, "dice") for name in regions}
-    by_region = " ".join(f"{name} {'-' if value is None else format(value, '.3f')}" for name, value in dice.items())
+    short = {name: "-" if value is None else f"{value:.3f}".lstrip("0") for name, value in dice.items()}
+    by_region = " ".join(f"{name} {words}" for name, words in short.items())
     return mean("dice"), by_region if len(regions) > 1 else "", mean("precision"), mean("recall")
 
 
@@ -64,7 +65,12 @@ class SegmentTask(Task[Predictor]):
 
     name: ClassVar[str] = "segment"
     outputs: ClassVar[str] = "logits, one per region"
-    columns: ClassVar[LogColumns] = LogColumns(("Dice", "by region", "precision", "recall"), log_cells, (6, 24, 9, 6))
+    columns: ClassVar[LogColumns] = LogColumns(
+        ("Dice", "by region", "prec.", "recall"),
+        log_cells,
+        (5, 9, 5, 6),
+        spare=("recall", "prec.", "by region"),
+    )
 
     def usable(self, cohort: Cohort, options: DataOptions, reporter: Reporter) -> Cohort:
         """The cases with a reference."""
