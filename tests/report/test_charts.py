@@ -71,6 +71,13 @@ def test_regions_keep_their_colours() -> None:
     assert [len(line.get_xdata()) for line in dots] == [2, 1]  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(("n", "bars"), [(3, 0), (4, 1)])
+def test_a_middle_half_needs_four_cases(n: int, bars: int) -> None:
+    """Of fewer a bar over quartiles would only join the dots."""
+    figure = charts.region_sizes({"WT": [10.0, 20.0, 30.0, 40.0][:n]}, x="ml")
+    assert sum(line.get_linewidth() == 2.4 for line in figure.axes[0].lines) == bars
+
+
 @pytest.mark.parametrize(
     ("axes", "row", "column"),
     [

@@ -20,6 +20,8 @@ from glioseg.core import Case, Cohort, Finding, Source
 from glioseg.errors import FileError
 from glioseg.report import style
 from glioseg.report.cohort import write_cohort_report
+from glioseg.report.html import Table
+from glioseg.report.parts.charts import intensity
 from glioseg.report.parts.plan import plan
 from glioseg.report.parts.scans import drawing_of
 from glioseg.report.pixels import SliceRequest, read_slices
@@ -320,3 +322,19 @@ def test_dark_slices_with_tumour_are_shown_before_others(tmp_path: Path) -> None
     shown = [one.index for one in plan(many).gallery["dark"]]
     assert shown[0] == 4
     assert (len(shown), shown[1], shown[-1]) == (24, 100, 199)
+
+
+@pytest.mark.parametrize(("r", "shown"), [(1.0, ["grey"]), (0.9995, ["grey"]), (0.98, ["red", "green", "blue"])])
+def test_equal_colours_are_one_grey(tmp_path: Path, r: float, shown: list[str]) -> None:
+    cohort = replace(picture_cohort(tmp_path, {"no": 2, "yes": 2}), modalities=("red", "green", "blue"))
+    about = description(cohort)
+    correlation = np.full((3, 3), r)
+    cases = tuple(
+        replace(case, modalities=dict.fromkeys(cohort.modalities, next(iter(case.modalities.values()))))
+        for case in about.cases
+    )
+    section = intensity(replace(about, correlation=correlation, cases=cases), tmp_path / "figures")
+    assert {path.stem for path in (tmp_path / "figures").glob("*.png")} >= {"intensities"}
+    tables = [block for block in section.blocks if isinstance(block, Table)]
+    assert [row[0].text for table in tables for row in table.rows] == ([] if shown == ["grey"] else shown)
+    assert (tmp_path / "figures" / "correlation.png").exists() == (len(shown) > 1)

@@ -155,6 +155,10 @@ def _plain_log_ticks(axes: Axes) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
 
 
+FEWEST_FOR_QUARTERS = 4
+"""Cases of which a middle half can be spoken; of fewer the dots are all there is to say."""
+
+
 def region_sizes(values: Mapping[str, Sequence[float]], *, x: str) -> Figure:
     """The size of each region in every case: a dot per case, a bar over the middle half, the median."""
     names = list(values)
@@ -170,7 +174,8 @@ def region_sizes(values: Mapping[str, Sequence[float]], *, x: str) -> Figure:
         size = 4 if positive.size > 40 else 6
         axes.plot(positive, place - 0.08 + spread, "o", color=colour, alpha=0.7, markersize=size, markeredgewidth=0)
         first, middle, third = np.percentile(positive, (25, 50, 75))
-        axes.plot((first, third), (place + 0.3, place + 0.3), color=style.INK, linewidth=2.4, solid_capstyle="butt")
+        if positive.size >= FEWEST_FOR_QUARTERS:
+            axes.plot((first, third), (place + 0.3, place + 0.3), color=style.INK, linewidth=2.4, solid_capstyle="butt")
         axes.plot(
             middle, place + 0.3, "o", color=style.PAPER, markeredgecolor=style.INK, markersize=5.5, markeredgewidth=1.4
         )

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from glioseg.cohorts.description import CohortDescription, FactColumn
+from glioseg.io.raster import COLOURS
 from glioseg.report import style
 from glioseg.report.figures import charts, intensities
 from glioseg.report.html import Block, Cell, Column, Section, Table, saved_picture
 from glioseg.report.parts.words import plural, region_words, tumour_sizes
 
+_T = TypeVar("_T")
+_EQUAL = 0.999
+"""Colours that correlate more than this are the same grey, but for what a JPEG made of it."""
 _FIRST_FACTS = (
     "age",
     "survival",
@@ -125,7 +131,8 @@ def tumours(about: CohortDescription, folder: Path) -> Section:
     blocks.append(saved_picture(folder, "slice-shares", figure, "chart", title=title, caption=caption, half=True))
     if len(by_region) > 1 and len(sizes) > 1:
         figure, title = charts.region_sizes(by_region, x=f"size ({region_unit}, logarithmic)"), "Size by region"
-        caption = f"Each dot is a case; the bar spans the middle half, the ring is the median. {_region_caption(about)}"
+        caption = "Each dot is a case; the bar spans the middle half (of four or more), the ring is the median. "
+        caption += _region_caption(about)
         blocks.append(saved_picture(folder, "region-sizes", figure, "chart", title=title, caption=caption))
     if about.heat:
         blocks.append(_places(about, folder))
@@ -198,8 +205,28 @@ def _places(about: CohortDescription, folder: Path) -> Block:
     )
 
 
+def _with_one_grey(about: CohortDescription) -> CohortDescription:
+    """A cohort whose three colours are equal, which is grey stored as colour, as one of grey pictures."""
+    if tuple(about.modalities) != COLOURS or not np.all(about.correlation > _EQUAL):
+        return about
+    first, *rest = COLOURS
+
+    def grey(named: Mapping[str, _T]) -> dict[str, _T]:
+        return {("grey" if name == first else name): value for name, value in named.items() if name not in rest}
+
+    return replace(
+        about,
+        modalities=("grey",),
+        raw=grey(about.raw),
+        normalised=grey(about.normalised),
+        correlation=about.correlation[:1, :1],
+        cases=tuple(replace(case, modalities=grey(case.modalities)) for case in about.cases),
+    )
+
+
 def intensity(about: CohortDescription, folder: Path) -> Section:
-    """Distributions of intensities and what ties modalities together."""
+    """Distributions of intensities and what ties modalities together; equal colours are shown once, as grey."""
+    about = _with_one_grey(about)
     raw = {name: histogram for name, histogram in about.raw.items() if histogram.counts.sum() > 0}
     if not raw:
         return Section("intensities", "Intensities", "", ())
