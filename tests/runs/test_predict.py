@@ -252,6 +252,25 @@ def test_a_flat_folder_of_pictures_stored_in_colours(pictures: Pictures, tmp_pat
     np.testing.assert_array_equal(masks[0], masks[1])
 
 
+def test_pictures_stored_in_colours_score_as_grey_ones_do(pictures: Pictures, tmp_path: Path) -> None:
+    for name in ("grey", "colours"):
+        (tmp_path / name / "images").mkdir(parents=True)
+        (tmp_path / name / "masks").mkdir()
+        for picture in sorted((pictures.data / "images").iterdir())[8:16]:
+            mask = next((pictures.data / "masks").glob(f"{picture.stem}*"))
+            shutil.copy(mask, tmp_path / name / "masks")
+            with Pillow.open(picture) as original:
+                mode = "RGB" if name == "colours" else original.mode
+                original.convert(mode).save(tmp_path / name / "images" / picture.name)
+    figures = []
+    for name in ("grey", "colours"):
+        places = ["--data", tmp_path / name, "--out", tmp_path / f"{name}-out", "--cache", tmp_path / "cache"]
+        ran = glioseg("evaluate", pictures.run, *places, "--device", "cpu", "--json", "--quiet")
+        assert ran.code == 0, ran.err
+        figures.append(ran.json["regions"]["tumour"]["dice"])
+    assert figures[0] == figures[1]
+
+
 def test_colours_do_not_pass_for_grey(pictures: Pictures, tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (16, 20, 3)).astype(np.uint8)
     Pillow.fromarray(noise).save(tmp_path / "photo.png")

@@ -14,7 +14,7 @@ from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import Listing, list_folder
 from glioseg.core import Cohort, Finding
 from glioseg.errors import LayoutError, OptionError, name_some
-from glioseg.io.endings import PICTURE_ENDINGS, SCAN_ENDINGS, VOLUME_ENDINGS, file_ending
+from glioseg.io.endings import PICTURE_ENDINGS, SCAN_ENDINGS, VOLUME_ENDINGS, file_ending, has_ending
 
 LAYOUTS: tuple[Layout, ...] = (
     nnunet.LAYOUT,
@@ -32,6 +32,8 @@ LAYOUTS: tuple[Layout, ...] = (
 """All layouts, in order of recognition: the first that matches reads the folder."""
 
 _ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".7z", ".rar")
+_SETTINGS = (".mat",)
+"""What is a scan in one data set, and what programs such as SPM write beside scans in others."""
 _UNREAD_SCANS = (".npy", ".npz", ".mnc", ".mif", ".par", ".nia", ".v", ".pkl", ".pt", ".tfrecord")
 _UNREAD_PICTURES = (".webp", ".gif", ".jp2", ".heic")
 _DEFAULTS = ReadOptions()
@@ -164,7 +166,8 @@ def _left_over(listing: Listing, cohort: Cohort, reader: Layout) -> list[Finding
         return ("" if reader.spans_folders else path.parent.name, path.name)
 
     places = {place(path) for path in used}
-    rest = [path for path in listing.ending(*SCAN_ENDINGS) if path not in used and place(path) not in places]
+    scans = [path for path in listing.ending(*SCAN_ENDINGS) if not has_ending(path, _SETTINGS)]
+    rest = [path for path in scans if path not in used and place(path) not in places]
     if not rest:
         return []
     listed = name_some(listing.relative(path) for path in rest)

@@ -32,6 +32,7 @@ from glioseg.runs.scored_report import scored_report
 from glioseg.runs.split import survey
 from glioseg.tasks.choose import task_named
 from glioseg.tasks.data import Part, TrainingData, seen_by, with_modalities
+from glioseg.tasks.members import fitted_cohort
 from glioseg.tasks.task import (
     AnyTask,
     FinishedRun,
@@ -201,7 +202,7 @@ def evaluate_ensemble(
         scored = _part_of_run(folder, part, task, bundles[0], reporter)
     else:
         usable = task.usable(read(data, reporter), _network_data(bundles[0], None), reporter)
-        cohort = seen_by(usable, [bundle.info for bundle in bundles], reporter)
+        cohort = seen_by(fitted_cohort(usable, members.modalities), [bundle.info for bundle in bundles], reporter)
         scored = ScoredCohort(cohort, name_of_other(cohort.name), frozenset(cohort.patients))
     source = folder.data if data is None else data
     require_unseen(folders, scored.patients, source.path, reporter)
@@ -251,7 +252,9 @@ def _on_other_data(
     if detect:
         task.require_detection()
     usable = task.usable(read(data, reporter), _network_data(bundle, None), reporter)
-    cohort = with_modalities(seen_by(usable, [bundle.info], reporter), bundle.info.modalities)
+    cohort = with_modalities(
+        seen_by(fitted_cohort(usable, bundle.info.modalities), [bundle.info], reporter), bundle.info.modalities
+    )
     with reporter.progress("Preparing") as step:
         prepared = prepare(cohort, task.prepare_options(bundle.info), options.cache_folder, progress=step)
     copies = survey(cohort, options.cache_folder, reporter).groups if task.draws_copies else ()

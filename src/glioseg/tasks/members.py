@@ -10,7 +10,7 @@ from typing import TypeVar
 from glioseg.cohorts.layouts.lgg import MODALITIES as LGG_CHANNELS
 from glioseg.cohorts.reading.case_names import case_name
 from glioseg.cohorts.reading.pictures import picture_sources
-from glioseg.core import Case, Source
+from glioseg.core import Case, Cohort, Source
 from glioseg.core.modalities import named_among, our_names, sequence_of
 from glioseg.errors import FileError, OptionError
 from glioseg.inference.bundle import Bundle
@@ -101,6 +101,14 @@ def fitted(case: Case, needed: Sequence[str]) -> Case:
         images = _as_pictures(case, needed) or _as_the_only_one(case, needed)
     others = {name: source for name, source in case.images.items() if source not in images.values()}
     return replace(case, images={**images, **others})
+
+
+def fitted_cohort(cohort: Cohort, needed: Sequence[str]) -> Cohort:
+    """A cohort with each of its cases ``fitted``."""
+    cases = tuple(fitted(case, needed) for case in cohort.cases)
+    names = {name for case in cases for name in case.images}
+    order = (*needed, *cohort.modalities)
+    return replace(cohort, cases=cases, modalities=tuple(dict.fromkeys(name for name in order if name in names)))
 
 
 def _as_pictures(case: Case, needed: Sequence[str]) -> dict[str, Source]:
