@@ -21,7 +21,7 @@ from glioseg.io.bounds import reading
 from glioseg.io.hdf5 import read_hdf5_stack
 from glioseg.io.metaimage import read_metaimage
 from glioseg.io.nifti import read_nifti
-from glioseg.io.raster import read_picture, read_stack
+from glioseg.io.raster import read_picture, read_picture_header, read_stack
 
 
 def nifti_header(shape: tuple[int, ...], kind: type[np.generic] = np.uint8) -> bytes:
@@ -183,3 +183,13 @@ def test_a_tiff_that_wants_a_library(tmp_path: Path) -> None:
         file.pages[0].tags["Compression"].overwrite(50000)  # Zstandard
     with pytest.raises(FileError, match=r"packed in a way that is not read; found ZSTD.*Save it as PNG"):
         read_picture(tmp_path / "a.tif")
+
+
+def test_a_tiff_without_a_size(tmp_path: Path) -> None:
+    """A tag of two numbers where one is the width."""
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((6, 5), np.float64))
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+") as file:
+        file.pages[0].tags["ImageWidth"].overwrite((5, 6))
+    for read in (read_picture, read_picture_header):
+        with pytest.raises(FileError, match="its tags say no size"):
+            read(tmp_path / "a.tif")

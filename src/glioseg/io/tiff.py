@@ -94,6 +94,8 @@ def _header(path: Path, file: Any) -> tuple[tuple[int, int], bool]:  # noqa: ANN
             remedy="Save each page as a file of its own, one folder for each patient",
         )
     page = file.pages[0]
+    if not all(isinstance(n, int) and n > 0 for n in (page.imagewidth, page.imagelength, page.samplesperpixel)):
+        raise ValueError("its tags say no size")
     if page.samplesperpixel > 4 or len(page.shape) > 3:
         form = f"shape {page.shape} ({page.axes})"
         raise FileError(

@@ -270,3 +270,24 @@ def test_heat_is_anatomical_whatever_the_orientation(codes: str) -> None:
 def test_no_tumour_no_heat() -> None:
     nothing = np.zeros((2, 3, 3), dtype=np.bool_)
     assert measure.heat_maps(nothing, ~nothing, ras((3, 3, 2))) == ()
+
+
+@pytest.mark.parametrize(
+    ("values", "mean"),
+    [
+        (np.array([2**62, 2**62 + 4]), 2.0**62),
+        (np.array([2**64 - 2048, 2**64 - 1024], np.uint64), 2.0**64 - 1536),
+        (np.array([2**32 - 5, 2**32 - 1], np.uint32), 2.0**32 - 3),
+        (np.array([-128, 127], np.int8), -0.5),
+        (np.array([1e17, 1e17 + 16]), 1e17),  # neighbours among doubles: no bins between them
+        (np.array([0.0, 1e-310]), 0.0),
+        (np.array([-3.3e38, 3.3e38], np.float32), 0.0),  # whose difference single precision cannot hold
+        (np.array([1e300, 1.0]), 1.0),  # beyond single precision, as infinity is
+    ],
+)
+def test_intensities_at_the_ends_of_their_types(values: np.ndarray, mean: float) -> None:
+    voxels = values.reshape(1, 1, -1)
+    found = measure.distribution(voxels, np.ones(voxels.shape, dtype=np.bool_))
+    assert found is not None
+    assert found.mean == pytest.approx(mean, rel=1e-12)
+    assert int(found.histogram.counts.sum()) == int((np.abs(values.astype(np.float64)) < 1e39).sum())

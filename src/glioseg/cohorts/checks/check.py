@@ -264,7 +264,7 @@ def _kind_of(error: GliosegError) -> FindingKind:
 
 
 def _n_not_finite(array: npt.NDArray[Any]) -> int:
-    return 0 if array.dtype.kind != "f" else int(array.size - np.count_nonzero(np.isfinite(array)))
+    return 0 if array.dtype.kind != "f" else int(array.size - np.count_nonzero(measure.is_usable(array)))
 
 
 def _content_findings(case: str, arrays: Mapping[str, npt.NDArray[Any]]) -> list[Finding]:

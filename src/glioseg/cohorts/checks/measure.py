@@ -43,11 +43,16 @@ def tissue(modalities: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.bool_]:
     return inside
 
 
+def is_usable(array: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Where voxels are numbers that single precision, in which networks compute, can hold."""
+    return np.asarray(np.abs(array) <= np.finfo(np.float32).max)
+
+
 def distribution(voxels: npt.NDArray[Any], brain: npt.NDArray[np.bool_]) -> Distribution | None:
     """Intensities of one modality over the brain, or over all voxels where nothing is; None without a finite one."""
     values = voxels[brain] if brain.any() else voxels.ravel()
     if values.dtype.kind == "f":
-        values = values[np.isfinite(values)]
+        values = values[is_usable(values)]
     if values.size == 0:
         return None
     fine = _count(values)
@@ -69,12 +74,13 @@ def distribution(voxels: npt.NDArray[Any], brain: npt.NDArray[np.bool_]) -> Dist
 def _count(intensities: npt.NDArray[Any]) -> _Counts:
     low, high = float(intensities.min()), float(intensities.max())
     if intensities.dtype.kind in "iub" and high - low < _WIDEST:
-        counts = np.bincount(intensities.astype(np.int32) - int(low))
-        return _Counts(np.arange(low, low + len(counts), dtype=np.float64), counts, 1.0)
-    if high <= low:
-        return _Counts(np.array([low]), np.array([intensities.size]), 1.0)
+        wide = intensities.astype(np.int32) if intensities.dtype.itemsize < 4 else intensities
+        counts = np.bincount((wide - wide.min()).astype(np.int32))
+        return _Counts(np.arange(len(counts), dtype=np.float64) + low, counts, 1.0)
     step = (high - low) / _FINE
-    counts = np.histogram(intensities, _FINE, (low, high))[0]
+    if min(abs(np.spacing(low)), abs(np.spacing(high))) * _FINE >= high - low or step < np.finfo(np.float32).tiny:
+        return _Counts(np.array([low]), np.array([intensities.size]), 1.0)  # one value, but for how it is written
+    counts = np.histogram(intensities.astype(np.float64), _FINE, (low, high))[0]
     middles = (np.arange(_FINE, dtype=np.float64) + 0.5) * step + low
     return _Counts(np.asarray(middles, dtype=np.float64), counts, step)
 
