@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -42,6 +43,8 @@ def fact_value(text: str) -> str | float | int | None:
     try:
         number = float(text)
     except ValueError:
+        return text
+    if not math.isfinite(number):  # 1e999, or a thousand digits: no figure, and nothing that JSON has
         return text
     return int(number) if number.is_integer() else number
 
