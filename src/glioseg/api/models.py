@@ -64,7 +64,7 @@ class Model:
         max_voxels: int | None = None,
         progress: Progress | None = None,
     ) -> PredictResult:
-        """Predict every case of folders and files and write masks, pictures and ``summary.csv``, as ``predict`` does.
+        """Predict every case of folders and files and write masks, pictures, ``summary.csv`` and a page.
 
         Args:
             inputs: folders of cases, volumes or pictures; or what ``glioseg.read`` gave.

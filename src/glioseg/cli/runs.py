@@ -182,7 +182,8 @@ def evaluate(
 ) -> None:
     """Score a trained network against the experts' masks or classes.
 
-    On a part of the run's own data, or on other data, whose figures are kept as evaluation-on-NAME.json.
+    On a part of the run's own data, or on other data, whose figures are kept as evaluation-on-NAME.json and shown by
+    report-on-NAME.html.
     """
     from glioseg.api import runs as api
 
@@ -234,7 +235,7 @@ def predict(
     of that, and the picture captioned with them. Folders need no masks, and which file is taken for which modality is
     said. A case that cannot be predicted (it lacks a modality, say) is named and left out; the exit code is 1 then.
     Networks named by --with are averaged with the first (folds, planes); thresholds are the means of theirs, and a
-    second picture shows what each contributes.
+    second picture shows what each contributes. predictions.html shows all cases, those to look at first on top.
     """
     files = _modality_files(modality or ())
     if not inputs and not files:
