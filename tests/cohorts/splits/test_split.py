@@ -214,7 +214,7 @@ def test_groups_join_through_time_points() -> None:
     ("options", "words"),
     [
         ({"train": 0.7, "val": 0.2, "test": 0.2}, "sum to 1.1"),
-        ({"fold": 1}, "needs n_folds"),
+        ({"fold": 1}, "set split.n_folds=5"),
         ({"n_folds": 5, "fold": 5}, "0 to 4"),
         ({"n_folds": 1}, "greater than or equal to 2"),
         ({"train": 0.0, "val": 0.5, "test": 0.5}, "greater than 0"),
@@ -299,7 +299,7 @@ def test_files_that_are_no_splits(tmp_path: Path, text: str) -> None:
 
 def test_a_file_that_is_not_json(tmp_path: Path) -> None:
     (tmp_path / "split.json").write_text("train: p000")
-    with pytest.raises(FileError, match="not a JSON file"):
+    with pytest.raises(FileError, match="not a split; found Expecting value"):
         load_split(tmp_path / "split.json", many(2))
 
 
