@@ -90,6 +90,17 @@ def test_a_folder_of_masks_shows_the_doubtful_first_and_then_the_largest(tmp_pat
     assert "d.nii.gz: cut short" in text
 
 
+def test_pictures_stand_side_by_side_and_speak_of_no_planes(tmp_path: Path) -> None:
+    grid = {"shape": [256, 256, 20], "spacing_mm": None, "orientation": None}
+    volumes = {"unit": "voxels", "WT": 19529, "ET": 3}
+    cases = [_mask(tmp_path, name, 0, grid=grid, volumes=volumes) for name in ("a", "b")]
+    text = _text(segmented_page(cases, _REGIONS, [_CARD]), tmp_path, cases)
+    assert text.count('class="picture scan half"') == 2
+    assert "The picture, or the slice with most of the prediction" in text
+    assert "In each plane" not in text
+    assert "19,529 voxels" in text  # counted, not rounded
+
+
 def test_classes_are_totalled_and_the_uncertain_come_first(tmp_path: Path) -> None:
     cases = [_said(tmp_path, name, yes) for name, yes in (("a", 0.99), ("b", 0.45), ("c", 0.8), ("d", 0.02))]
     text = _text(said_page(cases, ("no", "yes"), [_CARD]), tmp_path, cases)

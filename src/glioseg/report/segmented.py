@@ -97,9 +97,16 @@ def _scans(cases: Sequence[PredictedCase], regions: Mapping[str, tuple[str, ...]
         for number, case in enumerate(cases[: predicted.MOST_PICTURES], start=1)
         if (picture := _picture(case, number, regions)) is not None
     ]
-    intro = "In each plane the section with most of the prediction, as it is and with the mask; "
-    intro += "inner regions lie over those that hold them."
+    has_planes = any(_has_planes(case) for case in cases)
+    intro = "In each plane the section" if has_planes else "The picture, or the slice"
+    intro += " with most of the prediction, as it is and with the mask"
+    intro += "; inner regions lie over those that hold them." if len(regions) > 1 else "."
     return Section("scans", "On the scan", f"{intro} {predicted.not_shown(cases)}".strip(), tuple(blocks))
+
+
+def _has_planes(case: PredictedCase) -> bool:
+    """Whether its orientation is known, so that it is seen in three planes."""
+    return case.facts["grid"]["spacing_mm"] is not None
 
 
 def _picture(case: PredictedCase, number: int, regions: Mapping[str, tuple[str, ...]]) -> Picture | None:
@@ -108,7 +115,7 @@ def _picture(case: PredictedCase, number: int, regions: Mapping[str, tuple[str, 
         return None
     source, width, height = shown
     volumes = ", ".join(f"{region} {_words(case, region)}" for region in regions)
-    has_mm = case.facts["grid"]["spacing_mm"] is not None
+    has_mm = _has_planes(case)
     seen = "axial, coronal and sagittal sections" if has_mm else "the picture"
     return Picture(
         f"case-{number}",
@@ -118,5 +125,6 @@ def _picture(case: PredictedCase, number: int, regions: Mapping[str, tuple[str, 
         height,
         "scan",
         source,
+        half=not has_mm,
         alt=f"{case.name}: {seen} through most of the prediction, as they are and with the mask; {volumes}",
     )
