@@ -461,7 +461,7 @@ def test_a_killed_process_leaves_nothing_that_is_trusted(cohort: Cohort, tmp_pat
     assert ended.returncode == -signal.SIGKILL
     home = tmp_path / "cache" / folder_name(cohort, plan_cohort(cohort, PLAIN))
     left = {path.name.split("-")[1][0] if path.name.startswith("case") else path.name[:9] for path in home.iterdir()}
-    assert left == {"0", "1", ".writing-"}
+    assert left == {"0", "1", ".writing-", ".lock"}
     with pytest.raises(FileError):
         open_prepared(home)
     for path in home.glob(".writing-*"):

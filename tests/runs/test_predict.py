@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,10 +20,13 @@ from PIL import Image as Pillow
 from glioseg.cohorts.phantom import PhantomOptions
 from glioseg.cohorts.write import write_phantom
 from glioseg.core import Case
+from glioseg.io.lock import locked
+from glioseg.tasks.classify.predict import ClassifyMembers
 from glioseg.tasks.segment.predict import SegmentMembers, SegmentPrediction
+from glioseg.tasks.task import Members
 from tests.cli.command import Ran, glioseg
 from tests.io.test_bounds import nifti_header
-from tests.runs.conftest import TinyRun
+from tests.runs.conftest import Task, TinyRun
 from tests.runs.toy import write_toy
 
 
@@ -293,6 +297,88 @@ def test_a_black_scan_is_predicted_and_warned_about(tiny: TinyRun, tmp_path: Pat
     assert warning.startswith("t2f is black everywhere")
 
 
+# -- interruptions -----------------------------------------------------------------------------------------------------
+
+
+_MEMBERS: dict[Task, type[Members]] = {"segment": SegmentMembers, "classify": ClassifyMembers}
+
+
+def _summary(out: Path) -> list[str]:
+    with (out / "summary.csv").open(encoding="utf-8") as file:
+        return [row["case"] for row in csv.DictReader(file)]
+
+
+def _names(*numbers: int) -> list[str]:
+    return [f"BraTS-GLI-{number:05d}-000" for number in numbers]
+
+
+@pytest.mark.parametrize("task", ["segment", "classify"])
+def test_what_is_done_is_skipped(
+    task: Task, tiny_runs: Callable[[Task], TinyRun], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tiny_runs(task)
+    cases = (
+        sorted(path for path in run.data.iterdir() if path.is_dir())
+        if task == "segment"
+        else sorted((run.data / "yes").iterdir())[:3]
+    )
+    assert glioseg("predict", run.run, *cases, "--out", tmp_path / "whole", "--json").code == 0
+    out = tmp_path / "out"
+    predicted: list[str] = []
+    real = _MEMBERS[task].predict
+
+    def predict(members: Any, case: Any) -> Any:
+        predicted.append(case.id)
+        if len(predicted) == 3:
+            raise KeyboardInterrupt
+        return real(members, case)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_MEMBERS[task], "predict", predict)
+        stopped = glioseg("predict", run.run, *cases, "--out", out)
+        assert stopped.code == 130
+        assert _summary(out) == predicted[:2]
+        (out / f"{predicted[1]}.json").unlink()  # as if it had been killed before the second case was whole
+        predicted[:] = ["", "", ""]
+        ran = glioseg("predict", run.run, *cases, "--out", out, "--skip-done", "--json")
+    assert ran.code == 0, ran.err
+    assert f"1 of {len(cases)} cases are done already" in ran.err
+    assert len(predicted) == 3 + len(cases) - 1
+    assert (out / "summary.csv").read_bytes() == (tmp_path / "whole" / "summary.csv").read_bytes()
+    assert {path.name for path in out.iterdir()} == {path.name for path in (tmp_path / "whole").iterdir()}
+    assert [case["case"] for case in ran.json["cases"]] == _summary(out)
+
+
+def test_what_is_done_by_others_or_of_other_scans_is_not_skipped(tiny: TinyRun, tmp_path: Path) -> None:
+    case, out = tmp_path / "data" / _case(tiny), tmp_path / "out"
+    shutil.copytree(tiny.data / _case(tiny), case)
+    assert _predict(tiny.run, case, "--out", out).code == 0
+    sidecar = out / f"{_case(tiny)}.json"
+    assert "1 of 1 cases are done already" in glioseg("predict", tiny.run, case, "--out", out, "--skip-done").err
+    os.utime(next(case.glob("*t1c*")), ns=(1, sidecar.stat().st_mtime_ns + 1))
+    assert "done already" not in glioseg("predict", tiny.run, case, "--out", out, "--skip-done").err
+    facts = json.loads(sidecar.read_text(encoding="utf-8"))
+    sidecar.write_text(json.dumps(facts | {"model_id": "0" * 12}), encoding="utf-8")
+    assert "done already" not in glioseg("predict", tiny.run, case, "--out", out, "--skip-done").err
+
+
+def test_the_summary_keeps_what_the_same_network_predicted_before(tiny: TinyRun, tmp_path: Path) -> None:
+    first, second, third = _names(1, 2, 3)
+    for names in ((first, second), (third,), (first,)):
+        assert _predict(tiny.run, *(tiny.data / name for name in names), "--out", tmp_path).code == 0
+        assert set(_summary(tmp_path)) >= set(names)
+    assert sorted(_summary(tmp_path)) == [first, second, third]
+    (tmp_path / f"{second}.json").unlink()  # its prediction was deleted
+    assert _predict(tiny.run, tiny.data / third, "--out", tmp_path).code == 0
+    assert sorted(_summary(tmp_path)) == [first, third]
+
+
+def test_two_at_once_into_one_folder(tiny: TinyRun, tmp_path: Path) -> None:
+    with locked(tmp_path):
+        ran = _predict(tiny.run, tiny.data / _case(tiny), "--out", tmp_path)
+    assert (ran.code, "another process is at work in this folder" in ran.err) == (1, True)
+
+
 # -- refusals: said before any work is done ----------------------------------------------------------------------------
 
 
@@ -458,8 +544,10 @@ def test_a_full_disk_leaves_no_case_half_written(
     assert [word for word in ("cannot be written", "No space left", "free space") if word not in ran.err] == []
     first = "BraTS-GLI-00001-000"
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        f"{first}{end}" for end in (".nii.gz", ".json", ".png")
+        "summary.csv",
+        *(f"{first}{end}" for end in (".nii.gz", ".json", ".png")),
     }
+    assert _summary(tmp_path / "out") == [first]
 
 
 def test_scans_are_never_written_over(pictures: Pictures, tmp_path: Path) -> None:

@@ -62,6 +62,7 @@ class Model:
         *,
         modality_files: Mapping[str, StrPath] | None = None,
         max_voxels: int | None = None,
+        skip_done: bool = False,
         progress: Progress | None = None,
     ) -> PredictResult:
         """Predict every case of folders and files and write masks, pictures, ``summary.csv`` and a page.
@@ -71,6 +72,7 @@ class Model:
             out: where results go.
             modality_files: modality -> file, of one more case that is given file by file.
             max_voxels: files that declare more are refused; None for what ``glioseg.read`` was told, or 512³ × 4.
+            skip_done: leave cases that this model has predicted into ``out`` already, of the same files.
             progress: told how many cases are done.
 
         Returns:
@@ -86,7 +88,9 @@ class Model:
         given = inputs if isinstance(inputs, Sequence) and not isinstance(inputs, str) else [inputs]
         files = {name: Path(path) for name, path in (modality_files or {}).items()}
         data = [source_of(each) for each in given]
-        return predict_with(self.members, data, Path(out), files, max_voxels, reporter_of(progress))
+        return predict_with(
+            self.members, data, Path(out), files, max_voxels, reporter_of(progress), skip_done=skip_done
+        )
 
 
 def load(path: StrPath | Run, *others: StrPath | Run, device: str = "auto", network: nn.Module | None = None) -> Model:

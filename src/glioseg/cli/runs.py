@@ -55,6 +55,10 @@ Detect = Annotated[
     typer.Option("--detect", help="Score a network that segments by whether it finds tumour, per slice and case."),
 ]
 FiguresFolder = Annotated[Path | None, typer.Option("--out", help="Where figures go. [default: the run folder]")]
+SkipDone = Annotated[
+    bool,
+    typer.Option("--skip-done", help="Leave cases that this network has predicted into the folder from these files."),
+]
 
 
 def _recipes_that_begin_with(incomplete: str) -> list[str]:
@@ -224,6 +228,7 @@ def predict(
     folder: PredictionsFolder = Path("predictions"),
     modality: ModalityFiles = None,
     others: With = None,
+    skip_done: SkipDone = False,
     device: Device = "auto",
     flags: DataFlags = NO_FLAGS,
     as_json: Json = False,
@@ -236,6 +241,7 @@ def predict(
     said. A case that cannot be predicted (it lacks a modality, say) is named and left out; the exit code is 1 then.
     Networks named by --with are averaged with the first (folds, planes); thresholds are the means of theirs, and a
     second picture shows what each contributes. predictions.html shows all cases, those to look at first on top.
+    What was interrupted goes on with --skip-done.
     """
     files = _modality_files(modality or ())
     if not inputs and not files:
@@ -246,7 +252,14 @@ def predict(
 
     model = api.load(run, *(others or ()), device=device)
     data = [flags.data(path) for path in inputs or []]
-    result = model.predict_files(data, folder, modality_files=files, max_voxels=flags.max_voxels, progress=reporter)
+    result = model.predict_files(
+        data,
+        folder,
+        modality_files=files,
+        max_voxels=flags.max_voxels,
+        skip_done=skip_done,
+        progress=reporter,
+    )
     if as_json:
         failed = {case: str(error) for case, error in result.failed.items()}
         print_json(

@@ -17,6 +17,14 @@ TEMPORARY = ".writing-"
 """How the names of files begin that are being written, or that were when their writer was killed."""
 _DAY_S = 86_400.0
 
+LOCK = ".lock"
+"""Name of the file in a folder that one process has to itself (``io.lock``)."""
+
+
+def own_entries(folder: Path) -> list[Path]:
+    """What stands in a folder, but for what a killed process of ours may have left before it wrote anything."""
+    return [path for path in folder.iterdir() if path.name != LOCK and not path.name.startswith(TEMPORARY)]
+
 
 @contextmanager
 def replacing(path: Path, *, sync: bool = True) -> Iterator[Path]:

@@ -16,6 +16,7 @@ from glioseg.core import Case, Cohort, Image, LabelMap, Source
 from glioseg.errors import CacheError, FileError, GeometryError, GliosegError
 from glioseg.io import load_image, load_labels
 from glioseg.io.files import cannot_write, sweep, sync_file
+from glioseg.io.lock import locked
 from glioseg.preparation.case import prepare_arrays
 from glioseg.preparation.contents import digests_of
 from glioseg.preparation.identity import CachePlan, PlannedCase, folder_name, plan_cohort
@@ -61,11 +62,17 @@ def prepare(
             return open_prepared(home, mender.of)
         except (CacheError, FileError) as error:
             _LOG.warning("Damaged, and prepared anew: %s", " ".join(str(error).split()))
-    _make_room(home)
-    jobs = _jobs(plan, home, options, thorough=not complete)
-    _run(jobs, n_workers or min(n_processors(), _MOST_WORKERS), progress, len(plan.cases))
-    _finish(home, cohort, options, plan)
+    with locked(home, waiting=_say_waiting):
+        if complete or not _is_complete(home, plan):  # else somebody has made it while this process waited
+            _drop_index(home)
+            jobs = _jobs(plan, home, options, thorough=not complete)
+            _run(jobs, n_workers or min(n_processors(), _MOST_WORKERS), progress, len(plan.cases))
+            _finish(home, cohort, options, plan)
     return open_prepared(home, mender.of)
+
+
+def _say_waiting(holder: str) -> None:
+    _LOG.warning("The same scans are being prepared by %s; waiting for it", holder)
 
 
 @dataclass(frozen=True)
@@ -121,10 +128,9 @@ def _is_complete(home: Path, plan: CachePlan) -> bool:
     return index.key == plan.key and index.cases == {planned.stem: planned.key for planned in plan.cases}
 
 
-def _make_room(home: Path) -> None:
-    """A folder without an index (it is not complete now) and without what killed writers left a day ago or longer."""
+def _drop_index(home: Path) -> None:
+    """Say that the cache is not complete now, and remove what killed writers left a day ago or longer."""
     try:
-        home.mkdir(parents=True, exist_ok=True)
         (home / INDEX).unlink(missing_ok=True)
     except OSError as error:
         raise cannot_write(home, error) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,13 +13,16 @@ from glioseg.cohorts.reading.case_names import case_name, distinct_names
 from glioseg.console import QUIET, Reporter
 from glioseg.core import Case, Cohort, allowing
 from glioseg.errors import FileError, GliosegError, OptionError
-from glioseg.evaluation.table import rows_to_csv
+from glioseg.evaluation.table import Row, rows_to_csv
 from glioseg.inference.bundle import load_bundle
 from glioseg.io.files import cannot_write, sweep, write_text
+from glioseg.io.lock import locked
+from glioseg.io.text import read_json
 from glioseg.report.predictions import PredictedCase, write_predictions
 from glioseg.runs.read import Data, read
 from glioseg.tasks.choose import task_named
 from glioseg.tasks.members import called_as, files_of, fitted, single_case, source_of, stem_of
+from glioseg.tasks.predicted import inputs_of
 from glioseg.tasks.task import CasePrediction, Members, WrittenCase
 
 SUMMARY = "summary.csv"
@@ -47,6 +50,7 @@ def predict(
     others: Sequence[Path] = (),
     modality_files: Mapping[str, Path] | None = None,
     max_voxels: int | None = None,
+    skip_done: bool = False,
     device: str = "auto",
     reporter: Reporter = QUIET,
 ) -> PredictResult:
@@ -62,6 +66,7 @@ def predict(
         others: further runs or bundles, whose probabilities are averaged with the first's.
         modality_files: modality -> file, for one case given file by file.
         max_voxels: files that declare more are refused; None for what each input says itself.
+        skip_done: leave cases as they are that these networks have predicted into ``out`` already; see ``_done``.
         device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
         reporter: shows progress.
 
@@ -71,7 +76,8 @@ def predict(
             not mean the same.
         FileError: ``out`` cannot be written to.
     """
-    return predict_with(members_of((run, *others), device), inputs, out, modality_files, max_voxels, reporter)
+    members = members_of((run, *others), device)
+    return predict_with(members, inputs, out, modality_files, max_voxels, reporter, skip_done=skip_done)
 
 
 def members_of(folders: Sequence[Path], device: str = "auto", network: nn.Module | None = None) -> Members:
@@ -87,6 +93,8 @@ def predict_with(
     modality_files: Mapping[str, Path] | None = None,
     max_voxels: int | None = None,
     reporter: Reporter = QUIET,
+    *,
+    skip_done: bool = False,
 ) -> PredictResult:
     """``predict`` with networks that are loaded."""
     given = list(_cases(members, inputs, modality_files or {}, reporter))
@@ -94,7 +102,56 @@ def predict_with(
         given = [allowing(case, max_voxels) for case in given]
     cases, failed = _checked(members, _named_apart(_once_each(given)), out)
     _say_files(members, cases, reporter)
-    return _predict_cases(members, cases, failed, out, reporter)
+    with locked(out):
+        done = {case.id: written for case in cases if (written := _done(members, case, out))} if skip_done else {}
+        if done:
+            reporter.say(f"{len(done)} of {len(cases)} cases are done already")
+        others = _others(members, {stem_of(case) for case in cases}, out)
+        return _predict_cases(members, cases, failed, _Before(done, others), out, reporter)
+
+
+@dataclass(frozen=True)
+class _Before:
+    """What stands in the folder already: cases of this call, by id, and rows of other cases of the same networks."""
+
+    done: Mapping[str, WrittenCase]
+    others: Sequence[Row]
+
+
+def _done(members: Members, case: Case, out: Path) -> WrittenCase | None:
+    """What was written for a case, if it is whole: its JSON, written last, is of the same networks and files.
+
+    Times tell whether a file was changed since.
+    """
+    path = out / f"{stem_of(case)}.json"
+    try:
+        written_ns = path.stat().st_mtime_ns
+        scans = [scan for source in case.images.values() for scan in source.paths]
+        sidecar = read_json(path)
+        if not isinstance(sidecar, dict) or sidecar["model_id"] != members.model_id:
+            return None
+        written = members.written(sidecar, out)
+        is_whole = written.case == case.id and written.file.exists() and written.picture.exists()
+        is_same = sidecar["inputs"] == inputs_of(case)
+        is_newer = all(scan.stat().st_mtime_ns <= written_ns for scan in scans)
+    except (FileError, OSError, LookupError, TypeError, AttributeError):
+        return None
+    return written if is_whole and is_same and is_newer else None
+
+
+def _others(members: Members, stems: Collection[str], out: Path) -> list[Row]:
+    """The rows of cases that the same networks have predicted into the folder in earlier calls, in order of name."""
+    rows = []
+    for path in sorted(out.glob("*.json")):
+        if path.stem in stems:
+            continue
+        try:
+            sidecar = read_json(path)
+            if isinstance(sidecar, dict) and sidecar["model_id"] == members.model_id:
+                rows.append(members.written(sidecar, out).row)
+        except (FileError, LookupError, TypeError, AttributeError):
+            continue
+    return rows
 
 
 def _once_each(cases: Iterable[Case]) -> list[Case]:
@@ -150,33 +207,68 @@ def _say_files(members: Members, cases: Sequence[Case], reporter: Reporter) -> N
 
 
 def _predict_cases(
-    members: Members, cases: Sequence[Case], impossible: Mapping[str, GliosegError], out: Path, reporter: Reporter
+    members: Members,
+    cases: Sequence[Case],
+    impossible: Mapping[str, GliosegError],
+    before: _Before,
+    out: Path,
+    reporter: Reporter,
 ) -> PredictResult:
-    """Predict case by case: all files of a case, or none."""
+    """Predict case by case: all files of a case, or none; ``summary.csv`` grows with each."""
     written: list[WrittenCase] = []
     failed = dict(impossible)
     sweep(out)
-    for name in (SUMMARY, PAGE):
-        (out / name).unlink(missing_ok=True)
-    with reporter.progress("Predicting") as step:
-        for number, case in enumerate(cases):
+    (out / PAGE).unlink(missing_ok=True)
+    for case in cases:
+        if case.id not in before.done:
             _clear(members, case, out)
-            try:
-                prediction = members.predict(case)
-            except GliosegError as error:
-                failed[case.id] = error
-            except Exception as error:  # noqa: BLE001 - memory that ran out, say: no case costs the others
-                failed[case.id] = _unforeseen(case, error)
+    _write_summary(out, [*before.others, *(case.row for case in before.done.values())])
+    with reporter.progress("Predicting") as step:
+        for number, case in enumerate(cases, start=1):
+            prediction = before.done.get(case.id) or _prediction_of(members, case)
+            if isinstance(prediction, GliosegError):
+                failed[case.id] = prediction
             else:
-                written.append(_write_case(members, prediction, case, out))
-                for warning in written[-1].warnings:
-                    reporter.say(f"{case.id}: {warning}.")
-            step(number + 1, len(cases))
-    page = None
-    if written:
-        write_text(out / SUMMARY, rows_to_csv([case.row for case in written]))
-        page = _write_page(members, written, failed, out)
+                written.append(_saved(members, prediction, case, out, reporter))
+                later = [before.done[each.id].row for each in cases[number:] if each.id in before.done]
+                _write_summary(out, [*before.others, *(case.row for case in written), *later])
+            step(number, len(cases))
+    page = _write_page(members, written, failed, out) if written else None
     return PredictResult(tuple(written), failed, page)
+
+
+def _prediction_of(members: Members, case: Case) -> CasePrediction | GliosegError:
+    """What the networks say of a case, or why they cannot."""
+    try:
+        return members.predict(case)
+    except GliosegError as error:
+        return error
+    except Exception as error:  # noqa: BLE001 - memory that ran out, say: no case costs the others
+        return _unforeseen(case, error)
+
+
+def _saved(
+    members: Members, prediction: CasePrediction | WrittenCase, case: Case, out: Path, reporter: Reporter
+) -> WrittenCase:
+    """All files of a case, or none; a case that is done stays as it is."""
+    if isinstance(prediction, WrittenCase):
+        return prediction
+    try:
+        written = prediction.save(out)
+    except BaseException:
+        _clear(members, case, out)
+        raise
+    for warning in written.warnings:
+        reporter.say(f"{case.id}: {warning}.")
+    return written
+
+
+def _write_summary(out: Path, rows: Sequence[Row]) -> None:
+    """A row for each case that is done."""
+    if rows:
+        write_text(out / SUMMARY, rows_to_csv(rows))
+    else:
+        (out / SUMMARY).unlink(missing_ok=True)
 
 
 def _unforeseen(case: Case, error: Exception) -> GliosegError:
@@ -196,15 +288,6 @@ def _write_page(
     cases = [PredictedCase(case.case, case.sidecar, case.picture) for case in written]
     why = {case: str(error) for case, error in failed.items()}
     return write_predictions(members.page(cases), [case.name for case in cases], why, out / PAGE)
-
-
-def _write_case(members: Members, prediction: CasePrediction, case: Case, out: Path) -> WrittenCase:
-    """All files of a case, or none."""
-    try:
-        return prediction.save(out)
-    except BaseException:
-        _clear(members, case, out)
-        raise
 
 
 def _clear(members: Members, case: Case, out: Path) -> None:

@@ -13,7 +13,7 @@ from glioseg.cohorts.reading.layout import Layout
 from glioseg.cohorts.recognise import LAYOUTS
 from glioseg.config import Recipe, read_recipe, write_recipe
 from glioseg.errors import FileError, OptionError, name_some
-from glioseg.io.files import cannot_write, sweep, write_json, write_text
+from glioseg.io.files import LOCK, cannot_write, own_entries, sweep, write_json, write_text
 from glioseg.io.text import read_json
 from glioseg.runs.changed import scan_changes, shortened, split_changes
 from glioseg.runs.read import Data
@@ -172,7 +172,7 @@ def begin(path: Path) -> None:
             found="a file",
             remedy="Name a new folder with --out",
         )
-    if path.is_dir() and any(path.iterdir()) and not (path / RECIPE).exists():
+    if path.is_dir() and own_entries(path) and not (path / RECIPE).exists():
         raise FileError("the folder holds files that are not a run's", path=path, remedy="Name a new folder with --out")
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -193,14 +193,17 @@ def holds_recipe(path: Path, recipe: Recipe) -> bool:
 
 
 def clear(path: Path) -> None:
-    """Delete what an earlier run left in its folder.
+    """Delete what an earlier run left in its folder; whoever does so holds its lock, which stays.
 
     Raises:
         FileError: it cannot be deleted.
     """
     try:
-        shutil.rmtree(path)
-        path.mkdir()
+        for entry in path.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            elif entry.name != LOCK:
+                entry.unlink()
     except OSError as error:
         raise cannot_write(path, error) from error
 

@@ -16,6 +16,7 @@ from glioseg.core import PARTS
 from glioseg.evaluation.metrics import OwnMetrics
 from glioseg.inference.bundle import BundleInfo, load_bundle
 from glioseg.io.files import write_json
+from glioseg.io.lock import locked
 from glioseg.io.text import read_json
 from glioseg.machine.environment import environment, peak_memory_mib
 from glioseg.report.run_facts import Baseline
@@ -89,6 +90,7 @@ def train(
         watcher: sees each step and each row of the log, and may stop the training.
 
     Raises:
+        FileError: another process is at work in the folder.
         ResumeError: the run's checkpoint belongs to another recipe, split or data set; nothing is changed.
         GliosegError: see the parts: reading, splitting, preparing, training.
     """
@@ -97,12 +99,33 @@ def train(
     facts = _machine_facts(recipe, options)
     initial = None if options.initial is None else load_bundle(options.initial).info
     run_folder.begin(options.run)
+    with locked(options.run):
+        return _train(task, recipe, data, options, reporter, _Extras(own, metrics, facts, initial, baseline, watcher))
+
+
+@dataclass(frozen=True)
+class _Extras:
+    """What a training is given beside recipe, data and options."""
+
+    own: OwnParts
+    metrics: OwnMetrics
+    facts: Mapping[str, run_folder.Fact]
+    initial: BundleInfo | None
+    baseline: Baseline | None
+    watcher: Watcher | None
+
+
+def _train(
+    task: AnyTask, recipe: Recipe, data: Data, options: RunOptions, reporter: Reporter, extras: _Extras
+) -> TrainResult:
+    """``train`` in a folder that is this process's own."""
+    own, metrics, initial, watcher = extras.own, extras.metrics, extras.initial, extras.watcher
     training_data = gather(task, recipe, data, options, reporter)
     recipe = sized(recipe, training_data, options)
     identity = _identity(task, recipe, training_data, initial, own)
     setup = TrainingSetup(task, recipe, training_data, options, identity, own)
     is_same = not metrics and run_folder.holds_recipe(options.run, recipe)
-    _write_head(setup, with_labels_file(data), RunEnvironment(facts, task.name, _started_from(initial)))
+    _write_head(setup, with_labels_file(data), RunEnvironment(extras.facts, task.name, _started_from(initial)))
     outcome = launch(setup, _table(task, recipe, reporter, watcher))
     if not outcome.finished and watcher is None:  # a watcher has its own reasons, and words for them
         reporter.say(_stopped(outcome, options.run))
@@ -116,7 +139,7 @@ def train(
     if not options.evaluate:
         return TrainResult(outcome, options.run)
     scores = _evaluate(task, run, options, reporter, metrics)
-    return TrainResult(outcome, options.run, scores, report(task, run, reporter, baseline))
+    return TrainResult(outcome, options.run, scores, report(task, run, reporter, extras.baseline))
 
 
 def _machine_facts(recipe: Recipe, options: RunOptions) -> Mapping[str, run_folder.Fact]:

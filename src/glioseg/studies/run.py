@@ -29,7 +29,8 @@ from glioseg.console import QUIET, Reporter
 from glioseg.core import Cohort
 from glioseg.errors import FileError, OptionError, name_some
 from glioseg.inference.bundle import load_bundle
-from glioseg.io.files import write_json, write_text
+from glioseg.io.files import own_entries, write_json, write_text
+from glioseg.io.lock import locked
 from glioseg.machine.device import pick_device
 from glioseg.machine.memory import peak_mb, reset_peak
 from glioseg.networks.summary import n_parameters
@@ -135,15 +136,16 @@ def study(
     cohort = read(data, reporter)
     keys, skipped = _fitting(rows, cohort, cache or out / "cache")
     runs = _runs(options, rows, out, keys)
-    _require_same(runs, restart)
-    write_text(out / STUDY, tomlkit.dumps(without_none(options.model_dump(mode="json"))))
-    for row in rows:
-        _say_trouble(row, skipped, reporter)
-    run_options = RunOptions(out, cache or out / "cache", device=device, score_train="train" in options.parts)
-    interrupted = _train_missing(runs, data, run_options, torch_device, reporter)
-    places = [run.place for run in runs]
-    facts = study_facts(options, rows, places, skipped, cohort.name, changes)
-    return StudyResult(facts, _write(facts, out), interrupted)
+    with locked(out):
+        _require_same(runs, restart)
+        write_text(out / STUDY, tomlkit.dumps(without_none(options.model_dump(mode="json"))))
+        for row in rows:
+            _say_trouble(row, skipped, reporter)
+        run_options = RunOptions(out, cache or out / "cache", device=device, score_train="train" in options.parts)
+        interrupted = _train_missing(runs, data, run_options, torch_device, reporter)
+        places = [run.place for run in runs]
+        facts = study_facts(options, rows, places, skipped, cohort.name, changes)
+        return StudyResult(facts, _write(facts, out), interrupted)
 
 
 def _train_missing(
@@ -161,6 +163,11 @@ def _train_missing(
     return None
 
 
+def _foreign(out: Path) -> list[Path]:
+    """What stands in the folder but the cache, in which it is kept what scans hold before a study is begun."""
+    return [path for path in own_entries(out) if path.name != "cache"]
+
+
 def _require_own(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise FileError(
@@ -169,7 +176,7 @@ def _require_own(out: Path) -> None:
             found="a file",
             remedy="Name a new folder with --out",
         )
-    if out.is_dir() and any(out.iterdir()) and not (out / STUDY).exists():
+    if out.is_dir() and _foreign(out) and not (out / STUDY).exists():
         raise FileError(
             "the folder holds files that are not a study's", path=out, remedy="Name a new folder with --out"
         )

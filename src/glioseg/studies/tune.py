@@ -35,7 +35,8 @@ from glioseg.config import (
 )
 from glioseg.console import QUIET, Reporter
 from glioseg.errors import FileError, OptionError
-from glioseg.io.files import write_json, write_text
+from glioseg.io.files import own_entries, write_json, write_text
+from glioseg.io.lock import locked
 from glioseg.io.text import csv_text, read_json
 from glioseg.runs.options import RunOptions
 from glioseg.runs.read import Data, read
@@ -153,9 +154,30 @@ def tune(
     reason, key = cannot_feed(recipe, read(data, reporter), cache or out / "cache")
     if reason is not None:
         raise OptionError(f"this data cannot feed the recipe {recipe.name}: {reason}")
-    _begin(recipe, key, out)
+    with locked(out):
+        _begin(recipe, key, out)
+        return _search(
+            optuna,
+            recipe,
+            data,
+            n_trials,
+            minutes,
+            RunOptions(out / TRIALS, cache or out / "cache", device=device, evaluate=False),
+            reporter,
+        )
+
+
+def _search(
+    optuna: ModuleType,
+    recipe: Recipe,
+    data: Data,
+    n_trials: int,
+    minutes: float | None,
+    options: RunOptions,
+    reporter: Reporter,
+) -> TuneResult:
+    """``tune`` in a folder that is this process's own."""
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
-    options = RunOptions(out / TRIALS, cache or out / "cache", device=device, evaluate=False)
     search = _Search(optuna, recipe, data, options, deadline, reporter)
     interrupted = None
     for number in range(n_trials):
@@ -165,7 +187,7 @@ def tune(
             interrupted = search.run(number, n_trials)
     if interrupted is not None:
         reporter.say(f"Stopped ({interrupted}); the same command continues the search")
-    return _write(recipe, search.trials(), out, interrupted)
+    return _write(recipe, search.trials(), options.run.parent, interrupted)
 
 
 def _optuna() -> ModuleType:
@@ -210,7 +232,9 @@ def _begin(recipe: Recipe, key: str, out: Path) -> None:
             remedy="Name a new folder with --out",
         )
     if not (out / TUNING).exists():
-        if out.is_dir() and any(path.name != DATA_KEY for path in out.iterdir()):  # written first, see below
+        if out.is_dir() and any(
+            path.name not in (DATA_KEY, "cache") for path in own_entries(out)
+        ):  # written first, see below
             raise FileError("the folder holds files that are not a search's", path=out, remedy="Name a new one (--out)")
         write_json(out / DATA_KEY, {"key": key})
         write_text(out / TUNING, write_recipe(recipe))

@@ -269,6 +269,15 @@ class Members(ABC):
     def files(self, case: Case) -> list[str]:
         """Names of all files that ``predict`` may write for a case."""
 
+    @property
+    @abstractmethod
+    def model_id(self) -> str:
+        """The networks' ids, joined."""
+
+    @abstractmethod
+    def written(self, sidecar: Mapping[str, Any], folder: Path) -> WrittenCase:
+        """What was written for a case into a folder, from its JSON file; a KeyError where that is another's."""
+
     @abstractmethod
     def page(self, cases: Sequence[PredictedCase]) -> PredictionsPage:
         """What the page of ``predict`` shows of the cases, whatever the order in which they were predicted."""

@@ -92,6 +92,10 @@ class ClassifyMembers(Members):
             self, name, image, tuple(classifications), mean, picture_of(self.classifiers, name, image, mean)
         )
 
+    def written(self, sidecar: Mapping[str, Any], folder: Path) -> WrittenCase:
+        """A class with its confidence."""
+        return _written_case(sidecar, folder)
+
     def files(self, case: Case) -> list[str]:
         """Names of all files that a prediction of the case may write."""
         return [f"{stem_of(case)}.json", f"{stem_of(case)}.png"]
@@ -207,7 +211,7 @@ class ClassPrediction(CasePrediction):
         facts = {"case": self.name, "picture": path.name}
         facts |= self._facts() | _member_facts(self.members, self.classifications, self.mean.telling_slice)
         write_json(folder / f"{stem}.json", facts)
-        return self._written(path, facts)
+        return self.members.written(facts, folder)
 
     def _facts(self) -> dict[str, Any]:
         """What is said of the case, and by which networks."""
@@ -229,38 +233,34 @@ class ClassPrediction(CasePrediction):
             "use": first.use,
         }
 
-    def _written(self, path: Path, sidecar: Mapping[str, Any]) -> WrittenCase:
-        row: Row = {
-            "case": self.name,
-            "class": self.decided,
-            "confidence": self.confidence,
-            "uncertain": int(self.uncertain),
-            **{f"p.{name}": value for name, value in self.probabilities.items()},
-        }
-        doubt = ", uncertain" if self.uncertain else ""
-        return WrittenCase(
-            case=self.name,
-            file=path,
-            row=row,
-            text=f"{path}: {self.decided}, confidence {100 * self.confidence:.2f} %{doubt}",
-            facts={
-                "case": self.name,
-                "picture": str(path),
-                "class": self.decided,
-                "confidence": self.confidence,
-                "uncertain": self.uncertain,
-                "probabilities": self.probabilities,
-            },
-            sidecar=sidecar,
-            picture=path,
-            warnings=self.warnings,
-        )
-
     def _repr_html_(self) -> str:
         """The captioned picture."""
         picture = base64.b64encode(captioned(self.picture)).decode()
         alt = html.escape(f"{self.name}: {self.picture.words}, and where the network looked")
         return f'<img alt="{alt}" src="data:image/png;base64,{picture}">'
+
+
+def _written_case(sidecar: Mapping[str, Any], folder: Path) -> WrittenCase:
+    case, path = sidecar["case"], folder / sidecar["picture"]
+    said = {name: sidecar[name] for name in ("class", "confidence", "uncertain", "probabilities")}
+    row: Row = {
+        "case": case,
+        "class": said["class"],
+        "confidence": said["confidence"],
+        "uncertain": int(said["uncertain"]),
+        **{f"p.{name}": value for name, value in said["probabilities"].items()},
+    }
+    doubt = ", uncertain" if said["uncertain"] else ""
+    return WrittenCase(
+        case=case,
+        file=path,
+        row=row,
+        text=f"{path}: {said['class']}, confidence {100 * said['confidence']:.2f} %{doubt}",
+        facts={"case": case, "picture": str(path), **said},
+        sidecar=sidecar,
+        picture=path,
+        warnings=tuple(sidecar["warnings"]),
+    )
 
 
 def _member_facts(members: ClassifyMembers, classifications: Sequence[Classification], z: int) -> dict[str, Any]:

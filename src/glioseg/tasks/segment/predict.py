@@ -81,6 +81,10 @@ class SegmentMembers(Members):
         prediction, contributions = self.ensemble.predict(image)
         return SegmentPrediction(self, name, image, prediction, contributions, pictures, inputs or {})
 
+    def written(self, sidecar: Mapping[str, Any], folder: Path) -> WrittenCase:
+        """A mask with its volumes."""
+        return _written_case(sidecar, folder)
+
     def files(self, case: Case) -> list[str]:
         """Names of all files that a prediction of the case may write."""
         stem = stem_of(case)
@@ -196,7 +200,7 @@ class SegmentPrediction(CasePrediction):
                 facts["ensemble"],
             )
         write_json(folder / f"{stem}.json", facts)
-        return _written_case(self.name, mask, self.volumes, self.unit, facts, picture)
+        return self.members.written(facts, folder)
 
     def _facts(self) -> dict[str, Any]:
         first, scheme, grid = self.members.infos[0], self.label_map.scheme, self.image.grid
@@ -243,9 +247,10 @@ class SegmentPrediction(CasePrediction):
         return f'<img alt="{alt}" src="data:image/png;base64,{picture}"><p>{html.escape(words)}</p>'
 
 
-def _written_case(
-    case: str, mask: Path, volumes: Mapping[str, float], unit: str, sidecar: Mapping[str, Any], picture: Path
-) -> WrittenCase:
+def _written_case(sidecar: Mapping[str, Any], folder: Path) -> WrittenCase:
+    case, mask = sidecar["case"], folder / sidecar["mask"]
+    volumes = dict(sidecar["volumes"])
+    unit = volumes.pop("unit")
     words = ", ".join(f"{region} {volume:g} {unit}" for region, volume in volumes.items())
     return WrittenCase(
         case=case,
@@ -254,7 +259,7 @@ def _written_case(
         text=f"{mask}: {words}",
         facts={"case": case, "mask": str(mask), "unit": unit, "volumes": volumes},
         sidecar=sidecar,
-        picture=picture,
+        picture=folder / f"{stem_of_name(case)}.png",
         warnings=tuple(sidecar["warnings"]),
     )
 
