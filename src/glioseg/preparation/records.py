@@ -140,7 +140,7 @@ def read_record(path: Path, kind: type[_Record]) -> _Record:
         intact = sealed["sha256"] == _digest(record.model_dump_json())
     except OSError as error:
         raise cannot_read(path, error) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise CacheError("not a record of a prepared cache", path=path) from error
     if not intact:
         raise CacheError("the record was changed after it was written", path=path)
