@@ -93,10 +93,7 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
     findings += _masks_without_image(gathered, listing)
     with_facts, more_findings = with_facts_file(cases, listing)
     findings += [finding for finding in more_findings if not patients or finding.kind != "unknown-patients"]
-    if patients and public is None:
-        n_patients = len(set(patients.values()))
-        message = f"folders of the same names recur: they are taken as time points of {n_patients} patients"
-        findings.append(Finding("note", "assumed-identity", message))
+    findings += _assumed_patients(patients) if public is None else []
     has_labels = any(case.labels is not None for case in cases)
     scheme = options.scheme or (None if public is None else scheme_named(public.scheme))
     return Cohort(
@@ -197,6 +194,14 @@ def _patients(scans: Sequence[Scan]) -> dict[str, str]:
     if 2 * n_recurring <= len(scans) or max(outer.values(), default=0) < 2:  # one folder in each says nothing: p1/mri
         return {}
     return {scan.id: "_".join(scan.folders[:-1]) for scan in scans if len(scan.folders) > 1}
+
+
+def _assumed_patients(patients: Mapping[str, str]) -> list[Finding]:
+    if not patients:
+        return []
+    n_patients = len(set(patients.values()))
+    message = f"folders of the same names recur: they are taken as time points of {n_patients} patients"
+    return [Finding("note", "assumed-identity", message)]
 
 
 def _no_masks(cases: Sequence[Case]) -> list[Finding]:
