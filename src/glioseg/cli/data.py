@@ -135,7 +135,8 @@ def _millimetres(text: str) -> tuple[float, float, float]:
     try:
         x, y, z = (float(number) for number in text.split(","))
     except ValueError as error:
-        raise OptionError("--spacing needs three numbers with commas between them", found=text) from error
+        words = "--spacing needs three numbers with commas between them"
+        raise OptionError(words, found=text, expected="such as --spacing 0.9,0.9,5") from error
     return x, y, z
 
 

@@ -39,7 +39,8 @@ def convert(
         OptionError: a spacing that is not above 0, or of cases whose files state theirs.
     """
     if spacing_mm is not None and not min(spacing_mm) > 0:
-        raise OptionError("--spacing needs millimetres above 0", found=",".join(f"{mm:g}" for mm in spacing_mm))
+        found = ",".join(f"{mm:g}" for mm in spacing_mm)
+        raise OptionError("--spacing needs millimetres above 0", found=found, expected="such as --spacing 0.9,0.9,5")
     cohort = read(data, reporter)
     cases: Iterable[LoadedCase] = load_cases(cohort)
     if spacing_mm is not None:
