@@ -22,6 +22,7 @@ from glioseg.io.hdf5 import read_hdf5_stack
 from glioseg.io.metaimage import read_metaimage
 from glioseg.io.nifti import read_nifti
 from glioseg.io.raster import read_picture, read_picture_header, read_stack
+from glioseg.io.tiff import read_tiff
 
 
 def nifti_header(shape: tuple[int, ...], kind: type[np.generic] = np.uint8) -> bytes:
@@ -193,3 +194,12 @@ def test_a_tiff_without_a_size(tmp_path: Path) -> None:
     for read in (read_picture, read_picture_header):
         with pytest.raises(FileError, match="its tags say no size"):
             read(tmp_path / "a.tif")
+
+
+def test_pixels_of_one_bit_are_black_and_white(tmp_path: Path) -> None:
+    """As Pillow reads them, and tifffile writes white as 0; truth values could not be subtracted."""
+    tifffile.imwrite(tmp_path / "a.tif", np.eye(6, 5, dtype=np.bool_))
+    pixels = read_tiff(tmp_path / "a.tif", 1000)
+    np.testing.assert_array_equal(pixels, 255 - np.eye(5, 6, dtype=np.uint8) * 255)
+    assert pixels.dtype == np.uint8
+    np.testing.assert_array_equal(read_picture(tmp_path / "a.tif"), pixels)

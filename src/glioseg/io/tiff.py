@@ -72,7 +72,8 @@ def read_tiff_header(path: Path) -> tuple[tuple[int, int], bool]:
 
 def _decoded(path: Path, page: Any) -> npt.NDArray[Any]:  # noqa: ANN401 - tifffile is not typed for us
     try:
-        return np.asarray(page.asarray())
+        array = np.asarray(page.asarray())
+        return array.astype(np.uint8) * np.uint8(255) if array.dtype == np.bool_ else array  # as Pillow gives one bit
     except (ValueError, ImportError) as error:
         if isinstance(error, ValueError) and "imagecodecs" not in str(error):
             raise
