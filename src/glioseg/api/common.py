@@ -6,17 +6,19 @@ import json
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from glioseg.config import Recipe, build_recipe, parsed_change, recipe_values
 from glioseg.console import CallbackReporter, OnProgress, Reporter
 from glioseg.errors import OptionError
+
+if TYPE_CHECKING:
+    from glioseg.config import Recipe  # which knows networks, and so loads torch: where it is used alone
 
 StrPath = str | PathLike[str]
 Changes = Mapping[str, Any] | Sequence[str]
 """``{"train.epochs": 2}``, or ``["train.epochs=2"]`` as ``--set`` takes it."""
 Progress = OnProgress | Reporter
-AnyRecipe = str | PathLike[str] | Recipe
+AnyRecipe: TypeAlias = "str | PathLike[str] | Recipe"
 
 
 def reporter_of(progress: Progress | None) -> Reporter:
@@ -67,6 +69,8 @@ def settings_of(changes: Changes) -> dict[str, Any]:
     Raises:
         OptionError: one that is not NAME=VALUE, or a text in place of a list of them.
     """
+    from glioseg.config import parsed_change
+
     is_list = isinstance(changes, Sequence) and not isinstance(changes, str)
     texts = changes if isinstance(changes, Mapping) or is_list else [None]
     if not all(isinstance(text, str) for text in texts):  # of a dictionary these are the names
@@ -88,6 +92,8 @@ def texts_of(changes: Changes) -> list[str]:
 
 def resolved(source: AnyRecipe, changes: Changes) -> Recipe:
     """A recipe with settings changed; errors as ``glioseg.recipe``."""
+    from glioseg.config import Recipe, build_recipe, recipe_values
+
     settings = settings_of(changes)
     if isinstance(source, Recipe):
         return build_recipe(source.model_dump(mode="json"), settings)
@@ -98,4 +104,6 @@ def resolved(source: AnyRecipe, changes: Changes) -> Recipe:
 
 def default_recipe(changes: Changes) -> Recipe:
     """What stands where no recipe is named, with settings changed."""
+    from glioseg.config import build_recipe
+
     return build_recipe({}, settings_of(changes))

@@ -23,16 +23,16 @@ from glioseg.api.common import (
     settings_of,
 )
 from glioseg.api.data import AnyData, folder_of
-from glioseg.config import Recipe, notes_of_migration, read_recipe
 from glioseg.console import Reporter
 from glioseg.errors import FileError, OptionError
 from glioseg.io.text import read_json
-from glioseg.runs import run_folder
+from glioseg.runs.run_files import RECIPE, REPORT, require_run
 
 if TYPE_CHECKING:
     from torch import nn
 
     from glioseg.cohorts.reading.layout import Layout
+    from glioseg.config import Recipe
     from glioseg.console import OnProgress
     from glioseg.evaluation.metrics import Metric
     from glioseg.runs.compare import CompareResult
@@ -58,17 +58,19 @@ class Run:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", Path(self.path))
-        run_folder.require_run(self.path)
+        require_run(self.path)
 
     @property
     def recipe(self) -> Recipe:
         """As resolved when the run was begun."""
-        return read_recipe(str(self.path / run_folder.RECIPE))
+        from glioseg.config import read_recipe
+
+        return read_recipe(str(self.path / RECIPE))
 
     @property
     def report(self) -> Path:
         """The page, ``report.html``; it may not be there yet."""
-        return self.path / run_folder.REPORT
+        return self.path / REPORT
 
     @property
     def log(self) -> list[dict[str, Any]]:
@@ -177,6 +179,7 @@ def train(
     """
     from torch import nn as torch_nn
 
+    from glioseg.config import notes_of_migration
     from glioseg.runs.options import RunOptions
     from glioseg.runs.own_parts import OwnParts
     from glioseg.runs.train import train as train_run

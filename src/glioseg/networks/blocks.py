@@ -244,6 +244,8 @@ def initialise(module: nn.Module, seed: int) -> None:
     The draws come from a generator of their own: neither do they depend on PyTorch's global one nor do they move it.
     Source: He K et al. Delving deep into rectifiers. ICCV 2015.
     """
+    if any(parameter.is_meta for parameter in module.parameters()):
+        return  # shapes without values: a draw of them would only load PyTorch's compiler, which takes seconds
     generator = torch.Generator().manual_seed(seed)
     for part in module.modules():
         if isinstance(part, nn.Conv2d | nn.Conv3d | nn.ConvTranspose2d | nn.ConvTranspose3d):

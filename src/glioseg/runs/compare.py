@@ -15,7 +15,7 @@ from glioseg.evaluation.metrics import OwnMetrics
 from glioseg.io.files import write_json
 from glioseg.io.text import read_text
 from glioseg.report.comparison import write_comparison
-from glioseg.runs import run_folder
+from glioseg.runs.run_files import RECIPE, not_a_run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -143,8 +143,8 @@ def _parts(run: Path) -> list[str]:
     if not run.is_dir():
         raise FileError("there is no such run folder", path=run, remedy="Check the path for a typing error")
     scored = {path.stem.removeprefix(_PREFIX) for path in run.glob(f"{_PREFIX}*.csv")}
-    if not scored and not (run / run_folder.RECIPE).exists():
-        raise run_folder.not_a_run(run, f"{run_folder.RECIPE} and no {_PREFIX}PART.csv")
+    if not scored and not (run / RECIPE).exists():
+        raise not_a_run(run, f"{RECIPE} and no {_PREFIX}PART.csv")
     return [name for name in _ORDER if name in scored] + sorted(scored - set(_ORDER))
 
 

@@ -12,23 +12,24 @@ from typing import Any, Self
 from glioseg.cohorts.reading.layout import Layout
 from glioseg.cohorts.recognise import LAYOUTS
 from glioseg.config import Recipe, read_recipe, write_recipe
-from glioseg.errors import FileError, OptionError, name_some
+from glioseg.errors import FileError, OptionError
 from glioseg.io.files import LOCK, cannot_write, own_entries, sweep, write_json, write_text
 from glioseg.io.text import read_json
 from glioseg.runs.changed import scan_changes, shortened, split_changes
 from glioseg.runs.read import Data
+from glioseg.runs.run_files import RECIPE as RECIPE
+from glioseg.runs.run_files import REPORT as REPORT
+from glioseg.runs.run_files import require_run as require_run
 from glioseg.tasks.choose import task_named
 from glioseg.tasks.data import TrainingData
 from glioseg.tasks.task import AnyTask
 from glioseg.training.checkpoint import LATEST, Identity, load_checkpoint, require_same
 
-RECIPE = "recipe.toml"
 ENVIRONMENT = "environment.json"
 SPLIT = "split.json"
 DATA = "data.json"
 SCANS = "scans.json"
 BUNDLE = "bundle"
-REPORT = "report.html"
 TIMING = "timing.json"
 Fact = str | int | float | bool
 
@@ -134,29 +135,6 @@ def home_of(path: Path) -> Path:
     """The run folder that a bundle lies in; else what was named."""
     inside = path.absolute().name == BUNDLE and (path.absolute().parent / RECIPE).exists()
     return path.absolute().parent if inside else path
-
-
-def require_run(path: Path) -> None:
-    """Make sure that a folder holds a run.
-
-    Raises:
-        FileError: it is not there, or holds something else.
-    """
-    if not path.is_dir():
-        raise FileError("there is no such run folder", path=path, remedy="Check the path for a typing error")
-    if not (path / RECIPE).exists():
-        raise not_a_run(path, RECIPE)
-
-
-def not_a_run(path: Path, missing: str) -> FileError:
-    """What is said of a folder that holds no run, and what it lacks of one."""
-    names = sorted(entry.name for entry in path.iterdir())
-    return FileError(
-        f"not a run folder: it has no {missing}",
-        path=path,
-        found=name_some(names, 3) or "an empty folder",
-        expected="a folder that glioseg train has written",
-    )
 
 
 def begin(path: Path) -> None:
