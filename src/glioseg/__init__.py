@@ -13,7 +13,7 @@ from typing import Any
 __version__ = "0.1.0"
 _PLACES = {
     "glioseg.api.data": ("FolderCohort", "cache", "convert", "inspect", "phantom", "read", "split", "split_folds"),
-    "glioseg.api.models": ("Model", "export", "load", "score"),
+    "glioseg.api.models": ("Model", "export", "load", "models", "score"),
     "glioseg.api.recipes": ("plan", "recipe", "recipe_names", "recipe_text", "settings"),
     "glioseg.api.runs": ("Run", "compare", "evaluate", "train"),
     "glioseg.api.studies": ("study", "study_names", "tune"),
@@ -28,6 +28,7 @@ _PLACES = {
     "glioseg.errors": ("GliosegError",),
     "glioseg.evaluation.metrics": ("ClassMetric", "MaskPair", "RegionMetric"),
     "glioseg.inference.export": ("ExportResult",),
+    "glioseg.inference.shipped": ("ShippedModel",),
     "glioseg.preparation.store": ("PreparedCohort",),
     "glioseg.runs.compare": ("CompareResult",),
     "glioseg.runs.demo": ("DemoResult",),

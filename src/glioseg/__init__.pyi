@@ -9,6 +9,7 @@ from glioseg.api.data import split_folds as split_folds
 from glioseg.api.models import Model as Model
 from glioseg.api.models import export as export
 from glioseg.api.models import load as load
+from glioseg.api.models import models as models
 from glioseg.api.models import score as score
 from glioseg.api.recipes import plan as plan
 from glioseg.api.recipes import recipe as recipe
@@ -43,6 +44,7 @@ from glioseg.evaluation.metrics import ClassMetric as ClassMetric
 from glioseg.evaluation.metrics import MaskPair as MaskPair
 from glioseg.evaluation.metrics import RegionMetric as RegionMetric
 from glioseg.inference.export import ExportResult as ExportResult
+from glioseg.inference.shipped import ShippedModel as ShippedModel
 from glioseg.preparation.store import PreparedCohort as PreparedCohort
 from glioseg.runs.compare import CompareResult as CompareResult
 from glioseg.runs.demo import DemoResult as DemoResult

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from glioseg.evaluation.metrics import RegionMetric
     from glioseg.inference.export import ExportResult
+    from glioseg.inference.shipped import ShippedModel
     from glioseg.runs.predict import PredictResult
     from glioseg.tasks.task import CasePrediction, Members, Scores
 
@@ -97,7 +98,7 @@ def load(path: StrPath | Run, *others: StrPath | Run, device: str = "auto", netw
     """Load a trained network.
 
     Args:
-        path: a run folder or a bundle.
+        path: a run folder, a bundle, or ``model:NAME`` for a shipped network (see ``glioseg.models``).
         others: further ones, whose probabilities are averaged with the first's.
         device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
         network: the module, where it was one of your own; its weights are replaced.
@@ -111,21 +112,36 @@ def load(path: StrPath | Run, *others: StrPath | Run, device: str = "auto", netw
     return Model(members_of([path_of(path), *(path_of(other) for other in others)], device, network))
 
 
+def models() -> tuple[ShippedModel, ...]:
+    """The shipped networks: ``glioseg.load("model:NAME")`` loads one.
+
+    Returns:
+        each with ``.name``, ``.folder`` and ``.card()``, which says what it does, on which data and terms it was made,
+        how good it is, and where it fails.
+    """
+    from glioseg.inference.shipped import SHIPPED
+
+    return tuple(SHIPPED.values())
+
+
 def export(
     run: StrPath | Run,
     out: StrPath | None = None,
     *,
     form: str = "onnx",
+    card: StrPath | None = None,
     size: Sequence[int] | None = None,
     network: nn.Module | None = None,
     progress: Progress | None = None,
 ) -> ExportResult:
-    """Write a network as one file for other programs, checked against the network itself. Needs the extra ``deploy``.
+    """Write a network in another form, checked against the network itself.
 
     Args:
-        run: a run, or a bundle.
-        out: the file; None for ``model.onnx`` in the folder.
-        form: ``onnx``, of images (B, C, *S) -> probabilities (B, R, *S).
+        run: a run, a bundle, or ``model:NAME``.
+        out: the file, or a bundle's folder; None for ``model.onnx`` or ``bundle-float16`` in the folder.
+        form: ``onnx`` for other programs, one file of images (B, C, *S) -> probabilities (B, R, *S), which needs the
+            extra ``deploy``; ``bundle`` for handing on, with weights in float16.
+        card: the TOML file of a model card, for a bundle.
         size: of the images in pixels or voxels, for a network that takes one size only; None takes the recipe's.
         network: the module, where it was one of your own.
         progress: told when it is done.
@@ -141,7 +157,13 @@ def export(
     from glioseg.runs import export as exporting
 
     return exporting.export(
-        path_of(run), optional_path(out), form=form, size=size, network=network, reporter=reporter_of(progress)
+        path_of(run),
+        optional_path(out),
+        form=form,
+        card=optional_path(card),
+        size=size,
+        network=network,
+        reporter=reporter_of(progress),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,12 +28,19 @@ from glioseg.console import Reporter, out, printable
 from glioseg.errors import OptionError
 
 if TYPE_CHECKING:
+    from glioseg.runs.read import Data
     from glioseg.runs.train import TrainResult
 
 app = typer.Typer()
 
-RunOrBundle = Annotated[Path, typer.Argument(metavar="RUN_OR_BUNDLE", help="A run folder, or the bundle in it.")]
-Inputs = Annotated[list[Path] | None, typer.Argument(metavar="INPUT", help="Folders of cases, volumes or pictures.")]
+NetworkAndInputs = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="[NETWORK] INPUT...",
+        help="A run folder, a bundle or model:NAME (see glioseg models); then folders of cases, volumes or pictures.",
+    ),
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Where no network is named, take the shipped one that fits.")]
 PredictionsFolder = Annotated[Path, typer.Option("--out", help="Where masks, figures and tables go.")]
 ModalityFiles = Annotated[
     list[str] | None,
@@ -220,21 +227,21 @@ def evaluate(
         out(f"Page: {scores.page}")
 
 
-@app.command(epilog="Example: glioseg predict runs/lgg patient-folder --out masks")
+@app.command(epilog="Example: glioseg predict model:phantom patient-folder --out masks")
 @takes_scan_flags
 def predict(
-    run: RunOrBundle,
-    inputs: Inputs = None,
+    given: NetworkAndInputs = None,
     folder: PredictionsFolder = Path("predictions"),
     modality: ModalityFiles = None,
     others: With = None,
     skip_done: SkipDone = False,
+    yes: Yes = False,
     device: Device = "auto",
     flags: DataFlags = NO_FLAGS,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Segment scans, or classify pictures, with a trained network.
+    """Segment scans, or classify pictures, with a trained or a shipped network.
 
     For each case a mask on the scan's own grid, the volumes of its regions, and a picture; or its class, the confidence
     of that, and the picture captioned with them. Folders need no masks, and which file is taken for which modality is
@@ -244,14 +251,18 @@ def predict(
     What was interrupted goes on with --skip-done.
     """
     files = _modality_files(modality or ())
-    if not inputs and not files:
+    if not given and not files:
         raise OptionError("there is nothing to predict", expected="a folder, a file, or --modality NAME=FILE")
     reporter = Reporter(quiet=quiet)
     reporter.say("Loading the network …")  # said before torch is imported, which takes seconds
     from glioseg.api import models as api
 
-    model = api.load(run, *(others or ()), device=device)
-    data = [flags.data(path) for path in inputs or []]
+    network, data = _network_and_data(given or [], flags, files, yes, reporter)
+    if not data and not files:
+        raise OptionError(
+            "a network is named and nothing to predict", found=network, expected="a folder, a file, or --modality"
+        )
+    model = api.load(network, *(others or ()), device=device)
     result = model.predict_files(
         data,
         folder,
@@ -280,6 +291,28 @@ def predict(
         raise typer.Exit(1)
 
 
+def _network_and_data(
+    given: Sequence[Path], flags: DataFlags, files: Mapping[str, Path], yes: bool, reporter: Reporter
+) -> tuple[Path, list[Data]]:
+    """The network that is named first, or the shipped one that fits and that the user agrees to; and the scans."""
+    from glioseg.inference.shipped import PREFIX
+    from glioseg.runs.propose import is_network, proposed_model
+
+    if given and is_network(given[0]):
+        return given[0], [flags.data(path) for path in given[1:]]
+    data = [flags.data(path) for path in given]
+    name = f"{PREFIX}{proposed_model(data, files, reporter).name}"
+    if not yes:
+        raise OptionError(
+            "no network is named",
+            found=f"{given[0]}, which holds neither a run nor a bundle" if given else "only --modality",
+            expected="a run folder, a bundle or model:NAME before the scans",
+            remedy=f"{name} fits these scans: name it first, or add --yes",
+        )
+    reporter.say(f"Taking {name}")
+    return Path(name), data
+
+
 def _modality_files(options: Sequence[str]) -> dict[str, Path]:
     """``t2f=scan.nii.gz`` -> modality and file."""
     files = {}
@@ -291,12 +324,32 @@ def _modality_files(options: Sequence[str]) -> dict[str, Path]:
     return files
 
 
+@app.command(epilog="Example: glioseg models --json")
+def models(as_json: Json = False) -> None:
+    """List the networks that need no training: what for, trained on what, how good on whom."""
+    from glioseg.api import models as api
+    from glioseg.cli.texts import models_text
+
+    cards = {model.name: model.card() for model in api.models()}
+    if as_json:
+        print_json({name: card.model_dump(mode="json") for name, card in cards.items()})
+        return
+    out(models_text(cards))
+
+
 @app.command(epilog="Example: glioseg export runs/lgg --out lgg.onnx")
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN_OR_BUNDLE", help="A run folder, or the bundle in it.")],
-    form: Annotated[str, typer.Option("--format", metavar="NAME", help="What to write: onnx.")] = "onnx",
+    form: Annotated[
+        str,
+        typer.Option("--format", metavar="NAME", help="What to write: onnx, or bundle (its weights in float16)."),
+    ] = "onnx",
     file: Annotated[
-        Path | None, typer.Option("--out", help="File to write. [default: model.onnx in the folder]")
+        Path | None,
+        typer.Option("--out", help="What to write. [default: model.onnx or bundle-float16 in the folder]"),
+    ] = None,
+    card: Annotated[
+        Path | None, typer.Option("--card", metavar="FILE", help="A model card in TOML, to go with a bundle.")
     ] = None,
     size: Annotated[
         str | None,
@@ -308,15 +361,16 @@ def export(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write a network as a file for other programs, checked.
+    """Write a network as a file for other programs, or as a small bundle to hand on, checked.
 
-    The file holds the probabilities' computation, the names of regions and modalities, and all settings of the bundle.
+    An ONNX file holds the probabilities' computation, the names of regions and modalities, and all settings of the
+    bundle. A bundle of float16 has half the bytes and, with --card, says what it is and how good.
     """
     from glioseg.api import models as api
     from glioseg.runs.export import export_text
 
     sizes = None if size is None else numbers("--size", size)
-    result = api.export(run, file, form=form, size=sizes, progress=Reporter(quiet=quiet))
+    result = api.export(run, file, form=form, card=card, size=sizes, progress=Reporter(quiet=quiet))
     if as_json:
         print_json(
             {"file": str(result.path), "bytes": result.n_bytes, "size": result.size, "difference": result.difference}

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from glioseg.cohorts.description import CohortDescription
+from glioseg.inference.card import Card
 
 _SHOWN_FINDINGS = 20
 
@@ -85,3 +86,23 @@ def _probability(value: float | None) -> str:
 
 def _figure(value: float | None, sign: str = "") -> str:
     return "-" if value is None else f"{value:{sign}.3f}"
+
+
+def models_text(cards: Mapping[str, Card]) -> str:
+    """The shipped networks: what each is for, on which terms, and its figures."""
+    return "\n\n".join("\n".join(_card_lines(name, card)) for name, card in cards.items())
+
+
+def _card_lines(name: str, card: Card) -> Iterator[str]:
+    yield f"model:{name}"
+    yield f"  {card.about}"
+    yield f"  licence  {card.licence}"
+    for data in card.data:
+        terms = f" ({data.licence})" if data.licence else ""
+        yield f"  {data.role or 'data':<8} {data.name}{terms}"
+    for figure in card.figures:
+        interval = "" if figure.ci95 is None else f" (95 % {figure.ci95[0]:.3f} to {figure.ci95[1]:.3f})"
+        what = f"{figure.of} {figure.metric}".strip()
+        yield f"  figure   {what} {figure.value:.3f}{interval} on {figure.data}, {figure.part}"
+    for limit in card.limits:
+        yield f"  limit    {limit}"

@@ -27,6 +27,7 @@ from glioseg.inference.activation import n_logits
 from glioseg.inference.card import Card
 from glioseg.inference.modalities import ModalitySets
 from glioseg.inference.options import Activation, PredictOptions
+from glioseg.inference.shipped import located
 from glioseg.io.files import cannot_read, replacing, write_text
 from glioseg.io.text import read_json
 from glioseg.networks.build import ModelOptions, build_model, task_of
@@ -231,7 +232,7 @@ def load_bundle(folder: Path, network: nn.Module | None = None) -> Bundle:
     """Read a bundle, or the one in a run folder.
 
     Args:
-        folder: of either.
+        folder: of either, or ``model:NAME`` for a shipped one.
         network: the module, where it was one of your own; its weights are replaced.
 
     Raises:
@@ -242,6 +243,30 @@ def load_bundle(folder: Path, network: nn.Module | None = None) -> Bundle:
     path = _description_in(folder)
     info, data = _read(path)
     return _assembled(info, data, path.parent / WEIGHTS, network)
+
+
+def read_info(folder: Path) -> BundleInfo:
+    """What a bundle says of itself; its weights are not read. Arguments and errors as ``load_bundle``."""
+    return _read_info(_description_in(folder))
+
+
+def halved_bundle(bundle: Bundle, folder: Path, card: Card | None = None) -> BundleInfo:
+    """Write a bundle with its weights in float16: half the bytes, and probabilities that differ by some 1e-3.
+
+    Args:
+        bundle: what to write.
+        folder: where.
+        card: for people, in the place of the one that it has.
+
+    Raises:
+        NetworkError: a weight that float16 cannot hold.
+        FileError: the folder cannot be written to.
+    """
+    fields = {name: getattr(bundle.info, name) for name in BundleInfo.model_fields if name not in _FOLLOWING}
+    weights = {
+        name: value.half() if value.is_floating_point() else value for name, value in bundle.model.state_dict().items()
+    }
+    return save_bundle(folder, fields | ({} if card is None else {"card": card}), weights)
 
 
 def model_id(folder: Path) -> str | None:
@@ -255,12 +280,17 @@ def model_id(folder: Path) -> str | None:
 # -- files -------------------------------------------------------------------------------------------------------------
 
 
-def _description_in(folder: Path) -> Path:
+def _description_in(named: Path) -> Path:
+    folder = located(named)
     for place in (folder, folder / "bundle"):
         if (place / DESCRIPTION).exists():
             return place / DESCRIPTION
     if not folder.exists():
-        raise FileError("there is no such run or bundle", path=folder, remedy="Make one with: glioseg train")
+        raise FileError(
+            "there is no such run or bundle",
+            path=folder,
+            remedy="Make one: glioseg train. Or take a shipped one: glioseg models",
+        )
     raise FileError(
         "neither a run with a bundle nor a bundle",
         path=folder,

@@ -163,7 +163,7 @@ def _traced(module: ProbabilityNetwork, shape: tuple[int, ...], any_size: bool) 
             warnings.simplefilter("ignore")  # of what tracing might miss: the check afterwards is what counts
             torch.onnx.export(
                 module,
-                (_images(shape),),
+                (images_of_noise(shape),),
                 buffer,
                 dynamo=False,
                 opset_version=OPSET,
@@ -204,7 +204,7 @@ def _difference(module: ProbabilityNetwork, data: bytes, shape: tuple[int, ...])
     """The largest difference of a probability on random images."""
     import onnxruntime
 
-    images = _images(shape)
+    images = images_of_noise(shape)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # its errors come as exceptions
     try:
@@ -215,14 +215,23 @@ def _difference(module: ProbabilityNetwork, data: bytes, shape: tuple[int, ...])
             f"{_named(module.network)} cannot be exported: onnxruntime does not run its file on images {shape}",
             found=_first_line(error),
         ) from error
-    with torch.inference_mode():
-        expected: np.ndarray[Any, np.dtype[np.float32]] = module(images).numpy()
+    expected = probabilities_on_noise(module.network, module.activation, shape)
     if probabilities.shape != expected.shape:
         return float("inf")
     return float(np.abs(probabilities - expected).max())
 
 
-def _images(shape: tuple[int, ...]) -> Tensor:
+def probabilities_on_noise(
+    network: nn.Module, activation: Callable[[Tensor], Tensor], shape: tuple[int, ...]
+) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """What a network says of random images (B, C, *S), always the same ones: (B, R, *S)."""
+    with torch.inference_mode():
+        probabilities: np.ndarray[Any, np.dtype[np.float32]] = activation(network(images_of_noise(shape))).numpy()
+    return probabilities
+
+
+def images_of_noise(shape: tuple[int, ...]) -> Tensor:
+    """Random images (B, C, *S), the same for one shape."""
     return torch.randn(shape, generator=torch.Generator().manual_seed(0))
 
 

@@ -63,7 +63,7 @@ def evaluate(
     """Score a trained network; the figures are also written.
 
     Args:
-        run: a run folder, or a bundle (which needs ``data``).
+        run: a run folder, or a bundle or ``model:NAME`` (which need ``data``).
         data: scans with references; None for those of the run.
         part: ``train``, ``val``, ``test``, ``all``; None takes the test part, or validation where there is none, of
             the run's own data and everything of other data, whose figures are named ``on-NAME`` after its folder and

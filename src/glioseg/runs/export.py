@@ -6,17 +6,23 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from torch import nn
 
 from glioseg import __version__
 from glioseg.console import QUIET, Reporter
 from glioseg.errors import OptionError
-from glioseg.inference.bundle import BundleInfo, load_bundle
-from glioseg.inference.export import ExportResult, export_onnx
+from glioseg.inference.bundle import DESCRIPTION, WEIGHTS, Bundle, BundleInfo, halved_bundle, load_bundle
+from glioseg.inference.card import Card
+from glioseg.inference.export import ExportResult, export_onnx, probabilities_on_noise
+from glioseg.inference.shipped import is_model_name
+from glioseg.runs.card import read_card
+from glioseg.runs.run_folder import home_of
 from glioseg.tasks.choose import task_named
 
-FORMATS = ("onnx",)
-FILE = "model.onnx"
+FORMATS = ("onnx", "bundle")
+_CHECKED_ON = 64
+FILES = {"onnx": "model.onnx", "bundle": "bundle-float16"}
 
 
 def export(
@@ -24,16 +30,18 @@ def export(
     out: Path | None = None,
     *,
     form: str = "onnx",
+    card: Path | None = None,
     size: Sequence[int] | None = None,
     network: nn.Module | None = None,
     reporter: Reporter = QUIET,
 ) -> ExportResult:
-    """Write the network of a run or bundle as one file, checked against the network itself.
+    """Write the network of a run or bundle in another form, checked against the network itself.
 
     Args:
-        run: a run folder or a bundle.
-        out: the file; None for ``model.onnx`` in the folder.
-        form: ``onnx``.
+        run: a run folder, a bundle or ``model:NAME``.
+        out: the file, or the folder of a bundle; None for ``model.onnx`` or ``bundle-float16`` in the folder.
+        form: ``onnx``, one file; ``bundle``, whose weights are float16.
+        card: the TOML file of a model card for a bundle (see ``read_card``).
         size: of the images, for a network that takes one size only; None takes that of the recipe.
         network: the module, where it was one of your own.
         reporter: shows progress.
@@ -45,17 +53,21 @@ def export(
     """
     if form not in FORMATS:
         raise OptionError(f"there is no export to {form}", expected=f"one of {', '.join(FORMATS)}")
-    bundle = load_bundle(run, network)
+    if card is not None and form != "bundle":
+        raise OptionError("a model card belongs to a bundle", found=f"--format {form}", remedy="Add --format bundle")
+    bundle, place = load_bundle(run, network), out or (home_of(run) if is_model_name(run) else run) / FILES[form]
     info = bundle.info
     dims = info.dims
     if size is not None and (len(size) != dims or min(size) < 1):
         raise OptionError(
             "the size does not fit the network", found="x".join(map(str, size)), expected=f"{dims} numbers"
         )
+    if form == "bundle":
+        return _export_bundle(bundle, place, None if card is None else read_card(card), network)
     with reporter.progress("Exporting") as step:
         result = export_onnx(
             bundle.model,
-            out or run / FILE,
+            place,
             n_channels=info.slices.n_channels(len(info.modalities)),
             size=size or _recipe_size(info),
             dims=dims,
@@ -64,6 +76,18 @@ def export(
         )
         step(1, 1)
     return result
+
+
+def _export_bundle(bundle: Bundle, folder: Path, card: Card | None, network: nn.Module | None) -> ExportResult:
+    info = bundle.info
+    size = _recipe_size(info) or (_CHECKED_ON,) * info.dims
+    shape = (2, info.slices.n_channels(len(info.modalities)), *size)
+    activation = task_named(info.task).activation(info)
+    before = probabilities_on_noise(bundle.model, activation, shape)
+    halved_bundle(bundle, folder, card)
+    after = probabilities_on_noise(load_bundle(folder, network).model, activation, shape)
+    n_bytes = sum((folder / name).stat().st_size for name in (WEIGHTS, DESCRIPTION))
+    return ExportResult(folder, n_bytes, None, float(np.abs(after - before).max()), (shape,))
 
 
 def _recipe_size(info: BundleInfo) -> tuple[int, ...] | None:
@@ -77,9 +101,10 @@ def export_text(result: ExportResult) -> str:
     """What was written and how it was checked, for people."""
     takes = "any size" if result.size is None else f"{'×'.join(map(str, result.size))} only"
     shapes = ", ".join("×".join(map(str, shape)) for shape in result.checked)
+    checker = "read back and checked" if result.path.is_dir() else "checked by onnxruntime"
     return (
         f"{result.path}: {result.n_bytes / 1e6:.1f} MB, images of {takes}\n"
-        f"  checked by onnxruntime on random images ({shapes}): probabilities differ by at most {result.difference:.1e}"
+        f"  {checker} on random images ({shapes}): probabilities differ by at most {result.difference:.1e}"
     )
 
 

@@ -22,7 +22,7 @@ from glioseg.report.predictions import PredictedCase, write_predictions
 from glioseg.runs.read import Data, read
 from glioseg.tasks.choose import task_named
 from glioseg.tasks.members import called_as, files_of, fitted, single_case, source_of, stem_of
-from glioseg.tasks.predicted import inputs_of
+from glioseg.tasks.predicted import inputs_of, terms_of
 from glioseg.tasks.task import CasePrediction, Members, WrittenCase
 
 SUMMARY = "summary.csv"
@@ -97,6 +97,8 @@ def predict_with(
     skip_done: bool = False,
 ) -> PredictResult:
     """``predict`` with networks that are loaded."""
+    for terms in terms_of(members.infos):
+        reporter.say(terms)
     given = list(_cases(members, inputs, modality_files or {}, reporter))
     if max_voxels is not None:
         given = [allowing(case, max_voxels) for case in given]

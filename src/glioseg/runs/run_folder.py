@@ -13,6 +13,7 @@ from glioseg.cohorts.reading.layout import Layout
 from glioseg.cohorts.recognise import LAYOUTS
 from glioseg.config import Recipe, read_recipe, write_recipe
 from glioseg.errors import FileError, OptionError
+from glioseg.inference.shipped import is_model_name
 from glioseg.io.files import LOCK, cannot_write, own_entries, sweep, write_json, write_text
 from glioseg.io.text import read_json
 from glioseg.runs.changed import scan_changes, shortened, split_changes
@@ -132,7 +133,9 @@ class RunFolder:
 
 
 def home_of(path: Path) -> Path:
-    """The run folder that a bundle lies in; else what was named."""
+    """The run folder that a bundle lies in; of a shipped network a folder here, ``model-NAME``; else what was named."""
+    if is_model_name(path):
+        return Path(str(path).replace(":", "-"))
     inside = path.absolute().name == BUNDLE and (path.absolute().parent / RECIPE).exists()
     return path.absolute().parent if inside else path
 

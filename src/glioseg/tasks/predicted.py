@@ -43,6 +43,12 @@ def filling_words(filled: Mapping[str, str]) -> tuple[str, ...]:
     )
 
 
+def terms_of(infos: Sequence[BundleInfo]) -> tuple[str, ...]:
+    """On which terms each network that has a card may be used, in a sentence."""
+    cards = [info.card for info in infos if info.card is not None and info.card.licence]
+    return tuple(f"{card.name}: {card.licence}" for card in cards)
+
+
 def network_cards(infos: Sequence[BundleInfo]) -> tuple[NetworkCard, ...]:
     """What pages say of networks, from their bundles."""
     return tuple(NetworkCard(info.name, info.model_id, _facts_of(info), _cautions(info)) for info in infos)

@@ -242,7 +242,13 @@ class CasePrediction(ABC):
 
 
 class Members(ABC):
-    """One network or several whose probabilities are averaged, ready for cases as they come."""
+    """One network or several whose probabilities are averaged, ready for cases as they come.
+
+    Args:
+        infos: what the bundle of each says.
+    """
+
+    infos: tuple[BundleInfo, ...]
 
     @property
     @abstractmethod

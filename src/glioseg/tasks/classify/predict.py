@@ -40,7 +40,7 @@ from glioseg.tasks.members import (
     stem_of,
     stem_of_name,
 )
-from glioseg.tasks.predicted import filling_words, inputs_of, network_cards, stand_ins
+from glioseg.tasks.predicted import filling_words, inputs_of, network_cards, stand_ins, terms_of
 from glioseg.tasks.task import CasePrediction, Members, ScoredCohort, Scores, Scoring, ScoringPlace, WrittenCase
 
 UNCERTAIN = 0.2
@@ -231,6 +231,7 @@ class ClassPrediction(CasePrediction):
             "model_id": self.members.model_id,
             "recipe": first.name,
             "use": first.use,
+            "terms": list(terms_of(self.members.infos)),
         }
 
     def _repr_html_(self) -> str:

@@ -33,7 +33,7 @@ from glioseg.tasks.members import (
     stem_of,
     stem_of_name,
 )
-from glioseg.tasks.predicted import filling_words, inputs_of, network_cards, stand_ins
+from glioseg.tasks.predicted import filling_words, inputs_of, network_cards, stand_ins, terms_of
 from glioseg.tasks.segment.doubts import doubts, place_words
 from glioseg.tasks.segment.ensemble import ensemble_facts, load_for, score_ensemble, write_members_figure
 from glioseg.tasks.task import CasePrediction, Members, ScoredCohort, Scores, Scoring, ScoringPlace, WrittenCase
@@ -222,6 +222,7 @@ class SegmentPrediction(CasePrediction):
             "model_id": self.members.model_id,
             "recipe": first.name,
             "use": first.use,
+            "terms": list(terms_of(self.members.infos)),
         }
 
     def _filled(self) -> dict[str, str]:

@@ -1,0 +1,63 @@
+"""Write ``docs/models.md``, the page of the shipped networks, from the cards in their bundles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from glioseg.inference.bundle import WEIGHTS, read_info
+from glioseg.inference.card import Card, Figure
+from glioseg.inference.shipped import PREFIX, SHIPPED, ShippedModel
+
+PAGE = Path(__file__).parent / "models.md"
+_HEAD = """# Networks that come with glioseg
+
+`glioseg predict model:NAME SCANS --out masks` needs no data and no training; `glioseg models` lists what follows, and
+`glioseg.load("model:NAME")` is the same from Python. They are for research only; no figure here says how they do on
+your scans, which `glioseg evaluate model:NAME --data SCANS` tells where you have masks.
+
+This page is made from the cards in the bundles by `docs/make_models_page.py`; its figures are read from evaluations.
+
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    return "\n".join([_HEAD, *(line for model in SHIPPED.values() for line in _section(model))]).rstrip() + "\n"
+
+
+def _section(model: ShippedModel) -> Iterator[str]:
+    info, card = read_info(model.folder), model.card()
+    megabytes = (model.folder / WEIGHTS).stat().st_size / 1e6
+    yield from (f"## `{PREFIX}{model.name}`", "", card.about, "")
+    yield f"- **Needs** {', '.join(info.modalities)}. **Says** {', '.join(info.classes or info.regions)}."
+    yield f"- **Licence** {card.licence}. {megabytes:.1f} MB, model id `{info.model_id}`."
+    yield f"- **For** {card.intended_use}"
+    yield f"- **How it was made** {card.protocol}"
+    yield from (f"- **Not** {limit}" for limit in card.limits)
+    yield from ("", *_data(card), "", *_figures(card.figures))
+    yield from (f"- {reference}" for reference in card.references)
+    yield ""
+
+
+def _data(card: Card) -> Iterator[str]:
+    yield from ("| data | role | patients or pictures | licence | digest |", "|---|---|---|---|---|")
+    for data in card.data:
+        count = "" if data.n_patients is None else f"{data.n_patients:,}"
+        digest = f"`{data.digest[:12]}`" if data.digest else ""
+        terms = f"{data.licence}. {data.terms}" if data.terms else data.licence
+        yield f"| {data.name} | {data.role} | {count} | {terms} | {digest} |"
+
+
+def _figures(figures: tuple[Figure, ...]) -> Iterator[str]:
+    yield from ("| scored on | of | figure | 95 % interval | cases | |", "|---|---|---|---|---|---|")
+    for figure in figures:
+        interval = "" if figure.ci95 is None else f"{figure.ci95[0]:.3f} – {figure.ci95[1]:.3f}"
+        count = "" if figure.n_cases is None else f"{figure.n_cases:,}"
+        what = f"{figure.metric} {figure.value:.3f}"
+        yield f"| {figure.data}, {figure.part} | {figure.of} | {what} | {interval} | {count} | {figure.note} |"
+    yield ""
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

@@ -1,0 +1,101 @@
+"""A model card from a file: what people wrote, and figures from evaluations that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from glioseg.config.words import explained
+from glioseg.errors import FileError
+from glioseg.evaluation.class_protocol import ClassEvaluation
+from glioseg.evaluation.protocol import Evaluation
+from glioseg.inference.card import Card, Figure
+from glioseg.io.text import read_json, read_toml
+
+
+class CardEvaluation(BaseModel):
+    """A table ``[[evaluations]]`` of the file: figures that are read rather than typed.
+
+    Attributes:
+        file: an ``evaluation-*.json``, from the card's folder.
+        data: what the data set is called.
+        part: of it that was scored.
+        metric: one of the evaluation's; of each region or, for a classifier, over all classes.
+        note: what a reader must know of these figures.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: str
+    data: str
+    part: str = "test"
+    metric: str = "dice"
+    note: str = ""
+
+
+def read_card(path: Path) -> Card:
+    """The card in a TOML file: the fields of ``Card``, and ``[[evaluations]]`` whose figures are added to its own.
+
+    Raises:
+        FileError: no such file, not a card, or an evaluation that cannot be read.
+    """
+    values = read_toml(path)
+    try:
+        evaluations = [CardEvaluation.model_validate(table) for table in values.pop("evaluations", ())]
+        card = Card.model_validate(values)
+    except ValidationError as error:
+        raise FileError("not a model card", path=path, found=explained(error, Card)) from error
+    figures = [figure for evaluation in evaluations for figure in _figures(evaluation, path.parent)]
+    return card.model_copy(update={"figures": (*card.figures, *figures)})
+
+
+def _figures(evaluation: CardEvaluation, folder: Path) -> Iterator[Figure]:
+    path = folder / evaluation.file
+    block = read_json(path)
+    if not isinstance(block, dict):
+        raise FileError("not an evaluation", path=path, expected="a file evaluation-PART.json")
+    common = {"data": evaluation.data, "part": evaluation.part, "note": evaluation.note}
+    yield from (_of_regions if "regions" in block else _of_classes)(block, evaluation.metric, path, common)
+
+
+def _of_regions(block: Mapping[str, Any], metric: str, path: Path, common: Mapping[str, str]) -> Iterator[Figure]:
+    scored = Evaluation.from_json(block)
+    for region, metrics in scored.regions.items():
+        if metric not in metrics:
+            raise _unknown(metric, list(metrics), path)
+        summary = metrics[metric]
+        if summary.case_mean is not None:
+            yield Figure(
+                of=region,
+                metric=metric,
+                value=summary.case_mean,
+                ci95=summary.case_ci95,
+                n_cases=summary.n_cases,
+                **common,
+            )
+    if scored.kinds is not None:
+        kinds = scored.kinds
+        yield Figure(
+            of="kind",
+            metric="accuracy",
+            value=kinds.accuracy,
+            ci95=kinds.accuracy_ci95,
+            n_cases=scored.n_cases,
+            **common,
+        )
+
+
+def _of_classes(block: Mapping[str, Any], metric: str, path: Path, common: Mapping[str, str]) -> Iterator[Figure]:
+    items = ClassEvaluation.from_json(block).items
+    if metric not in items.metrics:
+        raise _unknown(metric, list(items.metrics), path)
+    estimate = items.metrics[metric]
+    if estimate.value is not None:
+        yield Figure(metric=metric, value=estimate.value, ci95=estimate.ci95, n_cases=items.n_items, **common)
+
+
+def _unknown(metric: str, known: list[str], path: Path) -> FileError:
+    return FileError(f"the evaluation has no metric {metric}", path=path, expected=f"one of {', '.join(known)}")

@@ -1,0 +1,1 @@
+"""Networks that come with glioseg: a folder each, a bundle with its card."""

@@ -1,0 +1,190 @@
+"""What is done with the shipped networks: predicted without naming one, listed, scored, started from, handed on."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import glioseg as face
+from glioseg.cohorts.phantom import PhantomOptions
+from glioseg.errors import FileError, OptionError
+from glioseg.inference.bundle import load_bundle, read_info
+from glioseg.inference.shipped import SHIPPED
+from glioseg.runs.card import read_card
+from glioseg.runs.phantom import phantom
+from glioseg.runs.propose import is_network, proposed_model
+from glioseg.runs.read import Data
+from tests.cli.command import glioseg
+from tests.fakes.pictures import grey, save
+from tests.fakes.volumes import noise, save_volume
+from tests.runs.conftest import TinyRun
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def patient(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The phantom patient whose figures stand on the card of model:phantom."""
+    folder = tmp_path_factory.mktemp("phantom") / "check"
+    phantom(folder, PhantomOptions(n_patients=1, seed=4242, spacing_mm=2.0), "brats2023", None)
+    return folder
+
+
+def test_the_phantom_patient_scores_what_the_card_says(patient: Path, tmp_path: Path) -> None:
+    scores = face.evaluate("model:phantom", data=patient, out=tmp_path, cache=tmp_path / "cache")
+    regions = scores.to_json()["regions"]
+    said = [figure for figure in SHIPPED["phantom"].card().figures if figure.data == "glioseg phantom"]
+    assert {figure.of for figure in said} == {"WT", "TC", "ET"}
+    for figure in said:
+        assert regions[figure.of]["dice"]["case_mean"] == pytest.approx(figure.value, abs=1e-3)
+
+
+def test_the_network_that_fits_is_proposed_and_taken_on_request(patient: Path, tmp_path: Path) -> None:
+    asked = glioseg("predict", patient, "--out", tmp_path / "out")
+    assert asked.code == 2
+    assert "model:phantom fits these scans: name it first, or add --yes" in asked.err
+    assert not (tmp_path / "out").exists()
+    taken = glioseg("predict", patient, "--yes", "--out", tmp_path / "out", "--json")
+    assert taken.code == 0
+    assert "Taking model:phantom" in taken.err
+    assert "phantom: Apache-2.0" in taken.err
+    (case,) = json.loads(taken.out)["cases"]
+    facts = json.loads((tmp_path / "out" / f"{case['case']}.json").read_text())
+    assert facts["terms"] == [f"phantom: {SHIPPED['phantom'].card().licence}"]
+    assert facts["model_id"] == read_info(SHIPPED["phantom"].folder).model_id
+
+
+def test_what_is_a_network(tiny: TinyRun, tmp_path: Path) -> None:
+    assert is_network(tiny.run)
+    assert is_network(tiny.run / "bundle")
+    assert is_network(Path("model:phantom"))
+    assert not is_network(tmp_path)
+
+
+def test_none_fits(tmp_path: Path) -> None:
+    save_volume(tmp_path / "p1" / "p1_flair.nii.gz", noise(0))
+    with pytest.raises(OptionError, match="no shipped one fits") as caught:
+        proposed_model([Data(tmp_path / "p1" / "p1_flair.nii.gz")], {})
+    assert "t1n, t1c, t2w, t2f for model:phantom" in str(caught.value)
+    with pytest.raises(FileError, match="there is no such run"):
+        proposed_model([Data(tmp_path / "nothing")], {})
+
+
+def test_a_network_and_nothing_to_predict() -> None:
+    ran = glioseg("predict", "model:phantom")
+    assert ran.code == 2
+    assert "nothing to predict" in ran.err
+
+
+def test_the_list_and_its_json() -> None:
+    listed, as_json = glioseg("models"), glioseg("models", "--json")
+    for name, model in SHIPPED.items():
+        assert f"model:{name}" in listed.out
+        assert json.loads(as_json.out)[name] == model.card().model_dump(mode="json")
+    assert [model.name for model in face.models()] == list(SHIPPED)
+
+
+def test_the_page_is_that_of_the_cards() -> None:
+    script = runpy.run_path(str(REPOSITORY / "docs" / "make_models_page.py"))
+    assert script["PAGE"].read_text(encoding="utf-8") == script["page"]()
+
+
+def test_the_cards_are_those_of_the_files() -> None:
+    for name, model in SHIPPED.items():
+        assert read_card(REPOSITORY / "docs" / "models" / f"{name}.toml") == model.card()
+
+
+# -- handing on --------------------------------------------------------------------------------------------------------
+
+CARD = """
+name = "mine"
+about = "a network of mine"
+licence = "CC0"
+
+[[evaluations]]
+file = "{file}"
+data = "my patients"
+"""
+
+
+def test_a_small_bundle_with_a_card(tiny: TinyRun, tmp_path: Path) -> None:
+    (tmp_path / "card.toml").write_text(CARD.format(file=tiny.run / "evaluation-test.json"))
+    ran = glioseg(
+        "export", tiny.run, "--format", "bundle", "--card", tmp_path / "card.toml", "--out", tmp_path / "small"
+    )
+    assert ran.code == 0
+    whole, half = load_bundle(tiny.run), load_bundle(tmp_path / "small")
+    assert (tmp_path / "small" / "model.safetensors").stat().st_size < 0.6 * (
+        tiny.run / "bundle" / "model.safetensors"
+    ).stat().st_size
+    for name, weights in whole.model.state_dict().items():
+        np.testing.assert_allclose(half.model.state_dict()[name].numpy(), weights.numpy(), rtol=1e-3, atol=1e-6)
+    evaluation = json.loads((tiny.run / "evaluation-test.json").read_text())
+    assert half.info.card is not None
+    for figure in half.info.card.figures:
+        assert figure.value == evaluation["regions"][figure.of]["dice"]["case_mean"]
+        assert figure.data == "my patients"
+    assert {figure.of for figure in half.info.card.figures} == set(evaluation["regions"])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("about = 'no name'", "not a model card"),
+        ("name = 'a'\nabout = 'b'\nlicense = 'c'", "not a model card"),
+        ("name = 'a'\nabout = 'b'\n[[evaluations]]\nfile = 'nothing.json'\ndata = 'c'", "nothing.json"),
+    ],
+)
+def test_what_is_no_card(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "card.toml").write_text(text)
+    with pytest.raises(FileError) as caught:
+        read_card(tmp_path / "card.toml")
+    assert said in str(caught.value)
+
+
+def test_a_metric_that_the_evaluation_lacks(tiny: TinyRun, tmp_path: Path) -> None:
+    text = CARD.format(file=tiny.run / "evaluation-test.json") + 'metric = "dyce"\n'
+    (tmp_path / "card.toml").write_text(text)
+    with pytest.raises(FileError, match="no metric dyce"):
+        read_card(tmp_path / "card.toml")
+
+
+def test_a_card_goes_with_a_bundle(tiny: TinyRun, tmp_path: Path) -> None:
+    ran = glioseg("export", tiny.run, "--card", tmp_path / "card.toml", "--out", tmp_path / "x.onnx")
+    assert ran.code == 2
+    assert "Add --format bundle" in ran.err
+
+
+@pytest.mark.slow
+def test_a_wheel_holds_them_and_predicts(tmp_path: Path) -> None:
+    pip = [sys.executable, "-m", "pip"]
+    subprocess.run([*pip, "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(REPOSITORY)], check=True)
+    (wheel,) = tmp_path.glob("glioseg-*.whl")
+    assert wheel.stat().st_size < 20_000_000
+    names = zipfile.ZipFile(wheel).namelist()
+    assert all(f"glioseg/weights/{name}/model.safetensors" in names for name in SHIPPED)
+    subprocess.run(
+        [*pip, "install", "--quiet", "--no-deps", "--target", str(tmp_path / "site"), str(wheel)], check=True
+    )
+    picture = save(tmp_path / "picture.png", grey(0, 64, 64))
+    program = (
+        "import sys, glioseg; assert glioseg.__file__.startswith(sys.argv[1]), glioseg.__file__; "
+        "print(glioseg.load('model:t1c-pictures').predict_files(sys.argv[2], sys.argv[3]).cases[0].file)"
+    )
+    site = str(tmp_path / "site")
+    done = subprocess.run(
+        [sys.executable, "-c", program, site, str(picture), str(tmp_path / "masks")],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": site, "PATH": ""},
+        cwd=tmp_path,
+    )
+    assert Path(done.stdout.strip()).exists()
