@@ -430,7 +430,8 @@ def demo(
 ) -> None:
     """See all of it on synthetic patients, in about four minutes.
 
-    Writes a cohort, inspects it, trains a network, evaluates it, predicts a scan and writes reports.
+    Writes a cohort, inspects it, trains a network, evaluates it, predicts a scan and writes reports; then lets a
+    shipped network predict another scan.
     """
     from glioseg.api import tools as api
 
@@ -443,6 +444,7 @@ def demo(
     out(f"Run:         {result.run}")
     out(f"Its report:  {result.training.report or '-'}")
     out(f"Prediction:  {result.prediction.file}")
+    out(f"Without any training, by the shipped network: {result.shipped.file}")
 
 
 @app.command(epilog="Example: glioseg doctor --json")

@@ -26,7 +26,9 @@ from glioseg.tasks.segment.cohort import scheme_of_cohort
 from glioseg.tasks.task import WrittenCase
 
 OPTIONS = PhantomOptions(n_patients=40, spacing_mm=3.0, seed=0)
+ANOTHER = PhantomOptions(n_patients=1, spacing_mm=2.0, seed=1)
 LAYOUT = "brats2023"
+SHIPPED_MODEL = Path("model:phantom")
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,14 @@ class DemoResult:
     training: TrainResult
     prediction: WrittenCase
     baseline: ThresholdBaseline
+    shipped: WrittenCase
 
 
 def demo(out: Path, reporter: Reporter = QUIET) -> DemoResult:
     """Write a phantom cohort, inspect it, train on it, evaluate on patients not seen, predict one of them, report.
 
-    What an earlier call has written into ``out`` is used again.
+    Last, the shipped network predicts another phantom patient, which needed no training. What an earlier call has
+    written into ``out`` is used again.
     """
     data = out / "phantom"
     if not data.exists():
@@ -59,7 +63,11 @@ def demo(out: Path, reporter: Reporter = QUIET) -> DemoResult:
     split = json.loads((run / "split.json").read_text(encoding="utf-8"))
     case = next(case for case in cohort.cases if case.patient in split["test"])
     (prediction,) = predict(run, [Data(_folder_of(case))], out / "prediction", reporter=reporter).cases
-    return DemoResult(data, inspection, run, training, prediction, baseline)
+    another = out / "another-patient"
+    if not another.exists():
+        phantom(another, ANOTHER, LAYOUT, reporter=reporter)
+    (shipped,) = predict(SHIPPED_MODEL, [Data(another)], out / "shipped-network", reporter=reporter).cases
+    return DemoResult(data, inspection, run, training, prediction, baseline, shipped)
 
 
 def _folder_of(case: Case) -> Path:
