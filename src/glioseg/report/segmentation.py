@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from glioseg.report.parts import run_cases, run_results, run_scans, run_setup, run_training
+from glioseg.report.parts import run_cases, run_kinds, run_results, run_scans, run_setup, run_training
 from glioseg.report.run import RunPage
 from glioseg.report.run_facts import SegmentationFacts
 
@@ -16,6 +16,7 @@ def scored_segmentation_page(facts: SegmentationFacts, figures: Path) -> RunPage
         run_results.tiles(facts),
         (
             partial(run_results.results, facts),
+            partial(run_kinds.kinds, facts, figures),
             partial(run_scans.gallery, facts, figures),
             partial(run_scans.triptychs, facts, figures),
             partial(run_cases.distributions, facts, figures),
@@ -32,6 +33,7 @@ def segmentation_page(facts: SegmentationFacts, figures: Path) -> RunPage:
         run_results.tiles(facts),
         (
             partial(run_results.results, facts),
+            partial(run_kinds.kinds, facts, figures),
             partial(run_results.published, facts),
             partial(run_scans.gallery, facts, figures),
             partial(run_scans.triptychs, facts, figures),
