@@ -28,6 +28,7 @@ COMMANDS = {
     "evaluate": "evaluate",
     "export": "export",
     "inspect": "inspect",
+    "models": "models",
     "phantom": "phantom",
     "plan": "plan",
     "predict": "load(…).predict, load(…).predict_files",
