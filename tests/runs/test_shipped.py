@@ -27,6 +27,7 @@ from tests.fakes.volumes import noise, save_volume
 from tests.runs.conftest import TinyRun
 
 REPOSITORY = Path(__file__).parents[2]
+SAMPLE = REPOSITORY / "tests" / "data" / "brisc"
 
 
 @pytest.fixture(scope="module")
@@ -37,13 +38,19 @@ def patient(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_phantom_patient_scores_what_the_card_says(patient: Path, tmp_path: Path) -> None:
-    scores = face.evaluate("model:phantom", data=patient, out=tmp_path, cache=tmp_path / "cache")
-    regions = scores.to_json()["regions"]
-    said = [figure for figure in SHIPPED["phantom"].card().figures if figure.data == "glioseg phantom"]
-    assert {figure.of for figure in said} == {"WT", "TC", "ET"}
-    for figure in said:
-        assert regions[figure.of]["dice"]["case_mean"] == pytest.approx(figure.value, abs=1e-3)
+@pytest.mark.parametrize(
+    ("name", "checked_on"),
+    [("phantom", "glioseg phantom"), ("t1c-pictures", "BRISC 2025, twelve held-out pictures")],
+)
+def test_it_scores_what_the_card_says(name: str, checked_on: str, patient: Path, tmp_path: Path) -> None:
+    data = patient if name == "phantom" else SAMPLE
+    block = face.evaluate(f"model:{name}", data=data, out=tmp_path, cache=tmp_path / "cache").to_json()
+    said = {figure.of: figure for figure in SHIPPED[name].card().figures if figure.data == checked_on}
+    assert set(block["regions"]) <= set(said)
+    for region, metrics in block["regions"].items():
+        assert metrics["dice"]["case_mean"] == pytest.approx(said[region].value, abs=1e-3)
+    if "kind" in said:
+        assert block["kinds"]["accuracy"]["value"] == said["kind"].value
 
 
 def test_the_network_that_fits_is_proposed_and_taken_on_request(patient: Path, tmp_path: Path) -> None:
