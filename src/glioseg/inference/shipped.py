@@ -46,7 +46,7 @@ class ShippedModel:
 
 
 SHIPPED: Mapping[str, ShippedModel] = MappingProxyType(
-    {model.name: model for model in (ShippedModel("phantom"), ShippedModel("t1c-pictures"))}
+    {model.name: model for model in (ShippedModel("phantom"),)}
 )
 """All of them, in the order in which they are proposed."""
 
