@@ -34,7 +34,7 @@ SAMPLE = REPOSITORY / "tests" / "data" / "brisc"
 def patient(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The phantom patient whose figures stand on the card of model:phantom."""
     folder = tmp_path_factory.mktemp("phantom") / "check"
-    phantom(folder, PhantomOptions(n_patients=1, seed=4242, spacing_mm=2.0), "brats2023", None)
+    phantom(folder, PhantomOptions(n_patients=1, seed=4243, spacing_mm=2.0), "brats2023", None)
     return folder
 
 
