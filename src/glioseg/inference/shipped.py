@@ -45,9 +45,7 @@ class ShippedModel:
         return Card.model_validate(described["card"])
 
 
-SHIPPED: Mapping[str, ShippedModel] = MappingProxyType(
-    {model.name: model for model in (ShippedModel("phantom"),)}
-)
+SHIPPED: Mapping[str, ShippedModel] = MappingProxyType({model.name: model for model in (ShippedModel("phantom"),)})
 """All of them, in the order in which they are proposed."""
 
 
