@@ -92,6 +92,7 @@ _CALLS: dict[str, Callable[[_Call], Any]] = {
     "export": lambda call: glioseg.export(call.tiny.run, call.out / "a.onnx").n_bytes,
     "inspect": lambda call: glioseg.inspect(call.tiny.data).table().to_dict(),
     "load": lambda call: glioseg.load(call.tiny.run, device="cpu").modalities,
+    "models": lambda call: glioseg.models(),
     "phantom": lambda call: glioseg.phantom(call.new, 1, spacing_mm=6.0).modalities,
     "plan": lambda call: glioseg.plan(call.tiny.data, call.new, memory_gb=2.0, device="cpu").fingerprint,
     "read": lambda call: glioseg.read(call.tiny.data),

@@ -15,7 +15,7 @@ import glioseg
 
 _SOURCE = Path(glioseg.__file__).parent
 _LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"errors", "__init__", "recipes"}),
+    frozenset({"errors", "__init__", "recipes", "weights"}),
     frozenset({"core", "console", "machine"}),
     frozenset({"io"}),
     frozenset({"cohorts", "preparation", "evaluation"}),

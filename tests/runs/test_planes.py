@@ -140,6 +140,7 @@ def test_three_planes_together(blocks: Blocks, tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {
         *(f"{name}{ending}" for ending in (".nii.gz", ".json", ".png", "_members.png")),
         "summary.csv",
+        "predictions.html",
     }
     assert (_array(tmp_path / f"{name}.nii.gz") == _array(blocks.data / name / f"{name}_seg.nii.gz")).mean() > 0.99
     facts = json.loads((tmp_path / f"{name}.json").read_text(encoding="utf-8"))

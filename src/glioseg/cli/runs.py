@@ -241,7 +241,7 @@ def predict(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Segment scans, or classify pictures, with a trained or a shipped network.
+    """Segment scans, or classify pictures, with a network.
 
     For each case a mask on the scan's own grid, the volumes of its regions, and a picture; or its class, the confidence
     of that, and the picture captioned with them. Folders need no masks, and which file is taken for which modality is
@@ -260,7 +260,9 @@ def predict(
     network, data = _network_and_data(given or [], flags, files, yes, reporter)
     if not data and not files:
         raise OptionError(
-            "a network is named and nothing to predict", found=network, expected="a folder, a file, or --modality"
+            "there is nothing to predict",
+            found=f"only a network, {network}",
+            expected="a folder, a file, or --modality",
         )
     model = api.load(network, *(others or ()), device=device)
     result = model.predict_files(
@@ -326,7 +328,7 @@ def _modality_files(options: Sequence[str]) -> dict[str, Path]:
 
 @app.command(epilog="Example: glioseg models --json")
 def models(as_json: Json = False) -> None:
-    """List the networks that need no training: what for, trained on what, how good on whom."""
+    """List the networks that need no training, with their figures."""
     from glioseg.api import models as api
     from glioseg.cli.texts import models_text
 
@@ -361,7 +363,9 @@ def export(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write a network as a file for other programs, or as a small bundle to hand on, checked.
+    """Write a network for other programs, or as a small bundle.
+
+    Either is checked against the network itself.
 
     An ONNX file holds the probabilities' computation, the names of regions and modalities, and all settings of the
     bundle. A bundle of float16 has half the bytes and, with --card, says what it is and how good.

@@ -45,7 +45,8 @@ class ShippedModel:
         return Card.model_validate(described["card"])
 
 
-SHIPPED: Mapping[str, ShippedModel] = MappingProxyType({model.name: model for model in (ShippedModel("phantom"),)})
+_MODELS = (ShippedModel("phantom"), ShippedModel("t1c-pictures"))
+SHIPPED: Mapping[str, ShippedModel] = MappingProxyType({model.name: model for model in _MODELS})
 """All of them, in the order in which they are proposed."""
 
 
