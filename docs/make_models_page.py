@@ -30,6 +30,8 @@ def _section(model: ShippedModel) -> Iterator[str]:
     info, card = read_info(model.folder), model.card()
     megabytes = (model.folder / WEIGHTS).stat().st_size / 1e6
     yield from (f"## `{PREFIX}{model.name}`", "", card.about, "")
+    picture = f"images/model-{model.name}.png"
+    yield from (f"![{model.name}: best, median and worst cases, reference green, prediction red]({picture})", "")
     yield f"- **Needs** {', '.join(info.modalities)}. **Says** {', '.join(info.classes or info.regions)}."
     yield f"- **Licence** {card.licence}. {megabytes:.1f} MB, model id `{info.model_id}`."
     yield f"- **For** {card.intended_use}"
