@@ -23,6 +23,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from glioseg.errors import OutputError
+
 _TURNING = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 """Classes of the characters that turn the direction of writing."""
 Step = Callable[[int, int], None]
@@ -160,10 +162,30 @@ QUIET = Reporter(quiet=True)
 
 
 def out(text: str) -> None:
-    """A result on stdout."""
+    """A result on stdout.
+
+    Raises:
+        OutputError: stdout is closed, or takes nothing more.
+    """
     shown = printable(text)
-    sys.stdout.write(shown if shown.endswith("\n") else f"{shown}\n")
-    sys.stdout.flush()
+    if sys.stdout is None:  # as Python leaves it where the caller has closed it
+        raise unwritable("it is closed")
+    try:
+        sys.stdout.write(shown if shown.endswith("\n") else f"{shown}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise  # a reader that has seen enough is no fault
+    except OSError as error:
+        raise unwritable(error.strerror or str(error)) from error
+
+
+def unwritable(why: str) -> OutputError:
+    """What is said where results cannot be shown."""
+    return OutputError(
+        "the results cannot be written to stdout",
+        found=why,
+        remedy="Send them elsewhere, such as > results.txt on another disk; what the command wrote into files is there",
+    )
 
 
 def printable(text: str, *, kept: str = "\n\t") -> str:

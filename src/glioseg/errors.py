@@ -73,6 +73,10 @@ class LabelError(GliosegError):
     """Label values or regions that the label scheme does not know."""
 
 
+class OutputError(GliosegError):
+    """What a command has to say cannot be shown."""
+
+
 class FileError(GliosegError):
     """A file that cannot be read or written: missing, truncated, damaged, of another format, not permitted."""
 

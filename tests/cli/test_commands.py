@@ -177,6 +177,36 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     assert said == b""
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("arguments", ["recipes", "models --json", "--help", "recipes >&-"])
+def test_output_that_cannot_be_written_is_a_sentence(arguments: str) -> None:
+    """A full disk, and stdout that the caller has closed."""
+    to = "" if ">" in arguments else " > /dev/full"
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m glioseg {arguments}{to}"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "the results cannot be written to stdout; found" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_terminal_that_knows_ascii_alone_gets_all_words() -> None:
+    command = [sys.executable, "-m", "glioseg", "recipes", "--settings", "loss"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONIOENCODING": "ascii"}
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert r"\u" in done.stdout
+
+
+def test_messages_have_nowhere_to_go() -> None:
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m glioseg recipes nothing 2>&-"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+
+
 # --- recipes ----------------------------------------------------------------------------------------------------------
 
 

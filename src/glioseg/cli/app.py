@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
 import sys
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, NoReturn
 
 import typer
 
 from glioseg import __version__
 from glioseg.cli import data, runs, studies
 from glioseg.cli.options import StoppedError
-from glioseg.console import out, printable
-from glioseg.errors import GliosegError, OptionError
+from glioseg.console import out, printable, unwritable
+from glioseg.errors import GliosegError, OptionError, OutputError
 
 app = typer.Typer(
     name="glioseg",
@@ -28,8 +32,15 @@ _INTERRUPTED = (130, 143)
 
 def main() -> None:
     """Run the command line: 0 good, 1 the input has faults that were reported, 2 misuse, 130 Ctrl-C, 143 SIGTERM."""
+    _let_streams_take_all()
     try:
         app()
+    except OutputError as error:
+        _fail_without_stdout(error)
+    except OSError as error:
+        if error.filename is not None or isinstance(error, BrokenPipeError):
+            raise
+        _fail_without_stdout(unwritable(error.strerror or str(error)))  # help is written by typer
     except OptionError as error:
         _fail(error, 2)
     except GliosegError as error:
@@ -42,7 +53,26 @@ def main() -> None:
         raise
 
 
-def _fail(error: GliosegError, code: int) -> None:
+def _let_streams_take_all() -> None:
+    """Spell out what the terminal's encoding lacks, and let messages go nowhere where stderr is closed."""
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - it stays open as long as the program
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _fail_without_stdout(error: GliosegError) -> NoReturn:
+    """Say it on stderr, and leave nothing in stdout that Python would try to write once more at its end."""
+    if sys.stdout is not None:
+        with contextlib.suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, sys.stdout.fileno())
+            os.close(nowhere)
+    _fail(error, 1)
+
+
+def _fail(error: GliosegError, code: int) -> NoReturn:
     sys.stderr.write(printable(f"glioseg: {error}\n"))
     sys.exit(code)
 
