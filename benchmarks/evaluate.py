@@ -22,6 +22,7 @@ from glioseg.evaluation import (
     score_case,
     search_case,
 )
+from glioseg.evaluation.metrics import COUNTED_METRICS
 
 SHAPE = (240, 240, 155)
 REGIONS = ("WT", "TC", "ET")
@@ -33,6 +34,14 @@ def label_map(shift: int) -> LabelMap:
     distance = np.sqrt((x - 90.0 - shift) ** 2 + (y - 110.0) ** 2 + (z - 80.0) ** 2)
     array = np.select([distance < 12, distance < 20, distance < 32], [1, 4, 2], 0).astype(np.uint8)
     return LabelMap(array, scheme_named("brats2021"), Grid(SHAPE, np.eye(4)))
+
+
+def specks(labels: LabelMap, rng: np.random.Generator) -> LabelMap:
+    """The same with 300 cubes of enhancing tumour all over the image: what a network does that has hardly learnt."""
+    array = labels.array.copy()
+    for x, y, z in rng.integers(0, np.array(SHAPE) - 3, (300, 3)):
+        array[x : x + 3, y : y + 3, z : z + 3] = 4
+    return LabelMap(array, labels.scheme, labels.grid)
 
 
 def best_of(repeats: int, function: Callable[[], object]) -> float:
@@ -51,6 +60,7 @@ def main() -> None:
     repeats = parser.parse_args().repeats
     rng = np.random.default_rng(0)
     reference, prediction = label_map(0), label_map(3)
+    with_specks = specks(prediction, rng)
     channels = encode_regions(reference.array, reference.scheme, REGIONS)
     other = encode_regions(prediction.array, prediction.scheme, REGIONS)
     blurred = np.stack([ndimage.gaussian_filter(channel.astype(np.float32), 2) for channel in other])
@@ -63,9 +73,13 @@ def main() -> None:
         for k in range(62)
     ]
     figures = {
-        "label maps, 3 regions, per slice": lambda: score_case("a", "a", reference, prediction, REGIONS),
+        "label maps, 3 regions, per slice": lambda: score_case(
+            "a", "a", reference, prediction, REGIONS, metrics=COUNTED_METRICS
+        ),
+        "the same with surfaces and lesions": lambda: score_case("a", "a", reference, prediction, REGIONS),
+        "the same, 300 specks beside it": lambda: score_case("a", "a", reference, with_specks, REGIONS),
         "the same from region channels": lambda: count_channels(channels, other),
-        "the same with ROC-AUC and AP": lambda: score_case("a", "a", reference, prediction, REGIONS, probabilities),
+        "surfaces, lesions and curves": lambda: score_case("a", "a", reference, prediction, REGIONS, probabilities),
         "threshold search, 17 x 6 settings": lambda: search_case(
             "a", probabilities, channels, REGIONS, ThresholdOptions()
         ),

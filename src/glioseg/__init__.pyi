@@ -40,9 +40,9 @@ from glioseg.core import LabelMap as LabelMap
 from glioseg.core import LabelScheme as LabelScheme
 from glioseg.core import Source as Source
 from glioseg.errors import GliosegError as GliosegError
-from glioseg.evaluation.metrics import ClassMetric as ClassMetric
-from glioseg.evaluation.metrics import MaskPair as MaskPair
-from glioseg.evaluation.metrics import RegionMetric as RegionMetric
+from glioseg.evaluation.masks import MaskPair as MaskPair
+from glioseg.evaluation.metric import ClassMetric as ClassMetric
+from glioseg.evaluation.metric import RegionMetric as RegionMetric
 from glioseg.inference.export import ExportResult as ExportResult
 from glioseg.inference.shipped import ShippedModel as ShippedModel
 from glioseg.preparation.store import PreparedCohort as PreparedCohort

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from glioseg.core.schemes import SCHEMES, TASKS_OF_BRATS, own_scheme, scheme_named, with_regions
+from glioseg.core.labels import LabelScheme
+from glioseg.core.schemes import SCHEMES, TASKS_OF_BRATS, own_scheme, scheme_named, tumour_labels, with_regions
 from glioseg.errors import LabelError
 
 
@@ -81,3 +82,20 @@ def test_own_schemes_that_mean_nothing(
 def test_more_regions_of_a_known_scheme_are_scored() -> None:
     scheme = with_regions(scheme_named("brats2021"), {"rim": ["ED", 4]})
     assert (scheme.default_regions, scheme.values_of("rim"), scheme.values_of("TC")) == (("rim",), (2, 4), (1, 4))
+
+
+@pytest.mark.parametrize(
+    ("scheme", "expected"),
+    [("brats2023", {1, 2, 3}), ("brats2024", {1, 2, 3}), ("lgg", {255}), ("ibsr", set()), ("whole-tumour", {1})],
+)
+def test_which_labels_are_tumour(scheme: str, expected: set[int]) -> None:
+    assert set(tumour_labels(scheme_named(scheme))) == expected
+
+
+def test_every_known_scheme_says_what_tumour_is() -> None:
+    assert [name for name, scheme in SCHEMES.items() if not tumour_labels(scheme)] == ["ibsr"]
+
+
+def test_labels_of_an_unknown_scheme_are_all_tumour() -> None:
+    scheme = LabelScheme("own", {"core": 1, "halo": 5}, {"all": ("core", "halo")}, ("all",))
+    assert tumour_labels(scheme) == (1, 5)

@@ -12,7 +12,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from glioseg.errors import ScoreError
 from glioseg.evaluation import ProbabilityHistogram, average_precision, merged, probability_histogram, roc_auc
-from glioseg.evaluation.calibration import N_BINS, _bin_of
+from glioseg.evaluation.calibration import N_BINS, _bin_of, bin_bounds, brier, calibration_error
 
 Probabilities = npt.NDArray[np.float32]
 Inside = npt.NDArray[np.bool_]
@@ -128,3 +128,58 @@ def test_shapes_that_differ_are_refused() -> None:
         probability_histogram(np.zeros(3), np.zeros(4, dtype=np.bool_))
     with pytest.raises(ScoreError, match="counts for two classes"):
         ProbabilityHistogram(np.zeros((2, 10), dtype=np.int64))
+
+
+def test_brier_and_ece_of_four_voxels_by_hand() -> None:
+    """Inside 0.9 and 0.4, outside 0.6 and 0.1: squares 0.01, 0.36, 0.36, 0.01, mean 0.185.
+
+    Each has a tenth of its own: gaps 0.1, 0.6, 0.6 and 0.1, mean 0.35. The bins of 0.9 and 0.1 are 0.002 wide, those
+    of 0.4 and 0.6 0.008.
+    """
+    histogram = probability_histogram(np.array([0.9, 0.4, 0.6, 0.1]), np.array([1, 1, 0, 0]))
+    for figure, exact in ((brier(histogram), 0.185), (calibration_error(histogram), 0.35)):
+        assert figure.value == pytest.approx(exact, abs=0.005)
+        assert figure.lower <= exact <= figure.upper
+
+
+def test_probabilities_that_are_right_have_no_calibration_error() -> None:
+    """Of a thousand voxels at 0.25 a quarter is inside: Brier 0.25 · 0.75² + 0.75 · 0.25² = 0.1875, and no gap.
+
+    0.25 is the lower end of a bin that is 1/128 wide, whose middle stands for it.
+    """
+    inside = np.arange(1000) < 250
+    histogram = probability_histogram(np.full(1000, 0.25), inside)
+    assert brier(histogram).lower <= 0.1875 <= brier(histogram).upper
+    assert calibration_error(histogram).lower == 0
+    assert calibration_error(histogram).value == pytest.approx(1 / 256)
+
+
+@given(voxels)
+def test_brier_and_ece_of_single_voxels_lie_between_their_bounds(pair: tuple[Probabilities, Inside]) -> None:
+    """The ECE of single voxels in the same ten bins, which are made of whole bins of the histogram."""
+    probabilities, inside = (array.astype(np.float64) for array in pair)
+    histogram = probability_histogram(*pair)
+    figure = brier(histogram)
+    assert figure.lower - 1e-12 <= ((probabilities - inside) ** 2).mean() <= figure.upper + 1e-12
+    low, high = bin_bounds()
+    tenths = np.minimum((low + high) / 2 * 10, 9).astype(int)[_bin_of(pair[0])]
+    gaps = [abs((probabilities - inside)[tenths == tenth].sum()) for tenth in range(10)]
+    figure = calibration_error(histogram)
+    assert figure.lower - 1e-12 <= sum(gaps) / len(inside) <= figure.upper + 1e-12
+
+
+@given(st.lists(unit, min_size=1, max_size=50))
+def test_a_probability_lies_in_its_bin(values: list[float]) -> None:
+    low, high = bin_bounds()
+    probabilities = np.array(values, dtype=np.float32)
+    bins = _bin_of(probabilities)
+    assert (low[bins] <= probabilities).all()
+    assert (probabilities <= high[bins]).all()
+    assert np.array_equal(low[1:], high[:-1])
+
+
+def test_brier_of_a_network_is_known_to_a_few_percent() -> None:
+    probabilities, inside = network_like(100_000, 3)
+    figure = brier(probability_histogram(probabilities, inside))
+    assert figure.value == pytest.approx(((probabilities - inside) ** 2).mean(), rel=1e-3)
+    assert figure.error_bound < 0.04 * figure.value

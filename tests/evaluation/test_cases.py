@@ -75,7 +75,10 @@ def test_channels_give_the_same_case() -> None:
     probabilities = np.random.default_rng(0).random((1, 4, 3, 2))
     from_labels = score_case("a", "p", REFERENCE, PREDICTION, ["WT"], probabilities)
     reference, prediction = (each.array[None] > 0 for each in (REFERENCE, PREDICTION))
-    from_channels = score_channels("a", "p", reference, prediction, ["WT"], probabilities, REFERENCE.grid.voxel_ml)
+    grid = REFERENCE.grid
+    from_channels = score_channels(
+        "a", "p", reference, prediction, ["WT"], probabilities, grid.voxel_ml, spacing_mm=grid.spacing_mm
+    )
     assert scores_of(from_labels, "ml") == scores_of(from_channels, "ml")
     assert from_labels.pixel_accuracy == from_channels.pixel_accuracy == (2 + 16) / 24
 

@@ -32,13 +32,14 @@ from glioseg.evaluation import (
 from glioseg.evaluation.case_table import RegionTable
 from glioseg.evaluation.class_items import ItemClasses, WeightedItems
 from glioseg.evaluation.classification import score_classes
+from glioseg.evaluation.metric import table_of
 from glioseg.evaluation.metrics import (
     CLASS_SCORES,
+    COUNTED_METRICS,
     REGION_SCORES,
     MetricName,
     OverlapMetricName,
     ScoreName,
-    table_of,
 )
 from glioseg.evaluation.replicates import pooled_figures
 from glioseg.evaluation.score import EmptyValues, Floats, apply_rule
@@ -114,7 +115,7 @@ def test_a_new_metric_is_averaged_with_its_unit_and_without_keys_that_it_cannot_
     assert (figures["edge"]["unit"], figures["edge"]["n_cases"], figures["edge"]["case_mean"]) == ("mm", 2, 1.5)
     assert figures["n_drawn"]["unit"] == "voxels"
     assert {"pooled", "slice_mean"} <= set(figures["dice"])
-    assert not any("unit" in figures[name] for name in REGION_METRICS if name in figures)
+    assert not any("unit" in figures[name] for name in COUNTED_METRICS if name in figures)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +183,8 @@ def test_an_older_table_has_what_is_made_of_counts_and_lacks_the_rest() -> None:
 
 def test_pictures_have_no_millimetres_to_measure() -> None:
     picture = scored("a", "##..", "..##", has_mm=False)
-    assert set(picture.measured) == {"n_drawn"}
+    assert {"n_drawn", "lesion_dice"} <= set(picture.measured)
+    assert not {"edge", "hd", "hd95", "mean_surface_distance", "nsd", "lesion_hd95"} & set(picture.measured)
     figures = aggregate([picture], EvaluateOptions(n_resamples=0), metrics=TABLE).regions["tumour"]
     assert "edge" not in figures
     assert {"n_drawn", "volume_error_voxels"} <= set(figures)
@@ -192,7 +194,8 @@ def test_pictures_have_no_millimetres_to_measure() -> None:
 def test_channels_are_measured_as_label_maps_are() -> None:
     reference, prediction = (drawn(text)[None] > 0 for text in ("##..", "..##"))
     arguments = ("a", "a", reference, prediction, ["tumour"])
-    assert score_channels(*arguments, metrics=TABLE).measured == {"n_drawn": (2.0,)}
+    assert score_channels(*arguments, metrics=COUNTED_METRICS).measured == {}
+    assert score_channels(*arguments, metrics=TABLE).measured["n_drawn"] == (2.0,)
     measured = score_channels(*arguments, spacing_mm=(0.5, 1.0, 1.0), metrics=TABLE).measured
     assert measured["edge"] == (1.0,)
 
@@ -237,9 +240,11 @@ def test_the_tables_say_what_they_must() -> None:
         assert name == metric.name
         assert metric.words
         assert metric.about
-        assert metric.unit_beside is None  # today's files have no keys for units: names say them
     assert OVERLAP_METRICS == REGION_SCORES
-    assert (*OVERLAP_METRICS, "roc_auc", "average_precision") == RESULT_METRICS
+    assert (*OVERLAP_METRICS, "hd95", "nsd", "roc_auc", "average_precision") == RESULT_METRICS
+    with_unit = [name for name, metric in REGION_METRICS.items() if metric.unit_beside == "mm"]
+    assert with_unit == ["hd", "hd95", "mean_surface_distance", "lesion_hd95"]
+    assert all(metric.of_masks is None for metric in COUNTED_METRICS.values())
     assert CLASS_SCORES == ("accuracy", "balanced_accuracy", "f1", "auc", "average_precision")
     assert REGION_METRICS["volume_error_abs_ml"].title == "Absolute volume error (ml)"
 

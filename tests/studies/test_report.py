@@ -15,7 +15,8 @@ from PIL import Image as Pillow
 from glioseg.cli.study_texts import study_text
 from glioseg.evaluation.case_table import RegionTable
 from glioseg.evaluation.comparison import CompareOptions
-from glioseg.evaluation.metrics import REGION_METRICS, RegionMetric, table_of
+from glioseg.evaluation.metric import RegionMetric, table_of
+from glioseg.evaluation.metrics import REGION_METRICS
 from glioseg.evaluation.replicates import pooled_figures
 from glioseg.evaluation.table import Row
 from glioseg.studies.report import facts as facts_of_studies

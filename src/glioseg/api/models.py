@@ -16,7 +16,7 @@ from glioseg.io.in_memory import Scan, image_of, label_map_of, named_alone
 if TYPE_CHECKING:
     from torch import nn
 
-    from glioseg.evaluation.metrics import RegionMetric
+    from glioseg.evaluation.metric import RegionMetric
     from glioseg.inference.export import ExportResult
     from glioseg.inference.shipped import ShippedModel
     from glioseg.runs.predict import PredictResult
@@ -194,7 +194,8 @@ def score(
         ScoreError: a metric of your own has the name of another.
     """
     from glioseg.evaluation.cases import score_case
-    from glioseg.evaluation.metrics import REGION_METRICS, with_own
+    from glioseg.evaluation.metric import with_own
+    from glioseg.evaluation.metrics import REGION_METRICS
     from glioseg.evaluation.protocol import EvaluateOptions
     from glioseg.tasks.segment.score import scores_of
     from glioseg.tasks.task import Scoring

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from glioseg.cohorts.reading.layout import Layout
     from glioseg.config import Recipe
     from glioseg.console import OnProgress
-    from glioseg.evaluation.metrics import Metric
+    from glioseg.evaluation.metric import Metric
     from glioseg.runs.compare import CompareResult
     from glioseg.runs.train import TrainResult
     from glioseg.tasks.task import AnyTask, Scores
@@ -355,7 +355,7 @@ def require_metrics(metrics: Sequence[Metric]) -> None:
     Raises:
         OptionError: something else than a list of metrics.
     """
-    from glioseg.evaluation.metrics import Metric
+    from glioseg.evaluation.metric import Metric
 
     require_list("metrics", metrics, "[glioseg.RegionMetric(…)]")
     for metric in metrics:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from glioseg.evaluation.metrics import Metric
+from glioseg.evaluation.metric import Metric
 from glioseg.evaluation.replicates import VariationFigure
 from glioseg.report.parts.metric_words import METRIC_WORDS, change_text, metric_named, value_text
 from glioseg.report.parts.run_words import duration

@@ -176,6 +176,16 @@ def own_scheme(
     return LabelScheme(name, labels, {**members, "tumour": tumour}, made.default_regions, source) if tumour else made
 
 
+def tumour_labels(scheme: LabelScheme) -> tuple[int, ...]:
+    """The integers that are tumour: the region ``tumour`` or ``WT``; of a scheme of tissues none; else all labels."""
+    for region in ("tumour", "WT"):
+        if region in scheme.regions:
+            return scheme.values_of(region)
+    if _TISSUES & {name.lower() for name in scheme.labels}:
+        return ()
+    return tuple(scheme.labels.values())
+
+
 def with_regions(scheme: LabelScheme, regions: Mapping[str, Sequence[str | int]]) -> LabelScheme:
     """A scheme with more regions, or others of the same names; these are the ones that are scored.
 

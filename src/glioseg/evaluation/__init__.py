@@ -10,16 +10,9 @@ from glioseg.evaluation.calibration import (
 )
 from glioseg.evaluation.cases import CaseScores, score_case, score_channels, scores_of, select_slices
 from glioseg.evaluation.comparison import CompareOptions, Comparison, compare
-from glioseg.evaluation.metrics import (
-    CLASS_METRICS,
-    OVERLAP_METRICS,
-    REGION_METRICS,
-    ClassMetric,
-    MaskPair,
-    Metric,
-    RegionMetric,
-    ratio,
-)
+from glioseg.evaluation.masks import MaskPair
+from glioseg.evaluation.metric import ClassMetric, Metric, RegionMetric
+from glioseg.evaluation.metrics import CLASS_METRICS, OVERLAP_METRICS, REGION_METRICS, ratio
 from glioseg.evaluation.overlap import SliceCounts, count_channels, count_labels
 from glioseg.evaluation.protocol import EvaluateOptions, Evaluation, Summary, aggregate, mean_over_regions
 from glioseg.evaluation.published import AsPublished, PublishedFigure, PublishedProtocol, published

@@ -16,15 +16,8 @@ import numpy as np
 from glioseg.errors import ScoreError
 from glioseg.evaluation.class_items import ItemOutcomes
 from glioseg.evaluation.class_protocol import class_rows_from_csv, is_class_table
-from glioseg.evaluation.metrics import (
-    CLASS_METRICS,
-    REGION_METRICS,
-    ClassMetric,
-    Metric,
-    OwnMetrics,
-    RegionMetrics,
-    with_own,
-)
+from glioseg.evaluation.metric import ClassMetric, Metric, OwnMetrics, RegionMetrics, with_own
+from glioseg.evaluation.metrics import CLASS_METRICS, REGION_METRICS
 from glioseg.evaluation.score import EmptyRule, Floats
 from glioseg.evaluation.table import Cell, Row, has_metric, metric_column, metric_named, regions_of, rows_from_csv
 

@@ -10,16 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from glioseg.core import LabelMap
+from glioseg.core.schemes import tumour_labels
 from glioseg.errors import GeometryError, ScoreError
 from glioseg.evaluation.calibration import ProbabilityHistogram, probability_histogram
-from glioseg.evaluation.metrics import (
-    REGION_METRICS,
-    MaskPair,
-    RegionMetric,
-    RegionMetrics,
-    VolumeUnit,
-    value_or_none,
-)
+from glioseg.evaluation.masks import MaskPair
+from glioseg.evaluation.metric import RegionMetric, RegionMetrics, VolumeUnit
+from glioseg.evaluation.metrics import REGION_METRICS, value_or_none
 from glioseg.evaluation.overlap import SliceCounts, count_channels, count_labels
 from glioseg.evaluation.score import Flags, Integers, Score, Status, mask_status
 
@@ -145,6 +141,8 @@ def score_case(
         )
     spacing = reference.grid.spacing_mm if reference.grid.has_mm else None
     pairs = (MaskPair(_inside(reference, region), _inside(prediction, region), spacing) for region in regions)
+    if not tumour_labels(reference.scheme):
+        metrics = {name: metric for name, metric in metrics.items() if not metric.only_tumour}
     measured = _measured(pairs, spacing, metrics)
     return CaseScores(case, patient, tuple(regions), slices, voxel_ml, histograms, grid, measured)
 
@@ -208,7 +206,7 @@ def scores_of(
         raise GeometryError(f"case {scores.case} has no millimetres", remedy="Ask for volumes in voxels")
     wanted = [metric for metric in metrics.values() if metric.fits(volume_unit) and _is_at_hand(scores, metric)]
     return {
-        region: {metric.name: Score(_value(scores, row, metric), metric.unit, status) for metric in wanted}
+        region: {metric.name: _score(scores, row, metric, status) for metric in wanted}
         for row, (region, status) in enumerate(zip(scores.regions, scores.statuses, strict=True))
     }
 
@@ -222,6 +220,11 @@ def _is_at_hand(scores: CaseScores, metric: RegionMetric) -> bool:
     if metric.of_masks is not None:
         return metric.name in scores.measured
     return metric.of_probabilities is None or scores.histograms is not None
+
+
+def _score(scores: CaseScores, row: int, metric: RegionMetric, status: Status) -> Score:
+    value = _value(scores, row, metric)
+    return Score(value, metric.unit, "undefined" if value is None and status == "ok" else status)
 
 
 def _value(scores: CaseScores, row: int, metric: RegionMetric) -> float | None:

@@ -11,7 +11,8 @@ import numpy as np
 from glioseg.errors import FileError
 from glioseg.evaluation.class_items import ItemClasses
 from glioseg.evaluation.classification import ClassFigures, score_classes
-from glioseg.evaluation.metrics import CLASS_METRICS, OwnMetrics, with_own
+from glioseg.evaluation.metric import OwnMetrics, with_own
+from glioseg.evaluation.metrics import CLASS_METRICS
 from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.evaluation.published_classes import ClassesAsPublished
 from glioseg.evaluation.reliability import N_BINS

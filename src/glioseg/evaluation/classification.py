@@ -18,7 +18,8 @@ from typing import Any, Self
 import numpy as np
 
 from glioseg.evaluation.class_items import ItemClasses, WeightedItems
-from glioseg.evaluation.metrics import CLASS_METRICS, ClassMetric, value_or_none
+from glioseg.evaluation.metric import ClassMetric
+from glioseg.evaluation.metrics import CLASS_METRICS, value_or_none
 from glioseg.evaluation.reliability import Reliability, reliability
 from glioseg.evaluation.score import Flags, Floats, Integers, Interval, interval_from_json, reading
 from glioseg.evaluation.statistics import bca_interval

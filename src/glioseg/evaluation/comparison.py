@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from glioseg.errors import ScoreError, name_some
 from glioseg.evaluation.case_table import CaseTable
-from glioseg.evaluation.metrics import Metric
+from glioseg.evaluation.metric import Metric
 from glioseg.evaluation.score import EMPTY_RULES, EmptyRule, Floats, Interval
 from glioseg.evaluation.statistics import (
     PairedTest,

@@ -18,7 +18,10 @@ from glioseg.errors import ScoreError, name_some
 from glioseg.evaluation.calibration import N_BINS, merged
 from glioseg.evaluation.cases import CaseScores, scores_of, volume_unit_of
 from glioseg.evaluation.kinds import KindFigures, kind_figures
-from glioseg.evaluation.metrics import REGION_METRICS, RegionMetric, RegionMetrics, VolumeUnit
+from glioseg.evaluation.lesions import GLIOMA
+from glioseg.evaluation.masks import NSD_TOLERANCE_MM
+from glioseg.evaluation.metric import RegionMetric, RegionMetrics, VolumeUnit
+from glioseg.evaluation.metrics import REGION_METRICS
 from glioseg.evaluation.overlap import emptiness, mean_or_none
 from glioseg.evaluation.published import AsPublished
 from glioseg.evaluation.score import (
@@ -37,7 +40,16 @@ LEVEL = 0.95
 """Of the intervals."""
 INTERVAL_METHOD = "BCa bootstrap of whole patients"
 CURVES = f"voxels counted in {N_BINS} bins of probability; skipped where undefined"
-"""How areas under curves are computed."""
+"""How areas under curves, Brier score and ECE are computed."""
+SURFACES = (
+    "voxels with a face towards the outside, distances between their middles; hd95: the larger of the two sides' 95th "
+    f"percentiles; nsd: at {NSD_TOLERANCE_MM:g} mm"
+)
+LESIONS = (
+    "BraTS 2023, glioma: 26 neighbours, "
+    f"{GLIOMA.n_dilations} dilations with 18 neighbours, up to {GLIOMA.most_dropped:g} mm³ dropped"
+)
+"""How distances and lesions are measured."""
 
 
 class EvaluateOptions(BaseModel):
@@ -199,6 +211,8 @@ class Evaluation:
                 "seed": self.options.seed,
             },
             "curves": CURVES,
+            "surfaces": SURFACES,
+            "lesions": LESIONS,
         }
 
     @classmethod

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from glioseg.errors import ScoreError
 
-Status = Literal["ok", "both_empty", "reference_empty", "prediction_empty", "reference_full"]
+Status = Literal["ok", "both_empty", "reference_empty", "prediction_empty", "reference_full", "undefined"]
 EmptyRule = Literal["skip", "both_empty_1", "zero", "skip_reference_empty"]
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -87,7 +87,8 @@ class Score:
         value: finite; None where the figure is undefined (0/0).
         unit: of its metric, such as ``ratio``, ``ml`` or ``voxels``.
         status: which mask was empty, whether or not the value is defined. ``reference_full``: the reference fills the
-            image, so that figures about the background (specificity, ROC-AUC) have no voxel to count.
+            image, so that figures about the background (specificity, ROC-AUC) have no voxel to count. ``undefined``:
+            neither is empty, and there is nothing to count all the same, as where all lesions are too small.
 
     Raises:
         ScoreError: a value that is not finite, or none at all with status ok.

@@ -14,7 +14,8 @@ import numpy as np
 
 from glioseg.errors import FileError, ScoreError
 from glioseg.evaluation.cases import CaseScores, scores_of, volume_unit_of
-from glioseg.evaluation.metrics import REGION_METRICS, RegionMetric, RegionMetrics
+from glioseg.evaluation.metric import RegionMetric, RegionMetrics
+from glioseg.evaluation.metrics import REGION_METRICS
 from glioseg.evaluation.overlap import emptiness
 from glioseg.evaluation.score import EmptyRule, Floats, Integers
 from glioseg.io.text import csv_rows, table_csv

@@ -10,7 +10,8 @@ import numpy.typing as npt
 from glioseg.core import Case, LabelMap, LabelScheme
 from glioseg.errors import LabelError
 from glioseg.evaluation.cases import CaseScores, score_case, score_channels
-from glioseg.evaluation.metrics import REGION_METRICS, RegionMetrics
+from glioseg.evaluation.metric import RegionMetrics
+from glioseg.evaluation.metrics import COUNTED_METRICS
 from glioseg.inference.predictor import Array, Prediction, Predictor, inside_regions
 from glioseg.io import load_labels
 from glioseg.preparation.store import PreparedCase
@@ -43,7 +44,7 @@ def score_prepared(
     scheme: LabelScheme,
     *,
     curves: bool = False,
-    metrics: RegionMetrics = REGION_METRICS,
+    metrics: RegionMetrics = COUNTED_METRICS,
 ) -> ScoredCase:
     """Predict a prepared case and score it against its reference, which is read anew on the native grid.
 
@@ -54,7 +55,7 @@ def score_prepared(
         channels: of the prepared images that the network sees.
         scheme: of the reference, which may be another than the network's: other data has integers of its own.
         curves: also count probabilities, for ROC-AUC and average precision.
-        metrics: those of them that are made of masks are measured, on the native grid.
+        metrics: those of them that are made of masks are measured, on the native grid; none unless asked for.
     """
     probabilities = probabilities_of(predictor, prepared, channels)
     prediction = predictor.on_native_grid(probabilities, prepared.working, prepared.native)
@@ -89,6 +90,7 @@ def _on_working_grid(predictor: Predictor, prepared: PreparedCase, probabilities
         _as_xyz(predicted),
         predictor.regions,
         grid="working",
+        metrics=COUNTED_METRICS,
     )
 
 

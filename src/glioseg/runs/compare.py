@@ -11,7 +11,7 @@ from glioseg.core import HEADLINE_ORDER
 from glioseg.errors import FileError, OptionError
 from glioseg.evaluation.case_table import CaseTable, case_table
 from glioseg.evaluation.comparison import CompareOptions, Comparison, compare
-from glioseg.evaluation.metrics import OwnMetrics
+from glioseg.evaluation.metric import OwnMetrics
 from glioseg.io.files import write_json
 from glioseg.io.text import read_text
 from glioseg.report.comparison import write_comparison

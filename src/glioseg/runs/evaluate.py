@@ -18,7 +18,7 @@ from glioseg.console import QUIET, Reporter
 from glioseg.core import PARTS, Cohort
 from glioseg.errors import OptionError, SplitError, name_some
 from glioseg.evaluation.comparable import Reason
-from glioseg.evaluation.metrics import OwnMetrics
+from glioseg.evaluation.metric import OwnMetrics
 from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.evaluation.published_classes import PublishedClasses
 from glioseg.inference.bundle import Bundle, load_bundle

@@ -13,7 +13,7 @@ from glioseg.cohorts.splits.split_file import save_split
 from glioseg.config import Recipe
 from glioseg.console import QUIET, Reporter
 from glioseg.core import PARTS
-from glioseg.evaluation.metrics import OwnMetrics
+from glioseg.evaluation.metric import OwnMetrics
 from glioseg.inference.bundle import BundleInfo, load_bundle
 from glioseg.io.files import write_json
 from glioseg.io.lock import locked

@@ -23,7 +23,7 @@ from glioseg.core import Case, Cohort, Image
 from glioseg.core.targets import Targets
 from glioseg.errors import OptionError
 from glioseg.evaluation.comparable import Reason
-from glioseg.evaluation.metrics import OwnMetrics
+from glioseg.evaluation.metric import OwnMetrics
 from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.evaluation.published import PublishedRow
 from glioseg.evaluation.table import Row, rows_to_csv

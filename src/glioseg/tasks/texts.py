@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from glioseg.evaluation.class_protocol import ClassEvaluation
 from glioseg.evaluation.classification import ClassFigures
 from glioseg.evaluation.kinds import KindFigures
-from glioseg.evaluation.metrics import OwnMetrics
+from glioseg.evaluation.metric import OwnMetrics
 from glioseg.evaluation.protocol import Evaluation
 from glioseg.evaluation.published import AsPublished
 from glioseg.evaluation.published_classes import ClassesAsPublished

@@ -10,7 +10,7 @@ from glioseg.cohorts.checks import measure
 from glioseg.cohorts.dark import BLACK, LGG_THRESHOLD, NOISE, dark_threshold, is_dark, non_black_shares, visible
 from glioseg.cohorts.summary import HEAT_CELLS, QUANTILES, Distribution
 from glioseg.config import read_recipe
-from glioseg.core import SCHEMES, Grid, LabelScheme, scheme_named
+from glioseg.core import Grid
 from tests.cohorts.hand_made import ras
 
 
@@ -186,23 +186,6 @@ def test_correlation_of_nothing() -> None:
 
 
 # --- tumour -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("scheme", "expected"),
-    [("brats2023", {1, 2, 3}), ("brats2024", {1, 2, 3}), ("lgg", {255}), ("ibsr", set()), ("whole-tumour", {1})],
-)
-def test_which_labels_are_tumour(scheme: str, expected: set[int]) -> None:
-    assert set(measure.tumour_labels(scheme_named(scheme))) == expected
-
-
-def test_every_known_scheme_says_what_tumour_is() -> None:
-    assert [name for name, scheme in SCHEMES.items() if not measure.tumour_labels(scheme)] == ["ibsr"]
-
-
-def test_labels_of_an_unknown_scheme_are_all_tumour() -> None:
-    scheme = LabelScheme("own", {"core": 1, "halo": 5}, {"all": ("core", "halo")}, ("all",))
-    assert measure.tumour_labels(scheme) == (1, 5)
 
 
 def test_the_centre_is_a_voxel_of_the_largest_slice() -> None:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from glioseg.core import Case
+from glioseg.evaluation.masks import MaskPair
 from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.inference.options import PredictOptions
 from glioseg.inference.predictor import Predictor
@@ -155,3 +156,15 @@ def test_the_loss_of_softmax_is_that_of_its_logits(cases: list[tuple[PreparedCas
     total = 1 + np.e
     assert found.loss == pytest.approx(-(24 * np.log(np.e / total) + 456 * np.log(1 / total)) / 480, rel=1e-5)
     assert found.score == pytest.approx(2 * 24 / (24 + 480))
+
+
+def test_no_mask_is_measured_while_training(
+    cases: list[tuple[PreparedCase, Case]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither surfaces nor lesions pick a model or stand in a log; they would cost seconds for each case and epoch."""
+
+    def measure(pair: MaskPair, margin: int) -> None:
+        raise AssertionError("a mask was measured")
+
+    monkeypatch.setattr(MaskPair, "_box", measure)
+    assert _validator(cases, [])(_Constant(9.0)).figures

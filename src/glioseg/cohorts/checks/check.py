@@ -31,6 +31,7 @@ from glioseg.core import (
 )
 from glioseg.core.grid import EXACT
 from glioseg.core.labels import distinct
+from glioseg.core.schemes import tumour_labels
 from glioseg.errors import GeometryError, GliosegError, LabelError, name_some
 from glioseg.io import Voxels, read_sources
 from glioseg.io.load import oddity, read_labels
@@ -346,7 +347,7 @@ def _reference(voxels: Voxels, scheme: LabelScheme | None) -> _Reference:
         names = tuple(f"label {value}" for value in present)
         return _Reference(measure.planes(voxels.array), voxels.grid, tuple(present), names, frozenset(present))
     unknown = [value for value in present if value not in scheme.labels.values()]
-    tumour = frozenset(measure.tumour_labels(scheme))
+    tumour = frozenset(tumour_labels(scheme))
     return _Reference(
         measure.planes(voxels.array),
         voxels.grid,

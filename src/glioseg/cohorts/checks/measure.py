@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from glioseg.cohorts.dark import NOISE, visible
 from glioseg.cohorts.summary import HEAT_CELLS, QUANTILES, Distribution, HeatMap, Histogram
-from glioseg.core import Grid, LabelScheme
+from glioseg.core import Grid
 
 _N_BINS = 256
 _WIDEST = 1 << 17
@@ -131,16 +131,6 @@ def _pearson(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     values -= values.mean(axis=1, dtype=np.float64, keepdims=True).astype(np.float32)
     values /= np.sqrt(np.einsum("mn,mn->m", values, values, dtype=np.float64))[:, None].astype(np.float32)
     return np.asarray(np.clip(values @ values.T, -1.0, 1.0), dtype=np.float32)
-
-
-def tumour_labels(scheme: LabelScheme) -> tuple[int, ...]:
-    """The integers that are tumour: the region ``tumour`` or ``WT``; of a scheme of tissues none; else all labels."""
-    for region in ("tumour", "WT"):
-        if region in scheme.regions:
-            return scheme.values_of(region)
-    if {"csf", "gm", "wm"} & {name.lower() for name in scheme.labels}:
-        return ()
-    return tuple(scheme.labels.values())
 
 
 def centre_voxel(tumour: npt.NDArray[np.bool_]) -> tuple[int, int, int] | None:

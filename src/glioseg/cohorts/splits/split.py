@@ -18,11 +18,11 @@ from typing import Literal, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from glioseg.cohorts.checks.measure import tumour_labels
 from glioseg.cohorts.splits.slicewise import is_by_slices
 from glioseg.cohorts.splits.stratify import Groups, Unit, deal, units_of
 from glioseg.console import Step
 from glioseg.core import PARTS, Cohort
+from glioseg.core.schemes import tumour_labels
 from glioseg.errors import SplitError, name_some
 from glioseg.io import load_labels
 
@@ -154,7 +154,7 @@ def split(
 def tumour_burden(cohort: Cohort, progress: Step | None = None) -> dict[str, float]:
     """Case id -> tumour volume in ml (in voxels where millimetres are unknown), for cases with a reference.
 
-    Tumour is what ``measure.tumour_labels`` says. One reference is in memory at a time.
+    Tumour is what ``tumour_labels`` says. One reference is in memory at a time.
 
     Raises:
         FileError, LabelError: as ``io.load_labels``.

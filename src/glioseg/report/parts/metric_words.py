@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from glioseg.evaluation.metrics import CLASS_METRICS, REGION_METRICS, Metric
+from glioseg.evaluation.metric import Metric
+from glioseg.evaluation.metrics import CLASS_METRICS, REGION_METRICS
 from glioseg.evaluation.score import Interval
 from glioseg.report.html import Cell
 

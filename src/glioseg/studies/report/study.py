@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from glioseg import __version__
-from glioseg.evaluation.metrics import Metric
+from glioseg.evaluation.metric import Metric
 from glioseg.evaluation.replicates import VariationFigure
 from glioseg.report.html import (
     FIGURES,

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from glioseg.cohorts.checks.measure import tumour_labels
 from glioseg.console import Step
 from glioseg.core import LabelMap
+from glioseg.core.schemes import tumour_labels
 from glioseg.errors import OptionError
 from glioseg.evaluation.class_protocol import CaseClasses, class_rows, evaluate_classes
 from glioseg.inference.predictor import Predictor

@@ -9,7 +9,8 @@ from typing import Any
 
 from glioseg.core import Case, Cohort, Image
 from glioseg.evaluation.cases import CaseScores, score_case
-from glioseg.evaluation.metrics import REGION_METRICS, with_own
+from glioseg.evaluation.metric import with_own
+from glioseg.evaluation.metrics import REGION_METRICS
 from glioseg.evaluation.protocol import Evaluation, aggregate
 from glioseg.evaluation.table import case_rows
 from glioseg.inference.bundle import BundleInfo

@@ -12,7 +12,8 @@ from glioseg.core import LabelScheme
 from glioseg.core.labels import encode_regions
 from glioseg.errors import LabelError
 from glioseg.evaluation.cases import CaseScores
-from glioseg.evaluation.metrics import REGION_METRICS, RegionMetrics, with_own
+from glioseg.evaluation.metric import RegionMetrics, with_own
+from glioseg.evaluation.metrics import COUNTED_METRICS, REGION_METRICS
 from glioseg.evaluation.protocol import aggregate
 from glioseg.evaluation.published import AsPublished, PublishedProtocol, protocol_of, published
 from glioseg.evaluation.table import case_rows
@@ -41,7 +42,7 @@ def scheme_of(prepared: PreparedCohort) -> LabelScheme:
 
 
 def score_cases(
-    predictor: Predictor, part: Part, *, curves: bool, step: Step, metrics: RegionMetrics = REGION_METRICS
+    predictor: Predictor, part: Part, *, curves: bool, step: Step, metrics: RegionMetrics = COUNTED_METRICS
 ) -> Iterator[tuple[PreparedCase, ScoredCase]]:
     """Every case of a part, predicted and scored, one after the other."""
     channels = channels_of(part.prepared, predictor.modalities)

@@ -1,0 +1,134 @@
+"""Lesions of a reference matched with those of a prediction, as the challenge BraTS 2023 does it.
+
+A large lesion that is found hides small ones that are missed from a Dice of the whole mask; so each lesion counts alike
+[1]. The rules are those of the challenge's program [2], to the letter:
+
+- Components have 26 neighbours. The reference is dilated with an element of 18 neighbours; what grows together is one
+  lesion, whose size and overlap are those of its own voxels, without the dilation.
+- A component of the prediction that touches a dilated lesion belongs to it with all its voxels. It may belong to
+  several lesions, and a lesion may have several.
+- A lesion of at most ``most_dropped`` mm³ (voxels, where these are unknown; the challenge's are 1 mm³) does not count,
+  neither as missed nor as found, and what belongs to it is no false positive.
+- Components that belong to no lesion are false positives, however small.
+
+References:
+    [1] Kazerooni AF et al. The Brain Tumor Segmentation (BraTS) Challenge 2023. arXiv:2305.17033.
+    [2] Saluja R. BraTS-2023-Metrics, 2023.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from glioseg.core.components import label_components
+from glioseg.errors import ScoreError
+from glioseg.evaluation.score import Flags, Integers
+
+_ELEMENT = ndimage.generate_binary_structure(3, 2)  # a voxel and its 18 neighbours by faces and edges
+WORST_MM = 374.0
+"""The distance of a lesion that is missed, or false: about the diagonal of 240 × 240 × 155 voxels of 1 mm."""
+
+
+@dataclass(frozen=True)
+class LesionRule:
+    """What counts as one lesion.
+
+    Args:
+        n_dilations: how often the reference is dilated before its lesions are told apart.
+        most_dropped: size in mm³ up to which a lesion of the reference does not count.
+
+    Raises:
+        ScoreError: no dilation at all, or a negative size.
+    """
+
+    n_dilations: int
+    most_dropped: float
+
+    def __post_init__(self) -> None:
+        if self.n_dilations < 1 or self.most_dropped < 0:
+            raise ScoreError("a rule for lesions needs a dilation and a size", found=self)
+
+
+GLIOMA = LesionRule(n_dilations=3, most_dropped=50)
+MENINGIOMA = LesionRule(n_dilations=1, most_dropped=50)
+METASTASES = LesionRule(n_dilations=1, most_dropped=2)
+"""Of the tasks of BraTS 2023: GLI, SSA and PED; MEN; MET."""
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """A lesion of the reference that counts.
+
+    Args:
+        number: in ``LesionMatch.reference``.
+        dice: with all that belongs to it; 0 where nothing does.
+        components: the numbers of what belongs to it, in ``LesionMatch.prediction``; none where it was missed.
+    """
+
+    number: int
+    dice: float
+    components: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class LesionMatch:
+    """The lesions of a case.
+
+    Args:
+        reference: (X, Y, Z) the number of the lesion that a voxel is of, 0 outside.
+        prediction: (X, Y, Z) the number of the component.
+        lesions: those of the reference that count.
+        n_false: components of the prediction that belong to none, not even to one that does not count.
+    """
+
+    reference: npt.NDArray[np.int32]
+    prediction: npt.NDArray[np.int32]
+    lesions: tuple[Lesion, ...]
+    n_false: int
+
+    @property
+    def n_found(self) -> int:
+        """Lesions to which a component belongs."""
+        return sum(bool(lesion.components) for lesion in self.lesions)
+
+    @property
+    def n_missed(self) -> int:
+        """The others."""
+        return len(self.lesions) - self.n_found
+
+
+def match_lesions(reference: Flags, prediction: Flags, rule: LesionRule, voxel_mm3: float) -> LesionMatch:
+    """Find the lesions and what belongs to them.
+
+    Args:
+        reference: (X, Y, Z) the expert's mask, with room for the dilation where the image has it.
+        prediction: the same of the model.
+        rule: what counts as a lesion.
+        voxel_mm3: the size of a voxel; 1 where it is unknown.
+    """
+    grown, n_lesions = label_components(ndimage.binary_dilation(reference, _ELEMENT, rule.n_dilations))
+    components, n_components = label_components(prediction)
+    own = np.where(reference, grown, 0)
+    pairs = _pairs(grown, components)
+    sizes = np.bincount(own.ravel(), minlength=n_lesions + 1)
+    hits = np.bincount(own[prediction], minlength=n_lesions + 1)
+    of_components = np.bincount(components.ravel(), minlength=n_components + 1)
+    drawn = np.bincount(pairs[:, 0], weights=of_components[pairs[:, 1]], minlength=n_lesions + 1)
+    belonging = np.split(pairs[:, 1], np.searchsorted(pairs[:, 0], np.arange(1, n_lesions + 1)))
+    lesions = tuple(
+        Lesion(number, float(2 * hits[number] / (sizes[number] + drawn[number])), tuple(belonging[number].tolist()))
+        for number in range(1, n_lesions + 1)
+        if sizes[number] * voxel_mm3 > rule.most_dropped
+    )
+    return LesionMatch(own, components, lesions, n_components - len(np.unique(pairs[:, 1])))
+
+
+def _pairs(grown: npt.NDArray[np.int32], components: npt.NDArray[np.int32]) -> Integers:
+    """(N, 2) each dilated lesion with each component that it touches, sorted, once each."""
+    touch = (grown > 0) & (components > 0)
+    pairs: Integers = np.unique(np.stack([grown[touch], components[touch]], axis=1), axis=0).astype(np.int64)
+    return pairs
