@@ -30,7 +30,8 @@ def test_the_page_names_every_metric_of_masks_and_of_probabilities() -> None:
 
 def test_two_voxels() -> None:
     far = [masks.hd95(MaskPair(voxels((1, 1, 1)), voxels(to), (3, 2, 1))) for to in ((3, 1, 1), (1, 3, 1), (1, 1, 3))]
-    says("{:g} mm along X, {:g} mm along Y, {:g} mm along Z".format(*far))
+    along_x, along_y, along_z = (value for value in far if value is not None)
+    says(f"{along_x:g} mm along X, {along_y:g} mm along Y, {along_z:g} mm along Z")
 
 
 def test_two_cubes() -> None:
