@@ -8,6 +8,7 @@ from typing import Any
 from glioseg.core import Case
 from glioseg.core.modalities import named_among
 from glioseg.inference.bundle import BundleInfo
+from glioseg.inference.card import Figure
 from glioseg.report.predictions import NetworkCard
 
 _FEW_PATIENTS = 50
@@ -63,9 +64,17 @@ def _facts_of(info: BundleInfo) -> tuple[tuple[str, str], ...]:
         items.append(("Trained on", f"{about['cohort']}" + ("" if patients is None else f", {patients} patients")))
     if isinstance(score := about.get("validation_score"), float):
         items.append(("Score on its own validation part", f"{score:.3f}"))
+    if info.card is not None:
+        items += [("About", info.card.about), ("Terms", info.card.licence)]
+        items += [("Scored on", _figure_words(figure)) for figure in info.card.figures if figure.n_cases != 1]
     if about.get("written") is not None:
         items.append(("Written", f"{about['written']}, by glioseg {about.get('glioseg')}"))
     return tuple(items)
+
+
+def _figure_words(figure: Figure) -> str:
+    interval = "" if figure.ci95 is None else f" (95 % {figure.ci95[0]:.2f} to {figure.ci95[1]:.2f})"
+    return f"{figure.data}, {figure.part}: {figure.of} {figure.metric} {figure.value:.2f}{interval}"
 
 
 def _cautions(info: BundleInfo) -> tuple[str, ...]:
@@ -81,4 +90,6 @@ def _cautions(info: BundleInfo) -> tuple[str, ...]:
     )
     if isinstance(patients, int) and patients < _FEW_PATIENTS:
         words.append(f"{info.name} has learnt from {patients} patients, which is few.")
+    if info.card is not None:
+        words += [f"{info.name} is not for {limit}." for limit in info.card.limits]
     return tuple(words)
