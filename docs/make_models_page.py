@@ -36,7 +36,7 @@ def _section(model: ShippedModel) -> Iterator[str]:
     yield f"- **Licence** {card.licence}. {megabytes:.1f} MB, model id `{info.model_id}`."
     yield f"- **For** {card.intended_use}"
     yield f"- **How it was made** {card.protocol}"
-    yield from (f"- **Not** {limit}" for limit in card.limits)
+    yield from (f"- **Limits** {limit}" for limit in card.limits)
     yield from ("", *_data(card), "", *_figures(card.figures))
     yield from (f"- {reference}" for reference in card.references)
     yield ""

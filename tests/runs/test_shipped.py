@@ -68,7 +68,7 @@ def test_the_network_that_fits_is_proposed_and_taken_on_request(patient: Path, t
     assert facts["model_id"] == read_info(SHIPPED["phantom"].folder).model_id
     page = (tmp_path / "out" / "predictions.html").read_text(encoding="utf-8")
     assert "BraTS 2018 and 2021, 29 patients: WT dice 0.75 (95 % 0.68 to 0.80)" in page
-    assert "phantom is not for whoever needs certainty" in page
+    assert "some far below: look at each mask." in page
 
 
 def test_what_is_a_network(tiny: TinyRun, tmp_path: Path) -> None:

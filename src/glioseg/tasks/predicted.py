@@ -91,5 +91,5 @@ def _cautions(info: BundleInfo) -> tuple[str, ...]:
     if isinstance(patients, int) and patients < _FEW_PATIENTS:
         words.append(f"{info.name} has learnt from {patients} patients, which is few.")
     if info.card is not None:
-        words += [f"{info.name} is not for {limit}." for limit in info.card.limits]
+        words += info.card.limits
     return tuple(words)
