@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from glioseg.core import Image, LabelMap
+from glioseg.core.labels import distinct
 from glioseg.report import style
 from glioseg.report.figures.mosaic import Group, Panel, mosaic, panel_size
 from glioseg.report.figures.overlay import colours_of, painted
@@ -25,7 +26,7 @@ def overlay_figure(name: str, image: Image, labels: LabelMap, regions: Sequence[
         image: on the native grid; of its modalities the one that shows tumours best is drawn.
         labels: the prediction on the same grid.
         regions: that were predicted; each is drawn in its colour, inner ones over those that hold them.
-        words: of each region, for the legend, such as ``WT 71.2 ml``.
+        words: of each region, for the legend, such as ``WT 71.2 ml``; what is not predicted is not in it.
     """
     sections = largest_sections(image, labels)
     together = len(sections) == 1
@@ -37,7 +38,9 @@ def overlay_figure(name: str, image: Image, labels: LabelMap, regions: Sequence[
         plain.append(scan)
         drawn.append(mask)
     colours = [style.region_colour(region, row) for row, region in enumerate(regions)]
-    legend = list(zip(words, colours, strict=True))
+    entries = zip(regions, words, colours, strict=True)
+    present = set(distinct(labels.array))
+    legend = [(word, colour) for region, word, colour in entries if present & {*labels.scheme.values_of(region)}]
     shown = main_modality(image.modalities)
     modality = style.modality_title(shown[0]) if len(shown) == 1 else "the picture"
     if together:
