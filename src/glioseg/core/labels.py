@@ -206,9 +206,17 @@ def decode_kinds(
     """
     whole = whole_of_kinds(scheme, regions, kinds)
     inside = probabilities[list(regions).index(whole)] > threshold
-    sums = [probabilities[list(regions).index(kind)][inside].sum(dtype=np.float64) for kind in kinds]
+    sums = kind_sums(probabilities, regions, kinds, inside)
     (value,) = scheme.values_of(kinds[int(np.argmax(sums))])
     return np.where(inside, np.uint8(value), np.uint8(0))
+
+
+def kind_sums(
+    probabilities: npt.NDArray[np.floating], regions: Sequence[str], kinds: Sequence[str], inside: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.float64]:
+    """What the probabilities (R, ...) of each kind add up to inside a mask (...): (K,). The highest is the kind."""
+    rows = [list(regions).index(kind) for kind in kinds]
+    return np.array([probabilities[row][inside].sum(dtype=np.float64) for row in rows])
 
 
 def whole_of_kinds(scheme: LabelScheme, regions: Sequence[str], kinds: Sequence[str]) -> str:

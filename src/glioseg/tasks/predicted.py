@@ -50,6 +50,26 @@ def terms_of(infos: Sequence[BundleInfo]) -> tuple[str, ...]:
     return tuple(f"{card.name}: {card.licence}" for card in cards)
 
 
+def facts_of_use(
+    inputs: Mapping[str, Any],
+    filled: Mapping[str, str],
+    warnings: Sequence[str],
+    model_id: str,
+    infos: Sequence[BundleInfo],
+) -> dict[str, Any]:
+    """What the JSON beside each prediction says of its making: files, stand-ins, warnings, and the networks."""
+    return {
+        "inputs": dict(inputs),
+        "filled": list(filled),
+        "filled_with": dict(filled),
+        "warnings": list(warnings),
+        "model_id": model_id,
+        "recipe": infos[0].name,
+        "use": infos[0].use,
+        "terms": list(terms_of(infos)),
+    }
+
+
 def network_cards(infos: Sequence[BundleInfo]) -> tuple[NetworkCard, ...]:
     """What pages say of networks, from their bundles."""
     return tuple(NetworkCard(info.name, info.model_id, _facts_of(info), _cautions(info)) for info in infos)

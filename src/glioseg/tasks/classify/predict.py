@@ -40,7 +40,7 @@ from glioseg.tasks.members import (
     stem_of,
     stem_of_name,
 )
-from glioseg.tasks.predicted import filling_words, inputs_of, network_cards, stand_ins, terms_of
+from glioseg.tasks.predicted import facts_of_use, filling_words, inputs_of, network_cards, stand_ins
 from glioseg.tasks.task import CasePrediction, Members, ScoredCohort, Scores, Scoring, ScoringPlace, WrittenCase
 
 UNCERTAIN = 0.2
@@ -215,7 +215,7 @@ class ClassPrediction(CasePrediction):
 
     def _facts(self) -> dict[str, Any]:
         """What is said of the case, and by which networks."""
-        z, first, filled = self.mean.telling_slice, self.members.infos[0], self._filled()
+        z = self.mean.telling_slice
         return {
             "class": self.decided,
             "confidence": self.confidence,
@@ -224,14 +224,7 @@ class ClassPrediction(CasePrediction):
             "slice": z + 1,
             "slices": [[round(float(p), 6) for p in row] for row in self.mean.probabilities],
             "looked_at": "Grad-CAM of the class that is said, laid over the picture on the right",
-            "inputs": dict(self.inputs),
-            "filled": list(filled),
-            "filled_with": filled,
-            "warnings": list(self.warnings),
-            "model_id": self.members.model_id,
-            "recipe": first.name,
-            "use": first.use,
-            "terms": list(terms_of(self.members.infos)),
+            **facts_of_use(self.inputs, self._filled(), self.warnings, self.members.model_id, self.members.infos),
         }
 
     def _repr_html_(self) -> str:

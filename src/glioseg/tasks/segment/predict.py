@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glioseg.core import Case, Image, LabelMap
+from glioseg.core.labels import kind_sums
 from glioseg.errors import GeometryError
 from glioseg.evaluation.kinds import NONE
 from glioseg.inference.bundle import BundleInfo
@@ -33,7 +34,7 @@ from glioseg.tasks.members import (
     stem_of,
     stem_of_name,
 )
-from glioseg.tasks.predicted import filling_words, inputs_of, network_cards, stand_ins, terms_of
+from glioseg.tasks.predicted import facts_of_use, filling_words, inputs_of, network_cards, stand_ins
 from glioseg.tasks.segment.doubts import doubts, place_words
 from glioseg.tasks.segment.ensemble import ensemble_facts, load_for, score_ensemble, write_members_figure
 from glioseg.tasks.task import CasePrediction, Members, ScoredCohort, Scores, Scoring, ScoringPlace, WrittenCase
@@ -203,8 +204,7 @@ class SegmentPrediction(CasePrediction):
         return self.members.written(facts, folder)
 
     def _facts(self) -> dict[str, Any]:
-        first, scheme, grid = self.members.infos[0], self.label_map.scheme, self.image.grid
-        filled = self._filled()
+        scheme, grid = self.label_map.scheme, self.image.grid
         return {
             "case": self.name,
             "labels": dict(scheme.labels),
@@ -215,14 +215,7 @@ class SegmentPrediction(CasePrediction):
                 "orientation": grid.orientation,
             },
             **_kind_of(self),
-            "inputs": dict(self.inputs),
-            "filled": list(filled),
-            "filled_with": filled,
-            "warnings": list(self.warnings),
-            "model_id": self.members.model_id,
-            "recipe": first.name,
-            "use": first.use,
-            "terms": list(terms_of(self.members.infos)),
+            **facts_of_use(self.inputs, self._filled(), self.warnings, self.members.model_id, self.members.infos),
         }
 
     def _filled(self) -> dict[str, str]:
@@ -270,10 +263,11 @@ def _kind_of(case: SegmentPrediction) -> dict[str, Any]:
     kinds = case.members.ensemble.options.kinds
     if not kinds:
         return {}
-    inside = case.label_map.array > 0
-    sums = [float(case.probabilities[case.regions.index(kind)][inside].sum(dtype=np.float64)) for kind in kinds]
-    shares = {kind: round(value / sum(sums), 4) for kind, value in zip(kinds, sums, strict=True)} if any(sums) else {}
-    return {"kind": max(shares, key=shares.__getitem__) if shares else NONE, "kind_shares": shares}
+    sums = kind_sums(case.probabilities, case.regions, kinds, case.label_map.array > 0)
+    if not sums.any():
+        return {"kind": NONE, "kind_shares": {}}
+    shares = {kind: round(float(share), 4) for kind, share in zip(kinds, sums / sums.sum(), strict=True)}
+    return {"kind": kinds[int(sums.argmax())], "kind_shares": shares}
 
 
 def _write_mask(labels: LabelMap, pictures: Sequence[str], out: Path, stem: str) -> Path:
