@@ -16,9 +16,10 @@ from glioseg.io.files import LOCK, own_entries
 from glioseg.io.lock import locked
 
 _HOLDS = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from glioseg.io.lock import locked
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start with it ignored
 with locked(Path(sys.argv[1])):
     print("locked", flush=True)
     time.sleep(60)
