@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -66,3 +67,24 @@ def _minus(number: int) -> int:
 def test_a_process_that_dies_costs_its_own_item_alone() -> None:
     """Those that were under way when it died are done again."""
     assert list(in_order(_ends_at_three, range(7), n_workers=2, lost=_minus)) == [0, 1, 4, -3, 16, 25, 36]
+
+
+def test_who_works_for_a_process_that_is_killed_ends_too() -> None:
+    """What it says on stdout comes to an end when the last process that holds it is gone."""
+    script = """
+from time import sleep
+from glioseg.cohorts.parallel import in_order
+
+results = in_order(abs, [-1, -2, -3], n_workers=2)
+print(next(results), flush=True)
+sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, start_new_session=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"1\n"
+        process.kill()
+        try:
+            process.communicate(timeout=20)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            pytest.fail("a worker waits on")

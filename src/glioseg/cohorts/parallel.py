@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -11,7 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
 from multiprocessing.context import SpawnContext, SpawnProcess
-from multiprocessing.process import BaseProcess
+from multiprocessing.process import BaseProcess, parent_process
 from typing import Any, TypeVar
 
 from glioseg.core import Cohort
@@ -51,6 +52,27 @@ class _SpawnProcess(SpawnProcess):
 
 class _SpawnContext(SpawnContext):
     Process = _SpawnProcess
+
+
+def _pool(n_workers: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(n_workers, mp_context=_SpawnContext(), initializer=_end_with_parent)
+
+
+def _end_with_parent() -> None:
+    """Have this process end when the one that started it is gone.
+
+    Where that is killed, its workers are told nothing: they hold both ends of the queue on which they wait for work,
+    and would wait for ever.
+    """
+    parent = parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 _Item = TypeVar("_Item")
@@ -118,7 +140,7 @@ def _until_death(
 ) -> Iterator[_Result]:
     """Results in order, until none is left or a process dies: then ``waiting`` holds the items without a result."""
     handed_out: deque[Future[_Result]] = deque()
-    with ProcessPoolExecutor(n_workers, mp_context=_SpawnContext()) as pool:
+    with _pool(n_workers) as pool:
         try:
             handed_out.extend(pool.submit(work, item) for item in waiting)
             while True:
@@ -140,7 +162,7 @@ def _until_death(
 
 def _alone(work: Callable[[_Item], _Result], item: _Item, lost: Callable[[_Item], _Result] | None) -> _Result:
     """The result of an item in a process of its own: whoever else was at work when one died is not to blame."""
-    with ProcessPoolExecutor(1, mp_context=_SpawnContext()) as pool:
+    with _pool(1) as pool:
         try:
             return pool.submit(work, item).result()
         except BrokenProcessPool as error:
