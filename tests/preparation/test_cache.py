@@ -28,7 +28,7 @@ from glioseg.preparation.identity import folder_name, plan_cohort
 from glioseg.preparation.options import PrepareOptions
 from glioseg.preparation.resample import resample_array
 from glioseg.preparation.slice_array import checksum
-from glioseg.preparation.store import INDEX, PreparedCohort, of_patients, open_prepared
+from glioseg.preparation.store import PreparedCohort, index_at, of_patients, open_prepared
 from tests.preparation.toys import GRID, SCHEME, cohort_of, toy_cohort, toy_labels, toy_volume, write_case
 
 PLAIN = PrepareOptions()
@@ -55,7 +55,9 @@ def backdate(folder: Path) -> dict[str, int]:
 
 
 def rewritten(folder: Path) -> set[str]:
-    return {name.split("-")[1] for name, time in times(folder).items() if time != 10**18 and name != INDEX}
+    return {
+        name.split("-")[1] for name, time in times(folder).items() if time != 10**18 and not name.startswith("index")
+    }
 
 
 # --- what is stored -----------------------------------------------------------------------------------------------
@@ -237,12 +239,36 @@ def test_a_cohort_that_moved_as_a_whole_keeps_its_cache(cohort: Cohort, tmp_path
     assert plan_cohort(replace(cohort, cases=cases), PLAIN).key == key
 
 
-def test_a_changed_file_is_prepared_anew(cohort: Cohort, tmp_path: Path) -> None:
+def test_a_changed_scan_costs_its_own_case_alone(cohort: Cohort, tmp_path: Path) -> None:
     first = prepare(cohort, PLAIN, tmp_path / "cache")
+    kept = np.array(first.cases[0].images)
+    backdate(first.folder)
     write_nifti(cohort.cases[0].images["t1c"].paths[0], toy_volume(99), GRID)
     second = prepare(cohort, PLAIN, tmp_path / "cache")
-    assert second.folder != first.folder
-    assert not np.array_equal(second.cases[0].images, first.cases[0].images)
+    assert second.key != first.key
+    assert rewritten(second.folder) == {"0"}
+    afresh = prepare(cohort, PLAIN, tmp_path / "afresh")
+    assert contents(afresh.folder).items() <= contents(second.folder).items()
+    np.testing.assert_array_equal(open_prepared(first.index).cases[0].images, kept)  # who reads the old one goes on
+    assert not np.array_equal(second.cases[0].images, kept)
+
+
+def test_some_of_the_cases_cost_nothing_once_all_are_there(cohort: Cohort, tmp_path: Path) -> None:
+    whole = prepare(cohort, PLAIN, tmp_path / "cache")
+    backdate(whole.folder)
+    some = prepare(replace(cohort, cases=cohort.cases[:2]), PLAIN, tmp_path / "cache")
+    assert [case.id for case in some.cases] == ["case-0", "case-1"]
+    assert rewritten(some.folder) == set()
+
+
+def test_a_case_of_another_cohort_is_taken_only_if_it_is_whole(cohort: Cohort, tmp_path: Path) -> None:
+    """No index says so of the changed cohort, so that every byte of the cases that are there is compared."""
+    first = prepare(cohort, PLAIN, tmp_path / "cache")
+    backdate(first.folder)
+    flip(first, "images", 3)
+    write_nifti(cohort.cases[0].images["t1c"].paths[0], toy_volume(99), GRID)
+    second = prepare(cohort, PLAIN, tmp_path / "cache")
+    assert contents(prepare(cohort, PLAIN, tmp_path / "afresh").folder).items() <= contents(second.folder).items()
 
 
 # --- damage -------------------------------------------------------------------------------------------------------
@@ -279,7 +305,7 @@ def test_a_damaged_array_is_made_again(
     backdate(prepared.folder)
     damage(prepared.folder / prepared.cases[1].arrays[kind].file)
     with pytest.raises(CacheError, match="damaged"):
-        open_prepared(prepared.folder)
+        open_prepared(prepared.index)
     again = prepare(cohort, PLAIN, tmp_path / "cache")
     assert contents(again.folder) == whole
     assert rewritten(again.folder) == {"1"}
@@ -302,7 +328,7 @@ def test_a_damaged_record_is_made_again(cohort: Cohort, tmp_path: Path, damage: 
     backdate(prepared.folder)
     damage(next(prepared.folder.glob("case-1*.json")))
     with pytest.raises(GliosegError):
-        open_prepared(prepared.folder)
+        open_prepared(prepared.index)
     assert contents(prepare(cohort, PLAIN, tmp_path / "cache").folder) == whole
     assert rewritten(prepared.folder) == {"1"}
 
@@ -316,10 +342,10 @@ def test_without_an_index_every_byte_is_checked(cohort: Cohort, tmp_path: Path, 
     pixels = bytearray(path.read_bytes())
     pixels[-1] ^= 1  # one bit, which no size and no header shows
     path.write_bytes(pixels)
-    case = open_prepared(prepared.folder).cases[2]
+    case = open_prepared(prepared.index).cases[2]
     with pytest.raises(CacheError, match="another content in slice 6 of 6"):
         _ = case.images[5]
-    damage(prepared.folder / INDEX)
+    damage(prepared.index)
     assert contents(prepare(cohort, PLAIN, tmp_path / "cache").folder) == whole
     assert rewritten(prepared.folder) == {"2"}
 
@@ -328,14 +354,14 @@ def test_foreign_files_are_left_alone(cohort: Cohort, tmp_path: Path) -> None:
     prepared = prepare(cohort, PLAIN, tmp_path / "cache")
     (prepared.folder / "notes.txt").write_text("mine")
     (prepared.folder / "more").mkdir()
-    (prepared.folder / INDEX).unlink()
+    (prepared.index).unlink()
     prepare(cohort, PLAIN, tmp_path / "cache")
     assert (prepared.folder / "notes.txt").read_text() == "mine"
 
 
 def test_a_file_that_vanishes_while_it_is_used(cohort: Cohort, tmp_path: Path) -> None:
     prepared = prepare(cohort, PLAIN, tmp_path / "cache")
-    case, whole = open_prepared(prepared.folder).cases[0], contents(prepared.folder)
+    case, whole = open_prepared(prepared.index).cases[0], contents(prepared.folder)
     (prepared.folder / case.arrays["images"].file).unlink()
     with pytest.raises(CacheError, match="gone or damaged"):
         _ = case.images[0]
@@ -418,9 +444,10 @@ def test_an_interrupted_preparation_goes_on_where_it_was(cohort: Cohort, tmp_pat
 
     with pytest.raises(KeyboardInterrupt):
         prepare(cohort, PLAIN, tmp_path / "cache", n_workers=1, progress=interrupt)
-    home = tmp_path / "cache" / folder_name(cohort, plan_cohort(cohort, PLAIN))
+    plan = plan_cohort(cohort, PLAIN)
+    home = tmp_path / "cache" / folder_name(cohort, plan)
     with pytest.raises(FileError):
-        open_prepared(home)
+        open_prepared(index_at(home, plan.key))
     made = {path.name for path in home.glob("*.json")}
     assert made  # the worker may end what it was given before it is stopped
     backdate(home)
@@ -459,11 +486,12 @@ def test_a_killed_process_leaves_nothing_that_is_trusted(cohort: Cohort, tmp_pat
     """
     ended = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=False, cwd=Path(__file__).parents[2])
     assert ended.returncode == -signal.SIGKILL
-    home = tmp_path / "cache" / folder_name(cohort, plan_cohort(cohort, PLAIN))
+    plan = plan_cohort(cohort, PLAIN)
+    home = tmp_path / "cache" / folder_name(cohort, plan)
     left = {path.name.split("-")[1][0] if path.name.startswith("case") else path.name[:9] for path in home.iterdir()}
     assert left == {"0", "1", ".writing-", ".lock"}
     with pytest.raises(FileError):
-        open_prepared(home)
+        open_prepared(index_at(home, plan.key))
     for path in home.glob(".writing-*"):
         os.utime(path, (1, 1))
     prepared = prepare(cohort, PLAIN, tmp_path / "cache")

@@ -22,7 +22,7 @@ from glioseg.preparation.contents import digests_of
 from glioseg.preparation.identity import CachePlan, PlannedCase, folder_name, plan_cohort
 from glioseg.preparation.options import PrepareOptions
 from glioseg.preparation.records import VERSION, IndexRecord, SchemeRecord, read_record, write_record
-from glioseg.preparation.store import INDEX, PreparedCohort, case_files, is_sound, open_prepared, write_case
+from glioseg.preparation.store import PreparedCohort, case_files, index_at, is_sound, open_prepared, write_case
 
 _LOG = logging.getLogger("glioseg")
 _MOST_WORKERS = 4
@@ -40,12 +40,13 @@ def prepare(
 
     A complete cache is opened after a check of its records, headers and sizes; slices are compared with their checksums
     when they are first read (``PreparedCase.images``). Cases that fail either are made anew, and that is logged. What
-    an interrupted preparation left is kept where every checksum is right.
+    an interrupted preparation left is kept where every checksum is right, and so are the cases that another cohort,
+    such as this one before a scan of it changed, has there.
 
     Args:
         cohort: what to prepare.
         options: how.
-        folder: where prepared cohorts are kept; each has a folder of its own in it.
+        folder: where prepared cohorts are kept, those of one name and one way to prepare in a folder of it.
         n_workers: threads; None for one per core, at most 4. Reading and arithmetic run side by side in threads, since
             both leave Python's lock; each holds one case in memory (some 0.3 GB for BraTS).
         progress: called with (cases done, cases in all).
@@ -59,20 +60,20 @@ def prepare(
     complete = _is_complete(home, plan)
     if complete:
         try:
-            return open_prepared(home, mender.of)
+            return open_prepared(index_at(home, plan.key), mender.of)
         except (CacheError, FileError) as error:
             _LOG.warning("Damaged, and prepared anew: %s", " ".join(str(error).split()))
     with locked(home, waiting=_say_waiting):
         if complete or not _is_complete(home, plan):  # else somebody has made it while this process waited
-            _drop_index(home)
+            _drop_index(home, plan)
             jobs = _jobs(plan, home, options, thorough=not complete)
             _run(jobs, n_workers or min(n_processors(), _MOST_WORKERS), progress, len(plan.cases))
             _finish(home, cohort, options, plan)
-    return open_prepared(home, mender.of)
+    return open_prepared(index_at(home, plan.key), mender.of)
 
 
 def _say_waiting(holder: str) -> None:
-    _LOG.warning("The same scans are being prepared by %s; waiting for it", holder)
+    _LOG.warning("Scans are being prepared here by %s; waiting for it", holder)
 
 
 @dataclass(frozen=True)
@@ -122,16 +123,16 @@ class _Mender:
 
 def _is_complete(home: Path, plan: CachePlan) -> bool:
     try:
-        index = read_record(home / INDEX, IndexRecord)
+        index = read_record(index_at(home, plan.key), IndexRecord)
     except GliosegError:
         return False
     return index.key == plan.key and index.cases == {planned.stem: planned.key for planned in plan.cases}
 
 
-def _drop_index(home: Path) -> None:
-    """Say that the cache is not complete now, and remove what killed writers left a day ago or longer."""
+def _drop_index(home: Path, plan: CachePlan) -> None:
+    """Say that the cohort is not complete now, and remove what killed writers left a day ago or longer."""
     try:
-        (home / INDEX).unlink(missing_ok=True)
+        index_at(home, plan.key).unlink(missing_ok=True)
     except OSError as error:
         raise cannot_write(home, error) from error
     sweep(home)
@@ -254,4 +255,4 @@ def _finish(home: Path, cohort: Cohort, options: PrepareOptions, plan: CachePlan
         cases={planned.stem: planned.key for planned in plan.cases},
         files=dict(plan.files),
     )
-    write_record(home / INDEX, index)
+    write_record(index_at(home, plan.key), index)

@@ -1,4 +1,4 @@
-"""The name of a prepared cache is a hash of all that goes into it: contents, options, meaning of labels, version."""
+"""The names of what is prepared are hashes of all that goes into it: contents, options, meaning of labels, version."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ class CachePlan:
 
     Args:
         key: hash of all cases' keys.
+        way: hash of what all cases share: options, meaning of labels, channels, version.
         scheme: meaning of the labels; None where no case has a reference.
         regions: names of the regions to be made; empty without scheme.
         modalities: the channels to be made.
@@ -42,6 +43,7 @@ class CachePlan:
     """
 
     key: str
+    way: str
     scheme: LabelScheme | None
     regions: tuple[str, ...]
     modalities: tuple[str, ...]
@@ -88,14 +90,17 @@ def plan_cohort(cohort: Cohort, options: PrepareOptions, folder: Path | None = N
         sources = {name: _source_identity(source, files) for name, source in case.images.items()}
         labels = None if case.labels is None else _source_identity(case.labels, files)
         key = _digest([common, case.id, case.patient, case.category, sources, labels])
-        cases.append(PlannedCase(case, _stem(case.id), key))
+        cases.append(PlannedCase(case, _named(case.id, key), key))
     key = _digest([planned.key for planned in cases])
-    return CachePlan(key, scheme, regions, cohort.modalities, tuple(cases), dict(files.values()))
+    return CachePlan(key, _digest(common), scheme, regions, cohort.modalities, tuple(cases), dict(files.values()))
 
 
 def folder_name(cohort: Cohort, plan: CachePlan) -> str:
-    """The folder of a prepared cohort: readable, and other for other content."""
-    return f"{_readable(cohort.name)}-{plan.key[:20]}"
+    """The folder of what is prepared of a data set in one way, in which each case has files of its own.
+
+    Some of its patients, or a scan that has changed since, therefore cost no case that is there.
+    """
+    return _named(cohort.name, plan.way)
 
 
 def _scheme_and_regions(cohort: Cohort, options: PrepareOptions) -> tuple[LabelScheme | None, tuple[str, ...]]:
@@ -133,13 +138,10 @@ def _source_identity(source: Source, files: Mapping[Path, tuple[str, str]]) -> d
     return identity
 
 
-def _stem(case_id: str) -> str:
-    """Readable, valid and different for different cases on every file system, whatever the id holds."""
-    return f"{_readable(case_id)}-{hashlib.sha256(case_id.encode()).hexdigest()[:10]}"
-
-
-def _readable(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", text).strip("._-")[:80] or "cohort"
+def _named(text: str, key: str) -> str:
+    """Readable, valid and different for different keys on every file system, whatever the text holds."""
+    readable = re.sub(r"[^A-Za-z0-9._-]+", "_", text).strip("._-")[:80]
+    return f"{readable or 'unnamed'}-{key[:20]}"
 
 
 def _digest(value: object) -> str:

@@ -100,7 +100,7 @@ class CaseRecord(BaseModel):
 
 
 class IndexRecord(BaseModel):
-    """A complete cache: written last, so that its presence says that all cases are there."""
+    """A complete cohort: written last, so that its presence says that all cases are there."""
 
     model_config = _FROZEN
 

@@ -18,8 +18,6 @@ from glioseg.preparation.options import PrepareOptions
 from glioseg.preparation.records import ArrayRecord, CaseRecord, GridRecord, IndexRecord, read_record, write_record
 from glioseg.preparation.slice_array import SliceArray, checksum
 
-INDEX = "index.json"
-
 
 @dataclass(frozen=True, eq=False)
 class PreparedCase:
@@ -84,7 +82,7 @@ class PreparedCohort:
     """A prepared cohort, complete and checked.
 
     Args:
-        folder: where it lies.
+        folder: where it lies, beside other cohorts that were prepared in the same way.
         key: hash of everything that went into it.
         name: the cohort's.
         options: how it was prepared.
@@ -105,6 +103,16 @@ class PreparedCohort:
     cases: tuple[PreparedCase, ...]
     files: Mapping[str, str]
 
+    @property
+    def index(self) -> Path:
+        """The file that says which cases it has."""
+        return index_at(self.folder, self.key)
+
+
+def index_at(folder: Path, key: str) -> Path:
+    """The index of the cohort of that key: written last, so that its presence says that all cases are there."""
+    return folder / f"index-{key[:20]}.json"
+
 
 def of_patients(prepared: PreparedCohort, patients: Collection[str]) -> PreparedCohort:
     """The cases of some patients, such as the training part of a split.
@@ -123,18 +131,18 @@ def of_patients(prepared: PreparedCohort, patients: Collection[str]) -> Prepared
     return replace(prepared, cases=tuple(case for case in prepared.cases if case.patient in names))
 
 
-def open_prepared(folder: Path, mend: Callable[[str], Callable[[], None]] | None = None) -> PreparedCohort:
+def open_prepared(path: Path, mend: Callable[[str], Callable[[], None]] | None = None) -> PreparedCohort:
     """A complete prepared cohort; pixels are mapped, and checked, when they are asked for.
 
     Args:
-        folder: of one prepared cohort.
+        path: of the index (``index_at``).
         mend: stem of a case -> what prepares it anew; None refuses damaged slices.
 
     Raises:
         CacheError: not complete, or damaged: names the first fault.
         FileError: there is no such cache.
     """
-    index = read_record(folder / INDEX, IndexRecord)
+    folder, index = path.parent, read_record(path, IndexRecord)
     cases = tuple(
         replace(read_case(folder, stem, key, thorough=False), mend=None if mend is None else mend(stem))
         for stem, key in index.cases.items()
