@@ -125,3 +125,13 @@ def test_what_one_member_sees_does_not_stand_in_for_another() -> None:
     ensemble = Ensemble((_member(model=Sees(1), modalities=("t2f",), regions=("WT",)), other))
     with pytest.raises(GeometryError, match="lacks t1c"):
         ensemble.predict(image)
+
+
+def test_kinds_have_no_outline_of_their_own() -> None:
+    kinds = ("glioma", "meningioma", "pituitary")
+    one, other = (PredictOptions(threshold=value, kinds=kinds) for value in (0.4, 0.6))
+    found = averaged_options([one, other], ("tumour", *kinds))
+    assert (found.thresholds, found.kinds) == ({"tumour": 0.5}, kinds)
+    for setting in ({"thresholds": {"glioma": 0.3}}, {"min_voxels": {"glioma": 9}}, {"largest_component": ("glioma",)}):
+        with pytest.raises(ValueError, match="leave glioma out of thresholds, min_voxels and largest_component"):
+            PredictOptions.model_validate({"kinds": kinds, **setting})

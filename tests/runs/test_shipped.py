@@ -61,6 +61,7 @@ def test_the_network_that_fits_is_proposed_and_taken_on_request(patient: Path, t
     taken = glioseg("predict", patient, "--yes", "--out", tmp_path / "out", "--json")
     assert taken.code == 0
     assert "Taking model:phantom" in taken.err
+    assert taken.err.count("Listing files …") == 1
     assert "phantom: Apache-2.0" in taken.err
     (case,) = json.loads(taken.out)["cases"]
     facts = json.loads((tmp_path / "out" / f"{case['case']}.json").read_text())

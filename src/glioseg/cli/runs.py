@@ -28,6 +28,7 @@ from glioseg.console import Reporter, out, printable
 from glioseg.errors import OptionError
 
 if TYPE_CHECKING:
+    from glioseg.core import Cohort
     from glioseg.runs.read import Data
     from glioseg.runs.train import TrainResult
 
@@ -295,15 +296,15 @@ def predict(
 
 def _network_and_data(
     given: Sequence[Path], flags: DataFlags, files: Mapping[str, Path], yes: bool, reporter: Reporter
-) -> tuple[Path, list[Data]]:
+) -> tuple[Path, Sequence[Data | Cohort]]:
     """The network that is named first, or the shipped one that fits and that the user agrees to; and the scans."""
     from glioseg.inference.shipped import PREFIX
     from glioseg.runs.propose import is_network, proposed_model
 
     if given and is_network(given[0]):
         return given[0], [flags.data(path) for path in given[1:]]
-    data = [flags.data(path) for path in given]
-    name = f"{PREFIX}{proposed_model(data, files, reporter).name}"
+    proposal = proposed_model([flags.data(path) for path in given], files, reporter)
+    name = f"{PREFIX}{proposal.model.name}"
     if not yes:
         raise OptionError(
             "no network is named",
@@ -312,7 +313,7 @@ def _network_and_data(
             remedy=f"{name} fits these scans: name it first, or add --yes",
         )
     reporter.say(f"Taking {name}")
-    return Path(name), data
+    return Path(name), proposal.inputs
 
 
 def _modality_files(options: Sequence[str]) -> dict[str, Path]:

@@ -101,13 +101,14 @@ class Ensemble:
 
 def averaged_options(options: Sequence[PredictOptions], regions: Sequence[str]) -> PredictOptions:
     """Means of thresholds and of smallest components; what is no number (kinds, softmax, …) where all have it."""
+    kinds = options[0].kinds if all(member.kinds == options[0].kinds for member in options) else ()
+    regions = [region for region in regions if region not in kinds]  # which have no outline of their own
     smallest = {region: round(_mean([member.min_voxels.get(region, 0) for member in options])) for region in regions}
     min_voxels = {region: n for region, n in smallest.items() if n}
     alone = tuple(region for region in regions if all(region in member.largest_component for member in options))
     if all(member.activation == "softmax" for member in options):
         return PredictOptions(activation="softmax", min_voxels=min_voxels, largest_component=alone)
     thresholds = {region: _mean([member.threshold_of(region) for member in options]) for region in regions}
-    kinds = options[0].kinds if all(member.kinds == options[0].kinds for member in options) else ()
     return PredictOptions(thresholds=thresholds, min_voxels=min_voxels, largest_component=alone, kinds=kinds)
 
 

@@ -26,7 +26,8 @@ class PredictOptions(BaseModel):
             together with ``tune``, whose search knows nothing of it.
         kinds: regions that are kinds of the one other region (``glioma``, ``meningioma``, ``pituitary`` of ``tumour``),
             where a case shows one of them: whatever of the other region is painted is painted as the kind whose
-            probabilities add up to most there. A case without any of it is of no kind.
+            probabilities add up to most there. A case without any of it is of no kind. Kinds have no ``thresholds``,
+            ``min_voxels`` or ``largest_component`` of their own.
         flips: views that are averaged at test time: ``none``, ``lr`` (as is and mirrored along the columns, which swaps
             left and right in axial and coronal slices, front and back in sagittal ones), ``all`` (both in-plane axes:
             four views; all three axes of a 3-D network: eight). A view should be one that training shows too
@@ -61,6 +62,12 @@ class PredictOptions(BaseModel):
     def _kinds_are_chosen_by_sums(self) -> Self:
         if self.kinds and (self.tune or self.activation == "softmax"):
             raise ValueError("kinds share one outline: leave out tune, and activation = softmax, or leave out kinds")
+        own = {*self.thresholds, *self.min_voxels, *self.largest_component} & {*self.kinds}
+        if own:
+            raise ValueError(
+                f"kinds share one outline: leave {', '.join(sorted(own))} out of thresholds, min_voxels and "
+                "largest_component, or set them for the region that holds the kinds"
+            )
         return self
 
     @property

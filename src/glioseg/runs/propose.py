@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from glioseg.console import QUIET, Reporter
-from glioseg.core import Case
+from glioseg.core import Case, Cohort
 from glioseg.errors import FileError, GliosegError, OptionError
 from glioseg.inference.bundle import DESCRIPTION, BundleInfo, read_info
 from glioseg.inference.shipped import PREFIX, SHIPPED, ShippedModel, is_model_name
@@ -17,13 +18,21 @@ from glioseg.tasks.members import called_as, fitted, single_case, source_of
 _PICTURES = ("grey",)
 
 
+@dataclass(frozen=True)
+class Proposal:
+    """A shipped network, and the scans that it fits, folders as the cohorts that were read for it."""
+
+    model: ShippedModel
+    inputs: tuple[Data | Cohort, ...]
+
+
 def is_network(path: Path) -> bool:
     """Whether a path names a network (a run, a bundle, ``model:NAME``) rather than scans."""
     inside = (run_folder.RECIPE, DESCRIPTION, f"{run_folder.BUNDLE}/{DESCRIPTION}")
     return is_model_name(path) or any((path / name).exists() for name in inside)
 
 
-def proposed_model(inputs: Sequence[Data], files: Mapping[str, Path], reporter: Reporter = QUIET) -> ShippedModel:
+def proposed_model(inputs: Sequence[Data], files: Mapping[str, Path], reporter: Reporter = QUIET) -> Proposal:
     """The first shipped network that all cases have the modalities of.
 
     Args:
@@ -43,18 +52,19 @@ def proposed_model(inputs: Sequence[Data], files: Mapping[str, Path], reporter: 
                 path=data.path,
                 remedy="Check the path for a typing error; glioseg models lists the networks that need no training",
             )
-    cohorts = {data.path: read(data, reporter).cases for data in inputs if data.path.is_dir()}
+    scans = tuple(read(data, reporter) if data.path.is_dir() else data for data in inputs)
     for model in SHIPPED.values():
         info = read_info(model.folder)
         try:
-            cases = list(_cases(inputs, cohorts, files, info))
+            cases = list(_cases(scans, files, info))
         except GliosegError:  # a single file that cannot show what the network needs
             continue
         if all(_fits(case, info) for case in cases):
-            return model
+            return Proposal(model, scans)
+    shown = {_words(case) for given in scans if isinstance(given, Cohort) for case in given.cases}
     raise OptionError(
         "no network was named, and no shipped one fits these scans",
-        found="; ".join(sorted({_words(case) for cases in cohorts.values() for case in cases})[:3]) or "single files",
+        found="; ".join(sorted(shown)[:3]) or "single files",
         expected="; ".join(
             f"{', '.join(read_info(model.folder).modalities)} for {PREFIX}{name}" for name, model in SHIPPED.items()
         ),
@@ -62,17 +72,15 @@ def proposed_model(inputs: Sequence[Data], files: Mapping[str, Path], reporter: 
     )
 
 
-def _cases(
-    inputs: Sequence[Data], cohorts: Mapping[Path, Sequence[Case]], files: Mapping[str, Path], info: BundleInfo
-) -> Iterator[Case]:
+def _cases(scans: Sequence[Data | Cohort], files: Mapping[str, Path], info: BundleInfo) -> Iterator[Case]:
     if files:
         sources = {name: source_of(path, None) for name, path in files.items()}
         yield Case("case", "case", called_as(sources, info.modalities))
-    for data in inputs:
-        if data.path in cohorts:
-            yield from (fitted(case, info.modalities) for case in cohorts[data.path])
+    for given in scans:
+        if isinstance(given, Cohort):
+            yield from (fitted(case, info.modalities) for case in given.cases)
         else:
-            yield single_case(data.path, info.modalities, data.modalities)
+            yield single_case(given.path, info.modalities, given.modalities)
 
 
 def _fits(case: Case, info: BundleInfo) -> bool:

@@ -12,6 +12,7 @@ from glioseg.core.components import bounding_box, label_components
 from glioseg.inference.options import PredictOptions
 from glioseg.inference.predictor import Prediction
 from glioseg.report import style
+from glioseg.tasks.segment.kinds import kind_doubts
 
 _UNDECIDED = 0.6
 """A region is undecided where its size changes by more than this share of itself between strict and lenient limits."""
@@ -38,7 +39,11 @@ def doubts(
     n_inside = int(np.count_nonzero(inside))
     if not n_inside:
         return ("Nothing was found: either there is nothing, or the scan is unlike those that the network knows",)
-    found = [*_cover(image, labels, n_inside), *_undecided(prediction, options)]
+    found = [
+        *_cover(image, labels, n_inside),
+        *kind_doubts(prediction, options.kinds),
+        *_undecided(prediction, options),
+    ]
     found += [*_scatter(inside, n_inside), *_edges(inside, has_depth=labels.grid.has_mm)]
     if n_disputed is not None and n_disputed > _DISPUTED * n_inside:
         found.append(f"The networks disagree on {n_disputed:,} voxels, {n_disputed / n_inside:.0%} of those predicted")
@@ -62,9 +67,14 @@ def _cover(image: Image, labels: LabelMap, n_inside: int) -> Iterator[str]:
 
 
 def _undecided(prediction: Prediction, options: PredictOptions) -> Iterator[str]:
-    """Regions whose size hangs on where the line is drawn: half of the threshold against half-way from it to 1."""
+    """Regions whose size hangs on where the line is drawn: half of the threshold against half-way from it to 1.
+
+    Kinds share the line of the region that they are kinds of.
+    """
     voxel, unit = _voxel(prediction.label_map)
     for region, probabilities in zip(prediction.regions, prediction.probabilities, strict=True):
+        if region in options.kinds:
+            continue
         limit = 0.5 if options.activation == "softmax" else options.threshold_of(region)
         strict, painted, lenient = (
             int(np.count_nonzero(probabilities > value)) for value in ((1 + limit) / 2, limit, limit / 2)

@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from glioseg.core import Case, Image, LabelMap
-from glioseg.core.labels import kind_sums
 from glioseg.errors import GeometryError
 from glioseg.evaluation.kinds import NONE
 from glioseg.inference.bundle import BundleInfo
@@ -37,6 +36,7 @@ from glioseg.tasks.members import (
 from glioseg.tasks.predicted import facts_of_use, filling_words, inputs_of, network_cards, stand_ins
 from glioseg.tasks.segment.doubts import doubts, place_words
 from glioseg.tasks.segment.ensemble import ensemble_facts, load_for, score_ensemble, write_members_figure
+from glioseg.tasks.segment.kinds import kind_said, kind_shares
 from glioseg.tasks.task import CasePrediction, Members, ScoredCohort, Scores, Scoring, ScoringPlace, WrittenCase
 
 
@@ -263,11 +263,9 @@ def _kind_of(case: SegmentPrediction) -> dict[str, Any]:
     kinds = case.members.ensemble.options.kinds
     if not kinds:
         return {}
-    sums = kind_sums(case.probabilities, case.regions, kinds, case.label_map.array > 0)
-    if not sums.any():
-        return {"kind": NONE, "kind_shares": {}}
-    shares = {kind: round(float(share), 4) for kind, share in zip(kinds, sums / sums.sum(), strict=True)}
-    return {"kind": kinds[int(sums.argmax())], "kind_shares": shares}
+    said = kind_said(case.label_map, kinds)
+    shares = {} if said == NONE else kind_shares(case.prediction, kinds)
+    return {"kind": said, "kind_shares": {kind: round(share, 4) for kind, share in shares.items()}}
 
 
 def _write_mask(labels: LabelMap, pictures: Sequence[str], out: Path, stem: str) -> Path:
