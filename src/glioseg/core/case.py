@@ -10,7 +10,7 @@ from typing import Literal
 from glioseg.core.labels import LabelScheme
 from glioseg.errors import LayoutError, name_some
 
-SourceKind = Literal["nifti", "metaimage", "raster", "hdf5"]
+SourceKind = Literal["nifti", "metaimage", "raster", "hdf5", "dicom"]
 Severity = Literal["error", "warning", "note"]
 FindingKind = Literal[
     "alpha-mask",
@@ -83,19 +83,23 @@ class Source:
     """Where the pixels of one modality, or of the labels, are.
 
     Args:
-        paths: one file for a volume; for picture and HDF5 stacks one file per slice, in slice order.
+        paths: one file for a volume; for picture and HDF5 stacks one file per slice, in slice order; for DICOM all
+            files of the volume, in any order. A DICOM file may lie in an archive: ``study.zip/IM0001``.
         kind: which reader: ``nifti`` (.nii, .nii.gz), ``metaimage`` (.mha, .mhd, .nrrd, .nhdr), ``raster``
-            (PNG, JPEG, TIFF, BMP), ``hdf5``.
+            (PNG, JPEG, TIFF, BMP), ``hdf5``, ``dicom``.
         channel: which channel of a file with several: index on the 4th axis of a NIfTI, colour of a picture, last axis
             of an HDF5 data set; None where the file has one channel (or, for labels of an HDF5 stack, where the
             channels are the 0/1 masks of the scheme's labels in turn).
-        dataset: name of the HDF5 data set (``image``, ``mask``); None for the other kinds.
+        dataset: name of the HDF5 data set (``image``, ``mask``); of DICOM files that hold several volumes the number
+            of the one that is meant, from 0; None for the other kinds.
         slice_index: the one slice (index on Z of the file) that this source is, for a volume whose slices are cases of
             their own; None for the whole file.
         value: for the labels of pictures and HDF5 slices, the integer that stands for whatever their 0/1 masks outline,
             0 where nothing is outlined and the picture itself gives but the size; None where the files' own values are
             the labels.
         max_voxels: a file or stack that declares more is refused before memory is taken for it.
+        name: what messages and records call the source, where the names of its files are nobody's business; None where
+            they may be said.
     """
 
     paths: tuple[Path, ...]
@@ -105,6 +109,7 @@ class Source:
     slice_index: int | None = None
     value: int | None = None
     max_voxels: int = MAX_VOXELS
+    name: str | None = None
 
     def __post_init__(self) -> None:
         if not self.paths:
@@ -115,8 +120,13 @@ class Source:
             )
         if self.value is not None and self.kind not in ("raster", "hdf5"):
             raise LayoutError("only masks in pictures stand for one label each", path=self.paths[0], found=self.kind)
-        if len(self.paths) > 1 and self.kind not in ("raster", "hdf5"):
+        if len(self.paths) > 1 and self.kind not in ("raster", "hdf5", "dicom"):
             raise LayoutError("only pictures and HDF5 slices are stacked", path=self.paths[0], found=self.kind)
+
+    @property
+    def shown(self) -> str:
+        """What messages and records call the source: its name, or its (first) file."""
+        return self.name or str(self.paths[0])
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from glioseg.core import Case, Grid, Image, LabelMap, LabelScheme, Source
 from glioseg.errors import GeometryError, GliosegError, LabelError
 from glioseg.io import hdf5, metaimage, nifti, raster
+from glioseg.io.dicom.voxels import read_dicom, read_dicom_grid
 from glioseg.io.endings import LOSSY_ENDINGS, has_ending
 
 _PART = 1 << 18
@@ -138,6 +139,8 @@ def read_grid(source: Source) -> Grid:
         return _slice_grid(metaimage.read_metaimage_grid(path)[0], source)
     if source.kind == "hdf5":
         return hdf5.hdf5_grid(path, source.dataset or "image", len(source.paths))[0]
+    if source.kind == "dicom":
+        return read_dicom_grid(source.paths, int(source.dataset or 0), source.shown)
     columns, rows = raster.read_picture_header(path)[0]
     return Grid.of_pictures((columns, rows, len(source.paths)))
 
@@ -151,6 +154,8 @@ def read_n_channels(source: Source) -> int:
         return metaimage.read_metaimage_grid(path)[1]
     if source.kind == "hdf5":
         return hdf5.hdf5_grid(path, source.dataset or "image", 1)[1]
+    if source.kind == "dicom":
+        return 1
     return 3 if raster.read_picture_header(path)[1] else 1
 
 
@@ -189,7 +194,7 @@ def _require_same_grid(
             return
         raise GeometryError(
             f"{name} and {first} of case {case_id} lie on different grids",
-            path=None if source is None else source.paths[0],
+            path=None if source is None else source.shown,
             found=difference,
             remedy="Resample the modalities of a patient to one grid first",
         )
@@ -203,6 +208,8 @@ def _read_files(source: Source) -> tuple[npt.NDArray[Any], Grid]:
         return metaimage.read_metaimage(source.paths[0], source.max_voxels)
     if source.kind == "hdf5":
         return hdf5.read_hdf5_stack(source.paths, source.dataset or "image", source.max_voxels), read_grid(source)
+    if source.kind == "dicom":
+        return read_dicom(source.paths, int(source.dataset or 0), source.max_voxels, source.shown)
     array = raster.read_stack(source.paths, source.max_voxels)
     return array, Grid.of_pictures(array.shape)
 
