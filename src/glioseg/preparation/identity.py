@@ -134,7 +134,8 @@ def _sources(case: Case) -> list[Source]:
 
 def _source_identity(source: Source, files: Mapping[Path, tuple[str, str]]) -> dict[str, object]:
     identity = {**asdict(source), "paths": [files[path] for path in source.paths]}
-    identity.pop("max_voxels")  # what is read is the same, whatever else would be refused
+    for of_no_account in ("max_voxels", "name"):  # what is read is the same, whatever is refused or said of it
+        identity.pop(of_no_account)
     return identity
 
 
