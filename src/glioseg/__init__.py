@@ -30,6 +30,7 @@ _PLACES = {
     "glioseg.evaluation.metric": ("ClassMetric", "RegionMetric"),
     "glioseg.inference.export": ("ExportResult",),
     "glioseg.inference.shipped": ("ShippedModel",),
+    "glioseg.inference.uncertainty": ("Uncertainty", "UncertaintyOptions"),
     "glioseg.preparation.store": ("PreparedCohort",),
     "glioseg.runs.compare": ("CompareResult",),
     "glioseg.runs.demo": ("DemoResult",),

@@ -45,6 +45,8 @@ from glioseg.evaluation.metric import ClassMetric as ClassMetric
 from glioseg.evaluation.metric import RegionMetric as RegionMetric
 from glioseg.inference.export import ExportResult as ExportResult
 from glioseg.inference.shipped import ShippedModel as ShippedModel
+from glioseg.inference.uncertainty import Uncertainty as Uncertainty
+from glioseg.inference.uncertainty import UncertaintyOptions as UncertaintyOptions
 from glioseg.preparation.store import PreparedCohort as PreparedCohort
 from glioseg.runs.compare import CompareResult as CompareResult
 from glioseg.runs.demo import DemoResult as DemoResult

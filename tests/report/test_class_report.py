@@ -20,7 +20,8 @@ from glioseg.evaluation.class_protocol import (
 )
 from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.report.classification import classification_page
-from glioseg.report.classified import ClassifiedPicture, captioned, heat, percent
+from glioseg.report.classified import ClassifiedPicture, captioned, percent
+from glioseg.report.figures.overlay import heat
 from glioseg.report.html import FIGURES
 from glioseg.report.run import write_run_report
 from glioseg.report.run_facts import (

@@ -185,3 +185,41 @@ def test_a_recipe_is_of_one_task(tiny_run: TinyRun, tmp_path: Path) -> None:
     ran = glioseg("train", recipe, *places, "--quiet")
     assert ran.code == 2
     assert f"loss.kind = {other} does not" in ran.err
+
+
+def test_a_case_is_predicted_with_how_far_it_can_be_trusted(tiny_run: TinyRun, tmp_path: Path) -> None:
+    """The answer is the same with and without; a second call that asks for less leaves nothing stale behind."""
+    case = next(path for path in sorted(tiny_run.data.iterdir()) if path.is_dir())
+    source = case if tiny_run.task == "segment" else next(iter(sorted(case.iterdir())))
+    places = [tiny_run.run, source, "--device", "cpu", "--quiet"]
+    assert glioseg("predict", *places, "--out", tmp_path / "plain").code == 0
+    ran = glioseg("predict", *places, "--out", tmp_path / "asked", "--uncertainty", "--json")
+    assert ran.code == 0, ran.err
+    (written,) = ran.json["cases"]
+    files = [tmp_path / folder / f"{written['case']}.json" for folder in ("plain", "asked")]
+    plain, asked = (json.loads(path.read_text(encoding="utf-8")) for path in files)
+    said = asked.pop("uncertainty")
+    for facts in (plain, asked):
+        facts.pop("warnings")
+    assert plain == asked
+    assert len(said["samples"]) >= 4
+    assert said["confidence"] is None or 0 <= said["confidence"] <= 1
+    for name in said.get("maps", {}).values():
+        assert (tmp_path / "asked" / name).exists()
+    assert "How sure" in (tmp_path / "asked" / "predictions.html").read_text(encoding="utf-8")
+    assert glioseg("predict", *places, "--out", tmp_path / "asked").code == 0
+    there = {path.name for path in (tmp_path / "asked").iterdir()}
+    assert there == {path.name for path in (tmp_path / "plain").iterdir()}
+
+
+def test_done_cases_are_predicted_again_where_more_is_asked(tiny_run: TinyRun, tmp_path: Path) -> None:
+    case = next(path for path in sorted(tiny_run.data.iterdir()) if path.is_dir())
+    source = case if tiny_run.task == "segment" else next(iter(sorted(case.iterdir())))
+    places = [tiny_run.run, source, "--out", tmp_path, "--device", "cpu", "--quiet"]
+    assert glioseg("predict", *places).code == 0
+    assert glioseg("predict", *places, "--skip-done", "--uncertainty").code == 0
+    (sidecar,) = tmp_path.glob("*.json")
+    assert "uncertainty" in json.loads(sidecar.read_text(encoding="utf-8"))
+    before = sidecar.stat().st_mtime_ns
+    assert glioseg("predict", *places, "--skip-done", "--uncertainty").code == 0
+    assert sidecar.stat().st_mtime_ns == before

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from glioseg.evaluation.metric import RegionMetric
     from glioseg.inference.export import ExportResult
     from glioseg.inference.shipped import ShippedModel
+    from glioseg.inference.uncertainty import UncertaintyOptions
     from glioseg.runs.predict import PredictResult
     from glioseg.tasks.task import CasePrediction, Members, Scores
+    from glioseg.tasks.wanted import Wanted
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +36,13 @@ class Model:
         """What a case must have."""
         return self.members.modalities
 
-    def predict(self, scans: Mapping[str, Scan] | Scan, *, name: str = "case") -> CasePrediction:
+    def predict(
+        self,
+        scans: Mapping[str, Scan] | Scan,
+        *,
+        name: str = "case",
+        uncertainty: bool | UncertaintyOptions = False,
+    ) -> CasePrediction:
         """Predict one case.
 
         Args:
@@ -42,6 +50,8 @@ class Model:
                 scan alone where the network needs one modality; of a network of pictures a picture: its path, or an
                 array (rows, columns) or (rows, columns, 3). Older names of modalities (flair, t1ce) will do.
             name: what the case is called, and its files.
+            uncertainty: ask the networks again, mirrored, scaled and with dropout, and say in ``.uncertainty`` how far
+                their answers lie apart; ``UncertaintyOptions`` say how often. The answer stays the same.
 
         Returns:
             Of a network that segments ``.label_map``, ``.probabilities`` (R, X, Y, Z), ``.volumes_ml``; of a classifier
@@ -54,7 +64,8 @@ class Model:
         from glioseg.tasks.members import called_as
 
         named = scans if isinstance(scans, Mapping) else named_alone(scans, self.modalities)
-        return self.members.predict_image(name, image_of(called_as(named, self.modalities)))
+        image = image_of(called_as(named, self.modalities))
+        return self.members.predict_image(name, image, _wanted(uncertainty))
 
     def predict_files(
         self,
@@ -64,6 +75,7 @@ class Model:
         modality_files: Mapping[str, StrPath] | None = None,
         max_voxels: int | None = None,
         skip_done: bool = False,
+        uncertainty: bool | UncertaintyOptions = False,
         progress: Progress | None = None,
     ) -> PredictResult:
         """Predict every case of folders and files and write masks, pictures, ``summary.csv`` and a page.
@@ -74,6 +86,7 @@ class Model:
             modality_files: modality -> file, of one more case that is given file by file.
             max_voxels: files that declare more are refused; None for what ``glioseg.read`` was told, or 512³ × 4.
             skip_done: leave cases that this model has predicted into ``out`` already, of the same files.
+            uncertainty: as of ``predict``; maps, intervals and a confidence are written beside each mask.
             progress: told how many cases are done.
 
         Returns:
@@ -90,8 +103,23 @@ class Model:
         files = {name: Path(path) for name, path in (modality_files or {}).items()}
         data = [source_of(each) for each in given]
         return predict_with(
-            self.members, data, Path(out), files, max_voxels, reporter_of(progress), skip_done=skip_done
+            self.members,
+            data,
+            Path(out),
+            files,
+            max_voxels,
+            reporter_of(progress),
+            skip_done=skip_done,
+            wanted=_wanted(uncertainty),
         )
+
+
+def _wanted(uncertainty: bool | UncertaintyOptions) -> Wanted:
+    from glioseg.inference.uncertainty import UncertaintyOptions
+    from glioseg.tasks.wanted import Wanted
+
+    options = UncertaintyOptions() if uncertainty is True else uncertainty
+    return Wanted(options or None)
 
 
 def load(path: StrPath | Run, *others: StrPath | Run, device: str = "auto", network: nn.Module | None = None) -> Model:

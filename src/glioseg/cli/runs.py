@@ -68,6 +68,13 @@ SkipDone = Annotated[
     typer.Option("--skip-done", help="Leave cases that this network has predicted into the folder from these files."),
 ]
 
+Uncertainty = Annotated[
+    bool,
+    typer.Option(
+        "--uncertainty", help="Also say how far each mask can be trusted: maps, volume intervals, confidence."
+    ),
+]
+
 
 def _recipes_that_begin_with(incomplete: str) -> list[str]:
     """The shipped recipes, for the shell's completion."""
@@ -236,6 +243,7 @@ def predict(
     modality: ModalityFiles = None,
     others: With = None,
     skip_done: SkipDone = False,
+    uncertainty: Uncertainty = False,
     yes: Yes = False,
     device: Device = "auto",
     flags: DataFlags = NO_FLAGS,
@@ -250,6 +258,7 @@ def predict(
     Networks named by --with are averaged with the first (folds, planes); thresholds are the means of theirs, and a
     second picture shows what each contributes. predictions.html shows all cases, those to look at first on top.
     What was interrupted goes on with --skip-done.
+    With --uncertainty the networks are asked again (mirrored, scaled, with dropout); the mask stays the same.
     """
     files = _modality_files(modality or ())
     if not given and not files:
@@ -272,6 +281,7 @@ def predict(
         modality_files=files,
         max_voxels=flags.max_voxels,
         skip_done=skip_done,
+        uncertainty=uncertainty,
         progress=reporter,
     )
     if as_json:

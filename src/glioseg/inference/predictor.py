@@ -16,7 +16,7 @@ from glioseg.inference.modalities import ModalitySets, only_shown, shown_modalit
 from glioseg.inference.options import PredictOptions
 from glioseg.inference.slices import FLIPS, predict_slices
 from glioseg.inference.window import FLIPS_3D, predict_volume
-from glioseg.preparation.case import prepare_arrays
+from glioseg.preparation.case import PreparedArrays, prepare_arrays
 from glioseg.preparation.options import PrepareOptions
 from glioseg.preparation.patches import PatchOptions, require_depth
 from glioseg.preparation.resample import is_exact, resample_array
@@ -78,8 +78,15 @@ class Predictor:
             GeometryError: a modality is lacking that the network cannot do without; see also ``prepare_arrays``.
             NetworkError: the network gives values that are not finite.
         """
+        return self.predict_prepared(self.prepared(image))
+
+    def prepared(self, image: Image) -> PreparedArrays:
+        """An image as the network is shown it; errors as ``predict``."""
         shown = only_shown(image, self.shown(image.modalities))
-        arrays = prepare_arrays(shown, None, self.modalities, (), self.prepare)
+        return prepare_arrays(shown, None, self.modalities, (), self.prepare)
+
+    def predict_prepared(self, arrays: PreparedArrays) -> Prediction:
+        """The prediction for an image that is prepared."""
         return self.on_native_grid(self.probabilities(arrays.images, arrays.non_black), arrays.working, arrays.native)
 
     def shown(self, present: Sequence[str], case: Case | None = None) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""TIFF files that Pillow cannot read, or reads wrongly without a word, through tifffile.
+"""TIFF files that Pillow cannot read, or reads wrongly without a word, through tifffile; and maps of floats.
 
 Pillow 13 cuts 16-bit colours to their upper byte, reads unsigned 32 bit and signed 8 bit as the other sign, takes the
 first page of several, inverts white-is-zero pictures of 8 bit but not those of 16, and refuses doubles.
@@ -18,6 +18,7 @@ from PIL import TiffImagePlugin
 
 from glioseg.errors import FileError
 from glioseg.io.bounds import require_room
+from glioseg.io.files import replacing
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it says of damage, our error says
 
@@ -68,6 +69,17 @@ def read_tiff_header(path: Path) -> tuple[tuple[int, int], bool]:
     """((columns, rows), whether it has colours), from the tags alone; errors as ``read_tiff``."""
     with tifffile.TiffFile(path) as file:
         return _header(path, file)
+
+
+def write_float_stack(path: Path, maps: npt.NDArray[np.float32]) -> None:
+    """Write maps (R, X, Y, Z) as a TIFF file of R · Z pages of 32-bit floats, those of the first map first.
+
+    Raises:
+        FileError: the file cannot be written.
+    """
+    pages = np.ascontiguousarray(maps.transpose(0, 3, 2, 1).reshape(-1, maps.shape[2], maps.shape[1]))
+    with replacing(path) as temporary:
+        tifffile.imwrite(temporary, pages, photometric="minisblack", compression="zlib", metadata=None)
 
 
 def _decoded(path: Path, page: Any) -> npt.NDArray[Any]:  # noqa: ANN401 - tifffile is not typed for us

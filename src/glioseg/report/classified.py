@@ -6,7 +6,6 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
@@ -17,12 +16,10 @@ from glioseg.errors import GeometryError
 from glioseg.io.raster import COLOURS
 from glioseg.report import style
 from glioseg.report.figures.mosaic import Group, Panel, mosaic, panel_size
-from glioseg.report.figures.overlay import Colours, colours_of
+from glioseg.report.figures.overlay import colours_of, heat
 from glioseg.report.figures.render import draw
 from glioseg.report.figures.views import Cut, cut_slice, display_limits, fit_picture, fitted_size, shade
 from glioseg.report.pixels import main_modality
-
-_OPACITY = 0.55
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,13 +74,6 @@ def native_pixels(image: Image, z: int) -> npt.NDArray[np.uint8]:
         volume = image.array[image.modalities.index(name)]
         cuts.append(shade(cut_slice(volume, image.grid, z).pixels, display_limits(volume, image.grid)))
     return np.stack(cuts, axis=2) if names == COLOURS else cuts[0]
-
-
-def heat(pixels: npt.NDArray[np.uint8], looked_at: npt.NDArray[np.float32]) -> Colours:
-    """The picture with the map laid over it, the more opaque the more a place spoke for the class."""
-    over = np.asarray(mpl.colormaps["turbo"](looked_at))[..., :3].astype(np.float32) * 255
-    opacity = (_OPACITY * looked_at)[..., None]
-    return np.asarray(np.rint(colours_of(pixels) * (1 - opacity) + over * opacity), dtype=np.uint8)
 
 
 def captioned(picture: ClassifiedPicture) -> bytes:

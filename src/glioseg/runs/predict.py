@@ -24,6 +24,7 @@ from glioseg.tasks.choose import task_named
 from glioseg.tasks.members import called_as, files_of, fitted, single_case, source_of, stem_of
 from glioseg.tasks.predicted import inputs_of, terms_of
 from glioseg.tasks.task import CasePrediction, Members, WrittenCase
+from glioseg.tasks.wanted import NOTHING_MORE, Wanted
 
 SUMMARY = "summary.csv"
 PAGE = "predictions.html"
@@ -51,6 +52,7 @@ def predict(
     modality_files: Mapping[str, Path] | None = None,
     max_voxels: int | None = None,
     skip_done: bool = False,
+    wanted: Wanted = NOTHING_MORE,
     device: str = "auto",
     reporter: Reporter = QUIET,
 ) -> PredictResult:
@@ -67,6 +69,7 @@ def predict(
         modality_files: modality -> file, for one case given file by file.
         max_voxels: files that declare more are refused; None for what each input says itself.
         skip_done: leave cases as they are that these networks have predicted into ``out`` already; see ``_done``.
+        wanted: what is asked beside the answer.
         device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
         reporter: shows progress.
 
@@ -77,7 +80,7 @@ def predict(
         FileError: ``out`` cannot be written to.
     """
     members = members_of((run, *others), device)
-    return predict_with(members, inputs, out, modality_files, max_voxels, reporter, skip_done=skip_done)
+    return predict_with(members, inputs, out, modality_files, max_voxels, reporter, skip_done=skip_done, wanted=wanted)
 
 
 def members_of(folders: Sequence[Path], device: str = "auto", network: nn.Module | None = None) -> Members:
@@ -95,6 +98,7 @@ def predict_with(
     reporter: Reporter = QUIET,
     *,
     skip_done: bool = False,
+    wanted: Wanted = NOTHING_MORE,
 ) -> PredictResult:
     """``predict`` with networks that are loaded."""
     for terms in terms_of(members.infos):
@@ -105,11 +109,13 @@ def predict_with(
     cases, failed = _checked(members, _named_apart(_once_each(given)), out)
     _say_files(members, cases, reporter)
     with locked(out):
-        done = {case.id: written for case in cases if (written := _done(members, case, out))} if skip_done else {}
+        done = {}
+        if skip_done:
+            done = {case.id: written for case in cases if (written := _done(members, case, out, wanted))}
         if done:
             reporter.say(f"{len(done)} of {len(cases)} cases are done already")
         others = _others(members, {stem_of(case) for case in cases}, out)
-        return _predict_cases(members, cases, failed, _Before(done, others), out, reporter)
+        return _predict_cases(members, cases, failed, _Before(done, others), wanted, out, reporter)
 
 
 @dataclass(frozen=True)
@@ -120,8 +126,9 @@ class _Before:
     others: Sequence[Row]
 
 
-def _done(members: Members, case: Case, out: Path) -> WrittenCase | None:
-    """What was written for a case, if it is whole: its JSON, written last, is of the same networks and files.
+def _done(members: Members, case: Case, out: Path, wanted: Wanted) -> WrittenCase | None:
+    """What was written for a case, if it is whole: its JSON, written last, is of the same networks and files and holds
+    all that is wanted.
 
     Times tell whether a file was changed since.
     """
@@ -130,7 +137,7 @@ def _done(members: Members, case: Case, out: Path) -> WrittenCase | None:
         written_ns = path.stat().st_mtime_ns
         scans = [scan for source in case.images.values() for scan in source.paths]
         sidecar = read_json(path)
-        if not isinstance(sidecar, dict) or sidecar["model_id"] != members.model_id:
+        if not isinstance(sidecar, dict) or sidecar["model_id"] != members.model_id or not wanted.is_in(sidecar):
             return None
         written = members.written(sidecar, out)
         is_whole = written.case == case.id and written.file.exists() and written.picture.exists()
@@ -213,6 +220,7 @@ def _predict_cases(
     cases: Sequence[Case],
     impossible: Mapping[str, GliosegError],
     before: _Before,
+    wanted: Wanted,
     out: Path,
     reporter: Reporter,
 ) -> PredictResult:
@@ -227,7 +235,7 @@ def _predict_cases(
     _write_summary(out, [*before.others, *(case.row for case in before.done.values())])
     with reporter.progress("Predicting") as step:
         for number, case in enumerate(cases, start=1):
-            prediction = before.done.get(case.id) or _prediction_of(members, case)
+            prediction = before.done.get(case.id) or _prediction_of(members, case, wanted)
             if isinstance(prediction, GliosegError):
                 failed[case.id] = prediction
             else:
@@ -239,10 +247,10 @@ def _predict_cases(
     return PredictResult(tuple(written), failed, page)
 
 
-def _prediction_of(members: Members, case: Case) -> CasePrediction | GliosegError:
+def _prediction_of(members: Members, case: Case, wanted: Wanted) -> CasePrediction | GliosegError:
     """What the networks say of a case, or why they cannot."""
     try:
-        return members.predict(case)
+        return members.predict(case, wanted)
     except GliosegError as error:
         return error
     except Exception as error:  # noqa: BLE001 - memory that ran out, say: no case costs the others

@@ -38,6 +38,7 @@ from glioseg.report.predictions import PredictedCase, PredictionsPage
 from glioseg.report.run import RunPage
 from glioseg.report.run_facts import DataFacts, Level, NetworkFacts, PartCounts, RunFacts
 from glioseg.tasks.data import Part, TrainingData
+from glioseg.tasks.wanted import NOTHING_MORE, Wanted
 from glioseg.training.job import Augment, Items, Loss, Validation
 from glioseg.training.log import LogRow
 
@@ -260,11 +261,11 @@ class Members(ABC):
         """Raise a GeometryError unless each network can see the case."""
 
     @abstractmethod
-    def predict(self, case: Case) -> CasePrediction:
+    def predict(self, case: Case, wanted: Wanted = NOTHING_MORE) -> CasePrediction:
         """Read and predict a case; errors name its files."""
 
     @abstractmethod
-    def predict_image(self, name: str, image: Image) -> CasePrediction:
+    def predict_image(self, name: str, image: Image, wanted: Wanted = NOTHING_MORE) -> CasePrediction:
         """Predict an image that is at hand.
 
         Raises:

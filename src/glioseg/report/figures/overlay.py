@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
@@ -13,6 +14,10 @@ from glioseg.report import style
 
 Colours = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
+_OPACITY = 0.55
+HEAT = "turbo"
+"""The colour map of everything that is more or less: how much a place spoke for an answer, how uncertain it is."""
+_FOR, _AGAINST = "#e5383b", "#2a7de1"
 
 
 def colours_of(grey: npt.NDArray[np.uint8]) -> Colours:
@@ -58,3 +63,17 @@ def painted(
 def mask_picture(labels: npt.NDArray[np.uint8], colours: Mapping[int, str]) -> Colours:
     """The mask alone, on black."""
     return painted(np.zeros((*labels.shape, 3), dtype=np.uint8), labels, colours, opacity=1.0)
+
+
+def heat(picture: npt.NDArray[np.uint8], values: npt.NDArray[np.float32]) -> Colours:
+    """``picture`` with a map (rows, columns) in 0..1 laid over it, the more opaque the higher it is."""
+    over = np.asarray(mpl.colormaps[HEAT](values))[..., :3].astype(np.float32) * 255
+    opacity = (_OPACITY * values)[..., None]
+    return np.asarray(np.rint(colours_of(picture) * (1 - opacity) + over * opacity), dtype=np.uint8)
+
+
+def for_and_against(picture: npt.NDArray[np.uint8], values: npt.NDArray[np.float32]) -> Colours:
+    """``picture`` with a map in −1..1 laid over it: red what is above 0, blue what is below."""
+    signs = np.where((values >= 0)[..., None], style.rgb(_FOR), style.rgb(_AGAINST)).astype(np.float32)
+    opacity = np.abs(values)[..., None]
+    return np.asarray(np.rint(colours_of(picture) * (1 - opacity) + signs * opacity), dtype=np.uint8)

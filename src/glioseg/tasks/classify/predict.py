@@ -32,6 +32,7 @@ from glioseg.report.figures.views import shade
 from glioseg.report.predictions import PredictedCase, PredictionsPage
 from glioseg.tasks.classify.ensemble import RULE, score_ensemble
 from glioseg.tasks.classify.predictor import classifier_of
+from glioseg.tasks.classify.uncertain import ClassSamples, changed_minds, class_samples, sample_facts
 from glioseg.tasks.data import Part, with_modalities
 from glioseg.tasks.members import (
     filled_modalities,
@@ -42,6 +43,7 @@ from glioseg.tasks.members import (
 )
 from glioseg.tasks.predicted import facts_of_use, filling_words, inputs_of, network_cards, stand_ins
 from glioseg.tasks.task import CasePrediction, Members, ScoredCohort, Scores, Scoring, ScoringPlace, WrittenCase
+from glioseg.tasks.wanted import NOTHING_MORE, Wanted
 
 UNCERTAIN = 0.2
 """A class is uncertain where the next one's probability is less than this below its own (60 % against 40 %)."""
@@ -73,24 +75,24 @@ class ClassifyMembers(Members):
         """Raise a GeometryError unless each network can see the case."""
         require_modalities(self.classifiers, case)
 
-    def predict(self, case: Case) -> ClassPrediction:
+    def predict(self, case: Case, wanted: Wanted = NOTHING_MORE) -> ClassPrediction:
         """Classify a case; an error names its first file."""
         image = load_image(case, [name for name in self.modalities if name in case.images])
         try:
-            return replace(self.predict_image(case.id, image), inputs=inputs_of(case))
+            return replace(self.predict_image(case.id, image, wanted), inputs=inputs_of(case))
         except GliosegError as error:
             path = next(iter(case.images.values())).paths[0]
             raise type(error)(
                 error.what, path=path, found=error.found, expected=error.expected, remedy=error.remedy
             ) from error
 
-    def predict_image(self, name: str, image: Image) -> ClassPrediction:
+    def predict_image(self, name: str, image: Image, wanted: Wanted = NOTHING_MORE) -> ClassPrediction:
         """Classify an image."""
-        classifications = [classifier.classify(image) for classifier in self.classifiers]
+        classifications = tuple(classifier.classify(image) for classifier in self.classifiers)
         mean = mean_of(classifications)
-        return ClassPrediction(
-            self, name, image, tuple(classifications), mean, picture_of(self.classifiers, name, image, mean)
-        )
+        picture = picture_of(self.classifiers, name, image, mean)
+        samples = None if wanted.uncertainty is None else class_samples(self.classifiers, mean, wanted.uncertainty)
+        return ClassPrediction(self, name, image, classifications, mean, picture, samples=samples)
 
     def written(self, sidecar: Mapping[str, Any], folder: Path) -> WrittenCase:
         """A class with its confidence."""
@@ -155,6 +157,7 @@ class ClassPrediction(CasePrediction):
         mean: of their probabilities.
         picture: the slice that speaks for the case, with where the networks looked.
         inputs: modality -> its files and channel; empty for arrays.
+        samples: what the networks say when they are asked in several ways; None where nobody asked.
     """
 
     members: ClassifyMembers
@@ -164,6 +167,7 @@ class ClassPrediction(CasePrediction):
     mean: Classification
     picture: ClassifiedPicture
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    samples: ClassSamples | None = None
 
     @property
     def decided(self) -> str:
@@ -192,7 +196,8 @@ class ClassPrediction(CasePrediction):
         said = sorted(self.probabilities.items(), key=lambda item: -item[1])[:2]
         words = " or ".join(f"{name} ({percent(value)})" for name, value in said)
         uncertain = (f"Uncertain: {words}",) if self.uncertain else ()
-        return (*blank_words(self.image), *filling_words(self._filled()), *uncertain)
+        torn = () if self.samples is None else changed_minds(self.samples, self.mean)
+        return (*blank_words(self.image), *filling_words(self._filled()), *uncertain, *torn)
 
     def _filled(self) -> dict[str, str]:
         present = self.image.modalities
@@ -208,8 +213,10 @@ class ClassPrediction(CasePrediction):
         path = folder / f"{stem}.png"
         with replacing(path) as temporary:
             temporary.write_bytes(captioned(self.picture))
-        facts = {"case": self.name, "picture": path.name}
+        facts: dict[str, Any] = {"case": self.name, "picture": path.name}
         facts |= self._facts() | _member_facts(self.members, self.classifications, self.mean.telling_slice)
+        if self.samples is not None:
+            facts["uncertainty"] = sample_facts(self.samples, self.mean)
         write_json(folder / f"{stem}.json", facts)
         return self.members.written(facts, folder)
 

@@ -19,10 +19,12 @@ from glioseg.inference.bundle import BundleInfo
 from glioseg.inference.ensemble import Ensemble, MemberPrediction, dissent
 from glioseg.inference.modalities import blank_words
 from glioseg.inference.predictor import Prediction
+from glioseg.inference.uncertainty import Shown, Uncertainty, estimate
 from glioseg.io.files import replacing, write_json
 from glioseg.io.nifti import write_nifti
 from glioseg.io.raster import write_picture
 from glioseg.report.figures.render import png_of
+from glioseg.report.maps import maps_figure
 from glioseg.report.parts.words import amount
 from glioseg.report.prediction import overlay_figure
 from glioseg.report.predictions import PredictedCase, PredictionsPage
@@ -37,7 +39,15 @@ from glioseg.tasks.predicted import facts_of_use, filling_words, inputs_of, netw
 from glioseg.tasks.segment.doubts import doubts, place_words
 from glioseg.tasks.segment.ensemble import ensemble_facts, load_for, score_ensemble, write_members_figure
 from glioseg.tasks.segment.kinds import kind_said, kind_shares
+from glioseg.tasks.segment.uncertain import (
+    contradictions,
+    map_files,
+    uncertainty_facts,
+    uncertainty_maps_shown,
+    write_maps,
+)
 from glioseg.tasks.task import CasePrediction, Members, ScoredCohort, Scores, Scoring, ScoringPlace, WrittenCase
+from glioseg.tasks.wanted import NOTHING_MORE, Wanted
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,21 +76,30 @@ class SegmentMembers(Members):
         """Raise a GeometryError unless each network can see the case."""
         require_modalities(self.ensemble.members, case)
 
-    def predict(self, case: Case) -> SegmentPrediction:
+    def predict(self, case: Case, wanted: Wanted = NOTHING_MORE) -> SegmentPrediction:
         """Segment a case; errors as ``load_image`` and ``Ensemble.predict``."""
         source = next(iter(case.images.values()))
         pictures = tuple(path.stem for path in source.paths) if source.kind == "raster" else ()
-        return self._predict(case.id, load_for(self.ensemble, case), pictures, inputs_of(case))
+        return self._predict(case.id, load_for(self.ensemble, case), wanted, pictures, inputs_of(case))
 
-    def predict_image(self, name: str, image: Image) -> SegmentPrediction:
+    def predict_image(self, name: str, image: Image, wanted: Wanted = NOTHING_MORE) -> SegmentPrediction:
         """Segment an image; what has no millimetres is saved as a picture."""
-        return self._predict(name, image, () if image.grid.has_mm else (name,))
+        return self._predict(name, image, wanted, () if image.grid.has_mm else (name,))
 
     def _predict(
-        self, name: str, image: Image, pictures: tuple[str, ...], inputs: Mapping[str, Any] | None = None
+        self,
+        name: str,
+        image: Image,
+        wanted: Wanted,
+        pictures: tuple[str, ...],
+        inputs: Mapping[str, Any] | None = None,
     ) -> SegmentPrediction:
         prediction, contributions = self.ensemble.predict(image)
-        return SegmentPrediction(self, name, image, prediction, contributions, pictures, inputs or {})
+        uncertainty = None
+        if wanted.uncertainty is not None:
+            shown = [Shown.of(member.prepared(image)) for member in self.ensemble.members]
+            uncertainty = estimate(self.ensemble, shown, prediction, wanted.uncertainty, self.names)
+        return SegmentPrediction(self, name, image, prediction, contributions, pictures, inputs or {}, uncertainty)
 
     def written(self, sidecar: Mapping[str, Any], folder: Path) -> WrittenCase:
         """A mask with its volumes."""
@@ -90,6 +109,7 @@ class SegmentMembers(Members):
         """Names of all files that a prediction of the case may write."""
         stem = stem_of(case)
         names = [f"{stem}.json", f"{stem}.png", f"{stem}_members.png", f"{stem}.nii.gz", f"{stem}_mask.png"]
+        names += map_files(stem)
         return names + [f"{stem}/{path.stem}_mask.png" for path in next(iter(case.images.values())).paths]
 
     def page(self, cases: Sequence[PredictedCase]) -> PredictionsPage:
@@ -115,6 +135,7 @@ class SegmentPrediction(CasePrediction):
         contributions: what each says; empty where there is one alone.
         pictures: names of the pictures that the slices came as; empty for a volume.
         inputs: modality -> its files and channel; empty for arrays.
+        uncertainty: how far the mask can be trusted; None where nobody asked.
     """
 
     members: SegmentMembers
@@ -124,6 +145,7 @@ class SegmentPrediction(CasePrediction):
     contributions: Sequence[MemberPrediction]
     pictures: tuple[str, ...]
     inputs: Mapping[str, Any]
+    uncertainty: Uncertainty | None = None
 
     @property
     def label_map(self) -> LabelMap:
@@ -169,7 +191,9 @@ class SegmentPrediction(CasePrediction):
         """Why the mask should be looked at before it is believed, in sentences."""
         n_disputed = self._n_disputed() if self.contributions else None
         own = doubts(self.image, self.prediction, self.members.ensemble.options, n_disputed)
-        return (*blank_words(self.image), *filling_words(self._filled()), *place_words(self.image.grid), *own)
+        unsure = () if self.uncertainty is None else contradictions(self.uncertainty)
+        filled = filling_words(self._filled())
+        return (*unsure, *blank_words(self.image), *filled, *place_words(self.image.grid), *own)
 
     def save(self, out: str | Path) -> WrittenCase:
         """Write the mask, ``<name>.json`` with labels and volumes, and an overlay; of several networks what each says.
@@ -200,8 +224,19 @@ class SegmentPrediction(CasePrediction):
                 self.members.names,
                 facts["ensemble"],
             )
+        if self.uncertainty is not None:
+            facts["uncertainty"] = self._save_uncertainty(self.uncertainty, folder, stem)
         write_json(folder / f"{stem}.json", facts)
         return self.members.written(facts, folder)
+
+    def _save_uncertainty(self, uncertainty: Uncertainty, folder: Path, stem: str) -> dict[str, Any]:
+        grid, name = self.image.grid, f"{stem}_uncertainty.png"
+        facts = uncertainty_facts(uncertainty, grid.voxel_ml if grid.has_mm else 1.0, self.unit)
+        shown = uncertainty_maps_shown(uncertainty, self.prediction)
+        figure = maps_figure(self.image, self.label_map, self.regions, shown, self._volume_words())
+        with replacing(folder / name) as temporary:
+            temporary.write_bytes(png_of(figure))
+        return facts | {"maps": write_maps(uncertainty, grid, folder, stem), "figure": name}
 
     def _facts(self) -> dict[str, Any]:
         scheme, grid = self.label_map.scheme, self.image.grid
@@ -228,6 +263,9 @@ class SegmentPrediction(CasePrediction):
     def _overlay(self) -> bytes:
         words = [f"{region} {amount(volume, self.unit)}" for region, volume in self.volumes.items()]
         return png_of(overlay_figure(self.name, self.image, self.label_map, self.regions, words))
+
+    def _volume_words(self) -> str:
+        return ", ".join(f"{region} {amount(volume, self.unit)}" for region, volume in self.volumes.items())
 
     def _volumes_of(self, labels: LabelMap) -> dict[str, float]:
         voxel = self.image.grid.voxel_ml if self.image.grid.has_mm else 1.0
