@@ -16,6 +16,7 @@ _PARTS = {
     "Recipes": "glioseg.api.recipes",
     "Runs": "glioseg.api.runs",
     "Models": "glioseg.api.models",
+    "Masks": "glioseg.api.masks",
     "Studies and searches": "glioseg.api.studies",
     "This machine": "glioseg.api.tools",
 }
@@ -34,6 +35,7 @@ COMMANDS = {
     "predict": "load(…).predict, load(…).predict_files",
     "recipes": "recipe_names, recipe, recipe_text, settings",
     "report": "Run(…).write_report",
+    "score": "score",
     "split": "split, split_folds",
     "study": "study, study_names",
     "train": "train",

@@ -41,6 +41,9 @@ _WITHOUT_TORCH = (
     "glioseg.evaluation",
     "glioseg.report",
     "glioseg.runs.inspect",
+    "glioseg.runs.score",
+    "glioseg.api.masks",
+    "glioseg.cli.score",
 )
 
 

@@ -13,7 +13,8 @@ from typing import Any
 __version__ = "0.1.0"
 _PLACES = {
     "glioseg.api.data": ("FolderCohort", "cache", "convert", "inspect", "phantom", "read", "split", "split_folds"),
-    "glioseg.api.models": ("Model", "export", "load", "models", "score"),
+    "glioseg.api.masks": ("score",),
+    "glioseg.api.models": ("Model", "export", "load", "models"),
     "glioseg.api.recipes": ("plan", "recipe", "recipe_names", "recipe_text", "settings"),
     "glioseg.api.runs": ("Run", "compare", "evaluate", "train"),
     "glioseg.api.studies": ("study", "study_names", "tune"),
@@ -37,10 +38,12 @@ _PLACES = {
     "glioseg.runs.inspect": ("InspectResult",),
     "glioseg.runs.plan": ("PlanResult",),
     "glioseg.runs.predict": ("PredictResult",),
+    "glioseg.runs.score": ("ScoreResult",),
     "glioseg.studies.options": ("StudyOptions",),
     "glioseg.studies.run": ("StudyResult",),
     "glioseg.studies.tune": ("TuneResult",),
-    "glioseg.tasks.task": ("CasePrediction", "Scores", "Task"),
+    "glioseg.tasks.scores": ("Scores",),
+    "glioseg.tasks.task": ("CasePrediction", "Task"),
 }
 """Module -> the public names that stand in it."""
 _MODULES = {name: module for module, names in _PLACES.items() for name in names}

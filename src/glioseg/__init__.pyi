@@ -6,11 +6,11 @@ from glioseg.api.data import phantom as phantom
 from glioseg.api.data import read as read
 from glioseg.api.data import split as split
 from glioseg.api.data import split_folds as split_folds
+from glioseg.api.masks import score as score
 from glioseg.api.models import Model as Model
 from glioseg.api.models import export as export
 from glioseg.api.models import load as load
 from glioseg.api.models import models as models
-from glioseg.api.models import score as score
 from glioseg.api.recipes import plan as plan
 from glioseg.api.recipes import recipe as recipe
 from glioseg.api.recipes import recipe_names as recipe_names
@@ -53,11 +53,12 @@ from glioseg.runs.demo import DemoResult as DemoResult
 from glioseg.runs.inspect import InspectResult as InspectResult
 from glioseg.runs.plan import PlanResult as PlanResult
 from glioseg.runs.predict import PredictResult as PredictResult
+from glioseg.runs.score import ScoreResult as ScoreResult
 from glioseg.studies.options import StudyOptions as StudyOptions
 from glioseg.studies.run import StudyResult as StudyResult
 from glioseg.studies.tune import TuneResult as TuneResult
+from glioseg.tasks.scores import Scores as Scores
 from glioseg.tasks.task import CasePrediction as CasePrediction
-from glioseg.tasks.task import Scores as Scores
 from glioseg.tasks.task import Task as Task
 
 __version__: str

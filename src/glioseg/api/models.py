@@ -1,4 +1,4 @@
-"""Trained networks from Python: loaded, predicting, exported; and any two masks scored."""
+"""Trained networks from Python: loaded, predicting, exported."""
 
 from __future__ import annotations
 
@@ -7,21 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glioseg.api.common import Progress, StrPath, optional_path, reporter_of, require_list
+from glioseg.api.common import Progress, StrPath, optional_path, reporter_of
 from glioseg.api.data import AnyData, source_of
-from glioseg.api.runs import Run, path_of, require_metrics
-from glioseg.core import LabelScheme
-from glioseg.io.in_memory import Scan, image_of, label_map_of, named_alone
+from glioseg.api.runs import Run, path_of
+from glioseg.io.in_memory import Scan, image_of, named_alone
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from glioseg.evaluation.metric import RegionMetric
     from glioseg.inference.export import ExportResult
     from glioseg.inference.shipped import ShippedModel
     from glioseg.inference.uncertainty import UncertaintyOptions
     from glioseg.runs.predict import PredictResult
-    from glioseg.tasks.task import CasePrediction, Members, Scores
+    from glioseg.tasks.task import CasePrediction, Members
     from glioseg.tasks.wanted import Wanted
 
 
@@ -193,44 +191,3 @@ def export(
         network=network,
         reporter=reporter_of(progress),
     )
-
-
-def score(
-    reference: Scan,
-    prediction: Scan,
-    *,
-    scheme: str | LabelScheme | None = None,
-    regions: Sequence[str] | None = None,
-    metrics: Sequence[RegionMetric] = (),
-) -> Scores:
-    """Score any mask against another: paths, nibabel images or arrays on one grid.
-
-    Args:
-        reference: the expert's.
-        prediction: of any origin.
-        scheme: the meaning of their integers; None for masks of 0 and 1, or 0 and 255.
-        regions: to be scored; None for those of the scheme.
-        metrics: of your own, besides those that there are.
-
-    Returns:
-        ``.table()`` is a DataFrame, ``.to_json()`` has the shape of ``evaluate --json``. Volumes are in ml where the
-        spacing is known, else in voxels.
-
-    Raises:
-        GeometryError: the masks lie on different grids.
-        LabelError: values outside the scheme, or whose meaning is not known.
-        ScoreError: a metric of your own has the name of another.
-    """
-    from glioseg.evaluation.cases import score_case
-    from glioseg.evaluation.metric import with_own
-    from glioseg.evaluation.metrics import REGION_METRICS
-    from glioseg.evaluation.protocol import EvaluateOptions
-    from glioseg.tasks.segment.score import scores_of
-    from glioseg.tasks.task import Scoring
-
-    expected, found = label_map_of(reference, scheme), label_map_of(prediction, scheme)
-    require_list("regions", regions, '["WT", "ET"]')
-    require_metrics(metrics)
-    names = tuple(regions or expected.scheme.default_regions)
-    case = score_case("mask", "mask", expected, found, names, metrics=with_own(REGION_METRICS, metrics))
-    return scores_of("all", [case], Scoring(EvaluateOptions(n_resamples=0), metrics=metrics))

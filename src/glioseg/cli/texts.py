@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from glioseg.cohorts.description import CohortDescription
+from glioseg.errors import name_some
 from glioseg.inference.card import Card
+
+if TYPE_CHECKING:
+    from glioseg.runs.score import ScoreResult
 
 _SHOWN_FINDINGS = 20
 
@@ -46,10 +50,38 @@ def _rows(about: CohortDescription) -> Iterator[tuple[str, str]]:
         yield "duplicates", f"{len(about.duplicates)} groups"
 
 
-def comparison_text(figures: Mapping[str, Any]) -> str:
+def score_text(result: ScoreResult) -> str:
+    """Scored masks: a few figures of each method, what is missing, the raters, and the methods' Dice compared."""
+    lines = [result.text]
+    for name, inputs in result.inputs.items():
+        if inputs.missing:
+            lines.append(f"  missing {name}: {name_some(inputs.missing)}; counted as missed")
+        if inputs.resampled:
+            lines.append(f"  resampled {name}: {name_some(inputs.resampled)}; by the nearest voxel")
+    if result.raters is not None:
+        lines.append(
+            f"\nAgainst the {result.raters.consensus} of {', '.join(result.raters.names)}. Dice over the raters:"
+        )
+        for each in result.raters.agreements:
+            if each.metric.name == "dice":
+                lines.append(f"  {each.region:<7} raters with each other {_figure(each.raters.spread.mean)}")
+                lines += [
+                    f"  {each.region:<7} {name} {_figure(method.figure.spread.mean)}, minus raters "
+                    f"{_figure(method.difference, '+')} (95 % {_interval(method.difference_ci95, '+')})"
+                    for name, method in each.methods.items()
+                ]
+    if result.comparison is not None:
+        figures = result.comparison.to_json()
+        dice = [each.to_json() for each in result.comparison.results if each.metric.name == "dice"]
+        lines.append("\n" + comparison_text({"part": "side by side", **figures, "results": dice}, "methods"))
+        lines.append("The other metrics: --json, or the page of --out DIR")
+    return "\n".join(lines)
+
+
+def comparison_text(figures: Mapping[str, Any], what: str = "runs") -> str:
     """A comparison, as ``CompareResult.to_json`` gives it: for each metric a line per run and a line per pair."""
     lines = [
-        f"{figures['part']}: {figures['n_cases']} cases of {figures['n_patients']} patients, the same for all runs"
+        f"{figures['part']}: {figures['n_cases']} cases of {figures['n_patients']} patients, the same for all {what}"
     ]
     lines += [
         f"  left out of {run}: {len(cases)} cases that others lack"

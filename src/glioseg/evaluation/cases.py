@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from glioseg.core import LabelMap
+from glioseg.core import LabelMap, LabelScheme
 from glioseg.core.schemes import tumour_labels
 from glioseg.errors import GeometryError, ScoreError
 from glioseg.evaluation.calibration import ProbabilityHistogram, probability_histogram
@@ -141,10 +141,15 @@ def score_case(
         )
     spacing = reference.grid.spacing_mm if reference.grid.has_mm else None
     pairs = (MaskPair(_inside(reference, region), _inside(prediction, region), spacing) for region in regions)
-    if not tumour_labels(reference.scheme):
-        metrics = {name: metric for name, metric in metrics.items() if not metric.only_tumour}
-    measured = _measured(pairs, spacing, metrics)
+    measured = _measured(pairs, spacing, metrics_for(reference.scheme, metrics))
     return CaseScores(case, patient, tuple(regions), slices, voxel_ml, histograms, grid, measured)
+
+
+def metrics_for(scheme: LabelScheme, metrics: RegionMetrics = REGION_METRICS) -> RegionMetrics:
+    """Those that say something of what a scheme's labels are: tissues have no lesions."""
+    if tumour_labels(scheme):
+        return metrics
+    return {name: metric for name, metric in metrics.items() if not metric.only_tumour}
 
 
 def score_channels(

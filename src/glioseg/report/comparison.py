@@ -54,7 +54,7 @@ def write_comparison(
     """
     folder, path = out / FIGURES, out / "comparison.html"
     earlier = figures_shown(path)
-    sections = [_of_result(comparison, runs, result, folder) for result in comparison.results]
+    sections = [result_section(comparison, runs, result, folder) for result in comparison.results]
     day = (written_on or date.today()).isoformat()
     cases = plural(comparison.n_cases, "case")
     page = Page(
@@ -81,9 +81,10 @@ def _tiles(comparison: Comparison) -> tuple[Tile, ...]:
     )
 
 
-def _of_result(
+def result_section(
     comparison: Comparison, runs: Mapping[str, CaseTable], result: MetricComparison, folder: Path
 ) -> Section:
+    """A metric of a region: the runs, the pairs of them, and what is behind both by patient."""
     word = result.metric.title
     _, values = values_by_patient(runs, comparison, result)
     name = _slug(f"{result.region}-{result.metric.name}")

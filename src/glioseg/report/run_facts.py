@@ -353,11 +353,13 @@ class SegmentationFacts(ScoredFacts[Evaluation]):
         gallery: slices to be shown.
         outlined: the regions whose union is outlined over scans; all where empty.
         weight_maps: for losses that have them.
+        parts_are: what ``parts`` are, in the tables of several.
     """
 
     gallery: Sequence[GalleryItem] = ()
     outlined: tuple[str, ...] = ()
     weight_maps: Sequence[WeightMap] = ()
+    parts_are: str = "Part"
 
 
 @dataclass(frozen=True, eq=False)

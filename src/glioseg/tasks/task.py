@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, NoReturn, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -26,9 +26,8 @@ from glioseg.evaluation.comparable import Reason
 from glioseg.evaluation.metric import OwnMetrics
 from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.evaluation.published import PublishedRow
-from glioseg.evaluation.table import Row, rows_to_csv
+from glioseg.evaluation.table import Row
 from glioseg.inference.bundle import Bundle, BundleInfo, load_bundle
-from glioseg.io.files import write_json, write_text
 from glioseg.networks.summary import LevelSummary, n_parameters, network_name, option_facts, summarise_levels
 from glioseg.preparation.options import PrepareOptions
 from glioseg.preparation.slices import largest_slice
@@ -38,12 +37,11 @@ from glioseg.report.predictions import PredictedCase, PredictionsPage
 from glioseg.report.run import RunPage
 from glioseg.report.run_facts import DataFacts, Level, NetworkFacts, PartCounts, RunFacts
 from glioseg.tasks.data import Part, TrainingData
+from glioseg.tasks.scores import Figures as Figures
+from glioseg.tasks.scores import Scores as Scores
 from glioseg.tasks.wanted import NOTHING_MORE, Wanted
 from glioseg.training.job import Augment, Items, Loss, Validation
 from glioseg.training.log import LogRow
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 P = TypeVar("P")
 """What a task predicts with: a network and all that stands between a case and its answer."""
@@ -66,52 +64,6 @@ class ReadFigures(Protocol):
     @property
     def as_published(self) -> PublishedFigures | None:
         """Those of the publication that the recipe follows."""
-
-
-class Figures(Protocol):
-    """The figures of a part."""
-
-    def to_json(self) -> dict[str, Any]:
-        """As ``evaluation-PART.json`` holds them: strict JSON, undefined figures are null."""
-
-    def summary_rows(self) -> list[dict[str, Any]]:
-        """A row for each figure, for tables."""
-
-
-@dataclass(frozen=True, eq=False)
-class Scores:
-    """A part's figures, its table of cases, the figures in a few lines for people, and their page, if they have one."""
-
-    part: str
-    figures: Figures
-    rows: Sequence[Row]
-    text: str
-    page: Path | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """The figures as ``evaluate --json`` prints them: strict JSON, undefined figures are null."""
-        return self.figures.to_json()
-
-    def table(self) -> pd.DataFrame:
-        """The figures, a row for each region (or class figure) and metric; volumes in ml, distances in mm."""
-        import pandas as pd
-
-        return pd.DataFrame(self.figures.summary_rows())
-
-    def cases(self) -> pd.DataFrame:
-        """A row for each case, or for each picture or slice that was classified: ``cases-PART.csv``."""
-        import pandas as pd
-
-        return pd.DataFrame(list(self.rows))
-
-    def _repr_html_(self) -> str:
-        """The table, for notebooks."""
-        return f"<b>{self.part}</b>{self.table().to_html(index=False, float_format='{:.3f}'.format, na_rep='–')}"
-
-    def write(self, folder: Path, suffix: str = "") -> None:
-        """Write ``evaluation-PART.json`` and ``cases-PART.csv``; ``suffix`` follows the part's name."""
-        write_json(folder / f"evaluation-{self.part}{suffix}.json", self.figures.to_json())
-        write_text(folder / f"cases-{self.part}{suffix}.csv", rows_to_csv(self.rows))
 
 
 @dataclass(frozen=True)

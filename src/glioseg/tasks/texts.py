@@ -39,6 +39,7 @@ def regions_text(
             f", precision {_figure(metrics['precision'].case_mean)}, recall {_figure(metrics['recall'].case_mean)}"
             + "".join(
                 f", {metric.title} {_figure(metrics[metric.name].case_mean, metric.digits)}"
+                f"{_of_cases(metrics[metric.name].n_cases, evaluation.n_cases)}"
                 for metric in own
                 if metric.name in metrics
             )
@@ -49,6 +50,11 @@ def regions_text(
         alone = (f"{region} {_figure(metrics['dice'].case_mean)}" for region, metrics in member.regions.items())
         lines.append(f"  alone   {name}: Dice mean {', '.join(alone)}")
     return "\n".join([*lines, *_published_lines(evaluation.as_published)])
+
+
+def _of_cases(n: int, n_all: int) -> str:
+    """Of how many cases a mean is, where some do not count: a missed tumour has no distance."""
+    return "" if n == n_all else f" ({n} of {n_all} cases)"
 
 
 def _kinds_text(figures: KindFigures) -> str:

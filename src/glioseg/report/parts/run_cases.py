@@ -129,18 +129,20 @@ def case_table(facts: SegmentationFacts) -> Section:
         return Section("cases", "Cases", "", ())
     regions = list(dict.fromkeys(name for part in facts.ordered_parts for name in regions_of(facts.parts[part].rows)))
     unit = volume_unit([row for _, row in pairs])
+    has_parts = len(facts.ordered_parts) > 1
     has_patients = any(row["case"] != row["patient"] for _, row in pairs)
     figures = _columns(regions, unit)
     columns = [
         Column("Case"),
         *([Column("Patient")] if has_patients else []),
-        Column("Part"),
+        *([Column(facts.parts_are)] if has_parts else []),
         Column("Slices", numeric=True),
     ]
     columns += [Column(title, numeric=True) for title in figures] + [Column("Empty masks")]
     pairs.sort(key=lambda pair: _sort_key(facts, pair, regions[0]))
     rows = tuple(
-        _case_row(part, row, regions, tuple(figures.values()), has_patients) for part, row in pairs[:MOST_ROWS]
+        _case_row(part if has_parts else None, row, regions, tuple(figures.values()), has_patients)
+        for part, row in pairs[:MOST_ROWS]
     )
     caption = "Click a heading to sort; a dash is a figure that is undefined (0/0). "
     caption += left_out(len(pairs), "cases-PART.csv have all of them.") or "cases-PART.csv hold all other figures too."
@@ -168,11 +170,11 @@ def _sort_key(facts: SegmentationFacts, pair: tuple[str, Row], region: str) -> t
 
 
 def _case_row(
-    part: str, row: Row, regions: Sequence[str], figures: Sequence[str], has_patients: bool
+    part: str | None, row: Row, regions: Sequence[str], figures: Sequence[str], has_patients: bool
 ) -> tuple[Cell, ...]:
     n_slices = int(row.get("n_slices") or 0)
     cells = [Cell(str(row["case"])), *([Cell(str(row["patient"]))] if has_patients else [])]
-    cells += [Cell(part_word(part)), Cell(f"{n_slices:,}", n_slices)]
+    cells += [*([] if part is None else [Cell(part_word(part))]), Cell(f"{n_slices:,}", n_slices)]
     for column in figures:
         value = _number(row, column)
         if ".volume_" in column and value is not None:

@@ -65,7 +65,7 @@ def tiles(facts: SegmentationFacts) -> tuple[Tile, ...]:
     row: list[Tile] = []
     part = facts.headline
     if part is not None:
-        row += _score_tiles(facts, part)
+        row += score_tiles(facts, part)
     else:
         row += _tile_while_training(facts)
     if facts.baseline is not None:
@@ -94,7 +94,8 @@ def _split_tile(facts: SegmentationFacts) -> Tile:
     return Tile(words, f"{sum(counts.values()):,}", note, tone)
 
 
-def _score_tiles(facts: SegmentationFacts, part: str) -> list[Tile]:
+def score_tiles(facts: SegmentationFacts, part: str) -> list[Tile]:
+    """The mean Dice of each region of a part."""
     regions = facts.parts[part].evaluation.regions
     row = []
     for region, summaries in list(regions.items())[:4]:
@@ -132,12 +133,21 @@ def warnings(facts: ScoredFacts[Any], n_patients: int) -> tuple[Block, ...]:
         blocks.append(Prose(_OTHER_DATA, "note"))
     elif part != "test":
         blocks.append(_instead_of_test(facts, part))
-    if n_patients < _FEW_PATIENTS and facts.split.unit == "patient":
-        phrase = part_phrase(part)
-        words = f"{phrase[0].upper()}{phrase[1:]} has {plural(n_patients, 'patient')}: "
-        words += "one patient more or less moves these figures, and intervals from so few are too narrow."
-        blocks.append(Prose(words, "note"))
+    if facts.split.unit == "patient":
+        blocks += few_patients(part_phrase(part), n_patients)
     return tuple(blocks)
+
+
+def few_patients(what: str, n_patients: int) -> list[Block]:
+    """A note where intervals are of little use; ``what`` has the patients, such as ``the test part``."""
+    if n_patients >= _FEW_PATIENTS:
+        return []
+    if n_patients == 1:
+        words = "one patient, so that there is no interval: nothing can be said of others."
+    else:
+        words = f"{plural(n_patients, 'patient')}: one patient more or less moves these figures, and intervals from so "
+        words += "few are too narrow."
+    return [Prose(f"{what[0].upper()}{what[1:]} has {words}", "note")]
 
 
 def _unscored(facts: ScoredFacts[Any]) -> list[Block]:
@@ -166,7 +176,7 @@ def results(facts: SegmentationFacts) -> Section:
     headline = None if facts.headline is None else facts.parts[facts.headline].evaluation
     blocks = list(warnings(facts, 0 if headline is None else headline.n_patients))
     for number, part in enumerate(facts.ordered_parts):
-        blocks.append(_part_table(facts, part, detailed=number == 0))
+        blocks.append(part_table(facts, part, detailed=number == 0))
     intro = ""
     if headline is not None:
         intro = "On the native grid, all slices, averaged over cases. "
@@ -174,7 +184,7 @@ def results(facts: SegmentationFacts) -> Section:
     return Section("results", "Results", intro, tuple(blocks))
 
 
-def _part_table(facts: SegmentationFacts, part: str, *, detailed: bool) -> Table:
+def part_table(facts: SegmentationFacts, part: str, *, detailed: bool) -> Table:
     """One row per region and metric: all overlap metrics for the headline's part, the main ones for the others."""
     evaluation = facts.parts[part].evaluation
     regions = evaluation.regions

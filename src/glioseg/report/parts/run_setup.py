@@ -150,8 +150,8 @@ def machine(facts: RunFacts) -> Section:
     return Section("machine", "Time and machine", "", tuple(blocks))
 
 
-def _protocol_items(evaluation: Evaluation) -> list[tuple[str, str]]:
-    """How figures came about."""
+def protocol_items(evaluation: Evaluation) -> list[tuple[str, str]]:
+    """How figures came about, in words."""
     options = evaluation.options
     draws = plural(options.n_resamples, "draw")
     return [
@@ -168,7 +168,7 @@ def conventions(facts: SegmentationFacts) -> Section:
     """What the words of the report mean."""
     items = [("Use", RESEARCH_ONLY)]
     if facts.headline is not None:
-        items += _protocol_items(facts.parts[facts.headline].evaluation)
+        items += protocol_items(facts.parts[facts.headline].evaluation)
     items += [
         ("Dice", "2 TP / (2 TP + FP + FN); TP, FP, FN: voxels found, falsely predicted, missed"),
         ("Parts", "training: seen by the network; validation: picked the best epoch; test: touched once, at the end"),

@@ -1,0 +1,130 @@
+"""Masks of any origin from Python: scored against one reference or several."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from glioseg.api.common import Progress, StrPath, optional_path, reporter_of, require_list
+from glioseg.api.runs import require_metrics
+from glioseg.core import LabelScheme
+from glioseg.errors import OptionError
+from glioseg.io.in_memory import Scan, label_map_of
+from glioseg.runs.read import Data
+
+if TYPE_CHECKING:
+    from glioseg.evaluation.metric import RegionMetric
+    from glioseg.runs.score import ScoreOptions, ScoreResult
+
+AnyMasks: TypeAlias = "Scan | Data | Mapping[str, StrPath | Data]"
+"""A mask, a folder of masks, or several folders by name."""
+
+
+def score(
+    reference: AnyMasks,
+    prediction: AnyMasks,
+    *,
+    scheme: str | LabelScheme | None = None,
+    prediction_scheme: str | LabelScheme | None = None,
+    regions: Sequence[str] | None = None,
+    consensus: str = "majority",
+    resample: bool = False,
+    metrics: Sequence[RegionMetric] = (),
+    out: StrPath | None = None,
+    progress: Progress | None = None,
+) -> ScoreResult:
+    """Score masks of any origin: two masks, or folders of them, matched by the names of the cases.
+
+    Args:
+        reference: the expert's: a path, nibabel image or array; a folder of masks, or a data set with masks; several
+            raters' as ``{"A": "drawn-by-a", "B": "drawn-by-b"}``.
+        prediction: of any origin, likewise; several methods as ``{"ours": "masks", "nnU-Net": "nnunet-out"}``, which
+            are then compared on the same patients. A case that a folder lacks counts as missed.
+        scheme: the meaning of their integers; None for what the files say, else for masks of 0 and 1, or 0 and 255.
+        prediction_scheme: that of the predictions, where it is another and files beside them do not say it.
+        regions: to be scored; None for those of the scheme.
+        consensus: what several raters are made into: ``majority`` or ``staple``.
+        resample: bring masks on another grid to that of the reference, by the nearest voxel.
+        metrics: of your own, besides those that there are.
+        out: of folders, where ``score.json``, ``score.html``, figures and tables go; None writes nothing.
+        progress: told how many cases are done.
+
+    Returns:
+        ``.table()`` and ``.cases()`` are DataFrames, ``.to_json()`` is what ``score --json`` prints and, of one method,
+        has the shape of ``evaluate --json``; ``.comparison`` of several methods, ``.raters`` of several references.
+        Volumes are in ml where the spacing is known, else in voxels.
+
+    Raises:
+        GeometryError: masks on different grids.
+        LabelError: values outside the scheme, fractions, or integers whose meaning is not known.
+        LayoutError: a folder without masks, or masks of cases that have no reference.
+        OptionError: a folder against a single mask; a region, scheme or consensus that there is not.
+        ScoreError: several masks that cannot be scored; a metric of your own that has the name of another.
+    """
+    from glioseg.runs.score import score_folders, score_pair
+
+    require_list("regions", regions, '["WT", "ET"]')
+    require_metrics(metrics)
+    options = _options(regions, prediction_scheme, consensus, resample, metrics)
+    are_folders = (_are_folders(reference), _are_folders(prediction))
+    if are_folders == (True, True):
+        references = {name: _data(folder, scheme) for name, folder in _named(reference, "reference").items()}
+        predictions = {name: _path(folder) for name, folder in _named(prediction, None).items()}
+        return score_folders(references, predictions, options, optional_path(out), reporter_of(progress))
+    if any(are_folders):
+        raise OptionError(
+            "a folder of masks is scored against a folder, and a mask against a mask",
+            found="a folder and a single mask",
+            remedy="Name two folders, or two masks",
+        )
+    if out is not None:
+        raise OptionError("the page is of folders of masks", found=f"out={str(out)!r} of a single mask")
+    expected, found = label_map_of(reference, scheme), label_map_of(prediction, prediction_scheme or scheme)
+    return score_pair(expected, found, options)
+
+
+def _options(
+    regions: Sequence[str] | None,
+    prediction_scheme: str | LabelScheme | None,
+    consensus: str,
+    resample: bool,
+    metrics: Sequence[RegionMetric],
+) -> ScoreOptions:
+    from glioseg.evaluation.raters import CONSENSUS
+    from glioseg.runs.score import ScoreOptions
+
+    rule = next((name for name in CONSENSUS if name == consensus), None)
+    if rule is None:
+        raise OptionError("there is no such consensus", found=consensus, expected=f"one of {', '.join(CONSENSUS)}")
+    return ScoreOptions(
+        regions=None if regions is None else tuple(regions),
+        prediction_scheme=prediction_scheme,
+        resample=resample,
+        consensus=rule,
+        metrics=tuple(metrics),
+    )
+
+
+def _are_folders(masks: AnyMasks) -> bool:
+    if isinstance(masks, Mapping | Data):
+        return True
+    return isinstance(masks, str | PathLike) and Path(masks).is_dir()
+
+
+def _named(masks: Any, alone: str | None) -> dict[str, Any]:  # noqa: ANN401 - folders, as score takes them
+    """Name -> folder; a single one is called ``alone``, or after itself."""
+    if not isinstance(masks, Mapping):
+        return {alone or _path(masks).absolute().name: masks}
+    if not masks:
+        raise OptionError("there is no folder of masks", expected='such as {"A": "masks-a"}')
+    return dict(masks)
+
+
+def _data(folder: StrPath | Data, scheme: str | LabelScheme | None) -> Data:
+    return folder if isinstance(folder, Data) else Data(Path(folder), scheme=scheme)
+
+
+def _path(folder: StrPath | Data) -> Path:
+    return folder.path if isinstance(folder, Data) else Path(folder)

@@ -1,0 +1,113 @@
+"""The command that scores masks; ``app.py`` holds the application."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from glioseg.cli.options import NO_FLAGS, DataFlags, Json, Quiet, print_json, takes_data_flags
+from glioseg.console import Reporter, out
+from glioseg.errors import OptionError
+
+app = typer.Typer()
+
+References = Annotated[
+    list[str],
+    typer.Option(
+        "--reference",
+        metavar="[NAME=]DIR",
+        help="Folder of the experts' masks, or a data set that has some; repeated with names for several raters.",
+    ),
+]
+Predictions = Annotated[
+    list[str],
+    typer.Option(
+        "--prediction",
+        metavar="[NAME=]DIR",
+        help="Folder of the masks to be scored; may be repeated: methods are compared on the same patients.",
+    ),
+]
+PredictionScheme = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="What the integers in the predictions mean, where it is not as in the references and no file beside them "
+        "says it.",
+    ),
+]
+Resample = Annotated[
+    bool,
+    typer.Option("--resample", help="Bring masks on another grid to that of the reference, by the nearest voxel."),
+]
+ConsensusRule = Annotated[
+    str, typer.Option("--consensus", metavar="NAME", help="What several raters are made into: majority or staple.")
+]
+ScoreFolder = Annotated[
+    Path | None,
+    typer.Option("--out", help="Folder for score.json, score.html, figures, and the table of cases of each method."),
+]
+
+
+@app.command(
+    epilog="Example: glioseg score --reference labelsTs --prediction ours=masks --prediction nnU-Net=predicted"
+)
+@takes_data_flags
+def score(
+    reference: References,
+    prediction: Predictions,
+    prediction_scheme: PredictionScheme = None,
+    resample: Resample = False,
+    consensus: ConsensusRule = "majority",
+    folder: ScoreFolder = None,
+    flags: DataFlags = NO_FLAGS,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Score masks of any origin: a program's, a radiologist's, ours.
+
+    Masks (NIfTI, MetaImage, NRRD, pictures) are matched by the name of the case; words such as seg, mask and pred do
+    not count. A case without a prediction counts as missed. With --json one method is printed as evaluate --json prints
+    it. Several raters are made into a consensus, and their agreement with each other stands beside the methods'.
+    """
+    from glioseg.api import masks as api
+    from glioseg.cli.texts import score_text
+
+    references = _named("--reference", reference, "reference")
+    predictions = _named("--prediction", prediction, None)
+    result = api.score(
+        {name: flags.data(path) for name, path in references.items()},
+        predictions,
+        prediction_scheme=prediction_scheme,
+        consensus=consensus,
+        resample=resample,
+        out=folder,
+        progress=Reporter(quiet=quiet),
+    )
+    if as_json:
+        print_json(result.to_json())
+        return
+    out(score_text(result))
+    if result.page is not None:
+        out(f"\nPage: {result.page}")
+
+
+def _named(option: str, values: Sequence[str], alone: str | None) -> dict[str, Path]:
+    """``NAME=DIR`` or ``DIR``, which is called ``alone`` or after itself -> name and folder."""
+    named: dict[str, Path] = {}
+    for value in values:
+        name, equals, path = value.partition("=")
+        if not equals or Path(value).exists():
+            name, path = alone or Path(value).absolute().name, value
+        if not name or not path:
+            raise OptionError(f"{option} needs a folder, or NAME=FOLDER", found=value)
+        if name in named:
+            raise OptionError(
+                f"two folders of {option} have the name {name}",
+                found=f"{named[name]}, {path}",
+                remedy=f"Name each: {option} A=FOLDER {option} B=FOLDER",
+            )
+        named[name] = Path(path)
+    return named
