@@ -417,6 +417,22 @@ def test_what_decides_on_regions_names_those_of_the_network(change: str, said: s
     assert said in str(caught.value)
 
 
+# -- modalities that a network shall do without ------------------------------------------------------------------------
+
+
+def test_sets_of_modalities_are_some_of_the_networks() -> None:
+    four = 'data.modalities=["t1n","t1ce","t2w","flair"]'
+    promised, shown = 'data.modality_sets=[["t2f"],["t1c","t2f"]]', "augment.missing.zero=0.3"
+    recipe = build_recipe({}, [four, promised, shown])
+    known = ("t1n", "t1c", "t2w", "t2f")
+    assert recipe.data.sets_of(known) == (("t2f",), ("t1c", "t2f"))
+    assert "set augment.missing.zero=0.3" in _refusal(four, promised)
+    assert "set augment.missing.zero=0.3" in _refusal(four, promised, shown, "prepare.missing=t2f")
+    for unfit in ('[["t2f","flair"]]', "[[]]", '[["pre"]]', '[["t1n","t1c","t2w","t2f"]]'):
+        assert "is not a set of some of modalities" in _refusal(four, f"data.modality_sets={unfit}", shown)
+    assert "name those in data.modalities" in _refusal(promised, shown)
+
+
 # -- kinds: of losses, optimisers, schedules ---------------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from glioseg.cohorts.phantom import PhantomOptions
 from glioseg.cohorts.write import write_phantom
+from glioseg.inference.bundle import load_bundle, save_bundle
 from glioseg.runs.evaluate import name_of_other
 from tests.cli.command import glioseg
 from tests.runs.conftest import TinyRun
@@ -48,6 +49,34 @@ def test_a_bundle_on_other_data_scores_as_the_run_did(tiny: TinyRun, tmp_path: P
     assert ran.code == 0, ran.err
     assert ran.json["regions"]["WT"]["precision"] == tiny.ran.json["test"]["regions"]["WT"]["precision"]
     assert (tmp_path / "bundle" / "evaluation-on-data.json").exists()
+
+
+def test_modalities_are_hidden_where_the_network_can_do_without(tiny: TinyRun, tmp_path: Path) -> None:
+    """The figures are those of data that has no other modality; a network that needs all says so."""
+    bundle = load_bundle(tiny.run)
+    fields = {name: getattr(bundle.info, name) for name in type(bundle.info).model_fields}
+    sets = {key: value for key, value in fields.items() if key not in ("format", "model_id", "weights")}
+    save_bundle(tmp_path / "sets", sets | {"modality_sets": (("t2f",),)}, bundle.model.state_dict())
+    (patient,) = _patients(tiny)["test"]
+    all_of_it = tmp_path / "all" / f"{patient}-000"
+    shutil.copytree(tiny.data / all_of_it.name, all_of_it)
+    alone = tmp_path / "alone" / all_of_it.name
+    shutil.copytree(all_of_it, alone, ignore=shutil.ignore_patterns("*-t1*", "*-t2w*"))
+    places = ["--cache", tmp_path / "cache", "--json", "--device", "cpu", "--quiet"]
+    hidden = glioseg("evaluate", tmp_path / "sets", "--data", all_of_it.parent, "--only", "flair", *places)
+    assert hidden.code == 0, hidden.err
+    figures = tmp_path / "sets" / "evaluation-on-all-only-t2f.json"
+    assert json.loads(figures.read_text(encoding="utf-8")) == hidden.json
+    bare = glioseg("evaluate", tmp_path / "sets", "--data", alone.parent, *places)
+    assert bare.code == 0, bare.err
+    assert bare.json["regions"] == hidden.json["regions"]
+    assert hidden.json["regions"] != tiny.ran.json["test"]["regions"]
+    needed = glioseg("evaluate", tiny.run, "--part", "val", "--only", "t2f", *places)
+    assert needed.code == 1
+    assert "lacks t1c" in needed.err
+    unknown = glioseg("evaluate", tiny.run, "--only", "pre", *places)
+    assert unknown.code == 2
+    assert "found pre; expected some of t2f, t1c. Try --only t2f" in " ".join(unknown.err.split())
 
 
 def test_other_data_is_scored_by_what_its_own_integers_mean(tiny: TinyRun, tmp_path: Path) -> None:

@@ -239,6 +239,7 @@ def evaluate(
     out: StrPath | None = None,
     others: Sequence[StrPath | Run] = (),
     detect: bool = False,
+    only: Sequence[str] = (),
     device: str = "auto",
     cache: StrPath | None = None,
     task: AnyTask | None = None,
@@ -262,6 +263,8 @@ def evaluate(
         network: the module, where it is your own; its weights are replaced by those of the run.
         layout: by which the run's data was read, where it is your own.
         metrics: of your own (``RegionMetric``, of a classifier ``ClassMetric``), besides those that there are.
+        only: modalities to be shown, such as ``["t2f"]``: the others are hidden, as if they had not been acquired, and
+            the figures are those of the part ``PART-only-NAMES``.
         progress: told how far it is.
 
     Returns:
@@ -269,19 +272,22 @@ def evaluate(
 
     Raises:
         OptionError, SplitError: a part that is not there, a bundle without data, patients that a member has seen.
+        GeometryError: the network cannot do with ``only`` these modalities.
     """
     from glioseg.runs import evaluate as scoring
 
     require_list("others", others, '["runs/fold-1", "runs/fold-2"]')
+    require_list("only", only, '["t2f"]')
     _require_task(task)
     require_metrics(metrics)
     other = None if data is None else folder_of(data)
     folder, kept = optional_path(out), optional_path(cache)
     reporter = reporter_of(progress)
-    if others and (detect or (task, network, layout) != (None, None, None)):
+    if others and (detect or only or (task, network, layout) != (None, None, None)):
+        with_it = "detect" if detect else "only" if only else "a task, network or layout of your own"
         raise OptionError(
-            "an ensemble is scored by what its networks were trained for",
-            found="others with detect" if detect else "others with a task, network or layout of your own",
+            "an ensemble is scored by what its networks were trained for, on all modalities",
+            found=f"others with {with_it}",
             remedy="Leave others out",
         )
     if others:
@@ -300,6 +306,7 @@ def evaluate(
         network=network,
         layout=layout,
         metrics=metrics,
+        only=only,
     )
 
 

@@ -62,6 +62,10 @@ Detect = Annotated[
     bool,
     typer.Option("--detect", help="Score a network that segments by whether it finds tumour, per slice and case."),
 ]
+Only = Annotated[
+    str | None,
+    typer.Option(metavar="NAMES", help="Hide all other modalities, as if they had not been acquired: such as t2f,t1c."),
+]
 FiguresFolder = Annotated[Path | None, typer.Option("--out", help="Where figures go. [default: the run folder]")]
 SkipDone = Annotated[
     bool,
@@ -191,6 +195,7 @@ def evaluate(
     data: OtherData = None,
     part: PartOption = None,
     detect: Detect = False,
+    only: Only = None,
     folder: FiguresFolder = None,
     others: With = None,
     device: Device = "auto",
@@ -223,6 +228,7 @@ def evaluate(
         out=folder,
         others=others or (),
         detect=detect,
+        only=[name.strip() for name in only.split(",")] if only else (),
         device=device,
         cache=cache,
         progress=Reporter(quiet=quiet),

@@ -43,25 +43,49 @@ class DataOptions(BaseModel):
     Attributes:
         modalities: channels of the network, in order, by our names or older ones (flair, t1ce); None takes all that
             the cohort has.
+        modality_sets: sets of these that the network shall do with alone, as the bundle then says: cases that lack the
+            others are predicted, with zeros in their place. Training must show that (``augment.missing.zero``).
         max_patients: use only so many patients, the first by name; None for all.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     modalities: tuple[str, ...] | None = Field(None, min_length=1)
+    modality_sets: tuple[tuple[str, ...], ...] = ()
     max_patients: int | None = Field(None, ge=2)
 
     @field_validator("modalities")
     @classmethod
     def _are_different(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        ours = [modality_of(name) or name for name in names or ()]
+        ours = [_our_name(name) for name in names or ()]
         if len(set(ours)) < len(ours):
             raise ValueError(f"{', '.join(names or ())}: a modality is named twice")
         return names
 
+    @model_validator(mode="after")
+    def _sets_are_of_the_modalities(self) -> Self:
+        ours = [_our_name(name) for name in self.modalities or ()]
+        for names in self.modality_sets:
+            wanted = {_our_name(name) for name in names}
+            if len(wanted) < len(names) or not wanted or not wanted < set(ours):
+                raise ValueError(
+                    f"modality_sets: {', '.join(names) or 'an empty set'} is not a set of some of modalities = "
+                    f"{', '.join(self.modalities or ()) or 'all, whichever they are'}; name those in data.modalities"
+                )
+        return self
+
     def of(self, known: Sequence[str]) -> tuple[str, ...] | None:
         """The modalities by the names of a cohort that has the ``known`` ones; older names resolve to these."""
         return None if self.modalities is None else tuple(named_among(name, known) for name in self.modalities)
+
+    def sets_of(self, known: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+        """The sets by the names of a network that sees the ``known`` modalities, each in the network's order."""
+        named = ({named_among(name, known) for name in names} for names in self.modality_sets)
+        return tuple(tuple(name for name in known if name in names) for names in named)
+
+
+def _our_name(name: str) -> str:
+    return modality_of(name) or name
 
 
 class Recipe(BaseModel):
@@ -120,6 +144,15 @@ class Recipe(BaseModel):
             yield "the published figures are of the other kind; set published=none"
         if needs_size(self.model) and self.prepare.size is None:
             yield "its dense layer needs pictures of one size; set prepare.size=128"
+
+    @model_validator(mode="after")
+    def _zeros_are_shown_in_training(self) -> Self:
+        if self.data.modality_sets and not (self.augment.missing.zero > 0 and self.prepare.missing == "zero"):
+            raise ValueError(
+                "data.modality_sets promises predictions with zeros in the place of modalities, which training never "
+                "shows; set augment.missing.zero=0.3 and prepare.missing=zero, or leave the sets out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _black_is_not_brain(self) -> Self:

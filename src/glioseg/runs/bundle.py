@@ -71,6 +71,7 @@ def _bundle_fields(run: FinishedRun, best: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "name": recipe.name,
         "modalities": data.modalities,
+        "modality_sets": recipe.data.sets_of(data.modalities),
         "model": recipe.model,
         "prepare": recipe.prepare,
         "slices": recipe.slices,

@@ -16,6 +16,7 @@ from glioseg.cohorts.splits.split_file import load_split
 from glioseg.config import DataOptions, PublishedOptions, Recipe, changes_to_shipped
 from glioseg.console import QUIET, Reporter
 from glioseg.core import PARTS, Cohort
+from glioseg.core.modalities import named_among
 from glioseg.errors import OptionError, SplitError, name_some
 from glioseg.evaluation.comparable import Reason
 from glioseg.evaluation.metric import OwnMetrics
@@ -31,7 +32,7 @@ from glioseg.runs.read import Data, read
 from glioseg.runs.scored_report import scored_report
 from glioseg.runs.split import survey
 from glioseg.tasks.choose import task_named
-from glioseg.tasks.data import Part, TrainingData, seen_by, with_modalities
+from glioseg.tasks.data import Part, TrainingData, seen_by, showing_only, with_modalities
 from glioseg.tasks.members import fitted_cohort
 from glioseg.tasks.task import (
     AnyTask,
@@ -59,6 +60,7 @@ def evaluate(
     network: nn.Module | None = None,
     layout: Layout | None = None,
     metrics: OwnMetrics = (),
+    only: Sequence[str] = (),
 ) -> Scores:
     """Score a trained network; the figures are also written.
 
@@ -79,18 +81,27 @@ def evaluate(
         network: the module, likewise.
         layout: by which the run's data was read, likewise.
         metrics: of your own, besides those that there are.
+        only: modalities: the others are hidden, as if they had not been acquired, and the figures are named
+            ``PART-only-NAMES``; none hides nothing.
 
     Raises:
         OptionError: ``detect`` of a network that does not segment; a bundle without data, or a part of data that was
-            never split.
+            never split; ``only`` what the network or the scans do not have.
+        GeometryError: the network cannot do with ``only`` these.
     """
     if data is not None:
         options = RunOptions(run_folder.home_of(run), cache, device=device)
         _require_no_part(part)
         bundle = load_bundle(run, network)
-        return _on_other_data(bundle, data, out or options.run, options, reporter, detect=detect, metrics=metrics)
+        other = _other_data(bundle, data, reporter)
+        return _score_apart(bundle, other, out or options.run, options, reporter, detect, metrics, only)
     _require_data(run, is_run=(run / run_folder.RECIPE).exists())
     _require_part(run, part)
+    if only:
+        options, bundle = RunOptions(run, cache, device=device), load_bundle(run, network)
+        folder = run_folder.RunFolder(run)
+        own = _part_of_run(folder, part, folder.task(task), bundle, reporter, layout)
+        return _score_apart(bundle, own, out or run, options, reporter, detect, metrics, only)
     own_task, finished = open_run(run, device, cache, reporter, task, detect=detect, network=network, layout=layout)
     name = part or _default_part(finished.data.split)
     if detect:
@@ -216,7 +227,12 @@ def evaluate_ensemble(
 
 
 def _part_of_run(
-    folder: run_folder.RunFolder, part: str | None, task: AnyTask, bundle: Bundle, reporter: Reporter
+    folder: run_folder.RunFolder,
+    part: str | None,
+    task: AnyTask,
+    bundle: Bundle,
+    reporter: Reporter,
+    layout: Layout | None = None,
 ) -> ScoredCohort:
     """A part of a run's own data, by its name or the usual one.
 
@@ -226,52 +242,62 @@ def _part_of_run(
     recipe = folder.recipe
     if recipe.split.protocol == "slice":
         raise OptionError(
-            "an ensemble is scored on whole patients, and this run was split by slice",
+            "whole patients are scored here, and this run was split by slice",
             found=folder.path,
             remedy="Name other data with --data",
         )
     cohort = task.usable(
-        read(folder.data_by(None), reporter), _network_data(bundle, recipe.data.max_patients), reporter
+        read(folder.data_by(layout), reporter), _network_data(bundle, recipe.data.max_patients), reporter
     )
     split = load_split(folder.path / run_folder.SPLIT, cohort)
     name = part or _default_part(split)
     return ScoredCohort(cohort, name, frozenset(split.part(name)))
 
 
-def _on_other_data(
+def _other_data(bundle: Bundle, data: Data, reporter: Reporter) -> ScoredCohort:
+    """All cases with references in a folder that the network did not grow up with."""
+    task = task_named(bundle.info.task)
+    cohort = task.usable(read(data, reporter), _network_data(bundle, None), reporter)
+    return ScoredCohort(cohort, name_of_other(cohort.name), frozenset(cohort.patients))
+
+
+def _score_apart(
     bundle: Bundle,
-    data: Data,
+    scored: ScoredCohort,
     out: Path,
     options: RunOptions,
     reporter: Reporter,
-    *,
     detect: bool,
     metrics: OwnMetrics,
+    only: Sequence[str],
 ) -> Scores:
-    task = task_named(bundle.info.task)
+    """Score a bundle on cases that are prepared for it, and make the page of that."""
+    task, names = task_named(bundle.info.task), bundle.info.modalities
     if detect:
         task.require_detection()
-    usable = task.usable(read(data, reporter), _network_data(bundle, None), reporter)
-    cohort = with_modalities(
-        seen_by(fitted_cohort(usable, bundle.info.modalities), [bundle.info], reporter), bundle.info.modalities
-    )
+    cohort = fitted_cohort(replace(scored.cohort, cases=scored.cases), names)
+    if only:
+        cohort = showing_only(cohort, only, names)
+    cohort = seen_by(cohort, [bundle.info], reporter)
+    cohort = with_modalities(replace(cohort, modalities=tuple(dict.fromkeys((*names, *cohort.modalities)))), names)
+    name = f"{scored.part}-only-{'-'.join(named_among(name, names) for name in only)}" if only else scored.part
     with reporter.progress("Preparing") as step:
         prepared = prepare(cohort, task.prepare_options(bundle.info), options.cache_folder, progress=step)
     copies = survey(cohort, options.cache_folder, reporter).groups if task.draws_copies else ()
-    other_part = Part.of(name_of_other(cohort.name), prepared, cohort, copies)
+    part = Part.of(name, prepared, cohort, copies)
     is_run = (options.run / run_folder.RECIPE).exists()
     evaluation = run_folder.RunFolder(options.run).recipe.evaluate if is_run else EvaluateOptions()
     predictor, scoring = task.predictor(bundle, options.device), Scoring(evaluation, metrics=metrics)
     with reporter.progress("Detecting" if detect else "Evaluating") as step:
         if detect:
-            scores = task.detect(predictor, other_part, scoring, step)
+            scores = task.detect(predictor, part, scoring, step)
         else:
-            scores = task.score(predictor, other_part, scoring, step)
+            scores = task.score(predictor, part, scoring, step)
     scores.write(out)
     if detect:
         return scores
-    scored = ScoredData(bundle, cohort, other_part, scores)
-    return replace(scores, page=scored_report(task, scored, predictor, out, reporter))
+    scored_data = ScoredData(bundle, cohort, part, scores)
+    return replace(scores, page=scored_report(task, scored_data, predictor, out, reporter))
 
 
 def _network_data(bundle: Bundle, max_patients: int | None) -> DataOptions:

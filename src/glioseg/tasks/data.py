@@ -116,6 +116,34 @@ def with_modalities(cohort: Cohort, modalities: Sequence[str] | None) -> Cohort:
     return replace(cohort, cases=cases, modalities=tuple(name for name in cohort.modalities if name in modalities))
 
 
+def showing_only(cohort: Cohort, only: Sequence[str], modalities: Sequence[str]) -> Cohort:
+    """The cohort as if nothing but some modalities had been acquired.
+
+    Args:
+        cohort: its cases have their images by the names of ``modalities``.
+        only: the modalities to be shown, by these names or older ones.
+        modalities: channels of the network.
+
+    Raises:
+        OptionError: a name that is none of the network's, or one that no case has.
+    """
+    names = [named_among(name, modalities) for name in only]
+    unknown = [name for name in names if name not in modalities or name not in cohort.modalities]
+    if unknown:
+        possible = [name for name in modalities if name in cohort.modalities]
+        raise OptionError(
+            "only modalities that the network and the scans have can be shown",
+            found=", ".join(unknown),
+            expected=f"some of {', '.join(possible)}",
+            remedy=f"Try --only {possible[0]}" if possible else None,
+        )
+    cases = (
+        replace(case, images={name: source for name, source in case.images.items() if name in names})
+        for case in cohort.cases
+    )
+    return replace(cohort, cases=tuple(case for case in cases if case.images))
+
+
 def require_asked(cohort: Cohort, asked: Sequence[str] | None) -> None:
     """Refuse names of ``data.modalities`` that a cohort does not have.
 
