@@ -28,12 +28,14 @@ def page() -> str:
 
 def _section(model: ShippedModel) -> Iterator[str]:
     info, card = read_info(model.folder), model.card()
+    wheel = model.distribution
     megabytes = (model.folder / WEIGHTS).stat().st_size / 1e6
     yield from (f"## `{PREFIX}{model.name}`", "", card.about, "")
     picture = f"images/model-{model.name}.png"
-    yield from (f"![{model.name}: best, median and worst cases, reference green, prediction red]({picture})", "")
+    if (PAGE.parent / picture).exists():  # scans of other sets are not passed on
+        yield from (f"![{model.name}: best, median and worst cases, reference green, prediction red]({picture})", "")
     yield f"- **Needs** {', '.join(info.modalities)}. **Says** {', '.join(info.classes or info.regions)}."
-    yield f"- **Licence** {card.licence}. {megabytes:.1f} MB, model id `{info.model_id}`."
+    yield f"- **Licence** {card.licence}. In the distribution `{wheel}`, {megabytes:.1f} MB, model id `{info.model_id}`."
     yield f"- **For** {card.intended_use}"
     yield f"- **How it was made** {card.protocol}"
     yield from (f"- **Limits** {limit}" for limit in card.limits)

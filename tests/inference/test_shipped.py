@@ -9,7 +9,7 @@ import pytest
 
 from glioseg.errors import FileError, OptionError
 from glioseg.inference.bundle import WEIGHTS, load_bundle, read_info
-from glioseg.inference.shipped import SHIPPED, is_model_name, located
+from glioseg.inference.shipped import SHIPPED, ShippedModel, installed_models, is_model_name, located
 
 _MEGABYTE = 1_000_000
 
@@ -27,9 +27,30 @@ def test_each_says_what_it_is(name: str) -> None:
 
 
 def test_they_are_small() -> None:
-    sizes = [(model.folder / WEIGHTS).stat().st_size for model in SHIPPED.values()]
-    assert max(sizes) < 8 * _MEGABYTE
-    assert sum(sizes) < 20 * _MEGABYTE
+    sizes = {name: (model.folder / WEIGHTS).stat().st_size for name, model in SHIPPED.items()}
+    assert max(sizes.values()) < 8 * _MEGABYTE
+    assert sum(size for name, size in sizes.items() if SHIPPED[name].distribution == "glioseg") < 20 * _MEGABYTE
+
+
+def test_the_wheel_of_glioseg_carries_what_its_licence_covers() -> None:
+    inside = [model for model in SHIPPED.values() if model.distribution == "glioseg"]
+    assert [model.name for model in inside] == ["phantom", "t1c-pictures"]
+    assert all(model.card().licence.startswith("Apache-2.0") for model in inside)
+    for model in SHIPPED.values():
+        if model not in inside:
+            assert (model.folder / "LICENSE.md").read_text(encoding="utf-8").count("research")
+
+
+def test_what_is_not_installed_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    absent = ShippedModel("brats", "no_such_package", "glioseg-weights-research")
+    monkeypatch.setattr("glioseg.inference.shipped.SHIPPED", {"brats": absent})
+    assert not absent.is_installed
+    assert installed_models() == ()
+    with pytest.raises(FileError, match="model:brats is not installed") as caught:
+        load_bundle(Path("model:brats"))
+    assert "pip install glioseg-weights-research, or in a clone of glioseg: pip install ./weights-research" in str(
+        caught.value
+    )
 
 
 @pytest.mark.parametrize("name", SHIPPED)

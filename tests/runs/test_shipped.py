@@ -145,6 +145,27 @@ def test_a_small_bundle_with_a_card(tiny: TinyRun, tmp_path: Path) -> None:
     assert {figure.of for figure in half.info.card.figures} == set(evaluation["regions"])
 
 
+def test_figures_of_a_table_of_cases_are_those_of_its_evaluation(tiny: TinyRun, tmp_path: Path) -> None:
+    for name, file in (("table", "cases-val.csv"), ("evaluation", "evaluation-val.json")):
+        (tmp_path / f"{name}.toml").write_text(CARD.format(file=tiny.run / file))
+    from_table, from_evaluation = (read_card(tmp_path / f"{name}.toml").figures for name in ("table", "evaluation"))
+    assert [figure.value for figure in from_table] == pytest.approx([figure.value for figure in from_evaluation])
+    assert [figure.model_copy(update={"value": 0}) for figure in from_table] == [
+        figure.model_copy(update={"value": 0}) for figure in from_evaluation
+    ]
+    both = "\n".join(
+        (tiny.run / f"cases-{part}.csv").read_text().split("\n", part == "test")[-1].strip() for part in ("val", "test")
+    )
+    (tmp_path / "folds.csv").write_text(both + "\n")
+    (tmp_path / "card.toml").write_text(CARD.format(file="folds.csv"))
+    for figure in read_card(tmp_path / "card.toml").figures:
+        alone = (json.loads((tiny.run / f"evaluation-{part}.json").read_text()) for part in ("val", "test"))
+        means = [block["regions"][figure.of]["dice"]["case_mean"] for block in alone]
+        assert figure.value == pytest.approx(np.mean(means))
+        assert figure.n_cases == 2
+        assert figure.ci95 is not None
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -180,7 +201,8 @@ def test_a_wheel_holds_them_and_predicts(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("glioseg-*.whl")
     assert wheel.stat().st_size < 20_000_000
     names = zipfile.ZipFile(wheel).namelist()
-    assert all(f"glioseg/weights/{name}/model.safetensors" in names for name in SHIPPED)
+    inside = [name for name, model in SHIPPED.items() if model.distribution == "glioseg"]
+    assert all(f"glioseg/weights/{name}/model.safetensors" in names for name in inside)
     subprocess.run(
         [*pip, "install", "--quiet", "--no-deps", "--target", str(tmp_path / "site"), str(wheel)], check=True
     )

@@ -142,8 +142,9 @@ def models() -> tuple[ShippedModel, ...]:
     """The shipped networks: ``glioseg.load("model:NAME")`` loads one.
 
     Returns:
-        each with ``.name``, ``.folder`` and ``.card()``, which says what it does, on which data and terms it was made,
-        how good it is, and where it fails.
+        each with ``.name``, ``.is_installed``, ``.folder`` and ``.card()``, which says what it does, on which data and
+        terms it was made, how good it is, and where it fails. Those on research terms are a distribution of their own,
+        ``glioseg-weights-research``; of one that is not installed, ``.how_to_get`` says how to get it.
     """
     from glioseg.inference.shipped import SHIPPED
 

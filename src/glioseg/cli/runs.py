@@ -349,11 +349,15 @@ def models(as_json: Json = False) -> None:
     from glioseg.api import models as api
     from glioseg.cli.texts import models_text
 
-    cards = {model.name: model.card() for model in api.models()}
+    there = {model.name: model.card() if model.is_installed else None for model in api.models()}
     if as_json:
-        print_json({name: card.model_dump(mode="json") for name, card in cards.items()})
+        print_json({name: None if card is None else card.model_dump(mode="json") for name, card in there.items()})
         return
+    cards = {name: card for name, card in there.items() if card is not None}
     out(models_text(cards))
+    for model in api.models():
+        if not model.is_installed:
+            out(f"\nmodel:{model.name}\n  not installed: {model.how_to_get}")
 
 
 @app.command(epilog="Example: glioseg export runs/lgg --out lgg.onnx")

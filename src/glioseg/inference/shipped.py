@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 
@@ -22,14 +23,36 @@ class ShippedModel:
     Args:
         name: what stands behind ``model:``.
         package: the Python package that holds its folder.
+        distribution: what is installed to have that package.
     """
 
     name: str
     package: str = "glioseg.weights"
+    distribution: str = "glioseg"
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether its weights are here: those on research terms are a distribution of their own."""
+        return find_spec(self.package) is not None
+
+    @property
+    def how_to_get(self) -> str:
+        """The command that installs it, in words."""
+        return f"pip install {self.distribution}, or in a clone of glioseg: pip install ./{_RESEARCH_FOLDER}"
 
     @property
     def folder(self) -> Path:
-        """Its bundle."""
+        """Its bundle.
+
+        Raises:
+            FileError: its distribution is not installed.
+        """
+        if not self.is_installed:
+            raise FileError(
+                f"{PREFIX}{self.name} is not installed",
+                expected=f"the package {self.distribution}, which has terms of its own",
+                remedy=f"Get it with: {self.how_to_get}",
+            )
         return Path(str(resources.files(self.package))) / self.name
 
     def card(self) -> Card:
@@ -45,9 +68,20 @@ class ShippedModel:
         return Card.model_validate(described["card"])
 
 
-_MODELS = (ShippedModel("phantom"), ShippedModel("t1c-pictures"))
+_RESEARCH_FOLDER = "weights-research"
+_RESEARCH = {"package": "glioseg_weights_research", "distribution": "glioseg-weights-research"}
+_MODELS = (
+    ShippedModel("brats", **_RESEARCH),
+    ShippedModel("phantom"),
+    ShippedModel("t1c-pictures"),
+)
 SHIPPED: Mapping[str, ShippedModel] = MappingProxyType({model.name: model for model in _MODELS})
-"""All of them, in the order in which they are proposed."""
+"""All that there are, in the order in which they are proposed; not all may be installed."""
+
+
+def installed_models() -> tuple[ShippedModel, ...]:
+    """Those that can be used here."""
+    return tuple(model for model in SHIPPED.values() if model.is_installed)
 
 
 def is_model_name(path: Path) -> bool:
@@ -60,6 +94,7 @@ def located(path: Path) -> Path:
 
     Raises:
         OptionError: no network of that name is shipped.
+        FileError: it is of a distribution that is not installed.
     """
     if not is_model_name(path):
         return path

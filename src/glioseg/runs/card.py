@@ -10,20 +10,25 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from glioseg.config.words import explained
 from glioseg.errors import FileError
+from glioseg.evaluation.case_table import CaseTable, case_table
 from glioseg.evaluation.class_protocol import ClassEvaluation
-from glioseg.evaluation.protocol import Evaluation
+from glioseg.evaluation.protocol import LEVEL, EvaluateOptions, Evaluation
+from glioseg.evaluation.score import EmptyRule
+from glioseg.evaluation.statistics import bootstrap_intervals, spread
 from glioseg.inference.card import Card, Figure
-from glioseg.io.text import read_json, read_toml
+from glioseg.io.text import read_json, read_text, read_toml
 
 
 class CardEvaluation(BaseModel):
     """A table ``[[evaluations]]`` of the file: figures that are read rather than typed.
 
     Attributes:
-        file: an ``evaluation-*.json``, from the card's folder.
+        file: an ``evaluation-*.json`` or a table ``cases-*.csv``, from the card's folder; a table may be that of several
+            folds, one below the other.
         data: what the data set is called.
         part: of it that was scored.
         metric: one of the evaluation's; of each region or, for a classifier, over all classes.
+        empty: of a table: what counts where a mask is empty (an evaluation has its own rule).
         note: what a reader must know of these figures.
     """
 
@@ -33,6 +38,7 @@ class CardEvaluation(BaseModel):
     data: str
     part: str = "test"
     metric: str = "dice"
+    empty: EmptyRule = "skip"
     note: str = ""
 
 
@@ -54,10 +60,13 @@ def read_card(path: Path) -> Card:
 
 def _figures(evaluation: CardEvaluation, folder: Path) -> Iterator[Figure]:
     path = folder / evaluation.file
+    common = {"data": evaluation.data, "part": evaluation.part, "note": evaluation.note}
+    if path.suffix == ".csv":
+        yield from _of_table(case_table(read_text(path), str(path)), evaluation.metric, evaluation.empty, common)
+        return
     block = read_json(path)
     if not isinstance(block, dict):
-        raise FileError("not an evaluation", path=path, expected="a file evaluation-PART.json")
-    common = {"data": evaluation.data, "part": evaluation.part, "note": evaluation.note}
+        raise FileError("not an evaluation", path=path, expected="a file evaluation-PART.json, or cases-PART.csv")
     yield from (_of_regions if "regions" in block else _of_classes)(block, evaluation.metric, path, common)
 
 
@@ -95,6 +104,22 @@ def _of_classes(block: Mapping[str, Any], metric: str, path: Path, common: Mappi
     estimate = items.metrics[metric]
     if estimate.value is not None:
         yield Figure(metric=metric, value=estimate.value, ci95=estimate.ci95, n_cases=items.n_items, **common)
+
+
+def _of_table(table: CaseTable, metric: str, rule: EmptyRule, common: Mapping[str, str]) -> Iterator[Figure]:
+    """Means over the rows, with the intervals of an evaluation."""
+    options = EvaluateOptions(empty=rule)
+    patients = [str(row["patient"]) for row in table.rows]
+    for group in table.groups:
+        table.metric(metric, group, "the table")
+        column = table.column(group, metric, rule)
+        over_cases = None if column is None else spread(column)
+        if column is None or over_cases is None or over_cases.mean is None:
+            continue
+        (interval,) = bootstrap_intervals(
+            column[:, None], patients, n_resamples=options.n_resamples, level=LEVEL, seed=options.seed
+        )
+        yield Figure(of=group, metric=metric, value=over_cases.mean, ci95=interval, n_cases=over_cases.n, **common)
 
 
 def _unknown(metric: str, known: list[str], path: Path) -> FileError:

@@ -10,7 +10,7 @@ from glioseg.console import QUIET, Reporter
 from glioseg.core import Case, Cohort
 from glioseg.errors import FileError, GliosegError, OptionError
 from glioseg.inference.bundle import DESCRIPTION, BundleInfo, read_info
-from glioseg.inference.shipped import PREFIX, SHIPPED, ShippedModel, is_model_name
+from glioseg.inference.shipped import PREFIX, ShippedModel, installed_models, is_model_name
 from glioseg.runs import run_folder
 from glioseg.runs.read import Data, read
 from glioseg.tasks.members import called_as, fitted, single_case, source_of
@@ -33,7 +33,7 @@ def is_network(path: Path) -> bool:
 
 
 def proposed_model(inputs: Sequence[Data], files: Mapping[str, Path], reporter: Reporter = QUIET) -> Proposal:
-    """The first shipped network that all cases have the modalities of.
+    """The first shipped network that is installed and that all cases have the modalities of.
 
     Args:
         inputs: folders and files of scans.
@@ -53,7 +53,8 @@ def proposed_model(inputs: Sequence[Data], files: Mapping[str, Path], reporter: 
                 remedy="Check the path for a typing error; glioseg models lists the networks that need no training",
             )
     scans = tuple(read(data, reporter) if data.path.is_dir() else data for data in inputs)
-    for model in SHIPPED.values():
+    models = installed_models()
+    for model in models:
         info = read_info(model.folder)
         try:
             cases = list(_cases(scans, files, info))
@@ -66,7 +67,7 @@ def proposed_model(inputs: Sequence[Data], files: Mapping[str, Path], reporter: 
         "no network was named, and no shipped one fits these scans",
         found="; ".join(sorted(shown)[:3]) or "single files",
         expected="; ".join(
-            f"{', '.join(read_info(model.folder).modalities)} for {PREFIX}{name}" for name, model in SHIPPED.items()
+            f"{', '.join(read_info(model.folder).modalities)} for {PREFIX}{model.name}" for model in models
         ),
         remedy="Name a run or bundle of your own first: glioseg predict RUN_OR_BUNDLE INPUT",
     )
