@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import runpy
 import subprocess
@@ -17,7 +18,7 @@ from glioseg.cohorts.phantom import PhantomOptions
 from glioseg.errors import FileError, OptionError
 from glioseg.inference.bundle import load_bundle, read_info
 from glioseg.inference.shipped import SHIPPED
-from glioseg.runs.card import read_card
+from glioseg.runs.card import read_card, with_digest
 from glioseg.runs.phantom import phantom
 from glioseg.runs.propose import is_network, proposed_model
 from glioseg.runs.read import Data
@@ -109,7 +110,9 @@ def test_the_page_is_that_of_the_cards() -> None:
 
 def test_the_cards_are_those_of_the_files() -> None:
     for name, model in SHIPPED.items():
-        assert read_card(REPOSITORY / "docs" / "models" / f"{name}.toml") == model.card()
+        written = read_card(REPOSITORY / "docs" / "models" / f"{name}.toml")
+        assert with_digest(written, read_info(model.folder)) == model.card()
+        assert all(len(data.digest) == 64 for data in model.card().data if data.role == "training")
 
 
 # -- handing on --------------------------------------------------------------------------------------------------------
@@ -118,6 +121,14 @@ CARD = """
 name = "mine"
 about = "a network of mine"
 licence = "CC0"
+
+[[data]]
+name = "five phantom patients"
+role = "training"
+
+[[data]]
+name = "others"
+role = "test"
 
 [[evaluations]]
 file = "{file}"
@@ -143,6 +154,9 @@ def test_a_small_bundle_with_a_card(tiny: TinyRun, tmp_path: Path) -> None:
         assert figure.value == evaluation["regions"][figure.of]["dice"]["case_mean"]
         assert figure.data == "my patients"
     assert {figure.of for figure in half.info.card.figures} == set(evaluation["regions"])
+    scans = json.dumps(json.loads((tiny.run / "scans.json").read_text()), sort_keys=True)
+    assert half.info.card.data[0].digest == hashlib.sha256(scans.encode()).hexdigest()
+    assert half.info.card.data[1].digest == ""
 
 
 def test_figures_of_a_table_of_cases_are_those_of_its_evaluation(tiny: TinyRun, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from glioseg.core import PARTS
 from glioseg.errors import GliosegError
 from glioseg.inference.bundle import bundle_of, load_bundle, model_id, save_bundle
 from glioseg.runs import run_folder
+from glioseg.runs.changed import data_digest
 from glioseg.runs.options import RunOptions
 from glioseg.runs.own_parts import OwnParts
 from glioseg.tasks.task import AnyTask, FinishedRun
@@ -81,6 +82,7 @@ def _bundle_fields(run: FinishedRun, best: Mapping[str, Any]) -> dict[str, Any]:
             "glioseg": __version__,
             "written": datetime.now(UTC).date().isoformat(),
             "cohort": data.cohort.name,
+            "data_digest": data_digest(data.prepared.files),
             "patients_trained_on": len(data.split.train),
             "best_epoch": best["epoch"] + 1,
             "validation_score": round(float(best["score"]), 6),

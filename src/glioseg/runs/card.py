@@ -15,6 +15,7 @@ from glioseg.evaluation.class_protocol import ClassEvaluation
 from glioseg.evaluation.protocol import LEVEL, EvaluateOptions, Evaluation
 from glioseg.evaluation.score import EmptyRule
 from glioseg.evaluation.statistics import bootstrap_intervals, spread
+from glioseg.inference.bundle import BundleInfo
 from glioseg.inference.card import Card, Figure
 from glioseg.io.text import read_json, read_text, read_toml
 
@@ -56,6 +57,18 @@ def read_card(path: Path) -> Card:
         raise FileError("not a model card", path=path, found=explained(error, Card)) from error
     figures = [figure for evaluation in evaluations for figure in _figures(evaluation, path.parent)]
     return card.model_copy(update={"figures": (*card.figures, *figures)})
+
+
+def with_digest(card: Card, info: BundleInfo) -> Card:
+    """The card with the digest of the cohort that the bundle was trained on, where it does not say one itself."""
+    digest = info.provenance.get("data_digest")
+    if digest is None:
+        return card
+    data = tuple(
+        facts.model_copy(update={"digest": str(digest)}) if facts.role == "training" and not facts.digest else facts
+        for facts in card.data
+    )
+    return card.model_copy(update={"data": data})
 
 
 def _figures(evaluation: CardEvaluation, folder: Path) -> Iterator[Figure]:

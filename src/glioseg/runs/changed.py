@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -16,6 +18,15 @@ _SHOWN_DIGITS = 16
 def shortened(files: Mapping[str, str]) -> dict[str, str]:
     """Digests as a run folder keeps them: enough to tell files apart."""
     return {name: digest[:_SHOWN_DIGITS] for name, digest in files.items()}
+
+
+def data_digest(files: Mapping[str, str]) -> str:
+    """One digest of a cohort: SHA-256 of its files' names and digests, as ``scans.json`` holds them, sorted by name.
+
+    Args:
+        files: source file, relative to the cohort -> digest of what it holds, at full length or ``shortened``.
+    """
+    return hashlib.sha256(json.dumps(shortened(files), sort_keys=True).encode()).hexdigest()
 
 
 def scan_changes(kept: Path, files: Mapping[str, str]) -> str:

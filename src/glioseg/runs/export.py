@@ -16,7 +16,7 @@ from glioseg.inference.bundle import DESCRIPTION, WEIGHTS, Bundle, BundleInfo, h
 from glioseg.inference.card import Card
 from glioseg.inference.export import ExportResult, export_onnx, probabilities_on_noise
 from glioseg.inference.shipped import is_model_name
-from glioseg.runs.card import read_card
+from glioseg.runs.card import read_card, with_digest
 from glioseg.runs.run_folder import home_of
 from glioseg.tasks.choose import task_named
 
@@ -63,7 +63,8 @@ def export(
             "the size does not fit the network", found="x".join(map(str, size)), expected=f"{dims} numbers"
         )
     if form == "bundle":
-        return _export_bundle(bundle, place, None if card is None else read_card(card), network)
+        own_card = None if card is None else with_digest(read_card(card), info)
+        return _export_bundle(bundle, place, own_card, network)
     with reporter.progress("Exporting") as step:
         result = export_onnx(
             bundle.model,
