@@ -35,7 +35,7 @@ def _section(model: ShippedModel) -> Iterator[str]:
     if (PAGE.parent / picture).exists():  # scans of other sets are not passed on
         yield from (f"![{model.name}: best, median and worst cases, reference green, prediction red]({picture})", "")
     yield f"- **Needs** {', '.join(info.modalities)}. **Says** {', '.join(info.classes or info.regions)}."
-    yield f"- **Licence** {card.licence}. In the distribution `{wheel}`, {megabytes:.1f} MB, model id `{info.model_id}`."
+    yield f"- **Licence** {card.licence}. In `{wheel}`, {megabytes:.1f} MB, model id `{info.model_id}`."
     yield f"- **For** {card.intended_use}"
     yield f"- **How it was made** {card.protocol}"
     yield from (f"- **Limits** {limit}" for limit in card.limits)

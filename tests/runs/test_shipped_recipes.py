@@ -23,6 +23,7 @@ from tests.store import Store
 
 _BRATS = ("brats2021", "brats2023", "brats-h5", "msd", "nnunet")
 PROMISED: Mapping[str, tuple[str, ...]] = {
+    "brats": _BRATS,
     "brats-2d": _BRATS,
     "brats-3d": _BRATS,
     "classifier": ("classes", "brats2023", "lgg"),

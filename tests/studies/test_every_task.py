@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.cli.command import Ran, glioseg
+from tests.fakes.pictures import write_pairs
 from tests.runs.conftest import TinyRun, plain_reports
 
 _STUDY = """
@@ -97,3 +98,39 @@ def test_the_published_systems_on_class_folders(class_pictures: Path, tmp_path: 
     text = glioseg("study", "published", "--data", class_pictures, "--out", tmp_path / "out", *settings, "--quiet").out
     assert "all classes" in text
     assert "as published" in text
+
+
+def test_the_published_systems_on_several_sets(class_pictures: Path, tmp_path: Path) -> None:
+    """Each takes the set that it asks for, or the first that feeds it; all stand on one page."""
+    outlined = write_pairs(tmp_path / "outlined", map(str, range(12)))
+    changes = ["train.epochs=1", "prepare.size=16", "model.width=2", "evaluate.n_resamples=20"]
+    settings = [part for change in changes for part in ("--set", change)]
+    data = ["--data", f"lgg={outlined}", "--data", f"pictures={class_pictures}"]
+    with plain_reports():
+        ran = glioseg("study", "published", *data, "--out", tmp_path / "out", *settings, "--quiet", "--json")
+    assert ran.code == 0, ran.err
+    rows = {row["name"]: row for row in ran.json["rows"]}
+    fed = {name: row["data"] for name, row in rows.items() if row["data"] is not None}
+    of_outlines = ("Nazir 2025", "TU Munich 2023", "TU Munich 2023, by patient")
+    assert fed == dict.fromkeys(of_outlines, "outlined") | {"Sharma et al.": class_pictures.name}
+    assert "lgg: " in rows["Egwaoje"]["skipped"]
+    assert "pictures: " in rows["Egwaoje"]["skipped"]
+    page = (tmp_path / "out" / "study.html").read_text(encoding="utf-8")
+    assert "Native grid, per case" in page
+    assert f"outlined, {class_pictures.name}" in page
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--data", "a={0}", "--data", "a={0}"], "two data sets have one name; found a"),
+        (
+            ["--data", "a={0}", "--data", "b={0}", "--layout", "classes"],
+            "are said of one data set; found 2 of them, a, b",
+        ),
+    ],
+)
+def test_sets_are_named(more: list[str], said: str, class_pictures: Path, tmp_path: Path) -> None:
+    ran = glioseg("study", "published", *(part.format(class_pictures) for part in more), "--out", tmp_path / "out")
+    assert ran.code == 2
+    assert said in " ".join(ran.err.split())

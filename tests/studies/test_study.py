@@ -131,7 +131,7 @@ def test_a_row_that_the_data_cannot_feed_is_listed_with_why(done: tuple[Path, Ra
     row = _row(done, "from PET")
     assert "the cohort has no modality pet; found" in row["skipped"]
     assert (row["error"], row["runs"]) == (None, [])
-    assert "from PET: left out, this data cannot feed it" in ran.err
+    assert "from PET: left out, the data cannot feed it" in ran.err
     assert not (out / "from-pet").exists()
 
 

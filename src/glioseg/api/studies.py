@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def study(
     study: StrPath | StudyOptions,
-    data: AnyData,
+    data: AnyData | Mapping[str, AnyData],
     out: StrPath,
     *,
     recipe: str | None = None,
@@ -44,7 +44,8 @@ def study(
 
     Args:
         study: name of a shipped study, a TOML file, or ``StudyOptions``.
-        data: the scans, a folder or what ``glioseg.read`` gave.
+        data: the scans, a folder or what ``glioseg.read`` gave; or several of these by name, of which each row takes
+            the one that it asks for, or the first that can feed it.
         out: the study's folder; what is there is gone on with.
         recipe: in place of the study's: a name or a TOML file.
         folds: of a cross-validation, in place of the study's.
@@ -71,7 +72,7 @@ def study(
     changed = {name: value for name, value in own.items() if value is not None}
     return run_study(
         studying.study_of(study if isinstance(study, studying.StudyOptions) else str(study), changed),
-        folder_of(data),
+        {name: folder_of(each) for name, each in data.items()} if isinstance(data, Mapping) else folder_of(data),
         Path(out),
         changes=texts_of(changes),
         device=device,

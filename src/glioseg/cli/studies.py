@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +24,7 @@ from glioseg.console import Reporter, out
 from glioseg.errors import OptionError
 
 if TYPE_CHECKING:
+    from glioseg.runs.read import Data
     from glioseg.studies.run import StudyResult
     from glioseg.studies.tune import TuneResult
 
@@ -39,7 +41,14 @@ StudyName = Annotated[
     str | None,
     typer.Argument(metavar="NAME", help="A shipped study, or a TOML file. Without it the shipped ones are listed."),
 ]
-StudyData = Annotated[Path | None, typer.Option("--data", help="The data set's folder, as downloaded.")]
+StudyData = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--data",
+        metavar="[NAME=]PATH",
+        help="The data set's folder, as downloaded; several by name, such as lgg=kaggle_3m, where rows need others.",
+    ),
+]
 StudyFolder = Annotated[Path | None, typer.Option("--out", help="The study's folder; what is there is gone on with.")]
 ShowStudy = Annotated[bool, typer.Option("--show", help="Print the study's file, to be changed, and stop.")]
 StudyRecipe = Annotated[
@@ -155,7 +164,7 @@ def study(
     if name is None or show:
         _show_studies(name)
         return
-    if data is None or folder is None:
+    if not data or folder is None:
         from glioseg.studies.options import read_study
 
         read_study(name)  # a name that there is not is said first
@@ -168,7 +177,7 @@ def study(
 
     result = api.study(
         name,
-        flags.data(data),
+        _study_data(data, flags),
         folder,
         recipe=recipe,
         folds=folds,
@@ -180,6 +189,27 @@ def study(
         progress=Reporter(quiet=quiet),
     )
     _print_study(result, as_json)
+
+
+def _study_data(given: Sequence[str], flags: DataFlags) -> Data | dict[str, Data]:
+    """``[NAME=]PATH`` as data, or several by name; without a name one is called after its folder."""
+    named: dict[str, Data] = {}
+    for text in given:
+        name, equals, path = text.partition("=")
+        if not equals or Path(text).exists():
+            name, path = Path(text).absolute().name, text
+        if name in named:
+            raise OptionError("two data sets have one name", found=name, remedy="Say --data NAME=PATH with other names")
+        named[name] = flags.data(Path(path))
+    if len(named) == 1:
+        return next(iter(named.values()))
+    if flags != NO_FLAGS:
+        raise OptionError(
+            "--layout, --scheme, --modalities and --mask-pattern are said of one data set",
+            found=f"{len(named)} of them, {', '.join(named)}",
+            remedy="Leave the options out, or run a study on each set alone",
+        )
+    return named
 
 
 def _show_studies(name: str | None) -> None:

@@ -69,12 +69,7 @@ class ShippedModel:
 
 
 _RESEARCH_FOLDER = "weights-research"
-_RESEARCH = {"package": "glioseg_weights_research", "distribution": "glioseg-weights-research"}
-_MODELS = (
-    ShippedModel("brats", **_RESEARCH),
-    ShippedModel("phantom"),
-    ShippedModel("t1c-pictures"),
-)
+_MODELS = (ShippedModel("phantom"), ShippedModel("t1c-pictures"))
 SHIPPED: Mapping[str, ShippedModel] = MappingProxyType({model.name: model for model in _MODELS})
 """All that there are, in the order in which they are proposed; not all may be installed."""
 

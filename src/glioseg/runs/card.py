@@ -24,8 +24,8 @@ class CardEvaluation(BaseModel):
     """A table ``[[evaluations]]`` of the file: figures that are read rather than typed.
 
     Attributes:
-        file: an ``evaluation-*.json`` or a table ``cases-*.csv``, from the card's folder; a table may be that of several
-            folds, one below the other.
+        file: an ``evaluation-*.json`` or a table ``cases-*.csv``, from the card's folder; a table may be that of
+            several folds, one below the other.
         data: what the data set is called.
         part: of it that was scored.
         metric: one of the evaluation's; of each region or, for a classifier, over all classes.

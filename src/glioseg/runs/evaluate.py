@@ -289,10 +289,7 @@ def _score_apart(
     evaluation = run_folder.RunFolder(options.run).recipe.evaluate if is_run else EvaluateOptions()
     predictor, scoring = task.predictor(bundle, options.device), Scoring(evaluation, metrics=metrics)
     with reporter.progress("Detecting" if detect else "Evaluating") as step:
-        if detect:
-            scores = task.detect(predictor, part, scoring, step)
-        else:
-            scores = task.score(predictor, part, scoring, step)
+        scores = (task.detect if detect else task.score)(predictor, part, scoring, step)
     scores.write(out)
     if detect:
         return scores

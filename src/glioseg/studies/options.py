@@ -46,6 +46,8 @@ class RowOptions(BaseModel):
         name: in the table; its folder is called after it.
         recipe: in place of the study's.
         set: settings that differ from the other rows'.
+        data: name of the folder that it is trained on, where several are given and one has that name; else the first
+            that can feed it.
         published: part -> metric -> region -> value that the publication reports for these settings, scored as the
             recipe's ``published`` part says.
     """
@@ -55,6 +57,7 @@ class RowOptions(BaseModel):
     name: str = Field(min_length=1)
     recipe: str | None = None
     set: Settings = Field(default_factory=dict)
+    data: str | None = None
     published: Mapping[PartName, Mapping[OverlapMetricName, Mapping[str, float]]] = Field(default_factory=dict)
 
     _nested = field_validator("set", mode="before")(_flat)
@@ -171,6 +174,7 @@ class StudyRow:
         recipe: what is trained; None where its settings have a fault.
         fault: that fault in words.
         ignored: settings of the command line that its network does not have.
+        data: name of the folder that it is trained on, where several are given.
     """
 
     name: str
@@ -178,6 +182,7 @@ class StudyRow:
     recipe: Recipe | None
     fault: str | None = None
     ignored: tuple[str, ...] = ()
+    data: str | None = None
 
     def require_recipe(self) -> Recipe:
         """What is trained.
@@ -287,7 +292,7 @@ def _row(study: StudyOptions, row: RowOptions, changes: Settings) -> StudyRow:
         for part in study.parts:
             if getattr(recipe.split, part) == 0 and not (part == "val" and study.folds is not None):
                 raise OptionError(f"the split has no {part} part", remedy=f"Give split.{part} a share of the patients")
-        return StudyRow(row.name, folder_of(row.name), recipe, None, ignored)
+        return StudyRow(row.name, folder_of(row.name), recipe, None, ignored, row.data)
     except GliosegError as error:
         return StudyRow(row.name, folder_of(row.name), None, str(error))
 

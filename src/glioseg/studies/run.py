@@ -26,7 +26,6 @@ import torch
 
 from glioseg.config import Recipe, without_none
 from glioseg.console import QUIET, Reporter
-from glioseg.core import Cohort
 from glioseg.errors import FileError, OptionError, name_some
 from glioseg.inference.bundle import load_bundle
 from glioseg.io.files import own_entries, write_json, write_text
@@ -36,9 +35,9 @@ from glioseg.machine.memory import peak_mb, reset_peak
 from glioseg.networks.summary import n_parameters
 from glioseg.runs import run_folder
 from glioseg.runs.options import RunOptions
-from glioseg.runs.read import Data, read
+from glioseg.runs.read import Data
 from glioseg.runs.train import TrainResult, train
-from glioseg.studies.feed import cannot_feed
+from glioseg.studies.feed import Feed, feeds_of
 from glioseg.studies.guard import guarded
 from glioseg.studies.options import StudyOptions, StudyRow, run_recipe, study_rows
 from glioseg.studies.report.facts import StudyFacts
@@ -87,6 +86,7 @@ class _StudyRun:
 
     place: RunPlace
     recipe: Recipe
+    data: Data
     deciding: str
     asked: str
 
@@ -105,7 +105,7 @@ class _StudyRun:
 
 def study(
     options: StudyOptions,
-    data: Data,
+    data: Data | Mapping[str, Data],
     out: Path,
     *,
     changes: Sequence[str] = (),
@@ -118,7 +118,8 @@ def study(
 
     Args:
         options: the study.
-        data: the scans.
+        data: the scans; several folders by name, of which each row takes the one that it asks for, or the first that
+            can feed it.
         out: its folder.
         changes: ``a.b=value`` for every row, on top of its own settings.
         device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
@@ -133,30 +134,30 @@ def study(
     torch_device = pick_device(device)
     rows = study_rows(options, changes)
     _require_own(out)
-    cohort = read(data, reporter)
-    keys, skipped = _fitting(rows, cohort, cache or out / "cache")
-    runs = _runs(options, rows, out, keys)
+    folders = {data.path.name: data} if isinstance(data, Data) else data
+    feeds = feeds_of(rows, folders, cache or out / "cache", reporter)
+    runs = _runs(options, rows, out, feeds.of_rows)
     with locked(out):
         _require_same(runs, restart)
         write_text(out / STUDY, tomlkit.dumps(without_none(options.model_dump(mode="json"))))
         for row in rows:
-            _say_trouble(row, skipped, reporter)
+            _say_trouble(row, feeds.skipped, reporter)
         run_options = RunOptions(out, cache or out / "cache", device=device, score_train="train" in options.parts)
-        interrupted = _train_missing(runs, data, run_options, torch_device, reporter)
+        interrupted = _train_missing(runs, run_options, torch_device, reporter)
         places = [run.place for run in runs]
-        facts = study_facts(options, rows, places, skipped, cohort.name, changes)
+        facts = study_facts(options, rows, places, feeds, changes)
         return StudyResult(facts, _write(facts, out), interrupted)
 
 
 def _train_missing(
-    runs: Sequence[_StudyRun], data: Data, options: RunOptions, device: torch.device, reporter: Reporter
+    runs: Sequence[_StudyRun], options: RunOptions, device: torch.device, reporter: Reporter
 ) -> str | None:
     """Train what has not ended, run by run; what interrupted it."""
     missing = [run for run in runs if not run.is_finished]
     for number, run in enumerate(missing, start=1):
         label = run.place.folder.relative_to(options.run).as_posix()
         reporter.say(f"Run {number} of {len(missing)}: {label}")
-        interrupted = _train(run, data, options, device, reporter)
+        interrupted = _train(run, options, device, reporter)
         if interrupted is not None:
             reporter.say(f"Stopped ({interrupted}); the same command continues the study")
             return interrupted
@@ -182,40 +183,21 @@ def _require_own(out: Path) -> None:
         )
 
 
-def _fitting(rows: Sequence[StudyRow], cohort: Cohort, cache: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """Row -> key of its data; row -> why the data cannot feed it.
-
-    Raises:
-        OptionError: the data feeds no row.
-    """
-    keys, skipped = {}, {}
-    for row in rows:
-        if row.recipe is None:
-            continue
-        reason, key = cannot_feed(row.recipe, cohort, cache)
-        if reason is None:
-            keys[row.name] = key
-        else:
-            skipped[row.name] = reason
-    if not keys:
-        raise OptionError(f"{cohort.name} cannot feed any row of the study: {next(iter(skipped.values()))}")
-    return keys, skipped
-
-
-def _runs(options: StudyOptions, rows: Sequence[StudyRow], out: Path, keys: Mapping[str, str]) -> list[_StudyRun]:
+def _runs(options: StudyOptions, rows: Sequence[StudyRow], out: Path, feeds: Mapping[str, Feed]) -> list[_StudyRun]:
     """Every run: all rows on one fold with one seed before the next, so that a part of a study compares all rows."""
     runs = []
     for seed in options.seeds:
         for fold in range(options.folds or 1):
             for row in rows:
-                if row.name not in keys:
+                if row.name not in feeds:
                     continue
+                feed = feeds[row.name]
                 recipe = run_recipe(row, options, fold, seed)
                 place = RunPlace(out, row, None if options.folds is None else fold, seed)
-                deciding = _hash([run_folder.deciding_settings(recipe), keys[row.name]])
+                deciding = _hash([run_folder.deciding_settings(recipe), feed.key])
                 everything = recipe.model_dump(mode="json", exclude={"name", "about", "after", "notes", "tune"})
-                asked = _hash([everything, keys[row.name], "train" in options.parts])
-                runs.append(_StudyRun(place, recipe, deciding, asked))
+                asked = _hash([everything, feed.key, "train" in options.parts])
+                runs.append(_StudyRun(place, recipe, feed.data, deciding, asked))
     return runs
 
 
@@ -237,12 +219,12 @@ def _say_trouble(row: StudyRow, skipped: Mapping[str, str], reporter: Reporter) 
     if row.fault is not None:
         reporter.say(f"{row.name}: cannot be trained: {row.fault}")
     if row.name in skipped:
-        reporter.say(f"{row.name}: left out, this data cannot feed it: {skipped[row.name]}")
+        reporter.say(f"{row.name}: left out, the data cannot feed it: {skipped[row.name]}")
     if row.ignored:
         reporter.say(f"{row.name}: its network has no {', '.join(row.ignored)}")
 
 
-def _train(run: _StudyRun, data: Data, options: RunOptions, device: torch.device, reporter: Reporter) -> str | None:
+def _train(run: _StudyRun, options: RunOptions, device: torch.device, reporter: Reporter) -> str | None:
     """Train or go on with one run and keep how it went; what interrupted it, for the whole study to stop."""
     place = run.place
     before = None if run.is_another else place.record()
@@ -254,7 +236,7 @@ def _train(run: _StudyRun, data: Data, options: RunOptions, device: torch.device
     write_json(place.record_file, record.model_dump(mode="json"))
     measured = reset_peak(device)
     trace = place.folder.with_name(f"{place.folder.name}-{ERROR}")
-    result, error = guarded(lambda: train(run.recipe, data, options, reporter), trace, reporter)
+    result, error = guarded(lambda: train(run.recipe, run.data, options, reporter), trace, reporter)
     peaks = [before.peak_memory_mb if before is not None else None, peak_mb(device) if measured else None]
     peak = max((peak for peak in peaks if peak is not None), default=None)
     facts: dict[str, Any] = {"peak_memory_mb": peak, "error": error}

@@ -18,6 +18,7 @@ from glioseg.evaluation.published import PublishedRow
 from glioseg.evaluation.replicates import VariationFigure, pooled_figures
 from glioseg.io.text import csv_text, read_json, read_text
 from glioseg.runs import run_folder
+from glioseg.studies.feed import Feeds
 from glioseg.studies.options import StudyOptions, StudyRow
 from glioseg.studies.report.facts import Figures, PublishedFact, RowFact, RunFact, StudyFacts, figure_rows, unit_beside
 from glioseg.tasks.choose import task_named
@@ -89,8 +90,7 @@ def study_facts(
     study: StudyOptions,
     rows: Sequence[StudyRow],
     places: Sequence[RunPlace],
-    skipped: Mapping[str, str],
-    data: str,
+    feeds: Feeds,
     changes: Sequence[str],
 ) -> StudyFacts:
     """A study as far as its runs have come; those that failed or are missing add nothing to the figures.
@@ -99,8 +99,7 @@ def study_facts(
         study: what was asked for.
         rows: resolved.
         places: of all runs.
-        skipped: row -> why the data cannot feed it.
-        data: name of the cohort.
+        feeds: row -> its data, or why there is none for it.
         changes: settings of the command line.
 
     Raises:
@@ -108,23 +107,30 @@ def study_facts(
     """
     options = _compare_options(study, rows)
     finished = {row.name: [place for place in places if place.row is row and _is_finished(place)] for row in rows}
-    figures = _figures(study, finished, options)
+    paired = study.paired and len(rows) > 1 and len({feed.cohort for feed in feeds.of_rows.values()}) == 1
+    figures = _figures(study, finished, options, paired)
     row_facts = [_row_fact(study, row, [place for place in places if place.row is row], changes) for row in rows]
     return StudyFacts(
         name=study.name,
         about=study.about,
         after=study.after,
         notes=study.notes,
-        data=data,
+        data=", ".join(feeds.cohorts),
         changes=tuple(changes),
         folds=study.folds,
         seeds=study.seeds,
         parts=study.parts,
         metrics=study.metrics or _metrics_of(figures),
         options=options,
-        paired=study.paired and len(rows) > 1,
+        paired=paired,
         rows=tuple(
-            replace(fact, skipped=skipped.get(fact.name), figures=figures.get(fact.name, {})) for fact in row_facts
+            replace(
+                fact,
+                data=feeds.of_rows[fact.name].cohort if fact.name in feeds.of_rows else None,
+                skipped=feeds.skipped.get(fact.name),
+                figures=figures.get(fact.name, {}),
+            )
+            for fact in row_facts
         ),
     )
 
@@ -228,7 +234,7 @@ def _n_parameters(places: Sequence[RunPlace]) -> int | None:
 
 
 def _figures(
-    study: StudyOptions, finished: Mapping[str, Sequence[RunPlace]], options: CompareOptions
+    study: StudyOptions, finished: Mapping[str, Sequence[RunPlace]], options: CompareOptions, paired: bool
 ) -> dict[str, dict[str, dict[str, dict[str, VariationFigure]]]]:
     """Row -> part -> region -> metric -> figure."""
     figures: dict[str, dict[str, dict[str, dict[str, VariationFigure]]]] = defaultdict(dict)
@@ -238,7 +244,7 @@ def _figures(
             for name, places in finished.items()
         }
         for region, metric in _region_metrics(study, [table for row_tables in tables.values() for table in row_tables]):
-            pooled = pooled_figures(tables, region, metric, options, paired=study.paired and part != "train")
+            pooled = pooled_figures(tables, region, metric, options, paired=paired and part != "train")
             for name, figure in pooled.items():
                 figures[name].setdefault(part, {}).setdefault(region, {})[metric] = figure
     return figures

@@ -85,6 +85,7 @@ class RowFact:
         settings: that differ from the other rows', and those that the command line changed.
         ignored: settings of the command line that its network does not have.
         fault: why it cannot be trained.
+        data: name of the cohort that it is trained on; None where none feeds it.
         skipped: why the data cannot feed it.
         runs: every fold and seed.
         n_parameters: of the network.
@@ -97,6 +98,7 @@ class RowFact:
     settings: Mapping[str, object] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
     fault: str | None = None
+    data: str | None = None
     skipped: str | None = None
     runs: tuple[RunFact, ...] = ()
     n_parameters: int | None = None
@@ -136,7 +138,7 @@ class StudyFacts:
         about: one sentence.
         after: the publication that it follows.
         notes: for the reader.
-        data: name of the cohort.
+        data: names of the cohorts.
         changes: settings that the command line changed.
         folds: how many; None without.
         seeds: of the trainings.
@@ -165,6 +167,11 @@ class StudyFacts:
     def has_failures(self) -> bool:
         """Whether a row or a run failed."""
         return any(row.failures for row in self.rows)
+
+    @property
+    def has_several_data(self) -> bool:
+        """Whether rows were trained on different cohorts."""
+        return len({row.data for row in self.rows if row.data is not None}) > 1
 
     @property
     def is_complete(self) -> bool:
@@ -231,6 +238,7 @@ def _row_json(row: RowFact) -> dict[str, object]:
         "settings": dict(row.settings),
         "ignored": list(row.ignored),
         "error": row.fault,
+        "data": row.data,
         "skipped": row.skipped,
         "n_runs": len(row.runs),
         "n_finished": row.n_finished,

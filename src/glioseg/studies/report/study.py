@@ -132,7 +132,7 @@ def _results(facts: StudyFacts) -> Section:
     for row in facts.rows:
         blocks += [Prose(f"{row.name} failed: {failure}", "error") for failure in row.failures]
         if row.skipped is not None:
-            blocks.append(Prose(f"{row.name} was left out, since this data cannot feed it: {row.skipped}", "warning"))
+            blocks.append(Prose(f"{row.name} was left out, since the data cannot feed it: {row.skipped}", "warning"))
     if facts.changes:
         words = f"Settings changed for all rows: {', '.join(facts.changes)}. "
         blocks.append(Prose(f"{words}Figures beside a publication's are not comparable where these matter.", "warning"))
@@ -289,8 +289,27 @@ def _published(facts: StudyFacts, folder: Path) -> Section:
     reasons = _reasons(facts)
     if reasons:
         blocks.append(Listed(reasons, "Why figures are not comparable."))
-    intro = "The same predictions, scored as each publication scored; means over the runs of a row."
+    intro = (
+        "The same predictions, scored as each publication scored, means over the runs of a row; and beside them as "
+        "every network here is scored: native grid, every slice, mean over cases with its 95 % interval."
+    )
     return Section("published", "Published and obtained", intro, tuple(blocks))
+
+
+def _native(row: RowFact, line: PublishedFact) -> Cell:
+    """The same metric as every recipe is scored: native grid, every slice, mean over cases, with its interval."""
+    regions = row.figures.get(line.part, {})
+    figures = [
+        metrics[line.metric]
+        for region, metrics in regions.items()
+        if line.metric in metrics and line.region in ("mean", region)
+    ]
+    means = [figure.spread.mean for figure in figures if figure.spread.mean is not None]
+    if not means:
+        return NOTHING
+    mean = float(np.mean(means))
+    interval = figures[0].ci95 if len(figures) == 1 else None
+    return Cell(f"{mean:.3f}" if interval is None else f"{mean:.3f} ({interval[0]:.3f}–{interval[1]:.3f})", mean)
 
 
 def _pair_label(row: RowFact, line: PublishedFact) -> str:
@@ -298,15 +317,17 @@ def _pair_label(row: RowFact, line: PublishedFact) -> str:
 
 
 def _published_table(facts: StudyFacts) -> Table:
-    titles = ("Published", "Obtained", "Difference")
+    titles = ("Published", "Obtained by the same rule", "Difference", "Native grid, per case")
     columns = (
-        *(Column(title) for title in ("Row", "Part", "Metric", "Region")),
+        *(Column(title) for title in ("Row", *(["Data"] if facts.has_several_data else []))),
+        *(Column(title) for title in ("Part", "Metric", "Region")),
         *(Column(title, numeric=True) for title in titles),
         *(Column("Verdict"), Column("Unit")),
     )
     rows = [
         (
             Cell(row.name),
+            *([Cell(row.data or "")] if facts.has_several_data else []),
             Cell(part_word(line.part)),
             Cell(METRIC_WORDS.get(line.metric, line.metric)),
             Cell("mean over regions" if line.region == "mean" else line.region),
@@ -315,6 +336,7 @@ def _published_table(facts: StudyFacts) -> Table:
             NOTHING
             if line.obtained is None
             else Cell(f"{line.obtained - line.published:+.3f}", line.obtained - line.published),
+            _native(row, line),
             Cell("not comparable", 1.0, "warning") if line.not_comparable else Cell("comparable", 0.0, "good"),
             Cell(UNIT_WORDS[line.unit]),
         )
