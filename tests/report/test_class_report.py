@@ -83,7 +83,7 @@ def test_the_page(tmp_path: Path) -> None:
         counts={"train": {"no": 5, "yes": 7}, "test": {"no": 6, "yes": 6}},
         wrong=[_shown("wrong one")],
         right=[_shown("right one")],
-        temperature=1.7,
+        temperatures=(1.7,),
     )
     page = write_run_report(
         facts, classification_page(facts, tmp_path / FIGURES), tmp_path, written_on=date(2026, 1, 2)

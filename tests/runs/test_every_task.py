@@ -146,6 +146,8 @@ def test_an_ensemble_is_scored_beside_its_members(
     text = _evaluate(tiny_run, "--with", second(tiny_run), "--out", tmp_path).out
     assert {path.name for path in tiny_run.cache.iterdir()} == prepared  # what the trainings prepared serves again
     assert text.count("  alone   ") == 2
+    page = tmp_path / "report-test-ensemble.html"
+    assert text.splitlines()[-1] == f"Page: {page}"
     figures = json.loads((tmp_path / "evaluation-test-ensemble.json").read_text(encoding="utf-8"))
     assert len(figures["ensemble"]["members"]) == 2
     alone = {"segment": lambda block: block["dice"]["WT"], "classify": lambda block: block["metrics"]["log_loss"]}
@@ -153,6 +155,14 @@ def test_an_ensemble_is_scored_beside_its_members(
         "segment": lambda block: block["regions"]["WT"]["dice"]["case_mean"],
         "classify": lambda block: block["metrics"]["log_loss"]["value"],
     }
+    html = page.read_text(encoding="utf-8")
+    assert "scored with the mean of 2 networks, trained on" in html
+    compared = re.search(r'id="networks".*?</table>', html, re.DOTALL)
+    assert compared is not None
+    assert [compared.group().count(member["model_id"]) for member in figures["ensemble"]["members"]] == [1, 1]
+    assert "Network 2." in html
+    shown = set(re.findall(r'id="figure-([a-z0-9-]+)"', html))
+    assert {path.stem for path in (tmp_path / "figures" / "test-ensemble").glob("*.png")} == shown != set()
     first = figures["ensemble"]["members"][0]
     whole = tiny_run.ran.json["test"]
     assert alone[tiny_run.task](first) == pytest.approx(expected[tiny_run.task](whole), abs=1e-6)

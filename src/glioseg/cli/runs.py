@@ -207,7 +207,7 @@ def evaluate(
     """Score a trained network against the experts' masks or classes.
 
     On a part of the run's own data, or on other data, whose figures are kept as evaluation-on-NAME.json and shown by
-    report-on-NAME.html.
+    report-on-NAME.html. Networks named by --with are scored as one and have a page too, report-PART-ensemble.html.
     """
     from glioseg.api import runs as api
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -10,12 +11,15 @@ from glioseg.report.run import RunPage
 from glioseg.report.run_facts import ClassificationFacts
 
 
-def scored_classification_page(facts: ClassificationFacts, figures: Path) -> RunPage:
-    """Figures, pictures and cases of data that the network did not grow up with."""
+def scored_classification_page(
+    facts: ClassificationFacts, figures: Path, together: Mapping[str, float | None]
+) -> RunPage:
+    """Figures, pictures and cases of data that was scored; ``together`` as ``run_setup.members``."""
     return RunPage(
         class_results.tiles(facts),
         (
             partial(class_results.results, facts),
+            partial(run_setup.members, facts, together),
             partial(class_sections.outcomes, facts, figures),
             partial(class_sections.pictures, facts, figures),
             partial(class_sections.table, facts),

@@ -76,8 +76,7 @@ def write_scored_report(
 
     def whole(sections: tuple[Section, ...]) -> Page:
         counts = ", ".join(f"{_counted(facts, part)}" for part in facts.split.parts.values())
-        summary = f"{counts} of {facts.data.cohort} ({facts.data.layout}), scored with a network that was trained on "
-        summary += f"{facts.environment.get('Trained on', 'data that its bundle does not name')}."
+        summary = f"{counts} of {facts.data.cohort} ({facts.data.layout}), scored with {_networks(facts)}."
         title = f"{facts.recipe.name} on {facts.data.cohort}"
         return Page("glioseg evaluate", title, summary, page.tiles, sections, _written(written_on))
 
@@ -102,6 +101,16 @@ def _write(
     for name in earlier - figures_shown(file):
         (figures / f"{name}.png").unlink(missing_ok=True)
     return file
+
+
+def _networks(facts: RunFacts) -> str:
+    """Which networks were scored, and what they had learnt from."""
+    trained = [
+        dict(network.card.facts).get("Trained on", "data that its bundle does not name") for network in facts.networks
+    ]
+    if len(trained) == 1:
+        return f"a network that was trained on {trained[0]}"
+    return f"the mean of {len(trained)} networks, trained on {'; '.join(dict.fromkeys(trained))}"
 
 
 def _written(day: date | None) -> str:

@@ -16,6 +16,7 @@ from glioseg.evaluation.protocol import Evaluation
 from glioseg.evaluation.table import Row
 from glioseg.report.classified import ClassifiedPicture
 from glioseg.report.figures.views import Cut
+from glioseg.report.predictions import NetworkCard
 from glioseg.training.log import LogRow
 
 GalleryKind = Literal["best", "median", "worst", "no-tumour"]
@@ -290,6 +291,14 @@ class Timing:
     peak_memory_mib: float | None = None
 
 
+@dataclass(frozen=True)
+class ScoredNetwork:
+    """A network that was scored on other data: what its page says of it and, of one among several, its own figures."""
+
+    card: NetworkCard
+    figures: Mapping[str, float | None] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, eq=False)
 class RunFacts:
     """What the report of every run shows, whatever its task; all but recipe, data and split may be empty.
@@ -304,6 +313,7 @@ class RunFacts:
         n_epochs: how many the recipe asks for; None where unknown.
         score: what ``val_score`` is.
         network: what was trained.
+        networks: on the page of other data, whose figures stand there.
         environment: facts by name.
         timing: how long it took.
         baseline: a simple method's figure.
@@ -318,6 +328,7 @@ class RunFacts:
     n_epochs: int | None = None
     score: str = "dice"
     network: NetworkFacts | None = None
+    networks: tuple[ScoredNetwork, ...] = ()
     environment: Mapping[str, str | int | float | bool] = field(default_factory=dict)
     timing: Timing = Timing()
     baseline: Baseline | None = None
@@ -371,11 +382,11 @@ class ClassificationFacts(ScoredFacts[ClassEvaluation]):
         counts: part -> class -> pictures (slices).
         right: pictures that were said rightly,
         wrong: and wrongly, the surest first.
-        temperature: that divides the logits.
+        temperatures: that divide the logits, of each network.
     """
 
     names: tuple[str, ...] = ()
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     right: Sequence[ClassifiedPicture] = ()
     wrong: Sequence[ClassifiedPicture] = ()
-    temperature: float = 1.0
+    temperatures: tuple[float, ...] = (1.0,)

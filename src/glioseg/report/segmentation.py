@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -10,12 +11,13 @@ from glioseg.report.run import RunPage
 from glioseg.report.run_facts import SegmentationFacts
 
 
-def scored_segmentation_page(facts: SegmentationFacts, figures: Path) -> RunPage:
-    """Figures, scans and cases of data that the network did not grow up with."""
+def scored_segmentation_page(facts: SegmentationFacts, figures: Path, together: Mapping[str, float | None]) -> RunPage:
+    """Figures, scans and cases of data that was scored; ``together`` as ``run_setup.members``."""
     return RunPage(
         run_results.tiles(facts),
         (
             partial(run_results.results, facts),
+            partial(run_setup.members, facts, together),
             partial(run_kinds.kinds, facts, figures),
             partial(run_scans.gallery, facts, figures),
             partial(run_scans.triptychs, facts, figures),

@@ -13,26 +13,25 @@ from torch import nn
 from glioseg.cohorts.reading.layout import Layout
 from glioseg.cohorts.splits.split import Split
 from glioseg.cohorts.splits.split_file import load_split
-from glioseg.config import DataOptions, PublishedOptions, Recipe, changes_to_shipped
+from glioseg.config import DataOptions
 from glioseg.console import QUIET, Reporter
-from glioseg.core import PARTS, Cohort
+from glioseg.core import PARTS
 from glioseg.core.modalities import named_among
 from glioseg.errors import OptionError, SplitError, name_some
-from glioseg.evaluation.comparable import Reason
 from glioseg.evaluation.metric import OwnMetrics
 from glioseg.evaluation.protocol import EvaluateOptions
-from glioseg.evaluation.published_classes import PublishedClasses
 from glioseg.inference.bundle import Bundle, load_bundle
 from glioseg.io.text import read_json
 from glioseg.preparation.cache import prepare
 from glioseg.runs import run_folder
+from glioseg.runs.deviations import deviations
 from glioseg.runs.gather import gather
 from glioseg.runs.options import RunOptions
 from glioseg.runs.read import Data, read
 from glioseg.runs.scored_report import scored_report
 from glioseg.runs.split import survey
 from glioseg.tasks.choose import task_named
-from glioseg.tasks.data import Part, TrainingData, seen_by, showing_only, with_modalities
+from glioseg.tasks.data import Part, seen_by, showing_only, with_modalities
 from glioseg.tasks.members import fitted_cohort
 from glioseg.tasks.task import (
     AnyTask,
@@ -160,7 +159,7 @@ def evaluate_parts(
     usual = PARTS if score_train else ("val", "test")
     names = parts or tuple(name for name in usual if getattr(run.data.split, name))
     predictor = task.predictor_of_run(run)
-    scoring = Scoring(run.recipe.evaluate, Publication(run.recipe.published, _reasons(run)), metrics)
+    scoring = Scoring(run.recipe.evaluate, Publication(run.recipe.published, deviations(run)), metrics)
     scores: dict[str, Scores] = {}
     for name in names:
         with reporter.progress(f"Evaluating {name}") as step:
@@ -187,7 +186,8 @@ def evaluate_ensemble(
         others: further runs or bundles.
         data: scans with references; None for those of the first run.
         part: as ``evaluate``, of the first run's split.
-        out: where ``evaluation-PART-ensemble.json`` and ``cases-PART-ensemble.csv`` go; None as ``evaluate``.
+        out: where ``evaluation-PART-ensemble.json``, ``cases-PART-ensemble.csv`` and ``report-PART-ensemble.html`` go;
+            None as ``evaluate``.
         device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
         cache: where prepared data is kept; None for ``cache`` beside the run.
         reporter: shows progress.
@@ -223,7 +223,8 @@ def evaluate_ensemble(
     place = ScoringPlace(cache_folder, copies, reporter)
     scores = members.score(scored, Scoring(options, metrics=metrics), place)
     scores.write(out or home, "-ensemble")
-    return scores
+    together = ScoredData(members.infos, scored.cohort, members.part(scored, place), scores)
+    return replace(scores, page=scored_report(members, together, out or home, reporter, "-ensemble"))
 
 
 def _part_of_run(
@@ -293,8 +294,8 @@ def _score_apart(
     scores.write(out)
     if detect:
         return scores
-    scored_data = ScoredData(bundle, cohort, part, scores)
-    return replace(scores, page=scored_report(task, scored_data, predictor, out, reporter))
+    members = task.members([options.run], [bundle], options.device)
+    return replace(scores, page=scored_report(members, ScoredData(members.infos, cohort, part, scores), out, reporter))
 
 
 def _network_data(bundle: Bundle, max_patients: int | None) -> DataOptions:
@@ -341,55 +342,6 @@ def _default_part(split: Split) -> str:
 def name_of_other(cohort: str) -> str:
     """``on-NAME`` for figures on other data, which no part of the run's own data is called."""
     return "on-" + (re.sub(r"[^\w.-]+", "-", cohort).strip("-.") or "data")
-
-
-# -- what figures may be read against ----------------------------------------------------------------------------------
-
-
-def _reasons(run: FinishedRun) -> tuple[Reason, ...]:
-    """In what the run is not as the publication that its recipe follows, beyond how many were scored."""
-    recipe = run.recipe
-    reasons = [] if recipe.published is None else _deviations(recipe, recipe.published, run.data.cohort)
-    if isinstance(recipe.published, PublishedClasses) and recipe.published.copies_apart:
-        reasons += _copies_together(run.data)
-    if recipe.data.max_patients is not None:
-        reasons.append(Reason("data", f"trained on {len(run.data.split.train)} patients (data.max_patients)"))
-    if recipe.train.max_minutes is not None or recipe.train.max_steps is not None:
-        words = "training was stopped before its end may have been reached (max_minutes, max_steps)"
-        reasons.append(Reason("settings", words))
-    return tuple(reasons)
-
-
-def _copies_together(data: TrainingData) -> list[Reason]:
-    """A reason where the cohort has copies and none of them lie in several parts, as the authors' may."""
-    parts = {patient: name for name, patients in data.split.parts.items() for patient in patients}
-    patients = {case.id: case.patient for case in data.cohort.cases}
-    placed = [{parts[patients[case]] for case in group if patients.get(case) in parts} for group in data.copies]
-    together = [places for places in placed if places]
-    if not together or any(len(places) > 1 for places in together):
-        return []
-    words = f"copies of pictures ({len(together)} groups) are kept in one part, and may lie in several of the authors'"
-    return [Reason("copies", words)]
-
-
-def _deviations(recipe: Recipe, protocol: PublishedOptions, cohort: Cohort) -> list[Reason]:
-    """Where split, data and settings are not those of the publication."""
-    reasons = []
-    if recipe.split.protocol != protocol.split:
-        words = f"split by {recipe.split.protocol}, the publication split by {protocol.split}"
-        reasons.append(Reason("split", words))
-    n_patients = len({case.facts.get("of_patient", case.patient) for case in cohort.cases})
-    if protocol.n_patients not in (None, n_patients):
-        word = "pictures" if cohort.categories else "patients"
-        words = f"{cohort.name} with {n_patients} {word}, published on {protocol.data} with {protocol.n_patients}"
-        reasons.append(Reason("data", words))
-    if protocol.epoch not in (None, recipe.train.keep):
-        words = f"of the {recipe.train.keep} epoch (train.keep), published of the {protocol.epoch}"
-        reasons.append(Reason("epoch", words))
-    changed = changes_to_shipped(recipe)
-    if changed:
-        reasons.append(Reason("settings", f"other settings than the recipe's: {name_some(changed)}"))
-    return reasons
 
 
 def require_unseen(folders: Iterable[Path], patients: Iterable[str], data: Path, reporter: Reporter) -> None:

@@ -1,36 +1,42 @@
-"""The page of a network on data that it did not grow up with, beside the figures of ``glioseg evaluate --data``."""
+"""The page of networks on data that they did not grow up with, beside the figures of ``glioseg evaluate``."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
 
 from glioseg.console import QUIET, Reporter
 from glioseg.report.html import FIGURES
 from glioseg.report.run import write_scored_report
-from glioseg.report.run_facts import RecipeFacts, RunFacts, SplitFacts, SplitUnit
+from glioseg.report.run_facts import RecipeFacts, RunFacts, ScoredNetwork, SplitFacts, SplitUnit
 from glioseg.tasks.predicted import network_cards
-from glioseg.tasks.task import ScoredData, Task
-
-_P = TypeVar("_P")
+from glioseg.tasks.task import Members, ScoredData
 
 
-def scored_report(task: Task[_P], scored: ScoredData, predictor: _P, out: Path, reporter: Reporter = QUIET) -> Path:
-    """Write ``report-on-NAME.html`` into ``out``, predicting the few cases that are shown.
+def scored_report(
+    members: Members, scored: ScoredData, out: Path, reporter: Reporter = QUIET, suffix: str = ""
+) -> Path:
+    """Write ``report-PART.html`` into ``out``, predicting the few cases that are shown.
+
+    Args:
+        members: the networks, as they were scored.
+        scored: the data, and how they did.
+        out: a folder.
+        reporter: shows progress.
+        suffix: follows the part in the name of the page.
 
     Raises:
         FileError: ``out`` cannot be written to.
     """
-    name, (card,) = scored.part.name, network_cards([scored.bundle.info])
-    about, counts = task.scored_facts(scored)
+    stem, cards = f"{scored.part.name}{suffix}", network_cards(scored.infos)
+    about, counts = members.facts_of(scored)
     unit: SplitUnit = "picture" if scored.cohort.categories else "patient"
     facts = RunFacts(
-        recipe=RecipeFacts(card.name, ""),
+        recipe=RecipeFacts(" and ".join(dict.fromkeys(card.name for card in cards)), ""),
         data=about,
-        split=SplitFacts({name: counts}, unit),
-        environment=dict(card.facts),
+        split=SplitFacts({scored.part.name: counts}, unit),
+        networks=tuple(ScoredNetwork(card) for card in cards),
     )
-    figures = out / FIGURES / name
+    figures = out / FIGURES / stem
     with reporter.progress("Drawing the report") as step:
-        page = task.page_of_scores(facts, scored, predictor, figures)
-        return write_scored_report(facts, page, out / f"report-{name}.html", figures, progress=step)
+        page = members.page_of_scores(facts, scored, figures)
+        return write_scored_report(facts, page, out / f"report-{stem}.html", figures, progress=step)

@@ -245,6 +245,28 @@ class Members(ABC):
     def score(self, scored: ScoredCohort, scoring: Scoring, place: ScoringPlace) -> Scores:
         """Score the mean of the networks on a part of a cohort, each network beside it."""
 
+    @abstractmethod
+    def part(self, scored: ScoredCohort, place: ScoringPlace) -> Part:
+        """What is scored, prepared as the first network sees it."""
+
+    def facts_of(self, scored: ScoredData) -> tuple[DataFacts, PartCounts]:
+        """The data that was scored, and what is in it, for the page."""
+        cohort, cases = scored.cohort, scored.part.prepared.cases
+        about = DataFacts(
+            cohort.name,
+            cohort.layout,
+            self.modalities,
+            {},
+            has_mm=all(case.native.has_mm for case in cases),
+            assumptions=tuple(found.message for found in cohort.findings if found.kind.startswith("assumed")),
+        )
+        patients = {case.patient for case in cases}
+        return about, PartCounts(len(patients), len(cases), sum(case.n_slices for case in cases))
+
+    @abstractmethod
+    def page_of_scores(self, facts: RunFacts, scored: ScoredData, figures: Path) -> RunPage:
+        """Key figures and sections of data that was scored; their pictures are saved into ``figures``."""
+
 
 @dataclass(frozen=True, eq=False)
 class FinishedRun:
@@ -271,16 +293,16 @@ class FinishedRun:
 
 @dataclass(frozen=True, eq=False)
 class ScoredData:
-    """Data that a network did not grow up with, and how it did there.
+    """Data that one or several networks were scored on as one, and how they did there.
 
     Args:
-        bundle: the network.
+        infos: of the networks.
         cohort: as read.
-        part: all of it, prepared.
-        scores: of the network on it.
+        part: what was scored of it, prepared.
+        scores: of the networks on it.
     """
 
-    bundle: Bundle
+    infos: tuple[BundleInfo, ...]
     cohort: Cohort
     part: Part
     scores: Scores
@@ -408,24 +430,6 @@ class Task(ABC, Generic[P]):
 
     def page(self, facts: RunFacts, run: FinishedRun, figures: Path) -> RunPage:
         """The task's page: key figures and sections; their pictures are saved into ``figures``."""
-        return plain_page(facts, figures)
-
-    def scored_facts(self, scored: ScoredData) -> tuple[DataFacts, PartCounts]:
-        """Data that the network did not grow up with, and what is in it."""
-        cohort, cases = scored.cohort, scored.part.prepared.cases
-        about = DataFacts(
-            cohort.name,
-            cohort.layout,
-            scored.bundle.info.modalities,
-            {},
-            has_mm=all(case.native.has_mm for case in cases),
-            assumptions=tuple(found.message for found in cohort.findings if found.kind.startswith("assumed")),
-        )
-        patients = {case.patient for case in cases}
-        return about, PartCounts(len(patients), len(cases), sum(case.n_slices for case in cases))
-
-    def page_of_scores(self, facts: RunFacts, scored: ScoredData, predictor: P, figures: Path) -> RunPage:
-        """The task's page of such data: key figures and sections; their pictures are saved into ``figures``."""
         return plain_page(facts, figures)
 
     def _no_bundle(self, name: str) -> OptionError:

@@ -84,7 +84,8 @@ def test_a_slice_without_tumour_has_none_of_any_region(data: TrainingData) -> No
     recipe = _recipe()
     regions = data.prepared.region_names
     predictor = Predictor(_Everything(), MODALITIES, regions, SCHEME, recipe.prepare, recipe.slices, recipe.predict)
-    items = report.gallery(predictor, data.part("val"), rows)
+    part = data.part("val")
+    items = report.gallery(report.masks_of(predictor, part), part, rows)
     shown = {item.kind: item.z for item in items}
     assert shown["worst"] == 2  # the slice with most of the tumour, not the one with ET
     assert shown["no-tumour"] in (1, 4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -177,11 +178,7 @@ def conventions(facts: ClassificationFacts) -> Section:
     if facts.headline is not None:
         items += _protocol_items(facts.parts[facts.headline].evaluation)
     items += [
-        (
-            "Confidence",
-            f"softmax of the logits over {facts.temperature:.3g}, a temperature found on the validation part, on which "
-            "the reliability is therefore better than elsewhere",
-        ),
+        ("Confidence", _confidence_words(facts.temperatures)),
         (
             "Parts",
             "training: seen by the network; validation: temperature and, unless the last epoch is kept, the "
@@ -189,3 +186,14 @@ def conventions(facts: ClassificationFacts) -> Section:
         ),
     ]
     return Section("conventions", "How to read this report", "", (Listed(tuple(items)),))
+
+
+def _confidence_words(temperatures: Sequence[float]) -> str:
+    where = "on which the reliability is therefore better than elsewhere"
+    if len(temperatures) == 1:
+        return f"softmax of the logits over {temperatures[0]:.3g}, a temperature found on the validation part, {where}"
+    values = ", ".join(f"{value:.3g}" for value in temperatures)
+    return (
+        f"the mean of the networks' softmax of the logits over {values}: temperatures found on their validation parts, "
+        f"{where}"
+    )

@@ -12,7 +12,16 @@ from glioseg.report.figures.views import CONVENTION
 from glioseg.report.html import RESEARCH_ONLY, Block, Cell, Code, Column, Listed, Prose, Section, Table, saved_picture
 from glioseg.report.parts.run_words import NOTHING, duration, part_word, region_words
 from glioseg.report.parts.words import plural
-from glioseg.report.run_facts import NetworkFacts, PartCounts, RunFacts, SegmentationFacts, SplitFacts, SplitUnit
+from glioseg.report.run_facts import (
+    FiguresT,
+    NetworkFacts,
+    PartCounts,
+    RunFacts,
+    ScoredFacts,
+    SegmentationFacts,
+    SplitFacts,
+    SplitUnit,
+)
 
 _UNITS: Mapping[SplitUnit, str] = {
     "patient": "patient: all cases, time points and known copies of a patient are in one part",
@@ -32,9 +41,37 @@ def data(facts: RunFacts) -> Section:
 
 
 def scored_data(facts: RunFacts) -> Section:
-    """Data that was scored and never split, and the network that was."""
-    items = [*_data_items(facts), *((name, str(value)) for name, value in facts.environment.items())]
-    return Section("data", "Data and network", "", (Listed(tuple(items)), _split_table(facts)))
+    """Data that was scored, and the networks that were."""
+    about, cards = tuple(_data_items(facts)), [network.card for network in facts.networks]
+    if len(cards) == 1:
+        blocks: tuple[Block, ...] = (Listed((*about, *cards[0].facts)), _split_table(facts))
+        return Section("data", "Data and network", "", blocks)
+    listed = (Listed(card.facts, f"Network {number}.") for number, card in enumerate(cards, start=1))
+    return Section("data", "Data and networks", "", (Listed(about), _split_table(facts), *listed))
+
+
+def members(facts: ScoredFacts[FiguresT], together: Mapping[str, float | None]) -> Section:
+    """Of several networks that were scored as one, the figures of each alone; nothing of one.
+
+    Args:
+        facts: with the figures of each network.
+        together: those of all of them, under the same names.
+    """
+    if len(facts.networks) == 1:
+        return Section("networks", "Networks", "", ())
+    columns = (Column("Network", wide=True), *(Column(name, numeric=True) for name in together))
+    rows = [("All together", together)]
+    rows += [
+        (f"{number}: {network.card.name}, {network.card.model_id}", network.figures)
+        for number, network in enumerate(facts.networks, start=1)
+    ]
+    cells = tuple((Cell(name), *(_figure(figures.get(column)) for column in together)) for name, figures in rows)
+    caption = "Probabilities are averaged; figures of each network alone are on the same cases."
+    return Section("networks", "Networks together and alone", "", (Table(columns, cells, caption),))
+
+
+def _figure(value: float | None) -> Cell:
+    return NOTHING if value is None else Cell(f"{value:.3f}", value)
 
 
 def _data_items(facts: RunFacts) -> list[tuple[str, str]]:

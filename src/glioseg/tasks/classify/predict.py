@@ -9,28 +9,25 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from glioseg.config import leaves
 from glioseg.core import Case, Image
 from glioseg.errors import GliosegError, OptionError
 from glioseg.evaluation.table import Row
 from glioseg.inference.bundle import Bundle, BundleInfo
 from glioseg.inference.classifier import Classification, Classifier, mean_of
-from glioseg.inference.explain import grad_cam
 from glioseg.inference.modalities import blank_words
-from glioseg.inference.predictor import to_native
 from glioseg.io import load_image
 from glioseg.io.files import replacing, write_json
 from glioseg.preparation.cache import prepare
-from glioseg.preparation.slices import with_neighbours
 from glioseg.preparation.store import of_patients
 from glioseg.report.classes_said import said_page
-from glioseg.report.classified import ClassifiedPicture, captioned, native_pixels, percent
-from glioseg.report.figures.views import shade
+from glioseg.report.classified import ClassifiedPicture, captioned, percent
 from glioseg.report.predictions import PredictedCase, PredictionsPage
+from glioseg.report.run import RunPage
+from glioseg.report.run_facts import RunFacts
+from glioseg.tasks.classify import report
 from glioseg.tasks.classify.ensemble import RULE, score_ensemble
+from glioseg.tasks.classify.picture import picture_of
 from glioseg.tasks.classify.predictor import classifier_of
 from glioseg.tasks.classify.uncertain import ClassSamples, changed_minds, class_samples, sample_facts
 from glioseg.tasks.data import Part, with_modalities
@@ -42,7 +39,16 @@ from glioseg.tasks.members import (
     stem_of_name,
 )
 from glioseg.tasks.predicted import facts_of_use, filling_words, inputs_of, network_cards, stand_ins
-from glioseg.tasks.task import CasePrediction, Members, ScoredCohort, Scores, Scoring, ScoringPlace, WrittenCase
+from glioseg.tasks.task import (
+    CasePrediction,
+    Members,
+    ScoredCohort,
+    ScoredData,
+    Scores,
+    Scoring,
+    ScoringPlace,
+    WrittenCase,
+)
 from glioseg.tasks.wanted import NOTHING_MORE, Wanted
 
 UNCERTAIN = 0.2
@@ -108,12 +114,20 @@ class ClassifyMembers(Members):
 
     def score(self, scored: ScoredCohort, scoring: Scoring, place: ScoringPlace) -> Scores:
         """Score the mean of the classifiers, each beside it."""
+        part = self.part(scored, place)
+        with place.reporter.progress("Evaluating") as step:
+            return score_ensemble(self.classifiers, self.infos, part, scoring, step)
+
+    def part(self, scored: ScoredCohort, place: ScoringPlace) -> Part:
+        """Prepared as all of the networks see it."""
         network_cohort = with_modalities(scored.cohort, self.modalities)
         with place.reporter.progress("Preparing") as step:
             prepared = prepare(network_cohort, self.classifiers[0].prepare, place.cache, progress=step)
-        with place.reporter.progress("Evaluating") as step:
-            part = Part.of(scored.part, of_patients(prepared, scored.patients), scored.cohort, place.copies)
-            return score_ensemble(self.classifiers, self.infos, part, scoring, step)
+        return Part.of(scored.part, of_patients(prepared, scored.patients), scored.cohort, place.copies)
+
+    def page_of_scores(self, facts: RunFacts, scored: ScoredData, figures: Path) -> RunPage:
+        """Decisions and confidence, pictures, cases."""
+        return report.page_of_scores(facts, scored, self.classifiers, figures)
 
 
 def class_members(folders: Sequence[Path], bundles: Sequence[Bundle], device: str) -> ClassifyMembers:
@@ -277,33 +291,3 @@ def _member_facts(members: ClassifyMembers, classifications: Sequence[Classifica
 
 def _named(classification: Classification, z: int) -> dict[str, float]:
     return dict(zip(classification.classes, map(float, classification.probabilities[z]), strict=True))
-
-
-def picture_of(
-    classifiers: Sequence[Classifier], case: str, image: Image, classification: Classification, z: int | None = None
-) -> ClassifiedPicture:
-    """A case's telling slice (or slice ``z``) with what is said of it and where the networks looked, in the mean.
-
-    A picture is shown as it came; a slice of a scan as the network saw it, turned as on a radiologist's screen.
-    """
-    place = classification.telling_slice if z is None else z
-    decided = int(classification.probabilities[place].argmax())
-    arrays = classification.arrays
-    network_image = with_neighbours(arrays.images, np.array([place]), classifiers[0].slices.n_neighbours)[0]
-    maps = [grad_cam(classifier.model, network_image, decided) for classifier in classifiers]
-    looked_at = np.asarray(np.mean(maps, axis=0), dtype=np.float32)
-    if image.grid.has_mm or image.grid.shape[2] > 1:
-        channel = arrays.images[place, 0].astype(np.float32)
-        pixels = shade(channel, (float(channel.min()), float(max(channel.max(), channel.min() + 1e-6))))
-    else:
-        pixels = native_pixels(image, 0)
-        looked_at = _on_picture(looked_at, classification)
-    note = f"slice {place + 1} of {len(classification.probabilities)}" if len(classification.probabilities) > 1 else ""
-    confidence = float(classification.probabilities[place, decided])
-    return ClassifiedPicture(case, pixels, classification.classes[decided], confidence, None, looked_at, note)
-
-
-def _on_picture(looked_at: npt.NDArray[np.float32], classification: Classification) -> npt.NDArray[np.float32]:
-    """(Y, X) on the network's grid -> (rows, columns) of the picture; 0 where the network did not look."""
-    native = to_native(looked_at[None, None], classification.arrays.working, classification.arrays.native)
-    return np.asarray(native[0, :, :, 0].T.clip(0, 1), dtype=np.float32)

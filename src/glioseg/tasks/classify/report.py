@@ -10,8 +10,9 @@ import numpy as np
 
 from glioseg.core import PARTS, Case
 from glioseg.evaluation.class_protocol import ClassEvaluation, class_rows_from_csv
+from glioseg.evaluation.metrics import CLASS_METRICS
 from glioseg.evaluation.table import Row
-from glioseg.inference.classifier import Classifier
+from glioseg.inference.classifier import Classifier, mean_of
 from glioseg.io import load_image
 from glioseg.preparation.classes import slice_classes
 from glioseg.preparation.store import PreparedCohort
@@ -20,11 +21,14 @@ from glioseg.report.classified import ClassifiedPicture
 from glioseg.report.run import RunPage
 from glioseg.report.run_facts import ClassificationFacts, PartScores, RunFacts
 from glioseg.report.scored_parts import scored_parts
-from glioseg.tasks.classify.predict import picture_of
+from glioseg.tasks.classify.ensemble import ClassEnsembleFigures
+from glioseg.tasks.classify.picture import picture_of
 from glioseg.tasks.classify.predictor import classifier_of
 from glioseg.tasks.task import FinishedRun, ScoredData
 
 _N_PICTURES = 9
+_COMPARED = ("accuracy", "balanced_accuracy", "auc", "log_loss")
+"""What networks that are scored together are compared by."""
 
 
 def page(facts: RunFacts, run: FinishedRun, figures: Path) -> RunPage:
@@ -42,32 +46,40 @@ def page(facts: RunFacts, run: FinishedRun, figures: Path) -> RunPage:
     headline = own.headline
     if headline is not None:
         bundle = run.bundle()
-        classifier, rows = classifier_of(bundle, run.device), own.parts[headline].rows
+        classifiers, rows = (classifier_of(bundle, run.device),), own.parts[headline].rows
         own = replace(
             own,
-            right=_pictures_of(classifier, run.data.part(headline).cases, _telling_rows(rows, are_right=True)),
-            wrong=_pictures_of(classifier, run.data.part(headline).cases, _telling_rows(rows, are_right=False)),
-            temperature=bundle.info.temperature,
+            right=_pictures_of(classifiers, run.data.part(headline).cases, _telling_rows(rows, are_right=True)),
+            wrong=_pictures_of(classifiers, run.data.part(headline).cases, _telling_rows(rows, are_right=False)),
+            temperatures=(bundle.info.temperature,),
         )
     return classification_page(own, figures)
 
 
-def page_of_scores(facts: RunFacts, scored: ScoredData, classifier: Classifier, figures: Path) -> RunPage:
-    """The same of data that the network did not grow up with, without what is of its training."""
-    part, figures_of, rows = scored.part, scored.scores.figures, scored.scores.rows
-    if not isinstance(figures_of, ClassEvaluation):
-        raise TypeError("scores of a classifier are a ClassEvaluation")
-    names = scored.bundle.info.classes
+def page_of_scores(facts: RunFacts, scored: ScoredData, classifiers: Sequence[Classifier], figures: Path) -> RunPage:
+    """The same of data that was scored with one or several networks, without what is of their training."""
+    part, found, rows = scored.part, scored.scores.figures, scored.scores.rows
+    alone = found.members if isinstance(found, ClassEnsembleFigures) else ()
+    evaluation = found.evaluation if isinstance(found, ClassEnsembleFigures) else found
+    if not isinstance(evaluation, ClassEvaluation):
+        raise TypeError("scores of classifiers are a ClassEvaluation")
+    networks = [replace(network, figures=_main(own)) for network, own in zip(facts.networks, alone, strict=False)]
+    names = scored.infos[0].classes
     own = ClassificationFacts(
-        **vars(facts),
-        parts={part.name: PartScores(figures_of, rows)},
+        **vars(replace(facts, networks=tuple(networks) or facts.networks)),
+        parts={part.name: PartScores(evaluation, rows)},
         names=names,
         counts={part.name: _class_counts(part.prepared, names)},
-        right=_pictures_of(classifier, part.cases, _telling_rows(rows, are_right=True)),
-        wrong=_pictures_of(classifier, part.cases, _telling_rows(rows, are_right=False)),
-        temperature=scored.bundle.info.temperature,
+        right=_pictures_of(classifiers, part.cases, _telling_rows(rows, are_right=True)),
+        wrong=_pictures_of(classifiers, part.cases, _telling_rows(rows, are_right=False)),
+        temperatures=tuple(info.temperature for info in scored.infos),
     )
-    return scored_classification_page(own, figures)
+    return scored_classification_page(own, figures, _main(evaluation))
+
+
+def _main(evaluation: ClassEvaluation) -> dict[str, float | None]:
+    """Accuracy and the like, by the words that tables have for them."""
+    return {CLASS_METRICS[name].words: evaluation.items.metrics[name].value for name in _COMPARED}
 
 
 def _telling_rows(rows: Sequence[Row], *, are_right: bool) -> list[Row]:
@@ -91,13 +103,15 @@ def _confidence(row: Row) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
 
-def _pictures_of(classifier: Classifier, cases: Mapping[str, Case], rows: Sequence[Row]) -> list[ClassifiedPicture]:
+def _pictures_of(
+    classifiers: Sequence[Classifier], cases: Mapping[str, Case], rows: Sequence[Row]
+) -> list[ClassifiedPicture]:
     pictures = []
     for row in rows:
         case = cases[str(row["case"])]
-        image = load_image(case, [name for name in classifier.modalities if name in case.images])
-        classification = classifier.classify(image)
-        picture = picture_of((classifier,), case.id, image, classification, int(row["slice"] or 1) - 1)
+        image = load_image(case, [name for name in classifiers[0].modalities if name in case.images])
+        classification = mean_of([classifier.classify(image) for classifier in classifiers])
+        picture = picture_of(classifiers, case.id, image, classification, int(row["slice"] or 1) - 1)
         pictures.append(replace(picture, reference=str(row["reference"])))
     return pictures
 

@@ -36,7 +36,7 @@ from glioseg.tasks.classify.score import score_part, temperature_of
 from glioseg.tasks.classify.validation import ClassValidator
 from glioseg.tasks.data import Part, TrainingData, first_patients
 from glioseg.tasks.segment.cohort import with_references
-from glioseg.tasks.task import FinishedRun, LogColumns, ScoredData, Scores, Scoring, Task, TrainingParts
+from glioseg.tasks.task import FinishedRun, LogColumns, Scores, Scoring, Task, TrainingParts
 from glioseg.training.job import Validation
 from glioseg.training.log import LogRow
 
@@ -181,7 +181,3 @@ class ClassifyTask(Task[Classifier]):
     def page(self, facts: RunFacts, run: FinishedRun, figures: Path) -> RunPage:
         """Decisions and confidence, pictures, curves, cases."""
         return report.page(facts, run, figures)
-
-    def page_of_scores(self, facts: RunFacts, scored: ScoredData, predictor: Classifier, figures: Path) -> RunPage:
-        """Decisions and confidence, pictures, cases."""
-        return report.page_of_scores(facts, scored, predictor, figures)

@@ -21,7 +21,7 @@ from glioseg.io import load_image, load_labels
 from glioseg.io.files import replacing
 from glioseg.preparation.cache import prepare
 from glioseg.preparation.slices import channels_of
-from glioseg.preparation.store import PreparedCase
+from glioseg.preparation.store import PreparedCase, PreparedCohort
 from glioseg.report.figures.render import render
 from glioseg.report.members import TitledLabelMap, members_figure
 from glioseg.tasks.data import with_modalities
@@ -211,9 +211,13 @@ class _View:
         return self.member.on_native_grid(probabilities, prepared.working, prepared.native)
 
 
-def _view(member: Predictor, cohort: Cohort, place: ScoringPlace) -> _View:
+def prepared_for(member: Predictor, cohort: Cohort, place: ScoringPlace) -> PreparedCohort:
     """The cohort prepared for a member; opened where the cache has it."""
     options = member.prepare.model_copy(update={"regions": member.regions})
     with place.reporter.progress("Preparing") as step:
-        prepared = prepare(with_modalities(cohort, member.modalities), options, place.cache, progress=step)
+        return prepare(with_modalities(cohort, member.modalities), options, place.cache, progress=step)
+
+
+def _view(member: Predictor, cohort: Cohort, place: ScoringPlace) -> _View:
+    prepared = prepared_for(member, cohort, place)
     return _View(member, {case.id: case for case in prepared.cases}, channels_of(prepared, member.modalities))

@@ -23,12 +23,16 @@ from glioseg.inference.uncertainty import Shown, Uncertainty, estimate
 from glioseg.io.files import replacing, write_json
 from glioseg.io.nifti import write_nifti
 from glioseg.io.raster import write_picture
+from glioseg.preparation.store import of_patients
 from glioseg.report.figures.render import png_of
 from glioseg.report.maps import maps_figure
 from glioseg.report.parts.words import amount
 from glioseg.report.prediction import overlay_figure
 from glioseg.report.predictions import PredictedCase, PredictionsPage
+from glioseg.report.run import RunPage
+from glioseg.report.run_facts import DataFacts, PartCounts, RunFacts
 from glioseg.report.segmented import segmented_page
+from glioseg.tasks.data import Part
 from glioseg.tasks.members import (
     filled_modalities,
     require_modalities,
@@ -36,8 +40,9 @@ from glioseg.tasks.members import (
     stem_of_name,
 )
 from glioseg.tasks.predicted import facts_of_use, filling_words, inputs_of, network_cards, stand_ins
+from glioseg.tasks.segment import report
 from glioseg.tasks.segment.doubts import doubts, place_words
-from glioseg.tasks.segment.ensemble import ensemble_facts, load_for, score_ensemble, write_members_figure
+from glioseg.tasks.segment.ensemble import ensemble_facts, load_for, prepared_for, score_ensemble, write_members_figure
 from glioseg.tasks.segment.kinds import kind_said, kind_shares
 from glioseg.tasks.segment.uncertain import (
     contradictions,
@@ -46,7 +51,16 @@ from glioseg.tasks.segment.uncertain import (
     uncertainty_maps_shown,
     write_maps,
 )
-from glioseg.tasks.task import CasePrediction, Members, ScoredCohort, Scores, Scoring, ScoringPlace, WrittenCase
+from glioseg.tasks.task import (
+    CasePrediction,
+    Members,
+    ScoredCohort,
+    ScoredData,
+    Scores,
+    Scoring,
+    ScoringPlace,
+    WrittenCase,
+)
 from glioseg.tasks.wanted import NOTHING_MORE, Wanted
 
 
@@ -121,6 +135,20 @@ class SegmentMembers(Members):
     def score(self, scored: ScoredCohort, scoring: Scoring, place: ScoringPlace) -> Scores:
         """Score the ensemble on the native grid, every slice; each member's Dice stands beside it."""
         return score_ensemble(self.ensemble, self.infos, scored, scoring, place)
+
+    def part(self, scored: ScoredCohort, place: ScoringPlace) -> Part:
+        """Prepared with the regions of the networks."""
+        prepared = prepared_for(self.ensemble.members[0], scored.cohort, place)
+        return Part.of(scored.part, of_patients(prepared, scored.patients), scored.cohort, place.copies)
+
+    def facts_of(self, scored: ScoredData) -> tuple[DataFacts, PartCounts]:
+        """The cohort with its regions, and how much of it is marked."""
+        prepared = scored.part.prepared
+        return report.describe(scored.cohort, prepared, self.modalities), report.count(prepared, scored.cohort)
+
+    def page_of_scores(self, facts: RunFacts, scored: ScoredData, figures: Path) -> RunPage:
+        """Overlap by region, scans, cases."""
+        return report.page_of_scores(facts, scored, self.ensemble, figures)
 
 
 @dataclass(frozen=True, eq=False)

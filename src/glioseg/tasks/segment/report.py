@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,13 @@ import numpy.typing as npt
 import torch
 
 from glioseg.config import Recipe
-from glioseg.core import Cohort, LabelMap
+from glioseg.core import Case, Cohort, LabelMap
 from glioseg.evaluation.protocol import Evaluation
 from glioseg.evaluation.table import Row, rows_from_csv
+from glioseg.inference.ensemble import Ensemble
 from glioseg.inference.predictor import Predictor
-from glioseg.inference.scoring import score_prepared
-from glioseg.io import load_image
+from glioseg.inference.scoring import probabilities_of
+from glioseg.io import load_image, load_labels
 from glioseg.preparation.slices import channels_of
 from glioseg.preparation.store import PreparedCohort
 from glioseg.report.gallery import gallery_item, ranked_cases, telling_slice, tumour_free_slice
@@ -33,6 +35,7 @@ from glioseg.report.run_facts import (
 from glioseg.report.scored_parts import scored_parts
 from glioseg.report.segmentation import scored_segmentation_page, segmentation_page
 from glioseg.tasks.data import Part, TrainingData
+from glioseg.tasks.segment.ensemble import EnsembleFigures, load_for
 from glioseg.tasks.segment.items import borders_of, training_items
 from glioseg.tasks.segment.predictor import predictor_of
 from glioseg.tasks.segment.score import scheme_of
@@ -54,23 +57,30 @@ def page(facts: RunFacts, run: FinishedRun, figures: Path) -> RunPage:
     )
     headline = own.headline
     if headline is not None:
-        predictor = predictor_of(run.bundle(), run.device)
-        own = replace(own, gallery=gallery(predictor, run.data.part(headline), own.parts[headline].rows))
+        predictor, part = predictor_of(run.bundle(), run.device), run.data.part(headline)
+        own = replace(own, gallery=gallery(masks_of(predictor, part), part, own.parts[headline].rows))
     return segmentation_page(own, figures)
 
 
-def page_of_scores(facts: RunFacts, scored: ScoredData, predictor: Predictor, figures: Path) -> RunPage:
-    """The same of data that the network did not grow up with, without what is of its training."""
-    part, figures_of = scored.part, scored.scores.figures
-    if not isinstance(figures_of, Evaluation):
-        raise TypeError("scores of a network that segments are an Evaluation")
+def page_of_scores(facts: RunFacts, scored: ScoredData, ensemble: Ensemble, figures: Path) -> RunPage:
+    """The same of data that was scored with one or several networks, without what is of their training."""
+    part, found = scored.part, scored.scores.figures
+    alone = found.members if isinstance(found, EnsembleFigures) else ()
+    evaluation = found.evaluation if isinstance(found, EnsembleFigures) else found
+    if not isinstance(evaluation, Evaluation):
+        raise TypeError("scores of networks that segment are an Evaluation")
+    networks = [replace(network, figures=_mean_dice(own)) for network, own in zip(facts.networks, alone, strict=False)]
     own = SegmentationFacts(
-        **vars(facts),
-        parts={part.name: PartScores(figures_of, scored.scores.rows)},
+        **vars(replace(facts, networks=tuple(networks) or facts.networks)),
+        parts={part.name: PartScores(evaluation, scored.scores.rows)},
         outlined=_outlined(part.prepared),
-        gallery=gallery(predictor, part, scored.scores.rows),
+        gallery=gallery(partial(_mask_of, ensemble), part, scored.scores.rows),
     )
-    return scored_segmentation_page(own, figures)
+    return scored_segmentation_page(own, figures, _mean_dice(evaluation))
+
+
+def _mean_dice(evaluation: Evaluation) -> dict[str, float | None]:
+    return {f"{region} Dice": metrics["dice"].case_mean for region, metrics in evaluation.regions.items()}
 
 
 def describe(cohort: Cohort, prepared: PreparedCohort, modalities: tuple[str, ...]) -> DataFacts:
@@ -114,24 +124,39 @@ def count(prepared: PreparedCohort, cohort: Cohort) -> PartCounts:
     )
 
 
-def gallery(predictor: Predictor, scored_part: Part, rows: Sequence[Row]) -> list[GalleryItem]:
+def masks_of(predictor: Predictor, part: Part) -> Callable[[Case], LabelMap]:
+    """What a network says of the cases of a part, as they are prepared."""
+    prepared = {case.id: case for case in part.prepared.cases}
+    channels = channels_of(part.prepared, predictor.modalities)
+
+    def mask_of(case: Case) -> LabelMap:
+        arrays = prepared[case.id]
+        probabilities = probabilities_of(predictor, arrays, channels)
+        return predictor.on_native_grid(probabilities, arrays.working, arrays.native).label_map
+
+    return mask_of
+
+
+def _mask_of(ensemble: Ensemble, case: Case) -> LabelMap:
+    """What networks say together of the scans of a case."""
+    return ensemble.predict(load_for(ensemble, case))[0].label_map
+
+
+def gallery(mask_of: Callable[[Case], LabelMap], scored_part: Part, rows: Sequence[Row]) -> list[GalleryItem]:
     """Slices of the best, median and worst cases of a part, and slices without anything that is looked for.
 
     Of parts of a tumour all count, of tissues the one that is outlined.
     """
-    regions = predictor.regions
+    regions = scored_part.prepared.region_names
     sought = _outlined(scored_part.prepared) or regions
     part, scheme = scored_part.name, scheme_of(scored_part.prepared)
-    prepared = {case.id: case for case in scored_part.prepared.cases}
-    channels = channels_of(scored_part.prepared, predictor.modalities)
     items: list[GalleryItem] = []
     n_free = 0
     for case_id, kind, dice in ranked_cases(rows, sought, _N_EACH):
         case = scored_part.cases[case_id]
-        result = score_prepared(predictor, prepared[case_id], case, channels, scheme)
-        image = load_image(case)
-        reference, predicted = (_inside(labels, sought) for labels in (result.reference, result.prediction.label_map))
-        common = (image, result.reference, result.prediction.label_map, regions, dice)
+        image, masks = load_image(case), (load_labels(case, scheme), mask_of(case))
+        reference, predicted = (_inside(labels, sought) for labels in masks)
+        common = (image, *masks, regions, dice)
         items.append(gallery_item(case_id, part, kind, telling_slice(reference, predicted), *common))
         free = tumour_free_slice(image, reference, predicted)
         if free is not None and n_free < _N_FREE:

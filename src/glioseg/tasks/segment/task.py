@@ -39,7 +39,7 @@ from glioseg.tasks.segment.predict import SegmentMembers
 from glioseg.tasks.segment.predictor import predictor_of
 from glioseg.tasks.segment.score import scheme_of, score_part, tune_options
 from glioseg.tasks.segment.validation import Validator
-from glioseg.tasks.task import FinishedRun, LogColumns, ScoredData, Scores, Scoring, Task, TrainingParts
+from glioseg.tasks.task import FinishedRun, LogColumns, Scores, Scoring, Task, TrainingParts
 from glioseg.training.augment import augment
 from glioseg.training.job import Validation
 from glioseg.training.log import LogRow
@@ -208,13 +208,3 @@ class SegmentTask(Task[Predictor]):
     def page(self, facts: RunFacts, run: FinishedRun, figures: Path) -> RunPage:
         """Overlap by region, scans, curves, cases."""
         return report.page(facts, run, figures)
-
-    def scored_facts(self, scored: ScoredData) -> tuple[DataFacts, PartCounts]:
-        """The cohort with its regions, and how much of it is marked."""
-        prepared = scored.part.prepared
-        about = report.describe(scored.cohort, prepared, scored.bundle.info.modalities)
-        return about, report.count(prepared, scored.cohort)
-
-    def page_of_scores(self, facts: RunFacts, scored: ScoredData, predictor: Predictor, figures: Path) -> RunPage:
-        """Overlap by region, scans, cases."""
-        return report.page_of_scores(facts, scored, predictor, figures)
