@@ -33,7 +33,7 @@ CENTRE = glioseg.RegionMetric(
 )
 
 
-def main(run: Path, reference: Path, prediction: Path) -> tuple[glioseg.Scores, glioseg.Scores]:
+def main(run: Path, reference: Path, prediction: Path) -> tuple[glioseg.Scores, glioseg.ScoreResult]:
     """The test part of a run, and any two masks, with the metric behind those that there are."""
     return (
         glioseg.evaluate(run, part="test", metrics=[CENTRE]),
