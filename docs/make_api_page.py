@@ -32,7 +32,7 @@ COMMANDS = {
     "models": "models",
     "phantom": "phantom",
     "plan": "plan",
-    "predict": "load(…).predict, load(…).predict_files",
+    "predict": "load(…).predict, load(…).classify, load(…).predict_files",
     "recipes": "recipe_names, recipe, recipe_text, settings",
     "report": "Run(…).write_report",
     "score": "score",

@@ -143,9 +143,9 @@ def test_paths_images_and_arrays_are_predicted_alike_and_as_the_command_does(tin
     assert model.modalities == ("t2f", "t1c")
     paths = {name: path for name, path in _first_case(tiny.data).items() if name in model.modalities}
     case = glioseg.read(tiny.data).cases[0].id
-    result: Any = model.predict(paths, name=case)
-    images: Any = model.predict({name: nibabel.load(path) for name, path in paths.items()})
-    arrays: Any = model.predict({name: (_array(path), read_nifti(path)[1].affine) for name, path in paths.items()})
+    result = model.predict(paths, name=case)
+    images = model.predict({name: nibabel.load(path) for name, path in paths.items()})
+    arrays = model.predict({name: (_array(path), read_nifti(path)[1].affine) for name, path in paths.items()})
     for other in (images, arrays):
         np.testing.assert_array_equal(other.probabilities, result.probabilities)
         np.testing.assert_array_equal(other.label_map.array, result.label_map.array)
@@ -176,6 +176,8 @@ def test_what_cannot_be_predicted_is_said(tiny: TinyRun) -> None:
         model.predict(paths["t2f"])
     with pytest.raises(glioseg.GliosegError, match=r"t2f and t1c lie on different grids"):
         model.predict({"t2f": paths["t2f"], "t1c": (np.zeros((4, 4, 4)), np.eye(4))})
+    with pytest.raises(glioseg.GliosegError, match=r"draws masks and says no class\. Call predict"):
+        model.classify(paths["t2f"])
     with pytest.raises(glioseg.GliosegError, match="not a scan; found int"):
         model.predict({"t2f": 3, "t1c": paths["t1c"]})
     with pytest.raises(glioseg.GliosegError, match="neither a run with a bundle nor a bundle"):
@@ -186,13 +188,15 @@ def test_a_picture_is_classified(tiny_classifier: TinyRun, tmp_path: Path) -> No
     model = glioseg.load(tiny_classifier.run)
     rng = np.random.default_rng(0)
     picture = rng.integers(10, 120, (24, 20)).astype(np.uint8)
-    result: Any = model.predict(dict.fromkeys(("red", "green", "blue"), picture), name="mine")
+    result = model.classify(dict.fromkeys(("red", "green", "blue"), picture), name="mine")
     Pillow.fromarray(picture).save(tmp_path / "grey.png")
     Pillow.fromarray(np.dstack([picture] * 3)).save(tmp_path / "colours.png")
     alone = (picture, np.dstack([picture] * 3), tmp_path / "grey.png", tmp_path / "colours.png")
-    assert all(model.predict(one).probabilities == result.probabilities for one in alone)  # type: ignore[attr-defined]
+    assert all(model.classify(one).probabilities == result.probabilities for one in alone)
     with pytest.raises(glioseg.GliosegError, match=r"lacks red, green, blue.*Give it a picture: its colours are taken"):
-        model.predict({"t2f": picture})
+        model.classify({"t2f": picture})
+    with pytest.raises(glioseg.GliosegError, match=r"says classes and draws no mask\. Call classify"):
+        model.predict(picture)
     assert result.decided in ("no", "yes")
     assert sum(result.probabilities.values()) == pytest.approx(1)
     assert result.save(tmp_path).file == tmp_path / "mine.png"

@@ -15,7 +15,8 @@ import glioseg
 
 _SOURCE = Path(glioseg.__file__).parent
 _LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"errors", "__init__", "recipes", "weights"}),
+    frozenset({"faces", "__init__", "recipes", "weights"}),
+    frozenset({"errors"}),
     frozenset({"core", "console", "machine"}),
     frozenset({"io"}),
     frozenset({"cohorts", "preparation", "evaluation"}),

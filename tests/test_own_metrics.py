@@ -94,10 +94,25 @@ def test_of_classes(tiny_classifier: TinyRun, tmp_path: Path) -> None:
     assert "first" in scores.text
 
 
+def _of_masks(name: str, **more: Any) -> glioseg.RegionMetric:
+    return glioseg.RegionMetric(name, "Mine", "", of_masks=lambda pair: 1.0, **more)
+
+
 def test_refusals(tiny: TinyRun) -> None:
     with pytest.raises(glioseg.GliosegError, match=r"there is a metric dice already\. Give yours another name"):
-        glioseg.score(
-            _block(0), _block(0), metrics=[glioseg.RegionMetric("dice", "Mine", "", of_masks=lambda pair: 1.0)]
-        )
+        glioseg.score(_block(0), _block(0), metrics=[_of_masks("dice")])
     with pytest.raises(glioseg.GliosegError, match=r"the metric first is of another task; found ClassMetric"):
         glioseg.evaluate(tiny.run, part="val", cache=tiny.cache, metrics=[FIRST])
+    with pytest.raises(glioseg.GliosegError, match=r"the metric centre_distance is of another task"):
+        glioseg.evaluate(tiny.run, part="val", cache=tiny.cache, metrics=[CENTRE], detect=True)
+
+
+def test_a_training_refuses_them_before_any_work(tiny: TinyRun, tmp_path: Path) -> None:
+    for metric, said in (
+        (_of_masks("dice"), "there is a metric dice already"),
+        (FIRST, "the metric first is of another task"),
+        (_of_masks("mine", picks_best=True), r"picks_best=True; expected train\.score, one of dice, iou"),
+    ):
+        with pytest.raises(glioseg.GliosegError, match=said):
+            glioseg.train(tiny.recipe, tiny.data, tmp_path / "run", cache=tiny.cache, metrics=[metric])
+    assert not (tmp_path / "run").exists()

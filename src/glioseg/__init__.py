@@ -42,7 +42,9 @@ _PLACES = {
     "glioseg.studies.options": ("StudyOptions",),
     "glioseg.studies.run": ("StudyResult",),
     "glioseg.studies.tune": ("TuneResult",),
+    "glioseg.tasks.classify.predict": ("ClassPrediction",),
     "glioseg.tasks.scores": ("Scores",),
+    "glioseg.tasks.segment.predict": ("SegmentPrediction",),
     "glioseg.tasks.task": ("CasePrediction", "Task"),
 }
 """Module -> the public names that stand in it."""

@@ -57,7 +57,9 @@ from glioseg.runs.score import ScoreResult as ScoreResult
 from glioseg.studies.options import StudyOptions as StudyOptions
 from glioseg.studies.run import StudyResult as StudyResult
 from glioseg.studies.tune import TuneResult as TuneResult
+from glioseg.tasks.classify.predict import ClassPrediction as ClassPrediction
 from glioseg.tasks.scores import Scores as Scores
+from glioseg.tasks.segment.predict import SegmentPrediction as SegmentPrediction
 from glioseg.tasks.task import CasePrediction as CasePrediction
 from glioseg.tasks.task import Task as Task
 

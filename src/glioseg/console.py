@@ -24,6 +24,7 @@ from rich.progress import (
 )
 
 from glioseg.errors import OutputError
+from glioseg.faces import in_python, on_command_line
 
 _TURNING = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 """Classes of the characters that turn the direction of writing."""
@@ -45,9 +46,9 @@ class Reporter:
         self.console = Console(stderr=True, highlight=False, soft_wrap=True)
 
     def say(self, message: str) -> None:
-        """One line on stderr."""
+        """One line on stderr, as the command line has it."""
         if not self.quiet:
-            self.console.print(printable(message), markup=False)
+            self.console.print(printable(on_command_line(message)), markup=False)
 
     @contextmanager
     def progress(self, label: str) -> Iterator[Step]:
@@ -148,7 +149,7 @@ class CallbackReporter(Reporter):
 
     def say(self, message: str) -> None:
         """Log a message."""
-        logging.getLogger("glioseg").info(message)
+        logging.getLogger("glioseg").info(in_python(message))
 
     @contextmanager
     def progress(self, what: str) -> Iterator[Step]:

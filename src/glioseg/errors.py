@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from glioseg.faces import in_python
+
 
 class GliosegError(Exception):
     """A fault in what was given: says what is wrong, where, what was found, what was expected and how to mend it.
+
+    Options and commands that it names are written as ``glioseg.faces`` has them. ``str`` is for whoever called a
+    function; the command line, files and pages show ``on_command_line(error.text)``.
 
     Args:
         what: the fault in one sentence, without a full stop.
@@ -31,9 +36,14 @@ class GliosegError(Exception):
         self.found = None if found is None else str(found)
         self.expected = None if expected is None else str(expected)
         self.remedy = remedy
-        super().__init__(self._text())
+        super().__init__(what)
 
-    def _text(self) -> str:
+    def __str__(self) -> str:
+        return in_python(self.text)
+
+    @property
+    def text(self) -> str:
+        """All of it, as both faces make their own of it."""
         head = f"{self.path}: {self.what}" if self.path else self.what
         parts = [head.rstrip(".")]
         if self.found is not None:

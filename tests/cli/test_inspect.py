@@ -306,7 +306,7 @@ def test_phantom_in_several_processes(tmp_path: Path, phantoms: Cohorts) -> None
 def test_another_layout(toys: Cohorts) -> None:
     ran = look(toys("brats2023"), "--layout", "volumes")
     assert (ran.code, ran.json["layout"], ran.json["scheme"]) == (0, "volumes", None)
-    assert ran.json["reason"].endswith("; as --layout says")
+    assert ran.json["reason"].endswith("; that layout was named")
 
 
 def test_a_scheme_where_the_files_do_not_say_it(toys: Cohorts) -> None:

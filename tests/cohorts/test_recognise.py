@@ -89,7 +89,7 @@ def test_one_of_several_can_be_chosen(tmp_path: Path) -> None:
     volumes(tmp_path / "second")
     cohort = read_cohort(tmp_path, layout="lgg")
     assert cohort.layout == "lgg"
-    assert cohort.reason.endswith("as --layout says")
+    assert cohort.reason.endswith("that layout was named")
     (left_over,) = [finding for finding in cohort.findings if finding.kind == "left-over-files"]
     assert left_over.severity == "warning"
     assert left_over.message.startswith("6 files are no part of the cohort (6 .nii.gz): second/IBSR_01/IBSR_01.nii.gz")
@@ -135,7 +135,7 @@ def test_layout_can_be_said(tmp_path: Path) -> None:
         save_volume(tmp_path / case / "T1.nii.gz", noise(0))
     cohort = read_cohort(tmp_path, layout="volumes")
     assert [case.id for case in cohort.cases] == ["anna", "otto"]
-    assert cohort.reason == "the files do not look like it; as --layout says"
+    assert cohort.reason == "the files do not look like it; that layout was named"
 
 
 def test_options_reach_the_reader(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_nothing_fits(tmp_path: Path) -> None:
     assert "sub/deep/d.fig" in text
     assert "folders of level 1: sub; folders of level 2: deep" in text
     assert all(f"\n  {layout.name}: {layout.needs}" in text for layout in LAYOUTS)
-    assert "--layout" in text
+    assert "layout= of glioseg.read" in text
 
 
 @pytest.mark.parametrize(
@@ -263,4 +263,4 @@ def test_where_a_layout_nearly_fits_the_others_are_not_listed(tmp_path: Path, ki
         read_cohort(tmp_path)
     listed = {layout.name for layout in LAYOUTS if layout.needs in str(error.value)}
     assert listed == set(meant)
-    assert "--layout" in str(error.value)
+    assert "layout= of glioseg.read" in str(error.value)

@@ -565,7 +565,7 @@ def test_options_that_do_not_fit_the_cohort(cohort: Cohort, tmp_path: Path) -> N
         prepare(cohort, PrepareOptions(regions=("csf",)), tmp_path / "cache")
     with pytest.raises(LabelError, match="WT and tumour overlap"):
         prepare(cohort, PrepareOptions(regions=("WT", "tumour")), tmp_path / "cache")
-    with pytest.raises(OptionError, match="--scheme"):
+    with pytest.raises(OptionError, match=r"Say it with scheme= of glioseg\.read"):
         prepare(replace(cohort, scheme=None), PLAIN, tmp_path / "cache")
     bare = replace(cohort, cases=tuple(replace(case, labels=None) for case in cohort.cases))
     with pytest.raises(OptionError, match="without references"):

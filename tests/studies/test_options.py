@@ -263,7 +263,7 @@ def test_a_metric_that_was_not_published_is_a_fault(tmp_path: Path) -> None:
     ("changes", "message"),
     [
         (["train.epoch=3"], "no row of the study demo-study can be trained: .*did you mean train.epochs"),
-        (["train.seed=3"], "train.seed is decided by the study. Use --seeds"),
+        (["train.seed=3"], "train.seed is decided by the study. Use seeds="),
         (["split.fold=1"], "split.fold is decided by the study"),
         (["model.kind=perceptron"], "there is no network perceptron"),
     ],

@@ -14,6 +14,7 @@ import pytest
 
 from glioseg.console import QUIET
 from glioseg.errors import FileError, OptionError
+from glioseg.evaluation.metric import RegionMetric
 from glioseg.inference.bundle import load_bundle
 from glioseg.runs.evaluate import evaluate
 from glioseg.runs.report import write_report
@@ -80,6 +81,9 @@ def test_it_makes_no_bundle_and_cannot_detect(trained: tuple[Path, Any], example
         load_bundle(run)
     with pytest.raises(OptionError, match="the task volume does not segment"):
         evaluate(run, None, "test", None, detect=True, task=example.VolumeTask())
+    metric = RegionMetric("mine", "Mine", "", of_masks=lambda pair: None)
+    with pytest.raises(OptionError, match="the task volume takes no metrics beside its own; found mine"):
+        evaluate(run, None, "test", None, metrics=[metric], task=example.VolumeTask())
 
 
 @pytest.mark.parametrize("name", TASKS)

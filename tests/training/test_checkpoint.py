@@ -54,7 +54,7 @@ def test_a_damaged_one_is_refused(tmp_path: Path, damage: str) -> None:
         "flipped": whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :],
     }
     path.write_bytes(damaged[damage])
-    with pytest.raises(FileError, match=r"one\.pth: the file is damaged.*begin anew with --restart"):
+    with pytest.raises(FileError, match=r"one\.pth: the file is damaged.*begin anew with restart=True"):
         load_checkpoint(path)
 
 
@@ -99,7 +99,7 @@ def test_settings_of_another_format_are_refused_in_one_sentence() -> None:
     assert str(caught.value).startswith(
         "x.pth: a training is continued only by the version that began it; found settings of format 1; expected"
     )
-    assert "--restart" in str(caught.value)
+    assert "restart=True" in str(caught.value)
 
 
 @pytest.mark.parametrize("name", [LATEST, BEST])

@@ -92,5 +92,5 @@ def test_a_line_that_is_no_row(tmp_path: Path, line: str) -> None:
     append_log(tmp_path / LOG, LogRow(epoch=0, train_loss=1.0, learning_rate=0.1, elapsed_s=1.0))
     with (tmp_path / LOG).open("a") as file:
         file.write(f"{line}\n")
-    with pytest.raises(FileError, match=r"not the log of a training; found line 2: .*--restart"):
+    with pytest.raises(FileError, match=r"not the log of a training; found line 2: .*restart=True"):
         read_log(tmp_path / LOG)

@@ -26,6 +26,7 @@ from glioseg.api.common import (
 from glioseg.cohorts.reading.layout import Layout
 from glioseg.core import MAX_VOXELS, Cohort, LabelScheme
 from glioseg.errors import OptionError, name_some
+from glioseg.faces import in_python
 from glioseg.runs.read import Data
 from glioseg.runs.read import read as read_data
 
@@ -51,13 +52,14 @@ class FolderCohort(Cohort):
 
     def _repr_html_(self) -> str:
         """A few lines, for notebooks."""
+        found = [in_python(finding.message) for finding in self.findings]
         facts = {
             "layout": f"{self.layout} ({self.reason})",
             "cases": f"{len(self.cases)} of {len(self.patients)} patients",
             "modalities": ", ".join(self.modalities),
             "labels": "none" if self.scheme is None else self.scheme.describe(),
             "classes": ", ".join(self.categories),
-            "findings": name_some([finding.message for finding in self.findings], 3) if self.findings else "none",
+            "findings": name_some(found, 3) if found else "none",
         }
         rows = "".join(f"<tr><th>{name}</th><td>{html.escape(text)}</td></tr>" for name, text in facts.items() if text)
         return f"<b>{html.escape(self.name)}</b><table>{rows}</table>"

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from glioseg.api.common import Progress, StrPath, optional_path, reporter_of
 from glioseg.api.data import AnyData, source_of
 from glioseg.api.runs import Run, path_of
+from glioseg.core import Image
+from glioseg.errors import OptionError
 from glioseg.io.in_memory import Scan, image_of, named_alone
 
 if TYPE_CHECKING:
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
     from glioseg.inference.shipped import ShippedModel
     from glioseg.inference.uncertainty import UncertaintyOptions
     from glioseg.runs.predict import PredictResult
-    from glioseg.tasks.task import CasePrediction, Members
+    from glioseg.tasks.classify.predict import ClassPrediction
+    from glioseg.tasks.segment.predict import SegmentPrediction
+    from glioseg.tasks.task import Members
     from glioseg.tasks.wanted import Wanted
 
 
@@ -40,8 +44,8 @@ class Model:
         *,
         name: str = "case",
         uncertainty: bool | UncertaintyOptions = False,
-    ) -> CasePrediction:
-        """Predict one case.
+    ) -> SegmentPrediction:
+        """Draw the mask of one case.
 
         Args:
             scans: modality -> path, nibabel image, or (array (X, Y, Z), affine (4, 4) of RAS+ mm), all on one grid; the
@@ -52,18 +56,51 @@ class Model:
                 their answers lie apart; ``UncertaintyOptions`` say how often. The answer stays the same.
 
         Returns:
-            Of a network that segments ``.label_map``, ``.probabilities`` (R, X, Y, Z), ``.volumes_ml``; of a classifier
-            ``.decided``, ``.confidence``; of both ``.save(out)``.
+            ``.label_map``, ``.probabilities`` (R, X, Y, Z), ``.volumes_ml``, ``.save(out)``.
 
         Raises:
             GeometryError: a modality is lacking, or lies on another grid.
             FileError: a file that cannot be read.
+            OptionError: the network says classes (``classify``).
         """
+        from glioseg.tasks.segment.predict import SegmentMembers
+
+        if not isinstance(self.members, SegmentMembers):
+            raise OptionError("this network says classes and draws no mask", remedy="Call classify in place of predict")
+        return self.members.predict_image(name, self._image(scans), _wanted(uncertainty))
+
+    def classify(
+        self,
+        scans: Mapping[str, Scan] | Scan,
+        *,
+        name: str = "case",
+        uncertainty: bool | UncertaintyOptions = False,
+    ) -> ClassPrediction:
+        """Say the class of one case.
+
+        Args:
+            scans: as ``predict`` takes them.
+            name: what the case is called, and its files.
+            uncertainty: as ``predict`` takes it.
+
+        Returns:
+            ``.decided``, ``.confidence`` (0 to 1), ``.probabilities`` of each class, ``.save(out)``.
+
+        Raises:
+            GeometryError, FileError: as of ``predict``.
+            OptionError: the network draws masks (``predict``).
+        """
+        from glioseg.tasks.classify.predict import ClassifyMembers
+
+        if not isinstance(self.members, ClassifyMembers):
+            raise OptionError("this network draws masks and says no class", remedy="Call predict in place of classify")
+        return self.members.predict_image(name, self._image(scans), _wanted(uncertainty))
+
+    def _image(self, scans: Mapping[str, Scan] | Scan) -> Image:
         from glioseg.tasks.members import called_as
 
         named = scans if isinstance(scans, Mapping) else named_alone(scans, self.modalities)
-        image = image_of(called_as(named, self.modalities))
-        return self.members.predict_image(name, image, _wanted(uncertainty))
+        return image_of(called_as(named, self.modalities))
 
     def predict_files(
         self,

@@ -16,6 +16,7 @@ from glioseg.cli import data, runs, score, studies
 from glioseg.cli.options import StoppedError
 from glioseg.console import out, printable, unwritable
 from glioseg.errors import GliosegError, OptionError, OutputError
+from glioseg.faces import on_command_line
 
 app = typer.Typer(
     name="glioseg",
@@ -73,7 +74,7 @@ def _fail_without_stdout(error: GliosegError) -> NoReturn:
 
 
 def _fail(error: GliosegError, code: int) -> NoReturn:
-    sys.stderr.write(printable(f"glioseg: {error}\n"))
+    sys.stderr.write(printable(f"glioseg: {on_command_line(error.text)}\n"))
     sys.exit(code)
 
 

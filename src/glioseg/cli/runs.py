@@ -26,6 +26,7 @@ from glioseg.cli.options import (
 )
 from glioseg.console import Reporter, out, printable
 from glioseg.errors import OptionError
+from glioseg.faces import on_command_line
 
 if TYPE_CHECKING:
     from glioseg.core import Cohort
@@ -291,7 +292,7 @@ def predict(
         progress=reporter,
     )
     if as_json:
-        failed = {case: str(error) for case, error in result.failed.items()}
+        failed = {case: on_command_line(error.text) for case, error in result.failed.items()}
         print_json(
             {
                 "cases": [dict(case.facts) for case in result.cases],
@@ -305,7 +306,8 @@ def predict(
         if result.page is not None:
             out(f"Page: {result.page}")
     for case, error in result.failed.items():
-        sys.stderr.write(printable(f"glioseg: case {case} was left out: {' '.join(str(error).split())}\n"))
+        said = " ".join(on_command_line(error.text).split())
+        sys.stderr.write(printable(f"glioseg: case {case} was left out: {said}\n"))
     if result.failed:
         raise typer.Exit(1)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from glioseg.cohorts.description import CohortDescription
 from glioseg.errors import name_some
+from glioseg.faces import on_command_line
 from glioseg.inference.card import Card
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def inspection_text(about: CohortDescription) -> str:
     lines = [about.name, *(f"  {name:<{width}}  {text}" for name, text in rows), ""]
     for finding in about.findings[:_SHOWN_FINDINGS]:
         case = "" if finding.case is None else f" {finding.case}:"
-        lines.append(f"  {finding.severity:<7} {finding.kind}:{case} {finding.message}")
+        lines.append(f"  {finding.severity:<7} {finding.kind}:{case} {on_command_line(finding.message)}")
     if len(about.findings) > _SHOWN_FINDINGS:
         lines.append(f"  … and {len(about.findings) - _SHOWN_FINDINGS} more findings")
     if not about.findings:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from glioseg.cohorts.summary import CaseSummary, HeatMap, Histogram
 from glioseg.core import Finding, FindingKind, LabelScheme
+from glioseg.faces import on_command_line
 
 GalleryKind = Literal["positive", "negative", "dark"]
 
@@ -234,7 +235,12 @@ class CohortDescription:
                 for group in self.duplicates
             ],
             "findings": [
-                {"severity": finding.severity, "kind": finding.kind, "case": finding.case, "message": finding.message}
+                {
+                    "severity": finding.severity,
+                    "kind": finding.kind,
+                    "case": finding.case,
+                    "message": on_command_line(finding.message),
+                }
                 for finding in self.findings
             ],
         }

@@ -71,7 +71,7 @@ def read_cohort(
             _refuse_several(listing)
         reader, reason = _recognise(listing, layouts)
     else:
-        reason = f"{reader.match(listing) or 'the files do not look like it'}; as --layout says"
+        reason = f"{reader.match(listing) or 'the files do not look like it'}; that layout was named"
     cohort = reader.read(listing, options)
     findings = (*listing.findings, *cohort.findings, *_left_over(listing, cohort, reader))
     return replace(cohort, name=cohort.name or "cohort", reason=reason, findings=tuple(dict.fromkeys(findings)))
@@ -93,9 +93,9 @@ def _layouts_for(options: ReadOptions, reader: Layout | None) -> Sequence[Layout
     if reader is not None and not reader.takes_masks:
         raise OptionError(
             f"the layout {reader.name} names its masks itself",
-            found=f"--mask-pattern {options.masks.text}",
-            expected=" or ".join(f"--layout {layout.name}" for layout in LAYOUTS if layout.takes_masks),
-            remedy="Leave --mask-pattern out, or choose another layout",
+            found=f"`--mask-pattern {options.masks.text}`",
+            expected=" or ".join(f"`--layout {layout.name}`" for layout in LAYOUTS if layout.takes_masks),
+            remedy="Leave `--mask-pattern` out, or choose another layout",
         )
     return [layout for layout in LAYOUTS if layout.takes_masks]
 
@@ -137,7 +137,7 @@ def _refuse_several(listing: Listing) -> None:
         path=listing.root,
         found=name_some(f"{listing.relative(below.root)} ({layout.name})" for below, layout in sets),
         expected="one",
-        remedy="Name one of these folders, or say with --layout which to read",
+        remedy="Name one of these folders, or say with `--layout` which to read",
     )
 
 
@@ -245,7 +245,7 @@ def _remedy(listing: Listing) -> str:
         return f"\nScans are read as {' '.join(VOLUME_ENDINGS)}: convert {_by_ending(scans)}"
     if unread:
         return f"\nPictures are read as PNG, JPEG, TIFF or BMP: convert {_by_ending(unread)}"
-    return "\nName the folder that holds the data set, or choose with --layout"
+    return "\nName the folder that holds the data set, or choose with `--layout`"
 
 
 def _by_ending(paths: Sequence[Path]) -> str:

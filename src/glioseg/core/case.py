@@ -162,7 +162,8 @@ class Finding:
     """Something a reader or a check has to say about a cohort.
 
     ``error``: the case cannot be used as it is; ``warning``: it can, but look at it; ``note``: good to know.
-    ``case`` is None where the finding is about the cohort; ``kind`` is a fixed word for machines.
+    ``case`` is None where the finding is about the cohort; ``kind`` is a fixed word for machines. Options that the
+    message names are written as ``glioseg.faces`` has them.
     """
 
     severity: Severity

@@ -77,5 +77,5 @@ class LabelMap:
                 f"label values outside the scheme {self.scheme.name}",
                 found=", ".join(map(str, unknown)),
                 expected=self.scheme.describe(),
-                remedy="Choose the scheme that the labels were drawn with (--scheme)",
+                remedy="Choose with `--scheme` the scheme that the labels were drawn with",
             )

@@ -136,7 +136,7 @@ def scheme_named(name: str) -> LabelScheme:
     raise LabelError(
         f"there is no label scheme {name}",
         expected=f"one of {', '.join(SCHEMES)}, or a task such as {', '.join(list(TASKS_OF_BRATS)[-3:])}",
-        remedy=f"Did you mean {near[0]}?" if near else "Say what the integers mean with --labels",
+        remedy=f"Did you mean {near[0]}?" if near else "Say what the integers mean with `--labels`",
     )
 
 

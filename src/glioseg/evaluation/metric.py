@@ -39,7 +39,8 @@ class Metric:
         unit: ``ratio`` for shares (0 to 1), ``number`` for other figures without a unit.
         better: which way.
         digits: decimals that are shown.
-        picks_best: whether the best model can be picked by it; it is then better when higher.
+        picks_best: whether a recipe can pick the best model by it (``train.score``), which names none from outside; it
+            is then better when higher.
 
     Raises:
         ScoreError: a metric that picks the best model and is not better when higher.
@@ -182,7 +183,7 @@ def with_own(table: Mapping[str, _M], own: OwnMetrics) -> Mapping[str, _M]:
     """A table with the metrics of one's own behind it.
 
     Raises:
-        ScoreError: a name that is taken, or a metric of the other task.
+        ScoreError: a name that is taken, a metric of the other task, or one that would pick the best model.
     """
     kind = type(next(iter(table.values())))
     for metric in own:
@@ -194,4 +195,11 @@ def with_own(table: Mapping[str, _M], own: OwnMetrics) -> Mapping[str, _M]:
             )
         if metric.name in table:
             raise ScoreError(f"there is a metric {metric.name} already", remedy="Give yours another name")
+        if metric.picks_best:
+            raise ScoreError(
+                "the recipe says what picks the best model, and names no metric from outside",
+                found=f"{metric.name} with picks_best=True",
+                expected=f"train.score, one of {', '.join(known.name for known in table.values() if known.picks_best)}",
+                remedy="Leave picks_best out",
+            )
     return table_of((*table.values(), *(metric for metric in own if isinstance(metric, kind)))) if own else table

@@ -42,7 +42,7 @@ _FOLLOWING = ("format", "model_id", "weights")
 """Fields that follow from the others and the weights."""
 _DECIDES_NOTHING = frozenset({"model_id", "name", "provenance", "use", "card", "confidence"})
 """What is said beside the mask: all else in ``bundle.json`` decides it."""
-_COPY = f"Copy {WEIGHTS} and {DESCRIPTION} again, together; in a run, glioseg train writes them anew"
+_COPY = f"Copy {WEIGHTS} and {DESCRIPTION} again, together; in a run, `glioseg train` writes them anew"
 
 
 class OwnNetwork(BaseModel):

@@ -148,5 +148,5 @@ def _require_same_meaning(first: Predictor, member: Predictor, number: int) -> N
             f"the labels of network {number} mean something else",
             found=f"{member.scheme.name}: {member.scheme.describe()}",
             expected=f"{first.scheme.name}: {first.scheme.describe()}",
-            remedy="Train the networks on data of one label scheme: glioseg convert writes it in another",
+            remedy="Train the networks on data of one label scheme: `glioseg convert` writes it in another",
         )

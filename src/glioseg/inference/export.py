@@ -111,7 +111,7 @@ def export_onnx(
         raise OptionError(
             "this network takes images of one size only in ONNX",
             expected=f"a size: {dims} numbers, such as {'x'.join(['128'] * dims)}",
-            remedy="Name it with --size",
+            remedy="Name it with `--size`",
         )
     checked = _shapes(network, n_channels, dims, size, any_size)
     data = _traced(module, checked[0], any_size)

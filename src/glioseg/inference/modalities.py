@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from glioseg.core import Case, Image
 from glioseg.core.modalities import named_among
@@ -11,6 +11,11 @@ from glioseg.io.raster import COLOURS
 
 ModalitySets = tuple[tuple[str, ...], ...]
 """Sets of modalities that a network was trained to do with alone; the others are shown to it as zeros."""
+
+
+def said_by_files(names: Iterable[str]) -> str:
+    """How files of modalities are named, for messages."""
+    return f"`{' '.join(f'--modality {name}=FILE' for name in names)}`"
 
 
 def shown_modalities(
@@ -81,6 +86,4 @@ def missing_modality_error(
 def _remedy(needed: Sequence[str], missing: Sequence[str]) -> str:
     if set(needed) <= {*COLOURS, "grey"}:
         return "Give it a picture: its colours are taken from it, of a grey one three times the same"
-    return (
-        f"Give it with {' '.join(f'--modality {name}=FILE' for name in missing)}, or use a network trained without it"
-    )
+    return f"Give it with {said_by_files(missing)}, or use a network trained without it"

@@ -227,7 +227,7 @@ def estimate(
         raise OptionError(
             "uncertainty needs two samples or more",
             found="one network, seen one way",
-            remedy="Allow flips or scales, or add networks with --with",
+            remedy="Allow flips or scales, or add networks with `--with`",
         )
     masks: list[npt.NDArray[np.uint8]] = []  # a bit for each voxel
     words: list[str] = []

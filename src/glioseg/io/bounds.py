@@ -80,7 +80,7 @@ def require_room(
             path=path,
             found=declared,
             expected=f"at most {limit:,} voxels",
-            remedy="If it is damaged, download or copy it again; if it is that large, say so with --max-voxels",
+            remedy="If it is damaged, download or copy it again; if it is that large, say so with `--max-voxels`",
         )
     if most_bytes is not None and n_bytes > most_bytes:
         raise FileError(

@@ -305,7 +305,7 @@ def _picture_labels(source: Source, scheme: LabelScheme) -> Voxels:
             path=path,
             found="a JPEG, whose compression changes the values" if lossy else "colours",
             expected="a grey PNG, TIFF or BMP whose values are the labels",
-            remedy="Where the mask shows one label, say --scheme binary",
+            remedy="Where the mask shows one label, say `--scheme binary`",
         )
     return Voxels(whole_numbers(stack, path), Grid.of_pictures(stack.shape))
 
@@ -321,7 +321,7 @@ def _hdf5_labels(source: Source, scheme: LabelScheme) -> Voxels:
             path=source.paths[0],
             found=f"{channels.shape[3]} channels",
             expected=", ".join(scheme.labels),
-            remedy="Choose the scheme that the labels were drawn with (--scheme)",
+            remedy="Choose with `--scheme` the scheme that the labels were drawn with",
         )
     labels = np.zeros(channels.shape[:3], dtype=np.uint8)
     for channel, value in enumerate(scheme.labels.values()):

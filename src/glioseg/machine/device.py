@@ -38,7 +38,7 @@ def pick_device(name: str) -> torch.device:
         raise OptionError(
             f"this machine has no device {name}",
             expected=", ".join(kind for kind, n in present.items() if n),
-            remedy="Leave --device out, or say --device cpu",
+            remedy="Leave `--device` out, or say `--device cpu`",
         )
     return device
 

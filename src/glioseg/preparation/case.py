@@ -201,7 +201,7 @@ def _channel(
         raise CacheError(
             f"{name} holds values that are not finite",
             found=f"{int((~np.isfinite(volume)).sum())} voxels of NaN or Inf",
-            remedy="Mend or leave out the case; glioseg inspect lists such files",
+            remedy="Mend or leave out the case; `glioseg inspect` lists such files",
         )
     normalise(volume, brain, options)
     largest = float(max(volume.max(), -volume.min()))

@@ -75,7 +75,7 @@ def plan_cohort(cohort: Cohort, options: PrepareOptions, folder: Path | None = N
             "no modality of that name can stand in for missing ones",
             found=options.missing,
             expected=f"zero or one of {', '.join(cohort.modalities)}",
-            remedy="Try --set prepare.missing=zero",
+            remedy="Try `--set prepare.missing=zero`",
         )
     common = {
         "version": VERSION,
@@ -106,7 +106,9 @@ def folder_name(cohort: Cohort, plan: CachePlan) -> str:
 def _scheme_and_regions(cohort: Cohort, options: PrepareOptions) -> tuple[LabelScheme | None, tuple[str, ...]]:
     has_labels = any(case.labels is not None for case in cohort.cases)
     if has_labels and cohort.scheme is None:
-        raise OptionError("the meaning of the cohort's labels is not known", remedy="Say it with --scheme or --labels")
+        raise OptionError(
+            "the meaning of the cohort's labels is not known", remedy="Say it with `--scheme` or `--labels`"
+        )
     if not has_labels or cohort.scheme is None:
         if options.regions is not None:
             raise OptionError(

@@ -67,7 +67,7 @@ class PatchOptions(BaseModel):
             raise OptionError(
                 "the size of the patches is not decided yet",
                 found='patches.size = "auto"',
-                remedy="glioseg train decides it when a run begins; elsewhere give three numbers",
+                remedy="`glioseg train` decides it when a run begins; elsewhere give three numbers",
             )
         return self.size
 

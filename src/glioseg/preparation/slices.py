@@ -96,7 +96,7 @@ def index_slices(prepared: PreparedCohort, options: SliceOptions) -> SliceIndex:
             "no slice is left",
             path=prepared.folder,
             found=f"slices chosen by {options!r} of {names}",
-            remedy="Try --set slices.choice=all --set slices.dark_below=none",
+            remedy="Try `--set slices.choice=all --set slices.dark_below=none`",
         )
     return SliceIndex(np.concatenate(cases), np.concatenate(slices), np.concatenate(tumours))
 

@@ -9,11 +9,12 @@ from typing import Generic, Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from glioseg.core import HEADLINE_ORDER
+from glioseg.core import HEADLINE_ORDER, Cohort
 from glioseg.errors import GeometryError
 from glioseg.evaluation.class_protocol import ClassEvaluation
 from glioseg.evaluation.protocol import Evaluation
 from glioseg.evaluation.table import Row
+from glioseg.faces import on_command_line
 from glioseg.report.classified import ClassifiedPicture
 from glioseg.report.figures.views import Cut
 from glioseg.report.predictions import NetworkCard
@@ -71,6 +72,11 @@ class DataFacts:
     has_mm: bool = True
     marked: Literal["tumour", "tissue"] = "tumour"
     assumptions: tuple[str, ...] = ()
+
+
+def assumptions_of(cohort: Cohort) -> tuple[str, ...]:
+    """What a reader has assumed of a cohort, as its findings say it."""
+    return tuple(on_command_line(found.message) for found in cohort.findings if found.kind.startswith("assumed"))
 
 
 @dataclass(frozen=True)

@@ -155,7 +155,7 @@ def _common_part(named: Mapping[str, Path]) -> str:
         raise FileError(
             "there is no part that all runs were evaluated on",
             found="; ".join(f"{name}: {', '.join(parts) or 'none'}" for name, parts in have.items()),
-            remedy="Run glioseg evaluate RUN --part NAME for those that lack it",
+            remedy="Run `glioseg evaluate RUN --part NAME` for those that lack it",
         )
     return common[0]
 
@@ -168,6 +168,6 @@ def _table(run: Path, part: str, own: OwnMetrics) -> CaseTable:
             f"the run was not evaluated on part {part}",
             path=run,
             found=", ".join(have) or "no evaluation",
-            remedy=f"Run glioseg evaluate {run} --part {part}",
+            remedy=f"Run `glioseg evaluate {run} --part {part}`",
         )
     return case_table(read_text(path), str(path), own)

@@ -40,7 +40,7 @@ def convert(
     """
     if spacing_mm is not None and not min(spacing_mm) > 0:
         found = ",".join(f"{mm:g}" for mm in spacing_mm)
-        raise OptionError("--spacing needs millimetres above 0", found=found, expected="such as --spacing 0.9,0.9,5")
+        raise OptionError("`--spacing` needs millimetres above 0", found=found, expected="`--spacing 0.9,0.9,5`")
     cohort = read(data, reporter)
     cases: Iterable[LoadedCase] = load_cases(cohort)
     if spacing_mm is not None:
@@ -56,7 +56,7 @@ def _with_millimetres(case: LoadedCase, spacing_mm: Spacing) -> LoadedCase:
         raise OptionError(
             f"the files of case {case.id} state their spacing",
             found="x".join(f"{mm:g}" for mm in case.image.grid.spacing_mm),
-            remedy="Leave --spacing out",
+            remedy="Leave `--spacing` out",
         )
     x, y, z = spacing_mm
     grid = Grid(case.image.grid.shape, np.diag([-x, -y, z, 1.0]))

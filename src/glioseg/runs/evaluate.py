@@ -101,7 +101,9 @@ def evaluate(
         folder = run_folder.RunFolder(run)
         own = _part_of_run(folder, part, folder.task(task), bundle, reporter, layout)
         return _score_apart(bundle, own, out or run, options, reporter, detect, metrics, only)
-    own_task, finished = open_run(run, device, cache, reporter, task, detect=detect, network=network, layout=layout)
+    own_task, finished = open_run(
+        run, device, cache, reporter, task, detect=detect, metrics=metrics, network=network, layout=layout
+    )
     name = part or _default_part(finished.data.split)
     if detect:
         with reporter.progress(f"Detecting on {name}") as step:
@@ -121,6 +123,7 @@ def open_run(
     task: AnyTask | None = None,
     *,
     detect: bool = False,
+    metrics: OwnMetrics = (),
     network: nn.Module | None = None,
     layout: Layout | None = None,
 ) -> tuple[AnyTask, FinishedRun]:
@@ -129,8 +132,7 @@ def open_run(
     folder = run_folder.RunFolder(run)
     recipe = folder.recipe
     task = folder.task(task)
-    if detect:
-        task.require_detection()
+    task.require_scores(metrics, detect=detect)
     options, data = RunOptions(run, cache, run / run_folder.SPLIT, device=device), folder.data_by(layout)
     return task, FinishedRun(run, recipe, gather(task, recipe, data, options, reporter), device, network)
 
@@ -208,6 +210,7 @@ def evaluate_ensemble(
         _require_no_part(part)
     bundles = [load_bundle(folder) for folder in folders]
     task = task_named(bundles[0].info.task)
+    task.require_scores(metrics)
     members = task.members(folders, bundles, device)
     if data is None:
         scored = _part_of_run(folder, part, task, bundles[0], reporter)
@@ -245,7 +248,7 @@ def _part_of_run(
         raise OptionError(
             "whole patients are scored here, and this run was split by slice",
             found=folder.path,
-            remedy="Name other data with --data",
+            remedy="Name other data with `--data`",
         )
     cohort = task.usable(
         read(folder.data_by(layout), reporter), _network_data(bundle, recipe.data.max_patients), reporter
@@ -274,8 +277,7 @@ def _score_apart(
 ) -> Scores:
     """Score a bundle on cases that are prepared for it, and make the page of that."""
     task, names = task_named(bundle.info.task), bundle.info.modalities
-    if detect:
-        task.require_detection()
+    task.require_scores(metrics, detect=detect)
     cohort = fitted_cohort(replace(scored.cohort, cases=scored.cases), names)
     if only:
         cohort = showing_only(cohort, only, names)
@@ -305,12 +307,12 @@ def _network_data(bundle: Bundle, max_patients: int | None) -> DataOptions:
 def _require_data(run: Path, *, is_run: bool) -> None:
     if not is_run:
         load_bundle(run)  # a folder that is no bundle either says so itself
-        raise OptionError("a bundle knows no data of its own", found=run, remedy="Name scans with masks: --data DATA")
+        raise OptionError("a bundle knows no data of its own", found=run, remedy="Name scans with masks: `--data DATA`")
 
 
 def _require_no_part(part: str | None) -> None:
     if part not in (None, "all"):
-        raise OptionError("other data has no parts", found=f"--part {part}", remedy="Leave --part out")
+        raise OptionError("other data has no parts", found=f"`--part {part}`", remedy="Leave `--part` out")
 
 
 def _require_part(run: Path, part: str | None) -> None:
@@ -320,9 +322,9 @@ def _require_part(run: Path, part: str | None) -> None:
         near = difflib.get_close_matches(part, known, 1)
         raise OptionError(
             "a split has no part of that name",
-            found=f"--part {part}",
+            found=f"`--part {part}`",
             expected=", ".join(known),
-            remedy=f"Did you mean --part {near[0]}?" if near else None,
+            remedy=f"Did you mean `--part {near[0]}`?" if near else None,
         )
     split = read_json(run / run_folder.SPLIT) if part in PARTS else None
     if isinstance(split, dict) and not split.get(part):
@@ -331,7 +333,7 @@ def _require_part(run: Path, part: str | None) -> None:
             f"the {part} part of the split is empty",
             path=run / run_folder.SPLIT,
             found=f"patients in {', '.join(full) or 'none'}",
-            remedy="Name one of these with --part",
+            remedy="Name one of these with `--part`",
         )
 
 
@@ -369,6 +371,6 @@ def require_unseen(folders: Iterable[Path], patients: Iterable[str], data: Path,
                 path=home,
                 found=name_some(seen_patients),
                 remedy="Score an ensemble of folds on patients whom none of them has seen: hold out a test part with "
-                "split.test, or name other data with --data",
+                "split.test, or name other data with `--data`",
             )
         reporter.say(f"{home} was trained on patients of these names, in other data: {name_some(seen_patients)}")

@@ -54,7 +54,7 @@ def export(
     if form not in FORMATS:
         raise OptionError(f"there is no export to {form}", expected=f"one of {', '.join(FORMATS)}")
     if card is not None and form != "bundle":
-        raise OptionError("a model card belongs to a bundle", found=f"--format {form}", remedy="Add --format bundle")
+        raise OptionError("a model card belongs to a bundle", found=form, remedy="Add `--format bundle`")
     bundle, place = load_bundle(run, network), out or (home_of(run) if is_model_name(run) else run) / FILES[form]
     info = bundle.info
     dims = info.dims

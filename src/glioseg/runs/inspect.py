@@ -13,6 +13,7 @@ from glioseg.cohorts.explore.describe import describe
 from glioseg.console import QUIET, Reporter
 from glioseg.core import Cohort, Finding
 from glioseg.errors import FileError
+from glioseg.faces import in_python
 from glioseg.report.cohort import write_cohort_report
 from glioseg.runs.read import Data, read
 
@@ -55,7 +56,7 @@ class InspectResult:
     def _repr_html_(self) -> str:
         """Findings and table, for notebooks."""
         items = "".join(
-            f"<li>{html.escape(f'{finding.severity}: {finding.message}')}</li>" for finding in self.findings
+            f"<li>{html.escape(f'{finding.severity}: {in_python(finding.message)}')}</li>" for finding in self.findings
         )
         return f"<b>{html.escape(self.description.name)}</b><ul>{items}</ul>{self.table().to_html(index=False)}"
 
@@ -67,7 +68,9 @@ def inspect(data: Data | Cohort, out: Path | None = None, reporter: Reporter = Q
         FileError: ``out`` is a file, which is said before anything is looked at; or see ``read``.
     """
     if out is not None and out.exists() and not out.is_dir():
-        raise FileError("a folder is needed for the report", path=out, found="a file", remedy="Name another with --out")
+        raise FileError(
+            "a folder is needed for the report", path=out, found="a file", remedy="Name another with `--out`"
+        )
     cohort = read(data, reporter)
     with reporter.progress("Looking at cases") as step:
         description = describe(cohort, check(cohort, progress=step))

@@ -15,7 +15,7 @@ from lightning_fabric import Fabric
 from torch.multiprocessing.spawn import ProcessRaisedException
 
 from glioseg.config import Recipe
-from glioseg.errors import OptionError
+from glioseg.errors import GliosegError, OptionError
 from glioseg.inference.bundle import load_bundle
 from glioseg.machine.device import pick_device, uses_bf16
 from glioseg.runs.options import RunOptions
@@ -31,7 +31,7 @@ from glioseg.training.loop import TrainingError, fit
 from glioseg.training.progress import Outcome, progress_of
 from glioseg.training.transfer import take_weights
 
-_OUR_ERROR = re.compile(r"^glioseg\.[\w.]*Error: (.*)\Z", re.MULTILINE | re.DOTALL)
+_OUR_ERROR = re.compile(r"^glioseg\.runs\.launch\._ToldError: (.*)\Z", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +123,14 @@ def _train(fabric: Fabric, setup: TrainingSetup, make_table: Callable[[], Progre
 
 
 def _train_together(fabric: Fabric, setup: TrainingSetup, make_table: Callable[[], ProgressTable]) -> dict[str, Any]:
-    return asdict(_train(fabric, setup, make_table))
+    try:
+        return asdict(_train(fabric, setup, make_table))
+    except GliosegError as error:
+        raise _ToldError(error.text) from error
+
+
+class _ToldError(Exception):
+    """One of our own errors in another process: its text, as both faces make their own of it."""
 
 
 def job_of(setup: TrainingSetup, device: torch.device, table: ProgressTable, events: EventLog | None = None) -> Job:
@@ -157,6 +164,6 @@ def _on_epoch(table: ProgressTable, events: EventLog | None) -> Callable[[LogRow
 
 
 def _error_of_process(error: ProcessRaisedException) -> Exception:
-    """Our own errors cross the border of a process as the last part of a printed traceback; others stay as they are."""
+    """What is told crosses the border of a process as the last part of a printed traceback; others stay as they are."""
     messages = _OUR_ERROR.findall(str(error))
     return TrainingError(messages[-1].strip()) if messages else error

@@ -80,7 +80,7 @@ def plan(
     """
     if out.exists():
         raise FileError(
-            "there is a file already, perhaps with changes of yours", path=out, remedy="Name another: --out"
+            "there is a file already, perhaps with changes of yours", path=out, remedy="Name another: `--out`"
         )
     machine = machine_of(device, memory_gb)
     cohort = with_references(read(data, reporter), None, reporter)
@@ -135,7 +135,7 @@ def _patch_for(recipe: Recipe, data: TrainingData, options: RunOptions) -> tuple
         raise OptionError(
             "patches are sized for U-Nets only",
             found=f"model.kind = {model.kind}",
-            remedy="Give three numbers, such as --set patches.size=[96,96,96]",
+            remedy="Give three numbers, such as `--set patches.size=[96,96,96]`",
         )
     network = PlannedNetwork(
         dims=dims_of(model),

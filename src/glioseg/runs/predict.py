@@ -14,6 +14,7 @@ from glioseg.console import QUIET, Reporter
 from glioseg.core import Case, Cohort, allowing
 from glioseg.errors import FileError, GliosegError, OptionError
 from glioseg.evaluation.table import Row, rows_to_csv
+from glioseg.faces import on_command_line
 from glioseg.inference.bundle import load_bundle
 from glioseg.io.files import cannot_write, sweep, write_text
 from glioseg.io.lock import locked
@@ -296,7 +297,7 @@ def _write_page(
 ) -> Path:
     """The page of all cases, from the files that stand in ``out``."""
     cases = [PredictedCase(case.case, case.sidecar, case.picture) for case in written]
-    why = {case: str(error) for case, error in failed.items()}
+    why = {case: on_command_line(error.text) for case, error in failed.items()}
     return write_predictions(members.page(cases), [case.name for case in cases], why, out / PAGE)
 
 
@@ -323,7 +324,7 @@ def _spare_inputs(members: Members, cases: Sequence[Case], out: Path) -> None:
         for path in _files_of(members, case, out):
             if path.resolve() in scans:
                 raise OptionError(
-                    "a result would be written over the scan", path=path, remedy="Name another folder with --out"
+                    "a result would be written over the scan", path=path, remedy="Name another folder with `--out`"
                 )
 
 
@@ -343,7 +344,7 @@ def _cases(
             )
         elif data.layout is not None or data.masks is not None:
             raise OptionError(
-                "--layout and --mask-pattern are for folders",
+                "`--layout` and `--mask-pattern` are for folders",
                 found=data.path,
                 remedy="Name the folder, or leave them out",
             )

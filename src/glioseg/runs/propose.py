@@ -50,7 +50,7 @@ def proposed_model(inputs: Sequence[Data], files: Mapping[str, Path], reporter: 
             raise FileError(
                 "there is no such run, bundle, file or folder",
                 path=data.path,
-                remedy="Check the path for a typing error; glioseg models lists the networks that need no training",
+                remedy="Check the path for a typing error; `glioseg models` lists the networks that need no training",
             )
     scans = tuple(read(data, reporter) if data.path.is_dir() else data for data in inputs)
     models = installed_models()
@@ -69,7 +69,7 @@ def proposed_model(inputs: Sequence[Data], files: Mapping[str, Path], reporter: 
         expected="; ".join(
             f"{', '.join(read_info(model.folder).modalities)} for {PREFIX}{model.name}" for model in models
         ),
-        remedy="Name a run or bundle of your own first: glioseg predict RUN_OR_BUNDLE INPUT",
+        remedy="Name a run or bundle of your own first: `glioseg predict RUN_OR_BUNDLE INPUT`",
     )
 
 

@@ -29,5 +29,5 @@ def not_a_run(path: Path, missing: str) -> FileError:
         f"not a run folder: it has no {missing}",
         path=path,
         found=name_some(names, 3) or "an empty folder",
-        expected="a folder that glioseg train has written",
+        expected="a folder that `glioseg train` has written",
     )

@@ -151,10 +151,12 @@ def begin(path: Path) -> None:
             "a folder is needed for the run",
             path=path,
             found="a file",
-            remedy="Name a new folder with --out",
+            remedy="Name a new folder with `--out`",
         )
     if path.is_dir() and own_entries(path) and not (path / RECIPE).exists():
-        raise FileError("the folder holds files that are not a run's", path=path, remedy="Name a new folder with --out")
+        raise FileError(
+            "the folder holds files that are not a run's", path=path, remedy="Name a new folder with `--out`"
+        )
     try:
         path.mkdir(parents=True, exist_ok=True)
         probe = path / ".writable"

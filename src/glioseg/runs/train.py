@@ -96,6 +96,7 @@ def train(
     """
     task, own = task or task_named(recipe.task), own or OwnParts()
     own.require(options.n_devices)
+    task.require_scores(metrics)
     facts = _machine_facts(recipe, options)
     initial = None if options.initial is None else load_bundle(options.initial).info
     run_folder.begin(options.run)
@@ -196,7 +197,7 @@ def _nothing_left(outcome: Outcome, run: Path) -> str:
     n_epochs = outcome.progress.epoch
     ended = f"This training has ended ({n_epochs} {'epoch' if n_epochs == 1 else 'epochs'})"
     done = ended if outcome.finished else "Nothing was left to be trained"
-    return f"{done}, and all that follows is there. Again: glioseg evaluate {run}, or from the start with --restart"
+    return f"{done}, and all that follows is there. Again: `glioseg evaluate {run}`, or from the start with `--restart`"
 
 
 def _stopped(outcome: Outcome, run: Path) -> str:

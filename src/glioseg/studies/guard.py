@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from glioseg.console import Reporter
 from glioseg.errors import GliosegError
+from glioseg.faces import on_command_line
 from glioseg.io.files import write_text
 
 _T = TypeVar("_T")
@@ -34,5 +35,6 @@ def guarded(work: Callable[[], _T], trace: Path, reporter: Reporter) -> tuple[_T
 
 def one_line(error: BaseException) -> str:
     """The message of an error without line breaks, cut where it is very long."""
-    text = " ".join(str(error).split())
+    said = on_command_line(error.text) if isinstance(error, GliosegError) else str(error)
+    text = " ".join(said.split())
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

@@ -27,6 +27,7 @@ from glioseg.core import PartName
 from glioseg.errors import GliosegError, OptionError
 from glioseg.evaluation.metrics import MetricName, OverlapMetricName
 from glioseg.evaluation.published import PublishedFigure, PublishedProtocol
+from glioseg.faces import on_command_line
 from glioseg.io.text import read_text, read_toml
 from glioseg.networks.build import OPTIONS
 
@@ -255,7 +256,7 @@ def study_rows(study: StudyOptions, changes: Sequence[str] = ()) -> tuple[StudyR
     """
     parsed = dict(parsed_change(change) for change in changes)
     for name in _OF_THE_STUDY.keys() & parsed.keys():
-        raise OptionError(f"{name} is decided by the study", remedy=f"Use --{_OF_THE_STUDY[name]}")
+        raise OptionError(f"{name} is decided by the study", remedy=f"Use `--{_OF_THE_STUDY[name]}`")
     rows = tuple(_row(study, row, parsed) for row in study.listed_rows())
     faults = [row.fault for row in rows if row.recipe is None]
     if len(faults) == len(rows):
@@ -294,7 +295,7 @@ def _row(study: StudyOptions, row: RowOptions, changes: Settings) -> StudyRow:
                 raise OptionError(f"the split has no {part} part", remedy=f"Give split.{part} a share of the patients")
         return StudyRow(row.name, folder_of(row.name), recipe, None, ignored, row.data)
     except GliosegError as error:
-        return StudyRow(row.name, folder_of(row.name), None, str(error))
+        return StudyRow(row.name, folder_of(row.name), None, on_command_line(error.text))
 
 
 def _not_of_the_network(values: Mapping[str, Any], changes: Settings) -> tuple[str, ...]:

@@ -175,11 +175,11 @@ def _require_own(out: Path) -> None:
             "a folder is needed for the study",
             path=out,
             found="a file",
-            remedy="Name a new folder with --out",
+            remedy="Name a new folder with `--out`",
         )
     if out.is_dir() and _foreign(out) and not (out / STUDY).exists():
         raise FileError(
-            "the folder holds files that are not a study's", path=out, remedy="Name a new folder with --out"
+            "the folder holds files that are not a study's", path=out, remedy="Name a new folder with `--out`"
         )
 
 
@@ -211,7 +211,7 @@ def _require_same(runs: Sequence[_StudyRun], restart: bool) -> None:
         raise OptionError(
             "runs of this study were trained with other settings or data",
             found=name_some(others),
-            remedy="Go on with the old settings, use another --out, or train these runs anew with --restart",
+            remedy="Go on with the old settings, use another `--out`, or train these runs anew with `--restart`",
         )
 
 

@@ -61,7 +61,7 @@ TABLE = "tune.json"
 CSV = "trials.csv"
 PAGE = "tune.html"
 PRUNED = "pruned"
-TIME_IS_UP = "the time of --minutes is up"
+TIME_IS_UP = "the minutes given to the search are over"
 _STARTUP_TRIALS = 5
 _TRIALS_BEFORE_PRUNING = 3
 
@@ -195,7 +195,8 @@ def _optuna() -> ModuleType:
         import optuna  # an extra: only a search needs it
     except ImportError as error:
         raise OptionError(
-            "glioseg tune needs Optuna, which is not installed", remedy="Install the extra: pip install 'glioseg[tune]'"
+            "a search needs Optuna, which is not installed",
+            remedy="Install the extra: pip install 'glioseg[tune]'",
         ) from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     module: ModuleType = optuna
@@ -214,7 +215,7 @@ def _require_ranges(recipe: Recipe) -> None:
             try:
                 _with(recipe, {name: value})
             except OptionError as error:
-                raise OptionError(f"tune.{name}: {value} does not fit the recipe: {error}") from error
+                raise OptionError(f"tune.{name}: {value} does not fit the recipe: {error.text}") from error
 
 
 def _with(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
@@ -229,13 +230,15 @@ def _begin(recipe: Recipe, key: str, out: Path) -> None:
             "a folder is needed for the search",
             path=out,
             found="a file",
-            remedy="Name a new folder with --out",
+            remedy="Name a new folder with `--out`",
         )
     if not (out / TUNING).exists():
         if out.is_dir() and any(
             path.name not in (DATA_KEY, "cache") for path in own_entries(out)
         ):  # written first, see below
-            raise FileError("the folder holds files that are not a search's", path=out, remedy="Name a new one (--out)")
+            raise FileError(
+                "the folder holds files that are not a search's", path=out, remedy="Name a new one (`--out`)"
+            )
         write_json(out / DATA_KEY, {"key": key})
         write_text(out / TUNING, write_recipe(recipe))
         return
@@ -249,7 +252,7 @@ def _begin(recipe: Recipe, key: str, out: Path) -> None:
             "the search in this folder was begun with other settings",
             path=out,
             found=f"a difference in {', '.join(changed)}",
-            remedy="Go on with the old settings, or name a new folder with --out",
+            remedy="Go on with the old settings, or name a new folder with `--out`",
         )
 
 

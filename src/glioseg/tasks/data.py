@@ -157,7 +157,7 @@ def require_asked(cohort: Cohort, asked: Sequence[str] | None) -> None:
             f"data.modalities names what {cohort.name} does not have",
             found=", ".join(unknown),
             expected=f"some of {', '.join(cohort.modalities)}",
-            remedy=f"Try --set 'data.modalities={json.dumps(possible)}'",
+            remedy=f"Try `--set 'data.modalities={json.dumps(possible)}'`",
         )
 
 

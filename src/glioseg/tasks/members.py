@@ -15,6 +15,7 @@ from glioseg.core.modalities import named_among, our_names, sequence_of
 from glioseg.errors import FileError, OptionError
 from glioseg.inference.bundle import Bundle
 from glioseg.inference.classifier import Classifier
+from glioseg.inference.modalities import said_by_files
 from glioseg.inference.predictor import Predictor
 from glioseg.io.endings import PICTURE_ENDINGS, VOLUME_ENDINGS, file_kind, file_stem
 from glioseg.io.load import read_n_channels
@@ -74,7 +75,7 @@ def called_as(named: Mapping[str, _T], known: Sequence[str]) -> dict[str, _T]:
             "a modality is given twice",
             found=", ".join(called),
             expected=f"each of {', '.join(known)} once",
-            remedy=f"Say {' '.join(f'--modality {name}=FILE' for name in known)}",
+            remedy=f"Say {said_by_files(known)}",
         )
     return {called[name]: thing for name, thing in named.items()}
 
@@ -163,9 +164,8 @@ def single_case(path: Path, needed: Sequence[str], modalities: Sequence[str] | N
         "one file shows one modality, and the network needs several",
         found=path,
         expected=", ".join(needed),
-        remedy="Name the files: "
-        + " ".join(f"--modality {modality}=FILE" for modality in needed)
-        + "; or the channels of the file in their order: --modalities NAMES",
+        remedy=f"Name the files: {said_by_files(needed)}; "
+        "or the channels of the file in their order: `--modalities NAMES`",
     )
 
 

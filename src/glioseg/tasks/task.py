@@ -21,7 +21,7 @@ from glioseg.config import DataOptions, Recipe
 from glioseg.console import Reporter, Step
 from glioseg.core import Case, Cohort, Image
 from glioseg.core.targets import Targets
-from glioseg.errors import OptionError
+from glioseg.errors import OptionError, name_some
 from glioseg.evaluation.comparable import Reason
 from glioseg.evaluation.metric import OwnMetrics
 from glioseg.evaluation.protocol import EvaluateOptions
@@ -35,7 +35,7 @@ from glioseg.preparation.store import PreparedCohort
 from glioseg.report.plain import plain_page
 from glioseg.report.predictions import PredictedCase, PredictionsPage
 from glioseg.report.run import RunPage
-from glioseg.report.run_facts import DataFacts, Level, NetworkFacts, PartCounts, RunFacts
+from glioseg.report.run_facts import DataFacts, Level, NetworkFacts, PartCounts, RunFacts, assumptions_of
 from glioseg.tasks.data import Part, TrainingData
 from glioseg.tasks.scores import Figures as Figures
 from glioseg.tasks.scores import Scores as Scores
@@ -392,9 +392,16 @@ class Task(ABC, Generic[P]):
         """Score by whether tumour is found at all."""
         return self._cannot_detect()
 
-    def require_detection(self) -> None:
-        """Refuse ``--detect`` before any work, where the task has no such scores."""
-        self._cannot_detect()
+    def require_scores(self, own: OwnMetrics = (), *, detect: bool = False) -> None:
+        """Refuse before any work what the task has no scores of: detection, or metrics of one's own."""
+        if detect:
+            self._cannot_detect()
+        if own:
+            raise OptionError(
+                f"the task {self.name} takes no metrics beside its own",
+                found=name_some(metric.name for metric in own),
+                remedy="Override Task.require_scores, and compute them in Task.score",
+            )
 
     def read_figures(self, block: Mapping[str, Any]) -> ReadFigures:
         """The figures that stand in an ``evaluation-PART.json``; a ScoreError for another file."""
@@ -410,9 +417,7 @@ class Task(ABC, Generic[P]):
             modalities=data.modalities,
             regions={},
             has_mm=all(case.native.has_mm for case in data.prepared.cases),
-            assumptions=tuple(
-                finding.message for finding in data.cohort.findings if finding.kind.startswith("assumed")
-            ),
+            assumptions=assumptions_of(data.cohort),
         )
 
     def count(self, data: TrainingData, part: str) -> PartCounts:
@@ -440,9 +445,9 @@ class Task(ABC, Generic[P]):
     def _cannot_detect(self) -> NoReturn:
         raise OptionError(
             f"the task {self.name} does not segment",
-            found="--detect",
+            found="`--detect`",
             expected="a network that segments",
-            remedy="Leave --detect out",
+            remedy="Leave `--detect` out",
         )
 
 

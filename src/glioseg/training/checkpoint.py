@@ -96,7 +96,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     except Exception as error:
         cause = cannot_read(path, error)
         details = None if cause.found is None else cause.found.partition(". ")[0]
-        remedy = "Restore it from a copy, or begin anew with --restart"
+        remedy = "Restore it from a copy, or begin anew with `--restart`"
         raise FileError(cause.what, path=path, found=details, remedy=remedy) from error
     _require_checkpoint(path, state)
     return dict(state)
@@ -104,7 +104,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 def _require_checkpoint(path: Path, state: object) -> None:
     """Refuse what other programs, or newer versions, have written."""
-    remedy = "Restore it from a copy, or begin anew with --restart"
+    remedy = "Restore it from a copy, or begin anew with `--restart`"
     if not isinstance(state, dict):
         found = type(state).__name__
         raise FileError("not a checkpoint of glioseg", path=path, found=found, expected="a dictionary", remedy=remedy)
@@ -114,7 +114,7 @@ def _require_checkpoint(path: Path, state: object) -> None:
             path=path,
             found=f"format {state['format']}",
             expected=f"format {FORMAT}",
-            remedy="Use the version that wrote it, or begin anew with --restart",
+            remedy="Use the version that wrote it, or begin anew with `--restart`",
         )
     holds = _HOLDS.get(path.name, {})
     wrong = [name for name, kind in holds.items() if not isinstance(state.get(name), kind)]
@@ -142,7 +142,7 @@ def taking(path: Path) -> Iterator[None]:
             "the checkpoint does not fit this training",
             path=path,
             found=str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__,
-            remedy="Restore it from a copy, or begin anew with --restart",
+            remedy="Restore it from a copy, or begin anew with `--restart`",
         ) from error
 
 
@@ -196,7 +196,7 @@ def require_same(
             path=path,
             found=f"settings of format {formats[0]}",
             expected=f"format {formats[1]}",
-            remedy="Use that version of glioseg, use another --out, or begin anew with --restart",
+            remedy="Use that version of glioseg, use another `--out`, or begin anew with `--restart`",
         )
     words = {name: text for name, text in explain().items() if stored.get(name) != current.get(name)}
     shown = ({name: value for name, value in values.items() if name not in words} for values in (stored, current))
@@ -211,5 +211,5 @@ def require_same(
         path=path,
         found="; ".join([*words.values(), *_settings_lines(changed)]),
         remedy=f"Go on with what it began with ({', '.join([*words, *(['settings'] if changed else [])])}), "
-        "use another --out, or begin anew with --restart",
+        "use another `--out`, or begin anew with `--restart`",
     )

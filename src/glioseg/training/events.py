@@ -27,7 +27,7 @@ def require_tensorboard() -> None:
     """
     if importlib.util.find_spec("tensorboard") is None:
         raise OptionError(
-            "--tensorboard needs the package tensorboard, which is not installed",
+            "`--tensorboard` needs the package tensorboard, which is not installed",
             remedy='Install it with: pip install "glioseg[track]"',
         )
 

@@ -116,7 +116,7 @@ def require_log(path: Path, size: int) -> int:
             path=path,
             found=f"{have} bytes",
             expected=f"{size} bytes",
-            remedy="Restore the run folder, or begin anew with --restart",
+            remedy="Restore the run folder, or begin anew with `--restart`",
         )
     return have
 
@@ -139,7 +139,7 @@ def read_log(path: Path) -> list[LogRow]:
             rows.append(LogRow.from_json(_object(parse_json(line, path))))
         except (FileError, KeyError, TypeError, ValueError) as error:
             found = f"line {number}: {error.found if isinstance(error, FileError) else error}"
-            remedy = "Restore the run folder, or begin anew with --restart"
+            remedy = "Restore the run folder, or begin anew with `--restart`"
             raise FileError("not the log of a training", path=path, found=found, remedy=remedy) from error
     return rows
 

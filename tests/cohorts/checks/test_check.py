@@ -160,7 +160,7 @@ def test_label_values_outside_the_scheme(tmp_path: Path) -> None:
     summary = only(cohort(volume_case(tmp_path, "a", {"t2f": head()}, labels), scheme="brats2023"))
     assert kinds(summary) == [("error", "unknown-labels")]
     assert "holds 4" in summary.findings[0].message
-    assert "--scheme brats2015 or brats2021 or brats2024" in summary.findings[0].message
+    assert "`--scheme brats2015` or `--scheme brats2021` or `--scheme brats2024`" in summary.findings[0].message
     assert summary.labels == ("NCR", "ED", "ET", "unknown 4")
     assert summary.tumour_voxels == 1  # of the ED voxel alone
 

@@ -160,7 +160,7 @@ def _four_labels() -> Array:
             _four_labels,
             [("warning", "unclear-mask")],
             "holds several values (85, 255), and the scheme has one label: those from half the largest count as "
-            "tumour. If each means something of its own, say what with --labels 85=NAME,255=NAME",
+            "tumour. If each means something of its own, say what with `--labels 85=NAME,255=NAME`",
             id="several greys",
         ),
     ],

@@ -105,7 +105,7 @@ def test_another_number_of_channels_must_be_named(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "volume_1_slice_0.h5", "w") as file:
         file["image"] = np.zeros((2, 2, 2))
         file["mask"] = np.zeros((2, 2, 3), dtype=np.uint8)
-    with pytest.raises(LayoutError, match="--modalities"):
+    with pytest.raises(LayoutError, match="in file order with modalities="):
         read(tmp_path)
     assert read(tmp_path, ReadOptions(modalities=("t1c", "t2f"))).modalities == ("t1c", "t2f")
 

@@ -73,7 +73,7 @@ def test_a_scheme_needs_the_classes(tmp_path: Path) -> None:
     write_brisc(tmp_path, KINDS)
     with pytest.raises(OptionError, match="no label for the class") as error:
         read(tmp_path, ReadOptions(scheme=scheme_named("binary")))
-    assert "--layout pairs --scheme binary" in str(error.value)
+    assert 'glioseg.read(…, layout="pairs", scheme="binary")' in str(error.value)
 
 
 def test_other_pictures_are_refused(tmp_path: Path) -> None:

@@ -310,7 +310,7 @@ def test_the_folds_of_nnunet_name_cases(tmp_path: Path) -> None:
     assert load_split(path, cohort, fold=0) == Split(("a",), ("b",), (), unused=("c",))
     with pytest.raises(SplitError, match=r"two parts.*found a"):
         load_split(path, cohort, fold=1)
-    with pytest.raises(SplitError, match=r"must be chosen; expected 0 to 1.*--fold"):
+    with pytest.raises(SplitError, match=r"must be chosen; expected 0 to 1.*fold="):
         load_split(path, cohort)
     with pytest.raises(SplitError, match="no such fold; found 2"):
         load_split(path, cohort, fold=2)

@@ -474,7 +474,7 @@ def test_cohorts_go_from_layout_to_layout(tmp_path: Path) -> None:
 
 def test_labels_of_unknown_meaning_are_not_loaded(tmp_path: Path) -> None:
     cohort = written(tmp_path, "volumes")
-    with pytest.raises(LabelError, match="--scheme"):
+    with pytest.raises(LabelError, match=r"Say it with scheme= of glioseg\.read"):
         next(load_cases(cohort))
 
 

@@ -311,7 +311,7 @@ def _read_reference(task: _Task, grid: Grid | None) -> tuple[_Reference | None, 
     except GliosegError as error:
         kind = "unknown-labels" if isinstance(error, LabelError) else _kind_of(error)
         new = task.is_new(kind, str(error.path))
-        return None, [Finding("error", kind, str(error), task.case.id)] if new else []
+        return None, [Finding("error", kind, error.text, task.case.id)] if new else []
     said = oddity(source)
     findings = [] if said is None else [Finding("note", "odd-file", said, task.case.id)]
     if voxels.grid.other_form is not None and (grid is None or grid.other_form is None):
@@ -375,10 +375,10 @@ def _unknown_labels(name: str, unknown: Sequence[int], present: Sequence[int], s
         f"{name} holds {name_some(unknown)}, which the label scheme {scheme.name} does not know ({scheme.describe()})"
     )
     if fitting:
-        return f"{text}; --scheme {' or '.join(fitting)} would"
+        return f"{text}; {' or '.join(f'`--scheme {name}`' for name in fitting)} would"
     if len(present) > _MOST_LABELS:
         return f"{text}; {len(present)} values are an image's rather than a label map's"
-    return f"{text}; say what they mean with --labels {','.join(f'{value}=NAME' for value in present if value)}"
+    return f"{text}; say what they mean with `--labels {','.join(f'{value}=NAME' for value in present if value)}`"
 
 
 def _tumour(reference: _Reference | None) -> npt.NDArray[np.bool_] | None:

@@ -197,7 +197,7 @@ def _unlike_a_mask(grey: npt.NDArray[Any], *, lossy: bool) -> str | None:
             given = ",".join(f"{value:g}=NAME" for value in labels)
             return (
                 f"holds several values ({named}), and the scheme has one label: {_what_counts(highest)} as tumour. "
-                f"If each means something of its own, say what with --labels {given}"
+                f"If each means something of its own, say what with `--labels {given}`"
             )
     if between <= _SCANTY:
         return None

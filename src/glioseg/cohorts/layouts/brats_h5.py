@@ -96,10 +96,10 @@ def _modalities(options: ReadOptions, volumes: _Slices) -> tuple[tuple[str, ...]
             "the slices have another number of channels than BraTS",
             found=n_channels,
             expected=len(MODALITY_ORDER),
-            remedy="Name them in file order with --modalities",
+            remedy="Name them in file order with `--modalities`",
         )
     message = (
-        "the publisher does not state the order of the channels: image is taken as t1n, t1c, t2w, t2f (--modalities "
+        "the publisher does not state the order of the channels: image is taken as t1n, t1c, t2w, t2f (`--modalities` "
         "says otherwise) and mask as NCR, ED, ET"
     )
     return MODALITY_ORDER, Finding("note", "assumed-channels", message)

@@ -129,7 +129,9 @@ def _by_family(family: Family | None, values: set[int]) -> tuple[LabelScheme | N
 
 
 def _unknown_scheme(what: str) -> Finding:
-    return Finding("warning", "unknown-scheme", f"{what}. Say it with --scheme or --labels (or point to one of them)")
+    return Finding(
+        "warning", "unknown-scheme", f"{what}. Say it with `--scheme` or `--labels` (or point to one of them)"
+    )
 
 
 def _values_of_some(references: Sequence[Source]) -> set[int]:

@@ -108,7 +108,7 @@ def _require_classes(scheme: LabelScheme) -> None:
             f"the label scheme {scheme.name} has no label for the class of some pictures",
             found=scheme.describe(),
             expected=f"labels named {', '.join(missing)}",
-            remedy="Leave --scheme out, or read segmentation_task with --layout pairs --scheme binary",
+            remedy="Leave `--scheme` out, or read segmentation_task with `--layout pairs --scheme binary`",
         )
 
 

@@ -54,7 +54,7 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
             f"the label scheme {scheme.name} does not have the kinds of tumour of this data set",
             found=scheme.describe(),
             expected=", ".join(_CATEGORIES),
-            remedy="Leave --scheme out",
+            remedy="Leave `--scheme` out",
         )
     cases, findings = _cases(_files(listing), scheme)
     if not cases:
@@ -86,7 +86,7 @@ def _cases(files: Sequence[Path], scheme: LabelScheme) -> tuple[list[Case], list
             if kind is None:
                 raise FileError("no kind of tumour has that number", path=path, found=facts["cjdata/label"][0])
         except FileError as error:
-            findings.append(Finding("error", "unreadable-file", str(error), path.stem))
+            findings.append(Finding("error", "unreadable-file", error.text, path.stem))
             continue
         patient = "".join(chr(int(letter)) for letter in facts["cjdata/PID"])
         images = {_MODALITY: Source((path,), "hdf5", 0, "cjdata/image")}

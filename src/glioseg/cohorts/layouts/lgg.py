@@ -165,7 +165,7 @@ def _images(case: str, paths: tuple[Path, ...]) -> tuple[dict[str, Source], list
     n = len(paths)
     repeats = _repeating_flair(paths[n // 2 : n // 2 + 1]) or _repeating_flair(paths[n // 3 : n // 3 + 1])
     if repeats is None:
-        message = f"{paths[n // 2].name} has one channel, not pre, flair and post; --layout pairs reads such slices"
+        message = f"{paths[n // 2].name} has one channel, not pre, flair and post; `--layout pairs` reads such slices"
         return images, [Finding("error", "wrong-channels", message, case)]
     if repeats:
         repeats = _repeating_flair(paths) or ()

@@ -154,7 +154,7 @@ def _scheme(
     scheme = scheme_of(dataset.content, dataset.folder.name)
     if scheme is not None:
         return scheme, ()
-    message = f"{dataset.table.name} does not state what the labels mean. Say it with --scheme or --labels"
+    message = f"{dataset.table.name} does not state what the labels mean. Say it with `--scheme` or `--labels`"
     return None, (Finding("warning", "unknown-scheme", message),)
 
 

@@ -201,7 +201,7 @@ def _scheme(dataset: Dataset, options: ReadOptions, cases: Sequence[Case]) -> tu
         return None, [Finding("note", "missing-mask", "no case has a mask: good for prediction alone")]
     scheme = scheme_of(dataset.content, dataset.folder.name)
     if scheme is None:
-        message = f"{dataset.table.name} does not state what the labels mean. Say it with --scheme or --labels"
+        message = f"{dataset.table.name} does not state what the labels mean. Say it with `--scheme` or `--labels`"
         return None, [Finding("warning", "unknown-scheme", message)]
     if "ignore" in scheme.labels:
         message = "voxels labelled ignore belong to no region: they count as background"
@@ -216,8 +216,8 @@ def _folds_nearby(dataset: Dataset) -> list[Finding]:
     try:
         folds = read_nnunet_folds(path)
     except (FileError, SplitError) as error:
-        return [Finding("warning", "unreadable-folds", str(error))]
-    return [Finding("note", "folds", f"{path.name} divides the cases into {len(folds)} folds (--split takes it)")]
+        return [Finding("warning", "unreadable-folds", error.text)]
+    return [Finding("note", "folds", f"{path.name} divides the cases into {len(folds)} folds (`--split` takes it)")]
 
 
 LAYOUT = Layout(

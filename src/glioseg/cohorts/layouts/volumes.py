@@ -120,7 +120,7 @@ def _channels(scans: Sequence[Scan]) -> tuple[list[list[_Channel]], list[Finding
             try:
                 n_channels = _n_channels(path)
             except GliosegError as error:
-                findings.append(Finding("error", "unreadable-file", str(error), scan.id))
+                findings.append(Finding("error", "unreadable-file", error.text, scan.id))
                 n_channels = 1
             if n_channels > 1:
                 channels = [_Channel(f"channel_{index}", path, index) for index in range(n_channels)]
@@ -224,7 +224,7 @@ def _unknown_scheme(scheme: LabelScheme | None, *, has_labels: bool) -> list[Fin
     if scheme is not None or not has_labels:
         return []
     known = ", ".join(SCHEMES)
-    message = f"the files do not say what their labels mean: say it with --labels, or with --scheme, one of {known}"
+    message = f"the files do not say what their labels mean: say it with `--labels`, or with `--scheme`, one of {known}"
     return [Finding("warning", "unknown-scheme", message)]
 
 

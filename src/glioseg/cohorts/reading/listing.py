@@ -35,7 +35,7 @@ class MaskPattern:
     def __post_init__(self) -> None:
         if self.text.count("*") != 1 or not self.text.strip("*/ "):
             raise OptionError(
-                "--mask-pattern needs one * in the place of the case's or picture's name",
+                "`--mask-pattern` needs one * in the place of the case's or picture's name",
                 found=self.text,
                 expected="such as *_roi.nii.gz or drawn/*.png",
             )

@@ -27,7 +27,7 @@ def read_rows(path: Path) -> tuple[list[dict[str, str]], list[Finding]]:
     try:
         return read_table(path), []
     except FileError as error:
-        return [], [Finding("warning", "unreadable-table", f"{path.name} cannot be read: {error}")]
+        return [], [Finding("warning", "unreadable-table", f"{path.name} cannot be read: {error.text}")]
 
 
 def no_such_column(path: Path, columns: str) -> Finding:

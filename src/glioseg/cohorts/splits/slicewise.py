@@ -44,7 +44,7 @@ def by_slices(cohort: Cohort, leave_out: Mapping[str, Sequence[int]] | None = No
     ]
     if not cases:
         raise LayoutError(
-            "no slice is left", path=cohort.name, remedy="Try --set slices.dark_below=none, which leaves none out"
+            "no slice is left", path=cohort.name, remedy="Try `--set slices.dark_below=none`, which leaves none out"
         )
     message = (
         f"each of the {len(cases)} slices counts as a patient of its own: slices of one tumour lie in the training and "

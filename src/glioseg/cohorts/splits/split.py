@@ -138,7 +138,7 @@ def split(
         raise SplitError(
             "the cohort does not fit the protocol of the split",
             found=f"protocol {options.protocol}, cases that are {'' if is_by_slices(cohort) else 'not '}slices",
-            remedy=f"Try --set split.protocol={'slice' if is_by_slices(cohort) else 'patient'}",
+            remedy=f"Try `--set split.protocol={'slice' if is_by_slices(cohort) else 'patient'}`",
         )
     units = units_of(cohort, groups, burden, options.burden_levels)
     if options.n_folds is None:

@@ -53,7 +53,7 @@ def load_split(path: Path, cohort: Cohort, *, groups: Groups = (), fold: int | N
                 "the file holds one split, of which no fold can be chosen",
                 path=path,
                 found=f"fold {fold}",
-                remedy="Leave --fold out",
+                remedy="Leave `--fold` out",
             )
         split = _of_ours(value, path)
     else:
@@ -72,8 +72,8 @@ def _json_in(path: Path) -> object:
             "not a split",
             path=path,
             found=error.found,
-            expected="JSON, as glioseg split writes it, or nnU-Net's splits_final.json",
-            remedy=f"Make one: glioseg split DATA --out {path.with_name('split.json')}",
+            expected="JSON, as `glioseg split` writes it, or nnU-Net's splits_final.json",
+            remedy=f"Make one: `glioseg split DATA --out {path.with_name('split.json')}`",
         ) from error
 
 
@@ -107,7 +107,7 @@ def _of_nnunet(folds: Sequence[Any], cohort: Cohort, fold: int | None, path: Pat
             path=path,
             found=None if fold is None else fold,
             expected=f"0 to {len(folds) - 1}",
-            remedy="Name one with --fold",
+            remedy="Name one with `--fold`",
         )
     patient = {case.id: case.patient for case in cohort.cases}
     unknown = sorted({name for part in ("train", "val") for name in folds[fold][part]} - set(patient))

@@ -120,7 +120,7 @@ def load_cases(cohort: Cohort) -> Iterator[LoadedCase]:
         if case.labels is not None and cohort.scheme is None:
             raise LabelError(
                 f"the meaning of the labels of cohort {cohort.name} is not known",
-                remedy="Say it with --scheme or --labels",
+                remedy="Say it with `--scheme` or `--labels`",
             )
         labels = load_labels(case, cohort.scheme) if case.labels is not None and cohort.scheme is not None else None
         yield LoadedCase(case.id, case.patient, load_image(case), labels, case.facts)
@@ -175,7 +175,7 @@ def write_volume(path: Path, array: npt.NDArray[Any], grid: Grid) -> None:
         raise GeometryError(
             f"pictures carry no millimetres: {path.name} cannot be written",
             expected="a layout of pictures (pairs, classes, lgg)",
-            remedy="Choose one of them, or say how large a pixel is: --spacing X,Y,Z",
+            remedy="Choose one of them, or say how large a pixel is: `--spacing X,Y,Z`",
         )
     write = write_nifti if file_kind(path) == "nifti" else write_metaimage
     write(path, array, grid, sync=False)

@@ -106,7 +106,7 @@ def _write_brats(
             f"case {case.id} cannot be written as BraTS",
             found=", ".join(foreign),
             expected=f"some of {', '.join(words)}",
-            remedy="Say what the modalities are with --modalities, or write another layout with --to volumes",
+            remedy="Say what the modalities are with `--modalities`, or write another layout with `--to volumes`",
         )
     labels = labels_in(case, scheme)
     for modality, volume in zip(present, require_modalities(case, present, "BraTS"), strict=True):

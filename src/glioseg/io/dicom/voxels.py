@@ -25,7 +25,7 @@ from glioseg.io.dicom.values import item_of, number_of, value_of
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-_REMEDY = "Export the series again, or name another with --modality NAME=SERIES"
+_REMEDY = "Export the series again, or name another with `--modality NAME=SERIES`"
 
 
 def read_dicom(

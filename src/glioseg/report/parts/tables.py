@@ -10,6 +10,7 @@ import numpy as np
 from glioseg.cohorts.description import CohortDescription
 from glioseg.cohorts.summary import CaseSummary
 from glioseg.core import Severity
+from glioseg.faces import on_command_line
 from glioseg.report import style
 from glioseg.report.html import Block, Cell, Column, Listed, Prose, Section, Table, Tile, Tone
 from glioseg.report.parts.words import BRAIN, MOST_ROWS, grid_words, left_out, plural, tumour_sizes
@@ -53,7 +54,7 @@ def findings(about: CohortDescription) -> Section:
             Cell(finding.severity, _RANK[finding.severity], _TONES[finding.severity]),
             Cell(finding.kind.replace("-", " ")),
             Cell(finding.case or "all"),
-            Cell(finding.message),
+            Cell(on_command_line(finding.message)),
         )
         for finding in ordered[:MOST_ROWS]
     )

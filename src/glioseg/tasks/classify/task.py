@@ -16,6 +16,8 @@ from glioseg.core import Cohort
 from glioseg.core.targets import ClassTargets
 from glioseg.errors import LabelError, OptionError
 from glioseg.evaluation.class_protocol import ClassEvaluation
+from glioseg.evaluation.metric import OwnMetrics, with_own
+from glioseg.evaluation.metrics import CLASS_METRICS
 from glioseg.inference.bundle import Bundle, BundleInfo
 from glioseg.inference.classifier import Classifier
 from glioseg.machine.device import uses_bf16
@@ -163,14 +165,16 @@ class ClassifyTask(Task[Classifier]):
         """How well classes are told apart, and how far confidences can be trusted."""
         return score_part(predictor, part, scoring, step)
 
-    def require_detection(self) -> None:
+    def require_scores(self, own: OwnMetrics = (), *, detect: bool = False) -> None:
         """A classifier says whether there is tumour already."""
-        raise OptionError(
-            "a classifier says classes already",
-            found="--detect",
-            expected="a network that segments",
-            remedy="Leave --detect out",
-        )
+        if detect:
+            raise OptionError(
+                "a classifier says classes already",
+                found="`--detect`",
+                expected="a network that segments",
+                remedy="Leave `--detect` out",
+            )
+        with_own(CLASS_METRICS, own)
 
     def read_figures(self, block: Mapping[str, Any]) -> ClassEvaluation:
         """Figures by class."""

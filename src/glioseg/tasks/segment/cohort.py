@@ -16,7 +16,7 @@ def scheme_of_cohort(cohort: Cohort) -> LabelScheme:
     """
     if cohort.scheme is None:
         raise LabelError(
-            "the meaning of the labels is not known", path=cohort.name, remedy="Say it with --scheme or --labels"
+            "the meaning of the labels is not known", path=cohort.name, remedy="Say it with `--scheme` or `--labels`"
         )
     return cohort.scheme
 
@@ -32,7 +32,7 @@ def with_references(cohort: Cohort, max_patients: int | None, reporter: Reporter
         raise LabelError(
             "the meaning of the labels is not known" if has_masks else "no case has a reference",
             path=cohort.name,
-            remedy="Say it with --scheme or --labels"
+            remedy="Say it with `--scheme` or `--labels`"
             if has_masks
             else "Training and scoring need masks beside the images",
         )

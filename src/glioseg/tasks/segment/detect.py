@@ -39,7 +39,7 @@ def detect_part(predictor: Predictor, part: Part, scoring: Scoring, step: Step) 
             "tumour is detected by networks that segment it",
             found=f"labels of {predictor.scheme.name}",
             expected="labels of tumours",
-            remedy="Leave --detect out",
+            remedy="Leave `--detect` out",
         )
     # the resection cavity is no tumour, unless nothing else is predicted
     counted = [row for row, name in enumerate(predictor.regions) if name != "RC" or predictor.regions == ("RC",)]

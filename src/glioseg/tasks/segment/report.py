@@ -31,6 +31,7 @@ from glioseg.report.run_facts import (
     RunFacts,
     SegmentationFacts,
     WeightMap,
+    assumptions_of,
 )
 from glioseg.report.scored_parts import scored_parts
 from glioseg.report.segmentation import scored_segmentation_page, segmentation_page
@@ -95,7 +96,7 @@ def describe(cohort: Cohort, prepared: PreparedCohort, modalities: tuple[str, ..
         labels=scheme.describe(),
         has_mm=all(case.native.has_mm for case in prepared.cases),
         marked="tumour" if is_of_tumour(prepared) else "tissue",
-        assumptions=tuple(finding.message for finding in cohort.findings if finding.kind.startswith("assumed")),
+        assumptions=assumptions_of(cohort),
     )
 
 

@@ -36,7 +36,7 @@ def scheme_of(prepared: PreparedCohort) -> LabelScheme:
     """
     if prepared.scheme is None:
         raise LabelError(
-            "the meaning of the labels is not known", path=prepared.name, remedy="Say it with --scheme or --labels"
+            "the meaning of the labels is not known", path=prepared.name, remedy="Say it with `--scheme` or `--labels`"
         )
     return prepared.scheme
 

@@ -15,6 +15,8 @@ from glioseg.console import Reporter, Step
 from glioseg.core import Cohort
 from glioseg.core.labels import require_exclusive, whole_of_kinds
 from glioseg.core.targets import RegionTargets
+from glioseg.evaluation.metric import OwnMetrics, with_own
+from glioseg.evaluation.metrics import CLASS_METRICS, REGION_METRICS
 from glioseg.evaluation.protocol import Evaluation
 from glioseg.inference.activation import n_logits, probabilities_of
 from glioseg.inference.bundle import Bundle, BundleInfo
@@ -184,8 +186,9 @@ class SegmentTask(Task[Predictor]):
         """Overlap on the native grid, and by the publication's protocol."""
         return score_part(predictor, part, scoring, step)
 
-    def require_detection(self) -> None:
-        """Whatever segments can be read as a detector."""
+    def require_scores(self, own: OwnMetrics = (), *, detect: bool = False) -> None:
+        """Whatever segments can be read as a detector, whose figures are those of classes."""
+        with_own(CLASS_METRICS if detect else REGION_METRICS, own)
 
     def detect(self, predictor: Predictor, part: Part, scoring: Scoring, step: Step) -> Scores:
         """Tumour or none, of each slice and case."""

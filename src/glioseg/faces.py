@@ -1,0 +1,164 @@
+"""One text for two faces: what a reader can do is written as on the command line, and shown as he takes it.
+
+    Say it with `--scheme` or `--labels`               as it is written, between backquotes
+    Say it with `--scheme` or `--labels`                   on the command line, in files and on pages
+    Say it with glioseg.read(…, scheme=…) or …         from Python
+
+Only what stands between backquotes and begins with an option, or with the name of the program, is touched.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+_SPAN = re.compile(r"`(?P<words>(?:--|glioseg )[^`]+)`")
+_OMITTED = "…"
+
+
+@dataclass(frozen=True)
+class Argument:
+    """What an option of the command line is from Python.
+
+    Args:
+        name: of the argument.
+        value: what stands behind it; None for the option's own value.
+        of_read: whether it is said to ``glioseg.read``, whose cohort the other functions then take.
+    """
+
+    name: str
+    value: str | None = None
+    of_read: bool = False
+
+
+ARGUMENTS: Mapping[str, Argument] = MappingProxyType(
+    {
+        "--data": Argument("data"),
+        "--detect": Argument("detect", "True"),
+        "--device": Argument("device"),
+        "--fold": Argument("fold"),
+        "--folds": Argument("folds"),
+        "--format": Argument("form"),
+        "--labels": Argument("scheme", "glioseg.LabelScheme(…)", of_read=True),
+        "--layout": Argument("layout", of_read=True),
+        "--mask-pattern": Argument("masks", of_read=True),
+        "--max-voxels": Argument("max_voxels", of_read=True),
+        "--minutes": Argument("minutes"),
+        "--modalities": Argument("modalities", of_read=True),
+        "--out": Argument("out"),
+        "--part": Argument("part"),
+        "--restart": Argument("restart", "True"),
+        "--scheme": Argument("scheme", of_read=True),
+        "--seeds": Argument("seeds"),
+        "--size": Argument("size"),
+        "--spacing": Argument("spacing_mm"),
+        "--split": Argument("split"),
+        "--tensorboard": Argument("tensorboard", "True"),
+        "--to": Argument("layout"),
+        "--with": Argument("others"),
+    }
+)
+"""The options that messages name, but those that are written as a dictionary: ``--set`` and ``--modality``."""
+PAIRS: Mapping[str, str] = MappingProxyType({"--set": "changes=", "--modality": ""})
+"""The options of which several make one dictionary, and what stands before that."""
+FUNCTIONS: Mapping[str, str] = MappingProxyType({"predict": "load({}).predict_files"})
+"""The commands whose function has not their name; in the braces is the first argument."""
+
+
+def on_command_line(text: str) -> str:
+    """A message as the command line, files and pages say it."""
+    return _SPAN.sub(lambda span: span["words"], text)
+
+
+def in_python(text: str) -> str:
+    """The same for whoever called a function."""
+    return _SPAN.sub(lambda span: _call(span["words"]), text)
+
+
+def spans(text: str) -> Iterator[str]:
+    """What of a message is written as on the command line."""
+    return (span["words"] for span in _SPAN.finditer(text))
+
+
+def _call(words: str) -> str:
+    """Options as arguments, a command as the call of a function."""
+    tokens = _tokens(words)
+    if tokens[0] != "glioseg":
+        return ", ".join(_arguments(tokens))
+    verb, rest = tokens[1], tokens[2:]
+    n_inputs = next((number for number, token in enumerate(rest) if token.startswith("--")), len(rest))
+    inputs, options = [_literal(token) for token in rest[:n_inputs]], rest[n_inputs:]
+    name = FUNCTIONS.get(verb, verb)
+    if "{}" in name:
+        name, inputs = name.format(inputs[0] if inputs else _OMITTED), inputs[1:]
+    return f"glioseg.{name}({', '.join([*inputs, *_arguments(options)]) or _OMITTED})"
+
+
+def _tokens(words: str) -> list[str]:
+    try:
+        return shlex.split(words)
+    except ValueError:  # a path with a quotation mark
+        return words.split()
+
+
+def _arguments(tokens: Sequence[str]) -> list[str]:
+    """``name=value`` of each option; those of ``glioseg.read`` as one call of it, pairs as one dictionary."""
+    given = _options(tokens)
+    known = [(ARGUMENTS[option], value) for option, value in given if option in ARGUMENTS]
+    read = [(argument, value) for argument, value in known if argument.of_read]
+    told = [] if not read else [_of_read(read)]
+    told += [_argument(argument, value) for argument, value in known if not argument.of_read]
+    for option, before in PAIRS.items():
+        pairs = [_pair(value or f"NAME={_OMITTED}") for name, value in given if name == option]
+        told += [f"{before}{{{', '.join(pairs)}}}"] if pairs else []
+    return told
+
+
+def _options(tokens: Sequence[str]) -> list[tuple[str, str | None]]:
+    """Each option with its value, where it has one."""
+    given: list[tuple[str, str | None]] = []
+    for token in tokens:
+        if token.startswith("--"):
+            given.append((token, None))
+        elif given:
+            given[-1] = (given[-1][0], token)
+    return given
+
+
+def _of_read(given: Sequence[tuple[Argument, str | None]]) -> str:
+    """What is said to ``glioseg.read``."""
+    arguments = [_argument(argument, value) for argument, value in given]
+    if arguments[0].endswith("="):
+        return f"{arguments[0]} of glioseg.read"
+    return f"glioseg.read({', '.join((_OMITTED, *arguments))})"
+
+
+def _argument(argument: Argument, value: str | None) -> str:
+    return f"{argument.name}={argument.value or ('' if value is None else _values(value))}"
+
+
+def _values(value: str) -> str:
+    """A value, or those that commas part."""
+    parts = value.split(",")
+    return _literal(value) if len(parts) == 1 or value.startswith("[") else f"({', '.join(map(_literal, parts))})"
+
+
+def _pair(text: str) -> str:
+    name, _, value = text.partition("=")
+    return f"{name if name.isupper() else json.dumps(name)}: {_literal(value)}"
+
+
+def _literal(value: str) -> str:
+    """A value as Python has it; what stands for one (``RUN``, ``…``) as it is."""
+    if value == "none":
+        return "None"
+    if value.isupper() or value == _OMITTED:
+        return value
+    try:
+        return repr(json.loads(value)).replace("'", '"')
+    except ValueError:
+        return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,149 @@
+"""What a message tells to do: as the command line has it, and as a call of Python, of one text."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+import glioseg
+from glioseg.cli.app import app
+from glioseg.console import CallbackReporter
+from glioseg.errors import OptionError
+from glioseg.faces import ARGUMENTS, FUNCTIONS, PAIRS, in_python, on_command_line, spans
+
+_SOURCE = Path(glioseg.__file__).parent
+_OPTION = re.compile(r"(?<!\w)--[a-z][a-z-]*")
+
+
+@pytest.mark.parametrize(
+    ("text", "command", "call"),
+    [
+        ("nothing to do", "nothing to do", "nothing to do"),
+        ("Leave `--part` out", "Leave --part out", "Leave part= out"),
+        ("Did you mean `--part val`?", "Did you mean --part val?", 'Did you mean part="val"?'),
+        ("begin anew with `--restart`", "begin anew with --restart", "begin anew with restart=True"),
+        ("Say `--scheme`", "Say --scheme", "Say scheme= of glioseg.read"),
+        (
+            "with `--layout pairs --scheme binary`",
+            "with --layout pairs --scheme binary",
+            'with glioseg.read(…, layout="pairs", scheme="binary")',
+        ),
+        ("`--labels 1=a,2=b`", "--labels 1=a,2=b", "glioseg.read(…, scheme=glioseg.LabelScheme(…))"),
+        ("`--spacing 0.9,0.9,5`", "--spacing 0.9,0.9,5", "spacing_mm=(0.9, 0.9, 5)"),
+        (
+            "`--set slices.choice=all --set slices.dark_below=none`",
+            "--set slices.choice=all --set slices.dark_below=none",
+            'changes={"slices.choice": "all", "slices.dark_below": None}',
+        ),
+        (
+            "`--set 'data.modalities=[\"t2f\"]'`",
+            "--set 'data.modalities=[\"t2f\"]'",
+            'changes={"data.modalities": ["t2f"]}',
+        ),
+        (
+            "`--modality t2f=FILE --modality t1c=FILE`",
+            "--modality t2f=FILE --modality t1c=FILE",
+            '{"t2f": FILE, "t1c": FILE}',
+        ),
+        ("`glioseg inspect` lists", "glioseg inspect lists", "glioseg.inspect(…) lists"),
+        (
+            "`glioseg evaluate runs/a --part NAME`",
+            "glioseg evaluate runs/a --part NAME",
+            'glioseg.evaluate("runs/a", part=NAME)',
+        ),
+        (
+            "`glioseg predict RUN INPUT`",
+            "glioseg predict RUN INPUT",
+            "glioseg.load(RUN).predict_files(INPUT)",
+        ),
+        (
+            "`glioseg evaluate it's/run`",
+            "glioseg evaluate it's/run",
+            'glioseg.evaluate("it\'s/run")',
+        ),
+        ("a file `x` and --its options", "a file `x` and --its options", "a file `x` and --its options"),
+    ],
+)
+def test_one_text_for_both(text: str, command: str, call: str) -> None:
+    assert on_command_line(text) == command
+    assert in_python(text) == call
+
+
+def test_an_error_is_told_in_python_and_keeps_its_text() -> None:
+    error = OptionError("no part", found="`--part x`", remedy="Leave `--part` out")
+    assert str(error) == 'no part; found part="x". Leave part= out.'
+    assert on_command_line(error.text) == "no part; found --part x. Leave --part out."
+
+
+def test_messages_are_logged_for_python(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", logger="glioseg"):
+        CallbackReporter().say("Again: `glioseg evaluate runs/a`")
+    assert caplog.messages == ['Again: glioseg.evaluate("runs/a")']
+
+
+def _options_of_commands() -> dict[str, set[str]]:
+    root: Any = typer.main.get_command(app)
+    return {
+        name: {option for parameter in command.params for option in parameter.opts}
+        for name, command in root.commands.items()
+    }
+
+
+def _parameters_of_functions() -> set[str]:
+    names = {"of": {"changes"}}
+    for name in glioseg.__all__:
+        thing = getattr(glioseg, name)
+        if inspect.isfunction(thing):
+            names[name] = set(inspect.signature(thing).parameters)
+    return set().union(*names.values())
+
+
+def test_every_option_that_is_translated_is_there_on_both_sides() -> None:
+    options = set().union(*_options_of_commands().values())
+    assert {*ARGUMENTS, *PAIRS} <= options
+    assert {argument.name for argument in ARGUMENTS.values()} <= _parameters_of_functions()
+    of_read = {argument.name for argument in ARGUMENTS.values() if argument.of_read}
+    assert of_read <= set(inspect.signature(glioseg.read).parameters)
+
+
+def _messages(path: Path) -> Iterator[str]:
+    """Every text of a module that is no docstring; what is filled in is ``X``."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    inner = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    inner |= {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "X" for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inner:
+            yield node.value
+
+
+_OWN_FACE = ("cli", "faces.py")
+_ONE_OF_SEVERAL = "--modality X=FILE"  # put together between backquotes by ``said_by_files``
+
+
+def _all_messages() -> Iterator[str]:
+    for path in sorted(_SOURCE.rglob("*.py")):
+        if path.relative_to(_SOURCE).parts[0] not in _OWN_FACE:
+            yield from (text for text in _messages(path) if text != _ONE_OF_SEVERAL)
+
+
+def test_no_message_names_an_option_that_one_face_does_not_know() -> None:
+    bare = [text for text in _all_messages() if _OPTION.search(re.sub(r"`[^`]*`", "", text))]
+    assert bare == []
+    commands = _options_of_commands()
+    for words in (words for text in _all_messages() for words in spans(text)):
+        assert set(_OPTION.findall(words)) <= {*ARGUMENTS, *PAIRS}, words
+        if words.startswith("glioseg "):
+            verb = words.split()[1]
+            assert verb in commands, words
+            assert set(_OPTION.findall(words)) <= commands[verb], words
+            assert verb in FUNCTIONS or hasattr(glioseg, verb), words
+        assert "--" not in in_python(f"`{words}`"), words
