@@ -59,6 +59,11 @@ _OPTION = re.compile(r"(?<!\w)--[a-z][a-z-]*")
             'glioseg.evaluate("runs/a", part=NAME)',
         ),
         (
+            "`glioseg score … --scheme brats2023`",
+            "glioseg score … --scheme brats2023",
+            'glioseg.score(…, scheme="brats2023")',
+        ),
+        (
             "`glioseg predict RUN INPUT`",
             "glioseg predict RUN INPUT",
             "glioseg.load(RUN).predict_files(INPUT)",
@@ -96,19 +101,17 @@ def _options_of_commands() -> dict[str, set[str]]:
     }
 
 
-def _parameters_of_functions() -> set[str]:
-    names = {"of": {"changes"}}
-    for name in glioseg.__all__:
-        thing = getattr(glioseg, name)
-        if inspect.isfunction(thing):
-            names[name] = set(inspect.signature(thing).parameters)
-    return set().union(*names.values())
+def _parameters_of_functions() -> dict[str, set[str]]:
+    things = {name: getattr(glioseg, name) for name in glioseg.__all__}
+    return {
+        name: set(inspect.signature(thing).parameters) for name, thing in things.items() if inspect.isfunction(thing)
+    }
 
 
 def test_every_option_that_is_translated_is_there_on_both_sides() -> None:
     options = set().union(*_options_of_commands().values())
     assert {*ARGUMENTS, *PAIRS} <= options
-    assert {argument.name for argument in ARGUMENTS.values()} <= _parameters_of_functions()
+    assert {argument.name for argument in ARGUMENTS.values()} <= set().union(*_parameters_of_functions().values())
     of_read = {argument.name for argument in ARGUMENTS.values() if argument.of_read}
     assert of_read <= set(inspect.signature(glioseg.read).parameters)
 
@@ -138,12 +141,14 @@ def _all_messages() -> Iterator[str]:
 def test_no_message_names_an_option_that_one_face_does_not_know() -> None:
     bare = [text for text in _all_messages() if _OPTION.search(re.sub(r"`[^`]*`", "", text))]
     assert bare == []
-    commands = _options_of_commands()
+    commands, functions = _options_of_commands(), _parameters_of_functions()
     for words in (words for text in _all_messages() for words in spans(text)):
         assert set(_OPTION.findall(words)) <= {*ARGUMENTS, *PAIRS}, words
         if words.startswith("glioseg "):
             verb = words.split()[1]
             assert verb in commands, words
             assert set(_OPTION.findall(words)) <= commands[verb], words
-            assert verb in FUNCTIONS or hasattr(glioseg, verb), words
+            assert verb in FUNCTIONS or verb in functions, words
+            taken = functions.get(verb, ())
+            assert all(ARGUMENTS[option].name in taken for option in _OPTION.findall(words)), words
         assert "--" not in in_python(f"`{words}`"), words

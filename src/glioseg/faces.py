@@ -51,6 +51,9 @@ ARGUMENTS: Mapping[str, Argument] = MappingProxyType(
         "--modalities": Argument("modalities", of_read=True),
         "--out": Argument("out"),
         "--part": Argument("part"),
+        "--prediction-scheme": Argument("prediction_scheme"),
+        "--regions": Argument("regions"),
+        "--resample": Argument("resample", "True"),
         "--restart": Argument("restart", "True"),
         "--scheme": Argument("scheme", of_read=True),
         "--seeds": Argument("seeds"),
@@ -95,7 +98,7 @@ def _call(words: str) -> str:
     name = FUNCTIONS.get(verb, verb)
     if "{}" in name:
         name, inputs = name.format(inputs[0] if inputs else _OMITTED), inputs[1:]
-    return f"glioseg.{name}({', '.join([*inputs, *_arguments(options)]) or _OMITTED})"
+    return f"glioseg.{name}({', '.join([*inputs, *_arguments(options, of_this=True)]) or _OMITTED})"
 
 
 def _tokens(words: str) -> list[str]:
@@ -105,13 +108,16 @@ def _tokens(words: str) -> list[str]:
         return words.split()
 
 
-def _arguments(tokens: Sequence[str]) -> list[str]:
-    """``name=value`` of each option; those of ``glioseg.read`` as one call of it, pairs as one dictionary."""
+def _arguments(tokens: Sequence[str], *, of_this: bool = False) -> list[str]:
+    """``name=value`` of each option; those of ``glioseg.read`` as one call of it, pairs as one dictionary.
+
+    With ``of_this`` they stand in the call of a function that takes them itself.
+    """
     given = _options(tokens)
     known = [(ARGUMENTS[option], value) for option, value in given if option in ARGUMENTS]
-    read = [(argument, value) for argument, value in known if argument.of_read]
+    read = [(argument, value) for argument, value in known if argument.of_read and not of_this]
     told = [] if not read else [_of_read(read)]
-    told += [_argument(argument, value) for argument, value in known if not argument.of_read]
+    told += [_argument(argument, value) for argument, value in known if of_this or not argument.of_read]
     for option, before in PAIRS.items():
         pairs = [_pair(value or f"NAME={_OMITTED}") for name, value in given if name == option]
         told += [f"{before}{{{', '.join(pairs)}}}"] if pairs else []

@@ -104,7 +104,7 @@ def read_method(
             f"{error.what}, which the reference has",
             path=folder,
             expected=error.expected,
-            remedy="Say with --prediction-scheme what its integers mean, or score with --regions what both know",
+            remedy="Say with `--prediction-scheme` what its integers mean, or score with `--regions` what both know",
         ) from error
     return Masks(name, folder, chosen, matched.sources)
 
@@ -121,7 +121,7 @@ def read_mask(masks: Masks, case: Case) -> LabelMap:
         try:
             return label_map_of(source.paths[0])
         except LabelError as error:
-            remedy = "Say what the integers mean with --scheme, such as --scheme brats2023, or --labels 1=oedema,2=core"
+            remedy = "Say what the integers mean: `glioseg score … --scheme brats2023`, or `--labels 1=oedema,2=core`"
             raise LabelError(
                 error.what, path=source.paths[0], found=error.found, expected=error.expected, remedy=remedy
             ) from error
@@ -143,7 +143,7 @@ def on_grid(labels: LabelMap, grid: Grid, masks: Masks, case: Case, *, allowed: 
             f"the mask of {masks.name} does not lie on the grid of its reference",
             path=path,
             found=difference,
-            remedy="Write masks on the grid of the scan that was drawn on, or add --resample: the nearest voxel counts",
+            remedy="Write masks on the grid of the scan that was drawn on, or add `--resample` (the nearest voxel)",
         )
     try:
         return resample(labels, grid), True
