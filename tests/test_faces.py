@@ -35,6 +35,9 @@ _OPTION = re.compile(r"(?<!\w)--[a-z][a-z-]*")
             "with --layout pairs --scheme binary",
             'with glioseg.read(…, layout="pairs", scheme="binary")',
         ),
+        ("Try `--only t2f`", "Try --only t2f", 'Try only=["t2f"]'),
+        ("`--modalities t1n,t2f`", "--modalities t1n,t2f", 'glioseg.read(…, modalities=["t1n", "t2f"])'),
+        ("`--modalities NAMES`", "--modalities NAMES", "glioseg.read(…, modalities=NAMES)"),
         ("`--labels 1=a,2=b`", "--labels 1=a,2=b", "glioseg.read(…, scheme=glioseg.LabelScheme(…))"),
         ("`--spacing 0.9,0.9,5`", "--spacing 0.9,0.9,5", "spacing_mm=(0.9, 0.9, 5)"),
         (

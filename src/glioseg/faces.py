@@ -28,11 +28,13 @@ class Argument:
         name: of the argument.
         value: what stands behind it; None for the option's own value.
         of_read: whether it is said to ``glioseg.read``, whose cohort the other functions then take.
+        is_list: whether it takes a list, be it of one.
     """
 
     name: str
     value: str | None = None
     of_read: bool = False
+    is_list: bool = False
 
 
 ARGUMENTS: Mapping[str, Argument] = MappingProxyType(
@@ -48,15 +50,16 @@ ARGUMENTS: Mapping[str, Argument] = MappingProxyType(
         "--mask-pattern": Argument("masks", of_read=True),
         "--max-voxels": Argument("max_voxels", of_read=True),
         "--minutes": Argument("minutes"),
-        "--modalities": Argument("modalities", of_read=True),
+        "--modalities": Argument("modalities", of_read=True, is_list=True),
+        "--only": Argument("only", is_list=True),
         "--out": Argument("out"),
         "--part": Argument("part"),
         "--prediction-scheme": Argument("prediction_scheme"),
-        "--regions": Argument("regions"),
+        "--regions": Argument("regions", is_list=True),
         "--resample": Argument("resample", "True"),
         "--restart": Argument("restart", "True"),
         "--scheme": Argument("scheme", of_read=True),
-        "--seeds": Argument("seeds"),
+        "--seeds": Argument("seeds", is_list=True),
         "--size": Argument("size"),
         "--spacing": Argument("spacing_mm"),
         "--split": Argument("split"),
@@ -144,13 +147,19 @@ def _of_read(given: Sequence[tuple[Argument, str | None]]) -> str:
 
 
 def _argument(argument: Argument, value: str | None) -> str:
-    return f"{argument.name}={argument.value or ('' if value is None else _values(value))}"
+    if argument.value is not None or value is None:
+        return f"{argument.name}={argument.value or ''}"
+    is_list = argument.is_list and not value.isupper()
+    return f"{argument.name}={f'[{_joined(value)}]' if is_list else _values(value)}"
 
 
 def _values(value: str) -> str:
     """A value, or those that commas part."""
-    parts = value.split(",")
-    return _literal(value) if len(parts) == 1 or value.startswith("[") else f"({', '.join(map(_literal, parts))})"
+    return _literal(value) if "," not in value or value.startswith("[") else f"({_joined(value)})"
+
+
+def _joined(value: str) -> str:
+    return ", ".join(_literal(part) for part in value.split(","))
 
 
 def _pair(text: str) -> str:

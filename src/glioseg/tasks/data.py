@@ -135,7 +135,7 @@ def showing_only(cohort: Cohort, only: Sequence[str], modalities: Sequence[str])
             "only modalities that the network and the scans have can be shown",
             found=", ".join(unknown),
             expected=f"some of {', '.join(possible)}",
-            remedy=f"Try --only {possible[0]}" if possible else None,
+            remedy=f"Try `--only {possible[0]}`" if possible else None,
         )
     cases = (
         replace(case, images={name: source for name, source in case.images.items() if name in names})
