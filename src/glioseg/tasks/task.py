@@ -258,7 +258,7 @@ class Members(ABC):
             self.modalities,
             {},
             has_mm=all(case.native.has_mm for case in cases),
-            assumptions=tuple(found.message for found in cohort.findings if found.kind.startswith("assumed")),
+            assumptions=assumptions_of(cohort),
         )
         patients = {case.patient for case in cases}
         return about, PartCounts(len(patients), len(cases), sum(case.n_slices for case in cases))
