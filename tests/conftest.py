@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Choose the number of examples, before the first test module is read."""
     settings.load_profile("thorough" if config.getoption("--thorough") else "quick")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _salt_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The user's own secret is neither made nor used."""
+    folder = tmp_path_factory.mktemp("salt")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("glioseg.machine.salt.salt_file", lambda: folder / "salt")
+        yield
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -45,6 +45,7 @@ ARGUMENTS: Mapping[str, Argument] = MappingProxyType(
         "--fold": Argument("fold"),
         "--folds": Argument("folds"),
         "--format": Argument("form"),
+        "--keep-ids": Argument("keep_ids", "True", of_read=True),
         "--labels": Argument("scheme", "glioseg.LabelScheme(…)", of_read=True),
         "--layout": Argument("layout", of_read=True),
         "--mask-pattern": Argument("masks", of_read=True),

@@ -58,7 +58,20 @@ WRITERS: dict[str, Write] = {
 
 
 def test_the_table_is_closed_and_ordered() -> None:
-    order = ["nnunet", "msd", "brats-h5", "bids", "brats", "lgg", "volumes", "brisc", "cheng", "pairs", "classes"]
+    order = [
+        "nnunet",
+        "msd",
+        "brats-h5",
+        "bids",
+        "brats",
+        "lgg",
+        "volumes",
+        "dicom",
+        "brisc",
+        "cheng",
+        "pairs",
+        "classes",
+    ]
     assert [layout.name for layout in LAYOUTS] == order
     assert all(layout.needs for layout in LAYOUTS)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from os import PathLike
 from pathlib import Path
@@ -73,6 +73,8 @@ def read(
     modalities: Sequence[str] | None = None,
     masks: str | None = None,
     max_voxels: int = MAX_VOXELS,
+    series: Mapping[str, str | int] | None = None,
+    keep_ids: bool = False,
     progress: Progress | None = None,
 ) -> FolderCohort:
     """Read a data set as it was downloaded: which files are whose, and what they show. No pixels are kept.
@@ -86,6 +88,8 @@ def read(
         masks: which files are masks, where their names do not say: ``*_roi.nii.gz`` or ``drawn/*.png``, ``*`` being the
             name of the picture or case.
         max_voxels: files that declare more are refused before memory is taken for them; of a picture, an eighth.
+        series: of DICOM, modality -> the number of the series that shows it; others are recognised.
+        keep_ids: of DICOM, call cases by their patients' identifiers, and show descriptions and file names as they are.
         progress: told how many files were found.
 
     Raises:
@@ -97,7 +101,8 @@ def read(
     require_kind("layout", layout, (str, Layout, NoneType), "a name, or a Layout")
     require_kind("scheme", scheme, (str, LabelScheme, NoneType), "a name, or a LabelScheme")
     require_list("modalities", modalities, '["t1n", "t2f"]')
-    data = Data(Path(path), layout, scheme, names, masks, max_voxels)
+    labels = {name: str(label) for name, label in (series or {}).items()}
+    data = Data(Path(path), layout, scheme, names, masks, max_voxels, labels, keep_ids)
     cohort = read_data(data, reporter_of(progress))
     return FolderCohort(**{name: getattr(cohort, name) for name in _FIELDS}, data=data)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +14,7 @@ from glioseg.cli.options import (
     DataFlags,
     Folder,
     Json,
+    KeepIds,
     NewFolder,
     Quiet,
     Settings,
@@ -34,6 +35,7 @@ def inspect(
         Path | None,
         typer.Option("--out", help="Folder for report.html, figures and inspect.json. [default: NAME-report]"),
     ] = None,
+    keep_ids: KeepIds = False,
     flags: DataFlags = NO_FLAGS,
     as_json: Json = False,
     no_report: Annotated[bool, typer.Option("--no-report", help="Print only; write no files.")] = False,
@@ -41,14 +43,19 @@ def inspect(
 ) -> None:
     """Recognise, check and describe a folder of scans.
 
+    DICOM may also lie in a zip archive, or be named by its DICOMDIR; what each series was taken for is shown.
     The exit code is 1 where a finding is an error; warnings and notes leave it at 0.
     """
     from glioseg.api import data as api
     from glioseg.cli.texts import inspection_text
+    from glioseg.runs.read import read
 
-    name = Path(os.path.abspath(data)).name or "cohort"  # noqa: PTH100 - resolve() fails on a link to itself
-    folder = None if no_report else report or Path(f"{name}-report")
-    result = api.inspect(flags.data(data), folder, progress=Reporter(quiet=quiet))
+    reporter, given = Reporter(quiet=quiet), replace(flags, keep_ids=keep_ids).data(data)
+    if no_report or report is not None:
+        result = api.inspect(given, report, progress=reporter)
+    else:
+        cohort = read(given, reporter)  # which is called as its folder is, unless that may name a patient
+        result = api.inspect(cohort, Path(f"{cohort.name}-report"), progress=reporter)
     if as_json:
         print_json(result.description.to_json() | {"report": None if result.report is None else str(result.report)})
     else:

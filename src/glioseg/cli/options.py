@@ -6,7 +6,7 @@ import functools
 import inspect
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Folder = Annotated[Path, typer.Argument(metavar="DATA", help="The data set's folder, as downloaded.")]
 # The tables of these names load numpy, which help does without; a test holds the lines to them.
-_LAYOUTS = "bids, brats, brats-h5, brisc, cheng, classes, lgg, msd, nnunet, pairs or volumes"
+_LAYOUTS = "bids, brats, brats-h5, brisc, cheng, classes, dicom, lgg, msd, nnunet, pairs or volumes"
 _SCHEMES = (
     "brats2015, brats2021, brats2023, brats2024, brats2024-ped, brats2024-men-rt, msd, nnunet137, whole-tumour, lgg, "
     "brisc, binary or ibsr"
@@ -75,6 +75,13 @@ MaxVoxels = Annotated[
         help="Refuse files that declare more voxels than that; of a picture, an eighth. [default: 536870912, 512³ × 4]",
     ),
 ]
+KeepIds = Annotated[
+    bool,
+    typer.Option(
+        "--keep-ids",
+        help="Call DICOM cases by their patients' identifiers, and show descriptions and file names as they are.",
+    ),
+]
 NewFolder = Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write; it must not exist, or be empty.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress on stderr.")]
@@ -101,6 +108,8 @@ class DataFlags:
     regions: str | None = None
     mask_pattern: str | None = None
     max_voxels: int | None = None
+    series: Mapping[str, str] = field(default_factory=dict)
+    keep_ids: bool = False
 
     def data(self, path: Path) -> Data:
         """The data set in a folder.
@@ -115,7 +124,15 @@ class DataFlags:
         names = None if text is None else tuple(name.strip() for name in text.split(","))
         if names is not None and not all(names):
             raise OptionError("--modalities needs names", found=f'"{text}"', expected="such as t1n,t1c,t2w,t2f")
-        data = Data(path, self.layout, self._scheme(), names, self.mask_pattern)
+        data = Data(
+            path,
+            self.layout,
+            self._scheme(),
+            names,
+            self.mask_pattern,
+            series=self.series,
+            keep_ids=self.keep_ids,
+        )
         return data if self.max_voxels is None else replace(data, max_voxels=self.max_voxels)
 
     def _scheme(self) -> str | LabelScheme | None:

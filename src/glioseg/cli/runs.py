@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +17,7 @@ from glioseg.cli.options import (
     DataFlags,
     Device,
     Json,
+    KeepIds,
     Quiet,
     Settings,
     With,
@@ -35,6 +38,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
+_SERIES = re.compile(r"\d+(?:\.\d+)?")
+"""How a DICOM series is named: its number, with that of the volume where it holds several."""
+
 NetworkAndInputs = Annotated[
     list[Path] | None,
     typer.Argument(
@@ -49,7 +55,8 @@ ModalityFiles = Annotated[
     typer.Option(
         "--modality",
         metavar="NAME=FILE",
-        help="One case file by file, such as t2f=scan.nii.gz; repeated for each modality.",
+        help="One case file by file, such as t2f=scan.nii.gz; or, of the DICOM study that is named, the number of the "
+        "series that shows it, such as t1c=5. Repeated for each modality.",
     ),
 ]
 RunOrScoredBundle = Annotated[
@@ -252,6 +259,7 @@ def predict(
     skip_done: SkipDone = False,
     uncertainty: Uncertainty = False,
     yes: Yes = False,
+    keep_ids: KeepIds = False,
     device: Device = "auto",
     flags: DataFlags = NO_FLAGS,
     as_json: Json = False,
@@ -267,13 +275,14 @@ def predict(
     What was interrupted goes on with --skip-done.
     With --uncertainty the networks are asked again (mirrored, scaled, with dropout); the mask stays the same.
     """
-    files = _modality_files(modality or ())
+    files, series = _files_and_series(modality or (), bool(given))
     if not given and not files:
         raise OptionError("there is nothing to predict", expected="a folder, a file, or --modality NAME=FILE")
     reporter = Reporter(quiet=quiet)
     reporter.say("Loading the network …")  # said before torch is imported, which takes seconds
     from glioseg.api import models as api
 
+    flags = replace(flags, series=series, keep_ids=keep_ids)
     network, data = _network_and_data(given or [], flags, files, yes, reporter)
     if not data and not files:
         raise OptionError(
@@ -334,15 +343,19 @@ def _network_and_data(
     return Path(name), proposal.inputs
 
 
-def _modality_files(options: Sequence[str]) -> dict[str, Path]:
-    """``t2f=scan.nii.gz`` -> modality and file."""
-    files = {}
+def _files_and_series(options: Sequence[str], has_inputs: bool) -> tuple[dict[str, Path], dict[str, str]]:
+    """``t2f=scan.nii.gz`` -> modality and file; ``t1c=5`` beside inputs -> modality and DICOM series."""
+    files, series = {}, {}
     for option in options:
-        name, equals, path = option.partition("=")
+        name, equals, value = option.partition("=")
         if not equals:
-            raise OptionError("--modality needs NAME=FILE", found=option, expected="such as t2f=scan.nii.gz")
-        files[name] = Path(path)
-    return files
+            expected = "such as t2f=scan.nii.gz, or t1c=5 for series 5 of a DICOM study"
+            raise OptionError("--modality needs NAME=FILE", found=option, expected=expected)
+        if has_inputs and _SERIES.fullmatch(value) and not Path(value).exists():
+            series[name] = value
+        else:
+            files[name] = Path(value)
+    return files, series
 
 
 @app.command(epilog="Example: glioseg models --json")

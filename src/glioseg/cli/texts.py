@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from glioseg.cohorts.description import CohortDescription
+from glioseg.core import SeriesRow
 from glioseg.errors import name_some
 from glioseg.faces import on_command_line
 from glioseg.inference.card import Card
@@ -21,6 +22,7 @@ def inspection_text(about: CohortDescription) -> str:
     rows = list(_rows(about))
     width = max(len(name) for name, _ in rows)
     lines = [about.name, *(f"  {name:<{width}}  {text}" for name, text in rows), ""]
+    lines += [*series_lines(about.series), ""] if about.series else []
     for finding in about.findings[:_SHOWN_FINDINGS]:
         case = "" if finding.case is None else f" {finding.case}:"
         lines.append(f"  {finding.severity:<7} {finding.kind}:{case} {on_command_line(finding.message)}")
@@ -49,6 +51,33 @@ def _rows(about: CohortDescription) -> Iterator[tuple[str, str]]:
             yield "", f"{name}: {n:,} voxels ({n / total:.2%})"
     if about.duplicates:
         yield "duplicates", f"{len(about.duplicates)} groups"
+
+
+def series_lines(series: Sequence[SeriesRow]) -> Iterator[str]:
+    """What each series of DICOM studies was taken for, study by study; ``*`` marks those that are used."""
+    head = ("series", "plane", "mm", "slices", "agent", "taken for", "sure", "why")
+    cells = [(row, series_cells(row)) for row in series]
+    widths = [max(map(len, column)) for column in zip(head, *(each for _, each in cells), strict=True)][:-1]
+    case = None
+    for row, each in cells:
+        if row.case != case:
+            case = row.case
+            yield f"  {case}"
+            yield f"    {_spaced(head, widths)}"
+        yield f"  {'*' if row.is_used else ' '} {_spaced(each, widths)}"
+
+
+def series_cells(row: SeriesRow) -> tuple[str, ...]:
+    """A row of the table of series in words."""
+    spacing = "" if row.spacing_mm is None else " × ".join(f"{mm:.3g}" for mm in row.spacing_mm)
+    sure = f"{row.confidence:.0%}" if row.taken_for else ""
+    why = "; ".join((row.why, *row.remarks))
+    return (row.label, row.plane, spacing, str(row.n_slices), row.agent, row.taken_for or "-", sure, why)
+
+
+def _spaced(cells: Sequence[str], widths: Sequence[int]) -> str:
+    padded = [f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=False)]
+    return "  ".join([*padded, cells[-1]]).rstrip()
 
 
 def score_text(result: ScoreResult) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glioseg.cohorts.summary import CaseSummary, HeatMap, Histogram
-from glioseg.core import Finding, FindingKind, LabelScheme
+from glioseg.core import Finding, FindingKind, LabelScheme, SeriesRow
 from glioseg.faces import on_command_line
 
 GalleryKind = Literal["positive", "negative", "dark"]
@@ -154,6 +154,7 @@ class CohortDescription:
         doubtful_masks: of the cohort's cases, in its order; all of them, whatever the number.
         views: voxels to be shown in three planes; empty where no case has an orientation.
         findings: of the reader, of every case and of the cohort; many alike are one with a count.
+        series: of DICOM studies, what each series was taken for.
     """
 
     name: str
@@ -181,6 +182,7 @@ class CohortDescription:
     doubtful_masks: tuple[DoubtfulMask, ...]
     views: tuple[View, ...]
     findings: tuple[Finding, ...]
+    series: tuple[SeriesRow, ...] = ()
 
     @property
     def patients(self) -> tuple[str, ...]:
@@ -243,4 +245,5 @@ class CohortDescription:
                 }
                 for finding in self.findings
             ],
+            **({"series": [row.to_json() for row in self.series]} if self.series else {}),
         }

@@ -94,7 +94,7 @@ def n_workers_for(cohort: Cohort, n_workers: int | None) -> int:
     n_pictures = n_volumes = 0
     for case in cohort.cases:
         for paths, kind in {(source.paths, source.kind) for source in case.images.values()}:
-            if kind in ("raster", "hdf5"):
+            if kind in ("raster", "hdf5", "dicom"):
                 n_pictures += len(paths)
             else:
                 n_volumes += 1

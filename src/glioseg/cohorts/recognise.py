@@ -9,11 +9,25 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
-from glioseg.cohorts.layouts import bids, brats, brats_h5, brisc, cheng, classes, lgg, msd, nnunet, pairs, volumes
+from glioseg.cohorts.layouts import (
+    bids,
+    brats,
+    brats_h5,
+    brisc,
+    cheng,
+    classes,
+    dicom,
+    lgg,
+    msd,
+    nnunet,
+    pairs,
+    volumes,
+)
 from glioseg.cohorts.reading.layout import Layout, ReadOptions
-from glioseg.cohorts.reading.listing import Listing, list_folder
+from glioseg.cohorts.reading.listing import Listing, list_folder, natural_key
 from glioseg.core import Cohort, Finding
 from glioseg.errors import LayoutError, OptionError, name_some
+from glioseg.io.dicom.study_files import is_study_file, study_files
 from glioseg.io.endings import PICTURE_ENDINGS, SCAN_ENDINGS, VOLUME_ENDINGS, file_ending, has_ending
 
 LAYOUTS: tuple[Layout, ...] = (
@@ -24,6 +38,7 @@ LAYOUTS: tuple[Layout, ...] = (
     brats.LAYOUT,
     lgg.LAYOUT,
     volumes.LAYOUT,
+    dicom.LAYOUT,
     brisc.LAYOUT,
     cheng.LAYOUT,
     pairs.LAYOUT,
@@ -50,7 +65,8 @@ def read_cohort(
     """Read the cohort in a folder.
 
     Args:
-        path: the data set's folder, one above it, one below, or one patient's.
+        path: the data set's folder, one above it, one below, or one patient's; of DICOM also a zip archive, a DICOMDIR
+            or a file.
         layout: name of one of ``LAYOUTS``, or a layout of your own; None recognises it.
         options: what the user says of the data that the files leave open.
         progress: called with the number of files found so far, while the folder is walked.
@@ -61,11 +77,15 @@ def read_cohort(
         OptionError: no layout of that name; a pattern for masks where the layout names them itself.
     """
     reader = layout_named(layout) if isinstance(layout, str) else layout
-    _refuse_archive(path)
-    listing = replace(list_folder(path, progress), masks=options.masks)
+    is_study = is_study_file(path)
+    if not is_study:
+        _refuse_archive(path)
+    listing = _list_study(path) if is_study else replace(list_folder(path, progress), masks=options.masks)
     if not listing.files:
         raise _empty(listing)
-    layouts = _layouts_for(options, reader)
+    layouts = (dicom.LAYOUT,) if is_study else _layouts_for(options, reader)
+    if is_study and dicom.LAYOUT.match(listing) is None:
+        raise _no_study(path)
     if reader is None:
         if not any(known.spans_folders and known.match(listing) for known in layouts):
             _refuse_several(listing)
@@ -73,7 +93,11 @@ def read_cohort(
     else:
         reason = f"{reader.match(listing) or 'the files do not look like it'}; that layout was named"
     cohort = reader.read(listing, options)
-    findings = (*listing.findings, *cohort.findings, *_left_over(listing, cohort, reader))
+    if reader.hides_names and not options.keep_ids:
+        of_folder = list(listing.findings) if is_study else _without_names(listing.findings)
+    else:
+        of_folder = [*listing.findings, *_left_over(listing, cohort, reader)]
+    findings = (*of_folder, *cohort.findings)
     return replace(cohort, name=cohort.name or "cohort", reason=reason, findings=tuple(dict.fromkeys(findings)))
 
 
@@ -130,6 +154,8 @@ def _refuse_several(listing: Listing) -> None:
         for below, layout in candidates
         if layout is not classes.LAYOUT or _n_scans(below) >= _WEAK_SHARE * total
     ]
+    if any(layout is dicom.LAYOUT for _, layout in sets):  # beside which exports lie, as pictures
+        sets = [(below, layout) for below, layout in sets if layout.name not in _OF_PICTURES]
     if len({layout.name for _, layout in sets}) < 2:
         return
     raise LayoutError(
@@ -180,7 +206,32 @@ def _left_over(listing: Listing, cohort: Cohort, reader: Layout) -> list[Finding
 
 def _refuse_archive(path: Path) -> None:
     if path.is_file() and path.name.lower().endswith(_ARCHIVES):
-        raise LayoutError("an archive is not read as it is", path=path, remedy="Unpack it and name the folder")
+        raise LayoutError(
+            "an archive is not read as it is, but a whole zip archive of DICOM files",
+            path=path,
+            remedy="Unpack it and name the folder",
+        )
+
+
+def _list_study(path: Path) -> Listing:
+    """The files of an archive, of a DICOMDIR, or one DICOM file."""
+    root, files, findings = study_files(path)
+    return Listing(root, tuple(sorted(files, key=natural_key)), findings)
+
+
+def _no_study(path: Path) -> LayoutError:
+    return LayoutError(
+        "an archive is read only where it holds DICOM", path=path, remedy="Unpack it and name the folder"
+    )
+
+
+def _without_names(findings: Sequence[Finding]) -> list[Finding]:
+    """What is wrong with entries of a folder whose names are nobody's business: how many there are of each kind."""
+    counts = Counter((finding.severity, finding.kind) for finding in findings)
+    return [
+        Finding(severity, kind, f"{n} entries of the folder could not be followed or opened ({kind.replace('-', ' ')})")
+        for (severity, kind), n in counts.items()
+    ]
 
 
 def _empty(listing: Listing) -> LayoutError:
@@ -232,7 +283,7 @@ def _nearly(listing: Listing) -> list[Layout]:
     if not listing.ending(*SCAN_ENDINGS):
         return list(LAYOUTS)
     pictures = bool(listing.ending(*PICTURE_ENDINGS))
-    unlike = frozenset({*_SIGNS, "brisc", "cheng"})  # they would have been known by their names
+    unlike = frozenset({*_SIGNS, "brisc", "cheng", "dicom"})  # they would have been known by their names
     return [layout for layout in LAYOUTS if layout.name not in unlike and (layout.name in _OF_PICTURES) == pictures]
 
 

@@ -17,6 +17,7 @@ from glioseg.core.image import Image, LabelMap
 from glioseg.core.labels import LabelScheme
 from glioseg.core.parts import HEADLINE_ORDER, PARTS, PartName
 from glioseg.core.schemes import SCHEMES, scheme_named
+from glioseg.core.series import SeriesRow
 
 __all__ = [
     "HEADLINE_ORDER",
@@ -33,6 +34,7 @@ __all__ = [
     "LabelMap",
     "LabelScheme",
     "PartName",
+    "SeriesRow",
     "Severity",
     "Source",
     "SourceKind",

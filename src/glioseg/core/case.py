@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from glioseg.core.labels import LabelScheme
+from glioseg.core.series import SeriesRow
 from glioseg.errors import LayoutError, name_some
 
 SourceKind = Literal["nifti", "metaimage", "raster", "hdf5", "dicom"]
@@ -59,6 +60,7 @@ FindingKind = Literal[
     "special-file",
     "split-by-slice",
     "unclear-mask",
+    "unclear-series",
     "unknown-case",
     "unknown-labels",
     "unknown-patients",
@@ -69,6 +71,7 @@ FindingKind = Literal[
     "unreadable-folder",
     "unreadable-folds",
     "unreadable-table",
+    "unusable-series",
     "whole-tumour-masks",
     "wrong-channels",
 ]
@@ -185,6 +188,7 @@ class Cohort:
         scheme: meaning of the labels; None where the cohort has no labels or the user must still say.
         categories: class names in index order, for classification; else empty.
         findings: what the reader noticed (assumptions, missing files).
+        series: of DICOM studies, what each series was taken for.
     """
 
     name: str
@@ -195,6 +199,7 @@ class Cohort:
     scheme: LabelScheme | None
     categories: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    series: tuple[SeriesRow, ...] = ()
 
     def __post_init__(self) -> None:
         ids = [case.id for case in self.cases]

@@ -48,7 +48,7 @@ def modality_of(text: str) -> str | None:
 def sequence_of(text: str) -> str | None:
     """``modality_of``, or the own name (lower case) of another sequence or map (adc, swi); None where it is none."""
     words = [word.lower() for word in _WORD.findall(_PLUS.sub(" post ", text))]
-    kinds = [_kind(word) for word in words]
+    kinds = [kind_of_word(word) for word in words]
     if not words or None in kinds or ("map" in kinds and "dti" not in words):
         return None
     if "flair" in kinds and "t1" not in kinds:
@@ -99,7 +99,8 @@ def _starts(name: str) -> Iterator[int]:
 
 
 @lru_cache(maxsize=4096)
-def _kind(word: str) -> str | None:
+def kind_of_word(word: str) -> str | None:
+    """What a word (lower case) is in a name: ``t1``, ``t1c``, ``t2``, ``flair``, ``agent``, …; None of another."""
     kinds = (
         ("t1c", _T1_CONTRAST),
         ("t1n", _T1_NATIVE),

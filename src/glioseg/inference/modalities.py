@@ -76,7 +76,7 @@ def missing_modality_error(
     enough = "".join(f", or {' + '.join(names)} alone" for names in sets)
     return GeometryError(
         f"{'the input' if case is None else f'case {case.id}'} lacks {', '.join(missing)}",
-        path=None if case is None or not case.images else next(iter(case.images.values())).paths[0],
+        path=None if case is None or not case.images else next(iter(case.images.values())).shown,
         found=", ".join(present) or "none",
         expected=f"{', '.join(needed)}{enough}",
         remedy=_remedy(needed, missing),

@@ -15,6 +15,7 @@ from glioseg.console import Step
 from glioseg.core import Case, Cohort, Image, LabelMap, Source
 from glioseg.errors import CacheError, FileError, GeometryError, GliosegError
 from glioseg.io import load_image, load_labels
+from glioseg.io.dicom.archive import file_of
 from glioseg.io.files import cannot_write, sweep, sync_file
 from glioseg.io.lock import locked
 from glioseg.preparation.case import prepare_arrays
@@ -110,7 +111,7 @@ class _Mender:
         (planned,) = (planned for planned in self.plan.cases if planned.stem == stem)
         case = planned.case
         _LOG.warning("Case %s of the prepared cache is damaged, and is prepared anew from its scans", case.id)
-        paths = [path for source in _sources(case) for path in source.paths]
+        paths = [file_of(path) for source in _sources(case) for path in source.paths]
         now = set(digests_of(paths, paths[0].parent, None).values())
         if not now <= set(self.plan.files.values()):
             raise CacheError(

@@ -14,6 +14,7 @@ from glioseg.core import Case, Cohort, LabelScheme, Source
 from glioseg.core.labels import painting_order
 from glioseg.core.modalities import modality_of, named_among
 from glioseg.errors import OptionError
+from glioseg.io.dicom.archive import file_of
 from glioseg.preparation.contents import digests_of
 from glioseg.preparation.options import PrepareOptions
 from glioseg.preparation.records import VERSION, SchemeRecord
@@ -125,9 +126,10 @@ def _scheme_and_regions(cohort: Cohort, options: PrepareOptions) -> tuple[LabelS
 def _identify(cohort: Cohort, folder: Path | None) -> Mapping[Path, tuple[str, str]]:
     """Every source file: path relative to the folder that holds them all, digest of what it holds."""
     paths = [*dict.fromkeys(path for case in cohort.cases for source in _sources(case) for path in source.paths)]
-    root = os.path.commonpath([path.parent for path in paths]) if paths else ""
-    digests = digests_of(paths, Path(root), folder)
-    return {path: (Path(os.path.relpath(path, root)).as_posix(), digest) for path, digest in digests.items()}
+    on_disk = {path: file_of(path) for path in paths}
+    root = os.path.commonpath([path.parent for path in on_disk.values()]) if paths else ""
+    digests = digests_of([*dict.fromkeys(on_disk.values())], Path(root), folder)
+    return {path: (Path(os.path.relpath(path, root)).as_posix(), digests[file]) for path, file in on_disk.items()}
 
 
 def _sources(case: Case) -> list[Source]:

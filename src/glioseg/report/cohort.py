@@ -63,10 +63,11 @@ def _sections(cohort: Cohort, about: CohortDescription, folder: Path, progress: 
     """The parts of the page in reading order, drawn one after the other."""
     chosen = plan(about)
     slices: dict[SliceRequest, ShadedSlice] = {}
-    makers: tuple[Callable[[], Section], ...] = (
+    makers: tuple[Callable[[], Section | None], ...] = (
         lambda: tables.findings(about),
         lambda: scans.doubtful(about, chosen, slices, folder),
         lambda: tables.contents(about),
+        lambda: tables.series(about),
         lambda: scans.gallery(about, chosen, slices, folder),
         lambda: scans.anatomy(about, chosen, slices, folder),
         lambda: charts.diagnoses(about, folder),
@@ -82,9 +83,10 @@ def _sections(cohort: Cohort, about: CohortDescription, folder: Path, progress: 
     steps = n_cases + len(makers)
     step = progress or (lambda done, total: None)
     slices |= read_slices(cohort, chosen.requests, lambda done, _: step(done, steps))
-    sections = []
+    sections: list[Section] = []
     for done, make in enumerate(makers, start=n_cases + 1):
-        sections.append(make())
+        section = make()
+        sections += [] if section is None else [section]
         step(done, steps)
     return tuple(sections)
 

@@ -16,11 +16,12 @@ from glioseg.errors import FileError, GliosegError, OptionError
 from glioseg.evaluation.table import Row, rows_to_csv
 from glioseg.faces import on_command_line
 from glioseg.inference.bundle import load_bundle
+from glioseg.io.dicom.archive import file_of
 from glioseg.io.files import cannot_write, sweep, write_text
 from glioseg.io.lock import locked
 from glioseg.io.text import read_json
 from glioseg.report.predictions import PredictedCase, write_predictions
-from glioseg.runs.read import Data, read
+from glioseg.runs.read import Data, holds_cases, read
 from glioseg.tasks.choose import task_named
 from glioseg.tasks.members import called_as, files_of, fitted, single_case, source_of, stem_of
 from glioseg.tasks.predicted import inputs_of, terms_of
@@ -136,7 +137,7 @@ def _done(members: Members, case: Case, out: Path, wanted: Wanted) -> WrittenCas
     path = out / f"{stem_of(case)}.json"
     try:
         written_ns = path.stat().st_mtime_ns
-        scans = [scan for source in case.images.values() for scan in source.paths]
+        scans = {file_of(scan) for source in case.images.values() for scan in source.paths}
         sidecar = read_json(path)
         if not isinstance(sidecar, dict) or sidecar["model_id"] != members.model_id or not wanted.is_in(sidecar):
             return None
@@ -171,7 +172,7 @@ def _once_each(cases: Iterable[Case]) -> list[Case]:
 
 def _named_apart(cases: list[Case]) -> list[Case]:
     """Cases of one name that lie in different files get the names of their folders in front."""
-    paths = [next(iter(case.images.values())).paths[0] for case in cases]
+    paths = [Path(next(iter(case.images.values())).shown) for case in cases]
     names = distinct_names([case.id for case in cases], paths)
     return [replace(case, id=name) for case, name in zip(cases, names, strict=True)]
 
@@ -284,7 +285,7 @@ def _write_summary(out: Path, rows: Sequence[Row]) -> None:
 
 def _unforeseen(case: Case, error: Exception) -> GliosegError:
     """What no reader of files answers for."""
-    path = next(iter(case.images.values())).paths[0]
+    path = next(iter(case.images.values())).shown
     found = f"{type(error).__name__}: {error}".strip().rstrip(":")
     remedy = (
         "Try it alone; if memory is the limit, on a machine with more, else please report this as a fault of glioseg"
@@ -319,13 +320,24 @@ def _files_of(members: Members, case: Case, out: Path) -> list[Path]:
 
 def _spare_inputs(members: Members, cases: Sequence[Case], out: Path) -> None:
     """Refuse to write over the scans themselves."""
-    scans = {path.resolve() for case in cases for source in case.images.values() for path in source.paths}
+    scans = {file_of(path).resolve() for case in cases for source in case.images.values() for path in source.paths}
     for case in cases:
         for path in _files_of(members, case, out):
             if path.resolve() in scans:
                 raise OptionError(
                     "a result would be written over the scan", path=path, remedy="Name another folder with `--out`"
                 )
+
+
+def _words_of_series(cohort: Cohort) -> Iterator[str]:
+    """Of DICOM studies, what was taken for what and why, and what could not be used."""
+    for row in cohort.series:
+        if row.is_used:
+            sure = f"{row.confidence:.0%} sure" if row.confidence < 1 else "sure"
+            yield f"{row.case}: series {row.label} is {row.taken_for}, {sure}: {row.why}"
+    if cohort.series:
+        for finding in cohort.findings:
+            yield f"{finding.case or finding.severity}: {finding.message}"
 
 
 def _cases(
@@ -336,8 +348,11 @@ def _cases(
         sources = {modality: source_of(path, None) for modality, path in files.items()}
         yield Case(name, name, called_as(sources, members.modalities))
     for data in inputs:
-        if isinstance(data, Cohort) or data.path.is_dir():
-            yield from (fitted(case, members.modalities) for case in read(data, reporter).cases)
+        if isinstance(data, Cohort) or holds_cases(data.path):
+            cohort = read(data, reporter)
+            for words in _words_of_series(cohort):
+                reporter.say(words)
+            yield from (fitted(case, members.modalities) for case in cohort.cases)
         elif not data.path.exists():
             raise FileError(
                 "there is no such file or folder", path=data.path, remedy="Check the path for a typing error"

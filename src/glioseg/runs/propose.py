@@ -12,7 +12,7 @@ from glioseg.errors import FileError, GliosegError, OptionError
 from glioseg.inference.bundle import DESCRIPTION, BundleInfo, read_info
 from glioseg.inference.shipped import PREFIX, ShippedModel, installed_models, is_model_name
 from glioseg.runs import run_folder
-from glioseg.runs.read import Data, read
+from glioseg.runs.read import Data, holds_cases, read
 from glioseg.tasks.members import called_as, fitted, single_case, source_of
 
 _PICTURES = ("grey",)
@@ -52,7 +52,7 @@ def proposed_model(inputs: Sequence[Data], files: Mapping[str, Path], reporter: 
                 path=data.path,
                 remedy="Check the path for a typing error; `glioseg models` lists the networks that need no training",
             )
-    scans = tuple(read(data, reporter) if data.path.is_dir() else data for data in inputs)
+    scans = tuple(read(data, reporter) if holds_cases(data.path) else data for data in inputs)
     models = installed_models()
     for model in models:
         info = read_info(model.folder)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,8 +13,9 @@ from glioseg.cohorts.reading.listing import MaskPattern
 from glioseg.cohorts.recognise import read_cohort
 from glioseg.console import QUIET, Reporter
 from glioseg.core import MAX_VOXELS, Cohort, LabelScheme, allowing, scheme_named
-from glioseg.core.modalities import our_names
+from glioseg.core.modalities import modality_of, our_names
 from glioseg.errors import FileError, GliosegError, LabelError, misuse
+from glioseg.io.dicom.study_files import is_study_file
 from glioseg.preparation.records import SchemeRecord
 
 
@@ -28,6 +30,8 @@ class Data:
         modalities: names of the channels in file order, older ones as good as ours, for layouts that do not state them.
         masks: which files are masks, as ``*_roi.nii.gz``; None where names say it.
         max_voxels: a file, or a stack of them, that declares more is refused.
+        series: of DICOM, modality -> the number of the series that shows it; others are recognised.
+        keep_ids: of DICOM, whether cases are called by their patients' identifiers.
     """
 
     path: Path
@@ -36,6 +40,8 @@ class Data:
     modalities: tuple[str, ...] | None = None
     masks: str | None = None
     max_voxels: int = MAX_VOXELS
+    series: Mapping[str, str] = field(default_factory=dict)
+    keep_ids: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """As ``data.json`` of a run folder holds it: the path is absolute."""
@@ -46,6 +52,8 @@ class Data:
             "modalities": None if self.modalities is None else list(self.modalities),
             "masks": self.masks,
             "max_voxels": self.max_voxels,
+            "series": dict(self.series),
+            "keep_ids": self.keep_ids,
         }
 
     @classmethod
@@ -64,7 +72,14 @@ class Data:
         names = values.get("modalities")
         modalities = None if names is None else tuple(names)
         scheme, limit = _scheme_from(values.get("scheme"), path), values.get("max_voxels", MAX_VOXELS)
-        return cls(Path(values["path"]), values.get("layout"), scheme, modalities, values.get("masks"), limit)
+        series, keep_ids = values.get("series", {}), values.get("keep_ids", False)
+        folder, layout, masks = Path(values["path"]), values.get("layout"), values.get("masks")
+        return cls(folder, layout, scheme, modalities, masks, limit, series, keep_ids)
+
+
+def holds_cases(path: Path) -> bool:
+    """Whether a path is read as a cohort: a folder, or an archive, DICOMDIR or file of DICOM."""
+    return path.is_dir() or is_study_file(path)
 
 
 def with_labels_file(data: Data) -> Data:
@@ -93,7 +108,8 @@ def read(data: Data | Cohort, reporter: Reporter = QUIET) -> Cohort:
     data = with_labels_file(data)
     names = None if data.modalities is None else our_names(data.modalities)
     masks = None if data.masks is None else MaskPattern(data.masks)
-    options = ReadOptions(scheme=_scheme(data.scheme), modalities=names, masks=masks)
+    series = {modality_of(name) or name: label for name, label in data.series.items()}
+    options = ReadOptions(_scheme(data.scheme), names, masks, series, data.keep_ids)
     with reporter.progress("Listing files") as step:
         cohort = read_cohort(data.path, layout=data.layout, options=options, progress=lambda n: step(n, 0))
     return replace(cohort, cases=tuple(allowing(case, data.max_voxels) for case in cohort.cases))

@@ -175,6 +175,8 @@ def files_of(case: Case, modalities: Sequence[str]) -> dict[str, str]:
 
 
 def _file_words(source: Source) -> str:
+    if source.name is not None:
+        return source.name
     first = source.paths[0]
     words = str(first) if len(source.paths) == 1 else f"{first.parent} ({len(source.paths)} files)"
     return words if source.channel is None else f"{words}, channel {source.channel + 1}"

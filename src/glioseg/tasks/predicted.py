@@ -17,7 +17,10 @@ _FEW_PATIENTS = 50
 def inputs_of(case: Case) -> dict[str, dict[str, Any]]:
     """What was read as what: modality -> its files, and which channel of them where they have several."""
     return {
-        name: {"files": [str(path) for path in source.paths], "channel": source.channel}
+        name: {
+            "files": [str(path) for path in source.paths] if source.name is None else [source.name],
+            "channel": source.channel,
+        }
         for name, source in case.images.items()
     }
 

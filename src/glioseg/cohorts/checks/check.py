@@ -148,7 +148,7 @@ def _summarise(task: _Task) -> CaseSummary:
 
 def _unreadable(task: _Task, why: str) -> CaseSummary:
     """The summary of a case of which nothing is known but that."""
-    path = next(iter(task.case.images.values())).paths[0]
+    path = next(iter(task.case.images.values())).shown
     finding = Finding("error", "unreadable-file", f"{path}: {why}", task.case.id)
     empty = replace(task, case=replace(task.case, images={}, labels=None))
     return replace(_looked_at(empty), findings=(finding,))
@@ -218,7 +218,8 @@ def _read_images(task: _Task) -> tuple[dict[str, Voxels], list[Finding]]:
     images: dict[str, Voxels] = {}
     findings: dict[str, Finding] = {}
     for name, voxels in read_sources(task.case.images).items():
-        path = task.case.images[name].paths[0]
+        source = task.case.images[name]
+        path = Path(source.name or source.paths[0])
         if isinstance(voxels, GliosegError):
             if task.is_new(_kind_of(voxels), str(voxels.path)):
                 findings.setdefault(str(voxels), Finding("error", _kind_of(voxels), str(voxels), task.case.id))

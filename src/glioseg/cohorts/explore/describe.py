@@ -91,6 +91,7 @@ def describe(
         doubtful_masks=choose_doubtful_masks(cases, case_findings),
         views=choose_views(cases),
         findings=gathered(findings),
+        series=cohort.series,
     )
 
 

@@ -7,8 +7,8 @@ Facts that mean the same have the same name whatever the layout: ``age`` (years)
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from glioseg.cohorts.reading.listing import Listing, MaskPattern
 from glioseg.core import Cohort, LabelScheme
@@ -22,11 +22,15 @@ class ReadOptions:
         scheme: the label scheme; None lets the reader decide where it is certain.
         modalities: names of the channels in file order, for layouts that do not state them; None for the default.
         masks: which files are masks; None where their names say it.
+        series: of DICOM, modality -> the series that shows it, by its number in the table of series.
+        keep_ids: of DICOM, whether cases are called by the identifiers of their patients.
     """
 
     scheme: LabelScheme | None = None
     modalities: tuple[str, ...] | None = None
     masks: MaskPattern | None = None
+    series: Mapping[str, str] = field(default_factory=dict)
+    keep_ids: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,8 @@ class Layout:
         match_images: as ``match``, of scans without any masks, which are good for prediction: asked once no layout
             matches. None where ``match`` needs no masks, or where the layout cannot do without.
         takes_masks: whether the user may say which files are masks (``listing.masks``).
+        hides_names: whether names of files and folders may say who the patients are, so that nothing repeats them
+            unless ``ReadOptions.keep_ids`` is set.
     """
 
     name: str
@@ -54,3 +60,4 @@ class Layout:
     spans_folders: bool = False
     match_images: Callable[[Listing], str | None] | None = None
     takes_masks: bool = False
+    hides_names: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -33,6 +34,11 @@ _WITHOUT_PREAMBLE = (b"\x08\x00\x00\x00", b"\x08\x00\x05\x00", b"\x08\x00\x08\x0
 _MOST_FRAMES = 100_000
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _UNPACKED = "Export it with a usual transfer syntax, such as Explicit VR Little Endian"
+_UIDS = {
+    name: re.compile(tag + rb"(?:UI..|....)([0-9][0-9.]{2,63})(?![0-9.])", re.DOTALL)
+    for name, tag in (("study", rb"\x20\x00\x0d\x00"), ("series", rb"\x20\x00\x0e\x00"))
+}
+"""Where the UIDs of study and series stand in the bytes of a little-endian header."""
 _NOT_GIVEN = frozenset({"NO", "NONE", "N", "0", "NIL", "OHNE", "SIN", "SANS", "UNDEFINED", "UNKNOWN"})
 _COMPONENTS = {"M": "magnitude", "P": "phase", "R": "real", "I": "imaginary"}
 
@@ -93,16 +99,29 @@ def _dataset(path: Path, stream: io.BytesIO, *, pixels: bool) -> Dataset:
 
 
 def read_instance(path: Path, content: bytes) -> Instance | Unread | None:
-    """What the header of a file says; None for a directory of media, and for what only looked like DICOM."""
+    """What the header of a file says; None for a directory of media, and for what only looked like DICOM.
+
+    Raises:
+        OptionError: pydicom is not installed.
+    """
+    library("pydicom")
     with silenced():
         try:
             stream = io.BytesIO(content)
             data = _dataset(path, stream, pixels=False)
             return _instance(path, data, content, stream.tell())
         except FileError as error:
-            return Unread(path, error.what) if content[128:132] == b"DICM" else None
+            return _cut_off(path, content, error.what) if content[128:132] == b"DICM" else None
         except Exception as error:  # noqa: BLE001 - data sets are read on access, and raise anything
             return Unread(path, f"its header is damaged ({type(error).__name__})")
+
+
+def _cut_off(path: Path, content: bytes, why: str) -> Instance | Unread:
+    """Of a header that cannot be read, whose it is, where that much can be found: the file then costs its series."""
+    uids = {name: found[1].decode() for name, tag in _UIDS.items() if (found := tag.search(content)) is not None}
+    if "series" not in uids or "study" not in uids:
+        return Unread(path, why)
+    return Instance(path, uids["study"], uids["series"], None, "", "MR", "", (), why)
 
 
 def _instance(path: Path, data: Dataset, content: bytes, offset: int) -> Instance | Unread | None:

@@ -105,6 +105,29 @@ def _grids(about: CohortDescription) -> tuple[Table, ...]:
     return (Table(columns, tuple(rows), caption, page_size=8),)
 
 
+def series(about: CohortDescription) -> Section | None:
+    """What each series of DICOM studies was taken for; None where there are none."""
+    if not about.series:
+        return None
+    titles = ("Case", "Series", "Description", "Plane", "Spacing (mm)", "Slices", "Agent", "Taken for", "Sure")
+    columns = (*(Column(title) for title in titles), Column("Why", wide=True), Column("Used"))
+    rows = tuple(
+        (
+            *(Cell(row.case), Cell(row.label), Cell(row.words), Cell(row.plane)),
+            Cell("" if row.spacing_mm is None else " × ".join(f"{mm:.3g}" for mm in row.spacing_mm)),
+            *(Cell(str(row.n_slices), row.n_slices), Cell(row.agent), Cell(row.taken_for or "–")),
+            Cell(f"{row.confidence:.0%}" if row.taken_for else "", row.confidence),
+            *(Cell("; ".join((row.why, *row.remarks))), Cell("yes" if row.is_used else "no")),
+        )
+        for row in about.series[:MOST_ROWS]
+    )
+    intro = (
+        "Decided by how the pictures were made, and only then by the words of their description. "
+        "Whoever predicts may name another series by its number."
+    )
+    return Section("series", "Series", intro, (Table(columns, rows, left_out(len(about.series))),))
+
+
 def case_table(about: CohortDescription) -> Section:
     """One row per case; columns in which nothing is known of any case are left out."""
     unit = tumour_sizes(about)[1]

@@ -1,0 +1,39 @@
+"""A secret of this machine, by which digests of identifiers cannot be looked up by whoever knows the identifiers."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from pathlib import Path
+
+_N_BYTES = 16
+_N_DIGITS = 10
+
+
+def salt_file() -> Path:
+    """Where the secret is kept."""
+    return Path.home() / ".config" / "glioseg" / "salt"
+
+
+def local_salt() -> bytes | None:
+    """The secret, made once; None where it cannot be kept."""
+    try:
+        path = salt_file()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        except FileExistsError:
+            return path.read_bytes() or None
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(_N_BYTES))
+        return path.read_bytes()
+    except (OSError, RuntimeError):  # no home, or one that cannot be written to
+        return None
+
+
+def digest_of(identifier: str, salt: bytes) -> str:
+    """Ten hexadecimal digits for an identifier: the same each time, and nothing by which to find it."""
+    return hashlib.blake2b(
+        identifier.encode(errors="surrogateescape"), key=salt, digest_size=_N_DIGITS // 2
+    ).hexdigest()
