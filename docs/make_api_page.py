@@ -26,7 +26,7 @@ COMMANDS = {
     "convert": "convert",
     "demo": "demo",
     "doctor": "doctor",
-    "evaluate": "evaluate",
+    "evaluate": "evaluate, verify",
     "export": "export",
     "inspect": "inspect",
     "models": "models",

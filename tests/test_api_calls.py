@@ -104,6 +104,7 @@ _CALLS: dict[str, Callable[[_Call], Any]] = {
     "split": lambda call: glioseg.split(call.tiny.data, call.out / "split.json").sha256,
     "split_folds": lambda call: glioseg.split_folds(call.tiny.data, changes={"split.n_folds": 2}),
     "study": _study,
+    "verify": lambda call: glioseg.verify(call.tiny.run, cache=call.tiny.cache, device="cpu").to_json(),
     "study_names": lambda call: glioseg.study_names(),
     "train": lambda call: glioseg.train(
         call.tiny.recipe, call.tiny.data, call.tiny.run, cache=call.tiny.cache, device="cpu", evaluate=False

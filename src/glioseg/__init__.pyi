@@ -20,6 +20,7 @@ from glioseg.api.runs import Run as Run
 from glioseg.api.runs import compare as compare
 from glioseg.api.runs import evaluate as evaluate
 from glioseg.api.runs import train as train
+from glioseg.api.runs import verify as verify
 from glioseg.api.studies import study as study
 from glioseg.api.studies import study_names as study_names
 from glioseg.api.studies import tune as tune
@@ -51,6 +52,7 @@ from glioseg.preparation.store import PreparedCohort as PreparedCohort
 from glioseg.runs.compare import CompareResult as CompareResult
 from glioseg.runs.demo import DemoResult as DemoResult
 from glioseg.runs.inspect import InspectResult as InspectResult
+from glioseg.runs.manifest import Verification as Verification
 from glioseg.runs.plan import PlanResult as PlanResult
 from glioseg.runs.predict import PredictResult as PredictResult
 from glioseg.runs.score import ScoreResult as ScoreResult

@@ -98,7 +98,7 @@ def test_nothing_is_written_into_the_bundle_of_a_run(tiny: TinyRun, tmp_path: Pa
     shutil.copytree(tiny.run, run)
     ran = glioseg("evaluate", run / "bundle", "--data", tiny.data, "--cache", tiny.cache, "--json", "--device", "cpu")
     assert ran.code == 0, ran.err
-    assert {path.name for path in (run / "bundle").iterdir()} == {"bundle.json", "model.safetensors"}
+    assert {path.name for path in (run / "bundle").iterdir()} == {"MODEL_CARD.md", "bundle.json", "model.safetensors"}
     assert (run / f"evaluation-on-{tiny.data.name}.json").exists()
     assert not (run / "evaluation-all.json").exists()
 

@@ -36,6 +36,8 @@ FILES = {
     "cases-test.csv",
     "report.html",
     "timing.json",
+    "manifest.json",
+    "methods.txt",
     "figures",
 }
 
@@ -46,7 +48,11 @@ def _json(path: Path) -> Any:
 
 def test_the_files_of_a_run(tiny: TinyRun) -> None:
     assert {path.name for path in tiny.run.iterdir()} == FILES
-    assert {path.name for path in (tiny.run / "bundle").iterdir()} == {"bundle.json", "model.safetensors"}
+    assert {path.name for path in (tiny.run / "bundle").iterdir()} == {
+        "MODEL_CARD.md",
+        "bundle.json",
+        "model.safetensors",
+    }
     assert not list(tiny.run.rglob(".writing-*"))
 
 

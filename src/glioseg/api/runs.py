@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from glioseg.console import OnProgress
     from glioseg.evaluation.metric import Metric
     from glioseg.runs.compare import CompareResult
+    from glioseg.runs.manifest import Verification
     from glioseg.runs.train import TrainResult
     from glioseg.tasks.task import AnyTask, Scores
     from glioseg.training.job import Loss
@@ -308,6 +309,37 @@ def evaluate(
         metrics=metrics,
         only=only,
     )
+
+
+def verify(
+    manifest: StrPath | Run,
+    data: AnyData | None = None,
+    *,
+    device: str = "auto",
+    cache: StrPath | None = None,
+    progress: Progress | None = None,
+) -> Verification:
+    """Recompute the figures of a run, and compare them and all that they follow from with its ``manifest.json``.
+
+    Args:
+        manifest: the file in its run folder, the folder, or a Run.
+        data: the scans, where they lie elsewhere than when the run was made.
+        device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
+        cache: where prepared data is kept; None for ``cache`` beside the run.
+        progress: told how far it is.
+
+    Returns:
+        ``.holds``, whether data, split, recipe, weights and every figure (within 1e-6) are those of the manifest;
+        ``.checks``, one by one; ``.text`` for people. Another version of the code is told and is no fault by itself.
+
+    Raises:
+        FileError: no manifest, or scans that are missing.
+    """
+    from glioseg.runs.manifest import verify as verified
+
+    place = manifest.path if isinstance(manifest, Run) else Path(manifest)
+    other = None if data is None else folder_of(data)
+    return verified(place, other, device=device, cache=optional_path(cache), reporter=reporter_of(progress))
 
 
 def compare(

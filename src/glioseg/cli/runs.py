@@ -60,7 +60,15 @@ ModalityFiles = Annotated[
     ),
 ]
 RunOrScoredBundle = Annotated[
-    Path, typer.Argument(metavar="RUN_OR_BUNDLE", help="A run folder, or a bundle with --data.")
+    Path | None, typer.Argument(metavar="RUN_OR_BUNDLE", help="A run folder, or a bundle with --data.")
+]
+Manifest = Annotated[
+    Path | None,
+    typer.Option(
+        "--verify",
+        metavar="MANIFEST",
+        help="Recompute the figures of a run, and compare them and all that they follow from with its manifest.json.",
+    ),
 ]
 OtherData = Annotated[Path | None, typer.Option("--data", help="Scans with masks. [default: those of the run]")]
 PartOption = Annotated[
@@ -199,13 +207,14 @@ def _next_steps(run: Path) -> str:
 @app.command(epilog="Example: glioseg evaluate runs/lgg --part test --json")
 @takes_data_flags
 def evaluate(
-    run: RunOrScoredBundle,
+    run: RunOrScoredBundle = None,
     data: OtherData = None,
     part: PartOption = None,
     detect: Detect = False,
     only: Only = None,
     folder: FiguresFolder = None,
     others: With = None,
+    manifest: Manifest = None,
     device: Device = "auto",
     cache: Cache = None,
     flags: DataFlags = NO_FLAGS,
@@ -216,9 +225,29 @@ def evaluate(
 
     On a part of the run's own data, or on other data, whose figures are kept as evaluation-on-NAME.json and shown by
     report-on-NAME.html. Networks named by --with are scored as one and have a page too, report-PART-ensemble.html.
+    With --verify, a figure that stands in a paper is checked by one command; --data names the scans where they lie
+    elsewhere now.
     """
     from glioseg.api import runs as api
 
+    if manifest is not None:
+        _refuse_beside_verify(run, part, detect, only, folder, others)
+        verified = api.verify(
+            manifest,
+            None if data is None else flags.data(data),
+            device=device,
+            cache=cache,
+            progress=Reporter(quiet=quiet),
+        )
+        if as_json:
+            print_json(verified.to_json())
+        else:
+            out(verified.text)
+        if not verified.holds:
+            raise typer.Exit(1)
+        return
+    if run is None:
+        raise OptionError("no network is named", expected="a run folder, or a bundle with --data; or --verify MANIFEST")
     if others and detect:
         raise OptionError(
             "an ensemble is not scored as a detector", found="--with and --detect", remedy="Leave one out"
@@ -247,6 +276,16 @@ def evaluate(
     out(scores.text)
     if scores.page is not None:
         out(f"Page: {scores.page}")
+
+
+def _refuse_beside_verify(*others: object) -> None:
+    """A manifest says itself what is scored."""
+    if any(others):
+        raise OptionError(
+            "--verify scores what the manifest names",
+            expected="nothing beside it but --data, --device and --cache",
+            remedy="Say: glioseg evaluate --verify RUN/manifest.json",
+        )
 
 
 @app.command(epilog="Example: glioseg predict model:phantom patient-folder --out masks")

@@ -44,6 +44,7 @@ def classification_page(facts: ClassificationFacts, figures: Path) -> RunPage:
             partial(class_sections.data, facts),
             partial(run_setup.network, facts, figures),
             partial(run_setup.recipe, facts),
+            partial(run_setup.methods, facts),
             partial(run_setup.machine, facts),
             partial(class_sections.conventions, facts),
         ),

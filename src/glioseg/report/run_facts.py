@@ -323,6 +323,7 @@ class RunFacts:
         environment: facts by name.
         timing: how long it took.
         baseline: a simple method's figure.
+        methods: what a paper would say, paragraph by paragraph, and then what it would cite.
     """
 
     recipe: RecipeFacts
@@ -338,6 +339,7 @@ class RunFacts:
     environment: Mapping[str, str | int | float | bool] = field(default_factory=dict)
     timing: Timing = Timing()
     baseline: Baseline | None = None
+    methods: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

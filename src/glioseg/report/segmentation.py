@@ -47,6 +47,7 @@ def segmentation_page(facts: SegmentationFacts, figures: Path) -> RunPage:
             partial(run_setup.network, facts, figures),
             partial(run_scans.weight_maps, facts, figures),
             partial(run_setup.recipe, facts),
+            partial(run_setup.methods, facts),
             partial(run_setup.machine, facts),
             partial(run_setup.conventions, facts),
         ),

@@ -19,6 +19,8 @@ from glioseg.inference.bundle import BundleInfo
 from glioseg.inference.card import Card, Figure
 from glioseg.io.text import read_json, read_text, read_toml
 
+_TOLD_OF_CLASSES = ("accuracy", "balanced_accuracy", "auc")
+
 
 class CardEvaluation(BaseModel):
     """A table ``[[evaluations]]`` of the file: figures that are read rather than typed.
@@ -71,15 +73,39 @@ def with_digest(card: Card, info: BundleInfo) -> Card:
     return card.model_copy(update={"data": data})
 
 
+def figures_of_part(run: Path, part: str, data: str) -> tuple[Figure, ...]:
+    """The figures of a run's part that are told in a sentence: Dice by region, or accuracy and its like over classes.
+
+    Args:
+        run: the folder, which holds ``evaluation-PART.json``.
+        part: its name.
+        data: what the data set is called.
+
+    Raises:
+        FileError: the evaluation is missing or damaged.
+    """
+    path = run / f"evaluation-{part}.json"
+    block = _block_in(path)
+    common = {"data": data, "part": part, "note": ""}
+    if "regions" in block:
+        return tuple(_of_regions(block, "dice", path, common))
+    return tuple(figure for metric in _TOLD_OF_CLASSES for figure in _of_classes(block, metric, path, common))
+
+
+def _block_in(path: Path) -> Mapping[str, Any]:
+    block = read_json(path)
+    if not isinstance(block, dict):
+        raise FileError("not an evaluation", path=path, expected="a file evaluation-PART.json, or cases-PART.csv")
+    return block
+
+
 def _figures(evaluation: CardEvaluation, folder: Path) -> Iterator[Figure]:
     path = folder / evaluation.file
     common = {"data": evaluation.data, "part": evaluation.part, "note": evaluation.note}
     if path.suffix == ".csv":
         yield from _of_table(case_table(read_text(path), str(path)), evaluation.metric, evaluation.empty, common)
         return
-    block = read_json(path)
-    if not isinstance(block, dict):
-        raise FileError("not an evaluation", path=path, expected="a file evaluation-PART.json, or cases-PART.csv")
+    block = _block_in(path)
     yield from (_of_regions if "regions" in block else _of_classes)(block, evaluation.metric, path, common)
 
 

@@ -130,11 +130,25 @@ def open_run(
     """A run folder with its task and its data, gathered again; errors as ``evaluate``."""
     run_folder.require_run(run)
     folder = run_folder.RunFolder(run)
-    recipe = folder.recipe
     task = folder.task(task)
     task.require_scores(metrics, detect=detect)
-    options, data = RunOptions(run, cache, run / run_folder.SPLIT, device=device), folder.data_by(layout)
-    return task, FinishedRun(run, recipe, gather(task, recipe, data, options, reporter), device, network)
+    return gathered(folder, folder.data_by(layout), device, cache, reporter, task, network)
+
+
+def gathered(
+    folder: run_folder.RunFolder,
+    data: Data,
+    device: str,
+    cache: Path | None,
+    reporter: Reporter,
+    task: AnyTask | None = None,
+    network: nn.Module | None = None,
+) -> tuple[AnyTask, FinishedRun]:
+    """A run with its data, wherever this lies, in the parts that the run has kept."""
+    recipe, own_task = folder.recipe, task or folder.task(None)
+    options = RunOptions(folder.path, cache, folder.path / run_folder.SPLIT, device=device)
+    training_data = gather(own_task, recipe, data, options, reporter)
+    return own_task, FinishedRun(folder.path, recipe, training_data, device, network)
 
 
 def evaluate_parts(

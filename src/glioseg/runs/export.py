@@ -17,6 +17,7 @@ from glioseg.inference.card import Card
 from glioseg.inference.export import ExportResult, export_onnx, probabilities_on_noise
 from glioseg.inference.shipped import is_model_name
 from glioseg.runs.card import read_card, with_digest
+from glioseg.runs.model_card import write_card
 from glioseg.runs.run_folder import home_of
 from glioseg.tasks.choose import task_named
 
@@ -85,7 +86,7 @@ def _export_bundle(bundle: Bundle, folder: Path, card: Card | None, network: nn.
     shape = (2, info.slices.n_channels(len(info.modalities)), *size)
     activation = task_named(info.task).activation(info)
     before = probabilities_on_noise(bundle.model, activation, shape)
-    halved_bundle(bundle, folder, card)
+    write_card(folder, halved_bundle(bundle, folder, card))
     after = probabilities_on_noise(load_bundle(folder, network).model, activation, shape)
     n_bytes = sum((folder / name).stat().st_size for name in (WEIGHTS, DESCRIPTION))
     return ExportResult(folder, n_bytes, None, float(np.abs(after - before).max()), (shape,))

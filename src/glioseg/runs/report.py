@@ -28,6 +28,7 @@ from glioseg.report.run_facts import (
 )
 from glioseg.runs import run_folder
 from glioseg.runs.evaluate import open_run
+from glioseg.runs.records import write_records
 from glioseg.tasks.task import AnyTask, FinishedRun, facts_of_network, image_size
 from glioseg.training.log import LogRow, log_of
 
@@ -51,22 +52,27 @@ def write_report(
 def report(task: AnyTask, run: FinishedRun, reporter: Reporter = QUIET, baseline: Baseline | None = None) -> Path:
     """Write ``report.html`` into the run folder from what stands there, predicting the few cases that are shown.
 
+    What is kept with the model is written too: see ``records``.
+
     Raises:
         FileError: a file of the run is missing or damaged.
     """
     recipe, folder = run.recipe, run.folder
     log = log_of(folder)
     with reporter.progress("Drawing the report") as step:
+        best_epoch, network = kept_epoch(log, recipe.train.keep), network_facts(task, run)
+        methods = write_records(run, network, best_epoch)
         facts = RunFacts(
             recipe=RecipeFacts(recipe.name, write_recipe(recipe), recipe.about, recipe.after, recipe.notes),
             data=task.describe(run.data),
             split=split_facts(task, run),
             log=log,
-            best_epoch=kept_epoch(log, recipe.train.keep),
+            best_epoch=best_epoch,
             keep=recipe.train.keep,
             n_epochs=recipe.train.epochs,
             score=recipe.train.score,
-            network=network_facts(task, run),
+            network=network,
+            methods=(*methods.paragraphs, *methods.references),
             environment=environment_of(folder),
             timing=timing_of(folder, log),
             baseline=baseline,

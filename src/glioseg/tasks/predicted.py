@@ -88,7 +88,7 @@ def _facts_of(info: BundleInfo) -> tuple[tuple[str, str], ...]:
     if isinstance(score := about.get("validation_score"), float):
         items.append(("Score on its own validation part", f"{score:.3f}"))
     if info.card is not None:
-        items += [("About", info.card.about), ("Terms", info.card.licence)]
+        items += [(name, words) for name, words in (("About", info.card.about), ("Terms", info.card.licence)) if words]
         items += [("Scored on", _figure_words(figure)) for figure in info.card.figures if figure.n_cases != 1]
     if about.get("written") is not None:
         items.append(("Written", f"{about['written']}, by glioseg {about.get('glioseg')}"))
@@ -103,16 +103,17 @@ def _figure_words(figure: Figure) -> str:
 def _cautions(info: BundleInfo) -> tuple[str, ...]:
     about = info.provenance
     cohort, patients = about.get("cohort"), about.get("patients_trained_on")
-    words = (
-        [
-            f"{info.name} was trained on {cohort} alone. On scans of other scanners, sequences, ages or diseases it "
-            "may be wrong without any sign of it; glioseg evaluate tells how it does on yours."
-        ]
-        if cohort
-        else []
-    )
+    words = [unseen_words(info.name, str(cohort))] if cohort else []
     if isinstance(patients, int) and patients < _FEW_PATIENTS:
         words.append(f"{info.name} has learnt from {patients} patients, which is few.")
     if info.card is not None:
         words += info.card.limits
-    return tuple(words)
+    return tuple(dict.fromkeys(words))
+
+
+def unseen_words(name: str, cohort: str) -> str:
+    """What is to be said of every network, whoever trained it."""
+    return (
+        f"{name} was trained on {cohort} alone. On scans of other scanners, sequences, ages or diseases it "
+        "may be wrong without any sign of it; glioseg evaluate tells how it does on yours."
+    )

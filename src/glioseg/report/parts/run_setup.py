@@ -170,6 +170,12 @@ def recipe(facts: RunFacts) -> Section:
     return Section("recipe", "Recipe", "", tuple(blocks))
 
 
+def methods(facts: RunFacts) -> Section:
+    """What a paper would say of the run."""
+    intro = "For a paper; methods.txt of the run folder holds the same, to be copied. Cite the data as its authors ask."
+    return Section("methods", "Methods", intro, tuple(Prose(paragraph) for paragraph in facts.methods))
+
+
 def machine(facts: RunFacts) -> Section:
     """Where the run was made, and how long it took."""
     time = facts.timing
