@@ -116,6 +116,8 @@ def test_pictures(tmp_path: Path) -> None:
     assert tumour["dice"]["case_mean"] == pytest.approx(0.75)
     assert tumour["volume_reference_voxels"]["case_mean"] == 8
     assert "hd95" not in tumour
+    asked = scored(tmp_path / "reference", tmp_path / "ours", "--pixels")["regions"]["tumour"]
+    assert asked["hd95_pixels"]["case_mean"] == 1
 
 
 def test_a_missing_prediction_is_missed(folders: tuple[Path, Path], tmp_path: Path) -> None:
@@ -130,6 +132,17 @@ def test_a_missing_prediction_is_missed(folders: tuple[Path, Path], tmp_path: Pa
     assert "missing ours: p2; counted as missed" in ran.out
     assert "HD95 (mm) 1.00 (2 of 3 cases)" in ran.out
     assert "ours has no mask of 1 case (p2)" in (tmp_path / "out" / "score.html").read_text(encoding="utf-8")
+
+
+def test_a_convention(folders: tuple[Path, Path]) -> None:
+    """A missed mask has a distance of 374 mm in BraTS: (1 + 1 + 374) / 3."""
+    reference, ours = folders
+    (ours / "p2.nii.gz").unlink()
+    figures = scored(reference, ours, "--convention", "brats2023")
+    assert figures["protocol"]["convention"] == "brats2023"
+    assert figures["regions"]["tumour"]["hd95"]["case_mean"] == pytest.approx(376 / 3)
+    ran = glioseg("score", "--reference", reference, "--prediction", ours, "--convention", "brats2023", "--quiet")
+    assert "empty masks: both_empty_1, convention: brats2023" in ran.out
 
 
 def test_one_patient_has_no_interval(folders: tuple[Path, Path], tmp_path: Path) -> None:
@@ -377,6 +390,7 @@ def test_options_that_mean_nothing(folders: tuple[Path, Path]) -> None:
     reference, ours = folders
     pair = ("--reference", reference, "--prediction", ours, "--quiet")
     refused(glioseg("score", *pair, "--consensus", "vote"), 2, "no such consensus", "found vote", "majority, staple")
+    refused(glioseg("score", *pair, "--convention", "brats"), 2, "no such convention", "found brats", "brats2023, ")
     refused(glioseg("score", *pair, "--prediction", ours), 2, "two folders of --prediction have the name ours", "A=")
     refused(glioseg("score", *pair, "--prediction-scheme", "brats1999"), 2, "no label scheme brats1999")
     refused(glioseg("score", "--reference", f"staple={reference}", *pair), 2, "staple", "name of a consensus")

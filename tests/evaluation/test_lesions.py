@@ -146,7 +146,7 @@ def test_tissues_have_no_lesions() -> None:
 
 
 def test_a_rule_that_makes_no_sense_is_refused() -> None:
-    for wrong in ({"n_dilations": 0, "most_dropped": 1}, {"n_dilations": 1, "most_dropped": -1}):
+    for wrong in ({"n_dilations": -1, "most_dropped": 1}, {"n_dilations": 1, "most_dropped": -1}):
         with pytest.raises(ScoreError, match="a rule for lesions"):
             LesionRule(**wrong)
 

@@ -106,6 +106,12 @@ def test_what_cannot_be_compared(two: tuple[Path, Path], tmp_path: Path) -> None
     _refused(glioseg("compare", plain, better), 1, "not a table of cases")
 
 
+def test_runs_of_different_conventions_are_refused(two: tuple[Path, Path]) -> None:
+    for run, name in zip(two, ("glioseg", "brats2023"), strict=True):
+        (run / "evaluation-test.json").write_text(json.dumps({"protocol": {"convention": name}}), encoding="utf-8")
+    _refused(glioseg("compare", *two), 1, "different conventions", "plain: glioseg; better: brats2023", "--convention")
+
+
 def test_runs_of_different_tasks_are_refused(two: tuple[Path, Path]) -> None:
     plain, better = two
     table = "case,patient,slice,reference,predicted,confidence,right\na,a,1,no,no,0.9,1\n"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import glioseg as package
 from glioseg.cohorts.phantom import PhantomOptions
 from glioseg.cohorts.write import write_phantom
 from glioseg.inference.bundle import load_bundle, save_bundle
@@ -189,3 +190,17 @@ def test_other_data_keeps_its_own_meaning_of_labels(tiny: TinyRun, tmp_path: Pat
     ran = glioseg("evaluate", tiny.run, *given, "--quiet")
     assert ran.code == 0, ran.err
     assert "4 ET" in (tmp_path / "out" / "report-on-older.html").read_text(encoding="utf-8")
+
+
+def test_by_another_convention_than_the_recipes(tiny: TinyRun, tmp_path: Path) -> None:
+    """What the recipe says holds unless another is asked for; its draws stay."""
+    plain, other = (
+        package.evaluate(tiny.run, part="val", out=tmp_path, cache=tiny.cache, convention=name).to_json()["protocol"]
+        for name in (None, "metrics-reloaded")
+    )
+    assert (plain["convention"], plain["empty"]) == ("glioseg", "skip")
+    assert (other["convention"], other["empty"]) == ("metrics-reloaded", "both_empty_1")
+    assert other["lesions"].startswith("MetricsReloaded: 6 neighbours, no dilation")
+    assert other["interval"] == plain["interval"]
+    ran = glioseg("evaluate", tiny.run, "--part", "val", "--convention", "brats", "--quiet")
+    assert (ran.code, "no such convention" in ran.err) == (2, True)

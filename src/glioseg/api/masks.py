@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from glioseg.api.common import Progress, StrPath, optional_path, reporter_of, require_list
-from glioseg.api.runs import require_metrics
+from glioseg.api.runs import convention_named, require_metrics
 from glioseg.core import LabelScheme
 from glioseg.errors import OptionError
 from glioseg.io.in_memory import Scan, label_map_of
@@ -32,6 +33,8 @@ def score(
     consensus: str = "majority",
     resample: bool = False,
     metrics: Sequence[RegionMetric] = (),
+    convention: str | None = None,
+    pixels: bool = False,
     out: StrPath | None = None,
     progress: Progress | None = None,
 ) -> ScoreResult:
@@ -48,6 +51,9 @@ def score(
         consensus: what several raters are made into: ``majority`` or ``staple``.
         resample: bring masks on another grid to that of the reference, by the nearest voxel.
         metrics: of your own, besides those that there are.
+        convention: whose rules hold for empty masks and lesions: ``brats2023``, ``brats2023-men``, ``brats2023-met``,
+            ``nnunet``, ``monai``, ``metrics-reloaded``; None for ours.
+        pixels: measure distances in pixels where millimetres are unknown.
         out: of folders, where ``score.json``, ``score.html``, figures and tables go; None writes nothing.
         progress: told how many cases are done.
 
@@ -60,14 +66,16 @@ def score(
         GeometryError: masks on different grids.
         LabelError: values outside the scheme, fractions, or integers whose meaning is not known.
         LayoutError: a folder without masks, or masks of cases that have no reference.
-        OptionError: a folder against a single mask; a region, scheme or consensus that there is not.
+        OptionError: a folder against a single mask; a region, scheme, consensus or convention that there is not.
         ScoreError: several masks that cannot be scored; a metric of your own that has the name of another.
     """
+    from glioseg.evaluation.protocol import EvaluateOptions
     from glioseg.runs.score import score_folders, score_pair
 
     require_list("regions", regions, '["WT", "ET"]')
     require_metrics(metrics)
-    options = _options(regions, prediction_scheme, consensus, resample, metrics)
+    evaluate = EvaluateOptions().under(convention_named(convention) or "glioseg", pixels=pixels)
+    options = replace(_options(regions, prediction_scheme, consensus, resample, metrics), evaluate=evaluate)
     are_folders = (_are_folders(reference), _are_folders(prediction))
     if are_folders == (True, True):
         references = {name: _data(folder, scheme) for name, folder in _named(reference, "reference").items()}

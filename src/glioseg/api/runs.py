@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from glioseg.cohorts.reading.layout import Layout
     from glioseg.config import Recipe
     from glioseg.console import OnProgress
+    from glioseg.evaluation.conventions import ConventionName
     from glioseg.evaluation.metric import Metric
     from glioseg.runs.compare import CompareResult
     from glioseg.runs.manifest import Verification
@@ -247,6 +248,8 @@ def evaluate(
     network: nn.Module | None = None,
     layout: Layout | None = None,
     metrics: Sequence[Metric] = (),
+    convention: str | None = None,
+    pixels: bool = False,
     progress: Progress | None = None,
 ) -> Scores:
     """Score a trained network against the experts' masks or classes.
@@ -266,6 +269,9 @@ def evaluate(
         metrics: of your own (``RegionMetric``, of a classifier ``ClassMetric``), besides those that there are.
         only: modalities to be shown, such as ``["t2f"]``: the others are hidden, as if they had not been acquired, and
             the figures are those of the part ``PART-only-NAMES``.
+        convention: whose rules hold for empty masks and lesions: ``brats2023``, ``nnunet``, ``monai``,
+            ``metrics-reloaded``, …; None for the recipe's.
+        pixels: measure distances in pixels where millimetres are unknown.
         progress: told how far it is.
 
     Returns:
@@ -276,6 +282,7 @@ def evaluate(
         GeometryError: the network cannot do with ``only`` these modalities.
     """
     from glioseg.runs import evaluate as scoring
+    from glioseg.runs.under import Under
 
     require_list("others", others, '["runs/fold-1", "runs/fold-2"]')
     require_list("only", only, '["t2f"]')
@@ -284,6 +291,7 @@ def evaluate(
     other = None if data is None else folder_of(data)
     folder, kept = optional_path(out), optional_path(cache)
     reporter = reporter_of(progress)
+    under = Under(convention_named(convention), pixels)
     if others and (detect or only or (task, network, layout) != (None, None, None)):
         with_it = "detect" if detect else "only" if only else "a task, network or layout of your own"
         raise OptionError(
@@ -293,7 +301,8 @@ def evaluate(
         )
     if others:
         paths = [path_of(member) for member in others]
-        return scoring.evaluate_ensemble(path_of(run), paths, other, part, folder, device, kept, reporter, metrics)
+        ensemble = (path_of(run), paths, other, part, folder, device, kept, reporter, metrics)
+        return scoring.evaluate_ensemble(*ensemble, under)
     return scoring.evaluate(
         path_of(run),
         other,
@@ -308,6 +317,7 @@ def evaluate(
         layout=layout,
         metrics=metrics,
         only=only,
+        under=under,
     )
 
 
@@ -399,6 +409,20 @@ def require_metrics(metrics: Sequence[Metric]) -> None:
     require_list("metrics", metrics, "[glioseg.RegionMetric(…)]")
     for metric in metrics:
         require_kind("metrics", metric, Metric, "metrics of your own: RegionMetric, or ClassMetric of a classifier")
+
+
+def convention_named(name: str | None) -> ConventionName | None:
+    """The convention of that name; None stays None.
+
+    Raises:
+        OptionError: there is none.
+    """
+    from glioseg.evaluation.conventions import CONVENTIONS
+
+    known = next((known for known in CONVENTIONS if known == name), None)
+    if name is not None and known is None:
+        raise OptionError("there is no such convention", found=name, expected=f"one of {', '.join(CONVENTIONS)}")
+    return known
 
 
 def _require_task(task: AnyTask | None) -> None:

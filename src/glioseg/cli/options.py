@@ -91,6 +91,15 @@ Settings = Annotated[
 ]
 Device = Annotated[str, typer.Option(metavar="NAME", help="Where to compute: auto, cpu, cuda, cuda:N or mps.")]
 Cache = Annotated[Path | None, typer.Option(help="Where prepared data is kept. [default: cache, beside the run]")]
+Convention = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Whose rules hold for empty masks and lesions: brats2023, brats2023-men, brats2023-met, nnunet, monai or "
+        "metrics-reloaded; docs/evaluation.md says what each means. [default: ours]",
+    ),
+]
+Pixels = Annotated[bool, typer.Option("--pixels", help="Measure distances in pixels where millimetres are unknown.")]
 With = Annotated[
     list[Path] | None,
     typer.Option("--with", metavar="RUN_OR_BUNDLE", help="Average the probabilities of this one too; may be repeated."),

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from glioseg.cli.options import NO_FLAGS, DataFlags, Json, Quiet, print_json, takes_data_flags
+from glioseg.cli.options import NO_FLAGS, Convention, DataFlags, Json, Pixels, Quiet, print_json, takes_data_flags
 from glioseg.console import Reporter, out
 from glioseg.errors import OptionError
 
@@ -61,6 +61,8 @@ def score(
     prediction_scheme: PredictionScheme = None,
     resample: Resample = False,
     consensus: ConsensusRule = "majority",
+    convention: Convention = None,
+    pixels: Pixels = False,
     folder: ScoreFolder = None,
     flags: DataFlags = NO_FLAGS,
     as_json: Json = False,
@@ -83,6 +85,8 @@ def score(
         prediction_scheme=prediction_scheme,
         consensus=consensus,
         resample=resample,
+        convention=convention,
+        pixels=pixels,
         out=folder,
         progress=Reporter(quiet=quiet),
     )

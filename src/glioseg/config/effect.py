@@ -98,6 +98,8 @@ def _of_prediction(recipe: _Parts) -> Iterator[tuple[str, str]]:
 def _of_evaluation(recipe: _Parts) -> Iterator[tuple[str, str]]:
     if recipe.task == "classify":
         yield "evaluate.empty", f"classes have no masks that could be empty{_SEGMENTING}"
+        for name in ("convention", "pixels"):
+            yield f"evaluate.{name}", f"classes have no masks that could be measured{_SEGMENTING}"
     if recipe.evaluate.n_resamples == 0:
         yield "evaluate.seed", "nothing is drawn; set evaluate.n_resamples above 0"
 

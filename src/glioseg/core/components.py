@@ -1,7 +1,7 @@
 """Connected components of masks.
 
-Two voxels are of one component where they touch by a face, an edge or a corner (26 neighbours): a thin rim that runs
-askew through the grid would fall apart under faces alone.
+Two voxels are of one component where they touch by a face, an edge or a corner (26 neighbours), unless faces alone are
+asked for: a thin rim that runs askew through the grid would fall apart under these.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ Mask = npt.NDArray[np.bool_]
 Slices = tuple[slice, slice, slice]
 
 
-def label_components(mask: Mask) -> tuple[npt.NDArray[np.int32], int]:
+def label_components(mask: Mask, *, by_faces: bool = False) -> tuple[npt.NDArray[np.int32], int]:
     """The number of each voxel's component (X, Y, Z), 0 outside, and how many there are."""
     components = np.zeros(mask.shape, dtype=np.int32)
-    n_components = ndimage.label(mask, structure=np.ones((3, 3, 3), dtype=np.bool_), output=components)
+    structure = ndimage.generate_binary_structure(3, 1 if by_faces else 3)
+    n_components = ndimage.label(mask, structure=structure, output=components)
     return components, int(n_components)
 
 

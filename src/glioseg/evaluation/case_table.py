@@ -17,7 +17,7 @@ from glioseg.errors import ScoreError
 from glioseg.evaluation.class_items import ItemOutcomes
 from glioseg.evaluation.class_protocol import class_rows_from_csv, is_class_table
 from glioseg.evaluation.metric import ClassMetric, Metric, OwnMetrics, RegionMetrics, with_own
-from glioseg.evaluation.metrics import CLASS_METRICS, REGION_METRICS
+from glioseg.evaluation.metrics import CLASS_METRICS, REGION_METRICS, region_metrics
 from glioseg.evaluation.score import EmptyRule, Floats
 from glioseg.evaluation.table import Cell, Row, has_metric, metric_column, metric_named, regions_of, rows_from_csv
 
@@ -182,4 +182,4 @@ def case_table(text: str, path: str, own: OwnMetrics = ()) -> CaseTable:
     """
     if is_class_table(text):
         return ClassTable(class_rows_from_csv(text, path), with_own(CLASS_METRICS, own))
-    return RegionTable(rows_from_csv(text, path), with_own(REGION_METRICS, own))
+    return RegionTable(rows_from_csv(text, path), with_own(region_metrics(pixels=True), own))

@@ -40,23 +40,36 @@ class LesionRule:
     Args:
         n_dilations: how often the reference is dilated before its lesions are told apart.
         most_dropped: size in mm³ up to which a lesion of the reference does not count.
+        by_faces: whether voxels of a lesion touch by faces alone, and not by edges and corners too.
+        name: whose rule it is.
 
     Raises:
-        ScoreError: no dilation at all, or a negative size.
+        ScoreError: less than no dilation, or a negative size.
     """
 
     n_dilations: int
     most_dropped: float
+    by_faces: bool = False
+    name: str = ""
 
     def __post_init__(self) -> None:
-        if self.n_dilations < 1 or self.most_dropped < 0:
-            raise ScoreError("a rule for lesions needs a dilation and a size", found=self)
+        if self.n_dilations < 0 or self.most_dropped < 0:
+            raise ScoreError("a rule for lesions has no negative numbers", found=self.describe())
+
+    def describe(self) -> str:
+        """In words, as protocols have it."""
+        grown = f"{self.n_dilations} dilations with 18 neighbours" if self.n_dilations else "no dilation"
+        dropped = f"up to {self.most_dropped:g} mm³ dropped" if self.most_dropped else "none dropped"
+        words = f"{6 if self.by_faces else 26} neighbours, {grown}, {dropped}"
+        return f"{self.name}: {words}" if self.name else words
 
 
-GLIOMA = LesionRule(n_dilations=3, most_dropped=50)
-MENINGIOMA = LesionRule(n_dilations=1, most_dropped=50)
-METASTASES = LesionRule(n_dilations=1, most_dropped=2)
+GLIOMA = LesionRule(n_dilations=3, most_dropped=50, name="BraTS 2023, glioma")
+MENINGIOMA = LesionRule(n_dilations=1, most_dropped=50, name="BraTS 2023, meningioma")
+METASTASES = LesionRule(n_dilations=1, most_dropped=2, name="BraTS 2023, metastases")
 """Of the tasks of BraTS 2023: GLI, SSA and PED; MEN; MET."""
+ANY_OVERLAP = LesionRule(n_dilations=0, most_dropped=0, by_faces=True, name="MetricsReloaded")
+"""Of the program MetricsReloaded: a lesion is found where anything that was predicted overlaps with it."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +123,9 @@ def match_lesions(reference: Flags, prediction: Flags, rule: LesionRule, voxel_m
         rule: what counts as a lesion.
         voxel_mm3: the size of a voxel; 1 where it is unknown.
     """
-    grown, n_lesions = label_components(ndimage.binary_dilation(reference, _ELEMENT, rule.n_dilations))
-    components, n_components = label_components(prediction)
+    around = ndimage.binary_dilation(reference, _ELEMENT, rule.n_dilations) if rule.n_dilations else reference
+    grown, n_lesions = label_components(around, by_faces=rule.by_faces)
+    components, n_components = label_components(prediction, by_faces=rule.by_faces)
     own = np.where(reference, grown, 0)
     pairs = _pairs(grown, components)
     sizes = np.bincount(own.ravel(), minlength=n_lesions + 1)

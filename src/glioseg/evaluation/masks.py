@@ -48,6 +48,11 @@ class MaskPair:
         return ours, theirs
 
     @cached_property
+    def in_pixels(self) -> MaskPair:
+        """The same masks as if a voxel were 1 mm in every direction, so that millimetres are pixels."""
+        return MaskPair(self.reference, self.prediction, (1.0, 1.0, 1.0))
+
+    @cached_property
     def distances(self) -> SurfaceDistances | None:
         """Between the surfaces, in mm; None where one of the masks is empty.
 

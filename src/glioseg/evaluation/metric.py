@@ -22,7 +22,7 @@ from glioseg.evaluation.class_items import ItemOutcomes, WeightedItems
 from glioseg.evaluation.masks import MaskPair
 from glioseg.evaluation.score import EmptyRule, EmptyValues, Flags, Floats, Integers, apply_rule
 
-MetricUnit = Literal["ratio", "number", "ml", "voxels", "mm"]
+MetricUnit = Literal["ratio", "number", "ml", "voxels", "mm", "pixels"]
 Better = Literal["higher", "lower", "nearer to 0", "neither"]
 VolumeUnit = Literal["ml", "voxels"]
 _WITHOUT_UNIT: tuple[MetricUnit, ...] = ("ratio", "number")

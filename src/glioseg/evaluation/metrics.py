@@ -11,6 +11,7 @@ many items, of each class against all others or of all classes at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Annotated
 
 import numpy as np
@@ -19,7 +20,7 @@ from pydantic import AfterValidator
 from glioseg.errors import ScoreError
 from glioseg.evaluation import class_items, masks, overlap, volume
 from glioseg.evaluation.calibration import average_precision, brier, calibration_error, roc_auc
-from glioseg.evaluation.lesions import WORST_MM
+from glioseg.evaluation.lesions import GLIOMA, WORST_MM, LesionRule
 from glioseg.evaluation.masks import MaskPair
 from glioseg.evaluation.metric import Better, ClassMetric, MetricUnit, RegionMetric, RegionMetrics, VolumeUnit, table_of
 from glioseg.evaluation.score import OF_RATIOS, EmptyRule, EmptyValues, Floats, Integers
@@ -67,15 +68,41 @@ def _surfaces() -> Iterable[RegionMetric]:
     )
 
 
-def _lesions() -> Iterable[RegionMetric]:
-    """Lesion by lesion, as BraTS 2023 scores gliomas; ``evaluation.lesions`` has the rules."""
-    entries: tuple[tuple[str, str, str, MetricUnit, Better, Callable[[MaskPair], float | None]], ...] = (
+def _pixels() -> Iterable[RegionMetric]:
+    """Distances of what has no millimetres; a slice counts as one pixel. No rule gives an empty mask a distance."""
+    entries: tuple[tuple[str, str, str, Callable[[MaskPair], float | None]], ...] = (
+        ("hd", "Hausdorff distance", "largest distance between the surfaces", masks.hd),
+        ("hd95", "HD95", "95th percentile of either side, the larger one", masks.hd95),
+        ("mean_surface_distance", "Mean surface distance", "mean over both surfaces", masks.mean_surface_distance),
+    )
+    for name, words, about, function in entries:
+        yield RegionMetric(
+            f"{name}_pixels",
+            words,
+            about,
+            "pixels",
+            "lower",
+            2,
+            of_masks=partial(_in_pixels, function),
+            millimetres="unknown",
+            in_results=False,
+        )
+
+
+def _in_pixels(function: Callable[[MaskPair], float | None], pair: MaskPair) -> float | None:
+    return function(pair.in_pixels)
+
+
+def _lesions(rule: LesionRule) -> Iterable[RegionMetric]:
+    """Lesion by lesion; ``evaluation.lesions`` has the rules."""
+    size = f"above {rule.most_dropped:g} mm³" if rule.most_dropped else "of any size"
+    entries: tuple[tuple[str, str, str, MetricUnit, Better, Callable[..., float | None]], ...] = (
         ("lesion_dice", "Lesion-wise Dice", "Σ Dice / (lesions + false)", "ratio", "higher", masks.lesion_dice),
         ("lesion_hd95", "Lesion-wise HD95", "mean; 374 mm if missed or false", "mm", "lower", masks.lesion_hd95),
         ("lesion_sensitivity", "Lesion sensitivity", "found / lesions", "ratio", "higher", masks.lesion_sensitivity),
         ("lesion_precision", "Lesion precision", "found / (found + false)", "ratio", "higher", masks.lesion_precision),
         ("lesion_f1", "Lesion F1", "2 found / (2 found + missed + false)", "ratio", "higher", masks.lesion_f1),
-        ("n_lesions", "Lesions", "of the reference, above 50 mm³", "number", "neither", masks.n_lesions),
+        ("n_lesions", "Lesions", f"of the reference, {size}", "number", "neither", masks.n_lesions),
         (
             "n_lesions_found",
             "Found lesions",
@@ -94,7 +121,7 @@ def _lesions() -> Iterable[RegionMetric]:
             unit,
             better,
             3 if unit == "ratio" else 2,
-            of_masks=function,
+            of_masks=partial(function, rule=rule),
             millimetres="needed" if unit == "mm" else "any",
             in_results=False,
             only_tumour=True,
@@ -142,7 +169,7 @@ REGION_METRICS: RegionMetrics = table_of(
             in_results=False,
         ),
         *_surfaces(),
-        *_lesions(),
+        *_lesions(GLIOMA),
         RegionMetric(
             "roc_auc",
             "ROC-AUC (voxels)",
@@ -178,6 +205,14 @@ REGION_METRICS: RegionMetrics = table_of(
     )
 )
 """Figures of a region, in the order of tables and files."""
+
+
+def region_metrics(rule: LesionRule = GLIOMA, *, pixels: bool = False) -> RegionMetrics:
+    """``REGION_METRICS`` with lesions by another rule; with distances in pixels, where millimetres are unknown."""
+    own = {metric.name: metric for metric in _lesions(rule)}
+    table = [own.get(name, metric) for name, metric in REGION_METRICS.items()]
+    return table_of((*table, *(_pixels() if pixels else ())))
+
 
 COUNTED_METRICS: RegionMetrics = table_of(metric for metric in REGION_METRICS.values() if metric.of_masks is None)
 """Those for which no mask has to be measured: all that picks a model, a threshold or stands in a log."""

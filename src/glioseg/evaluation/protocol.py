@@ -8,20 +8,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from glioseg.errors import ScoreError, name_some
 from glioseg.evaluation.calibration import N_BINS, merged
 from glioseg.evaluation.cases import CaseScores, scores_of, volume_unit_of
+from glioseg.evaluation.conventions import CONVENTIONS, ConventionName
+from glioseg.evaluation.fitness import Fitness, fitness_of
 from glioseg.evaluation.kinds import KindFigures, kind_figures
-from glioseg.evaluation.lesions import GLIOMA
 from glioseg.evaluation.masks import NSD_TOLERANCE_MM
-from glioseg.evaluation.metric import RegionMetric, RegionMetrics, VolumeUnit
-from glioseg.evaluation.metrics import REGION_METRICS
+from glioseg.evaluation.metric import OwnMetrics, RegionMetric, RegionMetrics, VolumeUnit, with_own
+from glioseg.evaluation.metrics import REGION_METRICS, region_metrics
 from glioseg.evaluation.overlap import emptiness, mean_or_none
 from glioseg.evaluation.published import AsPublished
 from glioseg.evaluation.score import (
@@ -45,11 +46,7 @@ SURFACES = (
     "voxels with a face towards the outside, distances between their middles; hd95: the larger of the two sides' 95th "
     f"percentiles; nsd: at {NSD_TOLERANCE_MM:g} mm"
 )
-LESIONS = (
-    "BraTS 2023, glioma: 26 neighbours, "
-    f"{GLIOMA.n_dilations} dilations with 18 neighbours, up to {GLIOMA.most_dropped:g} mm³ dropped"
-)
-"""How distances and lesions are measured."""
+"""How distances are measured."""
 
 
 class EvaluateOptions(BaseModel):
@@ -60,6 +57,27 @@ class EvaluateOptions(BaseModel):
     empty: EmptyRule = Field("skip", description="what counts where a mask is empty and a ratio is 0/0")
     n_resamples: int = Field(10_000, ge=0, description="bootstrap draws of the intervals; 0 for none")
     seed: int = Field(0, ge=0, description="number from which the draws of the bootstrap follow")
+    convention: ConventionName = Field(
+        "glioseg", description="whose rules hold for lesions and, unless evaluate.empty is set too, for empty masks"
+    )
+    pixels: bool = Field(False, description="measure distances in pixels where millimetres are unknown")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_of_convention(cls, values: Any) -> Any:  # noqa: ANN401 - whatever is to be validated
+        """A convention brings its rule for empty masks where none is named beside it."""
+        if isinstance(values, dict) and "empty" not in values and values.get("convention") in CONVENTIONS:
+            return {**values, "empty": CONVENTIONS[values["convention"]].empty}
+        return values
+
+    def under(self, name: ConventionName, *, pixels: bool | None = None) -> EvaluateOptions:
+        """The same draws by a convention, its rule for empty masks in."""
+        shown = self.pixels if pixels is None else pixels
+        return EvaluateOptions(n_resamples=self.n_resamples, seed=self.seed, convention=name, pixels=shown)
+
+    def metrics(self, own: OwnMetrics = ()) -> RegionMetrics:
+        """What is measured of a region, metrics of the caller's own behind the others."""
+        return with_own(region_metrics(CONVENTIONS[self.convention].lesions, pixels=self.pixels), own)
 
 
 @dataclass(frozen=True)
@@ -144,6 +162,7 @@ class Evaluation:
         pixel_accuracy: correct / all voxels of the label map.
         as_published: the same predictions by a publication's protocol, where the recipe follows one.
         kinds: how often the kind of a case is right, where a network says it.
+        fitness: region -> metric -> why it is not fit for these cases.
     """
 
     options: EvaluateOptions
@@ -156,6 +175,7 @@ class Evaluation:
     pixel_accuracy: Summary
     as_published: AsPublished | None = None
     kinds: KindFigures | None = None
+    fitness: Fitness = field(default_factory=dict)
 
     def to_json(self) -> dict[str, object]:
         """What ``evaluate --json`` prints; strict JSON, undefined figures are null."""
@@ -170,6 +190,7 @@ class Evaluation:
             },
             "masks": {region: dict(counts) for region, counts in self.masks.items()},
             "label_map": {"pixel_accuracy": self.pixel_accuracy.to_json()},
+            "fitness": {region: dict(notes) for region, notes in self.fitness.items()},
         }
         if self.kinds is not None:
             block["kinds"] = self.kinds.to_json()
@@ -196,6 +217,7 @@ class Evaluation:
 
     def _protocol(self) -> dict[str, object]:
         """How the figures came about, in words."""
+        convention = CONVENTIONS[self.options.convention]
         return {
             "unit": "case",
             "empty": self.options.empty,
@@ -212,7 +234,10 @@ class Evaluation:
             },
             "curves": CURVES,
             "surfaces": SURFACES,
-            "lesions": LESIONS,
+            "lesions": convention.lesions.describe(),
+            "convention": self.options.convention,
+            "convention_follows": convention.follows,
+            "convention_differs": list(convention.differs),
         }
 
     @classmethod
@@ -227,7 +252,10 @@ class Evaluation:
             interval = protocol["interval"]
             return cls(
                 options=EvaluateOptions(
-                    empty=protocol["empty"], n_resamples=interval["n_resamples"], seed=interval["seed"]
+                    empty=protocol["empty"],
+                    n_resamples=interval["n_resamples"],
+                    seed=interval["seed"],
+                    convention=protocol.get("convention", "glioseg"),
                 ),
                 n_cases=int(block["n_cases"]),
                 n_patients=int(block["n_patients"]),
@@ -241,6 +269,7 @@ class Evaluation:
                 pixel_accuracy=Summary.from_json(block["label_map"]["pixel_accuracy"]),
                 as_published=None if published_block is None else AsPublished.from_json(published_block),
                 kinds=KindFigures.from_json(block["kinds"]) if "kinds" in block else None,
+                fitness={region: dict(notes) for region, notes in block.get("fitness", {}).items()},
             )
 
 
@@ -285,6 +314,7 @@ def aggregate(
         pixel_accuracy=_pixel_accuracy(ordered, accuracy, intervals[-1]),
         as_published=as_published,
         kinds=kind_figures(ordered, kinds, options.n_resamples, options.seed) if kinds else None,
+        fitness=fitness_of(ordered, options.empty),
     )
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glioseg.core import HEADLINE_ORDER
-from glioseg.errors import FileError, OptionError
+from glioseg.errors import FileError, OptionError, ScoreError
 from glioseg.evaluation.case_table import CaseTable, case_table
 from glioseg.evaluation.comparison import CompareOptions, Comparison, compare
 from glioseg.evaluation.metric import OwnMetrics
 from glioseg.io.files import write_json
-from glioseg.io.text import read_text
+from glioseg.io.text import read_json, read_text
 from glioseg.report.comparison import write_comparison
 from glioseg.runs.run_files import RECIPE, not_a_run
 
@@ -107,6 +107,7 @@ def compare_runs(
     named = named_apart(runs)
     common = part or _common_part(named)
     tables = {name: _table(path, common, own) for name, path in named.items()}
+    _require_one_convention(named, common)
     comparison = compare(tables, options or CompareOptions())
     result = CompareResult(comparison, common, None)
     if out is None:
@@ -158,6 +159,23 @@ def _common_part(named: Mapping[str, Path]) -> str:
             remedy="Run `glioseg evaluate RUN --part NAME` for those that lack it",
         )
     return common[0]
+
+
+def _require_one_convention(named: Mapping[str, Path], part: str) -> None:
+    """Lesions that were counted by different rules would be compared otherwise."""
+    conventions: dict[str, str] = {}
+    for name, path in named.items():
+        figures = path / f"evaluation-{part}.json"
+        block = read_json(figures) if figures.is_file() else None
+        protocol = block.get("protocol") if isinstance(block, dict) else None
+        if isinstance(protocol, dict) and "convention" in protocol:
+            conventions[name] = str(protocol["convention"])
+    if len(set(conventions.values())) > 1:
+        raise ScoreError(
+            "the runs were evaluated by different conventions",
+            found="; ".join(f"{name}: {convention}" for name, convention in conventions.items()),
+            remedy="Evaluate them again with the same --convention",
+        )
 
 
 def _table(run: Path, part: str, own: OwnMetrics) -> CaseTable:

@@ -30,6 +30,7 @@ from glioseg.runs.options import RunOptions
 from glioseg.runs.read import Data, read
 from glioseg.runs.scored_report import scored_report
 from glioseg.runs.split import survey
+from glioseg.runs.under import AS_THE_RECIPE_SAYS, Under
 from glioseg.tasks.choose import task_named
 from glioseg.tasks.data import Part, seen_by, showing_only, with_modalities
 from glioseg.tasks.members import fitted_cohort
@@ -60,6 +61,7 @@ def evaluate(
     layout: Layout | None = None,
     metrics: OwnMetrics = (),
     only: Sequence[str] = (),
+    under: Under = AS_THE_RECIPE_SAYS,
 ) -> Scores:
     """Score a trained network; the figures are also written.
 
@@ -82,6 +84,7 @@ def evaluate(
         metrics: of your own, besides those that there are.
         only: modalities: the others are hidden, as if they had not been acquired, and the figures are named
             ``PART-only-NAMES``; none hides nothing.
+        under: how figures are asked for other than the recipe says.
 
     Raises:
         OptionError: ``detect`` of a network that does not segment; a bundle without data, or a part of data that was
@@ -93,14 +96,14 @@ def evaluate(
         _require_no_part(part)
         bundle = load_bundle(run, network)
         other = _other_data(bundle, data, reporter)
-        return _score_apart(bundle, other, out or options.run, options, reporter, detect, metrics, only)
+        return _score_apart(bundle, other, out or options.run, options, reporter, detect, metrics, only, under)
     _require_data(run, is_run=(run / run_folder.RECIPE).exists())
     _require_part(run, part)
     if only:
         options, bundle = RunOptions(run, cache, device=device), load_bundle(run, network)
         folder = run_folder.RunFolder(run)
         own = _part_of_run(folder, part, folder.task(task), bundle, reporter, layout)
-        return _score_apart(bundle, own, out or run, options, reporter, detect, metrics, only)
+        return _score_apart(bundle, own, out or run, options, reporter, detect, metrics, only, under)
     own_task, finished = open_run(
         run, device, cache, reporter, task, detect=detect, metrics=metrics, network=network, layout=layout
     )
@@ -108,11 +111,11 @@ def evaluate(
     if detect:
         with reporter.progress(f"Detecting on {name}") as step:
             predictor = own_task.predictor_of_run(finished)
-            scoring = Scoring(finished.recipe.evaluate, metrics=metrics)
+            scoring = Scoring(under.of(finished.recipe.evaluate), metrics=metrics)
             scores = own_task.detect(predictor, finished.data.part(name), scoring, step)
         scores.write(out or run)
         return scores
-    return evaluate_parts(own_task, finished, reporter, (name,), out=out, metrics=metrics)[name]
+    return evaluate_parts(own_task, finished, reporter, (name,), out=out, metrics=metrics, under=under)[name]
 
 
 def open_run(
@@ -160,6 +163,7 @@ def evaluate_parts(
     out: Path | None = None,
     score_train: bool = False,
     metrics: OwnMetrics = (),
+    under: Under = AS_THE_RECIPE_SAYS,
 ) -> dict[str, Scores]:
     """Score what a run has trained on parts of its split and write the figures.
 
@@ -171,11 +175,12 @@ def evaluate_parts(
         out: where figures go; None for the run folder.
         score_train: and the training part, first.
         metrics: of the caller's own, besides those that there are.
+        under: how figures are asked for other than the recipe says.
     """
     usual = PARTS if score_train else ("val", "test")
     names = parts or tuple(name for name in usual if getattr(run.data.split, name))
     predictor = task.predictor_of_run(run)
-    scoring = Scoring(run.recipe.evaluate, Publication(run.recipe.published, deviations(run)), metrics)
+    scoring = Scoring(under.of(run.recipe.evaluate), Publication(run.recipe.published, deviations(run)), metrics)
     scores: dict[str, Scores] = {}
     for name in names:
         with reporter.progress(f"Evaluating {name}") as step:
@@ -194,6 +199,7 @@ def evaluate_ensemble(
     cache: Path | None = None,
     reporter: Reporter = QUIET,
     metrics: OwnMetrics = (),
+    under: Under = AS_THE_RECIPE_SAYS,
 ) -> Scores:
     """Score several trained networks as one, on a part of the first run's data or on other data.
 
@@ -208,6 +214,7 @@ def evaluate_ensemble(
         cache: where prepared data is kept; None for ``cache`` beside the run.
         reporter: shows progress.
         metrics: of the caller's own, besides those that there are.
+        under: how figures are asked for other than the first run's recipe says.
 
     Raises:
         OptionError: a bundle without data, a part of data that was never split, a run that was split by slice, networks
@@ -238,7 +245,7 @@ def evaluate_ensemble(
     cache_folder = RunOptions(home, cache).cache_folder
     copies = survey(scored.cohort, cache_folder, reporter).groups if task.draws_copies else ()
     place = ScoringPlace(cache_folder, copies, reporter)
-    scores = members.score(scored, Scoring(options, metrics=metrics), place)
+    scores = members.score(scored, Scoring(under.of(options), metrics=metrics), place)
     scores.write(out or home, "-ensemble")
     together = ScoredData(members.infos, scored.cohort, members.part(scored, place), scores)
     return replace(scores, page=scored_report(members, together, out or home, reporter, "-ensemble"))
@@ -288,6 +295,7 @@ def _score_apart(
     detect: bool,
     metrics: OwnMetrics,
     only: Sequence[str],
+    under: Under,
 ) -> Scores:
     """Score a bundle on cases that are prepared for it, and make the page of that."""
     task, names = task_named(bundle.info.task), bundle.info.modalities
@@ -304,7 +312,7 @@ def _score_apart(
     part = Part.of(name, prepared, cohort, copies)
     is_run = (options.run / run_folder.RECIPE).exists()
     evaluation = run_folder.RunFolder(options.run).recipe.evaluate if is_run else EvaluateOptions()
-    predictor, scoring = task.predictor(bundle, options.device), Scoring(evaluation, metrics=metrics)
+    predictor, scoring = task.predictor(bundle, options.device), Scoring(under.of(evaluation), metrics=metrics)
     with reporter.progress("Detecting" if detect else "Evaluating") as step:
         scores = (task.detect if detect else task.score)(predictor, part, scoring, step)
     scores.write(out)

@@ -20,7 +20,7 @@ from glioseg.errors import GliosegError, LabelError, OptionError, misuse
 from glioseg.evaluation.case_table import CaseTable, RegionTable
 from glioseg.evaluation.cases import CaseScores, metrics_for, score_case, score_channels
 from glioseg.evaluation.comparison import CompareOptions, Comparison, compare
-from glioseg.evaluation.metric import OwnMetrics, RegionMetrics, with_own
+from glioseg.evaluation.metric import OwnMetrics, RegionMetrics
 from glioseg.evaluation.metrics import REGION_METRICS
 from glioseg.evaluation.protocol import EvaluateOptions, Evaluation, aggregate
 from glioseg.evaluation.raters import CONSENSUS, ConsensusName, agreements, consensus
@@ -128,7 +128,7 @@ class ScoreResult:
 def score_pair(reference: LabelMap, prediction: LabelMap, options: ScoreOptions) -> ScoreResult:
     """Score one mask; errors as ``score_case``."""
     names = options.regions or reference.scheme.default_regions
-    metrics = with_own(REGION_METRICS, options.metrics)
+    metrics = options.evaluate.metrics(options.metrics)
     case = score_case("mask", "mask", reference, prediction, names, metrics=metrics)
     alone = replace(options, evaluate=options.evaluate.model_copy(update={"n_resamples": 0}))
     return ScoreResult({"mask": _scores("mask", [case], alone)})
@@ -166,7 +166,7 @@ def score_folders(
     methods = [
         read_method(name, folder, panel, regions, options.prediction_scheme) for name, folder in predictions.items()
     ]
-    metrics = metrics_for(scheme, with_own(REGION_METRICS, options.metrics))
+    metrics = metrics_for(scheme, options.evaluate.metrics(options.metrics))
     with reporter.progress("Scoring") as step:
         scored = _score_cases(panel, methods, regions, metrics, options, step)
     headline = panel.raters[0].name if len(panel.raters) == 1 else options.consensus
@@ -179,7 +179,7 @@ def score_folders(
     )
     if out is None:
         return result
-    return _written(result, panel, out, reporter)
+    return _written(result, panel, options, out, reporter)
 
 
 @dataclass(frozen=True, eq=False)
@@ -286,7 +286,7 @@ def _regions(regions: Sequence[str], scheme: LabelScheme) -> tuple[str, ...]:
 
 
 def _scores(name: str, cases: list[CaseScores], options: ScoreOptions) -> Scores:
-    metrics = with_own(REGION_METRICS, options.metrics)
+    metrics = options.evaluate.metrics(options.metrics)
     evaluation = aggregate(cases, options.evaluate, metrics=metrics)
     shown = [REGION_METRICS[metric] for metric in _TEXT_METRICS]
     return Scores(
@@ -311,13 +311,13 @@ def _scheme_words(scheme: LabelScheme) -> str:
 
 
 def _table(cases: Sequence[CaseScores], options: ScoreOptions) -> RegionTable:
-    metrics = with_own(REGION_METRICS, options.metrics)
+    metrics = options.evaluate.metrics(options.metrics)
     return RegionTable(case_rows(cases, metrics), metrics)
 
 
-def tables_of(scores: Mapping[str, Scores], own: OwnMetrics = ()) -> dict[str, CaseTable]:
+def _tables_of(scores: Mapping[str, Scores], options: ScoreOptions) -> dict[str, CaseTable]:
     """The tables of methods, as comparisons read them."""
-    metrics = with_own(REGION_METRICS, own)
+    metrics = options.evaluate.metrics(options.metrics)
     return {name: RegionTable(each.rows, metrics) for name, each in scores.items()}
 
 
@@ -331,14 +331,14 @@ def _compared(scores: Mapping[str, Scores], options: ScoreOptions) -> Comparison
     if len(scores) < 2:
         return None
     rows = next(iter(scores.values())).rows
-    metrics = with_own(REGION_METRICS, options.metrics)
+    metrics = options.evaluate.metrics(options.metrics)
     first = next(column.removesuffix(".status") for column in rows[0] if column.endswith(".status"))
     names = tuple(
         name
         for name, metric in metrics.items()
         if metric.better != "neither" and name != "f1" and has_metric(rows, first, metric)
     )
-    return compare(tables_of(scores, options.metrics), _compare_options(options, names))
+    return compare(_tables_of(scores, options), _compare_options(options, names))
 
 
 def _rater_figures(panel: Panel, scored: _Scored, metrics: RegionMetrics, options: ScoreOptions) -> RaterFigures | None:
@@ -367,7 +367,7 @@ def _rater_figures(panel: Panel, scored: _Scored, metrics: RegionMetrics, option
     )
 
 
-def _written(result: ScoreResult, panel: Panel, out: Path, reporter: Reporter) -> ScoreResult:
+def _written(result: ScoreResult, panel: Panel, options: ScoreOptions, out: Path, reporter: Reporter) -> ScoreResult:
     """The files: figures and cases of each method, everything as JSON, and the page."""
     for name, scores in result.scores.items():
         scores.write(out if len(result.scores) == 1 else out / _folder_name(name))
@@ -378,7 +378,7 @@ def _written(result: ScoreResult, panel: Panel, out: Path, reporter: Reporter) -
         methods={name: PartScores(evaluations[name], scores.rows) for name, scores in result.scores.items()},
         inputs=result.inputs,
         comparison=result.comparison,
-        tables=tables_of(result.scores),
+        tables=_tables_of(result.scores, options),
         raters=result.raters,
     )
     with reporter.progress("Drawing the page") as step:

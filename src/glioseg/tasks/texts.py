@@ -29,7 +29,7 @@ def regions_text(
     """
     lines = [
         f"{part}: {evaluation.n_cases} cases of {evaluation.n_patients} patients, native grid, "
-        f"empty masks: {evaluation.options.empty}"
+        f"empty masks: {evaluation.options.empty}{_convention_words(evaluation)}"
     ]
     for region, metrics in evaluation.regions.items():
         dice = metrics["dice"]
@@ -50,6 +50,12 @@ def regions_text(
         alone = (f"{region} {_figure(metrics['dice'].case_mean)}" for region, metrics in member.regions.items())
         lines.append(f"  alone   {name}: Dice mean {', '.join(alone)}")
     return "\n".join([*lines, *_published_lines(evaluation.as_published)])
+
+
+def _convention_words(evaluation: Evaluation) -> str:
+    """Whose rules hold, where they are not ours."""
+    name = evaluation.options.convention
+    return "" if name == "glioseg" else f", convention: {name}"
 
 
 def _of_cases(n: int, n_all: int) -> str:

@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from glioseg.evaluation.metric import Metric
-from glioseg.evaluation.metrics import CLASS_METRICS, REGION_METRICS
+from glioseg.evaluation.metrics import CLASS_METRICS, REGION_METRICS, region_metrics
 from glioseg.evaluation.score import Interval
 from glioseg.report.html import Cell
 
-METRIC_WORDS: Mapping[str, str] = {
-    name: metric.title for name, metric in (*CLASS_METRICS.items(), *REGION_METRICS.items())
-}
+_REGIONS = region_metrics(pixels=True)
+METRIC_WORDS: Mapping[str, str] = {name: metric.title for name, metric in (*CLASS_METRICS.items(), *_REGIONS.items())}
 """Name -> words with the unit."""
 RESULT_METRICS: tuple[str, ...] = tuple(name for name, metric in REGION_METRICS.items() if metric.in_results)
 """Those that have a row in a report's table of results."""
@@ -23,7 +22,7 @@ NOTHING = Cell("–", -1.0)
 
 def metric_named(name: str) -> Metric:
     """The metric of that name; one of another version, which this one does not know, is called by its name alone."""
-    return REGION_METRICS.get(name) or CLASS_METRICS.get(name) or Metric(name, name, "", better="neither")
+    return _REGIONS.get(name) or CLASS_METRICS.get(name) or Metric(name, name, "", better="neither")
 
 
 def value_text(metric: Metric, value: float | None) -> str:

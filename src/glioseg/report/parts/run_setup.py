@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from glioseg.evaluation.protocol import CURVES, INTERVAL_METHOD, LEVEL, Evaluation
+from glioseg.evaluation.conventions import CONVENTIONS
+from glioseg.evaluation.protocol import CURVES, INTERVAL_METHOD, LEVEL, SURFACES, Evaluation
 from glioseg.evaluation.score import EMPTY_RULES
 from glioseg.report.figures.architecture import architecture
 from glioseg.report.figures.views import CONVENTION
 from glioseg.report.html import RESEARCH_ONLY, Block, Cell, Code, Column, Listed, Prose, Section, Table, saved_picture
-from glioseg.report.parts.run_words import NOTHING, duration, part_word, region_words
+from glioseg.report.parts.run_words import METRIC_WORDS, NOTHING, duration, part_word, region_words
 from glioseg.report.parts.words import plural
 from glioseg.report.run_facts import (
     FiguresT,
@@ -196,6 +197,7 @@ def machine(facts: RunFacts) -> Section:
 def protocol_items(evaluation: Evaluation) -> list[tuple[str, str]]:
     """How figures came about, in words."""
     options = evaluation.options
+    convention = CONVENTIONS[options.convention]
     draws = plural(options.n_resamples, "draw")
     return [
         ("Unit", "case: each counts alike in a mean, whatever the size of its regions"),
@@ -203,8 +205,21 @@ def protocol_items(evaluation: Evaluation) -> list[tuple[str, str]]:
         ("Grid", "native, all slices; what a recipe leaves out is background"),
         ("Volumes", f"in {evaluation.volume_unit}"),
         ("Curves", CURVES),
+        ("Surfaces", SURFACES),
+        ("Lesions", convention.lesions.describe()),
+        ("Convention", f"{options.convention}: {convention.follows}"),
+        *(("Not to the letter", words) for words in convention.differs),
+        *_unfit(evaluation),
         ("Intervals", f"{100 * LEVEL:.0f} %, {INTERVAL_METHOD}, {draws}, seed {options.seed}"),
     ]
+
+
+def _unfit(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
+    """Metrics that say little of these cases, those alike of a region together."""
+    for region, notes in evaluation.fitness.items():
+        for words in dict.fromkeys(notes.values()):
+            names = ", ".join(METRIC_WORDS.get(name, name) for name, note in notes.items() if note == words)
+            yield f"Not fit for {region}", f"{names}: {words}"
 
 
 def conventions(facts: SegmentationFacts) -> Section:

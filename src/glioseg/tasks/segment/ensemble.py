@@ -9,8 +9,6 @@ from typing import Any
 
 from glioseg.core import Case, Cohort, Image
 from glioseg.evaluation.cases import CaseScores, score_case
-from glioseg.evaluation.metric import with_own
-from glioseg.evaluation.metrics import REGION_METRICS
 from glioseg.evaluation.protocol import Evaluation, aggregate
 from glioseg.evaluation.table import case_rows
 from glioseg.inference.bundle import BundleInfo
@@ -174,7 +172,7 @@ def score_ensemble(
     scheme = scheme_of_cohort(scored.cohort)
     for case in scored.cases:
         require_modalities(ensemble.members, case)
-    metrics = with_own(REGION_METRICS, scoring.metrics)
+    metrics = scoring.options.metrics(scoring.metrics)
     views = [_view(member, scored.cohort, place) for member in ensemble.members]
     whole: list[CaseScores] = []
     by_member: list[list[CaseScores]] = [[] for _ in ensemble.members]

@@ -12,8 +12,8 @@ from glioseg.core import LabelScheme
 from glioseg.core.labels import encode_regions
 from glioseg.errors import LabelError
 from glioseg.evaluation.cases import CaseScores
-from glioseg.evaluation.metric import RegionMetrics, with_own
-from glioseg.evaluation.metrics import COUNTED_METRICS, REGION_METRICS
+from glioseg.evaluation.metric import RegionMetrics
+from glioseg.evaluation.metrics import COUNTED_METRICS
 from glioseg.evaluation.protocol import aggregate
 from glioseg.evaluation.published import AsPublished, PublishedProtocol, protocol_of, published
 from glioseg.evaluation.table import case_rows
@@ -62,7 +62,7 @@ def score_part(predictor: Predictor, part: Part, scoring: Scoring, step: Step) -
         scoring: how scores are averaged, what the recipe follows, and metrics of the caller's own.
         step: called with (cases done, cases).
     """
-    metrics, publication = with_own(REGION_METRICS, scoring.metrics), scoring.publication
+    metrics, publication = scoring.options.metrics(scoring.metrics), scoring.publication
     native: list[CaseScores] = []
     working: list[CaseScores] = []
     slices_kept: dict[str, npt.NDArray[np.bool_]] = {}
@@ -91,7 +91,7 @@ def scores_of(
     kinds: Sequence[str] = (),
 ) -> Scores:
     """Figures and table of a part, from the scores of its cases; see ``aggregate`` for the arguments."""
-    metrics = with_own(REGION_METRICS, scoring.metrics)
+    metrics = scoring.options.metrics(scoring.metrics)
     evaluation = aggregate(cases, scoring.options, as_published, metrics, kinds)
     return Scores(part, evaluation, case_rows(cases, metrics), regions_text(part, evaluation, own=scoring.metrics))
 
