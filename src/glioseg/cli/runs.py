@@ -235,7 +235,7 @@ def evaluate(
     from glioseg.api import runs as api
 
     if manifest is not None:
-        _refuse_beside_verify(run, part, detect, only, folder, others)
+        _refuse_beside_verify(run, part, detect, only, folder, others, convention, pixels)
         verified = api.verify(
             manifest,
             None if data is None else flags.data(data),

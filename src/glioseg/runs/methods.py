@@ -10,7 +10,8 @@ from typing import Any
 from glioseg import __version__
 from glioseg.config import Recipe
 from glioseg.core import PARTS
-from glioseg.evaluation.protocol import INTERVAL_METHOD, LESIONS, LEVEL, SURFACES
+from glioseg.evaluation.conventions import CONVENTIONS
+from glioseg.evaluation.protocol import INTERVAL_METHOD, LEVEL, SURFACES
 from glioseg.evaluation.score import EMPTY_RULES
 from glioseg.inference.card import Figure
 from glioseg.networks.build import dims_of
@@ -207,9 +208,10 @@ def _of_evaluation(recipe: Recipe) -> Iterator[str]:
     )
     views = {"none": "", "lr": ", averaged over the image and its mirror image", "all": ", averaged over all flips"}
     yield f"Probabilities were brought back to the native grid{views[predict.flips]}; {painted}."
+    lesions = CONVENTIONS[options.convention].lesions.describe()
     yield (
         f"Figures are of the native grid and every slice, means over cases with {interval}. Empty masks, rule "
-        f"{options.empty}: {EMPTY_RULES[options.empty]}. Surfaces: {SURFACES}. Lesions: {LESIONS}."
+        f"{options.empty}: {EMPTY_RULES[options.empty]}. Surfaces: {SURFACES}. Lesions: {lesions}."
     )
 
 
