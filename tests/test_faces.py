@@ -13,6 +13,7 @@ import pytest
 import typer.main
 
 import glioseg
+from glioseg.api.models import Model
 from glioseg.cli.app import app
 from glioseg.console import CallbackReporter
 from glioseg.errors import OptionError
@@ -106,9 +107,9 @@ def _options_of_commands() -> dict[str, set[str]]:
 
 def _parameters_of_functions() -> dict[str, set[str]]:
     things = {name: getattr(glioseg, name) for name in glioseg.__all__}
-    return {
-        name: set(inspect.signature(thing).parameters) for name, thing in things.items() if inspect.isfunction(thing)
-    }
+    functions = {name: thing for name, thing in things.items() if inspect.isfunction(thing)}
+    functions["predict_files"] = Model.predict_files
+    return {name: set(inspect.signature(thing).parameters) for name, thing in functions.items()}
 
 
 def test_every_option_that_is_translated_is_there_on_both_sides() -> None:

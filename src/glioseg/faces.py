@@ -40,6 +40,7 @@ class Argument:
 ARGUMENTS: Mapping[str, Argument] = MappingProxyType(
     {
         "--data": Argument("data"),
+        "--deidentify": Argument("deidentify", "True"),
         "--detect": Argument("detect", "True"),
         "--device": Argument("device"),
         "--fold": Argument("fold"),
@@ -67,6 +68,7 @@ ARGUMENTS: Mapping[str, Argument] = MappingProxyType(
         "--tensorboard": Argument("tensorboard", "True"),
         "--to": Argument("layout"),
         "--with": Argument("others"),
+        "--write": Argument("write", is_list=True),
     }
 )
 """The options that messages name, but those that are written as a dictionary: ``--set`` and ``--modality``."""

@@ -6,15 +6,21 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import highdicom
 import nibabel
 import numpy as np
 import pytest
 
+from glioseg.core import Case, Source
+from glioseg.errors import OptionError
+from glioseg.io.dicom.library import silenced
+from glioseg.tasks.classify.predict import ClassifyMembers
+from glioseg.tasks.wanted import Wanted
 from tests.cli.command import Ran, glioseg
-from tests.fakes.dicom import BIRTH, BY_MODALITY, NAME, PATIENT, T1N, Voxels, write_series, write_study, zipped
+from tests.fakes.dicom import BIRTH, BY_MODALITY, LPS, NAME, PATIENT, T1N, Voxels, write_series, write_study, zipped
 
 FOLDER, FILE, WORDS = "Plantedfolder_Jane", "Plantedfile_Doe", "t1_mprage Plantedwords KM"
-PLANTED = (*NAME.split("^"), PATIENT, BIRTH, "ACC-PLANTED", "Planteddoctor", "Planted", "1.2.826.0.1.3680043.8.498")
+PLANTED = (*NAME.split("^"), PATIENT, BIRTH, "ACC-PLANTED", "Planteddoctor", "Planted", "1.2.999.4711")
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +98,52 @@ def test_masks_are_those_of_nifti(
     (tmp_path / "in.zip").unlink(missing_ok=True)
     for folder in ("dicom",):
         _require_nobody(ran, tmp_path / folder)
+
+
+def test_more_forms_of_a_mask_and_nobody_in_them(study: Path, tmp_path: Path) -> None:
+    forms = ("--write", "seg,stl,probabilities", "--deidentify")
+    ran = glioseg("predict", "model:phantom", study, "--out", tmp_path, *forms)
+    assert ran.code == 0, ran.err
+    (record,) = tmp_path.glob("case-*.json")
+    assert list(json.loads(record.read_text())["forms"]) == ["seg", "stl", "probabilities"]
+    mask = nibabel.load(record.with_suffix(".nii.gz"))
+    labels = np.asarray(mask.dataobj)
+    with silenced():
+        data = highdicom.seg.segread(str(record.with_suffix(".seg.dcm")))
+        volume = data.get_volume(combine_segments=False)
+    whole = np.argwhere(np.asarray(volume.array)[..., 0] > 0) @ (LPS @ volume.affine)[:3, :3].T
+    whole += (LPS @ volume.affine)[:3, 3]
+    expected = np.argwhere(labels > 0) @ mask.affine[:3, :3].T + mask.affine[:3, 3]
+    np.testing.assert_allclose(sorted(map(tuple, whole.round(2))), sorted(map(tuple, expected.round(2))), atol=0.02)
+    assert nibabel.load(tmp_path / f"{record.stem}_probabilities.nii.gz").shape == (*labels.shape, 3)
+    assert {path.name for path in tmp_path.glob("*.stl")} == {
+        f"{record.stem}_{name}.stl" for name in ("WT", "TC", "ET")
+    }
+    assert (str(data.PatientName), data.PatientBirthDate) == (data.PatientID, "")
+    _require_nobody(ran, tmp_path)
+
+
+REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
+    "another form": (("--write", "rtstruct"), "there is no such form of a mask"),
+    "nothing to deidentify": (("--deidentify",), "Add --write seg"),
+    "of NIfTI": (("--write", "seg"), "needs a DICOM series"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_forms_that_there_cannot_be(name: str, images: tuple[dict[str, Voxels], Voxels, Path], tmp_path: Path) -> None:
+    arguments, words = REFUSED[name]
+    ran = glioseg("predict", "model:phantom", images[2], "--out", tmp_path / "out", *arguments)
+    assert ran.code in (1, 2)
+    assert words in ran.err
+    assert not list(tmp_path.rglob("*.nii.gz"))
+
+
+def test_a_classifier_has_no_forms(tmp_path: Path) -> None:
+    wanted = Wanted(write=("stl",))
+    case = Case("a", "a", {"grey": Source((tmp_path / "a.png",), "raster")})
+    with pytest.raises(OptionError, match="draws no mask"):
+        ClassifyMembers((), ()).predict(case, wanted)
 
 
 def test_identifiers_are_kept_on_request(study: Path, tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ SYNTAXES: Mapping[str, UID] = {
     "jpeg-ls": JPEGLSLossless,
     "jpeg-2000": JPEG2000Lossless,
 }
-_ROOT = "1.2.826.0.1.3680043.8.498."
+_ROOT = "1.2.999.4711."
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 NAME, PATIENT, BIRTH = "Plantedname^Secretgiven", "MRN-PLANTED-4711", "19320229"
 """What no log, page, record or file name may hold."""

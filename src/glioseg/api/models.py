@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -111,6 +111,8 @@ class Model:
         max_voxels: int | None = None,
         skip_done: bool = False,
         uncertainty: bool | UncertaintyOptions = False,
+        write: Sequence[str] = (),
+        deidentify: bool = False,
         progress: Progress | None = None,
     ) -> PredictResult:
         """Predict every case of folders and files and write masks, pictures, ``summary.csv`` and a page.
@@ -122,6 +124,9 @@ class Model:
             max_voxels: files that declare more are refused; None for what ``glioseg.read`` was told, or 512³ × 4.
             skip_done: leave cases that this model has predicted into ``out`` already, of the same files.
             uncertainty: as of ``predict``; maps, intervals and a confidence are written beside each mask.
+            write: further forms of each mask: ``seg`` (DICOM, of DICOM studies), ``stl`` (surfaces of the regions),
+                ``probabilities`` (of the regions, NIfTI).
+            deidentify: replace patient, dates and UIDs in DICOM segmentations by digests.
             progress: told how many cases are done.
 
         Returns:
@@ -145,7 +150,7 @@ class Model:
             max_voxels,
             reporter_of(progress),
             skip_done=skip_done,
-            wanted=_wanted(uncertainty),
+            wanted=replace(_wanted(uncertainty), write=tuple(write), deidentify=deidentify),
         )
 
 

@@ -90,6 +90,17 @@ SkipDone = Annotated[
     typer.Option("--skip-done", help="Leave cases that this network has predicted into the folder from these files."),
 ]
 
+Write = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FORMS",
+        help="More forms of each mask, with commas: seg (DICOM), stl (surfaces), probabilities.",
+    ),
+]
+Deidentify = Annotated[
+    bool,
+    typer.Option("--deidentify", help="Replace patient, dates and UIDs in DICOM segmentations by digests."),
+]
 Uncertainty = Annotated[
     bool,
     typer.Option(
@@ -303,6 +314,8 @@ def predict(
     others: With = None,
     skip_done: SkipDone = False,
     uncertainty: Uncertainty = False,
+    write: Write = None,
+    deidentify: Deidentify = False,
     yes: Yes = False,
     keep_ids: KeepIds = False,
     device: Device = "auto",
@@ -343,6 +356,8 @@ def predict(
         max_voxels=flags.max_voxels,
         skip_done=skip_done,
         uncertainty=uncertainty,
+        write=() if write is None else [form.strip() for form in write.split(",")],
+        deidentify=deidentify,
         progress=reporter,
     )
     if as_json:

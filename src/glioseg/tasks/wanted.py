@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from glioseg.errors import OptionError
 from glioseg.inference.uncertainty import UncertaintyOptions
+
+FORMS = ("seg", "stl", "probabilities")
+"""DICOM segmentation, surfaces, and the probabilities of regions."""
 
 
 @dataclass(frozen=True)
@@ -16,15 +20,36 @@ class Wanted:
     Args:
         uncertainty: the samples by which it is judged how far the answer can be trusted; None where nobody asks.
         explain: whether it is shown what the networks looked at.
+        write: the forms of a mask that are written beside it, of ``FORMS``.
+        deidentify: whether a DICOM segmentation names nobody.
+
+    Raises:
+        OptionError: another form, or nothing that could be deidentified.
     """
 
     uncertainty: UncertaintyOptions | None = None
     explain: bool = False
+    write: tuple[str, ...] = ()
+    deidentify: bool = False
+
+    def __post_init__(self) -> None:
+        unknown = [form for form in self.write if form not in FORMS]
+        if unknown:
+            raise OptionError("there is no such form of a mask", found=", ".join(unknown), expected=", ".join(FORMS))
+        if self.deidentify and "seg" not in self.write:
+            raise OptionError(
+                "only a DICOM segmentation holds identifiers that could be removed",
+                found="`--deidentify` alone",
+                remedy="Add `--write seg`",
+            )
 
     def is_in(self, sidecar: Mapping[str, Any]) -> bool:
         """Whether the JSON file of a case that was predicted before holds all of it."""
         asked = {"uncertainty": self.uncertainty is not None, "explanation": self.explain}
-        return all(name in sidecar for name, is_asked in asked.items() if is_asked)
+        forms = sidecar.get("forms", {})
+        return all(name in sidecar for name, is_asked in asked.items() if is_asked) and all(
+            form in forms for form in self.write
+        )
 
 
 NOTHING_MORE = Wanted()

@@ -83,11 +83,17 @@ class ClassifyMembers(Members):
 
     def predict(self, case: Case, wanted: Wanted = NOTHING_MORE) -> ClassPrediction:
         """Classify a case; an error names its first file."""
+        if wanted.write:
+            raise OptionError(
+                "a classifier says classes and draws no mask",
+                found=f"`--write {','.join(wanted.write)}`",
+                remedy="Leave `--write` out",
+            )
         image = load_image(case, [name for name in self.modalities if name in case.images])
         try:
             return replace(self.predict_image(case.id, image, wanted), inputs=inputs_of(case))
         except GliosegError as error:
-            path = next(iter(case.images.values())).paths[0]
+            path = next(iter(case.images.values())).shown
             raise type(error)(
                 error.what, path=path, found=error.found, expected=error.expected, remedy=error.remedy
             ) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ from glioseg.tasks.predicted import facts_of_use, filling_words, inputs_of, netw
 from glioseg.tasks.segment import report
 from glioseg.tasks.segment.doubts import doubts, place_words
 from glioseg.tasks.segment.ensemble import ensemble_facts, load_for, prepared_for, score_ensemble, write_members_figure
+from glioseg.tasks.segment.forms import form_files, require_forms, write_forms
 from glioseg.tasks.segment.kinds import kind_said, kind_shares
 from glioseg.tasks.segment.uncertain import (
     contradictions,
@@ -92,9 +93,11 @@ class SegmentMembers(Members):
 
     def predict(self, case: Case, wanted: Wanted = NOTHING_MORE) -> SegmentPrediction:
         """Segment a case; errors as ``load_image`` and ``Ensemble.predict``."""
+        require_forms(wanted, case, self.ensemble.regions)
         source = next(iter(case.images.values()))
         pictures = tuple(path.stem for path in source.paths) if source.kind == "raster" else ()
-        return self._predict(case.id, load_for(self.ensemble, case), wanted, pictures, inputs_of(case))
+        predicted = self._predict(case.id, load_for(self.ensemble, case), wanted, pictures, inputs_of(case))
+        return replace(predicted, case=case)
 
     def predict_image(self, name: str, image: Image, wanted: Wanted = NOTHING_MORE) -> SegmentPrediction:
         """Segment an image; what has no millimetres is saved as a picture."""
@@ -113,7 +116,9 @@ class SegmentMembers(Members):
         if wanted.uncertainty is not None:
             shown = [Shown.of(member.prepared(image)) for member in self.ensemble.members]
             uncertainty = estimate(self.ensemble, shown, prediction, wanted.uncertainty, self.names)
-        return SegmentPrediction(self, name, image, prediction, contributions, pictures, inputs or {}, uncertainty)
+        return SegmentPrediction(
+            self, name, image, prediction, contributions, pictures, inputs or {}, uncertainty, wanted=wanted
+        )
 
     def written(self, sidecar: Mapping[str, Any], folder: Path) -> WrittenCase:
         """A mask with its volumes."""
@@ -123,7 +128,7 @@ class SegmentMembers(Members):
         """Names of all files that a prediction of the case may write."""
         stem = stem_of(case)
         names = [f"{stem}.json", f"{stem}.png", f"{stem}_members.png", f"{stem}.nii.gz", f"{stem}_mask.png"]
-        names += map_files(stem)
+        names += [*map_files(stem), *form_files(stem, self.ensemble.regions)]
         return names + [f"{stem}/{path.stem}_mask.png" for path in next(iter(case.images.values())).paths]
 
     def page(self, cases: Sequence[PredictedCase]) -> PredictionsPage:
@@ -164,6 +169,8 @@ class SegmentPrediction(CasePrediction):
         pictures: names of the pictures that the slices came as; empty for a volume.
         inputs: modality -> its files and channel; empty for arrays.
         uncertainty: how far the mask can be trusted; None where nobody asked.
+        case: where the scans are; None for arrays.
+        wanted: what is asked beside the mask.
     """
 
     members: SegmentMembers
@@ -174,6 +181,8 @@ class SegmentPrediction(CasePrediction):
     pictures: tuple[str, ...]
     inputs: Mapping[str, Any]
     uncertainty: Uncertainty | None = None
+    case: Case | None = None
+    wanted: Wanted = NOTHING_MORE
 
     @property
     def label_map(self) -> LabelMap:
@@ -254,6 +263,10 @@ class SegmentPrediction(CasePrediction):
             )
         if self.uncertainty is not None:
             facts["uncertainty"] = self._save_uncertainty(self.uncertainty, folder, stem)
+        if self.wanted.write:
+            probabilities = dict(zip(self.regions, self.probabilities, strict=True))
+            model = self.members.model_id
+            facts["forms"] = write_forms(self.wanted, (folder, stem), self.case, self.label_map, probabilities, model)
         write_json(folder / f"{stem}.json", facts)
         return self.members.written(facts, folder)
 

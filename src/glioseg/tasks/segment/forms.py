@@ -1,0 +1,121 @@
+"""A mask in other forms: a DICOM segmentation, surfaces, probabilities."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from glioseg.core import Case, Grid, LabelMap
+from glioseg.errors import OptionError
+from glioseg.io.dicom.deidentify import Deidentified
+from glioseg.io.dicom.segmentation import Segment, require_codes, write_segmentation
+from glioseg.io.nifti import write_nifti
+from glioseg.io.stl import write_stl
+from glioseg.machine.salt import digest_of, local_salt
+from glioseg.report.style import region_colour, rgb
+from glioseg.tasks.wanted import Wanted
+
+_STEPS = 1024
+
+
+def form_files(stem: str, regions: Sequence[str]) -> list[str]:
+    """Names of all files of other forms that a case may have."""
+    return [_segmentation(stem), _probabilities(stem), *(_surface(stem, region) for region in regions)]
+
+
+def require_forms(wanted: Wanted, case: Case | None, regions: Sequence[str]) -> None:
+    """Refuse forms that a case cannot have, before anything is computed.
+
+    Raises:
+        OptionError: a DICOM segmentation of scans that are no DICOM, or of regions without a code; surfaces and
+            probabilities of pictures.
+    """
+    kind = None if case is None else next(iter(case.images.values())).kind
+    if "seg" in wanted.write and kind != "dicom":
+        raise OptionError(
+            "a DICOM segmentation needs a DICOM series, to whose pictures it refers",
+            found=kind or "arrays",
+            remedy="Name the DICOM study, or leave seg out of `--write`",
+        )
+    if "seg" in wanted.write:
+        require_codes(regions)
+    if wanted.write and kind == "raster":
+        raise OptionError(
+            "pictures have no millimetres, and no other forms than a mask",
+            found=", ".join(wanted.write),
+            remedy="Leave `--write` out",
+        )
+
+
+def write_forms(
+    wanted: Wanted,
+    place: tuple[Path, str],
+    case: Case | None,
+    label_map: LabelMap,
+    probabilities: Mapping[str, npt.NDArray[np.float32]],
+    model_id: str,
+) -> dict[str, Any]:
+    """Write a mask in the forms that are asked for.
+
+    Args:
+        wanted: which.
+        place: the folder, and how the names of the files begin.
+        case: whose mask it is; None for arrays.
+        label_map: the mask.
+        probabilities: region -> (X, Y, Z).
+        model_id: of the networks.
+
+    Returns:
+        form -> its files, for the record of the case.
+
+    Raises:
+        FileError: the series cannot be read any more, or a file cannot be written.
+    """
+    folder, stem = place
+    scheme, grid = label_map.scheme, label_map.grid
+    masks = {region: np.isin(label_map.array, scheme.values_of(region)) for region in probabilities}
+    files: dict[str, Any] = {}
+    if "seg" in wanted.write and case is not None:
+        new = _new_identity(case) if wanted.deidentify else None
+        segments = [
+            Segment(name, mask, rgb(region_colour(name, row))) for row, (name, mask) in enumerate(masks.items())
+        ]
+        source = next(iter(case.images.values()))
+        write_segmentation(folder / _segmentation(stem), source, segments, model_id, new)
+        files["seg"] = _segmentation(stem)
+    if "stl" in wanted.write:
+        for region, mask in masks.items():
+            write_stl(folder / _surface(stem, region), mask, grid)
+        files["stl"] = {region: _surface(stem, region) for region in masks}
+    if "probabilities" in wanted.write:
+        files["probabilities"] = {"file": _probabilities(stem), "regions": list(probabilities)}
+        _write_probabilities(folder / _probabilities(stem), list(probabilities.values()), grid)
+    return files
+
+
+def _new_identity(case: Case) -> Deidentified:
+    salt = local_salt() or secrets.token_bytes(16)
+    return Deidentified(f"patient-{digest_of(case.patient, salt)}", salt)
+
+
+def _write_probabilities(path: Path, values: Sequence[npt.NDArray[np.float32]], grid: Grid) -> None:
+    """One channel for each region in order, rounded to 1/1024: what lies below that says nothing."""
+    rounded = (np.rint(np.stack(values, axis=-1) * _STEPS) / _STEPS).astype(np.float32)
+    write_nifti(path, rounded if rounded.shape[3] > 1 else rounded[..., 0], grid)
+
+
+def _segmentation(stem: str) -> str:
+    return f"{stem}.seg.dcm"
+
+
+def _surface(stem: str, region: str) -> str:
+    return f"{stem}_{region}.stl"
+
+
+def _probabilities(stem: str) -> str:
+    return f"{stem}_probabilities.nii.gz"
