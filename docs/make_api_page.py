@@ -22,6 +22,7 @@ _PARTS = {
 }
 COMMANDS = {
     "cache": "cache",
+    "calibrate": "calibrate",
     "compare": "compare",
     "convert": "convert",
     "demo": "demo",

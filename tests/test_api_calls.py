@@ -81,9 +81,17 @@ def _demo(call: _Call) -> Any:
         return glioseg.demo(call.out / "demo")
 
 
+def _calibrate(call: _Call) -> Any:
+    """It needs more patients than there are here: ``tests/runs/test_calibrate.py`` has them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("glioseg.runs.calibrate.calibrate", lambda run, data, **more: (run.name, more["promises"].risk))
+        return glioseg.calibrate(call.tiny.run, risk=0.2)
+
+
 _MASK = np.ones((2, 2, 2), np.uint8)
 _CALLS: dict[str, Callable[[_Call], Any]] = {
     "cache": lambda call: glioseg.cache(call.tiny.data, call.tiny.cache, recipe=call.tiny.recipe).key,
+    "calibrate": _calibrate,
     "compare": _compare,
     "convert": lambda call: glioseg.convert(call.tiny.data, call.new, "nnunet").patients,
     "demo": _demo,

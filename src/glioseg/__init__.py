@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 _PLACES = {
     "glioseg.api.data": ("FolderCohort", "cache", "convert", "inspect", "phantom", "read", "split", "split_folds"),
     "glioseg.api.masks": ("score",),
-    "glioseg.api.models": ("Model", "export", "load", "models"),
+    "glioseg.api.models": ("Model", "calibrate", "export", "load", "models"),
     "glioseg.api.recipes": ("plan", "recipe", "recipe_names", "recipe_text", "settings"),
     "glioseg.api.runs": ("Run", "compare", "evaluate", "train", "verify"),
     "glioseg.api.studies": ("study", "study_names", "tune"),
@@ -46,7 +46,7 @@ _PLACES = {
     "glioseg.tasks.classify.predict": ("ClassPrediction",),
     "glioseg.tasks.scores": ("Scores",),
     "glioseg.tasks.segment.predict": ("SegmentPrediction",),
-    "glioseg.tasks.task": ("CasePrediction", "Task"),
+    "glioseg.tasks.task": ("Calibration", "CasePrediction", "Task"),
 }
 """Module -> the public names that stand in it."""
 _MODULES = {name: module for module, names in _PLACES.items() for name in names}

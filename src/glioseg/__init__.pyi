@@ -8,6 +8,7 @@ from glioseg.api.data import split as split
 from glioseg.api.data import split_folds as split_folds
 from glioseg.api.masks import score as score
 from glioseg.api.models import Model as Model
+from glioseg.api.models import calibrate as calibrate
 from glioseg.api.models import export as export
 from glioseg.api.models import load as load
 from glioseg.api.models import models as models
@@ -62,6 +63,7 @@ from glioseg.studies.tune import TuneResult as TuneResult
 from glioseg.tasks.classify.predict import ClassPrediction as ClassPrediction
 from glioseg.tasks.scores import Scores as Scores
 from glioseg.tasks.segment.predict import SegmentPrediction as SegmentPrediction
+from glioseg.tasks.task import Calibration as Calibration
 from glioseg.tasks.task import CasePrediction as CasePrediction
 from glioseg.tasks.task import Task as Task
 

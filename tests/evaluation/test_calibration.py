@@ -12,7 +12,15 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from glioseg.errors import ScoreError
 from glioseg.evaluation import ProbabilityHistogram, average_precision, merged, probability_histogram, roc_auc
-from glioseg.evaluation.calibration import N_BINS, _bin_of, bin_bounds, brier, calibration_error
+from glioseg.evaluation.calibration import (
+    N_BINS,
+    _bin_of,
+    at_temperature,
+    bin_bounds,
+    brier,
+    calibration_error,
+    fit_voxel_temperature,
+)
 
 Probabilities = npt.NDArray[np.float32]
 Inside = npt.NDArray[np.bool_]
@@ -183,3 +191,24 @@ def test_brier_of_a_network_is_known_to_a_few_percent() -> None:
     figure = brier(probability_histogram(probabilities, inside))
     assert figure.value == pytest.approx(((probabilities - inside) ** 2).mean(), rel=1e-3)
     assert figure.error_bound < 0.04 * figure.value
+
+
+def test_a_network_that_is_twice_too_sure_is_halved() -> None:
+    """Truth drawn with σ(x), the network says σ(2x): T = 2 brings it back, and lowers ECE and Brier score."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, 40_000)
+    inside = rng.random(40_000) < 1 / (1 + np.exp(-logits))
+    said = (1 / (1 + np.exp(-2 * logits))).astype(np.float32)
+    histogram = probability_histogram(said, inside)
+    temperature = fit_voxel_temperature(histogram)
+    assert temperature == pytest.approx(2, rel=0.05)
+    mended = at_temperature(histogram, temperature)
+    assert mended.counts.sum() == 40_000
+    assert calibration_error(mended).value < 0.2 * calibration_error(histogram).value
+    assert brier(mended).value < brier(histogram).value
+    unchanged = at_temperature(histogram, 1.0)
+    assert abs(brier(unchanged).value - brier(histogram).value) < 1e-9
+
+
+def test_nothing_to_fit_leaves_probabilities_as_they_are() -> None:
+    assert fit_voxel_temperature(probability_histogram(np.full(4, 0.3, np.float32), np.zeros(4))) == 1.0

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glioseg.api.common import Progress, StrPath, optional_path, reporter_of
-from glioseg.api.data import AnyData, source_of
+from glioseg.api.data import AnyData, folder_of, source_of
 from glioseg.api.runs import Run, path_of
 from glioseg.core import Image
 from glioseg.errors import OptionError
@@ -17,13 +17,14 @@ from glioseg.io.in_memory import Scan, image_of, named_alone
 if TYPE_CHECKING:
     from torch import nn
 
+    from glioseg.cohorts.reading.layout import Layout
     from glioseg.inference.export import ExportResult
     from glioseg.inference.shipped import ShippedModel
     from glioseg.inference.uncertainty import UncertaintyOptions
     from glioseg.runs.predict import PredictResult
     from glioseg.tasks.classify.predict import ClassPrediction
     from glioseg.tasks.segment.predict import SegmentPrediction
-    from glioseg.tasks.task import Members
+    from glioseg.tasks.task import Calibration, Members
     from glioseg.tasks.wanted import Wanted
 
 
@@ -67,7 +68,7 @@ class Model:
 
         if not isinstance(self.members, SegmentMembers):
             raise OptionError("this network says classes and draws no mask", remedy="Call classify in place of predict")
-        return self.members.predict_image(name, self._image(scans), _wanted(uncertainty))
+        return self.members.predict_image(name, self._image(scans), _wanted(self.members, uncertainty))
 
     def classify(
         self,
@@ -94,7 +95,7 @@ class Model:
 
         if not isinstance(self.members, ClassifyMembers):
             raise OptionError("this network draws masks and says no class", remedy="Call predict in place of classify")
-        return self.members.predict_image(name, self._image(scans), _wanted(uncertainty))
+        return self.members.predict_image(name, self._image(scans), _wanted(self.members, uncertainty))
 
     def _image(self, scans: Mapping[str, Scan] | Scan) -> Image:
         from glioseg.tasks.members import called_as
@@ -150,16 +151,14 @@ class Model:
             max_voxels,
             reporter_of(progress),
             skip_done=skip_done,
-            wanted=replace(_wanted(uncertainty), write=tuple(write), deidentify=deidentify),
+            wanted=replace(_wanted(self.members, uncertainty), write=tuple(write), deidentify=deidentify),
         )
 
 
-def _wanted(uncertainty: bool | UncertaintyOptions) -> Wanted:
-    from glioseg.inference.uncertainty import UncertaintyOptions
+def _wanted(members: Members, uncertainty: bool | UncertaintyOptions) -> Wanted:
     from glioseg.tasks.wanted import Wanted
 
-    options = UncertaintyOptions() if uncertainty is True else uncertainty
-    return Wanted(options or None)
+    return Wanted((members.samples if uncertainty is True else uncertainty) or None)
 
 
 def load(path: StrPath | Run, *others: StrPath | Run, device: str = "auto", network: nn.Module | None = None) -> Model:
@@ -178,6 +177,57 @@ def load(path: StrPath | Run, *others: StrPath | Run, device: str = "auto", netw
     from glioseg.runs.predict import members_of
 
     return Model(members_of([path_of(path), *(path_of(other) for other in others)], device, network))
+
+
+def calibrate(
+    run: StrPath | Run,
+    data: AnyData | None = None,
+    *,
+    risk: float = 0.1,
+    level: float = 0.9,
+    device: str = "auto",
+    cache: StrPath | None = None,
+    network: nn.Module | None = None,
+    layout: Layout | None = None,
+    progress: Progress | None = None,
+) -> Calibration:
+    """Fit how far a network's masks can be trusted, and keep it in its bundle; no mask changes.
+
+    Of a run it is fitted on the validation part and checked on the test part; on other data by leaving patients out.
+    ``predict(…, uncertainty=True)`` then states the expected Dice, why it is low, and intervals that were checked.
+
+    Args:
+        run: a run, or a bundle (which needs ``data``).
+        data: scans with masks that the network was not trained on; None for those of the run.
+        risk: share of a region that the cautious mask misses at most, on average over patients.
+        level: share of patients whose volume lies in its interval, at least.
+        device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
+        cache: where prepared data is kept; None for ``cache`` beside the run.
+        network: the module, where it is your own.
+        layout: by which the run's data was read, where it is your own.
+        progress: told how far it is.
+
+    Returns:
+        ``.figures``, as ``calibration.json`` holds them; ``.text``; ``.page``.
+
+    Raises:
+        OptionError: a shipped network, a classifier, a bundle without data.
+        ScoreError: too few cases.
+        SplitError: data that the network was trained on.
+    """
+    from glioseg.runs import calibrate as calibrating
+    from glioseg.tasks.task import Promises
+
+    return calibrating.calibrate(
+        path_of(run),
+        None if data is None else folder_of(data),
+        promises=Promises(risk, level),
+        device=device,
+        cache=optional_path(cache),
+        network=network,
+        layout=layout,
+        reporter=reporter_of(progress),
+    )
 
 
 def models() -> tuple[ShippedModel, ...]:

@@ -11,6 +11,7 @@ networks on the same cohort, not cohorts.
 References:
     [1] Brier GW. Verification of forecasts expressed in terms of probability. Monthly Weather Review 1950.
     [2] Naeini MP, Cooper GF, Hauskrecht M. Obtaining well calibrated probabilities using Bayesian binning. AAAI 2015.
+    [3] Guo C, Pleiss G, Sun Y, Weinberger KQ. On calibration of modern neural networks. ICML 2017.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import digamma
+from scipy.special import digamma, expit, logit
 
 from glioseg.errors import ScoreError
 
@@ -173,6 +174,42 @@ def calibration_error(histogram: ProbabilityHistogram) -> CurveFigure:
     lower = np.maximum(np.maximum(least - right, right - most), 0).sum() / n_voxels
     upper = np.maximum(np.abs(least - right), np.abs(most - right)).sum() / n_voxels
     return CurveFigure(float(np.abs(middle - right).sum() / n_voxels), float(lower), float(upper))
+
+
+def fit_voxel_temperature(histogram: ProbabilityHistogram) -> float:
+    """The T for which σ(logit(p) / T) fits the voxels best: the smallest mean log loss [3], over the middles of bins.
+
+    Above 1 the network is too sure. Probabilities of 0 and 1 stay what they are and count for nothing.
+
+    Returns:
+        T in 0.05 to 20; 1 where the region or its outside is empty.
+    """
+    from scipy.optimize import minimize_scalar  # slow to import, and few need it
+
+    outside, inside = histogram.counts.astype(np.float64)
+    if not inside.sum() or not outside.sum():
+        return 1.0
+    logits = _middle_logits()
+
+    def cost(log_temperature: float) -> float:
+        scaled = logits / np.exp(log_temperature)
+        return float(inside @ np.logaddexp(0, -scaled) + outside @ np.logaddexp(0, scaled))
+
+    minimum = minimize_scalar(cost, bounds=(np.log(0.05), np.log(20.0)), method="bounded")
+    return float(np.exp(minimum.x))
+
+
+def at_temperature(histogram: ProbabilityHistogram, temperature: float) -> ProbabilityHistogram:
+    """The histogram of σ(logit(p) / T), each bin's voxels taken to be in its middle."""
+    scaled = expit(_middle_logits() / temperature).astype(np.float32)
+    bins = _bin_of(scaled)
+    rows = [np.bincount(bins, weights=counts, minlength=N_BINS) for counts in histogram.counts]
+    return ProbabilityHistogram(np.rint(np.stack(rows)).astype(np.int64))
+
+
+def _middle_logits() -> npt.NDArray[np.float64]:
+    low, high = bin_bounds()
+    return np.asarray(logit(((low + high) / 2).clip(1e-9, 1 - 1e-9)))
 
 
 def bin_bounds() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

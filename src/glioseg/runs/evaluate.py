@@ -15,7 +15,7 @@ from glioseg.cohorts.splits.split import Split
 from glioseg.cohorts.splits.split_file import load_split
 from glioseg.config import DataOptions
 from glioseg.console import QUIET, Reporter
-from glioseg.core import PARTS
+from glioseg.core import PARTS, Cohort
 from glioseg.core.modalities import named_among
 from glioseg.errors import OptionError, SplitError, name_some
 from glioseg.evaluation.metric import OwnMetrics
@@ -298,18 +298,9 @@ def _score_apart(
     under: Under,
 ) -> Scores:
     """Score a bundle on cases that are prepared for it, and make the page of that."""
-    task, names = task_named(bundle.info.task), bundle.info.modalities
+    task = task_named(bundle.info.task)
     task.require_scores(metrics, detect=detect)
-    cohort = fitted_cohort(replace(scored.cohort, cases=scored.cases), names)
-    if only:
-        cohort = showing_only(cohort, only, names)
-    cohort = seen_by(cohort, [bundle.info], reporter)
-    cohort = with_modalities(replace(cohort, modalities=tuple(dict.fromkeys((*names, *cohort.modalities)))), names)
-    name = f"{scored.part}-only-{'-'.join(named_among(name, names) for name in only)}" if only else scored.part
-    with reporter.progress("Preparing") as step:
-        prepared = prepare(cohort, task.prepare_options(bundle.info), options.cache_folder, progress=step)
-    copies = survey(cohort, options.cache_folder, reporter).groups if task.draws_copies else ()
-    part = Part.of(name, prepared, cohort, copies)
+    cohort, part = _prepared_for(bundle, scored, options, reporter, only)
     is_run = (options.run / run_folder.RECIPE).exists()
     evaluation = run_folder.RunFolder(options.run).recipe.evaluate if is_run else EvaluateOptions()
     predictor, scoring = task.predictor(bundle, options.device), Scoring(under.of(evaluation), metrics=metrics)
@@ -320,6 +311,28 @@ def _score_apart(
         return scores
     members = task.members([options.run], [bundle], options.device)
     return replace(scores, page=scored_report(members, ScoredData(members.infos, cohort, part, scores), out, reporter))
+
+
+def other_part(bundle: Bundle, data: Data, options: RunOptions, reporter: Reporter) -> tuple[Cohort, Part]:
+    """All cases with references in other data, read and prepared for a network, as one part."""
+    return _prepared_for(bundle, _other_data(bundle, data, reporter), options, reporter)
+
+
+def _prepared_for(
+    bundle: Bundle, scored: ScoredCohort, options: RunOptions, reporter: Reporter, only: Sequence[str] = ()
+) -> tuple[Cohort, Part]:
+    """What a network can see of the cases, prepared for it."""
+    task, names = task_named(bundle.info.task), bundle.info.modalities
+    cohort = fitted_cohort(replace(scored.cohort, cases=scored.cases), names)
+    if only:
+        cohort = showing_only(cohort, only, names)
+    cohort = seen_by(cohort, [bundle.info], reporter)
+    cohort = with_modalities(replace(cohort, modalities=tuple(dict.fromkeys((*names, *cohort.modalities)))), names)
+    name = f"{scored.part}-only-{'-'.join(named_among(name, names) for name in only)}" if only else scored.part
+    with reporter.progress("Preparing") as step:
+        prepared = prepare(cohort, task.prepare_options(bundle.info), options.cache_folder, progress=step)
+    copies = survey(cohort, options.cache_folder, reporter).groups if task.draws_copies else ()
+    return cohort, Part.of(name, prepared, cohort, copies)
 
 
 def _network_data(bundle: Bundle, max_patients: int | None) -> DataOptions:

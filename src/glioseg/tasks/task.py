@@ -28,6 +28,7 @@ from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.evaluation.published import PublishedRow
 from glioseg.evaluation.table import Row
 from glioseg.inference.bundle import Bundle, BundleInfo, load_bundle
+from glioseg.inference.uncertainty import UncertaintyOptions
 from glioseg.networks.summary import LevelSummary, n_parameters, network_name, option_facts, summarise_levels
 from glioseg.preparation.options import PrepareOptions
 from glioseg.preparation.slices import largest_slice
@@ -175,6 +176,55 @@ class ScoringPlace:
     reporter: Reporter
 
 
+@dataclass(frozen=True)
+class Promises:
+    """What a calibration promises of patients not seen.
+
+    Args:
+        risk: expected share of a region that is missed, at most.
+        level: how often an interval holds a volume, at least.
+    """
+
+    risk: float = 0.1
+    level: float = 0.9
+
+
+@dataclass(frozen=True, eq=False)
+class CalibrationParts:
+    """What a confidence is fitted and checked on.
+
+    Args:
+        fitted: cases with references, which the network was not trained on.
+        words: what they are.
+        checked: others, that have no part in the fitting; None where there are none.
+        checked_words: what these are.
+        training: what the network was trained on, for what scans look like there; None where that is not at hand.
+    """
+
+    fitted: Part
+    words: str
+    checked: Part | None = None
+    checked_words: str = ""
+    training: Part | None = None
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A fitted confidence.
+
+    Args:
+        block: what the bundle keeps.
+        figures: how well it does, as ``calibration.json`` holds it.
+        text: the figures in a few lines for people.
+        page: that shows them.
+    """
+
+    block: Mapping[str, Any]
+    figures: Mapping[str, Any]
+    text: str
+    page: Path
+
+
 class CasePrediction(ABC):
     """What networks say of one case."""
 
@@ -227,6 +277,11 @@ class Members(ABC):
     @abstractmethod
     def files(self, case: Case) -> list[str]:
         """Names of all files that ``predict`` may write for a case."""
+
+    @property
+    def samples(self) -> UncertaintyOptions:
+        """How the networks are asked again where it is not said how."""
+        return UncertaintyOptions()
 
     @property
     @abstractmethod
@@ -392,6 +447,16 @@ class Task(ABC, Generic[P]):
         """Score by whether tumour is found at all."""
         return self._cannot_detect()
 
+    def fit_confidence(
+        self, bundle: Bundle, parts: CalibrationParts, promises: Promises, page: Path, device: str, reporter: Reporter
+    ) -> Calibration:
+        """A confidence in the network's answers, fitted on cases with references."""
+        raise self._no_confidence()
+
+    def require_confidence(self) -> None:
+        """Refuse to fit a confidence before any work, where the task has none."""
+        raise self._no_confidence()
+
     def require_scores(self, own: OwnMetrics = (), *, detect: bool = False) -> None:
         """Refuse before any work what the task has no scores of: detection, or metrics of one's own."""
         if detect:
@@ -436,6 +501,9 @@ class Task(ABC, Generic[P]):
     def page(self, facts: RunFacts, run: FinishedRun, figures: Path) -> RunPage:
         """The task's page: key figures and sections; their pictures are saved into ``figures``."""
         return plain_page(facts, figures)
+
+    def _no_confidence(self) -> OptionError:
+        return OptionError(f"the task {self.name} has no confidence to be fitted", expected="a network that segments")
 
     def _no_bundle(self, name: str) -> OptionError:
         return OptionError(

@@ -165,6 +165,14 @@ class ClassifyTask(Task[Classifier]):
         """How well classes are told apart, and how far confidences can be trusted."""
         return score_part(predictor, part, scoring, step)
 
+    def require_confidence(self) -> None:
+        """A classifier's probability is its confidence."""
+        raise OptionError(
+            "a classifier's confidence is the probability of its class, calibrated when its training ended",
+            expected="a network that segments",
+            remedy="See how well it fits: `glioseg evaluate`",
+        )
+
     def require_scores(self, own: OwnMetrics = (), *, detect: bool = False) -> None:
         """A classifier says whether there is tumour already."""
         if detect:

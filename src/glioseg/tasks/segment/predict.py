@@ -16,10 +16,12 @@ from glioseg.core import Case, Image, LabelMap
 from glioseg.errors import GeometryError
 from glioseg.evaluation.kinds import NONE
 from glioseg.inference.bundle import BundleInfo
+from glioseg.inference.confidence import ConfidenceRecord, judge, record_of
 from glioseg.inference.ensemble import Ensemble, MemberPrediction, dissent
+from glioseg.inference.familiarity import intensity_features
 from glioseg.inference.modalities import blank_words
 from glioseg.inference.predictor import Prediction
-from glioseg.inference.uncertainty import Shown, Uncertainty, estimate
+from glioseg.inference.uncertainty import Shown, Uncertainty, UncertaintyOptions, estimate
 from glioseg.io.files import replacing, write_json
 from glioseg.io.nifti import write_nifti
 from glioseg.io.raster import write_picture
@@ -46,10 +48,12 @@ from glioseg.tasks.segment.ensemble import ensemble_facts, load_for, prepared_fo
 from glioseg.tasks.segment.forms import form_files, require_forms, write_forms
 from glioseg.tasks.segment.kinds import kind_said, kind_shares
 from glioseg.tasks.segment.uncertain import (
-    contradictions,
+    Doubted,
+    agreement_of,
+    low_confidence,
     map_files,
+    shown_maps,
     uncertainty_facts,
-    uncertainty_maps_shown,
     write_maps,
 )
 from glioseg.tasks.task import (
@@ -112,13 +116,30 @@ class SegmentMembers(Members):
         inputs: Mapping[str, Any] | None = None,
     ) -> SegmentPrediction:
         prediction, contributions = self.ensemble.predict(image)
-        uncertainty = None
-        if wanted.uncertainty is not None:
-            shown = [Shown.of(member.prepared(image)) for member in self.ensemble.members]
-            uncertainty = estimate(self.ensemble, shown, prediction, wanted.uncertainty, self.names)
+        doubted = None if wanted.uncertainty is None else self._doubted(image, prediction, wanted.uncertainty)
         return SegmentPrediction(
-            self, name, image, prediction, contributions, pictures, inputs or {}, uncertainty, wanted=wanted
+            self, name, image, prediction, contributions, pictures, inputs or {}, doubted, wanted=wanted
         )
+
+    @property
+    def samples(self) -> UncertaintyOptions:
+        """Those that the bundle's confidence was fitted with, where it was."""
+        return UncertaintyOptions() if self._record is None else self._record.options
+
+    @property
+    def _record(self) -> ConfidenceRecord | None:
+        """Of one network; of several nobody has fitted any."""
+        return record_of(self.infos[0]) if len(self.infos) == 1 else None
+
+    def _doubted(self, image: Image, prediction: Prediction, options: UncertaintyOptions) -> Doubted:
+        shown = [Shown.of(member.prepared(image)) for member in self.ensemble.members]
+        uncertainty = estimate(self.ensemble, shown, prediction, options, self.names)
+        record, unit = self._record, "ml" if image.grid.has_mm else "voxels"
+        if record is None or record.options != options or record.volume_unit != unit:
+            return Doubted(uncertainty)
+        sizes = list(volumes_of(prediction.label_map, prediction.regions).values())
+        features = intensity_features(shown[0].images)
+        return Doubted(uncertainty, record, judge(record, uncertainty, sizes, self.modalities, features))
 
     def written(self, sidecar: Mapping[str, Any], folder: Path) -> WrittenCase:
         """A mask with its volumes."""
@@ -168,7 +189,7 @@ class SegmentPrediction(CasePrediction):
         contributions: what each says; empty where there is one alone.
         pictures: names of the pictures that the slices came as; empty for a volume.
         inputs: modality -> its files and channel; empty for arrays.
-        uncertainty: how far the mask can be trusted; None where nobody asked.
+        doubted: how far the mask can be trusted; None where nobody asked.
         case: where the scans are; None for arrays.
         wanted: what is asked beside the mask.
     """
@@ -180,9 +201,22 @@ class SegmentPrediction(CasePrediction):
     contributions: Sequence[MemberPrediction]
     pictures: tuple[str, ...]
     inputs: Mapping[str, Any]
-    uncertainty: Uncertainty | None = None
+    doubted: Doubted | None = None
     case: Case | None = None
     wanted: Wanted = NOTHING_MORE
+
+    @property
+    def uncertainty(self) -> Uncertainty | None:
+        """What samples say, ``.maps`` and ``.regions``; None where nobody asked."""
+        return None if self.doubted is None else self.doubted.uncertainty
+
+    @property
+    def confidence(self) -> float | None:
+        """The expected Dice where the network's confidence was fitted, else how far samples agree; None likewise."""
+        if self.doubted is None:
+            return None
+        judgement = self.doubted.judgement
+        return agreement_of(self.doubted.uncertainty) if judgement is None else judgement.confidence
 
     @property
     def label_map(self) -> LabelMap:
@@ -228,7 +262,7 @@ class SegmentPrediction(CasePrediction):
         """Why the mask should be looked at before it is believed, in sentences."""
         n_disputed = self._n_disputed() if self.contributions else None
         own = doubts(self.image, self.prediction, self.members.ensemble.options, n_disputed)
-        unsure = () if self.uncertainty is None else contradictions(self.uncertainty)
+        unsure = () if self.doubted is None else low_confidence(self.doubted)
         filled = filling_words(self._filled())
         return (*unsure, *blank_words(self.image), *filled, *place_words(self.image.grid), *own)
 
@@ -261,8 +295,8 @@ class SegmentPrediction(CasePrediction):
                 self.members.names,
                 facts["ensemble"],
             )
-        if self.uncertainty is not None:
-            facts["uncertainty"] = self._save_uncertainty(self.uncertainty, folder, stem)
+        if self.doubted is not None:
+            facts["uncertainty"] = self._save_uncertainty(self.doubted, folder, stem)
         if self.wanted.write:
             probabilities = dict(zip(self.regions, self.probabilities, strict=True))
             model = self.members.model_id
@@ -270,14 +304,14 @@ class SegmentPrediction(CasePrediction):
         write_json(folder / f"{stem}.json", facts)
         return self.members.written(facts, folder)
 
-    def _save_uncertainty(self, uncertainty: Uncertainty, folder: Path, stem: str) -> dict[str, Any]:
+    def _save_uncertainty(self, doubted: Doubted, folder: Path, stem: str) -> dict[str, Any]:
         grid, name = self.image.grid, f"{stem}_uncertainty.png"
-        facts = uncertainty_facts(uncertainty, grid.voxel_ml if grid.has_mm else 1.0, self.unit)
-        shown = uncertainty_maps_shown(uncertainty, self.prediction)
+        facts = uncertainty_facts(doubted, self.volumes, grid.voxel_ml if grid.has_mm else 1.0, self.unit)
+        shown = shown_maps(doubted, self.prediction)
         figure = maps_figure(self.image, self.label_map, self.regions, shown, self._volume_words())
         with replacing(folder / name) as temporary:
             temporary.write_bytes(png_of(figure))
-        return facts | {"maps": write_maps(uncertainty, grid, folder, stem), "figure": name}
+        return facts | {"maps": write_maps(doubted, grid, folder, stem), "figure": name}
 
     def _facts(self) -> dict[str, Any]:
         scheme, grid = self.label_map.scheme, self.image.grid
@@ -309,8 +343,7 @@ class SegmentPrediction(CasePrediction):
         return ", ".join(f"{region} {amount(volume, self.unit)}" for region, volume in self.volumes.items())
 
     def _volumes_of(self, labels: LabelMap) -> dict[str, float]:
-        voxel = self.image.grid.voxel_ml if self.image.grid.has_mm else 1.0
-        return _volumes(labels, self.regions, voxel)
+        return volumes_of(labels, self.regions)
 
     def _repr_html_(self) -> str:
         """The slice with most of the prediction, as it is and with the mask, and the volumes."""
@@ -366,7 +399,8 @@ def _write_mask(labels: LabelMap, pictures: Sequence[str], out: Path, stem: str)
     return folder
 
 
-def _volumes(labels: LabelMap, regions: Sequence[str], voxel: float) -> dict[str, float]:
-    """Region -> its volume, a voxel counting ``voxel``."""
+def volumes_of(labels: LabelMap, regions: Sequence[str]) -> dict[str, float]:
+    """Region -> its volume, in ml, or in voxels where millimetres are unknown."""
+    voxel = labels.grid.voxel_ml if labels.grid.has_mm else 1.0
     inside = {region: np.isin(labels.array, labels.scheme.values_of(region)) for region in regions}
     return {region: round(int(mask.sum()) * voxel, 4) for region, mask in inside.items()}

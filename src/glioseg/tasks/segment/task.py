@@ -34,6 +34,7 @@ from glioseg.tasks.channels import channel_layout
 from glioseg.tasks.data import Part, TrainingData
 from glioseg.tasks.members import require_once_each
 from glioseg.tasks.segment import report
+from glioseg.tasks.segment.calibrate import calibrate_masks
 from glioseg.tasks.segment.cohort import with_references
 from glioseg.tasks.segment.detect import detect_part
 from glioseg.tasks.segment.items import borders_of, training_items
@@ -41,7 +42,17 @@ from glioseg.tasks.segment.predict import SegmentMembers
 from glioseg.tasks.segment.predictor import predictor_of
 from glioseg.tasks.segment.score import scheme_of, score_part, tune_options
 from glioseg.tasks.segment.validation import Validator
-from glioseg.tasks.task import FinishedRun, LogColumns, Scores, Scoring, Task, TrainingParts
+from glioseg.tasks.task import (
+    Calibration,
+    CalibrationParts,
+    FinishedRun,
+    LogColumns,
+    Promises,
+    Scores,
+    Scoring,
+    Task,
+    TrainingParts,
+)
 from glioseg.training.augment import augment
 from glioseg.training.job import Validation
 from glioseg.training.log import LogRow
@@ -185,6 +196,15 @@ class SegmentTask(Task[Predictor]):
     def score(self, predictor: Predictor, part: Part, scoring: Scoring, step: Step) -> Scores:
         """Overlap on the native grid, and by the publication's protocol."""
         return score_part(predictor, part, scoring, step)
+
+    def fit_confidence(
+        self, bundle: Bundle, parts: CalibrationParts, promises: Promises, page: Path, device: str, reporter: Reporter
+    ) -> Calibration:
+        """The expected Dice, thresholds of a promised risk, intervals of volumes and temperatures."""
+        return calibrate_masks(predictor_of(bundle, device), bundle.info.name, parts, promises, page, reporter)
+
+    def require_confidence(self) -> None:
+        """Whatever segments can be foretold."""
 
     def require_scores(self, own: OwnMetrics = (), *, detect: bool = False) -> None:
         """Whatever segments can be read as a detector, whose figures are those of classes."""

@@ -1,0 +1,245 @@
+"""The page of ``glioseg calibrate``: whether the confidence foretells the Dice, and whether promises are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from glioseg import __version__
+from glioseg.evaluation.confidence import RiskCoverage
+from glioseg.evaluation.score import Interval
+from glioseg.report import style
+from glioseg.report.html import Block, Cell, Column, Page, Prose, Section, Table, Tile, saved_picture, write_page
+from glioseg.report.parts.words import MOST_ROWS, left_out, plural
+
+
+@dataclass(frozen=True)
+class ConfidenceCheck:
+    """How well a confidence foretells the Dice of cases that it was not fitted on.
+
+    Args:
+        checked_on: which, in words.
+        cases: ids, and for each of them
+        confidence: what was foretold,
+        dice: and what came.
+        n_patients: whose they are.
+        rank_correlation: of the two; None where one never changes.
+        interval: of it, 95 %.
+        curve: risk over coverage.
+    """
+
+    checked_on: str
+    cases: tuple[str, ...]
+    confidence: tuple[float, ...]
+    dice: tuple[float, ...]
+    n_patients: int
+    rank_correlation: float | None
+    interval: Interval
+    curve: RiskCoverage
+
+    def to_json(self) -> dict[str, Any]:
+        """As ``calibration.json`` holds it."""
+        return {
+            "checked_on": self.checked_on,
+            "n_cases": len(self.cases),
+            "n_patients": self.n_patients,
+            "rank_correlation": self.rank_correlation,
+            "rank_correlation_ci95": self.interval,
+            "risk_coverage_area": self.curve.area,
+            "risk_coverage_area_best": self.curve.area_best,
+            "risk_coverage_area_chance": self.curve.area_chance,
+            "cases": [
+                {"case": case, "confidence": confidence, "dice": dice}
+                for case, confidence, dice in zip(self.cases, self.confidence, self.dice, strict=True)
+            ],
+        }
+
+    @property
+    def correlation_words(self) -> str:
+        """``0.71 (95 % 0.52 to 0.83)``."""
+        if self.rank_correlation is None:
+            return "undefined"
+        interval = "" if self.interval is None else f" (95 % {self.interval[0]:.2f} to {self.interval[1]:.2f})"
+        return f"{self.rank_correlation:.2f}{interval}"
+
+
+def write_calibration(
+    name: str,
+    fitted_on: str,
+    checks: Sequence[ConfidenceCheck],
+    regions: Mapping[str, Mapping[str, Any]],
+    promised: tuple[float, float],
+    file: Path,
+    figures: Path,
+) -> Path:
+    """Write the page.
+
+    Args:
+        name: of the network.
+        fitted_on: in words.
+        checks: of the confidence, the one that counts first.
+        regions: name -> figures, as ``calibration.json`` has them.
+        promised: risk and level.
+        file: of the page.
+        figures: folder of its pictures.
+
+    Raises:
+        FileError: the folder cannot be written to.
+    """
+    sections = (
+        *(_confidence(check, number, figures) for number, check in enumerate(checks, 1)),
+        _promises(regions, promised),
+        _temperatures(regions),
+    )
+    tiles = [Tile("Rank correlation", _two(check.rank_correlation), check.checked_on) for check in checks[:1]]
+    tiles += [
+        Tile("Area of risk over coverage", f"{check.curve.area:.3f}", f"no order {check.curve.area_chance:.3f}")
+        for check in checks[:1]
+    ]
+    written = f"Written by glioseg {__version__} on {date.today().isoformat()}."
+    summary = f"Confidence of {name}, fitted on {fitted_on}."
+    return write_page(
+        Page("glioseg calibrate", f"How far {name} can be trusted", summary, tuple(tiles), sections, written), file
+    )
+
+
+def foretold(confidence: Sequence[float], dice: Sequence[float]) -> Figure:
+    """Dice over the confidence of each case; on the diagonal both agree."""
+    figure = style.new_figure(style.HALF_WIDTH, 4.2)
+    axes = style.style_axes(figure.add_subplot(), x="confidence (expected Dice)", y="Dice", grid="both")
+    axes.plot((0, 1), (0, 1), color=style.NEUTRAL, linewidth=1, zorder=1)
+    axes.plot(confidence, dice, "o", color=style.ACCENT, markersize=5, alpha=0.7)
+    axes.set(xlim=(0, 1.02), ylim=(0, 1.02))
+    return figure
+
+
+def kept(curve: RiskCoverage) -> Figure:
+    """The mean of 1 − Dice over the share of cases that is kept, those of highest confidence first."""
+    figure = style.new_figure(style.HALF_WIDTH, 4.2)
+    axes = style.style_axes(
+        figure.add_subplot(), x="share of the cases that is kept", y="mean of 1 − Dice", grid="both"
+    )
+    axes.axhline(curve.area_chance, color=style.NEUTRAL, linewidth=1, label="no order")
+    axes.plot(curve.coverage, curve.risk, color=style.ACCENT, linewidth=1.8, label="by confidence")
+    axes.set(xlim=(0, 1.02), ylim=(0, None))
+    style.style_legend(axes)
+    return figure
+
+
+def _confidence(check: ConfidenceCheck, number: int, figures: Path) -> Section:
+    blocks: tuple[Block, ...] = (
+        saved_picture(
+            figures,
+            f"foretold-{number}",
+            foretold(check.confidence, check.dice),
+            "chart",
+            title="Confidence and Dice",
+            caption=f"Each point a case. Rank correlation {check.correlation_words}.",
+            half=True,
+        ),
+        saved_picture(
+            figures,
+            f"kept-{number}",
+            kept(check.curve),
+            "chart",
+            title="Risk over coverage",
+            caption=f"Area {check.curve.area:.3f}; best possible order {check.curve.area_best:.3f}, no order "
+            f"{check.curve.area_chance:.3f}.",
+            half=True,
+        ),
+        _cases(check),
+    )
+    patients = plural(check.n_patients, "patient")
+    intro = f"{plural(len(check.cases), 'case')} of {patients}. Dice: mean over the regions that have one."
+    return Section(f"confidence-{number}", f"Confidence, {check.checked_on}", intro, blocks)
+
+
+def _cases(check: ConfidenceCheck) -> Table:
+    order = sorted(range(len(check.cases)), key=lambda row: check.confidence[row])
+    rows = tuple(
+        (
+            Cell(check.cases[row]),
+            Cell(f"{check.confidence[row]:.3f}", check.confidence[row]),
+            Cell(f"{check.dice[row]:.3f}", check.dice[row]),
+        )
+        for row in order[:MOST_ROWS]
+    )
+    columns = (Column("Case"), Column("Confidence", numeric=True), Column("Dice", numeric=True))
+    caption = f"The least sure first. {left_out(len(order), 'calibration.json has all of them.')}"
+    return Table(columns, rows, caption.strip(), page_size=10)
+
+
+def _promises(regions: Mapping[str, Mapping[str, Any]], promised: tuple[float, float]) -> Section:
+    risk, level = promised
+    columns = (
+        Column("Region"),
+        Column("Cautious threshold", numeric=True),
+        Column("Missed, patients not seen", numeric=True),
+        Column("Volumes held, patients not seen", numeric=True),
+        Column("Halves"),
+    )
+    rows = tuple(
+        (
+            Cell(name),
+            _optional(figures["risk_threshold"], "{:.3g}"),
+            _split_cell(figures["missed_over_splits"]),
+            _split_cell(figures["covered_over_splits"]),
+            Cell(_halves(figures["missed_over_splits"] or figures["covered_over_splits"])),
+        )
+        for name, figures in regions.items()
+    )
+    caption = (
+        "Means over random halves of all patients with references (5th to 95th percentile): one half makes the "
+        "promise, the other is looked at. A promise is kept on average over patients, not for each."
+    )
+    intro = (
+        f"At the cautious threshold at most {risk:.0%} of a region is missed on average; intervals of volumes hold the "
+        f"true volume in {level:.0%}."
+    )
+    return Section("promises", "Promises", intro, (Table(columns, rows, caption),))
+
+
+def _temperatures(regions: Mapping[str, Mapping[str, Any]]) -> Section:
+    columns = (
+        Column("Region"),
+        Column("Temperature", numeric=True),
+        Column("ECE before", numeric=True),
+        Column("after", numeric=True),
+        Column("Brier before", numeric=True),
+        Column("after", numeric=True),
+    )
+    rows = tuple(
+        (
+            Cell(name),
+            Cell(f"{figures['temperature']:.2f}", figures["temperature"]),
+            *(Cell(f"{value:.2e}", value) for value in (*figures["ece"], *figures["brier"])),
+        )
+        for name, figures in regions.items()
+    )
+    note = Prose(
+        "Above 1 the network is too sure. The temperature changes the probabilities that are written, no mask."
+    )
+    return Section("temperature", "Temperature", "Of all voxels, background included.", (Table(columns, rows), note))
+
+
+def _split_cell(check: Mapping[str, Any] | None) -> Cell:
+    if check is None:
+        return Cell("too few patients", -1.0)
+    return Cell(f"{check['mean']:.1%} ({check['low']:.1%} to {check['high']:.1%})", check["mean"])
+
+
+def _halves(check: Mapping[str, Any] | None) -> str:
+    return "" if check is None else f"{check['n_splits']}, of {check['n_fitted']} and {check['n_checked']} patients"
+
+
+def _optional(value: float | None, form: str) -> Cell:
+    return Cell("too few patients", -1.0) if value is None else Cell(form.format(value), value)
+
+
+def _two(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
