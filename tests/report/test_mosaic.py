@@ -55,6 +55,16 @@ def test_long_titles_are_shortened_to_their_group() -> None:
     assert shown.endswith("0042")
 
 
+def test_what_is_said_of_a_slice_fits_above_a_single_picture() -> None:
+    """372 pixels are what the page of one patient has; the note beside them ends in the Dice of the slice."""
+    note = "mean Dice 0.213; slice 17/31: 0.543"
+    words = [
+        text.get_text()
+        for text in mosaic([Group((_panel((90, 90, 90), 440, 372),), "case", note)], columns=1).axes[0].texts
+    ]
+    assert note in words
+
+
 def test_letters_at_the_edges_are_where_they_belong() -> None:
     panel = Panel(np.zeros((100, 120, 3), dtype=np.uint8), ("R", "L", "A", "P"))
     figure = mosaic([Group((panel,))], columns=1)

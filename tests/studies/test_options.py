@@ -158,6 +158,24 @@ def test_the_command_line_is_above_the_row_the_row_above_the_study_the_study_abo
     assert (train.optimiser.kind, train.epochs, train.lr, train.batch_size) == ("adamw", 7, 0.25, 2)
 
 
+def test_a_row_may_have_no_value_where_the_recipe_has_one(tmp_path: Path) -> None:
+    """TOML has no word for it; that of --set stands for it, but where none is a value like others (normalise)."""
+    text = """recipe = "lgg"
+set.train.max_minutes = 5
+[[rows]]
+name = "without limit"
+set.train = { max_minutes = "none" }
+set.prepare = { normalise = "none" }
+[[rows]]
+name = "with limit"
+"""
+    first, second = study_rows(read_study(_write(tmp_path, text)))
+    assert first.recipe is not None
+    assert second.recipe is not None
+    assert (first.recipe.train.max_minutes, second.recipe.train.max_minutes) == (None, 5)
+    assert first.recipe.prepare.normalise == "none"
+
+
 def test_a_row_whose_settings_have_a_fault_carries_it_alone(tmp_path: Path) -> None:
     text = """
     recipe = "demo"

@@ -26,7 +26,8 @@ _KINDS = {"train.optimiser": options.OPTIMISERS, "train.schedule": options.SCHED
 def with_settings(values: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of a recipe's values with settings such as ``train.epochs`` -> 20 changed, one after the other.
 
-    Where a setting says which network, loss, optimiser or schedule it is, settings that only the old one has leave.
+    Where a setting says which network, loss, optimiser or schedule it is, settings that only the old one has leave. The
+    word ``none`` is no value where the setting may have none: TOML, in which studies are written, has no other.
 
     Raises:
         OptionError: a name that leads through a value or is of an older format, a network or loss that there is not,
@@ -37,7 +38,7 @@ def with_settings(values: Mapping[str, Any], settings: Mapping[str, Any]) -> dic
         now = renamed(name)
         if now is not None:
             raise OptionError(f"there is no setting {name} any more", remedy=f"Set {now}")
-        _apply(changed, name, value)
+        _apply(changed, name, None if _is_none(name, value) else value)
     return changed
 
 
@@ -155,12 +156,16 @@ def _with_terms(given: Mapping[str, Any], kind: str) -> dict[str, Any]:
 
 def _parsed(name: str, text: str) -> object:
     """A TOML value; ``none`` for no value where the setting may have none; else a word, which needs no quotes."""
-    if text.lower() == "none" and _may_be_none(name):
+    if _is_none(name, text):
         return None
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except (ValueError, RecursionError):
         return text
+
+
+def _is_none(name: str, value: object) -> bool:
+    return isinstance(value, str) and value.lower() == "none" and _may_be_none(name)
 
 
 def _may_be_none(name: str) -> bool:

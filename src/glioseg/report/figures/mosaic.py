@@ -118,7 +118,7 @@ def _place_group(
     room = len(group.panels) * (cell[1] + _GAP)
     texts = []
     if group.title:
-        texts.append(_Text(x, y + 14, _clipped(group.title, room, 7.8), 7.8, style.SCAN_INK, bold=True))
+        texts.append(_Text(x, y + 14, _clipped(group.title, room, 7.8, bold=True), 7.8, style.SCAN_INK, bold=True))
     if group.note:
         texts.append(_Text(x, y + head - 12, _clipped(group.note, room, 6.8), 6.8, style.SCAN_MUTED))
     for place, panel in enumerate(group.panels):
@@ -135,9 +135,9 @@ def _place_group(
     return texts
 
 
-def _clipped(words: str, room: float, points: float) -> str:
-    """``words`` shortened to about ``room`` pixels; bold letters are some 0.73 of their size wide."""
-    return style.plain(words, max(8, int(room / (0.73 * points * style.DPI / 72))))
+def _clipped(words: str, room: float, points: float, *, bold: bool = False) -> str:
+    """``words`` shortened to about ``room`` pixels; letters are some 0.6 of their size wide, bold ones 0.73."""
+    return style.plain(words, max(8, int(room / ((0.73 if bold else 0.6) * points * style.DPI / 72))))
 
 
 def _edge_letters(marks: tuple[str, str, str, str], top: int, left: int, height: int, width: int) -> list[_Text]:
