@@ -149,10 +149,21 @@ def test_rc9_multimodal() -> None:
     }
     assert isinstance(recipe.published, PublishedProtocol)
     assert recipe.published.batch == recipe.train.batch_size
+    assert recipe.loss.dice is not None
+    _has(recipe.loss.dice, over="item", denominator="sums", smoothing=1e-6)
+
+
+def test_regions_that_the_publication_has_not_are_refused_before_the_training() -> None:
+    with pytest.raises(OptionError, match=r"published figures are of ED, NCR too.*set published=none"):
+        build_recipe(read_recipe("rc9-brats-multimodal").model_dump(exclude_none=True), ["prepare.regions=['ET','WT']"])
+    changes = ["prepare.regions=['ET','WT']", "published=none"]
+    assert build_recipe(read_recipe("rc9-brats-multimodal").model_dump(exclude_none=True), changes).published is None
 
 
 def test_rc9_attention() -> None:
     recipe = read_recipe("rc9-brats-attention")
+    assert set(_figures(recipe)) == set(_figures(read_recipe("rc9-brats-multimodal")))  # the same rules, no figures
+    assert not any(_figures(recipe).values())
     _has(recipe.model, width=16, depth=3, attention=True)
     assert recipe.augment.flip.probability > 0
     assert recipe.augment.rotation.range == (-15.0, 15.0)

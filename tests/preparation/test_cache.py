@@ -23,7 +23,7 @@ from glioseg.io import load_image
 from glioseg.io.nifti import write_nifti
 from glioseg.io.raster import write_picture
 from glioseg.preparation import contents as contents_module
-from glioseg.preparation.cache import prepare
+from glioseg.preparation.cache import prepare, prepare_sound
 from glioseg.preparation.identity import folder_name, plan_cohort
 from glioseg.preparation.options import PrepareOptions
 from glioseg.preparation.resample import resample_array
@@ -512,6 +512,54 @@ def test_an_error_names_its_case_and_keeps_the_others(cohort: Cohort, tmp_path: 
             prepare(cohort, PLAIN, tmp_path / "cache", n_workers=1)
     write_nifti(path, toy_volume(11), GRID)
     assert len(prepare(cohort, PLAIN, tmp_path / "cache").cases) == 3
+
+
+def test_damaged_cases_are_left_out_where_that_is_asked_for(cohort: Cohort, tmp_path: Path) -> None:
+    """A scan cut off, and one that is not there: the third is prepared; whoever wants all of them is refused."""
+    cut, gone = (cohort.cases[number].images["t2f"].paths[0] for number in (1, 2))
+    whole = cut.read_bytes()
+    cut.write_bytes(whole[: len(whole) // 2])
+    gone.unlink()
+    for _ in range(2):
+        prepared, damaged = prepare_sound(cohort, PLAIN, tmp_path / "cache", n_workers=1)
+        assert [case.id for case in prepared.cases] == ["case-0"]
+        assert {case: error.path for case, error in damaged.items()} == {"case-2": str(gone), "case-1": str(cut)}
+        with pytest.raises(FileError):
+            prepare(cohort, PLAIN, tmp_path / "cache", n_workers=1)
+    cut.write_bytes(whole)
+    write_nifti(gone, toy_volume(21), GRID)
+    prepared, damaged = prepare_sound(cohort, PLAIN, tmp_path / "cache", n_workers=1)
+    assert (len(prepared.cases), damaged) == (3, {})
+    for path in tmp_path.rglob("t2f.nii.gz"):
+        path.unlink()
+    with pytest.raises(FileError):
+        prepare_sound(cohort, PLAIN, tmp_path / "cache", n_workers=1)
+
+
+def test_a_fault_that_no_reader_answers_for_costs_its_case_alone(
+    cohort: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(case: Case) -> Image:
+        if case.id == "case-1":
+            raise MemoryError("too large")
+        return load_image(case)
+
+    monkeypatch.setattr("glioseg.preparation.cache.load_image", load)
+    prepared, damaged = prepare_sound(cohort, PLAIN, tmp_path / "cache", n_workers=1)
+    assert [case.id for case in prepared.cases] == ["case-0", "case-2"]
+    assert "case case-1 could not be prepared" in str(damaged["case-1"])
+    assert "MemoryError: too large" in str(damaged["case-1"])
+    with pytest.raises(MemoryError):
+        prepare(cohort, PLAIN, tmp_path / "cache", n_workers=1)
+
+
+def test_a_full_disk_is_no_fault_of_a_case(cohort: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(*_: object) -> None:
+        raise FileError("cannot be written", path=tmp_path, found="No space left on device")
+
+    monkeypatch.setattr("glioseg.preparation.cache.write_case", write)
+    with pytest.raises(FileError, match="No space left"):
+        prepare_sound(cohort, PLAIN, tmp_path / "cache", n_workers=1)
 
 
 # --- slices of volumes --------------------------------------------------------------------------------------------

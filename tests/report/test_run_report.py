@@ -12,10 +12,12 @@ import pytest
 from PIL import Image as Pillow
 
 from glioseg.errors import FileError
+from glioseg.evaluation.published import PublishedProtocol
 from glioseg.report.html import FIGURES
 from glioseg.report.run import write_run_report
 from glioseg.report.run_facts import NetworkFacts, PartCounts, SegmentationFacts, SplitFacts, SplitUnit
 from glioseg.report.segmentation import segmentation_page
+from glioseg.training.log import LogRow
 from tests.report.made_run import (
     PROTOCOL,
     bare_run,
@@ -135,6 +137,50 @@ def test_epochs_count_from_one_and_the_best_is_marked(full: tuple[SegmentationFa
     rows = _rows(full[2], "epochs")
     assert [row[0] for row in rows] == [*map(str, range(1, 10)), "10 best", "11", "12"]
     assert rows[0][3] == f"{log(12)[0].figure('val_dice'):.3f}"
+
+
+def _published_log() -> list[LogRow]:
+    """Two epochs as the log has them, the second as the publication's 16th."""
+    of_epoch = [
+        {"dice by slice": {"mean": 0.219, "NCR": 0.006, "ED": 0.41, "ET": 0.241}, "recall by batch": {"NCR": None}},
+        {"dice by slice": {"mean": 0.581, "NCR": 0.562, "ED": 0.46, "ET": 0.721}, "recall by batch": {"NCR": 0.285}},
+    ]
+    rows = log(2, regions=("NCR", "ED", "ET"))
+    return [replace(row, figures={**row.figures, "as_published": own}) for row, own in zip(rows, of_epoch, strict=True)]
+
+
+_VALIDATED = PublishedProtocol.model_validate(
+    {
+        "source": "rc-9/BraTS_UNet v1",
+        "grid": "working",
+        "slices": "recipe",
+        "batch": 4,
+        "figures": [
+            {"part": "val", "metric": "dice", "unit": "slice", "empty": "both_empty_1", "values": {}},
+            {"part": "val", "metric": "recall", "unit": "batch", "empty": "zero", "values": {"NCR": 0.208}},
+        ],
+    }
+)
+
+
+def test_epochs_stand_there_in_the_publication_s_own_rules_too(tmp_path: Path) -> None:
+    run = replace(full_run(), log=_published_log(), best_epoch=1, keep="last", followed=_VALIDATED)
+    text = _write(run, tmp_path)
+    rows = _rows(text, "epochs")
+    own, published = rows[:2], rows[2:]
+    assert [row[0] for row in own] == [row[0] for row in published] == ["1", "2 kept"]
+    assert [row[3:] for row in published] == [
+        ["0.219", "0.006", "0.410", "0.241", "–"],
+        ["0.581", "0.562", "0.460", "0.721", "0.285"],
+    ]
+    assert "as published by rc-9/BraTS_UNet v1: dice by slice (both empty = 1), recall by batch (0/0 = 0)" in text
+    assert "Epoch that was kept" in text
+    assert "Best epoch" not in text
+
+
+def test_a_run_from_before_epochs_were_scored_so_has_one_table(tmp_path: Path) -> None:
+    text = _write(replace(full_run(), followed=_VALIDATED), tmp_path)
+    assert len(_rows(text, "epochs")) == 12
 
 
 def test_recipe_machine_and_conventions_are_told(full: tuple[SegmentationFacts, Path, str]) -> None:

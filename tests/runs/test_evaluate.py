@@ -159,9 +159,47 @@ def test_a_case_that_lacks_a_modality_is_left_out(tiny: TinyRun, tmp_path: Path)
         shutil.copytree(tiny.data / name, tmp_path / "data" / name)
     (tmp_path / "data" / names[0] / f"{names[0]}-t1c.nii.gz").unlink()
     ran = glioseg("evaluate", tiny.run, "--data", tmp_path / "data", "--out", tmp_path / "out", "--json")
-    assert ran.code == 0, ran.err
+    assert ran.code == 1, ran.err
     assert ran.json["n_cases"] == 1
-    assert f"Left out: case {names[0]} lacks t1c" in ran.err
+    assert f"case {names[0]} was left out: " in ran.err
+    assert f"case {names[0]} lacks t1c" in ran.json["left_out"][names[0]]
+
+
+def _halved(path: Path) -> None:
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+
+
+def test_damaged_cases_of_other_data_are_left_out_by_name(tiny: TinyRun, tmp_path: Path) -> None:
+    """A scan cut off, a mask cut off, a link to nothing."""
+    names = [f"BraTS-GLI-{number:05d}-000" for number in range(1, 5)]
+    for name in names:
+        shutil.copytree(tiny.data / name, tmp_path / "data" / name)
+    for name, ending in zip(names, ("t1c", "seg", "t1c"), strict=False):
+        path = tmp_path / "data" / name / f"{name}-{ending}.nii.gz"
+        _halved(path)
+    path.unlink()
+    path.symlink_to("nowhere")
+    out = tmp_path / "out"
+    ran = glioseg("evaluate", tiny.run, "--data", tmp_path / "data", "--out", out, "--json", "--quiet")
+    assert ran.code == 1, ran.err
+    assert (ran.json["n_cases"], set(ran.json["left_out"])) == (1, set(names[:3]))
+    said = [line.split(" was left out")[0] for line in ran.err.splitlines()]
+    assert sorted(said) == [f"glioseg: case {name}" for name in names[:3]]
+    assert "t1c.nii.gz" in ran.json["left_out"][names[0]]
+    assert "seg.nii.gz" in ran.json["left_out"][names[1]]
+    assert json.loads((out / "evaluation-on-data.json").read_text(encoding="utf-8")) == ran.json
+    page = (out / "report-on-data.html").read_text(encoding="utf-8")
+    assert "3 cases could not be scored" in page
+    assert all(name in page for name in names[:3])
+
+
+def test_a_damaged_case_of_the_run_s_own_data_is_an_error(tiny: TinyRun, tmp_path: Path) -> None:
+    """What is trained on or scored as a part of a split never lacks a case without a word."""
+    shutil.copytree(tiny.data, tmp_path / "data")
+    _halved(tmp_path / "data" / "BraTS-GLI-00002-000" / "BraTS-GLI-00002-000-t1c.nii.gz")
+    ran = glioseg("cache", tmp_path / "data", "--out", tmp_path / "cache", "--quiet")
+    assert (ran.code, "BraTS-GLI-00002-000" in ran.err) == (1, True)
 
 
 def test_data_flags_are_of_other_data(tiny: TinyRun) -> None:

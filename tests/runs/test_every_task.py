@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -166,6 +167,23 @@ def test_an_ensemble_is_scored_beside_its_members(
     first = figures["ensemble"]["members"][0]
     whole = tiny_run.ran.json["test"]
     assert alone[tiny_run.task](first) == pytest.approx(expected[tiny_run.task](whole), abs=1e-6)
+
+
+def test_a_damaged_case_of_other_data_is_left_out(
+    tiny_run: TinyRun, second: Callable[[TinyRun], Path], tmp_path: Path
+) -> None:
+    """Of one network and of several, which prepare the data each."""
+    shutil.copytree(tiny_run.data, tmp_path / "data")
+    scans = sorted(path for path in (tmp_path / "data").rglob("*") if path.suffix in (".png", ".gz"))
+    scans[0].write_bytes(scans[0].read_bytes()[:60])
+    for others in ([], ["--with", second(tiny_run)]):
+        places = ["--data", tmp_path / "data", "--out", tmp_path / "out", "--cache", tmp_path / "cache"]
+        ran = glioseg("evaluate", tiny_run.run, *others, *places, "--json", "--quiet")
+        assert (ran.code, ran.out != "") == (1, True), ran.err
+        ((case, why),) = ran.json["left_out"].items()
+        assert str(scans[0]) in why
+        assert f"case {case} was left out" in ran.err
+        assert ran.json["n_cases"] == {"segment": 4, "classify": 29}[tiny_run.task]
 
 
 def test_an_ensemble_of_different_tasks_is_refused(tiny_runs: Callable[[Any], TinyRun]) -> None:

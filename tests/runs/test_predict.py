@@ -24,6 +24,7 @@ from glioseg.io.lock import locked
 from glioseg.tasks.classify.predict import ClassifyMembers
 from glioseg.tasks.segment.predict import SegmentMembers, SegmentPrediction
 from glioseg.tasks.task import Members
+from glioseg.tasks.wanted import Wanted
 from tests.cli.command import Ran, glioseg
 from tests.io.test_bounds import nifti_header
 from tests.runs.conftest import Task, TinyRun
@@ -436,10 +437,10 @@ def test_whatever_a_case_throws_costs_it_alone(
         shutil.copytree(tiny.data / name, tmp_path / "data" / name)
     predicted = SegmentMembers.predict
 
-    def failing(self: SegmentMembers, case: Case) -> SegmentPrediction:
+    def failing(self: SegmentMembers, case: Case, wanted: Wanted) -> SegmentPrediction:
         if case.id == names[0]:
             raise kind("in the middle")
-        return predicted(self, case)
+        return predicted(self, case, wanted)
 
     monkeypatch.setattr(SegmentMembers, "predict", failing)
     ran = _predict(tiny.run, tmp_path / "data", "--out", tmp_path / "out", "--json")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from glioseg.config import read_recipe
 from glioseg.runs.progress_table import ProgressTable
 from glioseg.tasks.segment.task import SegmentTask
 from glioseg.tasks.task import LogColumns
@@ -85,6 +87,32 @@ def test_rows_are_never_wider_than_a_terminal(regions: tuple[str, ...], capsys: 
     assert ("WT .800 TC .800 ET .800" in lines[-1]) == (len(regions) == 3)
     heads = [line for line in lines if "epoch" in line][-1]
     assert ("prec." in heads and "recall" in heads) == (len(regions) < 9)
+
+
+def test_epochs_of_a_recipe_that_follows_a_publication_are_counted_as_there(capsys: pytest.CaptureFixture[str]) -> None:
+    """What the table shows is said before its first row; our own Dice of 0.8 is in the log alone."""
+    columns = SegmentTask().log_columns(read_recipe("rc9-brats-multimodal"))
+    table = ProgressTable(columns, quiet=False, epochs=50)
+    row = _row(15, ("NCR", "ED", "ET"))
+    own = {
+        "dice by slice": {"NCR": 0.562, "ED": 0.46, "ET": 0.721, "mean": 0.581},
+        "precision by batch": {"NCR": 0.123, "ED": 0.369, "ET": 0.236, "mean": 0.243},
+        "recall by batch": {"NCR": 0.285, "ED": 0.347, "ET": None, "mean": None},
+    }
+    table.on_start(place())
+    table.on_epoch(_row(14, ()))
+    table.on_epoch(replace(row, figures={**row.figures, "as_published": own}))
+    words, *lines = capsys.readouterr().err.replace("\n", " ").split("report.")
+    assert "as published by rc-9/BraTS_UNet v1" in words
+    assert "dice by slice (both empty = 1), precision by batch (0/0 = 0)" in words
+    last = lines[0].split()
+    assert [value for value in ("0.581", ".562", ".460", ".721", "0.243") if value not in last] == []
+    assert "0.800" not in last
+
+
+def test_a_recipe_that_follows_nobody_shows_our_own_figures() -> None:
+    assert SegmentTask().log_columns(read_recipe("lgg")) is SegmentTask.columns
+    assert SegmentTask().log_columns(read_recipe("tum-lgg")) is SegmentTask.columns  # of its test part
 
 
 def place(**changes: Any) -> Place:

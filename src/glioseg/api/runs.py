@@ -275,7 +275,8 @@ def evaluate(
         progress: told how far it is.
 
     Returns:
-        ``.table()`` and ``.cases()`` are DataFrames, ``.to_json()`` is what ``evaluate --json`` prints.
+        ``.table()`` and ``.cases()`` are DataFrames, ``.to_json()`` is what ``evaluate --json`` prints; ``.left_out``
+        are the cases of other data that are damaged or lack a modality, and why.
 
     Raises:
         OptionError, SplitError: a part that is not there, a bundle without data, patients that a member has seen.

@@ -30,7 +30,7 @@ from glioseg.cli.options import (
     takes_scan_flags,
 )
 from glioseg.console import Reporter, out, printable
-from glioseg.errors import OptionError
+from glioseg.errors import GliosegError, OptionError
 from glioseg.faces import on_command_line
 
 if TYPE_CHECKING:
@@ -242,6 +242,8 @@ def evaluate(
     report-on-NAME.html. Networks named by --with are scored as one and have a page too, report-PART-ensemble.html.
     With --verify, a figure that stands in a paper is checked by one command; --data names the scans where they lie
     elsewhere now.
+    A case of other data that is damaged or lacks a modality is named and left out; the exit code is 1 then. Damage in
+    the run's own data is an error: a part without one of its cases is another part.
     """
     from glioseg.api import runs as api
 
@@ -289,10 +291,20 @@ def evaluate(
     )
     if as_json:
         print_json(scores.to_json())
-        return
-    out(scores.text)
-    if scores.page is not None:
-        out(f"Page: {scores.page}")
+    else:
+        out(scores.text)
+        if scores.page is not None:
+            out(f"Page: {scores.page}")
+    _end_with(scores.left_out or {})
+
+
+def _end_with(left_out: Mapping[str, GliosegError]) -> None:
+    """Say which cases were left out and why, whatever else is shown; exit with 1 where there are any."""
+    for case, error in left_out.items():
+        said = " ".join(on_command_line(error.text).split())
+        sys.stderr.write(printable(f"glioseg: case {case} was left out: {said}\n"))
+    if left_out:
+        raise typer.Exit(1)
 
 
 def _refuse_beside_verify(*others: object) -> None:
@@ -374,11 +386,7 @@ def predict(
             out(written_case.text)
         if result.page is not None:
             out(f"Page: {result.page}")
-    for case, error in result.failed.items():
-        said = " ".join(on_command_line(error.text).split())
-        sys.stderr.write(printable(f"glioseg: case {case} was left out: {said}\n"))
-    if result.failed:
-        raise typer.Exit(1)
+    _end_with(result.failed)
 
 
 def _network_and_data(

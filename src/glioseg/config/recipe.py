@@ -13,9 +13,10 @@ from glioseg.config.effect import changed_idle, idle_settings, sentence
 from glioseg.config.words import did_you_mean, names_of
 from glioseg.core.modalities import modality_of, named_among
 from glioseg.core.targets import TASK_WORDS, TaskName
+from glioseg.errors import name_some
 from glioseg.evaluation.metrics import CLASS_SCORES, REGION_SCORES
 from glioseg.evaluation.protocol import EvaluateOptions
-from glioseg.evaluation.published import PublishedProtocol
+from glioseg.evaluation.published import MEAN, PublishedProtocol
 from glioseg.evaluation.published_classes import PublishedClasses
 from glioseg.inference.options import PredictOptions
 from glioseg.networks.build import ModelOptions, dims_of, needs_size, task_of
@@ -152,6 +153,19 @@ class Recipe(BaseModel):
                 "data.modality_sets promises predictions with zeros in the place of modalities, which training never "
                 "shows; set augment.missing.zero=0.3 and prepare.missing=zero, or leave the sets out"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _published_regions_are_predicted(self) -> Self:
+        """Found out before the training, not when it is scored."""
+        if isinstance(self.published, PublishedProtocol) and self.prepare.regions is not None:
+            named = {name for figure in self.published.figures for name in figure.values} - {MEAN}
+            lacking = sorted(named - set(self.prepare.regions))
+            if lacking:
+                raise ValueError(
+                    f"the published figures are of {name_some(lacking)} too, prepare.regions lacks "
+                    f"{'them' if len(lacking) > 1 else 'it'}; set published=none to be scored by our rules alone"
+                )
         return self
 
     @model_validator(mode="after")

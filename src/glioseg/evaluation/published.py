@@ -44,6 +44,11 @@ class PublishedFigure(BaseModel):
         ALL_ASPECTS, description="in what a run must be as the authors' before its figure is comparable"
     )
 
+    @property
+    def name(self) -> str:
+        """What it is and over what: ``dice by slice``, ``dice pooled``."""
+        return f"{self.metric} {'pooled' if self.unit == 'pooled' else f'by {self.unit}'}"
+
 
 class PublishedProtocol(BaseModel):
     """How the authors of a publication scored, for recipes that follow one."""
@@ -78,6 +83,15 @@ class PublishedProtocol(BaseModel):
         if uses_batches != (self.batch is not None):
             raise ValueError("batch: give the number of slices if, and only if, a figure has the unit 'batch'")
         return self
+
+
+def protocol_of_part(protocol: PublishedProtocol, part: str) -> PublishedProtocol | None:
+    """The protocol with those figures alone that the authors give of a part; None where they give none of it."""
+    own = tuple(figure for figure in protocol.figures if figure.part == part)
+    if not own:
+        return None
+    in_batches = any(figure.unit == "batch" for figure in own)
+    return protocol.model_copy(update={"figures": own, "batch": protocol.batch if in_batches else None})
 
 
 def protocol_of(protocol: PublishedProtocol, part: str) -> tuple[PublishedProtocol, tuple[Reason, ...]]:

@@ -40,6 +40,15 @@ EMPTY_RULES: Mapping[EmptyRule, str] = MappingProxyType(
 ``skip`` is nnU-Net's, ``both_empty_1`` the BraTS challenge's, ``zero`` scikit-learn's (``zero_division=0``) and
 ``skip_reference_empty`` MONAI's (``ignore_empty=True``).
 """
+EMPTY_WORDS: Mapping[EmptyRule, str] = MappingProxyType(
+    {
+        "skip": "0/0 left out",
+        "both_empty_1": "both empty = 1",
+        "zero": "0/0 = 0",
+        "skip_reference_empty": "no reference: left out",
+    }
+)
+"""The same in a word or two, for tables."""
 
 
 def interval_from_json(pair: Sequence[float] | None) -> Interval:

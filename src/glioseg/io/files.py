@@ -90,6 +90,15 @@ def write_json(path: Path, value: object) -> None:
     write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
 
+def unforeseen(what: str, path: Path | str, error: Exception) -> FileError:
+    """What no reader of files answers for: memory that ran out, or a fault of ours."""
+    found = f"{type(error).__name__}: {error}".strip().rstrip(":")
+    remedy = (
+        "Try it alone; if memory is the limit, on a machine with more, else please report this as a fault of glioseg"
+    )
+    return FileError(what, path=path, found=found, remedy=remedy)
+
+
 def cannot_write(path: Path, error: OSError) -> FileError:
     """The error for a file that could not be written, with its cause and what to do."""
     return FileError(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,11 +17,18 @@ from glioseg.core import Case, Cohort, Image, LabelMap, Source
 from glioseg.errors import CacheError, FileError, GeometryError, GliosegError
 from glioseg.io import load_image, load_labels
 from glioseg.io.dicom.archive import file_of
-from glioseg.io.files import cannot_write, sweep, sync_file
+from glioseg.io.files import cannot_write, sweep, sync_file, unforeseen
 from glioseg.io.lock import locked
 from glioseg.preparation.case import prepare_arrays
 from glioseg.preparation.contents import digests_of
-from glioseg.preparation.identity import CachePlan, PlannedCase, folder_name, plan_cohort
+from glioseg.preparation.identity import (
+    CachePlan,
+    PlannedCase,
+    folder_name,
+    plan_cohort,
+    reduced,
+    unreadable_cases,
+)
 from glioseg.preparation.options import PrepareOptions
 from glioseg.preparation.records import VERSION, IndexRecord, SchemeRecord, read_record, write_record
 from glioseg.preparation.store import PreparedCohort, case_files, index_at, is_sound, open_prepared, write_case
@@ -55,6 +63,39 @@ def prepare(
     Raises:
         GliosegError: an error in a case names it; what is already prepared is kept for the next attempt.
     """
+    return _prepare(cohort, options, folder, n_workers, progress, None)
+
+
+def prepare_sound(
+    cohort: Cohort,
+    options: PrepareOptions,
+    folder: Path,
+    *,
+    n_workers: int | None = None,
+    progress: Step | None = None,
+) -> tuple[PreparedCohort, dict[str, GliosegError]]:
+    """``prepare`` without the cases that cannot be prepared, whatever is wrong with them; and case -> what that is.
+
+    For scoring data that others must be scored on all the same. What a training learns from is prepared by ``prepare``:
+    a case that was to be learnt from and silently is not would change what the recipe means.
+
+    Raises:
+        GliosegError: no case can be prepared, or the fault is not a case's: a full disk, options that do not fit.
+    """
+    damaged: dict[str, GliosegError] = dict(unreadable_cases(cohort, folder))
+    prepared = _prepare(_rest(cohort, damaged), options, folder, n_workers, progress, damaged)
+    return prepared, damaged
+
+
+def _prepare(
+    cohort: Cohort,
+    options: PrepareOptions,
+    folder: Path,
+    n_workers: int | None,
+    progress: Step | None,
+    damaged: dict[str, GliosegError] | None,
+) -> PreparedCohort:
+    """Cases that cannot be prepared go into ``damaged``; where that is None, the first of them is raised."""
     plan = plan_cohort(cohort, options, folder)
     home = folder / folder_name(cohort, plan)
     mender = _Mender(plan, home, options, folder)
@@ -68,9 +109,21 @@ def prepare(
         if complete or not _is_complete(home, plan):  # else somebody has made it while this process waited
             _drop_index(home, plan)
             jobs = _jobs(plan, home, options, thorough=not complete)
-            _run(jobs, n_workers or min(n_processors(), _MOST_WORKERS), progress, len(plan.cases))
+            faults = _run(jobs, n_workers or min(n_processors(), _MOST_WORKERS), progress, damaged is None)
+            if damaged is not None and faults:
+                damaged.update(faults)
+                cohort = _rest(cohort, faults)
+                plan = reduced(plan, frozenset(case.id for case in cohort.cases))
             _finish(home, cohort, options, plan)
     return open_prepared(index_at(home, plan.key), mender.of)
+
+
+def _rest(cohort: Cohort, faults: Mapping[str, GliosegError]) -> Cohort:
+    """The cases without faults, of which there must be some."""
+    rest = tuple(case for case in cohort.cases if case.id not in faults)
+    if not rest:
+        raise next(iter(faults.values()))
+    return replace(cohort, cases=rest)
 
 
 def _say_waiting(holder: str) -> None:
@@ -119,7 +172,10 @@ class _Mender:
                 path=self.home,
                 remedy="Restore the scans, or start again with those that there are",
             )
-        _prepare_cases([planned], _CacheJob((planned,), self.plan, self.home, self.options, thorough=True))
+        try:
+            _prepare_cases([planned], _CacheJob((planned,), self.plan, self.home, self.options, thorough=True))
+        except _UnsoundError as unsound:
+            raise unsound.error from unsound
 
 
 def _is_complete(home: Path, plan: CachePlan) -> bool:
@@ -172,48 +228,89 @@ def _whole(case: Case) -> Case:
     )
 
 
-def _run(jobs: Sequence[_CacheJob], n_workers: int, progress: Step | None, n_cases: int) -> None:
-    done = 0
+def _run(jobs: Sequence[_CacheJob], n_workers: int, progress: Step | None, is_strict: bool) -> dict[str, GliosegError]:
+    """Do all jobs; case -> why it cannot be prepared, which is raised at once where ``is_strict``."""
+    faults: dict[str, GliosegError] = {}
+    n_cases, done = sum(len(job.cases) for job in jobs), 0
     with ThreadPoolExecutor(n_workers, thread_name_prefix="prepare") as pool:
         try:
             for finished in as_completed([pool.submit(_work, job) for job in jobs]):
-                done += finished.result()
+                job, fault = finished.result()
+                if fault is not None and is_strict:
+                    raise fault
+                if fault is not None:
+                    faults |= dict.fromkeys((planned.case.id for planned in job.cases), _in_words(fault, job))
+                done += len(job.cases)
                 if progress is not None:
                     progress(done, n_cases)
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
+    order = [planned.case.id for job in jobs for planned in job.cases]
+    return {case: faults[case] for case in order if case in faults}
 
 
-def _work(job: _CacheJob) -> int:
-    """Prepare what is not there yet; the number of cases that are there now."""
+def _work(job: _CacheJob) -> tuple[_CacheJob, Exception | None]:
+    """Prepare what is not there yet; with what is wrong with the scans. What is wrong with the place is raised."""
     missing = [
         planned for planned in job.cases if not is_sound(job.home, planned.stem, planned.key, thorough=job.thorough)
     ]
-    if missing:
-        try:
+    try:
+        if missing:
             _prepare_cases(missing, job)
-        except GliosegError as error:
-            raise _naming(missing[0].case.id, error) from error
-    return len(job.cases)
+    except _UnsoundError as unsound:
+        error = unsound.error
+        return job, _naming(missing[0].case.id, error) if isinstance(error, GliosegError) else error
+    return job, None
+
+
+def _in_words(error: Exception, job: _CacheJob) -> GliosegError:
+    if isinstance(error, GliosegError):
+        return error
+    case = job.cases[0].case
+    return unforeseen(f"case {case.id} could not be prepared", next(iter(case.images.values())).shown, error)
+
+
+class _UnsoundError(Exception):
+    """Scans that cannot be prepared; tells them from a cache that cannot be written."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+@contextmanager
+def _of_scans() -> Iterator[None]:
+    """Within it whatever goes wrong is the fault of the scans."""
+    try:
+        yield
+    except Exception as error:
+        raise _UnsoundError(error) from error
 
 
 def _prepare_cases(cases: Sequence[PlannedCase], job: _CacheJob) -> None:
-    """Cases that share their files, read once."""
+    """Cases that share their files, read once.
+
+    Raises:
+        _UnsoundError: of their scans.
+        FileError: the cache cannot be written.
+    """
     single = len(cases) == 1
     source = cases[0].case if single else _whole(cases[0].case)
-    image = load_image(source)
-    labels = None if source.labels is None or job.plan.scheme is None else load_labels(source, job.plan.scheme)
+    with _of_scans():
+        image = load_image(source)
+        labels = None if source.labels is None or job.plan.scheme is None else load_labels(source, job.plan.scheme)
     for planned in cases:
         case = planned.case
         z = None if single else next(iter(case.images.values())).slice_index
-        arrays = prepare_arrays(
-            image if z is None else _image_slice(image, z),
-            labels if labels is None or z is None else _label_slice(labels, z),
-            job.plan.modalities,
-            job.plan.regions,
-            job.options,
-        )
+        with _of_scans():
+            arrays = prepare_arrays(
+                image if z is None else _image_slice(image, z),
+                labels if labels is None or z is None else _label_slice(labels, z),
+                job.plan.modalities,
+                job.plan.regions,
+                job.options,
+            )
         write_case(job.home, planned.stem, planned.key, case, job.plan.regions, arrays)
 
 

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -18,6 +21,7 @@ from glioseg.errors import CacheError, FileError
 from glioseg.io.files import cannot_read
 from glioseg.preparation.records import read_record, write_record
 
+_T = TypeVar("_T")
 _THREADS = 4
 _N_DIGITS = 32
 
@@ -30,8 +34,33 @@ class _ContentsRecord(BaseModel):
     files: dict[str, tuple[int, int, str]]
 
 
-def digests_of(paths: Sequence[Path], root: Path, folder: Path | None) -> dict[Path, str]:
-    """Path -> digest of what the file holds: 32 hexadecimal digits of its SHA-256.
+@dataclass(frozen=True)
+class Contents:
+    """What files hold.
+
+    Args:
+        digests: path -> 32 hexadecimal digits of the SHA-256 of what the file holds.
+        faults: path -> why a file could not be read.
+    """
+
+    digests: Mapping[Path, str]
+    faults: Mapping[Path, FileError]
+
+
+def digests_of(paths: Sequence[Path], root: Path, folder: Path | None) -> Mapping[Path, str]:
+    """``Contents.digests`` of files that must all be there; arguments as of ``contents_of``.
+
+    Raises:
+        FileError: a file is missing, may not be read or is none (a pipe, a device); the record cannot be written.
+    """
+    contents = contents_of(paths, root, folder)
+    for fault in contents.faults.values():
+        raise fault
+    return contents.digests
+
+
+def contents_of(paths: Sequence[Path], root: Path, folder: Path | None) -> Contents:
+    """What files hold, and why some cannot be read.
 
     Args:
         paths: of regular files.
@@ -39,18 +68,41 @@ def digests_of(paths: Sequence[Path], root: Path, folder: Path | None) -> dict[P
         folder: of records, where what was read is kept; None reads every file.
 
     Raises:
-        FileError: a file is missing, may not be read or is none (a pipe, a device); the record cannot be written.
+        FileError: the record cannot be written.
     """
     record = None if folder is None else folder / f"contents-{_name(root)}.json"
     known = {} if record is None else _known(record)
-    states = {path: _state(path) for path in paths}
-    unread = [path for path, state in states.items() if known.get(str(path.absolute()), ())[:2] != state]
+    states = {path: _outcome(_state, path) for path in paths}
+    unread = [
+        path
+        for path, state in states.items()
+        if not isinstance(state, FileError) and known.get(str(path.absolute()), ())[:2] != state
+    ]
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="digest") as pool:
-        read = dict(zip(unread, pool.map(_digest_of, unread), strict=True))
-    entries = {str(path.absolute()): (*states[path], digest) for path, digest in read.items()}
-    if record is not None and entries:
-        write_record(record, _ContentsRecord(files={**known, **entries}))
-    return {path: read[path] if path in read else known[str(path.absolute())][2] for path in paths}
+        read = dict(zip(unread, pool.map(partial(_outcome, _digest_of), unread), strict=True))
+    digests: dict[Path, str] = {}
+    faults: dict[Path, FileError] = {}
+    entries = dict(known)
+    for path, state in states.items():
+        digest = read.get(path)
+        if isinstance(state, FileError):
+            faults[path] = state
+        elif isinstance(digest, FileError):
+            faults[path] = digest
+        else:
+            if digest is not None:
+                entries[str(path.absolute())] = (*state, digest)
+            digests[path] = entries[str(path.absolute())][2]
+    if record is not None and entries != known:
+        write_record(record, _ContentsRecord(files=entries))
+    return Contents(digests, faults)
+
+
+def _outcome(look: Callable[[Path], _T], path: Path) -> _T | FileError:
+    try:
+        return look(path)
+    except FileError as error:
+        return error
 
 
 def _known(record: Path) -> Mapping[str, tuple[int, int, str]]:

@@ -6,16 +6,16 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from glioseg.core import Case, Cohort, LabelScheme, Source
 from glioseg.core.labels import painting_order
 from glioseg.core.modalities import modality_of, named_among
-from glioseg.errors import OptionError
+from glioseg.errors import FileError, OptionError
 from glioseg.io.dicom.archive import file_of
-from glioseg.preparation.contents import digests_of
+from glioseg.preparation.contents import contents_of, digests_of
 from glioseg.preparation.options import PrepareOptions
 from glioseg.preparation.records import VERSION, SchemeRecord
 
@@ -92,8 +92,18 @@ def plan_cohort(cohort: Cohort, options: PrepareOptions, folder: Path | None = N
         labels = None if case.labels is None else _source_identity(case.labels, files)
         key = _digest([common, case.id, case.patient, case.category, sources, labels])
         cases.append(PlannedCase(case, _named(case.id, key), key))
-    key = _digest([planned.key for planned in cases])
-    return CachePlan(key, _digest(common), scheme, regions, cohort.modalities, tuple(cases), dict(files.values()))
+    key, way = _key_of(cases), _digest(common)
+    return CachePlan(key, way, scheme, regions, cohort.modalities, tuple(cases), dict(files.values()))
+
+
+def reduced(plan: CachePlan, ids: Collection[str]) -> CachePlan:
+    """The plan of some of its cases, each as it was planned among all."""
+    cases = tuple(planned for planned in plan.cases if planned.case.id in ids)
+    return replace(plan, key=_key_of(cases), cases=cases)
+
+
+def _key_of(cases: Sequence[PlannedCase]) -> str:
+    return _digest([planned.key for planned in cases])
 
 
 def folder_name(cohort: Cohort, plan: CachePlan) -> str:
@@ -123,12 +133,25 @@ def _scheme_and_regions(cohort: Cohort, options: PrepareOptions) -> tuple[LabelS
     return cohort.scheme, regions
 
 
+def unreadable_cases(cohort: Cohort, folder: Path | None) -> dict[str, FileError]:
+    """Case -> why one of its files cannot be read at all; ``folder`` as of ``plan_cohort``."""
+    on_disk, root = _on_disk(cohort)
+    faults = contents_of([*dict.fromkeys(on_disk.values())], root, folder).faults
+    cases = {case.id: [on_disk[path] for source in _sources(case) for path in source.paths] for case in cohort.cases}
+    return {name: faults[path] for name, own in cases.items() for path in reversed(own) if path in faults}
+
+
+def _on_disk(cohort: Cohort) -> tuple[dict[Path, Path], Path]:
+    """Source file -> the file on disk, which may be an archive; and the folder that holds them all."""
+    paths = dict.fromkeys(path for case in cohort.cases for source in _sources(case) for path in source.paths)
+    on_disk = {path: file_of(path) for path in paths}
+    return on_disk, Path(os.path.commonpath([path.parent for path in on_disk.values()]) if paths else "")
+
+
 def _identify(cohort: Cohort, folder: Path | None) -> Mapping[Path, tuple[str, str]]:
     """Every source file: path relative to the folder that holds them all, digest of what it holds."""
-    paths = [*dict.fromkeys(path for case in cohort.cases for source in _sources(case) for path in source.paths)]
-    on_disk = {path: file_of(path) for path in paths}
-    root = os.path.commonpath([path.parent for path in on_disk.values()]) if paths else ""
-    digests = digests_of([*dict.fromkeys(on_disk.values())], Path(root), folder)
+    on_disk, root = _on_disk(cohort)
+    digests = digests_of([*dict.fromkeys(on_disk.values())], root, folder)
     return {path: (Path(os.path.relpath(path, root)).as_posix(), digests[file]) for path, file in on_disk.items()}
 
 

@@ -85,22 +85,24 @@ def write_predictions(
     Raises:
         FileError: the folder cannot be written to.
     """
-    left_out = _left_out(failed)
-    tiles = list(page.tiles)
-    if failed:
-        tiles.append(Tile("Left out", f"{len(failed):,}", "could not be read", "error"))
+    left_out = left_out_section(failed)
+    tiles = (*page.tiles, *left_out_tile(failed))
     title = names[0] if len(names) == 1 else plural(len(names), "predicted case")
     day = written_on or date.today()
     written = f"Written by glioseg {__version__} on {day.isoformat()}."
-    return write_page(
-        Page("glioseg predict", title, page.summary, tuple(tiles), (*left_out, *page.sections), written), file
-    )
+    return write_page(Page("glioseg predict", title, page.summary, tiles, (*left_out, *page.sections), written), file)
 
 
-def _left_out(failed: Mapping[str, str]) -> tuple[Section, ...]:
+def left_out_tile(failed: Mapping[str, str]) -> tuple[Tile, ...]:
+    """How many cases are not in the page's figures; nothing where all are."""
+    return (Tile("Left out", f"{len(failed):,}", "could not be read", "error"),) if failed else ()
+
+
+def left_out_section(failed: Mapping[str, str], verb: str = "predicted") -> tuple[Section, ...]:
+    """Which they are, and why; nothing where there are none."""
     if not failed:
         return ()
     rows = tuple((Cell(case), Cell(why)) for case, why in list(failed.items())[:MOST_ROWS])
     table = Table((Column("Case"), Column("Why", wide=True)), rows, page_size=12)
-    blocks: tuple[Block, ...] = (Prose(f"{plural(len(failed), 'case')} could not be predicted.", "error"), table)
+    blocks: tuple[Block, ...] = (Prose(f"{plural(len(failed), 'case')} could not be {verb}.", "error"), table)
     return (Section("left-out", "Left out", "", blocks),)

@@ -13,6 +13,7 @@ from glioseg.core import HEADLINE_ORDER, Cohort
 from glioseg.errors import GeometryError
 from glioseg.evaluation.class_protocol import ClassEvaluation
 from glioseg.evaluation.protocol import Evaluation
+from glioseg.evaluation.published import PublishedProtocol
 from glioseg.evaluation.table import Row
 from glioseg.faces import on_command_line
 from glioseg.report.classified import ClassifiedPicture
@@ -371,12 +372,14 @@ class SegmentationFacts(ScoredFacts[Evaluation]):
     Args:
         gallery: slices to be shown.
         outlined: the regions whose union is outlined over scans; all where empty.
+        followed: how the publication that the recipe follows scored its validation part, by epoch.
         weight_maps: for losses that have them.
         parts_are: what ``parts`` are, in the tables of several.
     """
 
     gallery: Sequence[GalleryItem] = ()
     outlined: tuple[str, ...] = ()
+    followed: PublishedProtocol | None = None
     weight_maps: Sequence[WeightMap] = ()
     parts_are: str = "Part"
 

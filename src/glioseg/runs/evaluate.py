@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,12 +17,13 @@ from glioseg.config import DataOptions
 from glioseg.console import QUIET, Reporter
 from glioseg.core import PARTS, Cohort
 from glioseg.core.modalities import named_among
-from glioseg.errors import OptionError, SplitError, name_some
+from glioseg.errors import GliosegError, OptionError, SplitError, name_some
 from glioseg.evaluation.metric import OwnMetrics
 from glioseg.evaluation.protocol import EvaluateOptions
-from glioseg.inference.bundle import Bundle, load_bundle
+from glioseg.faces import on_command_line
+from glioseg.inference.bundle import Bundle, BundleInfo, load_bundle
 from glioseg.io.text import read_json
-from glioseg.preparation.cache import prepare
+from glioseg.preparation.cache import prepare, prepare_sound
 from glioseg.runs import run_folder
 from glioseg.runs.deviations import deviations
 from glioseg.runs.gather import gather
@@ -32,7 +33,7 @@ from glioseg.runs.scored_report import scored_report
 from glioseg.runs.split import survey
 from glioseg.runs.under import AS_THE_RECIPE_SAYS, Under
 from glioseg.tasks.choose import task_named
-from glioseg.tasks.data import Part, seen_by, showing_only, with_modalities
+from glioseg.tasks.data import Part, seen_by, showing_only, with_modalities, without
 from glioseg.tasks.members import fitted_cohort
 from glioseg.tasks.task import (
     AnyTask,
@@ -44,6 +45,7 @@ from glioseg.tasks.task import (
     Scoring,
     ScoringPlace,
 )
+from glioseg.tasks.texts import left_out_line
 
 
 def evaluate(
@@ -236,16 +238,22 @@ def evaluate_ensemble(
     if data is None:
         scored = _part_of_run(folder, part, task, bundles[0], reporter)
     else:
-        usable = task.usable(read(data, reporter), _network_data(bundles[0], None), reporter)
-        cohort = seen_by(fitted_cohort(usable, members.modalities), [bundle.info for bundle in bundles], reporter)
-        scored = ScoredCohort(cohort, name_of_other(cohort.name), frozenset(cohort.patients))
+        scored = _other_data(bundles[0], data, reporter)
+    infos = [bundle.info for bundle in bundles]
+    cache_folder = RunOptions(home, cache).cache_folder
+    left_out: dict[str, GliosegError] = {}
+    if scored.is_other:
+        able, left_out = seen_by(fitted_cohort(scored.cohort, members.modalities), infos)
+        cohort, damaged = _without_damaged(able, infos, cache_folder, reporter)
+        left_out |= damaged
+        scored = replace(scored, cohort=cohort, patients=frozenset(cohort.patients))
     source = folder.data if data is None else data
     require_unseen(folders, scored.patients, source.path, reporter)
     options = folder.recipe.evaluate if is_run else EvaluateOptions()
-    cache_folder = RunOptions(home, cache).cache_folder
     copies = survey(scored.cohort, cache_folder, reporter).groups if task.draws_copies else ()
     place = ScoringPlace(cache_folder, copies, reporter)
     scores = members.score(scored, Scoring(under.of(options), metrics=metrics), place)
+    scores = _saying(left_out, scores, is_other=scored.is_other)
     scores.write(out or home, "-ensemble")
     together = ScoredData(members.infos, scored.cohort, members.part(scored, place), scores)
     return replace(scores, page=scored_report(members, together, out or home, reporter, "-ensemble"))
@@ -283,7 +291,7 @@ def _other_data(bundle: Bundle, data: Data, reporter: Reporter) -> ScoredCohort:
     """All cases with references in a folder that the network did not grow up with."""
     task = task_named(bundle.info.task)
     cohort = task.usable(read(data, reporter), _network_data(bundle, None), reporter)
-    return ScoredCohort(cohort, name_of_other(cohort.name), frozenset(cohort.patients))
+    return ScoredCohort(cohort, name_of_other(cohort.name), frozenset(cohort.patients), is_other=True)
 
 
 def _score_apart(
@@ -300,12 +308,13 @@ def _score_apart(
     """Score a bundle on cases that are prepared for it, and make the page of that."""
     task = task_named(bundle.info.task)
     task.require_scores(metrics, detect=detect)
-    cohort, part = _prepared_for(bundle, scored, options, reporter, only)
+    cohort, part, left_out = _prepared_for(bundle, scored, options, reporter, only)
     is_run = (options.run / run_folder.RECIPE).exists()
     evaluation = run_folder.RunFolder(options.run).recipe.evaluate if is_run else EvaluateOptions()
     predictor, scoring = task.predictor(bundle, options.device), Scoring(under.of(evaluation), metrics=metrics)
     with reporter.progress("Detecting" if detect else "Evaluating") as step:
         scores = (task.detect if detect else task.score)(predictor, part, scoring, step)
+    scores = _saying(left_out, scores, is_other=scored.is_other)
     scores.write(out)
     if detect:
         return scores
@@ -314,25 +323,52 @@ def _score_apart(
 
 
 def other_part(bundle: Bundle, data: Data, options: RunOptions, reporter: Reporter) -> tuple[Cohort, Part]:
-    """All cases with references in other data, read and prepared for a network, as one part."""
-    return _prepared_for(bundle, _other_data(bundle, data, reporter), options, reporter)
+    """All cases with references in other data, prepared for a network as one part; who is left out is said."""
+    cohort, part, left_out = _prepared_for(bundle, _other_data(bundle, data, reporter), options, reporter)
+    for case, error in left_out.items():
+        reporter.say(f"Left out: case {case}: {on_command_line(error.text)}")
+    return cohort, part
 
 
 def _prepared_for(
     bundle: Bundle, scored: ScoredCohort, options: RunOptions, reporter: Reporter, only: Sequence[str] = ()
-) -> tuple[Cohort, Part]:
-    """What a network can see of the cases, prepared for it."""
+) -> tuple[Cohort, Part, dict[str, GliosegError]]:
+    """What a network can see of the cases, prepared for it; and what is wrong with the others."""
     task, names = task_named(bundle.info.task), bundle.info.modalities
     cohort = fitted_cohort(replace(scored.cohort, cases=scored.cases), names)
     if only:
         cohort = showing_only(cohort, only, names)
-    cohort = seen_by(cohort, [bundle.info], reporter)
+    cohort, left_out = seen_by(cohort, [bundle.info])
     cohort = with_modalities(replace(cohort, modalities=tuple(dict.fromkeys((*names, *cohort.modalities)))), names)
+    if scored.is_other:
+        cohort, damaged = _without_damaged(cohort, [bundle.info], options.cache_folder, reporter)
+        left_out |= damaged
     name = f"{scored.part}-only-{'-'.join(named_among(name, names) for name in only)}" if only else scored.part
     with reporter.progress("Preparing") as step:
         prepared = prepare(cohort, task.prepare_options(bundle.info), options.cache_folder, progress=step)
     copies = survey(cohort, options.cache_folder, reporter).groups if task.draws_copies else ()
-    return cohort, Part.of(name, prepared, cohort, copies)
+    return cohort, Part.of(name, prepared, cohort, copies), left_out
+
+
+def _without_damaged(
+    cohort: Cohort, infos: Sequence[BundleInfo], cache: Path, reporter: Reporter
+) -> tuple[Cohort, dict[str, GliosegError]]:
+    """The cases that can be prepared for each network, which they are then; and what is wrong with the others."""
+    damaged: dict[str, GliosegError] = {}
+    for info in infos:
+        own, options = with_modalities(cohort, info.modalities), task_named(info.task).prepare_options(info)
+        with reporter.progress("Preparing") as step:
+            damaged |= prepare_sound(own, options, cache, progress=step)[1]
+    if len(damaged) == len(cohort.cases):
+        raise next(iter(damaged.values()))
+    return without(cohort, damaged), damaged
+
+
+def _saying(left_out: Mapping[str, GliosegError], scores: Scores, *, is_other: bool) -> Scores:
+    """Scores that say which cases are not in them: those that lack something, and damaged ones of other data."""
+    if not left_out:
+        return replace(scores, left_out={} if is_other else None)
+    return replace(scores, left_out=left_out, text=f"{scores.text}\n{left_out_line([*left_out])}")
 
 
 def _network_data(bundle: Bundle, max_patients: int | None) -> DataOptions:

@@ -17,7 +17,7 @@ from glioseg.evaluation.table import Row, rows_to_csv
 from glioseg.faces import on_command_line
 from glioseg.inference.bundle import load_bundle
 from glioseg.io.dicom.archive import file_of
-from glioseg.io.files import cannot_write, sweep, write_text
+from glioseg.io.files import cannot_write, sweep, unforeseen, write_text
 from glioseg.io.lock import locked
 from glioseg.io.text import read_json
 from glioseg.report.predictions import PredictedCase, write_predictions
@@ -256,7 +256,7 @@ def _prediction_of(members: Members, case: Case, wanted: Wanted) -> CasePredicti
     except GliosegError as error:
         return error
     except Exception as error:  # noqa: BLE001 - memory that ran out, say: no case costs the others
-        return _unforeseen(case, error)
+        return unforeseen("the case could not be predicted", next(iter(case.images.values())).shown, error)
 
 
 def _saved(
@@ -281,16 +281,6 @@ def _write_summary(out: Path, rows: Sequence[Row]) -> None:
         write_text(out / SUMMARY, rows_to_csv(rows))
     else:
         (out / SUMMARY).unlink(missing_ok=True)
-
-
-def _unforeseen(case: Case, error: Exception) -> GliosegError:
-    """What no reader of files answers for."""
-    path = next(iter(case.images.values())).shown
-    found = f"{type(error).__name__}: {error}".strip().rstrip(":")
-    remedy = (
-        "Try it alone; if memory is the limit, on a machine with more, else please report this as a fault of glioseg"
-    )
-    return FileError("the case could not be predicted", path=path, found=found, remedy=remedy)
 
 
 def _write_page(

@@ -65,8 +65,10 @@ class ProgressTable:
         self._said_at = time.monotonic()
 
     def on_start(self, place: Place) -> None:
-        """Say where a training goes on that was begun before."""
+        """Say where a training goes on that was begun before, and how its scores are counted where not as usual."""
         self._place = place
+        if self._columns.words:
+            self._reporter.say(self._columns.words)
         if place.n_updates and place.epoch < self._epochs:
             step = f", step {place.step + 1}" if place.step else ""
             self._reporter.say(f"Continuing at epoch {place.epoch + 1}{step}")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from glioseg.console import QUIET, Reporter
-from glioseg.report.html import FIGURES
-from glioseg.report.run import write_scored_report
+from glioseg.errors import GliosegError
+from glioseg.faces import on_command_line
+from glioseg.report.html import FIGURES, Section
+from glioseg.report.predictions import left_out_section, left_out_tile
+from glioseg.report.run import RunPage, write_scored_report
 from glioseg.report.run_facts import RecipeFacts, RunFacts, ScoredNetwork, SplitFacts, SplitUnit
 from glioseg.tasks.predicted import network_cards
 from glioseg.tasks.task import Members, ScoredData
@@ -38,5 +43,16 @@ def scored_report(
     )
     figures = out / FIGURES / stem
     with reporter.progress("Drawing the report") as step:
-        page = members.page_of_scores(facts, scored, figures)
+        page = _with_left_out(members.page_of_scores(facts, scored, figures), scored.scores.left_out or {})
         return write_scored_report(facts, page, out / f"report-{stem}.html", figures, progress=step)
+
+
+def _with_left_out(page: RunPage, left_out: Mapping[str, GliosegError]) -> RunPage:
+    """The page, saying first which cases are not in its figures."""
+    why = {case: on_command_line(error.text) for case, error in left_out.items()}
+    sections = (partial(_itself, section) for section in left_out_section(why, "scored"))
+    return RunPage((*page.tiles, *left_out_tile(why)), (*sections, *page.sections))
+
+
+def _itself(section: Section) -> Section:
+    return section

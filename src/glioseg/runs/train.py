@@ -184,7 +184,7 @@ def _evaluate(
 def _table(task: AnyTask, recipe: Recipe, reporter: Reporter, watcher: Watcher | None) -> Callable[[], ProgressTable]:
     return partial(
         ProgressTable,
-        task.columns,
+        task.log_columns(recipe),
         quiet=reporter.quiet,
         epochs=recipe.train.epochs,
         score=recipe.train.score,

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from glioseg.cohorts.splits.split import Split
-from glioseg.console import Reporter
 from glioseg.core import Case, Cohort
 from glioseg.core.modalities import named_among
 from glioseg.core.targets import Targets
-from glioseg.errors import GeometryError, OptionError
+from glioseg.errors import GeometryError, GliosegError, OptionError
 from glioseg.inference.bundle import BundleInfo
 from glioseg.inference.modalities import missing_modality_error, shown_modalities
 from glioseg.preparation.store import PreparedCohort, of_patients
@@ -161,13 +160,13 @@ def require_asked(cohort: Cohort, asked: Sequence[str] | None) -> None:
         )
 
 
-def seen_by(cohort: Cohort, infos: Sequence[BundleInfo], reporter: Reporter) -> Cohort:
-    """The cases that have what each network must see, or what stands in for it; those left out are said.
+def seen_by(cohort: Cohort, infos: Sequence[BundleInfo]) -> tuple[Cohort, dict[str, GliosegError]]:
+    """The cases that have what each network must see, or what stands in for it; and what the others lack.
 
     Raises:
         GeometryError: there is none.
     """
-    lacking: dict[str, GeometryError] = {}
+    lacking: dict[str, GliosegError] = {}
     for case in cohort.cases:
         for info in infos:
             present = [name for name in info.modalities if named_among(name, case.images) in case.images]
@@ -177,9 +176,12 @@ def seen_by(cohort: Cohort, infos: Sequence[BundleInfo], reporter: Reporter) -> 
                 lacking[case.id] = error
     if len(lacking) == len(cohort.cases):
         raise next(iter(lacking.values()))
-    for lack in lacking.values():
-        reporter.say(f"Left out: {lack.what}")
-    return replace(cohort, cases=tuple(case for case in cohort.cases if case.id not in lacking))
+    return without(cohort, lacking), lacking
+
+
+def without(cohort: Cohort, left_out: Container[str]) -> Cohort:
+    """The cohort without the cases of these ids."""
+    return replace(cohort, cases=tuple(case for case in cohort.cases if case.id not in left_out))
 
 
 def _called(cohort: Cohort, names: Sequence[str]) -> Cohort:

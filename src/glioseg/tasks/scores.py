@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from glioseg.errors import GliosegError
 from glioseg.evaluation.table import Row, rows_to_csv
+from glioseg.faces import on_command_line
 from glioseg.io.files import write_json, write_text
 
 if TYPE_CHECKING:
@@ -26,17 +28,26 @@ class Figures(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """A part's figures, its table of cases, the figures in a few lines for people, and their page, if they have one."""
+    """A part's figures, its table of cases, the figures in a few lines for people, and their page, if they have one.
+
+    ``left_out`` are the cases that could not be scored, with what is wrong with each; None where none may be missing,
+    as of a run's own parts.
+    """
 
     part: str
     figures: Figures
     rows: Sequence[Row]
     text: str
     page: Path | None = None
+    left_out: Mapping[str, GliosegError] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The figures as ``evaluate --json`` prints them: strict JSON, undefined figures are null."""
-        return self.figures.to_json()
+        if self.left_out is None:
+            return self.figures.to_json()
+        return self.figures.to_json() | {
+            "left_out": {case: on_command_line(error.text) for case, error in self.left_out.items()}
+        }
 
     def table(self) -> pd.DataFrame:
         """The figures, a row for each region (or class figure) and metric; volumes in ml, distances in mm."""
@@ -56,5 +67,5 @@ class Scores:
 
     def write(self, folder: Path, suffix: str = "") -> None:
         """Write ``evaluation-PART.json`` and ``cases-PART.csv``; ``suffix`` follows the part's name."""
-        write_json(folder / f"evaluation-{self.part}{suffix}.json", self.figures.to_json())
+        write_json(folder / f"evaluation-{self.part}{suffix}.json", self.to_json())
         write_text(folder / f"cases-{self.part}{suffix}.csv", rows_to_csv(self.rows))

@@ -97,6 +97,7 @@ class LogColumns:
     """The columns of a training's live table that are a task's own: titles, and the cells of a row of the log.
 
     ``widths`` are what they take at least; those of ``spare`` can be left out where there is no room, the first first.
+    ``words`` are said before the first row, where the figures are not what one would take them for.
     """
 
     titles: tuple[str, ...] = ("score",)
@@ -105,6 +106,7 @@ class LogColumns:
     )
     widths: tuple[int, ...] = (9,)
     spare: tuple[str, ...] = ()
+    words: str = ""
 
 
 @dataclass(frozen=True)
@@ -155,11 +157,13 @@ class ScoredCohort:
         cohort: all of it, which is what is prepared, so that what a training has prepared serves again.
         part: what the figures are called,
         patients: and who is in it.
+        is_other: whether it is data that the networks did not grow up with: its damaged cases are left out.
     """
 
     cohort: Cohort
     part: str
     patients: frozenset[str]
+    is_other: bool = False
 
     @property
     def cases(self) -> tuple[Case, ...]:
@@ -372,6 +376,10 @@ class Task(ABC, Generic[P]):
     draws_copies: ClassVar[bool] = False
     """Whether intervals need to know which cases show the same: single pictures, whose patients are not known."""
     columns: ClassVar[LogColumns] = LogColumns()
+
+    def log_columns(self, recipe: Recipe) -> LogColumns:
+        """The columns that a training with this recipe shows: ``columns``, unless the recipe wants others."""
+        return self.columns
 
     # -- what it is trained on ------------------------------------------------------------------------------------
 

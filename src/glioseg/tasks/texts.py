@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from glioseg.errors import name_some
 from glioseg.evaluation.class_protocol import ClassEvaluation
 from glioseg.evaluation.classification import ClassFigures
 from glioseg.evaluation.kinds import KindFigures
@@ -63,6 +64,11 @@ def _of_cases(n: int, n_all: int) -> str:
     return "" if n == n_all else f" ({n} of {n_all} cases)"
 
 
+def left_out_line(names: Sequence[str]) -> str:
+    """Which cases of other data are not in the figures."""
+    return f"  left out: {len(names)} {'case' if len(names) == 1 else 'cases'}: {name_some(names)}"
+
+
 def _kinds_text(figures: KindFigures) -> str:
     recalls = ", ".join(f"{kind} {_figure(value)}" for kind, value in figures.recall.items())
     return f"kind    right in {_figure(figures.accuracy)}{_spread(figures.accuracy_ci95)}, of {recalls}"
@@ -99,7 +105,7 @@ def _published_lines(block: AsPublished | None) -> Iterator[str]:
             f"{region} {_figure(value)} (published {_figure(result.figure.values.get(region))})"
             for region, value in result.obtained.items()
         )
-        yield f"    {result.figure.metric} by {result.figure.unit}: {values}{_verdict(result.not_comparable, verdicts)}"
+        yield f"    {result.figure.name}: {values}{_verdict(result.not_comparable, verdicts)}"
     yield from (f"    not comparable: {reason}" for reason in block.not_comparable)
 
 

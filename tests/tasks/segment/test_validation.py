@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from glioseg.core import Case
 from glioseg.evaluation.masks import MaskPair
 from glioseg.evaluation.protocol import EvaluateOptions
+from glioseg.evaluation.published import PublishedProtocol, protocol_of_part
 from glioseg.inference.options import PredictOptions
 from glioseg.inference.predictor import Predictor
 from glioseg.io import load_labels
@@ -62,6 +63,7 @@ def _validator(cases: list[tuple[PreparedCase, Case]], seen: list[Any], **change
         "batch_size": 16,
         "options": EvaluateOptions(),
         "score": "dice",
+        "followed": None,
         "on_case": lambda done, total: seen.append((done, total)),
     }
     return Validator(**(fields | changes))
@@ -77,6 +79,31 @@ def test_all_tumour_is_scored_as_evaluation_does(cases: list[tuple[PreparedCase,
     assert found.score == found.figures["val_dice"] == pytest.approx(dice)
     assert found.figures["regions"]["WT"] == pytest.approx({"dice": dice, "precision": 24 / 480, "recall": 1.0})
     assert seen == [(1, 2), (2, 2)]
+
+
+def test_a_publication_s_own_rules_are_logged_beside_ours(cases: list[tuple[PreparedCase, Case]]) -> None:
+    """All 6 slices count, in batches of 5; slices 0 and 5 are black: both masks are empty, which is Dice 1, and 0/0.
+
+    The other four hold the 24 tumour voxels of each case; where every pixel is predicted, a slice of 120 with n of
+    tumour has Dice 2n / (120 + n). Batches run through both cases: precision is that of all voxels of five slices.
+    """
+    rule = {"part": "val", "metric": "dice", "unit": "slice", "empty": "both_empty_1"}
+    batches = {"part": "val", "metric": "precision", "unit": "batch", "empty": "zero"}
+    of_test = {"metric": "recall", "unit": "case", "empty": "skip", "values": {"WT": 0.5}}
+    protocol = PublishedProtocol.model_validate(
+        {"source": "somebody", "grid": "working", "slices": "all", "batch": 5, "figures": [rule, batches, of_test]}
+    )
+    found = _validator(cases, [], followed=protocol_of_part(protocol, "val"))(_Constant(3.0))
+    inside = np.concatenate([np.asarray(prepared.regions)[:, 0].sum(axis=(1, 2)) for prepared, _ in cases]).astype(int)
+    seen = np.array([0, 120, 120, 120, 120, 0] * 2)
+    dice = np.where(seen > 0, 2 * inside / (120 + inside), 1.0)
+    precision = [inside[i : i + 5].sum() / seen[i : i + 5].sum() if seen[i : i + 5].any() else 0 for i in (0, 5, 10)]
+    assert found.figures["as_published"] == {
+        "dice by slice": pytest.approx({"WT": dice.mean(), "mean": dice.mean()}),
+        "precision by batch": pytest.approx({"WT": np.mean(precision), "mean": np.mean(precision)}),
+    }
+    assert found.score == _validator(cases, [])(_Constant(3.0)).score  # it decides nothing
+    assert "as_published" not in _validator(cases, [])(_Constant(3.0)).figures
 
 
 def test_the_loss_is_that_of_the_slices_that_training_takes(cases: list[tuple[PreparedCase, Case]]) -> None:

@@ -5,8 +5,9 @@ Epochs are counted from 1, as people do; a row of the log, which counts from 0, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,9 @@ from glioseg.training.log import LogRow
 Log = Sequence[LogRow]
 Curve = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 """Epochs (N,) from 1 and values (N,)."""
+Keep = Literal["best", "last"]
+"""Which epoch's network is kept: the best on validation, or the last."""
+_PICKS: Mapping[Keep, str] = {"best": "which picks the best model", "last": "which picks nothing here"}
 DRAWN_METRICS = ("dice", "precision", "recall")
 _FEW = 25
 _WIDE_RANGE = 30.0
@@ -38,7 +42,7 @@ def own_series(log: Log, *place: str) -> Curve:
     return series(log, lambda row: row.figure(*place))
 
 
-def losses(log: Log, best_epoch: int | None) -> Figure:
+def losses(log: Log, best_epoch: int | None, keep: Keep = "best") -> Figure:
     """Training and validation loss; logarithmic where they span a wide range."""
     figure = style.new_figure(style.HALF_WIDTH, 3.5)
     axes = style.style_axes(figure.add_subplot(), x="epoch", y="loss")
@@ -48,19 +52,19 @@ def losses(log: Log, best_epoch: int | None) -> Figure:
     values = np.concatenate([train[1], val[1]])
     if values.size and values.min() > 0 and values.max() / values.min() > _WIDE_RANGE:
         axes.set_yscale("log")
-    _finish(axes, log, best_epoch)
+    _finish(axes, log, best_epoch, keep)
     style.style_legend(axes, columns=2, place="above")
     return figure
 
 
-def scores(log: Log, best_epoch: int | None, score: str) -> Figure:
+def scores(log: Log, best_epoch: int | None, score: str, keep: Keep = "best") -> Figure:
     """The mean Dice over regions on validation, and the score that picks the best model where it is another one."""
     figure = style.new_figure(style.HALF_WIDTH, 3.5)
     axes = style.style_axes(figure.add_subplot(), x="epoch", y="score on validation")
     dice, picked = own_series(log, "val_dice"), series(log, attrgetter("val_score"))
     _line(axes, dice, style.ACCENT, "Dice, mean over regions")  # a classifier has none
     if picked[1].size and (score != "dice" or not dice[1].size):
-        _line(axes, picked, style.series_colour(1), f"{style.plain(score)}, which picks the best model")
+        _line(axes, picked, style.series_colour(1), f"{style.plain(score)}, {_PICKS[keep]}")
     _share_axis(axes, np.concatenate([dice[1], picked[1]]))
     at_best = dice if score == "dice" and dice[1].size else picked
     here = np.flatnonzero(at_best[0] == (-1 if best_epoch is None else best_epoch + 1))
@@ -76,12 +80,12 @@ def scores(log: Log, best_epoch: int | None, score: str) -> Figure:
             fontsize=style.LABEL_PT,
             color=style.POSITIVE,
         )
-    _finish(axes, log, best_epoch)
+    _finish(axes, log, best_epoch, keep)
     style.style_legend(axes, columns=1, place="above")
     return figure
 
 
-def regions(log: Log, names: Sequence[str], best_epoch: int | None) -> Figure:
+def regions(log: Log, names: Sequence[str], best_epoch: int | None, keep: Keep = "best") -> Figure:
     """Dice, precision and recall on validation, one panel each, a curve per region."""
     figure = style.new_figure(style.FULL_WIDTH, 3.5)
     first: Axes | None = None
@@ -95,7 +99,7 @@ def regions(log: Log, names: Sequence[str], best_epoch: int | None) -> Figure:
             curve = own_series(log, "regions", name, metric)
             colour = style.region_ink(name, number) if len(names) > 1 else style.ACCENT
             _line(axes, curve, colour, style.plain(name, 24))
-        _finish(axes, log, best_epoch, name_best=place == 0)
+        _finish(axes, log, best_epoch, keep, name_it=place == 0)
         if place == 0:
             _share_axis(axes, np.concatenate([own_series(log, "regions", *place)[1] for place in places]))
             if len(names) > 1:
@@ -108,7 +112,7 @@ def regions(log: Log, names: Sequence[str], best_epoch: int | None) -> Figure:
     return figure
 
 
-def learning_rate(log: Log, best_epoch: int | None) -> Figure:
+def learning_rate(log: Log, best_epoch: int | None, keep: Keep = "best") -> Figure:
     """The learning rate at the end of each epoch."""
     figure = style.new_figure(style.HALF_WIDTH, 3.0)
     axes = style.style_axes(figure.add_subplot(), x="epoch", y="learning rate")
@@ -123,7 +127,7 @@ def learning_rate(log: Log, best_epoch: int | None) -> Figure:
         axes.set_ylim(0, float(rates.max(initial=0.0)) * 1.12 or 1.0)
         axes.yaxis.set_major_locator(MaxNLocator(5))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2g}"))
-    _finish(axes, log, best_epoch)
+    _finish(axes, log, best_epoch, keep)
     return figure
 
 
@@ -158,8 +162,8 @@ def _share_axis(axes: Axes, values: npt.NDArray[np.float64]) -> None:
     axes.set_ylim(bottom, max(top, bottom + 0.1))
 
 
-def _finish(axes: Axes, log: Log, best_epoch: int | None, *, name_best: bool = True) -> None:
-    """Whole epochs along the axis, and a line at the best one."""
+def _finish(axes: Axes, log: Log, best_epoch: int | None, keep: Keep, *, name_it: bool = True) -> None:
+    """Whole epochs along the axis, and a line at the one whose network was kept."""
     last = max((row.epoch + 1.0 for row in log), default=1.0)
     axes.set_xlim(0.5 if last < _FEW else 0, last + max(0.5, 0.02 * last))
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
@@ -167,10 +171,10 @@ def _finish(axes: Axes, log: Log, best_epoch: int | None, *, name_best: bool = T
         return
     x = best_epoch + 1
     axes.axvline(x, color=style.POSITIVE, linewidth=1.0, linestyle=(0, (4, 3)), zorder=1)
-    if name_best:
+    if name_it:
         on_right = x < last * 0.7
         axes.annotate(
-            f"best: epoch {x}",
+            f"{keep}: epoch {x}",
             (x, 0.985),
             (4 if on_right else -4, 0),
             xycoords=("data", "axes fraction"),

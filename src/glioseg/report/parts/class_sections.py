@@ -81,7 +81,9 @@ def training(facts: ClassificationFacts, folder: Path) -> Section:
     caption = "Training: mean over the epoch's batches, augmented. Validation: after the epoch, not augmented, before "
     caption += "the temperature. The dashed line marks the model that was kept."
     blocks: list[Block] = [
-        saved_picture(folder, "losses", curves.losses(log, best), "chart", title="Loss", caption=caption, half=True)
+        saved_picture(
+            folder, "losses", curves.losses(log, best, facts.keep), "chart", title="Loss", caption=caption, half=True
+        )
     ]
     if any(row.names("classes") for row in log):
         words = "On the validation part, every picture alike."
@@ -90,7 +92,7 @@ def training(facts: ClassificationFacts, folder: Path) -> Section:
             saved_picture(folder, "scores", figure, "chart", title="Score on validation", caption=words, half=True)
         )
     words = "As it was in the last step of each epoch."
-    figure = curves.learning_rate(log, best)
+    figure = curves.learning_rate(log, best, facts.keep)
     blocks.append(
         saved_picture(folder, "learning-rate", figure, "chart", title="Learning rate", caption=words, half=True)
     )

@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from glioseg.evaluation.protocol import Evaluation, Summary
-from glioseg.evaluation.published import MEAN, AsPublished, ObtainedFigure, SliceChoice
-from glioseg.evaluation.score import EMPTY_RULES, EmptyRule
+from glioseg.evaluation.published import MEAN, AsPublished, ObtainedFigure
+from glioseg.evaluation.score import EMPTY_RULES, EMPTY_WORDS
 from glioseg.report.html import Block, Cell, Column, Prose, Section, Table, Tile, Tone
 from glioseg.report.parts.metric_words import RESULT_METRICS, interval_cell, metric_named, value_cell
 from glioseg.report.parts.run_words import (
+    GRID_WORDS,
     METRIC_WORDS,
     NOTHING,
+    SLICE_WORDS,
     UNIT_WORDS,
     duration,
     interval_words,
@@ -28,18 +30,6 @@ from glioseg.report.parts.words import plural
 from glioseg.report.run_facts import ScoredFacts, SegmentationFacts, SplitUnit
 
 _FEW_PATIENTS = 20
-_EMPTY_WORDS: Mapping[EmptyRule, str] = {
-    "skip": "0/0 left out",
-    "both_empty_1": "both empty = 1",
-    "zero": "0/0 = 0",
-    "skip_reference_empty": "no reference: left out",
-}
-_GRID_WORDS = {"native": "the native grid", "working": "the network's grid"}
-_SLICE_WORDS: Mapping[SliceChoice, str] = {
-    "all": "every slice",
-    "tumour-bearing": "slices whose reference has tumour",
-    "recipe": "the slices that the recipe keeps",
-}
 _SLICE_LEAK = (
     "This split is by slice: neighbouring slices of one patient are in several parts. Such figures leak: they measure "
     "memory as well as skill, and say little about patients that were not seen."
@@ -73,7 +63,8 @@ def tiles(facts: SegmentationFacts) -> tuple[Tile, ...]:
         note = f"{baseline.name}, {part_word(baseline.part)}"
         row.append(Tile(f"Baseline, {baseline.region}", ratio(baseline.dice), note))
     if facts.best_epoch is not None:
-        row.append(Tile("Best epoch", f"{facts.best_epoch + 1}", f"of {len(facts.log)} trained"))
+        title = "Best epoch" if facts.keep == "best" else "Epoch that was kept"
+        row.append(Tile(title, f"{facts.best_epoch + 1}", f"of {len(facts.log)} trained"))
     elif facts.log:
         row.append(Tile("Epochs", f"{len(facts.log)}", "no validation yet", "warning"))
     if facts.timing.training_s is not None:
@@ -293,9 +284,9 @@ def whose_verdict(figures: Sequence[_Judged]) -> str:
 def _published_caption(part: str, scored: AsPublished) -> str:
     protocol, counts = scored.protocol, f"{plural(scored.n_patients, 'patient')}, {plural(scored.n_slices, 'slice')}"
     rules = dict.fromkeys(result.figure.empty for result in scored.results)
-    meanings = "; ".join(f"{_EMPTY_WORDS[rule]}: {EMPTY_RULES[rule]}" for rule in rules)
-    caption = f"{part_title(part)}, {counts}; on {_GRID_WORDS[protocol.grid]}, "
-    return f"{caption}{_SLICE_WORDS[protocol.slices]}. Published: {protocol.source}. Empty masks: {meanings}."
+    meanings = "; ".join(f"{EMPTY_WORDS[rule]}: {EMPTY_RULES[rule]}" for rule in rules)
+    caption = f"{part_title(part)}, {counts}; on {GRID_WORDS[protocol.grid]}, "
+    return f"{caption}{SLICE_WORDS[protocol.slices]}. Published: {protocol.source}. Empty masks: {meanings}."
 
 
 def _published_row(result: ObtainedFigure, region: str) -> tuple[Cell, ...]:
@@ -310,7 +301,7 @@ def _published_row(result: ObtainedFigure, region: str) -> tuple[Cell, ...]:
         NOTHING if difference is None else Cell(f"{difference:+.3f}", difference),
         Cell("not published", 2.0, "note") if value is None else verdict_of(result),
         Cell(UNIT_WORDS[figure.unit]),
-        Cell(_EMPTY_WORDS[figure.empty]),
+        Cell(EMPTY_WORDS[figure.empty]),
     )
 
 

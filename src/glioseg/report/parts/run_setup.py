@@ -225,11 +225,12 @@ def _unfit(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
 def conventions(facts: SegmentationFacts) -> Section:
     """What the words of the report mean."""
     items = [("Use", RESEARCH_ONLY)]
+    picked = "picked the best epoch" if facts.keep == "best" else "looked at after each epoch"
     if facts.headline is not None:
         items += protocol_items(facts.parts[facts.headline].evaluation)
     items += [
         ("Dice", "2 TP / (2 TP + FP + FN); TP, FP, FN: voxels found, falsely predicted, missed"),
-        ("Parts", "training: seen by the network; validation: picked the best epoch; test: touched once, at the end"),
+        ("Parts", f"training: seen by the network; validation: {picked}; test: touched once, at the end"),
         ("Colours", "reference red, prediction green, yellow where their outlines run together"),
         ("Views", CONVENTION if facts.data.has_mm else "as published; the orientation is unknown"),
     ]

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from glioseg.evaluation.published import MEAN, PublishedFigure
+from glioseg.evaluation.score import EMPTY_WORDS
 from glioseg.report import style
 from glioseg.report.figures import curves
 from glioseg.report.html import Block, Cell, Column, Section, Table, saved_picture
-from glioseg.report.parts.run_words import NOTHING, duration_cell, ratio_cell
+from glioseg.report.parts.run_words import GRID_WORDS, NOTHING, SLICE_WORDS, duration_cell, ratio_cell
 from glioseg.report.parts.words import MOST_ROWS, left_out
-from glioseg.report.run_facts import RunFacts
+from glioseg.report.run_facts import RunFacts, SegmentationFacts
 from glioseg.training.log import LogRow
 
 _LOG_HOLDS_ALL = "log.jsonl has all of them."
 _REST = ("precision", "recall")
+_KEPT = {"best": "best model", "last": "last model"}
+_WORD = {"best": "best", "last": "kept"}
 
 
 def training(facts: RunFacts, folder: Path) -> Section:
     """Losses, scores, learning rate and pace."""
-    log, best = facts.log, facts.best_epoch
+    log, best, keep = facts.log, facts.best_epoch, facts.keep
     if not log:
         return Section("training", "Training", "", ())
 
@@ -34,17 +39,20 @@ def training(facts: RunFacts, folder: Path) -> Section:
     )
     words += "Both are the same sum of the same terms, weights included."
     if best is not None:
-        words += " The dashed line marks the best model, which is the one that was evaluated."
-    blocks = [curve("losses", curves.losses(log, best), "Loss", words)]
+        words += f" The dashed line marks the {_KEPT[keep]}, which is the one that was evaluated."
+    blocks = [curve("losses", curves.losses(log, best, keep), "Loss", words)]
     if validated:
         words = "Dice on whole cases of the validation part, mean over cases, then over regions. "
-        words += (
-            f"By {facts.score} the best model is picked. " if facts.score != "dice" else "It picks the best model. "
-        )
-        blocks.append(curve("scores", curves.scores(log, best, facts.score), "Score on validation", words))
+        if keep == "best":
+            words += (
+                f"By {facts.score} the best model is picked." if facts.score != "dice" else "It picks the best model."
+            )
+        else:
+            words += "The last model was kept, whatever its score."
+        blocks.append(curve("scores", curves.scores(log, best, facts.score, keep), "Score on validation", words))
         blocks += _regions(facts, folder)
     words = "As it was in the last step of each epoch."
-    blocks.append(curve("learning-rate", curves.learning_rate(log, best), "Learning rate", words))
+    blocks.append(curve("learning-rate", curves.learning_rate(log, best, keep), "Learning rate", words))
     if validated and any(row.elapsed_s is not None for row in log):
         words = "Dice on validation (dots) and the best so far (line) by the time it took."
         blocks.append(curve("pace", curves.pace(log), "Score over time", words))
@@ -56,14 +64,14 @@ def _regions(facts: RunFacts, folder: Path) -> list[Block]:
     names = [name for name in facts.data.regions if name in logged] or logged
     if not names:
         return []
-    figure = curves.regions(facts.log, names, facts.best_epoch)
+    figure = curves.regions(facts.log, names, facts.best_epoch, facts.keep)
     title = "Dice, precision and recall by region" if len(names) > 1 else "Dice, precision and recall"
     caption = "On the validation part, mean over cases; epochs without a figure are passed over."
     return [saved_picture(folder, "regions-by-epoch", figure, "chart", title=title, caption=caption)]
 
 
-def epochs(facts: RunFacts) -> Section:
-    """One row per epoch."""
+def epochs(facts: SegmentationFacts) -> Section:
+    """One row per epoch; where the recipe follows a publication that has such a table, another one by its rules."""
     if not facts.log:
         return Section("epochs", "Epochs", "", ())
     logged = _logged_regions(facts)
@@ -74,9 +82,55 @@ def epochs(facts: RunFacts) -> Section:
     titles += [f"{name} {metric}" if len(logged) > 1 else metric.capitalize() for metric in _REST for name in logged]
     columns = [Column(title, numeric=True) for title in titles]
     rows = tuple(_row(facts, row, logged) for row in facts.log[-MOST_ROWS:])
-    caption = "Epochs count from 1 (log.jsonl from 0); the best one is marked. "
+    caption = "Epochs count from 1 (log.jsonl from 0); the one whose network was kept is marked. "
     caption += left_out(len(facts.log), _LOG_HOLDS_ALL).replace("The first", "The last")
-    return Section("epochs", "Epoch by epoch", "", (Table(tuple(columns), rows, caption.strip(), page_size=20),))
+    blocks = [Table(tuple(columns), rows, caption.strip(), page_size=20), *_as_published(facts)]
+    return Section("epochs", "Epoch by epoch", "", tuple(blocks))
+
+
+def _as_published(facts: SegmentationFacts) -> list[Table]:
+    """The scores of each epoch as the publication counts them, in its order: the mean of a figure, then its regions."""
+    protocol = facts.followed
+    if protocol is None:
+        return []
+    known = [(figure, _regions_of(facts.log, figure)) for figure in protocol.figures]
+    places = [(figure, region) for figure, regions in known for region in regions]
+    if not places:
+        return []  # a run from before these were logged
+    titles = [
+        f"{figure.metric} {'mean' if region == MEAN else region}" if len(facts.data.regions) > 1 else figure.metric
+        for figure, region in places
+    ]
+    rules = [f"{figure.name} ({EMPTY_WORDS[figure.empty]})" for figure, _ in known]
+    caption = (
+        f"The same epochs, scored on the validation part as published by {protocol.source}: {', '.join(rules)}; on "
+        f"{GRID_WORDS[protocol.grid]}, {SLICE_WORDS[protocol.slices]}. These figures decide nothing here; those of the "
+        "table above are means over cases on the native grid."
+    )
+    columns = tuple(Column(title, numeric=True) for title in ("Epoch", "Training loss", "Validation loss", *titles))
+    rows = tuple(
+        (
+            epoch_cell(row, facts.best_epoch, _WORD[facts.keep]),
+            loss_cell(row.train_loss),
+            loss_cell(row.val_loss),
+            *(ratio_cell(row.figure("as_published", figure.name, region)) for figure, region in places),
+        )
+        for row in facts.log[-MOST_ROWS:]
+    )
+    return [Table(columns, rows, caption, page_size=20)]
+
+
+def _regions_of(log: Sequence[LogRow], figure: PublishedFigure) -> list[str]:
+    """The regions of a figure that the log has, their mean first; alone what was published, where that is known."""
+    known = dict.fromkeys(region for row in log for region in row.names("as_published", figure.name))
+    return [region for region in (MEAN, *(name for name in known if name != MEAN)) if _is_shown(region, known, figure)]
+
+
+def _is_shown(region: str, known: Collection[str], figure: PublishedFigure) -> bool:
+    """One region needs no mean."""
+    if region == MEAN and len(known) < 3:
+        return False
+    return region in known and (not figure.values or region in figure.values)
 
 
 def _logged_regions(facts: RunFacts) -> list[str]:
@@ -86,7 +140,7 @@ def _logged_regions(facts: RunFacts) -> list[str]:
 
 def _row(facts: RunFacts, row: LogRow, regions: list[str]) -> tuple[Cell, ...]:
     return (
-        epoch_cell(row, facts.best_epoch, "best"),
+        epoch_cell(row, facts.best_epoch, _WORD[facts.keep]),
         loss_cell(row.train_loss),
         loss_cell(row.val_loss),
         ratio_cell(row.figure("val_dice")),

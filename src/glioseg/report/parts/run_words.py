@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from glioseg.evaluation.protocol import Evaluation, Summary
+from glioseg.evaluation.published import SliceChoice
 from glioseg.evaluation.score import Interval
 from glioseg.report.html import Cell
 from glioseg.report.parts.metric_words import METRIC_WORDS as METRIC_WORDS
@@ -13,6 +14,12 @@ from glioseg.report.run_facts import RunFacts, ScoredFacts
 
 PART_WORDS: Mapping[str, str] = {"train": "training", "val": "validation", "test": "test"}
 _OTHER = "on-"
+GRID_WORDS = {"native": "the native grid", "working": "the network's grid"}
+SLICE_WORDS: Mapping[SliceChoice, str] = {
+    "all": "every slice",
+    "tumour-bearing": "slices whose reference has tumour",
+    "recipe": "the slices that the recipe keeps",
+}
 UNIT_WORDS: Mapping[str, str] = {
     "pooled": "pooled voxels",
     "case": "mean over cases",

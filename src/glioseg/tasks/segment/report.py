@@ -38,6 +38,7 @@ from glioseg.report.segmentation import scored_segmentation_page, segmentation_p
 from glioseg.tasks.data import Part, TrainingData
 from glioseg.tasks.segment.ensemble import EnsembleFigures, load_for
 from glioseg.tasks.segment.items import borders_of, training_items
+from glioseg.tasks.segment.log import followed_in_validation
 from glioseg.tasks.segment.predictor import predictor_of
 from glioseg.tasks.segment.score import scheme_of
 from glioseg.tasks.task import FinishedRun, ScoredData
@@ -54,6 +55,7 @@ def page(facts: RunFacts, run: FinishedRun, figures: Path) -> RunPage:
         **vars(facts),
         parts=scored_parts(run.folder, Evaluation.from_json, rows_from_csv),
         outlined=_outlined(run.data.prepared),
+        followed=followed_in_validation(run.recipe),
         weight_maps=weight_maps(run.recipe, run.data),
     )
     headline = own.headline

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from glioseg.core import LabelScheme
 from glioseg.core.labels import encode_regions
 from glioseg.errors import LabelError
 from glioseg.evaluation.cases import CaseScores
+from glioseg.evaluation.comparable import Reason
 from glioseg.evaluation.metric import RegionMetrics
 from glioseg.evaluation.metrics import COUNTED_METRICS
 from glioseg.evaluation.protocol import aggregate
@@ -21,7 +23,7 @@ from glioseg.evaluation.threshold import CaseSearch, ThresholdOptions, choose, s
 from glioseg.inference.options import PredictOptions
 from glioseg.inference.predictor import Predictor
 from glioseg.inference.scoring import ScoredCase, score_prepared
-from glioseg.preparation.slices import channels_of
+from glioseg.preparation.slices import SliceOptions, channels_of
 from glioseg.preparation.store import PreparedCase, PreparedCohort
 from glioseg.tasks.data import Part
 from glioseg.tasks.task import Scores, Scoring
@@ -53,6 +55,38 @@ def score_cases(
         step(number, len(part.prepared.cases))
 
 
+@dataclass(frozen=True, eq=False)
+class PartScored:
+    """The scores of the cases of a part, as they come in.
+
+    Args:
+        native: on the native grids, and
+        working: on the network's.
+        kept: case id -> (S,) the slices of the network's grid that the recipe keeps.
+    """
+
+    native: list[CaseScores] = field(default_factory=list)
+    working: list[CaseScores] = field(default_factory=list)
+    kept: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
+
+    def add(self, case: PreparedCase, result: ScoredCase, slices: SliceOptions) -> None:
+        """One more case."""
+        self.native.append(result.scores)
+        self.working.append(result.working)
+        self.kept[case.id] = slices.keeps(case.non_black)
+
+
+def as_published(scored: PartScored, protocol: PublishedProtocol, reasons: Sequence[Reason] = ()) -> AsPublished:
+    """A part by a publication's protocol, on the grid that it names; errors as of ``evaluation.published``."""
+    on_working = protocol.grid == "working"
+    return published(
+        scored.working if on_working else scored.native,
+        protocol,
+        kept_slices=scored.kept if on_working else None,
+        reasons=reasons,
+    )
+
+
 def score_part(predictor: Predictor, part: Part, scoring: Scoring, step: Step) -> Scores:
     """Score a part on the native grid and, where the recipe follows a publication, by its protocol.
 
@@ -63,36 +97,26 @@ def score_part(predictor: Predictor, part: Part, scoring: Scoring, step: Step) -
         step: called with (cases done, cases).
     """
     metrics, publication = scoring.options.metrics(scoring.metrics), scoring.publication
-    native: list[CaseScores] = []
-    working: list[CaseScores] = []
-    slices_kept: dict[str, npt.NDArray[np.bool_]] = {}
+    scored = PartScored()
     for case, result in score_cases(predictor, part, curves=True, step=step, metrics=metrics):
-        native.append(result.scores)
-        working.append(result.working)
-        slices_kept[case.id] = predictor.slices.keeps(case.non_black)
-    as_published = None
+        scored.add(case, result, predictor.slices)
+    block = None
     if isinstance(publication.protocol, PublishedProtocol):
         protocol, reasons = protocol_of(publication.protocol, part.name)
-        on_working = protocol.grid == "working"
-        as_published = published(
-            working if on_working else native,
-            protocol,
-            kept_slices=slices_kept if on_working else None,
-            reasons=(*reasons, *publication.reasons),
-        )
-    return scores_of(part.name, native, scoring, as_published, predictor.options.kinds)
+        block = as_published(scored, protocol, (*reasons, *publication.reasons))
+    return scores_of(part.name, scored.native, scoring, block, predictor.options.kinds)
 
 
 def scores_of(
     part: str,
     cases: list[CaseScores],
     scoring: Scoring,
-    as_published: AsPublished | None = None,
+    block: AsPublished | None = None,
     kinds: Sequence[str] = (),
 ) -> Scores:
     """Figures and table of a part, from the scores of its cases; see ``aggregate`` for the arguments."""
     metrics = scoring.options.metrics(scoring.metrics)
-    evaluation = aggregate(cases, scoring.options, as_published, metrics, kinds)
+    evaluation = aggregate(cases, scoring.options, block, metrics, kinds)
     return Scores(part, evaluation, case_rows(cases, metrics), regions_text(part, evaluation, own=scoring.metrics))
 
 

@@ -38,6 +38,7 @@ from glioseg.tasks.segment.calibrate import calibrate_masks
 from glioseg.tasks.segment.cohort import with_references
 from glioseg.tasks.segment.detect import detect_part
 from glioseg.tasks.segment.items import borders_of, training_items
+from glioseg.tasks.segment.log import OWN_COLUMNS, followed_in_validation, published_columns
 from glioseg.tasks.segment.predict import SegmentMembers
 from glioseg.tasks.segment.predictor import predictor_of
 from glioseg.tasks.segment.score import scheme_of, score_part, tune_options
@@ -55,22 +56,7 @@ from glioseg.tasks.task import (
 )
 from glioseg.training.augment import augment
 from glioseg.training.job import Validation
-from glioseg.training.log import LogRow
 from glioseg.training.losses import build_loss
-
-
-def log_cells(row: LogRow) -> tuple[str, ...]:
-    """Dice, Dice by region, precision and recall of a row of the log."""
-    regions = row.names("regions")
-
-    def mean(metric: str) -> str:
-        values = [value for name in regions if (value := row.figure("regions", name, metric)) is not None]
-        return f"{sum(values) / len(values):.3f}" if values else "-"
-
-    dice = {name: row.figure("regions", name, "dice") for name in regions}
-    short = {name: "-" if value is None else f"{value:.3f}".lstrip("0") for name, value in dice.items()}
-    by_region = " ".join(f"{name} {words}" for name, words in short.items())
-    return mean("dice"), by_region if len(regions) > 1 else "", mean("precision"), mean("recall")
 
 
 class SegmentTask(Task[Predictor]):
@@ -78,12 +64,12 @@ class SegmentTask(Task[Predictor]):
 
     name: ClassVar[str] = "segment"
     outputs: ClassVar[str] = "logits, one per region"
-    columns: ClassVar[LogColumns] = LogColumns(
-        ("Dice", "by region", "prec.", "recall"),
-        log_cells,
-        (5, 9, 5, 6),
-        spare=("recall", "prec.", "by region"),
-    )
+    columns: ClassVar[LogColumns] = OWN_COLUMNS
+
+    def log_columns(self, recipe: Recipe) -> LogColumns:
+        """Those of the publication that the recipe follows, where it prints a validation's figures by epoch."""
+        followed = followed_in_validation(recipe)
+        return OWN_COLUMNS if followed is None else published_columns(followed)
 
     def usable(self, cohort: Cohort, options: DataOptions, reporter: Reporter) -> Cohort:
         """The cases with a reference."""
@@ -151,6 +137,7 @@ class SegmentTask(Task[Predictor]):
             batch_size=recipe.train.batch_size,
             options=recipe.evaluate,
             score=recipe.train.score,  # the recipe has seen to it
+            followed=followed_in_validation(recipe),
             on_case=on_case,
         )
 

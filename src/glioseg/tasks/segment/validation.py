@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from glioseg.console import Step
 from glioseg.core import Case
-from glioseg.evaluation.cases import CaseScores
 from glioseg.evaluation.protocol import EvaluateOptions, Evaluation, aggregate, mean_over_regions
+from glioseg.evaluation.published import AsPublished, PublishedProtocol
 from glioseg.inference.activation import logits_of
 from glioseg.inference.predictor import Array, Predictor
 from glioseg.inference.scoring import score_prepared
@@ -22,8 +22,11 @@ from glioseg.preparation.border_cache import BorderMaps
 from glioseg.preparation.slice_array import SliceArray
 from glioseg.preparation.slices import SliceOptions, tumour_slices
 from glioseg.preparation.store import PreparedCase
+from glioseg.tasks.segment.score import PartScored, as_published
 from glioseg.training.job import Loss, Validation
 
+AS_PUBLISHED = "as_published"
+"""Where the log has what a publication's own rules give."""
 _LOGGED = ("dice", "precision", "recall")
 
 
@@ -41,6 +44,7 @@ class Validator:
         batch_size: of the training; a loss that is one Dice for a batch is so here too.
         options: how scores are averaged.
         score: name of the score that picks the best model.
+        followed: how a publication scored its validation part; logged beside our figures, and decides nothing.
         on_case: called with (cases done, cases).
     """
 
@@ -53,22 +57,26 @@ class Validator:
     batch_size: int
     options: EvaluateOptions
     score: str
+    followed: PublishedProtocol | None
     on_case: Step
 
     def __call__(self, model: nn.Module) -> Validation:
         """Loss, score and figures; the loss weighs each slice (volume) alike, the scores each case."""
         predictor = replace(self.predictor, model=model)
-        scores: list[CaseScores] = []
+        scores = PartScored()
         losses: list[tuple[float, int]] = []
         for number, (prepared, case) in enumerate(self.cases, start=1):
             scored = score_prepared(predictor, prepared, case, self.channels, predictor.scheme)
-            scores.append(scored.scores)
+            scores.add(prepared, scored, self.slices)
             losses.append(self._loss_of(prepared, scored.working_probabilities))
             self.on_case(number, len(self.cases))
-        evaluation = aggregate(scores, self.options.model_copy(update={"n_resamples": 0}))
+        evaluation = aggregate(scores.native, self.options.model_copy(update={"n_resamples": 0}))
         n_slices = sum(n for _, n in losses)
         loss = sum(value * n for value, n in losses) / n_slices if n_slices else 0.0
-        return Validation(loss, score_of(evaluation, self.score), _figures(evaluation))
+        figures = _figures(evaluation)
+        if self.followed is not None:
+            figures[AS_PUBLISHED] = _published_figures(as_published(scores, self.followed))
+        return Validation(loss, score_of(evaluation, self.score), figures)
 
     def _loss_of(self, prepared: PreparedCase, probabilities: Array) -> tuple[float, int]:
         """The loss on what training would take, from probabilities (R, Z, Y, X), and how many items that is.
@@ -135,3 +143,7 @@ def _figures(evaluation: Evaluation) -> dict[str, Any]:
             for region, metrics in evaluation.regions.items()
         },
     }
+
+
+def _published_figures(block: AsPublished) -> dict[str, Any]:
+    return {result.figure.name: dict(result.obtained) for result in block.results}
