@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 import typer
@@ -16,12 +18,14 @@ from glioseg.cli.app import app
 from glioseg.cohorts.phantom import PhantomOptions, generate_patient
 from glioseg.io.nifti import write_nifti
 from tests.cli.command import glioseg
+from tests.fakes.dicom import T1N, write_series, write_study, zipped
 from tests.runs.conftest import _one_thread, plain_reports
 
 __all__ = ["_one_thread"]
 
 _ROOT = Path(__file__).parents[1]
 _OWN_DATA = _ROOT / "docs" / "own-data.md"
+_PREDICT = _ROOT / "docs" / "predict.md"
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 """What a line that the command does not understand raises: the base of all such errors, which has no public name."""
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -37,7 +41,9 @@ def _commands(document: Path) -> Iterator[list[str]]:
                 yield shlex.split(line, comments=True)[1:]
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/own-data.md", "docs/phantom.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "docs/own-data.md", "docs/predict.md", "docs/phantom.md", "CONTRIBUTING.md"]
+)
 def test_commands_of_documents_are_commands(document: str) -> None:
     """Names, options and numbers of arguments are those of the command line; nothing is run."""
     group = typer.main.get_command(app)
@@ -85,3 +91,34 @@ def test_own_data_from_the_first_command_to_the_last(tmp_path: Path, monkeypatch
     assert "lesion" in Path("their-masks/predictions.html").read_text(encoding="utf-8")
     assert Path("runs/mine/report-on-elsewhere.html").exists()
     assert Path("folds/study.html").exists()
+
+
+def _write_study(folder: Path) -> Path:
+    """A phantom patient as a scanner would give it, with a localiser."""
+    patient = generate_patient(PhantomOptions(n_patients=1, spacing_mm=6.0, seed=1), 0)
+    affine, arrays = patient.image.grid.affine, dict(zip(patient.image.modalities, patient.image.array, strict=True))
+    write_study(folder, arrays, affine)
+    kind = {**T1N.tags, "ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}
+    write_series(folder, arrays["t1n"][:, :, :3], affine, replace(T1N, number=1, description="localizer", tags=kind))
+    return folder
+
+
+@pytest.mark.slow
+def test_from_a_study_to_a_mask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    zipped(_write_study(tmp_path / "study"), tmp_path / "study.zip")
+    monkeypatch.chdir(tmp_path)
+    said = {}
+    for arguments in _commands(_PREDICT):
+        ran = glioseg(*arguments, "--quiet")
+        assert ran.code == 0, (arguments, ran.err)
+        said[arguments[0]] = ran.out
+    shown = re.findall(r"^  [* ] \d.*$", _PREDICT.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(shown) == 5
+    assert [row for row in shown if row not in said["inspect"].splitlines()] == []
+    (mask,) = Path("masks").glob("case-*.nii.gz")
+    for folder in ("masks-of-zip", "masks-named", "forms"):
+        np.testing.assert_array_equal(nibabel.load(mask).dataobj, nibabel.load(Path(folder) / mask.name).dataobj)
+    stem = mask.name.removesuffix(".nii.gz")
+    ends = (".seg.dcm", "_WT.stl", "_TC.stl", "_ET.stl", "_probabilities.nii.gz")
+    assert all((Path("forms") / f"{stem}{end}").is_file() for end in ends)
+    assert list(Path("nobody").glob("*.seg.dcm"))

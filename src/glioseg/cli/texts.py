@@ -71,8 +71,7 @@ def series_cells(row: SeriesRow) -> tuple[str, ...]:
     """A row of the table of series in words."""
     spacing = "" if row.spacing_mm is None else " × ".join(f"{mm:.3g}" for mm in row.spacing_mm)
     sure = f"{row.confidence:.0%}" if row.taken_for else ""
-    why = "; ".join((row.why, *row.remarks))
-    return (row.label, row.plane, spacing, str(row.n_slices), row.agent, row.taken_for or "-", sure, why)
+    return (row.label, row.plane, spacing, str(row.n_slices), row.agent, row.taken_for or "-", sure, row.reason)
 
 
 def _spaced(cells: Sequence[str], widths: Sequence[int]) -> str:

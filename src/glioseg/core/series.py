@@ -37,6 +37,11 @@ class SeriesRow:
     is_used: bool
     remarks: tuple[str, ...] = ()
 
+    @property
+    def reason(self) -> str:
+        """Description, why and remarks in one sentence."""
+        return "; ".join((*([] if self.words in self.why else [self.words]), self.why, *self.remarks))
+
     def to_json(self) -> dict[str, object]:
         """Plain values."""
         return {

@@ -9,7 +9,7 @@ import numpy as np
 
 from glioseg.cohorts.description import CohortDescription
 from glioseg.cohorts.summary import CaseSummary
-from glioseg.core import Severity
+from glioseg.core import SeriesRow, Severity
 from glioseg.faces import on_command_line
 from glioseg.report import style
 from glioseg.report.html import Block, Cell, Column, Listed, Prose, Section, Table, Tile, Tone
@@ -109,15 +109,26 @@ def series(about: CohortDescription) -> Section | None:
     """What each series of DICOM studies was taken for; None where there are none."""
     if not about.series:
         return None
-    titles = ("Case", "Series", "Description", "Plane", "Spacing (mm)", "Slices", "Agent", "Taken for", "Sure")
-    columns = (*(Column(title) for title in titles), Column("Why", wide=True), Column("Used"))
+    of_several = len({row.case for row in about.series}) > 1
+    titles = (
+        *(["Case"] if of_several else []),
+        "Series",
+        "Plane",
+        "Spacing (mm)",
+        "Slices",
+        "Agent",
+        "Taken for",
+        "Sure",
+    )
+    columns = (*(Column(title) for title in titles), Column("Why", wide=True))
     rows = tuple(
         (
-            *(Cell(row.case), Cell(row.label), Cell(row.words), Cell(row.plane)),
+            *([Cell(row.case)] if of_several else []),
+            *(Cell(row.label), Cell(row.plane)),
             Cell("" if row.spacing_mm is None else " × ".join(f"{mm:.3g}" for mm in row.spacing_mm)),
-            *(Cell(str(row.n_slices), row.n_slices), Cell(row.agent), Cell(row.taken_for or "–")),
+            *(Cell(str(row.n_slices), row.n_slices), Cell(row.agent), Cell(_taken(row))),
             Cell(f"{row.confidence:.0%}" if row.taken_for else "", row.confidence),
-            *(Cell("; ".join((row.why, *row.remarks))), Cell("yes" if row.is_used else "no")),
+            Cell(row.reason),
         )
         for row in about.series[:MOST_ROWS]
     )
@@ -126,6 +137,12 @@ def series(about: CohortDescription) -> Section | None:
         "Whoever predicts may name another series by its number."
     )
     return Section("series", "Series", intro, (Table(columns, rows, left_out(len(about.series))),))
+
+
+def _taken(row: SeriesRow) -> str:
+    if row.taken_for is None:
+        return "–"
+    return row.taken_for if row.is_used else f"{row.taken_for} (another is used)"
 
 
 def case_table(about: CohortDescription) -> Section:
