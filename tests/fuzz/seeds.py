@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -22,6 +22,7 @@ from glioseg.cohorts.write import write_cohort
 from glioseg.config import read_recipe, shipped_recipes, write_recipe
 from glioseg.core import scheme_named
 from tests.fakes.cases import toy_cases
+from tests.fakes.dicom import T1C, oblique, write_series, zipped
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ def write_seeds(root: Path, *, networks: bool = True) -> list[Seed]:
         path = _home(root, name) / name
         path.write_text(text, encoding="utf-8")
         seeds.append(Seed(name, target, path))
+    seeds += _dicom_seeds(root, scans["int16"])
     write_cohort(toy_cases(2), root / "nnunet", "nnunet")
     seeds.append(Seed("dataset.json", "dataset.json", root / "nnunet" / "dataset.json"))
     return seeds + (_network_seeds(root) if networks else [])
@@ -78,6 +80,19 @@ def _scans() -> dict[str, npt.NDArray[Any]]:
         "colours": np.stack([grey, grey // 2, 255 - grey], axis=-1),
         "slice64": middle.astype(np.float64),
     }
+
+
+def _dicom_seeds(root: Path, volume: npt.NDArray[Any]) -> list[Seed]:
+    """A series in one file for each way of compressing, one of a file a slice, and an archive of that."""
+    slices, affine = np.abs(volume[:, :, 4:9]), oblique()
+    seeds = []
+    for syntax in ("explicit", "rle", "jpeg-ls", "jpeg-lossless", "jpeg-2000"):
+        series = replace(T1C, enhanced=True, syntax=syntax, signed=False)
+        (path,) = write_series(root / f"dicom-{syntax}", slices, affine, series)
+        seeds.append(Seed(path.rename(path.with_name(f"{syntax}.dcm")).name, "dicom", path.with_name(f"{syntax}.dcm")))
+    first, *_ = write_series(root / "dicom-slices", slices, affine, T1C)
+    archive = zipped(root / "dicom-slices", _home(root, "study.zip") / "study.zip")
+    return [*seeds, Seed(first.name, "dicom", first), Seed(archive.name, "dicom", archive)]
 
 
 _Scans = Mapping[str, npt.NDArray[Any]]

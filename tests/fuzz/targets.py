@@ -15,7 +15,7 @@ from glioseg.config import read_recipe
 from glioseg.core import Case, Cohort, Source, SourceKind, scheme_named
 from glioseg.errors import FileError
 from glioseg.evaluation.case_table import case_table
-from glioseg.io import read_grid
+from glioseg.io import load_image, read_grid
 from glioseg.io.endings import file_kind
 from glioseg.io.text import read_text
 
@@ -44,6 +44,12 @@ def scan(path: Path) -> None:
     refused = [finding for finding in summary.findings if finding.kind in ("unreadable-file", "file-geometry")]
     if refused:
         raise FileError(refused[0].message)
+
+
+def dicom(path: Path) -> None:
+    """The study in a folder or archive, as predict reads it."""
+    for case in read_cohort(path if path.suffix == ".zip" else path.parent, layout="dicom").cases:
+        load_image(case)
 
 
 def dataset_json(path: Path) -> None:
@@ -102,6 +108,7 @@ def study(path: Path) -> None:
 
 TARGETS: Mapping[str, Target] = {
     "scan": scan,
+    "dicom": dicom,
     "dataset.json": dataset_json,
     "labels.toml": read_labels_file,
     "recipe": lambda path: read_recipe(str(path)),
