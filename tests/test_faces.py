@@ -107,7 +107,7 @@ def _options_of_commands() -> dict[str, set[str]]:
 
 def _parameters_of_functions() -> dict[str, set[str]]:
     things = {name: getattr(glioseg, name) for name in glioseg.__all__}
-    functions = {name: thing for name, thing in things.items() if inspect.isfunction(thing)}
+    functions: dict[str, Any] = {name: thing for name, thing in things.items() if inspect.isfunction(thing)}
     functions["predict_files"] = Model.predict_files
     return {name: set(inspect.signature(thing).parameters) for name, thing in functions.items()}
 
