@@ -146,9 +146,9 @@ def test_tissues_have_no_lesions() -> None:
 
 
 def test_a_rule_that_makes_no_sense_is_refused() -> None:
-    for wrong in ({"n_dilations": -1, "most_dropped": 1}, {"n_dilations": 1, "most_dropped": -1}):
+    for n_dilations, most_dropped in ((-1, 1), (1, -1)):
         with pytest.raises(ScoreError, match="a rule for lesions"):
-            LesionRule(**wrong)
+            LesionRule(n_dilations=n_dilations, most_dropped=most_dropped)
 
 
 # -- lesion by lesion, on the whole image, as the challenge's program goes about it ------------------------------------
