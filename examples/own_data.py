@@ -33,7 +33,7 @@ def main(data: Path, out: Path) -> glioseg.CasePrediction:
     """Train on all patients, then outline the first one again."""
     cohort = glioseg.read(data, scheme=MEANING)
     run = glioseg.train("brats-2d", cohort, out / "run", changes=CHANGES)
-    result = glioseg.load(run).predict(cohort.cases[0].images["t2f"].paths[0], name=cohort.cases[0].id)
+    result = glioseg.load(run).predict(cohort.cases[0])
     result.save(out / "prediction")
     return result
 

@@ -17,8 +17,7 @@ def main(out: Path) -> glioseg.Scores:
     recipe = glioseg.recipe("demo", {"train.epochs": 4, "train.validate_every": 2, "evaluate.n_resamples": 200})
     run = glioseg.train(recipe, cohort, out=out / "run")
     scores = glioseg.evaluate(run, part="test")
-    case = cohort.cases[0]
-    result = glioseg.load(run).predict({name: source.paths[0] for name, source in case.images.items()}, name=case.id)
+    result = glioseg.load(run).predict(cohort.cases[0])
     result.save(out / "prediction")
     return scores
 

@@ -150,10 +150,17 @@ def test_paths_images_and_arrays_are_predicted_alike_and_as_the_command_does(tin
         np.testing.assert_array_equal(other.probabilities, result.probabilities)
         np.testing.assert_array_equal(other.label_map.array, result.label_map.array)
     assert result.probabilities.shape == (2, *result.label_map.grid.shape)
+    first = glioseg.read(tiny.data).cases[0]
+    of_case = model.predict(first)
+    np.testing.assert_array_equal(of_case.label_map.array, result.label_map.array)
+    assert (of_case.name, model.predict(first, name="mine").name) == (case, "mine")
+    assert repr(model) == f"Model({tiny.recipe.name}: t2f, t1c)"
     assert result.volumes_ml == result.volumes
     written = result.save(tmp_path / "api")
     done = model.predict_files(tiny.data / case, tmp_path / "files")
     assert [one.case for one in done.cases] == [case]
+    assert done.table()["case"].tolist() == [case]
+    assert "<table" in done._repr_html_()
     for name in (f"{case}.nii.gz", f"{case}.png"):
         assert (tmp_path / "api" / name).read_bytes() == (tmp_path / "files" / name).read_bytes()
     of_images, of_files = (json.loads((tmp_path / out / f"{case}.json").read_text()) for out in ("api", "files"))
@@ -170,6 +177,14 @@ def _array(path: Path) -> Any:
 def test_what_cannot_be_predicted_is_said(tiny: TinyRun) -> None:
     model = glioseg.load(tiny.run)
     paths = _first_case(tiny.data)
+    case = glioseg.read(tiny.data).cases[0]
+    without = glioseg.Case(case.id, case.patient, {"t2f": case.images["t2f"]}, None)
+    with pytest.raises(glioseg.GliosegError, match=rf"case {case.id} lacks t1c.*Give it with \{{\"t1c\": FILE\}}"):
+        model.predict(without)
+    with pytest.raises(glioseg.GliosegError, match=r"a folder is not one scan.*use predict_files"):
+        model.predict(tiny.data)
+    with pytest.raises(glioseg.GliosegError, match=r"a folder is not one scan.*use predict_files"):
+        model.predict({"t2f": tiny.data, "t1c": tiny.data})
     with pytest.raises(glioseg.GliosegError, match="lacks t1c"):
         model.predict({"t2f": paths["t2f"], "pet": paths["t1n"]})
     with pytest.raises(glioseg.GliosegError, match=r"the network needs several; expected t2f, t1c.*Give a dictionary"):

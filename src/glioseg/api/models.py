@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from glioseg.api.common import Progress, StrPath, optional_path, reporter_of
 from glioseg.api.data import AnyData, folder_of, source_of
 from glioseg.api.runs import Run, path_of
-from glioseg.core import Image
+from glioseg.core import Case, Image
 from glioseg.errors import OptionError
 from glioseg.io.in_memory import Scan, image_of, named_alone
 
@@ -28,11 +28,16 @@ if TYPE_CHECKING:
     from glioseg.tasks.wanted import Wanted
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Model:
     """A trained network, or several whose probabilities are averaged, ready to predict."""
 
     members: Members
+
+    def __repr__(self) -> str:
+        """The networks by name, and what they need: their layers would fill pages."""
+        names = " + ".join(info.name for info in self.members.infos)
+        return f"Model({names}: {', '.join(self.modalities)})"
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -41,18 +46,19 @@ class Model:
 
     def predict(
         self,
-        scans: Mapping[str, Scan] | Scan,
+        scans: Case | Mapping[str, Scan] | Scan,
         *,
-        name: str = "case",
+        name: str | None = None,
         uncertainty: bool | UncertaintyOptions = False,
     ) -> SegmentPrediction:
         """Draw the mask of one case.
 
         Args:
-            scans: modality -> path, nibabel image, or (array (X, Y, Z), affine (4, 4) of RAS+ mm), all on one grid; the
-                scan alone where the network needs one modality; of a network of pictures a picture: its path, or an
-                array (rows, columns) or (rows, columns, 3). Older names of modalities (flair, t1ce) will do.
-            name: what the case is called, and its files.
+            scans: a case of what ``glioseg.read`` gave; or modality -> path, nibabel image, or (array (X, Y, Z), affine
+                (4, 4) of RAS+ mm), all on one grid; the scan alone where the network needs one modality; of a network
+                of pictures a picture: its path, or an array (rows, columns) or (rows, columns, 3). Older names of
+                modalities (flair, t1ce) will do.
+            name: what the case is called, and its files; None for the case's own name, else ``case``.
             uncertainty: ask the networks again, mirrored, scaled and with dropout, and say in ``.uncertainty`` how far
                 their answers lie apart; ``UncertaintyOptions`` say how often. The answer stays the same.
 
@@ -68,20 +74,23 @@ class Model:
 
         if not isinstance(self.members, SegmentMembers):
             raise OptionError("this network says classes and draws no mask", remedy="Call classify in place of predict")
-        return self.members.predict_image(name, self._image(scans), _wanted(self.members, uncertainty))
+        wanted = _wanted(self.members, uncertainty)
+        if isinstance(scans, Case):
+            return self.members.predict(self._case(scans, name), wanted)
+        return self.members.predict_image(name or "case", self._image(scans), wanted)
 
     def classify(
         self,
-        scans: Mapping[str, Scan] | Scan,
+        scans: Case | Mapping[str, Scan] | Scan,
         *,
-        name: str = "case",
+        name: str | None = None,
         uncertainty: bool | UncertaintyOptions = False,
     ) -> ClassPrediction:
         """Say the class of one case.
 
         Args:
             scans: as ``predict`` takes them.
-            name: what the case is called, and its files.
+            name: likewise.
             uncertainty: as ``predict`` takes it.
 
         Returns:
@@ -95,7 +104,17 @@ class Model:
 
         if not isinstance(self.members, ClassifyMembers):
             raise OptionError("this network draws masks and says no class", remedy="Call predict in place of classify")
-        return self.members.predict_image(name, self._image(scans), _wanted(self.members, uncertainty))
+        wanted = _wanted(self.members, uncertainty)
+        if isinstance(scans, Case):
+            return self.members.predict(self._case(scans, name), wanted)
+        return self.members.predict_image(name or "case", self._image(scans), wanted)
+
+    def _case(self, case: Case, name: str | None) -> Case:
+        from glioseg.tasks.members import fitted
+
+        called = fitted(case if name is None else replace(case, id=name), self.modalities)
+        self.members.require(called)
+        return called
 
     def _image(self, scans: Mapping[str, Scan] | Scan) -> Image:
         from glioseg.tasks.members import called_as
@@ -131,7 +150,8 @@ class Model:
             progress: told how many cases are done.
 
         Returns:
-            ``.cases``, what was written for each; ``.failed``, what is wrong with those that could not be predicted.
+            ``.table()``, a DataFrame; ``.cases``, what was written for each; ``.failed``, what is wrong with those that
+            could not be predicted.
 
         Raises:
             GeometryError: every case lacks a modality; nothing has been written then.

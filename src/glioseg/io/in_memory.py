@@ -62,6 +62,8 @@ def named_alone(scan: Scan, modalities: Sequence[str]) -> dict[str, Scan]:
     """
     if len(modalities) == 1:
         return {modalities[0]: scan}
+    if isinstance(scan, str | PathLike) and Path(scan).is_dir():
+        raise _is_folder(Path(scan))
     if tuple(modalities) == COLOURS:
         if isinstance(scan, np.ndarray) and scan.ndim in (2, 3) and scan.shape[2:] in ((), (len(COLOURS),)):
             channels = scan if scan.ndim == 3 else np.stack([scan] * len(COLOURS), axis=-1)
@@ -71,7 +73,7 @@ def named_alone(scan: Scan, modalities: Sequence[str]) -> dict[str, Scan]:
     raise OptionError(
         "one scan shows one modality, and the network needs several",
         expected=", ".join(modalities),
-        remedy="Give a dictionary: " + ", ".join(f"{modality!r}: …" for modality in modalities),
+        remedy=f"Give a dictionary: {{{', '.join(f'{modality!r}: …' for modality in modalities)}}}",
     )
 
 
@@ -124,10 +126,17 @@ def label_map_of(mask: Scan, scheme: LabelScheme | str | None = None) -> LabelMa
     return LabelMap(integers, scheme_named("binary"), grid)
 
 
+def _is_folder(path: Path) -> FileError:
+    remedy = "Read it (glioseg.read) and give a case of it, or use predict_files, which takes folders"
+    return FileError("a folder is not one scan", path=path, expected="a file", remedy=remedy)
+
+
 def _of_file(path: Path, channel: int | None = None) -> tuple[npt.NDArray[Any], Grid]:
     kind = file_kind(path)
     if not path.exists():
         raise FileError("there is no such file", path=path, remedy="Check the path for a typing error")
+    if kind is None and path.is_dir():
+        raise _is_folder(path)
     if kind is None:
         raise FileError("not a file that is read as a scan", path=path, expected="NIfTI, MetaImage, NRRD or a picture")
     voxels = read_sources({"scan": Source((path,), kind, channel)})["scan"]

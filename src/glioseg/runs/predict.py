@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import html
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from torch import nn
 
@@ -28,6 +30,9 @@ from glioseg.tasks.predicted import inputs_of, terms_of
 from glioseg.tasks.task import CasePrediction, Members, WrittenCase
 from glioseg.tasks.wanted import NOTHING_MORE, Wanted
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 SUMMARY = "summary.csv"
 PAGE = "predictions.html"
 _CASES_SAID = 3
@@ -43,6 +48,17 @@ class PredictResult:
     cases: tuple[WrittenCase, ...]
     failed: Mapping[str, GliosegError]
     page: Path | None
+
+    def table(self) -> pd.DataFrame:
+        """What ``summary.csv`` says of the cases, a row for each; volumes in the unit that stands beside them."""
+        import pandas as pd
+
+        return pd.DataFrame([dict(case.row) for case in self.cases])
+
+    def _repr_html_(self) -> str:
+        """The table and what could not be predicted, for notebooks."""
+        faults = "".join(f"<li>{html.escape(f'{case}: {error}')}</li>" for case, error in self.failed.items())
+        return f"{self.table().to_html(index=False, na_rep='')}{f'<ul>{faults}</ul>' if faults else ''}"
 
 
 def predict(
