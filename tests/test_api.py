@@ -16,6 +16,7 @@ import pytest
 from PIL import Image as Pillow
 
 import glioseg
+from glioseg.core import scheme_named
 from glioseg.io.nifti import read_nifti
 from tests.runs.conftest import TinyRun, _one_thread, class_pictures, tiny, tiny_classifier, tiny_runs
 
@@ -253,6 +254,8 @@ def test_masks_of_several_labels_need_their_scheme(tiny: TinyRun, tmp_path: Path
         glioseg.score(mask, mask)
     scores = glioseg.score(mask, nibabel.load(mask), scheme="brats2023")
     assert set(scores.table().query("metric == 'dice'")["mean"]) == {1.0}
+    labels = glioseg.LabelMap(_array(mask), scheme_named("brats2023"), read_nifti(mask)[1])
+    assert glioseg.score(labels, mask, scheme="brats2023").to_json() == scores.to_json()
     with pytest.raises(glioseg.GliosegError, match="grid"):
         glioseg.score(mask, np.zeros((4, 4, 4), np.uint8), scheme="brats2023")
     with pytest.raises(glioseg.GliosegError, match=r"not whole numbers; found 0\.5"):

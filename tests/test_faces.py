@@ -56,7 +56,7 @@ _OPTION = re.compile(r"(?<!\w)--[a-z][a-z-]*")
             "--modality t2f=FILE --modality t1c=FILE",
             '{"t2f": FILE, "t1c": FILE}',
         ),
-        ("`glioseg inspect` lists", "glioseg inspect lists", "glioseg.inspect(…) lists"),
+        ("`glioseg inspect` lists", "glioseg inspect lists", "glioseg.inspect lists"),
         (
             "`glioseg evaluate runs/a --part NAME`",
             "glioseg evaluate runs/a --part NAME",
@@ -140,6 +140,21 @@ def _all_messages() -> Iterator[str]:
     for path in sorted(_SOURCE.rglob("*.py")):
         if path.relative_to(_SOURCE).parts[0] not in _OWN_FACE:
             yield from (text for text in _messages(path) if text != _ONE_OF_SEVERAL)
+
+
+def _what_to_do(path: Path) -> Iterator[str]:
+    """Every text that a fault tells to do or expects."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.keyword) and node.arg in ("remedy", "expected"):
+            yield from (
+                part.value for part in ast.walk(node) if isinstance(part, ast.Constant) and isinstance(part.value, str)
+            )
+
+
+def test_no_remedy_names_a_command_that_python_does_not_have() -> None:
+    command = re.compile(rf"\bglioseg ({'|'.join(_options_of_commands())})\b")
+    texts = [text for path in sorted(_SOURCE.rglob("*.py")) if "cli" not in path.parts for text in _what_to_do(path)]
+    assert [text for text in texts if command.search(re.sub(r"`[^`]*`?", "", text))] == []
 
 
 def test_no_message_names_an_option_that_one_face_does_not_know() -> None:

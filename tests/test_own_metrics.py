@@ -107,6 +107,17 @@ def test_refusals(tiny: TinyRun) -> None:
         glioseg.evaluate(tiny.run, part="val", cache=tiny.cache, metrics=[CENTRE], detect=True)
 
 
+def test_what_is_no_number() -> None:
+    """A word is refused; what is not finite is undefined, as None is."""
+    word = glioseg.RegionMetric("word", "Word", "", of_masks=lambda pair: "much")  # type: ignore[arg-type,return-value]
+    with pytest.raises(glioseg.GliosegError, match=r"the metric word gave no number; found str 'much'"):
+        glioseg.score(_block(0), _block(0), metrics=[word])
+    none = glioseg.RegionMetric("none", "None", "", of_masks=lambda pair: float("nan"))
+    assert (
+        glioseg.score(_block(0), _block(0), metrics=[none]).to_json()["regions"]["tumour"]["none"]["case_mean"] is None
+    )
+
+
 def test_a_training_refuses_them_before_any_work(tiny: TinyRun, tmp_path: Path) -> None:
     for metric, said in (
         (_of_masks("dice"), "there is a metric dice already"),

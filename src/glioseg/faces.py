@@ -104,7 +104,8 @@ def _call(words: str) -> str:
     name = FUNCTIONS.get(verb, verb)
     if "{}" in name:
         name, inputs = name.format(inputs[0] if inputs else _OMITTED), inputs[1:]
-    return f"glioseg.{name}({', '.join([*inputs, *_arguments(options, of_this=True)]) or _OMITTED})"
+    arguments = [*inputs, *_arguments(options, of_this=True)]
+    return f"glioseg.{name}({', '.join(arguments)})" if arguments else f"glioseg.{name}"
 
 
 def _tokens(words: str) -> list[str]:

@@ -246,6 +246,7 @@ def test_a_data_set_as_reference(phantom_data: Path, tmp_path: Path) -> None:
         "ET": 1,
     }
     assert figures["inputs"]["scheme"].startswith("brats2023: ")
+    assert package.score(package.read(phantom_data), tmp_path / "masks").to_json() == figures
 
 
 def _labelled(folder: Path, mapping: Mapping[int, int]) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from glioseg.api.common import Progress, StrPath, optional_path, reporter_of, require_list
+from glioseg.api.data import folder_of
 from glioseg.api.runs import convention_named, require_metrics
-from glioseg.core import LabelScheme
+from glioseg.core import Cohort, LabelScheme
 from glioseg.errors import OptionError
 from glioseg.io.in_memory import Scan, label_map_of
 from glioseg.runs.read import Data
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from glioseg.evaluation.metric import RegionMetric
     from glioseg.runs.score import ScoreOptions, ScoreResult
 
-AnyMasks: TypeAlias = "Scan | Data | Mapping[str, StrPath | Data]"
-"""A mask, a folder of masks, or several folders by name."""
+AnyMasks: TypeAlias = "Scan | Data | Cohort | Mapping[str, StrPath | Data | Cohort]"
+"""A mask, a folder of masks or what ``glioseg.read`` gave, or several of these by name."""
 
 
 def score(
@@ -41,8 +42,8 @@ def score(
     """Score masks of any origin: two masks, or folders of them, matched by the names of the cases.
 
     Args:
-        reference: the expert's: a path, nibabel image or array; a folder of masks, or a data set with masks; several
-            raters' as ``{"A": "drawn-by-a", "B": "drawn-by-b"}``.
+        reference: the expert's: a path, nibabel image, array or label map; a folder of masks, or a data set with masks,
+            be it read already; several raters' as ``{"A": "drawn-by-a", "B": "drawn-by-b"}``.
         prediction: of any origin, likewise; several methods as ``{"ours": "masks", "nnU-Net": "nnunet-out"}``, which
             are then compared on the same patients. A case that a folder lacks counts as missed.
         scheme: the meaning of their integers; None for what the files say, else for masks of 0 and 1, or 0 and 255.
@@ -116,7 +117,7 @@ def _options(
 
 
 def _are_folders(masks: AnyMasks) -> bool:
-    if isinstance(masks, Mapping | Data):
+    if isinstance(masks, Mapping | Data | Cohort):
         return True
     return isinstance(masks, str | PathLike) and Path(masks).is_dir()
 
@@ -130,9 +131,10 @@ def _named(masks: Any, alone: str | None) -> dict[str, Any]:  # noqa: ANN401 - f
     return dict(masks)
 
 
-def _data(folder: StrPath | Data, scheme: str | LabelScheme | None) -> Data:
-    return folder if isinstance(folder, Data) else Data(Path(folder), scheme=scheme)
+def _data(folder: StrPath | Data | Cohort, scheme: str | LabelScheme | None) -> Data:
+    known = folder_of(folder)
+    return known if scheme is None else replace(known, scheme=scheme)
 
 
-def _path(folder: StrPath | Data) -> Path:
-    return folder.path if isinstance(folder, Data) else Path(folder)
+def _path(folder: StrPath | Data | Cohort) -> Path:
+    return folder_of(folder).path

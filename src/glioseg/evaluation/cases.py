@@ -254,8 +254,21 @@ def _measured(
     }
     if not functions:
         return {}
-    rows = [[function(pair) for function in functions.values()] for pair in pairs]
+    rows = [[_number(name, function(pair)) for name, function in functions.items()] for pair in pairs]
     return dict(zip(functions, zip(*rows, strict=True), strict=True))
+
+
+def _number(name: str, value: object) -> float | None:
+    """What a metric, which may be the caller's own, gave: None where it is undefined or no finite number."""
+    if value is None:
+        return None
+    if not isinstance(value, int | float | np.number):
+        raise ScoreError(
+            f"the metric {name} gave no number",
+            found=f"{type(value).__name__} {value!r}"[:80],
+            expected="a number in its unit, or None where it is undefined",
+        )
+    return value_or_none(float(value))
 
 
 def _inside(labels: LabelMap, region: str) -> Flags:

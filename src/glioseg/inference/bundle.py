@@ -289,13 +289,13 @@ def _description_in(named: Path) -> Path:
         raise FileError(
             "there is no such run or bundle",
             path=folder,
-            remedy="Make one: glioseg train. Or take a shipped one: glioseg models",
+            remedy="Make one with `glioseg train`, or take a shipped one: `glioseg models` lists them",
         )
     raise FileError(
         "neither a run with a bundle nor a bundle",
         path=folder,
         expected=f"{DESCRIPTION} and {WEIGHTS}",
-        remedy="A run has a bundle once its training has ended; continue it with glioseg train",
+        remedy="A run has a bundle once its training has ended; continue it with `glioseg train`",
     )
 
 

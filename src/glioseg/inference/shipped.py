@@ -98,6 +98,6 @@ def located(path: Path) -> Path:
         raise OptionError(
             f"there is no shipped network {name or 'without a name'}",
             expected=f"one of {', '.join(PREFIX + known for known in SHIPPED)}",
-            remedy="See them with: glioseg models",
+            remedy="See them with `glioseg models`",
         )
     return SHIPPED[name].folder

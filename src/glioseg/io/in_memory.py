@@ -103,12 +103,14 @@ def label_map_of(mask: Scan, scheme: LabelScheme | str | None = None) -> LabelMa
     """A mask with the meaning of its integers.
 
     Args:
-        mask: as ``voxels_of`` takes it, of whole numbers.
+        mask: as ``voxels_of`` takes it, of whole numbers; or a label map, whose own scheme holds.
         scheme: or its name; None for a mask of 0 and 1, or of 0 and 255, which is one of tumour or none.
 
     Raises:
         LabelError: values that are no whole numbers, or whose meaning is not known; see also ``LabelMap``.
     """
+    if isinstance(mask, LabelMap):
+        return mask
     array, grid = voxels_of(mask)
     integers = _whole(array)
     if scheme is not None:

@@ -112,7 +112,9 @@ def _train(fabric: Fabric, setup: TrainingSetup, make_table: Callable[[], Progre
         network = setup.own.network or setup.task.network(setup.recipe, setup.data)
         if setup.options.initial is not None:
             take_weights(network, load_bundle(setup.options.initial))
-        outcome = fit(fabric, network, job_of(setup, fabric.device, table, events))
+        job = job_of(setup, fabric.device, table, events)
+        setup.own.try_out(network, job.items)
+        outcome = fit(fabric, network, job)
         if events is not None:
             events.close()
         return outcome

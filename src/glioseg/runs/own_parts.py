@@ -11,13 +11,16 @@ import inspect
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+import numpy as np
+import torch
+from torch import Tensor, nn
 
 from glioseg.core.targets import TaskName
 from glioseg.errors import OptionError
 from glioseg.inference.bundle import OwnNetwork, parameters_digest
 from glioseg.networks.summary import dims_of_module
-from glioseg.training.job import Loss
+from glioseg.training.job import Items, Loss
+from glioseg.training.randomness import DrawKey
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +46,46 @@ class OwnParts:
                 "a network or a loss of your own is trained in one process", found=f"{n_devices} devices", expected=1
             )
 
+    def try_out(self, network: nn.Module, items: Items) -> None:
+        """Show them one item, before hours are spent: what does not fit is said in a sentence.
+
+        Args:
+            network: of one's own or the recipe's; it is left as it was.
+            items: of the training.
+
+        Raises:
+            OptionError: a network of one's own that does not take the images or gives another shape than the targets',
+                or a loss of one's own that fails on them or gives no scalar.
+        """
+        if self.network is None and self.loss is None:
+            return
+        batch = items.take(np.zeros(1, np.int64), DrawKey(0, "patches", 0, 0, 0))
+        weights = None if batch.weights is None else torch.from_numpy(batch.weights)
+        targets, was_training = torch.from_numpy(batch.targets), network.training
+        device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
+        try:
+            with torch.no_grad(), torch.random.fork_rng():
+                logits = self._logits(network.eval(), torch.from_numpy(batch.images).to(device), targets.shape)
+        finally:
+            network.train(was_training)
+        if self.loss is not None:
+            _require_scalar(self.loss, logits.cpu().requires_grad_(), targets, weights)
+
+    def _logits(self, network: nn.Module, images: Tensor, shape: torch.Size) -> Tensor:
+        if self.network is None:
+            given: Tensor = network(images)
+            return given
+        expected = f"logits {tuple(shape)} of images {tuple(images.shape)}, the first number being that of the batch"
+        try:
+            given = network(images)
+        except Exception as error:
+            found = f"{type(error).__name__}: {error}"
+            raise OptionError("the network does not take the images", found=found, expected=expected) from error
+        if not isinstance(given, Tensor) or given.shape != shape:
+            found = str(tuple(given.shape)) if isinstance(given, Tensor) else type(given).__name__
+            raise OptionError("the network gives something else", found=found, expected=expected)
+        return given
+
     def described(self, task: TaskName) -> OwnNetwork | None:
         """What the bundle says in the place of the recipe's network."""
         if self.network is None:
@@ -53,6 +96,23 @@ class OwnParts:
             task=task,
             dims=dims_of_module(self.network),
         )
+
+
+def _require_scalar(loss: Loss, logits: Tensor, targets: Tensor, weights: Tensor | None) -> None:
+    expected = (
+        f"a scalar tensor of (logits {tuple(logits.shape)} {logits.dtype}, targets {tuple(targets.shape)} "
+        f"{targets.dtype}, weights {'None' if weights is None else tuple(weights.shape)})"
+    ).replace("torch.", "")
+    try:
+        given = loss(logits, targets, weights)
+    except Exception as error:
+        found = f"{type(error).__name__}: {error}"
+        raise OptionError("the loss fails", found=found, expected=expected) from error
+    if not isinstance(given, Tensor) or given.ndim > 0 or not given.requires_grad:
+        is_tensor = isinstance(given, Tensor)
+        found = f"a tensor {tuple(given.shape)}" if is_tensor else f"{type(given).__name__} {given!r}"[:80]
+        without = ", without a gradient" if is_tensor and not given.requires_grad else ""
+        raise OptionError("the loss gives something else", found=f"{found}{without}", expected=expected)
 
 
 def _told(thing: object) -> dict[str, str | None]:

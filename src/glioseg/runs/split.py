@@ -108,7 +108,7 @@ def options_of(settings: Mapping[str, Any]) -> SplitOptions:
             "these settings have no effect on a split",
             found=", ".join(others),
             expected="settings such as split.test=0.2",
-            remedy="Give them to glioseg train",
+            remedy="Give them to `glioseg train`",
         )
     return build_recipe({}, settings).split
 

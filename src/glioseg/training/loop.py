@@ -228,7 +228,7 @@ class TrainingLoop:
             raise TrainingError(
                 f"the loss is not a number in epoch {self.progress.epoch + 1}, step {step + 1}",
                 found=f"{loss} on {names}",
-                remedy="Look at these cases with glioseg inspect, lower train.lr or set train.clip_norm; the last "
+                remedy="Look at these cases with `glioseg inspect`, lower train.lr or set train.clip_norm; the last "
                 "checkpoint is as it was",
             )
         self.progress.loss_sum += loss

@@ -117,7 +117,7 @@ def _of_nnunet(folds: Sequence[Any], cohort: Cohort, fold: int | None, path: Pat
             path=path,
             found=f"{len(unknown)}: {name_some(unknown)}",
             expected=f"cases of {cohort.name}, such as {name_some(patient, 2)}",
-            remedy="Name the data set that the folds were made of, or make others with: glioseg split",
+            remedy="Name the data set that the folds were made of, or make others with `glioseg split`",
         )
     train, val = ({patient[name] for name in folds[fold][part]} for part in ("train", "val"))
     return Split(tuple(sorted(train)), tuple(sorted(val)), ())
