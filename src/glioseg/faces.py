@@ -39,6 +39,7 @@ class Argument:
 
 ARGUMENTS: Mapping[str, Argument] = MappingProxyType(
     {
+        "--convention": Argument("convention"),
         "--data": Argument("data"),
         "--deidentify": Argument("deidentify", "True"),
         "--detect": Argument("detect", "True"),
@@ -74,7 +75,7 @@ ARGUMENTS: Mapping[str, Argument] = MappingProxyType(
 """The options that messages name, but those that are written as a dictionary: ``--set`` and ``--modality``."""
 PAIRS: Mapping[str, str] = MappingProxyType({"--set": "changes=", "--modality": ""})
 """The options of which several make one dictionary, and what stands before that."""
-FUNCTIONS: Mapping[str, str] = MappingProxyType({"predict": "load({}).predict_files"})
+FUNCTIONS: Mapping[str, str] = MappingProxyType({"predict": "load({}).predict_files", "report": "Run({}).write_report"})
 """The commands whose function has not their name; in the braces is the first argument."""
 
 

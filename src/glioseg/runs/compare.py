@@ -174,7 +174,7 @@ def _require_one_convention(named: Mapping[str, Path], part: str) -> None:
         raise ScoreError(
             "the runs were evaluated by different conventions",
             found="; ".join(f"{name}: {convention}" for name, convention in conventions.items()),
-            remedy="Evaluate them again with the same --convention",
+            remedy="Evaluate them again with the same `--convention`",
         )
 
 

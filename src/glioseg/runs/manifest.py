@@ -205,7 +205,7 @@ def _read(path: Path) -> dict[str, Any]:
             "there is no manifest",
             path=path,
             expected=f"the {MANIFEST} of a run folder",
-            remedy="A run has one once its training has ended; write it with glioseg report RUN",
+            remedy="A run has one once its training has ended; write it with `glioseg report RUN`",
         )
     value = read_json(path)
     if not isinstance(value, dict) or value.get("format") != FORMAT or not isinstance(value.get("figures"), dict):
