@@ -63,7 +63,7 @@ def by_trial(trials: Sequence[Trial], *, y: str) -> Figure:
             linewidth=1.4,
             label="best so far",
         )
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     style.style_legend(axes, columns=3, place="above")
     return figure
 
@@ -86,7 +86,7 @@ def by_epoch(trials: Sequence[Trial], *, y: str) -> Figure:
             markersize=3,
             zorder=3 if trial is best else 2,
         )
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     return figure
 
 
@@ -107,6 +107,8 @@ def by_setting(trials: Sequence[Trial], scales: Mapping[str, Scale], *, y: str) 
                 axes.xaxis.set_major_locator(LogLocator(10, subs=(1.0, 2.0, 5.0), numticks=6))
                 axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
                 axes.xaxis.set_minor_formatter(NullFormatter())
+            elif all(isinstance(value, int) for value in values):
+                axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
         else:
             words = sorted({str(value) for value in values})
             x = [float(words.index(str(value))) for value in values]

@@ -1,0 +1,15 @@
+"""Charts of a search: what is counted is marked in whole numbers."""
+
+from __future__ import annotations
+
+from glioseg.report.figures.render import draw
+from glioseg.studies.report.tune_charts import Trial, by_epoch, by_setting
+
+
+def test_epochs_and_whole_numbers_have_no_fractions_between_them() -> None:
+    trials = [Trial(n, False, 0.1 * n, {1: 0.1 * n}, {"model.width": 4 + n}) for n in range(2)]
+    for figure in (by_epoch(trials, y="Dice"), by_setting(trials, {"model.width": "linear"}, y="Dice")):
+        draw(figure)
+        ticks = [float(tick) for tick in figure.axes[0].get_xticks()]
+        assert ticks
+        assert all(tick.is_integer() for tick in ticks)
