@@ -251,3 +251,20 @@ def test_done_cases_are_predicted_again_where_more_is_asked(tiny_run: TinyRun, t
     before = sidecar.stat().st_mtime_ns
     assert glioseg("predict", *places, "--skip-done", "--uncertainty").code == 0
     assert sidecar.stat().st_mtime_ns == before
+
+
+def test_a_case_is_explained(tiny_run: TinyRun, tmp_path: Path) -> None:
+    """Of a mask maps and a picture for each region that is drawn; of either what each modality contributed."""
+    case = next(path for path in sorted(tiny_run.data.iterdir()) if path.is_dir())
+    source = case if tiny_run.task == "segment" else next(iter(sorted(case.iterdir())))
+    places = [tiny_run.run, source, "--out", tmp_path, "--device", "cpu", "--quiet"]
+    ran = glioseg("predict", *places, "--explain")
+    assert ran.code == 0, ran.err
+    (sidecar,) = tmp_path.glob("*.json")
+    facts = json.loads(sidecar.read_text(encoding="utf-8"))["explanation"]
+    written = [*facts.get("maps", {}).values(), *facts.get("figures", {}).values()]
+    assert all((tmp_path / name).exists() for name in written)
+    assert facts["without"]
+    assert "What the network looked at" in (tmp_path / "predictions.html").read_text(encoding="utf-8")
+    assert glioseg("predict", *places).code == 0
+    assert not any((tmp_path / name).exists() for name in written)

@@ -50,6 +50,7 @@ class Model:
         *,
         name: str | None = None,
         uncertainty: bool | UncertaintyOptions = False,
+        explain: bool = False,
     ) -> SegmentPrediction:
         """Draw the mask of one case.
 
@@ -61,6 +62,7 @@ class Model:
             name: what the case is called, and its files; None for the case's own name, else ``case``.
             uncertainty: ask the networks again, mirrored, scaled and with dropout, and say in ``.uncertainty`` how far
                 their answers lie apart; ``UncertaintyOptions`` say how often. The answer stays the same.
+            explain: also find what the network looked at: ``.explanation``, of one network of slices.
 
         Returns:
             ``.label_map``, ``.probabilities`` (R, X, Y, Z), ``.volumes_ml``, ``.save(out)``.
@@ -74,7 +76,7 @@ class Model:
 
         if not isinstance(self.members, SegmentMembers):
             raise OptionError("this network says classes and draws no mask", remedy="Call classify in place of predict")
-        wanted = _wanted(self.members, uncertainty)
+        wanted = _wanted(self.members, uncertainty, explain)
         if isinstance(scans, Case):
             return self.members.predict(self._case(scans, name), wanted)
         return self.members.predict_image(name or "case", self._image(scans), wanted)
@@ -85,6 +87,7 @@ class Model:
         *,
         name: str | None = None,
         uncertainty: bool | UncertaintyOptions = False,
+        explain: bool = False,
     ) -> ClassPrediction:
         """Say the class of one case.
 
@@ -92,6 +95,7 @@ class Model:
             scans: as ``predict`` takes them.
             name: likewise.
             uncertainty: as ``predict`` takes it.
+            explain: also write what each modality contributed.
 
         Returns:
             ``.decided``, ``.confidence`` (0 to 1), ``.probabilities`` of each class, ``.save(out)``.
@@ -104,7 +108,7 @@ class Model:
 
         if not isinstance(self.members, ClassifyMembers):
             raise OptionError("this network draws masks and says no class", remedy="Call predict in place of classify")
-        wanted = _wanted(self.members, uncertainty)
+        wanted = _wanted(self.members, uncertainty, explain)
         if isinstance(scans, Case):
             return self.members.predict(self._case(scans, name), wanted)
         return self.members.predict_image(name or "case", self._image(scans), wanted)
@@ -131,6 +135,7 @@ class Model:
         max_voxels: int | None = None,
         skip_done: bool = False,
         uncertainty: bool | UncertaintyOptions = False,
+        explain: bool = False,
         write: Sequence[str] = (),
         deidentify: bool = False,
         progress: Progress | None = None,
@@ -144,6 +149,7 @@ class Model:
             max_voxels: files that declare more are refused; None for what ``glioseg.read`` was told, or 512³ × 4.
             skip_done: leave cases that this model has predicted into ``out`` already, of the same files.
             uncertainty: as of ``predict``; maps, intervals and a confidence are written beside each mask.
+            explain: likewise; maps and a picture for each region are written.
             write: further forms of each mask: ``seg`` (DICOM, of DICOM studies), ``stl`` (surfaces of the regions),
                 ``probabilities`` (of the regions, NIfTI).
             deidentify: replace patient, dates and UIDs in DICOM segmentations by digests.
@@ -171,14 +177,14 @@ class Model:
             max_voxels,
             reporter_of(progress),
             skip_done=skip_done,
-            wanted=replace(_wanted(self.members, uncertainty), write=tuple(write), deidentify=deidentify),
+            wanted=replace(_wanted(self.members, uncertainty, explain), write=tuple(write), deidentify=deidentify),
         )
 
 
-def _wanted(members: Members, uncertainty: bool | UncertaintyOptions) -> Wanted:
+def _wanted(members: Members, uncertainty: bool | UncertaintyOptions, explain: bool) -> Wanted:
     from glioseg.tasks.wanted import Wanted
 
-    return Wanted((members.samples if uncertainty is True else uncertainty) or None)
+    return Wanted((members.samples if uncertainty is True else uncertainty) or None, explain)
 
 
 def load(path: StrPath | Run, *others: StrPath | Run, device: str = "auto", network: nn.Module | None = None) -> Model:

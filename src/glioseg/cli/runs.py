@@ -108,6 +108,11 @@ Uncertainty = Annotated[
     ),
 ]
 
+Explain = Annotated[
+    bool,
+    typer.Option("--explain", help="Also show what the network looked at, and what each modality contributed."),
+]
+
 
 def _recipes_that_begin_with(incomplete: str) -> list[str]:
     """The shipped recipes, for the shell's completion."""
@@ -326,6 +331,7 @@ def predict(
     others: With = None,
     skip_done: SkipDone = False,
     uncertainty: Uncertainty = False,
+    explain: Explain = False,
     write: Write = None,
     deidentify: Deidentify = False,
     yes: Yes = False,
@@ -344,6 +350,7 @@ def predict(
     second picture shows what each contributes. predictions.html shows all cases, those to look at first on top.
     What was interrupted goes on with --skip-done.
     With --uncertainty the networks are asked again (mirrored, scaled, with dropout); the mask stays the same.
+    With --explain Grad-CAM and integrated gradients of each region stand beside the mask, of one network of slices.
     """
     files, series = _files_and_series(modality or (), bool(given))
     if not given and not files:
@@ -368,6 +375,7 @@ def predict(
         max_voxels=flags.max_voxels,
         skip_done=skip_done,
         uncertainty=uncertainty,
+        explain=explain,
         write=() if write is None else [form.strip() for form in write.split(",")],
         deidentify=deidentify,
         progress=reporter,

@@ -9,6 +9,7 @@ from pathlib import PurePath
 from glioseg.report.classified import percent
 from glioseg.report.html import Cell, Column, ContactSheet, Section, Table, Thumbnail, Tile
 from glioseg.report.parts import predicted
+from glioseg.report.parts.explained import explained_classes
 from glioseg.report.parts.uncertain import uncertain_classes
 from glioseg.report.parts.words import MOST_ROWS, left_out
 from glioseg.report.predictions import NetworkCard, PredictedCase, PredictionsPage
@@ -31,6 +32,7 @@ def said_page(
     sections = (
         _sheet(ordered),
         uncertain_classes(ordered),
+        explained_classes(ordered),
         predicted.doubts(ordered, networks),
         _table(ordered, classes),
         predicted.inputs(ordered),

@@ -38,7 +38,13 @@ class TitledMap:
 
 
 def maps_figure(
-    image: Image, labels: LabelMap, regions: Sequence[str], maps: Sequence[TitledMap], words: str = ""
+    image: Image,
+    labels: LabelMap,
+    regions: Sequence[str],
+    maps: Sequence[TitledMap],
+    words: str = "",
+    *,
+    plane: str | None = None,
 ) -> Figure:
     """The sections with most of the prediction: as they are, with the mask, and under each map.
 
@@ -48,8 +54,10 @@ def maps_figure(
         regions: that were predicted; each is drawn in its colour.
         maps: on the same grid.
         words: what is said of the mask.
+        plane: the only one that is shown, where there are several.
     """
-    sections = largest_sections(image, labels)
+    every = largest_sections(image, labels)
+    sections = [section for section in every if section.plane == plane] or every
     n_groups = len(maps) + 2
     columns = _COLUMNS if len(sections) == 1 else 1
     box = panel_size(n_groups, columns, len(sections), most=400)

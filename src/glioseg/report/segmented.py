@@ -9,6 +9,7 @@ from pathlib import PurePath
 from glioseg.report.figures.views import CONVENTION
 from glioseg.report.html import Cell, Column, Picture, Section, Table, Tile
 from glioseg.report.parts import predicted
+from glioseg.report.parts.explained import explained
 from glioseg.report.parts.uncertain import uncertain
 from glioseg.report.parts.words import MOST_ROWS, amount, left_out, plural
 from glioseg.report.predictions import NetworkCard, PredictedCase, PredictionsPage
@@ -33,6 +34,7 @@ def segmented_page(
         *((_table(ordered, regions),) if len(cases) > 1 else ()),
         _scans(ordered, regions),
         uncertain(ordered, tuple(regions)),
+        explained(ordered),
         predicted.doubts(ordered, networks),
         predicted.inputs(ordered),
         predicted.networks(networks),

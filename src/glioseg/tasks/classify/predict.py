@@ -27,6 +27,7 @@ from glioseg.report.run import RunPage
 from glioseg.report.run_facts import RunFacts
 from glioseg.tasks.classify import report
 from glioseg.tasks.classify.ensemble import RULE, score_ensemble
+from glioseg.tasks.classify.explained import without_modalities
 from glioseg.tasks.classify.picture import picture_of
 from glioseg.tasks.classify.predictor import classifier_of
 from glioseg.tasks.classify.uncertain import ClassSamples, changed_minds, class_samples, sample_facts
@@ -104,7 +105,9 @@ class ClassifyMembers(Members):
         mean = mean_of(classifications)
         picture = picture_of(self.classifiers, name, image, mean)
         samples = None if wanted.uncertainty is None else class_samples(self.classifiers, mean, wanted.uncertainty)
-        return ClassPrediction(self, name, image, classifications, mean, picture, samples=samples)
+        return ClassPrediction(
+            self, name, image, classifications, mean, picture, samples=samples, explained=wanted.explain
+        )
 
     def written(self, sidecar: Mapping[str, Any], folder: Path) -> WrittenCase:
         """A class with its confidence."""
@@ -178,6 +181,7 @@ class ClassPrediction(CasePrediction):
         picture: the slice that speaks for the case, with where the networks looked.
         inputs: modality -> its files and channel; empty for arrays.
         samples: what the networks say when they are asked in several ways; None where nobody asked.
+        explained: whether it is said what each modality contributed.
     """
 
     members: ClassifyMembers
@@ -188,6 +192,7 @@ class ClassPrediction(CasePrediction):
     picture: ClassifiedPicture
     inputs: Mapping[str, Any] = field(default_factory=dict)
     samples: ClassSamples | None = None
+    explained: bool = False
 
     @property
     def decided(self) -> str:
@@ -235,6 +240,8 @@ class ClassPrediction(CasePrediction):
             temporary.write_bytes(captioned(self.picture))
         facts: dict[str, Any] = {"case": self.name, "picture": path.name}
         facts |= self._facts() | _member_facts(self.members, self.classifications, self.mean.telling_slice)
+        if self.explained:
+            facts["explanation"] = without_modalities(self.members.classifiers, self.mean)
         if self.samples is not None:
             facts["uncertainty"] = sample_facts(self.samples, self.mean)
         write_json(folder / f"{stem}.json", facts)

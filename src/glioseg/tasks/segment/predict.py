@@ -18,6 +18,7 @@ from glioseg.evaluation.kinds import NONE
 from glioseg.inference.bundle import BundleInfo
 from glioseg.inference.confidence import ConfidenceRecord, judge, record_of
 from glioseg.inference.ensemble import Ensemble, MemberPrediction, dissent
+from glioseg.inference.explained import Explanation, explain
 from glioseg.inference.familiarity import intensity_features
 from glioseg.inference.modalities import blank_words
 from glioseg.inference.predictor import Prediction
@@ -45,6 +46,7 @@ from glioseg.tasks.predicted import facts_of_use, filling_words, inputs_of, netw
 from glioseg.tasks.segment import report
 from glioseg.tasks.segment.doubts import doubts, place_words
 from glioseg.tasks.segment.ensemble import ensemble_facts, load_for, prepared_for, score_ensemble, write_members_figure
+from glioseg.tasks.segment.explained import explanation_files, require_explainable, save_explanation
 from glioseg.tasks.segment.forms import form_files, require_forms, write_forms
 from glioseg.tasks.segment.kinds import kind_said, kind_shares
 from glioseg.tasks.segment.uncertain import (
@@ -118,8 +120,24 @@ class SegmentMembers(Members):
         prediction, contributions = self.ensemble.predict(image)
         doubted = None if wanted.uncertainty is None else self._doubted(image, prediction, wanted.uncertainty)
         return SegmentPrediction(
-            self, name, image, prediction, contributions, pictures, inputs or {}, doubted, wanted=wanted
+            self,
+            name,
+            image,
+            prediction,
+            contributions,
+            pictures,
+            inputs or {},
+            doubted,
+            self._explained(image, wanted),
+            wanted=wanted,
         )
+
+    def _explained(self, image: Image, wanted: Wanted) -> Explanation | None:
+        if not wanted.explain:
+            return None
+        require_explainable(self.ensemble)
+        (member,) = self.ensemble.members
+        return explain(member, Shown.of(member.prepared(image)))
 
     @property
     def samples(self) -> UncertaintyOptions:
@@ -149,7 +167,8 @@ class SegmentMembers(Members):
         """Names of all files that a prediction of the case may write."""
         stem = stem_of(case)
         names = [f"{stem}.json", f"{stem}.png", f"{stem}_members.png", f"{stem}.nii.gz", f"{stem}_mask.png"]
-        names += [*map_files(stem), *form_files(stem, self.ensemble.regions)]
+        regions = self.ensemble.regions
+        names += [*map_files(stem), *form_files(stem, regions), *explanation_files(stem, regions)]
         return names + [f"{stem}/{path.stem}_mask.png" for path in next(iter(case.images.values())).paths]
 
     def page(self, cases: Sequence[PredictedCase]) -> PredictionsPage:
@@ -190,6 +209,7 @@ class SegmentPrediction(CasePrediction):
         pictures: names of the pictures that the slices came as; empty for a volume.
         inputs: modality -> its files and channel; empty for arrays.
         doubted: how far the mask can be trusted; None where nobody asked.
+        explanation: what the network looked at; None likewise.
         case: where the scans are; None for arrays.
         wanted: what is asked beside the mask.
     """
@@ -202,6 +222,7 @@ class SegmentPrediction(CasePrediction):
     pictures: tuple[str, ...]
     inputs: Mapping[str, Any]
     doubted: Doubted | None = None
+    explanation: Explanation | None = None
     case: Case | None = None
     wanted: Wanted = NOTHING_MORE
 
@@ -297,6 +318,10 @@ class SegmentPrediction(CasePrediction):
             )
         if self.doubted is not None:
             facts["uncertainty"] = self._save_uncertainty(self.doubted, folder, stem)
+        if self.explanation is not None:
+            plane = self.members.infos[0].prepare.plane
+            scene = (self.image, self.label_map)
+            facts["explanation"] = save_explanation(self.explanation, scene, plane, self.regions, (folder, stem))
         if self.wanted.write:
             probabilities = dict(zip(self.regions, self.probabilities, strict=True))
             model = self.members.model_id

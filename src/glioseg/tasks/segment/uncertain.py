@@ -61,14 +61,15 @@ def write_maps(doubted: Doubted, grid: Grid, folder: Path, stem: str) -> dict[st
     }
     written = {}
     for name, values in arrays.items():
-        written[name] = _write(np.rint(values * _STEPS) / _STEPS, grid, folder / f"{stem}_{name}")
+        written[name] = write_map(np.rint(values * _STEPS) / _STEPS, grid, folder / f"{stem}_{name}")
     cautious = cautious_masks(doubted)
     if cautious is not None:
-        written["cautious"] = _write(cautious, grid, folder / f"{stem}_cautious")
+        written["cautious"] = write_map(cautious, grid, folder / f"{stem}_cautious")
     return written
 
 
-def _write(values: npt.NDArray[Any], grid: Grid, path: Path) -> str:
+def write_map(values: npt.NDArray[Any], grid: Grid, path: Path) -> str:
+    """Write (R, X, Y, Z) beside a mask: NIfTI, or TIFF pages of a picture; the name of the file that was written."""
     if grid.has_mm:
         file = path.with_name(f"{path.name}.nii.gz")
         write_nifti(file, np.moveaxis(values, 0, 3) if len(values) > 1 else values[0], grid)
