@@ -328,11 +328,11 @@ def test_what_is_done_is_skipped(
     predicted: list[str] = []
     real = _MEMBERS[task].predict
 
-    def predict(members: Any, case: Any) -> Any:
+    def predict(members: Any, case: Any, *wanted: Any) -> Any:
         predicted.append(case.id)
         if len(predicted) == 3:
             raise KeyboardInterrupt
-        return real(members, case)
+        return real(members, case, *wanted)
 
     with monkeypatch.context() as patch:
         patch.setattr(_MEMBERS[task], "predict", predict)
