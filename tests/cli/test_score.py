@@ -161,6 +161,22 @@ def test_patients_of_a_table(folders: tuple[Path, Path]) -> None:
     assert scored(reference, ours)["n_patients"] == 2
 
 
+def test_subgroups_of_a_table(tmp_path: Path) -> None:
+    """Six cases of two sites, of which one is drawn a voxel off: Dice 1 and 0.75."""
+    lines = ["case,patient,site"]
+    for number in range(6):
+        write(tmp_path / "reference" / f"p{number}.nii.gz", block())
+        write(tmp_path / "ours" / f"p{number}.nii.gz", block(x=1 + number % 2))
+        lines.append(f"p{number},p{number},{'AB'[number % 2]}")
+    (tmp_path / "reference" / "facts.csv").write_text("\n".join(lines), encoding="utf-8")
+    figures = scored(tmp_path / "reference", tmp_path / "ours", "--out", tmp_path / "out")
+    groups = {(each["fact"], each["group"]): each["dice_mean"] for each in figures["subgroups"]["tumour"]}
+    assert (groups["site", "A"], groups["site", "B"]) == (1.0, pytest.approx(0.75))
+    page = (tmp_path / "out" / "score.html").read_text(encoding="utf-8")
+    words = ("Dice of tumour by subgroup", "have fewer than 10 patients", "Concordance")
+    assert [each for each in words if each not in page] == []
+
+
 def test_files(folders: tuple[Path, Path], tmp_path: Path) -> None:
     out = tmp_path / "out"
     figures = scored(*folders, "--out", out)

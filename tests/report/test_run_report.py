@@ -32,13 +32,13 @@ from tests.report.made_run import (
 
 _DAY = date(2024, 5, 17)
 _SECTIONS = [
-    "results", "published", "gallery", "triptychs", "training", "distributions", "cases", "epochs", "data", "network",
-    "weights", "recipe", "machine", "conventions",
+    "results", "published", "gallery", "triptychs", "training", "distributions", "subgroups", "cases", "epochs", "data",
+    "network", "weights", "recipe", "machine", "conventions",
 ]  # fmt: skip
 _FIGURES = {
     "gallery-best", "gallery-median", "gallery-worst", "gallery-no-tumour", "triptychs", "losses", "scores",
     "regions-by-epoch", "learning-rate", "pace", "dice-by-case", "volumes", "volume-differences", "architecture",
-    "weight-maps",
+    "weight-maps", "subgroups",
 }  # fmt: skip
 
 

@@ -24,13 +24,14 @@ import numpy.typing as npt
 from scipy.special import digamma, expit, logit
 
 from glioseg.errors import ScoreError
+from glioseg.evaluation.reliability import N_BINS as N_TENTHS
+from glioseg.evaluation.reliability import Reliability
 
 _SHIFT = 23 - 5  # of the 23 mantissa bits of a float32, 5 make 32 bins per octave
 _LOWEST = (127 - 24) << 5  # 2^-24, shifted
 _HALF = ((127 - 1) << 5) - _LOWEST + 1  # the bin of p = 0.5 exactly; bin 0 is below 2^-24
 N_BINS = 2 * _HALF + 1
 _CHUNK = 1 << 16  # voxels at a time, to stay in the processor's cache
-_N_TENTHS = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,9 +161,9 @@ def calibration_error(histogram: ProbabilityHistogram) -> CurveFigure:
     """
     outside, inside = histogram.counts.astype(np.float64)
     low, high = bin_bounds()
-    tenth = np.minimum(((low + high) / 2 * _N_TENTHS).astype(np.int64), _N_TENTHS - 1)
+    tenth = _tenths((low + high) / 2)
     least, middle, most, right = (
-        np.bincount(tenth, weights=column, minlength=_N_TENTHS)
+        np.bincount(tenth, weights=column, minlength=N_TENTHS)
         for column in (
             (outside + inside) * low,
             (outside + inside) * (low + high) / 2,
@@ -212,6 +213,19 @@ def _middle_logits() -> npt.NDArray[np.float64]:
     return np.asarray(logit(((low + high) / 2).clip(1e-9, 1 - 1e-9)))
 
 
+def reliability_of(histogram: ProbabilityHistogram) -> Reliability:
+    """Probability of the region against the share of voxels inside it, in ten bins of probability, as in the ECE."""
+    outside, inside = histogram.counts.astype(np.float64)
+    low, high = bin_bounds()
+    middle = (low + high) / 2
+    counts, probability, share = (
+        np.bincount(_tenths(middle), weights=column, minlength=N_TENTHS)
+        for column in (outside + inside, (outside + inside) * middle, inside)
+    )
+    means = [np.divide(sums, counts, out=np.full(N_TENTHS, np.nan), where=counts > 0) for sums in (probability, share)]
+    return Reliability(counts.astype(np.int64), means[0], means[1])
+
+
 def bin_bounds() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """The lowest and the highest probability of each bin, (N_BINS,) each; that in the middle holds 0.5 alone."""
     edges = ((np.arange(_HALF + 1) + (_LOWEST - 1)) << _SHIFT).astype(np.int32).view(np.float32).astype(np.float64)
@@ -219,6 +233,11 @@ def bin_bounds() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     low = np.concatenate([edges, 1 - edges[:0:-1]])
     high = np.concatenate([edges[1:], edges[-1:], 1 - edges[-2::-1]])
     return low, high
+
+
+def _tenths(probabilities: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """The tenth of probability that each lies in; 1 is in the last."""
+    return np.minimum((probabilities * N_TENTHS).astype(np.int64), N_TENTHS - 1)
 
 
 def _bin_of(probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:

@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from glioseg.core.components import label_components
+from glioseg.core.components import bounding_box, label_components
 from glioseg.errors import ScoreError
 from glioseg.evaluation.score import Flags, Integers
 
@@ -123,8 +123,7 @@ def match_lesions(reference: Flags, prediction: Flags, rule: LesionRule, voxel_m
         rule: what counts as a lesion.
         voxel_mm3: the size of a voxel; 1 where it is unknown.
     """
-    around = ndimage.binary_dilation(reference, _ELEMENT, rule.n_dilations) if rule.n_dilations else reference
-    grown, n_lesions = label_components(around, by_faces=rule.by_faces)
+    grown, n_lesions = _grown(reference, rule)
     components, n_components = label_components(prediction, by_faces=rule.by_faces)
     own = np.where(reference, grown, 0)
     pairs = _pairs(grown, components)
@@ -139,6 +138,20 @@ def match_lesions(reference: Flags, prediction: Flags, rule: LesionRule, voxel_m
         if sizes[number] * voxel_mm3 > rule.most_dropped
     )
     return LesionMatch(own, components, lesions, n_components - len(np.unique(pairs[:, 1])))
+
+
+def _grown(reference: Flags, rule: LesionRule) -> tuple[npt.NDArray[np.int32], int]:
+    """The dilated lesions, numbered, and how many: in the box that they reach, since false specks lie far off."""
+    grown = np.zeros(reference.shape, np.int32)
+    if not reference.any():
+        return grown, 0
+    x, y, z = (
+        slice(max(side.start - rule.n_dilations, 0), side.stop + rule.n_dilations) for side in bounding_box(reference)
+    )
+    own = reference[x, y, z]
+    around = ndimage.binary_dilation(own, _ELEMENT, rule.n_dilations) if rule.n_dilations else own
+    grown[x, y, z], n_lesions = label_components(around, by_faces=rule.by_faces)
+    return grown, n_lesions
 
 
 def _pairs(grown: npt.NDArray[np.int32], components: npt.NDArray[np.int32]) -> Integers:

@@ -14,11 +14,13 @@ from typing import Any, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from glioseg.core import Facts
 from glioseg.errors import ScoreError, name_some
 from glioseg.evaluation.calibration import N_BINS, merged
 from glioseg.evaluation.cases import CaseScores, scores_of, volume_unit_of
 from glioseg.evaluation.conventions import CONVENTIONS, ConventionName
 from glioseg.evaluation.fitness import Fitness, fitness_of
+from glioseg.evaluation.further import Further, further_of
 from glioseg.evaluation.kinds import KindFigures, kind_figures
 from glioseg.evaluation.masks import NSD_TOLERANCE_MM
 from glioseg.evaluation.metric import OwnMetrics, RegionMetric, RegionMetrics, VolumeUnit, with_own
@@ -163,6 +165,7 @@ class Evaluation:
         as_published: the same predictions by a publication's protocol, where the recipe follows one.
         kinds: how often the kind of a case is right, where a network says it.
         fitness: region -> metric -> why it is not fit for these cases.
+        further: agreement of volumes, reliability and subgroups.
     """
 
     options: EvaluateOptions
@@ -176,6 +179,7 @@ class Evaluation:
     as_published: AsPublished | None = None
     kinds: KindFigures | None = None
     fitness: Fitness = field(default_factory=dict)
+    further: Further = field(default_factory=Further)
 
     def to_json(self) -> dict[str, object]:
         """What ``evaluate --json`` prints; strict JSON, undefined figures are null."""
@@ -192,6 +196,7 @@ class Evaluation:
             "label_map": {"pixel_accuracy": self.pixel_accuracy.to_json()},
             "fitness": {region: dict(notes) for region, notes in self.fitness.items()},
         }
+        block |= self.further.to_json()
         if self.kinds is not None:
             block["kinds"] = self.kinds.to_json()
         if self.as_published is not None:
@@ -270,6 +275,7 @@ class Evaluation:
                 as_published=None if published_block is None else AsPublished.from_json(published_block),
                 kinds=KindFigures.from_json(block["kinds"]) if "kinds" in block else None,
                 fitness={region: dict(notes) for region, notes in block.get("fitness", {}).items()},
+                further=Further.from_json(block),
             )
 
 
@@ -279,6 +285,7 @@ def aggregate(
     as_published: AsPublished | None = None,
     metrics: RegionMetrics = REGION_METRICS,
     kinds: Sequence[str] = (),
+    facts: Mapping[str, Facts] | None = None,
 ) -> Evaluation:
     """A cohort's evaluation from its cases; their order does not matter.
 
@@ -288,6 +295,7 @@ def aggregate(
         as_published: the second block, from ``published``.
         metrics: what to average; left out where the cases lack what a metric is made of.
         kinds: regions of which a case shows one, if any; their figures are added then.
+        facts: case -> what is known of it, by which subgroups are made.
 
     Raises:
         ScoreError: no case, a case twice, differing regions, another grid than the native one, or histograms or
@@ -315,6 +323,7 @@ def aggregate(
         as_published=as_published,
         kinds=kind_figures(ordered, kinds, options.n_resamples, options.seed) if kinds else None,
         fitness=fitness_of(ordered, options.empty),
+        further=further_of(ordered, facts or {}, options.empty, options.n_resamples, options.seed),
     )
 
 

@@ -38,7 +38,7 @@ from glioseg.report.html import (
     saved_picture,
     write_page,
 )
-from glioseg.report.parts import run_cases, run_results
+from glioseg.report.parts import run_cases, run_further, run_results
 from glioseg.report.parts.metric_words import (
     NOTHING,
     change_text,
@@ -120,6 +120,7 @@ def write_score_page(
         partial(_raters, scored, folder),
         *_details(scored, folder),
         partial(run_cases.distributions, facts, folder),
+        partial(run_further.subgroups, facts, folder),
         partial(_side_by_side, scored),
         partial(_all_figures, scored),
         partial(run_cases.case_table, facts),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from glioseg.report.parts import run_cases, run_kinds, run_results, run_scans, run_setup, run_training
+from glioseg.report.parts import run_cases, run_further, run_kinds, run_results, run_scans, run_setup, run_training
 from glioseg.report.run import RunPage
 from glioseg.report.run_facts import SegmentationFacts
 
@@ -22,6 +22,8 @@ def scored_segmentation_page(facts: SegmentationFacts, figures: Path, together: 
             partial(run_scans.gallery, facts, figures),
             partial(run_scans.triptychs, facts, figures),
             partial(run_cases.distributions, facts, figures),
+            partial(run_further.subgroups, facts, figures),
+            partial(run_further.reliability, facts, figures),
             partial(run_cases.case_table, facts),
             partial(run_setup.scored_data, facts),
             partial(run_setup.conventions, facts),
@@ -41,6 +43,8 @@ def segmentation_page(facts: SegmentationFacts, figures: Path) -> RunPage:
             partial(run_scans.triptychs, facts, figures),
             partial(run_training.training, facts, figures),
             partial(run_cases.distributions, facts, figures),
+            partial(run_further.subgroups, facts, figures),
+            partial(run_further.reliability, facts, figures),
             partial(run_cases.case_table, facts),
             partial(run_training.epochs, facts),
             partial(run_setup.data, facts),

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glioseg.console import QUIET, Reporter, Step
-from glioseg.core import Case, LabelMap, LabelScheme, scheme_named
+from glioseg.core import Case, Facts, LabelMap, LabelScheme, scheme_named
 from glioseg.core.labels import encode_regions
 from glioseg.errors import GliosegError, LabelError, OptionError, misuse
 from glioseg.evaluation.case_table import CaseTable, RegionTable
@@ -170,7 +170,8 @@ def score_folders(
     with reporter.progress("Scoring") as step:
         scored = _score_cases(panel, methods, regions, metrics, options, step)
     headline = panel.raters[0].name if len(panel.raters) == 1 else options.consensus
-    scores = {name: _scores(name, by_reference[headline], options) for name, by_reference in scored.methods.items()}
+    facts = {case.id: case.facts for case in panel.cohort.cases}
+    scores = {name: _scores(name, against[headline], options, facts) for name, against in scored.methods.items()}
     result = ScoreResult(
         scores,
         {masks.name: _inputs(panel, masks, scored.resampled[masks.name]) for masks in methods},
@@ -285,9 +286,11 @@ def _regions(regions: Sequence[str], scheme: LabelScheme) -> tuple[str, ...]:
     return tuple(regions)
 
 
-def _scores(name: str, cases: list[CaseScores], options: ScoreOptions) -> Scores:
+def _scores(
+    name: str, cases: list[CaseScores], options: ScoreOptions, facts: Mapping[str, Facts] | None = None
+) -> Scores:
     metrics = options.evaluate.metrics(options.metrics)
-    evaluation = aggregate(cases, options.evaluate, metrics=metrics)
+    evaluation = aggregate(cases, options.evaluate, metrics=metrics, facts=facts)
     shown = [REGION_METRICS[metric] for metric in _TEXT_METRICS]
     return Scores(
         PART, evaluation, case_rows(cases, metrics), regions_text(name, evaluation, own=[*shown, *options.metrics])

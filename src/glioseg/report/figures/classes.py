@@ -56,21 +56,26 @@ def precision_recall(
     return figure
 
 
-def reliability(bins: Reliability) -> Figure:
+def reliability(
+    bins: Reliability, *, x: str = "confidence", y: str = "share that is right", items: str = "items"
+) -> Figure:
     """Share that is right over confidence, in bins, with the number of items of each; on the diagonal both agree."""
     figure = style.new_figure(style.HALF_WIDTH, 4.2)
     axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    style.style_axes(axes, y="share that is right", grid="both")
-    style.style_axes(below, x="confidence", y="items", grid="")
+    style.style_axes(axes, y=y, grid="both")
+    style.style_axes(below, x=x, y=items, grid="")
     filled = bins.counts > 0
     n_bins = len(filled)
     axes.plot((0, 1), (0, 1), color=style.NEUTRAL, linewidth=1, zorder=1)
-    x, y = bins.confidence[filled], bins.accuracy[filled]
-    axes.vlines(x, np.minimum(x, y), np.maximum(x, y), color=style.POSITIVE, linewidth=3, alpha=0.5)
-    axes.plot(x, y, "o-", color=style.ACCENT, linewidth=1.8, markersize=5)
+    across, up = bins.confidence[filled], bins.accuracy[filled]
+    axes.vlines(across, np.minimum(across, up), np.maximum(across, up), color=style.POSITIVE, linewidth=3, alpha=0.5)
+    axes.plot(across, up, "o-", color=style.ACCENT, linewidth=1.8, markersize=5)
     axes.set(xlim=(0, 1.02), ylim=(0, 1.02))
     below.bar((np.arange(n_bins) + 0.5) / n_bins, bins.counts, width=0.9 / n_bins, color=style.ACCENT_SOFT)
-    below.yaxis.set_major_locator(MaxNLocator(3, integer=True))
+    if bins.counts.max() > 100 * bins.counts[filled].min():
+        below.set_yscale("log")  # of voxels nearly all are background
+    else:
+        below.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     return figure
 
 

@@ -12,6 +12,7 @@ from glioseg.report import style
 from glioseg.report.figures import outcomes
 from glioseg.report.figures.outcomes import Floats, Strip, Volumes
 from glioseg.report.html import Block, Cell, Column, Section, Table, saved_picture
+from glioseg.report.parts.run_further import volume_agreement
 from glioseg.report.parts.run_words import part_title, part_word, ratio_cell, summary_of
 from glioseg.report.parts.words import MOST_ROWS, left_out, plural
 from glioseg.report.run_facts import SegmentationFacts
@@ -42,7 +43,7 @@ def distributions(facts: SegmentationFacts, folder: Path) -> Section:
         if baseline is not None:
             caption += f" Dotted line: {baseline.name}, {baseline.region}, {part_word(baseline.part)} part."
         blocks.append(saved_picture(folder, "dice-by-case", figure, "chart", title="Dice by case", caption=caption))
-    blocks += _volumes(facts, folder)
+    blocks += [*_volumes(facts, folder), *volume_agreement(facts)]
     return Section("distributions", "Distributions", "", tuple(blocks))
 
 

@@ -185,10 +185,11 @@ def score_ensemble(
                 score_case(*case_facts, prediction.label_map, ensemble.regions, probabilities, metrics=metrics)
             )
             for scores, contribution in zip(by_member, contributions, strict=True):
-                scores.append(score_case(*case_facts, contribution.label_map, ensemble.regions))
+                scores.append(score_case(*case_facts, contribution.label_map, ensemble.regions, metrics=metrics))
             step(number, len(scored.cases))
-    members = tuple(aggregate(scores, scoring.options) for scores in by_member)
-    evaluation = aggregate(whole, scoring.options, metrics=metrics, kinds=ensemble.options.kinds)
+    members = tuple(aggregate(scores, scoring.options, metrics=metrics) for scores in by_member)
+    facts = {case.id: case.facts for case in scored.cases}
+    evaluation = aggregate(whole, scoring.options, metrics=metrics, kinds=ensemble.options.kinds, facts=facts)
     names = [f"{info.name}, {info.prepare.plane}, {info.model_id}" for info in infos]
     text = regions_text(scored.part, evaluation, list(zip(names, members, strict=True)), scoring.metrics)
     figures = EnsembleFigures(evaluation, members, infos)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from glioseg.console import Step
-from glioseg.core import LabelScheme
+from glioseg.core import Facts, LabelScheme
 from glioseg.core.labels import encode_regions
 from glioseg.errors import LabelError
 from glioseg.evaluation.cases import CaseScores
@@ -104,7 +104,8 @@ def score_part(predictor: Predictor, part: Part, scoring: Scoring, step: Step) -
     if isinstance(publication.protocol, PublishedProtocol):
         protocol, reasons = protocol_of(publication.protocol, part.name)
         block = as_published(scored, protocol, (*reasons, *publication.reasons))
-    return scores_of(part.name, scored.native, scoring, block, predictor.options.kinds)
+    facts = {name: case.facts for name, case in part.cases.items()}
+    return scores_of(part.name, scored.native, scoring, block, predictor.options.kinds, facts)
 
 
 def scores_of(
@@ -113,10 +114,11 @@ def scores_of(
     scoring: Scoring,
     block: AsPublished | None = None,
     kinds: Sequence[str] = (),
+    facts: Mapping[str, Facts] | None = None,
 ) -> Scores:
     """Figures and table of a part, from the scores of its cases; see ``aggregate`` for the arguments."""
     metrics = scoring.options.metrics(scoring.metrics)
-    evaluation = aggregate(cases, scoring.options, block, metrics, kinds)
+    evaluation = aggregate(cases, scoring.options, block, metrics, kinds, facts)
     return Scores(part, evaluation, case_rows(cases, metrics), regions_text(part, evaluation, own=scoring.metrics))
 
 

@@ -1,0 +1,276 @@
+"""What a cohort's figures say beyond means: agreement of volumes, reliability of probabilities, subgroups.
+
+References:
+    [1] Bland JM, Altman DG. Statistical methods for assessing agreement between two methods of clinical measurement.
+        Lancet 1986.
+    [2] Lin LI. A concordance correlation coefficient to evaluate reproducibility. Biometrics 1989.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+
+from glioseg.core.case import Facts
+from glioseg.evaluation.calibration import merged, reliability_of
+from glioseg.evaluation.cases import CaseScores, volume_unit_of
+from glioseg.evaluation.metric import VolumeUnit
+from glioseg.evaluation.metrics import ruled_ratio
+from glioseg.evaluation.overlap import FN, FP, TP
+from glioseg.evaluation.reliability import Reliability
+from glioseg.evaluation.score import EmptyRule, Floats, Interval, interval_from_json
+from glioseg.evaluation.statistics import bootstrap_intervals, by_patient, spread
+
+_FEWEST_FOR_LIMITS = 5
+_MOST_GROUPS = 8
+_THIRDS = ("smallest third", "middle third", "largest third")
+_OF_FILES = frozenset({"n_slices", "first_slice", "last_slice", "of_patient", "part"})
+"""Facts that say where pixels are, and nothing of the patient."""
+_NEEDED = 2.8
+"""Standard errors that a difference must have to be found in four of five tries at p < 0.05: 1.96 + 0.84."""
+
+
+@dataclass(frozen=True)
+class VolumeAgreement:
+    """Predicted against reference volumes over cases, empty masks in; None where too few say it.
+
+    Args:
+        unit: ``ml``, or ``voxels`` where millimetres are unknown.
+        n_cases: cases.
+        pearson: correlation; a prediction that is twice the reference throughout has 1.
+        concordance: Lin's coefficient [2], which it lowers: 1 where prediction and reference are the same.
+        bias: mean of prediction − reference.
+        limits: bias ∓ 1.96 standard deviations, between which 95 % of differences are expected [1].
+    """
+
+    unit: VolumeUnit
+    n_cases: int
+    pearson: float | None
+    concordance: float | None
+    bias: float
+    limits: tuple[float, float] | None
+
+    def to_json(self) -> dict[str, object]:
+        """Its fields; null for None."""
+        return {
+            "unit": self.unit,
+            "n_cases": self.n_cases,
+            "pearson": self.pearson,
+            "concordance": self.concordance,
+            "bias": self.bias,
+            "limits_of_agreement": None if self.limits is None else list(self.limits),
+        }
+
+    @classmethod
+    def from_json(cls, block: Mapping[str, Any]) -> Self:
+        """What ``to_json`` wrote."""
+        limits = interval_from_json(block["limits_of_agreement"])
+        numbers = (block["pearson"], block["concordance"], block["bias"])
+        return cls(block["unit"], int(block["n_cases"]), *numbers, limits)
+
+
+@dataclass(frozen=True)
+class Subgroup:
+    """The Dice of a part of the cases.
+
+    Args:
+        fact: by which cases are told apart: ``size of WT``, ``site``, ``grade``, …
+        group: its value.
+        n_cases: cases that count under the rule for empty masks,
+        n_patients: and their patients.
+        mean: over cases.
+        ci95: its interval, over patients.
+        detectable: the difference from the other groups' patients that so many would show in four of five tries; None
+            where one side has fewer than two.
+        values: (N,) by case.
+    """
+
+    fact: str
+    group: str
+    n_cases: int
+    n_patients: int
+    mean: float | None
+    ci95: Interval
+    detectable: float | None
+    values: tuple[float, ...] = ()
+
+    def to_json(self) -> dict[str, object]:
+        """Its fields; null for None."""
+        return {
+            "fact": self.fact,
+            "group": self.group,
+            "n_cases": self.n_cases,
+            "n_patients": self.n_patients,
+            "dice_mean": self.mean,
+            "dice_ci95": None if self.ci95 is None else list(self.ci95),
+            "detectable_difference": self.detectable,
+            "dice": list(self.values),
+        }
+
+    @classmethod
+    def from_json(cls, block: Mapping[str, Any]) -> Self:
+        """What ``to_json`` wrote."""
+        counts = (int(block["n_cases"]), int(block["n_patients"]))
+        interval = interval_from_json(block["dice_ci95"])
+        values = tuple(float(value) for value in block["dice"])
+        return cls(
+            block["fact"], block["group"], *counts, block["dice_mean"], interval, block["detectable_difference"], values
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Further:
+    """By region: agreement of volumes, reliability (where probabilities are at hand), subgroups."""
+
+    volumes: Mapping[str, VolumeAgreement] = field(default_factory=dict)
+    reliability: Mapping[str, Reliability] = field(default_factory=dict)
+    subgroups: Mapping[str, tuple[Subgroup, ...]] = field(default_factory=dict)
+
+    def __eq__(self, other: object) -> bool:
+        """As files have them; arrays with NaN in them are not equal to themselves."""
+        return isinstance(other, Further) and self.to_json() == other.to_json()
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.volumes.items()))
+
+    def to_json(self) -> dict[str, object]:
+        """``volumes``, ``reliability`` and ``subgroups``, by region; those that are empty are absent."""
+        blocks: dict[str, dict[str, object]] = {
+            "volumes": {region: each.to_json() for region, each in self.volumes.items()},
+            "reliability": {region: each.to_json() for region, each in self.reliability.items()},
+            "subgroups": {region: [each.to_json() for each in groups] for region, groups in self.subgroups.items()},
+        }
+        return {name: block for name, block in blocks.items() if block}
+
+    @classmethod
+    def from_json(cls, block: Mapping[str, Any]) -> Self:
+        """What ``to_json`` wrote, among other keys; evaluations of earlier versions have none of it."""
+        return cls(
+            {region: VolumeAgreement.from_json(each) for region, each in block.get("volumes", {}).items()},
+            {region: Reliability.from_json(each) for region, each in block.get("reliability", {}).items()},
+            {
+                region: tuple(Subgroup.from_json(each) for each in groups)
+                for region, groups in block.get("subgroups", {}).items()
+            },
+        )
+
+
+def further_of(
+    cases: Sequence[CaseScores], facts: Mapping[str, Facts], rule: EmptyRule, n_resamples: int, seed: int
+) -> Further:
+    """All of it.
+
+    Args:
+        cases: of the cohort, the same regions in each.
+        facts: case -> what is known of it; cases may be absent.
+        rule: for empty masks.
+        n_resamples: bootstrap draws of intervals; 0 for none.
+        seed: of the draws.
+    """
+    regions = cases[0].regions
+    reliability = {}
+    if cases[0].histograms is not None:
+        for row, region in enumerate(regions):
+            reliability[region] = reliability_of(merged(c.histograms[row] for c in cases if c.histograms is not None))
+    patients = [case.patient for case in cases]
+    groups: dict[str, tuple[Subgroup, ...]] = {}
+    for row, region in enumerate(regions):
+        dice = ruled_ratio(np.stack([case.counts[row] for case in cases]), "dice", rule)
+        groups[region] = tuple(
+            _subgroup(fact, group, places, dice, patients, (n_resamples, seed))
+            for fact, own in _groupings(cases, row, region, facts).items()
+            for group, places in own.items()
+        )
+    return Further(
+        {region: _volumes(cases, row) for row, region in enumerate(regions)},
+        reliability,
+        {region: own for region, own in groups.items() if own},
+    )
+
+
+def _volumes(cases: Sequence[CaseScores], row: int) -> VolumeAgreement:
+    unit = volume_unit_of(cases)
+    sizes = np.array([(case.voxel_ml if unit == "ml" else 1.0) or 1.0 for case in cases])
+    counts = np.stack([case.counts[row] for case in cases])
+    reference, prediction = ((counts[:, TP] + counts[:, other]) * sizes for other in (FN, FP))
+    apart = prediction - reference
+    bias, n = float(apart.mean()), len(cases)
+    limits = None
+    if n >= _FEWEST_FOR_LIMITS:
+        reach = 1.96 * float(apart.std(ddof=1))
+        limits = (bias - reach, bias + reach)
+    return VolumeAgreement(unit, n, *_correlations(reference, prediction), bias, limits)
+
+
+def _correlations(reference: Floats, prediction: Floats) -> tuple[float | None, float | None]:
+    """Pearson's and Lin's; None with fewer than three cases, or where all volumes of a side are the same."""
+    if len(reference) < 3 or not reference.std() or not prediction.std():
+        return None, None
+    together = float(((reference - reference.mean()) * (prediction - prediction.mean())).mean())
+    spreads = float(reference.std() * prediction.std())
+    apart = float((reference.mean() - prediction.mean()) ** 2)
+    return together / spreads, 2 * together / (float(reference.var() + prediction.var()) + apart)
+
+
+def _groupings(
+    cases: Sequence[CaseScores], row: int, region: str, facts: Mapping[str, Facts]
+) -> dict[str, dict[str, list[int]]]:
+    """Fact -> group -> places of its cases: thirds by the size of the reference, and what is known of the cases."""
+    sizes = {place: float(case.counts[row, TP] + case.counts[row, FN]) for place, case in enumerate(cases)}
+    found = {f"size of {region}": _thirds({place: size for place, size in sizes.items() if size > 0})}
+    names = dict.fromkeys(name for case in cases for name in facts.get(case.case, {}) if name not in _OF_FILES)
+    for name in names:
+        known = {place: facts.get(case.case, {}).get(name) for place, case in enumerate(cases)}
+        values = {place: value for place, value in known.items() if value is not None}
+        distinct = set(values.values())
+        if 2 <= len(distinct) <= _MOST_GROUPS:
+            groups: dict[str, list[int]] = {str(value): [] for value in sorted(distinct, key=str)}
+            for place, value in values.items():
+                groups[str(value)].append(place)
+            found[name] = groups
+        elif len(distinct) > _MOST_GROUPS and all(isinstance(value, int | float) for value in distinct):
+            found[name] = _thirds({place: float(value) for place, value in values.items()})
+    return {fact: groups for fact, groups in found.items() if len(groups) > 1 and len(cases) > len(groups)}
+
+
+def _thirds(values: Mapping[int, float]) -> dict[str, list[int]]:
+    """Places in three parts by rising value; of fewer than six nothing."""
+    if len(values) < 6:
+        return {}
+    ordered = sorted(values, key=lambda place: (values[place], place))
+    parts = np.array_split(np.array(ordered), len(_THIRDS))
+    return {name: part.tolist() for name, part in zip(_THIRDS, parts, strict=True)}
+
+
+def _subgroup(
+    fact: str, group: str, places: Sequence[int], dice: Floats, patients: Sequence[str], draws: tuple[int, int]
+) -> Subgroup:
+    """The Dice (N,) of some of the cases; ``draws`` are the bootstrap's number and seed."""
+    inside = np.zeros(len(dice), np.bool_)
+    inside[list(places)] = True
+    names, own = np.array(patients), dice[inside]
+    interval, (n_resamples, seed) = None, draws
+    if n_resamples:
+        (interval,) = bootstrap_intervals(own[:, None], names[inside].tolist(), n_resamples=n_resamples, seed=seed)
+    of_group, of_others = (_patient_means(dice[side], names[side].tolist()) for side in (inside, ~inside))
+    over, known = spread(own), tuple(float(value) for value in own[~np.isnan(own)])
+    return Subgroup(fact, group, over.n, len(of_group), over.mean, interval, _detectable(of_group, of_others), known)
+
+
+def _patient_means(values: Floats, patients: Sequence[str]) -> Floats:
+    """(P,) of those patients who have any."""
+    if not len(values):
+        return values
+    _, sums, counts = by_patient(values[:, None], patients)
+    has = counts[:, 0] > 0
+    means: Floats = sums[has, 0] / counts[has, 0]
+    return means
+
+
+def _detectable(own: Floats, others: Floats) -> float | None:
+    if len(own) < 2 or len(others) < 2:
+        return None
+    return _NEEDED * float(np.sqrt(own.var(ddof=1) / len(own) + others.var(ddof=1) / len(others)))
