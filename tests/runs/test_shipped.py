@@ -8,6 +8,7 @@ import runpy
 import subprocess
 import sys
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -32,19 +33,32 @@ SAMPLE = REPOSITORY / "tests" / "data" / "brisc"
 
 
 @pytest.fixture(scope="module")
-def patient(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The phantom patient whose figures stand on the card of model:phantom."""
-    folder = tmp_path_factory.mktemp("phantom") / "check"
-    phantom(folder, PhantomOptions(n_patients=1, seed=4243, spacing_mm=2.0), "brats2023", None)
-    return folder
+def checks(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
+    """Network -> what its card's last figures are of: one phantom patient in the layout that it takes, or pictures."""
+    folder = tmp_path_factory.mktemp("phantom")
+    options = PhantomOptions(n_patients=1, seed=4243, spacing_mm=2.0)
+    phantom(folder / "check", options, "brats2023", folder / "tissues")
+    phantom(folder / "lgg", options, "lgg", None)
+    one = folder / "check"
+    return {
+        "brats": one,
+        "phantom": one,
+        "t1c-pictures": SAMPLE,
+        "lgg": folder / "lgg",
+        "tissue": folder / "tissues",
+    }
 
 
-@pytest.mark.parametrize(
-    ("name", "checked_on"),
-    [("phantom", "glioseg phantom"), ("t1c-pictures", "BRISC 2025, twelve held-out pictures")],
-)
-def test_it_scores_what_the_card_says(name: str, checked_on: str, patient: Path, tmp_path: Path) -> None:
-    data = patient if name == "phantom" else SAMPLE
+@pytest.fixture(scope="module")
+def patient(checks: Mapping[str, Path]) -> Path:
+    """One phantom patient as BraTS 2023 lays it out."""
+    return checks["phantom"]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_it_scores_what_the_card_says(name: str, checks: Mapping[str, Path], tmp_path: Path) -> None:
+    checked_on = "BRISC 2025, twelve held-out pictures" if name == "t1c-pictures" else "glioseg phantom"
+    data = checks[name]
     block = face.evaluate(f"model:{name}", data=data, out=tmp_path, cache=tmp_path / "cache").to_json()
     said = {figure.of: figure for figure in SHIPPED[name].card().figures if figure.data == checked_on}
     assert set(block["regions"]) <= set(said)
@@ -54,23 +68,37 @@ def test_it_scores_what_the_card_says(name: str, checked_on: str, patient: Path,
         assert block["kinds"]["accuracy"]["value"] == said["kind"].value
 
 
-def test_the_network_that_fits_is_proposed_and_taken_on_request(patient: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["brats", "phantom"])
+def test_the_network_that_fits_is_proposed_and_taken_on_request(
+    name: str, patient: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that patients taught, where those on research terms are installed."""
+    model, research = SHIPPED[name], SHIPPED["brats"].distribution
+    known = tuple(each for each in SHIPPED.values() if name == "brats" or each.distribution != research)
+    monkeypatch.setattr("glioseg.runs.propose.installed_models", lambda: known)
     asked = glioseg("predict", patient, "--out", tmp_path / "out")
     assert asked.code == 2
-    assert "model:phantom fits these scans: name it first, or add --yes" in asked.err
+    assert f"model:{name} fits these scans: name it first, or add --yes" in asked.err
     assert not (tmp_path / "out").exists()
     taken = glioseg("predict", patient, "--yes", "--out", tmp_path / "out", "--json")
     assert taken.code == 0
-    assert "Taking model:phantom" in taken.err
+    assert f"Taking model:{name}" in taken.err
     assert taken.err.count("Listing files …") == 1
-    assert "phantom: Apache-2.0" in taken.err
+    assert f"{name}: {model.card().licence}" in " ".join(taken.err.split())
     (case,) = json.loads(taken.out)["cases"]
     facts = json.loads((tmp_path / "out" / f"{case['case']}.json").read_text())
-    assert facts["terms"] == [f"phantom: {SHIPPED['phantom'].card().licence}"]
-    assert facts["model_id"] == read_info(SHIPPED["phantom"].folder).model_id
+    assert facts["terms"] == [f"{name}: {model.card().licence}"]
+    assert facts["model_id"] == read_info(model.folder).model_id
     page = (tmp_path / "out" / "predictions.html").read_text(encoding="utf-8")
-    assert "BraTS 2018 and 2021, 29 patients: WT dice 0.75 (95 % 0.68 to 0.80)" in page
-    assert "some far below: look at each mask." in page
+    figure = next(each for each in model.card().figures if each.of == "WT")
+    assert f"{figure.data}, {figure.part}: WT dice {figure.value:.2f} (95 % " in page
+    assert model.card().limits[0] in page
+
+
+def test_tissues_are_not_what_scans_are_taken_for(tmp_path: Path) -> None:
+    save_volume(tmp_path / "p1" / "p1_t1.nii.gz", noise(0))
+    with pytest.raises(OptionError, match="no shipped one fits"):
+        proposed_model([Data(tmp_path / "p1")], {})
 
 
 def test_what_is_a_network(tiny: TinyRun, tmp_path: Path) -> None:
@@ -81,9 +109,9 @@ def test_what_is_a_network(tiny: TinyRun, tmp_path: Path) -> None:
 
 
 def test_none_fits(tmp_path: Path) -> None:
-    save_volume(tmp_path / "p1" / "p1_flair.nii.gz", noise(0))
+    save_volume(tmp_path / "p1" / "p1_t2.nii.gz", noise(0))
     with pytest.raises(OptionError, match="no shipped one fits") as caught:
-        proposed_model([Data(tmp_path / "p1" / "p1_flair.nii.gz")], {})
+        proposed_model([Data(tmp_path / "p1")], {})
     assert "t1n, t1c, t2w, t2f for model:phantom" in str(caught.value)
     with pytest.raises(FileError, match="there is no such run"):
         proposed_model([Data(tmp_path / "nothing")], {})
