@@ -37,7 +37,7 @@ def checks(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     """Network -> what its card's last figures are of: one phantom patient in the layout that it takes, or pictures."""
     folder = tmp_path_factory.mktemp("phantom")
     options = PhantomOptions(n_patients=1, seed=4243, spacing_mm=2.0)
-    phantom(folder / "check", options, "brats2023", folder / "tissues")
+    phantom(folder / "check", options, "brats2023", None)
     phantom(folder / "lgg", options, "lgg", None)
     one = folder / "check"
     return {
@@ -45,7 +45,6 @@ def checks(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
         "phantom": one,
         "t1c-pictures": SAMPLE,
         "lgg": folder / "lgg",
-        "tissue": folder / "tissues",
     }
 
 
@@ -93,12 +92,6 @@ def test_the_network_that_fits_is_proposed_and_taken_on_request(
     figure = next(each for each in model.card().figures if each.of == "WT")
     assert f"{figure.data}, {figure.part}: WT dice {figure.value:.2f} (95 % " in page
     assert model.card().limits[0] in page
-
-
-def test_tissues_are_not_what_scans_are_taken_for(tmp_path: Path) -> None:
-    save_volume(tmp_path / "p1" / "p1_t1.nii.gz", noise(0))
-    with pytest.raises(OptionError, match="no shipped one fits"):
-        proposed_model([Data(tmp_path / "p1")], {})
 
 
 def test_what_is_a_network(tiny: TinyRun, tmp_path: Path) -> None:

@@ -24,13 +24,11 @@ class ShippedModel:
         name: what stands behind ``model:``.
         package: the Python package that holds its folder.
         distribution: what is installed to have that package.
-        is_proposed: whether it is named where scans are to be predicted and no network is: those that look for tumour.
     """
 
     name: str
     package: str = "glioseg.weights"
     distribution: str = "glioseg"
-    is_proposed: bool = True
 
     @property
     def is_installed(self) -> bool:
@@ -77,7 +75,6 @@ _MODELS = (
     ShippedModel("phantom"),
     ShippedModel("t1c-pictures"),
     ShippedModel("lgg", *_RESEARCH),
-    ShippedModel("tissue", *_RESEARCH, is_proposed=False),
 )
 SHIPPED: Mapping[str, ShippedModel] = MappingProxyType({model.name: model for model in _MODELS})
 """All that there are, in the order in which they are proposed; not all may be installed."""

@@ -53,7 +53,7 @@ def proposed_model(inputs: Sequence[Data], files: Mapping[str, Path], reporter: 
                 remedy="Check the path for a typing error; `glioseg models` lists the networks that need no training",
             )
     scans = tuple(read(data, reporter) if holds_cases(data.path) else data for data in inputs)
-    models = [model for model in installed_models() if model.is_proposed]
+    models = installed_models()
     for model in models:
         info = read_info(model.folder)
         try:
