@@ -44,6 +44,7 @@ ARGUMENTS: Mapping[str, Argument] = MappingProxyType(
         "--deidentify": Argument("deidentify", "True"),
         "--detect": Argument("detect", "True"),
         "--device": Argument("device"),
+        "--explain": Argument("explain", "True"),
         "--fold": Argument("fold"),
         "--folds": Argument("folds"),
         "--format": Argument("form"),

@@ -266,7 +266,8 @@ def test_a_file_in_place_of_a_folder(tmp_path: Path) -> None:
 
 def test_an_archive(tmp_path: Path) -> None:
     (tmp_path / "kaggle_3m.zip").write_bytes(b"PK")
-    assert refused(tmp_path / "kaggle_3m.zip") == "an archive is not read as it is. Unpack it and name the folder.\n"
+    said = "an archive is not read as it is, unless it is a whole zip of DICOM files. Unpack it and name the folder.\n"
+    assert refused(tmp_path / "kaggle_3m.zip") == said
 
 
 def test_a_folder_of_other_things(tmp_path: Path) -> None:

@@ -76,4 +76,4 @@ def test_an_unknown_one_names_those_there_are(name: str) -> None:
     with pytest.raises(OptionError, match="there is no shipped network") as caught:
         load_bundle(Path(name))
     assert "model:phantom" in str(caught.value)
-    assert "glioseg models" in str(caught.value)
+    assert "glioseg.models" in str(caught.value)

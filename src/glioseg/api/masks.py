@@ -89,7 +89,9 @@ def score(
             remedy="Name two folders, or two masks",
         )
     if out is not None:
-        raise OptionError("the page is of folders of masks", found=f"out={str(out)!r} of a single mask")
+        raise OptionError(
+            "the page is of folders of masks", found=f"out={str(out)!r} of a single mask", remedy="Leave out away"
+        )
     expected, found = label_map_of(reference, scheme), label_map_of(prediction, prediction_scheme or scheme)
     return score_pair(expected, found, options)
 

@@ -106,7 +106,7 @@ def _named(option: str, values: Sequence[str], alone: str | None) -> dict[str, P
         if not equals or Path(value).exists():
             name, path = alone or Path(value).absolute().name, value
         if not name or not path:
-            raise OptionError(f"{option} needs a folder, or NAME=FOLDER", found=value)
+            raise OptionError(f"{option} needs a folder", found=value, expected="FOLDER, or NAME=FOLDER")
         if name in named:
             raise OptionError(
                 f"two folders of {option} have the name {name}",

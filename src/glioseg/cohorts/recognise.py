@@ -207,7 +207,7 @@ def _left_over(listing: Listing, cohort: Cohort, reader: Layout) -> list[Finding
 def _refuse_archive(path: Path) -> None:
     if path.is_file() and path.name.lower().endswith(_ARCHIVES):
         raise LayoutError(
-            "an archive is not read as it is, but a whole zip archive of DICOM files",
+            "an archive is not read as it is, unless it is a whole zip of DICOM files",
             path=path,
             remedy="Unpack it and name the folder",
         )

@@ -35,8 +35,9 @@ def write_records(run: FinishedRun, network: NetworkFacts, best_epoch: int | Non
     Raises:
         FileError: a file of the run is missing or damaged, or the folder cannot be written to.
     """
-    folder = run.folder
-    parts = [name for name in _TOLD if (folder / f"evaluation-{name}.json").exists()]
+    folder, bundle = run.folder, run.folder / run_folder.BUNDLE
+    has_bundle = (bundle / DESCRIPTION).exists()  # a task of one's own may make none, and score in a way of its own
+    parts = [name for name in _TOLD if has_bundle and (folder / f"evaluation-{name}.json").exists()]
     figures = [figure for name in parts for figure in figures_of_part(folder, name, run.data.cohort.name)]
     methods = methods_of(
         run.recipe,
@@ -48,8 +49,7 @@ def write_records(run: FinishedRun, network: NetworkFacts, best_epoch: int | Non
         own=_own_names(run),
     )
     write_text(folder / METHODS, methods.text)
-    bundle = folder / run_folder.BUNDLE
-    if (bundle / DESCRIPTION).exists():
+    if has_bundle:
         card = card_of_run(run.recipe, run.data, methods, figures)
         write_card(bundle, annotate_bundle(bundle, card=card))
         write_manifest(run)

@@ -43,7 +43,11 @@ def class_samples(classifiers: Sequence[Classifier], mean: Classification, optio
             rows.append(asked.probabilities(mean.arrays.images)[mean.telling_slice])
             names.append(view.words if len(classifiers) == 1 else f"network {number}: {view.words}")
     if len(rows) < 2:
-        raise OptionError("uncertainty needs two samples or more", found="one network, seen one way")
+        raise OptionError(
+            "uncertainty needs two samples or more",
+            found="one network, seen one way",
+            expected="several networks, views (flips, scales) or dropout",
+        )
     return ClassSamples(tuple(names), np.stack(rows))
 
 
