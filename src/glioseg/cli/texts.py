@@ -164,6 +164,7 @@ def _card_lines(name: str, card: Card) -> Iterator[str]:
     for figure in card.figures:
         interval = "" if figure.ci95 is None else f" (95 % {figure.ci95[0]:.3f} to {figure.ci95[1]:.3f})"
         what = f"{figure.of} {figure.metric}".strip()
-        yield f"  figure   {what} {figure.value:.3f}{interval} on {figure.data}, {figure.part}"
+        note = f" ({figure.note.partition(';')[0]})" if figure.note else ""
+        yield f"  figure   {what} {figure.value:.3f}{interval} on {figure.data}, {figure.part}{note}"
     for limit in card.limits:
         yield f"  limit    {limit}"
