@@ -136,6 +136,15 @@ def test_other_code_with_the_same_figures_is_told_and_no_fault(tiny: TinyRun, tm
     assert "expected 0.0.9" in ran.out
 
 
+def test_figures_by_another_convention_are_verified_by_it(tiny: TinyRun, tmp_path: Path) -> None:
+    run = shutil.copytree(tiny.run, tmp_path / "run")
+    places = ["--cache", tiny.cache, "--device", "cpu", "--quiet"]
+    assert glioseg("evaluate", run, "--part", "val", "--convention", "brats2023", *places).code == 0
+    assert glioseg("report", run, *places).code == 0
+    assert json.loads((run / MANIFEST).read_text(encoding="utf-8"))["conventions"]["val"]["convention"] == "brats2023"
+    assert _verify(run, tiny).code == 0
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -14,6 +14,8 @@ from glioseg import __version__
 from glioseg.console import QUIET, Reporter
 from glioseg.core import PARTS
 from glioseg.errors import FileError
+from glioseg.evaluation.conventions import CONVENTIONS
+from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.inference.bundle import read_info
 from glioseg.io.files import write_json
 from glioseg.io.text import read_json
@@ -21,6 +23,7 @@ from glioseg.runs import run_folder
 from glioseg.runs.changed import data_digest
 from glioseg.runs.evaluate import evaluate_parts, gathered
 from glioseg.runs.read import Data
+from glioseg.runs.under import Under
 from glioseg.tasks.task import FinishedRun
 
 MANIFEST = "manifest.json"
@@ -136,12 +139,21 @@ def verify(
         Check(name, str(expected.get(name)), value, value == expected.get(name), decides)
         for name, (value, decides) in _facts(run).items()
     ]
-    with tempfile.TemporaryDirectory() as scratch:
-        parts = [name for name in PARTS if name in expected["figures"]]
-        scores = evaluate_parts(task, run, reporter, parts, out=Path(scratch))
-    for name in parts:
+    for name in (name for name in PARTS if name in expected["figures"]):
+        under = _under(expected, name, run.recipe.evaluate)
+        with tempfile.TemporaryDirectory() as scratch:
+            scores = evaluate_parts(task, run, reporter, (name,), out=Path(scratch), under=under)
         checks.append(_compared(name, expected["figures"][name], dict(_numbers(scores[name].to_json()))))
     return Verification(tuple(checks))
+
+
+def _under(manifest: Mapping[str, Any], part: str, options: EvaluateOptions) -> Under:
+    """By whose rules a part was scored, where these were not the recipe's (``evaluate --convention``, ``--pixels``)."""
+    protocol = (manifest.get("conventions") or {}).get(part) or {}
+    name, pixels = protocol.get("convention", options.convention), bool(protocol.get("pixels", options.pixels))
+    if name not in CONVENTIONS:
+        raise FileError("a manifest of a convention that this version does not know", path=part, found=name)
+    return Under(None if name == options.convention else name, pixels)
 
 
 def _facts(run: FinishedRun) -> dict[str, tuple[str, bool]]:
