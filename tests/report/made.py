@@ -14,6 +14,7 @@ from glioseg.cohorts.description import CohortDescription, DarkRow, Diagnoses, F
 from glioseg.cohorts.summary import (
     HEAT_CELLS,
     QUANTILES,
+    SLICE_PLACES,
     CaseSummary,
     Distribution,
     Fingerprint,
@@ -89,6 +90,7 @@ def distribution(array: Array) -> Distribution:
         float(values.max()),
         quantiles,
         Histogram(0.0, 1000.0, counts),
+        np.tile(np.array(quantiles, dtype=np.float32), (SLICE_PLACES if array.shape[2] > 1 else 0, 1)),
     )
 
 

@@ -168,6 +168,20 @@ def test_spread_of_any_number_of_cases(tmp_path: Path, count: int) -> None:
     assert len(np.asarray(figure.axes[0].lines[-1].get_ydata())) == count
 
 
+def test_spread_by_slice_has_its_bands_and_says_where_it_goes() -> None:
+    """Quantiles at two places, 25 % and 75 % of the way: 0.1, 1, 5, 25, 50, 75, 95, 99 and 99.9 %."""
+    table = np.array([[0.0, 1, 2, 3, 4, 5, 6, 7, 8], [10.0, 11, 12, 13, 14, 15, 16, 17, 18]])
+    figure = intensities.by_slice({"t1n": table, "t2f": table * 2}, ("inferior", "superior"))
+    first, second = figure.axes
+    assert np.asarray(first.lines[0].get_xydata()).tolist() == [[25, 4], [75, 14]]
+    assert np.asarray(second.lines[0].get_ydata()).tolist() == [8, 28]
+    ends, half = (np.asarray(band.get_paths()[0].vertices) for band in first.collections)
+    assert {tuple(corner) for corner in ends.tolist()} == {(25, 1), (75, 11), (25, 7), (75, 17)}
+    assert {tuple(corner) for corner in half.tolist()} == {(25, 3), (75, 13), (25, 5), (75, 15)}
+    assert first.get_xlabel() == "slice position (%), inferior to superior"
+    assert first.get_ylabel() == "raw intensity (file units)"
+
+
 def test_correlations_are_written_and_unknown_ones_are_a_dash() -> None:
     matrix = np.array([[1.0, -0.25], [-0.25, np.nan]])
     assert _texts(intensities.correlation(matrix, ["t1n", "t2f"])) == ["1.00", "-0.25", "-0.25", "–"]

@@ -16,12 +16,13 @@ import pytest
 from PIL import Image as Pillow
 
 from glioseg.cohorts.description import CohortDescription, DuplicateGroup
+from glioseg.cohorts.summary import QUANTILES, CaseSummary
 from glioseg.core import Case, Cohort, Finding, Source
 from glioseg.errors import FileError
 from glioseg.report import style
 from glioseg.report.cohort import write_cohort_report
-from glioseg.report.html import Table
-from glioseg.report.parts.charts import intensity
+from glioseg.report.html import Picture, Table
+from glioseg.report.parts.intensities import intensity, middle_spread
 from glioseg.report.parts.plan import plan
 from glioseg.report.parts.scans import drawing_of
 from glioseg.report.pixels import SliceRequest, read_slices
@@ -64,7 +65,7 @@ def test_every_part_is_there(volumes: tuple[Cohort, CohortDescription, Path, str
     expected = {
         "gallery-positive", "gallery-negative", "planes", "modalities", "regions", "diagnoses", "imbalance",
         "tumour-sizes", "slice-shares", "region-sizes", "tumour-places", "intensities", "intensities-by-case",
-        "correlation", "dark-shares", "dark-filter", "dark-slices", "facts",
+        "intensities-by-slice", "correlation", "dark-shares", "dark-filter", "dark-slices", "facts",
     }  # fmt: skip
     assert set(_figures(text)) == expected
     assert _png(out) == expected
@@ -196,7 +197,7 @@ def test_one_case_with_one_modality(tmp_path: Path) -> None:
     cohort = volume_cohort(tmp_path, ["only"], modalities=["t2f"])
     about = replace(description(cohort, tumour(1, 2, 4)), dark=(), facts=(), heat=())
     figures = set(_figures(_write(cohort, about, tmp_path / "out")))
-    assert {"gallery-positive", "planes", "regions", "region-sizes"} <= figures
+    assert {"gallery-positive", "planes", "regions", "region-sizes", "intensities-by-slice"} <= figures
     assert not {"tumour-sizes", "intensities-by-case", "correlation", "modalities"} & figures
 
 
@@ -322,6 +323,37 @@ def test_dark_slices_with_tumour_are_shown_before_others(tmp_path: Path) -> None
     shown = [one.index for one in plan(many).gallery["dark"]]
     assert shown[0] == 4
     assert (len(shown), shown[1], shown[-1]) == (24, 100, 199)
+
+
+def _with_places(about: CohortDescription, orientation: str, medians: np.ndarray, place: int) -> CaseSummary:
+    case = about.cases[place]
+    table = np.repeat(medians.astype(np.float32)[:, None], len(QUANTILES), axis=1)
+    return replace(case, orientation=orientation, modalities={"t2f": replace(case.modalities["t2f"], by_place=table)})
+
+
+def test_slices_of_all_cases_are_laid_the_same_way_up(tmp_path: Path) -> None:
+    """From the feet 0 to 19 in one case; 10 to 29 in one stored from the top; the third shows nothing at the ends."""
+    about = description(volume_cohort(tmp_path, ["one", "two", "three"], modalities=["t2f"]), tumour(1))
+    up = np.arange(20.0)
+    ends = np.where((up == 0) | (up == 19), np.nan, up + 100)
+    tables = [("LPS", up), ("RAI", up[::-1] + 10), ("LPS", ends)]
+    cases = [_with_places(about, codes, medians, place) for place, (codes, medians) in enumerate(tables)]
+    spread = middle_spread(cases, "t2f")
+    assert spread is not None
+    assert spread[:, 0].tolist() == [5.0, *(up[1:-1] + 10), 24.0]
+    assert middle_spread(cases, "t1c") is None
+
+
+def test_cases_sliced_in_another_direction_are_counted(tmp_path: Path) -> None:
+    about = description(volume_cohort(tmp_path, ["one", "two", "three"], modalities=["t2f"]), tumour(1))
+    cases = tuple(_with_places(about, codes, np.arange(20), place) for place, codes in enumerate(("LPS", "LPI", "SLA")))
+    section = intensity(replace(about, cases=cases), tmp_path / "figures")
+    (caption,) = (
+        block.caption for block in section.blocks if isinstance(block, Picture) and block.name.endswith("by-slice")
+    )
+    assert "(0 %, inferior) to the last (100 %, superior)" in caption
+    assert "Each is the median of 2 cases" in caption
+    assert "1 case sliced in another direction left out" in caption
 
 
 @pytest.mark.parametrize(("r", "shown"), [(1.0, ["grey"]), (0.9995, ["grey"]), (0.98, ["red", "green", "blue"])])

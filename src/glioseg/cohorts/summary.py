@@ -1,6 +1,6 @@
 """What is known of a case once every voxel has been looked at: data only, filled by ``checks.check``.
 
-Some 20 kB a case, so that the summaries of 1,251 volumes fit in a few ten megabytes. Axes of arrays are named where
+Some 25 kB a case, so that the summaries of 1,251 volumes fit in a few ten megabytes. Axes of arrays are named where
 they occur; X, Y, Z are those of the case's own grid unless said otherwise.
 """
 
@@ -19,6 +19,9 @@ QUANTILES = (0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999)
 
 HEAT_CELLS = 64
 """Cells along each side of a heat map."""
+
+SLICE_PLACES = 20
+"""Places between the first slice with brain and the last at which a ``Distribution`` says how intensities spread."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +71,9 @@ class Distribution:
         maximum: greatest value.
         quantiles: at ``QUANTILES``.
         histogram: up to 256 bins; one per value for 8-bit files, else between the outer quantiles.
+        by_place: (SLICE_PLACES, len(QUANTILES)) float32, ``quantiles`` of the slices that touch each twentieth of
+            the way from the first slice with brain to the last, in slice order; NaN where those show none; no rows
+            where there are too few slices to speak of places.
     """
 
     n_voxels: int
@@ -77,6 +83,7 @@ class Distribution:
     maximum: float
     quantiles: tuple[float, ...]
     histogram: Histogram
+    by_place: npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)

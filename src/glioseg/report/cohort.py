@@ -15,7 +15,7 @@ from glioseg.io.files import sweep, write_json, write_text
 from glioseg.io.text import csv_text
 from glioseg.report.figures.views import CONVENTION
 from glioseg.report.html import FIGURES, Listed, Page, Section, figures_shown, write_page
-from glioseg.report.parts import charts, scans, tables
+from glioseg.report.parts import charts, intensities, scans, tables
 from glioseg.report.parts.plan import plan
 from glioseg.report.parts.words import BRAIN, plural
 from glioseg.report.pixels import ShadedSlice, SliceRequest, read_slices
@@ -72,7 +72,7 @@ def _sections(cohort: Cohort, about: CohortDescription, folder: Path, progress: 
         lambda: scans.anatomy(about, chosen, slices, folder),
         lambda: charts.diagnoses(about, folder),
         lambda: charts.tumours(about, folder),
-        lambda: charts.intensity(about, folder),
+        lambda: intensities.intensity(about, folder),
         lambda: scans.dark(about, chosen, slices, folder, charts.dark_blocks(about, folder)),
         lambda: scans.copies(about, chosen, slices, folder),
         lambda: charts.facts(about, folder),

@@ -8,7 +8,7 @@ import pytest
 
 from glioseg.cohorts.checks import measure
 from glioseg.cohorts.dark import BLACK, LGG_THRESHOLD, NOISE, dark_threshold, is_dark, non_black_shares, visible
-from glioseg.cohorts.summary import HEAT_CELLS, QUANTILES, Distribution
+from glioseg.cohorts.summary import HEAT_CELLS, QUANTILES, SLICE_PLACES, Distribution
 from glioseg.config import read_recipe
 from glioseg.core import Grid
 from tests.cohorts.hand_made import ras
@@ -148,6 +148,37 @@ def test_a_constant_image_has_a_distribution(kind: type) -> None:
 def test_nothing_finite_has_none() -> None:
     array = np.full((1, 2, 2), np.nan, dtype=np.float32)
     assert measure.distribution(array, np.ones(array.shape, dtype=np.bool_)) is None
+
+
+@pytest.mark.parametrize(
+    ("n_slices", "medians"),
+    [
+        (20, [10.0 * z + 1 for z in range(20)]),  # a slice at each place
+        (10, [10.0 * (place // 2) + 1 for place in range(20)]),  # each slice at two
+        (40, [20.0 * place + 4 for place in range(20)]),  # two slices of four voxels each: the fourth of eight
+    ],
+)
+@pytest.mark.parametrize("kind", [np.int16, np.float32])
+def test_places_go_from_the_first_slice_with_brain_to_the_last(
+    n_slices: int, medians: list[float], kind: type[np.generic]
+) -> None:
+    """Slice z holds 10 z and 1, 2, 4 more; before and after come slices without brain, which would be 999."""
+    voxels = np.full((n_slices + 5, 1, 4), 999, dtype=kind)
+    voxels[2 : n_slices + 2, 0] = (10 * np.arange(n_slices)[:, None] + np.array([0, 1, 2, 4])).astype(kind)
+    brain = np.zeros(voxels.shape, dtype=np.bool_)
+    brain[2 : n_slices + 2] = True
+    table = measure.by_place(voxels, brain)
+    assert table.shape == (SLICE_PLACES, len(QUANTILES))
+    assert table[:, QUANTILES.index(0.5)].tolist() == medians
+    assert table[0, QUANTILES.index(0.001)] == 0
+
+
+def test_a_place_without_a_number_is_nan_and_single_pictures_have_no_places() -> None:
+    voxels = np.ones((20, 1, 4), dtype=np.float32)
+    voxels[7] = np.nan
+    table = measure.by_place(voxels, np.ones(voxels.shape, dtype=np.bool_))
+    assert np.flatnonzero(np.isnan(table).any(axis=1)).tolist() == [7]
+    assert measure.by_place(voxels[:1], np.ones((1, 1, 4), dtype=np.bool_)).shape == (0, len(QUANTILES))
 
 
 def test_density_integrates_to_one() -> None:

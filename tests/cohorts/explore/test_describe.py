@@ -137,7 +137,7 @@ def test_rebinning_keeps_shares_where_they_lie() -> None:
 
 def test_normalised_is_the_z_score() -> None:
     raw = Histogram(-0.5, 3.5, np.array([2, 0, 0, 2]))  # values 0 and 3: mean 1.5, std 1.5, so -1 and 1
-    case = Distribution(4, 1.5, 1.5, 0.0, 3.0, (0.0,) * 9, raw)
+    case = Distribution(4, 1.5, 1.5, 0.0, 3.0, (0.0,) * 9, raw, np.empty((0, 9), dtype=np.float32))
     histogram = normalised(case, -2.0, 2.0)
     assert histogram is not None
     assert float((histogram.centres * histogram.counts).sum()) == pytest.approx(0.0, abs=1e-9)

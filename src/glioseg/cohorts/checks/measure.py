@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from glioseg.cohorts.dark import NOISE, visible
-from glioseg.cohorts.summary import HEAT_CELLS, QUANTILES, Distribution, HeatMap, Histogram
+from glioseg.cohorts.summary import HEAT_CELLS, QUANTILES, SLICE_PLACES, Distribution, HeatMap, Histogram
 from glioseg.core import Grid
 
 _N_BINS = 256
 _WIDEST = 1 << 17
 _FINE = 1 << 14
 _STACK = 8
-"""A stack of fewer pictures has no third axis worth a heat map."""
+"""A stack of fewer pictures has no third axis worth a heat map, or a curve."""
 
 
 class _Counts(NamedTuple):
@@ -66,9 +66,29 @@ def distribution(voxels: npt.NDArray[Any], brain: npt.NDArray[np.bool_]) -> Dist
     ranks = np.searchsorted(total, np.asarray(QUANTILES) * (n - 1), side="right")
     quantiles = tuple(float(value) for value in fine.values[ranks])
     histogram = _coarse(fine, quantiles, is_8_bit=voxels.dtype == np.uint8)
-    return Distribution(
-        n, mean, float(np.sqrt(variance)), float(values.min()), float(values.max()), quantiles, histogram
-    )
+    low, high = float(values.min()), float(values.max())
+    return Distribution(n, mean, float(np.sqrt(variance)), low, high, quantiles, histogram, by_place(voxels, brain))
+
+
+def by_place(voxels: npt.NDArray[Any], brain: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+    """How intensities over the brain spread at ``SLICE_PLACES`` places of a stack, see ``Distribution.by_place``.
+
+    A place has every slice that it touches, so that none is empty where there are fewer slices than places.
+    """
+    brain = brain if brain.any() else np.ones_like(brain)
+    shown = np.flatnonzero(brain.any(axis=(1, 2)))
+    if len(brain) < _STACK:
+        return np.empty((0, len(QUANTILES)), dtype=np.float32)
+    first, n_slices = int(shown[0]), int(shown[-1] - shown[0]) + 1
+    table = np.full((SLICE_PLACES, len(QUANTILES)), np.nan, dtype=np.float32)
+    for place in range(SLICE_PLACES):
+        start, stop = place * n_slices // SLICE_PLACES, -(-(place + 1) * n_slices // SLICE_PLACES)
+        slices = slice(first + start, first + stop)
+        values = voxels[slices][brain[slices]]
+        values = values[is_usable(values)] if values.dtype.kind == "f" else values
+        if values.size:
+            table[place] = np.quantile(values, QUANTILES, method="lower")
+    return table
 
 
 def _count(intensities: npt.NDArray[Any]) -> _Counts:

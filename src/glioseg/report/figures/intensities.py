@@ -14,6 +14,9 @@ from glioseg.cohorts.description import DarkRow
 from glioseg.cohorts.summary import QUANTILES, CaseSummary, Distribution, Histogram
 from glioseg.report import style
 
+Spread = npt.NDArray[np.float64]
+"""(places, len(QUANTILES)), the quantiles at each place."""
+
 _MOST_BARS = 90
 _ENDS = (QUANTILES.index(0.01), QUANTILES.index(0.99))
 _BOX = (QUANTILES.index(0.25), QUANTILES.index(0.75))
@@ -136,6 +139,33 @@ def _spread(axes: Axes, table: npt.NDArray[np.float64], colour: str) -> None:
         axes.plot(places, middle, color=style.INK, linewidth=1.0)
     axes.set_xlim(-1, max(len(table), 1))
     axes.set_xticks([])
+
+
+def by_slice(spreads: Mapping[str, Spread], ends: tuple[str, str]) -> Figure:
+    """Each modality's raw intensities along the slices: median, middle half, and 1st to 99th percentile.
+
+    Args:
+        spreads: modality -> quantiles at places that are evenly spaced from the first slice to the last.
+        ends: what the first slice is, and the last, such as ``inferior`` and ``superior``.
+    """
+    across = min(len(spreads), 2)
+    down = -(-len(spreads) // max(across, 1))
+    figure = style.new_figure(style.FULL_WIDTH, 2.5 * down + 0.5)
+    for number, (name, table) in enumerate(spreads.items()):
+        axes = figure.add_subplot(down, across, number + 1)
+        style.style_axes(
+            axes,
+            title=style.modality_title(name),
+            x=f"slice position (%), {ends[0]} to {ends[1]}",
+            y="raw intensity (file units)",
+        )
+        colour = style.modality_colour(name, number)
+        places = (np.arange(len(table)) + 0.5) * 100 / len(table)
+        for (low, high), alpha in ((_ENDS, 0.18), (_BOX, 0.5)):
+            axes.fill_between(places, table[:, low], table[:, high], color=colour, alpha=alpha, linewidth=0)
+        axes.plot(places, table[:, _MEDIAN], color=style.INK, linewidth=1.4)
+        axes.set_xlim(0, 100)
+    return figure
 
 
 def correlation(matrix: npt.NDArray[np.float64], modalities: Sequence[str]) -> Figure:

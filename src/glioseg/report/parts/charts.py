@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from glioseg.cohorts.description import CohortDescription, FactColumn
-from glioseg.io.raster import COLOURS
 from glioseg.report import style
 from glioseg.report.figures import charts, intensities
-from glioseg.report.html import Block, Cell, Column, Section, Table, saved_picture
+from glioseg.report.html import Block, Section, saved_picture
 from glioseg.report.parts.words import plural, region_words, tumour_sizes
 
-_T = TypeVar("_T")
-_EQUAL = 0.999
-"""Colours that correlate more than this are the same grey, but for what a JPEG made of it."""
 _FIRST_FACTS = (
     "age",
     "survival",
@@ -203,93 +197,6 @@ def _places(about: CohortDescription, folder: Path) -> Block:
     return saved_picture(
         folder, "tumour-places", charts.places(about.heat), "map", title="Where tumours are", caption=caption
     )
-
-
-def _with_one_grey(about: CohortDescription) -> CohortDescription:
-    """A cohort whose three colours are equal, which is grey stored as colour, as one of grey pictures."""
-    if tuple(about.modalities) != COLOURS or not np.all(about.correlation > _EQUAL):
-        return about
-    first, *rest = COLOURS
-
-    def grey(named: Mapping[str, _T]) -> dict[str, _T]:
-        return {("grey" if name == first else name): value for name, value in named.items() if name not in rest}
-
-    return replace(
-        about,
-        modalities=("grey",),
-        raw=grey(about.raw),
-        normalised=grey(about.normalised),
-        correlation=about.correlation[:1, :1],
-        cases=tuple(replace(case, modalities=grey(case.modalities)) for case in about.cases),
-    )
-
-
-def intensity(about: CohortDescription, folder: Path) -> Section:
-    """Distributions of intensities and what ties modalities together; equal colours are shown once, as grey."""
-    about = _with_one_grey(about)
-    raw = {name: histogram for name, histogram in about.raw.items() if histogram.counts.sum() > 0}
-    if not raw:
-        return Section("intensities", "Intensities", "", ())
-    normalised = {name: about.normalised[name] for name in raw if name in about.normalised}
-    blocks: list[Block] = [
-        saved_picture(
-            folder,
-            "intensities",
-            intensities.distributions(raw, normalised),
-            "chart",
-            title="Raw and normalised intensities",
-            caption="Density over the brain, every case weighing the same. Raw "
-            "intensities are in the files' own units; normalised ones have mean 0 and variance 1 over each case. "
-            "An arrow marks a peak that is cut off because it would flatten the rest.",
-        )
-    ]
-    if len(about.cases) > 1:
-        blocks.append(
-            saved_picture(
-                folder,
-                "intensities-by-case",
-                intensities.by_patient(about.cases, list(raw)),
-                "chart",
-                title="Intensities of every case",
-                caption="One mark per case: median (dark), middle half (thick) and 1st to 99th percentile (thin). Left "
-                "as stored, right after z-scoring each case over its brain.",
-            )
-        )
-    if len(raw) > 1:
-        blocks.append(
-            saved_picture(
-                folder,
-                "correlation",
-                intensities.correlation(about.correlation, about.modalities),
-                "map",
-                title="Correlation between modalities",
-                caption="Pearson's r over the brain voxels of the middle third of the slices, averaged over the cases "
-                "that have both modalities. A value of 1.00 between two of them is a copy.",
-                half=True,
-            )
-        )
-        blocks.append(_intensity_table(about, list(raw)))
-    return Section(
-        "intensities", "Intensities", "MRI has no unit: look here for scanners that disagree.", tuple(blocks)
-    )
-
-
-def _intensity_table(about: CohortDescription, names: Sequence[str]) -> Table:
-    """Raw intensities of each modality in figures: the median case, and how far cases are apart."""
-    rows = []
-    for name in names:
-        distributions = [case.modalities[name] for case in about.cases if name in case.modalities]
-        means = [case.mean for case in distributions]
-        figures = (np.median(means), min(means), max(means), np.median([case.std for case in distributions]))
-        numbers = tuple(Cell(style.number(float(value)), float(value)) for value in figures)
-        rows.append((Cell(style.modality_title(name)), *numbers))
-    titles = ("Mean", "lowest", "highest", "SD")
-    columns = (Column("Modality"), *(Column(title, numeric=True) for title in titles))
-    caption = (
-        "Raw intensities over the brain: the mean of the median case, the means of the cases at either end, the "
-        "standard deviation of the median case."
-    )
-    return Table(columns, tuple(rows), caption, half=True)
 
 
 def dark_blocks(about: CohortDescription, folder: Path) -> tuple[Block, ...]:
