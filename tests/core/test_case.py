@@ -28,6 +28,7 @@ def test_sources_without_meaning() -> None:
 def test_a_cohort_knows_its_patients() -> None:
     cases = (Case("b-1", "b", {"t1c": ONE}), Case("a-0", "a", {"t1c": ONE}), Case("b-0", "b", {}))
     assert cohort_of(*cases).patients == ("a", "b")
+    assert repr(cohort_of(*cases)) == "Cohort('toy', layout brats: 3 cases of 2 patients; t1c)"
 
 
 def test_cohorts_that_cannot_be() -> None:

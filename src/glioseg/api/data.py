@@ -40,7 +40,7 @@ AnyData = StrPath | Cohort | Data
 _FIELDS = tuple(field.name for field in fields(Cohort))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FolderCohort(Cohort):
     """A cohort that was read from a folder: paths, no pixels. See ``Cohort`` for what it holds."""
 

@@ -212,6 +212,14 @@ class Cohort:
         if unknown:
             raise LayoutError("a case has a modality that its cohort lacks", path=self.name, found=name_some(unknown))
 
+    def __repr__(self) -> str:
+        """In a line: thousands of cases are no answer to somebody who prints a cohort."""
+        what = ", ".join(self.modalities)
+        return (
+            f"{type(self).__name__}({self.name!r}, layout {self.layout}: {len(self.cases)} cases of "
+            f"{len(self.patients)} patients; {what})"
+        )
+
     @property
     def patients(self) -> tuple[str, ...]:
         """The patients, each once, sorted."""
