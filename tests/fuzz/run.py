@@ -78,8 +78,8 @@ class _Worker:
 
     def end(self) -> None:
         if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+            with self._process as process:  # which closes its pipes
+                process.kill()
             self._process = None
 
     def _begin(self) -> subprocess.Popen[str]:
