@@ -157,6 +157,23 @@ def test_tables_with_sentences_can_stack_and_name_their_cells() -> None:
     assert cells == [("Severity", None), ("Found", "wide"), (None, None), (None, "number")]
 
 
+def test_heads_of_long_tables_can_be_repeated_on_paper() -> None:
+    """Browsers repeat a head on every page unless it holds the box of a button, or a box around it cannot break."""
+    long = Table((Column("Case"),), tuple((Cell(str(row)),) for row in range(13)), half=True)
+    short = Table((Column("Case"),), tuple((Cell(str(row)),) for row in range(12)), half=True)
+    tags = _read(render_page(_page(Section("s", "S", "", (long, short))))).tags
+    holders = [attributes["class"] for tag, attributes in tags if (attributes.get("class") or "").startswith("table")]
+    assert holders == ["table half", "table half short"]
+
+    style = re.search(r"@media print {(.*)</style>", render_page(_page()), re.DOTALL)
+    assert style
+    named = {selector.strip(): body for selector, body in re.findall(r"([^{}]+){([^{}]*)}", style[1])}
+    assert "display: table-header-group" in named["thead"]
+    assert "display: contents" in named["th button"]
+    side_by_side = [selector for selector, body in named.items() if "inline-block" in body and ".half" in selector]
+    assert side_by_side == [".blocks > .half:is(.picture, .short)"]
+
+
 def test_thumbnails_say_what_is_seen_and_lead_to_their_files() -> None:
     thumb = Thumbnail("a", "yes, 97 %", "data:image/webp;base64,AA==", 4, 3, "a: yes", "warning", "a.png")
     tags = _read(render_page(_page(Section("s", "S", "", (ContactSheet((thumb,)),))))).tags
