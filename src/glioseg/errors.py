@@ -120,3 +120,8 @@ def name_some(names: Iterable[object], limit: int = 6) -> str:
     listed = [str(name) for name in names]
     head = ", ".join(listed[:limit])
     return head if len(listed) <= limit else f"{head} and {len(listed) - limit} more"
+
+
+def plural(count: int, singular: str, many: str = "") -> str:
+    """``1 case``, ``2 cases``."""
+    return f"{count:,} {singular if count == 1 else many or singular + 's'}"

@@ -187,6 +187,12 @@ def test_nothing_fits(tmp_path: Path) -> None:
     assert "layout= of glioseg.read" in text
 
 
+def test_one_file_is_one_file(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("x")
+    with pytest.raises(LayoutError, match=r"found 1 file \(1 \.txt\), such as notes\.txt"):
+        read_cohort(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("name", "remedy"),
     [

@@ -22,7 +22,7 @@ from glioseg.cli.options import (
     takes_data_flags,
 )
 from glioseg.console import Reporter, out
-from glioseg.errors import OptionError
+from glioseg.errors import OptionError, plural
 
 app = typer.Typer()
 
@@ -103,7 +103,7 @@ def split(
         return
     for name, patients in parts.items():
         n_cases = sum(case.patient in set(patients) for case in cohort.cases)
-        out(f"{name:<5}  {len(patients)} patients, {n_cases} cases")
+        out(f"{name:<5}  {plural(len(patients), 'patient')}, {plural(n_cases, 'case')}")
     out(f"unit: {new_split.unit}; saved as {file}")
 
 
@@ -134,7 +134,7 @@ def convert(
 
     millimetres = None if spacing is None else _millimetres(spacing)
     cohort = api.convert(flags.data(data), folder, to, spacing_mm=millimetres, progress=Reporter(quiet=quiet))
-    out(f"{len(cohort.cases)} cases as {to}: {folder}")
+    out(f"{plural(len(cohort.cases), 'case')} as {to}: {folder}")
 
 
 def _millimetres(text: str) -> tuple[float, float, float]:
@@ -214,4 +214,4 @@ def cache(
     prepared = api.cache(flags.data(data), folder, recipe=recipe, changes=changes or (), progress=Reporter(quiet=quiet))
     regions = ", ".join(prepared.region_names) or "none"
     modalities = ", ".join(prepared.modalities)
-    out(f"{len(prepared.cases)} cases, modalities {modalities}, regions {regions}: {prepared.folder}")
+    out(f"{plural(len(prepared.cases), 'case')}, modalities {modalities}, regions {regions}: {prepared.folder}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from glioseg.cohorts.description import CohortDescription
 from glioseg.core import SeriesRow
-from glioseg.errors import name_some
+from glioseg.errors import name_some, plural
 from glioseg.faces import on_command_line
 from glioseg.inference.card import Card
 
@@ -35,7 +35,7 @@ def inspection_text(about: CohortDescription) -> str:
 
 def _rows(about: CohortDescription) -> Iterator[tuple[str, str]]:
     yield "layout", f"{about.layout} ({about.reason})"
-    yield "cases", f"{len(about.cases)} of {len(about.patients)} patients"
+    yield "cases", f"{len(about.cases)} of {plural(len(about.patients), 'patient')}"
     yield "modalities", ", ".join(about.modalities)
     if about.categories:
         yield "classes", ", ".join(f"{name} {n}" for name, n in about.categories.items())
@@ -50,7 +50,7 @@ def _rows(about: CohortDescription) -> Iterator[tuple[str, str]]:
         for name, n in about.labels.items():
             yield "", f"{name}: {n:,} voxels ({n / total:.2%})"
     if about.duplicates:
-        yield "duplicates", f"{len(about.duplicates)} groups"
+        yield "duplicates", f"{plural(len(about.duplicates), 'group')}"
 
 
 def series_lines(series: Sequence[SeriesRow]) -> Iterator[str]:
@@ -113,7 +113,7 @@ def comparison_text(figures: Mapping[str, Any], what: str = "runs") -> str:
         f"{figures['part']}: {figures['n_cases']} cases of {figures['n_patients']} patients, the same for all {what}"
     ]
     lines += [
-        f"  left out of {run}: {len(cases)} cases that others lack"
+        f"  left out of {run}: {plural(len(cases), 'case')} that others lack"
         for run, cases in figures["left_out"].items()
         if cases
     ]

@@ -22,7 +22,7 @@ from glioseg.cohorts.reading.naming import Named, named
 from glioseg.cohorts.reading.words import without_words
 from glioseg.core import SCHEMES, Case, Cohort, LabelScheme, Source
 from glioseg.core.schemes import own_scheme
-from glioseg.errors import FileError, GliosegError, LayoutError, name_some
+from glioseg.errors import FileError, GliosegError, LayoutError, name_some, plural
 from glioseg.io.endings import PICTURE_ENDINGS, VOLUME_ENDINGS, file_ending, file_kind, file_stem
 from glioseg.io.text import read_json
 
@@ -98,7 +98,7 @@ def masks_alone(path: Path, scheme: LabelScheme | None) -> Cohort:
     return Cohort(
         name=folder.root.name,
         layout="masks",
-        reason=f"{len(cases)} masks, such as {next(iter(folder.masks.values())).name}",
+        reason=f"{plural(len(cases), 'mask')}, such as {next(iter(folder.masks.values())).name}",
         cases=with_facts,
         modalities=(),
         scheme=scheme or stated_scheme(folder.root),

@@ -26,7 +26,7 @@ from glioseg.cohorts.layouts import (
 from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import Listing, list_folder, natural_key
 from glioseg.core import Cohort, Finding
-from glioseg.errors import LayoutError, OptionError, name_some
+from glioseg.errors import LayoutError, OptionError, name_some, plural
 from glioseg.io.dicom.study_files import is_study_file, study_files
 from glioseg.io.endings import PICTURE_ENDINGS, SCAN_ENDINGS, VOLUME_ENDINGS, file_ending, has_ending
 
@@ -197,7 +197,7 @@ def _left_over(listing: Listing, cohort: Cohort, reader: Layout) -> list[Finding
     if not rest:
         return []
     listed = name_some(listing.relative(path) for path in rest)
-    message = f"{len(rest)} files are no part of the cohort ({_by_ending(rest)}): {listed}"
+    message = f"{plural(len(rest), 'file is', 'files are')} no part of the cohort ({_by_ending(rest)}): {listed}"
     return [Finding("warning" if len(rest) > _WEAK_SHARE * len(used) else "note", "left-over-files", message)]
 
 
@@ -229,7 +229,11 @@ def _without_names(findings: Sequence[Finding]) -> list[Finding]:
     """What is wrong with entries of a folder whose names are nobody's business: how many there are of each kind."""
     counts = Counter((finding.severity, finding.kind) for finding in findings)
     return [
-        Finding(severity, kind, f"{n} entries of the folder could not be followed or opened ({kind.replace('-', ' ')})")
+        Finding(
+            severity,
+            kind,
+            f"{plural(n, 'entry', 'entries')} of the folder could not be followed or opened ({kind.replace('-', ' ')})",
+        )
         for (severity, kind), n in counts.items()
     ]
 
@@ -249,7 +253,9 @@ def _unknown(listing: Listing) -> LayoutError:
     nearly = _nearly(listing)
     needs = "".join(f"\n  {layout.name}: {layout.needs}" for layout in nearly)
     examples = name_some([listing.relative(path) for path in _examples(listing)], limit=8)
-    content = f"{len(listing.files)} files ({_by_ending(listing.files)}), such as {examples}{_folders(listing)}"
+    content = (
+        f"{plural(len(listing.files), 'file')} ({_by_ending(listing.files)}), such as {examples}{_folders(listing)}"
+    )
     findings = "".join(f"; {finding.message}" for finding in listing.findings)
     return LayoutError(
         "no layout fits this folder",

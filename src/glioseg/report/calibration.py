@@ -11,11 +11,12 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from glioseg import __version__
+from glioseg.errors import plural
 from glioseg.evaluation.confidence import RiskCoverage
 from glioseg.evaluation.score import Interval
 from glioseg.report import style
 from glioseg.report.html import Block, Cell, Column, Page, Prose, Section, Table, Tile, saved_picture, write_page
-from glioseg.report.parts.words import MOST_ROWS, left_out, plural
+from glioseg.report.parts.words import MOST_ROWS, left_out
 
 
 @dataclass(frozen=True)

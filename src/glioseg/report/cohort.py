@@ -11,13 +11,14 @@ from glioseg.cohorts.description import CohortDescription
 from glioseg.cohorts.summary import CaseSummary
 from glioseg.console import Step
 from glioseg.core import Cohort
+from glioseg.errors import plural
 from glioseg.io.files import sweep, write_json, write_text
 from glioseg.io.text import csv_text
 from glioseg.report.figures.views import CONVENTION
 from glioseg.report.html import FIGURES, Listed, Page, Section, figures_shown, write_page
 from glioseg.report.parts import charts, intensities, scans, tables
 from glioseg.report.parts.plan import plan
-from glioseg.report.parts.words import BRAIN, plural
+from glioseg.report.parts.words import BRAIN
 from glioseg.report.pixels import ShadedSlice, SliceRequest, read_slices
 
 

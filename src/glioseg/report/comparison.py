@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from glioseg import __version__
-from glioseg.errors import name_some
+from glioseg.errors import name_some, plural
 from glioseg.evaluation.case_table import CaseTable
 from glioseg.evaluation.comparison import Comparison, MetricComparison, values_by_patient
 from glioseg.evaluation.score import EMPTY_RULES
@@ -31,7 +31,6 @@ from glioseg.report.html import (
 )
 from glioseg.report.parts.metric_words import change_cell, change_text, interval_text, value_cell, value_text
 from glioseg.report.parts.run_words import NOTHING, part_word
-from glioseg.report.parts.words import plural
 
 _TOO_FEW = 0.05
 _BETTER = {"lower": "; lower is better", "nearer to 0": "; what is nearer to 0 is better"}

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from glioseg import __version__
+from glioseg.errors import plural
 from glioseg.report.html import Block, Cell, Column, Page, Prose, Section, Table, Tile, write_page
-from glioseg.report.parts.words import MOST_ROWS, plural
+from glioseg.report.parts.words import MOST_ROWS
 
 
 @dataclass(frozen=True)

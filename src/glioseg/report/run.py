@@ -10,9 +10,9 @@ from pathlib import Path
 
 from glioseg import __version__
 from glioseg.console import Step
+from glioseg.errors import plural
 from glioseg.report.html import FIGURES, Page, Section, Tile, figures_shown, write_page
 from glioseg.report.parts.run_words import part_word
-from glioseg.report.parts.words import plural
 from glioseg.report.run_facts import PartCounts, RunFacts
 
 

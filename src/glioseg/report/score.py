@@ -12,7 +12,7 @@ import numpy as np
 
 from glioseg import __version__
 from glioseg.console import Step
-from glioseg.errors import name_some
+from glioseg.errors import name_some, plural
 from glioseg.evaluation.case_table import CaseTable
 from glioseg.evaluation.comparison import Comparison, MetricComparison
 from glioseg.evaluation.metric import Metric
@@ -49,7 +49,6 @@ from glioseg.report.parts.metric_words import (
     value_text,
 )
 from glioseg.report.parts.run_setup import protocol_items
-from glioseg.report.parts.words import plural
 from glioseg.report.run_facts import (
     DataFacts,
     PartCounts,

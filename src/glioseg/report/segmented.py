@@ -6,12 +6,13 @@ import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
+from glioseg.errors import plural
 from glioseg.report.figures.views import CONVENTION
 from glioseg.report.html import Cell, Column, Picture, Section, Table, Tile
 from glioseg.report.parts import predicted
 from glioseg.report.parts.explained import explained
 from glioseg.report.parts.uncertain import uncertain
-from glioseg.report.parts.words import MOST_ROWS, amount, left_out, plural
+from glioseg.report.parts.words import MOST_ROWS, amount, left_out
 from glioseg.report.predictions import NetworkCard, PredictedCase, PredictionsPage
 
 _AS_PUBLISHED = "Pictures are shown as they came; their orientation is unknown."

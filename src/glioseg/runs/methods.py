@@ -10,13 +10,13 @@ from typing import Any
 from glioseg import __version__
 from glioseg.config import Recipe
 from glioseg.core import PARTS
+from glioseg.errors import plural
 from glioseg.evaluation.conventions import CONVENTIONS
 from glioseg.evaluation.protocol import INTERVAL_METHOD, LEVEL, SURFACES
 from glioseg.evaluation.score import EMPTY_RULES
 from glioseg.inference.card import Figure
 from glioseg.networks.build import dims_of
 from glioseg.report.parts.run_words import part_word
-from glioseg.report.parts.words import plural
 from glioseg.tasks.data import TrainingData
 from glioseg.training.options import SCHEDULES
 

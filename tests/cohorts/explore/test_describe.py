@@ -271,7 +271,7 @@ def test_duplicates_across_classes_are_told_apart(tmp_path: Path) -> None:
     by_kind = {finding.kind: finding for finding in description.findings}
     assert set(by_kind) == {"duplicates-across-classes", "exact-duplicates"}
     assert by_kind["duplicates-across-classes"].message.endswith("a = b")
-    assert by_kind["exact-duplicates"].message == "2 cases in 1 groups: equal voxel for voxel: c = d"
+    assert by_kind["exact-duplicates"].message == "2 cases in 1 group: equal voxel for voxel: c = d"
     assert all(finding.severity == "warning" for finding in by_kind.values())
     duplicates = cast("list[dict[str, object]]", description.to_json()["duplicates"])
     assert duplicates[0] == {"cases": ["a", "b"], "kind": "exact", "correlation": 1.0}

@@ -202,9 +202,9 @@ def test_slice_without_mask_and_mask_without_slice(kaggle: Path) -> None:
     assert len(case.labels.paths) == 10
     messages = {finding.kind: finding.message for finding in cohort.findings if finding.case == scan}
     assert messages == {
-        "mask-without-image": "1 masks have no slice and are left out: 7",
-        "missing-mask": "1 slices have no mask and are left out: 4",
-        "missing-slice": "1 slices are missing: 7",
+        "mask-without-image": "1 mask has no slice and is left out: 7",
+        "missing-mask": "1 slice has no mask and is left out: 4",
+        "missing-slice": "1 slice is missing: 7",
     }
 
 

@@ -18,7 +18,7 @@ from glioseg.cohorts.explore.gallery import choose_doubtful_masks, choose_slices
 from glioseg.cohorts.summary import HEAT_CELLS, CaseSummary, Distribution, HeatMap, Histogram
 from glioseg.console import Step
 from glioseg.core import Cohort, Finding, FindingKind
-from glioseg.errors import name_some
+from glioseg.errors import name_some, plural
 
 _POOLED_BINS = 256
 _SCORES = (-5.0, 8.0)
@@ -306,7 +306,7 @@ def _duplicate_findings(groups: Sequence[DuplicateGroup]) -> list[Finding]:
         Finding(
             "warning",
             kind,
-            f"{sum(len(group.cases) for group in members)} cases in {len(members)} groups: {what}: "
+            f"{sum(len(group.cases) for group in members)} cases in {plural(len(members), 'group')}: {what}: "
             + name_some((" = ".join(group.cases) for group in members), limit=8),
         )
         for kind, members, what in kinds

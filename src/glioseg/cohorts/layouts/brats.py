@@ -26,7 +26,7 @@ from glioseg.cohorts.reading.listing import Listing, natural_key
 from glioseg.cohorts.reading.naming import part_of
 from glioseg.core import Case, Cohort, Facts, Finding, Source
 from glioseg.core.modalities import MODALITY_ORDER, modality_of
-from glioseg.errors import LayoutError, OptionError, name_some
+from glioseg.errors import LayoutError, OptionError, name_some, plural
 from glioseg.io.endings import VOLUME_ENDINGS, file_kind, file_stem
 
 _MASK_WORDS = "seg|segm|mask|label|labels|gtv"
@@ -76,7 +76,7 @@ def _why(gathered: Sequence[_CaseFiles], listing: Listing) -> str:
     families = Counter(scan.family for scan in scans)
     kinds = [f"{count} of {_in_words(family)}" for family, count in families.items()]
     example = listing.relative(next(iter(scans[0].images.values())))
-    return f"{len(scans)} cases named as in BraTS ({', '.join(kinds)}), such as {example}"
+    return f"{plural(len(scans), 'case')} named as in BraTS ({', '.join(kinds)}), such as {example}"
 
 
 def read(listing: Listing, options: ReadOptions) -> Cohort:

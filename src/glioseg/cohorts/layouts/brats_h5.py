@@ -18,7 +18,7 @@ from glioseg.cohorts.reading.listing import Listing
 from glioseg.cohorts.reading.tables import read_rows
 from glioseg.core import Case, Cohort, Facts, Finding, Source, scheme_named
 from glioseg.core.modalities import MODALITY_ORDER, modality_of
-from glioseg.errors import GliosegError, LayoutError, OptionError, name_some
+from glioseg.errors import GliosegError, LayoutError, OptionError, name_some, plural
 from glioseg.io.hdf5 import hdf5_grid
 
 _SLICE = re.compile(r"volume_(?P<volume>\d+)_slice_(?P<slice>\d+)\.h(?:df)?5", re.IGNORECASE)
@@ -151,12 +151,15 @@ def _gaps(volumes: _Slices, listed: Mapping[int, set[int]]) -> list[Finding]:
     for volume, slices in sorted(volumes.items()):
         missing = sorted((listed.get(volume, set()) | set(range(min(slices), max(slices)))) - set(slices))
         if missing:
-            message = f"{len(missing)} slices are missing, so that the rest is stacked too close: {name_some(missing)}"
+            slices_are = plural(len(missing), "slice is", "slices are")
+            message = f"{slices_are} missing, so that the rest is stacked too close: {name_some(missing)}"
             findings.append(Finding("warning", "missing-slice", message, f"volume_{volume}"))
     absent = sorted(set(listed) - set(volumes))
     if absent:
         names = name_some(f"volume_{volume}" for volume in absent)
-        findings.append(Finding("note", "missing-volume", f"the table lists {len(absent)} volumes more: {names}"))
+        findings.append(
+            Finding("note", "missing-volume", f"the table lists {plural(len(absent), 'volume')} more: {names}")
+        )
     return findings
 
 

@@ -21,7 +21,7 @@ from glioseg.cohorts.reading.naming import named
 from glioseg.cohorts.reading.pictures import channels_of, picture_sources, read_headers, unreadable
 from glioseg.core import Case, Cohort, Finding, Source, scheme_named
 from glioseg.core.labels import LabelScheme
-from glioseg.errors import LayoutError, OptionError, name_some
+from glioseg.errors import LayoutError, OptionError, name_some, plural
 from glioseg.io.endings import PICTURE_ENDINGS, SCAN_ENDINGS, file_stem
 
 _NAME = re.compile(r"brisc2025_(?P<part>train|test)_(?P<number>\d+)_(?P<kind>gl|me|pi|no)_(?P<plane>ax|co|sa)_t1")
@@ -140,7 +140,8 @@ def _without_partner(files: _Files) -> list[Finding]:
     bare = [name for name in files.pictures if name not in files.masks and _said(name)["kind"] != "no"]
     found = [Finding("warning", "missing-mask", f"{name} has no mask", name) for name in bare]
     if lonely:
-        message = f"{len(lonely)} masks have no picture and are left out: {name_some(lonely)}"
+        masks_are = plural(len(lonely), "mask has no picture and is", "masks have no picture and are")
+        message = f"{masks_are} left out: {name_some(lonely)}"
         found.append(Finding("warning", "mask-without-image", message))
     return found
 

@@ -25,7 +25,7 @@ from glioseg.cohorts.reading.listing import Listing, natural_key
 from glioseg.cohorts.reading.naming import named
 from glioseg.cohorts.reading.repeats import repeated_channels
 from glioseg.core import Case, Cohort, Facts, Finding, FindingKind, Source, scheme_named
-from glioseg.errors import FileError, LayoutError, OptionError, name_some
+from glioseg.errors import FileError, LayoutError, OptionError, name_some, plural
 from glioseg.io.endings import PICTURE_ENDINGS
 from glioseg.io.raster import read_picture
 
@@ -116,7 +116,10 @@ def _copies(scans: Mapping[str, _SliceFiles], listing: Listing) -> list[Finding]
     text = ", ".join(f"{count} in {folder}" for folder, count in copies.items())
     findings = [Finding("note", "repeated-file", f"files that lie twice are read once; left aside: {text}")]
     if differing:
-        message = f"{len(differing)} files with the name of another differ from it in size: {name_some(differing)}"
+        others = plural(
+            len(differing), "file with the name of another differs", "files with the name of another differ"
+        )
+        message = f"{others} from it in size: {name_some(differing)}"
         findings.append(Finding("warning", "repeated-file-differs", message))
     return findings
 
@@ -133,10 +136,12 @@ def _case(name: str, scan: _SliceFiles, facts: Facts) -> tuple[Case | None, list
     numbers = sorted(scan.slices)
     without_slice = sorted(set(scan.masks) - set(numbers))
     if without_slice:
-        findings.append(_of_slices("mask-without-image", name, "masks have no slice and are left out", without_slice))
+        one, many = "mask has no slice and is left out", "masks have no slice and are left out"
+        findings.append(_of_slices("mask-without-image", name, one, many, without_slice))
     without_mask = [number for number in numbers if number not in scan.masks]
     if without_mask and len(without_mask) < len(numbers):
-        findings.append(_of_slices("missing-mask", name, "slices have no mask and are left out", without_mask))
+        one, many = "slice has no mask and is left out", "slices have no mask and are left out"
+        findings.append(_of_slices("missing-mask", name, one, many, without_mask))
         numbers = [number for number in numbers if number in scan.masks]
     elif without_mask:
         findings.append(Finding("warning", "missing-mask", "no slice of this case has a mask", name))
@@ -144,7 +149,7 @@ def _case(name: str, scan: _SliceFiles, facts: Facts) -> tuple[Case | None, list
         return None, findings
     gaps = sorted(set(range(numbers[0], numbers[-1] + 1)) - set(numbers) - set(without_mask))
     if gaps:
-        findings.append(_of_slices("missing-slice", name, "slices are missing", gaps))
+        findings.append(_of_slices("missing-slice", name, "slice is missing", "slices are missing", gaps))
     paths = tuple(scan.slices[number][0] for number in numbers)
     masks = tuple(scan.masks[number][0] for number in numbers if number in scan.masks)
     images, channel_findings = _images(name, paths)
@@ -154,9 +159,9 @@ def _case(name: str, scan: _SliceFiles, facts: Facts) -> tuple[Case | None, list
     return Case(name, scan.patient, images, labels, facts=facts), findings + channel_findings
 
 
-def _of_slices(kind: FindingKind, case: str, what: str, numbers: Iterable[int]) -> Finding:
+def _of_slices(kind: FindingKind, case: str, one: str, many: str, numbers: Iterable[int]) -> Finding:
     listed = list(numbers)
-    return Finding("warning", kind, f"{len(listed)} {what}: {name_some(listed)}", case)
+    return Finding("warning", kind, f"{plural(len(listed), one, many)}: {name_some(listed)}", case)
 
 
 def _images(case: str, paths: tuple[Path, ...]) -> tuple[dict[str, Source], list[Finding]]:

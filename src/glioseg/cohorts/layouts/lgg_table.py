@@ -13,7 +13,7 @@ from types import MappingProxyType
 from glioseg.cohorts.reading.listing import Listing
 from glioseg.cohorts.reading.tables import fact_value, no_such_column, read_rows
 from glioseg.core import Facts, Finding
-from glioseg.errors import name_some
+from glioseg.errors import name_some, plural
 
 _COLUMNS: Mapping[str, str] = MappingProxyType(
     {
@@ -70,7 +70,7 @@ def without_row(table: Mapping[str, Facts], patients: Iterable[str]) -> list[Fin
     absent = sorted({patient for patient in patients if patient.upper() not in table}) if table else []
     if not absent:
         return []
-    return [Finding("note", "missing-facts", f"data.csv lacks {len(absent)} patients: {name_some(absent)}")]
+    return [Finding("note", "missing-facts", f"data.csv lacks {plural(len(absent), 'patient')}: {name_some(absent)}")]
 
 
 def _facts(row: Mapping[str, str]) -> Facts:

@@ -26,7 +26,7 @@ from glioseg.cohorts.reading.listing import Listing, natural_key
 from glioseg.cohorts.reading.tables import nearest_facts
 from glioseg.core import Case, Cohort, Facts, Finding, LabelScheme, Source
 from glioseg.core.modalities import modality_of
-from glioseg.errors import LayoutError, OptionError, name_some
+from glioseg.errors import LayoutError, OptionError, name_some, plural
 from glioseg.io.endings import NIFTI_ENDINGS, file_stem, has_ending
 
 _Entry = tuple[str, Path, Path | None, str]
@@ -162,7 +162,8 @@ def _absent(dataset: Dataset, images: Sequence[Path]) -> list[Finding]:
     if not images:
         return []
     names = name_some(path.name for path in images)
-    message = f"{len(images)} images that {dataset.table.name} lists are not there: {names}"
+    verb = "is" if len(images) == 1 else "are"
+    message = f"{plural(len(images), 'image')} that {dataset.table.name} lists {verb} not there: {names}"
     return [Finding("warning", "missing-file", message)]
 
 
@@ -177,7 +178,8 @@ def _unlisted(dataset: Dataset, entries: Sequence[_Entry]) -> list[Finding]:
     if not images:
         return []
     names = name_some(path.name for path in images)
-    message = f"{len(images)} images that {dataset.table.name} does not list are left out: {names}"
+    verb = "is" if len(images) == 1 else "are"
+    message = f"{plural(len(images), 'image')} that {dataset.table.name} does not list {verb} left out: {names}"
     return [Finding("warning", "unlisted-file", message)]
 
 

@@ -20,7 +20,7 @@ from glioseg.cohorts.reading.listing import Listing, natural_key
 from glioseg.cohorts.reading.naming import Named, named, unique_ids
 from glioseg.cohorts.reading.pictures import Header, channels_of, picture_sources, read_headers, unreadable
 from glioseg.core import Case, Cohort, Finding, Source, scheme_named
-from glioseg.errors import FileError, LayoutError, name_some
+from glioseg.errors import FileError, LayoutError, name_some, plural
 from glioseg.io.endings import PICTURE_ENDINGS, file_stem
 
 _Key = tuple[tuple[str, ...], str]
@@ -90,7 +90,9 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
     findings += _shared(pairs, listing)
     if pairs.unpaired_masks:
         names = name_some(listing.relative(path) for path in pairs.unpaired_masks)
-        message = f"{len(pairs.unpaired_masks)} masks have no picture and are left out: {names}"
+        n_masks = len(pairs.unpaired_masks)
+        masks_are = plural(n_masks, "mask has no picture and is", "masks have no picture and are")
+        message = f"{masks_are} left out: {names}"
         findings.append(Finding("warning", "mask-without-image", message))
     return Cohort(
         name=listing.root.name,
@@ -169,7 +171,13 @@ def _shared(pairs: _Pairs, listing: Listing) -> list[Finding]:
     if not shared:
         return []
     names = name_some(listing.relative(mask) for mask in shared)
-    return [Finding("warning", "shared-mask", f"{len(shared)} masks belong to several pictures each: {names}")]
+    return [
+        Finding(
+            "warning",
+            "shared-mask",
+            f"{plural(len(shared), 'mask belongs', 'masks belong')} to several pictures each: {names}",
+        )
+    ]
 
 
 def _broken(case: str, path: Path, headers: Mapping[Path, Header | FileError]) -> list[Finding]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from glioseg.cohorts.reading.listing import Listing
 from glioseg.cohorts.reading.tables import FACTS_TABLE, nearest_facts
 from glioseg.core import Case, Finding
-from glioseg.errors import name_some
+from glioseg.errors import name_some, plural
 
 
 def with_facts_file(
@@ -28,7 +28,8 @@ def with_facts_file(
     )
     strangers = sorted(set(facts) - {case.id for case in cases})
     if strangers:
-        message = f"{FACTS_TABLE} names {len(strangers)} cases that are not here: {name_some(strangers)}"
+        cases_are = plural(len(strangers), "case that is", "cases that are")
+        message = f"{FACTS_TABLE} names {cases_are} not here: {name_some(strangers)}"
         findings.append(Finding("warning", "unknown-case", message))
     unknown = sum(case.id not in patients for case in cases)
     if unknown:

@@ -9,10 +9,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from glioseg.cohorts.description import CohortDescription, FactColumn
+from glioseg.errors import plural
 from glioseg.report import style
 from glioseg.report.figures import charts, intensities
 from glioseg.report.html import Block, Section, saved_picture
-from glioseg.report.parts.words import plural, region_words, tumour_sizes
+from glioseg.report.parts.words import region_words, tumour_sizes
 
 _FIRST_FACTS = (
     "age",

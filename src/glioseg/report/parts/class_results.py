@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from glioseg.errors import plural
 from glioseg.evaluation.class_protocol import ClassEvaluation
 from glioseg.evaluation.classification import ClassFigures
 from glioseg.evaluation.metrics import CLASS_METRICS
@@ -21,7 +22,6 @@ from glioseg.report.parts.run_words import (
     ratio,
     ratio_cell,
 )
-from glioseg.report.parts.words import plural
 from glioseg.report.run_facts import ClassificationFacts
 
 _FIRST = ("accuracy", "balanced_accuracy", "auc", "average_precision", "recall", "specificity", "precision", "f1")

@@ -12,12 +12,12 @@ import numpy as np
 
 from glioseg.cohorts.description import CohortDescription
 from glioseg.cohorts.summary import CaseSummary
+from glioseg.errors import plural
 from glioseg.io.raster import COLOURS
 from glioseg.report import style
 from glioseg.report.figures import intensities
 from glioseg.report.figures.intensities import Spread
 from glioseg.report.html import Block, Cell, Column, Section, Table, saved_picture
-from glioseg.report.parts.words import plural
 
 _T = TypeVar("_T")
 _EQUAL = 0.999

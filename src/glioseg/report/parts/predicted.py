@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from PIL import Image as Pillow
 
+from glioseg.errors import plural
 from glioseg.report import style
 from glioseg.report.html import (
     RESEARCH_ONLY,
@@ -23,7 +24,7 @@ from glioseg.report.html import (
     Table,
     Tile,
 )
-from glioseg.report.parts.words import MOST_ROWS, left_out, plural
+from glioseg.report.parts.words import MOST_ROWS, left_out
 from glioseg.report.predictions import NetworkCard, PredictedCase
 
 MOST_PICTURES = 40

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from glioseg.errors import plural
 from glioseg.evaluation.table import Row, regions_of
 from glioseg.report import style
 from glioseg.report.figures import outcomes
@@ -14,7 +15,7 @@ from glioseg.report.figures.outcomes import Floats, Strip, Volumes
 from glioseg.report.html import Block, Cell, Column, Section, Table, saved_picture
 from glioseg.report.parts.run_further import volume_agreement
 from glioseg.report.parts.run_words import part_title, part_word, ratio_cell, summary_of
-from glioseg.report.parts.words import MOST_ROWS, left_out, plural
+from glioseg.report.parts.words import MOST_ROWS, left_out
 from glioseg.report.run_facts import SegmentationFacts
 
 _STATUS = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from glioseg.errors import plural
 from glioseg.evaluation.protocol import Evaluation, Summary
 from glioseg.evaluation.published import MEAN, AsPublished, ObtainedFigure
 from glioseg.evaluation.score import EMPTY_RULES, EMPTY_WORDS
@@ -26,7 +27,6 @@ from glioseg.report.parts.run_words import (
     ratio_cell,
     region_words,
 )
-from glioseg.report.parts.words import plural
 from glioseg.report.run_facts import ScoredFacts, SegmentationFacts, SplitUnit
 
 _FEW_PATIENTS = 20

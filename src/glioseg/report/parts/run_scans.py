@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from glioseg.errors import plural
 from glioseg.report import style
 from glioseg.report.figures import comparison
 from glioseg.report.figures.views import CONVENTION
 from glioseg.report.html import Block, Section, saved_picture
 from glioseg.report.parts.run_words import part_phrase, region_words
-from glioseg.report.parts.words import plural
 from glioseg.report.pixels import main_modality
 from glioseg.report.run_facts import GalleryItem, GalleryKind, SegmentationFacts
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from glioseg.errors import plural
 from glioseg.evaluation.conventions import CONVENTIONS
 from glioseg.evaluation.protocol import CURVES, INTERVAL_METHOD, LEVEL, SURFACES, Evaluation
 from glioseg.evaluation.score import EMPTY_RULES
@@ -12,7 +13,6 @@ from glioseg.report.figures.architecture import architecture
 from glioseg.report.figures.views import CONVENTION
 from glioseg.report.html import RESEARCH_ONLY, Block, Cell, Code, Column, Listed, Prose, Section, Table, saved_picture
 from glioseg.report.parts.run_words import METRIC_WORDS, NOTHING, duration, part_word, region_words
-from glioseg.report.parts.words import plural
 from glioseg.report.run_facts import (
     FiguresT,
     NetworkFacts,

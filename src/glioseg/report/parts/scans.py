@@ -7,14 +7,14 @@ from pathlib import Path
 
 from glioseg.cohorts.description import CohortDescription, DuplicateGroup, GalleryKind
 from glioseg.core import LabelScheme
-from glioseg.errors import name_some
+from glioseg.errors import name_some, plural
 from glioseg.report import style
 from glioseg.report.figures import scans
 from glioseg.report.figures.scans import Drawing, Exhibit
 from glioseg.report.figures.views import CONVENTION, PLANES
 from glioseg.report.html import Block, Cell, Column, Prose, Section, Table, saved_picture
 from glioseg.report.parts.plan import Plan, regions_of
-from glioseg.report.parts.words import MOST_ROWS, left_out, plural, region_words
+from glioseg.report.parts.words import MOST_ROWS, left_out, region_words
 from glioseg.report.pixels import ShadedSlice, SliceRequest
 
 _AS_PUBLISHED = "Pictures are shown as published, X to the right and Y down; their orientation is unknown."

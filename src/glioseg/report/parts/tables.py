@@ -10,10 +10,11 @@ import numpy as np
 from glioseg.cohorts.description import CohortDescription
 from glioseg.cohorts.summary import CaseSummary
 from glioseg.core import SeriesRow, Severity
+from glioseg.errors import plural
 from glioseg.faces import on_command_line
 from glioseg.report import style
 from glioseg.report.html import Block, Cell, Column, Listed, Prose, Section, Table, Tile, Tone
-from glioseg.report.parts.words import BRAIN, MOST_ROWS, grid_words, left_out, plural, tumour_sizes
+from glioseg.report.parts.words import BRAIN, MOST_ROWS, grid_words, left_out, tumour_sizes
 
 _TONES: Mapping[str, Tone] = {"error": "error", "warning": "warning", "note": "note"}
 _RANK = {"error": 0, "warning": 1, "note": 2}

@@ -23,11 +23,6 @@ def grid_words(case: CaseSummary) -> tuple[str, str, str]:
     return shape, " × ".join(f"{step:.3g}" for step in case.spacing), case.orientation or "unknown"
 
 
-def plural(count: int, singular: str, many: str = "") -> str:
-    """``1 case``, ``2 cases``."""
-    return f"{count:,} {singular if count == 1 else many or singular + 's'}"
-
-
 def amount(value: float, unit: str) -> str:
     """``71.2 ml``; voxels are counted, never rounded."""
     return f"{style.number(value) if unit == 'ml' else format(value, ',.0f')} {unit}"

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from glioseg import __version__
+from glioseg.errors import plural
 from glioseg.evaluation.metric import Metric
 from glioseg.evaluation.replicates import VariationFigure
 from glioseg.report.html import (
@@ -41,7 +42,6 @@ from glioseg.report.parts.run_words import (
     part_word,
     ratio_cell,
 )
-from glioseg.report.parts.words import plural
 from glioseg.studies.report import study_charts as charts
 from glioseg.studies.report.facts import PublishedFact, RowFact, RunFact, StudyFacts
 from glioseg.studies.report.study_charts import Bar, Lines, Pair
