@@ -14,6 +14,7 @@ import pytest
 import SimpleITK
 
 from glioseg.core import Grid
+from glioseg.errors import FileError
 from glioseg.io.dicom.voxels import read_dicom
 from tests.fakes.dicom import SYNTAXES, T1N, T2W, Affine, Series, Voxels, oblique, write_series
 
@@ -139,3 +140,17 @@ def test_as_dcm2niix_and_simpleitk_read_them(name: str, affine: Affine, series: 
         expected, other = _canonical(voxels, theirs)
         np.testing.assert_allclose(place, other, atol=1e-3)
         np.testing.assert_array_equal(ours, expected)
+
+
+class PanicException(BaseException):
+    """As decoders in Rust end, by pyo3: no ``Exception``."""
+
+
+def test_a_decoder_that_panics_costs_its_series_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def panic(*_: object, **__: object) -> None:
+        raise PanicException("index out of range")
+
+    paths = write_series(tmp_path, _array(), oblique(), Series())
+    monkeypatch.setattr("pydicom.pixels.pixel_array", panic)
+    with pytest.raises(FileError, match=r"the voxels cannot be decoded; found PanicException"):
+        read_dicom(paths)

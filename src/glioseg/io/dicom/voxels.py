@@ -119,9 +119,9 @@ def _picture(data: Dataset, frame: Frame, shown: str) -> npt.NDArray[Any]:
         _require_honest(data, frame, shown)
         pixels = library("pydicom.pixels").pixel_array(data, index=frame.index, raw=True)
         array = np.asarray(pixels, dtype=pixels.dtype.newbyteorder("="))
-    except GliosegError:
+    except (GliosegError, KeyboardInterrupt, SystemExit):
         raise
-    except Exception as error:
+    except BaseException as error:  # a decoder in Rust ends in a PanicException, which is no Exception
         found = "float voxels" if "FloatPixelData" in data else type(error).__name__
         raise FileError("the voxels cannot be decoded", path=shown, found=found, remedy=_REMEDY) from error
     if array.shape != (frame.rows, frame.columns):
