@@ -163,6 +163,7 @@ def test_what_is_no_manifest(text: str | None, said: str, tiny: TinyRun, tmp_pat
 
 def test_nothing_stands_beside_it(tiny: TinyRun) -> None:
     assert "--verify scores what the manifest names" in _verify(tiny.run, tiny, "--part", "val").err
+    assert "--verify scores what the manifest names" in _verify(tiny.run, tiny, "--layout", "brats").err
     assert "no network is named" in glioseg("evaluate", "--json").err
 
 

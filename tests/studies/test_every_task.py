@@ -124,6 +124,7 @@ def test_the_published_systems_on_several_sets(class_pictures: Path, tmp_path: P
     ("more", "said"),
     [
         (["--data", "a={0}", "--data", "a={0}"], "two data sets have one name; found a"),
+        (["--data", "lgg="], "--data needs a folder; found lgg=; expected FOLDER, or NAME=FOLDER"),
         (
             ["--data", "a={0}", "--data", "b={0}", "--layout", "classes"],
             "are said of one data set; found 2 of them, a, b",

@@ -170,6 +170,39 @@ class DataFlags:
 
 
 NO_FLAGS = DataFlags()
+
+
+def other_data(data: Path | None, flags: DataFlags) -> Data | None:
+    """What ``--data`` names of a command that else takes a run's own data, which flags say nothing of.
+
+    Raises:
+        OptionError: flags without data, and what ``DataFlags.data`` refuses.
+    """
+    if data is not None:
+        return flags.data(data)
+    if flags != NO_FLAGS:
+        raise OptionError(
+            "--layout, --scheme, --modalities and --mask-pattern say what other data is",
+            expected="--data DATA beside them",
+            remedy="Leave them out: a run knows its own data",
+        )
+    return None
+
+
+def named_folder(option: str, text: str, alone: str | None = None) -> tuple[str, Path]:
+    """``NAME=FOLDER``, or ``FOLDER``, which is called ``alone`` or after itself; a folder may have = in its name.
+
+    Raises:
+        OptionError: the name or the folder is empty.
+    """
+    name, equals, path = text.partition("=")
+    if not equals or Path(text).exists():
+        name, path = alone or Path(text).absolute().name, text
+    if not name or not path:
+        raise OptionError(f"{option} needs a folder", found=text, expected="FOLDER, or NAME=FOLDER")
+    return name, Path(path)
+
+
 _SCAN_FLAGS = {"layout": Layout, "modalities": Modalities, "mask_pattern": MaskPattern, "max_voxels": MaxVoxels}
 _LABEL_FLAGS = {"scheme": Scheme, "labels": Labels, "regions": Regions}
 

@@ -25,6 +25,7 @@ from glioseg.cli.options import (
     With,
     end_as_stopped,
     numbers,
+    other_data,
     print_json,
     takes_data_flags,
     takes_scan_flags,
@@ -35,6 +36,7 @@ from glioseg.faces import on_command_line
 
 if TYPE_CHECKING:
     from glioseg.core import Cohort
+    from glioseg.runs.manifest import Verification
     from glioseg.runs.read import Data
     from glioseg.runs.train import TrainResult
 
@@ -253,20 +255,10 @@ def evaluate(
     from glioseg.api import runs as api
 
     if manifest is not None:
-        _refuse_beside_verify(run, part, detect, only, folder, others, convention, pixels)
-        verified = api.verify(
-            manifest,
-            None if data is None else flags.data(data),
-            device=device,
-            cache=cache,
-            progress=Reporter(quiet=quiet),
-        )
-        if as_json:
-            print_json(verified.to_json())
-        else:
-            out(verified.text)
-        if not verified.holds:
-            raise typer.Exit(1)
+        _refuse_beside_verify(run, part, detect, only, folder, others, convention, pixels, flags != NO_FLAGS)
+        other = None if data is None else flags.data(data)
+        verified = api.verify(manifest, other, device=device, cache=cache, progress=Reporter(quiet=quiet))
+        _print_verification(verified, as_json)
         return
     if run is None:
         raise OptionError("no network is named", expected="a run folder, or a bundle with --data; or --verify MANIFEST")
@@ -274,15 +266,9 @@ def evaluate(
         raise OptionError(
             "an ensemble is not scored as a detector", found="--with and --detect", remedy="Leave one out"
         )
-    if data is None and flags != NO_FLAGS:
-        raise OptionError(
-            "--layout, --scheme, --modalities and --mask-pattern say what other data is",
-            expected="--data DATA beside them",
-            remedy="Leave them out: a run knows its own data",
-        )
     scores = api.evaluate(
         run,
-        None if data is None else flags.data(data),
+        other_data(data, flags),
         part,
         out=folder,
         others=others or (),
@@ -301,6 +287,16 @@ def evaluate(
         if scores.page is not None:
             out(f"Page: {scores.page}")
     _end_with(scores.left_out or {})
+
+
+def _print_verification(verified: Verification, as_json: bool) -> None:
+    """What was compared; exit with 1 where a figure is not that of the manifest."""
+    if as_json:
+        print_json(verified.to_json())
+    else:
+        out(verified.text)
+    if not verified.holds:
+        raise typer.Exit(1)
 
 
 def _end_with(left_out: Mapping[str, GliosegError]) -> None:

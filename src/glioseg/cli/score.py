@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from glioseg.cli.options import NO_FLAGS, Convention, DataFlags, Json, Pixels, Quiet, print_json, takes_data_flags
+from glioseg.cli.options import (
+    NO_FLAGS,
+    Convention,
+    DataFlags,
+    Json,
+    Pixels,
+    Quiet,
+    named_folder,
+    print_json,
+    takes_data_flags,
+)
 from glioseg.console import Reporter, out
 from glioseg.errors import OptionError
 
@@ -102,16 +112,12 @@ def _named(option: str, values: Sequence[str], alone: str | None) -> dict[str, P
     """``NAME=DIR`` or ``DIR``, which is called ``alone`` or after itself -> name and folder."""
     named: dict[str, Path] = {}
     for value in values:
-        name, equals, path = value.partition("=")
-        if not equals or Path(value).exists():
-            name, path = alone or Path(value).absolute().name, value
-        if not name or not path:
-            raise OptionError(f"{option} needs a folder", found=value, expected="FOLDER, or NAME=FOLDER")
+        name, path = named_folder(option, value, alone)
         if name in named:
             raise OptionError(
                 f"two folders of {option} have the name {name}",
                 found=f"{named[name]}, {path}",
                 remedy=f"Name each: {option} A=FOLDER {option} B=FOLDER",
             )
-        named[name] = Path(path)
+        named[name] = path
     return named

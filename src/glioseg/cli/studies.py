@@ -17,6 +17,7 @@ from glioseg.cli.options import (
     Quiet,
     Settings,
     end_as_stopped,
+    named_folder,
     print_json,
     takes_data_flags,
 )
@@ -195,12 +196,10 @@ def _study_data(given: Sequence[str], flags: DataFlags) -> Data | dict[str, Data
     """``[NAME=]PATH`` as data, or several by name; without a name one is called after its folder."""
     named: dict[str, Data] = {}
     for text in given:
-        name, equals, path = text.partition("=")
-        if not equals or Path(text).exists():
-            name, path = Path(text).absolute().name, text
+        name, path = named_folder("--data", text)
         if name in named:
             raise OptionError("two data sets have one name", found=name, remedy="Say --data NAME=PATH with other names")
-        named[name] = flags.data(Path(path))
+        named[name] = flags.data(path)
     if len(named) == 1:
         return next(iter(named.values()))
     if flags != NO_FLAGS:

@@ -7,9 +7,18 @@ from typing import Annotated
 
 import typer
 
-from glioseg.cli.options import NO_FLAGS, Cache, DataFlags, Device, Json, Quiet, print_json, takes_data_flags
+from glioseg.cli.options import (
+    NO_FLAGS,
+    Cache,
+    DataFlags,
+    Device,
+    Json,
+    Quiet,
+    other_data,
+    print_json,
+    takes_data_flags,
+)
 from glioseg.console import Reporter, out
-from glioseg.errors import OptionError
 
 app = typer.Typer()
 
@@ -46,15 +55,9 @@ def calibrate(
     """
     from glioseg.api import models as api
 
-    if data is None and flags != NO_FLAGS:
-        raise OptionError(
-            "--layout, --scheme, --modalities and --mask-pattern say what other data is",
-            expected="--data DATA beside them",
-            remedy="Leave them out: a run knows its own data",
-        )
     found = api.calibrate(
         run,
-        None if data is None else flags.data(data),
+        other_data(data, flags),
         risk=risk,
         level=level,
         device=device,

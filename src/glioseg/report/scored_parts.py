@@ -35,12 +35,17 @@ def scored_parts(
         figures, table = run / f"evaluation-{part}.json", run / f"cases-{part}.csv"
         if not figures.exists() or not table.exists():
             continue
-        evaluation = _figures_in(figures, read_figures)
+        evaluation = figures_in(figures, read_figures)
         scores[part] = PartScores(evaluation, read_rows(read_text(table), str(table)))
     return scores
 
 
-def _figures_in(path: Path, read_figures: Callable[[Mapping[str, Any]], _Figures]) -> _Figures:
+def figures_in(path: Path, read_figures: Callable[[Mapping[str, Any]], _Figures]) -> _Figures:
+    """The figures in an ``evaluation-PART.json``, as a task reads them.
+
+    Raises:
+        FileError: missing, damaged, or not such figures.
+    """
     block = read_json(path)
     if not isinstance(block, dict):
         raise FileError("not an evaluation", path=path)

@@ -11,12 +11,13 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from glioseg.config import leaves, parsed_change
-from glioseg.errors import FileError, ScoreError
+from glioseg.errors import FileError
 from glioseg.evaluation.case_table import CaseTable, case_table
 from glioseg.evaluation.comparison import CompareOptions
 from glioseg.evaluation.published import PublishedRow
 from glioseg.evaluation.replicates import VariationFigure, pooled_figures
 from glioseg.io.text import csv_text, read_json, read_text
+from glioseg.report.scored_parts import figures_in
 from glioseg.runs import run_folder
 from glioseg.studies.feed import Feeds
 from glioseg.studies.options import StudyOptions, StudyRow
@@ -292,13 +293,7 @@ def _as_published(row: StudyRow, place: RunPlace, part: str) -> PublishedFigures
     path = place.folder / f"evaluation-{part}.json"
     if row.recipe is None or not path.exists():
         return None
-    block = read_json(path)
-    if not isinstance(block, dict):
-        raise FileError("not an evaluation", path=path)
-    try:
-        return task_named(row.recipe.task).read_figures(block).as_published
-    except ScoreError as error:
-        raise FileError(error.what, path=path, found=error.found, expected=error.expected) from error
+    return figures_in(path, task_named(row.recipe.task).read_figures).as_published
 
 
 def settings_text(settings: Mapping[str, object]) -> str:
