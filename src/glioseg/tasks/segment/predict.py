@@ -6,6 +6,7 @@ import base64
 import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ import numpy.typing as npt
 
 from glioseg.core import Case, Image, LabelMap
 from glioseg.errors import GeometryError
+from glioseg.evaluation.diameters import Diameters, measure_diameters
 from glioseg.evaluation.kinds import NONE
+from glioseg.evaluation.table import Row
 from glioseg.inference.bundle import BundleInfo
 from glioseg.inference.confidence import ConfidenceRecord, judge, record_of
 from glioseg.inference.ensemble import Ensemble, MemberPrediction, dissent
@@ -278,6 +281,11 @@ class SegmentPrediction(CasePrediction):
             )
         return self.volumes
 
+    @cached_property
+    def diameters(self) -> Diameters | None:
+        """Of the lesions, in mm, as RANO measures them; None of pictures, which have no millimetres."""
+        return measure_diameters(self.label_map) if self.image.grid.has_mm else None
+
     @property
     def warnings(self) -> tuple[str, ...]:
         """Why the mask should be looked at before it is believed, in sentences."""
@@ -301,6 +309,7 @@ class SegmentPrediction(CasePrediction):
         facts = self._facts() | {
             "mask": mask.relative_to(folder).as_posix(),
             "volumes": {"unit": self.unit, **self.volumes},
+            "diameters": None if self.diameters is None else self.diameters.to_json(),
         }
         if self.contributions:
             by_member = [self.volumes, *(self._volumes_of(member.label_map) for member in self.contributions)]
@@ -386,13 +395,26 @@ def _written_case(sidecar: Mapping[str, Any], folder: Path) -> WrittenCase:
     return WrittenCase(
         case=case,
         file=mask,
-        row={"case": case, "mask": mask.name, "unit": unit, **volumes},
+        row={"case": case, "mask": mask.name, "unit": unit, **volumes, **_measured(sidecar)},
         text=f"{mask}: {words}",
         facts={"case": case, "mask": str(mask), "unit": unit, "volumes": volumes},
         sidecar=sidecar,
         picture=folder / f"{stem_of_name(case)}.png",
         warnings=tuple(sidecar["warnings"]),
     )
+
+
+def _measured(sidecar: Mapping[str, Any]) -> Row:
+    """What a row says beside the volumes: the diameters of the largest lesion, the sum of products, the confidence."""
+    found = sidecar.get("diameters") or {}
+    largest: Mapping[str, Any] = next(iter(found.get("lesions", ())), {})
+    return {
+        "measured": found.get("region"),
+        "long_mm": largest.get("long_mm"),
+        "short_mm": largest.get("short_mm"),
+        "sum_of_products_mm2": found.get("sum_of_products_mm2"),
+        "confidence": sidecar.get("uncertainty", {}).get("confidence"),
+    }
 
 
 def _kind_of(case: SegmentPrediction) -> dict[str, Any]:
