@@ -205,7 +205,7 @@ def _source_of(case: Case, folder: MaskFolder) -> Source | None:
     if path is not None:
         return _source((path,))
     reference = case.labels
-    if reference is None or len(reference.paths) == 1:
+    if reference is None or len(reference.paths) == 1 or reference.layers:
         return None
     slices = [_plain(file_stem(file)) for file in reference.paths]
     there = [folder.masks[name] for name in slices if name in folder.masks]

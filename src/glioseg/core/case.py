@@ -50,6 +50,7 @@ FindingKind = Literal[
     "nested-folders",
     "odd-file",
     "odd-mask-name",
+    "region-masks",
     "repeated-channel",
     "repeated-file",
     "repeated-file-differs",
@@ -100,6 +101,7 @@ class Source:
         value: for the labels of pictures and HDF5 slices, the integer that stands for whatever their 0/1 masks outline,
             0 where nothing is outlined and the picture itself gives but the size; None where the files' own values are
             the labels.
+        layers: for labels of which each region has a mask of its own, the region that each of the files shows.
         max_voxels: a file or stack that declares more is refused before memory is taken for it.
         name: what messages and records call the source, where the names of its files are nobody's business; None where
             they may be said.
@@ -111,6 +113,7 @@ class Source:
     dataset: str | None = None
     slice_index: int | None = None
     value: int | None = None
+    layers: tuple[str, ...] = ()
     max_voxels: int = MAX_VOXELS
     name: str | None = None
 
@@ -123,7 +126,9 @@ class Source:
             )
         if self.value is not None and self.kind not in ("raster", "hdf5"):
             raise LayoutError("only masks in pictures stand for one label each", path=self.paths[0], found=self.kind)
-        if len(self.paths) > 1 and self.kind not in ("raster", "hdf5", "dicom"):
+        if self.layers and len(self.layers) != len(self.paths):
+            raise LayoutError("each mask shows one region", path=self.paths[0], found=", ".join(self.layers))
+        if len(self.paths) > 1 and not self.layers and self.kind not in ("raster", "hdf5", "dicom"):
             raise LayoutError("only pictures and HDF5 slices are stacked", path=self.paths[0], found=self.kind)
 
     @property

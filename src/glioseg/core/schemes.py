@@ -37,8 +37,13 @@ _NAMES: Mapping[str, str] = MappingProxyType(
 
 def our_label_name(name: str) -> str:
     """``Non-enhancing tumor`` -> ``NET``; the name itself where it is none of ours."""
+    return known_label_name(name) or name
+
+
+def known_label_name(name: str) -> str | None:
+    """``Non-enhancing tumor`` -> ``NET``; None where it is none of ours."""
     plain = re.sub(r"[^a-z]", "", name.lower()).replace("tumor", "tumour").replace("edema", "oedema")
-    return _NAMES.get(plain.replace("ooedema", "oedema"), name)
+    return _NAMES.get(plain.replace("ooedema", "oedema"))
 
 
 def glioma_scheme(name: str, labels: Mapping[str, int], source: str) -> LabelScheme:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,10 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from glioseg.core import Case, Grid, Image, LabelMap, LabelScheme, Source
-from glioseg.errors import GeometryError, GliosegError, LabelError
+from glioseg.core.labels import distinct
+from glioseg.core.layers import compose
+from glioseg.errors import GeometryError, GliosegError, LabelError, name_some
 from glioseg.io import hdf5, metaimage, nifti, raster
 from glioseg.io.dicom.voxels import read_dicom, read_dicom_grid
-from glioseg.io.endings import LOSSY_ENDINGS, has_ending
+from glioseg.io.endings import LOSSY_ENDINGS, file_kind, has_ending
 
 _PART = 1 << 18
 _ROUND_OFF = 1e-3
@@ -94,9 +97,12 @@ def read_labels(source: Source, scheme: LabelScheme) -> Voxels:
 
     Masks in pictures are thresholded (see ``raster.binary_mask``) where the scheme has one label, or the source says
     which one they show, else their grey values are the integers (nnU-Net's PNG); HDF5 masks (one channel per label)
-    become the labels' integers, later channels over earlier ones.
+    become the labels' integers, later channels over earlier ones; masks of a region each are composed
+    (``core.layers``), whatever is not 0 being inside.
     """
     path = source.paths[0]
+    if source.layers:
+        return _composed(source, scheme)
     if source.kind == "raster":
         return _picture_labels(source, scheme)
     if source.kind == "hdf5":
@@ -284,6 +290,47 @@ def _fractions(array: npt.NDArray[np.floating]) -> list[float]:
         if odd.size:
             return [float(value) for value in np.unique(odd)[:_ODD_VALUES_SAID]]
     return []
+
+
+def _composed(source: Source, scheme: LabelScheme) -> Voxels:
+    """One label map of masks of a region each, which must lie on one grid."""
+    masks: list[npt.NDArray[np.bool_]] = []
+    grid: Grid | None = None
+    for path in source.paths:
+        voxels = _region_mask(replace(source, paths=(path,), layers=(), kind=file_kind(path) or source.kind), scheme)
+        difference = None if grid is None else grid.difference(voxels.grid)
+        if difference is not None:
+            raise GeometryError(
+                f"the masks of the regions lie on different grids, {path.name} on another than {source.paths[0].name}",
+                path=path,
+                found=difference,
+                remedy="Resample them to one grid first, by the nearest voxel",
+            )
+        grid = grid or voxels.grid
+        masks.append(np.asarray(voxels.array != 0))
+    try:
+        return Voxels(compose(masks, source.layers, scheme), voxels.grid)
+    except LabelError as error:
+        raise LabelError(
+            error.what, path=source.paths[0], found=error.found, expected=error.expected, remedy=error.remedy
+        ) from error
+
+
+def _region_mask(source: Source, scheme: LabelScheme) -> Voxels:
+    """A mask of one region: a picture is thresholded, a volume holds one value beside 0."""
+    if source.kind == "raster":
+        return read_labels(replace(source, value=1), scheme)
+    voxels = read_labels(source, scheme)
+    values = [value for value in distinct(voxels.array) if value != 0]
+    if len(values) > 1:
+        raise LabelError(
+            "the mask of one region holds several values",
+            path=source.paths[0],
+            found=name_some(values),
+            expected="0 and another",
+            remedy="If it is a label map, move the masks of single regions beside it elsewhere",
+        )
+    return voxels
 
 
 def _picture_labels(source: Source, scheme: LabelScheme) -> Voxels:

@@ -163,6 +163,8 @@ def _source_identity(source: Source, files: Mapping[Path, tuple[str, str]]) -> d
     identity = {**asdict(source), "paths": [files[path] for path in source.paths]}
     for of_no_account in ("max_voxels", "name"):  # what is read is the same, whatever is refused or said of it
         identity.pop(of_no_account)
+    if not source.layers:
+        identity.pop("layers")  # which sources did not have always
     return identity
 
 

@@ -51,6 +51,14 @@ def test_the_segmentation_is_the_mask_and_the_brain_is_not(tmp_path: Path) -> No
     np.testing.assert_array_equal(load_labels(cohort.cases[0], scheme_named("binary")).array, labels(1))
 
 
+def test_what_the_labels_mean_is_asked(tmp_path: Path) -> None:
+    cohort = _read(write_bids(tmp_path))
+    assert cohort.scheme is None
+    assert [found.severity for found in cohort.findings if found.kind == "unknown-scheme"] == ["warning"]
+    known = _read(tmp_path, ReadOptions(scheme=scheme_named("binary")))
+    assert not [found for found in known.findings if found.kind == "unknown-scheme"]
+
+
 def test_second_files_are_left_aside_and_said(tmp_path: Path) -> None:
     root = write_bids(tmp_path)
     save_volume(root / "sub-02" / "anat" / "sub-02_run-2_FLAIR.nii.gz", noise(99))

@@ -1,8 +1,8 @@
 """The Brain Imaging Data Structure [1]: ``sub-01[/ses-pre]/anat/sub-01[_ses-pre]_…_FLAIR.nii.gz``.
 
 Masks are derivatives: ``derivatives/NAME/sub-01/…/anat/sub-01_…_dseg.nii.gz`` (or ``_mask``, ``_roi``), matched to the
-images by subject and session. A session is a case, a subject the patient. T1w with a contrast agent is told by the
-entity ``ce`` alone: a T1w without it is taken as acquired without.
+images by subject and session; ``_label-ET_mask`` and the like show a region each. A session is a case, a subject the
+patient. T1w with a contrast agent is told by the entity ``ce`` alone: a T1w without it is taken as acquired without.
 
 References:
     [1] Gorgolewski KJ et al. The brain imaging data structure. Scientific Data 2016; entities of version 1.9.
@@ -15,16 +15,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from glioseg.cohorts.reading.labels_file import unknown_scheme
 from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import Listing, natural_key
+from glioseg.cohorts.reading.region_masks import scheme_and_findings
 from glioseg.core import Case, Cohort, Facts, Finding, Source
+from glioseg.core.layers import LAYERS
 from glioseg.core.modalities import MODALITY_ORDER
+from glioseg.core.schemes import known_label_name
 from glioseg.errors import LayoutError, OptionError, name_some
 from glioseg.io.endings import file_stem
 
 _NAME = re.compile(
     r"(?P<subject>sub-[A-Za-z0-9]+)(?:_(?P<session>ses-[A-Za-z0-9]+))?(?P<rest>(?:_[^_]+)*)_(?P<suffix>\w+)"
 )
+_LABEL = re.compile(r"_label-(?P<region>[A-Za-z]+)")
 _CONTRAST = re.compile(r"_ce-[A-Za-z0-9]+")
 _SUFFIXES: Mapping[str, str] = {"flair": "t2f", "t2w": "t2w", "t1w": "t1n"}
 _MASKS = ("dseg", "mask", "roi")
@@ -69,11 +74,15 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
     complete = sorted((session for session in sessions if session.images), key=lambda session: natural_key(session.id))
     if not complete:
         raise LayoutError("no BIDS images", path=listing.root, expected=LAYOUT.needs)
-    cases = tuple(_case(session) for session in complete)
-    findings = [finding for session in sessions for finding in _findings(session, listing)]
+    by_region = {session.id: tuple(own) for session in complete if (own := _regions(session))}
+    n_label_maps = sum(_mask_of(session) is not None and session.id not in by_region for session in complete)
+    scheme, layers, findings = scheme_and_findings(by_region, n_label_maps, options.scheme)
+    cases = tuple(_case(session, layers) for session in complete)
+    findings += [finding for session in sessions for finding in _findings(session, listing)]
+    findings += [unknown_scheme()] if scheme is None and any(case.labels is not None for case in cases) else []
     modalities = tuple(name for name in MODALITY_ORDER if any(name in case.images for case in cases))
     reason = match(listing) or LAYOUT.needs
-    return Cohort(listing.root.name, "bids", reason, cases, modalities, options.scheme, findings=tuple(findings))
+    return Cohort(listing.root.name, "bids", reason, cases, modalities, scheme, findings=tuple(findings))
 
 
 def _gather(listing: Listing) -> list[_Session]:
@@ -97,11 +106,14 @@ def _gather(listing: Listing) -> list[_Session]:
     return list(sessions.values())
 
 
-def _case(session: _Session) -> Case:
+def _case(session: _Session, layers: Mapping[str, tuple[str, ...]]) -> Case:
     images = {name: Source((session.images[name],), "nifti") for name in MODALITY_ORDER if name in session.images}
     mask = _mask_of(session)
     facts: Facts = {} if session.session is None else {"session": session.session.removeprefix("ses-")}
-    labels = None if mask is None else Source((mask,), "nifti")
+    by_region = _regions(session)
+    labels = None if mask is None or by_region else Source((mask,), "nifti")
+    if session.id in layers:
+        labels = Source(tuple(by_region.values()), "nifti", layers=layers[session.id])
     return Case(session.id, session.subject, images, labels, facts=facts)
 
 
@@ -112,13 +124,22 @@ def _mask_of(session: _Session) -> Path | None:
     return tumour[0] if tumour else None
 
 
+def _regions(session: _Session) -> dict[str, Path]:
+    """Region -> its mask, where no mask shows several."""
+    if any(file_stem(path).lower().endswith("dseg") for path in session.masks):
+        return {}
+    said = ((known_label_name(match["region"]), path) for path in session.masks if (match := _LABEL.search(path.name)))
+    return {region: path for region, path in said if region in LAYERS}
+
+
 def _findings(session: _Session, listing: Listing) -> list[Finding]:
     findings = []
     mask = _mask_of(session)
     if mask is not None and not session.images:
         message = f"{listing.relative(mask)} has no image beside it and is left out"
         findings.append(Finding("error", "mask-without-image", message, session.id))
-    others = [*session.repeated, *(path for path in session.masks if path != mask and mask is not None)]
+    used = {mask, *_regions(session).values()}
+    others = [*session.repeated, *(path for path in session.masks if path not in used and mask is not None)]
     if others and session.images:
         names = name_some(listing.relative(path) for path in others)
         findings.append(Finding("warning", "repeated-file", f"left aside, since another is there: {names}", session.id))

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +24,8 @@ from glioseg.cohorts.layouts.clinical import brats_facts, grade_of, site_of
 from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import Listing, natural_key
 from glioseg.cohorts.reading.naming import part_of
+from glioseg.cohorts.reading.region_masks import scheme_and_findings, split_region
+from glioseg.cohorts.reading.words import without_words
 from glioseg.core import Case, Cohort, Facts, Finding, Source
 from glioseg.core.modalities import MODALITY_ORDER, modality_of
 from glioseg.errors import LayoutError, OptionError, name_some, plural
@@ -47,6 +49,7 @@ class _CaseFiles:
     labels: Path | None = None
     repeated: list[Path] = field(default_factory=list)
     odd_mask: bool = False
+    regions: dict[str, Path] = field(default_factory=dict)
     words: set[str] = field(default_factory=set)
 
     @property
@@ -96,10 +99,13 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
     table, table_findings = brats_facts(listing)
     findings += table_findings
     labelled = [scan for scan in complete if scan.labels is not None]
-    cases = _cases(complete, table, listing)
+    names = _names(complete, listing)
+    by_region = {name: tuple(scan.regions) for scan, (name, _) in zip(complete, names, strict=True) if scan.regions}
+    scheme, layers, region_findings = scheme_and_findings(by_region, len(labelled), options.scheme)
+    findings += region_findings
+    cases = _cases(complete, names, table, layers, listing)
     modalities = tuple(name for name in MODALITY_ORDER if any(name in case.images for case in cases))
     findings += _findings(complete, cases, modalities, listing)
-    scheme = options.scheme
     if scheme is None:
         scheme, scheme_findings = decide_scheme(cases, [scan.family for scan in labelled])
         findings += scheme_findings
@@ -121,7 +127,7 @@ def _gather(listing: Listing) -> list[_CaseFiles]:
         folder, case_id, family, word = read_name
         scan = scans.setdefault((folder, case_id), _CaseFiles(case_id, folder, family))
         scan.take(modality_of(word), word, path)
-    _take_odd_masks(scans.values(), others)
+    _take_other_masks(scans.values(), others)
     return [scan for scan in scans.values() if scan.family is not None or len(scan.images) > 1]
 
 
@@ -152,8 +158,11 @@ def _of_vsd(path: Path) -> tuple[Path, str, Family | None, str] | None:
     return folder, folder.name, "2015", parts["what"] or "mask"
 
 
-def _take_odd_masks(scans: Iterable[_CaseFiles], others: dict[Path, list[Path]]) -> None:
-    """``BraTS20_Training_355`` ships its mask as ``W39_1998.09.19_Segm.nii``: the only mask of a folder of one case."""
+def _take_other_masks(scans: Iterable[_CaseFiles], others: dict[Path, list[Path]]) -> None:
+    """Masks that are not called after their case alone: a mask for each region, and the only one of a folder.
+
+    ``BraTS20_Training_355`` ships its mask as ``W39_1998.09.19_Segm.nii``.
+    """
     by_folder: dict[Path, list[_CaseFiles]] = {}
     for scan in scans:
         if scan.images:
@@ -161,20 +170,39 @@ def _take_odd_masks(scans: Iterable[_CaseFiles], others: dict[Path, list[Path]])
         elif scan.labels is not None and scan.family is None:
             others.setdefault(scan.folder, []).append(scan.labels)
     for folder, folder_scans in by_folder.items():
+        _take_region_masks(folder_scans, others.get(folder, []))
         masks = [path for path in others.get(folder, []) if _ODD_MASK.search(path.name)]
-        if len(folder_scans) == 1 and len(masks) == 1 and folder_scans[0].labels is None:
+        if len(folder_scans) == 1 and len(masks) == 1 and not (folder_scans[0].labels or folder_scans[0].regions):
             folder_scans[0].labels, folder_scans[0].odd_mask = masks[0], True
 
 
-def _cases(scans: Sequence[_CaseFiles], table: dict[str, Facts], listing: Listing) -> list[Case]:
+def _take_region_masks(scans: Sequence[_CaseFiles], paths: Sequence[Path]) -> None:
+    """``{id}_WT.nii.gz`` and ``{id}_TC.nii.gz``, or ``WT.nii.gz`` where the folder is of one case."""
+    for path in paths:
+        case_id, region = split_region(without_words(file_stem(path))) or ("", None)
+        owner = next((scan for scan in scans if scan.id == case_id or (len(scans) == 1 and not case_id)), None)
+        if region is not None and owner is not None and owner.labels is None:
+            owner.repeated += [path] if region in owner.regions else []
+            owner.regions.setdefault(region, path)
+
+
+def _cases(
+    scans: Sequence[_CaseFiles],
+    names: Sequence[tuple[str, str]],
+    table: dict[str, Facts],
+    layers: Mapping[str, tuple[str, ...]],
+    listing: Listing,
+) -> list[Case]:
     cases = []
-    for scan, (name, patient) in zip(scans, _names(scans, listing), strict=True):
+    for scan, (name, patient) in zip(scans, names, strict=True):
         part = part_of(scan.folder.relative_to(listing.root).parts[:-1])
         grade, site = grade_of(scan.folder), site_of(scan.id)
         own = {"part": part, "grade": grade, "site": site}
         facts = {key: value for key, value in own.items() if value is not None} | dict(table.get(scan.id.lower(), {}))
         images = {modality: _source(scan.images[modality]) for modality in MODALITY_ORDER if modality in scan.images}
-        labels = _source(scan.labels) if scan.labels is not None else None
+        labels = None if scan.labels is None else _source(scan.labels)
+        if name in layers:
+            labels = _source(*scan.regions.values(), layers=layers[name])
         cases.append(Case(name, patient, images, labels, facts=facts))
     return cases
 
@@ -199,8 +227,8 @@ def _names(scans: Sequence[_CaseFiles], listing: Listing) -> list[tuple[str, str
     return names
 
 
-def _source(path: Path) -> Source:
-    return Source((path,), "nifti" if file_kind(path) == "nifti" else "metaimage")
+def _source(*paths: Path, layers: tuple[str, ...] = ()) -> Source:
+    return Source(paths, "nifti" if file_kind(paths[0]) == "nifti" else "metaimage", layers=layers)
 
 
 def _findings(

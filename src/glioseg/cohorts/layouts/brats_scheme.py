@@ -91,7 +91,7 @@ def decide_scheme(
     At most five masks are read, spread over the cohort: names do not tell a whole-tumour mask from the published
     labels, nor labels of 2024 that lie under names of 2023.
     """
-    references = [case.labels for case in cases if case.labels is not None]
+    references = [case.labels for case in cases if case.labels is not None and not case.labels.layers]
     named_families = {family for family in families if family is not None}
     if not references:
         return None, ()

@@ -3,7 +3,8 @@
 A picture and its mask have the same name and the same folder once the words that mean mask or picture are taken out of
 both (see ``naming``): ``train/images/7.jpg`` and ``train/masks/7_mask.png``, ``img_7.png`` and ``mask_7.png``,
 ``train_images/7.png`` and ``train_masks/7.png``. Where no name says so, ``X_m.png`` beside ``X.png`` (or another of a
-few short words) is its mask. Pictures without any mask are read too, for prediction.
+few short words) is its mask. Each region may have a mask of its own (``7_edema_mask.png``, ``masks/edema/7.png``).
+Pictures without any mask are read too, for prediction.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import Listing, natural_key
 from glioseg.cohorts.reading.naming import Named, named, unique_ids
 from glioseg.cohorts.reading.pictures import Header, channels_of, picture_sources, read_headers, unreadable
+from glioseg.cohorts.reading.region_masks import left_aside, region_masks, scheme_and_findings
 from glioseg.core import Case, Cohort, Finding, Source, scheme_named
 from glioseg.errors import FileError, LayoutError, name_some, plural
 from glioseg.io.endings import PICTURE_ENDINGS, file_stem
@@ -30,10 +32,25 @@ _SHORT_AT_START = re.compile(rf"^(?:{_SHORT_WORDS})[_\-. ]", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class _Pairs:
-    """Every picture with its masks (none, one, or by mistake several), and masks that belong to no picture."""
+class _Picture:
+    """A picture with its masks: none, one, one for each of ``regions``, or by mistake several."""
 
-    pictures: tuple[tuple[Named, tuple[Path, ...]], ...]
+    file: Named
+    masks: tuple[Path, ...]
+    regions: tuple[str, ...] = ()
+    aside: tuple[Path, ...] = ()
+
+    @property
+    def has_mask(self) -> bool:
+        """Whether nothing speaks against using what is there."""
+        return len(self.masks) == 1 or bool(self.regions)
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Every picture with its masks, and masks that belong to no picture."""
+
+    pictures: tuple[_Picture, ...]
     unpaired_masks: tuple[Path, ...]
 
 
@@ -43,10 +60,10 @@ def match(listing: Listing) -> str | None:
 
 
 def _why(pairs: _Pairs, listing: Listing) -> str | None:
-    examples = [(file.path, masks[0]) for file, masks in pairs.pictures if len(masks) == 1]
+    examples = [picture for picture in pairs.pictures if picture.has_mask]
     if not examples:
         return None
-    picture, mask = (listing.relative(path) for path in examples[0])
+    picture, mask = (listing.relative(path) for path in (examples[0].file.path, examples[0].masks[0]))
     return f"{len(examples)} of {len(pairs.pictures)} pictures have a mask, such as {picture} and {mask}"
 
 
@@ -58,7 +75,7 @@ def match_images(listing: Listing) -> str | None:
 def _why_images(pairs: _Pairs, listing: Listing) -> str | None:
     if not pairs.pictures:
         return None
-    example = listing.relative(pairs.pictures[0][0].path)
+    example = listing.relative(pairs.pictures[0].file.path)
     n = len(pairs.pictures)
     return f"{n} picture{'s' if n > 1 else ''} without masks, such as {example}"
 
@@ -73,20 +90,25 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
     pairs = _pair(listing)
     if not pairs.pictures:
         raise LayoutError("no pictures to go with masks", path=listing.root, expected=LAYOUT.needs)
-    files = [file for file, _ in pairs.pictures]
+    files = [picture.file for picture in pairs.pictures]
     ids = unique_ids([_id(file) for file in files], [file.path for file in files])
+    pictures = dict(zip(ids, pairs.pictures, strict=True))
     headers = read_headers(file.path for file in files)
-    mask_headers = read_headers(mask for _, masks in pairs.pictures for mask in masks)
+    mask_headers = read_headers(mask for picture in pairs.pictures for mask in picture.masks)
     channels = channels_of(headers, options)
-    cases = [_case(name, file, masks, channels) for name, (file, masks) in zip(ids, pairs.pictures, strict=True)]
+    regions = {name: picture.regions for name, picture in pictures.items() if picture.regions}
+    n_label_maps = sum(picture.has_mask and not picture.regions for picture in pairs.pictures)
+    scheme, layers, region_findings = scheme_and_findings(regions, n_label_maps, options.scheme)
+    cases = [_case(name, picture, channels, layers.get(name, ())) for name, picture in pictures.items()]
     with_facts, findings = with_facts_file(cases, listing, noun="picture")
-    any_mask = any(masks for _, masks in pairs.pictures)
+    findings += region_findings
+    any_mask = any(picture.masks for picture in pairs.pictures)
     if not any_mask:
         findings.insert(0, Finding("note", "missing-mask", "no picture has a mask: good for prediction alone"))
-    for case, (file, masks) in zip(cases, pairs.pictures, strict=True):
-        if not masks and any_mask:
-            findings.append(Finding("warning", "missing-mask", f"{file.path.name} has no mask", case.id))
-        findings += _findings(case.id, file.path, masks, {**headers, **mask_headers})
+    for name, picture in pictures.items():
+        if not picture.masks and any_mask:
+            findings.append(Finding("warning", "missing-mask", f"{picture.file.path.name} has no mask", name))
+        findings += _findings(name, picture, {**headers, **mask_headers})
     findings += _shared(pairs, listing)
     if pairs.unpaired_masks:
         names = name_some(listing.relative(path) for path in pairs.unpaired_masks)
@@ -100,20 +122,26 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
         reason=_why(pairs, listing) or _why_images(pairs, listing) or LAYOUT.needs,
         cases=tuple(sorted(with_facts, key=lambda case: natural_key(case.id))),
         modalities=channels,
-        scheme=(options.scheme or scheme_named("binary")) if any_mask else None,
+        scheme=(scheme or scheme_named("binary")) if any_mask else None,
         findings=tuple(findings),
     )
 
 
 def _pair(listing: Listing) -> _Pairs:
-    files = _with_short_words(named(listing, listing.ending(*PICTURE_ENDINGS)))
+    files = named(listing, listing.ending(*PICTURE_ENDINGS))
+    by_region = region_masks(files, {(file.folders, file.name) for file in files if not file.is_mask}, label_maps=False)
     masks: dict[_Key, list[Path]] = defaultdict(list)
-    for file in files:
+    others = _with_short_words(by_region.files)
+    for file in others:
         if file.is_mask:
             masks[file.folders, file.name].append(file.path)
-    pictures = [(file, tuple(masks.get((file.folders, file.name), ()))) for file in files if not file.is_mask]
-    taken = {mask for _, own_masks in pictures for mask in own_masks}
-    unpaired = [file.path for file in files if file.is_mask and file.path not in taken]
+    pictures = []
+    for file in others:
+        if not file.is_mask:
+            own, regions, aside = by_region.of(masks.get((file.folders, file.name), ()))
+            pictures.append(_Picture(file, own, regions, aside))
+    taken = {mask for picture in pictures for mask in (*picture.masks, *picture.aside)}
+    unpaired = [file.path for file in others if file.is_mask and file.path not in taken]
     return _Pairs(tuple(pictures), tuple(unpaired))
 
 
@@ -144,40 +172,39 @@ def _id(file: Named) -> str:
     return "_".join(part for part in (*file.folders, own) if part)
 
 
-def _case(name: str, file: Named, masks: tuple[Path, ...], channels: tuple[str, ...]) -> Case:
-    labels = Source(masks, "raster") if len(masks) == 1 else None
-    facts = {"part": file.part} if file.part is not None else {}
-    return Case(name, name, picture_sources(file.path, channels), labels, facts=facts)
+def _case(name: str, picture: _Picture, channels: tuple[str, ...], layers: tuple[str, ...]) -> Case:
+    """A case; ``layers`` are what its masks show, where each shows a region."""
+    is_used = bool(layers) if picture.regions else picture.has_mask
+    labels = Source(picture.masks, "raster", layers=layers) if is_used else None
+    facts = {"part": picture.file.part} if picture.file.part is not None else {}
+    return Case(name, name, picture_sources(picture.file.path, channels), labels, facts=facts)
 
 
-def _findings(
-    case: str, picture: Path, masks: tuple[Path, ...], headers: Mapping[Path, Header | FileError]
-) -> list[Finding]:
-    if not masks:
-        return _broken(case, picture, headers)
-    if len(masks) > 1:
-        message = f"{picture.name} has several masks, none of which is used: {name_some(mask.name for mask in masks)}"
+def _findings(case: str, picture: _Picture, headers: Mapping[Path, Header | FileError]) -> list[Finding]:
+    path, masks = picture.file.path, picture.masks
+    findings = _broken(case, path, headers)
+    if masks and not picture.has_mask:
+        message = f"{path.name} has several masks, none of which is used: {name_some(mask.name for mask in masks)}"
         return [Finding("error", "several-masks", message, case)]
-    header, mask_header = headers[picture], headers[masks[0]]
-    if isinstance(header, Header) and isinstance(mask_header, Header) and header.size != mask_header.size:
-        message = f"{picture.name} has {header.size} pixels, its mask {masks[0].name} {mask_header.size}"
-        return [Finding("error", "mask-size", message, case)]
-    return _broken(case, picture, headers) + _broken(case, masks[0], headers)
+    if picture.aside:
+        findings.append(left_aside(case, picture.aside, masks[0]))
+    for mask in masks:
+        header, mask_header = headers[path], headers[mask]
+        if isinstance(header, Header) and isinstance(mask_header, Header) and header.size != mask_header.size:
+            message = f"{path.name} has {header.size} pixels, its mask {mask.name} {mask_header.size}"
+            findings.append(Finding("error", "mask-size", message, case))
+        findings += _broken(case, mask, headers)
+    return findings
 
 
 def _shared(pairs: _Pairs, listing: Listing) -> list[Finding]:
-    uses = Counter(masks[0] for _, masks in pairs.pictures if len(masks) == 1)
+    uses = Counter(mask for picture in pairs.pictures if picture.has_mask for mask in picture.masks)
     shared = [mask for mask, count in uses.items() if count > 1]
     if not shared:
         return []
     names = name_some(listing.relative(mask) for mask in shared)
-    return [
-        Finding(
-            "warning",
-            "shared-mask",
-            f"{plural(len(shared), 'mask belongs', 'masks belong')} to several pictures each: {names}",
-        )
-    ]
+    message = f"{plural(len(shared), 'mask belongs', 'masks belong')} to several pictures each: {names}"
+    return [Finding("warning", "shared-mask", message)]
 
 
 def _broken(case: str, path: Path, headers: Mapping[Path, Header | FileError]) -> list[Finding]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from glioseg.cohorts.reading.listing import Listing
 from glioseg.cohorts.reading.naming import Named, folder_role, named
+from glioseg.cohorts.reading.region_masks import RegionMasks, region_masks, split_region
 from glioseg.cohorts.reading.words import SEPARATORS
 from glioseg.core.modalities import n_words, sequence_of, split_sequence
 from glioseg.io.endings import VOLUME_ENDINGS
@@ -39,6 +40,7 @@ class Scan:
         part: train, val or test, where a folder says so.
         other_masks: those that came after.
         folders: in which they lie, those aside that hold everything or only say mask, image or modality.
+        regions: that the masks show, where each shows one of its own.
     """
 
     id: str
@@ -47,6 +49,7 @@ class Scan:
     part: str | None
     other_masks: tuple[Path, ...] = ()
     folders: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
 
 
 def gather(listing: Listing) -> list[Scan]:
@@ -55,7 +58,9 @@ def gather(listing: Listing) -> list[Scan]:
     A label map in another tree belongs to the case of its name (``images/p1/T1.nii``, ``masks/p1.nii``).
     """
     folders: dict[tuple[str, ...], list[Named]] = defaultdict(list)
-    for file in map(_without_modality_folder, _as_masks(named(listing, listing.ending(*VOLUME_ENDINGS)))):
+    files = [_without_modality_folder(file) for file in named(listing, listing.ending(*VOLUME_ENDINGS))]
+    by_region = _region_masks(files)
+    for file in _as_masks(by_region.files):
         if not (file.is_mask and _OTHER_MASK.search(file.name)):
             folders[file.folders].append(file)
     groups = {folder: _group(files) for folder, files in folders.items()}
@@ -70,7 +75,22 @@ def gather(listing: Listing) -> list[Scan]:
             for folder, cases in groups.items()
             for prefix, files in cases.items()
         ]
-    return _joined(scans)
+    return [_with_regions(scan, by_region) for scan in _joined(scans)]
+
+
+def _region_masks(files: Sequence[Named]) -> RegionMasks:
+    """Those beside images whose names say their modality, or of whom they say that they are masks."""
+    images = {
+        (file.folders, _prefix(file.name))
+        for file in files
+        if not file.is_mask and (split_region(file.name) is None or split_sequence(file.name)[1])
+    }
+    return region_masks(files, images, label_maps=True)
+
+
+def _with_regions(scan: Scan, by_region: RegionMasks) -> Scan:
+    masks, regions, aside = by_region.of(scan.masks)
+    return replace(scan, masks=masks, regions=regions, other_masks=(*aside, *scan.other_masks))
 
 
 def is_named_by_modality(scan: Scan) -> bool:

@@ -3,8 +3,9 @@
 A label map is told by its name (``X_seg``, ``X_mask``, ``X_label``) or its folder (``labels/``). The images of its case
 lie in the same folder (words that mean mask or image aside) and begin with the same name; what follows names the
 modality (``X_t1.nii.gz``, ``X_flair.nii.gz``). Where no image of a folder begins like its one label map (``T1.nii.gz``,
-``FLAIR.nii.gz``, ``tumour_mask.nii.gz``) all of them are the case, which takes the folder's name. Volumes without any
-label map are read too, for prediction.
+``FLAIR.nii.gz``, ``tumour_mask.nii.gz``) all of them are the case, which takes the folder's name. In place of a label
+map each region may have a mask of its own (``X_WT``, ``X_TC``, ``X_ET``). Volumes without any label map are read too,
+for prediction.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from pathlib import Path
 from glioseg.cohorts.layouts.public_sets import set_of
 from glioseg.cohorts.layouts.volume_files import Scan, gather, is_named_by_modality
 from glioseg.cohorts.reading.facts_file import with_facts_file
+from glioseg.cohorts.reading.labels_file import unknown_scheme
 from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import Listing, natural_key
-from glioseg.core import SCHEMES, Case, Cohort, Facts, Finding, LabelScheme, Source, SourceKind, scheme_named
+from glioseg.cohorts.reading.region_masks import left_aside, scheme_and_findings
+from glioseg.core import Case, Cohort, Facts, Finding, Source, SourceKind, scheme_named
 from glioseg.core.modalities import MODALITY_ORDER, sequence_of
 from glioseg.errors import GliosegError, LayoutError, OptionError, name_some
 from glioseg.io.endings import file_kind
@@ -86,8 +89,14 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
     only = _ONLY if public is None else public.only_modality
     names = _modalities([channel for case_channels in channels for channel in case_channels], options, only=only)
     cases = []
+    given = options.scheme or (None if public is None else scheme_named(public.scheme))
+    by_region = {scan.id: scan.regions for scan in scans if scan.regions}
+    n_label_maps = sum(bool(scan.masks) and not scan.regions for scan in scans)
+    scheme, regions, more_findings = scheme_and_findings(by_region, n_label_maps, given)
+    findings += more_findings
     for scan, case_channels in zip(scans, channels, strict=True):
-        case, more_findings = _case(scan, case_channels, names, patients.get(scan.id, scan.id))
+        patient, layers = patients.get(scan.id, scan.id), regions.get(scan.id, ())
+        case, more_findings = _case(scan, case_channels, names, patient, layers)
         cases.append(case)
         findings += more_findings
     findings += _masks_without_image(gathered, listing)
@@ -95,7 +104,6 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
     findings += [finding for finding in more_findings if not patients or finding.kind != "unknown-patients"]
     findings += _assumed_patients(patients) if public is None else []
     has_labels = any(case.labels is not None for case in cases)
-    scheme = options.scheme or (None if public is None else scheme_named(public.scheme))
     return Cohort(
         name=listing.root.name,
         layout="volumes",
@@ -103,7 +111,7 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
         cases=tuple(sorted(with_facts, key=lambda case: natural_key(case.id))),
         modalities=tuple(dict.fromkeys(names.values())),
         scheme=scheme if has_labels else None,
-        findings=(*_no_masks(cases), *findings, *_unknown_scheme(scheme, has_labels=has_labels)),
+        findings=(*_no_masks(cases), *findings, *([unknown_scheme()] if has_labels and scheme is None else [])),
     )
 
 
@@ -154,7 +162,7 @@ def _modalities(channels: Iterable[_Channel], options: ReadOptions, *, only: str
 
 
 def _case(
-    scan: Scan, channels: Sequence[_Channel], names: Mapping[str, str], patient: str
+    scan: Scan, channels: Sequence[_Channel], names: Mapping[str, str], patient: str, layers: tuple[str, ...]
 ) -> tuple[Case, list[Finding]]:
     findings = []
     images: dict[str, Source] = {}
@@ -169,17 +177,14 @@ def _case(
     missing = [name for name in names.values() if name not in images]
     findings += [Finding("warning", "missing-modality", f"{name} is missing", scan.id) for name in missing]
     facts: Facts = {"part": scan.part} if scan.part is not None else {}
-    labels = Source(scan.masks, _kind(scan.masks[0])) if len(scan.masks) == 1 else None
-    if len(scan.masks) > 1:
+    is_used = bool(layers) if scan.regions else len(scan.masks) == 1
+    labels = Source(scan.masks, _kind(scan.masks[0]), layers=layers) if is_used else None
+    if len(scan.masks) > 1 and not scan.regions:
         listed = name_some(path.name for path in scan.masks)
         message = f"several label maps, none of which is used: {listed}; move all but one elsewhere"
         findings.append(Finding("error", "several-masks", message, scan.id))
     elif scan.masks and scan.other_masks:
-        others = name_some(path.name for path in scan.other_masks)
-        message = (
-            f"{scan.masks[0].name} is taken as the label map; left aside, as not drawn or corrected by hand: {others}"
-        )
-        findings.append(Finding("note", "several-masks", message, scan.id))
+        findings.append(left_aside(scan.id, scan.other_masks, scan.masks[0]))
     return Case(scan.id, patient, ordered, labels, facts=facts), findings
 
 
@@ -218,14 +223,6 @@ def _masks_without_image(scans: Sequence[Scan], listing: Listing) -> list[Findin
     listed = name_some(listing.relative(path) for path in masks)
     message = f"{len(masks)} label maps have no image and are left out: {listed}"
     return [Finding("warning", "mask-without-image", message)]
-
-
-def _unknown_scheme(scheme: LabelScheme | None, *, has_labels: bool) -> list[Finding]:
-    if scheme is not None or not has_labels:
-        return []
-    known = ", ".join(SCHEMES)
-    message = f"the files do not say what their labels mean: say it with `--labels`, or with `--scheme`, one of {known}"
-    return [Finding("warning", "unknown-scheme", message)]
 
 
 LAYOUT = Layout(

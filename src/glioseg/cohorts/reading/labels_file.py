@@ -15,13 +15,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from glioseg.core import LabelScheme
+from glioseg.core import SCHEMES, Finding, LabelScheme
 from glioseg.core.schemes import own_scheme
 from glioseg.errors import FileError, LabelError
 from glioseg.io.text import read_toml
 
 LABELS_FILE = "labels.toml"
 _EXAMPLE = '[labels] with lines such as oedema = 1 and, if wanted, [regions] with WT = ["oedema", "core"]'
+
+
+def unknown_scheme() -> Finding:
+    """The warning where masks are there and nobody says what their integers mean."""
+    known = ", ".join(SCHEMES)
+    message = f"the files do not say what their labels mean: say it with `--labels`, or with `--scheme`, one of {known}"
+    return Finding("warning", "unknown-scheme", message)
 
 
 def read_labels_file(path: Path) -> LabelScheme:
