@@ -18,9 +18,11 @@ _PARTS = {
     "Models": "glioseg.api.models",
     "Masks": "glioseg.api.masks",
     "Studies and searches": "glioseg.api.studies",
+    "The application": "glioseg.app.serve",
     "This machine": "glioseg.api.tools",
 }
 COMMANDS = {
+    "app": "serve",
     "cache": "cache",
     "calibrate": "calibrate",
     "compare": "compare",

@@ -88,6 +88,14 @@ def _calibrate(call: _Call) -> Any:
         return glioseg.calibrate(call.tiny.run, risk=0.2)
 
 
+def _serve(call: _Call) -> Any:
+    """It serves until somebody stops it: ``tests/app`` has what it answers."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("uvicorn.Server.run", lambda server, sockets: None)
+        glioseg.serve(call.out / "worklist", browser=False)
+        return sorted(path.name for path in (call.out / "worklist" / ".glioseg-app").iterdir())
+
+
 _MASK = np.ones((2, 2, 2), np.uint8)
 _CALLS: dict[str, Callable[[_Call], Any]] = {
     "cache": lambda call: glioseg.cache(call.tiny.data, call.tiny.cache, recipe=call.tiny.recipe).key,
@@ -108,6 +116,7 @@ _CALLS: dict[str, Callable[[_Call], Any]] = {
     "recipe_names": lambda call: glioseg.recipe_names(),
     "recipe_text": lambda call: glioseg.recipe_text("lgg"),
     "score": lambda call: glioseg.score(_MASK, _MASK).to_json(),
+    "serve": _serve,
     "settings": lambda call: glioseg.settings("loss"),
     "split": lambda call: glioseg.split(call.tiny.data, call.out / "split.json").sha256,
     "split_folds": lambda call: glioseg.split_folds(call.tiny.data, changes={"split.n_folds": 2}),

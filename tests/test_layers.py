@@ -29,6 +29,7 @@ _LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"runs"}),
     frozenset({"studies"}),
     frozenset({"api"}),
+    frozenset({"app"}),
     frozenset({"cli"}),
     frozenset({"__main__"}),
 )

@@ -19,6 +19,7 @@ _PLACES = {
     "glioseg.api.runs": ("Run", "compare", "evaluate", "train", "verify"),
     "glioseg.api.studies": ("study", "study_names", "tune"),
     "glioseg.api.tools": ("demo", "doctor"),
+    "glioseg.app.serve": ("serve",),
     "glioseg.cohorts.reading.layout": ("Layout", "ReadOptions"),
     "glioseg.cohorts.reading.listing": ("Listing",),
     "glioseg.cohorts.splits.split": ("Split",),

@@ -27,6 +27,7 @@ from glioseg.api.studies import study_names as study_names
 from glioseg.api.studies import tune as tune
 from glioseg.api.tools import demo as demo
 from glioseg.api.tools import doctor as doctor
+from glioseg.app.serve import serve as serve
 from glioseg.cohorts.reading.layout import Layout as Layout
 from glioseg.cohorts.reading.layout import ReadOptions as ReadOptions
 from glioseg.cohorts.reading.listing import Listing as Listing

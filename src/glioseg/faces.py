@@ -48,6 +48,7 @@ ARGUMENTS: Mapping[str, Argument] = MappingProxyType(
         "--fold": Argument("fold"),
         "--folds": Argument("folds"),
         "--format": Argument("form"),
+        "--host": Argument("host"),
         "--keep-ids": Argument("keep_ids", "True", of_read=True),
         "--labels": Argument("scheme", "glioseg.LabelScheme(…)", of_read=True),
         "--layout": Argument("layout", of_read=True),
@@ -59,7 +60,10 @@ ARGUMENTS: Mapping[str, Argument] = MappingProxyType(
         "--only": Argument("only", is_list=True),
         "--out": Argument("out"),
         "--part": Argument("part"),
+        "--password-file": Argument("password_file"),
+        "--port": Argument("port"),
         "--prediction-scheme": Argument("prediction_scheme"),
+        "--public": Argument("public"),
         "--regions": Argument("regions", is_list=True),
         "--resample": Argument("resample", "True"),
         "--restart": Argument("restart", "True"),
@@ -78,7 +82,9 @@ ARGUMENTS: Mapping[str, Argument] = MappingProxyType(
 """The options that messages name, but those that are written as a dictionary: ``--set`` and ``--modality``."""
 PAIRS: Mapping[str, str] = MappingProxyType({"--set": "changes=", "--modality": ""})
 """The options of which several make one dictionary, and what stands before that."""
-FUNCTIONS: Mapping[str, str] = MappingProxyType({"predict": "load({}).predict_files", "report": "Run({}).write_report"})
+FUNCTIONS: Mapping[str, str] = MappingProxyType(
+    {"app": "serve", "predict": "load({}).predict_files", "report": "Run({}).write_report"}
+)
 """The commands whose function has not their name; in the braces is the first argument."""
 
 

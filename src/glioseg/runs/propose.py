@@ -60,7 +60,7 @@ def proposed_model(inputs: Sequence[Data], files: Mapping[str, Path], reporter: 
             cases = list(_cases(scans, files, info))
         except GliosegError:  # a single file that cannot show what the network needs
             continue
-        if all(_fits(case, info) for case in cases):
+        if all(fits(case, info) for case in cases):
             return Proposal(model, scans)
     shown = {_words(case) for given in scans if isinstance(given, Cohort) for case in given.cases}
     raise OptionError(
@@ -84,7 +84,8 @@ def _cases(scans: Sequence[Data | Cohort], files: Mapping[str, Path], info: Bund
             yield single_case(given.path, info.modalities, given.modalities)
 
 
-def _fits(case: Case, info: BundleInfo) -> bool:
+def fits(case: Case, info: BundleInfo) -> bool:
+    """Whether a case, ``fitted`` to a network, has the modalities that it needs."""
     if info.modalities == _PICTURES and next(iter(case.images.values())).kind != "raster":
         return False  # slices of a volume are no pictures, whatever they show
     return any(set(names) <= set(case.images) for names in (info.modalities, *info.modality_sets))

@@ -89,13 +89,14 @@ def _facts_of(info: BundleInfo) -> tuple[tuple[str, str], ...]:
         items.append(("Score on its own validation part", f"{score:.3f}"))
     if info.card is not None:
         items += [(name, words) for name, words in (("About", info.card.about), ("Terms", info.card.licence)) if words]
-        items += [("Scored on", _figure_words(figure)) for figure in info.card.figures if figure.n_cases != 1]
+        items += [("Scored on", figure_words(figure)) for figure in info.card.figures if figure.n_cases != 1]
     if about.get("written") is not None:
         items.append(("Written", f"{about['written']}, by glioseg {about.get('glioseg')}"))
     return tuple(items)
 
 
-def _figure_words(figure: Figure) -> str:
+def figure_words(figure: Figure) -> str:
+    """One figure of a card in a line, with its interval."""
     interval = "" if figure.ci95 is None else f" (95 % {figure.ci95[0]:.2f} to {figure.ci95[1]:.2f})"
     return f"{figure.data}, {figure.part}: {figure.of} {figure.metric} {figure.value:.2f}{interval}"
 

@@ -49,7 +49,7 @@ def list_archive(path: Path) -> tuple[tuple[Path, ...], tuple[Finding, ...]]:
                 remedy="Unpack it and name a folder of it",
             )
         for number, member in enumerate(members, start=1):
-            why = _refusal(member)
+            why = member_refusal(member)
             if why is not None:
                 message = f"file {number} of the archive is left out: {why}"
                 findings.append(Finding("error", "unreadable-file", message))
@@ -58,8 +58,8 @@ def list_archive(path: Path) -> tuple[tuple[Path, ...], tuple[Finding, ...]]:
     return tuple(dict.fromkeys(files)), tuple(findings)
 
 
-def _refusal(member: zipfile.ZipInfo) -> str | None:
-    """Why a member is not read."""
+def member_refusal(member: zipfile.ZipInfo) -> str | None:
+    """Why a member of an archive is not read, in words; None where it is."""
     place = PurePosixPath(member.filename.replace("\\", "/"))
     if place.is_absolute() or ".." in place.parts or ":" in place.parts[0]:
         return "its name leads out of the archive"
@@ -121,7 +121,7 @@ def _content_of_member(
 ) -> bytes | GliosegError:
     """The bytes of a member, never more than it declares and than are read at most."""
     damaged = FileError("the file in the archive is damaged", path=path, remedy="Make or download the archive again")
-    if info is None or _refusal(info) is not None:
+    if info is None or member_refusal(info) is not None:
         return damaged
     try:
         with archive.open(info) as stream:

@@ -1,0 +1,1 @@
+"""The calls of the application: what the page and programs ask, by subject."""

@@ -1,0 +1,124 @@
+"""The worklist: cases that wait, run, are done."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter
+
+from glioseg.app.answers import BusyError, NotFoundError
+from glioseg.app.calls.common import REFUSALS, Id, Served
+from glioseg.app.calls.shapes import CaseAnswer, CaseAsked, CaseId, Nothing
+from glioseg.app.service import Service, new_id
+from glioseg.app.worklist import CaseRecord
+from glioseg.core.modalities import named_among
+from glioseg.errors import GeometryError, OptionError
+from glioseg.inference.modalities import shown_modalities
+
+router = APIRouter(prefix="/api/cases", tags=["cases"], responses=REFUSALS)
+
+
+@router.post("")
+def queue(asked: CaseAsked, service: Served) -> CaseId:
+    """Queue a case of an upload for a network, with the scans that were chosen."""
+    found = _found(service, asked)
+    network = service.networks.named(asked.model)
+    _require_scans(found, asked)
+    info = network.info
+    assert info is not None
+    names = [named_among(name, info.modalities) for name in asked.modalities]
+    try:
+        shown_modalities(info.modalities, names, info.prepare.missing, info.modality_sets)
+    except GeometryError as error:
+        raise OptionError(
+            f"{asked.model} needs other scans than were chosen",
+            found=", ".join(asked.modalities) or "none",
+            expected=error.expected,
+            remedy="Choose a scan for each, or another network",
+        ) from error
+    case_id = new_id("case")
+    service.worklist.add_case(case_id, found["name"], found["patient"], asked.model, asked.model_dump())
+    service.hub.publish({"case": case_id, "state": "queued", "step": "", "share": 0.0})
+    service.jobs.wake()
+    return CaseId(id=case_id)
+
+
+def _found(service: Service, asked: CaseAsked) -> Mapping[str, Any]:
+    """The case of the upload that is meant."""
+    upload = service.worklist.upload(asked.upload)
+    if upload is None:
+        raise NotFoundError("there is no such upload", remedy="Drop the scans again")
+    for case in upload.found["cases"]:
+        if case["key"] == asked.key:
+            known: Mapping[str, Any] = case
+            return known
+    keys = ", ".join(case["key"] for case in upload.found["cases"])
+    raise NotFoundError("there is no such case in the upload", expected=keys)
+
+
+def _require_scans(found: Mapping[str, Any], asked: CaseAsked) -> None:
+    known = [scan["series"] for scan in (*found["modalities"].values(), *found["others"])]
+    unknown = [series for series in asked.modalities.values() if series not in known]
+    if unknown:
+        raise OptionError("there is no such scan in the case", found=unknown[0], expected=", ".join(known[:12]))
+    if len(set(asked.modalities.values())) < len(asked.modalities):
+        raise OptionError("a scan was chosen for two modalities", found=", ".join(asked.modalities.values()))
+
+
+@router.get("")
+def worklist(service: Served) -> list[CaseAnswer]:
+    """All cases, the newest first."""
+    return [CaseAnswer.model_validate(case_answer(record)) for record in service.worklist.cases()]
+
+
+def case_answer(record: CaseRecord) -> dict[str, Any]:
+    """A case as the worklist shows it."""
+    summary = record.summary or {}
+    return {
+        "id": record.id,
+        "name": record.name,
+        "patient": record.patient,
+        "state": record.state,
+        "step": record.step,
+        "share": record.share,
+        "created": record.created,
+        "model": record.model,
+        "volumes_ml": summary.get("volumes_ml", {}),
+        "unit": summary.get("unit", "ml"),
+        "confidence": summary.get("confidence"),
+        "corrected": record.n_corrections,
+        "error": record.error,
+    }
+
+
+@router.post("/{case_id}/cancel")
+def cancel(case_id: Id, service: Served) -> Nothing:
+    """Stop a case that waits or runs."""
+    record, _ = service.case(case_id)
+    if not service.jobs.cancel(record.id):
+        raise BusyError("only what waits or runs can be cancelled", found=record.state)
+    return Nothing()
+
+
+@router.post("/{case_id}/retry")
+def retry(case_id: Id, service: Served) -> Nothing:
+    """Queue a case that failed or was cancelled once more."""
+    record, _ = service.case(case_id)
+    if not service.worklist.again(record.id):
+        raise BusyError("only what failed or was cancelled can be tried again", found=record.state)
+    service.hub.publish({"case": record.id, "state": "queued", "step": "", "share": 0.0})
+    service.jobs.wake()
+    return Nothing()
+
+
+@router.delete("/{case_id}")
+def delete(case_id: Id, service: Served) -> Nothing:
+    """Delete a case and all that was made of it; the scans stay where they are."""
+    record, places = service.case(case_id)
+    service.jobs.cancel(record.id)
+    service.worklist.delete(record.id)
+    shutil.rmtree(places.folder, ignore_errors=True)
+    service.hub.publish({"case": record.id, "state": "deleted", "step": "", "share": 0.0})
+    return Nothing()

@@ -1,0 +1,135 @@
+"""What the page shows beside a mask: volumes, lesions, largest cross-sections, and the words of the networks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from glioseg.core import Grid, LabelMap, LabelScheme
+from glioseg.core.components import label_components
+from glioseg.report.style import region_colour
+
+_MOST_LESIONS = 40
+_PLANES = ("sagittal", "coronal", "axial")
+"""By the world axis along which a plane is stepped through."""
+
+
+def scheme_of(sidecar: Mapping[str, Any]) -> LabelScheme:
+    """The label scheme of a mask, from the JSON beside it."""
+    regions = {name: tuple(labels) for name, labels in sidecar["regions"].items()}
+    return LabelScheme("of the network", dict(sidecar["labels"]), regions, tuple(regions))
+
+
+def facts_of(sidecar: Mapping[str, Any], labels: LabelMap) -> dict[str, Any]:
+    """What is shown of the network's own mask.
+
+    Args:
+        sidecar: the JSON that ``predict`` wrote.
+        labels: the mask.
+    """
+    regions = tuple(sidecar["regions"])
+    intervals = {
+        name: region["volume_interval"] for name, region in sidecar.get("uncertainty", {}).get("regions", {}).items()
+    }
+    return {
+        "unit": "ml" if labels.grid.has_mm else "voxels",
+        "labels": [
+            {"value": value, "name": name, "colour": region_colour(name, row)}
+            for row, (name, value) in enumerate(labels.scheme.labels.items())
+        ],
+        "scheme": {"labels": sidecar["labels"], "regions": sidecar["regions"]},
+        "confidence": confidence_of(sidecar),
+        "warnings": list(sidecar["warnings"]),
+        "terms": list(sidecar["terms"]),
+        "intervals": intervals,
+        **measured(labels, regions),
+    }
+
+
+def measured(labels: LabelMap, regions: Sequence[str]) -> dict[str, Any]:
+    """What is measured of a mask, whoever drew it: volumes and lesions by region, and where most of it is seen."""
+    return {
+        "volumes_ml": volumes_in(labels, regions),
+        "lesions": [lesion for region in regions for lesion in _lesions(labels, region)],
+        "largest": largest_sections(labels),
+    }
+
+
+def volumes_in(labels: LabelMap, regions: Sequence[str]) -> dict[str, float]:
+    """Region -> its volume, as ``predict`` states it."""
+    from glioseg.tasks.segment.predict import volumes_of  # which knows networks, and takes seconds to import
+
+    return volumes_of(labels, regions)
+
+
+def regions_shown(facts: Mapping[str, Any], volumes: Mapping[str, float]) -> list[dict[str, Any]]:
+    """The table of regions; an interval is of the network's own mask."""
+    return [
+        {
+            "name": name,
+            "title": name,
+            "colour": region_colour(name, row),
+            "labels": [facts["scheme"]["labels"][label] for label in facts["scheme"]["regions"][name]],
+            "volume_ml": volume,
+            "interval_ml": facts["intervals"].get(name),
+        }
+        for row, (name, volume) in enumerate(volumes.items())
+    ]
+
+
+def confidence_of(sidecar: Mapping[str, Any]) -> dict[str, Any] | None:
+    """How far the mask can be trusted, and why not further; None where it was not asked."""
+    asked = sidecar.get("uncertainty")
+    if asked is None:
+        return None
+    return {
+        "value": asked["confidence"],
+        "low": bool(asked.get("low", False)),
+        "words": asked["confidence_is"],
+        "reasons": list(asked.get("reasons", ())),
+    }
+
+
+def largest_sections(labels: LabelMap) -> dict[str, int] | None:
+    """Plane -> index, along the voxel axis that it is stepped through, of the slice with most of the mask."""
+    inside = labels.array > 0
+    if not inside.any():
+        return None
+    axes = _axes(labels.grid)
+    return {
+        plane: int(inside.sum(axis=tuple(other for other in range(3) if other != axis)).argmax())
+        for plane, axis in axes.items()
+    }
+
+
+def _axes(grid: Grid) -> dict[str, int]:
+    """Plane -> the voxel axis that it is stepped through; pictures have one."""
+    if not grid.has_mm:
+        return {"axial": 2}
+    return {_PLANES[world]: axis for axis, (world, _) in enumerate(grid.axis_directions)}
+
+
+def _lesions(labels: LabelMap, region: str) -> Iterator[dict[str, Any]]:
+    """The separate pieces of a region, the largest first."""
+    components, n = label_components(np.isin(labels.array, labels.scheme.values_of(region)))
+    sizes = np.bincount(components.ravel(), minlength=n + 1)[1:]
+    voxel = labels.grid.voxel_ml if labels.grid.has_mm else 1.0
+    for piece in np.argsort(-sizes, kind="stable")[:_MOST_LESIONS]:
+        centre = _middle_voxel(np.argwhere(components == piece + 1))
+        place = labels.grid.affine @ np.append(centre, 1.0)
+        yield {
+            "region": region,
+            "centre_voxel": [int(index) for index in centre],
+            "centre_mm": [round(float(mm), 2) for mm in place[:3]] if labels.grid.has_mm else None,
+            "volume_ml": round(int(sizes[piece]) * voxel, 4),
+        }
+
+
+def _middle_voxel(voxels: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """Of a piece, the voxel nearest to its middle: the middle itself may lie outside of it."""
+    apart = ((voxels - voxels.mean(axis=0)) ** 2).sum(axis=1)
+    nearest: npt.NDArray[np.intp] = voxels[apart.argmin()]
+    return nearest
