@@ -13,6 +13,7 @@ from glioseg.report.figures import charts
 from glioseg.report.html import (
     RESEARCH_ONLY,
     Cell,
+    Code,
     Column,
     ContactSheet,
     Listed,
@@ -155,6 +156,29 @@ def test_tables_with_sentences_can_stack_and_name_their_cells() -> None:
         if tag == "td"
     ]
     assert cells == [("Severity", None), ("Found", "wide"), (None, None), (None, "number")]
+
+
+def test_long_things_fold_and_are_printed_unless_they_are_very_long() -> None:
+    rows = tuple((Cell(str(row)),) for row in range(61))
+    blocks = (Table((Column("A"),), rows[:60], fold="60 <rows>"), Table((Column("A"),), rows, fold="61 rows"))
+    text = render_page(_page(Section("s", "S", "", (*blocks, Code("x = 1", fold="a file"), Code("y = 2")))))
+    folds = [attributes["class"] for tag, attributes in _read(text).tags if tag == "details"]
+    assert folds == ["fold", "fold long", "fold"]
+    assert re.findall("<summary>(.*?)</summary>", text) == ["60 &lt;rows&gt;", "61 rows", "a file"]
+    assert 'addEventListener("beforeprint"' in text  # opens all but the long ones
+
+
+def test_figures_keep_letters_that_can_be_read_on_a_narrow_screen(tmp_path: Path) -> None:
+    """They scroll sideways there, at nine tenths of their size at least, and nothing of that is printed."""
+    chart = saved_picture(tmp_path, "sizes", charts.sizes([1.0, 2.0], x="ml"), "chart", title="Sizes", caption="")
+    text = render_page(_page(Section("s", "S", "", (chart,))))
+    frame = next(attributes for _, attributes in _read(text).tags if attributes.get("class") == "pan")
+    assert frame["style"] == f"--width: {chart.width}"
+    narrow, printed = (text.index(start) for start in ("@media screen and (max-width: 640px)", "@media print"))
+    assert ".pan { overflow-x: auto; }" in text[narrow:printed]
+    assert "var(--width) * .9px" in text[narrow:printed]
+    assert "--width" not in text[printed : text.index("</style>")]
+    assert "@page { size: A4;" in text
 
 
 def test_heads_of_long_tables_can_be_repeated_on_paper() -> None:

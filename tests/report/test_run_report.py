@@ -14,6 +14,7 @@ from PIL import Image as Pillow
 from glioseg.errors import FileError
 from glioseg.evaluation.published import PublishedProtocol
 from glioseg.report.html import FIGURES
+from glioseg.report.parts.reasons import reason_of
 from glioseg.report.run import write_run_report
 from glioseg.report.run_facts import NetworkFacts, PartCounts, SegmentationFacts, SplitFacts, SplitUnit
 from glioseg.report.segmentation import segmentation_page
@@ -32,13 +33,14 @@ from tests.report.made_run import (
 
 _DAY = date(2024, 5, 17)
 _SECTIONS = [
-    "results", "published", "gallery", "triptychs", "training", "distributions", "subgroups", "cases", "epochs", "data",
+    "results", "published", "gallery", "triptychs", "training", "distributions", "surfaces", "lesions", "subgroups",
+    "cases", "epochs", "data",
     "network", "weights", "recipe", "machine", "conventions",
 ]  # fmt: skip
 _FIGURES = {
     "gallery-best", "gallery-median", "gallery-worst", "gallery-no-tumour", "triptychs", "losses", "scores",
     "regions-by-epoch", "learning-rate", "pace", "dice-by-case", "volumes", "volume-differences", "architecture",
-    "weight-maps", "subgroups",
+    "weight-maps", "surfaces", "lesions", "subgroups",
 }  # fmt: skip
 
 
@@ -97,6 +99,71 @@ def test_figures_stand_with_their_intervals(full: tuple[SegmentationFacts, Path,
     assert f'<span class="value">{dice.case_mean:.3f}</span>' in text
     # two empty masks are no case of the mean: 8 cases, 7 count
     assert rows[0][-1] == "7"
+
+
+def test_three_metrics_stand_before_all(full: tuple[SegmentationFacts, Path, str]) -> None:
+    section = _section(full[2], "results")
+    shown, every, validation = section.split("<table")[1:]
+    assert [row.count("Dice</td>") + row.count("HD95") + row.count("Recall") for row in (shown,)] == [9]
+    assert "Specificity" not in shown
+    assert "Specificity" in every
+    assert "<summary>All 25 figures of the test part</summary>" in section
+    dice = full[0].parts["val"].evaluation.regions
+    words = ", ".join(f"{region} {figures['dice'].case_mean:.3f}" for region, figures in dice.items())
+    assert f"<summary>Validation part: Dice {words}</summary>" in section
+    assert "Validation part: 3 cases" in validation
+
+
+def test_surfaces_and_lesions_stand_where_they_say_something(
+    full: tuple[SegmentationFacts, Path, str], tmp_path: Path
+) -> None:
+    # shifts of 0, 1, 2, 3, 0 and 1 voxels of 1 mm: a box's surface is that far off at most; two masks are empty
+    rows = {tuple(row[1:3]): row for row in _rows(full[2], "surfaces") if row[0] == "test"}
+    assert rows["WT", "HD95 (mm)"][3] == f"{(0 + 1 + 2 + 3 + 0 + 1) / 6:.2f}"
+    assert "WT, test: 2 of 8" in _section(full[2], "surfaces")
+    assert ["test", "WT", "Lesion sensitivity"] in [row[:3] for row in _rows(full[2], "lesions")]
+    sound = {f"case-{number}": (reference(number), shifted(reference(number), 1)) for number in range(3)}
+    facts = replace(full[0], parts={"test": part_scores(scored(sound))}, gallery=())
+    assert "surfaces" in _sections(_write(facts, tmp_path))
+    assert "lesions" not in _sections(_write(facts, tmp_path))
+
+
+def test_the_worst_cases_have_their_reason(full: tuple[SegmentationFacts, Path, str]) -> None:
+    notes = re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", _section(full[2], "gallery"))
+    # the core of 5 x 5, moved by 2 of 5 columns; enhancing tumour is 2 wide
+    words = "ET: 0.0160 ml predicted, none of it where the reference is (0.0160 ml); "
+    words += "TC: 40% of 0.100 ml missed, 40% of the prediction lies outside, a small one"
+    assert notes == [("case-2", words)]
+
+
+def _row(**figures: float | None) -> dict[str, str | int | float | None]:
+    return {"case": "a", **{f"WT.{name}": value for name, value in figures.items()}}
+
+
+@pytest.mark.parametrize(
+    ("figures", "words"),
+    [
+        ({"dice": 0.0, "tp": 0, "fp": 0, "fn": 9, "volume_reference_ml": 9.0}, "nothing predicted, of 9.00 ml"),
+        (
+            {"dice": 0.0, "tp": 0, "fp": 5, "fn": 0, "volume_prediction_ml": 5.0},
+            "5.00 ml predicted where the reference has none",
+        ),
+        (
+            {"dice": 0.4, "tp": 1, "fp": 0, "fn": 3, "volume_reference_ml": 4.0, "volume_prediction_ml": 1.0},
+            "75% of 4.00 ml missed",
+        ),
+        (
+            {"dice": 0.7, "tp": 8, "fp": 0, "fn": 1, "volume_reference_ml": 9.0, "n_lesions": 3, "n_lesions_found": 1,
+             "n_lesions_false": 2, "hd95": 61.2},
+            "2 of 3 lesions missed, 2 false lesions, part of it far off (HD95 61 mm)",
+        ),
+        ({"dice": 0.9, "tp": 9, "fp": 1, "fn": 1, "volume_reference_ml": 10.0}, "borders alone, of 10.0 ml"),
+        ({"dice": 0.9, "tp": 9, "fp": 1, "fn": 1, "volume_reference_ml": 0.3}, "a small one: 0.300 ml"),
+        ({"dice": None, "tp": 0, "fp": 0, "fn": 0}, "both masks are empty"),
+    ],
+)  # fmt: skip
+def test_why_a_dice_is_low(figures: dict[str, float | None], words: str) -> None:
+    assert reason_of(_row(**figures), ["WT"], "ml") == words
 
 
 def test_published_and_obtained_stand_side_by_side(full: tuple[SegmentationFacts, Path, str]) -> None:

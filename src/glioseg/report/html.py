@@ -52,7 +52,8 @@ class Column:
 class Table:
     """Rows that the reader can sort by any column, search, and leaf through ``page_size`` at a time.
 
-    ``caption`` states what the columns count; rows that were left out are said in it.
+    ``caption`` states what the columns count; rows that were left out are said in it. A table with a ``fold`` is shown
+    once that line is touched; on paper too unless it is long.
     """
 
     columns: tuple[Column, ...]
@@ -60,6 +61,7 @@ class Table:
     caption: str = ""
     page_size: int = 25
     half: bool = False
+    fold: str = ""
     kind: str = field(default="table", init=False)
 
     def __post_init__(self) -> None:
@@ -94,6 +96,7 @@ class Picture:
         look: ``chart``, ``map`` or ``scan``.
         source: the image as a ``data:`` address.
         half: whether two such figures may stand side by side.
+        notes: (name, words) that stand below the image.
         alt: what is seen, for those who do not see it; title and first sentence of the caption unless given.
     """
 
@@ -105,6 +108,7 @@ class Picture:
     look: FigureKind
     source: str
     half: bool = False
+    notes: tuple[tuple[str, str], ...] = ()
     alt: str = ""
     kind: str = field(default="picture", init=False)
 
@@ -125,10 +129,11 @@ class Listed:
 
 @dataclass(frozen=True)
 class Code:
-    """A text file as it is, in letters of one width; long ones scroll."""
+    """A text file as it is, in letters of one width; long ones scroll. ``fold`` as in ``Table``."""
 
     text: str
     caption: str = ""
+    fold: str = ""
     kind: str = field(default="code", init=False)
 
 
@@ -210,16 +215,29 @@ class Page:
     written: str
 
 
-def picture(name: str, rendered: Rendered, *, title: str, caption: str, half: bool = False) -> Picture:
+Notes = tuple[tuple[str, str], ...]
+
+
+def picture(
+    name: str, rendered: Rendered, *, title: str, caption: str, half: bool = False, notes: Notes = ()
+) -> Picture:
     """A rendered figure as a block of a page; shown so that their letters are as large as the page's."""
     source = f"data:{rendered.web_type};base64,{base64.b64encode(rendered.web).decode('ascii')}"
     scale = 100 / style.DPI if rendered.kind != "scan" else 0.7
     width, height = round(rendered.width * scale), round(rendered.height * scale)
-    return Picture(name, title, caption, width, height, rendered.kind, source, half)
+    return Picture(name, title, caption, width, height, rendered.kind, source, half, notes)
 
 
 def saved_picture(
-    folder: Path, name: str, figure: Figure, kind: FigureKind, *, title: str, caption: str, half: bool = False
+    folder: Path,
+    name: str,
+    figure: Figure,
+    kind: FigureKind,
+    *,
+    title: str,
+    caption: str,
+    half: bool = False,
+    notes: Notes = (),
 ) -> Picture:
     """Draw ``figure``, write ``folder/name.png``, and give it as a block of a page.
 
@@ -229,7 +247,7 @@ def saved_picture(
     rendered = render(figure, kind)
     with replacing(folder / f"{name}.png") as temporary:
         temporary.write_bytes(rendered.png)
-    return picture(name, rendered, title=title, caption=caption, half=half)
+    return picture(name, rendered, title=title, caption=caption, half=half, notes=notes)
 
 
 def render_page(page: Page) -> str:

@@ -38,7 +38,7 @@ from glioseg.report.html import (
     saved_picture,
     write_page,
 )
-from glioseg.report.parts import run_cases, run_further, run_results
+from glioseg.report.parts import run_cases, run_further, run_masks, run_results
 from glioseg.report.parts.metric_words import (
     NOTHING,
     change_text,
@@ -60,6 +60,7 @@ from glioseg.report.run_facts import (
 
 FILE = "score.html"
 _PART = "on-"
+_MOST_UNFOLDED = 18
 _AGREED = "Over cases. The raters: each with each other; minus raters: over patients, with its 95 % interval."
 _IN_DETAIL = ("dice", "hd95", "lesion_dice")
 _HEADLINE = ("dice", "hd95", "nsd", "lesion_dice", "recall", "precision")
@@ -119,6 +120,8 @@ def write_score_page(
         partial(_raters, scored, folder),
         *_details(scored, folder),
         partial(run_cases.distributions, facts, folder),
+        partial(run_masks.surfaces, facts, folder),
+        partial(run_masks.lesions, facts, folder),
         partial(run_further.subgroups, facts, folder),
         partial(_side_by_side, scored),
         partial(_all_figures, scored),
@@ -196,7 +199,9 @@ def _results(scored: ScoredMasks, facts: SegmentationFacts) -> Section:
             blocks.append(Prose(words, "warning"))
     blocks += run_results.few_patients("this cohort", scored.first.n_patients)
     if scored.comparison is None:
-        blocks += [run_results.part_table(facts, part, detailed=True) for part in facts.ordered_parts]
+        blocks += [
+            table for part in facts.ordered_parts for table in run_results.part_tables(facts, part, detailed=True)
+        ]
     else:
         headline = [result for result in scored.comparison.results if result.metric.name in _HEADLINE]
         blocks.append(_means(scored.comparison, headline))
@@ -233,7 +238,11 @@ def _means(comparison: Comparison, results: Sequence[MetricComparison]) -> Table
     columns = (Column("Region"), Column("Metric"), *(Column(name, numeric=True) for name in comparison.runs))
     caption = "Mean over cases with its 95 % interval, on the same cases for all methods. Where a mask is missing or "
     caption += "empty there is no distance: under the rule skip such a case does not count in it."
-    return Table(columns, means, caption, page_size=20)
+    return Table(columns, means, caption, page_size=20, fold=_fold(means, "mean"))
+
+
+def _fold(rows: Sequence[object], word: str) -> str:
+    return f"All {plural(len(rows), word)}" if len(rows) > _MOST_UNFOLDED else ""
 
 
 def _pairs(comparison: Comparison) -> Table:
@@ -255,7 +264,7 @@ def _pairs(comparison: Comparison) -> Table:
         for result in comparison.results
         for pair in result.pairs
     )
-    return Table(columns, rows, "First minus second, over patients.", page_size=20)
+    return Table(columns, rows, "First minus second, over patients.", page_size=20, fold=_fold(rows, "pair"))
 
 
 def _change(result: MetricComparison, difference: float | None) -> Cell:
@@ -398,7 +407,8 @@ def _all_figures(scored: ScoredMasks) -> Section:
         Column("Metric"),
         *(Column(title, numeric=True) for title in titles),
     )
-    table = Table(columns, rows, "Over cases; what is undefined does not count.", page_size=20)
+    fold = _fold(rows, "figure")
+    table = Table(columns, rows, "Over cases; what is undefined does not count.", page_size=20, fold=fold)
     return Section("figures", "All figures", "", (table,))
 
 

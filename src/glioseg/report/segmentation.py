@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from glioseg.report.parts import run_cases, run_further, run_kinds, run_results, run_scans, run_setup, run_training
+from glioseg.report.parts import (
+    run_cases,
+    run_further,
+    run_kinds,
+    run_masks,
+    run_results,
+    run_scans,
+    run_setup,
+    run_training,
+)
 from glioseg.report.run import RunPage
 from glioseg.report.run_facts import SegmentationFacts
 
@@ -22,6 +31,8 @@ def scored_segmentation_page(facts: SegmentationFacts, figures: Path, together: 
             partial(run_scans.gallery, facts, figures),
             partial(run_scans.triptychs, facts, figures),
             partial(run_cases.distributions, facts, figures),
+            partial(run_masks.surfaces, facts, figures),
+            partial(run_masks.lesions, facts, figures),
             partial(run_further.subgroups, facts, figures),
             partial(run_further.reliability, facts, figures),
             partial(run_cases.case_table, facts),
@@ -43,6 +54,8 @@ def segmentation_page(facts: SegmentationFacts, figures: Path) -> RunPage:
             partial(run_scans.triptychs, facts, figures),
             partial(run_training.training, facts, figures),
             partial(run_cases.distributions, facts, figures),
+            partial(run_masks.surfaces, facts, figures),
+            partial(run_masks.lesions, facts, figures),
             partial(run_further.subgroups, facts, figures),
             partial(run_further.reliability, facts, figures),
             partial(run_cases.case_table, facts),

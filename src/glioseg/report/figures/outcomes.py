@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,14 +55,70 @@ class Volumes:
     colour: str
 
 
-def strips(rows: Sequence[Strip], *, x: str = "Dice") -> Figure:
-    """A dot per case, a bar over the middle half with the median, and the mean with its interval below."""
+@dataclass(frozen=True)
+class LesionCounts:
+    """What became of the lesions of a region.
+
+    Args:
+        found: with a prediction on it or near it.
+        missed: the others of the reference.
+        false: predicted, near none.
+        several: whether any case has more than one.
+    """
+
+    found: int
+    missed: int
+    false: int
+    several: bool = False
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether it is known from the Dice alone: each case has one at most, and all were found and nothing else."""
+        return not (self.missed or self.false or self.several)
+
+
+def lesion_bars(rows: Mapping[str, LesionCounts]) -> Figure:
+    """Found, missed and false lesions side by side, a bar for each row; the numbers stand in it."""
+    figure = style.new_figure(style.FULL_WIDTH, 1.2 + 0.5 * len(rows))
+    axes = style.style_axes(figure.add_subplot(), x="lesions", grid="x")
+    kinds = (
+        ("found", style.ACCENT, "#ffffff"),
+        ("missed", style.POSITIVE, "#ffffff"),
+        ("false", style.NEGATIVE, style.INK),
+    )
+    longest = max(count.found + count.missed + count.false for count in rows.values()) or 1
+    for place, count in enumerate(rows.values()):
+        start = 0
+        for name, colour, ink in kinds:
+            n = int(getattr(count, name))
+            axes.barh(place, n, left=start, height=0.62, color=colour, label=name if place == 0 else None)
+            if n > 0.02 * longest:
+                middle = start + n / 2
+                axes.text(middle, place, f"{n:,}", ha="center", va="center", fontsize=style.TICK_PT, color=ink)
+            start += n
+    axes.set_yticks(range(len(rows)), [style.plain(name, 30) for name in rows], fontsize=style.LABEL_PT)
+    axes.set(ylim=(len(rows) - 0.5, -0.5), xlim=(0, 1.02 * longest))
+    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    style.style_legend(axes, columns=3, place="above")
+    return figure
+
+
+def strips(rows: Sequence[Strip], *, x: str = "Dice", most: float | None = 1.0) -> Figure:
+    """A dot per case, a bar over the middle half with the median, and the mean with its interval below.
+
+    Args:
+        rows: from the top.
+        x: what is shown.
+        most: the end of the axis, which begins at 0; None: as far as the values reach.
+    """
     figure = style.new_figure(style.FULL_WIDTH, 1.0 + 0.72 * len(rows))
     axes = style.style_axes(figure.add_subplot(), x=x, grid="x")
     for place, row in enumerate(rows):
         _strip(axes, place, row)
     axes.set_yticks(range(len(rows)), [style.plain(row.title, 30) for row in rows], fontsize=style.LABEL_PT)
-    axes.set(xlim=(-0.02, 1.02), ylim=(len(rows) - 0.42, -0.55))
+    end = most or max((float(row.values.max(initial=0)) for row in rows), default=0.0) or 1.0
+    end = max([end, *(row.interval[1] for row in rows if most is None and row.interval is not None)])
+    axes.set(xlim=(-0.02 * end, 1.02 * end), ylim=(len(rows) - 0.42, -0.55))
     axes.xaxis.set_major_locator(MaxNLocator(11))
     return figure
 

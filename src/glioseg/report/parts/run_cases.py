@@ -25,6 +25,7 @@ _STATUS = {
     "reference_full": "reference fills all",
 }
 _MOST_STRIPS = 12
+_MOST_UNFOLDED = 30
 
 
 def distributions(facts: SegmentationFacts, folder: Path) -> Section:
@@ -148,7 +149,8 @@ def case_table(facts: SegmentationFacts) -> Section:
     )
     caption = "Click a heading to sort; a dash is a figure that is undefined (0/0). "
     caption += left_out(len(pairs), "cases-PART.csv have all of them.") or "cases-PART.csv hold all other figures too."
-    return Section("cases", "Cases", "", (Table(tuple(columns), rows, caption, page_size=25),))
+    fold = f"All {plural(len(pairs), 'case')}, the lowest Dice first" if len(pairs) > _MOST_UNFOLDED else ""
+    return Section("cases", "Cases", "", (Table(tuple(columns), rows, caption, page_size=25, fold=fold),))
 
 
 def _columns(regions: Sequence[str], unit: str) -> dict[str, str]:

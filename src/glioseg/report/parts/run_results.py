@@ -30,6 +30,14 @@ from glioseg.report.parts.run_words import (
 from glioseg.report.run_facts import ScoredFacts, SegmentationFacts, SplitUnit
 
 _FEW_PATIENTS = 20
+_MATTER = ("dice", "hd95", "hd95_pixels", "recall", "precision", "iou")
+_COLUMNS = (
+    *(Column(title) for title in ("Region", "Metric")),
+    *(
+        Column(title, numeric=True)
+        for title in ("Mean", "95 % interval", "Median", "Middle half", "Pooled", "Slice mean", "Cases")
+    ),
+)
 _SLICE_LEAK = (
     "This split is by slice: neighbouring slices of one patient are in several parts. Such figures leak: they measure "
     "memory as well as skill, and say little about patients that were not seen."
@@ -167,7 +175,7 @@ def results(facts: SegmentationFacts) -> Section:
     headline = None if facts.headline is None else facts.parts[facts.headline].evaluation
     blocks = list(warnings(facts, 0 if headline is None else headline.n_patients))
     for number, part in enumerate(facts.ordered_parts):
-        blocks.append(part_table(facts, part, detailed=number == 0))
+        blocks += part_tables(facts, part, detailed=number == 0)
     intro = ""
     if headline is not None:
         intro = "On the native grid, all slices, averaged over cases. "
@@ -175,28 +183,38 @@ def results(facts: SegmentationFacts) -> Section:
     return Section("results", "Results", intro, tuple(blocks))
 
 
-def part_table(facts: SegmentationFacts, part: str, *, detailed: bool) -> Table:
-    """One row per region and metric: all overlap metrics for the headline's part, the main ones for the others."""
+def part_tables(facts: SegmentationFacts, part: str, *, detailed: bool) -> tuple[Table, ...]:
+    """The three metrics that matter of each region; of the headline's part all of them too, folded."""
     evaluation = facts.parts[part].evaluation
     regions = evaluation.regions
-    metrics = RESULT_METRICS if detailed else ("dice", "precision", "recall")
-    rows = [
+    caption = f"{part_title(part)}: {_counts(facts, part, evaluation)}."
+    rows = _rows(evaluation, _that_matter(evaluation))
+    if not detailed:
+        means = ", ".join(f"{region} {ratio(summaries['dice'].case_mean)}" for region, summaries in regions.items())
+        return (Table(_COLUMNS, rows, caption, fold=f"{part_title(part)}: Dice {means}"),)
+    caption += " Mean, median and middle half (25th to 75th percentile) over cases; the interval is of the mean, by "
+    caption += "bootstrap of whole patients; pooled: from the voxels of all cases together."
+    members = [words for region in regions if (words := region_words(facts, region)) != region]
+    caption += f" {'; '.join(members)}." if members else ""
+    every = _rows(evaluation, RESULT_METRICS)
+    every = (*every, _row("label map", "Pixel accuracy", evaluation.pixel_accuracy, "accuracy"))
+    fold = f"All {len(every)} figures of {part_phrase(part)}"
+    return Table(_COLUMNS, rows, caption), Table(_COLUMNS, every, "F1 is the same as Dice.", page_size=40, fold=fold)
+
+
+def _that_matter(evaluation: Evaluation) -> tuple[str, ...]:
+    """Overlap, the distance of borders, what is missed; where there is no distance, what is too much."""
+    first = next(iter(evaluation.regions.values()), {})
+    return tuple(name for name in _MATTER if name in first and first[name].n_cases)[:3]
+
+
+def _rows(evaluation: Evaluation, metrics: Sequence[str]) -> tuple[tuple[Cell, ...], ...]:
+    return tuple(
         _row(region, METRIC_WORDS[metric], summaries[metric], metric)
-        for region, summaries in regions.items()
+        for region, summaries in evaluation.regions.items()
         for metric in metrics
         if metric in summaries and not (metric == "f1" and summaries["f1"] == summaries["dice"])
-    ]
-    if detailed:
-        rows.append(_row("label map", "Pixel accuracy", evaluation.pixel_accuracy, "accuracy"))
-    titles = ("Mean", "95 % interval", "Median", "Middle half", "Pooled", "Slice mean", "Cases")
-    columns = (Column("Region"), Column("Metric"), *(Column(title, numeric=True) for title in titles))
-    caption = f"{part_title(part)}: {_counts(facts, part, evaluation)}. "
-    if detailed:
-        caption += "Mean, median and middle half (25th to 75th percentile) over cases; the interval is of the mean, by "
-        caption += "bootstrap of whole patients; pooled: from the voxels of all cases together. F1 is the same as Dice."
-        members = [words for region in regions if (words := region_words(facts, region)) != region]
-        caption += f" {'; '.join(members)}." if members else ""
-    return Table(columns, tuple(rows), caption, page_size=40)
+    )
 
 
 def _counts(facts: SegmentationFacts, part: str, evaluation: Evaluation) -> str:
@@ -232,7 +250,7 @@ def published(facts: SegmentationFacts) -> Section:
     for part in facts.ordered_parts:
         scored = facts.parts[part].evaluation.as_published
         if scored is not None:
-            blocks += _published_part(part, scored)
+            blocks += _published_part(facts, part, scored)
     intro = (
         "The same predictions, scored as the publication scored: its grid, slices, unit and rule for empty masks. "
         "These figures, and only these, may stand beside the published ones."
@@ -240,7 +258,7 @@ def published(facts: SegmentationFacts) -> Section:
     return Section("published", "Published and obtained", intro, tuple(blocks))
 
 
-def _published_part(part: str, scored: AsPublished) -> list[Block]:
+def _published_part(facts: SegmentationFacts, part: str, scored: AsPublished) -> list[Block]:
     reasons = "; ".join(scored.not_comparable)
     rows = tuple(
         _published_row(result, region)
@@ -258,7 +276,7 @@ def _published_part(part: str, scored: AsPublished) -> list[Block]:
         Column("Unit"),
         Column("Empty masks"),
     )
-    table = Table(columns, rows, _published_caption(part, scored))
+    table = Table(columns, rows, _published_caption(facts, part, scored))
     if not reasons:
         return [table]
     return [Prose(f"{whose_verdict(scored.results)} on {part_phrase(part)}: {reasons}.", "warning"), table]
@@ -281,8 +299,10 @@ def whose_verdict(figures: Sequence[_Judged]) -> str:
     return "Not comparable" if all(figure.not_comparable for figure in figures) else "Some are not comparable"
 
 
-def _published_caption(part: str, scored: AsPublished) -> str:
-    protocol, counts = scored.protocol, f"{plural(scored.n_patients, 'patient')}, {plural(scored.n_slices, 'slice')}"
+def _published_caption(facts: SegmentationFacts, part: str, scored: AsPublished) -> str:
+    protocol, counts = scored.protocol, plural(scored.n_slices, "slice")
+    if facts.split.unit == "patient":
+        counts = f"{plural(scored.n_patients, 'patient')}, {counts}"
     rules = dict.fromkeys(result.figure.empty for result in scored.results)
     meanings = "; ".join(f"{EMPTY_WORDS[rule]}: {EMPTY_RULES[rule]}" for rule in rules)
     caption = f"{part_title(part)}, {counts}; on {GRID_WORDS[protocol.grid]}, "

@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from glioseg.errors import plural
+from glioseg.evaluation.table import regions_of
 from glioseg.report import style
 from glioseg.report.figures import comparison
 from glioseg.report.figures.views import CONVENTION
-from glioseg.report.html import Block, Section, saved_picture
+from glioseg.report.html import Block, Notes, Section, saved_picture
+from glioseg.report.parts.reasons import reason_of
+from glioseg.report.parts.run_cases import volume_unit
 from glioseg.report.parts.run_words import part_phrase, region_words
 from glioseg.report.pixels import main_modality
 from glioseg.report.run_facts import GalleryItem, GalleryKind, SegmentationFacts
@@ -34,11 +37,26 @@ def gallery(facts: SegmentationFacts, folder: Path) -> Section:
             figure = comparison.overlays(items, facts.outlined)
             caption = f"{words.format(dice=_ranked_by(facts))} {_what_is_seen(items, facts)} {_convention(items)}"
             named = title.format(what=_outlined(facts))
-            blocks.append(saved_picture(folder, f"gallery-{kind}", figure, "scan", title=named, caption=caption))
+            notes = _reasons(items, facts) if kind == "worst" else ()
+            blocks.append(
+                saved_picture(folder, f"gallery-{kind}", figure, "scan", title=named, caption=caption, notes=notes)
+            )
     parts = " and ".join(dict.fromkeys(part_phrase(item.part) for item in facts.gallery))
     of = f" of {_outlined(facts)}" if facts.outlined else ""
     intro = f"From {parts}: reference{of} outlined in red, prediction in green, yellow where both run together."
     return Section("gallery", "Predictions on scans", intro, tuple(blocks))
+
+
+def _reasons(items: Sequence[GalleryItem], facts: SegmentationFacts) -> Notes:
+    """Why each case is among the worst."""
+    notes = []
+    for item in items:
+        rows = facts.parts[item.part].rows if item.part in facts.parts else ()
+        row = next((row for row in rows if row["case"] == item.case), None)
+        if row is not None:
+            regions = facts.outlined or regions_of(rows)
+            notes.append((item.case, reason_of(row, regions, volume_unit(rows))))
+    return tuple(notes)
 
 
 def triptychs(facts: SegmentationFacts, folder: Path) -> Section:

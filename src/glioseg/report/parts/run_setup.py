@@ -167,7 +167,7 @@ def recipe(facts: RunFacts) -> Section:
     items += [("Chosen where unclear", note) for note in about.notes]
     blocks: list[Block] = [Listed(tuple(items))]
     if about.text:
-        blocks.append(Code(about.text, "recipe.toml of the run folder: every setting, defaults written out."))
+        blocks.append(Code(about.text, "recipe.toml of the run folder.", fold="Every setting, defaults written out"))
     return Section("recipe", "Recipe", "", tuple(blocks))
 
 

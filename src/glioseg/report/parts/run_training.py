@@ -7,6 +7,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from glioseg.errors import plural
 from glioseg.evaluation.published import MEAN, PublishedFigure
 from glioseg.evaluation.score import EMPTY_WORDS
 from glioseg.report import style
@@ -18,6 +19,7 @@ from glioseg.report.run_facts import RunFacts, SegmentationFacts
 from glioseg.training.log import LogRow
 
 _LOG_HOLDS_ALL = "log.jsonl has all of them."
+_MOST_UNFOLDED = 6
 _REST = ("precision", "recall")
 _KEPT = {"best": "best model", "last": "last model"}
 _WORD = {"best": "best", "last": "kept"}
@@ -34,9 +36,7 @@ def training(facts: RunFacts, folder: Path) -> Section:
 
     validated = any(row.figure("val_dice") is not None for row in log)
     words = "Training: mean over the epoch's batches, augmented, with the weights as they were at each. "
-    words += (
-        "Validation: after the epoch, not augmented, in batches of the same size, of a 3-D network on whole volumes. "
-    )
+    words += "Validation: after the epoch, not augmented, slices in batches of the same size, volumes whole. "
     words += "Both are the same sum of the same terms, weights included."
     if best is not None:
         words += f" The dashed line marks the {_KEPT[keep]}, which is the one that was evaluated."
@@ -84,7 +84,8 @@ def epochs(facts: SegmentationFacts) -> Section:
     rows = tuple(_row(facts, row, logged) for row in facts.log[-MOST_ROWS:])
     caption = "Epochs count from 1 (log.jsonl from 0); the one whose network was kept is marked. "
     caption += left_out(len(facts.log), _LOG_HOLDS_ALL).replace("The first", "The last")
-    blocks = [Table(tuple(columns), rows, caption.strip(), page_size=20), *_as_published(facts)]
+    fold = f"{plural(len(rows), 'epoch')}, row by row" if len(rows) > _MOST_UNFOLDED else ""
+    blocks = [Table(tuple(columns), rows, caption.strip(), page_size=20, fold=fold), *_as_published(facts)]
     return Section("epochs", "Epoch by epoch", "", tuple(blocks))
 
 
@@ -117,7 +118,8 @@ def _as_published(facts: SegmentationFacts) -> list[Table]:
         )
         for row in facts.log[-MOST_ROWS:]
     )
-    return [Table(columns, rows, caption, page_size=20)]
+    fold = f"{plural(len(rows), 'epoch')}, as published" if len(rows) > _MOST_UNFOLDED else ""
+    return [Table(columns, rows, caption, page_size=20, fold=fold)]
 
 
 def _regions_of(log: Sequence[LogRow], figure: PublishedFigure) -> list[str]:

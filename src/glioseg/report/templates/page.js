@@ -67,6 +67,24 @@
     show();
   }
 
+  const sideways = [...document.querySelectorAll(".scroll, .pan")];
+  const hint = (holder) => {
+    holder.classList.toggle("more", holder.scrollLeft + holder.clientWidth < holder.scrollWidth - 4);
+  };
+  for (const holder of sideways) holder.addEventListener("scroll", () => hint(holder), { passive: true });
+  const hintAll = () => sideways.forEach(hint);
+  addEventListener("resize", hintAll);
+  addEventListener("load", hintAll);
+
+  const folds = [...document.querySelectorAll("details.fold")];
+  for (const fold of folds) fold.addEventListener("toggle", hintAll);
+  let opened = [];
+  addEventListener("beforeprint", () => {
+    opened = folds.filter((fold) => !fold.open && !fold.classList.contains("long"));
+    for (const fold of opened) fold.open = true;
+  });
+  addEventListener("afterprint", () => { for (const fold of opened) fold.open = false; });
+
   const box = document.getElementById("lightbox");
   const image = box.querySelector("img");
   const caption = box.querySelector("figcaption");
