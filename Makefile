@@ -9,7 +9,7 @@ DEMO := demo
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --durations=20
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all lint types tests format benchmarks clean
+.PHONY: help install demo test test-all lint types tests format benchmarks docs clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
@@ -48,5 +48,10 @@ format: $(STAMP)  ## let ruff mend what it can
 benchmarks: $(STAMP)  ## run the speed measurements (minutes; on a quiet machine)
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
+docs: $(STAMP)  ## build the site into build/site, offline; a dead link or a page that nothing leads to is an error
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	$(BIN)/python docs/make_site_pages.py build/pages
+	$(BIN)/mkdocs build --quiet --strict
+
 clean:  ## remove what make has made
-	rm -rf $(VENV) $(DEMO) .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis htmlcov
+	rm -rf $(VENV) $(DEMO) build .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis htmlcov

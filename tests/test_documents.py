@@ -33,7 +33,7 @@ _SHORT = ("train.epochs=1", "model.width=4", "model.depth=2", "evaluate.n_resamp
 """What makes the trainings of the document short; nothing else of its commands is changed."""
 
 
-def _commands(document: Path) -> Iterator[list[str]]:
+def commands_of(document: Path) -> Iterator[list[str]]:
     """The arguments of each ``glioseg …`` line of a document's blocks, in their order; those with … are no commands."""
     for _, block in _BLOCK.findall(document.read_text(encoding="utf-8")):
         for line in block.splitlines():
@@ -42,14 +42,19 @@ def _commands(document: Path) -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize(
-    "document", ["README.md", "docs/own-data.md", "docs/predict.md", "docs/phantom.md", "CONTRIBUTING.md"]
+    "document",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        *sorted(page.relative_to(_ROOT).as_posix() for page in (_ROOT / "docs").rglob("*.md")),
+    ],
 )
-def test_commands_of_documents_are_commands(document: str) -> None:
+def test_commands_of_documents_arecommands_of(document: str) -> None:
     """Names, options and numbers of arguments are those of the command line; nothing is run."""
     group = typer.main.get_command(app)
     assert isinstance(group, TyperGroup)
     wrong = []
-    for arguments in _commands(_ROOT / document):
+    for arguments in commands_of(_ROOT / document):
         try:
             group.commands[arguments[0]].make_context(arguments[0], arguments[1:])
         except (_UsageError, KeyError) as error:
@@ -81,7 +86,7 @@ def test_own_data_from_the_first_command_to_the_last(tmp_path: Path, monkeypatch
     (tmp_path / "theirs" / "labels.toml").write_text(labels, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     with plain_reports():
-        for arguments in _commands(_OWN_DATA):
+        for arguments in commands_of(_OWN_DATA):
             short = [part for change in _SHORT for part in ("--set", change)]
             trains = arguments[0] in ("train", "study")
             ran = glioseg(*arguments, *(short if trains else ()), "--quiet")
@@ -108,7 +113,7 @@ def test_from_a_study_to_a_mask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     zipped(_write_study(tmp_path / "study"), tmp_path / "study.zip")
     monkeypatch.chdir(tmp_path)
     said = {}
-    for arguments in _commands(_PREDICT):
+    for arguments in commands_of(_PREDICT):
         ran = glioseg(*arguments, "--quiet")
         assert ran.code == 0, (arguments, ran.err)
         said[arguments[0]] = ran.out
