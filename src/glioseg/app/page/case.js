@@ -1,0 +1,147 @@
+// One case: its scans in the middle, the tools on the left, what is known of it on the right.
+
+import * as act from "./actions.js";
+import { fetchBytes, get } from "./api.js";
+import { h, problem, say } from "./dom.js";
+import { keepDraft, readDraft } from "./drafts.js";
+import { keyOf } from "./keys.js";
+import { createSession, isChanged } from "./labels.js";
+import { drawSide, drawVolumes } from "./panel.js";
+import { connectPointer } from "./pointer.js";
+import { saveDialog } from "./saving.js";
+import { date, t } from "./texts.js";
+import { drawArrangements, drawProposal, drawToolbar } from "./toolbar.js";
+import * as tool from "./tools.js";
+import * as look from "./viewer.js";
+
+export async function caseView(app, host, id) {
+  const detail = await get(`/api/cases/${id}`);
+  if (detail.state !== "done") {
+    host.append(h("div", { class: "page" }, h("h1", {}, detail.name), h("p", {}, t("case.unfinished")), h("a", { href: "#/cases" }, t("back"))));
+    return { title: detail.name, close: () => {} };
+  }
+  const view = { app, host, id, detail, title: detail.name, reference: null, scores: null, lesion: -1, layer: -1, shown: 0, tools: null };
+  view.act = { ...act, saveDialog };
+  layOut(view);
+  view.viewer = look.createViewer(view.stage, fetchBytes, () => {});
+  const unlisten = [connectKeys(view), listenElsewhere(view)];
+  view.close = () => {
+    unlisten.forEach((end) => end());
+    look.close(view.viewer);
+  };
+  view.isUnsaved = () => Boolean(view.tools && isChanged(view.viewer.session));
+  openScans(view, unlisten);
+  return view;
+}
+
+function layOut(view) {
+  view.toolbar = h("div", { class: "tools", role: "toolbar", "aria-orientation": "vertical", "aria-label": t("tool.title") });
+  view.stage = h("div", { class: "viewer", tabindex: "0", role: "application", "aria-label": t("case.viewer") });
+  view.loading = h("p", { class: "loading", role: "status" }, t("case.loading"));
+  view.proposal = h("div", { class: "proposal", hidden: true });
+  view.side = h("aside", { class: "side", "aria-label": view.detail.name });
+  view.unsaved = h("span", { class: "tag warning", hidden: true }, t("save.unsaved"));
+  view.arrangements = h("div", { class: "row", role: "group", "aria-label": t("view.title") });
+  view.host.append(
+    h(
+      "div",
+      { class: "case" },
+      h("div", { class: "case-head" }, h("h1", {}, view.detail.name), h("span", { class: "muted small" }, date(view.detail.created)), view.unsaved, view.arrangements),
+      view.toolbar,
+      h("div", { class: "stage" }, view.stage, view.loading, view.proposal),
+      view.side,
+    ),
+  );
+  drawArrangements(view);
+}
+
+async function openScans(view, unlisten) {
+  const { detail, viewer } = view;
+  try {
+    const latest = detail.corrections.at(-1);
+    await look.openCase(viewer, detail, latest?.url ?? detail.mask.url);
+    if (viewer.closed) return;
+    view.shown = latest?.n ?? 0;
+    await bringBack(view);
+    view.loading.hidden = true;
+  } catch (error) {
+    view.loading.replaceChildren(problem(error.status === undefined && !hasWebGl() ? new Error(t("no.webgl")) : error));
+    return;
+  }
+  view.tools = tool.createTools(viewer, {
+    labels: detail.mask.labels,
+    regions: detail.regions,
+    maps: detail.maps,
+    onPaint: () => onPaint(view),
+    onProposal: () => drawProposal(view),
+    onRefused: (key, values) => say(t(key, values)),
+  });
+  unlisten.push(connectPointer(viewer, view.tools));
+  viewer.diameters = diametersOf(view);
+  if (detail.reference) await act.showReference(view, detail.reference.url, detail.reference.scores);
+  act.drawAll(view);
+  act.jumpLargest(view, true);
+  view.stage.focus({ preventScroll: true });
+}
+
+function hasWebGl() {
+  return Boolean(document.createElement("canvas").getContext("webgl2"));
+}
+
+/** Unsaved labels of this case from before a reload, if they belong to the mask that is shown. */
+async function bringBack(view) {
+  const draft = await readDraft(view.id);
+  if (!draft || draft.base !== view.shown || draft.labels.length !== view.viewer.session.labels.length) return;
+  const { session } = view.viewer;
+  view.viewer.session = { ...createSession(draft.labels, session.dims, session.spacing), original: session.original };
+  look.refreshLabels(view.viewer);
+  say(t("save.restored"));
+}
+
+function diametersOf({ detail, viewer }) {
+  const { image } = viewer.images.get(viewer.modality);
+  return (detail.diameters ?? []).map((own) => ({
+    ...own,
+    colour: detail.regions.find(({ name }) => name === own.region)?.colour ?? "#ffffff",
+    lengths: [own.long_mm, own.short_mm],
+    voxels: own.points_mm.map((point) => [...image.mm2vox(point, true)]),
+  }));
+}
+
+function onPaint(view) {
+  drawVolumes(view);
+  drawToolbar(view);
+  view.unsaved.hidden = !view.isUnsaved();
+  clearTimeout(view.draftTimer);
+  view.draftTimer = setTimeout(() => keepDraft(view.id, { base: view.shown, labels: view.viewer.session.labels }), 400);
+}
+
+/** Another window may correct the same case: say so, and list its masks. */
+function listenElsewhere(view) {
+  const onEvent = async (event) => {
+    if (event.case && event.case !== view.id) return;
+    const known = view.detail.corrections.length;
+    try {
+      view.detail.corrections = (await get(`/api/cases/${view.id}`)).corrections;
+    } catch {
+      return; // The banner says that the program does not answer.
+    }
+    if (view.detail.corrections.length > known && view.tools) {
+      say(t("save.elsewhere"));
+      drawSide(view);
+    }
+  };
+  view.app.listeners.add(onEvent);
+  return () => view.app.listeners.delete(onEvent);
+}
+
+function connectKeys(view) {
+  const onKey = (event) => {
+    const line = keyOf(event);
+    if (!line || !view.tools || document.querySelector("dialog[open]")) return;
+    event.preventDefault();
+    (line.action === "save" ? saveDialog : act.ACTIONS[line.action])(view, line.value, event);
+  };
+  document.addEventListener("keydown", onKey);
+  return () => document.removeEventListener("keydown", onKey);
+}

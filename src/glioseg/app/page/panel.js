@@ -1,0 +1,216 @@
+// What is known of a case, on its right: volumes, confidence, layers, reference, what is kept.
+
+import { fetchFile, get } from "./api.js";
+import { h, say } from "./dom.js";
+import { volumeMl } from "./labels.js";
+import { date, number, t } from "./texts.js";
+import { redraw, setLayerOpacity, setWindow, windowOf } from "./viewer.js";
+import { keep } from "./worklist.js";
+
+const FORMS = ["nifti", "seg", "stl", "pdf", "html", "csv"];
+
+export function drawSide(view) {
+  const focused = document.activeElement?.id;
+  view.side.replaceChildren(
+    ...[volumes(view), confidence(view), picture(view), mask(view), diameters(view), reference(view), keeping(view), otherTimes(view)].filter(Boolean),
+  );
+  if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+}
+
+function part(title, ...content) {
+  return h("section", {}, h("h2", {}, title), ...content);
+}
+
+function volumes(view) {
+  const buttons = h(
+    "div",
+    { class: "row" },
+    h("button", { class: "tight", id: "largest", onclick: () => view.act.jumpLargest(view) }, t("jump.largest")),
+    h("button", { class: "tight", id: "lesion", onclick: () => view.act.jumpLesion(view) }, t("jump.lesion")),
+  );
+  return part(t("regions.title"), h("div", { id: "volumes" }, volumeTable(view)), buttons);
+}
+
+/** Only the table of volumes, which follows the brush. */
+export function drawVolumes(view) {
+  view.side.querySelector("#volumes")?.replaceChildren(volumeTable(view));
+}
+
+function volumeTable(view) {
+  const { session } = view.viewer;
+  const heads = ["region", "volume", "interval", ...(view.scores ? ["dice", "hd95"] : [])];
+  return h(
+    "table",
+    {},
+    h("thead", {}, h("tr", {}, heads.map((name) => h("th", { scope: "col", class: name === "region" ? null : "number" }, t(`regions.${name}`))))),
+    h("tbody", {}, view.detail.regions.map((region) => volumeRow(view, region, volumeMl(session, region.labels)))),
+  );
+}
+
+function volumeRow(view, region, now) {
+  const changed = Math.abs(now - region.volume_ml) >= 0.05;
+  const interval = region.interval_ml ? region.interval_ml.map((end) => number(end)).join(" – ") : "–";
+  const scores = view.scores?.[region.name];
+  return h(
+    "tr",
+    { dataset: { region: region.name } },
+    h("td", {}, h("span", { class: "swatch", style: { "--own": region.colour } }), ` ${region.name}`),
+    h("td", { class: "number volume", title: changed ? t("regions.was", { volume: number(region.volume_ml) }) : null }, changed ? h("strong", {}, number(now)) : number(now)),
+    h("td", { class: "number nowrap" }, interval),
+    ...(view.scores ? [h("td", { class: "number" }, number(scores?.dice, 2)), h("td", { class: "number" }, number(scores?.hd95_mm))] : []),
+  );
+}
+
+function confidence(view) {
+  const own = view.detail.confidence;
+  if (!own) return part(t("confidence.title"), h("p", { class: "small muted" }, t("confidence.none")));
+  return part(
+    t("confidence.title"),
+    h("p", {}, h("span", { class: `tag ${own.low ? "warning" : "good"}` }, number(own.value, 2)), " ", own.words),
+    own.reasons.length ? h("ul", { class: "small" }, own.reasons.map((reason) => h("li", {}, reason))) : null,
+  );
+}
+
+function picture(view) {
+  const { viewer, detail } = view;
+  const { low, high, min, max } = windowOf(viewer);
+  const slider = (id, key, value, set) =>
+    h("label", { class: "field" }, h("span", {}, t(key)), h("input", { type: "range", id, min, max, step: "any", value: String(value), oninput: (event) => set(Number(event.target.value)) }));
+  return part(
+    t("view.title"),
+    h(
+      "label",
+      { class: "field" },
+      h("span", {}, t("view.modality")),
+      h("select", { id: "modality", onchange: (event) => view.act.setModality(view, event.target.value) }, detail.modalities.map(({ name, title }) => h("option", { value: name, selected: name === viewer.modality }, title ?? name))),
+    ),
+    slider("window-low", "view.low", low, (value) => setWindow(viewer, value, windowOf(viewer).high)),
+    slider("window-high", "view.high", high, (value) => setWindow(viewer, windowOf(viewer).low, value)),
+    detail.maps.length ? layers(view) : null,
+    h("button", { class: "tight", onclick: () => view.act.resetView(view) }, t("view.reset")),
+  );
+}
+
+function layers(view) {
+  const { detail, viewer } = view;
+  const options = detail.maps.map((map, row) => h("option", { value: String(row), selected: row === view.layer }, map.title ?? t(`layer.${map.kind}`, { region: map.region })));
+  return h(
+    "div",
+    {},
+    h(
+      "label",
+      { class: "field" },
+      h("span", {}, t("layer.title")),
+      h("select", { id: "layer", onchange: (event) => view.act.setLayer(view, Number(event.target.value)) }, h("option", { value: "-1", selected: view.layer < 0 }, t("layer.none")), options),
+    ),
+    view.layer < 0
+      ? null
+      : h("label", { class: "field" }, h("span", {}, t("layer.opacity")), h("input", { type: "range", id: "layer-opacity", min: 0, max: 1, step: 0.05, value: String(viewer.layerOpacity), oninput: (event) => setLayerOpacity(viewer, Number(event.target.value)) })),
+  );
+}
+
+function mask(view) {
+  const { viewer, detail } = view;
+  const masks = [{ n: 0, text: t("mask.original") }, ...detail.corrections.map((own) => ({ n: own.n, text: t("mask.correction", { n: own.n, by: own.by, at: date(own.at, true) }) }))];
+  const note = detail.corrections.find(({ n }) => n === view.shown)?.note;
+  const slide = (event) => {
+    viewer.opacity = Number(event.target.value);
+    redraw(viewer, false);
+  };
+  const outlines = (event) => {
+    viewer.outlinesOnly = event.target.checked;
+    redraw(viewer, false);
+  };
+  return part(
+    t("mask.title"),
+    h("label", { class: "check" }, h("input", { type: "checkbox", id: "mask-shown", checked: viewer.maskShown, onchange: (event) => view.act.setMaskShown(view, event.target.checked) }), t("mask.show")),
+    h("label", { class: "check" }, h("input", { type: "checkbox", id: "outlines-only", checked: viewer.outlinesOnly, onchange: outlines }), t("mask.outlines")),
+    h("label", { class: "field" }, h("span", {}, t("mask.opacity")), h("input", { type: "range", id: "mask-opacity", min: 0, max: 1, step: 0.05, value: String(viewer.opacity), oninput: slide })),
+    h(
+      "label",
+      { class: "field" },
+      h("span", {}, t("mask.which")),
+      h("select", { id: "mask-which", disabled: view.isUnsaved(), onchange: (event) => view.act.showMask(view, Number(event.target.value)) }, masks.map(({ n, text }) => h("option", { value: String(n), selected: n === view.shown }, text))),
+    ),
+    note ? h("p", { class: "small" }, note) : null,
+  );
+}
+
+function diameters(view) {
+  if (view.viewer.diameters.length === 0) return null;
+  const go = ({ voxels }) => view.act.goTo(view, voxels[0][2]);
+  return part(
+    t("diameter.title"),
+    ...view.viewer.diameters.map((diameter) =>
+      h(
+        "button",
+        { class: "tight", onclick: () => go(diameter) },
+        t("diameter.is", { region: diameter.region, long: number(diameter.long_mm, 0), short: number(diameter.short_mm, 0), slice: Math.round(diameter.voxels[0][2]) + 1 }),
+      ),
+    ),
+  );
+}
+
+function reference(view) {
+  const file = h("input", { type: "file", id: "reference-file", hidden: true, onchange: (event) => event.target.files[0] && view.act.loadReference(view, event.target.files[0]) });
+  const ring = (colour, key) => h("span", {}, h("span", { class: "swatch ring", style: { "--own": colour } }), t(key));
+  return part(
+    t("reference.title"),
+    view.reference ? h("p", { class: "legend" }, ring("#e5383b", "reference.legend"), ring("#38d66b", "reference.prediction")) : null,
+    h(
+      "div",
+      { class: "row" },
+      h("button", { class: "tight", onclick: () => file.click() }, t("reference.load")),
+      view.reference ? h("button", { class: "tight", onclick: () => view.act.hideReference(view) }, t("reference.hide")) : null,
+    ),
+    h("div", { id: "reference-said" }),
+    file,
+  );
+}
+
+function keeping(view) {
+  const deidentify = h("input", { type: "checkbox", id: "deidentify" });
+  const fetchForm = async (form) => {
+    try {
+      const query = deidentify.checked ? "?deidentify=1" : "";
+      download(await fetchFile(`/api/cases/${view.id}/export/${form}${query}`));
+    } catch (error) {
+      say(error.message, "error");
+    }
+  };
+  return part(
+    t("keep.title"),
+    h("div", { class: "exports" }, FORMS.map((form) => h("button", { class: "tight", id: `export-${form}`, onclick: () => fetchForm(form) }, t(`keep.${form}`)))),
+    h("label", { class: "check small" }, deidentify, t("keep.deidentify")),
+    view.detail.corrections.length ? h("button", { class: "tight", onclick: () => keep([view.id]) }, t("keep.training")) : null,
+  );
+}
+
+function download({ blob, name }) {
+  const link = h("a", { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+/** Links to the other time points of the patient; they are asked for once. */
+function otherTimes(view) {
+  const host = h("section", { hidden: !view.times?.length });
+  const fill = () => {
+    host.hidden = view.times.length === 0;
+    host.replaceChildren(
+      h("h2", {}, t("compare.title")),
+      ...view.times.map((own) => {
+        const pair = [{ id: view.id, date: view.detail.created }, own].sort((a, b) => (a.date < b.date ? -1 : 1)).map(({ id }) => encodeURIComponent(id));
+        return h("p", {}, h("a", { href: `#/compare/${pair.join("/")}` }, t("compare.link", { date: date(own.date) })));
+      }),
+    );
+  };
+  if (view.times) fill();
+  else if (view.detail.patient) {
+    get(`/api/timeline/${encodeURIComponent(view.detail.patient)}`).then((all) => {
+      view.times = all.filter(({ id }) => id !== view.id);
+      fill();
+    }, () => undefined);
+  }
+  return host;
+}

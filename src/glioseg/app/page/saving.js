@@ -1,0 +1,57 @@
+// Keeping a correction beside the prediction.
+
+import { drawAll } from "./actions.js";
+import { get, send } from "./api.js";
+import { h, problem, say } from "./dom.js";
+import { dropDraft } from "./drafts.js";
+import { t } from "./texts.js";
+import { correctedFile } from "./viewer.js";
+
+const AUTHOR = "glioseg-author";
+
+/** Ask by whom, and keep the labels beside the prediction. */
+export function saveDialog(view) {
+  if (!view.isUnsaved()) return say(t("save.nothing"));
+  const by = h("input", { type: "text", id: "save-by", required: true, value: localStorage.getItem(AUTHOR) ?? "" });
+  const note = h("input", { type: "text", id: "save-note" });
+  const dialog = h("dialog", { "aria-labelledby": "save-title", onclose: () => dialog.remove() });
+  const submit = async (event) => {
+    event.preventDefault();
+    if (await save(view, by.value.trim(), note.value.trim(), dialog)) dialog.close();
+  };
+  dialog.append(
+    h(
+      "form",
+      { onsubmit: submit },
+      h("h2", { id: "save-title" }, t("save.title")),
+      h("p", { class: "muted" }, t("save.beside")),
+      h("label", { class: "field" }, h("span", {}, t("save.by")), by),
+      h("label", { class: "field" }, h("span", {}, t("save.note")), note),
+      h("div", { class: "row" }, h("button", { class: "main" }, t("save.save")), h("button", { type: "button", onclick: () => dialog.close() }, t("close"))),
+    ),
+  );
+  document.body.append(dialog);
+  dialog.showModal();
+}
+
+async function save(view, by, note, dialog) {
+  localStorage.setItem(AUTHOR, by);
+  const labels = view.viewer.session.labels.slice();
+  const query = new URLSearchParams({ by, note });
+  try {
+    const { n } = await send("PUT", `/api/cases/${view.id}/mask?${query}`, await correctedFile(view.viewer));
+    view.viewer.session.original = labels;
+    view.shown = n;
+    await dropDraft(view.id);
+    const { corrections, lesions } = await get(`/api/cases/${view.id}`);
+    Object.assign(view.detail, { corrections, lesions });
+    view.app.states.set(view.id, "done");
+    say(t("save.saved", { n }));
+    drawAll(view);
+    return true;
+  } catch (error) {
+    dialog.querySelector(".note-box")?.remove();
+    dialog.firstElementChild.prepend(problem(error));
+    return false;
+  }
+}

@@ -1,0 +1,261 @@
+// All cases: what is at work, and what is done, the least trustworthy first.
+
+import { get, send } from "./api.js";
+import { h, problem, say } from "./dom.js";
+import { date, number, t } from "./texts.js";
+
+const STEPS = ["read", "register", "brain", "network", "paint", "write"];
+
+/** Steps that a server only takes where it has the switch of that name. */
+const ASKED = { register: "register", brain: "brain_extract" };
+
+const SORTED = "glioseg-sort";
+
+/** The columns that can be sorted by: how a case is compared, and whether the first click puts the largest on top. */
+const COLUMNS = {
+  name: { value: (own) => own.name.toLowerCase(), largestFirst: false },
+  patient: { value: (own) => (own.patient ?? "").toLowerCase(), largestFirst: false },
+  date: { value: (own) => own.created, largestFirst: true },
+  volume: { value: (own) => mainVolume(own) ?? -1, largestFirst: true },
+  confidence: { value: (own) => (own.confidence?.low ? -1 : (own.confidence?.value ?? 2)), largestFirst: false },
+};
+
+/** The volume of the first region, which holds the others. */
+function mainVolume(own) {
+  return Object.values(own.volumes_ml ?? {})[0];
+}
+
+/** Cases in the order of a column; equal ones by date, the newest first. */
+export function sorted(cases, { column, descending }) {
+  const { value } = COLUMNS[column];
+  const sign = descending ? -1 : 1;
+  const order = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
+  return [...cases].sort((a, b) => sign * order(value(a), value(b)) || order(b.created, a.created));
+}
+
+export async function worklistView(app, host) {
+  const view = { app, host, cases: [], selected: new Set(), sort: stored(), title: t("cases.title") };
+  view.page = h("div", { class: "page" });
+  host.append(view.page);
+  let timer = 0;
+  const later = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => refresh(view), 120);
+  };
+  const onEvent = (event) => {
+    const known = view.cases.find(({ id }) => id === event.case);
+    if (known && known.state === event.state && event.state === "running") progress(view, Object.assign(known, event));
+    else later();
+  };
+  app.listeners.add(onEvent);
+  view.close = () => {
+    app.listeners.delete(onEvent);
+    clearTimeout(timer);
+  };
+  await refresh(view);
+  return view;
+}
+
+function stored() {
+  const own = JSON.parse(localStorage.getItem(SORTED) ?? "null");
+  return own && own.column in COLUMNS ? own : { column: "confidence", descending: false };
+}
+
+async function refresh(view) {
+  try {
+    view.cases = await get("/api/cases");
+  } catch (error) {
+    if (view.cases.length === 0) view.page.replaceChildren(problem(error));
+    return;
+  }
+  for (const own of view.cases) {
+    view.app.names.set(own.id, own.name);
+    view.app.states.set(own.id, own.state);
+  }
+  view.selected = new Set([...view.selected].filter((id) => view.cases.some((own) => own.id === id)));
+  draw(view);
+}
+
+function draw(view) {
+  const focused = document.activeElement?.id;
+  const waiting = view.cases.filter(({ state }) => state === "queued" || state === "running");
+  const others = view.cases.filter((own) => !waiting.includes(own));
+  view.page.replaceChildren(
+    h("div", { class: "spread" }, h("h1", {}, t("cases.title")), actions(view)),
+    ...(waiting.length ? [queue(view, waiting)] : []),
+    view.cases.length === 0
+      ? h("div", { class: "card" }, h("p", {}, t("cases.none")), h("a", { class: "button", href: "#/new" }, t("cases.first")))
+      : table(view, sorted(others, view.sort)),
+  );
+  if (focused) document.getElementById(focused)?.focus();
+}
+
+function actions(view) {
+  const chosen = view.cases.filter(({ id }) => view.selected.has(id));
+  const pair = chosen.length === 2 && chosen.every(({ state }) => state === "done");
+  const [first, second] = [...chosen].sort((a, b) => (a.created < b.created ? -1 : 1));
+  const compare = () => {
+    location.hash = `#/compare/${encodeURIComponent(first.id)}/${encodeURIComponent(second.id)}`;
+  };
+  return h(
+    "div",
+    { class: "row" },
+    h("span", { class: "muted small" }, t("cases.selected", { n: chosen.length })),
+    h("button", { id: "compare", disabled: !pair, onclick: compare }, t("cases.compare")),
+    h("button", { id: "keep", disabled: !chosen.some(({ corrected }) => corrected), onclick: () => keep([...view.selected]) }, t("cases.keep")),
+  );
+}
+
+/** Collect corrected masks into a folder that `glioseg train` reads. */
+export async function keep(ids) {
+  try {
+    say(t("cases.kept", await send("POST", "/api/keep", { ids })));
+  } catch (error) {
+    say(error.message, "error");
+  }
+}
+
+function queue(view, cases) {
+  return h("section", { class: "card" }, h("h2", {}, t("cases.queue")), ...cases.map((own) => job(view, own)));
+}
+
+/** A case at work: its steps, how far it is, and the way out. */
+export function job(view, own) {
+  const offered = view.app.session.options ?? [];
+  const steps = STEPS.filter((step) => !(step in ASKED) || offered.includes(ASKED[step]));
+  const now = steps.indexOf(own.step);
+  const name = t("step.now", { name: own.name, step: own.state === "queued" ? t("state.queued") : t(`step.${own.step || "read"}`) });
+  return h(
+    "div",
+    { class: "job", dataset: { case: own.id } },
+    h("strong", {}, own.name),
+    h(
+      "div",
+      {},
+      h("progress", { max: 1, "aria-label": name, ...(own.state === "running" ? { value: String(own.share ?? 0) } : { value: "0" }) }),
+      h(
+        "ol",
+        { class: "steps" },
+        ...steps.map((step, at) =>
+          h("li", { class: own.state === "running" && at < now ? "past" : null, "aria-current": own.state === "running" && at === now ? "step" : null }, t(`step.${step}`)),
+        ),
+      ),
+      h("span", { class: "muted small", "aria-live": "polite" }, own.state === "queued" ? t("state.queued") : ""),
+    ),
+    h("button", { onclick: () => change(view, "POST", `/api/cases/${own.id}/cancel`) }, t("cases.cancel")),
+  );
+}
+
+function progress(view, own) {
+  view.page.querySelector(`.job[data-case="${CSS.escape(own.id)}"]`)?.replaceWith(job(view, own));
+}
+
+async function change(view, method, path) {
+  try {
+    await send(method, path);
+  } catch (error) {
+    say(error.message, "error");
+  }
+  if (view.page) await refresh(view);
+}
+
+function table(view, cases) {
+  const region = Object.keys(cases.find((own) => mainVolume(own) !== undefined)?.volumes_ml ?? {})[0];
+  const heads = {
+    name: t("cases.name"),
+    patient: t("cases.patient"),
+    date: t("cases.date"),
+    volume: region ? t("cases.volume", { region }) : t("cases.volume.plain"),
+    confidence: t("cases.confidence"),
+  };
+  return h(
+    "section",
+    { class: "card" },
+    h("p", { class: "muted small" }, t("cases.sort")),
+    h(
+      "div",
+      { class: "scroll", tabindex: "0", role: "region", "aria-label": t("cases.title") },
+      h(
+        "table",
+        { id: "worklist" },
+        h(
+          "thead",
+          {},
+          h(
+            "tr",
+            {},
+            h("td", {}),
+            ...Object.entries(heads).map(([column, text]) => head(view, column, text)),
+            h("th", { scope: "col" }, t("cases.network")),
+            h("th", { scope: "col" }, t("cases.state")),
+            h("th", { scope: "col" }, t("cases.actions")),
+          ),
+        ),
+        h("tbody", {}, ...cases.map((own) => line(view, own))),
+      ),
+    ),
+  );
+}
+
+function head(view, column, text) {
+  const { sort } = view;
+  const order = sort.column === column ? (sort.descending ? "descending" : "ascending") : null;
+  const click = () => {
+    view.sort = { column, descending: sort.column === column ? !sort.descending : COLUMNS[column].largestFirst };
+    localStorage.setItem(SORTED, JSON.stringify(view.sort));
+    draw(view);
+  };
+  const kind = column === "volume" || column === "confidence" ? "number" : null;
+  return h("th", { scope: "col", "aria-sort": order, class: kind }, h("button", { id: `sort-${column}`, onclick: click }, text));
+}
+
+function line(view, own) {
+  const select = (event) => {
+    view.selected[event.target.checked ? "add" : "delete"](own.id);
+    draw(view);
+  };
+  const done = own.state === "done";
+  const link = `#/case/${encodeURIComponent(own.id)}`;
+  return h(
+    "tr",
+    {},
+    h("td", {}, h("input", { type: "checkbox", id: `select-${own.id}`, checked: view.selected.has(own.id), disabled: !done, "aria-label": t("cases.select", { name: own.name }), onchange: select })),
+    h("td", {}, done ? h("a", { href: link }, own.name) : own.name),
+    h("td", {}, own.patient ?? ""),
+    h("td", { class: "nowrap" }, date(own.created)),
+    h("td", { class: "number" }, number(mainVolume(own))),
+    h("td", { class: "number" }, done ? confidence(own.confidence) : "–"),
+    h("td", { class: "nowrap" }, own.model.replace(/^model:/, "")),
+    h("td", {}, state(own)),
+    h("td", { class: "nowrap" }, buttons(view, own, link)),
+  );
+}
+
+function confidence(own) {
+  if (!own) return h("span", { class: "muted" }, t("cases.unknown"));
+  const value = h("span", { title: own.words }, number(own.value, 2));
+  return own.low ? [h("span", { class: "tag warning" }, t("cases.low")), " ", value] : value;
+}
+
+function state(own) {
+  const kind = { failed: "error", cancelled: "note", done: "good" }[own.state];
+  return [
+    h("span", { class: `tag ${kind}` }, t(`state.${own.state}`)),
+    own.corrected ? [" ", h("span", { class: "tag note" }, t("cases.corrected"))] : null,
+    own.error ? problem({ error: own.error }) : null,
+  ].flat();
+}
+
+function buttons(view, own, link) {
+  const remove = () => {
+    if (window.confirm(t("cases.delete.sure", { name: own.name }))) change(view, "DELETE", `/api/cases/${own.id}`);
+  };
+  return h(
+    "div",
+    { class: "row" },
+    own.state === "done"
+      ? h("a", { class: "button", href: link, "aria-label": `${t("cases.open")}: ${own.name}` }, t("cases.open"))
+      : h("button", { onclick: () => change(view, "POST", `/api/cases/${own.id}/retry`) }, t("retry")),
+    h("button", { class: "quiet", onclick: remove, "aria-label": `${t("cases.delete")}: ${own.name}` }, t("cases.delete")),
+  );
+}

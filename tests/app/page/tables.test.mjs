@@ -1,0 +1,90 @@
+// The tables of the page: texts, keys, the order of the worklist, what a network lacks.
+
+import assert from "node:assert/strict";
+import { readFileSync, readdirSync } from "node:fs";
+import { test } from "node:test";
+
+Object.assign(globalThis, { localStorage: { getItem: () => null, setItem: () => undefined }, document: {} });
+if (!globalThis.navigator) globalThis.navigator = { language: "en-GB" };
+
+const { LANGUAGES, TEXTS, t } = await import("./texts.js");
+const { KEYS, keyOf } = await import("./keys.js");
+const { sorted } = await import("./worklist.js");
+const { missing } = await import("./intake.js");
+
+const sources = readdirSync(".").filter((name) => name.endsWith(".js")).map((name) => readFileSync(name, "utf8")).join("\n");
+
+test("every text is there in every language, with the same values in it", () => {
+  const values = (text) => [...text.matchAll(/\{(\w+)\}/g)].map(([, name]) => name).sort();
+  for (const [key, texts] of Object.entries(TEXTS)) {
+    assert.deepEqual(Object.keys(texts).sort(), Object.keys(LANGUAGES).sort(), key);
+    for (const text of Object.values(texts)) {
+      assert.notEqual(text, "", key);
+      assert.deepEqual([...new Set(values(text))], [...new Set(values(texts.en))], key);
+    }
+  }
+});
+
+test("every text that is asked for by its name exists, and no text is there for nothing", () => {
+  const asked = [...sources.matchAll(/\bt\(\s*"([\w.]+)"/g)].map(([, key]) => key);
+  for (const key of asked) assert.ok(key in TEXTS, key);
+  const families = [...sources.matchAll(/`([a-z]+)\.\$\{/g)].map(([, family]) => family);
+  const named = new Set([...sources.matchAll(/"([a-z]+\.[\w.]+)"/g)].map(([, key]) => key));
+  const rest = sources.slice(0, sources.indexOf("export const TEXTS")) + sources.slice(sources.indexOf("const STORED = \"glioseg-language\""));
+  for (const key of Object.keys(TEXTS)) {
+    const used = families.includes(key.split(".")[0]) || rest.includes(`"${key}"`);
+    assert.ok(used || (named.has(key) && rest.includes(key)), `${key} is used nowhere`);
+  }
+});
+
+test("values are put into a text, and an unknown name stays", () => {
+  assert.equal(t("new.sending", { n: 3 }), "Reading 3 files …");
+  assert.equal(t("new.sending"), "Reading {n} files …");
+});
+
+function press(key, more = {}) {
+  return keyOf({ key, ctrlKey: false, metaKey: false, shiftKey: false, altKey: false, target: {}, ...more });
+}
+
+test("no key means two things", () => {
+  const all = KEYS.flatMap(({ keys }) => keys);
+  assert.equal(new Set(all).size, all.length);
+});
+
+test("keys are found with and without Shift and Ctrl", () => {
+  assert.equal(press("b").value, "brush");
+  assert.equal(press("ArrowUp").action, "slice");
+  assert.equal(press("ArrowUp", { shiftKey: true }).action, "move");
+  assert.equal(press("z", { ctrlKey: true }).action, "undo");
+  assert.equal(press("Z", { ctrlKey: true, shiftKey: true }).action, "redo");
+  assert.equal(press("s", { ctrlKey: true }).action, "save");
+  assert.equal(press("s").value, "sagittal");
+  assert.equal(press("*", { shiftKey: true }), null);
+});
+
+test("what is typed into a field is the field's", () => {
+  const field = { closest: (selector) => (selector.includes("input") ? { type: "text" } : null) };
+  assert.equal(press("b", { target: field }), null);
+});
+
+const CASES = [
+  { id: "a", name: "A", created: "2026-01-03", volumes_ml: { WT: 10 }, confidence: { value: 0.9, low: false } },
+  { id: "b", name: "B", created: "2026-01-01", volumes_ml: { WT: 30 }, confidence: { value: 0.95, low: true } },
+  { id: "c", name: "c", created: "2026-01-02", volumes_ml: {}, confidence: null },
+  { id: "d", name: "D", created: "2026-01-04", volumes_ml: { WT: 20 }, confidence: { value: 0.6, low: false } },
+];
+
+test("the least trustworthy come first: low ones, then by value, those that were not asked last", () => {
+  const ids = (sort) => sorted(CASES, sort).map(({ id }) => id).join("");
+  assert.equal(ids({ column: "confidence", descending: false }), "bdac");
+  assert.equal(ids({ column: "volume", descending: true }), "bdac");
+  assert.equal(ids({ column: "date", descending: true }), "dacb");
+  assert.equal(ids({ column: "name", descending: false }), "abcd");
+});
+
+test("what a network lacks is the shortest list that would do", () => {
+  const model = { modalities: ["t1n", "t1c", "t2w", "t2f"], modality_sets: [["t1n", "t1c"], ["t2f"]] };
+  assert.deepEqual(missing(model, ["t1n"]), ["t1c"]);
+  assert.deepEqual(missing(model, ["t2f"]), []);
+  assert.deepEqual(missing({ ...model, modality_sets: [] }, ["t1n", "t1c", "t2w"]), ["t2f"]);
+});
