@@ -88,6 +88,7 @@ export function setMaskShown(view, shown) {
 
 export function setModality(view, name) {
   look.setModality(view.viewer, name);
+  view.viewer.onChange(view.viewer);
   view.tools.range = null;
   drawSide(view);
 }

@@ -5,11 +5,11 @@ import { fetchBytes, get } from "./api.js";
 import { h, problem, say } from "./dom.js";
 import { keepDraft, readDraft } from "./drafts.js";
 import { keyOf } from "./keys.js";
-import { createSession, isChanged } from "./labels.js";
+import { createSession, indexOf, isChanged } from "./labels.js";
 import { drawSide, drawVolumes } from "./panel.js";
 import { connectPointer } from "./pointer.js";
 import { saveDialog } from "./saving.js";
-import { date, t } from "./texts.js";
+import { date, number, t } from "./texts.js";
 import { drawArrangements, drawProposal, drawToolbar } from "./toolbar.js";
 import * as tool from "./tools.js";
 import * as look from "./viewer.js";
@@ -23,7 +23,7 @@ export async function caseView(app, host, id) {
   const view = { app, host, id, detail, title: detail.name, reference: null, scores: null, lesion: -1, layer: -1, shown: 0, tools: null };
   view.act = { ...act, saveDialog };
   layOut(view);
-  view.viewer = look.createViewer(view.stage, fetchBytes, () => {});
+  view.viewer = look.createViewer(view.stage, fetchBytes, () => drawPosition(view));
   const unlisten = [connectKeys(view), listenElsewhere(view)];
   view.close = () => {
     unlisten.forEach((end) => end());
@@ -41,12 +41,13 @@ function layOut(view) {
   view.proposal = h("div", { class: "proposal", hidden: true });
   view.side = h("aside", { class: "side", "aria-label": view.detail.name });
   view.unsaved = h("span", { class: "tag warning", hidden: true }, t("save.unsaved"));
+  view.position = h("output", { id: "position", class: "muted small nowrap" });
   view.arrangements = h("div", { class: "row", role: "group", "aria-label": t("view.title") });
   view.host.append(
     h(
       "div",
       { class: "case" },
-      h("div", { class: "case-head" }, h("h1", {}, view.detail.name), h("span", { class: "muted small" }, date(view.detail.created)), view.unsaved, view.arrangements),
+      h("div", { class: "case-head" }, h("h1", {}, view.detail.name), h("span", { class: "muted small" }, date(view.detail.created)), view.unsaved, view.arrangements, view.position),
       view.toolbar,
       h("div", { class: "stage" }, view.stage, view.loading, view.proposal),
       view.side,
@@ -88,6 +89,14 @@ function hasWebGl() {
   return Boolean(document.createElement("canvas").getContext("webgl2"));
 }
 
+/** Which voxel is looked at, how bright it is, and what it was taken for. */
+function drawPosition({ viewer, detail, position }) {
+  const index = indexOf(viewer.dims, viewer.crosshair);
+  const label = detail.mask.labels.find(({ value }) => value === viewer.session.labels[index]);
+  const [x, y, z] = viewer.crosshair.map((at) => at + 1);
+  position.textContent = t("case.position", { x, y, z, value: number(look.valuesOf(viewer)[index], 0), label: label?.name ?? "–" });
+}
+
 /** Unsaved labels of this case from before a reload, if they belong to the mask that is shown. */
 async function bringBack(view) {
   const draft = await readDraft(view.id);
@@ -109,6 +118,7 @@ function diametersOf({ detail, viewer }) {
 }
 
 function onPaint(view) {
+  drawPosition(view);
   drawVolumes(view);
   drawToolbar(view);
   view.unsaved.hidden = !view.isUnsaved();
@@ -119,7 +129,7 @@ function onPaint(view) {
 /** Another window may correct the same case: say so, and list its masks. */
 function listenElsewhere(view) {
   const onEvent = async (event) => {
-    if (event.case && event.case !== view.id) return;
+    if (view.saving || (event.case && event.case !== view.id)) return;
     const known = view.detail.corrections.length;
     try {
       view.detail.corrections = (await get(`/api/cases/${view.id}`)).corrections;

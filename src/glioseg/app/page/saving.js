@@ -38,6 +38,7 @@ async function save(view, by, note, dialog) {
   localStorage.setItem(AUTHOR, by);
   const labels = view.viewer.session.labels.slice();
   const query = new URLSearchParams({ by, note });
+  view.saving = true;
   try {
     const { n } = await send("PUT", `/api/cases/${view.id}/mask?${query}`, await correctedFile(view.viewer));
     view.viewer.session.original = labels;
@@ -45,7 +46,6 @@ async function save(view, by, note, dialog) {
     await dropDraft(view.id);
     const { corrections, lesions } = await get(`/api/cases/${view.id}`);
     Object.assign(view.detail, { corrections, lesions });
-    view.app.states.set(view.id, "done");
     say(t("save.saved", { n }));
     drawAll(view);
     return true;
@@ -53,5 +53,7 @@ async function save(view, by, note, dialog) {
     dialog.querySelector(".note-box")?.remove();
     dialog.firstElementChild.prepend(problem(error));
     return false;
+  } finally {
+    view.saving = false;
   }
 }

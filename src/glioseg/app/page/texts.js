@@ -136,6 +136,7 @@ export const TEXTS = {
   "case.loading": { en: "Loading the scans …", de: "Aufnahmen werden geladen …" },
   "case.unfinished": { en: "This case is not done yet.", de: "Dieser Fall ist noch nicht fertig." },
   "case.viewer": { en: "Scans. Arrow keys change the slice; ? lists all keys.", de: "Aufnahmen. Pfeiltasten wechseln die Schicht; ? zeigt alle Tasten." },
+  "case.position": { en: "sagittal {x}, coronal {y}, axial {z}: {value}, {label}", de: "sagittal {x}, koronal {y}, axial {z}: {value}, {label}" },
   "view.title": { en: "View", de: "Ansicht" },
   "view.planes": { en: "Planes and 3-D", de: "Ebenen und 3-D" },
   "view.axial": { en: "Axial", de: "Axial" },
