@@ -9,7 +9,7 @@ DEMO := demo
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --durations=20
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all lint types tests format benchmarks docs clean
+.PHONY: help install demo test test-all test-app lint types tests format benchmarks docs clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
@@ -40,6 +40,11 @@ tests: $(STAMP)
 
 test-all: lint types  ## the same with the slow tests, many examples in property tests, and coverage
 	$(PYTEST) --thorough --cov --cov-report=term
+
+test-app: $(STAMP)  ## the page of the application in a real Chromium (apt install chromium, brew install chromium)
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+	  { echo "Chromium is not installed. Debian, Ubuntu: sudo apt install chromium; Fedora: sudo dnf install chromium; macOS: brew install --cask chromium"; exit 1; }
+	$(BIN)/pytest tests/app --durations=20
 
 format: $(STAMP)  ## let ruff mend what it can
 	$(BIN)/ruff check --fix .

@@ -227,9 +227,7 @@ def test_what_is_no_scan_is_answered_in_a_sentence(
     page.wait_for_selector("#found select[data-series]")  # the page goes on
 
 
-def test_a_stamp_a_stroke_undo_and_what_is_kept(
-    open_page: OpenPage, application: Application, case: str
-) -> None:
+def test_a_stamp_a_stroke_undo_and_what_is_kept(open_page: OpenPage, application: Application, case: str) -> None:
     page = open_case(open_page, case)
     with application.client() as client:
         original = upright(client.get(f"/api/cases/{case}/mask.nii.gz").content)
@@ -335,9 +333,7 @@ def test_the_wheel_changes_the_slice_and_a_click_moves(open_page: OpenPage, case
     assert abs(now[1] - 30) <= 2
 
 
-def test_unsaved_corrections_survive_a_killed_program(
-    open_page: OpenPage, application: Application, case: str
-) -> None:
+def test_unsaved_corrections_survive_a_killed_program(open_page: OpenPage, application: Application, case: str) -> None:
     page = open_case(open_page, case)
     page.keyboard.press(str(ET))
     page.keyboard.press("o")
