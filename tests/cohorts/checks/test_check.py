@@ -54,6 +54,15 @@ def test_a_sound_case_has_no_findings(tmp_path: Path) -> None:
     assert summary.slices.non_black.tolist() == pytest.approx([80 / 120] * 6)
 
 
+def test_noise_is_not_black_and_shows_nothing(tmp_path: Path) -> None:
+    """Slices of LGG before the head hold noise of up to 7 of 255: all of it counts, none of it is seen."""
+    pictures = [np.full((8, 6), 5, dtype=np.uint8) for _ in range(3)]
+    pictures[1][:2] = 200  # 12 of 48 pixels
+    slices = only(cohort(picture_case(tmp_path, "a", pictures))).slices
+    assert slices.non_black.tolist() == [1, 1, 1]
+    assert slices.brain.tolist() == [0, 0.25, 0]
+
+
 def test_volumes_are_in_millilitres(tmp_path: Path) -> None:
     grid = ras(spacing=2.0)  # 8 mm³ a voxel
     case = volume_case(tmp_path, "a", {"t2f": head()}, tumour((3, 4, 2), (4, 4, 2)), grid=grid)

@@ -187,7 +187,7 @@ def _looked_at(task: _Task) -> CaseSummary:
         n_brain_voxels=int(np.count_nonzero(brain)),
         labels=() if reference is None else reference.names,
         has_reference=reference is not None,
-        slices=_slice_table(arrays, reference, n_slices=0 if grid is None else grid.shape[2]),
+        slices=_slice_table(arrays, brain, reference),
         tumour_voxels=n_tumour,
         tumour_ml=n_tumour * grid.voxel_ml if n_tumour is not None and grid is not None and grid.has_mm else None,
         tumour_centre=None if tumour is None else measure.centre_voxel(tumour),
@@ -393,14 +393,18 @@ def _tumour(reference: _Reference | None) -> npt.NDArray[np.bool_] | None:
     return np.asarray(table[reference.voxels])
 
 
-def _slice_table(arrays: Mapping[str, npt.NDArray[Any]], reference: _Reference | None, *, n_slices: int) -> SliceTable:
+def _slice_table(
+    arrays: Mapping[str, npt.NDArray[Any]], brain: npt.NDArray[np.bool_], reference: _Reference | None
+) -> SliceTable:
+    n_slices = len(brain)
     shares = non_black_shares(arrays.values()) if arrays else np.full(n_slices, np.nan, dtype=np.float32)
+    seen = brain.mean(axis=(1, 2), dtype=np.float32) if arrays else shares
     if reference is None:
-        return SliceTable(shares, np.empty((0, 0), dtype=np.int32), np.empty(0, dtype=np.int32))
+        return SliceTable(shares, seen, np.empty((0, 0), dtype=np.int32), np.empty(0, dtype=np.int32))
     voxels = np.empty((n_slices, len(reference.values)), dtype=np.int32)
     for column, value in enumerate(reference.values):
         voxels[:, column] = np.count_nonzero(reference.voxels == value, axis=(1, 2))
     if reference.tumour is None:
-        return SliceTable(shares, voxels, np.empty(0, dtype=np.int32))
+        return SliceTable(shares, seen, voxels, np.empty(0, dtype=np.int32))
     columns = [column for column, value in enumerate(reference.values) if value in reference.tumour]
-    return SliceTable(shares, voxels, voxels[:, columns].sum(axis=1, dtype=np.int32))
+    return SliceTable(shares, seen, voxels, voxels[:, columns].sum(axis=1, dtype=np.int32))

@@ -63,8 +63,8 @@ def choose_doubtful_masks(cases: Sequence[CaseSummary], findings: Sequence[Findi
 
 
 def _telling(case: CaseSummary) -> int:
-    """Of the slices with at least half as much tumour as any, the one that is the least black."""
-    areas, shown = case.slices.tumour_voxels, np.nan_to_num(case.slices.non_black)
+    """Of the slices with at least half as much tumour as any, the one that shows most brain."""
+    areas, shown = case.slices.tumour_voxels, np.nan_to_num(case.slices.brain)
     return int(np.argmax(np.where(2 * areas >= areas.max(), shown, -1.0)))
 
 
@@ -94,7 +94,7 @@ def spread(items: Sequence[_T], n: int) -> list[_T]:
 
 def _fullest_without(case: CaseSummary) -> int | None:
     """The slice without tumour that shows most; None where all have tumour or nothing is known."""
-    shown = case.slices.non_black
+    shown = case.slices.brain
     if case.tumour_voxels is None or not np.isfinite(shown).all():
         return None
     shown = np.where(case.slices.tumour_voxels > 0, -1.0, shown)

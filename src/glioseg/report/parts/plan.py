@@ -108,7 +108,7 @@ def _montage(about: CohortDescription, shown: Sequence[CaseSummary]) -> tuple[Sl
     case = next((case for case in shown if case.n_slices >= _FEWEST_SLICES), None)
     if case is None or about.categories:
         return ()
-    shown_places = [z for z in range(case.n_slices) if case.slices.non_black[z] >= _SHOWS_LITTLE]
+    shown_places = [z for z in range(case.n_slices) if case.slices.brain[z] >= _SHOWS_LITTLE]
     first, last = (shown_places[0], shown_places[-1]) if shown_places else (0, case.n_slices - 1)
     return tuple(_one_modality(case, z) for z in _spread(range(first, last + 1), _MONTAGE))
 
