@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 import typer.main
+from pydantic import BaseModel
 
 import glioseg
 from glioseg.cli.app import app
+from glioseg.errors import OptionError
 from tests.runs.conftest import TinyRun, _one_thread, class_pictures, plain_reports, tiny, tiny_classifier, tiny_runs
 
 __all__ = ["_one_thread", "class_pictures", "tiny", "tiny_classifier", "tiny_runs"]
@@ -184,3 +186,32 @@ def test_every_command_has_its_function() -> None:
     for names in commands.values():
         for name in re.findall(r"[a-zA-Z_]+", names.replace("(…)", "")):
             assert any(hasattr(place, name) for place in (glioseg, glioseg.Run, glioseg.Model)), name
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: glioseg.StudyOptions(folds="five"), "folds: found five, expected a whole number or none"),
+        (lambda: glioseg.StudyOptions(seed=1), "there is no setting seed; did you mean seeds"),
+        (lambda: glioseg.Recipe(train={"epochs": "x"}), r"train\.epochs: found x, expected a whole number"),
+        (lambda: glioseg.Recipe(epochs=3), r"no setting epochs; did you mean train\.epochs"),
+        (
+            lambda: glioseg.Recipe(train={"optimiser": {"kind": "adam", "momentum": 2}}),
+            r"momentum has no effect with train\.optimiser = adam; it acts with train\.optimiser\.kind=sgd",
+        ),
+        (lambda: glioseg.UncertaintyOptions(dropout=1000), "dropout: found 1000, expected a number of at most 100"),
+    ],
+)
+def test_options_that_are_made_by_hand_say_what_is_wrong(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        make()
+
+
+def test_every_public_set_of_options_says_what_is_wrong() -> None:
+    """None of them raises an error that is another library's."""
+    public = [getattr(glioseg, name) for name in glioseg.__all__]
+    made_by_users = [one for one in public if isinstance(one, type) and issubclass(one, BaseModel)]
+    assert made_by_users
+    for one in made_by_users:
+        with pytest.raises(OptionError, match="there is no setting nonsense"):
+            one(nonsense=1)

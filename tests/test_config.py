@@ -684,7 +684,7 @@ def test_a_newer_format_is_refused(tmp_path: Path) -> None:
             "predict.thresholds: found 0.5, expected a number for each region, such as predict.",
         ),
         ("train.optimiser=3", "train.optimiser.kind: found 3, expected one of adam, adamw, sgd."),
-        ("loss.combined=1", "loss.combined is no term: combined is a word for several; set loss.kind=combined."),
+        ("loss.combined=1", "loss: combined is no term: combined is a word for several; set loss.kind=combined."),
         ("split.fold=1", "split: fold 1 is one of a cross-validation: set split.n_folds=5, or as many as there are."),
         (
             'prepare.regions=["nonsense"]',

@@ -17,6 +17,7 @@ _SOURCE = Path(glioseg.__file__).parent
 _LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"faces", "__init__", "recipes", "weights"}),
     frozenset({"errors"}),
+    frozenset({"options"}),
     frozenset({"core", "console", "machine"}),
     frozenset({"io"}),
     frozenset({"cohorts", "preparation", "evaluation"}),

@@ -10,8 +10,8 @@ import pytest
 from glioseg.cli.settings_text import settings_page, settings_text
 from glioseg.config import Recipe, build_recipe, write_recipe
 from glioseg.config.settings import list_settings
-from glioseg.config.words import names_of
 from glioseg.errors import OptionError
+from glioseg.options import names_of
 from tests.cli.command import glioseg
 
 _PAGE = Path(__file__).parents[1] / "docs" / "settings.md"

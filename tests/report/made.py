@@ -136,7 +136,7 @@ def summary(
         n_brain_voxels=int((array > 0).sum()),
         labels=() if scheme is None else tuple(scheme.labels),
         has_reference=labels is not None,
-        slices=SliceTable(non_black, non_black, per_label, per_slice),
+        slices=SliceTable(non_black, dict.fromkeys(modalities, non_black), per_label, per_slice),
         tumour_voxels=n_tumour,
         tumour_ml=None if n_tumour is None else n_tumour * 0.002,
         tumour_centre=(3, 3, 3) if n_tumour else None,

@@ -74,12 +74,17 @@ def test_every_part_is_there(volumes: tuple[Cohort, CohortDescription, Path, str
 
 
 def test_a_montage_goes_through_one_case(volumes: tuple[Cohort, CohortDescription, Path, str]) -> None:
-    """From the first slice that shows brain to the last, evenly, noise being none; stacks of few slices have none."""
+    """From the first slice that the modality shows to the last, evenly; stacks of few slices have none."""
     about = volumes[1]
     assert plan(about).montage == ()
+    every = np.ones(42, dtype=np.float32)
     shown = np.array([0, 0, *[0.4] * 38, 0, 0], dtype=np.float32)
     cases = tuple(
-        replace(case, shape=(12, 10, 42), slices=replace(case.slices, non_black=np.ones_like(shown), brain=shown))
+        replace(
+            case,
+            shape=(12, 10, 42),
+            slices=replace(case.slices, seen={**dict.fromkeys(case.modalities, every), "t2f": shown}),
+        )
         for case in about.cases
     )
     slices = [request.index for request in plan(replace(about, cases=cases, dark_slices={})).montage]

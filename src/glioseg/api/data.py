@@ -262,16 +262,10 @@ def phantom(
         FileError: the folder holds files, or cannot be written to.
         OptionError: no layout of that name; no patients, or voxels not between 1 and 6 mm.
     """
-    from pydantic import ValidationError
-
     from glioseg.cohorts.phantom import PhantomOptions
-    from glioseg.config.words import explained
     from glioseg.runs.phantom import phantom as write
 
-    try:
-        options = PhantomOptions(n_patients=patients, spacing_mm=spacing_mm, seed=seed, n_randomised=randomised)
-    except ValidationError as error:
-        raise OptionError(f"phantom patients are not made so: {explained(error, PhantomOptions)}") from error
+    options = PhantomOptions(n_patients=patients, spacing_mm=spacing_mm, seed=seed, n_randomised=randomised)
     write(Path(out), options, layout, optional_path(tissues), reporter_of(progress))
     return read(out)
 

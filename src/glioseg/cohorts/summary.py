@@ -111,14 +111,15 @@ class SliceTable:
     Args:
         non_black: (n_slices,) float32, share of the raw slice's pixels that are not black in some modality; NaN where
             no modality could be read.
-        brain: (n_slices,) float32, share of its pixels that show more than background and noise (``CaseSummary``'s
-            ``n_brain_voxels``): what a viewer sees. Noise is not black, so that an empty slice may be far from 0 above.
+        seen: modality -> (n_slices,) float32, share of the slice's pixels at which it shows more than background and
+            noise: what a viewer sees. Noise is not black, and a modality may end before others do, so that a slice
+            that is empty to look at may be far from 0 above.
         label_voxels: (n_slices, n_labels) int32, voxels of each of ``CaseSummary.labels``; no rows without reference.
         tumour_voxels: (n_slices,) int32; no entries without reference.
     """
 
     non_black: npt.NDArray[np.float32]
-    brain: npt.NDArray[np.float32]
+    seen: Mapping[str, npt.NDArray[np.float32]]
     label_voxels: npt.NDArray[np.int32]
     tumour_voxels: npt.NDArray[np.int32]
 

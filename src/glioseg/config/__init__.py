@@ -19,7 +19,6 @@ from glioseg.config.files import (
 )
 from glioseg.config.migration import notes_of_migration
 from glioseg.config.recipe import FORMAT, PICKING_SCORES, DataOptions, PublishedOptions, Recipe
-from glioseg.config.words import explained
 
 __all__ = [
     "FORMAT",
@@ -31,7 +30,6 @@ __all__ = [
     "changed_recipe",
     "changes_to_shipped",
     "differences",
-    "explained",
     "leaves",
     "notes_of_migration",
     "parsed_change",

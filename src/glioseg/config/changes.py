@@ -12,9 +12,9 @@ from pydantic import BaseModel
 
 from glioseg.config.migration import renamed
 from glioseg.config.recipe import Recipe
-from glioseg.config.words import models_in
 from glioseg.errors import OptionError
 from glioseg.networks import build
+from glioseg.options import models_in
 from glioseg.training import options
 from glioseg.training.terms import DEFAULT_LOSS, LossOptions, terms_of, word_of
 

@@ -15,9 +15,9 @@ from glioseg.config.changes import leaves, parsed_change, with_settings, without
 from glioseg.config.effect import idle_settings, sentence
 from glioseg.config.migration import drop, idle_values, migrated
 from glioseg.config.recipe import TUNABLE, Recipe
-from glioseg.config.words import explained
 from glioseg.errors import OptionError
 from glioseg.io.text import read_text, read_toml
+from glioseg.options import explained
 
 _TOLD_BY_KIND = ("loss.", "train.optimiser.", "train.schedule.")
 """Where options that only one of two recipes has are those of another kind, whose difference says it all."""

@@ -10,7 +10,6 @@ from pydantic_core import PydanticCustomError
 
 from glioseg.cohorts.splits.split import SplitOptions
 from glioseg.config.effect import changed_idle, idle_settings, sentence
-from glioseg.config.words import did_you_mean, names_of
 from glioseg.core.modalities import modality_of, named_among
 from glioseg.core.targets import TASK_WORDS, TaskName
 from glioseg.errors import name_some
@@ -21,6 +20,7 @@ from glioseg.evaluation.published_classes import PublishedClasses
 from glioseg.inference.options import PredictOptions
 from glioseg.networks.build import ModelOptions, dims_of, needs_size, task_of
 from glioseg.networks.unet import UNetOptions
+from glioseg.options import Options, did_you_mean, names_of
 from glioseg.preparation.options import PrepareOptions
 from glioseg.preparation.patches import PatchOptions
 from glioseg.preparation.slices import SliceOptions
@@ -89,7 +89,7 @@ def _our_name(name: str) -> str:
     return modality_of(name) or name
 
 
-class Recipe(BaseModel):
+class Recipe(Options):
     """All settings of a training; each part is documented where it is used.
 
     Attributes:
@@ -103,8 +103,6 @@ class Recipe(BaseModel):
         tune: settings that ``glioseg tune`` searches over, by name, and where; they decide nothing
             else.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal[2] = FORMAT
     name: str = "unnamed"

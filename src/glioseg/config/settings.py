@@ -18,10 +18,10 @@ from pydantic_core import PydanticUndefined
 from glioseg.config.changes import leaves, with_settings
 from glioseg.config.files import recipe_values, shipped_recipes
 from glioseg.config.recipe import TUNABLE, Recipe
-from glioseg.config.words import choices_of, models_in, type_words
 from glioseg.errors import OptionError
 from glioseg.evaluation.metrics import CLASS_SCORES, REGION_SCORES
 from glioseg.networks.build import DEFAULT_KIND
+from glioseg.options import choices_of, models_in, type_words
 
 _PARTS = ("data", "split", *TUNABLE, "evaluate")
 _UNITS: Mapping[str, str] = MappingProxyType(

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F  # noqa: N812
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 
 from glioseg.core import Grid
@@ -33,12 +33,13 @@ from glioseg.inference.ensemble import Ensemble
 from glioseg.inference.predictor import Array, Prediction, Predictor, paint, to_native
 from glioseg.inference.slices import FLIPS
 from glioseg.inference.window import FLIPS_3D
+from glioseg.options import Options
 from glioseg.preparation.case import PreparedArrays
 
 _DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 
 
-class UncertaintyOptions(BaseModel):
+class UncertaintyOptions(Options):
     """Which samples are taken of each network.
 
     Attributes:
@@ -46,8 +47,6 @@ class UncertaintyOptions(BaseModel):
         scales: factors by which the network's images are also shown enlarged or reduced.
         dropout: draws of a network that has dropout; 0 for none.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     flips: Literal["none", "lr", "all"] = "lr"
     scales: tuple[Annotated[float, Field(ge=0.5, le=2)], ...] = (0.9, 1.1)

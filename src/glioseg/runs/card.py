@@ -8,7 +8,6 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from glioseg.config.words import explained
 from glioseg.errors import FileError
 from glioseg.evaluation.case_table import CaseTable, case_table
 from glioseg.evaluation.class_protocol import ClassEvaluation
@@ -18,6 +17,7 @@ from glioseg.evaluation.statistics import bootstrap_intervals, spread
 from glioseg.inference.bundle import BundleInfo
 from glioseg.inference.card import Card, Figure
 from glioseg.io.text import read_json, read_text, read_toml
+from glioseg.options import explained
 
 _TOLD_OF_CLASSES = ("accuracy", "balanced_accuracy", "auc")
 

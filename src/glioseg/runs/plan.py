@@ -197,7 +197,7 @@ def _measure(case: Case, scheme: LabelScheme, regions: Sequence[str]) -> _CaseMe
     if box.regions is None:
         raise LabelError(f"case {case.id} has no reference", remedy="A recipe is proposed from cases with masks")
     stacks = {name: planes(image.array[row]) for row, name in enumerate(image.modalities)}
-    brain = tissue(stacks)
+    brain, _ = tissue(stacks, image.grid.shape[::-1])
     x, y, z = box.working.shape
     spacing = box.working.spacing_mm if box.working.has_mm else None
     return _CaseMeasures(

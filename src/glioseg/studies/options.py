@@ -16,7 +16,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from glioseg.config import (
     Recipe,
     changed_recipe,
-    explained,
     leaves,
     parsed_change,
     recipe_values,
@@ -30,6 +29,7 @@ from glioseg.evaluation.published import PublishedFigure, PublishedProtocol
 from glioseg.faces import on_command_line
 from glioseg.io.text import read_text, read_toml
 from glioseg.networks.build import OPTIONS
+from glioseg.options import Options, explained
 
 _OF_THE_STUDY = {"split.n_folds": "folds", "split.fold": "folds", "train.seed": "seeds"}
 Settings = Mapping[str, Any]
@@ -95,7 +95,7 @@ class AxisOptions(BaseModel):
         return [(name, {key: self.set[key][place] for key in self.set}) for place, name in enumerate(names)]
 
 
-class StudyOptions(BaseModel):
+class StudyOptions(Options):
     """What is trained, and what of it is compared.
 
     Attributes:
@@ -114,8 +114,6 @@ class StudyOptions(BaseModel):
         metrics: to be compared; the first is drawn. None: those that are usual for the task of each row.
         paired: whether rows are tested against the first, patient by patient.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = "unnamed"
     about: str = ""

@@ -182,6 +182,8 @@ class LossOptions(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _kind_names_terms(cls, values: Any) -> Any:  # noqa: ANN401 - whatever stands under [loss]
+        if isinstance(values, Mapping) and COMBINED in values:
+            raise ValueError(f"{COMBINED} is no term: {COMBINED} is a word for several; set loss.kind={COMBINED}")
         if not isinstance(values, Mapping) or "kind" not in values:
             return values
         terms = terms_of(str(values["kind"]))

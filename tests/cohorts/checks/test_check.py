@@ -60,7 +60,7 @@ def test_noise_is_not_black_and_shows_nothing(tmp_path: Path) -> None:
     pictures[1][:2] = 200  # 12 of 48 pixels
     slices = only(cohort(picture_case(tmp_path, "a", pictures))).slices
     assert slices.non_black.tolist() == [1, 1, 1]
-    assert slices.brain.tolist() == [0, 0.25, 0]
+    assert slices.seen["grey"].tolist() == [0, 0.25, 0]
 
 
 def test_volumes_are_in_millilitres(tmp_path: Path) -> None:
@@ -358,13 +358,13 @@ def test_whatever_a_case_throws_is_a_finding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
 ) -> None:
     cases = [volume_case(tmp_path, name, {"t2f": head(number)}) for number, name in enumerate("abc")]
-    tissue, faults = measure.tissue, iter([None, kind("in the middle"), None])
+    tissue, faults = measure.tissue, iter([None, kind("in the middle"), None, None])
 
-    def failing(modalities: Mapping[str, npt.NDArray[np.int16]]) -> npt.NDArray[np.bool_]:
+    def failing(modalities: Mapping[str, npt.NDArray[np.int16]], shape: tuple[int, ...]) -> object:
         fault = next(faults)
         if fault is not None:
             raise fault
-        return tissue(modalities)
+        return tissue(modalities, shape)
 
     monkeypatch.setattr(measure, "tissue", failing)
     first, second, third = check(cohort(*cases), n_workers=1)

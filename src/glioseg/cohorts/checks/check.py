@@ -169,7 +169,7 @@ def _looked_at(task: _Task) -> CaseSummary:
         if grid is not None and voxels.grid.shape == grid.shape
     }
     findings += _content_findings(task.case.id, arrays)
-    brain = measure.tissue(arrays) if arrays else np.zeros(grid.shape[::-1] if grid else (0, 0, 0), dtype=np.bool_)
+    brain, seen = measure.tissue(arrays, grid.shape[::-1] if grid else (0, 0, 0))
     measured = {name: measure.distribution(array, brain) for name, array in arrays.items()}
     tumour = _tumour(reference)
     n_tumour = None if tumour is None else int(np.count_nonzero(tumour))
@@ -187,7 +187,7 @@ def _looked_at(task: _Task) -> CaseSummary:
         n_brain_voxels=int(np.count_nonzero(brain)),
         labels=() if reference is None else reference.names,
         has_reference=reference is not None,
-        slices=_slice_table(arrays, brain, reference),
+        slices=_slice_table(arrays, seen, reference, n_slices=len(brain)),
         tumour_voxels=n_tumour,
         tumour_ml=n_tumour * grid.voxel_ml if n_tumour is not None and grid is not None and grid.has_mm else None,
         tumour_centre=None if tumour is None else measure.centre_voxel(tumour),
@@ -394,11 +394,13 @@ def _tumour(reference: _Reference | None) -> npt.NDArray[np.bool_] | None:
 
 
 def _slice_table(
-    arrays: Mapping[str, npt.NDArray[Any]], brain: npt.NDArray[np.bool_], reference: _Reference | None
+    arrays: Mapping[str, npt.NDArray[Any]],
+    seen: Mapping[str, npt.NDArray[np.float32]],
+    reference: _Reference | None,
+    *,
+    n_slices: int,
 ) -> SliceTable:
-    n_slices = len(brain)
     shares = non_black_shares(arrays.values()) if arrays else np.full(n_slices, np.nan, dtype=np.float32)
-    seen = brain.mean(axis=(1, 2), dtype=np.float32) if arrays else shares
     if reference is None:
         return SliceTable(shares, seen, np.empty((0, 0), dtype=np.int32), np.empty(0, dtype=np.int32))
     voxels = np.empty((n_slices, len(reference.values)), dtype=np.int32)

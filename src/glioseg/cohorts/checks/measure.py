@@ -32,15 +32,25 @@ def planes(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.ascontiguousarray(array.T)
 
 
-def tissue(modalities: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.bool_]:
-    """Where some modality shows more than black and its noise; all arrays (Z, Y, X), at least one."""
-    inside: npt.NDArray[np.bool_] | None = None
-    for voxels in modalities.values():
+def tissue(
+    modalities: Mapping[str, npt.NDArray[Any]], shape: tuple[int, ...]
+) -> tuple[npt.NDArray[np.bool_], dict[str, npt.NDArray[np.float32]]]:
+    """Where some modality shows more than black and its noise, and of each modality on which share of a slice it does.
+
+    Args:
+        modalities: (Z, Y, X) each.
+        shape: of all of them, (Z, Y, X).
+
+    Returns:
+        (Z, Y, X) bool, and modality -> (Z,) float32.
+    """
+    inside = np.zeros(shape, dtype=np.bool_)
+    seen = {}
+    for name, voxels in modalities.items():
         bright = visible(voxels, NOISE)
-        inside = bright if inside is None else np.logical_or(inside, bright, out=inside)
-    if inside is None:
-        raise ValueError("no modality")
-    return inside
+        seen[name] = bright.mean(axis=(1, 2), dtype=np.float32)
+        np.logical_or(inside, bright, out=inside)
+    return inside, seen
 
 
 def is_usable(array: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:

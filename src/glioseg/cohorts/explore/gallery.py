@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from glioseg.cohorts.description import DoubtfulMask, GalleryKind, GallerySlice, View
 from glioseg.cohorts.summary import CaseSummary
@@ -63,9 +64,15 @@ def choose_doubtful_masks(cases: Sequence[CaseSummary], findings: Sequence[Findi
 
 
 def _telling(case: CaseSummary) -> int:
-    """Of the slices with at least half as much tumour as any, the one that shows most brain."""
-    areas, shown = case.slices.tumour_voxels, np.nan_to_num(case.slices.brain)
+    """Of the slices with at least half as much tumour as any, the one that shows most."""
+    areas, shown = case.slices.tumour_voxels, _seen(case)
     return int(np.argmax(np.where(2 * areas >= areas.max(), shown, -1.0)))
+
+
+def _seen(case: CaseSummary) -> npt.NDArray[np.float32]:
+    """How much a slice shows, the mean over the modalities: (n_slices,)."""
+    shares = list(case.slices.seen.values())
+    return np.mean(shares, axis=0, dtype=np.float32) if shares else np.zeros(case.n_slices, dtype=np.float32)
 
 
 def choose_views(cases: Sequence[CaseSummary]) -> tuple[View, ...]:
@@ -94,8 +101,8 @@ def spread(items: Sequence[_T], n: int) -> list[_T]:
 
 def _fullest_without(case: CaseSummary) -> int | None:
     """The slice without tumour that shows most; None where all have tumour or nothing is known."""
-    shown = case.slices.brain
-    if case.tumour_voxels is None or not np.isfinite(shown).all():
+    shown = _seen(case)
+    if case.tumour_voxels is None or not case.slices.seen:
         return None
     shown = np.where(case.slices.tumour_voxels > 0, -1.0, shown)
     best = int(np.argmax(shown))

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from glioseg.cohorts.parallel import in_order, n_processors
 from glioseg.cohorts.phantom.anatomy import (
@@ -37,6 +37,7 @@ from glioseg.cohorts.phantom.randomised import (
 from glioseg.cohorts.phantom.tumour import Lesion, TumourMaps, draw_lesions, front_times, pushed, tumour_maps
 from glioseg.core import Grid, Image, LabelMap, scheme_named
 from glioseg.core.case import Facts
+from glioseg.options import Options
 
 _VOLUME_MM = (240.0, 240.0, 155.0)
 """Extent of the volume: that of BraTS."""
@@ -48,7 +49,7 @@ _Number = TypeVar("_Number", np.int16, np.uint8)
 _PURPOSES = ("facts", "anatomy", "tumour", "maps", "mimics", "look", *MODALITIES, "variety", "coverings")
 
 
-class PhantomOptions(BaseModel):
+class PhantomOptions(Options):
     """What decides a phantom cohort.
 
     Args:
@@ -60,8 +61,6 @@ class PhantomOptions(BaseModel):
         n_randomised: of how many patients, the first, contrasts, shapes and acquisition are drawn far beyond what is
             usual (``phantom.randomised``), to train networks for real scans; the others stay as they are without.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     n_patients: int = Field(default=20, ge=1)
     spacing_mm: float = Field(default=2.0, ge=1.0, le=6.0)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TypeVar
 
+import numpy as np
+
 from glioseg.cohorts.description import CohortDescription, DoubtfulMask, DuplicateGroup, GalleryKind
 from glioseg.cohorts.summary import CaseSummary
 from glioseg.core import LabelScheme
@@ -105,10 +107,11 @@ def _one_modality(case: CaseSummary, z: int) -> SliceRequest:
 
 def _montage(about: CohortDescription, shown: Sequence[CaseSummary]) -> tuple[SliceRequest, ...]:
     """Slices through the first of the cases that are shown anyway which has enough of them."""
-    case = next((case for case in shown if case.n_slices >= _FEWEST_SLICES), None)
+    case = next((case for case in shown if case.n_slices >= _FEWEST_SLICES and case.modalities), None)
     if case is None or about.categories:
         return ()
-    shown_places = [z for z in range(case.n_slices) if case.slices.brain[z] >= _SHOWS_LITTLE]
+    seen = np.mean([case.slices.seen[name] for name in main_modality(case.modalities)], axis=0)
+    shown_places = [z for z in range(case.n_slices) if seen[z] >= _SHOWS_LITTLE]
     first, last = (shown_places[0], shown_places[-1]) if shown_places else (0, case.n_slices - 1)
     return tuple(_one_modality(case, z) for z in _spread(range(first, last + 1), _MONTAGE))
 

@@ -1,4 +1,4 @@
-"""The names of settings, and what is wrong with some, in words."""
+"""Options that users make, the names of settings, and what is wrong with some, in words."""
 
 from __future__ import annotations
 
@@ -10,13 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType, UnionType
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from glioseg.training.terms import COMBINED
-
-_UNIONS = (("model",), ("train", "optimiser"), ("train", "schedule"))
-"""Settings that are one of several sets of options, whose kind pydantic puts into the place of a fault."""
-
+from glioseg.errors import OptionError
 
 _BOUNDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -27,6 +23,27 @@ _BOUNDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 """Fault of a number -> where the bound stands, and its words."""
+
+
+class Options(BaseModel):
+    """Options that a user may make: ``StudyOptions(folds="five")`` says what is wrong with it as all else does.
+
+    Validation from within (``model_validate``, or as a part of others) raises pydantic's own error, for whoever knows
+    the file at fault.
+
+    Raises:
+        OptionError: unknown or unfitting settings; the message names the nearest known one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def __init__(self, **values: Any) -> None:  # noqa: ANN401 - whatever a user gives
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise OptionError(explained(error, type(self))) from error
+
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]  # so that validation from within passes it by
 
 
 def explained(error: ValidationError, options: type[BaseModel]) -> str:
@@ -92,8 +109,7 @@ def choices_of(annotation: Any) -> Iterator[Any]:  # noqa: ANN401 - any annotati
 
 def _explain(fault: dict[str, Any], options: type[BaseModel]) -> str:
     location, message = fault["loc"], str(fault["msg"]).removeprefix("Value error, ")
-    of_union = next((union for union in _UNIONS if location[: len(union)] == union), None)
-    kind_at = None if of_union is None or len(location) == len(of_union) else len(of_union)
+    kind_at = _kind_at(location, options)
     place = [part for depth, part in enumerate(location) if depth != kind_at and "[" not in str(part)]
     name = ".".join(map(str, place))
     if fault["type"] == "without_effect":
@@ -113,9 +129,20 @@ def _explain(fault: dict[str, Any], options: type[BaseModel]) -> str:
     elsewhere = _of_another_kind(without_places, options) if kind_at is not None else None
     if elsewhere is not None:
         return f"{name} has no effect with {'.'.join(location[:kind_at])} = {location[kind_at]}; {elsewhere}"
-    if without_places == f"loss.{COMBINED}":
-        return f"{name} is no term: {COMBINED} is a word for several; set loss.kind={COMBINED}"
     return f"there is no setting {name}{did_you_mean(without_places, options)}"
+
+
+def _kind_at(location: Sequence[int | str], options: type[BaseModel]) -> int | None:
+    """Where pydantic puts the kind of one of several options into the place of a fault: 1 in ``model.unet.width``."""
+    for depth in range(1, len(location)):
+        models = _models_at([str(part) for part in location[:depth]], options)
+        if len(models) > 1 and location[depth] in {_kind_of(model) for model in models}:
+            return depth
+    return None
+
+
+def _kind_of(model: type[BaseModel]) -> Any:  # noqa: ANN401 - as pydantic has it
+    return model.model_fields["kind"].default if "kind" in model.model_fields else None
 
 
 def _found(value: object) -> str:
@@ -152,7 +179,7 @@ def _annotations_at(name: str, options: type[BaseModel], kind: str | None) -> It
     """What may stand at a setting: an annotation for each of the options that may hold it, or for those of a kind."""
     *parents, last = name.split(".")
     for model in _models_at(parents, options):
-        own = model.model_fields["kind"].default if "kind" in model.model_fields else kind
+        own = _kind_of(model) or kind
         if last in model.model_fields and kind in (None, own):
             yield model.model_fields[last].annotation
 
