@@ -8,6 +8,7 @@ from pathlib import Path
 from glioseg.inference.bundle import WEIGHTS, read_info
 from glioseg.inference.card import Card, Figure
 from glioseg.inference.shipped import PREFIX, SHIPPED, ShippedModel
+from glioseg.runs.model_card import trust_lines
 
 PAGE = Path(__file__).parent / "models.md"
 _HEAD = """# Networks that come with glioseg
@@ -40,6 +41,8 @@ def _section(model: ShippedModel) -> Iterator[str]:
     yield f"- **How it was made** {card.protocol}"
     yield from (f"- **Limits** {limit}" for limit in card.limits)
     yield from ("", *_data(card), "", *_figures(card.figures))
+    trust = list(trust_lines(info))
+    yield from (("**How far its masks can be trusted.** " + trust[0], *trust[1:], "") if trust else ())
     yield from (f"- {reference}" for reference in card.references)
     yield ""
 

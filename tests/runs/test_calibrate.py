@@ -11,8 +11,12 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from glioseg.cohorts.splits.split import Split
+from glioseg.cohorts.splits.split_file import save_split
+from glioseg.errors import OptionError
 from glioseg.inference.bundle import read_info
 from glioseg.inference.confidence import record_of
+from glioseg.runs.calibrate import require_same
 from tests.cli.command import glioseg
 from tests.runs.conftest import Task, TinyRun
 from tests.store import Store
@@ -102,6 +106,72 @@ def test_a_scan_that_was_changed_is_said_to_be_unlike(calibrated: Path, stranger
     (sidecar,) = out.glob("*.json")
     warnings = " ".join(json.loads(sidecar.read_text(encoding="utf-8"))["warnings"])
     assert "T2-FLAIR is unlike the training's" in warnings
+
+
+def _fold(tiny: TinyRun, strangers: Path, held: slice, folder: Path) -> Path:
+    """The tiny run, as if it had held out some of the ten strangers."""
+    patients = sorted(f"{path.name.rsplit('-', 1)[0]}" for path in strangers.iterdir() if path.is_dir())
+    own = patients[held]
+    shutil.copytree(tiny.run, folder)
+    save_split(Split(tuple(name for name in patients if name not in own), tuple(own), ()), folder / "split.json")
+    data = json.loads((folder / "data.json").read_text(encoding="utf-8"))
+    (folder / "data.json").write_text(json.dumps(data | {"path": str(strangers)}), encoding="utf-8")
+    return folder
+
+
+def test_a_network_of_all_patients_gets_the_confidence_of_its_folds(
+    tiny: TinyRun, calibrated: Path, strangers: Path, tmp_path: Path
+) -> None:
+    """Two folds of five patients each, whose networks are the network itself: what all ten together gave before.
+
+    A second look at the same ten finds the promise kept in the mean: the intervals hold 80 % of them at least.
+    """
+    bundle = tmp_path / "toy"
+    shutil.copytree(tiny.run / "bundle", bundle)
+    (bundle / "MODEL_CARD.md").unlink()
+    folds = [_fold(tiny, strangers, held, tmp_path / f"f{held.start}") for held in (slice(0, 5), slice(5, 10))]
+    places = ["--cache", calibrated.parent / "cache", "--device", "cpu", "--out", tmp_path / "out", "--quiet", "--json"]
+    named = [word for fold in folds for word in ("--folds", fold)]
+    ran = glioseg("calibrate", bundle, *named, "--check", strangers, *places, "--risk", "0.3", "--level", "0.8")
+    assert ran.code == 0, ran.err
+    before, after = (record_of(read_info(path)) for path in (calibrated, bundle))
+    assert before is not None
+    assert after is not None
+    assert after.fitted_on == "strangers, held out by 2 folds"
+    assert after.dice.weights == pytest.approx(before.dice.weights, abs=1e-6)
+    assert after.regions["WT"].risk_threshold == before.regions["WT"].risk_threshold
+    assert [check.on for check in after.checks] == [
+        "strangers",
+        "strangers, held out by 2 folds, patients left out in turn",
+    ]
+    figures = ran.json["regions"]["WT"]
+    assert figures["covered_of_checked"] >= 0.8
+    assert figures["missed_of_checked"] <= 0.3
+    assert not (bundle / "calibration.json").exists()
+    assert (tmp_path / "out" / "calibration.html").exists()
+    card = (bundle / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "## How far its masks can be trusted" in card
+    assert "strangers, held out by 2 folds" in card
+
+
+def test_folds_of_other_patients_and_networks_are_asked_for(tiny: TinyRun, strangers: Path, tmp_path: Path) -> None:
+    bundle = tmp_path / "toy"
+    shutil.copytree(tiny.run / "bundle", bundle)
+    fold = _fold(tiny, strangers, slice(0, 5), tmp_path / "fold")
+    refusals = {
+        ("--folds", fold, "--folds", fold): "a case was held out by more than one fold",
+        ("--folds", fold, "--data", strangers): "Leave out --data or --folds",
+        ("--folds", tmp_path): "glioseg train",
+        (): "--folds RUN",
+    }
+    for arguments, words in refusals.items():
+        ran = glioseg("calibrate", bundle, *arguments, "--device", "cpu", "--quiet", "--cache", tiny.cache)
+        assert ran.code in (1, 2), arguments
+        assert words in ran.err, (arguments, ran.err)
+    own = read_info(bundle)
+    predict = own.predict.model_copy(update={"threshold": 0.4})
+    with pytest.raises(OptionError, match="the fold is of another network"):
+        require_same(own.model_copy(update={"predict": predict}), own, fold)
 
 
 def test_what_cannot_be_calibrated_is_said(tiny: TinyRun, tiny_runs: Callable[[Task], TinyRun], tmp_path: Path) -> None:

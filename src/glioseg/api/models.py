@@ -209,6 +209,9 @@ def calibrate(
     run: StrPath | Run,
     data: AnyData | None = None,
     *,
+    folds: Sequence[StrPath | Run] = (),
+    check: AnyData | None = None,
+    out: StrPath | None = None,
     risk: float = 0.1,
     level: float = 0.9,
     device: str = "auto",
@@ -219,12 +222,16 @@ def calibrate(
 ) -> Calibration:
     """Fit how far a network's masks can be trusted, and keep it in its bundle; no mask changes.
 
-    Of a run it is fitted on the validation part and checked on the test part; on other data by leaving patients out.
+    Of a run it is fitted on the validation part and checked on the test part; on other data, and on what folds held
+    out, it is checked by leaving patients out.
     ``predict(…, uncertainty=True)`` then states the expected Dice, why it is low, and intervals that were checked.
 
     Args:
-        run: a run, or a bundle (which needs ``data``).
+        run: a run, or a bundle (which needs ``data`` or ``folds``).
         data: scans with masks that the network was not trained on; None for those of the run.
+        folds: runs of the same recipe that held out other patients, for a network that was trained on all of them.
+        check: further scans with masks, to see how far what was found holds there.
+        out: where ``calibration.json`` and the page go; None for the run, or the bundle's folder.
         risk: share of a region that the cautious mask misses at most, on average over patients.
         level: share of patients whose volume lies in its interval, at least.
         device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
@@ -237,9 +244,9 @@ def calibrate(
         ``.figures``, as ``calibration.json`` holds them; ``.text``; ``.page``.
 
     Raises:
-        OptionError: a shipped network, a classifier, a bundle without data.
+        OptionError: a shipped network, a classifier, a bundle without data, folds of another network.
         ScoreError: too few cases.
-        SplitError: data that the network was trained on.
+        SplitError: data that the network was trained on, or held out twice.
     """
     from glioseg.runs import calibrate as calibrating
     from glioseg.tasks.task import Promises
@@ -247,6 +254,9 @@ def calibrate(
     return calibrating.calibrate(
         path_of(run),
         None if data is None else folder_of(data),
+        folds=[path_of(fold) for fold in folds],
+        check=None if check is None else folder_of(check),
+        out=optional_path(out),
         promises=Promises(risk, level),
         device=device,
         cache=optional_path(cache),

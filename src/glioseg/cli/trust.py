@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from glioseg import console
 from glioseg.cli.options import (
     NO_FLAGS,
     Cache,
@@ -18,7 +19,6 @@ from glioseg.cli.options import (
     print_json,
     takes_data_flags,
 )
-from glioseg.console import Reporter, out
 
 app = typer.Typer()
 
@@ -26,6 +26,21 @@ RunOrBundle = Annotated[Path, typer.Argument(metavar="RUN_OR_BUNDLE", help="A ru
 Unseen = Annotated[
     Path | None,
     typer.Option("--data", help="Scans with masks that the network was not trained on. [default: the run's]"),
+]
+Folds = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--folds",
+        metavar="RUN",
+        help="A fold of the same recipe, which held out other patients: for a network that was trained on all of them. "
+        "May be repeated.",
+    ),
+]
+Check = Annotated[
+    Path | None, typer.Option("--check", help="Further scans with masks, to see how far what was found holds there.")
+]
+Out = Annotated[
+    Path | None, typer.Option("--out", help="Where figures and page go. [default: the run, or the bundle's folder]")
 ]
 Risk = Annotated[
     float, typer.Option(metavar="SHARE", help="Of a region, what the cautious mask may miss on average over patients.")
@@ -38,6 +53,9 @@ Level = Annotated[float, typer.Option(metavar="SHARE", help="Of patients, whose 
 def calibrate(
     run: RunOrBundle,
     data: Unseen = None,
+    folds: Folds = None,
+    check: Check = None,
+    out: Out = None,
     risk: Risk = 0.1,
     level: Level = 0.9,
     device: Device = "auto",
@@ -48,24 +66,27 @@ def calibrate(
 ) -> None:
     """Fit how far a network's masks can be trusted.
 
-    On the validation part of a run, or on other data with masks: the Dice to be expected of a mask, a threshold that
-    keeps the share of missed tumour below a stated risk, intervals of volumes, a temperature. All of it is kept in the
-    bundle, where predict --uncertainty finds it, and is checked on the test part or by leaving patients out:
-    calibration.json and calibration.html say how well it holds. No mask changes.
+    On the validation part of a run, on other data with masks, or on what folds held out: the Dice to be expected of a
+    mask, a threshold that keeps the share of missed tumour below a stated risk, intervals of volumes, a temperature.
+    All of it is kept in the bundle, where predict --uncertainty finds it, and is checked on the test part, on data of
+    --check or by leaving patients out: calibration.json and calibration.html say how well it holds. No mask changes.
     """
     from glioseg.api import models as api
 
     found = api.calibrate(
         run,
         other_data(data, flags),
+        folds=folds or (),
+        check=check,
+        out=out,
         risk=risk,
         level=level,
         device=device,
         cache=cache,
-        progress=Reporter(quiet=quiet),
+        progress=console.Reporter(quiet=quiet),
     )
     if as_json:
         print_json(dict(found.figures))
         return
-    out(found.text)
-    out(f"Page: {found.page}")
+    console.out(found.text)
+    console.out(f"Page: {found.page}")

@@ -13,6 +13,8 @@ from glioseg.core import LabelMap, LabelScheme
 from glioseg.core.schemes import tumour_labels
 from glioseg.errors import GeometryError, ScoreError
 from glioseg.evaluation.calibration import ProbabilityHistogram, probability_histogram
+from glioseg.evaluation.froc import LesionDetections, detections_of
+from glioseg.evaluation.lesions import LesionRule
 from glioseg.evaluation.masks import MaskPair
 from glioseg.evaluation.metric import RegionMetric, RegionMetrics, VolumeUnit
 from glioseg.evaluation.metrics import REGION_METRICS, value_or_none
@@ -35,6 +37,7 @@ class CaseScores:
         voxel_ml: volume of a voxel, None where millimetres are unknown.
         histograms: R histograms of probabilities; None where only a label map was at hand.
         grid: the grid that was scored on.
+        detections: R counts of lesions over thresholds of probability; None where they were not asked for.
         measured: metric -> R values, of metrics that are made of masks; only these cannot be had from the counts later.
 
     Raises:
@@ -49,6 +52,7 @@ class CaseScores:
     histograms: tuple[ProbabilityHistogram, ...] | None = None
     grid: GridName = "native"
     measured: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
+    detections: tuple[LesionDetections, ...] | None = None
 
     def __post_init__(self) -> None:
         n_slices = len(self.slices.correct)
@@ -110,6 +114,7 @@ def score_case(
     probabilities: npt.NDArray[np.floating] | None = None,
     grid: GridName = "native",
     metrics: RegionMetrics = REGION_METRICS,
+    detect_by: LesionRule | None = None,
 ) -> CaseScores:
     """Score a predicted label map against its reference, every slice along Z.
 
@@ -124,6 +129,7 @@ def score_case(
         probabilities: (R, X, Y, Z) of the regions, for ROC-AUC and average precision.
         grid: which grid that is.
         metrics: those of them that are made of masks are measured.
+        detect_by: what counts as a lesion where lesions are counted over thresholds of probability; None counts none.
 
     Raises:
         GeometryError: the grids differ.
@@ -142,7 +148,14 @@ def score_case(
     spacing = reference.grid.spacing_mm if reference.grid.has_mm else None
     pairs = (MaskPair(_inside(reference, region), _inside(prediction, region), spacing) for region in regions)
     measured = _measured(pairs, spacing, metrics_for(reference.scheme, metrics))
-    return CaseScores(case, patient, tuple(regions), slices, voxel_ml, histograms, grid, measured)
+    detections = None
+    if detect_by is not None and probabilities is not None and tumour_labels(reference.scheme):
+        voxel_mm3 = 1.0 if voxel_ml is None else 1000 * voxel_ml
+        detections = tuple(
+            detections_of(_inside(reference, region), channel, detect_by, voxel_mm3)
+            for channel, region in zip(probabilities, regions, strict=True)
+        )
+    return CaseScores(case, patient, tuple(regions), slices, voxel_ml, histograms, grid, measured, detections)
 
 
 def metrics_for(scheme: LabelScheme, metrics: RegionMetrics = REGION_METRICS) -> RegionMetrics:
@@ -185,7 +198,7 @@ def score_channels(
 def select_slices(scores: CaseScores, keep: Flags) -> CaseScores | None:
     """The case with only the slices that ``keep`` (S,) marks; None where it marks none.
 
-    Histograms and what was measured on whole masks are left behind.
+    Histograms, and what was measured or counted on whole masks, are left behind.
     """
     if keep.shape != (scores.n_slices,):
         raise ScoreError(
@@ -194,7 +207,7 @@ def select_slices(scores: CaseScores, keep: Flags) -> CaseScores | None:
     if not keep.any():
         return None
     slices = SliceCounts(scores.slices.regions[keep], scores.slices.correct[keep])
-    return replace(scores, slices=slices, histograms=None, measured={})
+    return replace(scores, slices=slices, histograms=None, measured={}, detections=None)
 
 
 def scores_of(

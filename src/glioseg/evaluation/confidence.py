@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
 
 from glioseg.errors import ScoreError
 from glioseg.evaluation.score import Floats, Interval
@@ -72,6 +74,40 @@ class RiskCoverage:
     area_chance: float
 
 
+class CheckRecord(BaseModel):
+    """How well the confidence foretold the Dice of cases that it was not fitted on.
+
+    Attributes:
+        on: which, in words.
+        n_cases: with a Dice,
+        n_patients: and whose they are.
+        rank_correlation: Spearman's, with the Dice; None where one of the two never changes.
+        ci95: its 95 % interval.
+        area: of risk over coverage,
+        area_best: that of the order by the Dice itself,
+        area_chance: and that of no order.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    on: str
+    n_cases: int
+    n_patients: int
+    rank_correlation: float | None
+    ci95: tuple[float, float] | None
+    area: float
+    area_best: float
+    area_chance: float
+
+    @property
+    def correlation_words(self) -> str:
+        """``0.71 (95 % 0.52 to 0.83)``."""
+        if self.rank_correlation is None:
+            return "undefined"
+        interval = "" if self.ci95 is None else f" (95 % {self.ci95[0]:.2f} to {self.ci95[1]:.2f})"
+        return f"{self.rank_correlation:.2f}{interval}"
+
+
 def fit_dice(features: Floats, dice: Floats) -> DiceModel:
     """Ridge regression [1]; the penalty is the one whose left-out errors are smallest [2].
 
@@ -104,15 +140,20 @@ def cross_fitted(features: Floats, dice: Floats, units: Sequence[str], *, seed: 
     Raises:
         ScoreError: as ``fit_dice``, of the cases of four folds.
     """
-    names = sorted(set(units))
-    order = np.random.default_rng(seed).permutation(len(names))
-    fold_of = {names[place]: number % _N_FOLDS for number, place in enumerate(order)}
-    folds = np.array([fold_of[unit] for unit in units])
+    folds = folds_of(units, seed=seed)
     expected = np.zeros(len(dice))
     for fold in np.unique(folds):
         held = folds == fold
         expected[held] = fit_dice(features[~held], dice[~held]).expected(features[held])
     return expected
+
+
+def folds_of(units: Sequence[str], *, seed: int = 0) -> npt.NDArray[np.int64]:
+    """(N,) which of five folds each case is left out with; those of a unit (patient) together."""
+    names = sorted(set(units))
+    order = np.random.default_rng(seed).permutation(len(names))
+    fold_of = {names[place]: number % _N_FOLDS for number, place in enumerate(order)}
+    return np.array([fold_of[unit] for unit in units])
 
 
 def rank_correlation(first: Floats, second: Floats) -> float | None:

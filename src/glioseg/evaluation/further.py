@@ -1,4 +1,4 @@
-"""What a cohort's figures say beyond means: agreement of volumes, reliability of probabilities, subgroups.
+"""What a cohort's figures say beyond means: volumes, reliability of probabilities, lesions over thresholds, subgroups.
 
 References:
     [1] Bland JM, Altman DG. Statistical methods for assessing agreement between two methods of clinical measurement.
@@ -17,6 +17,7 @@ import numpy as np
 from glioseg.core.case import Facts
 from glioseg.evaluation.calibration import merged, reliability_of
 from glioseg.evaluation.cases import CaseScores, volume_unit_of
+from glioseg.evaluation.froc import Froc, froc_of
 from glioseg.evaluation.metric import VolumeUnit
 from glioseg.evaluation.metrics import ruled_ratio
 from glioseg.evaluation.overlap import FN, FP, TP
@@ -123,11 +124,12 @@ class Subgroup:
 
 @dataclass(frozen=True, eq=False)
 class Further:
-    """By region: agreement of volumes, reliability (where probabilities are at hand), subgroups."""
+    """By region: agreement of volumes, subgroups and, of probabilities, reliability and lesions over thresholds."""
 
     volumes: Mapping[str, VolumeAgreement] = field(default_factory=dict)
     reliability: Mapping[str, Reliability] = field(default_factory=dict)
     subgroups: Mapping[str, tuple[Subgroup, ...]] = field(default_factory=dict)
+    froc: Mapping[str, Froc] = field(default_factory=dict)
 
     def __eq__(self, other: object) -> bool:
         """As files have them; arrays with NaN in them are not equal to themselves."""
@@ -137,13 +139,19 @@ class Further:
         return hash(tuple(self.volumes.items()))
 
     def to_json(self) -> dict[str, object]:
-        """``volumes``, ``reliability`` and ``subgroups``, by region; those that are empty are absent."""
+        """``volumes``, ``reliability``, ``subgroups`` and ``froc``, by region; those that are empty are absent."""
         blocks: dict[str, dict[str, object]] = {
             "volumes": {region: each.to_json() for region, each in self.volumes.items()},
             "reliability": {region: each.to_json() for region, each in self.reliability.items()},
             "subgroups": {region: [each.to_json() for each in groups] for region, groups in self.subgroups.items()},
+            "froc": {region: each.to_json() for region, each in self.froc.items()},
         }
         return {name: block for name, block in blocks.items() if block}
+
+    def tables(self) -> dict[str, list[dict[str, object]]]:
+        """What is told in files of its own, name -> rows: ``froc``, a row for each region and threshold."""
+        rows = [row for region, curve in self.froc.items() for row in curve.rows(region)]
+        return {"froc": rows} if rows else {}
 
     @classmethod
     def from_json(cls, block: Mapping[str, Any]) -> Self:
@@ -155,6 +163,7 @@ class Further:
                 region: tuple(Subgroup.from_json(each) for each in groups)
                 for region, groups in block.get("subgroups", {}).items()
             },
+            {region: Froc.from_json(each) for region, each in block.get("froc", {}).items()},
         )
 
 
@@ -188,7 +197,18 @@ def further_of(
         {region: _volumes(cases, row) for row, region in enumerate(regions)},
         reliability,
         {region: own for region, own in groups.items() if own},
+        _froc(cases, patients, n_resamples, seed),
     )
+
+
+def _froc(cases: Sequence[CaseScores], patients: Sequence[str], n_resamples: int, seed: int) -> dict[str, Froc]:
+    curves = {}
+    for row, region in enumerate(cases[0].regions):
+        own = [case.detections[row] for case in cases if case.detections is not None]
+        curve = froc_of(own, patients, n_resamples=n_resamples, seed=seed) if own else None
+        if curve is not None:
+            curves[region] = curve
+    return curves
 
 
 def _volumes(cases: Sequence[CaseScores], row: int) -> VolumeAgreement:

@@ -22,6 +22,7 @@ from glioseg.evaluation.conventions import CONVENTIONS, ConventionName
 from glioseg.evaluation.fitness import Fitness, fitness_of
 from glioseg.evaluation.further import Further, further_of
 from glioseg.evaluation.kinds import KindFigures, kind_figures
+from glioseg.evaluation.lesions import LesionRule
 from glioseg.evaluation.masks import NSD_TOLERANCE_MM
 from glioseg.evaluation.metric import OwnMetrics, RegionMetric, RegionMetrics, VolumeUnit, with_own
 from glioseg.evaluation.metrics import REGION_METRICS, region_metrics
@@ -77,9 +78,14 @@ class EvaluateOptions(BaseModel):
         shown = self.pixels if pixels is None else pixels
         return EvaluateOptions(n_resamples=self.n_resamples, seed=self.seed, convention=name, pixels=shown)
 
+    @property
+    def lesions(self) -> LesionRule:
+        """What counts as a lesion by the convention."""
+        return CONVENTIONS[self.convention].lesions
+
     def metrics(self, own: OwnMetrics = ()) -> RegionMetrics:
         """What is measured of a region, metrics of the caller's own behind the others."""
-        return with_own(region_metrics(CONVENTIONS[self.convention].lesions, pixels=self.pixels), own)
+        return with_own(region_metrics(self.lesions, pixels=self.pixels), own)
 
 
 @dataclass(frozen=True)
@@ -165,7 +171,7 @@ class Evaluation:
         as_published: the same predictions by a publication's protocol, where the recipe follows one.
         kinds: how often the kind of a case is right, where a network says it.
         fitness: region -> metric -> why it is not fit for these cases.
-        further: agreement of volumes, reliability and subgroups.
+        further: agreement of volumes, reliability, lesions over thresholds and subgroups.
     """
 
     options: EvaluateOptions
@@ -358,6 +364,8 @@ def _checked(cases: Sequence[CaseScores]) -> list[CaseScores]:
             )
         if case.grid != "native":
             raise ScoreError(f"case {case.case} was not scored on its native grid", found=f"the {case.grid} grid")
+        if (case.detections is None) != (first.detections is None):
+            raise ScoreError("lesions were counted in some cases only", found=f"{first.case} against {case.case}")
         if (case.histograms is None) != (first.histograms is None):
             raise ScoreError("probabilities are at hand for some cases only", found=f"{first.case} against {case.case}")
     return ordered

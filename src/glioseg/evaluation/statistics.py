@@ -208,8 +208,19 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 def _resampled_means(sums: Floats, counts: Floats, n_resamples: int, seed: int) -> Floats:
     """(n_resamples, M) case means of patients drawn with replacement; NaN where a draw has no value.
 
-    A draw is the number of times that it has each patient, so that its sums are a matrix product. The mean is over
-    cases, Σ sums / Σ counts: the denominator varies with the draw and is no constant that could be left out.
+    The mean is over cases, Σ sums / Σ counts: the denominator varies with the draw and is no constant that could be
+    left out.
+    """
+    n = sums.shape[1]
+    drawn = resampled_sums(np.concatenate([sums, counts], axis=1), n_resamples, seed)
+    values, total = drawn[:, :n], drawn[:, n:]
+    return np.divide(values, total, out=np.full(total.shape, np.nan), where=total > 0)
+
+
+def resampled_sums(sums: Floats, n_resamples: int, seed: int) -> Floats:
+    """(P, M) sums of patients -> (n_resamples, M) sums of as many drawn with replacement.
+
+    A draw is the number of times that it has each patient, so that its sums are a matrix product.
     """
     rng = np.random.default_rng(seed)
     n = len(sums)
@@ -218,8 +229,7 @@ def _resampled_means(sums: Floats, counts: Floats, n_resamples: int, seed: int) 
         size = min(_DRAWS_AT_ONCE, n_resamples - start)
         drawn = rng.integers(0, n, (size, n)) + np.arange(size)[:, None] * n
         times = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)
-        total = times @ counts
-        parts.append(np.divide(times @ sums, total, out=np.full(total.shape, np.nan), where=total > 0))
+        parts.append(times @ sums)
     return np.concatenate(parts)
 
 

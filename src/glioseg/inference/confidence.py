@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from scipy.special import expit, logit
 
 from glioseg.errors import FileError
-from glioseg.evaluation.confidence import DiceModel
+from glioseg.evaluation.confidence import CheckRecord, DiceModel
 from glioseg.evaluation.score import Floats
 from glioseg.evaluation.uncertainty import mean_defined
 from glioseg.inference.bundle import BundleInfo
@@ -37,6 +37,9 @@ class RegionRecord(BaseModel):
         temperature: that divides the logits of the probability that is written.
         risk_threshold: probability above which a voxel is in the cautious mask; None with too few patients for it.
         volume_error: bound on the error of the cube root of the volume, in the unit of ``volume_unit``; None likewise.
+        ece: calibration error of the voxels before and after the temperature, of patients who had no part in it.
+        missed: what the cautious mask was found to miss of the region, mean over random halves of the patients.
+        covered: of the volumes of such halves, the share that lay in their intervals.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,6 +47,9 @@ class RegionRecord(BaseModel):
     temperature: float = Field(1.0, gt=0, allow_inf_nan=False)
     risk_threshold: float | None = Field(None, ge=0, le=1)
     volume_error: float | None = Field(None, ge=0, allow_inf_nan=False)
+    ece: tuple[float, float] | None = None
+    missed: float | None = None
+    covered: float | None = None
 
 
 class DiceRecord(BaseModel):
@@ -77,6 +83,7 @@ class ConfidenceRecord(BaseModel):
         volume_unit: ``ml`` or ``voxels``.
         regions: by name.
         intensities: what each modality looks like in the training.
+        checks: how well it foretold the Dice of others, the check that counts first.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -92,6 +99,7 @@ class ConfidenceRecord(BaseModel):
     volume_unit: Literal["ml", "voxels"]
     regions: Mapping[str, RegionRecord]
     intensities: Mapping[str, IntensityRecord]
+    checks: tuple[CheckRecord, ...] = ()
 
 
 @dataclass(frozen=True)

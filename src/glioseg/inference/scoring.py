@@ -10,6 +10,7 @@ import numpy.typing as npt
 from glioseg.core import Case, LabelMap, LabelScheme
 from glioseg.errors import LabelError
 from glioseg.evaluation.cases import CaseScores, score_case, score_channels
+from glioseg.evaluation.lesions import LesionRule
 from glioseg.evaluation.metric import RegionMetrics
 from glioseg.evaluation.metrics import COUNTED_METRICS
 from glioseg.inference.predictor import Array, Prediction, Predictor, inside_regions
@@ -45,6 +46,7 @@ def score_prepared(
     *,
     curves: bool = False,
     metrics: RegionMetrics = COUNTED_METRICS,
+    detect_by: LesionRule | None = None,
 ) -> ScoredCase:
     """Predict a prepared case and score it against its reference, which is read anew on the native grid.
 
@@ -56,6 +58,7 @@ def score_prepared(
         scheme: of the reference, which may be another than the network's: other data has integers of its own.
         curves: also count probabilities, for ROC-AUC and average precision.
         metrics: those of them that are made of masks are measured, on the native grid; none unless asked for.
+        detect_by: what counts as a lesion, where with ``curves`` lesions are counted over thresholds too.
     """
     probabilities = probabilities_of(predictor, prepared, channels)
     prediction = predictor.on_native_grid(probabilities, prepared.working, prepared.native)
@@ -68,6 +71,7 @@ def score_prepared(
         predictor.regions,
         prediction.probabilities if curves else None,
         metrics=metrics,
+        detect_by=detect_by,
     )
     return ScoredCase(
         scores, _on_working_grid(predictor, prepared, probabilities), prediction, reference, probabilities

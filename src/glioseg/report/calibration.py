@@ -12,8 +12,7 @@ from matplotlib.figure import Figure
 
 from glioseg import __version__
 from glioseg.errors import plural
-from glioseg.evaluation.confidence import RiskCoverage
-from glioseg.evaluation.score import Interval
+from glioseg.evaluation.confidence import CheckRecord, RiskCoverage
 from glioseg.report import style
 from glioseg.report.html import Block, Cell, Column, Page, Prose, Section, Table, Tile, saved_picture, write_page
 from glioseg.report.parts.words import MOST_ROWS, left_out
@@ -21,52 +20,39 @@ from glioseg.report.parts.words import MOST_ROWS, left_out
 
 @dataclass(frozen=True)
 class ConfidenceCheck:
-    """How well a confidence foretells the Dice of cases that it was not fitted on.
+    """How well a confidence foretells the Dice of cases that it was not fitted on, case by case.
 
     Args:
-        checked_on: which, in words.
+        record: the figures.
         cases: ids, and for each of them
         confidence: what was foretold,
         dice: and what came.
-        n_patients: whose they are.
-        rank_correlation: of the two; None where one never changes.
-        interval: of it, 95 %.
         curve: risk over coverage.
     """
 
-    checked_on: str
+    record: CheckRecord
     cases: tuple[str, ...]
     confidence: tuple[float, ...]
     dice: tuple[float, ...]
-    n_patients: int
-    rank_correlation: float | None
-    interval: Interval
     curve: RiskCoverage
 
     def to_json(self) -> dict[str, Any]:
         """As ``calibration.json`` holds it."""
+        record = self.record
         return {
-            "checked_on": self.checked_on,
-            "n_cases": len(self.cases),
-            "n_patients": self.n_patients,
-            "rank_correlation": self.rank_correlation,
-            "rank_correlation_ci95": self.interval,
-            "risk_coverage_area": self.curve.area,
-            "risk_coverage_area_best": self.curve.area_best,
-            "risk_coverage_area_chance": self.curve.area_chance,
+            "checked_on": record.on,
+            "n_cases": record.n_cases,
+            "n_patients": record.n_patients,
+            "rank_correlation": record.rank_correlation,
+            "rank_correlation_ci95": record.ci95,
+            "risk_coverage_area": record.area,
+            "risk_coverage_area_best": record.area_best,
+            "risk_coverage_area_chance": record.area_chance,
             "cases": [
                 {"case": case, "confidence": confidence, "dice": dice}
                 for case, confidence, dice in zip(self.cases, self.confidence, self.dice, strict=True)
             ],
         }
-
-    @property
-    def correlation_words(self) -> str:
-        """``0.71 (95 % 0.52 to 0.83)``."""
-        if self.rank_correlation is None:
-            return "undefined"
-        interval = "" if self.interval is None else f" (95 % {self.interval[0]:.2f} to {self.interval[1]:.2f})"
-        return f"{self.rank_correlation:.2f}{interval}"
 
 
 def write_calibration(
@@ -97,7 +83,7 @@ def write_calibration(
         _promises(regions, promised),
         _temperatures(regions),
     )
-    tiles = [Tile("Rank correlation", _two(check.rank_correlation), check.checked_on) for check in checks[:1]]
+    tiles = [Tile("Rank correlation", _two(check.record.rank_correlation), check.record.on) for check in checks[:1]]
     tiles += [
         Tile("Area of risk over coverage", f"{check.curve.area:.3f}", f"no order {check.curve.area_chance:.3f}")
         for check in checks[:1]
@@ -140,7 +126,7 @@ def _confidence(check: ConfidenceCheck, number: int, figures: Path) -> Section:
             foretold(check.confidence, check.dice),
             "chart",
             title="Confidence and Dice",
-            caption=f"Each point a case. Rank correlation {check.correlation_words}.",
+            caption=f"Each point a case. Rank correlation {check.record.correlation_words}.",
             half=True,
         ),
         saved_picture(
@@ -155,9 +141,9 @@ def _confidence(check: ConfidenceCheck, number: int, figures: Path) -> Section:
         ),
         _cases(check),
     )
-    patients = plural(check.n_patients, "patient")
+    patients = plural(check.record.n_patients, "patient")
     intro = f"{plural(len(check.cases), 'case')} of {patients}. Dice: mean over the regions that have one."
-    return Section(f"confidence-{number}", f"Confidence, {check.checked_on}", intro, blocks)
+    return Section(f"confidence-{number}", f"Confidence, {check.record.on}", intro, blocks)
 
 
 def _cases(check: ConfidenceCheck) -> Table:

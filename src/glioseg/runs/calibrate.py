@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from torch import nn
 
 from glioseg.cohorts.reading.layout import Layout
 from glioseg.console import QUIET, Reporter
-from glioseg.errors import OptionError
-from glioseg.inference.bundle import annotate_bundle, load_bundle
+from glioseg.errors import OptionError, SplitError, name_some, plural
+from glioseg.inference.bundle import DESCRIPTION, Bundle, BundleInfo, annotate_bundle, load_bundle
 from glioseg.inference.shipped import is_model_name
 from glioseg.io.files import write_json
 from glioseg.runs import run_folder
 from glioseg.runs.evaluate import open_run, other_part, require_unseen
+from glioseg.runs.model_card import write_card
 from glioseg.runs.options import RunOptions
 from glioseg.runs.read import Data
 from glioseg.tasks.choose import task_named
-from glioseg.tasks.task import AnyTask, Calibration, CalibrationParts, Promises
+from glioseg.tasks.data import Part
+from glioseg.tasks.task import AnyTask, Calibration, CalibrationParts, HeldOut, Promises
 
 FIGURES = "calibration.json"
 PAGE = "calibration.html"
+_SHARED = ("modalities", "regions", "scheme", "model", "prepare", "slices", "patches", "predict")
+"""Fields of a bundle in which a fold must be the network that it speaks for."""
 
 
 def calibrate(
     run: Path,
     data: Data | None = None,
     *,
+    folds: Sequence[Path] = (),
+    check: Data | None = None,
+    out: Path | None = None,
     promises: Promises | None = None,
     device: str = "auto",
     cache: Path | None = None,
@@ -36,12 +46,17 @@ def calibrate(
 ) -> Calibration:
     """Fit a confidence and write it into the bundle, and ``calibration.json`` and ``calibration.html`` beside it.
 
-    Of a run it is fitted on the validation part and checked on the test part; on other data, and where there is no test
-    part, it is checked by leaving patients out. No mask changes, and the model id stays.
+    Of a run it is fitted on the validation part and checked on the test part; on other data, on the cases that folds
+    held out, and where there is no test part, it is checked by leaving patients out. No mask changes, and the model id
+    stays.
 
     Args:
-        run: a run folder or a bundle (which needs ``data``).
+        run: a run folder or a bundle (which needs ``data`` or ``folds``).
         data: scans with masks that the network was not trained on; None for those of the run.
+        folds: runs of the same recipe, each of which held out other patients: a network that was trained on all of them
+            has none left to be judged by, and gets the confidence of its folds.
+        check: further scans with masks, on which alone it is checked: how far what was found holds elsewhere.
+        out: where figures and page go; None for the run, or the folder of a bundle.
         promises: risk and level.
         device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
         cache: where prepared data is kept; None for ``cache`` beside the run.
@@ -50,44 +65,132 @@ def calibrate(
         layout: by which the run's data was read, where it is one of your own.
 
     Raises:
-        OptionError: a shipped network, a classifier, or a bundle without data.
+        OptionError: a shipped network, a classifier, a bundle without data, folds of another network.
         ScoreError: too few cases.
-        SplitError: the data holds patients that the network was trained on.
+        SplitError: the data holds patients that the network was trained on, or two folds held out the same.
     """
     _require_own(run)
     promises = promises or Promises()
     _require_shares(promises)
+    if data is not None and folds:
+        raise OptionError(
+            "the confidence is fitted on other data or on what folds held out",
+            found="both",
+            remedy="Leave out `--data` or `--folds`",
+        )
     bundle = load_bundle(run, network)
     task = task_named(bundle.info.task)
     task.require_confidence()
     home = run_folder.home_of(run)
-    if data is not None:
-        options = RunOptions(home, cache, device=device)
-        cohort, part = other_part(bundle, data, options, reporter)
-        require_unseen([run], cohort.patients, data.path, reporter)
-        parts = CalibrationParts(part, f"{cohort.name}, all of it")
+    if folds:
+        parts = _held_out_by(folds, bundle, device, cache, reporter, network, layout)
+    elif data is not None:
+        part, name = _unseen(run, bundle, data, device, cache, reporter)
+        parts = CalibrationParts((HeldOut(part, bundle),), f"{name}, all of it")
     elif (home / run_folder.RECIPE).exists():
-        parts = _parts_of_run(home, device, cache, reporter, network, layout)
+        parts = _parts_of_run(home, bundle, device, cache, reporter, network, layout)
     else:
-        raise OptionError("a bundle knows no data of its own", found=run, remedy="Name scans with masks: `--data DATA`")
-    found = task.fit_confidence(bundle, parts, promises, home / PAGE, device, reporter)
-    annotate_bundle(run, confidence=found.block)
-    write_json(home / FIGURES, dict(found.figures))
+        raise OptionError(
+            "a bundle knows no data of its own",
+            found=run,
+            remedy="Name scans with masks, `--data DATA`, or the runs that held some out, `--folds RUN`",
+        )
+    if check is not None:
+        part, name = _unseen(run, bundle, check, device, cache, reporter)
+        parts = replace(parts, checked=part, checked_words=name, checked_is_other=True)
+    place = out or home
+    found = task.fit_confidence(bundle, parts, promises, place / PAGE, device, reporter)
+    info = annotate_bundle(run, confidence=found.block)
+    write_card(_bundle_folder(run), info)
+    write_json(place / FIGURES, dict(found.figures))
     return found
 
 
+def _unseen(
+    run: Path, bundle: Bundle, data: Data, device: str, cache: Path | None, reporter: Reporter
+) -> tuple[Part, str]:
+    """All cases of other data as a part, and what the data is called."""
+    options = RunOptions(run_folder.home_of(run), cache, device=device)
+    cohort, part = other_part(bundle, data, options, reporter)
+    require_unseen([run], cohort.patients, data.path, reporter)
+    return part, cohort.name
+
+
+def _bundle_folder(run: Path) -> Path:
+    return run if (run / DESCRIPTION).exists() else run / run_folder.BUNDLE
+
+
+def _held_out_by(
+    folds: Sequence[Path],
+    bundle: Bundle,
+    device: str,
+    cache: Path | None,
+    reporter: Reporter,
+    network: nn.Module | None,
+    layout: Layout | None,
+) -> CalibrationParts:
+    """What each fold held out, with the fold's own network.
+
+    That is the validation part: a test part beside folds is the same for all of them. Of one run alone it is the test
+    part, where it has one, on which nothing was chosen.
+    """
+    for fold in folds:
+        run_folder.require_run(fold)
+        require_same(load_bundle(fold, network).info, bundle.info, fold)
+    held: list[HeldOut] = []
+    for fold in folds:
+        finished = open_run(fold, device, cache, reporter, network=network, layout=layout)[1]
+        has_test = len(folds) == 1 and finished.data.split.test
+        part = finished.data.part("test" if has_test else "val")
+        held.append(HeldOut(part, load_bundle(fold, network)))
+    cases = Counter(case.id for each in held for case in each.part.prepared.cases)
+    twice = sorted(name for name, count in cases.items() if count > 1)
+    if twice:
+        raise SplitError(
+            "a case was held out by more than one fold",
+            found=name_some(twice),
+            remedy="Name the folds of one split, each of them once",
+        )
+    names = sorted({each.part.prepared.name for each in held})
+    words = f"{', '.join(names)}, held out by {plural(len(folds), 'fold')}"
+    return CalibrationParts(tuple(held), words)
+
+
+def require_same(fold: BundleInfo, info: BundleInfo, path: Path) -> None:
+    """Refuse a fold that differs in what decides a mask, but for its weights.
+
+    Raises:
+        OptionError: it does.
+    """
+    differing = [name for name in _SHARED if getattr(fold, name) != getattr(info, name)]
+    if differing:
+        raise OptionError(
+            "the fold is of another network than the one whose confidence is asked for",
+            path=path,
+            found=f"another {name_some(differing)}",
+            expected=f"a fold of {info.name}",
+            remedy="Train folds with the recipe of the network: `glioseg train RECIPE --fold K`",
+        )
+
+
 def _parts_of_run(
-    run: Path, device: str, cache: Path | None, reporter: Reporter, network: nn.Module | None, layout: Layout | None
+    run: Path,
+    bundle: Bundle,
+    device: str,
+    cache: Path | None,
+    reporter: Reporter,
+    network: nn.Module | None,
+    layout: Layout | None,
 ) -> CalibrationParts:
     task: AnyTask
     task, finished = open_run(run, device, cache, reporter, network=network, layout=layout)
     task.require_confidence()
     data, split = finished.data, finished.data.split
     return CalibrationParts(
-        fitted=data.part("val"),
+        fitted=(HeldOut(data.part("val"), bundle),),
         words=f"validation part of {data.cohort.name}",
         checked=data.part("test") if split.test else None,
-        checked_words=f"test part of {data.cohort.name}",
+        checked_words=f"the test part of {data.cohort.name}",
         training=data.part("train") if split.train else None,
     )
 

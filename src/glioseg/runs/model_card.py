@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from glioseg.config import Recipe
+from glioseg.errors import plural
 from glioseg.inference.bundle import BundleInfo
 from glioseg.inference.card import Card, DataFacts, Figure
+from glioseg.inference.confidence import record_of
 from glioseg.io.files import write_text
 from glioseg.report.html import RESEARCH_ONLY
 from glioseg.runs.changed import data_digest
@@ -85,6 +87,7 @@ def _lines(info: BundleInfo, card: Card) -> Iterator[str]:
     yield from _section("Limits", [f"- {limit}" for limit in card.limits])
     yield from _section("Data", list(_data(card)))
     yield from _section("Figures", list(_figures(card)))
+    yield from _section("How far its masks can be trusted", list(trust_lines(info)))
     yield from _section("How it was made", [card.protocol] if card.protocol else [])
     yield from _section("References", [f"- {reference}" for reference in card.references])
 
@@ -101,6 +104,31 @@ def _data(card: Card) -> Iterator[str]:
         count = "" if data.n_patients is None else f"{data.n_patients:,}"
         terms = ". ".join(part for part in (data.licence, data.terms) if part)
         yield f"| {data.name} | {data.role} | {count} | {terms} | {f'`{data.digest}`' if data.digest else ''} |"
+
+
+def trust_lines(info: BundleInfo) -> Iterator[str]:
+    """The fitted confidence of a network that segments, as Markdown; nothing where nobody fitted it."""
+    record = record_of(info) if info.regions else None
+    if record is None:
+        return
+    who = f"{plural(record.n_cases, 'case')} of {plural(record.n_patients, 'patient')}"
+    yield f"Fitted on {record.fitted_on} ({who}); `predict --uncertainty` says it of each mask. Low is a confidence "
+    yield f"below {record.dice.low:.2f}. Cautious masks promise that at most {record.risk:.0%} of a region is missed on"
+    yield f"average over patients; intervals, that they hold {record.level:.0%} of the volumes."
+    yield from ("", "| confidence checked on | patients | rank correlation with the Dice | risk over coverage |")
+    yield "|---|---|---|---|"
+    for check in record.checks:
+        areas = f"area {check.area:.3f} (best order {check.area_best:.3f}, none {check.area_chance:.3f})"
+        yield f"| {check.on} | {check.n_patients:,} | {check.correlation_words} | {areas} |"
+    yield from ("", "| region | temperature | ECE before, after | cautious threshold | missed | volumes held |")
+    yield "|---|---|---|---|---|---|"
+    for name, region in record.regions.items():
+        ece = "" if region.ece is None else f"{region.ece[0]:.2e}, {region.ece[1]:.2e}"
+        limit = "too few patients" if region.risk_threshold is None else f"{region.risk_threshold:.3g}"
+        shares = " | ".join("" if share is None else f"{share:.1%}" for share in (region.missed, region.covered))
+        yield f"| {name} | {region.temperature:.2f} | {ece} | {limit} | {shares} |"
+    yield from ("", "ECE: of all voxels, patients left out in turn or not fitted on. Missed, held: mean over random ")
+    yield "halves of the patients, one of which promised and the other was looked at."
 
 
 def _figures(card: Card) -> Iterator[str]:

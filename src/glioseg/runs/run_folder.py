@@ -197,7 +197,7 @@ def drop_figures(path: Path) -> None:
     Raises:
         FileError: one cannot be deleted.
     """
-    for pattern in ("evaluation-*.json", "cases-*.csv", REPORT, "report-*.html", "calibration.*", TIMING):
+    for pattern in ("evaluation-*.json", "cases-*.csv", "froc-*.csv", REPORT, "report-*.html", "calibration.*", TIMING):
         for stale in path.glob(pattern):
             try:
                 stale.unlink()

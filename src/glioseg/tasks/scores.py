@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -31,7 +31,7 @@ class Scores:
     """A part's figures, its table of cases, the figures in a few lines for people, and their page, if they have one.
 
     ``left_out`` are the cases that could not be scored, with what is wrong with each; None where none may be missing,
-    as of a run's own parts.
+    as of a run's own parts. ``more`` are further tables by name, whose files are called as that of the cases is.
     """
 
     part: str
@@ -40,6 +40,7 @@ class Scores:
     text: str
     page: Path | None = None
     left_out: Mapping[str, GliosegError] | None = None
+    more: Mapping[str, Sequence[Row]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The figures as ``evaluate --json`` prints them: strict JSON, undefined figures are null."""
@@ -66,6 +67,8 @@ class Scores:
         return f"<b>{self.part}</b>{self.table().to_html(index=False, float_format='{:.3f}'.format, na_rep='–')}"
 
     def write(self, folder: Path, suffix: str = "") -> None:
-        """Write ``evaluation-PART.json`` and ``cases-PART.csv``; ``suffix`` follows the part's name."""
+        """Write ``evaluation-PART.json``, ``cases-PART.csv`` and the like; ``suffix`` follows the part's name."""
         write_json(folder / f"evaluation-{self.part}{suffix}.json", self.to_json())
         write_text(folder / f"cases-{self.part}{suffix}.csv", rows_to_csv(self.rows))
+        for name, rows in self.more.items():
+            write_text(folder / f"{name}-{self.part}{suffix}.csv", rows_to_csv(rows))

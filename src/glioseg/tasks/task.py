@@ -194,21 +194,37 @@ class Promises:
 
 
 @dataclass(frozen=True, eq=False)
+class HeldOut:
+    """Cases with references, and the network that is asked about them, which was not trained on them.
+
+    Args:
+        part: the cases.
+        bundle: the network.
+    """
+
+    part: Part
+    bundle: Bundle
+
+
+@dataclass(frozen=True, eq=False)
 class CalibrationParts:
     """What a confidence is fitted and checked on.
 
     Args:
-        fitted: cases with references, which the network was not trained on.
+        fitted: cases that the network was not trained on; of a network that was trained on all there are, the held-out
+            cases of its folds, each judged by the fold's own network.
         words: what they are.
         checked: others, that have no part in the fitting; None where there are none.
         checked_words: what these are.
+        checked_is_other: whether they are other data, whose patients are no fellows of those fitted.
         training: what the network was trained on, for what scans look like there; None where that is not at hand.
     """
 
-    fitted: Part
+    fitted: tuple[HeldOut, ...]
     words: str
     checked: Part | None = None
     checked_words: str = ""
+    checked_is_other: bool = False
     training: Part | None = None
 
 

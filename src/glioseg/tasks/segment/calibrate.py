@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from glioseg.console import Reporter, Step
-from glioseg.core import LabelScheme
+from glioseg.console import Reporter
 from glioseg.errors import ScoreError
 from glioseg.evaluation.calibration import (
     ProbabilityHistogram,
@@ -19,11 +18,12 @@ from glioseg.evaluation.calibration import (
     calibration_error,
     fit_voxel_temperature,
     merged,
-    probability_histogram,
 )
 from glioseg.evaluation.confidence import (
+    CheckRecord,
     cross_fitted,
     fit_dice,
+    folds_of,
     rank_correlation,
     rank_interval,
     risk_coverage,
@@ -39,155 +39,59 @@ from glioseg.evaluation.conformal import (
     risk_thresholds,
 )
 from glioseg.evaluation.metric import VolumeUnit
-from glioseg.evaluation.overlap import FP, TP, count_labels, dice
 from glioseg.evaluation.score import Floats
+from glioseg.inference.bundle import Bundle
 from glioseg.inference.confidence import FEATURES, ConfidenceRecord, DiceRecord, RegionRecord, features_of
-from glioseg.inference.ensemble import Ensemble
-from glioseg.inference.familiarity import IntensityRecord, distances, fit_intensities, intensity_features
+from glioseg.inference.familiarity import IntensityRecord, distances, fit_intensities
 from glioseg.inference.predictor import Predictor
-from glioseg.inference.uncertainty import RegionUncertainty, Shown, UncertaintyOptions, estimate
-from glioseg.io import load_labels
-from glioseg.preparation.slices import channels_of
-from glioseg.preparation.store import PreparedCase
+from glioseg.inference.uncertainty import UncertaintyOptions
 from glioseg.report.calibration import ConfidenceCheck, write_calibration
 from glioseg.report.html import FIGURES
 from glioseg.tasks.data import Part
-from glioseg.tasks.segment.score import scheme_of
+from glioseg.tasks.segment.checked import CheckedCase, collect, training_intensities
+from glioseg.tasks.segment.predictor import predictor_of
 from glioseg.tasks.task import Calibration, CalibrationParts, Promises
 
 _LOW = 0.1
 """Share of the fitted cases whose confidence counts as low."""
-_MOST_TRAINING_CASES = 200
-
-
-@dataclass(frozen=True, eq=False)
-class CheckedCase:
-    """What a case with a reference adds: features of its prediction, and how good it was.
-
-    Args:
-        case: its id.
-        unit: what is drawn and promised to: its patient, or group of copies.
-        regions: what samples say of each.
-        dice: by region; None where both masks are empty.
-        histograms: of the mean probability, by region.
-        voxels: of the mask, by region,
-        reference_voxels: and of the reference.
-        voxel_ml: volume of a voxel; None where millimetres are unknown.
-        intensities: (C, 6), see ``inference.familiarity``.
-    """
-
-    case: str
-    unit: str
-    regions: Mapping[str, RegionUncertainty]
-    dice: Mapping[str, float | None]
-    histograms: Mapping[str, ProbabilityHistogram]
-    voxels: Mapping[str, int]
-    reference_voxels: Mapping[str, int]
-    voxel_ml: float | None
-    intensities: Floats
-
-    @property
-    def mean_dice(self) -> float | None:
-        """Over the regions that have one."""
-        defined = [value for value in self.dice.values() if value is not None]
-        return float(np.mean(defined)) if defined else None
-
-
-def collect(predictor: Predictor, part: Part, options: UncertaintyOptions, step: Step) -> list[CheckedCase]:
-    """Predict every case of a part by samples, and compare it with its reference."""
-    channels = channels_of(part.prepared, predictor.modalities)
-    scheme = scheme_of(part.prepared)
-    found = []
-    for number, prepared in enumerate(part.prepared.cases, start=1):
-        found.append(_checked(predictor, part, prepared, channels, scheme, options))
-        step(number, len(part.prepared.cases))
-    return found
-
-
-def training_intensities(predictor: Predictor, part: Part) -> dict[str, IntensityRecord]:
-    """What each modality looks like, in up to 200 cases of a part."""
-    channels = channels_of(part.prepared, predictor.modalities)
-    cases = part.prepared.cases
-    shown = cases[:: max(1, len(cases) // _MOST_TRAINING_CASES)]
-    return fit_intensities(predictor.modalities, (intensity_features(case.images[:, list(channels)]) for case in shown))
-
-
-def _checked(
-    predictor: Predictor,
-    part: Part,
-    prepared: PreparedCase,
-    channels: Sequence[int],
-    scheme: LabelScheme,
-    options: UncertaintyOptions,
-) -> CheckedCase:
-    images = prepared.images[:, list(channels)]
-    shown = Shown(images, prepared.non_black, prepared.working, prepared.native)
-    prediction = predictor.on_native_grid(
-        predictor.probabilities(images, prepared.non_black), prepared.working, prepared.native
-    )
-    uncertainty = estimate(Ensemble((predictor,)), [shown], prediction, options)
-    reference = load_labels(part.cases[prepared.id], scheme)
-    regions = predictor.regions
-    counts = count_labels(reference, prediction.label_map, regions).regions.sum(axis=0)
-    truth = {name: np.isin(reference.array, scheme.values_of(name)) for name in regions}
-    scores = dice(counts)
-    return CheckedCase(
-        prepared.id,
-        part.units[prepared.id],
-        uncertainty.regions,
-        {name: None if np.isnan(value) else float(value) for name, value in zip(regions, scores, strict=True)},
-        {
-            name: probability_histogram(uncertainty.maps.probability[row], truth[name])
-            for row, name in enumerate(regions)
-        },
-        {name: int(counts[row, TP] + counts[row, FP]) for row, name in enumerate(regions)},
-        {name: int(truth[name].sum()) for name in regions},
-        reference.grid.voxel_ml if reference.grid.has_mm else None,
-        intensity_features(images),
-    )
 
 
 def calibrate_masks(
-    predictor: Predictor,
-    name: str,
-    parts: CalibrationParts,
-    promises: Promises,
-    page: Path,
-    reporter: Reporter,
+    bundle: Bundle, parts: CalibrationParts, promises: Promises, page: Path, device: str, reporter: Reporter
 ) -> Calibration:
-    """Fit on one part, check on another or, where there is none, by leaving patients out.
+    """Fit on some cases, check on others or, where there are none, by leaving patients out.
 
     Args:
-        predictor: the network.
-        name: of it.
+        bundle: the network.
         parts: what is fitted and checked on.
         promises: what is promised.
         page: the file that shows it.
+        device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
         reporter: shows progress.
 
     Raises:
         ScoreError: too few cases.
     """
-    options, modalities = UncertaintyOptions(), predictor.modalities
-    with reporter.progress(f"Predicting {parts.fitted.name} in several ways") as step:
-        fitted = collect(predictor, parts.fitted, options, step)
-    others: list[CheckedCase] = []
-    if parts.checked is not None:
-        with reporter.progress(f"Predicting {parts.checked.name} in several ways") as step:
-            others = collect(predictor, parts.checked, options, step)
-    known = parts.training
+    options, predictor, name = UncertaintyOptions(), predictor_of(bundle, device), bundle.info.name
+    modalities = predictor.modalities
+    fitted: list[CheckedCase] = []
+    for held in parts.fitted:
+        own = predictor if held.bundle is bundle else predictor_of(held.bundle, device)
+        fitted += _collected(own, held.part, options, reporter)
+    others = [] if parts.checked is None else _collected(predictor, parts.checked, options, reporter)
     intensities = (
         fit_intensities(modalities, [case.intensities for case in fitted])
-        if known is None
-        else training_intensities(predictor, known)
+        if parts.training is None
+        else training_intensities(predictor, parts.training)
     )
     record = fit(fitted, modalities, intensities, options, promises, parts.words)
     checks = []
     if others:
-        checks.append(check_fitted(record, others, modalities, f"the {parts.checked_words}"))
+        checks.append(check_fitted(record, others, modalities, parts.checked_words))
     left_out = check_left_out(record, fitted, modalities, f"{parts.words}, patients left out in turn")
     checks += [left_out] if left_out is not None else []
-    regions = region_checks(record, fitted, others)
+    regions = region_checks(record, fitted, others, are_fellows=not parts.checked_is_other)
+    record = with_checks(record, checks, regions)
     write_calibration(name, parts.words, checks, regions, (promises.risk, promises.level), page, page.parent / FIGURES)
     figures = {
         "network": name,
@@ -204,12 +108,38 @@ def calibrate_masks(
     return Calibration(record.model_dump(mode="json"), figures, calibration_text(record, checks, regions), page)
 
 
+def _collected(predictor: Predictor, part: Part, options: UncertaintyOptions, reporter: Reporter) -> list[CheckedCase]:
+    with reporter.progress(f"Predicting {part.name} in several ways") as step:
+        return collect(predictor, part, options, step)
+
+
+def with_checks(
+    record: ConfidenceRecord, checks: Sequence[ConfidenceCheck], regions: Mapping[str, Mapping[str, Any]]
+) -> ConfidenceRecord:
+    """The record with how well it was found to hold, for the model's card."""
+    found = {
+        name: region.model_copy(
+            update={
+                "ece": tuple(regions[name]["ece"]),
+                "missed": _mean_of(regions[name]["missed_over_splits"]),
+                "covered": _mean_of(regions[name]["covered_over_splits"]),
+            }
+        )
+        for name, region in record.regions.items()
+    }
+    return record.model_copy(update={"regions": found, "checks": tuple(check.record for check in checks)})
+
+
+def _mean_of(check: Mapping[str, Any] | None) -> float | None:
+    return None if check is None else float(check["mean"])
+
+
 def calibration_text(
     record: ConfidenceRecord, checks: Sequence[ConfidenceCheck], regions: Mapping[str, Mapping[str, Any]]
 ) -> str:
     """A few lines for people."""
     lines = [f"Confidence fitted on {record.fitted_on}: {record.n_cases} cases of {record.n_patients} patients."]
-    lines += [f"  {check.checked_on}: {_check_words(check)}" for check in checks]
+    lines += [f"  {check.record.on}: {_check_words(check.record)}" for check in checks]
     lines += [
         f"  {name}: temperature {figures['temperature']:.2f}; {_risk_words(figures, record.risk)}"
         for name, figures in regions.items()
@@ -217,9 +147,8 @@ def calibration_text(
     return "\n".join(lines)
 
 
-def _check_words(check: ConfidenceCheck) -> str:
-    curve = check.curve
-    areas = f"{curve.area:.3f} (best {curve.area_best:.3f}, no order {curve.area_chance:.3f})"
+def _check_words(check: CheckRecord) -> str:
+    areas = f"{check.area:.3f} (best {check.area_best:.3f}, no order {check.area_chance:.3f})"
     return f"rank correlation with the Dice {check.correlation_words}, area of risk over coverage {areas}"
 
 
@@ -357,33 +286,41 @@ def check_left_out(
 def _judged(
     checked_on: str, cases: Sequence[CheckedCase], expected: Floats, scores: Floats, units: Sequence[str]
 ) -> ConfidenceCheck:
-    return ConfidenceCheck(
-        checked_on,
-        tuple(case.case for case in cases if case.mean_dice is not None),
-        tuple(map(float, expected)),
-        tuple(map(float, scores)),
-        len(set(units)),
-        rank_correlation(expected, scores),
-        rank_interval(expected, scores, units),
-        risk_coverage(expected, scores),
+    curve = risk_coverage(expected, scores)
+    record = CheckRecord(
+        on=checked_on,
+        n_cases=len(scores),
+        n_patients=len(set(units)),
+        rank_correlation=rank_correlation(expected, scores),
+        ci95=rank_interval(expected, scores, units),
+        area=curve.area,
+        area_best=curve.area_best,
+        area_chance=curve.area_chance,
     )
+    names = tuple(case.case for case in cases if case.mean_dice is not None)
+    return ConfidenceCheck(record, names, tuple(map(float, expected)), tuple(map(float, scores)), curve)
 
 
 def region_checks(
-    record: ConfidenceRecord, fitted: Sequence[CheckedCase], others: Sequence[CheckedCase]
+    record: ConfidenceRecord,
+    fitted: Sequence[CheckedCase],
+    others: Sequence[CheckedCase],
+    *,
+    are_fellows: bool = True,
 ) -> dict[str, dict[str, Any]]:
     """By region: temperature before and after, and both promises over random halves of all patients.
 
     Args:
         record: fitted on
         fitted: these cases.
-        others: that had no part in it; where there are none, temperatures are judged on the fitted ones themselves.
+        others: that had no part in it; where there are none, temperatures are judged by leaving patients out in turn.
+        are_fellows: whether these come from where those fitted come from; else halves are of the fitted ones alone.
     """
-    everybody = [*fitted, *others]
+    everybody = [*fitted, *others] if are_fellows else [*fitted]
     found: dict[str, dict[str, Any]] = {}
     for name, region in record.regions.items():
         before = merged(case.histograms[name] for case in (others or fitted))
-        after = at_temperature(before, region.temperature)
+        after = at_temperature(before, region.temperature) if others else _at_temperatures_of_others(fitted, name)
         missed = missed_by_patients(everybody, name)
         risk = None if missed is None else check_risk(missed, risk_thresholds(), record.risk)
         coverage = check_coverage(root_errors(everybody, name, record.volume_unit), record.level)
@@ -393,7 +330,33 @@ def region_checks(
             "brier": [brier(before).value, brier(after).value],
             "risk_threshold": region.risk_threshold,
             "missed_over_splits": None if risk is None else asdict(risk),
+            "missed_of_checked": _missed_at(region.risk_threshold, others, name),
             "volume_error": region.volume_error,
             "covered_over_splits": None if coverage is None else asdict(coverage),
+            "covered_of_checked": _covered_by(region.volume_error, others, name, record.volume_unit),
         }
     return found
+
+
+def _at_temperatures_of_others(cases: Sequence[CheckedCase], region: str) -> ProbabilityHistogram:
+    """The histogram of a region, each case's at the temperature of the cases of other folds of patients."""
+    folds = folds_of([case.unit for case in cases])
+    parts = []
+    for fold in np.unique(folds):
+        held = [case.histograms[region] for case, own in zip(cases, folds, strict=True) if own == fold]
+        others = [case.histograms[region] for case, own in zip(cases, folds, strict=True) if own != fold]
+        parts.append(at_temperature(merged(held), fit_voxel_temperature(merged(others))))
+    return merged(parts)
+
+
+def _missed_at(threshold: float | None, others: Sequence[CheckedCase], region: str) -> float | None:
+    """The share of a region that the cautious mask misses, mean over patients who had no part in its threshold."""
+    missed = missed_by_patients(others, region)
+    if threshold is None or missed is None:
+        return None
+    return float(missed[:, int(np.searchsorted(risk_thresholds(), threshold))].mean())
+
+
+def _covered_by(error: float | None, others: Sequence[CheckedCase], region: str, unit: VolumeUnit) -> float | None:
+    """The share of such patients whose volume lies in its interval."""
+    return None if error is None or not others else float((root_errors(others, region, unit) <= error).mean())

@@ -180,9 +180,15 @@ def score_ensemble(
         for number, case in enumerate(scored.cases, start=1):
             prediction, contributions = ensemble.together(view.predict(case.id) for view in views)
             case_facts = (case.id, case.patient, load_labels(case, scheme))
-            probabilities = prediction.probabilities
             whole.append(
-                score_case(*case_facts, prediction.label_map, ensemble.regions, probabilities, metrics=metrics)
+                score_case(
+                    *case_facts,
+                    prediction.label_map,
+                    ensemble.regions,
+                    prediction.probabilities,
+                    metrics=metrics,
+                    detect_by=scoring.options.lesions,
+                )
             )
             for scores, contribution in zip(by_member, contributions, strict=True):
                 scores.append(score_case(*case_facts, contribution.label_map, ensemble.regions, metrics=metrics))
@@ -193,7 +199,7 @@ def score_ensemble(
     names = [f"{info.name}, {info.prepare.plane}, {info.model_id}" for info in infos]
     text = regions_text(scored.part, evaluation, list(zip(names, members, strict=True)), scoring.metrics)
     figures = EnsembleFigures(evaluation, members, infos)
-    return Scores(scored.part, figures, case_rows(whole, metrics), text)
+    return Scores(scored.part, figures, case_rows(whole, metrics), text, more=evaluation.further.tables())
 
 
 @dataclass(frozen=True, eq=False)

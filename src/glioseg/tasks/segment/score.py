@@ -14,6 +14,7 @@ from glioseg.core.labels import encode_regions
 from glioseg.errors import LabelError
 from glioseg.evaluation.cases import CaseScores
 from glioseg.evaluation.comparable import Reason
+from glioseg.evaluation.lesions import LesionRule
 from glioseg.evaluation.metric import RegionMetrics
 from glioseg.evaluation.metrics import COUNTED_METRICS
 from glioseg.evaluation.protocol import aggregate
@@ -44,14 +45,32 @@ def scheme_of(prepared: PreparedCohort) -> LabelScheme:
 
 
 def score_cases(
-    predictor: Predictor, part: Part, *, curves: bool, step: Step, metrics: RegionMetrics = COUNTED_METRICS
+    predictor: Predictor,
+    part: Part,
+    *,
+    curves: bool,
+    step: Step,
+    metrics: RegionMetrics = COUNTED_METRICS,
+    detect_by: LesionRule | None = None,
 ) -> Iterator[tuple[PreparedCase, ScoredCase]]:
     """Every case of a part, predicted and scored, one after the other."""
     channels = channels_of(part.prepared, predictor.modalities)
     scheme = scheme_of(part.prepared)
     for number, case in enumerate(part.prepared.cases, start=1):
         of_cohort = part.cases[case.id]
-        yield case, score_prepared(predictor, case, of_cohort, channels, scheme, curves=curves, metrics=metrics)
+        yield (
+            case,
+            score_prepared(
+                predictor,
+                case,
+                of_cohort,
+                channels,
+                scheme,
+                curves=curves,
+                metrics=metrics,
+                detect_by=detect_by,
+            ),
+        )
         step(number, len(part.prepared.cases))
 
 
@@ -98,7 +117,8 @@ def score_part(predictor: Predictor, part: Part, scoring: Scoring, step: Step) -
     """
     metrics, publication = scoring.options.metrics(scoring.metrics), scoring.publication
     scored = PartScored()
-    for case, result in score_cases(predictor, part, curves=True, step=step, metrics=metrics):
+    lesions = scoring.options.lesions
+    for case, result in score_cases(predictor, part, curves=True, step=step, metrics=metrics, detect_by=lesions):
         scored.add(case, result, predictor.slices)
     block = None
     if isinstance(publication.protocol, PublishedProtocol):
@@ -119,7 +139,8 @@ def scores_of(
     """Figures and table of a part, from the scores of its cases; see ``aggregate`` for the arguments."""
     metrics = scoring.options.metrics(scoring.metrics)
     evaluation = aggregate(cases, scoring.options, block, metrics, kinds, facts)
-    return Scores(part, evaluation, case_rows(cases, metrics), regions_text(part, evaluation, own=scoring.metrics))
+    text = regions_text(part, evaluation, own=scoring.metrics)
+    return Scores(part, evaluation, case_rows(cases, metrics), text, more=evaluation.further.tables())
 
 
 def tune_options(

@@ -188,7 +188,7 @@ class SegmentTask(Task[Predictor]):
         self, bundle: Bundle, parts: CalibrationParts, promises: Promises, page: Path, device: str, reporter: Reporter
     ) -> Calibration:
         """The expected Dice, thresholds of a promised risk, intervals of volumes and temperatures."""
-        return calibrate_masks(predictor_of(bundle, device), bundle.info.name, parts, promises, page, reporter)
+        return calibrate_masks(bundle, parts, promises, page, device, reporter)
 
     def require_confidence(self) -> None:
         """Whatever segments can be foretold."""

@@ -1,0 +1,32 @@
+"""The section of lesions found and false: only where lesions were counted over thresholds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from glioseg.evaluation.froc import THRESHOLDS, LesionDetections, froc_of
+from glioseg.report.html import Table
+from glioseg.report.parts.run_lesions import detection
+from tests.report.made_run import full_run
+
+
+def test_lesions_over_thresholds(tmp_path: Path) -> None:
+    """Two lesions in a case: both found at 0.1 with five false, one at 0.2 and above with none, which every bound takes."""
+    facts = full_run()
+    assert facts.headline is not None
+    assert not detection(facts, tmp_path).blocks
+    first = np.array(THRESHOLDS) < 0.15
+    curve = froc_of([LesionDetections(2, np.where(first, 2, 1), np.where(first, 5, 0))], ["a"])
+    assert curve is not None
+    scored = facts.parts[facts.headline]
+    further = replace(scored.evaluation.further, froc={"ET": curve})
+    part = replace(scored, evaluation=replace(scored.evaluation, further=further))
+    told = detection(replace(facts, parts={**facts.parts, facts.headline: part}), tmp_path)
+    (table,) = (block for block in told.blocks if isinstance(block, Table))
+    assert [[cell.text for cell in row] for row in table.rows] == [
+        ["ET", bound, "0.2", "0.500", "–"] for bound in ("0.25", "0.5", "1", "2", "4")
+    ]
+    assert any(path.name.startswith("froc") for path in tmp_path.iterdir())
