@@ -14,7 +14,7 @@ from tests.report.made_run import full_run
 
 
 def test_lesions_over_thresholds(tmp_path: Path) -> None:
-    """Two lesions in a case: both found at 0.1 with five false, one at 0.2 and above with none, which every bound takes."""
+    """Two lesions in a case: both found at 0.1 with five false, one from 0.2 on with none, which all bounds take."""
     facts = full_run()
     assert facts.headline is not None
     assert not detection(facts, tmp_path).blocks

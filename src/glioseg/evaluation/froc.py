@@ -109,11 +109,16 @@ class Froc:
     @classmethod
     def from_json(cls, block: Mapping[str, Any]) -> Self:
         """What ``to_json`` wrote."""
-        curves = (tuple(map(float, block[name])) for name in ("threshold", "sensitivity", "false_per_case"))
-        points = tuple(SensitivityAt.from_json(each) for each in block["sensitivity_at"])
-        return cls(int(block["n_cases"]), int(block["n_lesions"]), *curves, points)
+        return cls(
+            int(block["n_cases"]),
+            int(block["n_lesions"]),
+            tuple(map(float, block["threshold"])),
+            tuple(map(float, block["sensitivity"])),
+            tuple(map(float, block["false_per_case"])),
+            tuple(SensitivityAt.from_json(each) for each in block["sensitivity_at"]),
+        )
 
-    def rows(self, region: str) -> list[dict[str, object]]:
+    def rows(self, region: str) -> list[dict[str, str | int | float | None]]:
         """A row for each threshold, as ``froc-PART.csv`` has it."""
         return [
             {

@@ -148,7 +148,7 @@ class Further:
         }
         return {name: block for name, block in blocks.items() if block}
 
-    def tables(self) -> dict[str, list[dict[str, object]]]:
+    def tables(self) -> dict[str, list[dict[str, str | int | float | None]]]:
         """What is told in files of its own, name -> rows: ``froc``, a row for each region and threshold."""
         rows = [row for region, curve in self.froc.items() for row in curve.rows(region)]
         return {"froc": rows} if rows else {}

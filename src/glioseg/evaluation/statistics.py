@@ -214,7 +214,7 @@ def _resampled_means(sums: Floats, counts: Floats, n_resamples: int, seed: int) 
     n = sums.shape[1]
     drawn = resampled_sums(np.concatenate([sums, counts], axis=1), n_resamples, seed)
     values, total = drawn[:, :n], drawn[:, n:]
-    return np.divide(values, total, out=np.full(total.shape, np.nan), where=total > 0)
+    return np.asarray(np.divide(values, total, out=np.full(total.shape, np.nan), where=total > 0))
 
 
 def resampled_sums(sums: Floats, n_resamples: int, seed: int) -> Floats:
