@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -9,22 +10,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy.typing as npt
 import pytest
 
 from glioseg.app.application import application
 from glioseg.app.options import AppOptions, Limits
 from glioseg.app.service import Service
-from tests.runs.conftest import _one_thread, class_pictures, tiny_runs
+from glioseg.core import Grid
+from glioseg.io.nifti import read_nifti, write_nifti
+from tests.runs.conftest import _one_thread, class_pictures, tiny_classifier, tiny_runs
 
 with warnings.catch_warnings():  # Starlette would rather have httpx2; httpx is what it works with as well
     warnings.simplefilter("ignore")
     from fastapi.testclient import TestClient
 
-__all__ = ["_one_thread", "class_pictures", "tiny_runs"]
+__all__ = ["_one_thread", "class_pictures", "tiny_classifier", "tiny_runs"]
 
 PORT = 4711
 BASE = f"http://127.0.0.1:{PORT}"
-_PATIENCE_S = 120.0
+Files = dict[str, bytes | Path]
+_PATIENCE_S = 240.0
 
 
 @dataclass(frozen=True)
@@ -49,19 +54,39 @@ class Served:
         case_id: str = answer.json()["id"]
         return case_id
 
+    def case(self, case_id: str) -> dict[str, Any]:
+        """A case as it stands."""
+        case: dict[str, Any] = self.client.get(f"/api/cases/{case_id}").json()
+        return case
+
     def ended(self, case_id: str) -> dict[str, Any]:
         """A case once it has ended."""
+        return self.once(case_id, "done", "failed", "cancelled")
+
+    def once(self, case_id: str, *states: str) -> dict[str, Any]:
+        """A case once it is in one of these states."""
         end = time.monotonic() + _PATIENCE_S
-        while time.monotonic() < end:
-            case: dict[str, Any] = self.client.get(f"/api/cases/{case_id}").json()
-            if case["state"] in ("done", "failed", "cancelled"):
-                return case
+        while (case := self.case(case_id))["state"] not in states:
+            assert time.monotonic() < end, f"still {case['state']}"
             time.sleep(0.02)
-        raise AssertionError(f"still {case['state']}")
+        return case
+
+    def volume(self, url: str, folder: Path) -> tuple[npt.NDArray[Any], Grid]:
+        """A NIfTI file that is offered."""
+        answer = self.client.get(url)
+        assert answer.status_code == 200, answer.text
+        (folder / "got.nii.gz").write_bytes(answer.content)
+        return read_nifti(folder / "got.nii.gz")
 
 
-def _content(given: bytes | Path) -> bytes:
-    return given if isinstance(given, bytes) else given.read_bytes()
+def nifti(array: npt.NDArray[Any], grid: Grid, folder: Path) -> bytes:
+    """A NIfTI file as it is sent."""
+    write_nifti(folder / "sent.nii.gz", array, grid)
+    return (folder / "sent.nii.gz").read_bytes()
+
+
+def _content(given: bytes | Path) -> io.BytesIO:
+    return io.BytesIO(given if isinstance(given, bytes) else given.read_bytes())
 
 
 def served_in(folder: Path, *networks: Path, limits: Limits | None = None) -> Iterator[Served]:
@@ -75,13 +100,29 @@ def served_in(folder: Path, *networks: Path, limits: Limits | None = None) -> It
         yield Served(service, client)
 
 
+def scans_of(data: Path, number: int, *, with_mask: bool = False) -> Files:
+    """The files of a phantom patient, below a folder of its name."""
+    case = sorted(path for path in data.iterdir() if path.is_dir())[number]
+    paths = sorted(path for path in case.iterdir() if with_mask or "seg" not in path.name)
+    return {f"{case.name}/{path.name}": path for path in paths}
+
+
+@pytest.fixture(scope="module")
+def idle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """An application that never predicts: its process is not started."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("glioseg.app.jobs.Jobs.warm", lambda jobs: None)
+        patch.setattr("glioseg.app.jobs.Jobs.wake", lambda jobs: None)
+        yield from served_in(tmp_path_factory.mktemp("idle") / "worklist")
+
+
 @pytest.fixture(scope="package")
 def network(tiny_runs: Callable[..., Any]) -> str:
     """A trained network of two modalities (t2f and t1c), as the application knows it."""
     return str(tiny_runs("segment").run)
 
 
-@pytest.fixture
-def served(tmp_path: Path, network: str) -> Iterator[Served]:
-    """An empty application."""
-    yield from served_in(tmp_path / "worklist", Path(network))
+@pytest.fixture(scope="package")
+def served(network: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """An application that predicts, for all tests of the room."""
+    yield from served_in(tmp_path_factory.mktemp("served") / "worklist", Path(network))

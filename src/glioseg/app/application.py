@@ -11,14 +11,15 @@ from pathlib import Path
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from glioseg import __version__
 from glioseg.app.answers import error_answer
-from glioseg.app.calls import cases, results, session, uploads
+from glioseg.app.calls import cases, collected, results, session, uploads
+from glioseg.app.manual import manual
 from glioseg.app.security import Guard, status_of
 from glioseg.app.service import Service
 from glioseg.errors import FileError, GliosegError, OptionError
@@ -48,8 +49,9 @@ def application(service: Service) -> ASGIApp:
         lifespan=at_work,
     )
     app.state.service = service
-    for calls in (session, uploads, cases, results):
+    for calls in (session, uploads, cases, results, collected):
         app.include_router(calls.router)
+    app.add_api_route("/docs", lambda: HTMLResponse(manual(app.openapi())), include_in_schema=False)
     app.add_api_route("/page/niivue.umd.js", _viewer, include_in_schema=False)
     app.mount("/page", StaticFiles(directory=session.page_folder()), name="page")
     app.add_exception_handler(GliosegError, _refused)

@@ -41,7 +41,11 @@ def facts_of(sidecar: Mapping[str, Any], labels: LabelMap) -> dict[str, Any]:
             for row, (name, value) in enumerate(labels.scheme.labels.items())
         ],
         "scheme": {"labels": sidecar["labels"], "regions": sidecar["regions"]},
+        "model_id": sidecar["model_id"],
+        "use": sidecar["use"],
         "confidence": confidence_of(sidecar),
+        "diameters": _diameters(sidecar),
+        "maps": _maps(sidecar),
         "warnings": list(sidecar["warnings"]),
         "terms": list(sidecar["terms"]),
         "intervals": intervals,
@@ -91,6 +95,37 @@ def confidence_of(sidecar: Mapping[str, Any]) -> dict[str, Any] | None:
         "words": asked["confidence_is"],
         "reasons": list(asked.get("reasons", ())),
     }
+
+
+def confidence_words(confidence: Mapping[str, Any] | None) -> str:
+    """The confidence in a cell of a table."""
+    return "" if confidence is None or confidence["value"] is None else f"{confidence['value']:.2f}"
+
+
+def _diameters(sidecar: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The bidimensional diameters of the lesions that are measurable."""
+    measured = sidecar.get("diameters")
+    return [{"region": measured["region"], **lesion} for lesion in measured["lesions"]] if measured else []
+
+
+def _maps(sidecar: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The maps that ``predict`` wrote beside the mask, one for each region; pictures have none that are shown."""
+    found = []
+    regions = list(sidecar["regions"])
+    forms, asked = sidecar.get("forms", {}), sidecar.get("uncertainty", {}).get("maps", {})
+    probability = asked.get("probability") or forms.get("probabilities", {}).get("file")
+    explained = sidecar.get("explanation", {})
+    for kind, file, title, most in (
+        ("probability", probability, "probability", 1.0),
+        ("uncertainty", asked.get("entropy"), "entropy, in bits", 1.0),
+        ("explanation", explained.get("maps", {}).get("grad_cam"), explained.get("maps_are", {}).get("grad_cam"), 1.0),
+    ):
+        if file is not None and file.endswith(".nii.gz"):
+            found += [
+                {"kind": kind, "region": region, "file": file, "frame": frame, "title": title, "range": [0.0, most]}
+                for frame, region in enumerate(regions)
+            ]
+    return found
 
 
 def largest_sections(labels: LabelMap) -> dict[str, int] | None:

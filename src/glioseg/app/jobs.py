@@ -53,6 +53,12 @@ class Jobs:
         with self._changed:
             self._changed.notify_all()
 
+    def warm(self) -> None:
+        """Scans are there: the process may as well start, which takes seconds."""
+        with self._changed:
+            if not self._is_closed:
+                self._alive()
+
     def cancel(self, case_id: str) -> bool:
         """Stop a case that waits or runs, and wait until it has; whether it did either."""
         if self._worklist.move(case_id, "cancelled", given=("queued",)):
@@ -80,12 +86,12 @@ class Jobs:
             with self._changed:
                 if self._is_closed:
                     return
-                process = self._alive()
                 record = self._worklist.take_next()
-                self._running = None if record is None else record.id
                 if record is None:
                     self._changed.wait()
                     continue
+                self._running = record.id
+                process = self._alive()
             self._tell(record.id, "running")
             self._run(process, record)
             with self._changed:

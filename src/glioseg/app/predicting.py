@@ -12,11 +12,12 @@ import numpy as np
 from glioseg.api.models import Model, load
 from glioseg.app.facts import facts_of, scheme_of
 from glioseg.app.places import CasePlaces
+from glioseg.app.references import put_reference, score_masks
 from glioseg.app.studies import case_of, found_in
 from glioseg.core import MAX_VOXELS, Case, Cohort, Image, LabelMap, LabelScheme, Source
 from glioseg.errors import OptionError
 from glioseg.io.files import write_json
-from glioseg.io.load import load_image, read_labels
+from glioseg.io.load import load_image, load_labels, read_labels
 from glioseg.io.nifti import read_nifti, write_nifti
 from glioseg.tasks.members import fitted
 from glioseg.tasks.task import WrittenCase
@@ -53,25 +54,38 @@ class Predicting:
         places = CasePlaces(Path(job["folder"]))
         shutil.rmtree(places.folder, ignore_errors=True)
         step("read", 0.0)
-        case = _case(job)
+        case, reference = _case(job)
         step("network", 0.0)
         model = self._model(job["model"], job["device"])
         case = fitted(case, model.modalities)
         cohort = Cohort("case", "chosen", "chosen by the user", (case,), tuple(case.images), None)
-        result = model.predict_files(cohort, places.result, uncertainty=job["uncertainty"], explain=job["explain"])
+        is_volume = next(iter(case.images.values())).kind != "raster"
+        result = model.predict_files(
+            cohort,
+            places.result,
+            uncertainty=job["uncertainty"],
+            explain=job["explain"],
+            write=["probabilities"] if is_volume else [],
+        )
         if result.failed:
             raise next(iter(result.failed.values()))
         step("write", 0.0)
-        return write_views(places, case, result.cases[0])
+        summary = write_views(places, case, result.cases[0])
+        if reference is not None:
+            put_reference(reference, places)
+            score_masks(places, 0)
+        return summary
 
 
-def _case(job: Mapping[str, Any]) -> Case:
-    """The case of a job, called as it is in the worklist."""
+def _case(job: Mapping[str, Any]) -> tuple[Case, LabelMap | None]:
+    """The case of a job, called as it is in the worklist, and the expert's mask that lies beside its scans."""
     found = found_in(Path(job["upload"]), job["max_voxels"])
     for each in found.cases:
         if each.key == job["key"]:
             case = case_of(each, job["modalities"], job["max_voxels"])
-            return Case(job["case"], job["patient"], case.images, case.labels)
+            scheme = None if each.cohort is None else each.cohort.scheme
+            reference = load_labels(case, scheme) if case.labels is not None and scheme is not None else None
+            return Case(job["case"], job["patient"], case.images), reference
     raise OptionError("the scans of this case are no longer there", remedy="Drop them again")
 
 

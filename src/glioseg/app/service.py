@@ -107,5 +107,8 @@ def patient_digest(patient: str) -> str:
 
 def below(folder: Path, asked: str) -> Path | None:
     """A path below a folder; None where it leads out of it, by links too."""
-    path = (folder / asked).resolve()
+    try:
+        path = (folder / asked).resolve()
+    except (OSError, ValueError, RuntimeError):  # a name that is none, a loop of links
+        return None
     return path if path.is_relative_to(folder.resolve()) else None

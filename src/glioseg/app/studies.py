@@ -19,6 +19,8 @@ from glioseg.runs.read import Data, read
 
 _PLANES = ("sagittal", "coronal", "axial")
 _SHOWN = 8
+_UNTOLD = "image"
+"""What readers call a modality that no name says."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,15 @@ def _of_dicom(found: FoundCase, modalities: Mapping[str, str]) -> Case:
     if all(by_itself.get(name) == series for name, series in modalities.items()):
         return found.case
     cohort = read(Data(found.root, series=dict(modalities)))
-    return next(case for case in cohort.cases if case.id == found.case.id)
+    own = _files(found.case)
+    same = [case for case in cohort.cases if len(cohort.cases) == 1 or own & _files(case)]
+    if not same:
+        raise OptionError("these series are not of one study", found=", ".join(modalities.values()))
+    return same[0]
+
+
+def _files(case: Case) -> set[Path]:
+    return {path for source in case.images.values() for path in source.paths}
 
 
 # -- reading -----------------------------------------------------------------------------------------------------------
@@ -171,8 +181,7 @@ def _loose_case(files: Sequence[Path], folder: Path, max_voxels: int) -> FoundCa
         is_first = modality is not None and modality not in images
         if modality is not None and is_first:
             images[modality] = source
-        why = "its name says so" if is_first else "its name does not say what it shows"
-        rows.append(_row(name, name, source, modality if is_first else None, why, is_used=is_first))
+        rows.append(_row(name, source, modality if is_first else None, is_used=is_first))
     name = case_name(list(files))
     return FoundCase(name, folder, None, Case(name, name, images), tuple(rows), sources)
 
@@ -180,26 +189,27 @@ def _loose_case(files: Sequence[Path], folder: Path, max_voxels: int) -> FoundCa
 def _found_case(case: Case, cohort: Cohort, folder: Path, place: str, others: Mapping[Path, Source]) -> FoundCase:
     if cohort.series:
         rows = tuple(_series_row(row) for row in cohort.series if row.case == case.id)
-        return FoundCase(f"{place}{case.id}", folder, cohort, case, rows, {})
-    sources, listed = {}, []
-    for modality, source in case.images.items():
-        name = _name_of(source, folder)
-        sources[name] = source
-        listed.append(_row(name, name, source, modality, "its name says so", is_used=True))
+        first = min(_files(case)).relative_to(folder).as_posix()  # ids are digests, which another process may not know
+        return FoundCase(f"{place}{first}", folder, cohort, case, rows, {})
+    images = {modality: source for modality, source in case.images.items() if modality != _UNTOLD}
+    sources = {_name_of(source, folder): source for source in case.images.values()}
+    listed = [_row(_name_of(source, folder), source, modality, is_used=True) for modality, source in images.items()]
+    own = {path for source in images.values() for path in source.paths}
     beside = {path.parent for source in case.images.values() for path in source.paths}
     for path, source in others.items():
-        if path.parent in beside or len(cohort.cases) == 1:
-            name = _name_of(source, folder)
-            sources[name] = source
-            listed.append(_row(name, name, source, None, "its name does not say what it shows", is_used=False))
-    return FoundCase(f"{place}{case.id}", folder, cohort, case, tuple(listed), sources)
+        if path not in own and (path.parent in beside or len(cohort.cases) == 1):
+            sources[_name_of(source, folder)] = source
+            listed.append(_row(_name_of(source, folder), source, None, is_used=False))
+    alone = replace(case, images=images)
+    return FoundCase(f"{place}{case.id}", folder, cohort, alone, tuple(listed), sources)
 
 
 def _others(folder: Path, cohort: Cohort) -> dict[Path, Source]:
-    """Volumes in the folder that no case holds."""
+    """Volumes in the folder of which no name says what they show; a case may be put together of them."""
     if cohort.series:
         return {}
-    used = {path for case in cohort.cases for source in case.images.values() for path in source.paths}
+    named = [source for case in cohort.cases for name, source in case.images.items() if name != _UNTOLD]
+    used = {path for source in named for path in source.paths}
     used |= {path for case in cohort.cases if case.labels is not None for path in case.labels.paths}
     files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path not in used)
     return {
@@ -223,15 +233,16 @@ def _series_row(row: SeriesRow) -> ScanRow:
     )
 
 
-def _row(name: str, file: str, source: Source, modality: str | None, why: str, *, is_used: bool) -> ScanRow:
-    """What the header of a file says of it; a file that cannot be read says why."""
+def _row(name: str, source: Source, modality: str | None, *, is_used: bool) -> ScanRow:
+    """What the header of a file says of it; of a file that cannot be read why."""
+    why = "its name says so" if is_used else "its name does not say what it shows"
     try:
         grid = read_grid(source)
     except GliosegError as error:
-        return ScanRow(name, file, "", None, 0, modality, is_used, 0.0, f"it cannot be read: {error.what}")
+        return ScanRow(name, name, "", None, 0, modality, is_used, 0.0, f"it cannot be read: {error.what}")
     plane = _PLANES[grid.axis_directions[2][0]] if grid.has_mm else ""
     spacing = grid.spacing_mm if grid.has_mm else None
-    return ScanRow(name, file, plane, spacing, grid.shape[2], modality, is_used, 1.0 if is_used else 0.0, why)
+    return ScanRow(name, name, plane, spacing, grid.shape[2], modality, is_used, 1.0 if is_used else 0.0, why)
 
 
 def _name_of(source: Source, folder: Path) -> str:

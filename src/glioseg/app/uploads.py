@@ -48,7 +48,8 @@ def receive(sent: Iterable[Sent], folder: Path, limits: Limits) -> tuple[Finding
     n_files, room = 0, limits.unpacked_bytes
     for each in sent:
         n_files += 1
-        _require_few(n_files, limits)
+        if n_files > limits.files:
+            raise too_many(limits.files)
         path = folder / place_of(each.name)
         _write(each, path)
         if is_archive(path):
@@ -79,13 +80,13 @@ def place_of(name: str) -> PurePosixPath:
     return place
 
 
-def _require_few(n_files: int, limits: Limits) -> None:
-    if n_files > limits.files:
-        raise TooLargeError(
-            "these are more files than are accepted at once",
-            expected=f"at most {limits.files:,}",
-            remedy="Drop one study after the other",
-        )
+def too_many(most: int) -> TooLargeError:
+    """The error for more files than are accepted."""
+    return TooLargeError(
+        "these are more files than are accepted at once",
+        expected=f"at most {most:,}",
+        remedy="Drop one study after the other",
+    )
 
 
 def _write(sent: Sent, path: Path) -> None:

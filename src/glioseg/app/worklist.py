@@ -58,7 +58,8 @@ class CaseRecord:
         state: where it stands; ``step`` and ``share`` (0 to 1) of it while it runs.
         summary: what the list shows of its result; None before there is one.
         error: why it failed, as errors are answered; None where it did not.
-        n_corrections: how many masks were drawn over the network's.
+        n_corrections: how many masks were drawn over the network's,
+        drawn_ml: and the volumes in the last one; None where there is none.
     """
 
     id: str
@@ -73,6 +74,7 @@ class CaseRecord:
     summary: Mapping[str, Any] | None
     error: Mapping[str, Any] | None
     n_corrections: int
+    drawn_ml: Mapping[str, float] | None
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,10 @@ class Worklist:
         return self._select("WHERE patient = ? ORDER BY place", (patient,))
 
     def _select(self, where: str, values: tuple[object, ...]) -> list[CaseRecord]:
-        counted = "(SELECT COUNT(*) FROM corrections WHERE case_id = cases.id) AS n_corrections"
+        counted = (
+            "(SELECT COUNT(*) FROM corrections WHERE case_id = cases.id) AS n_corrections, "
+            "(SELECT volumes FROM corrections WHERE case_id = cases.id ORDER BY n DESC LIMIT 1) AS drawn"
+        )
         with self._transaction() as database:
             rows = database.execute(f"SELECT *, {counted} FROM cases {where}", values).fetchall()
         return [_record(row) for row in rows]
@@ -270,4 +275,5 @@ def _record(row: sqlite3.Row) -> CaseRecord:
         summary=None if row["summary"] is None else json.loads(row["summary"]),
         error=None if row["error"] is None else json.loads(row["error"]),
         n_corrections=row["n_corrections"],
+        drawn_ml=None if row["drawn"] is None else json.loads(row["drawn"]),
     )

@@ -85,7 +85,7 @@ def case_answer(record: CaseRecord) -> dict[str, Any]:
         "share": record.share,
         "created": record.created,
         "model": record.model,
-        "volumes_ml": summary.get("volumes_ml", {}),
+        "volumes_ml": record.drawn_ml or summary.get("volumes_ml", {}),
         "unit": summary.get("unit", "ml"),
         "confidence": summary.get("confidence"),
         "corrected": record.n_corrections,

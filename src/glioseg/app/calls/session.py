@@ -39,8 +39,9 @@ async def page(request: Request, service: Served, token: str = "") -> Response:
 @router.post("/login", include_in_schema=False)
 async def login(request: Request, service: Served) -> Response:
     """The same with a password that was typed in."""
-    form = await request.form(max_files=0, max_fields=1)
-    return await _enter(service, str(form.get("password", "")))
+    async with request.form(max_files=0, max_fields=1) as form:
+        password = str(form.get("password", ""))
+    return await _enter(service, password)
 
 
 async def _enter(service: Service, token: str) -> Response:

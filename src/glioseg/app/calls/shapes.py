@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -198,11 +198,14 @@ class RegionAnswer(BaseModel):
 
 
 class MapAnswer(BaseModel):
-    """A map of numbers in the place of the scan."""
+    """A map of numbers of a region: the volume ``frame`` of its file, and from where to where its values go."""
 
     kind: str
-    region: str | None
+    region: str
     url: str
+    frame: int
+    title: str
+    range: list[float]
 
 
 class LesionAnswer(BaseModel):
@@ -212,6 +215,16 @@ class LesionAnswer(BaseModel):
     centre_voxel: list[int]
     centre_mm: list[float] | None
     volume_ml: float
+
+
+class DiametersAnswer(BaseModel):
+    """Both diameters of a lesion, where they were measured: slices are counted from 1, points are RAS+ mm."""
+
+    region: str
+    axial_slice: int
+    long_mm: float
+    short_mm: float
+    points_mm: list[list[float]]
 
 
 class CorrectionAnswer(BaseModel):
@@ -225,11 +238,46 @@ class CorrectionAnswer(BaseModel):
     volumes_ml: dict[str, float]
 
 
+Scores = dict[str, dict[str, float | None]]
+
+
 class ReferenceAnswer(BaseModel):
-    """An expert's mask, and how the last one drawn, or else the network's, compares with it."""
+    """An expert's mask, and how the network's mask and the last one drawn compare with it."""
 
     url: str
-    scores: dict[str, dict[str, float | None]]
+    scores: Scores
+    corrected: Scores | None
+
+
+class Scored(BaseModel):
+    """How the network's mask and the last one drawn compare with a reference."""
+
+    scores: Scores
+    corrected: Scores | None
+
+
+class KeepAsked(BaseModel):
+    """Cases whose corrected masks are collected."""
+
+    model_config = _STRICT
+
+    ids: list[Annotated[str, Field(max_length=64)]] = Field(min_length=1, max_length=10_000)
+
+
+class Kept(BaseModel):
+    """The folder of the cohort, and how many cases it has."""
+
+    folder: str
+    n: int
+
+
+class TimePoint(BaseModel):
+    """A case of a patient, with the volumes of the last mask."""
+
+    id: str
+    date: str
+    volumes_ml: dict[str, float]
+    unit: str
 
 
 class CaseDetail(CaseAnswer):
@@ -241,6 +289,7 @@ class CaseDetail(CaseAnswer):
     maps: list[MapAnswer]
     lesions: list[LesionAnswer]
     largest: dict[str, int] | None
+    diameters: list[DiametersAnswer]
     reference: ReferenceAnswer | None
     corrections: list[CorrectionAnswer]
     warnings: list[str]

@@ -10,20 +10,22 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException
+from starlette.exceptions import HTTPException
 
 from glioseg.app.answers import NotFoundError, finding_answer
 from glioseg.app.calls.common import REFUSALS, Served
 from glioseg.app.calls.shapes import PathAsked, UploadAnswer
+from glioseg.app.looked import looked_at
 from glioseg.app.networks import Networks
 from glioseg.app.service import Service, below, new_id, patient_digest
 from glioseg.app.studies import Found, FoundCase, found_in
-from glioseg.app.uploads import Sent, receive
+from glioseg.app.uploads import Sent, receive, too_many
 from glioseg.app.worklist import UploadRecord
 from glioseg.core import Finding
 from glioseg.errors import GliosegError, OptionError
 
 router = APIRouter(prefix="/api/uploads", tags=["uploads"], responses=REFUSALS)
+_OF_TRAINING = ("left-over-files", "missing-mask", "unknown-patients", "unknown-scheme")
 _FILES = {
     "content": {
         "multipart/form-data": {
@@ -65,8 +67,10 @@ def open_path(asked: PathAsked, service: Served) -> UploadAnswer:
 async def _files(request: Request, most: int) -> Sequence[UploadFile]:
     try:
         form = await request.form(max_files=most, max_fields=8)
-    except MultiPartException as error:
-        raise OptionError("what was sent is no upload of files", found=error.message) from error
+    except HTTPException as error:
+        if error.detail.startswith("Too many files"):
+            raise too_many(most) from error
+        raise OptionError("what was sent is no upload of files", found=error.detail) from error
     return [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
 
 
@@ -76,15 +80,20 @@ def _received(service: Service, sent: Sequence[Sent]) -> UploadAnswer:
     folder = service.places.upload(upload_id)
     try:
         findings = receive(sent, folder, service.options.limits)
-        return _found(service, upload_id, folder, findings)
+        return _found(service, upload_id, folder, findings, look=True)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
 
 
-def _found(service: Service, upload_id: str, folder: Path, findings: Sequence[Finding]) -> UploadAnswer:
+def _found(
+    service: Service, upload_id: str, folder: Path, findings: Sequence[Finding], *, look: bool = False
+) -> UploadAnswer:
+    """What lies in a folder; of scans that were sent every voxel is looked at, of a folder of many only the headers."""
+    service.jobs.warm()
     try:
         found = found_in(folder, service.options.limits.voxels)
+        found = looked_at(found) if look else found
     except GliosegError as error:
         raise _in_words(error, folder, findings) from error
     answer = {
@@ -97,7 +106,8 @@ def _found(service: Service, upload_id: str, folder: Path, findings: Sequence[Fi
 
 
 def _told(found: Found) -> tuple[Finding, ...]:
-    return tuple(finding for finding in found.findings if finding.kind != "left-over-files")
+    """What matters to whoever has scans predicted; the rest is for those who train on them."""
+    return tuple(finding for finding in found.findings if finding.kind not in _OF_TRAINING)
 
 
 def _in_words(error: GliosegError, folder: Path, findings: Sequence[Finding]) -> GliosegError:

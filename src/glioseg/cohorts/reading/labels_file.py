@@ -11,6 +11,7 @@ TC = ["core"]
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -48,6 +49,14 @@ def read_labels_file(path: Path) -> LabelScheme:
         return own_scheme(labels, regions, source=path.name)
     except LabelError as error:
         raise LabelError(error.what, path=path, found=error.found, expected=error.expected) from error
+
+
+def labels_toml(scheme: LabelScheme) -> str:
+    """The text that says a scheme, its scored regions first: ``read_labels_file`` gives it back."""
+    order = (*scheme.default_regions, *(name for name in scheme.regions if name not in scheme.default_regions))
+    labels = [f"{json.dumps(name)} = {value}" for name, value in scheme.labels.items()]
+    regions = [f"{json.dumps(name)} = {json.dumps(list(scheme.regions[name]))}" for name in order]
+    return "\n".join(("[labels]", *labels, "", "[regions]", *regions, ""))
 
 
 def _is_labels(values: Any) -> TypeGuard[Mapping[str, int]]:  # noqa: ANN401 - what the file holds

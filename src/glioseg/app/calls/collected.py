@@ -1,0 +1,36 @@
+"""What is made of several cases: a cohort for training, and a patient's course."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+
+from glioseg.app.calls.common import REFUSALS, Served
+from glioseg.app.calls.shapes import KeepAsked, Kept, TimePoint
+from glioseg.app.keep import keep
+
+router = APIRouter(prefix="/api", tags=["collections"], responses=REFUSALS)
+
+
+@router.post("/keep")
+def collect(asked: KeepAsked, service: Served) -> Kept:
+    """Put the scans of cases and the last masks that were drawn into a cohort that `glioseg train` reads."""
+    n = keep(service, asked.ids)
+    return Kept(folder=str(service.places.kept), n=n)
+
+
+@router.get("/timeline/{patient}")
+def timeline(patient: Annotated[str, Path(max_length=64)], service: Served) -> list[TimePoint]:
+    """The cases of a patient that are done, in the order in which they were queued."""
+    done = [record for record in service.worklist.of_patient(patient) if record.state == "done" and record.summary]
+    return [
+        TimePoint(
+            id=record.id,
+            date=record.created,
+            volumes_ml=dict(record.drawn_ml or record.summary["volumes_ml"]),
+            unit=record.summary["unit"],
+        )
+        for record in done
+        if record.summary is not None
+    ]

@@ -1,0 +1,153 @@
+"""A mask of a case in another form, by the functions that write what ``predict`` is asked for."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+
+from glioseg.app.answers import NotFoundError
+from glioseg.app.facts import confidence_words, regions_shown
+from glioseg.app.masks import facts_in, kept_mask
+from glioseg.app.places import CasePlaces
+from glioseg.app.service import Service
+from glioseg.app.studies import case_of, found_in
+from glioseg.app.worklist import CaseRecord, Correction
+from glioseg.core import Case, LabelMap
+from glioseg.errors import OptionError
+from glioseg.io.text import table_csv
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is exported.
+
+    Args:
+        service: the application.
+        record: the case,
+        places: and its files.
+        correction: the mask that was drawn; None for the network's.
+        deidentify: whether the file names nobody.
+    """
+
+    service: Service
+    record: CaseRecord
+    places: CasePlaces
+    correction: Correction | None
+    deidentify: bool
+
+    @property
+    def mask(self) -> Path:
+        """The mask's file."""
+        return self.places.mask if self.correction is None else self.places.correction(self.correction.n)
+
+    @property
+    def labels(self) -> LabelMap:
+        """The mask."""
+        return kept_mask(self.mask, self.places)
+
+    @property
+    def stem(self) -> str:
+        """How the file's name begins: what it is of, and what was taken away."""
+        corrected = "" if self.correction is None else f"-corrected-{self.correction.n}"
+        return f"{self.record.id}{corrected}{'-deidentified' if self.deidentify else ''}"
+
+
+def export(asked: Asked, form: str, folder: Path) -> Path:
+    """Write a form of a mask into a folder.
+
+    Raises:
+        NotFoundError: there is no such form.
+        OptionError: the case cannot have it.
+    """
+    if form not in FORMS:
+        raise NotFoundError("there is no such form", found=form, expected=", ".join(FORMS))
+    return FORMS[form](asked, folder)
+
+
+def _nifti(asked: Asked, folder: Path) -> Path:
+    target = folder / f"{asked.stem}.nii.gz"
+    target.write_bytes(asked.mask.read_bytes())
+    return target
+
+
+def _forms(asked: Asked, folder: Path, form: str, case: Case | None) -> list[Path]:
+    """Files of a form that ``predict`` writes."""
+    from glioseg.tasks.segment.forms import require_forms, write_forms  # which take seconds to import
+    from glioseg.tasks.wanted import Wanted
+
+    wanted = Wanted(write=(form,), deidentify=asked.deidentify and form == "seg")
+    labels, facts = asked.labels, facts_in(asked.places)
+    if not labels.grid.has_mm or facts["unit"] != "ml":
+        raise OptionError("pictures have no millimetres, and no other form than a mask", found=form)
+    regions = tuple(labels.scheme.regions)
+    if case is not None:
+        require_forms(wanted, case, regions)
+    nothing = np.zeros(0, dtype=np.float32)  # probabilities are of another form
+    write_forms(wanted, (folder, asked.stem), case, labels, dict.fromkeys(regions, nothing), facts["model_id"])
+    return sorted(folder.iterdir())
+
+
+def _seg(asked: Asked, folder: Path) -> Path:
+    (file,) = _forms(asked, folder, "seg", _scans(asked))
+    return file
+
+
+def _scans(asked: Asked) -> Case:
+    """The series that a segmentation refers to."""
+    service, request = asked.service, asked.record.request
+    upload = service.worklist.upload(request["upload"])
+    if upload is not None:
+        for found in found_in(upload.folder, service.options.limits.voxels).cases:
+            if found.key == request["key"]:
+                case = case_of(found, request["modalities"], service.options.limits.voxels)
+                return Case(asked.record.id, asked.record.patient, case.images)
+    raise NotFoundError("the scans of this case are no longer there")
+
+
+def _stl(asked: Asked, folder: Path) -> Path:
+    """One surface for each region, in an archive."""
+    files = _forms(asked, folder, "stl", None)
+    target = folder / f"{asked.stem}-stl.zip"
+    with zipfile.ZipFile(target, "x", zipfile.ZIP_DEFLATED) as archive:
+        for file in files:
+            archive.write(file, file.name)
+    return target
+
+
+def _csv(asked: Asked, folder: Path) -> Path:
+    """A row for each region; without the names of the case and of whoever drew, where nobody shall be named."""
+    facts, drawn = facts_in(asked.places), asked.correction
+    volumes = facts["volumes_ml"] if drawn is None else drawn.volumes_ml
+    rows = [
+        {
+            "case": asked.record.id,
+            "name": "" if asked.deidentify else asked.record.name,
+            "region": region["name"],
+            "volume": region["volume_ml"],
+            "unit": facts["unit"],
+            "low": region["interval_ml"][0] if region["interval_ml"] and drawn is None else "",
+            "high": region["interval_ml"][1] if region["interval_ml"] and drawn is None else "",
+            "confidence": confidence_words(facts["confidence"]) if drawn is None else "",
+            "mask": "network" if drawn is None else f"correction {drawn.n}",
+            "drawn_by": "" if drawn is None or asked.deidentify else drawn.by,
+            "drawn_at": "" if drawn is None else drawn.at,
+            "model": asked.record.model,
+            "model_id": facts["model_id"],
+            "use": facts["use"],
+        }
+        for region in regions_shown(facts, volumes)
+    ]
+    target = folder / f"{asked.stem}.csv"
+    target.write_text(table_csv(list(rows[0]), rows), encoding="utf-8")
+    return target
+
+
+FORMS: Mapping[str, Callable[[Asked, Path], Path]] = MappingProxyType(
+    {"nifti": _nifti, "seg": _seg, "stl": _stl, "csv": _csv}
+)
+"""All forms that a mask is exported in."""
