@@ -44,7 +44,7 @@ _CHANGES = [
     ("POST", "/api/cases/x/reference"),
     ("POST", "/api/keep"),
 ]
-_QUESTIONS = ["session", "models", "cases", "cases/x", "events", "timeline/x"]
+_QUESTIONS = [*(f"/api/{name}" for name in ("session", "models", "cases", "cases/x", "events", "timeline/x")), "/docs"]
 
 
 def test_all_changes_are_in_the_list(idle: Served) -> None:
