@@ -26,6 +26,7 @@ __all__ = ["_one_thread"]
 _ROOT = Path(__file__).parents[1]
 _OWN_DATA = _ROOT / "docs" / "own-data.md"
 _PREDICT = _ROOT / "docs" / "predict.md"
+_DEPLOY = _ROOT / "docs" / "deploy.md"
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 """What a line that the command does not understand raises: the base of all such errors, which has no public name."""
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -49,7 +50,7 @@ def commands_of(document: Path) -> Iterator[list[str]]:
         *sorted(page.relative_to(_ROOT).as_posix() for page in (_ROOT / "docs").rglob("*.md")),
     ],
 )
-def test_commands_of_documents_arecommands_of(document: str) -> None:
+def test_commands_of_documents_are_commands(document: str) -> None:
     """Names, options and numbers of arguments are those of the command line; nothing is run."""
     group = typer.main.get_command(app)
     assert isinstance(group, TyperGroup)
@@ -127,3 +128,17 @@ def test_from_a_study_to_a_mask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     ends = (".seg.dcm", "_WT.stl", "_TC.stl", "_ET.stl", "_probabilities.nii.gz")
     assert all((Path("forms") / f"{stem}{end}").is_file() for end in ends)
     assert list(Path("nobody").glob("*.seg.dcm"))
+
+
+@pytest.mark.slow
+def test_what_is_deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every command of the page, on a phantom patient; masks of all backends nearly agree."""
+    patient = generate_patient(PhantomOptions(n_patients=1, spacing_mm=3.0), 0)
+    for name, array in zip(patient.image.modalities, patient.image.array, strict=True):
+        write_nifti(tmp_path / "patient" / f"{name}.nii.gz", array, patient.image.grid)
+    monkeypatch.chdir(tmp_path)
+    for arguments in commands_of(_DEPLOY):
+        ran = glioseg(*arguments, "--quiet")
+        assert ran.code == 0, (arguments, ran.err)
+    found = np.asarray(nibabel.load(Path("masks") / "patient.nii.gz").dataobj)
+    assert ((found > 0) == (patient.labels.array > 0)).mean() > 0.95

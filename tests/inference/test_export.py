@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from glioseg.errors import OptionError
-from glioseg.inference.export import ExportError, export_onnx
+from glioseg.inference.export import export_onnx
+from glioseg.inference.tracing import ExportError
 from glioseg.networks.build import OPTIONS, build_model, kinds_of
 from glioseg.networks.unet import UNetOptions
 

@@ -187,22 +187,33 @@ def _wanted(members: Members, uncertainty: bool | UncertaintyOptions, explain: b
     return Wanted((members.samples if uncertainty is True else uncertainty) or None, explain)
 
 
-def load(path: StrPath | Run, *others: StrPath | Run, device: str = "auto", network: nn.Module | None = None) -> Model:
+def load(
+    path: StrPath | Run,
+    *others: StrPath | Run,
+    device: str = "auto",
+    backend: str = "torch",
+    network: nn.Module | None = None,
+) -> Model:
     """Load a trained network.
 
     Args:
         path: a run folder, a bundle, or ``model:NAME`` for a shipped network (see ``glioseg.models``).
         others: further ones, whose probabilities are averaged with the first's.
         device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
+        backend: what computes the network: ``torch``, or on the processor ``onnx`` (onnxruntime, fp32) or ``openvino``
+            (in bfloat16 where the processor multiplies it), which are quicker, need the extra ``deploy`` and draw the
+            same mask but for a few voxels; ``glioseg.doctor(backends=True)`` measures them.
         network: the module, where it was one of your own; its weights are replaced.
 
     Raises:
         FileError: no bundle there, or a damaged one.
-        OptionError: networks that do not mean the same; a network of your own that is not given, or another one.
+        OptionError: networks that do not mean the same; a network of your own that is not given, or another one; a
+            backend that is not installed.
+        ExportError: the network says something else on the backend, or cannot be computed there.
     """
     from glioseg.runs.predict import members_of
 
-    return Model(members_of([path_of(path), *(path_of(other) for other in others)], device, network))
+    return Model(members_of([path_of(path), *(path_of(other) for other in others)], device, network, backend))
 
 
 def calibrate(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from glioseg.api.common import Progress, StrPath, reporter_of
 
@@ -29,15 +29,22 @@ def demo(out: StrPath = "demo", *, progress: Progress | None = None) -> DemoResu
     return demonstration.demo(Path(out), reporter_of(progress))
 
 
-def doctor(device: str = "auto") -> dict[str, str | int | bool]:
-    """Device, precision, threads and versions in use, by name.
+def doctor(device: str = "auto", *, backends: bool = False, progress: Progress | None = None) -> dict[str, Any]:
+    """What this machine has and what of it is free, by name.
 
     Args:
         device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
+        backends: also measure what can compute networks, with ``model:phantom``, and say which to take.
+        progress: told how far that is.
+
+    Returns:
+        Device, precision, threads and versions; ``processors`` (``present``; ``allowed`` to this process; ``quota`` of
+        its container; ``idle``, not in use by others; ``predict_threads``, how many threads ``predict`` takes);
+        ``extras``, what each lacks; ``models``; ``backends`` and ``quickest_backend``.
 
     Raises:
         OptionError: no such device.
     """
-    from glioseg.machine.environment import environment
+    from glioseg.runs import doctor as examining
 
-    return environment(device)
+    return examining.doctor(device, backends=backends, reporter=reporter_of(progress))

@@ -90,6 +90,14 @@ Settings = Annotated[
     typer.Option("--set", metavar="NAME=VALUE", help="Change a setting, such as train.epochs=20; may be repeated."),
 ]
 Device = Annotated[str, typer.Option(metavar="NAME", help="Where to compute: auto, cpu, cuda, cuda:N or mps.")]
+Backend = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="What computes the network: torch, or on the processor onnx or openvino, which are quicker; "
+        "glioseg doctor --backends measures them.",
+    ),
+]
 Cache = Annotated[Path | None, typer.Option(help="Where prepared data is kept. [default: cache, beside the run]")]
 Convention = Annotated[
     str | None,

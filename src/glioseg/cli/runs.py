@@ -13,6 +13,7 @@ import typer
 
 from glioseg.cli.options import (
     NO_FLAGS,
+    Backend,
     Cache,
     Convention,
     DataFlags,
@@ -333,6 +334,7 @@ def predict(
     yes: Yes = False,
     keep_ids: KeepIds = False,
     device: Device = "auto",
+    backend: Backend = "torch",
     flags: DataFlags = NO_FLAGS,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -363,7 +365,7 @@ def predict(
             found=f"only a network, {network}",
             expected="a folder, a file, or --modality",
         )
-    model = api.load(network, *(others or ()), device=device)
+    model = api.load(network, *(others or ()), device=device, backend=backend)
     result = model.predict_files(
         data,
         folder,
@@ -559,15 +561,26 @@ def demo(
     out(f"Without any training, by the shipped network: {result.shipped.file}")
 
 
-@app.command(epilog="Example: glioseg doctor --json")
-def doctor(device: Device = "auto", as_json: Json = False) -> None:
-    """Print the device, precision, threads and versions in use."""
-    from glioseg.api import tools as api
+@app.command(epilog="Example: glioseg doctor --backends")
+def doctor(
+    device: Device = "auto",
+    backends: Annotated[
+        bool,
+        typer.Option("--backends", help="Measure what can compute networks on this machine, and say which to take."),
+    ] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Print what this machine has and what of it is free.
 
-    facts = api.doctor(device)
+    Device and precision, processors that others leave free and the threads that predict takes for it, versions, what
+    the extras lack, and which shipped networks are installed.
+    """
+    from glioseg.api import tools as api
+    from glioseg.runs.doctor import doctor_text
+
+    facts = api.doctor(device, backends=backends, progress=Reporter(quiet=quiet))
     if as_json:
         print_json(facts)
         return
-    width = max(map(len, facts))
-    for name, value in facts.items():
-        out(f"{name:<{width}}  {value}")
+    out(doctor_text(facts))

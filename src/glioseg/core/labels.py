@@ -165,17 +165,22 @@ def decode_regions(
     limits = np.broadcast_to(values, (len(regions),))
     order = painting_order(scheme, regions)
     painted = np.zeros(probabilities.shape[1:], dtype=np.uint8)
+    is_inside = np.logical_or.reduce([row > limit for row, limit in zip(probabilities, limits, strict=True)])
+    places = np.nonzero(is_inside)  # few of the voxels: all that follows works on these alone
+    within = np.stack([row[places] for row in probabilities])
+    values_within = np.zeros(within.shape[1], dtype=np.uint8)
     for level in sorted({depth for depth, _, _ in order}):
-        best = np.full(painted.shape, -np.inf, dtype=np.float32)
-        below = painted.copy()
+        best = np.full(values_within.shape, -np.inf, dtype=np.float32)
+        below = values_within.copy()
         for depth, row, value in order:
             if depth != level:
                 continue
-            inside = (probabilities[row] > limits[row]) & (probabilities[row] > best)
+            inside = (within[row] > limits[row]) & (within[row] > best)
             allowed = [0, *_painted_by_ancestors(scheme, regions, row, order)]
             inside &= np.isin(below, allowed)
-            painted[inside] = value
-            best[inside] = probabilities[row][inside]
+            values_within[inside] = value
+            best[inside] = within[row][inside]
+    painted[places] = values_within
     return painted
 
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from glioseg.core import Case, Image
 from glioseg.errors import GeometryError
 from glioseg.evaluation.reliability import probabilities_at
 from glioseg.inference.activation import finite
+from glioseg.inference.backends import layout_of
 from glioseg.inference.modalities import ModalitySets, only_shown, shown_modalities
 from glioseg.inference.slices import FLIPS, Take
 from glioseg.machine.device import autocast
@@ -155,12 +156,9 @@ def classify_slices(
     batches = []
     for start in range(0, n_slices, batch_size):
         indices = np.arange(start, min(start + batch_size, n_slices))
-        images = torch.from_numpy(take(indices)).to(device)
+        images, layout = torch.from_numpy(take(indices)).to(device), layout_of(model, 2)
         with autocast(device, bf16=bf16):
-            views = [finite(model(_laid_out(torch.flip(images, axes) if axes else images)).float()) for axes in flips]
+            turned = (torch.flip(images, axes).contiguous(memory_format=layout) for axes in flips)
+            views = [finite(model(view).float()) for view in turned]
         batches.append(torch.stack(views).mean(dim=0).cpu().numpy())
     return np.concatenate(batches).astype(np.float64)
-
-
-def _laid_out(images: Tensor) -> Tensor:
-    return images.contiguous(memory_format=torch.channels_last)

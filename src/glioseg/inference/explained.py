@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from glioseg.errors import OptionError
 from glioseg.inference.activation import probabilities_of
+from glioseg.inference.backends import own_network
 from glioseg.inference.predictor import Array, Predictor, inside_regions, to_native
 from glioseg.inference.uncertainty import Shown
 from glioseg.networks.blocks import AttentionGate
@@ -80,7 +81,7 @@ def explain(predictor: Predictor, shown: Shown) -> Explanation:
     """
     if predictor.patches is not None:
         raise OptionError("networks of slices are explained", found="a 3-D network", remedy="Leave `--explain` out")
-    before = predictor.probabilities(shown.images, shown.non_black)
+    network, before = own_network(predictor.model), predictor.probabilities(shown.images, shown.non_black)
     inside = inside_regions(before, predictor.regions, predictor.options)
     found = Explanation({}, {}, {}, {}, {})
     for row, region in enumerate(predictor.regions):
@@ -91,10 +92,10 @@ def explain(predictor: Predictor, shown: Shown) -> Explanation:
         found.slices[region] = z
         images, objective = _question(predictor, shown, row, z)
         place = _placing(predictor, shown, z)
-        found.grad_cam[region] = place(_of_largest(region_grad_cam(predictor.model, images, objective)))
-        gradients = integrated_gradients(predictor.model, images, objective).sum(dim=1)[0]
+        found.grad_cam[region] = place(_of_largest(region_grad_cam(network, images, objective)))
+        gradients = integrated_gradients(network, images, objective).sum(dim=1)[0]
         found.gradients[region] = place(_of_largest(gradients))
-        gate = attention_map(predictor.model, images)
+        gate = attention_map(network, images)
         if gate is not None:
             found.attention[region] = place(gate)
     if len(predictor.modalities) > 1:
@@ -113,7 +114,7 @@ def _question(predictor: Predictor, shown: Shown, row: int, z: int) -> tuple[Ten
     images = torch.from_numpy(with_neighbours(wide, np.array([z]), predictor.slices.n_neighbours)).float().to(device)
     options = predictor.options
     with torch.no_grad():
-        probabilities = probabilities_of(predictor.model(images), options.activation)[0]
+        probabilities = probabilities_of(own_network(predictor.model)(images), options.activation)[0]
     drawn = torch.from_numpy(inside_regions(probabilities.cpu().numpy(), predictor.regions, options)[row]).to(device)
     if not bool(drawn.any()):  # it was the mean of views that drew something: what comes nearest
         drawn = probabilities[row] >= probabilities[row].max()

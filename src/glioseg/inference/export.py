@@ -1,20 +1,12 @@
 """A network as an ONNX file that gives probabilities, checked by onnxruntime against the network itself.
 
-PyTorch's exporter that traces is used, not the newer one on ``torch.export``: for these networks it gives files for any
-size of image, needs no further library and a second in the place of a minute. What it cannot follow (control flow in
-Python) would go unnoticed; so every file is run on images of other sizes than it was traced with before it is written.
-
-Source: Open Neural Network Exchange, https://onnx.ai (operators of version 18).
+What tracing cannot follow (control flow in Python) would go unnoticed; so every file is run on images of other sizes
+than it was traced with before it is written.
 """
 
 from __future__ import annotations
 
-import io
-import os
-import sys
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,20 +15,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from glioseg.errors import GliosegError, OptionError
+from glioseg.errors import OptionError
+from glioseg.inference.tracing import INPUT, ExportError, first_line, images_of_noise, named, require_libraries, traced
 from glioseg.io.files import replacing
 from glioseg.networks.network import Network
 
-OPSET = 18
 TOLERANCE = 1e-3
 """The largest difference of a probability that is let pass."""
 
-_INPUT, _RESULT = "images", "probabilities"
-_AXES = ("depth", "height", "width")
-
-
-class ExportError(GliosegError):
-    """A network that cannot be written in another format, or would say something else there."""
+_RESULT = "probabilities"
 
 
 class ProbabilityNetwork(nn.Module):
@@ -104,7 +91,7 @@ def export_onnx(
         ExportError: the network has a part that ONNX lacks, or the file's probabilities differ; nothing is written.
         FileError: the file cannot be written.
     """
-    _require_libraries()
+    require_libraries("onnx", "onnxruntime", purpose="writing ONNX files")
     module = ProbabilityNetwork(network, activation).eval()
     any_size = isinstance(network, Network) and network.traces_any_size
     if size is None and not any_size:
@@ -114,29 +101,18 @@ def export_onnx(
             remedy="Name it with `--size`",
         )
     checked = _shapes(network, n_channels, dims, size, any_size)
-    data = _traced(module, checked[0], any_size)
+    data = traced(module, checked[0], any_size=any_size, result=_RESULT)
     data = _described(data, metadata or {})
     difference = max(_difference(module, data, shape) for shape in checked)
     if not difference <= TOLERANCE:
         raise ExportError(
-            f"{_named(network)} cannot be exported: its ONNX file gives other probabilities than the network",
+            f"{named(network)} cannot be exported: its ONNX file gives other probabilities than the network",
             found=f"a difference of {difference:.2g}",
             expected=f"at most {TOLERANCE:g}",
         )
     with replacing(path) as temporary:
         temporary.write_bytes(data)
     return ExportResult(path, len(data), None if any_size or size is None else tuple(size), difference, tuple(checked))
-
-
-def _require_libraries() -> None:
-    try:
-        import onnx  # noqa: F401
-        import onnxruntime  # noqa: F401
-    except ImportError as error:
-        raise OptionError(
-            f"writing ONNX files needs {error.name}, which is not installed",
-            remedy="Install the extra deploy: pip install 'glioseg[deploy]'",
-        ) from error
 
 
 def _shapes(
@@ -152,43 +128,6 @@ def _shapes(
     if any_size:
         sizes += [(step + 1,) * (dims - 1) + (2 * step + 3,), (2 * step,) * dims]
     return [(batch, n_channels, *spatial) for batch, spatial in zip((2, 1, 3, 1), sizes, strict=False)]
-
-
-def _traced(module: ProbabilityNetwork, shape: tuple[int, ...], any_size: bool) -> bytes:
-    names = _AXES[-(len(shape) - 2) :] if any_size else ()
-    free = {0: "batch"} | dict(enumerate(names, start=2))
-    buffer: Any = io.BytesIO()  # PyTorch takes a buffer as well as the path that its types ask for
-    try:
-        with warnings.catch_warnings(), _nothing_on_stdout():
-            warnings.simplefilter("ignore")  # of what tracing might miss: the check afterwards is what counts
-            torch.onnx.export(
-                module,
-                (images_of_noise(shape),),
-                buffer,
-                dynamo=False,
-                opset_version=OPSET,
-                do_constant_folding=False,  # onnxruntime folds by itself, and PyTorch's folds Swin's masks wrongly
-                input_names=[_INPUT],
-                output_names=[_RESULT],
-                dynamic_axes={_INPUT: free, _RESULT: free},
-            )
-    except Exception as error:
-        raise ExportError(f"{_named(module.network)} cannot be exported to ONNX", found=_first_line(error)) from error
-    return bytes(buffer.getvalue())
-
-
-@contextmanager
-def _nothing_on_stdout() -> Iterator[None]:
-    """Where an export fails, PyTorch prints the whole graph on the process's stdout, and no setting turns that off."""
-    sys.stdout.flush()
-    stdout = os.dup(1)
-    try:
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), 1)
-            yield
-    finally:
-        os.dup2(stdout, 1)
-        os.close(stdout)
 
 
 def _described(data: bytes, metadata: Mapping[str, str]) -> bytes:
@@ -209,11 +148,11 @@ def _difference(module: ProbabilityNetwork, data: bytes, shape: tuple[int, ...])
     options.log_severity_level = 4  # its errors come as exceptions
     try:
         session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-        (probabilities,) = session.run([_RESULT], {_INPUT: images.numpy()})
+        (probabilities,) = session.run([_RESULT], {INPUT: images.numpy()})
     except Exception as error:
         raise ExportError(
-            f"{_named(module.network)} cannot be exported: onnxruntime does not run its file on images {shape}",
-            found=_first_line(error),
+            f"{named(module.network)} cannot be exported: onnxruntime does not run its file on images {shape}",
+            found=first_line(error),
         ) from error
     expected = probabilities_on_noise(module.network, module.activation, shape)
     if probabilities.shape != expected.shape:
@@ -228,18 +167,3 @@ def probabilities_on_noise(
     with torch.inference_mode():
         probabilities: np.ndarray[Any, np.dtype[np.float32]] = activation(network(images_of_noise(shape))).numpy()
     return probabilities
-
-
-def images_of_noise(shape: tuple[int, ...]) -> Tensor:
-    """Random images (B, C, *S), the same for one shape."""
-    return torch.randn(shape, generator=torch.Generator().manual_seed(0))
-
-
-def _named(network: nn.Module) -> str:
-    kind = getattr(getattr(network, "options", None), "kind", None)
-    return f"the network {kind or type(network).__name__}"
-
-
-def _first_line(error: BaseException) -> str:
-    """What a library says, without the nodes of the graph that it lists."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].partition("  [Caused by")[0]

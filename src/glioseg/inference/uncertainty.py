@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from glioseg.core import Grid
 from glioseg.errors import OptionError
 from glioseg.evaluation.uncertainty import UncertaintyMaps, agreement, expected_dice, hull, uncertainty_maps
+from glioseg.inference.backends import layout_of, own_network
 from glioseg.inference.ensemble import Ensemble
 from glioseg.inference.predictor import Array, Prediction, Predictor, paint, to_native
 from glioseg.inference.slices import FLIPS
@@ -82,9 +83,9 @@ class Viewed(nn.Module):
         """Logits (B, L, *S), or (B, K) of a classifier, which knows nothing of places."""
         view, size = self.view, tuple(images.shape[2:])
         turned = _scaled(torch.flip(images, view.axes), tuple(max(1, round(n * view.scale)) for n in size))
-        layout = torch.channels_last_3d if images.dim() == 5 else torch.channels_last
-        with drawing_dropout(self.model, view.seed):
-            logits: Tensor = self.model(turned.contiguous(memory_format=layout))
+        model = self.model if view.seed is None else own_network(self.model)  # which alone has dropout
+        with drawing_dropout(model, view.seed):
+            logits: Tensor = model(turned.contiguous(memory_format=layout_of(model, images.dim() - 2)))
         return torch.flip(_scaled(logits, size), view.axes) if logits.dim() == images.dim() else logits
 
 

@@ -21,6 +21,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from glioseg.inference.backends import layout_of
 from glioseg.inference.options import Activation
 from glioseg.inference.slices import mean_over_views
 from glioseg.machine.device import autocast
@@ -68,7 +69,7 @@ def predict_volume(
         values = windows.new_zeros((len(windows), n_regions, *windows.shape[2:]))
         is_filled = (windows != 0).flatten(1).any(dim=1)
         if is_filled.any():
-            filled = windows[is_filled].contiguous(memory_format=torch.channels_last_3d)
+            filled = windows[is_filled].contiguous(memory_format=layout_of(model, 3))
             with autocast(device, bf16=bf16):
                 values[is_filled] = mean_over_views(model, filled, flips, activation)
         return values

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Literal
 
 import torch
 
 from glioseg.errors import OptionError
+from glioseg.machine.processors import processors
 
 Precision = Literal["auto", "fp32", "bf16"]
 
@@ -83,6 +85,17 @@ def memory_at_hand(device: torch.device) -> float:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2e9
     except (AttributeError, OSError, ValueError):  # Windows has no sysconf
         return 4.0
+
+
+@contextmanager
+def on_free_processors() -> Iterator[None]:
+    """Let PyTorch use no more threads than there are processors free; afterwards as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(min(before, processors().threads))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def autocast(device: torch.device, *, bf16: bool) -> AbstractContextManager[object]:

@@ -17,11 +17,13 @@ from glioseg.core import Case, Cohort, allowing
 from glioseg.errors import FileError, GliosegError, OptionError
 from glioseg.evaluation.table import Row, rows_to_csv
 from glioseg.faces import on_command_line
+from glioseg.inference.backends import on_backend
 from glioseg.inference.bundle import load_bundle
 from glioseg.io.dicom.archive import file_of
 from glioseg.io.files import cannot_write, sweep, unforeseen, write_text
 from glioseg.io.lock import locked
 from glioseg.io.text import read_json
+from glioseg.machine.device import on_free_processors
 from glioseg.report.predictions import PredictedCase, write_predictions
 from glioseg.runs.read import Data, holds_cases, read
 from glioseg.tasks.choose import task_named
@@ -101,9 +103,11 @@ def predict(
     return predict_with(members, inputs, out, modality_files, max_voxels, reporter, skip_done=skip_done, wanted=wanted)
 
 
-def members_of(folders: Sequence[Path], device: str = "auto", network: nn.Module | None = None) -> Members:
-    """Runs or bundles as one; ``network`` is the module, where it was one of your own."""
-    bundles = [load_bundle(folder, network) for folder in folders]
+def members_of(
+    folders: Sequence[Path], device: str = "auto", network: nn.Module | None = None, backend: str = "torch"
+) -> Members:
+    """Runs or bundles as one; ``network`` is the module, where it was one of your own, ``backend`` what computes it."""
+    bundles = [on_backend(load_bundle(folder, network), backend, device) for folder in folders]
     return task_named(bundles[0].info.task).members(folders, bundles, device)
 
 
@@ -126,7 +130,7 @@ def predict_with(
         given = [allowing(case, max_voxels) for case in given]
     cases, failed = _checked(members, _named_apart(_once_each(given)), out)
     _say_files(members, cases, reporter)
-    with locked(out):
+    with locked(out), on_free_processors():
         done = {}
         if skip_done:
             done = {case.id: written for case in cases if (written := _done(members, case, out, wanted))}

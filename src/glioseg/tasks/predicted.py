@@ -7,8 +7,11 @@ from typing import Any
 
 from glioseg.core import Case
 from glioseg.core.modalities import named_among
+from glioseg.inference.backends import computed_by
 from glioseg.inference.bundle import BundleInfo
 from glioseg.inference.card import Figure
+from glioseg.inference.classifier import Classifier
+from glioseg.inference.predictor import Predictor
 from glioseg.report.predictions import NetworkCard
 
 _FEW_PATIENTS = 50
@@ -59,8 +62,9 @@ def facts_of_use(
     warnings: Sequence[str],
     model_id: str,
     infos: Sequence[BundleInfo],
+    networks: Sequence[Predictor | Classifier],
 ) -> dict[str, Any]:
-    """What the JSON beside each prediction says of its making: files, stand-ins, warnings, and the networks."""
+    """What the JSON beside each prediction says of its making: files, stand-ins, warnings, networks and libraries."""
     return {
         "inputs": dict(inputs),
         "filled": list(filled),
@@ -68,6 +72,7 @@ def facts_of_use(
         "warnings": list(warnings),
         "model_id": model_id,
         "recipe": infos[0].name,
+        "computed_by": sorted({computed_by(network.model, bf16=network.bf16) for network in networks}),
         "use": infos[0].use,
         "terms": list(terms_of(infos)),
     }

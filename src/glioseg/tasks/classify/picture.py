@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glioseg.core import Image
+from glioseg.inference.backends import own_network
 from glioseg.inference.classifier import Classification, Classifier
 from glioseg.inference.explain import grad_cam
 from glioseg.inference.predictor import to_native
@@ -27,7 +28,7 @@ def picture_of(
     decided = int(classification.probabilities[place].argmax())
     arrays = classification.arrays
     network_image = with_neighbours(arrays.images, np.array([place]), classifiers[0].slices.n_neighbours)[0]
-    maps = [grad_cam(classifier.model, network_image, decided) for classifier in classifiers]
+    maps = [grad_cam(own_network(classifier.model), network_image, decided) for classifier in classifiers]
     looked_at = np.asarray(np.mean(maps, axis=0), dtype=np.float32)
     if image.grid.has_mm or image.grid.shape[2] > 1:
         channel = arrays.images[place, 0].astype(np.float32)

@@ -258,7 +258,14 @@ class ClassPrediction(CasePrediction):
             "slice": z + 1,
             "slices": [[round(float(p), 6) for p in row] for row in self.mean.probabilities],
             "looked_at": "Grad-CAM of the class that is said, laid over the picture on the right",
-            **facts_of_use(self.inputs, self._filled(), self.warnings, self.members.model_id, self.members.infos),
+            **facts_of_use(
+                self.inputs,
+                self._filled(),
+                self.warnings,
+                self.members.model_id,
+                self.members.infos,
+                self.members.classifiers,
+            ),
         }
 
     def _repr_html_(self) -> str:

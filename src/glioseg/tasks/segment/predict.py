@@ -359,7 +359,14 @@ class SegmentPrediction(CasePrediction):
                 "orientation": grid.orientation,
             },
             **_kind_of(self),
-            **facts_of_use(self.inputs, self._filled(), self.warnings, self.members.model_id, self.members.infos),
+            **facts_of_use(
+                self.inputs,
+                self._filled(),
+                self.warnings,
+                self.members.model_id,
+                self.members.infos,
+                self.members.ensemble.members,
+            ),
         }
 
     def _filled(self) -> dict[str, str]:

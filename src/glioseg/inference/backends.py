@@ -1,0 +1,204 @@
+"""What computes a network: PyTorch, or its graph in onnxruntime or OpenVINO, which are quicker on processors.
+
+A backend takes the place of the network inside a bundle: everything around it (preparation, windows, views, thresholds)
+stays what it is. The logits are the network's but for rounding: fp32 in onnxruntime, bfloat16 in OpenVINO where the
+processor multiplies it. What needs more than logits (gradients, draws of dropout) asks the network itself.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from glioseg.errors import OptionError
+from glioseg.inference.activation import probabilities_of
+from glioseg.inference.bundle import Bundle, BundleInfo
+from glioseg.inference.tracing import (
+    INPUT,
+    ExportError,
+    first_line,
+    images_of_noise,
+    named,
+    require_libraries,
+    takes_any_size,
+    traced,
+)
+from glioseg.machine.device import cpu_has_bf16
+from glioseg.machine.processors import processors
+from glioseg.networks.network import Network
+
+Backend = Literal["torch", "onnx", "openvino"]
+BACKENDS: tuple[Backend, ...] = get_args(Backend)
+
+Floats = npt.NDArray[np.float32]
+Engine = Callable[[Floats], Floats]
+"""Images (B, C, *S) -> logits."""
+
+_LOGITS = "logits"
+_TOLERANCE = 0.05
+"""What probabilities may differ by on average on noise: bfloat16 stays far below, another computation does not."""
+
+
+class Compiled(nn.Module):
+    """A network whose logits another library computes.
+
+    Args:
+        network: itself, for whatever needs its layers.
+        engine: gives its logits.
+        backend: whose it is.
+        precision: in which it computes.
+    """
+
+    def __init__(self, network: nn.Module, engine: Engine, backend: Backend, precision: str) -> None:
+        super().__init__()
+        self.network = network
+        self.engine = engine
+        self.backend = backend
+        self.precision = precision
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, C, *S) -> logits, on the CPU."""
+        return torch.from_numpy(self.engine(images.numpy()))
+
+
+def own_network(model: nn.Module) -> nn.Module:
+    """The network itself, with its layers, whoever computes its logits."""
+    return model.network if isinstance(model, Compiled) else model
+
+
+def is_rounded(model: nn.Module) -> bool:
+    """Whether speed goes before saying, to the last voxel, what PyTorch says."""
+    return isinstance(model, Compiled) and model.backend == "openvino"
+
+
+def layout_of(model: nn.Module, dims: int) -> torch.memory_format:
+    """The order in memory of images that a network takes without turning them first."""
+    if isinstance(model, Compiled):
+        return torch.contiguous_format
+    return torch.channels_last_3d if dims == 3 else torch.channels_last
+
+
+def computed_by(model: nn.Module, *, bf16: bool) -> str:
+    """Library and precision, such as ``openvino bf16``."""
+    if isinstance(model, Compiled):
+        return f"{model.backend} {model.precision}"
+    return "torch bf16" if bf16 else "torch fp32"
+
+
+def on_backend(bundle: Bundle, backend: str, device: str = "auto", *, n_threads: int | None = None) -> Bundle:
+    """A bundle whose network is computed by another library, checked against the network itself.
+
+    Args:
+        bundle: as it was loaded.
+        backend: one of ``BACKENDS``; ``torch`` leaves the bundle as it is.
+        device: as the user names it; other backends than torch use the processor.
+        n_threads: None for as many as there are processors free.
+
+    Raises:
+        OptionError: an unknown backend, one that is not installed, or another device than the processor.
+        ExportError: the network has a part that the backend lacks, or says something else there.
+    """
+    if backend not in BACKENDS:
+        raise OptionError("there is no such backend", found=backend, expected=f"one of {', '.join(BACKENDS)}")
+    if backend == "torch":
+        return bundle
+    if device not in ("auto", "cpu"):
+        raise OptionError(
+            f"the backend {backend} computes on the processor",
+            found=f"device {device}",
+            remedy="Leave `--device` out, or `--backend`",
+        )
+    library = "onnxruntime" if backend == "onnx" else "openvino"
+    require_libraries("onnx", library, purpose=f"the backend {backend}")
+    network, shape = bundle.model.cpu().eval(), _traced_on(bundle)
+    data = traced(network, shape, any_size=takes_any_size(network), result=_LOGITS)
+    threads = min(torch.get_num_threads(), processors().threads) if n_threads is None else n_threads
+    try:
+        engine, precision = (_onnxruntime if backend == "onnx" else _openvino)(data, threads)
+        compiled = Compiled(network, engine, "onnx" if backend == "onnx" else "openvino", precision).eval()
+        _require_same(bundle.info, compiled, shape)
+    except RuntimeError as error:
+        raise ExportError(f"{named(network)} cannot be computed by {library}", found=first_line(error)) from error
+    return replace(bundle, model=compiled)
+
+
+def _traced_on(bundle: Bundle) -> tuple[int, ...]:
+    """(B, C, *S) of the images that a graph is made with; of a network of one size, that size."""
+    info, network = bundle.info, bundle.model
+    n_channels = info.slices.n_channels(len(info.modalities))
+    if takes_any_size(network) and isinstance(network, Network):
+        step = 2**network.n_halvings
+        return (2, n_channels, *(2 * step,) * (info.dims - 1), 3 * step)
+    size = size_of(info)
+    if size is None:
+        raise OptionError(
+            "this network is known for no size of image, which other backends need",
+            found=named(network),
+            remedy="Leave `--backend` out",
+        )
+    return (2, n_channels, *size)
+
+
+def size_of(info: BundleInfo) -> tuple[int, ...] | None:
+    """The size of the images that a network was trained on; None where the recipe fixes none."""
+    if info.patches is not None:
+        return info.patches.voxels
+    if info.prepare.size is not None:
+        return (info.prepare.size,) * 2
+    return info.shape
+
+
+def _require_same(info: BundleInfo, compiled: Compiled, shape: Sequence[int]) -> None:
+    images = images_of_noise(tuple(shape))
+    with torch.inference_mode():
+        expected, found = (
+            probabilities_of(model(images), info.activation).numpy() for model in (compiled.network, compiled)
+        )
+    difference = float(np.abs(expected - found).mean())
+    if not difference <= _TOLERANCE:
+        raise ExportError(
+            f"{named(compiled.network)} says something else in {compiled.backend}",
+            found=f"probabilities that differ by {difference:.2g} on average",
+            expected=f"at most {_TOLERANCE:g}",
+            remedy="Leave `--backend` out",
+        )
+
+
+def _onnxruntime(data: bytes, n_threads: int) -> tuple[Engine, str]:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = n_threads
+    options.log_severity_level = 4  # its errors come as exceptions
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+    def engine(images: Floats) -> Floats:
+        (logits,) = session.run([_LOGITS], {INPUT: images})
+        return np.asarray(logits)
+
+    return engine, "fp32"
+
+
+def _openvino(data: bytes, n_threads: int) -> tuple[Engine, str]:
+    import openvino
+
+    precision = "bf16" if cpu_has_bf16() else "f32"
+    core = openvino.Core()
+    settings: dict[str, Any] = {
+        "INFERENCE_PRECISION_HINT": precision,
+        "INFERENCE_NUM_THREADS": n_threads,
+        "NUM_STREAMS": 1,
+    }
+    network = core.compile_model(core.read_model(io.BytesIO(data)), "CPU", settings)
+
+    def engine(images: Floats) -> Floats:
+        return np.array(network(images)[0])  # the array is the library's own, which writes the next result over it
+
+    return engine, "bf16" if precision == "bf16" else "fp32"

@@ -1,0 +1,120 @@
+"""A network as a graph of ONNX operators in memory: what files for other programs and other backends are made of.
+
+PyTorch's exporter that traces is used, not the newer one on ``torch.export``: for these networks it gives graphs for
+any size of image, needs no further library and a second in the place of a minute. What it cannot follow (control flow
+in Python) goes unnoticed: whoever takes the graph compares it with the network.
+
+Source: Open Neural Network Exchange, https://onnx.ai (operators of version 18).
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from glioseg.errors import GliosegError, OptionError
+from glioseg.networks.network import Network
+
+OPSET = 18
+INPUT = "images"
+_AXES = ("depth", "height", "width")
+
+
+class ExportError(GliosegError):
+    """A network that cannot be written in another format, or would say something else there."""
+
+
+def require_libraries(*names: str, purpose: str) -> None:
+    """Import what the extra ``deploy`` brings.
+
+    Raises:
+        OptionError: one of them is not installed.
+    """
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            raise OptionError(
+                f"{purpose} needs {error.name or name}, which is not installed",
+                remedy="Install the extra deploy: pip install 'glioseg[deploy]'",
+            ) from error
+
+
+def takes_any_size(network: nn.Module) -> bool:
+    """Whether one graph of a network serves for every size of image."""
+    return isinstance(network, Network) and network.traces_any_size
+
+
+def traced(module: nn.Module, shape: tuple[int, ...], *, any_size: bool, result: str) -> bytes:
+    """An ONNX graph of a module: ``images`` (B, C, *S) float32 -> ``result``.
+
+    Args:
+        module: in evaluation mode, on the CPU, in float32.
+        shape: (B, C, *S) of the images that it is traced with; B is free afterwards,
+        any_size: and so is S.
+        result: name of what comes out.
+
+    Raises:
+        ExportError: the network has a part that ONNX lacks.
+    """
+    names = _AXES[-(len(shape) - 2) :] if any_size else ()
+    free = {0: "batch"} | dict(enumerate(names, start=2))
+    buffer: Any = io.BytesIO()  # PyTorch takes a buffer as well as the path that its types ask for
+    try:
+        with warnings.catch_warnings(), _nothing_on_stdout():
+            warnings.simplefilter("ignore")  # of what tracing might miss: the check afterwards is what counts
+            torch.onnx.export(
+                module,
+                (images_of_noise(shape),),
+                buffer,
+                dynamo=False,
+                opset_version=OPSET,
+                do_constant_folding=False,  # onnxruntime folds by itself, and PyTorch's folds Swin's masks wrongly
+                input_names=[INPUT],
+                output_names=[result],
+                dynamic_axes={INPUT: free, result: free},
+            )
+    except Exception as error:
+        raise ExportError(f"{named(module)} cannot be exported to ONNX", found=first_line(error)) from error
+    return bytes(buffer.getvalue())
+
+
+@contextmanager
+def _nothing_on_stdout() -> Iterator[None]:
+    """Where an export fails, PyTorch prints the whole graph on the process's stdout, and no setting turns that off."""
+    sys.stdout.flush()
+    stdout = os.dup(1)
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 1)
+            yield
+    finally:
+        os.dup2(stdout, 1)
+        os.close(stdout)
+
+
+def images_of_noise(shape: tuple[int, ...]) -> Tensor:
+    """Random images (B, C, *S), the same for one shape."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0))
+
+
+def named(module: nn.Module) -> str:
+    """A network in words: its kind, or its class; of a module around a network the network's."""
+    network = getattr(module, "network", module)
+    kind = getattr(getattr(network, "options", None), "kind", None)
+    return f"the network {kind or type(network).__name__}"
+
+
+def first_line(error: BaseException) -> str:
+    """What a library says, without the nodes of the graph that it lists."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].partition("  [Caused by")[0]

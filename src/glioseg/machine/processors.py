@@ -1,0 +1,89 @@
+"""How many processors are really free: what the system allows, less what others are using now.
+
+Two threads that share a processor with another program wait for each other at the end of every operation: a network on
+a busy machine then costs several times the processor time of a single thread, and takes longer too.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+_SAMPLE_S = 0.1
+_STAT = Path("/proc/stat")
+_QUOTAS = (Path("/sys/fs/cgroup/cpu.max"),)
+_OLD_QUOTA, _OLD_PERIOD = (Path(f"/sys/fs/cgroup/cpu/cpu.cfs_{name}_us") for name in ("quota", "period"))
+
+
+@dataclass(frozen=True)
+class Processors:
+    """What this process may use.
+
+    Args:
+        present: processors of the machine.
+        allowed: those that this process may run on (affinity, as ``taskset`` and job queues set it).
+        quota: how many of them a container may keep busy (cgroup); None without a limit.
+        idle: how many of those allowed nobody was using while it was measured; None where the system does not say.
+    """
+
+    present: int
+    allowed: int
+    quota: float | None
+    idle: float | None
+
+    @property
+    def threads(self) -> int:
+        """Threads that have a processor each: at least one."""
+        limits = [self.allowed, *(round(limit) for limit in (self.quota, self.idle) if limit is not None)]
+        return max(1, min(limits))
+
+
+def processors(sample_s: float = _SAMPLE_S) -> Processors:
+    """Look for ``sample_s`` seconds at how busy the processors are; this process's own use counts as free."""
+    present = os.cpu_count() or 1
+    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else frozenset(range(present))
+    return Processors(present, len(allowed), _quota(), _idle(allowed, sample_s))
+
+
+def _quota() -> float | None:
+    """Processors' worth of time that the control group leaves, of version 2 or 1."""
+    try:
+        for path in _QUOTAS:
+            if path.exists():
+                quota, period = path.read_text(encoding="ascii").split()
+                return None if quota == "max" else int(quota) / int(period)
+        quota = _OLD_QUOTA.read_text(encoding="ascii")
+        return None if int(quota) <= 0 else int(quota) / int(_OLD_PERIOD.read_text(encoding="ascii"))
+    except (OSError, ValueError, ZeroDivisionError):
+        return None
+
+
+def _idle(allowed: frozenset[int] | set[int], sample_s: float) -> float | None:
+    """Processors' worth of time among ``allowed`` that others leave."""
+    before, own_before = _ticks(allowed), time.process_time()
+    if before is None:
+        return None
+    time.sleep(sample_s)
+    after, own = _ticks(allowed), time.process_time() - own_before
+    if after is None or (total := after[0] - before[0]) <= 0:
+        return None
+    share = (after[1] - before[1]) / total
+    return min(float(len(allowed)), share * len(allowed) + own / max(sample_s, _SAMPLE_S))
+
+
+def _ticks(allowed: frozenset[int] | set[int]) -> tuple[int, int] | None:
+    """Ticks that have passed on the processors, and those of them in which they were idle."""
+    try:
+        lines = _STAT.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    total = idle = 0
+    for line in lines:
+        name, *values = line.split()
+        if name.startswith("cpu") and name[3:].isdigit() and int(name[3:]) in allowed:
+            ticks = [int(value) for value in values[:8]]  # guests' time is in that of users already
+            total += sum(ticks)
+            idle += sum(ticks[3:5])  # idle, and waiting for a disk
+    return total, idle

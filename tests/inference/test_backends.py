@@ -1,0 +1,174 @@
+"""Other libraries say what the network says, and say so."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from glioseg.cohorts.phantom import PhantomOptions, generate_patient
+from glioseg.core import Image
+from glioseg.errors import GliosegError, OptionError
+from glioseg.inference import backends
+from glioseg.inference.backends import BACKENDS, Compiled, computed_by, layout_of, on_backend, own_network
+from glioseg.inference.bundle import Bundle, load_bundle
+from glioseg.inference.slices import box_of, predict_slices
+from glioseg.inference.tracing import ExportError
+from glioseg.networks.blocks import is_traced
+from glioseg.tasks.segment.predictor import predictor_of
+
+OTHERS = [name for name in BACKENDS if name != "torch"]
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Bundle:
+    return load_bundle(Path("model:phantom"))
+
+
+@pytest.fixture(scope="module")
+def phantom() -> Image:
+    return generate_patient(PhantomOptions(n_patients=1, spacing_mm=3.0), 0).image
+
+
+def test_torch_leaves_a_bundle_as_it_is(shipped: Bundle) -> None:
+    assert on_backend(shipped, "torch") is shipped
+    assert own_network(shipped.model) is shipped.model
+    assert (computed_by(shipped.model, bf16=True), computed_by(shipped.model, bf16=False)) == (
+        "torch bf16",
+        "torch fp32",
+    )
+
+
+@pytest.mark.parametrize("backend", OTHERS)
+def test_the_mask_of_a_phantom_is_the_same_but_for_few_voxels(backend: str, shipped: Bundle, phantom: Image) -> None:
+    exact = replace(predictor_of(shipped, "cpu"), bf16=False).predict(phantom)
+    bundle = on_backend(shipped, backend, n_threads=1)
+    found = predictor_of(bundle, "cpu").predict(phantom)
+    assert own_network(bundle.model) is shipped.model
+    different = int((found.label_map.array != exact.label_map.array).sum())
+    n_drawn = int((exact.label_map.array > 0).sum())
+    assert n_drawn > 500
+    assert different <= (0 if backend == "onnx" else 0.01 * n_drawn)
+    np.testing.assert_allclose(found.probabilities, exact.probabilities, atol=1e-3 if backend == "onnx" else 0.2)
+
+
+@pytest.mark.parametrize("backend", OTHERS)
+def test_any_batch_and_size_in_the_precision_that_is_said(backend: str, shipped: Bundle) -> None:
+    model = on_backend(shipped, backend, n_threads=1).model
+    assert computed_by(model, bf16=True) in (f"{backend} fp32", "openvino bf16")
+    assert layout_of(model, 2) == torch.contiguous_format
+    atol, rtol = (1e-3, 0.0) if computed_by(model, bf16=False).endswith("fp32") else (0.5, 0.2)
+    first = None
+    for shape in ((1, 12, 33, 40), (3, 12, 20, 17)):
+        images = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+        with torch.inference_mode():
+            logits, expected = model(images), shipped.model(images)
+        np.testing.assert_allclose(logits, expected, atol=atol, rtol=rtol)
+        if first is None:
+            first = logits, logits.clone()
+    assert first is not None
+    assert torch.equal(*first)  # what is asked later is not written over what was said before
+
+
+class _Undecided(nn.Module):
+    """What it does depends on the batch, in a way that tracing does not see."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        turn = 1.0 if is_traced() else -1.0
+        return 5 * turn * self.scale * images[:, :3]
+
+
+@pytest.mark.parametrize("backend", OTHERS)
+def test_a_network_that_would_say_something_else_is_refused(backend: str, shipped: Bundle) -> None:
+    with pytest.raises(ExportError, match=rf"network _Undecided says something else in {backend}; .*differ by 0\.\d"):
+        on_backend(replace(shipped, model=_Undecided()), backend)
+
+
+@pytest.mark.parametrize(
+    ("backend", "device", "message"),
+    [
+        ("tensorrt", "auto", "no such backend; found tensorrt; expected one of torch, onnx, openvino"),
+        ("onnx", "cuda:0", "backend onnx computes on the processor; found device cuda:0"),
+    ],
+)
+def test_what_is_not_there_is_refused(backend: str, device: str, message: str, shipped: Bundle) -> None:
+    with pytest.raises(OptionError, match=message):
+        on_backend(shipped, backend, device)
+
+
+@pytest.mark.parametrize(
+    ("backend", "library"), [("onnx", "onnxruntime"), ("openvino", "openvino"), ("openvino", "onnx")]
+)
+def test_the_extra_is_named(backend: str, library: str, shipped: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(OptionError, match=rf"needs {library}, which is not installed.*glioseg\[deploy\]"):
+        on_backend(shipped, backend)
+
+
+def test_a_library_that_cannot_is_named(shipped: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(data: bytes, n_threads: int) -> None:
+        raise RuntimeError("no such operator")
+
+    monkeypatch.setattr(backends, "_openvino", fails)
+    with pytest.raises(GliosegError, match="network unet cannot be computed by openvino; found no such operator"):
+        on_backend(shipped, "openvino")
+
+
+class _Bright(nn.Module):
+    """Logits that say inside everywhere; what it was shown is kept."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.full((1,), 3.0))
+        self.sizes: list[tuple[int, ...]] = []
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.sizes.append(tuple(images.shape))
+        return self.bias.expand(len(images), 1, *images.shape[2:])
+
+
+def test_a_batch_is_cut_to_what_it_shows() -> None:
+    """A square of 10 pixels with a margin of 8 needs 26, of which multiples of 32 are taken; 0 is said of the rest."""
+    stack = np.zeros((2, 1, 100, 60), np.float32)
+    stack[:, :, 40:50, 2:12] = 1
+    model, indices = _Bright(), np.arange(2)
+    found = predict_slices(model, lambda chosen: stack[chosen], indices, n_slices=2, bf16=False, margin=8)
+    assert model.sizes == [(2, 1, 32, 32)]
+    inside = found[0] > 0
+    assert inside[:, 29:61, 0:32].all()
+    assert inside.sum() == 2 * 32 * 32
+    whole = predict_slices(model, lambda chosen: stack[chosen], indices, n_slices=2, bf16=False)
+    assert (whole > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("shown", "margin", "expected"),
+    [
+        (slice(0, 0), 8, (slice(0, 90), slice(0, 40))),  # nothing is shown: nothing to cut to
+        (slice(30, 31), None, (slice(0, 90), slice(0, 40))),
+        (slice(80, 90), 0, (slice(58, 90), slice(0, 32))),  # at the border
+        (slice(0, 90), 8, (slice(0, 90), slice(0, 32))),
+    ],
+)
+def test_boxes(shown: slice, margin: int | None, expected: tuple[slice, slice]) -> None:
+    images = np.zeros((1, 2, 90, 40), np.float32)
+    images[:, 1, shown, 5:20] = -1
+    found = box_of(images, margin)
+    for cut, whole, axis in zip(found, expected, (90, 40), strict=True):
+        assert cut.indices(axis)[:2] == whole.indices(axis)[:2]
+
+
+def test_layers_are_asked_of_the_network_itself(shipped: Bundle) -> None:
+    """Dropout draws and gradients need layers, which the other library hides."""
+    compiled = on_backend(shipped, "onnx", n_threads=1).model
+    assert isinstance(compiled, Compiled)
+    assert {id(part) for part in shipped.model.modules()} < {id(part) for part in compiled.modules()}
