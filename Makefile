@@ -9,7 +9,7 @@ DEMO := demo
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --durations=20
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all test-app lint types tests format benchmarks docs clean
+.PHONY: help install demo test test-app test-all lint types tests format benchmarks docs release-check clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
@@ -57,6 +57,10 @@ docs: $(STAMP)  ## build the site into build/site, offline; a dead link or a pag
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	$(BIN)/python docs/make_site_pages.py build/pages
 	$(BIN)/mkdocs build --quiet --strict
+
+release-check: $(STAMP)  ## say what is missing before a release; builds twice, installs once, writes the SBOM
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[release]'
+	$(BIN)/python release/check.py
 
 clean:  ## remove what make has made
 	rm -rf $(VENV) $(DEMO) build .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis htmlcov
