@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -17,6 +19,8 @@ from glioseg.errors import FileError
 
 _LOG = logging.getLogger("glioseg.app")
 _PATIENCE_S = 10.0
+_PAUSE_S = 1.0
+_COMMAND = (sys.executable, "-m", "glioseg.app.worker")
 Publish = Callable[[Mapping[str, Any]], None]
 JobOf = Callable[[CaseRecord], Mapping[str, Any]]
 
@@ -28,12 +32,14 @@ class Jobs:
         worklist: where they wait.
         job_of: what the process is told of a case.
         publish: told of every change.
+        command: starts the process, which speaks as ``worker`` does.
     """
 
-    def __init__(self, worklist: Worklist, job_of: JobOf, publish: Publish) -> None:
+    def __init__(self, worklist: Worklist, job_of: JobOf, publish: Publish, command: Sequence[str] = _COMMAND) -> None:
         self._worklist = worklist
         self._job_of = job_of
         self._publish = publish
+        self._command = command
         self._changed = threading.Condition()
         self._process: subprocess.Popen[str] | None = None
         self._running: str | None = None
@@ -52,6 +58,12 @@ class Jobs:
         """Something was queued."""
         with self._changed:
             self._changed.notify_all()
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether the process is there."""
+        with self._changed:
+            return self._process is not None and self._process.poll() is None
 
     def warm(self) -> None:
         """Scans are there: the process may as well start, which takes seconds."""
@@ -77,7 +89,8 @@ class Jobs:
             self._is_closed = True
             self._end_process()
             self._changed.notify_all()
-        self._thread.join(_PATIENCE_S)
+        if self._thread.ident is not None:
+            self._thread.join(_PATIENCE_S)
 
     # -- in the thread -------------------------------------------------------------------------------------------------
 
@@ -92,8 +105,16 @@ class Jobs:
                     continue
                 self._running = record.id
                 process = self._alive()
-            self._tell(record.id, "running")
-            self._run(process, record)
+            try:
+                self._tell(record.id, "running")
+                self._run(process, record)
+            except (
+                sqlite3.Error
+            ) as error:  # a full disk, say: this case fails, if that can be written, and not the queue
+                _LOG.error("the worklist cannot be written: %s", error)
+                time.sleep(_PAUSE_S)
+                with suppress(sqlite3.Error):
+                    self._worklist.fail(record.id, error_answer(_unwritable(error)))
             with self._changed:
                 self._running = None
                 self._cancelled.discard(record.id)
@@ -101,13 +122,12 @@ class Jobs:
 
     def _alive(self) -> subprocess.Popen[str]:
         """The process, started where there is none; with the lock held."""
-        if self._process is not None and self._process.poll() is None:
+        if self._process is not None and self.is_warm:
             return self._process
         if self._process is not None:
             _close(self._process)
-        command = [sys.executable, "-m", "glioseg.app.worker"]
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
         )
         return self._process
 
@@ -170,6 +190,14 @@ class Jobs:
 
     def _tell(self, case_id: str, state: str, step: str = "", share: float = 0.0) -> None:
         self._publish({"case": case_id, "state": state, "step": step, "share": share})
+
+
+def _unwritable(error: sqlite3.Error) -> FileError:
+    return FileError(
+        "the worklist cannot be written to",
+        found=str(error),
+        remedy="Check the free space of the disk, and try it again",
+    )
 
 
 def _close(process: subprocess.Popen[str]) -> None:

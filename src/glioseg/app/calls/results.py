@@ -42,7 +42,7 @@ _REFERENCE = {
     },
     "required": True,
 }
-_MASK = {"content": {"application/gzip": {"schema": {"type": "string", "format": "binary"}}}, "required": True}
+_MASK = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}, "required": True}
 
 
 @router.get("")
