@@ -14,12 +14,13 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any
+from threading import Lock
+from typing import Any, TextIO
 
 from tests.fuzz.seeds import Seed, write_seeds
 
@@ -96,8 +97,18 @@ class _Worker:
         return {"outcome": text.partition(",")[0], "text": text, "seconds": seconds, "peak_mb": 0.0}
 
 
+Watch = Callable[[Seed, int, Mapping[str, Any]], None]
+"""Told each mutant's seed, number and what became of it, by several threads."""
+
+
 def fuzz(
-    seeds: Sequence[Seed], n_mutants: int, *, seconds: float | None = None, first: int = 0, n_workers: int = 1
+    seeds: Sequence[Seed],
+    n_mutants: int,
+    *,
+    seconds: float | None = None,
+    first: int = 0,
+    n_workers: int = 1,
+    watch: Watch | None = None,
 ) -> dict[str, Tally]:
     """Read mutants of the seeds in turn, ``n_mutants`` in all or as many as there is time for."""
     ends = None if seconds is None else time.monotonic() + seconds
@@ -108,7 +119,10 @@ def fuzz(
             for seed, number in _in_turn(own, first):
                 if number - first >= -(-n_mutants // len(seeds)) or (ends is not None and time.monotonic() > ends):
                     break
-                tallies[seed.name].add(number, worker.ask(seed, number))
+                answer = worker.ask(seed, number)
+                tallies[seed.name].add(number, answer)
+                if watch is not None:
+                    watch(seed, number, answer)
         finally:
             worker.end()
         return tallies
@@ -121,6 +135,34 @@ def fuzz(
 def _in_turn(seeds: Sequence[Seed], first: int) -> Iterator[tuple[Seed, int]]:
     for number in count(first):
         yield from ((seed, number) for seed in seeds)
+
+
+class Progress:
+    """Says on stderr how far it is, every few seconds, and each fault as it is found.
+
+    Args:
+        n_mutants: in all.
+        every_s: between two lines.
+    """
+
+    def __init__(self, n_mutants: int, every_s: float = 10.0, to: TextIO = sys.stderr) -> None:
+        self._n_mutants, self._every_s, self._to = n_mutants, every_s, to
+        self._tally, self._lock = Tally(), Lock()
+        self._began = self._said = time.monotonic()
+
+    def __call__(self, seed: Seed, number: int, answer: Mapping[str, Any]) -> None:
+        with self._lock:
+            n_faults = len(self._tally.faults)
+            self._tally.add(number, dict(answer))
+            now = time.monotonic()
+            if len(self._tally.faults) > n_faults:
+                print(f"{seed.name}, mutant {number}: {self._tally.faults[-1][1]}", file=self._to, flush=True)
+            if now - self._said >= self._every_s:
+                self._said = now
+                counts = ", ".join(f"{n:,} {name}" for name, n in sorted(self._tally.outcomes.items()))
+                done = f"{self._tally.outcomes.total():,} of {self._n_mutants:,}"
+                words = f"{now - self._began:.0f} s: {done}; {counts}; peak {self._tally.peak_mb:.0f} MB"
+                print(words, file=self._to, flush=True)
 
 
 def as_table(tallies: dict[str, Tally]) -> str:
@@ -152,7 +194,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="glioseg-seeds-") as folder:
         seeds = [seed for seed in write_seeds(Path(folder)) if given.only is None or given.only in seed.name]
         began = time.monotonic()
-        tallies = fuzz(seeds, given.mutants, seconds=given.seconds, first=given.first, n_workers=given.workers)
+        tallies = fuzz(
+            seeds,
+            given.mutants,
+            seconds=given.seconds,
+            first=given.first,
+            n_workers=given.workers,
+            watch=Progress(given.mutants),
+        )
     print(as_table(tallies))
     print(f"\n{time.monotonic() - began:.0f} s")
     faults = [(name, *fault) for name, tally in tallies.items() for fault in tally.faults]

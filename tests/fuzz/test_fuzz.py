@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
 
-from tests.fuzz.run import MOST_MB, Tally, as_table, fuzz
+from tests.fuzz.run import MOST_MB, Progress, Tally, as_table, fuzz
 from tests.fuzz.seeds import Seed, write_seeds
 from tests.fuzz.targets import TARGETS
 from tests.fuzz.worker import answer, bytes_of
@@ -36,6 +37,18 @@ def test_what_is_counted(seeds: list[Seed]) -> None:
         data = seed.path.read_bytes()
         assert bytes_of(seed.name, data, 3) == bytes_of(seed.name, data, 3)
         assert any(bytes_of(seed.name, data, number) != data for number in range(3))
+
+
+def test_progress_is_told_as_it_goes() -> None:
+    told = io.StringIO()
+    progress = Progress(3, every_s=0.0, to=told)
+    for number, outcome in enumerate(("read", "refused", "traceback")):
+        answer = {"outcome": outcome, "text": "KeyError: x", "seconds": 0.1, "peak_mb": 100.0 + number}
+        progress(Seed("a.nii", "scan", Path("a.nii")), number, answer)
+    lines = told.getvalue().splitlines()
+    assert lines[0].endswith("s: 1 of 3; 1 read; peak 100 MB")
+    assert lines[2] == "a.nii, mutant 2: traceback: KeyError: x"
+    assert lines[3].endswith("3 of 3; 1 read, 1 refused, 1 traceback; peak 102 MB")
 
 
 @pytest.mark.slow  # as many as there is time for: python -m tests.fuzz.run --mutants 20000 does it by hand

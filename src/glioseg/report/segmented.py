@@ -131,5 +131,6 @@ def _picture(case: PredictedCase, number: int, regions: Mapping[str, tuple[str, 
         "scan",
         source,
         half=not has_mm,
+        notes=(("To look at", "; ".join(case.warnings)),) if case.warnings else (),
         alt=f"{case.name}: {seen} through most of the prediction, as they are and with the mask; {volumes}",
     )

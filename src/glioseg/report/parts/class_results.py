@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from glioseg.errors import plural
 from glioseg.evaluation.class_protocol import ClassEvaluation
@@ -59,11 +60,13 @@ def results(facts: ClassificationFacts) -> Section:
     headline = None if facts.headline is None else facts.parts[facts.headline].evaluation
     # where patients are known, they are what the bootstrap draws
     blocks: list[Block] = list(warnings(facts, 0 if headline is None else headline.items.n_units))
+    tables = []
     for part in facts.ordered_parts:
         evaluation, title = facts.parts[part].evaluation, f"{part_title(part)}"
-        blocks.append(_figures(evaluation.items, title, evaluation.unit))
+        tables.append(_figures(evaluation.items, title, evaluation.unit))
         if evaluation.cases is not None:
-            blocks.append(_figures(evaluation.cases, f"{title}, by case", "case"))
+            tables.append(_figures(evaluation.cases, f"{title}, by case", "case"))
+    blocks += [replace(table, half=len(tables) > 1) for table in tables]
     blocks += [_by_class(facts.parts[part].evaluation.items, part) for part in facts.ordered_parts]
     intro = ""
     if headline is not None:
@@ -84,7 +87,7 @@ def _figures(figures: ClassFigures, title: str, unit: str) -> Table:
     apart = f", {n_units:,} without copies" if unit == "picture" else f" of {plural(n_units, 'patient')}"
     caption = f"{title}: {plural(n_items, unit)}{apart if n_units < n_items else ''}. "
     caption += "Intervals: bootstrap of whole patients, or of groups of copies where patients are not known."
-    return Table(columns, rows, caption, page_size=20, half=True)
+    return Table(columns, rows, caption, page_size=20)
 
 
 def _interval_cell(interval: Interval) -> Cell:
@@ -99,7 +102,7 @@ def _by_class(figures: ClassFigures, part: str) -> Table:
     titles = ("Items", *(WORDS[metric] for metric in _BY_CLASS))
     columns = (Column("Class"), *(Column(title, numeric=True) for title in titles))
     caption = f"{part_title(part)}, each class against all others; a dash is 0/0."
-    return Table(columns, rows, caption, half=False)
+    return Table(columns, rows, caption)
 
 
 def _count_cell(n: int) -> Cell:

@@ -14,8 +14,9 @@ from glioseg.report.classified import gallery_figure
 from glioseg.report.figures import classes as charts
 from glioseg.report.figures import curves
 from glioseg.report.html import RESEARCH_ONLY, Block, Cell, Column, Listed, Section, Table, saved_picture
+from glioseg.report.parts.run_cases import fold_of_cases
 from glioseg.report.parts.run_setup import split_items
-from glioseg.report.parts.run_training import epoch_cell, loss_cell, rate_cell
+from glioseg.report.parts.run_training import epoch_cell, fold_of_epochs, loss_cell, rate_cell
 from glioseg.report.parts.run_words import duration_cell, part_phrase, part_word, ratio_cell
 from glioseg.report.parts.words import MOST_ROWS, left_out
 from glioseg.report.run_facts import ClassificationFacts
@@ -106,7 +107,7 @@ def epochs(facts: ClassificationFacts) -> Section:
     rows = tuple(_epoch_cells(facts, row) for row in facts.log[-MOST_ROWS:])
     caption = "Epochs count from 1 (log.jsonl from 0); the one that was kept is marked."
     columns = tuple(Column(title, numeric=True) for title in titles)
-    blocks = (Table(columns, rows, caption, page_size=20),) if rows else ()
+    blocks = (Table(columns, rows, caption, page_size=20, fold=fold_of_epochs(rows)),) if rows else ()
     return Section("epochs", "Epoch by epoch", "", blocks)
 
 
@@ -133,7 +134,8 @@ def table(facts: ClassificationFacts) -> Section:
     columns = tuple(Column(title, numeric=title in ("Slice", "Confidence")) for title in titles)
     rows = tuple(_row(part, row, several=several) for part, row in pairs[:MOST_ROWS])
     caption = "Click a heading to sort. " + left_out(len(pairs), "cases-PART.csv have all of them.")
-    return Section("cases", "Cases", "", (Table(columns, rows, caption.strip(), page_size=25),))
+    fold = fold_of_cases(len(pairs), "wrong ones first")
+    return Section("cases", "Cases", "", (Table(columns, rows, caption.strip(), page_size=25, fold=fold),))
 
 
 def _row(part: str, row: Row, *, several: bool) -> tuple[Cell, ...]:

@@ -149,8 +149,13 @@ def case_table(facts: SegmentationFacts) -> Section:
     )
     caption = "Click a heading to sort; a dash is a figure that is undefined (0/0). "
     caption += left_out(len(pairs), "cases-PART.csv have all of them.") or "cases-PART.csv hold all other figures too."
-    fold = f"All {plural(len(pairs), 'case')}, the lowest Dice first" if len(pairs) > _MOST_UNFOLDED else ""
+    fold = fold_of_cases(len(pairs), "the lowest Dice first")
     return Section("cases", "Cases", "", (Table(tuple(columns), rows, caption, page_size=25, fold=fold),))
+
+
+def fold_of_cases(n_cases: int, order: str) -> str:
+    """The line behind which a long table of cases is folded; none for a short one."""
+    return f"All {plural(n_cases, 'case')}, {order}" if n_cases > _MOST_UNFOLDED else ""
 
 
 def _columns(regions: Sequence[str], unit: str) -> dict[str, str]:

@@ -84,8 +84,8 @@ def epochs(facts: SegmentationFacts) -> Section:
     rows = tuple(_row(facts, row, logged) for row in facts.log[-MOST_ROWS:])
     caption = "Epochs count from 1 (log.jsonl from 0); the one whose network was kept is marked. "
     caption += left_out(len(facts.log), _LOG_HOLDS_ALL).replace("The first", "The last")
-    fold = f"{plural(len(rows), 'epoch')}, row by row" if len(rows) > _MOST_UNFOLDED else ""
-    blocks = [Table(tuple(columns), rows, caption.strip(), page_size=20, fold=fold), *_as_published(facts)]
+    every = Table(tuple(columns), rows, caption.strip(), page_size=20, fold=fold_of_epochs(rows))
+    blocks = [every, *_as_published(facts)]
     return Section("epochs", "Epoch by epoch", "", tuple(blocks))
 
 
@@ -118,8 +118,12 @@ def _as_published(facts: SegmentationFacts) -> list[Table]:
         )
         for row in facts.log[-MOST_ROWS:]
     )
-    fold = f"{plural(len(rows), 'epoch')}, as published" if len(rows) > _MOST_UNFOLDED else ""
-    return [Table(columns, rows, caption, page_size=20, fold=fold)]
+    return [Table(columns, rows, caption, page_size=20, fold=fold_of_epochs(rows, "as published"))]
+
+
+def fold_of_epochs(rows: Sequence[object], how: str = "row by row") -> str:
+    """The line behind which a long table of epochs is folded; none for a short one."""
+    return f"{plural(len(rows), 'epoch')}, {how}" if len(rows) > _MOST_UNFOLDED else ""
 
 
 def _regions_of(log: Sequence[LogRow], figure: PublishedFigure) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
+from glioseg.errors import plural
 from glioseg.report.classified import percent
 from glioseg.report.html import Block, Cell, Column, Picture, Prose, Section, Table
 from glioseg.report.parts import predicted
@@ -13,7 +14,7 @@ from glioseg.report.parts.words import MOST_ROWS, amount, left_out
 from glioseg.report.predictions import PredictedCase
 
 _WIDEST = 1240
-_MOST_PICTURES = 12
+_MOST_PICTURES = 4
 _CONFIDENCE = "Confidence"
 
 
@@ -21,7 +22,9 @@ def uncertain(cases: Sequence[PredictedCase], regions: Sequence[str]) -> Section
     """The section of masks that were predicted with their uncertainty; without blocks where none was."""
     asked = _asked(cases)
     pictures = [picture for number, case in enumerate(asked[:_MOST_PICTURES], 1) if (picture := _picture(case, number))]
-    return _section(asked, (_table(asked, regions), *pictures) if asked else ())
+    rest = len(asked) - _MOST_PICTURES
+    more = (Prose(f"The maps of {plural(rest, 'surer case')} lie beside this page."),) if rest > 0 else ()
+    return _section(asked, (_table(asked, regions), *pictures, *more) if asked else ())
 
 
 def uncertain_classes(cases: Sequence[PredictedCase]) -> Section:
@@ -31,7 +34,9 @@ def uncertain_classes(cases: Sequence[PredictedCase]) -> Section:
 
 
 def _asked(cases: Sequence[PredictedCase]) -> list[PredictedCase]:
-    return [case for case in cases if "uncertainty" in case.facts]
+    """Those that have it, the least sure first."""
+    asked = [case for case in cases if "uncertainty" in case.facts]
+    return sorted(asked, key=lambda case: float(_facts(case)["confidence"] or 0.0))
 
 
 def _section(asked: Sequence[PredictedCase], blocks: tuple[Block, ...]) -> Section:
@@ -40,6 +45,7 @@ def _section(asked: Sequence[PredictedCase], blocks: tuple[Block, ...]) -> Secti
     samples = _facts(asked[0])["samples"]
     said = dict.fromkeys(str(_facts(case)["confidence_is"]) for case in asked)
     intro = f"Each case was predicted {len(samples)} times: {', '.join(samples)}. The answer is the same without."
+    intro += " The least sure come first." if len(asked) > 1 else ""
     return Section("uncertainty", "How sure", intro, (*blocks, *(Prose(f"{_CONFIDENCE}: {words}.") for words in said)))
 
 
