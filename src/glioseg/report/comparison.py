@@ -81,9 +81,9 @@ def _tiles(comparison: Comparison) -> tuple[Tile, ...]:
 
 
 def result_section(
-    comparison: Comparison, runs: Mapping[str, CaseTable], result: MetricComparison, folder: Path
+    comparison: Comparison, runs: Mapping[str, CaseTable], result: MetricComparison, folder: Path, of: str = "Run"
 ) -> Section:
-    """A metric of a region: the runs, the pairs of them, and what is behind both by patient."""
+    """A metric of a region: the runs (or what ``of`` calls them), their pairs, and what is behind both by patient."""
     word = result.metric.title
     _, values = values_by_patient(runs, comparison, result)
     name = _slug(f"{result.region}-{result.metric.name}")
@@ -117,7 +117,7 @@ def result_section(
         f"first is higher{_BETTER.get(result.metric.better, '')}.",
         half=True,
     )
-    blocks: list[Block] = [_run_table(result), _pair_table(result), dots, pairs]
+    blocks: list[Block] = [_run_table(result, of), _pair_table(result), dots, pairs]
     smallest = [pair.test.p_smallest for pair in result.pairs if pair.test.p_smallest is not None]
     if smallest and min(smallest) > _TOO_FEW:
         words = (
@@ -127,10 +127,10 @@ def result_section(
     return Section(name, f"{word}, {result.region}", "", tuple(blocks))
 
 
-def _run_table(result: MetricComparison) -> Table:
+def _run_table(result: MetricComparison, of: str) -> Table:
     metric = result.metric
     columns = (
-        Column("Run"),
+        Column(of),
         *(Column(title, numeric=True) for title in ("Cases", "Mean", "95 % interval", "Median", "Quartiles")),
     )
     rows = tuple(

@@ -16,7 +16,7 @@ from glioseg.report.figures.overlay import Colours, colours_of, for_and_against,
 from glioseg.report.figures.sections import ScanSection, label_colours, largest_sections
 from glioseg.report.figures.views import extent, fit_labels, fit_picture, fitted_size
 
-_COLUMNS = 3
+_MOST_COLUMNS = 4
 _LEVELS = 127
 
 
@@ -59,7 +59,7 @@ def maps_figure(
     every = largest_sections(image, labels)
     sections = [section for section in every if section.plane == plane] or every
     n_groups = len(maps) + 2
-    columns = _COLUMNS if len(sections) == 1 else 1
+    columns = 1 if len(sections) > 1 else n_groups if n_groups <= _MOST_COLUMNS else _MOST_COLUMNS - 1
     box = panel_size(n_groups, columns, len(sections), most=400)
     longest = max(max(extent(section.picture)) for section in sections)
     sized = [(section, fitted_size(section.picture, box, longest)) for section in sections]

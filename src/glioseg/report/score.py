@@ -63,7 +63,6 @@ _PART = "on-"
 _MOST_UNFOLDED = 18
 _AGREED = "Over cases. The raters: each with each other; minus raters: over patients, with its 95 % interval."
 _IN_DETAIL = ("dice", "hd95", "lesion_dice")
-_HEADLINE = ("dice", "hd95", "nsd", "lesion_dice", "recall", "precision")
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,7 +202,8 @@ def _results(scored: ScoredMasks, facts: SegmentationFacts) -> Section:
             table for part in facts.ordered_parts for table in run_results.part_tables(facts, part, detailed=True)
         ]
     else:
-        headline = [result for result in scored.comparison.results if result.metric.name in _HEADLINE]
+        matter = run_results.that_matter(scored.first)
+        headline = [result for result in scored.comparison.results if result.metric.name in matter]
         blocks.append(_means(scored.comparison, headline))
     return Section("results", "Results", f"Against {scored.against}, on its own grid, all slices.", tuple(blocks))
 
@@ -285,7 +285,7 @@ def _details(scored: ScoredMasks, folder: Path) -> Iterator[Callable[[], Section
     """A section for each of them."""
     if scored.comparison is not None:
         for result in _detailed(scored.comparison):
-            yield partial(result_section, scored.comparison, scored.tables, result, folder)
+            yield partial(result_section, scored.comparison, scored.tables, result, folder, of="Method")
 
 
 def _raters(scored: ScoredMasks, folder: Path) -> Section:
@@ -305,7 +305,10 @@ def _raters(scored: ScoredMasks, folder: Path) -> Section:
         *(Column(title, numeric=True) for title in ("Mean", "95 % interval", "Minus raters", "Cases")),
     )
     rows = tuple(row for each in raters.agreements for row in _agreement_rows(each))
-    blocks: list[Block] = [_strips(raters, folder), Table(columns, rows, _AGREED, page_size=18)]
+    blocks: list[Block] = [
+        _strips(raters, folder),
+        Table(columns, rows, _AGREED, page_size=18, fold=_fold(rows, "figure")),
+    ]
     return Section("raters", "Raters", intro, (*blocks, _by_reference(raters)))
 
 

@@ -188,7 +188,7 @@ def part_tables(facts: SegmentationFacts, part: str, *, detailed: bool) -> tuple
     evaluation = facts.parts[part].evaluation
     regions = evaluation.regions
     caption = f"{part_title(part)}: {_counts(facts, part, evaluation)}."
-    rows = _rows(evaluation, _that_matter(evaluation))
+    rows = _rows(evaluation, that_matter(evaluation))
     if not detailed:
         means = ", ".join(f"{region} {ratio(summaries['dice'].case_mean)}" for region, summaries in regions.items())
         return (Table(_COLUMNS, rows, caption, fold=f"{part_title(part)}: Dice {means}"),)
@@ -202,7 +202,7 @@ def part_tables(facts: SegmentationFacts, part: str, *, detailed: bool) -> tuple
     return Table(_COLUMNS, rows, caption), Table(_COLUMNS, every, "F1 is the same as Dice.", page_size=40, fold=fold)
 
 
-def _that_matter(evaluation: Evaluation) -> tuple[str, ...]:
+def that_matter(evaluation: Evaluation) -> tuple[str, ...]:
     """Overlap, the distance of borders, what is missed; where there is no distance, what is too much."""
     first = next(iter(evaluation.regions.values()), {})
     return tuple(name for name in _MATTER if name in first and first[name].n_cases)[:3]
