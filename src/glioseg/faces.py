@@ -39,6 +39,8 @@ class Argument:
 
 ARGUMENTS: Mapping[str, Argument] = MappingProxyType(
     {
+        "--atlas": Argument("atlas"),
+        "--brain-extract": Argument("brain_extract", "True"),
         "--convention": Argument("convention"),
         "--data": Argument("data"),
         "--deidentify": Argument("deidentify", "True"),
@@ -54,9 +56,11 @@ ARGUMENTS: Mapping[str, Argument] = MappingProxyType(
         "--layout": Argument("layout", of_read=True),
         "--level": Argument("level"),
         "--mask-pattern": Argument("masks", of_read=True),
+        "--mask-on": Argument("mask_on"),
         "--max-voxels": Argument("max_voxels", of_read=True),
         "--minutes": Argument("minutes"),
         "--modalities": Argument("modalities", of_read=True, is_list=True),
+        "--n4": Argument("n4", "True"),
         "--only": Argument("only", is_list=True),
         "--out": Argument("out"),
         "--part": Argument("part"),
@@ -65,6 +69,7 @@ ARGUMENTS: Mapping[str, Argument] = MappingProxyType(
         "--prediction-scheme": Argument("prediction_scheme"),
         "--public": Argument("public"),
         "--regions": Argument("regions", is_list=True),
+        "--register": Argument("register", "True"),
         "--resample": Argument("resample", "True"),
         "--restart": Argument("restart", "True"),
         "--risk": Argument("risk"),

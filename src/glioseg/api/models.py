@@ -11,8 +11,9 @@ from glioseg.api.common import Progress, StrPath, optional_path, reporter_of
 from glioseg.api.data import AnyData, folder_of, source_of
 from glioseg.api.runs import Run, path_of
 from glioseg.core import Case, Image
+from glioseg.core.modalities import named_among
 from glioseg.errors import OptionError
-from glioseg.io.in_memory import Scan, image_of, named_alone
+from glioseg.io.in_memory import Scan, image_of, named_alone, volumes_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from glioseg.inference.export import ExportResult
     from glioseg.inference.shipped import ShippedModel
     from glioseg.inference.uncertainty import UncertaintyOptions
+    from glioseg.preparation.ready.options import ReadyOptions
+    from glioseg.preparation.ready.scan import ReadyScan
     from glioseg.runs.predict import PredictResult
     from glioseg.tasks.classify.predict import ClassPrediction
     from glioseg.tasks.segment.predict import SegmentPrediction
@@ -51,35 +54,49 @@ class Model:
         name: str | None = None,
         uncertainty: bool | UncertaintyOptions = False,
         explain: bool = False,
+        register: bool = False,
+        brain_extract: bool = False,
+        n4: bool = False,
+        atlas: str | None = None,
+        mask_on: str | None = None,
     ) -> SegmentPrediction:
         """Draw the mask of one case.
 
         Args:
             scans: a case of what ``glioseg.read`` gave; or modality -> path, nibabel image, or (array (X, Y, Z), affine
-                (4, 4) of RAS+ mm), all on one grid; the scan alone where the network needs one modality; of a network
-                of pictures a picture: its path, or an array (rows, columns) or (rows, columns, 3). Older names of
-                modalities (flair, t1ce) will do.
+                (4, 4) of RAS+ mm), all on one grid unless ``register`` is set; the scan alone where the network needs
+                one modality; of a network of pictures a picture: its path, or an array (rows, columns) or (rows,
+                columns, 3). Older names of modalities (flair, t1ce) will do.
             name: what the case is called, and its files; None for the case's own name, else ``case``.
             uncertainty: ask the networks again, mirrored, scaled and with dropout, and say in ``.uncertainty`` how far
                 their answers lie apart; ``UncertaintyOptions`` say how often. The answer stays the same.
             explain: also find what the network looked at: ``.explanation``, of one network of slices.
+            register: bring modalities that lie on different grids to one of 1 mm, rigidly, and the mask back to the
+                grid of one of them.
+            brain_extract: remove what is not brain, where a skull is found; needs the extra ``brain`` and a T1.
+            n4: even out the shading of each modality.
+            atlas: ``mni`` shows the network the head in the space of that atlas; the mask lies where it would else.
+            mask_on: the modality on whose grid the mask lies; None for the first that was acquired as it is.
 
         Returns:
-            ``.label_map``, ``.probabilities`` (R, X, Y, Z), ``.volumes_ml``, ``.save(out)``.
+            ``.label_map``, ``.probabilities`` (R, X, Y, Z), ``.volumes_ml``, ``.save(out)``; ``.ready.record`` says
+            what was done to the scans.
 
         Raises:
-            GeometryError: a modality is lacking, or lies on another grid.
+            GeometryError: a modality is lacking, lies on another grid, or cannot be registered.
             FileError: a file that cannot be read.
-            OptionError: the network says classes (``classify``).
+            OptionError: the network says classes (``classify``), or a library is missing.
         """
         from glioseg.tasks.segment.predict import SegmentMembers
 
         if not isinstance(self.members, SegmentMembers):
             raise OptionError("this network says classes and draws no mask", remedy="Call classify in place of predict")
-        wanted = _wanted(self.members, uncertainty, explain)
+        ready = self._ready(register, brain_extract, n4, atlas, mask_on)
+        wanted = replace(_wanted(self.members, uncertainty, explain), ready=ready)
         if isinstance(scans, Case):
             return self.members.predict(self._case(scans, name), wanted)
-        return self.members.predict_image(name or "case", self._image(scans), wanted)
+        scan = self._made_ready(scans, ready) if ready.asks else self._image(scans)
+        return self.members.predict_image(name or "case", scan, wanted)
 
     def classify(
         self,
@@ -121,10 +138,26 @@ class Model:
         return called
 
     def _image(self, scans: Mapping[str, Scan] | Scan) -> Image:
+        return image_of(self._named(scans))
+
+    def _made_ready(self, scans: Mapping[str, Scan] | Scan, options: ReadyOptions) -> ReadyScan:
+        from glioseg.preparation.ready.scan import make_ready
+
+        return make_ready(volumes_of(self._named(scans)), self.modalities, options)
+
+    def _ready(
+        self, register: bool, brain_extract: bool, n4: bool, atlas: str | None, mask_on: str | None
+    ) -> ReadyOptions:
+        from glioseg.preparation.ready.options import ReadyOptions
+
+        named = None if mask_on is None else named_among(mask_on, self.modalities)
+        return ReadyOptions(register, brain_extract, n4, atlas, named)
+
+    def _named(self, scans: Mapping[str, Scan] | Scan) -> dict[str, Scan]:
         from glioseg.tasks.members import called_as
 
         named = scans if isinstance(scans, Mapping) else named_alone(scans, self.modalities)
-        return image_of(called_as(named, self.modalities))
+        return called_as(named, self.modalities)
 
     def predict_files(
         self,
@@ -138,6 +171,11 @@ class Model:
         explain: bool = False,
         write: Sequence[str] = (),
         deidentify: bool = False,
+        register: bool = False,
+        brain_extract: bool = False,
+        n4: bool = False,
+        atlas: str | None = None,
+        mask_on: str | None = None,
         progress: Progress | None = None,
     ) -> PredictResult:
         """Predict every case of folders and files and write masks, pictures, ``summary.csv`` and a page.
@@ -153,6 +191,11 @@ class Model:
             write: further forms of each mask: ``seg`` (DICOM, of DICOM studies), ``stl`` (surfaces of the regions),
                 ``probabilities`` (of the regions, NIfTI).
             deidentify: replace patient, dates and UIDs in DICOM segmentations by digests.
+            register: as of ``predict``; each case has ``_ready.png`` and what was done in its JSON file.
+            brain_extract: likewise.
+            n4: likewise.
+            atlas: likewise.
+            mask_on: likewise.
             progress: told how many cases are done.
 
         Returns:
@@ -177,7 +220,12 @@ class Model:
             max_voxels,
             reporter_of(progress),
             skip_done=skip_done,
-            wanted=replace(_wanted(self.members, uncertainty, explain), write=tuple(write), deidentify=deidentify),
+            wanted=replace(
+                _wanted(self.members, uncertainty, explain),
+                write=tuple(write),
+                deidentify=deidentify,
+                ready=self._ready(register, brain_extract, n4, atlas, mask_on),
+            ),
         )
 
 

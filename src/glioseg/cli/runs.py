@@ -31,6 +31,7 @@ from glioseg.cli.options import (
     takes_data_flags,
     takes_scan_flags,
 )
+from glioseg.cli.ready import N4, AtlasName, BrainExtract, MaskOn, Register
 from glioseg.console import Reporter, out, printable
 from glioseg.errors import GliosegError, OptionError
 from glioseg.faces import on_command_line
@@ -331,6 +332,11 @@ def predict(
     explain: Explain = False,
     write: Write = None,
     deidentify: Deidentify = False,
+    register: Register = False,
+    brain_extract: BrainExtract = False,
+    n4: N4 = False,
+    atlas: AtlasName = None,
+    mask_on: MaskOn = None,
     yes: Yes = False,
     keep_ids: KeepIds = False,
     device: Device = "auto",
@@ -348,6 +354,8 @@ def predict(
     second picture shows what each contributes. predictions.html shows all cases, those to look at first on top.
     What was interrupted goes on with --skip-done.
     With --uncertainty the networks are asked again (mirrored, scaled, with dropout); the mask stays the same.
+    With --register, --brain-extract, --n4 and --atlas scans are made ready first; what was done is said, and shown in
+    a picture.
     With --explain Grad-CAM and integrated gradients of each region stand beside the mask, of one network of slices.
     """
     files, series = _files_and_series(modality or (), bool(given))
@@ -376,6 +384,11 @@ def predict(
         explain=explain,
         write=() if write is None else [form.strip() for form in write.split(",")],
         deidentify=deidentify,
+        register=register,
+        brain_extract=brain_extract,
+        n4=n4,
+        atlas=atlas,
+        mask_on=mask_on,
         progress=reporter,
     )
     if as_json:

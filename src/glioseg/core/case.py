@@ -105,6 +105,7 @@ class Source:
         max_voxels: a file or stack that declares more is refused before memory is taken for it.
         name: what messages and records call the source, where the names of its files are nobody's business; None where
             they may be said.
+        is_derived: whether it was made from other scans (reformatted, say) rather than acquired, as its header says.
     """
 
     paths: tuple[Path, ...]
@@ -116,6 +117,7 @@ class Source:
     layers: tuple[str, ...] = ()
     max_voxels: int = MAX_VOXELS
     name: str | None = None
+    is_derived: bool = False
 
     def __post_init__(self) -> None:
         if not self.paths:

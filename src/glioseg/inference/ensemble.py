@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from glioseg.core import Image, LabelMap
+from glioseg.core import Grid, Image, LabelMap
 from glioseg.errors import OptionError
 from glioseg.evaluation.overlap import count_labels, dice
 from glioseg.inference.options import PredictOptions
@@ -66,13 +66,14 @@ class Ensemble:
         """How the averaged probabilities become a label map."""
         return averaged_options([member.options for member in self.members], self.regions)
 
-    def predict(self, image: Image) -> tuple[Prediction, tuple[MemberPrediction, ...]]:
-        """The ensemble's prediction of an image that holds what each member needs; see ``together``.
+    def predict(self, image: Image, native: Grid | None = None) -> tuple[Prediction, tuple[MemberPrediction, ...]]:
+        """The ensemble's prediction of an image that holds what each member needs, on its own grid or on ``native``;
+        see ``together``.
 
         Raises:
             GeometryError: see ``Predictor.predict``.
         """
-        return self.together(member.predict(image) for member in self.members)
+        return self.together(member.predict(image, native) for member in self.members)
 
     def together(self, predictions: Iterable[Prediction]) -> tuple[Prediction, tuple[MemberPrediction, ...]]:
         """The mean, and what each member says; of one alone there is nothing to tell apart.

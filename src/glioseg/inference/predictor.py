@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +17,10 @@ from glioseg.inference.options import PredictOptions
 from glioseg.inference.slices import FLIPS, predict_slices
 from glioseg.inference.window import FLIPS_3D, predict_volume
 from glioseg.preparation.case import PreparedArrays, prepare_arrays
+from glioseg.preparation.oblique import brought
 from glioseg.preparation.options import PrepareOptions
 from glioseg.preparation.patches import PatchOptions, require_depth
-from glioseg.preparation.resample import is_exact, resample_array
+from glioseg.preparation.resample import are_parallel, is_exact, resample_array
 from glioseg.preparation.slices import SliceOptions, with_margins, with_neighbours, without_margins
 
 Array = npt.NDArray[np.float32]
@@ -74,19 +75,24 @@ class Predictor:
     modality_sets: ModalitySets = ()
     margin: int | None = None
 
-    def predict(self, image: Image) -> Prediction:
+    def predict(self, image: Image, native: Grid | None = None) -> Prediction:
         """The prediction for an image that has the modalities that the network needs.
+
+        Args:
+            image: what the network sees.
+            native: where the mask shall lie; None for the image's own grid.
 
         Raises:
             GeometryError: a modality is lacking that the network cannot do without; see also ``prepare_arrays``.
             NetworkError: the network gives values that are not finite.
         """
-        return self.predict_prepared(self.prepared(image))
+        return self.predict_prepared(self.prepared(image, native))
 
-    def prepared(self, image: Image) -> PreparedArrays:
-        """An image as the network is shown it; errors as ``predict``."""
+    def prepared(self, image: Image, native: Grid | None = None) -> PreparedArrays:
+        """An image as the network is shown it; arguments and errors as of ``predict``."""
         shown = only_shown(image, self.shown(image.modalities))
-        return prepare_arrays(shown, None, self.modalities, (), self.prepare)
+        arrays = prepare_arrays(shown, None, self.modalities, (), self.prepare)
+        return arrays if native is None else replace(arrays, native=native)
 
     def predict_prepared(self, arrays: PreparedArrays) -> Prediction:
         """The prediction for an image that is prepared."""
@@ -219,5 +225,7 @@ def to_native(probabilities: Array, working: Grid, native: Grid) -> Array:
     The weights of linear interpolation add up to 1 but for rounding: between voxels of 1, the result may be 1.0000001.
     """
     turned = probabilities.transpose(0, 3, 2, 1)
+    if not are_parallel(working, native):
+        return brought(turned, working, native).clip(0, 1)
     resampled: Array = resample_array(turned, working, native, "linear")
     return resampled if is_exact(working, native) else resampled.clip(0, 1, out=resampled)

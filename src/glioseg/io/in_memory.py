@@ -77,6 +77,17 @@ def named_alone(scan: Scan, modalities: Sequence[str]) -> dict[str, Scan]:
     )
 
 
+def volumes_of(scans: Mapping[str, Scan]) -> dict[str, Voxels]:
+    """Modalities, each on a grid of its own, in the order given; errors as ``voxels_of``.
+
+    Raises:
+        OptionError: no modality.
+    """
+    if not scans:
+        raise OptionError("there is no modality", expected="such as {'t2f': 'flair.nii.gz'}")
+    return {name: Voxels(*voxels_of(scan)) for name, scan in scans.items()}
+
+
 def image_of(scans: Mapping[str, Scan]) -> Image:
     """Modalities that lie on one grid, in the order given; errors as ``voxels_of``.
 
@@ -84,9 +95,7 @@ def image_of(scans: Mapping[str, Scan]) -> Image:
         OptionError: no modality.
         GeometryError: modalities on different grids.
     """
-    if not scans:
-        raise OptionError("there is no modality", expected="such as {'t2f': 'flair.nii.gz'}")
-    voxels = {name: Voxels(*voxels_of(scan)) for name, scan in scans.items()}
+    voxels = volumes_of(scans)
     (first, (_, grid)), *others = voxels.items()
     for name, other in others:
         difference = grid.difference(other.grid)
@@ -94,7 +103,7 @@ def image_of(scans: Mapping[str, Scan]) -> Image:
             raise GeometryError(
                 f"{first} and {name} lie on different grids",
                 found=difference,
-                remedy="Bring them to one grid first: glioseg predicts co-registered modalities",
+                remedy="Bring them to one grid with `--register`",
             )
     return stacked(tuple(voxels), voxels)
 

@@ -202,7 +202,7 @@ def _require_same_grid(
             f"{name} and {first} of case {case_id} lie on different grids",
             path=None if source is None else source.shown,
             found=difference,
-            remedy="Resample the modalities of a patient to one grid first",
+            remedy="Predict with `--register`; for training and scoring bring them to one grid first",
         )
 
 

@@ -108,20 +108,32 @@ def is_exact(source: Grid, target: Grid) -> bool:
     return all(axis_map.weights is None for axis_map in _axis_maps(source, target, "linear"))
 
 
-def _axis_maps(source: Grid, target: Grid, kind: Kind) -> list[_AxisMap]:
-    """One map for each axis of the target: X, Y, Z."""
-    if source.has_mm != target.has_mm:
-        raise GeometryError("one of two grids has millimetres and the other has not")
-    # target index -> mm -> source index: source.affine^-1 · target.affine, solved since an inverse would round twice
-    to_source = np.linalg.solve(source.affine, target.affine)
-    turn = to_source[:3, :3]
+def are_parallel(source: Grid, target: Grid) -> bool:
+    """Whether the axes of two grids are parallel, whatever their order and direction."""
+    to_source = np.asarray(np.linalg.solve(source.affine, target.affine), dtype=np.float64)
+    return _matching_axes(to_source[:3, :3], target) is not None
+
+
+def _matching_axes(turn: npt.NDArray[np.float64], target: Grid) -> list[int] | None:
+    """The axis of the source that runs along each of the target; None where they are not parallel."""
     axes = [int(axis) for axis in np.abs(turn).argmax(axis=0)]
     straight = np.zeros_like(turn)
     for axis, source_axis in enumerate(axes):
         straight[source_axis, axis] = turn[source_axis, axis]
     # the parts off the straight axes, grown to the far end of the grid: where a tilt would move a voxel the furthest
     bent = np.abs((turn - straight) * np.asarray(target.shape)).max()
-    if sorted(axes) != [0, 1, 2] or bent > _TOLERANCE * 10:
+    return axes if sorted(axes) == [0, 1, 2] and bent <= _TOLERANCE * 10 else None
+
+
+def _axis_maps(source: Grid, target: Grid, kind: Kind) -> list[_AxisMap]:
+    """One map for each axis of the target: X, Y, Z."""
+    if source.has_mm != target.has_mm:
+        raise GeometryError("one of two grids has millimetres and the other has not")
+    # target index -> mm -> source index: source.affine^-1 · target.affine, solved since an inverse would round twice
+    to_source = np.asarray(np.linalg.solve(source.affine, target.affine), dtype=np.float64)
+    turn = to_source[:3, :3]
+    axes = _matching_axes(turn, target)
+    if axes is None:
         raise GeometryError(
             "the axes of two grids are not parallel",
             found=f"orientation {source.orientation} and {target.orientation}",

@@ -11,6 +11,7 @@ from glioseg.report.figures.views import CONVENTION
 from glioseg.report.html import Cell, Column, Picture, Section, Table, Tile
 from glioseg.report.parts import predicted
 from glioseg.report.parts.explained import explained
+from glioseg.report.parts.ready import made_ready
 from glioseg.report.parts.uncertain import uncertain
 from glioseg.report.parts.words import MOST_ROWS, amount, left_out
 from glioseg.report.predictions import NetworkCard, PredictedCase, PredictionsPage
@@ -37,6 +38,7 @@ def segmented_page(
         uncertain(ordered, tuple(regions)),
         explained(ordered),
         predicted.doubts(ordered, networks),
+        made_ready(ordered),
         predicted.inputs(ordered),
         predicted.networks(networks),
     )

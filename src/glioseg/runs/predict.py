@@ -24,11 +24,13 @@ from glioseg.io.files import cannot_write, sweep, unforeseen, write_text
 from glioseg.io.lock import locked
 from glioseg.io.text import read_json
 from glioseg.machine.device import on_free_processors
+from glioseg.preparation.ready.options import ReadyOptions
 from glioseg.report.predictions import PredictedCase, write_predictions
 from glioseg.runs.read import Data, holds_cases, read
 from glioseg.tasks.choose import task_named
 from glioseg.tasks.members import called_as, files_of, fitted, single_case, source_of, stem_of
 from glioseg.tasks.predicted import inputs_of, terms_of
+from glioseg.tasks.ready import needed_for
 from glioseg.tasks.task import CasePrediction, Members, WrittenCase
 from glioseg.tasks.wanted import NOTHING_MORE, Wanted
 
@@ -128,7 +130,7 @@ def predict_with(
     given = list(_cases(members, inputs, modality_files or {}, reporter))
     if max_voxels is not None:
         given = [allowing(case, max_voxels) for case in given]
-    cases, failed = _checked(members, _named_apart(_once_each(given)), out)
+    cases, failed = _checked(members, _named_apart(_once_each(given)), out, wanted.ready)
     _say_files(members, cases, reporter)
     with locked(out), on_free_processors():
         done = {}
@@ -197,7 +199,9 @@ def _named_apart(cases: list[Case]) -> list[Case]:
     return [replace(case, id=name) for case, name in zip(cases, names, strict=True)]
 
 
-def _checked(members: Members, cases: Sequence[Case], out: Path) -> tuple[list[Case], dict[str, GliosegError]]:
+def _checked(
+    members: Members, cases: Sequence[Case], out: Path, options: ReadyOptions
+) -> tuple[list[Case], dict[str, GliosegError]]:
     """The cases that can be predicted, each with files of its own to be written, and what is wrong with the others."""
     if not cases:
         raise OptionError("there is nothing to predict", expected="folders of cases, volumes or pictures")
@@ -212,8 +216,7 @@ def _checked(members: Members, cases: Sequence[Case], out: Path) -> tuple[list[C
         except GliosegError as error:
             failed[case.id] = error
         else:
-            seen = {name: case.images[name] for name in members.modalities if name in case.images}
-            able.append(replace(case, images=seen))
+            able.append(needed_for(case, members.modalities, options))
     if not able:
         raise next(iter(failed.values()))
     for case in cases:

@@ -8,6 +8,7 @@ from typing import Any
 
 from glioseg.errors import OptionError
 from glioseg.inference.uncertainty import UncertaintyOptions
+from glioseg.preparation.ready.options import AS_IT_IS, ReadyOptions
 
 FORMS = ("seg", "stl", "probabilities")
 """DICOM segmentation, surfaces, and the probabilities of regions."""
@@ -22,6 +23,7 @@ class Wanted:
         explain: whether it is shown what the networks looked at.
         write: the forms of a mask that are written beside it, of ``FORMS``.
         deidentify: whether a DICOM segmentation names nobody.
+        ready: what is done to the scans before the networks see them.
 
     Raises:
         OptionError: another form, or nothing that could be deidentified.
@@ -31,6 +33,7 @@ class Wanted:
     explain: bool = False
     write: tuple[str, ...] = ()
     deidentify: bool = False
+    ready: ReadyOptions = AS_IT_IS
 
     def __post_init__(self) -> None:
         unknown = [form for form in self.write if form not in FORMS]
@@ -47,6 +50,9 @@ class Wanted:
         """Whether the JSON file of a case that was predicted before holds all of it."""
         asked = {"uncertainty": self.uncertainty is not None, "explanation": self.explain}
         forms = sidecar.get("forms", {})
+        made_ready = sidecar.get("ready", {}).get("asked", AS_IT_IS.to_json())
+        if made_ready != self.ready.to_json():
+            return False
         return all(name in sidecar for name, is_asked in asked.items() if is_asked) and all(
             form in forms for form in self.write
         )

@@ -157,6 +157,7 @@ def _study(instances: Sequence[Instance], names: _Names, overrides: Mapping[str,
             "dicom",
             dataset=_part(candidate.volume),
             name=f"{name} series {candidate.label}",
+            is_derived=candidate.is_derived,
         )
         for modality, candidate in used.items()
     }

@@ -40,6 +40,11 @@ class Candidate:
         return self.kind == "MR" and self.volume.fault is not None and self.volume.fault not in _NOT_A_SCAN
 
     @property
+    def is_derived(self) -> bool:
+        """Whether it was made from other series."""
+        return "DERIVED" in self.volume.technique.image_type
+
+    @property
     def plane(self) -> str:
         """The plane of its slices; ``oblique`` where they are turned by more than some 30 degrees."""
         grid = self.volume.grid
@@ -56,9 +61,8 @@ class Candidate:
         """
         grid = self.volume.grid
         thickest = max(grid.spacing) if grid is not None else 1e9
-        is_original = "DERIVED" not in self.volume.technique.image_type
         sure = self.taken.confidence >= _DOUBTFUL
-        return is_original, sure, -round(thickest, 1), self.taken.confidence, len(self.volume.frames)
+        return not self.is_derived, sure, -round(thickest, 1), self.taken.confidence, len(self.volume.frames)
 
 
 def beside_each_other(candidates: Sequence[Candidate]) -> list[Candidate]:

@@ -94,6 +94,18 @@ def load_atlas(spacing_mm: float) -> Atlas:
     return replace(atlas, t1=t1, gm=gm, wm=wm)
 
 
+def template() -> tuple[Floats, npt.NDArray[np.float64]]:
+    """The average T1 as nilearn has it, (197, 233, 189) from 0 to 1, without skull, and its affine (4, 4).
+
+    Raises:
+        FileError: nilearn or its template is missing.
+    """
+    array, origin = _read("t1")
+    affine = np.eye(4)
+    affine[:3, 3] = origin
+    return array, affine
+
+
 def _load_unfiltered() -> Atlas:
     t1, origin = _read("t1")
     gm, wm = _read("gm")[0], _read("wm")[0]

@@ -84,6 +84,11 @@ class ClassifyMembers(Members):
 
     def predict(self, case: Case, wanted: Wanted = NOTHING_MORE) -> ClassPrediction:
         """Classify a case; an error names its first file."""
+        if wanted.ready.asks:
+            raise OptionError(
+                "scans are made ready for networks that segment, and a classifier takes them as they are",
+                remedy="Leave `--register`, `--brain-extract`, `--n4` and `--atlas` out",
+            )
         if wanted.write:
             raise OptionError(
                 "a classifier says classes and draws no mask",

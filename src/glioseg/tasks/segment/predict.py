@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from glioseg.core import Case, Image, LabelMap
+from glioseg.core import Case, Grid, Image, LabelMap
 from glioseg.errors import GeometryError
 from glioseg.evaluation.diameters import Diameters, measure_diameters
 from glioseg.evaluation.kinds import NONE
@@ -29,6 +29,7 @@ from glioseg.inference.uncertainty import Shown, Uncertainty, UncertaintyOptions
 from glioseg.io.files import replacing, write_json
 from glioseg.io.nifti import write_nifti
 from glioseg.io.raster import write_picture
+from glioseg.preparation.ready.scan import ReadyScan
 from glioseg.preparation.store import of_patients
 from glioseg.report.figures.render import png_of
 from glioseg.report.maps import maps_figure
@@ -46,6 +47,7 @@ from glioseg.tasks.members import (
     stem_of_name,
 )
 from glioseg.tasks.predicted import facts_of_use, filling_words, inputs_of, network_cards, stand_ins
+from glioseg.tasks.ready import ready_file, ready_scan, save_ready, with_target_first
 from glioseg.tasks.segment import report
 from glioseg.tasks.segment.doubts import doubts, place_words
 from glioseg.tasks.segment.ensemble import ensemble_facts, load_for, prepared_for, score_ensemble, write_members_figure
@@ -105,23 +107,31 @@ class SegmentMembers(Members):
         require_forms(wanted, case, self.ensemble.regions)
         source = next(iter(case.images.values()))
         pictures = tuple(path.stem for path in source.paths) if source.kind == "raster" else ()
-        predicted = self._predict(case.id, load_for(self.ensemble, case), wanted, pictures, inputs_of(case))
-        return replace(predicted, case=case)
+        scan: Image | ReadyScan
+        if wanted.ready.asks:
+            scan = ready_scan(case, self.modalities, wanted.ready)
+            case = with_target_first(case, scan.record.target)
+        else:
+            scan = load_for(self.ensemble, case)
+        return replace(self._predict(case.id, scan, wanted, pictures, inputs_of(case)), case=case)
 
-    def predict_image(self, name: str, image: Image, wanted: Wanted = NOTHING_MORE) -> SegmentPrediction:
-        """Segment an image; what has no millimetres is saved as a picture."""
-        return self._predict(name, image, wanted, () if image.grid.has_mm else (name,))
+    def predict_image(self, name: str, scan: Image | ReadyScan, wanted: Wanted = NOTHING_MORE) -> SegmentPrediction:
+        """Segment an image, or what was made ready; what has no millimetres is saved as a picture."""
+        has_mm = isinstance(scan, ReadyScan) or scan.grid.has_mm
+        return self._predict(name, scan, wanted, () if has_mm else (name,))
 
     def _predict(
         self,
         name: str,
-        image: Image,
+        scan: Image | ReadyScan,
         wanted: Wanted,
         pictures: tuple[str, ...],
         inputs: Mapping[str, Any] | None = None,
     ) -> SegmentPrediction:
-        prediction, contributions = self.ensemble.predict(image)
-        doubted = None if wanted.uncertainty is None else self._doubted(image, prediction, wanted.uncertainty)
+        seen, image, ready = (scan, scan, None) if isinstance(scan, Image) else (scan.image, scan.native, scan)
+        prediction, contributions = self.ensemble.predict(seen, image.grid)
+        shown = self._shown(seen, image.grid) if wanted.uncertainty or wanted.explain else ()
+        doubted = None if wanted.uncertainty is None else self._doubted(shown, prediction, wanted.uncertainty)
         return SegmentPrediction(
             self,
             name,
@@ -131,16 +141,20 @@ class SegmentMembers(Members):
             pictures,
             inputs or {},
             doubted,
-            self._explained(image, wanted),
+            self._explained(shown, wanted),
             wanted=wanted,
+            ready=ready,
         )
 
-    def _explained(self, image: Image, wanted: Wanted) -> Explanation | None:
+    def _shown(self, image: Image, native: Grid) -> tuple[Shown, ...]:
+        return tuple(Shown.of(member.prepared(image, native)) for member in self.ensemble.members)
+
+    def _explained(self, shown: Sequence[Shown], wanted: Wanted) -> Explanation | None:
         if not wanted.explain:
             return None
         require_explainable(self.ensemble)
         (member,) = self.ensemble.members
-        return explain(member, Shown.of(member.prepared(image)))
+        return explain(member, shown[0])
 
     @property
     def samples(self) -> UncertaintyOptions:
@@ -152,10 +166,9 @@ class SegmentMembers(Members):
         """Of one network; of several nobody has fitted any."""
         return record_of(self.infos[0]) if len(self.infos) == 1 else None
 
-    def _doubted(self, image: Image, prediction: Prediction, options: UncertaintyOptions) -> Doubted:
-        shown = [Shown.of(member.prepared(image)) for member in self.ensemble.members]
+    def _doubted(self, shown: Sequence[Shown], prediction: Prediction, options: UncertaintyOptions) -> Doubted:
         uncertainty = estimate(self.ensemble, shown, prediction, options, self.names)
-        record, unit = self._record, "ml" if image.grid.has_mm else "voxels"
+        record, unit = self._record, "ml" if prediction.label_map.grid.has_mm else "voxels"
         if record is None or record.options != options or record.volume_unit != unit:
             return Doubted(uncertainty)
         sizes = list(volumes_of(prediction.label_map, prediction.regions).values())
@@ -169,7 +182,14 @@ class SegmentMembers(Members):
     def files(self, case: Case) -> list[str]:
         """Names of all files that a prediction of the case may write."""
         stem = stem_of(case)
-        names = [f"{stem}.json", f"{stem}.png", f"{stem}_members.png", f"{stem}.nii.gz", f"{stem}_mask.png"]
+        names = [
+            f"{stem}.json",
+            f"{stem}.png",
+            ready_file(stem),
+            f"{stem}_members.png",
+            f"{stem}.nii.gz",
+            f"{stem}_mask.png",
+        ]
         regions = self.ensemble.regions
         names += [*map_files(stem), *form_files(stem, regions), *explanation_files(stem, regions)]
         return names + [f"{stem}/{path.stem}_mask.png" for path in next(iter(case.images.values())).paths]
@@ -215,6 +235,7 @@ class SegmentPrediction(CasePrediction):
         explanation: what the network looked at; None likewise.
         case: where the scans are; None for arrays.
         wanted: what is asked beside the mask.
+        ready: what was done to the scans before; None where nothing was. ``image`` is then the result of it.
     """
 
     members: SegmentMembers
@@ -228,6 +249,7 @@ class SegmentPrediction(CasePrediction):
     explanation: Explanation | None = None
     case: Case | None = None
     wanted: Wanted = NOTHING_MORE
+    ready: ReadyScan | None = None
 
     @property
     def uncertainty(self) -> Uncertainty | None:
@@ -293,7 +315,9 @@ class SegmentPrediction(CasePrediction):
         own = doubts(self.image, self.prediction, self.members.ensemble.options, n_disputed)
         unsure = () if self.doubted is None else low_confidence(self.doubted)
         filled = filling_words(self._filled())
-        return (*unsure, *blank_words(self.image), *filled, *place_words(self.image.grid), *own)
+        made = () if self.ready is None else self.ready.record.doubts
+        seen = (*blank_words(self.image), *filled, *place_words(self.image.grid))
+        return (*unsure, *made, *seen, *own)
 
     def save(self, out: str | Path) -> WrittenCase:
         """Write the mask, ``<name>.json`` with labels and volumes, and an overlay; of several networks what each says.
@@ -331,6 +355,8 @@ class SegmentPrediction(CasePrediction):
             plane = self.members.infos[0].prepare.plane
             scene = (self.image, self.label_map)
             facts["explanation"] = save_explanation(self.explanation, scene, plane, self.regions, (folder, stem))
+        if self.ready is not None:
+            facts["ready"] = save_ready(self.ready, folder, stem)
         if self.wanted.write:
             probabilities = dict(zip(self.regions, self.probabilities, strict=True))
             model = self.members.model_id
