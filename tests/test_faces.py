@@ -20,7 +20,7 @@ from glioseg.errors import OptionError
 from glioseg.faces import ARGUMENTS, FUNCTIONS, PAIRS, in_python, on_command_line, spans
 
 _SOURCE = Path(glioseg.__file__).parent
-_OPTION = re.compile(r"(?<!\w)--[a-z][a-z-]*")
+_OPTION = re.compile(r"(?<!\w)--[a-z][a-z0-9-]*")
 
 
 @pytest.mark.parametrize(

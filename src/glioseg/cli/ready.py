@@ -10,7 +10,7 @@ Register = Annotated[
     bool,
     typer.Option(
         "--register",
-        help="Bring modalities on different grids to one of 1 mm, rigidly, and the mask back to the grid of one of them.",
+        help="Bring modalities on different grids to one of 1 mm, rigidly, and the mask back to one of theirs.",
     ),
 ]
 BrainExtract = Annotated[

@@ -9,10 +9,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from glioseg.core import Grid, Image
+from glioseg.core import Grid, Image, Source
 from glioseg.errors import GeometryError
 from glioseg.io.load import read_sources
-from glioseg.core import Source
 from glioseg.preparation.ready.skull import WITH_SKULL, skull_share
 from tests.conftest import _REAL_DATA
 from tests.fakes.heads import patient, with_skull
@@ -22,7 +21,9 @@ def _shares(image: Image, codes: str = "RAS") -> list[float | None]:
     grid = image.grid.with_orientation(codes)
     turned = [nib.as_closest_canonical(nib.Nifti1Image(channel, image.grid.affine)) for channel in image.array]
     axes = nib.orientations.axcodes2ornt(codes)
-    arrays = [each.as_reoriented(nib.orientations.ornt_transform(nib.io_orientation(each.affine), axes)) for each in turned]
+    arrays = [
+        each.as_reoriented(nib.orientations.ornt_transform(nib.io_orientation(each.affine), axes)) for each in turned
+    ]
     return [skull_share(np.asarray(each.dataobj), grid) for each in arrays]
 
 
