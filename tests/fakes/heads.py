@@ -63,7 +63,7 @@ def with_skull(image: Image) -> Image:
     margin = int(np.ceil(20 / min(image.grid.spacing_mm)))
     grid = image.grid.cropped(_padded(image.grid, margin))
     array = np.pad(image.array, ((0, 0), *((margin, margin),) * 3)).astype(np.float32)
-    brain = ndimage.binary_fill_holes(array.any(axis=0))
+    brain = ndimage.binary_fill_holes(np.asarray(array.any(axis=0)))
     away = ndimage.distance_transform_edt(~brain, sampling=grid.spacing_mm)
     for channel in array:
         tissue = float(np.median(channel[brain]))
