@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -140,5 +142,9 @@ def test_what_is_deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     for arguments in commands_of(_DEPLOY):
         ran = glioseg(*arguments, "--quiet")
         assert ran.code == 0, (arguments, ran.err)
+    (program,) = [line for line in _DEPLOY.read_text(encoding="utf-8").splitlines() if line.startswith("python ")]
+    subprocess.run([sys.executable, "-I", *shlex.split(program)[1:]], check=True)
+    by_program = np.asarray(nibabel.load("mask.nii.gz").dataobj)
     found = np.asarray(nibabel.load(Path("masks") / "patient.nii.gz").dataobj)
+    assert (by_program == found).mean() > 0.999
     assert ((found > 0) == (patient.labels.array > 0)).mean() > 0.95

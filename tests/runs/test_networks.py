@@ -99,7 +99,9 @@ def test_an_export_says_how_it_was_checked(tiny: TinyRun, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("given", "code", "said"),
     [
-        (["--format", "torch"], 2, "there is no export to torch; expected one of onnx"),
+        (["--format", "tensorrt"], 2, "there is no export to tensorrt; expected one of onnx, openvino, torch, bundle"),
+        (["--format", "torch", "--out", "FILE.pt"], 2, "PyTorch's programs end in .pt2; found FILE.pt"),
+        (["--format", "openvino", "--out", "FILE.onnx"], 2, "OpenVINO's files end in .xml; found FILE.onnx"),
         (["--size", "32xa"], 2, "--size needs whole numbers with x between them; found 32xa"),
         (["--size", "32x32x32"], 2, "the size does not fit the network; found 32x32x32; expected 2 numbers"),
         (["--size", "0x32"], 2, "the size does not fit the network"),

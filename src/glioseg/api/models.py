@@ -352,16 +352,19 @@ def export(
 
     Args:
         run: a run, a bundle, or ``model:NAME``.
-        out: the file, or a bundle's folder; None for ``model.onnx`` or ``bundle-float16`` in the folder.
-        form: ``onnx`` for other programs, one file of images (B, C, *S) -> probabilities (B, R, *S), which needs the
-            extra ``deploy``; ``bundle`` for handing on, with weights in float16.
+        out: the file, or a bundle's folder; None for ``model.onnx``, ``model.xml``, ``model.pt2`` or
+            ``bundle-float16`` in the folder.
+        form: for other programs, of images (B, C, *S) -> probabilities (B, R, *S): ``onnx``, with a short program
+            beside it that draws masks without glioseg, and ``openvino``, which need the extra ``deploy``, or ``torch``,
+            a program of ``torch.export``; ``bundle`` for handing on, with weights in float16.
         card: the TOML file of a model card, for a bundle.
         size: of the images in pixels or voxels, for a network that takes one size only; None takes the recipe's.
         network: the module, where it was one of your own.
         progress: told when it is done.
 
     Returns:
-        ``.path``, ``.n_bytes``, ``.size`` and ``.difference``, the largest of a probability from the network's own.
+        ``.path``, ``.n_bytes``, ``.size``, ``.notes`` and ``.difference``, the largest of a probability from the
+        network's own.
 
     Raises:
         OptionError: an unknown format, a library is missing, or a size that does not fit.

@@ -467,11 +467,15 @@ def export(
     run: Annotated[Path, typer.Argument(metavar="RUN_OR_BUNDLE", help="A run folder, or the bundle in it.")],
     form: Annotated[
         str,
-        typer.Option("--format", metavar="NAME", help="What to write: onnx, or bundle (its weights in float16)."),
+        typer.Option(
+            "--format", metavar="NAME", help="What to write: onnx, openvino, torch, or bundle (its weights in float16)."
+        ),
     ] = "onnx",
     file: Annotated[
         Path | None,
-        typer.Option("--out", help="What to write. [default: model.onnx or bundle-float16 in the folder]"),
+        typer.Option(
+            "--out", help="What to write. [default: model.onnx, .xml or .pt2, or bundle-float16, in the folder]"
+        ),
     ] = None,
     card: Annotated[
         Path | None, typer.Option("--card", metavar="FILE", help="A model card in TOML, to go with a bundle.")
@@ -488,10 +492,11 @@ def export(
 ) -> None:
     """Write a network for other programs, or as a small bundle.
 
-    Either is checked against the network itself.
+    Whatever is written is checked against the network itself.
 
-    An ONNX file holds the probabilities' computation, the names of regions and modalities, and all settings of the
-    bundle. A bundle of float16 has half the bytes and, with --card, says what it is and how good.
+    A file holds the probabilities' computation, the names of regions and modalities, and all settings of the bundle:
+    onnx for onnxruntime, with a short program beside it that draws masks; openvino, an .xml and a .bin file; torch, a
+    .pt2 file of torch.export. A bundle of float16 has half the bytes and, with --card, says what it is and how good.
     """
     from glioseg.api import models as api
     from glioseg.runs.export import export_text
@@ -500,7 +505,14 @@ def export(
     result = api.export(run, file, form=form, card=card, size=sizes, progress=Reporter(quiet=quiet))
     if as_json:
         print_json(
-            {"file": str(result.path), "bytes": result.n_bytes, "size": result.size, "difference": result.difference}
+            {
+                "file": str(result.path),
+                "bytes": result.n_bytes,
+                "size": result.size,
+                "step": result.step,
+                "difference": result.difference,
+                "notes": list(result.notes),
+            }
         )
         return
     out(export_text(result))

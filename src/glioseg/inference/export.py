@@ -16,14 +16,23 @@ import torch
 from torch import Tensor, nn
 
 from glioseg.errors import OptionError
-from glioseg.inference.tracing import INPUT, ExportError, first_line, images_of_noise, named, require_libraries, traced
+from glioseg.inference.tracing import (
+    INPUT,
+    ExportError,
+    first_line,
+    images_of_noise,
+    named,
+    require_libraries,
+    takes_any_size,
+    traced,
+)
 from glioseg.io.files import replacing
 from glioseg.networks.network import Network
 
 TOLERANCE = 1e-3
 """The largest difference of a probability that is let pass."""
 
-_RESULT = "probabilities"
+RESULT = "probabilities"
 
 
 class ProbabilityNetwork(nn.Module):
@@ -54,6 +63,9 @@ class ExportResult:
         size: the only size of image that it takes, without batch and channels; None for any.
         difference: the largest that a probability differs by from the network's own.
         checked: the shapes (B, C, *S) of the images that it was checked on.
+        checker: what ran it.
+        step: images of any size that is a multiple of it, along each axis.
+        notes: what else was written, or was not and why.
     """
 
     path: Path
@@ -61,6 +73,9 @@ class ExportResult:
     size: tuple[int, ...] | None
     difference: float
     checked: tuple[tuple[int, ...], ...]
+    checker: str = "onnxruntime"
+    step: int = 1
+    notes: tuple[str, ...] = ()
 
 
 def export_onnx(
@@ -92,27 +107,55 @@ def export_onnx(
         FileError: the file cannot be written.
     """
     require_libraries("onnx", "onnxruntime", purpose="writing ONNX files")
-    module = ProbabilityNetwork(network, activation).eval()
-    any_size = isinstance(network, Network) and network.traces_any_size
-    if size is None and not any_size:
-        raise OptionError(
-            "this network takes images of one size only in ONNX",
-            expected=f"a size: {dims} numbers, such as {'x'.join(['128'] * dims)}",
-            remedy="Name it with `--size`",
-        )
-    checked = _shapes(network, n_channels, dims, size, any_size)
-    data = traced(module, checked[0], any_size=any_size, result=_RESULT)
-    data = _described(data, metadata or {})
-    difference = max(_difference(module, data, shape) for shape in checked)
-    if not difference <= TOLERANCE:
-        raise ExportError(
-            f"{named(network)} cannot be exported: its ONNX file gives other probabilities than the network",
-            found=f"a difference of {difference:.2g}",
-            expected=f"at most {TOLERANCE:g}",
-        )
+    module, any_size, checked = prepared(network, n_channels, size, dims, activation)
+    data = _described(traced(module, checked[0], any_size=any_size, result=RESULT), metadata or {})
+    difference = checked_difference(module, _onnxruntime(data), checked, "ONNX file")
     with replacing(path) as temporary:
         temporary.write_bytes(data)
     return ExportResult(path, len(data), None if any_size or size is None else tuple(size), difference, tuple(checked))
+
+
+Run = Callable[[np.ndarray[Any, np.dtype[np.float32]]], np.ndarray[Any, np.dtype[np.float32]]]
+"""Images (B, C, *S) -> probabilities, by whatever reads the file."""
+
+
+def prepared(
+    network: nn.Module,
+    n_channels: int,
+    size: Sequence[int] | None,
+    dims: int,
+    activation: Callable[[Tensor], Tensor],
+) -> tuple[ProbabilityNetwork, bool, list[tuple[int, ...]]]:
+    """What is exported, whether it takes any size, and the shapes that it is made with (the first) and checked on.
+
+    Raises:
+        OptionError: the network takes one size only and none is given.
+    """
+    any_size = takes_any_size(network)
+    if size is None and not any_size:
+        raise OptionError(
+            "this network takes images of one size only in other formats",
+            expected=f"a size: {dims} numbers, such as {'x'.join(['128'] * dims)}",
+            remedy="Name it with `--size`",
+        )
+    shapes = _shapes(network, n_channels, dims, size, any_size)
+    return ProbabilityNetwork(network, activation).eval(), any_size, shapes
+
+
+def checked_difference(module: ProbabilityNetwork, run: Run, shapes: Sequence[tuple[int, ...]], what: str) -> float:
+    """The largest difference of a probability on random images.
+
+    Raises:
+        ExportError: it is too large, or the file does not run.
+    """
+    difference = max(_difference(module, run, shape, what) for shape in shapes)
+    if not difference <= TOLERANCE:
+        raise ExportError(
+            f"{named(module)} cannot be exported: its {what} gives other probabilities than the network",
+            found=f"a difference of {difference:.2g}",
+            expected=f"at most {TOLERANCE:g}",
+        )
+    return difference
 
 
 def _shapes(
@@ -139,19 +182,25 @@ def _described(data: bytes, metadata: Mapping[str, str]) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def _difference(module: ProbabilityNetwork, data: bytes, shape: tuple[int, ...]) -> float:
-    """The largest difference of a probability on random images."""
+def _onnxruntime(data: bytes) -> Run:
     import onnxruntime
 
-    images = images_of_noise(shape)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # its errors come as exceptions
-    try:
+
+    def run(images: np.ndarray[Any, np.dtype[np.float32]]) -> np.ndarray[Any, np.dtype[np.float32]]:
         session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-        (probabilities,) = session.run([_RESULT], {INPUT: images.numpy()})
+        return np.asarray(session.run([RESULT], {INPUT: images})[0])
+
+    return run
+
+
+def _difference(module: ProbabilityNetwork, run: Run, shape: tuple[int, ...], what: str) -> float:
+    try:
+        probabilities = run(images_of_noise(shape).numpy())
     except Exception as error:
         raise ExportError(
-            f"{named(module.network)} cannot be exported: onnxruntime does not run its file on images {shape}",
+            f"{named(module)} cannot be exported: its {what} does not run on images {shape}",
             found=first_line(error),
         ) from error
     expected = probabilities_on_noise(module.network, module.activation, shape)

@@ -171,7 +171,7 @@ def paint(
         return LabelMap(_most_probable(probabilities, regions, scheme, options), scheme, grid)
     filtered = probabilities
     for row, region in enumerate(regions):
-        if _chooses_components(region, options):
+        if chooses_components(region, options):
             inside = probabilities[row] > options.threshold_of(region)
             filtered = filtered.copy() if filtered is probabilities else filtered  # the caller's own stay as they are
             filtered[row][inside & ~_chosen_components(inside, region, options)] = 0.0
@@ -182,7 +182,8 @@ def paint(
     return LabelMap(decode_regions(filtered, scheme, regions, thresholds), scheme, grid)
 
 
-def _chooses_components(region: str, options: PredictOptions) -> bool:
+def chooses_components(region: str, options: PredictOptions) -> bool:
+    """Whether components of a region are left out."""
     return options.min_voxels.get(region, 0) > 1 or region in options.largest_component
 
 
@@ -199,7 +200,7 @@ def _most_probable(
     scores = with_background(probabilities)
     winner = scores.argmax(axis=0)
     for row, region in enumerate(regions):
-        if _chooses_components(region, options):
+        if chooses_components(region, options):
             inside = winner == row + 1
             scores[row + 1][inside & ~_chosen_components(inside, region, options)] = -1.0
     return paint_most_probable(scores, scheme, regions)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from torch import nn
@@ -14,16 +16,23 @@ from glioseg.console import QUIET, Reporter
 from glioseg.errors import OptionError
 from glioseg.inference.bundle import DESCRIPTION, WEIGHTS, Bundle, BundleInfo, halved_bundle, load_bundle
 from glioseg.inference.card import Card
+from glioseg.inference.example import beyond_the_example, example_text, painting
 from glioseg.inference.export import ExportResult, export_onnx, probabilities_on_noise
+from glioseg.inference.export_others import export_openvino, export_torch
 from glioseg.inference.shipped import is_model_name
+from glioseg.io.files import write_text
 from glioseg.runs.card import read_card, with_digest
 from glioseg.runs.model_card import write_card
 from glioseg.runs.run_folder import home_of
 from glioseg.tasks.choose import task_named
 
-FORMATS = ("onnx", "bundle")
+_WRITERS: Mapping[str, Callable[..., ExportResult]] = MappingProxyType(
+    {"onnx": export_onnx, "openvino": export_openvino, "torch": export_torch}
+)
+FORMATS = (*_WRITERS, "bundle")
+FILES = {"onnx": "model.onnx", "openvino": "model.xml", "torch": "model.pt2", "bundle": "bundle-float16"}
+EXAMPLE = "predict_{}.py"
 _CHECKED_ON = 64
-FILES = {"onnx": "model.onnx", "bundle": "bundle-float16"}
 
 
 def export(
@@ -40,8 +49,9 @@ def export(
 
     Args:
         run: a run folder, a bundle or ``model:NAME``.
-        out: the file, or the folder of a bundle; None for ``model.onnx`` or ``bundle-float16`` in the folder.
-        form: ``onnx``, one file; ``bundle``, whose weights are float16.
+        out: the file, or the folder of a bundle; None for the name in ``FILES``, in the folder.
+        form: ``onnx``, one file, and beside it a short program that draws masks with it, where that can; ``openvino``,
+            an .xml file and a .bin beside it; ``torch``, a .pt2 file; ``bundle``, whose weights are float16.
         card: the TOML file of a model card for a bundle (see ``read_card``).
         size: of the images, for a network that takes one size only; None takes that of the recipe.
         network: the module, where it was one of your own.
@@ -67,7 +77,7 @@ def export(
         own_card = None if card is None else with_digest(read_card(card), info)
         return _export_bundle(bundle, place, own_card, network)
     with reporter.progress("Exporting") as step:
-        result = export_onnx(
+        result = _WRITERS[form](
             bundle.model,
             place,
             n_channels=info.slices.n_channels(len(info.modalities)),
@@ -77,7 +87,18 @@ def export(
             metadata=metadata_of(info),
         )
         step(1, 1)
-    return result
+    return _with_example(result, info) if form == "onnx" else result
+
+
+def _with_example(result: ExportResult, info: BundleInfo) -> ExportResult:
+    """Write the program beside an ONNX file; where it would not draw the same masks, take an older one away."""
+    path = result.path.with_name(EXAMPLE.format(result.path.stem))
+    beyond = beyond_the_example(info)
+    if beyond:
+        path.unlink(missing_ok=True)
+        return replace(result, notes=(f"no program beside it: it does not do {beyond}",))
+    write_text(path, example_text())
+    return replace(result, notes=(f"{path} draws masks with it: numpy, nibabel and onnxruntime are all it needs",))
 
 
 def _export_bundle(bundle: Bundle, folder: Path, card: Card | None, network: nn.Module | None) -> ExportResult:
@@ -101,13 +122,16 @@ def _recipe_size(info: BundleInfo) -> tuple[int, ...] | None:
 
 def export_text(result: ExportResult) -> str:
     """What was written and how it was checked, for people."""
-    takes = "any size" if result.size is None else f"{'×'.join(map(str, result.size))} only"
+    takes = "any size" if result.step == 1 else f"multiples of {result.step}"
+    takes = takes if result.size is None else f"{'×'.join(map(str, result.size))} only"
     shapes = ", ".join("×".join(map(str, shape)) for shape in result.checked)
-    checker = "read back and checked" if result.path.is_dir() else "checked by onnxruntime"
-    return (
-        f"{result.path}: {result.n_bytes / 1e6:.1f} MB, images of {takes}\n"
-        f"  {checker} on random images ({shapes}): probabilities differ by at most {result.difference:.1e}"
-    )
+    checker = "read back and checked" if result.path.is_dir() else f"checked by {result.checker}"
+    lines = [
+        f"{result.path}: {result.n_bytes / 1e6:.1f} MB, images of {takes}",
+        f"{checker} on random images ({shapes}): probabilities differ by at most {result.difference:.1e}",
+        *result.notes,
+    ]
+    return "\n  ".join(lines)
 
 
 def metadata_of(info: BundleInfo) -> dict[str, str]:
@@ -125,5 +149,6 @@ def metadata_of(info: BundleInfo) -> dict[str, str]:
         "activation": info.activation,
         "thresholds": json.dumps({name: info.predict.threshold_of(name) for name in info.regions}),
         "classes": json.dumps(info.classes),
+        "painting": painting(info),
         "bundle": info.model_dump_json(),
     }
