@@ -396,18 +396,40 @@ def test_smart_fill_proposes_and_takes(open_page: OpenPage, case: str) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("view", ["new", "cases", "case"])
 def test_accessible_and_never_wider_than_the_window(
-    open_page: OpenPage, case: str, view: str, scheme: str, viewport: dict[str, int]
+    open_page: OpenPage, case: str, scans: dict[str, Path], view: str, scheme: str, viewport: dict[str, int]
 ) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
     path = f"#/case/{case}" if view == "case" else f"#/{view}"
     # axe is put into the page as a script, which the page's own policy forbids to everybody else
     page = open_page(path, viewport=viewport, color_scheme=scheme, bypass_csp=True)
     page.wait_for_selector({"new": ".drop", "cases": "#worklist", "case": "#volumes table"}[view])
+    if view == "new":
+        drop(page, {scans[name].name: scans[name].read_bytes() for name in MODALITIES})
+        page.wait_for_selector(".network")
+    if view == "case":
+        page.keyboard.press("t")
+        page.wait_for_selector("#range-low")
     assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
     page.wait_for_timeout(500)
     found = axe.Axe().run(page).response["violations"]
     serious = [own for own in found if own["impact"] in ("serious", "critical")]
     assert serious == [], json.dumps([(own["id"], own["nodes"][0]["html"]) for own in serious], indent=1)
+
+
+def test_the_example_for_programs(
+    application: Application, scans: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = (Path(__file__).parents[2] / "docs" / "app.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```python\n(.*?)^```", document, re.MULTILINE | re.DOTALL)
+    (tmp_path / "patient").mkdir()
+    for name in MODALITIES:
+        (tmp_path / "patient" / scans[name].name).write_bytes(scans[name].read_bytes())
+    monkeypatch.chdir(tmp_path)
+    base, token = application.address.split("?token=")
+    names: dict[str, Any] = {"ADDRESS": base, "TOKEN": token}
+    exec(example, names)
+    names["app"].close()
+    assert set(np.unique(upright(Path("mask.nii.gz").read_bytes()))) <= {0, 1, 2, 3}
 
 
 def test_german(open_page: OpenPage, case: str) -> None:

@@ -22,7 +22,7 @@ import {
   sliceIndices,
   smartFill,
   undo,
-  volumeMl,
+  volumeOf,
 } from "./labels.js";
 
 const DIMS = [4, 3, 2];
@@ -99,11 +99,16 @@ test("only allowed voxels are painted: the threshold brush", () => {
 test("volumes follow at once: voxels of 1 x 2 x 5 mm hold 0.01 ml", () => {
   const own = session({ 0: 1, 1: 2 });
   paint(own, [2, 3], 2);
-  assert.equal(volumeMl(own, [1, 2]).toFixed(4), "0.0400");
-  assert.equal(volumeMl(own, [2]).toFixed(4), "0.0300");
+  assert.equal(volumeOf(own, [1, 2]).toFixed(4), "0.0400");
+  assert.equal(volumeOf(own, [2]).toFixed(4), "0.0300");
   commit(own);
   undo(own);
-  assert.equal(volumeMl(own, [1, 2]).toFixed(4), "0.0200");
+  assert.equal(volumeOf(own, [1, 2]).toFixed(4), "0.0200");
+});
+
+test("where nobody knows the size of a voxel, voxels are counted", () => {
+  const own = createSession(Uint8Array.from([1, 1, 0]), [3, 1, 1], [1, 1, 1], 1);
+  assert.equal(volumeOf(own, [1]), 2);
 });
 
 test("a change that is taken back is no change", () => {

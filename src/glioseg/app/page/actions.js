@@ -132,7 +132,7 @@ export function jumpLesion(view) {
   view.lesion = (view.lesion + 1) % lesions.length;
   const own = lesions[view.lesion];
   look.moveTo(viewer, voxelToRas(own.centre_voxel, viewer.mask.dims, viewer.permRas));
-  say(t("jump.lesion.is", { n: view.lesion + 1, all: lesions.length, volume: number(own.volume_ml) }));
+  say(t("jump.lesion.is", { n: view.lesion + 1, all: lesions.length, volume: number(own.volume_ml), unit: detail.unit ?? "ml" }));
 }
 
 /** Show a mask of this case: 0 as predicted, n the n-th correction. */
@@ -145,8 +145,9 @@ export async function showMask(view, n) {
 
 /** Correct from these labels on. */
 function startAgain(view, labels) {
-  const { session, dims, spacing } = view.viewer;
-  view.viewer.session = { ...createSession(labels, dims, spacing), locked: session.locked };
+  const { session } = view.viewer;
+  const again = createSession(labels, session.dims, session.spacing, session.voxel);
+  view.viewer.session = { ...again, locked: session.locked };
   look.refreshLabels(view.viewer);
   dropDraft(view.id);
   drawAll(view);
@@ -160,8 +161,8 @@ export async function loadReference(view, file) {
   const form = new FormData();
   form.append("file", file, file.name);
   try {
-    const { scores } = await send("POST", `/api/cases/${view.id}/reference`, form);
-    await showReference(view, `/api/cases/${view.id}/reference.nii.gz`, scores);
+    const { scores, corrected } = await send("POST", `/api/cases/${view.id}/reference`, form);
+    await showReference(view, `/api/cases/${view.id}/reference.nii.gz`, corrected ?? scores);
   } catch (error) {
     view.side.querySelector("#reference-said").replaceChildren(problem(error));
   }

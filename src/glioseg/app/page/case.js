@@ -79,7 +79,7 @@ async function openScans(view, unlisten) {
   });
   unlisten.push(connectPointer(viewer, view.tools));
   viewer.diameters = diametersOf(view);
-  if (detail.reference) await act.showReference(view, detail.reference.url, detail.reference.scores);
+  if (detail.reference) await act.showReference(view, detail.reference.url, detail.reference.corrected ?? detail.reference.scores);
   act.drawAll(view);
   act.jumpLargest(view, true);
   view.stage.focus({ preventScroll: true });
@@ -102,7 +102,7 @@ async function bringBack(view) {
   const draft = await readDraft(view.id);
   if (!draft || draft.base !== view.shown || draft.labels.length !== view.viewer.session.labels.length) return;
   const { session } = view.viewer;
-  view.viewer.session = { ...createSession(draft.labels, session.dims, session.spacing), original: session.original };
+  view.viewer.session = { ...createSession(draft.labels, session.dims, session.spacing, session.voxel), original: session.original };
   look.refreshLabels(view.viewer);
   say(t("save.restored"));
 }

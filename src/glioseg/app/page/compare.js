@@ -39,7 +39,7 @@ function half(view, detail) {
   const viewer = look.createViewer(stage, fetchBytes, () => follow(view, viewer));
   viewer.arrangement = "planes";
   view.viewers.push(viewer);
-  return h("div", { class: "half" }, h("p", {}, h("strong", {}, date(detail.date ?? detail.created)), ` · ${detail.name}`), h("div", { class: "stage" }, stage));
+  return h("div", { class: "half" }, h("p", {}, h("strong", {}, date(detail.created)), ` · ${detail.name}`), h("div", { class: "stage" }, stage));
 }
 
 async function openHalf(view, detail, row, host) {
@@ -113,7 +113,7 @@ function changes([first, second]) {
   return h(
     "table",
     {},
-    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("regions.region")), ...[first, second].map((own) => h("th", { scope: "col", class: "number" }, `${date(own.date ?? own.created)} (${t("regions.volume")})`)), h("th", { scope: "col", class: "number" }, t("compare.change")))),
+    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("regions.region")), ...[first, second].map((own) => h("th", { scope: "col", class: "number" }, `${date(own.created)} (${own.unit ?? "ml"})`)), h("th", { scope: "col", class: "number" }, t("compare.change")))),
     h("tbody", {}, rows.map((region) => h("tr", {}, h("td", {}, region), h("td", { class: "number" }, number(before[region])), h("td", { class: "number" }, number(after[region])), h("td", { class: "number" }, percent(region))))),
   );
 }

@@ -19,7 +19,7 @@ export function curve(times, regions, ids) {
   const picture = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": words(known, regions) });
   for (const share of [0, 0.5, 1]) {
     picture.append(line("axis", EDGE.left, y(top * share), WIDTH - EDGE.right, y(top * share)));
-    picture.append(text(EDGE.left - 6, y(top * share) + 4, `${number(top * share, 0)} ml`, "end"));
+    picture.append(text(EDGE.left - 6, y(top * share) + 4, `${number(top * share, 0)} ${known[0].unit ?? "ml"}`, "end"));
   }
   known.forEach((own, row) => {
     if (ids.includes(own.id)) picture.append(line("now", x(at[row]), EDGE.top, x(at[row]), HEIGHT - EDGE.bottom));

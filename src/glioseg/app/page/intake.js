@@ -50,15 +50,22 @@ function dropZone(view) {
 
 async function upload(view, files) {
   if (files.length === 0) return;
-  const size = files.reduce((sum, { file }) => sum + file.size, 0);
-  const limit = view.app.session.limits.bytes;
-  if (size > limit) {
-    view.result.replaceChildren(h("div", { class: "note-box error", role: "alert" }, t("new.toolarge", { found: bytes(size), limit: bytes(limit) })));
+  const refused = tooMuch(files, view.app.session.limits);
+  if (refused) {
+    view.result.replaceChildren(h("div", { class: "note-box error", role: "alert" }, refused));
     return;
   }
   const form = new FormData();
   for (const { file, path } of files) form.append("files", file, path);
   await read(view, files.length, () => send("POST", "/api/uploads", form));
+}
+
+/** Why files are not even sent: they would be refused after minutes. */
+function tooMuch(files, limits) {
+  const size = files.reduce((sum, { file }) => sum + file.size, 0);
+  if (size > limits.bytes) return t("new.toolarge", { found: bytes(size), limit: bytes(limits.bytes) });
+  if (files.length > (limits.files ?? Infinity)) return t("new.toomany", { found: number(files.length, 0), limit: number(limits.files, 0) });
+  return "";
 }
 
 async function readPath(view, event, path) {

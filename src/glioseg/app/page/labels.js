@@ -5,8 +5,11 @@
 
 const MAX_UNDO = 100;
 
-/** Begin to correct `labels` (Uint8Array) of `dims` voxels of `spacing` mm; `labels` itself is kept as it is. */
-export function createSession(labels, dims, spacing) {
+/**
+ * Begin to correct `labels` (Uint8Array) of `dims` voxels of `spacing` mm; `labels` itself is kept as it is. `voxel` is
+ * the volume of a voxel: in ml, or 1 where nobody knows its size and voxels are counted.
+ */
+export function createSession(labels, dims, spacing, voxel = (spacing[0] * spacing[1] * spacing[2]) / 1000) {
   const counts = new Float64Array(256);
   for (const value of labels) counts[value] += 1;
   return {
@@ -14,6 +17,7 @@ export function createSession(labels, dims, spacing) {
     labels: labels.slice(),
     dims: [...dims],
     spacing: [...spacing],
+    voxel,
     locked: new Set(),
     counts,
     stroke: new Map(),
@@ -98,10 +102,9 @@ export function revertSlice(session, plane, position) {
   return n;
 }
 
-/** The volume in ml of a region, the union of label values. */
-export function volumeMl(session, values) {
-  const voxel = (session.spacing[0] * session.spacing[1] * session.spacing[2]) / 1000;
-  return values.reduce((sum, value) => sum + session.counts[value], 0) * voxel;
+/** The volume of a region, the union of label values. */
+export function volumeOf(session, values) {
+  return values.reduce((sum, value) => sum + session.counts[value], 0) * session.voxel;
 }
 
 export function indexOf(dims, [x, y, z]) {

@@ -3,7 +3,8 @@
 
 import { inPlane } from "./labels.js";
 
-const { Niivue, NVImage, SLICE_TYPE } = window.niivue;
+/** As NiiVue numbers what it shows. */
+const SLICE_TYPE = { AXIAL: 0, CORONAL: 1, SAGITTAL: 2, MULTIPLANAR: 3, RENDER: 4 };
 
 const OPTIONS = {
   interactive: false,
@@ -44,9 +45,27 @@ const TILES = {
   sagittal: [[0, [0, 0, 1, 1]]],
 };
 
+/** NiiVue, which is large, is asked for when the first scan is shown, so that no other view waits for it. */
+let loading = null;
+
+function niivue() {
+  loading ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = "/page/niivue.umd.js";
+    script.onload = () => resolve(window.niivue);
+    script.onerror = () => {
+      loading = null;
+      reject(new Error("NiiVue could not be loaded"));
+    };
+    document.head.append(script);
+  });
+  return loading;
+}
+
 /** An image that every pane can show, from the bytes of a NIfTI file. */
-export async function imageOf(buffer, name, colormap, options = {}) {
-  return NVImage.loadFromUrl({ url: buffer, name: `${name}.nii`, colormap, ...options });
+export async function imageOf(buffer, name, colormap) {
+  const { NVImage } = await niivue();
+  return NVImage.loadFromUrl({ url: buffer, name: `${name}.nii`, colormap });
 }
 
 /** Put an empty pane into `host`; `arrangement` is a key of TILES, or `render` for the view in space. */
@@ -64,6 +83,7 @@ export async function createPane(host, arrangement, title = "") {
     frame.append(caption);
   }
   host.append(frame);
+  const { Niivue } = await niivue();
   const nv = new Niivue(OPTIONS);
   await nv.attachToCanvas(canvas, false);
   const pane = { frame, canvas, overlay, nv, arrangement, dpr: 1, software: isSoftware(nv.gl) };

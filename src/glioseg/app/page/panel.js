@@ -2,7 +2,7 @@
 
 import { fetchFile, get } from "./api.js";
 import { h, say } from "./dom.js";
-import { volumeMl } from "./labels.js";
+import { volumeOf } from "./labels.js";
 import { date, number, t } from "./texts.js";
 import { redraw, setLayerOpacity, setWindow, windowOf } from "./viewer.js";
 import { keep } from "./worklist.js";
@@ -12,13 +12,20 @@ const FORMS = ["nifti", "seg", "stl", "pdf", "html", "csv"];
 export function drawSide(view) {
   const focused = document.activeElement?.id;
   view.side.replaceChildren(
-    ...[volumes(view), confidence(view), picture(view), mask(view), diameters(view), reference(view), keeping(view), otherTimes(view)].filter(Boolean),
+    ...[warnings(view), volumes(view), confidence(view), picture(view), mask(view), diameters(view), reference(view), keeping(view), otherTimes(view)].filter(Boolean),
   );
   if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
 }
 
 function part(title, ...content) {
   return h("section", {}, h("h2", {}, title), ...content);
+}
+
+/** What to distrust of this mask, as the network and the readers said it. */
+function warnings(view) {
+  const own = view.detail.warnings ?? [];
+  if (own.length === 0) return null;
+  return part(t("warnings.title"), h("div", { class: "note-box warning small" }, own.map((text) => h("p", {}, text))));
 }
 
 function volumes(view) {
@@ -38,12 +45,13 @@ export function drawVolumes(view) {
 
 function volumeTable(view) {
   const { session } = view.viewer;
+  const unit = view.detail.unit ?? "ml";
   const heads = ["region", "volume", "interval", ...(view.scores ? ["dice", "hd95"] : [])];
   return h(
     "table",
     {},
-    h("thead", {}, h("tr", {}, heads.map((name) => h("th", { scope: "col", class: name === "region" ? null : "number" }, t(`regions.${name}`))))),
-    h("tbody", {}, view.detail.regions.map((region) => volumeRow(view, region, volumeMl(session, region.labels)))),
+    h("thead", {}, h("tr", {}, heads.map((name) => h("th", { scope: "col", class: name === "region" ? null : "number" }, name === "volume" ? unit : t(`regions.${name}`))))),
+    h("tbody", {}, view.detail.regions.map((region) => volumeRow(view, region, volumeOf(session, region.labels)))),
   );
 }
 
@@ -183,6 +191,7 @@ function keeping(view) {
     h("div", { class: "exports" }, FORMS.map((form) => h("button", { class: "tight", id: `export-${form}`, onclick: () => fetchForm(form) }, t(`keep.${form}`)))),
     h("label", { class: "check small" }, deidentify, t("keep.deidentify")),
     view.detail.corrections.length ? h("button", { class: "tight", onclick: () => keep([view.id]) }, t("keep.training")) : null,
+    ...(view.detail.terms ?? []).map((text) => h("p", { class: "muted small" }, text)),
   );
 }
 

@@ -3,7 +3,7 @@
 import { h, svg } from "./dom.js";
 import { keyFor } from "./keys.js";
 import { number, t } from "./texts.js";
-import { TOOLS, changeThreshold, leaveProposal, proposalMl, redoStep, revertHere, takeProposal, undoStep } from "./tools.js";
+import { TOOLS, changeThreshold, leaveProposal, proposalVolume, redoStep, revertHere, takeProposal, undoStep } from "./tools.js";
 import { windowOf } from "./viewer.js";
 
 const ARRANGEMENTS = ["planes", "axial", "coronal", "sagittal", "modalities", "render"];
@@ -94,7 +94,7 @@ export function drawProposal(view) {
   const { tools } = view;
   view.proposal.hidden = !tools.proposal;
   if (!tools.proposal) return view.proposal.replaceChildren();
-  const words = t("smart.proposal", { volume: number(proposalMl(tools)), threshold: number(tools.proposal.threshold, 2) });
+  const words = t("smart.proposal", { volume: number(proposalVolume(tools)), unit: view.detail.unit ?? "ml", threshold: number(tools.proposal.threshold, 2) });
   if (view.proposal.firstElementChild) {
     view.proposal.querySelector("p").textContent = words;
     return undefined;

@@ -174,9 +174,9 @@ export function changeThreshold(tools, threshold) {
   spread(tools);
 }
 
-/** What is proposed, in ml. */
-export function proposalMl({ proposal, viewer }) {
-  return (proposal.indices.length * viewer.spacing[0] * viewer.spacing[1] * viewer.spacing[2]) / 1000;
+/** How large what is proposed is. */
+export function proposalVolume({ proposal, viewer }) {
+  return proposal.indices.length * viewer.session.voxel;
 }
 
 export function takeProposal(tools) {

@@ -77,8 +77,11 @@ export async function openCase(viewer, detail, maskUrl) {
   viewer.crosshair = viewer.dims.map((size) => Math.floor(size / 2));
   viewer.colours = colourTable(detail.mask.labels);
   viewer.modality = first.name;
-  viewer.session = createSession(labelsOf(viewer, viewer.mask), viewer.dims, viewer.spacing);
-  await setArrangement(viewer, viewer.arrangement);
+  const voxel = detail.unit === "voxels" ? 1 : undefined;
+  viewer.session = createSession(labelsOf(viewer, viewer.mask), viewer.dims, viewer.spacing, voxel);
+  const flat = viewer.dims.indexOf(1);
+  if (flat >= 0) viewer.plane = flat;
+  await setArrangement(viewer, flat < 0 ? viewer.arrangement : ["sagittal", "coronal", "axial"][flat]);
 }
 
 /** The labels of a mask in RAS+ order. */
