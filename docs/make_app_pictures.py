@@ -33,7 +33,6 @@ IMAGES = Path(__file__).parent / "images"
 GRAPHICS = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox"]
 WIDE: ViewportSize = {"width": 1280, "height": 800}
 TABLET: ViewportSize = {"width": 834, "height": 1112}
-COLOURS = 200
 PATIENCE_MS = 600_000
 NETWORK = "model:phantom"
 FIRST_DATE = "2026-02-03T09:10:00+00:00"
@@ -146,16 +145,16 @@ def photograph(browser: Browser, address: str, patients: list[Path], cases: list
     page.click("button:text-is('Hide the reference')")
     draw(page)
     keep(page, "correct", 4000)
-    page.keyboard.press("g")
-    page.mouse.click(*spot(page, 0.17, 0.27))
+    for key in ("n", "2", "g", "Space"):
+        page.keyboard.press(key)
     page.wait_for_selector("#take")
-    page.locator("#threshold").fill("0.3")
+    page.locator("#threshold").fill("0.2")
     keep(page, "smart-fill", 3000)
     page.keyboard.press("?")
     keep(page, "keys")
     compare = open_page(browser, address, WIDE, "dark")
     show(compare, f"compare/{cases[0]}/{cases[1]}", ".curve svg")
-    keep(compare, "compare", 15000)
+    keep(compare, "compare", 30000)
     tablet = open_page(browser, address, TABLET, "dark")
     show_case(tablet, cases[2])
     keep(tablet, "tablet")
@@ -193,18 +192,19 @@ def draw(page: Page) -> None:
     """A stroke of enhancing tumour on the axial slice."""
     page.keyboard.press("3")
     page.keyboard.press("b")
-    page.mouse.move(*spot(page, 0.2, 0.2))
+    page.mouse.move(*spot(page, 0.31, 0.33))
     page.mouse.down()
-    page.mouse.move(*spot(page, 0.3, 0.16), steps=8)
+    page.mouse.move(*spot(page, 0.335, 0.27), steps=8)
     page.mouse.up()
 
 
 def keep(page: Page, name: str, wait_ms: int = 700) -> None:
-    """Photograph the window, in few colours so that the file is small."""
+    """Photograph the window, its right side from the top, in few colours so that the file is small."""
     page.wait_for_timeout(wait_ms)
     page.evaluate("document.querySelectorAll('.message').forEach((message) => message.remove())")
+    page.evaluate("document.querySelectorAll('.side').forEach((side) => side.scrollTo(0, 0))")
     with Pillow.open(io.BytesIO(page.screenshot())) as picture:
-        small = picture.convert("RGB").quantize(COLOURS, dither=Pillow.Dither.NONE)
+        small = picture.convert("RGB").quantize(256, Pillow.Quantize.MAXCOVERAGE, dither=Pillow.Dither.NONE)
     small.save(IMAGES / f"app-{name}.png", optimize=True)
 
 

@@ -432,6 +432,29 @@ def test_the_example_for_programs(
     assert set(np.unique(upright(Path("mask.nii.gz").read_bytes()))) <= {0, 1, 2, 3}
 
 
+def test_a_picture_is_shown_as_it_is(open_page: OpenPage, tmp_path: Path) -> None:
+    """Neither mirrored nor upside down: what is on the screen resembles the file, and no other way of holding it."""
+    glioseg.phantom(tmp_path / "pictures", patients=1, layout="pairs", spacing_mm=SPACING_MM)
+    file = max((tmp_path / "pictures" / "images").glob("*.png"), key=lambda path: path.stat().st_size)
+    page = open_page("#/new")
+    page.set_input_files("#files", file)
+    page.wait_for_selector("#found select[data-series]")
+    page.click("#found button.main")
+    wait_for_case(page)
+    page.keyboard.press("h")
+    with Pillow.open(file) as picture:
+        original = np.asarray(picture.convert("L").resize((64, 64))).astype(float)
+    shot = Pillow.fromarray(pixels(page).mean(axis=2).astype(np.uint8))
+    side = min(shot.size)
+    left, top = (shot.width - side) // 2, (shot.height - side) // 2
+    shown = np.asarray(shot.crop((left, top, left + side, top + side)).resize((64, 64))).astype(float)
+    ways = {"as it is": shown, "mirrored": shown[:, ::-1], "upside down": shown[::-1], "turned": shown[::-1, ::-1]}
+    alike = {way: float(np.corrcoef(original.ravel(), array.ravel())[0, 1]) for way, array in ways.items()}
+    assert max(alike, key=lambda way: alike[way]) == "as it is", alike
+    assert alike["as it is"] > 0.9, alike
+    assert page.text_content("#position").startswith("column")
+
+
 def test_german(open_page: OpenPage, case: str) -> None:
     page = open_page("#/cases", locale="de-DE")
     assert page.text_content("h1") == "Arbeitsliste"

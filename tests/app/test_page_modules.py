@@ -98,3 +98,17 @@ def test_one_volume_of_several(folder: Path, tmp_path: Path) -> None:
     nib.save(nib.Nifti1Image(values, np.eye(4)), tmp_path / "maps.nii.gz")
     answer = through(folder, file=str(tmp_path / "maps.nii.gz"), frame=2, permRas=[1, 2, 3], voxel=[0, 0, 0])
     assert answer["ras"] == values[..., 2].ravel(order="F").tolist()
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_picture_runs_to_the_left_and_to_the_back(folder: Path, tmp_path: Path, order: str) -> None:
+    """Which the radiological convention draws from left to right and from top to bottom."""
+    image = nib.Nifti1Image(
+        np.arange(6, dtype=np.uint8).reshape(3, 2, 1), np.eye(4), nib.Nifti1Header(endianness=order)
+    )
+    nib.save(image, tmp_path / "picture.nii")
+    shown = tmp_path / "shown.nii"
+    through(folder, file=str(tmp_path / "picture.nii"), picture=str(shown), permRas=[-1, -2, 3], voxel=[0, 0, 0])
+    turned = nib.load(shown)
+    assert nib.aff2axcodes(turned.affine) == ("L", "P", "S")
+    np.testing.assert_array_equal(np.asarray(turned.dataobj), np.asarray(image.dataobj))

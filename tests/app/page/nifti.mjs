@@ -2,12 +2,16 @@
 
 import { readFileSync, writeFileSync } from "node:fs";
 
-import { decode, encodeLabels, frameOf, fromRas, gunzip, gzip, rasDims, toRas, voxelToRas } from "./nifti.js";
+import { asPicture, decode, encodeLabels, frameOf, fromRas, gunzip, gzip, rasDims, toRas, voxelToRas } from "./nifti.js";
 
 const order = JSON.parse(process.argv[2]);
 const bytes = readFileSync(order.file);
 let buffer = await gunzip(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
 if (order.frame !== undefined) buffer = frameOf(buffer, order.frame);
+if (order.picture) {
+  buffer = asPicture(buffer);
+  writeFileSync(order.picture, Buffer.from(buffer));
+}
 const image = decode(buffer);
 const ras = toRas(image.data, image.dims, order.permRas);
 if (order.out) {

@@ -53,6 +53,7 @@ function moveInPlane(viewer, [right, up]) {
 }
 
 export async function arrange(view, arrangement) {
+  if (view.viewer.dims.includes(1)) return; // There is one slice.
   const plane = { axial: 2, coronal: 1, sagittal: 0 }[arrangement];
   if (plane !== undefined) view.viewer.plane = plane;
   await look.setArrangement(view.viewer, arrangement);

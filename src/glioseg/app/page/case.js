@@ -93,8 +93,11 @@ function hasWebGl() {
 function drawPosition({ viewer, detail, position }) {
   const index = indexOf(viewer.dims, viewer.crosshair);
   const label = detail.mask.labels.find(({ value }) => value === viewer.session.labels[index]);
+  const said = { value: number(look.valuesOf(viewer)[index], 0), label: label?.name ?? "–" };
   const [x, y, z] = viewer.crosshair.map((at) => at + 1);
-  position.textContent = t("case.position", { x, y, z, value: number(look.valuesOf(viewer)[index], 0), label: label?.name ?? "–" });
+  position.textContent = viewer.isPicture
+    ? t("case.pixel", { column: viewer.dims[0] - x + 1, row: viewer.dims[1] - y + 1, ...said })
+    : t("case.position", { x, y, z, ...said });
 }
 
 /** Unsaved labels of this case from before a reload, if they belong to the mask that is shown. */

@@ -150,3 +150,17 @@ export function voxelToRas(voxel, dims, permRas) {
     return axis < 0 ? dims[own] - 1 - voxel[own] : voxel[own];
   });
 }
+
+/**
+ * A picture, which has columns and rows and no sides of a patient, so that it is shown as it is: NiiVue draws the patient's
+ * left on the right and posterior below, so columns are said to run to the left and rows to the back.
+ */
+export function asPicture(buffer) {
+  const out = buffer.slice(0);
+  const view = new DataView(out);
+  const little = view.getInt32(0, true) === HEADER_BYTES;
+  view.setInt16(252, 0, little);
+  view.setInt16(254, 1, little);
+  [-1, 0, 0, 0, 0, -1, 0, 0, 0, 0, 1, 0].forEach((value, at) => view.setFloat32(280 + 4 * at, value, little));
+  return out;
+}

@@ -113,15 +113,17 @@ function drawCrosshair(context, tile, scene, dpr) {
 
 /** The sides of the patient at the edges, and which slice it is. */
 function drawWords(context, tile, scene, dpr) {
-  const [across, up] = tile.axes.map(({ axis, scale }) => SIDES[axis][scale > 0 ? 0 : 1]);
   const { left, top, width, height } = tile;
   context.font = `600 ${12 * dpr}px system-ui, sans-serif`;
   context.fillStyle = "#c6d0d9";
   context.textBaseline = "middle";
-  context.textAlign = "left";
-  context.fillText(across, left + 6 * dpr, top + height / 2);
-  context.textAlign = "center";
-  context.fillText(up, left + width / 2, top + 11 * dpr);
+  if (!scene.isPicture) {
+    const [across, up] = tile.axes.map(({ axis, scale }) => SIDES[axis][scale > 0 ? 0 : 1]);
+    context.textAlign = "left";
+    context.fillText(across, left + 6 * dpr, top + height / 2);
+    context.textAlign = "center";
+    context.fillText(up, left + width / 2, top + 11 * dpr);
+  }
   context.textAlign = "right";
   const at = `${scene.crosshair[tile.plane] + 1} / ${scene.dims[tile.plane]}`;
   context.fillText(at, left + width - 6 * dpr, top + height - 11 * dpr);

@@ -57,15 +57,16 @@ function volumeTable(view) {
 
 function volumeRow(view, region, now) {
   const changed = Math.abs(now - region.volume_ml) >= 0.05;
-  const interval = region.interval_ml ? region.interval_ml.map((end) => number(end)).join(" – ") : "–";
+  const words = (volume) => number(volume, view.viewer.isPicture ? 0 : 1);
+  const interval = region.interval_ml ? region.interval_ml.map(words).join(" – ") : "–";
   const scores = view.scores?.[region.name];
   return h(
     "tr",
     { dataset: { region: region.name } },
     h("td", {}, h("span", { class: "swatch", style: { "--own": region.colour } }), ` ${region.name}`),
-    h("td", { class: "number volume", title: changed ? t("regions.was", { volume: number(region.volume_ml) }) : null }, changed ? h("strong", {}, number(now)) : number(now)),
+    h("td", { class: "number volume", title: changed ? t("regions.was", { volume: words(region.volume_ml) }) : null }, changed ? h("strong", {}, words(now)) : words(now)),
     h("td", { class: "number nowrap" }, interval),
-    ...(view.scores ? [h("td", { class: "number" }, number(scores?.dice, 2)), h("td", { class: "number" }, number(scores?.hd95_mm))] : []),
+    ...(view.scores ? [h("td", { class: "number" }, number(scores?.dice, 2)), h("td", { class: "number" }, number(scores?.hd95))] : []),
   );
 }
 
@@ -101,7 +102,7 @@ function picture(view) {
 
 function layers(view) {
   const { detail, viewer } = view;
-  const options = detail.maps.map((map, row) => h("option", { value: String(row), selected: row === view.layer }, map.title ?? t(`layer.${map.kind}`, { region: map.region })));
+  const options = detail.maps.map((map, row) => h("option", { value: String(row), selected: row === view.layer }, t(`layer.${map.kind}`, { region: map.region })));
   return h(
     "div",
     {},

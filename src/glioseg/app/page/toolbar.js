@@ -60,7 +60,7 @@ function radius(view) {
   return h(
     "label",
     { class: "field" },
-    h("span", {}, t("tool.size", { size: number(tools.radius) })),
+    h("span", {}, t("tool.size", { size: number(tools.radius), unit: view.viewer.isPicture ? "px" : "mm" })),
     h("input", { type: "range", id: "radius", min: 0, max: Math.round(40 / tools.radiusStep), value: String(Math.round(tools.radius / tools.radiusStep)), "aria-label": t("tool.radius"), oninput: slide }),
   );
 }
@@ -120,6 +120,7 @@ export function drawProposal(view) {
 /** Which planes are shown. */
 export function drawArrangements(view) {
   const now = view.viewer?.arrangement ?? "planes";
+  view.arrangements.hidden = Boolean(view.viewer?.dims.includes(1) && view.tools);
   view.arrangements.replaceChildren(
     ...ARRANGEMENTS.map((name) => h("button", { class: "tight", "aria-pressed": String(name === now), onclick: () => view.act.arrange(view, name) }, t(`view.${name}`))),
   );

@@ -1,7 +1,7 @@
 // The scans of one case as they are looked at: linked planes, a view in space, the mask and one map over them.
 
 import { createSession } from "./labels.js";
-import { decode, frameOf, fromRas, encodeLabels, gunzip, gzip, rasDims, toRas } from "./nifti.js";
+import { asPicture, decode, frameOf, fromRas, encodeLabels, gunzip, gzip, rasDims, toRas } from "./nifti.js";
 import { drawOverlay } from "./overlay.js";
 import { arrange, createPane, destroyPane, imageOf, resize, show } from "./pane.js";
 
@@ -36,6 +36,7 @@ export function createViewer(host, fetchBytes, onChange) {
     dims: [1, 1, 1],
     spacing: [1, 1, 1],
     permRas: [1, 2, 3],
+    isPicture: false,
     crosshair: [0, 0, 0],
     plane: 2,
     arrangement: "planes",
@@ -63,6 +64,7 @@ export function createViewer(host, fetchBytes, onChange) {
 export async function openCase(viewer, detail, maskUrl) {
   const first = detail.modalities.find(({ name }) => name === "t1c" || name === "post") ?? detail.modalities[0];
   viewer.titles = new Map(detail.modalities.map(({ name, title }) => [name, title ?? name]));
+  viewer.isPicture = detail.unit === "voxels";
   viewer.names = detail.modalities.map(({ name }) => name);
   const [maskBytes] = await Promise.all([
     bytesOf(viewer, maskUrl),
@@ -77,7 +79,7 @@ export async function openCase(viewer, detail, maskUrl) {
   viewer.crosshair = viewer.dims.map((size) => Math.floor(size / 2));
   viewer.colours = colourTable(detail.mask.labels);
   viewer.modality = first.name;
-  const voxel = detail.unit === "voxels" ? 1 : undefined;
+  const voxel = viewer.isPicture ? 1 : undefined;
   viewer.session = createSession(labelsOf(viewer, viewer.mask), viewer.dims, viewer.spacing, voxel);
   const flat = viewer.dims.indexOf(1);
   if (flat >= 0) viewer.plane = flat;
@@ -107,7 +109,8 @@ async function bytesOf(viewer, url) {
 }
 
 async function loadImage(viewer, name, url) {
-  const buffer = await bytesOf(viewer, url);
+  const sent = await bytesOf(viewer, url);
+  const buffer = viewer.isPicture ? asPicture(sent) : sent;
   const image = await imageOf(buffer, name, "gray");
   viewer.images.set(name, { image, buffer, values: null, window: [image.cal_min, image.cal_max] });
 }
@@ -135,7 +138,8 @@ export async function mapValues(viewer, map) {
 async function loadMap(viewer, map) {
   const key = `${map.url} ${map.frame ?? 0}`;
   if (!viewer.images.has(key)) {
-    const buffer = frameOf(await bytesOf(viewer, map.url), map.frame ?? 0);
+    const sent = frameOf(await bytesOf(viewer, map.url), map.frame ?? 0);
+    const buffer = viewer.isPicture ? asPicture(sent) : sent;
     const image = await imageOf(buffer, map.kind, MAP_COLOURS[map.kind] ?? "inferno");
     const [low, high] = map.range ?? [0, map.kind === "probability" ? 1 : image.global_max];
     image.cal_min = low + (high - low) * 0.05;

@@ -6,8 +6,8 @@ import { date, number, t } from "./texts.js";
 
 const STEPS = ["read", "register", "brain", "network", "paint", "write"];
 
-/** Steps that a server only takes where it has the switch of that name. */
-const ASKED = { register: "register", brain: "brain_extract" };
+/** Steps of every case; the others are shown of a case that takes them. */
+const ALWAYS = new Set(["read", "network", "write"]);
 
 const SORTED = "glioseg-sort";
 
@@ -121,9 +121,9 @@ function queue(view, cases) {
 
 /** A case at work: its steps, how far it is, and the way out. */
 export function job(view, own) {
-  const offered = view.app.session.options ?? [];
-  const steps = STEPS.filter((step) => !(step in ASKED) || offered.includes(ASKED[step]));
-  const now = steps.indexOf(own.step);
+  const steps = STEPS.filter((step) => ALWAYS.has(step) || step === own.step);
+  const now = Math.max(0, steps.indexOf(own.step));
+  const share = own.state === "running" ? (now + (own.share ?? 0)) / steps.length : 0;
   const name = t("step.now", { name: own.name, step: own.state === "queued" ? t("state.queued") : t(`step.${own.step || "read"}`) });
   return h(
     "div",
@@ -132,7 +132,7 @@ export function job(view, own) {
     h(
       "div",
       {},
-      h("progress", { max: 1, "aria-label": name, ...(own.state === "running" ? { value: String(own.share ?? 0) } : { value: "0" }) }),
+      h("progress", { max: 1, value: String(share), "aria-label": name }),
       h(
         "ol",
         { class: "steps" },
