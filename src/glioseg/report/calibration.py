@@ -139,11 +139,21 @@ def _confidence(check: ConfidenceCheck, number: int, figures: Path) -> Section:
             f"{check.curve.area_chance:.3f}.",
             half=True,
         ),
+        *_of_no_use(check),
         _cases(check),
     )
     patients = plural(check.record.n_patients, "patient")
     intro = f"{plural(len(check.cases), 'case')} of {patients}. Dice: mean over the regions that have one."
     return Section(f"confidence-{number}", f"Confidence, {check.record.on}", intro, blocks)
+
+
+def _of_no_use(check: ConfidenceCheck) -> tuple[Prose, ...]:
+    """Where an order by confidence may be no better than any."""
+    record = check.record
+    if record.rank_correlation is not None and record.ci95 is not None and record.ci95[0] > 0:
+        return ()
+    words = "On these cases it is not shown that this confidence tells good masks from bad ones: its rank correlation "
+    return (Prose(f"{words}with the Dice is {record.correlation_words}.", "warning"),)
 
 
 def _cases(check: ConfidenceCheck) -> Table:
@@ -204,7 +214,7 @@ def _temperatures(regions: Mapping[str, Mapping[str, Any]]) -> Section:
         (
             Cell(name),
             Cell(f"{figures['temperature']:.2f}", figures["temperature"]),
-            *(Cell(f"{value:.2e}", value) for value in (*figures["ece"], *figures["brier"])),
+            *(Cell(f"{value:.4f}", value) for value in (*figures["ece"], *figures["brier"])),
         )
         for name, figures in regions.items()
     )

@@ -71,7 +71,7 @@ def inspect(data: Data | Cohort, out: Path | None = None, reporter: Reporter = Q
         raise FileError(
             "a folder is needed for the report", path=out, found="a file", remedy="Name another with `--out`"
         )
-    cohort = read(data, reporter)
+    cohort = read(data, reporter, says_errors=False)
     with reporter.progress("Looking at cases") as step:
         description = describe(cohort, check(cohort, progress=step))
     report = None

@@ -350,6 +350,8 @@ def _words_of_series(cohort: Cohort) -> Iterator[str]:
             yield f"{row.case}: series {row.label} is {row.taken_for}, {sure}: {row.why}"
     if cohort.series:
         for finding in cohort.findings:
+            if finding.severity == "error":
+                continue  # said when it was read
             yield f"{finding.case or finding.severity}: {finding.message}"
 
 

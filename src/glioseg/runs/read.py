@@ -19,6 +19,9 @@ from glioseg.io.dicom.study_files import is_study_file
 from glioseg.preparation.records import SchemeRecord
 
 
+_MOST_SAID = 10
+
+
 @dataclass(frozen=True)
 class Data:
     """A folder of scans and what the user says of it.
@@ -96,8 +99,15 @@ def with_labels_file(data: Data) -> Data:
     return replace(data, scheme=read_labels_file(files[0]))
 
 
-def read(data: Data | Cohort, reporter: Reporter = QUIET) -> Cohort:
+def read(data: Data | Cohort, reporter: Reporter = QUIET, *, says_errors: bool = True) -> Cohort:
     """The cohort in a folder: paths, no pixels. One that was read already comes back as it is.
+
+    What could not be used is said, so that no case goes missing without a word.
+
+    Args:
+        data: the folder and what is said of it.
+        reporter: shows progress.
+        says_errors: whether what could not be used is said; not where all findings are shown anyway.
 
     Raises:
         OptionError: no layout or label scheme of that name, or names of modalities that the data has no place for.
@@ -112,7 +122,18 @@ def read(data: Data | Cohort, reporter: Reporter = QUIET) -> Cohort:
     options = ReadOptions(_scheme(data.scheme), names, masks, series, data.keep_ids)
     with reporter.progress("Listing files") as step:
         cohort = read_cohort(data.path, layout=data.layout, options=options, progress=lambda n: step(n, 0))
+    if says_errors:
+        _say_errors(cohort, reporter)
     return replace(cohort, cases=tuple(allowing(case, data.max_voxels) for case in cohort.cases))
+
+
+def _say_errors(cohort: Cohort, reporter: Reporter) -> None:
+    errors = [finding for finding in cohort.findings if finding.severity == "error"]
+    for finding in errors[:_MOST_SAID]:
+        about = "" if finding.case is None else f"{finding.case}: "
+        reporter.say(f"error: {about}{finding.message}")
+    if len(errors) > _MOST_SAID:
+        reporter.say(f"… and {len(errors) - _MOST_SAID} more errors; `glioseg inspect` lists them")
 
 
 def _scheme_json(scheme: str | LabelScheme | None) -> object:

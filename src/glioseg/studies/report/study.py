@@ -175,8 +175,8 @@ def _part_table(facts: StudyFacts, part: str) -> Table:
         words = "Out of fold: each patient scored by the run whose training did not see him; its epoch was chosen on "
         words += "that fold"
     caption = f"{words}. "
-    caption += "" if several else f"{METRIC_WORDS[facts.metrics[0]]}: "
-    caption += "mean and median over cases, interval of the mean over patients."
+    caption += "Mean" if several else f"{METRIC_WORDS[facts.metrics[0]]}: mean"
+    caption += " and median over cases, interval of the mean over patients."
     if tested:
         caption += " Difference to the first row: mean over patients; p of Wilcoxon's test, adjusted after Holm."
     return Table(columns, tuple(rows), caption, page_size=40)

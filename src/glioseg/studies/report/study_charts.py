@@ -150,7 +150,7 @@ def published(pairs: Sequence[Pair]) -> Figure:
             axes.plot((pair.published, pair.obtained), (place, place), color=colour, linewidth=1.6, zorder=1)
             axes.plot(pair.obtained, place, "o", color=colour, markersize=8, zorder=2)
         axes.plot(pair.published, place, "o", color=style.INK, markerfacecolor=style.PAPER, markersize=8, zorder=3)
-    axes.set_yticks(range(len(pairs)), [style.plain(pair.label, 56) for pair in pairs], fontsize=style.LABEL_PT)
+    axes.set_yticks(range(len(pairs)), [style.plain(pair.label, 84) for pair in pairs], fontsize=style.LABEL_PT)
     axes.set_ylim(len(pairs) - 0.4, -0.6)
     low = min(min(pair.published, pair.published if pair.obtained is None else pair.obtained) for pair in pairs)
     axes.set_xlim(max(-0.02, low - 0.1), 1.02)
