@@ -47,6 +47,8 @@ def test_neither_server_nor_prediction_asks_anybody(
         "device": "cpu",
         "max_voxels": 10**7,
         "modalities": {name: scan["series"] for name, scan in case["modalities"].items()},
+        "register": False,
+        "brain_extract": False,
         "uncertainty": False,
         "explain": False,
     }

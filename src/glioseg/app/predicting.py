@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from glioseg.api.models import Model, load
-from glioseg.app.facts import facts_of, scheme_of
+from glioseg.app.facts import facts_of
 from glioseg.app.places import CasePlaces
 from glioseg.app.references import put_reference, score_masks
 from glioseg.app.studies import case_of, found_in
-from glioseg.core import MAX_VOXELS, Case, Cohort, Image, LabelMap, LabelScheme, Source
-from glioseg.errors import OptionError
+from glioseg.core import Case, Image, LabelMap
+from glioseg.errors import GliosegError, OptionError
 from glioseg.io.files import write_json
-from glioseg.io.load import load_image, load_labels, read_labels
-from glioseg.io.nifti import read_nifti, write_nifti
+from glioseg.io.load import Voxels, load_labels, read_sources
+from glioseg.io.nifti import write_nifti
+from glioseg.machine.device import on_free_processors
+from glioseg.preparation.ready.options import ReadyOptions
+from glioseg.preparation.resample import resample_array
 from glioseg.tasks.members import fitted
-from glioseg.tasks.task import WrittenCase
+from glioseg.tasks.ready import needed_for
+from glioseg.tasks.segment.predict import SegmentPrediction
+from glioseg.tasks.task import Members
+from glioseg.tasks.wanted import Wanted
 
 OnStep = Callable[[str, float], None]
 """Told (step, share of it that is done)."""
@@ -55,26 +63,31 @@ class Predicting:
         shutil.rmtree(places.folder, ignore_errors=True)
         step("read", 0.0)
         case, reference = _case(job)
-        step("network", 0.0)
-        model = self._model(job["model"], job["device"])
-        case = fitted(case, model.modalities)
-        cohort = Cohort("case", "chosen", "chosen by the user", (case,), tuple(case.images), None)
-        is_volume = next(iter(case.images.values())).kind != "raster"
-        result = model.predict_files(
-            cohort,
-            places.result,
-            uncertainty=job["uncertainty"],
-            explain=job["explain"],
-            write=["probabilities"] if is_volume else [],
-        )
-        if result.failed:
-            raise next(iter(result.failed.values()))
+        members = self._model(job["model"], job["device"]).members
+        case = fitted(case, members.modalities)
+        wanted = _wanted(job, members, case, step)
+        members.require(case)
+        with on_free_processors():
+            prediction = members.predict(needed_for(case, members.modalities, wanted.ready), wanted)
+        assert isinstance(prediction, SegmentPrediction)  # no classifier is offered
         step("write", 0.0)
-        summary = write_views(places, case, result.cases[0])
-        if reference is not None:
+        summary = write_views(places, case, prediction)
+        if reference is not None and reference.grid.difference(prediction.label_map.grid) is None:
             put_reference(reference, places)
             score_masks(places, 0)
         return summary
+
+
+def _wanted(job: Mapping[str, Any], members: Members, case: Case, step: OnStep) -> Wanted:
+    """What was asked, and the probabilities of volumes, which smart fill needs."""
+    is_volume = next(iter(case.images.values())).kind != "raster"
+    return Wanted(
+        uncertainty=members.samples if job["uncertainty"] else None,
+        explain=job["explain"],
+        write=("probabilities",) if is_volume else (),
+        ready=ReadyOptions(register=job["register"], brain_extract=job["brain_extract"]),
+        told=lambda name: step(name, 0.0),
+    )
 
 
 def _case(job: Mapping[str, Any]) -> tuple[Case, LabelMap | None]:
@@ -89,28 +102,30 @@ def _case(job: Mapping[str, Any]) -> tuple[Case, LabelMap | None]:
     raise OptionError("the scans of this case are no longer there", remedy="Drop them again")
 
 
-def write_views(places: CasePlaces, case: Case, written: WrittenCase) -> dict[str, Any]:
+def write_views(places: CasePlaces, case: Case, prediction: SegmentPrediction) -> dict[str, Any]:
     """The scans and the mask as the page shows them, and what stands beside; what the worklist shows."""
-    image = load_image(case)
-    for name, channel in zip(image.modalities, image.array, strict=True):
+    written, image, labels = prediction.save(places.result), prediction.image, prediction.label_map
+    shown = dict(zip(image.modalities, image.array, strict=True)) | _others(case, image)
+    for name, channel in shown.items():
         write_nifti(places.images / f"{name}.nii.gz", _storable(channel), image.grid)
-    sidecar = dict(written.sidecar)
-    labels = mask_of(written, scheme_of(sidecar), image)
-    write_nifti(places.mask, labels.array.astype(np.uint8), image.grid)
-    facts = facts_of(sidecar, labels) | {"modalities": list(image.modalities), "sidecar": f"{written.case}.json"}
+    write_nifti(places.mask, labels.array.astype(np.uint8), labels.grid)
+    facts = facts_of(written.sidecar, labels) | {"modalities": list(shown)}
     write_json(places.facts, facts)
     return {"volumes_ml": facts["volumes_ml"], "unit": facts["unit"], "confidence": facts["confidence"]}
 
 
-def mask_of(written: WrittenCase, scheme: LabelScheme, image: Image) -> LabelMap:
-    """The mask that ``predict`` wrote, from its file: a volume, a picture, or a folder of them."""
-    file = written.file
-    if file.name.endswith(".nii.gz"):
-        return LabelMap(read_nifti(file)[0], scheme, image.grid)
-    pictures = tuple(sorted(file.iterdir())) if file.is_dir() else (file,)
-    return LabelMap(read_labels(Source(pictures, "raster", max_voxels=MAX_VOXELS), scheme).array, scheme, image.grid)
+def _others(case: Case, image: Image) -> dict[str, npt.NDArray[Any]]:
+    """Modalities that the network did not see, on its grid as their headers say; what cannot be is left out."""
+    sources = {name: source for name, source in case.images.items() if name not in image.modalities}
+    found: dict[str, npt.NDArray[Any]] = {}
+    for name, voxels in read_sources(sources).items():
+        if isinstance(voxels, Voxels):
+            with suppress(GliosegError):
+                array = np.asarray(voxels.array)[None]
+                found[name] = resample_array(array, voxels.grid, image.grid, "linear")[0]
+    return found
 
 
-def _storable(channel: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _storable(channel: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """In a type that NIfTI has and every viewer reads."""
     return channel if channel.dtype in (np.uint8, np.int16, np.int32, np.float32) else channel.astype(np.float32)

@@ -18,6 +18,9 @@ from glioseg.app.security import Gate
 from glioseg.app.worklist import CaseRecord, Worklist
 from glioseg.machine.salt import digest_of, local_salt
 
+_ASKED = ("key", "modalities", "register", "brain_extract", "uncertainty", "explain")
+"""Of a request, what the process that predicts has to know."""
+
 
 @dataclass(frozen=True)
 class Service:
@@ -57,7 +60,7 @@ class Service:
                 "model": record.model,
                 "device": options.device,
                 "max_voxels": options.limits.voxels,
-                **{name: record.request[name] for name in ("key", "modalities", "uncertainty", "explain")},
+                **{name: record.request[name] for name in _ASKED},
             }
 
         return cls(

@@ -17,9 +17,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-_STEPS = ("read", "network", "write")
-"""What a case goes through, in this order; names and order are told as they are."""
-
 
 def main() -> None:
     """Work until stdin ends."""

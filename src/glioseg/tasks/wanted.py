@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from glioseg.errors import OptionError
@@ -12,6 +12,10 @@ from glioseg.preparation.ready.options import AS_IT_IS, ReadyOptions
 
 FORMS = ("seg", "stl", "probabilities")
 """DICOM segmentation, surfaces, and the probabilities of regions."""
+
+
+def _to_nobody(step: str) -> None:
+    """Nobody wants to be told."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class Wanted:
         write: the forms of a mask that are written beside it, of ``FORMS``.
         deidentify: whether a DICOM segmentation names nobody.
         ready: what is done to the scans before the networks see them.
+        told: called with what is done next: ``read``, ``register``, ``brain``, ``network``.
 
     Raises:
         OptionError: another form, or nothing that could be deidentified.
@@ -34,6 +39,7 @@ class Wanted:
     write: tuple[str, ...] = ()
     deidentify: bool = False
     ready: ReadyOptions = AS_IT_IS
+    told: Callable[[str], None] = field(default=_to_nobody, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         unknown = [form for form in self.write if form not in FORMS]

@@ -39,7 +39,7 @@ def queue(asked: CaseAsked, service: Served) -> CaseId:
             remedy="Choose a scan for each, or another network",
         ) from error
     case_id = new_id("case")
-    service.worklist.add_case(case_id, found["name"], found["patient"], asked.model, asked.model_dump())
+    service.worklist.add_case(case_id, found["name"], found["patient"], asked.model, asked.model_dump(by_alias=True))
     service.hub.publish({"case": case_id, "state": "queued", "step": "", "share": 0.0})
     service.jobs.wake()
     return CaseId(id=case_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 
 from fastapi import APIRouter, Request
@@ -18,6 +19,8 @@ from glioseg.app.service import Service
 router = APIRouter()
 _PAUSE_S = 0.5
 """After a wrong password: guessing takes its time."""
+_OPTIONS = {"register": None, "brain_extract": "deepbet", "uncertainty": None, "explain": None}
+"""What can be asked of a case, and the library that it needs."""
 RESEARCH_USE = "For research use only; not a medical device."
 
 
@@ -63,6 +66,7 @@ def session(service: Served) -> Session:
         version=__version__,
         folder=str(service.options.folder),
         limits=Accepted(bytes=limits.bytes, files=limits.files, voxels=limits.voxels),
+        options=[name for name, library in _OPTIONS.items() if library is None or find_spec(library) is not None],
         research_use=RESEARCH_USE,
     )
 

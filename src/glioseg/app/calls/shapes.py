@@ -40,6 +40,7 @@ class Session(BaseModel):
     version: str
     folder: str
     limits: Accepted
+    options: list[str]
     research_use: str
 
 
@@ -126,6 +127,8 @@ class CaseAsked(BaseModel):
     key: str = Field(max_length=1024)
     model: str = Field(max_length=4096)
     modalities: dict[str, str] = Field(max_length=32)
+    is_registered: bool = Field(False, alias="register")  # a name that pydantic's own classes have
+    brain_extract: bool = False
     uncertainty: bool = False
     explain: bool = False
 

@@ -109,9 +109,11 @@ class SegmentMembers(Members):
         pictures = tuple(path.stem for path in source.paths) if source.kind == "raster" else ()
         scan: Image | ReadyScan
         if wanted.ready.asks:
+            wanted.told("register" if wanted.ready.registers else "brain")
             scan = ready_scan(case, self.modalities, wanted.ready)
             case = with_target_first(case, scan.record.target)
         else:
+            wanted.told("read")
             scan = load_for(self.ensemble, case)
         return replace(self._predict(case.id, scan, wanted, pictures, inputs_of(case)), case=case)
 
@@ -129,6 +131,7 @@ class SegmentMembers(Members):
         inputs: Mapping[str, Any] | None = None,
     ) -> SegmentPrediction:
         seen, image, ready = (scan, scan, None) if isinstance(scan, Image) else (scan.image, scan.native, scan)
+        wanted.told("network")
         prediction, contributions = self.ensemble.predict(seen, image.grid)
         shown = self._shown(seen, image.grid) if wanted.uncertainty or wanted.explain else ()
         doubted = None if wanted.uncertainty is None else self._doubted(shown, prediction, wanted.uncertainty)
