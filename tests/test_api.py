@@ -157,6 +157,9 @@ def test_paths_images_and_arrays_are_predicted_alike_and_as_the_command_does(tin
     assert (of_case.name, model.predict(first, name="mine").name) == (case, "mine")
     assert repr(model) == f"Model({tiny.recipe.name}: t2f, t1c)"
     assert result.volumes_ml == result.volumes
+    assert repr(result).startswith("SegmentPrediction(")
+    assert len(repr(result)) < 200  # arrays are no answer to somebody who prints it
+    assert len(repr(result.label_map)) < 200
     written = result.save(tmp_path / "api")
     done = model.predict_files(tiny.data / case, tmp_path / "files")
     assert [one.case for one in done.cases] == [case]
@@ -275,7 +278,7 @@ def test_a_cohort_without_its_folder_cannot_be_trained_on(tiny: TinyRun, tmp_pat
 def test_arguments_are_refused_in_our_words(tiny: TinyRun, tmp_path: Path) -> None:
     with pytest.raises(
         glioseg.GliosegError,
-        match=r"phantom patients are not made so: n_patients: found 0, expected a number of at least 1",
+        match=r"n_patients: found 0, expected a number of at least 1",
     ):
         glioseg.phantom(tmp_path / "ph", patients=0)
     with pytest.raises(glioseg.GliosegError, match=r"spacing_mm"):

@@ -48,8 +48,9 @@ def test_what_is_not_installed_says_how_to_get_it(monkeypatch: pytest.MonkeyPatc
     assert installed_models() == ()
     with pytest.raises(FileError, match="model:brats is not installed") as caught:
         load_bundle(Path("model:brats"))
-    assert "pip install glioseg-weights-research, or in a clone of glioseg: pip install ./weights-research" in str(
-        caught.value
+    assert (
+        "pip install ./weights-research in a clone of glioseg, or where it is published pip install glioseg-w"
+        in str(caught.value)
     )
 
 

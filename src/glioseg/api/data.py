@@ -25,7 +25,7 @@ from glioseg.api.common import (
 )
 from glioseg.cohorts.reading.layout import Layout
 from glioseg.core import MAX_VOXELS, Cohort, LabelScheme
-from glioseg.errors import OptionError, name_some
+from glioseg.errors import OptionError, name_some, plural
 from glioseg.faces import in_python
 from glioseg.runs.read import Data
 from glioseg.runs.read import read as read_data
@@ -55,7 +55,7 @@ class FolderCohort(Cohort):
         found = [in_python(finding.message) for finding in self.findings]
         facts = {
             "layout": f"{self.layout} ({self.reason})",
-            "cases": f"{len(self.cases)} of {len(self.patients)} patients",
+            "cases": f"{len(self.cases)} of {plural(len(self.patients), 'patient')}",
             "modalities": ", ".join(self.modalities),
             "labels": "none" if self.scheme is None else self.scheme.describe(),
             "classes": ", ".join(self.categories),

@@ -91,7 +91,7 @@ def split(
     options_of(settings_of(changes or ()))  # a fault in them is said before any scan is looked at
     if nnunet:
         folds = api.split_folds(flags.data(data), file, changes=changes or (), progress=reporter)
-        out(f"{len(folds)} folds of {len(folds[0][0]) + len(folds[0][1])} cases: {file}")
+        out(f"{len(folds)} folds of {plural(len(folds[0][0]) + len(folds[0][1]), 'case')}: {file}")
         return
     cohort = flags.read(data, reporter)
     new_split = api.split(cohort, file, changes=changes or (), progress=reporter)

@@ -110,7 +110,8 @@ def score_text(result: ScoreResult) -> str:
 def comparison_text(figures: Mapping[str, Any], what: str = "runs") -> str:
     """A comparison, as ``CompareResult.to_json`` gives it: for each metric a line per run and a line per pair."""
     lines = [
-        f"{figures['part']}: {figures['n_cases']} cases of {figures['n_patients']} patients, the same for all {what}"
+        f"{figures['part']}: {plural(figures['n_cases'], 'case')} of {plural(figures['n_patients'], 'patient')}, "
+        f"the same for all {what}"
     ]
     lines += [
         f"  left out of {run}: {plural(len(cases), 'case')} that others lack"

@@ -9,7 +9,7 @@ from typing import Literal
 
 from glioseg.core.labels import LabelScheme
 from glioseg.core.series import SeriesRow
-from glioseg.errors import LayoutError, name_some
+from glioseg.errors import LayoutError, name_some, plural
 
 SourceKind = Literal["nifti", "metaimage", "raster", "hdf5", "dicom"]
 Severity = Literal["error", "warning", "note"]
@@ -223,8 +223,8 @@ class Cohort:
         """In a line: thousands of cases are no answer to somebody who prints a cohort."""
         what = ", ".join(self.modalities)
         return (
-            f"{type(self).__name__}({self.name!r}, layout {self.layout}: {len(self.cases)} cases of "
-            f"{len(self.patients)} patients; {what})"
+            f"{type(self).__name__}({self.name!r}, layout {self.layout}: {plural(len(self.cases), 'case')} of "
+            f"{plural(len(self.patients), 'patient')}; {what})"
         )
 
     @property

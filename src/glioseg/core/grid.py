@@ -160,6 +160,12 @@ class Grid:
             rest[:, voxel] = -1.0
         return directions[0], directions[1], directions[2]
 
+    def describe(self) -> str:
+        """``240 x 240 x 155 voxels of 1 x 1 x 1 mm, LPS``; of pictures the shape alone."""
+        if not self.has_mm:
+            return f"{_times(self.shape)} pixels"
+        return f"{_times(self.shape)} voxels of {_times(self.spacing)} mm, {self.orientation}"
+
     def difference(self, other: Grid, tolerance: float = ROUNDING) -> str | None:
         """What differs between two grids, in words; None where they are the same but for the rounding of headers.
 

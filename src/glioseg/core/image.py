@@ -45,6 +45,10 @@ class Image:
         if self.array.dtype.kind not in "biuf":
             raise GeometryError("an image holds real numbers", found=self.array.dtype)
 
+    def __repr__(self) -> str:
+        """In a line: millions of voxels are no answer to somebody who prints an image."""
+        return f"Image({', '.join(self.modalities)}: {self.grid.describe()}, {self.array.dtype})"
+
 
 @dataclass(frozen=True, eq=False)
 class LabelMap:
@@ -79,3 +83,7 @@ class LabelMap:
                 expected=self.scheme.describe(),
                 remedy="Choose with `--scheme` the scheme that the labels were drawn with",
             )
+
+    def __repr__(self) -> str:
+        """In a line, as that of an image."""
+        return f"LabelMap({self.scheme.name}: {self.scheme.describe()}; {self.grid.describe()})"

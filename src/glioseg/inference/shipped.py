@@ -38,7 +38,8 @@ class ShippedModel:
     @property
     def how_to_get(self) -> str:
         """The command that installs it, in words."""
-        return f"pip install {self.distribution}, or in a clone of glioseg: pip install ./{_RESEARCH_FOLDER}"
+        in_a_clone = f"pip install ./{_RESEARCH_FOLDER} in a clone of glioseg"
+        return f"{in_a_clone}, or where it is published pip install {self.distribution}"
 
     @property
     def folder(self) -> Path:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glioseg.core import Case, Grid, LabelScheme
-from glioseg.errors import CacheError, GliosegError, SplitError, name_some
+from glioseg.errors import CacheError, GliosegError, SplitError, name_some, plural
 from glioseg.io.files import replacing
 from glioseg.preparation.case import PreparedArrays
 from glioseg.preparation.options import PrepareOptions
@@ -102,6 +102,11 @@ class PreparedCohort:
     region_names: tuple[str, ...]
     cases: tuple[PreparedCase, ...]
     files: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        """In a line."""
+        what = f"{plural(len(self.cases), 'case')}; {', '.join(self.modalities)}"
+        return f"PreparedCohort({self.name}: {what}; {self.folder})"
 
     @property
     def index(self) -> Path:

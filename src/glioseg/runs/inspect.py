@@ -12,7 +12,7 @@ from glioseg.cohorts.description import CohortDescription
 from glioseg.cohorts.explore.describe import describe
 from glioseg.console import QUIET, Reporter
 from glioseg.core import Cohort, Finding
-from glioseg.errors import FileError
+from glioseg.errors import FileError, plural
 from glioseg.faces import in_python
 from glioseg.report.cohort import write_cohort_report
 from glioseg.runs.read import Data, read
@@ -33,6 +33,10 @@ class InspectResult:
     def findings(self) -> tuple[Finding, ...]:
         """What is wrong or odd, of the cohort and of its cases."""
         return self.description.findings
+
+    def __repr__(self) -> str:
+        """In a line: ``findings`` and ``table()`` have the rest."""
+        return f"InspectResult({self.cohort!r}; {plural(len(self.findings), 'finding')}; report {self.report})"
 
     def table(self) -> pd.DataFrame:
         """A row for each case: patient, class, voxels along X, Y, Z, spacing (mm where known), tumour (ml, voxels)."""

@@ -12,7 +12,7 @@ from typing import Any
 import glioseg
 from glioseg import __version__
 from glioseg.console import QUIET, Reporter
-from glioseg.core import PARTS
+from glioseg.core import PARTS, PartName
 from glioseg.errors import FileError
 from glioseg.evaluation.conventions import CONVENTIONS
 from glioseg.evaluation.protocol import EvaluateOptions
@@ -139,11 +139,13 @@ def verify(
         Check(name, str(expected.get(name)), value, value == expected.get(name), decides)
         for name, (value, decides) in _facts(run).items()
     ]
+    alike: dict[Under, list[PartName]] = {}
     for name in (name for name in PARTS if name in expected["figures"]):
-        under = _under(expected, name, run.recipe.evaluate)
+        alike.setdefault(_under(expected, name, run.recipe.evaluate), []).append(name)
+    for under, names in alike.items():
         with tempfile.TemporaryDirectory() as scratch:
-            scores = evaluate_parts(task, run, reporter, (name,), out=Path(scratch), under=under)
-        checks.append(_compared(name, expected["figures"][name], dict(_numbers(scores[name].to_json()))))
+            scores = evaluate_parts(task, run, reporter, names, out=Path(scratch), under=under)
+        checks += [_compared(name, expected["figures"][name], dict(_numbers(scores[name].to_json()))) for name in names]
     return Verification(tuple(checks))
 
 

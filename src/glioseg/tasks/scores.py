@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from glioseg.errors import GliosegError
+from glioseg.errors import GliosegError, plural
 from glioseg.evaluation.table import Row, rows_to_csv
 from glioseg.faces import on_command_line
 from glioseg.io.files import write_json, write_text
@@ -41,6 +41,10 @@ class Scores:
     page: Path | None = None
     left_out: Mapping[str, GliosegError] | None = None
     more: Mapping[str, Sequence[Row]] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """In a line: ``table()`` and ``cases()`` have the figures."""
+        return f"Scores({self.part}: {plural(len(self.rows), 'row')} of cases)"
 
     def to_json(self) -> dict[str, Any]:
         """The figures as ``evaluate --json`` prints them: strict JSON, undefined figures are null."""

@@ -133,6 +133,10 @@ class WrittenCase:
     picture: Path
     warnings: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        """In a line."""
+        return f"WrittenCase({self.text})"
+
 
 @dataclass(frozen=True)
 class Scoring:

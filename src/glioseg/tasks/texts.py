@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from glioseg.errors import name_some
+from glioseg.errors import name_some, plural
 from glioseg.evaluation.class_protocol import ClassEvaluation
 from glioseg.evaluation.classification import ClassFigures
 from glioseg.evaluation.kinds import KindFigures
@@ -29,7 +29,7 @@ def regions_text(
         own: metrics of the caller's own, which are shown too.
     """
     lines = [
-        f"{part}: {evaluation.n_cases} cases of {evaluation.n_patients} patients, native grid, "
+        f"{part}: {plural(evaluation.n_cases, 'case')} of {plural(evaluation.n_patients, 'patient')}, native grid, "
         f"empty masks: {evaluation.options.empty}{_convention_words(evaluation)}"
     ]
     for region, metrics in evaluation.regions.items():
@@ -79,7 +79,7 @@ def classes_text(
 ) -> str:
     """The figures of a classifier on a part, a line per metric; arguments as in ``regions_text``."""
     items = evaluation.items
-    counts = f"{items.n_items} {evaluation.unit}s of {evaluation.n_cases} cases"
+    counts = f"{plural(items.n_items, evaluation.unit)} of {plural(evaluation.n_cases, 'case')}"
     lines = [f"{part}: {counts}, classes {', '.join(items.classes)}", *_class_lines(items, own)]
     if evaluation.cases is not None:
         lines += [f"  by case ({evaluation.cases.n_items}):", *_class_lines(evaluation.cases, own)]

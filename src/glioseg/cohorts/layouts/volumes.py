@@ -24,7 +24,7 @@ from glioseg.cohorts.reading.listing import Listing, natural_key
 from glioseg.cohorts.reading.region_masks import left_aside, scheme_and_findings
 from glioseg.core import Case, Cohort, Facts, Finding, Source, SourceKind, scheme_named
 from glioseg.core.modalities import MODALITY_ORDER, sequence_of
-from glioseg.errors import GliosegError, LayoutError, OptionError, name_some
+from glioseg.errors import GliosegError, LayoutError, OptionError, name_some, plural
 from glioseg.io.endings import file_kind
 from glioseg.io.metaimage import read_metaimage_grid
 from glioseg.io.nifti import read_nifti_grid
@@ -58,7 +58,8 @@ def _why_images(scans: Sequence[Scan], listing: Listing) -> str | None:
         return None
     named = [scan for scan in with_images if is_named_by_modality(scan)]
     example = listing.relative((named or with_images)[0].images[0][1])
-    return f"volumes of {len(with_images)} cases without label maps ({len(named)} named by modality), such as {example}"
+    of = plural(len(with_images), "case")
+    return f"volumes of {of} without label maps ({len(named)} named by modality), such as {example}"
 
 
 def _why(scans: Sequence[Scan], listing: Listing) -> str | None:

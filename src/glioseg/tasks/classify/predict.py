@@ -273,6 +273,10 @@ class ClassPrediction(CasePrediction):
             ),
         }
 
+    def __repr__(self) -> str:
+        """In a line: what it is made of would fill pages."""
+        return f"ClassPrediction({self.name}: {self.picture.words})"
+
     def _repr_html_(self) -> str:
         """The captioned picture."""
         picture = base64.b64encode(captioned(self.picture)).decode()

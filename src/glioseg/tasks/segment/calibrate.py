@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from glioseg.console import Reporter
-from glioseg.errors import ScoreError
+from glioseg.errors import ScoreError, plural
 from glioseg.evaluation.calibration import (
     ProbabilityHistogram,
     at_temperature,
@@ -138,7 +138,8 @@ def calibration_text(
     record: ConfidenceRecord, checks: Sequence[ConfidenceCheck], regions: Mapping[str, Mapping[str, Any]]
 ) -> str:
     """A few lines for people."""
-    lines = [f"Confidence fitted on {record.fitted_on}: {record.n_cases} cases of {record.n_patients} patients."]
+    of = f"{plural(record.n_cases, 'case')} of {plural(record.n_patients, 'patient')}"
+    lines = [f"Confidence fitted on {record.fitted_on}: {of}."]
     lines += [f"  {check.record.on}: {_check_words(check.record)}" for check in checks]
     lines += [
         f"  {name}: temperature {figures['temperature']:.2f}; {_risk_words(figures, record.risk)}"

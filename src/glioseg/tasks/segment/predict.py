@@ -415,6 +415,10 @@ class SegmentPrediction(CasePrediction):
     def _volumes_of(self, labels: LabelMap) -> dict[str, float]:
         return volumes_of(labels, self.regions)
 
+    def __repr__(self) -> str:
+        """In a line: what it is made of would fill pages."""
+        return f"SegmentPrediction({self.name}: {self._volume_words()})"
+
     def _repr_html_(self) -> str:
         """The slice with most of the prediction, as it is and with the mask, and the volumes."""
         picture = base64.b64encode(self._overlay()).decode()
