@@ -18,7 +18,6 @@ from glioseg.errors import FileError, GliosegError, LabelError, misuse
 from glioseg.io.dicom.study_files import is_study_file
 from glioseg.preparation.records import SchemeRecord
 
-
 _MOST_SAID = 10
 
 
