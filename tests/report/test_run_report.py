@@ -12,9 +12,11 @@ import pytest
 from PIL import Image as Pillow
 
 from glioseg.errors import FileError
+from glioseg.evaluation.confidence import CheckRecord
 from glioseg.evaluation.published import PublishedProtocol
 from glioseg.report.html import FIGURES
 from glioseg.report.parts.reasons import reason_of
+from glioseg.report.parts.run_further import of_no_use
 from glioseg.report.run import write_run_report
 from glioseg.report.run_facts import NetworkFacts, PartCounts, SegmentationFacts, SplitFacts, SplitUnit
 from glioseg.report.segmentation import segmentation_page
@@ -134,6 +136,21 @@ def test_the_worst_cases_have_their_reason(full: tuple[SegmentationFacts, Path, 
     words = "ET: 0.0160 ml predicted, none of it where the reference is (0.0160 ml); "
     words += "TC: 40% of 0.100 ml missed, 40% of the prediction lies outside, a small one"
     assert notes == [("case-2", words)]
+
+
+def test_a_confidence_is_told_where_one_was_fitted(tmp_path: Path) -> None:
+    good = CheckRecord(
+        on="the test part", n_cases=40, n_patients=30, rank_correlation=0.71, ci95=(0.52, 0.83),
+        area=0.081, area_best=0.06, area_chance=0.14,
+    )  # fmt: skip
+    facts = replace(full_run(), gallery=(), confidence_on="the validation part", confidence_checks=(good,))
+    text = _write(facts, tmp_path)
+    assert _rows(text, "confidence") == [["the test part", "40", "30", "0.710", "0.520–0.830", "0.081", "0.140"]]
+    assert "fitted on the validation part" in _section(text, "confidence")
+    assert "not shown" not in _section(text, "confidence")
+    for interval in ((-0.1, 0.9), None):
+        (said,) = of_no_use(good.model_copy(update={"ci95": interval}))
+        assert "it is not shown that this confidence tells good masks from bad ones" in said.text
 
 
 def _row(**figures: float | None) -> dict[str, str | int | float | None]:

@@ -15,6 +15,7 @@ from glioseg.errors import plural
 from glioseg.evaluation.confidence import CheckRecord, RiskCoverage
 from glioseg.report import style
 from glioseg.report.html import Block, Cell, Column, Page, Prose, Section, Table, Tile, saved_picture, write_page
+from glioseg.report.parts.run_further import of_no_use
 from glioseg.report.parts.words import MOST_ROWS, left_out
 
 
@@ -139,21 +140,12 @@ def _confidence(check: ConfidenceCheck, number: int, figures: Path) -> Section:
             f"{check.curve.area_chance:.3f}.",
             half=True,
         ),
-        *_of_no_use(check),
+        *of_no_use(check.record),
         _cases(check),
     )
     patients = plural(check.record.n_patients, "patient")
     intro = f"{plural(len(check.cases), 'case')} of {patients}. Dice: mean over the regions that have one."
     return Section(f"confidence-{number}", f"Confidence, {check.record.on}", intro, blocks)
-
-
-def _of_no_use(check: ConfidenceCheck) -> tuple[Prose, ...]:
-    """Where an order by confidence may be no better than any."""
-    record = check.record
-    if record.rank_correlation is not None and record.ci95 is not None and record.ci95[0] > 0:
-        return ()
-    words = "On these cases it is not shown that this confidence tells good masks from bad ones: its rank correlation "
-    return (Prose(f"{words}with the Dice is {record.correlation_words}.", "warning"),)
 
 
 def _cases(check: ConfidenceCheck) -> Table:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from glioseg.core import HEADLINE_ORDER, Cohort
 from glioseg.errors import GeometryError
 from glioseg.evaluation.class_protocol import ClassEvaluation
+from glioseg.evaluation.confidence import CheckRecord
 from glioseg.evaluation.protocol import Evaluation
 from glioseg.evaluation.published import PublishedProtocol
 from glioseg.evaluation.table import Row
@@ -375,6 +376,8 @@ class SegmentationFacts(ScoredFacts[Evaluation]):
         followed: how the publication that the recipe follows scored its validation part, by epoch.
         weight_maps: for losses that have them.
         parts_are: what ``parts`` are, in the tables of several.
+        confidence_on: on whom a confidence in the masks was fitted, in words; empty where none was.
+        confidence_checks: how well it foretold the Dice of others, the check that counts first.
     """
 
     gallery: Sequence[GalleryItem] = ()
@@ -382,6 +385,8 @@ class SegmentationFacts(ScoredFacts[Evaluation]):
     followed: PublishedProtocol | None = None
     weight_maps: Sequence[WeightMap] = ()
     parts_are: str = "Part"
+    confidence_on: str = ""
+    confidence_checks: tuple[CheckRecord, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -61,6 +61,7 @@ def segmentation_page(facts: SegmentationFacts, figures: Path) -> RunPage:
             partial(run_lesions.detection, facts, figures),
             partial(run_further.subgroups, facts, figures),
             partial(run_further.reliability, facts, figures),
+            partial(run_further.confidence, facts),
             partial(run_cases.case_table, facts),
             partial(run_training.epochs, facts),
             partial(run_setup.data, facts),

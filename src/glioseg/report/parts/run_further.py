@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from glioseg.evaluation.confidence import CheckRecord
 from glioseg.evaluation.further import Further, Subgroup
 from glioseg.report import style
 from glioseg.report.figures.classes import reliability as reliability_chart
@@ -117,6 +118,41 @@ def reliability(facts: SegmentationFacts, folder: Path) -> Section:
         for number, (region, bins) in enumerate(_further(facts).reliability.items(), start=1)
     )
     return Section("reliability", "Reliability of probabilities", "", blocks)
+
+
+def confidence(facts: SegmentationFacts) -> Section:
+    """How well the confidence that is kept in the bundle foretells the Dice; nothing where none was fitted."""
+    title = "Confidence in a mask"
+    if not facts.confidence_on:
+        return Section("confidence", title, "", ())
+    titles = ("Cases", "Patients", "Rank correlation with the Dice", "95 % interval", "Area of risk", "No order")
+    columns = (Column("Checked on", wide=True), *(Column(title, numeric=True) for title in titles))
+    rows = tuple(
+        (
+            Cell(check.on),
+            Cell(f"{check.n_cases:,}", check.n_cases),
+            Cell(f"{check.n_patients:,}", check.n_patients),
+            value_cell(_DICE, check.rank_correlation),
+            interval_cell(_DICE, check.ci95),
+            value_cell(_DICE, check.area),
+            value_cell(_DICE, check.area_chance),
+        )
+        for check in facts.confidence_checks
+    )
+    caption = "Area of risk over coverage: smaller is better, and an order by chance has that of no order."
+    intro = f"Foretells the Dice of each case (glioseg predict --uncertainty); fitted on {facts.confidence_on}. "
+    intro += "calibration.html beside this page shows it case by case."
+    blocks: list[Block] = [Table(columns, rows, caption)]
+    blocks += [words for check in facts.confidence_checks for words in of_no_use(check)]
+    return Section("confidence", title, intro, tuple(blocks))
+
+
+def of_no_use(check: CheckRecord) -> tuple[Prose, ...]:
+    """Where an order by confidence may be no better than any."""
+    if check.rank_correlation is not None and check.ci95 is not None and check.ci95[0] > 0:
+        return ()
+    words = "On these cases it is not shown that this confidence tells good masks from bad ones: its rank correlation "
+    return (Prose(f"{words}with the Dice is {check.correlation_words}.", "warning"),)
 
 
 def _further(facts: SegmentationFacts) -> Further:

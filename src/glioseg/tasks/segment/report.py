@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,8 @@ from glioseg.config import Recipe
 from glioseg.core import Case, Cohort, LabelMap
 from glioseg.evaluation.protocol import Evaluation
 from glioseg.evaluation.table import Row, rows_from_csv
+from glioseg.inference.bundle import BundleInfo
+from glioseg.inference.confidence import record_of
 from glioseg.inference.ensemble import Ensemble
 from glioseg.inference.predictor import Predictor
 from glioseg.inference.scoring import probabilities_of
@@ -60,9 +63,16 @@ def page(facts: RunFacts, run: FinishedRun, figures: Path) -> RunPage:
     )
     headline = own.headline
     if headline is not None:
-        predictor, part = predictor_of(run.bundle(), run.device), run.data.part(headline)
-        own = replace(own, gallery=gallery(masks_of(predictor, part), part, own.parts[headline].rows))
+        bundle, part = run.bundle(), run.data.part(headline)
+        items = gallery(masks_of(predictor_of(bundle, run.device), part), part, own.parts[headline].rows)
+        own = replace(own, gallery=items, **_confidence(bundle.info))
     return segmentation_page(own, figures)
+
+
+def _confidence(info: BundleInfo) -> dict[str, Any]:
+    """What the page is told of a fitted confidence."""
+    record = record_of(info)
+    return {} if record is None else {"confidence_on": record.fitted_on, "confidence_checks": record.checks}
 
 
 def page_of_scores(facts: RunFacts, scored: ScoredData, ensemble: Ensemble, figures: Path) -> RunPage:
