@@ -134,7 +134,7 @@ def test_evaluations_written_before_figures_had_reasons_of_their_own_are_read() 
     for each in figures:
         del each["not_comparable"], each["comparable"], each["must_agree"]
     again = AsPublished.from_json(block)
-    assert again.results[0].not_comparable == again.not_comparable == ("other data", "1 patients, fewer than 20")
+    assert again.results[0].not_comparable == again.not_comparable == ("other data", "1 patient, fewer than 20")
 
 
 def test_nothing_that_counts_is_null() -> None:

@@ -37,7 +37,7 @@ def test_a_part_of_the_runs_own_data(tiny: TinyRun, part: str | None, tmp_path: 
 
 def test_people_read_a_line_for_each_region(tiny: TinyRun, tmp_path: Path) -> None:
     ran = glioseg("evaluate", tiny.run, "--out", tmp_path, "--cache", tiny.cache, "--device", "cpu", "--quiet")
-    assert ran.out.startswith("test: 1 cases of 1 patients, native grid")
+    assert ran.out.startswith("test: 1 case of 1 patient, native grid")
     assert [line.split()[0] for line in ran.out.splitlines()[1:3]] == ["WT", "ET"]
     assert ran.err == ""
 

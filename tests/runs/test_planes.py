@@ -194,7 +194,7 @@ def test_an_ensemble_is_scored_on_the_part_that_no_member_has_seen(blocks: Block
         own = blocks.said[plane]["regions"]
         assert member["dice"] == {region: pytest.approx(own[region]["dice"]["case_mean"]) for region in own}
     text = glioseg("evaluate", run, *others, "--out", tmp_path / "out", "--quiet", "--device", "cpu")
-    assert text.out.startswith("test: 1 cases")
+    assert text.out.startswith("test: 1 case ")
     assert text.out.count("  alone   blocks, ") == 3
     assert (tmp_path / "out" / "cases-test-ensemble.csv").exists()
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from glioseg.errors import plural
+
 Aspect = Literal["part", "split", "copies", "data", "number", "settings", "epoch"]
 ALL_ASPECTS: tuple[Aspect, ...] = ("part", "split", "copies", "data", "number", "settings", "epoch")
 """The part that is scored; what a split keeps together; whether copies may lie on both sides of it; the data set;
@@ -37,4 +39,4 @@ def against(must_agree: Iterable[Aspect], reasons: Iterable[Reason]) -> tuple[st
 def too_few(n: int, noun: str, n_scored: int | None) -> tuple[Reason, ...]:
     """A reason where ``n`` are fewer than enough, and fewer than the ``n_scored`` of the authors."""
     enough = ENOUGH if n_scored is None else min(ENOUGH, n_scored)
-    return (Reason("number", f"{n} {noun}, fewer than {enough}"),) if n < enough else ()
+    return (Reason("number", f"{plural(n, noun)}, fewer than {enough}"),) if n < enough else ()

@@ -292,7 +292,7 @@ def published(
     if not chosen:
         raise ScoreError("no slice is left to be scored as published", found=f"slices: {protocol.slices}")
     n_patients = len({case.patient for case in chosen})
-    reasons = (*reasons, *too_few(n_patients, "patients", protocol.n_scored))
+    reasons = (*reasons, *too_few(n_patients, "patient", protocol.n_scored))
     return AsPublished(
         protocol=protocol,
         n_cases=len(chosen),

@@ -176,7 +176,7 @@ def published_classes(
         protocol: of the publication.
         reasons: in what the run is not as the publication.
     """
-    reasons = (*reasons, *too_few(figures.n_items, "pictures", protocol.n_scored))
+    reasons = (*reasons, *too_few(figures.n_items, "picture", protocol.n_scored))
     return ClassesAsPublished(
         source=protocol.source,
         data=protocol.data,
