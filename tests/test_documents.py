@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -21,6 +22,7 @@ from glioseg.cohorts.phantom import PhantomOptions, generate_patient
 from glioseg.io.nifti import write_nifti
 from tests.cli.command import glioseg
 from tests.fakes.dicom import T1N, write_series, write_study, zipped
+from tests.fakes.heads import patient, rigid, study, with_skull
 from tests.runs.conftest import _one_thread, plain_reports
 
 __all__ = ["_one_thread"]
@@ -32,6 +34,7 @@ _DEPLOY = _ROOT / "docs" / "deploy.md"
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 """What a line that the command does not understand raises: the base of all such errors, which has no public name."""
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_NAMES = ("t1c", "t1n", "t2f", "t2w")
 _SHORT = ("train.epochs=1", "model.width=4", "model.depth=2", "evaluate.n_resamples=50")
 """What makes the trainings of the document short; nothing else of its commands is changed."""
 
@@ -111,9 +114,18 @@ def _write_study(folder: Path) -> Path:
     return folder
 
 
+def _write_grids(root: Path) -> None:
+    """A patient whose series lie on four grids, without skull and with it."""
+    image = patient(3.0)
+    for name, head in {"grids": image, "heads": with_skull(image)}.items():
+        for modality, voxels in study(head, {"t1n": rigid((3.0, -4.0, 5.0), (4.0, 2.0, -3.0))}).items():
+            write_nifti(root / name / "P1" / f"P1-{modality}.nii.gz", voxels.array, voxels.grid)
+
+
 @pytest.mark.slow
 def test_from_a_study_to_a_mask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     zipped(_write_study(tmp_path / "study"), tmp_path / "study.zip")
+    _write_grids(tmp_path)
     monkeypatch.chdir(tmp_path)
     said = {}
     for arguments in commands_of(_PREDICT):
@@ -130,6 +142,13 @@ def test_from_a_study_to_a_mask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     ends = (".seg.dcm", "_WT.stl", "_TC.stl", "_ET.stl", "_probabilities.nii.gz")
     assert all((Path("forms") / f"{stem}{end}").is_file() for end in ends)
     assert list(Path("nobody").glob("*.seg.dcm"))
+    for folder in ("masks-of-grids", "masks-of-heads", "masks-by-atlas"):
+        facts = json.loads((Path(folder) / "P1.json").read_text(encoding="utf-8"))["ready"]
+        assert (Path(folder) / facts["figure"]).is_file()
+        assert "What was done to the scans" in (Path(folder) / "predictions.html").read_text(encoding="utf-8")
+    on_t1c = nibabel.load(Path("heads") / "P1" / "P1-t1c.nii.gz")
+    assert nibabel.load(Path("masks-of-heads") / "P1.nii.gz").shape == on_t1c.shape
+    assert sorted(path.name for path in Path("ready/P1").iterdir()) == [f"P1-{name}.nii.gz" for name in _NAMES]
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from glioseg.api.models import calibrate as calibrate
 from glioseg.api.models import export as export
 from glioseg.api.models import load as load
 from glioseg.api.models import models as models
+from glioseg.api.ready import make_ready as make_ready
 from glioseg.api.recipes import plan as plan
 from glioseg.api.recipes import recipe as recipe
 from glioseg.api.recipes import recipe_names as recipe_names
@@ -57,6 +58,7 @@ from glioseg.runs.inspect import InspectResult as InspectResult
 from glioseg.runs.manifest import Verification as Verification
 from glioseg.runs.plan import PlanResult as PlanResult
 from glioseg.runs.predict import PredictResult as PredictResult
+from glioseg.runs.ready import ReadyResult as ReadyResult
 from glioseg.runs.score import ScoreResult as ScoreResult
 from glioseg.studies.options import StudyOptions as StudyOptions
 from glioseg.studies.run import StudyResult as StudyResult

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from glioseg.console import Reporter, out
-from glioseg.errors import LabelError, OptionError, misuse
+from glioseg.console import Reporter, out, printable
+from glioseg.errors import GliosegError, LabelError, OptionError, misuse
+from glioseg.faces import on_command_line
 
 if TYPE_CHECKING:
     from glioseg.core import Cohort, LabelScheme
@@ -298,6 +300,15 @@ def end_as_stopped(reason: str | None) -> None:
 
     if reason is not None:
         raise StoppedError(EXIT_CODES.get(reason, EXIT_CODES["Ctrl-C"]))
+
+
+def end_with(left_out: Mapping[str, GliosegError]) -> None:
+    """Say which cases were left out and why, whatever else is shown; exit with 1 where there are any."""
+    for case, error in left_out.items():
+        said = " ".join(on_command_line(error.text).split())
+        sys.stderr.write(printable(f"glioseg: case {case} was left out: {said}\n"))
+    if left_out:
+        raise typer.Exit(1)
 
 
 def print_json(value: Any) -> None:  # noqa: ANN401 - any JSON value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,15 +24,16 @@ from glioseg.cli.options import (
     Settings,
     With,
     end_as_stopped,
+    end_with,
     numbers,
     other_data,
     print_json,
     takes_data_flags,
     takes_scan_flags,
 )
-from glioseg.cli.ready import N4, AtlasName, BrainExtract, MaskOn, Register
-from glioseg.console import Reporter, out, printable
-from glioseg.errors import GliosegError, OptionError
+from glioseg.cli.ready import N4, AtlasName, BrainExtract, MaskOn, PrepareOnly, Register, prepare
+from glioseg.console import Reporter, out
+from glioseg.errors import OptionError
 from glioseg.faces import on_command_line
 
 if TYPE_CHECKING:
@@ -288,7 +288,7 @@ def evaluate(
         out(scores.text)
         if scores.page is not None:
             out(f"Page: {scores.page}")
-    _end_with(scores.left_out or {})
+    end_with(scores.left_out or {})
 
 
 def _print_verification(verified: Verification, as_json: bool) -> None:
@@ -298,15 +298,6 @@ def _print_verification(verified: Verification, as_json: bool) -> None:
     else:
         out(verified.text)
     if not verified.holds:
-        raise typer.Exit(1)
-
-
-def _end_with(left_out: Mapping[str, GliosegError]) -> None:
-    """Say which cases were left out and why, whatever else is shown; exit with 1 where there are any."""
-    for case, error in left_out.items():
-        said = " ".join(on_command_line(error.text).split())
-        sys.stderr.write(printable(f"glioseg: case {case} was left out: {said}\n"))
-    if left_out:
         raise typer.Exit(1)
 
 
@@ -337,6 +328,7 @@ def predict(
     n4: N4 = False,
     atlas: AtlasName = None,
     mask_on: MaskOn = None,
+    prepare_only: PrepareOnly = False,
     yes: Yes = False,
     keep_ids: KeepIds = False,
     device: Device = "auto",
@@ -355,13 +347,17 @@ def predict(
     What was interrupted goes on with --skip-done.
     With --uncertainty the networks are asked again (mirrored, scaled, with dropout); the mask stays the same.
     With --register, --brain-extract, --n4 and --atlas scans are made ready first; what was done is said, and shown in
-    a picture.
+    a picture. With --prepare-only that is all: the registered scans are written, in OUT/CASE/CASE-t1n.nii.gz.
     With --explain Grad-CAM and integrated gradients of each region stand beside the mask, of one network of slices.
     """
     files, series = _files_and_series(modality or (), bool(given))
     if not given and not files:
         raise OptionError("there is nothing to predict", expected="a folder, a file, or --modality NAME=FILE")
     reporter = Reporter(quiet=quiet)
+    if prepare_only:
+        asked = {"brain_extract": brain_extract, "n4": n4, "atlas": atlas, "mask_on": mask_on}
+        prepare(given or [], replace(flags, series=series, keep_ids=keep_ids), files, folder, asked, reporter, as_json)
+        return
     reporter.say("Loading the network …")  # said before torch is imported, which takes seconds
     from glioseg.api import models as api
 
@@ -405,7 +401,7 @@ def predict(
             out(written_case.text)
         if result.page is not None:
             out(f"Page: {result.page}")
-    _end_with(result.failed)
+    end_with(result.failed)
 
 
 def _network_and_data(

@@ -19,6 +19,8 @@ from glioseg.errors import GeometryError
 from glioseg.preparation.resample import are_parallel, resample_array
 
 Array = npt.NDArray[Any]
+_MUCH = 1.25
+"""Voxels that are larger than others by less than this factor are as good as theirs."""
 
 
 def moved(grid: Grid, matrix: Affine) -> Grid:
@@ -50,10 +52,18 @@ def brought(array: Array, source: Grid, target: Grid) -> npt.NDArray[np.float32]
         return np.asarray(resample_array(array, source, target, "linear"), dtype=np.float32)
     if not (source.has_mm and target.has_mm):
         raise GeometryError("one of two grids has millimetres and the other has not")
-    fine = target.with_spacing([min(own, mm) for own, mm in zip(target.spacing, _along(source, target), strict=True)])
+    fine = target.with_spacing(_finer(target, _along(source, target)))
     if fine.shape != target.shape:  # the target's voxels are larger: fine ones are averaged
         return np.asarray(resample_array(brought(array, source, fine), fine, target, "linear"), dtype=np.float32)
     return _interpolated(array, source, target)
+
+
+def _finer(grid: Grid, steps_mm: list[float]) -> list[float]:
+    return [mm if own > _MUCH * mm else own for own, mm in zip(grid.spacing, steps_mm, strict=True)]
+
+
+def _coarser(grid: Grid, steps_mm: list[float]) -> list[float]:
+    return [mm if mm > _MUCH * own else own for own, mm in zip(grid.spacing, steps_mm, strict=True)]
 
 
 def _along(source: Grid, target: Grid) -> list[float]:
@@ -64,7 +74,7 @@ def _along(source: Grid, target: Grid) -> list[float]:
 
 
 def _interpolated(array: Array, source: Grid, target: Grid) -> npt.NDArray[np.float32]:
-    coarse = source.with_spacing([max(own, mm) for own, mm in zip(source.spacing, _along(target, source), strict=True)])
+    coarse = source.with_spacing(_coarser(source, _along(target, source)))
     values = resample_array(array, source, coarse, "linear")
     to_source = np.linalg.solve(coarse.affine, target.affine)
     channels = np.empty((len(array), *target.shape), dtype=np.float32)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import html
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torch import nn
 
-from glioseg.cohorts.reading.case_names import case_name, distinct_names
 from glioseg.console import QUIET, Reporter
 from glioseg.core import Case, Cohort, allowing
 from glioseg.errors import FileError, GliosegError, OptionError
@@ -26,9 +25,10 @@ from glioseg.io.text import read_json
 from glioseg.machine.device import on_free_processors
 from glioseg.preparation.ready.options import ReadyOptions
 from glioseg.report.predictions import PredictedCase, write_predictions
-from glioseg.runs.read import Data, holds_cases, read
+from glioseg.runs.inputs import cases_of, named_apart, once_each
+from glioseg.runs.read import Data
 from glioseg.tasks.choose import task_named
-from glioseg.tasks.members import called_as, files_of, fitted, single_case, source_of, stem_of
+from glioseg.tasks.members import files_of, stem_of
 from glioseg.tasks.predicted import inputs_of, terms_of
 from glioseg.tasks.ready import needed_for
 from glioseg.tasks.task import CasePrediction, Members, WrittenCase
@@ -127,10 +127,10 @@ def predict_with(
     """``predict`` with networks that are loaded."""
     for terms in terms_of(members.infos):
         reporter.say(terms)
-    given = list(_cases(members, inputs, modality_files or {}, reporter))
+    given = list(cases_of(members.modalities, inputs, modality_files or {}, reporter))
     if max_voxels is not None:
         given = [allowing(case, max_voxels) for case in given]
-    cases, failed = _checked(members, _named_apart(_once_each(given)), out, wanted.ready)
+    cases, failed = _checked(members, named_apart(once_each(given)), out, wanted.ready)
     _say_files(members, cases, reporter)
     with locked(out), on_free_processors():
         done = {}
@@ -185,18 +185,6 @@ def _others(members: Members, stems: Collection[str], out: Path) -> list[Row]:
         except (FileError, LookupError, TypeError, AttributeError):
             continue
     return rows
-
-
-def _once_each(cases: Iterable[Case]) -> list[Case]:
-    """Without those that are given twice, in a folder and alone."""
-    return list({(case.id, tuple(case.images.items())): case for case in cases}.values())
-
-
-def _named_apart(cases: list[Case]) -> list[Case]:
-    """Cases of one name that lie in different files get the names of their folders in front."""
-    paths = [Path(next(iter(case.images.values())).shown) for case in cases]
-    names = distinct_names([case.id for case in cases], paths)
-    return [replace(case, id=name) for case, name in zip(cases, names, strict=True)]
 
 
 def _checked(
@@ -340,43 +328,3 @@ def _spare_inputs(members: Members, cases: Sequence[Case], out: Path) -> None:
                 raise OptionError(
                     "a result would be written over the scan", path=path, remedy="Name another folder with `--out`"
                 )
-
-
-def _words_of_series(cohort: Cohort) -> Iterator[str]:
-    """Of DICOM studies, what was taken for what and why, and what could not be used."""
-    for row in cohort.series:
-        if row.is_used:
-            sure = f"{row.confidence:.0%} sure" if row.confidence < 1 else "sure"
-            yield f"{row.case}: series {row.label} is {row.taken_for}, {sure}: {row.why}"
-    if cohort.series:
-        for finding in cohort.findings:
-            if finding.severity == "error":
-                continue  # said when it was read
-            yield f"{finding.case or finding.severity}: {finding.message}"
-
-
-def _cases(
-    members: Members, inputs: Sequence[Data | Cohort], files: Mapping[str, Path], reporter: Reporter
-) -> Iterator[Case]:
-    if files:
-        name = case_name(list(files.values()))
-        sources = {modality: source_of(path, None) for modality, path in files.items()}
-        yield Case(name, name, called_as(sources, members.modalities))
-    for data in inputs:
-        if isinstance(data, Cohort) or holds_cases(data.path):
-            cohort = read(data, reporter)
-            for words in _words_of_series(cohort):
-                reporter.say(words)
-            yield from (fitted(case, members.modalities) for case in cohort.cases)
-        elif not data.path.exists():
-            raise FileError(
-                "there is no such file or folder", path=data.path, remedy="Check the path for a typing error"
-            )
-        elif data.layout is not None or data.masks is not None:
-            raise OptionError(
-                "`--layout` and `--mask-pattern` are for folders",
-                found=data.path,
-                remedy="Name the folder, or leave them out",
-            )
-        else:
-            yield single_case(data.path, members.modalities, data.modalities)

@@ -169,7 +169,7 @@ class ReadyRecord:
             if not any(not each.is_to_atlas for each in self.moved):
                 yield "all modalities lie on one grid: none was registered to another"
             step = " × ".join(f"{mm:.3g}" for mm in self.spacing_mm)
-            yield f"the network was shown voxels of {step} mm; the mask lies on the grid of {self.target}"
+            yield f"all was brought to voxels of {step} mm; masks lie on the grid of {self.target}"
         if self.options.brain_extract and self.brain is None:
             yield f"no skull was found ({self._bone()}), and nothing was removed"
         if self.brain is not None:

@@ -30,6 +30,7 @@ _DEPTH_MM = 34
 _SKIN_MM, _BONE_MM = 10, 24
 _INNER_MM = 25.0
 _DIP = 0.4
+_FINE_MM = 2.0
 _GAP_MM = 7.0
 """Gaps in the scalp that are closed."""
 _SMALLEST_MM2 = 5_000.0
@@ -102,7 +103,8 @@ def _outline(bright: npt.NDArray[np.bool_], spacing_mm: tuple[float, ...]) -> np
     """The largest piece with all that it encloses: a ring of scalp holds the brain within."""
     n_steps = max(1, round(_GAP_MM / max(spacing_mm)))
     margin = n_steps + 2
-    closed = ndimage.binary_closing(np.pad(ndimage.binary_opening(bright), margin), iterations=n_steps)
+    clean = ndimage.binary_opening(bright) if max(spacing_mm) <= _FINE_MM else bright  # else the scalp would go, too
+    closed = ndimage.binary_closing(np.pad(clean, margin), iterations=n_steps)
     pieces, n_pieces = ndimage.label(ndimage.binary_fill_holes(closed)[margin:-margin, margin:-margin])
     if n_pieces == 0:
         return None

@@ -1,0 +1,77 @@
+"""What a user points at -> cases to be predicted or made ready."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from glioseg.cohorts.reading.case_names import case_name, distinct_names
+from glioseg.console import Reporter
+from glioseg.core import Case, Cohort
+from glioseg.errors import FileError, OptionError
+from glioseg.runs.read import Data, holds_cases, read
+from glioseg.tasks.members import called_as, fitted, single_case, source_of
+
+
+def _words_of_series(cohort: Cohort) -> Iterator[str]:
+    """Of DICOM studies, what was taken for what and why, and what could not be used."""
+    for row in cohort.series:
+        if row.is_used:
+            sure = f"{row.confidence:.0%} sure" if row.confidence < 1 else "sure"
+            yield f"{row.case}: series {row.label} is {row.taken_for}, {sure}: {row.why}"
+    if cohort.series:
+        for finding in cohort.findings:
+            if finding.severity == "error":
+                continue  # said when it was read
+            yield f"{finding.case or finding.severity}: {finding.message}"
+
+
+def cases_of(
+    needed: Sequence[str], inputs: Sequence[Data | Cohort], files: Mapping[str, Path], reporter: Reporter
+) -> Iterator[Case]:
+    """The cases of the inputs, their images called as they are needed.
+
+    Args:
+        needed: what a network sees, in its order.
+        inputs: folders, archives and files, or cohorts that were read.
+        files: modality -> file, of one case more.
+        reporter: told what series of DICOM were taken for.
+
+    Raises:
+        FileError, LayoutError, OptionError: an input that is not there, is not recognised, or shows too little.
+    """
+    if files:
+        name = case_name(list(files.values()))
+        sources = {modality: source_of(path, None) for modality, path in files.items()}
+        yield Case(name, name, called_as(sources, needed))
+    for data in inputs:
+        if isinstance(data, Cohort) or holds_cases(data.path):
+            cohort = read(data, reporter)
+            for words in _words_of_series(cohort):
+                reporter.say(words)
+            yield from (fitted(case, needed) for case in cohort.cases)
+        elif not data.path.exists():
+            raise FileError(
+                "there is no such file or folder", path=data.path, remedy="Check the path for a typing error"
+            )
+        elif data.layout is not None or data.masks is not None:
+            raise OptionError(
+                "`--layout` and `--mask-pattern` are for folders",
+                found=data.path,
+                remedy="Name the folder, or leave them out",
+            )
+        else:
+            yield single_case(data.path, needed, data.modalities)
+
+
+def once_each(cases: Iterable[Case]) -> list[Case]:
+    """Without those that are given twice, in a folder and alone."""
+    return list({(case.id, tuple(case.images.items())): case for case in cases}.values())
+
+
+def named_apart(cases: list[Case]) -> list[Case]:
+    """Cases of one name that lie in different files get the names of their folders in front."""
+    paths = [Path(next(iter(case.images.values())).shown) for case in cases]
+    names = distinct_names([case.id for case in cases], paths)
+    return [replace(case, id=name) for case, name in zip(cases, names, strict=True)]
