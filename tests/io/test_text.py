@@ -21,7 +21,7 @@ from glioseg.io.text import csv_rows, csv_text, file_size, read_json, read_table
         ("[" * 70 + "]" * 70, "nested more than 64 deep"),
         ('{"a": ' * 70 + "1" + "}" * 70, "nested more than 64 deep"),
         ('{"label": 1' + "0" * 30 + "}", "a whole number of 100 bits"),
-        ('{"label": ' + "1" * 5000 + "}", "digits"),
+        ('{"label": ' + "1" * 5000 + "}", "a whole number of 5,000 digits"),
         (r'{"name": "\ud800"}', "half a character"),
         (r'{"\udcff": 1}', "half a character"),
         ("{", "Expecting"),
@@ -42,7 +42,7 @@ def test_json_that_nothing_here_can_hold(tmp_path: Path, content: str, found: st
     [
         ("a = " + "[" * 50_000, "nested"),
         ("a = " + "[" * 70 + "]" * 70, "nested"),
-        ("a = " + "1" * 5000, "digits"),
+        ("a = " + "1" * 5000, "a whole number of 5,000 digits"),
         ("a = 1" + "0" * 30, "100 bits"),
         ("a = [", ""),
     ],

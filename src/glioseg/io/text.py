@@ -113,7 +113,10 @@ def _require_sound(value: object) -> None:
 def _in_words(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return f"values nested more than {_MOST_LEVELS} deep"
-    return "half a character (a lone surrogate)" if isinstance(error, UnicodeEncodeError) else str(error)
+    if isinstance(error, UnicodeEncodeError):
+        return "half a character (a lone surrogate)"
+    too_long = re.search(r"value has (\d+) digits", str(error))  # Python's own words name a switch of Python
+    return f"a whole number of {int(too_long[1]):,} digits" if too_long else str(error)
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------
