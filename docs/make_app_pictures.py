@@ -24,6 +24,7 @@ import httpx
 import nibabel as nib
 import numpy as np
 from PIL import Image as Pillow
+from PIL import ImageOps
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 from scipy import ndimage
 
@@ -204,7 +205,7 @@ def keep(page: Page, name: str, wait_ms: int = 700) -> None:
     page.evaluate("document.querySelectorAll('.message').forEach((message) => message.remove())")
     page.evaluate("document.querySelectorAll('.side').forEach((side) => side.scrollTo(0, 0))")
     with Pillow.open(io.BytesIO(page.screenshot())) as picture:
-        small = picture.convert("RGB").quantize(256, Pillow.Quantize.MAXCOVERAGE, dither=Pillow.Dither.NONE)
+        small = ImageOps.posterize(picture.convert("RGB"), 5)
     small.save(IMAGES / f"app-{name}.png", optimize=True)
 
 

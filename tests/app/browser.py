@@ -19,7 +19,7 @@ import httpx
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 GRAPHICS = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox")
 """Without a graphics processor Chromium draws WebGL only if it is told to."""
-PATIENCE_S = 180.0
+PATIENCE_S = 300.0
 
 
 class Application:

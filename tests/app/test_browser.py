@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image as Pillow
+from scipy import ndimage
 
 import glioseg
 from tests.app.browser import CHROMIUM, PATIENCE_S, Application, chromium
@@ -119,7 +120,7 @@ def open_case(open_page: OpenPage, case: str, **options: Any) -> Any:
 
 def wait_for_case(page: Any) -> None:
     page.wait_for_selector("#volumes table")
-    page.wait_for_function("document.getElementById('position').textContent !== ''")
+    page.wait_for_selector("#position:not(:empty)")
 
 
 def pixels(page: Any, selector: str = ".slices") -> npt.NDArray[np.int16]:
@@ -367,29 +368,43 @@ def test_a_second_window_hears_of_a_correction(open_page: OpenPage, case: str) -
     first.fill("#save-by", "First window")
     first.click("dialog[open] button.main")
     first.wait_for_selector("dialog[open]", state="detached")
-    second.wait_for_function("(n) => document.querySelectorAll('#mask-which option').length > n", arg=n)
+    second.wait_for_selector(f"#mask-which option >> nth={n}", state="attached")
     assert "First window" in second.text_content("#mask-which")
 
 
-def test_smart_fill_proposes_and_takes(open_page: OpenPage, case: str) -> None:
+def test_smart_fill_proposes_and_takes(open_page: OpenPage, application: Application, case: str) -> None:
     page = open_case(open_page, case)
-    if page.locator("#layer").count() == 0:
-        pytest.skip("this case has no probability maps")
-    page.keyboard.press("l")
-    page.keyboard.press("1")
-    page.keyboard.press("g")
-    before = volume(page, "TC")
-    page.keyboard.press("Space")
-    page.wait_for_selector("#take")
-    page.locator("#threshold").fill("0.05")
-    page.keyboard.press("Escape")
-    page.locator(".viewer").focus()
-    page.keyboard.press("Space")
-    page.wait_for_selector("#take")
-    page.locator("#threshold").fill("0.05")
-    page.click("#take")
-    page.wait_for_timeout(300)
-    assert volume(page, "TC") != before
+    page.keyboard.press("n")  # into the largest lesion
+    at = position(page)
+    with application.client() as client:
+        detail = client.get(f"/api/cases/{case}").json()
+        url = detail["corrections"][-1]["url"] if detail["corrections"] else detail["mask"]["url"]
+        expected = upright(client.get(url).content)
+        row = next(own for own in detail["maps"] if own["kind"] == "probability" and own["region"] == "WT")
+        image = nib.Nifti1Image.from_bytes(gzip.decompress(client.get(row["url"]).content))
+    values = np.asarray(nib.as_closest_canonical(image).dataobj)
+    values = values[..., row["frame"]] if values.ndim == 4 else values
+    pieces, _ = ndimage.label(values >= np.float32(0.1))
+    assert pieces[at] > 0
+    before = volume(page, "WT")
+    for leave in (True, False):
+        for key in ("2", "g"):
+            page.keyboard.press(key)
+        page.locator(".viewer").focus()
+        page.keyboard.press("Space")
+        page.wait_for_selector("#take")
+        page.locator("#threshold").fill("0.1")
+        if leave:
+            page.click(".proposal button:not(#take)")
+            assert volume(page, "WT") == before
+        else:
+            page.click("#take")
+    page.wait_for_selector("#take", state="hidden")
+    expected[pieces == pieces[at]] = 2
+    voxel_ml = SPACING_MM**3 / 1000
+    for region, labels in {"WT": (1, 2, 3), "TC": (1, 3), "ET": (3,)}.items():
+        assert volume(page, region) == pytest.approx(np.isin(expected, labels).sum() * voxel_ml, abs=0.051)
+    assert volume(page, "WT") > before
 
 
 @pytest.mark.parametrize("viewport", [WIDE, TABLET], ids=["1280", "tablet"])

@@ -67,6 +67,12 @@ test("what is typed into a field is the field's", () => {
   assert.equal(press("b", { target: field }), null);
 });
 
+test("a slider keeps the keys that move it, and no others", () => {
+  const slider = { closest: (selector) => (selector.includes("input") ? { type: "range" } : null) };
+  assert.equal(press("ArrowUp", { target: slider }), null);
+  assert.equal(press("Enter", { target: slider }).action, "take");
+});
+
 const CASES = [
   { id: "a", name: "A", created: "2026-01-03", volumes_ml: { WT: 10 }, confidence: { value: 0.9, low: false } },
   { id: "b", name: "B", created: "2026-01-01", volumes_ml: { WT: 30 }, confidence: { value: 0.95, low: true } },

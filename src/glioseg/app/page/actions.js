@@ -155,6 +155,7 @@ function startAgain(view, labels) {
 }
 
 export function discard(view) {
+  if (!window.confirm(t("save.discard.sure"))) return;
   startAgain(view, view.viewer.session.original);
 }
 

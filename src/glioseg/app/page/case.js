@@ -3,7 +3,7 @@
 import * as act from "./actions.js";
 import { fetchBytes, get } from "./api.js";
 import { h, problem, say } from "./dom.js";
-import { keepDraft, readDraft } from "./drafts.js";
+import { dropDraft, keepDraft, readDraft } from "./drafts.js";
 import { keyOf } from "./keys.js";
 import { createSession, indexOf, isChanged } from "./labels.js";
 import { drawSide, drawVolumes } from "./panel.js";
@@ -13,6 +13,8 @@ import { date, number, t } from "./texts.js";
 import { drawArrangements, drawProposal, drawToolbar } from "./toolbar.js";
 import * as tool from "./tools.js";
 import * as look from "./viewer.js";
+
+const DRAFT_DELAY_MS = 400;
 
 export async function caseView(app, host, id) {
   const detail = await get(`/api/cases/${id}`);
@@ -59,11 +61,12 @@ function layOut(view) {
 async function openScans(view, unlisten) {
   const { detail, viewer } = view;
   try {
-    const latest = detail.corrections.at(-1);
-    await look.openCase(viewer, detail, latest?.url ?? detail.mask.url);
+    const draft = await readDraft(view.id);
+    const shown = draft ? detail.corrections.find(({ n }) => n === draft.base) : detail.corrections.at(-1);
+    await look.openCase(viewer, detail, shown?.url ?? detail.mask.url);
     if (viewer.closed) return;
-    view.shown = latest?.n ?? 0;
-    await bringBack(view);
+    view.shown = shown?.n ?? 0;
+    bringBack(view, draft);
     view.loading.hidden = true;
   } catch (error) {
     view.loading.replaceChildren(problem(error.status === undefined && !hasWebGl() ? new Error(t("no.webgl")) : error));
@@ -100,13 +103,12 @@ function drawPosition({ viewer, detail, position }) {
     : t("case.position", { x, y, z, ...said });
 }
 
-/** Unsaved labels of this case from before a reload, if they belong to the mask that is shown. */
-async function bringBack(view) {
-  const draft = await readDraft(view.id);
-  if (!draft || draft.base !== view.shown || draft.labels.length !== view.viewer.session.labels.length) return;
-  const { session } = view.viewer;
-  view.viewer.session = { ...createSession(draft.labels, session.dims, session.spacing, session.voxel), original: session.original };
-  look.refreshLabels(view.viewer);
+/** Unsaved labels of this case from before a reload, on the mask that they began from. */
+function bringBack({ viewer, shown }, draft) {
+  const { session } = viewer;
+  if (draft?.base !== shown || draft.labels.length !== session.labels.length) return;
+  viewer.session = { ...createSession(draft.labels, session.dims, session.spacing, session.voxel), original: session.original };
+  look.refreshLabels(viewer);
   say(t("save.restored"));
 }
 
@@ -126,7 +128,10 @@ function onPaint(view) {
   drawToolbar(view);
   view.unsaved.hidden = !view.isUnsaved();
   clearTimeout(view.draftTimer);
-  view.draftTimer = setTimeout(() => keepDraft(view.id, { base: view.shown, labels: view.viewer.session.labels }), 400);
+  view.draftTimer = setTimeout(() => {
+    if (view.isUnsaved()) keepDraft(view.id, { base: view.shown, labels: view.viewer.session.labels });
+    else dropDraft(view.id);
+  }, DRAFT_DELAY_MS);
 }
 
 /** Another window may correct the same case: say so, and list its masks. */

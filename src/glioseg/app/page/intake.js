@@ -21,7 +21,9 @@ export async function intakeView(app, host) {
 function dropZone(view) {
   const files = h("input", { type: "file", multiple: true, hidden: true, id: "files", onchange: (event) => upload(view, pickedFiles(event.target)) });
   const folder = h("input", { type: "file", webkitdirectory: true, hidden: true, id: "folder", onchange: (event) => upload(view, pickedFiles(event.target)) });
-  const path = h("input", { type: "text", id: "path", "aria-label": t("new.path", { folder: view.app.session.folder }), placeholder: t("new.path", { folder: view.app.session.folder }) });
+  const { folder: served } = view.app.session;
+  const inside = t("new.path", { folder: served.split(/[\\/]/).at(-1) });
+  const path = h("input", { type: "text", id: "path", "aria-label": inside, placeholder: inside, title: served });
   const zone = h(
     "section",
     { class: "drop", "aria-label": t("new.drop") },
@@ -33,7 +35,7 @@ function dropZone(view) {
       h("button", { class: "main", onclick: () => files.click() }, t("new.files")),
       h("button", { onclick: () => folder.click() }, t("new.folder")),
     ),
-    view.app.session.folder
+    served
       ? h("form", { class: "row path", onsubmit: (event) => readPath(view, event, path.value) }, path, h("button", {}, t("new.read")))
       : null,
     files,

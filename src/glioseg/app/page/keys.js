@@ -47,6 +47,9 @@ export const KEYS = [
   { keys: ["Ctrl+s"], text: "tool.save", action: "save", value: null },
 ];
 
+/** Keys that move a slider that has the focus. */
+const SLIDES = new Set(["ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight", "PageUp", "PageDown", "Home", "End"]);
+
 /** Whether keys without Ctrl act; people who dictate or whose hands tremble turn them off. */
 export function singleKeys() {
   return localStorage.getItem(STORED) !== "off";
@@ -59,7 +62,8 @@ export function setSingleKeys(on) {
 /** The line of the table that a key press means, or null. Keys typed into fields and on buttons are theirs. */
 export function keyOf(event) {
   const field = event.target.closest?.("input, textarea, select, dialog");
-  if (field && field.type !== "checkbox" && field.type !== "radio") return null;
+  if (field && !["checkbox", "radio", "range"].includes(field.type)) return null;
+  if (field?.type === "range" && SLIDES.has(event.key)) return null;
   if (event.target.closest?.("button, a, summary") && (event.key === " " || event.key === "Enter")) return null;
   const letter = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   const isSign = letter.length === 1 && letter.toLowerCase() === letter.toUpperCase();

@@ -145,6 +145,8 @@ export function show(pane, images, labels, colours) {
   nv.volumes = [...images];
   nv.back = images[0];
   nv.overlays = images.slice(1);
+  // NiiVue leaves the texture of the map that was shown last, and the view in space would go on drawing it.
+  if (images.length === 1) nv.overlayTexture = nv.rgbaTex(nv.overlayTexture, nv.gl.TEXTURE2, [2, 2, 2, 2], true);
   nv.updateGLVolume();
   if (!labels) return;
   nv.createEmptyDrawing();

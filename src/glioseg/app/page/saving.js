@@ -39,6 +39,7 @@ async function save(view, by, note, dialog) {
   const labels = view.viewer.session.labels.slice();
   const query = new URLSearchParams({ by, note });
   view.saving = true;
+  clearTimeout(view.draftTimer);
   try {
     const { n } = await send("PUT", `/api/cases/${view.id}/mask?${query}`, await correctedFile(view.viewer));
     view.viewer.session.original = labels;

@@ -140,7 +140,7 @@ export const TEXTS = {
   "case.loading": { en: "Loading the scans …", de: "Aufnahmen werden geladen …" },
   "case.unfinished": { en: "This case is not done yet.", de: "Dieser Fall ist noch nicht fertig." },
   "case.viewer": { en: "Scans. Arrow keys change the slice; ? lists all keys.", de: "Aufnahmen. Pfeiltasten wechseln die Schicht; ? zeigt alle Tasten." },
-  "case.position": { en: "sagittal {x}, coronal {y}, axial {z}: {value}, {label}", de: "sagittal {x}, koronal {y}, axial {z}: {value}, {label}" },
+  "case.position": { en: "x {x}, y {y}, z {z}: {value}, {label}", de: "x {x}, y {y}, z {z}: {value}, {label}" },
   "case.pixel": { en: "column {column}, row {row}: {value}, {label}", de: "Spalte {column}, Zeile {row}: {value}, {label}" },
   "view.title": { en: "View", de: "Ansicht" },
   "view.planes": { en: "Planes and 3-D", de: "Ebenen und 3-D" },
@@ -231,6 +231,7 @@ export const TEXTS = {
   "save.unsaved": { en: "not saved", de: "nicht gesichert" },
   "save.elsewhere": { en: "This case was corrected elsewhere too: its masks are listed under Mask.", de: "Dieser Fall wurde auch anderswo korrigiert: Die Masken stehen unter Maske." },
   "save.restored": { en: "An unsaved correction from before was brought back.", de: "Eine ungesicherte Korrektur von vorhin ist wieder da." },
+  "save.discard.sure": { en: "Discard all changes since the last save?", de: "Alle Änderungen seit dem letzten Sichern verwerfen?" },
   "save.discard": { en: "Discard changes", de: "Änderungen verwerfen" },
 
   "compare.title": { en: "Two time points", de: "Zwei Zeitpunkte" },
