@@ -431,22 +431,6 @@ def test_accessible_and_never_wider_than_the_window(
     assert serious == [], json.dumps([(own["id"], own["nodes"][0]["html"]) for own in serious], indent=1)
 
 
-def test_the_example_for_programs(
-    application: Application, scans: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    document = (Path(__file__).parents[2] / "docs" / "app.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"^```python\n(.*?)^```", document, re.MULTILINE | re.DOTALL)
-    (tmp_path / "patient").mkdir()
-    for name in MODALITIES:
-        (tmp_path / "patient" / scans[name].name).write_bytes(scans[name].read_bytes())
-    monkeypatch.chdir(tmp_path)
-    base, token = application.address.split("?token=")
-    names: dict[str, Any] = {"ADDRESS": base, "TOKEN": token}
-    exec(example, names)
-    names["app"].close()
-    assert set(np.unique(upright(Path("mask.nii.gz").read_bytes()))) <= {0, 1, 2, 3}
-
-
 def test_a_picture_is_shown_as_it_is(open_page: OpenPage, tmp_path: Path) -> None:
     """Neither mirrored nor upside down: what is on the screen resembles the file, and no other way of holding it."""
     glioseg.phantom(tmp_path / "pictures", patients=1, layout="pairs", spacing_mm=SPACING_MM)
