@@ -19,6 +19,8 @@ from typer.core import TyperGroup
 
 from glioseg.cli.app import app
 from glioseg.cohorts.phantom import PhantomOptions, generate_patient
+from glioseg.cohorts.recognise import LAYOUTS
+from glioseg.config import shipped_recipes
 from glioseg.io.nifti import write_nifti
 from tests.cli.command import glioseg
 from tests.fakes.dicom import T1N, write_series, write_study, zipped
@@ -83,6 +85,19 @@ def _write_patients(root: Path) -> None:
         for name, files in sets.items():
             for file, array in files.items():
                 write_nifti(root / name / folder / f"{file}.nii.gz", array, patient.image.grid)
+
+
+def _rows(document: str, header: str) -> set[str]:
+    """What stands between backquotes in the first column of the table under ``header``."""
+    lines = (_ROOT / document).read_text(encoding="utf-8").splitlines()
+    rows = lines[lines.index(header) + 2 :]
+    table = rows[: next((number for number, row in enumerate(rows) if not row.startswith("|")), len(rows))]
+    return {name for row in table for name in re.findall("`([^`]+)`", row.split("|")[1])}
+
+
+def test_the_readme_names_every_recipe_and_every_layout() -> None:
+    assert _rows("README.md", "| recipe | after |") == set(shipped_recipes())
+    assert _rows("README.md", "| layout | data |") == {layout.name for layout in LAYOUTS}
 
 
 @pytest.mark.slow

@@ -154,7 +154,5 @@ def scheme_and_findings(
 
 def left_aside(case: str, masks: Iterable[Path], taken: Path) -> Finding:
     """The note on masks beside a label map that says more, or is by a better hand."""
-    message = (
-        f"{taken.name} is taken as the label map; left aside, as saying less: {name_some(path.name for path in masks)}"
-    )
+    message = f"{taken.name} is taken as the label map; left aside: {name_some(path.name for path in masks)}"
     return Finding("note", "several-masks", message, case)
