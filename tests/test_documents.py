@@ -172,6 +172,8 @@ def test_what_is_deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     patient = generate_patient(PhantomOptions(n_patients=1, spacing_mm=3.0), 0)
     for name, array in zip(patient.image.modalities, patient.image.array, strict=True):
         write_nifti(tmp_path / "patient" / f"{name}.nii.gz", array, patient.image.grid)
+    for channel, array in enumerate(patient.image.array):
+        write_nifti(tmp_path / "imagesTs" / f"BRATS_001_{channel:04d}.nii.gz", array, patient.image.grid)
     monkeypatch.chdir(tmp_path)
     for arguments in commands_of(_DEPLOY):
         ran = glioseg(*arguments, "--quiet")
@@ -181,4 +183,5 @@ def test_what_is_deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     by_program = np.asarray(nibabel.load("mask.nii.gz").dataobj)
     found = np.asarray(nibabel.load(Path("masks") / "patient.nii.gz").dataobj)
     assert (by_program == found).mean() > 0.999
+    assert (np.asarray(nibabel.load("predsTs/BRATS_001.nii.gz").dataobj) == found).mean() > 0.999
     assert ((found > 0) == (patient.labels.array > 0)).mean() > 0.95

@@ -201,3 +201,23 @@ def test_a_bundle_is_found_in_its_run(tmp_path: Path) -> None:
     assert load_bundle(tmp_path / "run").info.name == "toy"
     with pytest.raises(FileError, match="neither a run with a bundle nor a bundle"):
         load_bundle(tmp_path)
+
+
+def test_weights_of_gigabytes_are_refused_before_they_are_read(tmp_path: Path) -> None:
+    save_bundle(tmp_path, _fields(), _weights())
+    with (tmp_path / "model.safetensors").open("r+b") as file:
+        file.truncate(5_000_000_000)  # a hole, which takes no room on the disk
+    with pytest.raises(FileError, match=r"weights are larger than a bundle's; found 5\.0 GB; expected at most 4\.3 GB"):
+        load_bundle(tmp_path)
+
+
+@pytest.mark.parametrize("width", [65, 10**6])
+def test_a_network_that_its_weights_cannot_fill_is_refused_before_it_is_made(width: int, tmp_path: Path) -> None:
+    """With digests that are right, as whoever means harm writes them."""
+    described = _fields()
+    described["model"] = described["model"].model_copy(update={"width": width})
+    save_bundle(tmp_path, described, _weights())
+    with pytest.raises(
+        FileError, match=rf"do not fit the network .*; found model\.width = {width}; expected at most \d+"
+    ):
+        load_bundle(tmp_path)

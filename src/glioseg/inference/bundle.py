@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -42,6 +42,9 @@ _FOLLOWING = ("format", "model_id", "weights")
 """Fields that follow from the others and the weights."""
 _DECIDES_NOTHING = frozenset({"model_id", "name", "provenance", "use", "card", "confidence"})
 """What is said beside the mask: all else in ``bundle.json`` decides it."""
+MOST_BYTES = 4 << 30
+"""Of a weights' file: a hundred times what the largest of our networks weighs."""
+_SMALL = 64
 _COPY = f"Copy {WEIGHTS} and {DESCRIPTION} again, together; in a run, `glioseg train` writes them anew"
 
 
@@ -302,6 +305,7 @@ def _description_in(named: Path) -> Path:
 def _read(path: Path) -> tuple[BundleInfo, bytes]:
     """The description and the bytes of the weights, once it is certain that both are as they were written."""
     info = _read_info(path)
+    _require_size(path.parent / WEIGHTS)
     try:
         data = (path.parent / WEIGHTS).read_bytes()
     except OSError as error:
@@ -317,6 +321,21 @@ def _read(path: Path) -> tuple[BundleInfo, bytes]:
             remedy=_COPY,
         )
     return info.model_copy(update={"weights": weights}), data
+
+
+def _require_size(path: Path) -> None:
+    """Refuse, before anything is read, what no network of this kind weighs."""
+    try:
+        n_bytes = path.stat().st_size
+    except OSError as error:
+        raise cannot_read(path, error) from error
+    if n_bytes > MOST_BYTES:
+        raise FileError(
+            "the weights are larger than a bundle's",
+            path=path,
+            found=f"{n_bytes / 1e9:.1f} GB",
+            expected=f"at most {MOST_BYTES / 1e9:.1f} GB",
+        )
 
 
 def _read_info(path: Path) -> BundleInfo:
@@ -385,6 +404,7 @@ def _assembled(info: BundleInfo, data: bytes, path: Path, network: nn.Module | N
     elif network is not None:
         raise OptionError("the bundle holds a network of glioseg's", path=path.parent, remedy="Leave network= out")
     else:
+        _require_plausible(info, weights, path)
         n_channels = info.slices.n_channels(len(info.modalities))
         model = build_model(info.model, n_channels, info.n_targets, seed=0, size=info.prepare.size)
     try:
@@ -392,6 +412,31 @@ def _assembled(info: BundleInfo, data: bytes, path: Path, network: nn.Module | N
     except RuntimeError as error:
         raise FileError("the weights do not fit the network that the bundle describes", path=path) from error
     return Bundle(info, model.eval())
+
+
+def _require_plausible(info: BundleInfo, weights: Mapping[str, Tensor], path: Path) -> None:
+    """Refuse a description whose network would be far larger than its weights, before memory is taken for it.
+
+    A network's settings (width, depth, blocks, kernels) are small numbers or lengths of axes of its weights.
+    """
+    longest = max((max(value.shape, default=1) for value in weights.values()), default=1)
+    for name, value in info.model.model_dump(mode="json").items():
+        if max(_numbers(value), default=0) > max(longest, _SMALL):
+            raise FileError(
+                "the weights do not fit the network that the bundle describes",
+                path=path,
+                found=f"model.{name} = {value}",
+                expected=f"at most {longest}, the longest axis of the weights",
+                remedy=_COPY,
+            )
+
+
+def _numbers(value: Any) -> Iterator[float]:  # noqa: ANN401 - JSON values
+    if isinstance(value, list):
+        for one in value:
+            yield from _numbers(one)
+    elif isinstance(value, int | float):
+        yield value
 
 
 def _require_finite(weights: Mapping[str, Tensor], path: Path | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from glioseg.core import Case, Image
@@ -11,6 +12,9 @@ from glioseg.io.raster import COLOURS
 
 ModalitySets = tuple[tuple[str, ...], ...]
 """Sets of modalities that a network was trained to do with alone; the others are shown to it as zeros."""
+
+_CHANNEL = re.compile(r"\d{4}")
+"""What stands in the place of a modality where files are named as nnU-Net names them without its dataset.json."""
 
 
 def said_by_files(names: Iterable[str]) -> str:
@@ -79,11 +83,16 @@ def missing_modality_error(
         path=None if case is None or not case.images else next(iter(case.images.values())).shown,
         found=", ".join(present) or "none",
         expected=f"{', '.join(needed)}{enough}",
-        remedy=_remedy(needed, missing),
+        remedy=_remedy(needed, present, missing),
     )
 
 
-def _remedy(needed: Sequence[str], missing: Sequence[str]) -> str:
+def _remedy(needed: Sequence[str], present: Sequence[str], missing: Sequence[str]) -> str:
+    if present and all(_CHANNEL.fullmatch(name) for name in present):
+        return (
+            "These are numbers of channels, as nnU-Net names files: say in their order what they show, such as "
+            f"`--modalities {','.join(needed)}`"
+        )
     if set(needed) <= {*COLOURS, "grey"}:
         return "Give it a picture: its colours are taken from it, of a grey one three times the same"
     return f"Give it with {said_by_files(missing)}, or use a network trained without it"
