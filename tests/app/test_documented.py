@@ -49,7 +49,9 @@ def _token(application: Application) -> str:
 
 def test_python(application: Application, patient: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(patient)
-    exec(_program("python"), {"ADDRESS": application.base.rstrip("/"), "TOKEN": _token(application)})
+    names: dict[str, Any] = {"ADDRESS": application.base.rstrip("/"), "TOKEN": _token(application)}
+    exec(_program("python"), names)
+    names["app"].close()  # as the end of a program does
     assert read_nifti(patient / "mask.nii.gz")[0].any()
 
 
