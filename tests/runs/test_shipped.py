@@ -18,6 +18,7 @@ import glioseg as face
 from glioseg.cohorts.phantom import PhantomOptions
 from glioseg.errors import FileError, OptionError
 from glioseg.inference.bundle import load_bundle, read_info
+from glioseg.inference.card import Card
 from glioseg.inference.shipped import SHIPPED
 from glioseg.runs.card import read_card, with_digest
 from glioseg.runs.phantom import phantom
@@ -37,7 +38,7 @@ def checks(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     """Network -> what its card's last figures are of: one phantom patient in the layout that it takes, or pictures."""
     folder = tmp_path_factory.mktemp("phantom")
     options = PhantomOptions(n_patients=1, seed=4243, spacing_mm=2.0)
-    phantom(folder / "check", options, "brats2023", None)
+    phantom(folder / "check", options, "brats2023", folder / "tissue")
     phantom(folder / "lgg", options, "lgg", None)
     one = folder / "check"
     return {
@@ -45,6 +46,7 @@ def checks(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
         "phantom": one,
         "t1c-pictures": SAMPLE,
         "lgg": folder / "lgg",
+        "tissue": folder / "tissue",
     }
 
 
@@ -129,10 +131,15 @@ def test_the_page_is_that_of_the_cards() -> None:
     assert script["PAGE"].read_text(encoding="utf-8") == script["page"]()
 
 
+def _rounded(card: Card) -> object:
+    """What it says, intervals without their last digits: those depend on how many threads add up a bootstrap."""
+    return json.loads(card.model_dump_json(), parse_float=lambda digits: round(float(digits), 9))
+
+
 def test_the_cards_are_those_of_the_files() -> None:
     for name, model in SHIPPED.items():
         written = read_card(REPOSITORY / "docs" / "models" / f"{name}.toml")
-        assert with_digest(written, read_info(model.folder)) == model.card()
+        assert _rounded(with_digest(written, read_info(model.folder))) == _rounded(model.card())
         assert all(len(data.digest) == 64 for data in model.card().data if data.role == "training")
 
 

@@ -76,6 +76,7 @@ _MODELS = (
     ShippedModel("phantom"),
     ShippedModel("t1c-pictures"),
     ShippedModel("lgg", *_RESEARCH),
+    ShippedModel("tissue", *_RESEARCH),
 )
 SHIPPED: Mapping[str, ShippedModel] = MappingProxyType({model.name: model for model in _MODELS})
 """All that there are, in the order in which they are proposed; not all may be installed."""
