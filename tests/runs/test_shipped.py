@@ -223,6 +223,14 @@ def test_what_is_no_card(tmp_path: Path, text: str, said: str) -> None:
     assert said in str(caught.value)
 
 
+@pytest.mark.parametrize("content", ["[]", "{}", '{"regions": null}'])
+def test_a_file_that_is_no_evaluation_is_named(tmp_path: Path, content: str) -> None:
+    (tmp_path / "other.json").write_text(content)
+    (tmp_path / "card.toml").write_text(CARD.format(file="other.json"))
+    with pytest.raises(FileError, match=r"other\.json: not an evaluation"):
+        read_card(tmp_path / "card.toml")
+
+
 def test_a_metric_that_the_evaluation_lacks(tiny: TinyRun, tmp_path: Path) -> None:
     text = CARD.format(file=tiny.run / "evaluation-test.json") + 'metric = "dyce"\n'
     (tmp_path / "card.toml").write_text(text)

@@ -16,8 +16,9 @@ from glioseg.evaluation.score import EmptyRule
 from glioseg.evaluation.statistics import bootstrap_intervals, spread
 from glioseg.inference.bundle import BundleInfo
 from glioseg.inference.card import Card, Figure
-from glioseg.io.text import read_json, read_text, read_toml
+from glioseg.io.text import read_text, read_toml
 from glioseg.options import explained
+from glioseg.report.scored_parts import figures_in
 
 _TOLD_OF_CLASSES = ("accuracy", "balanced_accuracy", "auc")
 
@@ -85,18 +86,15 @@ def figures_of_part(run: Path, part: str, data: str) -> tuple[Figure, ...]:
         FileError: the evaluation is missing or damaged.
     """
     path = run / f"evaluation-{part}.json"
-    block = _block_in(path)
+    scored = figures_in(path, _either)
     common = {"data": data, "part": part, "note": ""}
-    if "regions" in block:
-        return tuple(_of_regions(block, "dice", path, common))
-    return tuple(figure for metric in _TOLD_OF_CLASSES for figure in _of_classes(block, metric, path, common))
+    if isinstance(scored, Evaluation):
+        return tuple(_of_regions(scored, "dice", path, common))
+    return tuple(figure for metric in _TOLD_OF_CLASSES for figure in _of_classes(scored, metric, path, common))
 
 
-def _block_in(path: Path) -> Mapping[str, Any]:
-    block = read_json(path)
-    if not isinstance(block, dict):
-        raise FileError("not an evaluation", path=path, expected="a file evaluation-PART.json, or cases-PART.csv")
-    return block
+def _either(block: Mapping[str, Any]) -> Evaluation | ClassEvaluation:
+    return Evaluation.from_json(block) if "regions" in block else ClassEvaluation.from_json(block)
 
 
 def _figures(evaluation: CardEvaluation, folder: Path) -> Iterator[Figure]:
@@ -105,12 +103,14 @@ def _figures(evaluation: CardEvaluation, folder: Path) -> Iterator[Figure]:
     if path.suffix == ".csv":
         yield from _of_table(case_table(read_text(path), str(path)), evaluation.metric, evaluation.empty, common)
         return
-    block = _block_in(path)
-    yield from (_of_regions if "regions" in block else _of_classes)(block, evaluation.metric, path, common)
+    scored = figures_in(path, _either)
+    if isinstance(scored, Evaluation):
+        yield from _of_regions(scored, evaluation.metric, path, common)
+    else:
+        yield from _of_classes(scored, evaluation.metric, path, common)
 
 
-def _of_regions(block: Mapping[str, Any], metric: str, path: Path, common: Mapping[str, str]) -> Iterator[Figure]:
-    scored = Evaluation.from_json(block)
+def _of_regions(scored: Evaluation, metric: str, path: Path, common: Mapping[str, str]) -> Iterator[Figure]:
     for region, metrics in scored.regions.items():
         if metric not in metrics:
             raise _unknown(metric, list(metrics), path)
@@ -136,8 +136,8 @@ def _of_regions(block: Mapping[str, Any], metric: str, path: Path, common: Mappi
         )
 
 
-def _of_classes(block: Mapping[str, Any], metric: str, path: Path, common: Mapping[str, str]) -> Iterator[Figure]:
-    items = ClassEvaluation.from_json(block).items
+def _of_classes(scored: ClassEvaluation, metric: str, path: Path, common: Mapping[str, str]) -> Iterator[Figure]:
+    items = scored.items
     if metric not in items.metrics:
         raise _unknown(metric, list(items.metrics), path)
     estimate = items.metrics[metric]
