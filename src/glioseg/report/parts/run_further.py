@@ -140,7 +140,7 @@ def confidence(facts: SegmentationFacts) -> Section:
         for check in facts.confidence_checks
     )
     caption = "Area of risk over coverage: smaller is better, and an order by chance has that of no order."
-    intro = f"Foretells the Dice of each case (glioseg predict --uncertainty); fitted on {facts.confidence_on}. "
+    intro = f"Foretells the Dice of a case that has no reference; fitted on {facts.confidence_on}. "
     intro += "calibration.html beside this page shows it case by case."
     blocks: list[Block] = [Table(columns, rows, caption)]
     blocks += [words for check in facts.confidence_checks for words in of_no_use(check)]
