@@ -1,4 +1,4 @@
-"""The worked examples of ``docs/evaluation.md``: each figure that stands there is computed here."""
+"""The worked examples of ``docs/evaluation.md`` and ``uncertainty.md``: each figure that stands there is computed."""
 
 from __future__ import annotations
 
@@ -8,19 +8,28 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from glioseg.evaluation import MaskPair, masks, probability_histogram, ratio
+from glioseg.core.case import Facts
+from glioseg.evaluation import CaseScores, EvaluateOptions, MaskPair, aggregate, masks, probability_histogram, ratio
 from glioseg.evaluation.calibration import N_BINS, brier, calibration_error
+from glioseg.evaluation.conformal import risk_threshold
+from glioseg.evaluation.conventions import CONVENTIONS
+from glioseg.evaluation.froc import THRESHOLDS, LesionDetections, froc_of
 from glioseg.evaluation.metrics import REGION_METRICS
-from tests.evaluation.drawing import drawn
+from glioseg.evaluation.uncertainty import uncertainty_maps
+from tests.evaluation.drawing import counted, drawn
+from tests.evaluation.test_named_conventions import evaluated, mean_of
 from tests.evaluation.test_surfaces import UNIT, voxels
 
-PAGE = " ".join((Path(__file__).parents[2] / "docs" / "evaluation.md").read_text(encoding="utf-8").split())
+_DOCS = Path(__file__).parents[2] / "docs"
+PAGE, DOUBT = (
+    " ".join((_DOCS / name).read_text(encoding="utf-8").split()) for name in ("evaluation.md", "uncertainty.md")
+)
 
 
-def says(*texts: str) -> None:
+def says(*texts: str, page: str = PAGE) -> None:
     """The page has these texts, whatever its line breaks."""
     for text in texts:
-        assert text in PAGE, text
+        assert text in page, text
 
 
 def test_the_page_names_every_metric_of_masks_and_of_probabilities() -> None:
@@ -73,3 +82,76 @@ def test_four_voxels() -> None:
     for text, figure in (("/ 4 = 0.185", brier(histogram)), ("ECE 0.35", calibration_error(histogram))):
         says(text)
         assert float(text.split()[-1]) == pytest.approx(figure.value, abs=figure.error_bound)
+
+
+# -- what follows from cases -------------------------------------------------------------------------------------------
+
+
+def test_empty_masks_by_convention() -> None:
+    means = {name: mean_of(evaluated(name), "dice") for name in CONVENTIONS}
+    assert means["glioseg"] == means["nnunet"]
+    assert means["brats2023"] == means["metrics-reloaded"]
+    numbers = {3: "three", 2: "two", 4: "four"}
+    of = {name: f"{mean:g} over {numbers[n]}" for name, (mean, n) in means.items() if mean is not None}
+    says(f"The mean Dice is {of['glioseg']} cases (`glioseg`, `nnunet`), {of['monai']} (`monai`) and {of['brats2023']}")
+    (alone, _), (all_four, _) = mean_of(evaluated("glioseg"), "hd95"), mean_of(evaluated("brats2023"), "hd95")
+    says(f"HD95 {alone:g} mm over one case or {all_four:g} mm over four")
+
+
+def _of_volume(name: str, reference: int, prediction: int) -> CaseScores:
+    met = min(reference, prediction)
+    return counted(name, (met, prediction - met, reference - met, 1000), voxel_ml=1.0)
+
+
+def test_volumes_of_twice_the_reference() -> None:
+    cases = [_of_volume(f"p{n}", 10 * n, 20 * n) for n in range(1, 6)]
+    volumes = aggregate(cases, EvaluateOptions(n_resamples=0)).further.volumes["WT"]
+    assert volumes.limits is not None
+    low, high = (f"{limit:.2f}".replace("-", "−") for limit in volumes.limits)
+    says(f"Pearson {volumes.pearson:g}, concordance {volumes.concordance:.3f}, bias {volumes.bias:g} ml, limits")
+    says(f"{low} to {high} ml")
+
+
+def test_what_twelve_patients_would_show() -> None:
+    dice = [9] * 6 + [5, 7] * 3
+    cases = [counted(f"p{n:02}", (hits, 10 - hits, 10 - hits, 980)) for n, hits in enumerate(dice)]
+    sites: dict[str, Facts] = {f"p{n:02}": {"site": "A" if n < 6 else "B"} for n in range(12)}
+    groups = aggregate(cases, EvaluateOptions(n_resamples=0), facts=sites).further.subgroups["WT"]
+    (difference,) = {round(each.detectable, 3) for each in groups if each.fact == "site" and each.detectable}
+    says(f"Six patients of site A with Dice 0.9, six of site B with 0.5 and 0.7 in turn: less than {difference}")
+
+
+def test_lesions_over_thresholds() -> None:
+    low = np.array(THRESHOLDS) <= 0.5
+    counts = ((4, 4, 3, 1), (2, 2, 2, 0), (0, 0, 1, 0))
+    cases = [LesionDetections(n, np.where(low, k, k // 2), np.where(low, a, b)) for n, k, a, b in counts]
+    curve = froc_of(cases, ["a", "b", "c"], n_resamples=0)
+    assert curve is not None
+    says(f"sensitivity {curve.sensitivity[0]:g} at {curve.false_per_case[0]:g} false a case")
+    says(f"{curve.sensitivity[-1]:g} at {curve.false_per_case[-1]:.3f}")
+    at = {point.false_per_case: point for point in curve.at}
+    says(f"At 1 false a case the sensitivity is {at[1].sensitivity:g} (threshold {at[1].threshold:g}), at 2 it is")
+    says(f"{at[2].sensitivity:g}, and at 0.25 there is none")
+    assert at[0.25].sensitivity is None
+
+
+# -- how far a mask can be trusted -------------------------------------------------------------------------------------
+
+
+def test_three_voxels_and_two_samples() -> None:
+    samples = [np.array(values, np.float32).reshape(1, 3, 1, 1) for values in ((0, 0.5, 1), (1, 0.5, 1))]
+    maps = uncertainty_maps(samples)
+    assert np.allclose(maps.probability.ravel(), (0.5, 0.5, 1))
+    entropies = ", ".join(f"{value:.0f}" for value in maps.entropy.ravel()[:2])
+    says("The means are ½, ½ and 1", f"their entropies {entropies} and {maps.entropy.ravel()[2]:.0f} bits", page=DOUBT)
+    first, second, third = (f"{value:.0f}" for value in maps.mutual_information.ravel())
+    says(f"mutual information {first}, {second} and {third}", page=DOUBT)
+
+
+def test_four_patients_and_a_promise() -> None:
+    """Misses that add up to 0, 0.2, 0.6, 1.6 and 4: all four patients alike."""
+    thresholds, sums = np.array([0, 0.2, 0.4, 0.6, 0.8]), np.array([0, 0.2, 0.6, 1.6, 4])
+    shares = ", ".join(f"{(total + 1) / 5:g}" for total in sums[:4])
+    says(f"(sum + 1)/5 is {shares} and {(sums[4] + 1) / 5:g}", page=DOUBT)
+    found = risk_threshold(np.tile(sums / 4, (4, 1)), thresholds, 0.32)
+    says(f"A risk of 0.32 is kept up to the threshold {found:g}", page=DOUBT)

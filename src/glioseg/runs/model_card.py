@@ -112,7 +112,7 @@ def trust_lines(info: BundleInfo) -> Iterator[str]:
     if record is None:
         return
     who = f"{plural(record.n_cases, 'case')} of {plural(record.n_patients, 'patient')}"
-    yield f"Fitted on {record.fitted_on} ({who}); `predict --uncertainty` says it of each mask. Low is a confidence "
+    yield f"Fitted on {record.fitted_on} ({who}); `predict --uncertainty` says it of each mask. Low is a confidence"
     yield f"below {record.dice.low:.2f}. Cautious masks promise that at most {record.risk:.0%} of a region is missed on"
     yield f"average over patients; intervals, that they hold {record.level:.0%} of the volumes."
     yield from ("", "| confidence checked on | patients | rank correlation with the Dice | risk over coverage |")
@@ -127,7 +127,7 @@ def trust_lines(info: BundleInfo) -> Iterator[str]:
         limit = "too few patients" if region.risk_threshold is None else f"{region.risk_threshold:.3g}"
         shares = " | ".join("" if share is None else f"{share:.1%}" for share in (region.missed, region.covered))
         yield f"| {name} | {region.temperature:.2f} | {ece} | {limit} | {shares} |"
-    yield from ("", "ECE: of all voxels, patients left out in turn or not fitted on. Missed, held: mean over random ")
+    yield from ("", "ECE: of all voxels, patients left out in turn or not fitted on. Missed, held: mean over random")
     yield "halves of the patients, one of which promised and the other was looked at."
 
 
