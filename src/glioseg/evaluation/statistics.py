@@ -11,7 +11,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -211,26 +211,25 @@ def _resampled_means(sums: Floats, counts: Floats, n_resamples: int, seed: int) 
     The mean is over cases, Σ sums / Σ counts: the denominator varies with the draw and is no constant that could be
     left out.
     """
-    n = sums.shape[1]
-    drawn = resampled_sums(np.concatenate([sums, counts], axis=1), n_resamples, seed)
-    values, total = drawn[:, :n], drawn[:, n:]
-    return np.asarray(np.divide(values, total, out=np.full(total.shape, np.nan), where=total > 0))
+    parts = []
+    for times in _draws(len(sums), n_resamples, seed):
+        total = times @ counts
+        parts.append(np.divide(times @ sums, total, out=np.full(total.shape, np.nan), where=total > 0))
+    return np.concatenate(parts)
 
 
 def resampled_sums(sums: Floats, n_resamples: int, seed: int) -> Floats:
-    """(P, M) sums of patients -> (n_resamples, M) sums of as many drawn with replacement.
+    """(P, M) sums of patients -> (n_resamples, M) sums of as many drawn with replacement."""
+    return np.concatenate([times @ sums for times in _draws(len(sums), n_resamples, seed)])
 
-    A draw is the number of times that it has each patient, so that its sums are a matrix product.
-    """
+
+def _draws(n_patients: int, n_resamples: int, seed: int) -> Iterator[Floats]:
+    """(D, P) how often each of D draws has each patient, some hundred draws at a time: sums are matrix products."""
     rng = np.random.default_rng(seed)
-    n = len(sums)
-    parts = []
     for start in range(0, n_resamples, _DRAWS_AT_ONCE):
         size = min(_DRAWS_AT_ONCE, n_resamples - start)
-        drawn = rng.integers(0, n, (size, n)) + np.arange(size)[:, None] * n
-        times = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)
-        parts.append(times @ sums)
-    return np.concatenate(parts)
+        drawn = rng.integers(0, n_patients, (size, n_patients)) + np.arange(size)[:, None] * n_patients
+        yield np.bincount(drawn.ravel(), minlength=size * n_patients).reshape(size, n_patients).astype(np.float64)
 
 
 def _bca(replicates: Floats, sums: Floats, counts: Floats, level: float) -> tuple[float, float] | None:
