@@ -23,7 +23,7 @@ from glioseg.cohorts.recognise import LAYOUTS
 from glioseg.config import shipped_recipes
 from glioseg.io.nifti import write_nifti
 from tests.cli.command import glioseg
-from tests.fakes.dicom import T1N, write_series, write_study, zipped
+from tests.fakes.dicom import BY_MODALITY, T1N, write_series, zipped
 from tests.fakes.heads import patient, rigid, study, with_skull
 from tests.runs.conftest import _one_thread, plain_reports
 
@@ -119,13 +119,15 @@ def test_own_data_from_the_first_command_to_the_last(tmp_path: Path, monkeypatch
     assert Path("folds/study.html").exists()
 
 
-def _write_study(folder: Path) -> Path:
-    """A phantom patient as a scanner would give it, with a localiser."""
+def _write_study(folder: Path, day: str = "20240131") -> Path:
+    """A phantom patient as a scanner would give it on some day, with a localiser."""
     patient = generate_patient(PhantomOptions(n_patients=1, spacing_mm=6.0, seed=1), 0)
     affine, arrays = patient.image.grid.affine, dict(zip(patient.image.modalities, patient.image.array, strict=True))
-    write_study(folder, arrays, affine)
-    kind = {**T1N.tags, "ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}
-    write_series(folder, arrays["t1n"][:, :, :3], affine, replace(T1N, number=1, description="localizer", tags=kind))
+    kind = {"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}
+    localizer = replace(T1N, number=1, description="localizer", tags={**T1N.tags, **kind})
+    planned = [(BY_MODALITY[name], array) for name, array in arrays.items()]
+    for series, array in (*planned, (localizer, arrays["t1n"][:, :, :3])):
+        write_series(folder, array, affine, replace(series, study=day, tags={**series.tags, "StudyDate": day}))
     return folder
 
 
@@ -141,6 +143,7 @@ def _write_grids(root: Path) -> None:
 def test_from_a_study_to_a_mask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     zipped(_write_study(tmp_path / "study"), tmp_path / "study.zip")
     _write_grids(tmp_path)
+    _write_study(tmp_path / "later", "20240502")
     monkeypatch.chdir(tmp_path)
     said = {}
     for arguments in commands_of(_PREDICT):
@@ -151,11 +154,15 @@ def test_from_a_study_to_a_mask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert len(shown) == 5
     assert [row for row in shown if row not in said["inspect"].splitlines()] == []
     (mask,) = Path("masks").glob("case-*.nii.gz")
-    for folder in ("masks-of-zip", "masks-named", "forms"):
+    for folder in ("masks-of-zip", "masks-named", "forms", "nobody"):
         np.testing.assert_array_equal(nibabel.load(mask).dataobj, nibabel.load(Path(folder) / mask.name).dataobj)
     stem = mask.name.removesuffix(".nii.gz")
-    ends = (".seg.dcm", "_WT.stl", "_TC.stl", "_ET.stl", "_probabilities.nii.gz")
+    ends = (".pdf", ".html", ".seg.dcm", "_WT.stl", "_TC.stl", "_ET.stl", "_probabilities.nii.gz", "_entropy.nii.gz")
     assert all((Path("forms") / f"{stem}{end}").is_file() for end in ends)
+    assert len(list(Path("forms/bids").glob("sub-*/ses-*/anat/*_dseg.nii.gz"))) == 1
+    points = json.loads(Path("course/timeline.json").read_text(encoding="utf-8"))["time_points"]
+    assert [point["day"] for point in points] == [0, 92], "31 January to 2 May 2024"
+    assert "2024" not in Path("course/timeline.csv").read_text(encoding="utf-8")
     assert list(Path("nobody").glob("*.seg.dcm"))
     for folder in ("masks-of-grids", "masks-of-heads", "masks-by-atlas"):
         facts = json.loads((Path(folder) / "P1.json").read_text(encoding="utf-8"))["ready"]

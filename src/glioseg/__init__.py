@@ -13,7 +13,7 @@ from typing import Any
 __version__ = "0.1.0"
 _PLACES = {
     "glioseg.api.data": ("FolderCohort", "cache", "convert", "inspect", "phantom", "read", "split", "split_folds"),
-    "glioseg.api.masks": ("score",),
+    "glioseg.api.masks": ("score", "timeline"),
     "glioseg.api.models": ("Model", "calibrate", "export", "load", "models"),
     "glioseg.api.ready": ("make_ready",),
     "glioseg.api.recipes": ("plan", "recipe", "recipe_names", "recipe_text", "settings"),
@@ -43,6 +43,7 @@ _PLACES = {
     "glioseg.runs.predict": ("PredictResult",),
     "glioseg.runs.ready": ("ReadyResult",),
     "glioseg.runs.score": ("ScoreResult",),
+    "glioseg.runs.timeline": ("TimelineResult",),
     "glioseg.studies.options": ("StudyOptions",),
     "glioseg.studies.run": ("StudyResult",),
     "glioseg.studies.tune": ("TuneResult",),

@@ -7,6 +7,7 @@ from glioseg.api.data import read as read
 from glioseg.api.data import split as split
 from glioseg.api.data import split_folds as split_folds
 from glioseg.api.masks import score as score
+from glioseg.api.masks import timeline as timeline
 from glioseg.api.models import Model as Model
 from glioseg.api.models import calibrate as calibrate
 from glioseg.api.models import export as export
@@ -60,6 +61,7 @@ from glioseg.runs.plan import PlanResult as PlanResult
 from glioseg.runs.predict import PredictResult as PredictResult
 from glioseg.runs.ready import ReadyResult as ReadyResult
 from glioseg.runs.score import ScoreResult as ScoreResult
+from glioseg.runs.timeline import TimelineResult as TimelineResult
 from glioseg.studies.options import StudyOptions as StudyOptions
 from glioseg.studies.run import StudyResult as StudyResult
 from glioseg.studies.tune import TuneResult as TuneResult

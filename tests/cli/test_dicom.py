@@ -101,11 +101,11 @@ def test_masks_are_those_of_nifti(
 
 
 def test_more_forms_of_a_mask_and_nobody_in_them(study: Path, tmp_path: Path) -> None:
-    forms = ("--write", "seg,stl,probabilities", "--deidentify")
+    forms = ("--write", "nifti,report,seg,stl,probabilities,bids", "--deidentify")
     ran = glioseg("predict", "model:phantom", study, "--out", tmp_path, *forms)
     assert ran.code == 0, ran.err
     (record,) = tmp_path.glob("case-*.json")
-    assert list(json.loads(record.read_text())["forms"]) == ["seg", "stl", "probabilities"]
+    assert list(json.loads(record.read_text())["forms"]) == ["nifti", "report", "seg", "stl", "bids", "probabilities"]
     mask = nibabel.load(record.with_suffix(".nii.gz"))
     labels = np.asarray(mask.dataobj)
     with silenced():
@@ -125,8 +125,9 @@ def test_more_forms_of_a_mask_and_nobody_in_them(study: Path, tmp_path: Path) ->
 
 REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
     "another form": (("--write", "rtstruct"), "there is no such form of a mask"),
-    "nothing to deidentify": (("--deidentify",), "Add --write seg"),
+    "nothing to deidentify": (("--deidentify",), "Add seg to --write"),
     "of NIfTI": (("--write", "seg"), "needs a DICOM series"),
+    "none": (("--write", ","), "nothing is to be written"),
 }
 
 
@@ -143,7 +144,7 @@ def test_a_classifier_has_no_forms(tmp_path: Path) -> None:
     wanted = Wanted(write=("stl",))
     case = Case("a", "a", {"grey": Source((tmp_path / "a.png",), "raster")})
     with pytest.raises(OptionError, match="draws no mask"):
-        ClassifyMembers((), ()).predict(case, wanted)
+        ClassifyMembers((), ()).require(case, wanted)
 
 
 def test_identifiers_are_kept_on_request(study: Path, tmp_path: Path) -> None:

@@ -132,14 +132,18 @@ def test_segments_are_coded_and_coloured(tmp_path: Path) -> None:
     assert (str(data.PatientName), data.PatientID, data.PatientBirthDate) == (NAME, PATIENT, BIRTH)
 
 
-def test_regions_that_exclude_each_other_are_a_label_map(tmp_path: Path) -> None:
+@pytest.mark.parametrize("affine", AFFINES.values(), ids=AFFINES)
+def test_regions_that_exclude_each_other_are_a_label_map(affine: Affine, tmp_path: Path) -> None:
     masks = {name: np.zeros(SHAPE, dtype=bool) for name in ("NCR", "ED")}
     masks["NCR"][1:3, 1:3, 1:3] = masks["ED"][5:8, 2:6, 2:5] = True
-    _, grid = _written(tmp_path, oblique(), T2W, masks)
-    assert pydicom.dcmread(tmp_path / "out.dcm").SegmentationType == "LABELMAP"
+    _, grid = _written(tmp_path, affine, T2W, masks)
+    data = pydicom.dcmread(tmp_path / "out.dcm")
+    assert data.SegmentationType == "LABELMAP"
+    codes = {item.SegmentNumber: item.SegmentedPropertyTypeCodeSequence[0].CodeValue for item in data.SegmentSequence}
+    assert (codes[1], codes[2]) == ("6574001", "79654002"), "necrosis and oedema, in SNOMED CT"
     for number, mask in enumerate(masks.values(), start=1):
-        found = _by_pydicom(tmp_path / "out.dcm", number)
-        np.testing.assert_allclose(found, _points(mask, grid.affine), atol=1e-3)
+        for found in (_by_highdicom(tmp_path / "out.dcm", number), _by_pydicom(tmp_path / "out.dcm", number)):
+            np.testing.assert_allclose(found, _points(mask, grid.affine), atol=1e-3)
 
 
 def test_a_mask_of_nothing_is_written_too(tmp_path: Path) -> None:

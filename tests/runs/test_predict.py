@@ -24,11 +24,13 @@ from glioseg.io.lock import locked
 from glioseg.tasks.classify.predict import ClassifyMembers
 from glioseg.tasks.segment.predict import SegmentMembers, SegmentPrediction
 from glioseg.tasks.task import Members
-from glioseg.tasks.wanted import Wanted
 from tests.cli.command import Ran, glioseg
 from tests.io.test_bounds import nifti_header
 from tests.runs.conftest import Task, TinyRun
 from tests.runs.toy import write_toy
+
+ENDINGS = (".nii.gz", ".json", ".png", ".html", ".pdf")
+"""Of what is written of a volume."""
 
 
 def _predict(run: Path, *arguments: str | Path | int) -> Ran:
@@ -54,12 +56,14 @@ def predicted(tiny: TinyRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_four_files_for_a_case(tiny: TinyRun, predicted: Path) -> None:
+def test_the_files_of_a_case(tiny: TinyRun, predicted: Path) -> None:
     name = _case(tiny)
     assert {path.name for path in predicted.iterdir()} == {
         f"{name}.nii.gz",
         f"{name}.json",
         f"{name}.png",
+        f"{name}.html",
+        f"{name}.pdf",
         "summary.csv",
         "predictions.html",
     }
@@ -339,7 +343,12 @@ def test_what_is_done_is_skipped(
         stopped = glioseg("predict", run.run, *cases, "--out", out)
         assert stopped.code == 130
         assert _summary(out) == predicted[:2]
-        (out / f"{predicted[1]}.json").unlink()  # as if it had been killed before the second case was whole
+        half = {
+            "model_id": "m",
+            "case": predicted[1],
+            "unfinished": True,
+        }  # as if it had been killed in the second case
+        (out / f"{predicted[1]}.json").write_text(json.dumps(half), encoding="utf-8")
         predicted[:] = ["", "", ""]
         ran = glioseg("predict", run.run, *cases, "--out", out, "--skip-done", "--json")
     assert ran.code == 0, ran.err
@@ -372,6 +381,36 @@ def test_the_summary_keeps_what_the_same_network_predicted_before(tiny: TinyRun,
     (tmp_path / f"{second}.json").unlink()  # its prediction was deleted
     assert _predict(tiny.run, tiny.data / third, "--out", tmp_path).code == 0
     assert sorted(_summary(tmp_path)) == [first, third]
+
+
+@pytest.mark.parametrize("name", ["CASE.pdf", "CASE.json", "summary.csv", "predictions.html"])
+def test_nothing_is_written_over_that_no_prediction_wrote(tiny: TinyRun, tmp_path: Path, name: str) -> None:
+    theirs = tmp_path / name.replace("CASE", _case(tiny))
+    theirs.write_text('{"about": "something else"}', encoding="utf-8")
+    ran = _predict(tiny.run, tiny.data / _case(tiny), "--out", tmp_path)
+    assert ran.code == 2, ran.err
+    assert [word for word in (theirs.name, "no prediction has written", "--out") if word not in ran.err] == []
+    assert [path.read_text(encoding="utf-8") for path in tmp_path.iterdir()] == ['{"about": "something else"}']
+
+
+def test_a_file_of_somebody_else_costs_its_case_alone(tiny: TinyRun, tmp_path: Path) -> None:
+    first, second = _names(1, 2)
+    (tmp_path / f"{first}.pdf").write_bytes(b"a letter")
+    ran = _predict(tiny.run, tiny.data / first, tiny.data / second, "--out", tmp_path)
+    assert ran.code == 1
+    assert (tmp_path / f"{first}.pdf").read_bytes() == b"a letter"
+    assert _summary(tmp_path) == [second]
+
+
+def test_what_a_killed_prediction_left_is_its_own(tiny: TinyRun, tmp_path: Path) -> None:
+    """Its JSON file stands there from the beginning, and says whose the others are."""
+    case = _case(tiny)
+    (tmp_path / f"{case}.json").write_text(json.dumps({"model_id": "1", "case": case, "unfinished": True}))
+    (tmp_path / f"{case}.pdf").write_bytes(b"half")
+    ran = glioseg("predict", tiny.run, tiny.data / case, "--out", tmp_path, "--skip-done", "--device", "cpu")
+    assert (ran.code, "done already" in ran.err) == (0, False)
+    assert (tmp_path / f"{case}.pdf").read_bytes().startswith(b"%PDF")
+    assert "unfinished" not in json.loads((tmp_path / f"{case}.json").read_text(encoding="utf-8"))
 
 
 def test_two_at_once_into_one_folder(tiny: TinyRun, tmp_path: Path) -> None:
@@ -437,10 +476,10 @@ def test_whatever_a_case_throws_costs_it_alone(
         shutil.copytree(tiny.data / name, tmp_path / "data" / name)
     predicted = SegmentMembers.predict
 
-    def failing(self: SegmentMembers, case: Case, wanted: Wanted) -> SegmentPrediction:
+    def failing(self: SegmentMembers, case: Case, *more: Any) -> SegmentPrediction:
         if case.id == names[0]:
             raise kind("in the middle")
-        return predicted(self, case, wanted)
+        return predicted(self, case, *more)
 
     monkeypatch.setattr(SegmentMembers, "predict", failing)
     ran = _predict(tiny.run, tmp_path / "data", "--out", tmp_path / "out", "--json")
@@ -519,7 +558,7 @@ def test_a_damaged_case_does_not_stop_the_others(tiny: TinyRun, tmp_path: Path) 
     assert list(ran.json["failed"]) == [names[1]]
     with (out / "summary.csv").open(encoding="utf-8") as file:
         assert [row["case"] for row in csv.DictReader(file)] == [names[0], names[2]]
-    expected = {f"{name}{ending}" for name in (names[0], names[2]) for ending in (".nii.gz", ".json", ".png")}
+    expected = {f"{name}{ending}" for name in (names[0], names[2]) for ending in ENDINGS}
     assert {path.name for path in out.iterdir()} == {*expected, "summary.csv", "predictions.html"}
     page = (out / "predictions.html").read_text(encoding="utf-8")
     assert f">{names[1]}</td>" in page  # among those left out, with the file that is at fault
@@ -529,7 +568,7 @@ def test_a_damaged_case_does_not_stop_the_others(tiny: TinyRun, tmp_path: Path) 
 def test_a_full_disk_leaves_no_case_half_written(
     tiny: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The overlay of the second case finds no room: its mask goes too, and the first case stays."""
+    """The PDF of the second case finds no room: its mask goes too, and the first case stays."""
     write, written = Path.write_bytes, 0
 
     def full(path: Path, data: bytes) -> int:
@@ -546,7 +585,7 @@ def test_a_full_disk_leaves_no_case_half_written(
     first = "BraTS-GLI-00001-000"
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "summary.csv",
-        *(f"{first}{end}" for end in (".nii.gz", ".json", ".png")),
+        *(f"{first}{end}" for end in ENDINGS),
     }
     assert _summary(tmp_path / "out") == [first]
 

@@ -1,4 +1,4 @@
-"""Masks of any origin from Python: scored against one reference or several."""
+"""Masks from Python: of any origin, scored against one reference or several; of one patient, compared over time."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from glioseg.runs.read import Data
 if TYPE_CHECKING:
     from glioseg.evaluation.metric import RegionMetric
     from glioseg.runs.score import ScoreOptions, ScoreResult
+    from glioseg.runs.timeline import TimelineResult
 
 AnyMasks: TypeAlias = "Scan | Data | Cohort | Mapping[str, StrPath | Data | Cohort]"
 """A mask, a folder of masks or what ``glioseg.read`` gave, or several of these by name."""
@@ -140,3 +141,27 @@ def _data(folder: StrPath | Data | Cohort, scheme: str | LabelScheme | None) -> 
 
 def _path(folder: StrPath | Data | Cohort) -> Path:
     return folder_of(folder).path
+
+
+def timeline(
+    *cases: StrPath, dates: Sequence[str] = (), out: StrPath = "timeline", progress: Progress | None = None
+) -> TimelineResult:
+    """Compare the time points of a patient: volumes and diameters, and their change.
+
+    Args:
+        cases: what ``predict_files`` wrote of each: a folder with it, its JSON file or its mask.
+        dates: of each case, as ``2024-01-31``, in that order; empty for what the scans say, else the order alone. Days
+            are counted from the first; no date is written.
+        out: where ``timeline.html``, ``timeline.json`` and ``timeline.csv`` go.
+        progress: told what is to be borne in mind.
+
+    Returns:
+        ``.table()``, a DataFrame; ``.points``; ``.facts``, as the JSON file has them; ``.page``.
+
+    Raises:
+        FileError: no prediction there.
+        OptionError: fewer than two, dates that do not fit, other regions, pictures.
+    """
+    from glioseg.runs.timeline import timeline as compared
+
+    return compared([Path(case) for case in cases], Path(out), dates=dates, reporter=reporter_of(progress))

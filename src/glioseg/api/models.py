@@ -169,7 +169,7 @@ class Model:
         skip_done: bool = False,
         uncertainty: bool | UncertaintyOptions = False,
         explain: bool = False,
-        write: Sequence[str] = (),
+        write: Sequence[str] = ("nifti", "report"),
         deidentify: bool = False,
         register: bool = False,
         brain_extract: bool = False,
@@ -186,10 +186,12 @@ class Model:
             modality_files: modality -> file, of one more case that is given file by file.
             max_voxels: files that declare more are refused; None for what ``glioseg.read`` was told, or 512³ × 4.
             skip_done: leave cases that this model has predicted into ``out`` already, of the same files.
-            uncertainty: as of ``predict``; maps, intervals and a confidence are written beside each mask.
+            uncertainty: as of ``predict``; the same as ``uncertainty`` among ``write``.
             explain: likewise; maps and a picture for each region are written.
-            write: further forms of each mask: ``seg`` (DICOM, of DICOM studies), ``stl`` (surfaces of the regions),
-                ``probabilities`` (of the regions, NIfTI).
+            write: what is written of each case: ``nifti`` (the mask; of pictures as pictures), ``report`` (one page as
+                HTML and PDF, and the overlay; of pictures this alone), ``probabilities`` (of the regions, NIfTI),
+                ``uncertainty`` (maps, intervals and a confidence), ``seg`` (DICOM, of DICOM studies), ``stl`` (surfaces
+                of the regions), ``bids`` (a BIDS derivative dataset). Its JSON file always is.
             deidentify: replace patient, dates and UIDs in DICOM segmentations by digests.
             register: as of ``predict``; each case has ``_ready.png`` and what was done in its JSON file.
             brain_extract: likewise.
@@ -204,8 +206,8 @@ class Model:
 
         Raises:
             GeometryError: every case lacks a modality; nothing has been written then.
-            OptionError: nothing to predict, or results that would replace the scans.
-            FileError: ``out`` cannot be written to.
+            OptionError: nothing to predict, results that would replace the scans, or what a network cannot write.
+            FileError: ``out`` cannot be written to, or holds a table or page of these names that is not glioseg's.
         """
         from glioseg.runs.predict import predict_with
 
@@ -221,8 +223,8 @@ class Model:
             reporter_of(progress),
             skip_done=skip_done,
             wanted=replace(
-                _wanted(self.members, uncertainty, explain),
-                write=tuple(write),
+                _wanted(self.members, uncertainty or "uncertainty" in write, explain),
+                write=tuple(dict.fromkeys(write)),
                 deidentify=deidentify,
                 ready=self._ready(register, brain_extract, n4, atlas, mask_on),
             ),

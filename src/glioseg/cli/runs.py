@@ -95,10 +95,11 @@ SkipDone = Annotated[
 ]
 
 Write = Annotated[
-    str | None,
+    str,
     typer.Option(
         metavar="FORMS",
-        help="More forms of each mask, with commas: seg (DICOM), stl (surfaces), probabilities.",
+        help="What is written of each case, with commas: nifti (the mask), report (HTML and PDF), probabilities, "
+        "uncertainty, seg (DICOM), stl (surfaces), bids.",
     ),
 ]
 Deidentify = Annotated[
@@ -107,9 +108,7 @@ Deidentify = Annotated[
 ]
 Uncertainty = Annotated[
     bool,
-    typer.Option(
-        "--uncertainty", help="Also say how far each mask can be trusted: maps, volume intervals, confidence."
-    ),
+    typer.Option("--uncertainty", help="The same as uncertainty among --write: how far each answer can be trusted."),
 ]
 
 Explain = Annotated[
@@ -321,7 +320,7 @@ def predict(
     skip_done: SkipDone = False,
     uncertainty: Uncertainty = False,
     explain: Explain = False,
-    write: Write = None,
+    write: Write = "nifti,report",
     deidentify: Deidentify = False,
     register: Register = False,
     brain_extract: BrainExtract = False,
@@ -339,13 +338,15 @@ def predict(
 ) -> None:
     """Segment scans, or classify pictures, with a network.
 
-    For each case a mask on the scan's own grid, the volumes of its regions, and a picture; or its class, the confidence
-    of that, and the picture captioned with them. Folders need no masks, and which file is taken for which modality is
-    said. A case that cannot be predicted (it lacks a modality, say) is named and left out; the exit code is 1 then.
+    For each case a mask on the scan's own grid, volumes and diameters, and a page as HTML and PDF; or its class, the
+    confidence of that, and the picture captioned with them. Folders need no masks, and which file is taken for which
+    modality is said. A case that cannot be predicted (it lacks a modality, say) is named and left out; the exit code is
+    1 then.
     Networks named by --with are averaged with the first (folds, planes); thresholds are the means of theirs, and a
     second picture shows what each contributes. predictions.html shows all cases, those to look at first on top.
     What was interrupted goes on with --skip-done.
-    With --uncertainty the networks are asked again (mirrored, scaled, with dropout); the mask stays the same.
+    With --write nifti,report,uncertainty the networks are asked again (mirrored, scaled, with dropout): maps, intervals
+    of volumes and a confidence; the mask stays the same.
     With --register, --brain-extract, --n4 and --atlas scans are made ready first; what was done is said, and shown in
     a picture. With --prepare-only that is all: the registered scans are written, in OUT/CASE/CASE-t1n.nii.gz.
     With --explain Grad-CAM and integrated gradients of each region stand beside the mask, of one network of slices.
@@ -378,7 +379,7 @@ def predict(
         skip_done=skip_done,
         uncertainty=uncertainty,
         explain=explain,
-        write=() if write is None else [form.strip() for form in write.split(",")],
+        write=[form.strip() for form in write.split(",") if form.strip()],
         deidentify=deidentify,
         register=register,
         brain_extract=brain_extract,

@@ -150,6 +150,8 @@ class Case:
         labels: the reference's source, None where there is none.
         category: class of the case in a classification cohort (folder name), else None.
         facts: age, survival, grade, site, slice range, … as the publisher's tables give them.
+        day: of the session, on a calendar of the patient's own: only differences of days mean anything. None where it
+            is not known.
     """
 
     id: str
@@ -158,6 +160,7 @@ class Case:
     labels: Source | None = None
     category: str | None = None
     facts: Facts = field(default_factory=dict)
+    day: int | None = None
 
 
 def allowing(case: Case, max_voxels: int) -> Case:

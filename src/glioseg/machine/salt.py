@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+from datetime import date
 from pathlib import Path
 
 _N_BYTES = 16
 _N_DIGITS = 10
+_MOST_DAYS = 36525
 
 
 def salt_file() -> Path:
@@ -37,3 +39,12 @@ def digest_of(identifier: str, salt: bytes) -> str:
     return hashlib.blake2b(
         identifier.encode(errors="surrogateescape"), key=salt, digest_size=_N_DIGITS // 2
     ).hexdigest()
+
+
+def day_of(day: date, identifier: str, salt: bytes) -> int:
+    """The number of a day on a calendar of one person's own.
+
+    Days of one person lie as far apart as they are; which days they were nobody can tell without the secret.
+    """
+    digest = hashlib.blake2b(identifier.encode(errors="surrogateescape"), key=salt, digest_size=8, person=b"calendar")
+    return day.toordinal() - int.from_bytes(digest.digest(), "big") % _MOST_DAYS

@@ -72,18 +72,21 @@ def _members(region: str, labels: Sequence[str]) -> str:
 
 
 def _table(cases: Sequence[PredictedCase], regions: Mapping[str, tuple[str, ...]]) -> Section:
+    has_diameters = any(case.facts.get("diameters") for case in cases)
     columns = (
         Column("Case"),
         *(Column(region, numeric=True) for region in regions),
+        *((Column("Diameters", numeric=True),) if has_diameters else ()),
         Column("To look at"),
-        Column("Mask"),
+        Column("Files"),
     )
     rows = tuple(
         (
             Cell(case.name),
             *(Cell(_words(case, region), _volume(case, region)) for region in regions),
+            *((_diameters(case),) if has_diameters else ()),
             Cell(plural(len(case.warnings), "doubt"), len(case.warnings), "warning") if case.warnings else Cell("", 0),
-            Cell(str(case.facts["mask"]), link=predicted.link_to(PurePath(str(case.facts["mask"])))),
+            _link(case),
         )
         for case in cases[:MOST_ROWS]
     )
@@ -92,6 +95,22 @@ def _table(cases: Sequence[PredictedCase], regions: Mapping[str, tuple[str, ...]
     caption = " ".join(filter(None, (f"{'; '.join(members)}." if members else "", rest)))
     intro = f"Those to look at first, then by {next(iter(regions))}, the largest first. Click a heading to sort."
     return Section("cases", "Cases", intro, (Table(columns, rows, caption),))
+
+
+def _diameters(case: PredictedCase) -> Cell:
+    """Of the largest lesion; nothing where none is measurable."""
+    lesions = (case.facts.get("diameters") or {}).get("lesions", ())
+    if not lesions:
+        return Cell("–", 0.0)
+    largest = lesions[0]
+    return Cell(f"{largest['long_mm']:.0f} × {largest['short_mm']:.0f} mm", float(largest["product_mm2"]))
+
+
+def _link(case: PredictedCase) -> Cell:
+    """To the report of the case, else to its mask."""
+    files = [name for name in case.facts.get("forms", {}).get("report", ()) if name.endswith(".html")]
+    files += [case.facts["mask"]] if case.facts["mask"] else []
+    return Cell(files[0], link=predicted.link_to(PurePath(files[0]))) if files else Cell("")
 
 
 def _words(case: PredictedCase, region: str) -> str:

@@ -6,6 +6,7 @@ import html
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,19 +20,19 @@ from glioseg.faces import on_command_line
 from glioseg.inference.backends import on_backend
 from glioseg.inference.bundle import load_bundle
 from glioseg.io.dicom.archive import file_of
-from glioseg.io.files import cannot_write, sweep, unforeseen, write_text
+from glioseg.io.files import cannot_write, sweep, unforeseen, write_json, write_text
 from glioseg.io.lock import locked
 from glioseg.io.text import read_json
 from glioseg.machine.device import on_free_processors
-from glioseg.preparation.ready.options import ReadyOptions
 from glioseg.report.predictions import PredictedCase, write_predictions
+from glioseg.runs.in_flight import in_flight
 from glioseg.runs.inputs import cases_of, named_apart, once_each
 from glioseg.runs.read import Data
 from glioseg.tasks.choose import task_named
 from glioseg.tasks.members import files_of, stem_of
 from glioseg.tasks.predicted import inputs_of, terms_of
 from glioseg.tasks.ready import needed_for
-from glioseg.tasks.task import CasePrediction, Members, WrittenCase
+from glioseg.tasks.task import CasePrediction, Members, Scans, WrittenCase
 from glioseg.tasks.wanted import NOTHING_MORE, Wanted
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def predict_with(
     given = list(cases_of(members.modalities, inputs, modality_files or {}, reporter))
     if max_voxels is not None:
         given = [allowing(case, max_voxels) for case in given]
-    cases, failed = _checked(members, named_apart(once_each(given)), out, wanted.ready)
+    cases, failed = _checked(members, named_apart(once_each(given)), wanted, out)
     _say_files(members, cases, reporter)
     with locked(out), on_free_processors():
         done = {}
@@ -164,7 +165,7 @@ def _done(members: Members, case: Case, out: Path, wanted: Wanted) -> WrittenCas
         if not isinstance(sidecar, dict) or sidecar["model_id"] != members.model_id or not wanted.is_in(sidecar):
             return None
         written = members.written(sidecar, out)
-        is_whole = written.case == case.id and written.file.exists() and written.picture.exists()
+        is_whole = written.case == case.id and all(file.exists() for file in written.files)
         is_same = sidecar["inputs"] == inputs_of(case)
         is_newer = all(scan.stat().st_mtime_ns <= written_ns for scan in scans)
     except (FileError, OSError, LookupError, TypeError, AttributeError):
@@ -188,35 +189,69 @@ def _others(members: Members, stems: Collection[str], out: Path) -> list[Row]:
 
 
 def _checked(
-    members: Members, cases: Sequence[Case], out: Path, options: ReadyOptions
+    members: Members, cases: Sequence[Case], wanted: Wanted, out: Path
 ) -> tuple[list[Case], dict[str, GliosegError]]:
     """The cases that can be predicted, each with files of its own to be written, and what is wrong with the others."""
     if not cases:
         raise OptionError("there is nothing to predict", expected="folders of cases, volumes or pictures")
     _spare_inputs(members, cases, out)
-    names = Counter(stem_of(case) for case in cases)
+    _require_own_table(out)
+    names = Counter(name for case in cases for name in members.claims(case, wanted))
     able: list[Case] = []
     failed: dict[str, GliosegError] = {}
     for case in cases:
         try:
-            _require_own_name(case, names)
-            members.require(case)
+            _require_own_name(members, case, wanted, names)
+            members.require(case, wanted)
+            _require_own_files(members, case, out)
         except GliosegError as error:
             failed[case.id] = error
         else:
-            able.append(needed_for(case, members.modalities, options))
+            able.append(needed_for(case, members.modalities, wanted.ready))
     if not able:
         raise next(iter(failed.values()))
     for case in cases:
-        if case.id in failed:
+        if case.id in failed and _is_ours(out / f"{stem_of(case)}.json"):
             _clear(members, case, out)
     return able, failed
 
 
-def _require_own_name(case: Case, names: Mapping[str, int]) -> None:
-    if names[stem_of(case)] > 1:
+def _require_own_name(members: Members, case: Case, wanted: Wanted, names: Mapping[str, int]) -> None:
+    if any(names[name] > 1 for name in members.claims(case, wanted)):
         remedy = "Predict them into different folders"
         raise OptionError("two inputs would be written to the same files", found=case.id, remedy=remedy)
+
+
+def _require_own_files(members: Members, case: Case, out: Path) -> None:
+    """Refuse to write over files that no prediction of glioseg has written."""
+    there = [path for path in _files_of(members, case, out) if path.is_file()]
+    if there and not _is_ours(out / f"{stem_of(case)}.json"):
+        raise _not_ours(there[0])
+
+
+def _require_own_table(out: Path) -> None:
+    """The same of what tells of all cases."""
+    table, page = out / SUMMARY, out / PAGE
+    for path, mark in ((table, "case,"), (page, "glioseg predict")):
+        if path.is_file() and mark not in path.read_text(encoding="utf-8", errors="replace"):
+            raise _not_ours(path)
+
+
+def _is_ours(sidecar: Path) -> bool:
+    """Whether a JSON file is that of a predicted case, finished or not."""
+    try:
+        facts = read_json(sidecar)
+    except (FileError, OSError):
+        return False
+    return isinstance(facts, dict) and {"model_id", "case"} <= set(facts)
+
+
+def _not_ours(path: Path) -> OptionError:
+    return OptionError(
+        "a result would be written over a file that no prediction has written",
+        path=path,
+        remedy="Name another folder with `--out`, or move the file away",
+    )
 
 
 def _say_files(members: Members, cases: Sequence[Case], reporter: Reporter) -> None:
@@ -238,45 +273,64 @@ def _predict_cases(
     reporter: Reporter,
 ) -> PredictResult:
     """Predict case by case: all files of a case, or none; ``summary.csv`` grows with each."""
-    written: list[WrittenCase] = []
+    written: dict[str, WrittenCase] = dict(before.done)
     failed = dict(impossible)
     sweep(out)
     (out / PAGE).unlink(missing_ok=True)
-    for case in cases:
-        if case.id not in before.done:
-            _clear(members, case, out)
-    _write_summary(out, [*before.others, *(case.row for case in before.done.values())])
+    to_do = [case for case in cases if case.id not in before.done]
+    for case in to_do:
+        _clear(members, case, out)
+
+    def in_order() -> list[WrittenCase]:
+        return [written[case.id] for case in cases if case.id in written]
+
+    def write(case: Case, prediction: CasePrediction | GliosegError) -> None:
+        if isinstance(prediction, GliosegError):
+            failed[case.id] = prediction
+        else:
+            written[case.id] = _saved(members, prediction, case, out, reporter)
+            _write_summary(out, [*before.others, *(each.row for each in in_order())])
+        step(len(written) + len(failed) - len(impossible), len(cases))
+
+    _write_summary(out, [*before.others, *(case.row for case in in_order())])
     with reporter.progress("Predicting") as step:
-        for number, case in enumerate(cases, start=1):
-            prediction = before.done.get(case.id) or _prediction_of(members, case, wanted)
-            if isinstance(prediction, GliosegError):
-                failed[case.id] = prediction
-            else:
-                written.append(_saved(members, prediction, case, out, reporter))
-                later = [before.done[each.id].row for each in cases[number:] if each.id in before.done]
-                _write_summary(out, [*before.others, *(case.row for case in written), *later])
-            step(number, len(cases))
-    page = _write_page(members, written, failed, out) if written else None
-    return PredictResult(tuple(written), failed, page)
+        in_flight(to_do, partial(_read, members, wanted), partial(_predicted, members, wanted), write)
+    page = _write_page(members, in_order(), failed, out) if written else None
+    return PredictResult(tuple(in_order()), failed, page)
 
 
-def _prediction_of(members: Members, case: Case, wanted: Wanted) -> CasePrediction | GliosegError:
-    """What the networks say of a case, or why they cannot."""
+def _read(members: Members, wanted: Wanted, case: Case) -> Scans | GliosegError:
+    """The scans of a case, or why they cannot be read."""
     try:
-        return members.predict(case, wanted)
+        return members.read(case, wanted)
     except GliosegError as error:
         return error
     except Exception as error:  # noqa: BLE001 - memory that ran out, say: no case costs the others
-        return unforeseen("the case could not be predicted", next(iter(case.images.values())).shown, error)
+        return _unforeseen(case, error)
 
 
-def _saved(
-    members: Members, prediction: CasePrediction | WrittenCase, case: Case, out: Path, reporter: Reporter
-) -> WrittenCase:
-    """All files of a case, or none; a case that is done stays as it is."""
-    if isinstance(prediction, WrittenCase):
-        return prediction
+def _predicted(
+    members: Members, wanted: Wanted, case: Case, scans: Scans | GliosegError
+) -> CasePrediction | GliosegError:
+    """What the networks say of a case, or why they cannot."""
+    if isinstance(scans, GliosegError):
+        return scans
     try:
+        return members.predict(case, wanted, scans)
+    except GliosegError as error:
+        return error
+    except Exception as error:  # noqa: BLE001 - as above
+        return _unforeseen(case, error)
+
+
+def _unforeseen(case: Case, error: Exception) -> FileError:
+    return unforeseen("the case could not be predicted", next(iter(case.images.values())).shown, error)
+
+
+def _saved(members: Members, prediction: CasePrediction, case: Case, out: Path, reporter: Reporter) -> WrittenCase:
+    """All files of a case, or none. Its JSON file comes first, to say whose the others are, and last, complete."""
+    try:
+        write_json(out / f"{stem_of(case)}.json", {"model_id": members.model_id, "case": case.id, "unfinished": True})
         written = prediction.save(out)
     except BaseException:
         _clear(members, case, out)
@@ -304,15 +358,18 @@ def _write_page(
 
 
 def _clear(members: Members, case: Case, out: Path) -> None:
-    """Remove what an earlier prediction of the case has left, so that nothing stale stands beside new results."""
-    for path in _files_of(members, case, out):
+    """Remove what an earlier prediction of the case has left, so that nothing stale stands beside new results.
+
+    Its JSON file, which says whose the others are, goes last.
+    """
+    for path in sorted(_files_of(members, case, out), key=lambda path: path.suffix == ".json"):
         try:
             path.unlink(missing_ok=True)
+            for folder in path.parents[: len(path.parents) - len(out.parents) - 1]:
+                if folder.is_dir() and not any(folder.iterdir()):
+                    folder.rmdir()
         except OSError as error:
             raise cannot_write(path, error) from error
-    folder = out / stem_of(case)
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
 
 
 def _files_of(members: Members, case: Case, out: Path) -> list[Path]:

@@ -31,6 +31,7 @@ from glioseg.inference.bundle import Bundle, BundleInfo, load_bundle
 from glioseg.inference.uncertainty import UncertaintyOptions
 from glioseg.networks.summary import LevelSummary, n_parameters, network_name, option_facts, summarise_levels
 from glioseg.preparation.options import PrepareOptions
+from glioseg.preparation.ready.scan import ReadyScan
 from glioseg.preparation.slices import largest_slice
 from glioseg.preparation.store import PreparedCohort
 from glioseg.report.plain import plain_page
@@ -38,6 +39,7 @@ from glioseg.report.predictions import PredictedCase, PredictionsPage
 from glioseg.report.run import RunPage
 from glioseg.report.run_facts import DataFacts, Level, NetworkFacts, PartCounts, RunFacts, assumptions_of
 from glioseg.tasks.data import Part, TrainingData
+from glioseg.tasks.members import stem_of
 from glioseg.tasks.scores import Figures as Figures
 from glioseg.tasks.scores import Scores as Scores
 from glioseg.tasks.wanted import NOTHING_MORE, Wanted
@@ -115,13 +117,14 @@ class WrittenCase:
 
     Args:
         case: its id.
-        file: the mask or picture.
+        file: the mask or picture; the JSON file where no mask was asked for.
         row: of ``summary.csv``.
         text: a line for people.
         facts: what ``predict --json`` prints of it.
         warnings: why it should be looked at with care, a sentence each.
         sidecar: what the JSON file of the case says,
         picture: and its picture, a file; the page is made of the two.
+        files: that must all be there, or the case has to be predicted again.
     """
 
     case: str
@@ -131,6 +134,7 @@ class WrittenCase:
     facts: Mapping[str, Any]
     sidecar: Mapping[str, Any]
     picture: Path
+    files: tuple[Path, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
@@ -249,6 +253,10 @@ class Calibration:
     page: Path
 
 
+Scans = Image | ReadyScan
+"""What networks see: scans as they were acquired, on one grid, or made ready."""
+
+
 class CasePrediction(ABC):
     """What networks say of one case."""
 
@@ -283,12 +291,22 @@ class Members(ABC):
         """What a case must have."""
 
     @abstractmethod
-    def require(self, case: Case) -> None:
-        """Raise a GeometryError unless each network can see the case."""
+    def require(self, case: Case, wanted: Wanted = NOTHING_MORE) -> None:
+        """Raise a GeometryError unless each network can see the case, an OptionError for what cannot be had of it."""
 
     @abstractmethod
-    def predict(self, case: Case, wanted: Wanted = NOTHING_MORE) -> CasePrediction:
-        """Read and predict a case; errors name its files."""
+    def read(self, case: Case, wanted: Wanted = NOTHING_MORE) -> Scans:
+        """The scans of a case, as the networks want them; errors name its files."""
+
+    @abstractmethod
+    def predict(self, case: Case, wanted: Wanted = NOTHING_MORE, scans: Scans | None = None) -> CasePrediction:
+        """Predict a case; errors name its files.
+
+        Args:
+            case: where its scans are.
+            wanted: what is asked beside the answer.
+            scans: what ``read`` gave; None reads them.
+        """
 
     @abstractmethod
     def predict_image(self, name: str, image: Image, wanted: Wanted = NOTHING_MORE) -> CasePrediction:
@@ -301,6 +319,10 @@ class Members(ABC):
     @abstractmethod
     def files(self, case: Case) -> list[str]:
         """Names of all files that ``predict`` may write for a case."""
+
+    def claims(self, case: Case, wanted: Wanted) -> frozenset[str]:
+        """What no other case in the folder may have: the name of its files."""
+        return frozenset({stem_of(case)})
 
     @property
     def samples(self) -> UncertaintyOptions:

@@ -11,6 +11,7 @@ import secrets
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from glioseg.cohorts.layouts.dicom_choice import Candidate, beside_each_other, chosen, unclear
@@ -26,7 +27,7 @@ from glioseg.io.dicom.header import Unread, dicom_files, read_instances
 from glioseg.io.dicom.instance import Instance
 from glioseg.io.dicom.series import Volume, volumes_of
 from glioseg.io.endings import SCAN_ENDINGS, has_ending
-from glioseg.machine.salt import digest_of, local_salt
+from glioseg.machine.salt import day_of, digest_of, local_salt
 
 NAME = "dicom"
 _OTHER_FILE = re.compile(r"\.(?!dcm$|ima$|dicom$|mr$|img$)[a-z][a-z0-9]{0,5}$", re.IGNORECASE)
@@ -42,11 +43,13 @@ class _Names:
         salt: of digests.
         listing: the files.
         keep_ids: whether identifiers, descriptions and names of files are shown as they are.
+        is_lasting: whether the salt is the same next time.
     """
 
     salt: bytes
     listing: Listing
     keep_ids: bool
+    is_lasting: bool = True
 
     def case(self, instance: Instance) -> str:
         if self.keep_ids:
@@ -56,6 +59,14 @@ class _Names:
     def patient(self, instance: Instance) -> str:
         known = instance.patient or instance.study
         return known if self.keep_ids else f"patient-{digest_of(known, self.salt)}"
+
+    def day(self, instance: Instance) -> int | None:
+        """Of the study, on a calendar of the patient's own; None where that begins elsewhere each time."""
+        try:
+            day = datetime.strptime(instance.day.strip(), "%Y%m%d").date()
+        except ValueError:
+            return None
+        return day_of(day, instance.patient, self.salt) if self.is_lasting and instance.patient else None
 
     def file(self, unread: Unread) -> str:
         if self.keep_ids:
@@ -86,7 +97,7 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
         OptionError: a series that the user names is in none of them.
     """
     salt = local_salt()
-    names = _Names(salt or secrets.token_bytes(16), listing, options.keep_ids)
+    names = _Names(salt or secrets.token_bytes(16), listing, options.keep_ids, salt is not None)
     found = list(read_instances(listing.files))
     instances = [each for each in found if isinstance(each, Instance)]
     unread = [each for each in found if isinstance(each, Unread)]
@@ -168,7 +179,8 @@ def _study(instances: Sequence[Instance], names: _Names, overrides: Mapping[str,
         if candidate.is_damaged
     ]
     findings += [Finding("warning", "unclear-series", words, name) for words in unclear(candidates, used)]
-    return _Study(Case(name, names.patient(instances[0]), images), rows, tuple(findings))
+    case = Case(name, names.patient(instances[0]), images, day=names.day(instances[0]))
+    return _Study(case, rows, tuple(findings))
 
 
 def _part(volume: Volume) -> str | None:

@@ -52,6 +52,17 @@ class ScanSection:
         """The same section of another array (X, Y, Z) on the grid."""
         return np.ascontiguousarray(cut_slice(array, self.grid, self.index, self.axis).pixels[self.box])
 
+    def rows_and_columns(self, points: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], ...]:
+        """Where points (N, 3) in voxels of the grid lie in the picture: rows (N,) and columns (N,), centres whole."""
+        places = [np.zeros(len(points)), np.zeros(len(points))]
+        for axis in {0, 1, 2} - {self.axis}:
+            numbers = np.arange(self.grid.shape[axis]).reshape([-1 if each == axis else 1 for each in range(3)])
+            section = self.of(np.broadcast_to(numbers, self.grid.shape)).astype(np.float64)
+            along = int(section[0, 0] == section[-1, 0])  # a picture is a slice turned and mirrored
+            ends = section[0, 0], section[-1, -1]
+            places[along] = (points[:, axis] - ends[0]) * (1.0 if ends[1] >= ends[0] else -1.0)
+        return tuple(places)
+
 
 def largest_sections(image: Image, labels: LabelMap) -> list[ScanSection]:
     """In each plane that the grid has, the section with most of the label map (the middle one where it is empty)."""
@@ -63,11 +74,21 @@ def largest_sections(image: Image, labels: LabelMap) -> list[ScanSection]:
     for name, axis in planes:
         counts = inside.sum(axis=tuple({0, 1, 2} - {axis}))
         index = int(counts.argmax()) if counts.any() else len(counts) // 2
-        cut = _picture(image, index, axis)
-        box = shown_box(cut)
-        trimmed = Cut(cut.pixels[box], cut.spacing, cut.marks)
-        sections.append(ScanSection(name, grid, index, axis, box, trimmed))
+        sections.append(_section(image, name, index, axis))
     return sections
+
+
+def section_at(image: Image, index: int, axis: int, modality: str | None = None) -> ScanSection:
+    """One section of a grid with millimetres, along an array axis; ``modality`` is drawn, or that which shows most."""
+    world = image.grid.axis_directions[axis][0]
+    plane = next(name for name in PLANES if _WORLD[name] == world)
+    return _section(image, plane, index, axis, modality)
+
+
+def _section(image: Image, plane: str, index: int, axis: int, modality: str | None = None) -> ScanSection:
+    cut = _picture(image, index, axis, modality)
+    box = shown_box(cut)
+    return ScanSection(plane, image.grid, index, axis, box, Cut(cut.pixels[box], cut.spacing, cut.marks))
 
 
 def label_colours(labels: LabelMap, regions: list[str]) -> dict[int, str]:
@@ -76,8 +97,8 @@ def label_colours(labels: LabelMap, regions: list[str]) -> dict[int, str]:
     return {value: style.region_colour(regions[row], row) for _, row, value in order}
 
 
-def _picture(image: Image, index: int, axis: int) -> Cut:
-    names = main_modality(image.modalities)
+def _picture(image: Image, index: int, axis: int, modality: str | None = None) -> Cut:
+    names = main_modality(image.modalities) if modality is None else (modality,)
     cuts = []
     for name in names:
         volume = image.array[image.modalities.index(name)]

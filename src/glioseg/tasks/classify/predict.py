@@ -43,6 +43,7 @@ from glioseg.tasks.predicted import facts_of_use, filling_words, inputs_of, netw
 from glioseg.tasks.task import (
     CasePrediction,
     Members,
+    Scans,
     ScoredCohort,
     ScoredData,
     Scores,
@@ -78,24 +79,28 @@ class ClassifyMembers(Members):
         """The members' ids, joined."""
         return "+".join(info.model_id for info in self.infos)
 
-    def require(self, case: Case) -> None:
-        """Raise a GeometryError unless each network can see the case."""
+    def require(self, case: Case, wanted: Wanted = NOTHING_MORE) -> None:
+        """Raise a GeometryError unless each network can see the case, an OptionError where a mask is asked for."""
         require_modalities(self.classifiers, case)
-
-    def predict(self, case: Case, wanted: Wanted = NOTHING_MORE) -> ClassPrediction:
-        """Classify a case; an error names its first file."""
         if wanted.ready.asks:
             raise OptionError(
                 "scans are made ready for networks that segment, and a classifier takes them as they are",
                 remedy="Leave `--register`, `--brain-extract`, `--n4` and `--atlas` out",
             )
-        if wanted.write:
+        if wanted.further:
             raise OptionError(
                 "a classifier says classes and draws no mask",
-                found=f"`--write {','.join(wanted.write)}`",
+                found=f"`--write {','.join(wanted.further)}`",
                 remedy="Leave `--write` out",
             )
-        image = load_image(case, [name for name in self.modalities if name in case.images])
+
+    def read(self, case: Case, wanted: Wanted = NOTHING_MORE) -> Image:
+        """The scans that the networks see."""
+        return load_image(case, [name for name in self.modalities if name in case.images])
+
+    def predict(self, case: Case, wanted: Wanted = NOTHING_MORE, scans: Scans | None = None) -> ClassPrediction:
+        """Classify a case; an error names its first file."""
+        image = scans if isinstance(scans, Image) else self.read(case, wanted)
         try:
             return replace(self.predict_image(case.id, image, wanted), inputs=inputs_of(case))
         except GliosegError as error:
@@ -303,6 +308,7 @@ def _written_case(sidecar: Mapping[str, Any], folder: Path) -> WrittenCase:
         facts={"case": case, "picture": str(path), **said},
         sidecar=sidecar,
         picture=path,
+        files=(path,),
         warnings=tuple(sidecar["warnings"]),
     )
 

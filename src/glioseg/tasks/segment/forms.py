@@ -1,4 +1,4 @@
-"""A mask in other forms: a DICOM segmentation, surfaces, probabilities."""
+"""A mask in the forms that other programs want: a DICOM segmentation, surfaces, probabilities, BIDS derivatives."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from glioseg.io.nifti import write_nifti
 from glioseg.io.stl import write_stl
 from glioseg.machine.salt import digest_of, local_salt
 from glioseg.report.style import region_colour, rgb
+from glioseg.tasks.segment.bids import BidsName, write_derivative
 from glioseg.tasks.wanted import Wanted
 
 _STEPS = 1024
@@ -26,6 +27,11 @@ _STEPS = 1024
 def form_files(stem: str, regions: Sequence[str]) -> list[str]:
     """Names of all files of other forms that a case may have."""
     return [_segmentation(stem), _probabilities(stem), *(_surface(stem, region) for region in regions)]
+
+
+def bids_files(case: Case, regions: Sequence[str]) -> list[str]:
+    """Names of the files of a case in the BIDS dataset, below the folder of predictions."""
+    return BidsName.of(case.id, case.patient).files(regions)
 
 
 def require_forms(wanted: Wanted, case: Case | None, regions: Sequence[str]) -> None:
@@ -44,11 +50,11 @@ def require_forms(wanted: Wanted, case: Case | None, regions: Sequence[str]) -> 
         )
     if "seg" in wanted.write:
         require_codes(regions)
-    if wanted.write and kind == "raster":
+    if wanted.further and kind == "raster":
         raise OptionError(
             "pictures have no millimetres, and no other forms than a mask",
-            found=", ".join(wanted.write),
-            remedy="Leave `--write` out",
+            found=", ".join(wanted.further),
+            remedy="Leave them out of `--write`",
         )
 
 
@@ -92,6 +98,10 @@ def write_forms(
         for region, mask in masks.items():
             write_stl(folder / _surface(stem, region), mask, grid)
         files["stl"] = {region: _surface(stem, region) for region in masks}
+    if "bids" in wanted.write:
+        name = case.id if case is not None else stem
+        called = BidsName.of(name, name if case is None else case.patient)
+        files["bids"] = write_derivative(folder, called, label_map, masks)
     if "probabilities" in wanted.write:
         files["probabilities"] = {"file": _probabilities(stem), "regions": list(probabilities)}
         _write_probabilities(folder / _probabilities(stem), list(probabilities.values()), grid)

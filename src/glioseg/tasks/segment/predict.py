@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -49,10 +49,12 @@ from glioseg.tasks.members import (
 from glioseg.tasks.predicted import facts_of_use, filling_words, inputs_of, network_cards, stand_ins
 from glioseg.tasks.ready import ready_file, ready_scan, save_ready, with_target_first
 from glioseg.tasks.segment import report
+from glioseg.tasks.segment.bids import BidsName
+from glioseg.tasks.segment.case_report import ReportedCase, report_files, write_report
 from glioseg.tasks.segment.doubts import doubts, place_words
 from glioseg.tasks.segment.ensemble import ensemble_facts, load_for, prepared_for, score_ensemble, write_members_figure
 from glioseg.tasks.segment.explained import explanation_files, require_explainable, save_explanation
-from glioseg.tasks.segment.forms import form_files, require_forms, write_forms
+from glioseg.tasks.segment.forms import bids_files, form_files, require_forms, write_forms
 from glioseg.tasks.segment.kinds import kind_said, kind_shares
 from glioseg.tasks.segment.uncertain import (
     Doubted,
@@ -66,6 +68,7 @@ from glioseg.tasks.segment.uncertain import (
 from glioseg.tasks.task import (
     CasePrediction,
     Members,
+    Scans,
     ScoredCohort,
     ScoredData,
     Scores,
@@ -98,26 +101,30 @@ class SegmentMembers(Members):
         """What tells the members apart: recipe, plane and id."""
         return tuple(f"{info.name}, {info.prepare.plane}, {info.model_id}" for info in self.infos)
 
-    def require(self, case: Case) -> None:
-        """Raise a GeometryError unless each network can see the case."""
+    def require(self, case: Case, wanted: Wanted = NOTHING_MORE) -> None:
+        """Raise a GeometryError unless each network can see the case, an OptionError for forms that it cannot have."""
         require_modalities(self.ensemble.members, case)
+        require_forms(wanted, case, self.ensemble.regions)
 
-    def predict(self, case: Case, wanted: Wanted = NOTHING_MORE) -> SegmentPrediction:
+    def read(self, case: Case, wanted: Wanted = NOTHING_MORE) -> Scans:
+        """The scans that the networks see, made ready if that is asked for; errors as ``load_image``."""
+        if wanted.ready.asks:
+            wanted.told("register" if wanted.ready.registers else "brain")
+            return ready_scan(case, self.modalities, wanted.ready)
+        wanted.told("read")
+        return load_for(self.ensemble, case)
+
+    def predict(self, case: Case, wanted: Wanted = NOTHING_MORE, scans: Scans | None = None) -> SegmentPrediction:
         """Segment a case; errors as ``load_image`` and ``Ensemble.predict``."""
         require_forms(wanted, case, self.ensemble.regions)
         source = next(iter(case.images.values()))
         pictures = tuple(path.stem for path in source.paths) if source.kind == "raster" else ()
-        scan: Image | ReadyScan
-        if wanted.ready.asks:
-            wanted.told("register" if wanted.ready.registers else "brain")
-            scan = ready_scan(case, self.modalities, wanted.ready)
+        scan = self.read(case, wanted) if scans is None else scans
+        if isinstance(scan, ReadyScan):
             case = with_target_first(case, scan.record.target)
-        else:
-            wanted.told("read")
-            scan = load_for(self.ensemble, case)
         return replace(self._predict(case.id, scan, wanted, pictures, inputs_of(case)), case=case)
 
-    def predict_image(self, name: str, scan: Image | ReadyScan, wanted: Wanted = NOTHING_MORE) -> SegmentPrediction:
+    def predict_image(self, name: str, scan: Scans, wanted: Wanted = NOTHING_MORE) -> SegmentPrediction:
         """Segment an image, or what was made ready; what has no millimetres is saved as a picture."""
         has_mm = isinstance(scan, ReadyScan) or scan.grid.has_mm
         return self._predict(name, scan, wanted, () if has_mm else (name,))
@@ -125,7 +132,7 @@ class SegmentMembers(Members):
     def _predict(
         self,
         name: str,
-        scan: Image | ReadyScan,
+        scan: Scans,
         wanted: Wanted,
         pictures: tuple[str, ...],
         inputs: Mapping[str, Any] | None = None,
@@ -185,17 +192,17 @@ class SegmentMembers(Members):
     def files(self, case: Case) -> list[str]:
         """Names of all files that a prediction of the case may write."""
         stem = stem_of(case)
-        names = [
-            f"{stem}.json",
-            f"{stem}.png",
-            ready_file(stem),
-            f"{stem}_members.png",
-            f"{stem}.nii.gz",
-            f"{stem}_mask.png",
-        ]
+        names = [f"{stem}.json", ready_file(stem), f"{stem}_members.png", f"{stem}.nii.gz", f"{stem}_mask.png"]
+        names += report_files(stem)
         regions = self.ensemble.regions
         names += [*map_files(stem), *form_files(stem, regions), *explanation_files(stem, regions)]
+        names += bids_files(case, regions)
         return names + [f"{stem}/{path.stem}_mask.png" for path in next(iter(case.images.values())).paths]
+
+    def claims(self, case: Case, wanted: Wanted) -> frozenset[str]:
+        """The name of its files; in BIDS, which knows letters and digits alone, its folder too."""
+        own = {stem_of(case)}
+        return frozenset(own | {BidsName.of(case.id, case.patient).place} if "bids" in wanted.write else own)
 
     def page(self, cases: Sequence[PredictedCase]) -> PredictionsPage:
         """Volumes by region, sections of each scan, what was read as what, and what to distrust."""
@@ -329,12 +336,11 @@ class SegmentPrediction(CasePrediction):
             FileError: they cannot be written.
         """
         folder, stem = Path(out), stem_of_name(self.name)
-        mask = _write_mask(self.label_map, self.pictures, folder, stem)
-        picture = folder / f"{stem}.png"
-        with replacing(picture) as temporary:
-            temporary.write_bytes(self._overlay())
+        forms: dict[str, Any] = {}
+        if "nifti" in self.wanted.write:
+            forms["nifti"] = _write_mask(self.label_map, self.pictures, folder, stem).relative_to(folder).as_posix()
         facts = self._facts() | {
-            "mask": mask.relative_to(folder).as_posix(),
+            "mask": forms.get("nifti"),
             "volumes": {"unit": self.unit, **self.volumes},
             "diameters": None if self.diameters is None else self.diameters.to_json(),
         }
@@ -360,12 +366,26 @@ class SegmentPrediction(CasePrediction):
             facts["explanation"] = save_explanation(self.explanation, scene, plane, self.regions, (folder, stem))
         if self.ready is not None:
             facts["ready"] = save_ready(self.ready, folder, stem)
-        if self.wanted.write:
+        if "report" in self.wanted.write:
+            forms["report"] = write_report(self.reported(facts), folder, stem)
+        if self.wanted.further:
             probabilities = dict(zip(self.regions, self.probabilities, strict=True))
             model = self.members.model_id
-            facts["forms"] = write_forms(self.wanted, (folder, stem), self.case, self.label_map, probabilities, model)
+            forms |= write_forms(self.wanted, (folder, stem), self.case, self.label_map, probabilities, model)
+        facts["forms"] = forms
         write_json(folder / f"{stem}.json", facts)
         return self.members.written(facts, folder)
+
+    def reported(self, facts: Mapping[str, Any], labels: LabelMap | None = None) -> ReportedCase:
+        """What a report of the case is made of, with its own mask or with one that was corrected.
+
+        Args:
+            facts: what its JSON file says, volumes of this mask among it.
+            labels: on the same grid.
+        """
+        diameters = self.diameters if labels is None else measure_diameters(labels)
+        infos = self.members.infos
+        return ReportedCase(self.name, self.image, labels or self.label_map, self.regions, diameters, facts, infos)
 
     def _save_uncertainty(self, doubted: Doubted, folder: Path, stem: str) -> dict[str, Any]:
         grid, name = self.image.grid, f"{stem}_uncertainty.png"
@@ -380,6 +400,7 @@ class SegmentPrediction(CasePrediction):
         scheme, grid = self.label_map.scheme, self.image.grid
         return {
             "case": self.name,
+            **({} if self.case is None else {"patient": self.case.patient, "day": self.case.day}),
             "labels": dict(scheme.labels),
             "regions": {name: list(scheme.regions[name]) for name in self.regions},
             "grid": {
@@ -428,20 +449,34 @@ class SegmentPrediction(CasePrediction):
 
 
 def _written_case(sidecar: Mapping[str, Any], folder: Path) -> WrittenCase:
-    case, mask = sidecar["case"], folder / sidecar["mask"]
+    case, mask = sidecar["case"], sidecar["mask"]
+    file = folder / (mask or f"{stem_of_name(case)}.json")
     volumes = dict(sidecar["volumes"])
     unit = volumes.pop("unit")
     words = ", ".join(f"{region} {volume:g} {unit}" for region, volume in volumes.items())
     return WrittenCase(
         case=case,
-        file=mask,
-        row={"case": case, "mask": mask.name, "unit": unit, **volumes, **_measured(sidecar)},
-        text=f"{mask}: {words}",
-        facts={"case": case, "mask": str(mask), "unit": unit, "volumes": volumes},
+        file=file,
+        row={"case": case, "mask": mask, "unit": unit, **volumes, **_measured(sidecar)},
+        text=f"{file}: {words}",
+        facts={"case": case, "mask": None if mask is None else str(file), "unit": unit, "volumes": volumes},
         sidecar=sidecar,
         picture=folder / f"{stem_of_name(case)}.png",
+        files=tuple(folder / name for name in _names_in(sidecar.get("forms", {}))),
         warnings=tuple(sidecar["warnings"]),
     )
+
+
+def _names_in(forms: Any) -> Iterator[str]:  # noqa: ANN401 - part of a JSON file
+    """All names of files among the forms of a case."""
+    if isinstance(forms, str):
+        yield forms
+    elif isinstance(forms, dict):
+        for name, value in forms.items():
+            yield from () if name == "regions" else _names_in(value)
+    else:
+        for value in forms:
+            yield from _names_in(value)
 
 
 def _measured(sidecar: Mapping[str, Any]) -> Row:

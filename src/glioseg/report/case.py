@@ -1,0 +1,367 @@
+"""One page about one case: what was found, where, how sure, by which network. As PDF (A4) and as HTML."""
+
+from __future__ import annotations
+
+import base64
+import io
+import textwrap
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.figure import Figure
+from PIL import Image as Pillow
+
+from glioseg import __version__
+from glioseg.io.files import replacing
+from glioseg.report import style
+from glioseg.report.figures.views import CONVENTION
+from glioseg.report.html import (
+    RESEARCH_ONLY,
+    Block,
+    Cell,
+    Column,
+    Listed,
+    Page,
+    Picture,
+    Prose,
+    Section,
+    Table,
+    Tile,
+    write_page,
+)
+from glioseg.report.parts.words import amount
+from glioseg.report.predictions import NetworkCard, PredictedCase
+
+_A4_INCHES = (8.27, 11.69)
+_MARGIN = 0.06
+_LEFT, _RIGHT, _MIDDLE, _PICTURES, _GAP, _BOTTOM = _MARGIN, 1 - _MARGIN, 0.5, 0.64, 0.03, 0.062
+_MOST_LESIONS = 3
+_LINE = 0.0135
+_SMALL_PT, _TEXT_PT, _HEAD_PT, _TITLE_PT = 6.6, 8.0, 9.2, 17.0
+_WIDEST = 1240
+NOT_A_FINDING = (
+    "Drawn by a computer and seen by no physician. Volumes and diameters are those of this mask; a person who measures "
+    "on the scan may come to others."
+)
+_RANO = (
+    "Longest diameter within the lesion in an axial slice and the longest at a right angle to it, RANO 2.0 (Wen et al. "
+    "2023); measurable where both reach {least:.3g} mm."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class CaseReport:
+    """What the page of a case shows.
+
+    Args:
+        case: as its files tell of it.
+        regions: that were predicted -> the labels that each is the union of.
+        networks: that predicted it.
+        done: what was done to the scan, in sentences.
+        sections: the scan with the mask, in three planes (rows, columns, 3).
+        measured: the slices with diameters, likewise; None where nothing is measurable.
+    """
+
+    case: PredictedCase
+    regions: Mapping[str, tuple[str, ...]]
+    networks: tuple[NetworkCard, ...]
+    done: tuple[str, ...]
+    sections: npt.NDArray[np.uint8]
+    measured: npt.NDArray[np.uint8] | None = None
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """The JSON file of the case."""
+        return self.case.facts
+
+
+# --- what is said -----------------------------------------------------------------------------------------------------
+
+
+def volume_rows(report: CaseReport) -> list[tuple[str, str, str, str]]:
+    """Of each region its name, what it is made of, its volume, and the interval of that; empty where unknown."""
+    unit = str(report.facts["volumes"]["unit"])
+    doubted = report.facts.get("uncertainty", {}).get("regions", {})
+    rows = []
+    for region, labels in report.regions.items():
+        low_high = doubted.get(region, {}).get("volume_interval")
+        interval = "" if low_high is None else f"{style.number(low_high[0])} to {amount(low_high[1], unit)}"
+        made_of = "" if [label.lower() for label in labels] == [region.lower()] else " + ".join(labels)
+        rows.append((region, made_of, amount(float(report.facts["volumes"][region]), unit), interval))
+    return rows
+
+
+def diameter_rows(report: CaseReport) -> list[tuple[str, str, str]]:
+    """Of each measurable lesion its diameters, their product and its slice."""
+    lesions = (report.facts.get("diameters") or {}).get("lesions", ())
+    return [
+        (
+            f"{lesion['long_mm']:.1f} × {lesion['short_mm']:.1f} mm",
+            f"{lesion['product_mm2']:,.0f} mm²",
+            str(lesion["axial_slice"]),
+        )
+        for lesion in lesions
+    ]
+
+
+def diameter_words(report: CaseReport) -> str:
+    """What was measured, and what comes of it, in a sentence or two."""
+    found = report.facts.get("diameters")
+    if found is None or found["region"] is None:
+        return "Nothing to be measured." if found else "Not measured: the scan's millimetres are unknown."
+    part = "the enhancing part" if found["region"] == "ET" else "the whole tumour, since nothing enhances,"
+    small = found["n_not_measurable"]
+    smaller = "" if not small else f" {small} smaller {'lesion is' if small == 1 else 'lesions are'} not measurable."
+    if not found["lesions"]:
+        return f"Of {part} no lesion is measurable: {found['least_mm']:g} mm in both directions, in two slices."
+    largest = "the largest lesion" if found["n_targets"] == 1 else f"the {found['n_targets']} largest lesions"
+    return f"Sum of products of {part} ({largest}): {found['sum_of_products_mm2']:,.0f} mm².{smaller}"
+
+
+def confidence_words(report: CaseReport) -> tuple[str, ...]:
+    """How sure the network is, where it was asked; else that it was not."""
+    doubted = report.facts.get("uncertainty")
+    if doubted is None:
+        return ("Not asked for; `--write nifti,report,uncertainty` says how far the mask can be trusted.",)
+    value = doubted["confidence"]
+    said = "not known" if value is None else f"{value:.2f}"
+    low = ", low: look at this one" if doubted.get("low") else ""
+    return (f"{said}{low} ({doubted['confidence_is']}).", *(str(reason) for reason in doubted.get("reasons", ())))
+
+
+def _scan_words(report: CaseReport) -> tuple[str, ...]:
+    """Sequences and grid, without names of files."""
+    grid = report.facts["grid"]
+    shape = " × ".join(map(str, grid["shape"]))
+    spacing = grid["spacing_mm"]
+    size = "" if spacing is None else f" of {' × '.join(f'{step:.3g}' for step in spacing)} mm, {grid['orientation']}"
+    names = [style.modality_title(name) for name in report.facts["inputs"]] or ["given as arrays"]
+    return (f"{', '.join(names)}; {shape} voxels{size}.",)
+
+
+# --- the page ---------------------------------------------------------------------------------------------------------
+
+
+def write_case_page(report: CaseReport, file: Path, *, written_on: date | None = None) -> Path:
+    """Write the HTML page of a case, which needs no other file.
+
+    Raises:
+        FileError: it cannot be written.
+    """
+    rows = volume_rows(report)
+    tiles = [Tile(region, volume, made_of) for region, made_of, volume, _ in rows]
+    found = diameter_rows(report)
+    if report.facts.get("diameters") is not None:
+        tiles.append(Tile("Diameters", found[0][0] if found else "–", "the largest" if found else "nothing measurable"))
+    if (doubted := report.facts.get("uncertainty")) is not None and doubted["confidence"] is not None:
+        tiles.append(Tile("Confidence", f"{doubted['confidence']:.2f}", "", "warning" if doubted.get("low") else ""))
+    summary = f"{', '.join(report.regions)}, by {' + '.join(card.name for card in report.networks)}. {NOT_A_FINDING}"
+    page = Page(
+        "glioseg case report", report.case.name, summary, tuple(tiles), tuple(_sections(report)), _written(written_on)
+    )
+    return write_page(page, file)
+
+
+def _sections(report: CaseReport) -> Iterator[Section]:
+    warnings = tuple(Prose(f"{words}.", "warning") for words in report.case.warnings)
+    yield Section("doubts", "What to distrust", "", (*warnings, Prose(RESEARCH_ONLY, "note")))
+    yield Section("scan", "On the scan", CONVENTION, (_picture("scan", "Three planes", report.sections),))
+    yield Section("volumes", "Volumes", "", (_volume_table(report),))
+    if report.facts.get("diameters") is not None:
+        yield Section("diameters", "Diameters", diameter_words(report), tuple(_diameter_blocks(report)))
+    yield Section("confidence", "Confidence", "", tuple(Prose(words) for words in confidence_words(report)))
+    done = tuple(Prose(words) for words in (*_scan_words(report), *report.done))
+    yield Section("done", "What was done to the scan", "", done)
+    yield Section("network", "The network and its terms", "", tuple(Listed(card.facts) for card in report.networks))
+
+
+def _volume_table(report: CaseReport) -> Table:
+    rows = volume_rows(report)
+    has_intervals = any(interval for *_, interval in rows)
+    columns = (
+        Column("Region"),
+        Column("Made of"),
+        Column("Volume", numeric=True),
+        *((Column("Interval", numeric=True),) if has_intervals else ()),
+    )
+    cells = tuple(tuple(Cell(text) for text in row[: len(columns)]) for row in rows)
+    caption = f"Interval: {report.facts['uncertainty']['volume_interval_is']}." if has_intervals else ""
+    return Table(columns, cells, caption)
+
+
+def _diameter_blocks(report: CaseReport) -> Iterator[Block]:
+    if report.measured is not None:
+        yield _picture("measured", "Where they were measured", report.measured)
+    rows = tuple(
+        (Cell(str(number)), *(Cell(text) for text in row)) for number, row in enumerate(diameter_rows(report), 1)
+    )
+    columns = (Column("Lesion"), Column("Diameters", numeric=True), Column("Product", numeric=True), Column("Slice"))
+    caption = _RANO.format(least=report.facts["diameters"]["least_mm"])
+    yield Table(columns, rows, caption) if rows else Prose(caption)
+
+
+def _picture(name: str, title: str, pixels: npt.NDArray[np.uint8]) -> Picture:
+    picture = Pillow.fromarray(_not_wider(pixels))
+    buffer = io.BytesIO()
+    picture.save(buffer, "WEBP", quality=82, method=2)
+    source = f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+    alt = {"scan": "The scan in three planes, as it is and with the mask", "measured": "Slices with both diameters"}
+    return Picture(name, title, "", picture.width, picture.height, "scan", source, alt=alt[name])
+
+
+def _not_wider(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """A picture as wide as a page shows it, at most."""
+    height, width = pixels.shape[:2]
+    if width <= _WIDEST:
+        return pixels
+    size = (_WIDEST, round(height * _WIDEST / width))
+    return np.asarray(Pillow.fromarray(pixels).resize(size, Pillow.Resampling.LANCZOS))
+
+
+def _written(written_on: date | None) -> str:
+    return f"Written by glioseg {__version__} on {(written_on or date.today()).isoformat()}."
+
+
+# --- on paper ---------------------------------------------------------------------------------------------------------
+
+
+def write_case_pdf(report: CaseReport, file: Path, *, written_on: date | None = None) -> Path:
+    """Write the page of a case as PDF, one A4 page.
+
+    Raises:
+        FileError: it cannot be written.
+    """
+    figure = Figure(figsize=_A4_INCHES, facecolor=style.PAPER)
+    sheet = _Sheet(figure)
+    sheet.head(report.case.name)
+    top = sheet.y
+    sheet.column(_LEFT, _PICTURES)
+    sheet.image(report.sections, 0.40)
+    if report.measured is not None:
+        sheet.image(report.measured, 0.25)
+    under_pictures = sheet.y
+    sheet.column(_PICTURES + _GAP, _RIGHT, top)
+    _findings(sheet, report)
+    below = min(sheet.y, under_pictures)
+    sheet.column(_LEFT, _MIDDLE - _GAP / 2, below)
+    _making(sheet, report)
+    sheet.column(_MIDDLE + _GAP / 2, _RIGHT, below)
+    _network(sheet, report)
+    sheet.foot(_written(written_on))
+    buffer = io.BytesIO()
+    metadata = {"Title": f"glioseg case report: {report.case.name}", "Creator": f"glioseg {__version__}"}
+    FigureCanvasPdf(figure).print_pdf(buffer, metadata={**metadata, "CreationDate": None})  # type: ignore[no-untyped-call]
+    with replacing(file) as temporary:
+        temporary.write_bytes(buffer.getvalue())
+    return file
+
+
+def _findings(sheet: _Sheet, report: CaseReport) -> None:
+    """Beside the pictures: how large, how sure, what to distrust."""
+    sheet.title("Volumes")
+    for region, made_of, volume, interval in volume_rows(report):
+        sheet.pair(region, volume)
+        sheet.text(". ".join(filter(None, (made_of, interval))), small=True)
+    sheet.title("Diameters")
+    for number, (diameters, product, place) in enumerate(diameter_rows(report)[:_MOST_LESIONS], start=1):
+        sheet.pair(f"Lesion {number}", diameters)
+        sheet.text(f"slice {place}, product {product}", small=True)
+    sheet.text(diameter_words(report))
+    sheet.title("Confidence")
+    for words in confidence_words(report):
+        sheet.text(words)
+    if report.case.warnings:
+        sheet.title("To be looked at")
+        for words in report.case.warnings:
+            sheet.text(f"{words}.")
+
+
+def _making(sheet: _Sheet, report: CaseReport) -> None:
+    sheet.title("What was done to the scan")
+    for words in (*_scan_words(report), *report.done):
+        sheet.text(words, small=True)
+    sheet.title("How it was measured")
+    if report.facts.get("diameters") is not None:
+        sheet.text(_RANO.format(least=report.facts["diameters"]["least_mm"]), small=True)
+    sheet.text(CONVENTION, small=True)
+
+
+def _network(sheet: _Sheet, report: CaseReport) -> None:
+    sheet.title("The network and its terms")
+    for card in report.networks:
+        for name, value in card.facts:
+            if name in ("Recipe", "Model", "Trained on", "Terms"):
+                sheet.text(f"{name}: {value}", small=True)
+        for words in card.cautions:
+            sheet.text(words, small=True)
+
+
+class _Sheet:
+    """A page that is filled from top to bottom; lengths are shares of its height or width."""
+
+    def __init__(self, figure: Figure) -> None:
+        self.figure = figure
+        self.y = 1 - _MARGIN * 0.6
+        self.left, self.right = _LEFT, _RIGHT
+
+    def column(self, left: float, right: float, top: float | None = None) -> None:
+        """Go on between these sides, from ``top`` where it is given."""
+        self.left, self.right = left, right
+        self.y = self.y if top is None else top
+
+    def head(self, name: str) -> None:
+        self._put(self.left, self.y, "glioseg case report", _SMALL_PT, style.MUTED)
+        self._put(self.right, self.y, RESEARCH_ONLY.upper(), _SMALL_PT, style.POSITIVE, align="right", bold=True)
+        self.y -= 0.028
+        self._put(self.left, self.y, style.plain(name, 52), _TITLE_PT, style.INK, bold=True)
+        self.y -= 0.012
+
+    def image(self, pixels: npt.NDArray[np.uint8], most: float) -> None:
+        """A picture as wide as the column, unless it would be higher than ``most``."""
+        width_in = (self.right - self.left) * _A4_INCHES[0]
+        height = width_in * pixels.shape[0] / pixels.shape[1] / _A4_INCHES[1]
+        shrink = min(1.0, most / height)
+        width, height = (self.right - self.left) * shrink, height * shrink
+        axes = self.figure.add_axes((self.left, self.y - height, width, height))
+        axes.imshow(_not_wider(pixels), interpolation="none", aspect="auto")
+        axes.set_axis_off()
+        self.y -= height + 0.008
+
+    def title(self, words: str) -> None:
+        self.y -= 0.010
+        if self.y < _BOTTOM + 2 * _LINE:
+            return
+        self._put(self.left, self.y, words, _HEAD_PT, style.ACCENT, bold=True)
+        self.y -= _LINE * 1.25
+
+    def pair(self, name: str, value: str) -> None:
+        self._put(self.left, self.y, style.plain(name, 44), _TEXT_PT, style.INK)
+        self._put(self.right, self.y, value, _TEXT_PT, style.INK, align="right", bold=True)
+        self.y -= _LINE
+
+    def text(self, words: str, *, small: bool = False) -> None:
+        points = _SMALL_PT if small else _TEXT_PT
+        letters = int((self.right - self.left) * _A4_INCHES[0] * 72 / (0.53 * points))
+        for line in textwrap.wrap(words, letters):
+            if self.y < _BOTTOM:  # the rest is on the HTML page
+                return
+            self._put(self.left, self.y, style.plain(line, 400), points, style.MUTED if small else style.INK)
+            self.y -= _LINE * (0.82 if small else 0.95)
+        self.y -= 0.002
+
+    def foot(self, written: str) -> None:
+        bottom = _MARGIN * 0.45
+        self._put(_LEFT, bottom + _LINE, NOT_A_FINDING, _SMALL_PT - 0.6, style.MUTED)
+        self._put(_LEFT, bottom, f"{written} {RESEARCH_ONLY}", _SMALL_PT, style.MUTED)
+
+    def _put(
+        self, x: float, y: float, words: str, points: float, colour: str, *, align: str = "left", bold: bool = False
+    ) -> None:
+        weight = "bold" if bold else "normal"
+        self.figure.text(x, y, words, fontsize=points, color=colour, ha=align, va="baseline", fontweight=weight)

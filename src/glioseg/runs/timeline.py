@@ -1,0 +1,355 @@
+"""``glioseg timeline``: predictions of one patient in order of time; how volumes and diameters change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from glioseg.console import QUIET, Reporter
+from glioseg.core import Case, Image, LabelMap, LabelScheme, Source
+from glioseg.core.case import SourceKind
+from glioseg.errors import FileError, GliosegError, OptionError
+from glioseg.evaluation.course import SUM, Change, TimePoint, changes
+from glioseg.evaluation.diameters import measure_diameters
+from glioseg.evaluation.table import Row, rows_to_csv
+from glioseg.io import load_image, load_labels
+from glioseg.io.endings import file_kind
+from glioseg.io.files import write_json, write_text
+from glioseg.io.text import read_json
+from glioseg.report.timeline import Overlay, TimelineFacts, write_timeline
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PAGE, FIGURES, TABLE = "timeline.html", "timeline.json", "timeline.csv"
+_FEWEST = 2
+_ENDS_OF_MASKS = (".nii.gz", ".nii")
+_NEEDED = {"case", "model_id", "mask", "volumes", "labels", "regions", "inputs"}
+"""What the record of a predicted mask has, once it is whole."""
+
+
+@dataclass(frozen=True, eq=False)
+class TimelineResult:
+    """The course of a patient.
+
+    Args:
+        points: in order of time.
+        facts: as ``timeline.json`` has them.
+        warnings: what to bear in mind, in sentences.
+        text: a table in a few lines for people.
+        page: that shows it.
+    """
+
+    points: tuple[TimePoint, ...]
+    facts: Mapping[str, Any]
+    warnings: tuple[str, ...]
+    text: str
+    page: Path
+
+    def table(self) -> pd.DataFrame:
+        """A row for each time point: volumes in ml, the sum of products in mm², and their changes in percent."""
+        import pandas as pd
+
+        return pd.DataFrame(_rows(self.points))
+
+
+@dataclass(frozen=True, eq=False)
+class _Prediction:
+    """A predicted case as its files tell of it."""
+
+    sidecar: Mapping[str, Any]
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return str(self.sidecar["case"])
+
+    @property
+    def day(self) -> int | None:
+        day = self.sidecar.get("day")
+        return day if isinstance(day, int) else None
+
+    @property
+    def patient(self) -> str:
+        return str(self.sidecar.get("patient") or "")
+
+    def mask(self) -> LabelMap:
+        """The mask with its meaning."""
+        file = self.sidecar["mask"]
+        if file is None:
+            raise FileError(
+                "the case has no mask to be compared", path=self.path, remedy="Predict it with nifti among `--write`"
+            )
+        regions = {name: tuple(labels) for name, labels in self.sidecar["regions"].items()}
+        scheme = LabelScheme("predicted", dict(self.sidecar["labels"]), regions, tuple(regions))
+        source = Source((self.path.parent / file,), "nifti")
+        return load_labels(Case(self.name, self.name, {"mask": source}, labels=source), scheme)
+
+    def scan(self) -> Image:
+        """The scans as they were predicted, from the files that the record names."""
+        sources = {name: _source(name, facts) for name, facts in self.sidecar["inputs"].items()}
+        if not sources:
+            raise OptionError("the scan was given as an array", found=self.name)
+        return load_image(Case(self.name, self.name, sources), list(sources))
+
+
+def _source(name: str, facts: Mapping[str, Any]) -> Source:
+    paths = tuple(Path(file) for file in facts["files"])
+    kind: SourceKind | None = file_kind(paths[0])
+    if kind is None:
+        raise OptionError("names of DICOM files are not kept in the record of a case", found=name)
+    if not all(path.is_file() for path in paths):
+        raise FileError("the scan is not where it was", path=facts["files"][0], found=name)
+    return Source(paths, kind, facts["channel"])
+
+
+def timeline(
+    inputs: Sequence[Path], out: Path, *, dates: Sequence[str] = (), reporter: Reporter = QUIET
+) -> TimelineResult:
+    """Put predictions of one patient in order of time and compare them.
+
+    Args:
+        inputs: cases that ``predict`` wrote: their JSON files, their masks, or folders that hold them.
+        out: where the page, the figures as JSON and the table go.
+        dates: of each case, as 2024-01-31, in the order of the inputs; empty for what the scans say, else their order.
+        reporter: told of what to bear in mind.
+
+    Raises:
+        FileError: no prediction there, or one that cannot be read.
+        OptionError: fewer than two time points, dates that are no dates or not as many, other regions or units, one
+            case twice.
+    """
+    found = [prediction for path in inputs for prediction in _predictions(path)]
+    _require_comparable(found)
+    days = _days(found, dates)
+    order = sorted(range(len(found)), key=lambda index: (days[index] or 0, index))
+    predictions = [found[index] for index in order]
+    masks = [prediction.mask() for prediction in predictions]
+    measured = _measured_region(masks)
+    points = tuple(
+        TimePoint(prediction.name, days[index], _figures(prediction, mask, measured))
+        for prediction, mask, index in zip(predictions, masks, order, strict=True)
+    )
+    warnings = tuple(_warnings(predictions, days))
+    facts = _facts(points, measured, warnings)
+    overlay, why_not = _overlay(predictions, masks)
+    out.mkdir(parents=True, exist_ok=True)
+    regions = tuple(predictions[0].sidecar["regions"])
+    shown = TimelineFacts(points, regions, measured, warnings, _cautions(predictions), overlay, why_not)
+    page = write_timeline(shown, out / PAGE)
+    write_text(out / TABLE, rows_to_csv(_rows(points)))
+    write_json(out / FIGURES, facts)
+    for warning in warnings:
+        reporter.say(f"{warning}.")
+    return TimelineResult(points, facts, warnings, _text(points), page)
+
+
+# --- what there is ----------------------------------------------------------------------------------------------------
+
+
+def _predictions(path: Path) -> Iterator[_Prediction]:
+    """The predictions of a folder, or that of a file."""
+    if path.is_dir():
+        there = [found for file in sorted(path.glob("*.json")) if (found := _prediction(file)) is not None]
+        if not there:
+            raise _no_prediction(path)
+        yield from there
+        return
+    ending = next((end for end in _ENDS_OF_MASKS if path.name.endswith(end)), path.suffix)
+    only = _prediction(path.with_name(f"{path.name.removesuffix(ending)}.json"))
+    if only is None:
+        raise _no_prediction(path)
+    yield only
+
+
+def _prediction(file: Path) -> _Prediction | None:
+    """What a JSON file says of a predicted mask; None where it is something else."""
+    try:
+        sidecar = read_json(file)
+    except (FileError, OSError):
+        return None
+    if not isinstance(sidecar, dict) or not set(sidecar) >= _NEEDED:
+        return None
+    return _Prediction(sidecar, file)
+
+
+def _no_prediction(path: Path) -> FileError:
+    return FileError(
+        "there is no predicted mask",
+        path=path,
+        expected="a folder that glioseg predict wrote, or the JSON file or mask of a case in it",
+        remedy="Predict the scans first: glioseg predict NETWORK SCANS --out MASKS",
+    )
+
+
+def _require_comparable(found: Sequence[_Prediction]) -> None:
+    if len(found) < _FEWEST:
+        raise OptionError(
+            "a timeline needs two time points",
+            found=", ".join(each.name for each in found) or "none",
+            expected="two or more predicted cases of one patient",
+        )
+    twice = [each.name for number, each in enumerate(found) if each.path in [other.path for other in found[:number]]]
+    if twice:
+        raise OptionError("a case is named twice", found=twice[0], remedy="Name each time point once")
+    for what, of in (
+        ("regions", lambda each: list(each.sidecar["regions"])),
+        ("labels", lambda each: each.sidecar["labels"]),
+    ):
+        for each in found[1:]:
+            if of(each) != of(found[0]):
+                raise OptionError(
+                    f"the time points have other {what}",
+                    found=f"{', '.join(of(found[0]))} and {', '.join(of(each))}",
+                    remedy="Predict all of them with one network",
+                )
+    for each in found:
+        if each.sidecar["volumes"]["unit"] != "ml":
+            raise OptionError("pictures have no volumes that could be compared", found=each.name)
+
+
+def _days(found: Sequence[_Prediction], dates: Sequence[str]) -> list[int | None]:
+    """Days since the first, by the dates that were given, else by those of the scans; else None for each."""
+    if dates:
+        if len(dates) != len(found):
+            raise OptionError(
+                "a date for each time point is needed", found=f"{len(dates)}", expected=f"{len(found)}, in their order"
+            )
+        days = [_date(text).toordinal() for text in dates]
+    else:
+        known = [each.day for each in found]
+        if any(day is None for day in known) or len({each.patient for each in found}) > 1:
+            return [None] * len(found)
+        days = [day for day in known if day is not None]
+    return [day - min(days) for day in days]
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text.strip())
+    except ValueError as error:
+        raise OptionError("not a date", found=text, expected="such as 2024-01-31") from error
+
+
+def _warnings(predictions: Sequence[_Prediction], days: Sequence[int | None]) -> Iterator[str]:
+    patients = list(dict.fromkeys(each.patient for each in predictions if each.patient))
+    if len(patients) > 1:
+        yield f"The files speak of different patients ({', '.join(patients)}): make sure that it is one person"
+    models = {each.sidecar["model_id"] for each in predictions}
+    if len(models) > 1:
+        yield "The time points were predicted by different networks: part of the change may be theirs"
+    if None in days:
+        yield "No dates are known: the time points stand in the order in which they were named"
+    sequences = {tuple(sorted(each.sidecar["inputs"])) for each in predictions}
+    if len(sequences) > 1:
+        yield "The time points were predicted from different sequences"
+    for each in predictions:
+        for words in each.sidecar.get("warnings", ()):
+            yield f"{each.name}: {words}"
+
+
+def _cautions(predictions: Sequence[_Prediction]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(str(words) for each in predictions for words in each.sidecar.get("terms", ())))
+
+
+# --- what comes of it -------------------------------------------------------------------------------------------------
+
+
+def _measured_region(masks: Sequence[LabelMap]) -> str:
+    """The enhancing part where any time point has one, else the largest region."""
+    scheme = masks[0].scheme
+    names = list(scheme.regions)
+    if "ET" in names and any(np.isin(mask.array, scheme.values_of("ET")).any() for mask in masks):
+        return "ET"
+    return max(names, key=lambda name: len(scheme.regions[name]))
+
+
+def _figures(prediction: _Prediction, mask: LabelMap, measured: str) -> dict[str, float]:
+    volumes = {name: float(prediction.sidecar["volumes"][name]) for name in prediction.sidecar["regions"]}
+    return {**volumes, SUM: round(measure_diameters(mask, measured).sum_mm2, 1)}
+
+
+def _rows(points: Sequence[TimePoint]) -> list[Row]:
+    """A row for each time point, changes in percent."""
+    by_figure = {name: changes([point.figures[name] for point in points]) for name in points[0].figures}
+    rows: list[Row] = []
+    for number, point in enumerate(points):
+        row: dict[str, str | int | float | None] = {"case": point.name, "day": point.day}
+        for name, value in point.figures.items():
+            column = f"{name.replace(' ', '_')}_mm2" if name == SUM else f"{name}_ml"
+            change = by_figure[name][number]
+            row[column] = value
+            row[f"{column}_change_from_first"] = _percent(change.from_first)
+            row[f"{column}_change_from_smallest"] = _percent(change.from_smallest)
+        rows.append(row)
+    return rows
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else round(100 * share, 1)
+
+
+def _facts(points: Sequence[TimePoint], measured: str, warnings: Sequence[str]) -> dict[str, Any]:
+    by_figure = {name: changes([point.figures[name] for point in points]) for name in points[0].figures}
+    return {
+        "time_points": [
+            {
+                "case": point.name,
+                "day": point.day,
+                "figures": {
+                    name: {"value": value, "unit": "mm2" if name == SUM else "ml", **_as_json(by_figure[name][number])}
+                    for name, value in point.figures.items()
+                },
+            }
+            for number, point in enumerate(points)
+        ],
+        "measured": measured,
+        "changes_are": "in percent, from the first time point and from the smallest value before",
+        "warnings": list(warnings),
+        "use": "for research use only; not a medical device",
+    }
+
+
+def _as_json(change: Change) -> dict[str, float | None]:
+    return {
+        "change_from_first_percent": _percent(change.from_first),
+        "change_from_smallest_percent": _percent(change.from_smallest),
+    }
+
+
+def _text(points: Sequence[TimePoint]) -> str:
+    names = list(points[0].figures)
+    by_figure = {name: changes([point.figures[name] for point in points]) for name in names}
+    titles = ["case", "day", *(f"{name} ({'mm²' if name == SUM else 'ml'})" for name in names)]
+    lines = [titles]
+    for number, point in enumerate(points):
+        cells = []
+        for name in names:
+            share = by_figure[name][number].from_first
+            change = "" if share is None else f" ({100 * share:+.0f} %)"
+            cells.append(f"{point.figures[name]:.1f}{change}")
+        lines.append([point.name, "–" if point.day is None else str(point.day), *cells])
+    widths = [max(len(line[column]) for line in lines) for column in range(len(titles))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
+
+
+def _overlay(predictions: Sequence[_Prediction], masks: Sequence[LabelMap]) -> tuple[Overlay | None, str]:
+    """The first and the last mask on the last scan, where the three can be brought together; else why not."""
+    first, last = masks[0], masks[-1]
+    difference = last.grid.difference(first.grid)
+    if difference is not None:
+        return None, f"the scans of the first and the last time point do not share a grid ({difference})"
+    try:
+        scan = predictions[-1].scan()
+    except GliosegError as error:
+        return None, f"the last scan cannot be shown ({error.what})"
+    if scan.grid.difference(last.grid) is not None:
+        return None, "the last scan does not lie where its mask does"
+    return Overlay(scan, first, last), ""

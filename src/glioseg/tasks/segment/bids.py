@@ -1,0 +1,137 @@
+"""Masks as a BIDS derivative dataset, in a folder ``bids`` beside the predictions.
+
+Names and sidecars follow BIDS 1.10, "Derivatives: imaging data": a discrete segmentation (``dseg``) with its lookup
+table, and a binary mask for each region, which overlap. What is written refers to the grid of the scan
+(``SpatialReference`` ``orig``). Labels of subject and session hold letters and digits alone, as BIDS wants.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from glioseg import __version__
+from glioseg.core import LabelMap
+from glioseg.io.files import write_json, write_text
+from glioseg.io.nifti import write_nifti
+from glioseg.report.style import region_colour
+
+FOLDER = "bids"
+VERSION = "1.10.0"
+_DESC = "glioseg"
+_PREFIXES = re.compile(r"^(?:sub|ses)-")
+_TITLES: Mapping[str, str] = {
+    "NCR": "necrotic tumour core",
+    "NET": "non-enhancing tumour",
+    "NETC": "non-enhancing tumour core",
+    "ED": "peritumoural oedema",
+    "SNFH": "surrounding non-enhancing FLAIR hyperintensity",
+    "ET": "enhancing tumour",
+    "RC": "resection cavity",
+    "CC": "cystic component",
+    "WT": "whole tumour",
+    "TC": "tumour core",
+}
+
+
+@dataclass(frozen=True)
+class BidsName:
+    """How a case is called.
+
+    Args:
+        subject: its label,
+        session: and that of the session; empty where the case is all there is of the patient.
+    """
+
+    subject: str
+    session: str
+
+    @classmethod
+    def of(cls, case: str, patient: str) -> BidsName:
+        """``BraTS-GLI-00001-001`` of ``BraTS-GLI-00001`` -> sub-BraTSGLI00001 ses-001; ``sub-1_ses-2`` stays so."""
+        rest = case.removeprefix(patient)
+        session = "" if case == patient else rest if len(rest) < len(case) else case
+        return cls(_label(patient), _label(session.lstrip("_-. ")) if session else "")
+
+    @property
+    def prefix(self) -> str:
+        """``sub-01_ses-2``."""
+        return f"sub-{self.subject}" + (f"_ses-{self.session}" if self.session else "")
+
+    @property
+    def place(self) -> str:
+        """The folder of the files, below that of the predictions."""
+        return "/".join([FOLDER, *self.prefix.split("_"), "anat"])
+
+    def files(self, regions: Sequence[str]) -> list[str]:
+        """All files of a case, below the folder of the predictions."""
+        names = [f"{self.dseg}{ending}" for ending in (".nii.gz", ".json", ".tsv")]
+        return names + [f"{self.mask(region)}{ending}" for region in regions for ending in (".nii.gz", ".json")]
+
+    @property
+    def dseg(self) -> str:
+        """The segmentation, without an ending."""
+        return f"{self.place}/{self.prefix}_space-orig_desc-{_DESC}_dseg"
+
+    def mask(self, region: str) -> str:
+        """The mask of a region, likewise."""
+        return f"{self.place}/{self.prefix}_space-orig_label-{_label(region)}_desc-{_DESC}_mask"
+
+
+def _label(text: str) -> str:
+    return re.sub(r"[^0-9a-zA-Z]", "", _PREFIXES.sub("", text)) or "unnamed"
+
+
+def write_derivative(
+    folder: Path, called: BidsName, labels: LabelMap, masks: Mapping[str, npt.NDArray[np.bool_]]
+) -> list[str]:
+    """Write a case, and what describes the dataset.
+
+    Args:
+        folder: of the predictions.
+        called: the case.
+        labels: the mask.
+        masks: region -> bool (X, Y, Z) on the same grid.
+
+    Returns:
+        its files, below the folder.
+
+    Raises:
+        FileError: one of them cannot be written.
+    """
+    write_json(folder / FOLDER / "dataset_description.json", _description())
+    about = {"SpatialReference": "orig"}
+    write_nifti(folder / f"{called.dseg}.nii.gz", labels.array.astype(np.uint8), labels.grid)
+    description = "Tumour, as a network drew it; research use only"
+    write_json(folder / f"{called.dseg}.json", {"Description": description, **about})
+    write_text(folder / f"{called.dseg}.tsv", _lookup(labels))
+    for region, mask in masks.items():
+        write_nifti(folder / f"{called.mask(region)}.nii.gz", mask.astype(np.uint8), labels.grid)
+        title = _TITLES.get(region, region)
+        description = f"{title[0].upper()}{title[1:]}; research use only"
+        write_json(folder / f"{called.mask(region)}.json", {"Type": "Lesion", "Description": description, **about})
+    return called.files(list(masks))
+
+
+def _description() -> dict[str, Any]:
+    return {
+        "Name": "Brain tumour segmentations by glioseg",
+        "BIDSVersion": VERSION,
+        "DatasetType": "derivative",
+        "GeneratedBy": [
+            {"Name": "glioseg", "Version": __version__, "Description": "For research use only; not a medical device"}
+        ],
+    }
+
+
+def _lookup(labels: LabelMap) -> str:
+    lines = ["index\tname\tabbreviation\tcolor", "0\tbackground\tBG\t#000000"]
+    for row, (name, value) in enumerate(sorted(labels.scheme.labels.items(), key=lambda item: item[1])):
+        lines.append(f"{value}\t{_TITLES.get(name, name)}\t{name}\t{region_colour(name, row)}")
+    return "\n".join(lines) + "\n"

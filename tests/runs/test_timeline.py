@@ -1,0 +1,147 @@
+"""``glioseg timeline``: predicted cases of one patient in order of time, with changes worked out by hand."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import glioseg
+from glioseg.core import Grid
+from glioseg.errors import FileError, OptionError
+from glioseg.evaluation.course import changes
+from glioseg.io.nifti import write_nifti
+from tests.cli.command import glioseg as command
+
+SHAPE = (40, 40, 12)
+LABELS = {"NCR": 1, "ED": 2, "ET": 3}
+REGIONS = {"WT": ["NCR", "ED", "ET"], "ET": ["ET"]}
+
+
+def _write(folder: Path, name: str, side: int, enhancing: int = 0, **more: Any) -> Path:
+    """A predicted case: a square of oedema of so many mm, a smaller one that enhances in it, three slices of 1 mm."""
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[5 : 5 + side, 5 : 5 + side, 4:7] = LABELS["ED"]
+    labels[5 : 5 + enhancing, 5 : 5 + enhancing, 4:7] = LABELS["ET"]
+    grid = Grid(SHAPE, more.pop("affine", np.eye(4)))
+    write_nifti(folder / f"{name}.nii.gz", labels, grid)
+    scan = folder / "scans" / f"{name}_flair.nii.gz"
+    write_nifti(scan, (labels.astype(np.int16) + 1) * 100, grid)
+    facts = {
+        "case": name, "patient": "p", "day": None, "model_id": "m", "mask": f"{name}.nii.gz", "labels": LABELS,
+        "regions": REGIONS, "inputs": {"t2f": {"files": [str(scan)], "channel": None}}, "warnings": [], "terms": [],
+        "volumes": {"unit": "ml", "WT": side**2 * 3 / 1000, "ET": enhancing**2 * 3 / 1000},
+    }  # fmt: skip
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps({**facts, **more}), encoding="utf-8")
+    return path
+
+
+def _figures(facts: Mapping[str, Any], name: str) -> list[tuple[float, float | None, float | None]]:
+    return [
+        (
+            point["figures"][name]["value"],
+            point["figures"][name]["change_from_first_percent"],
+            point["figures"][name]["change_from_smallest_percent"],
+        )
+        for point in facts["time_points"]
+    ]
+
+
+def test_changes() -> None:
+    """From the first: 4 to 2 is −50 %, to 3 is −25 %; from the smallest before, 2, 3 is +50 %. From nothing: none."""
+    found = [(change.from_first, change.from_smallest) for change in changes([4, 2, 3])]
+    assert found == [(None, None), (-0.5, -0.5), (-0.25, 0.5)]
+    assert [change.from_smallest for change in changes([0, 5, 10])] == [None, None, None]
+    assert [change.from_first for change in changes([2, 0])] == [None, -1]
+
+
+def test_by_dates_whatever_the_order(tmp_path: Path) -> None:
+    """Enhancing squares of 20, 10 and 16 mm: products of diagonals are twice the areas, 800, 200 and 512 mm²."""
+    first, second, third = (_write(tmp_path, name, 24, side) for name, side in (("a", 20), ("b", 10), ("c", 16)))
+    found = glioseg.timeline(
+        third, first, second, dates=["2024-07-01", "2024-01-31", "2024-05-02"], out=tmp_path / "out"
+    )
+    assert [(point.name, point.day) for point in found.points] == [("a", 0), ("b", 92), ("c", 152)]
+    facts = json.loads((tmp_path / "out" / "timeline.json").read_text(encoding="utf-8"))
+    assert facts["measured"] == "ET"
+    assert _figures(facts, "sum of products") == [(800, None, None), (200, -75, -75), (512, -36, 156)]
+    assert _figures(facts, "WT") == [(1.728, None, None), (1.728, 0, 0), (1.728, 0, 0)]
+    with (tmp_path / "out" / "timeline.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["case"], row["day"], row["sum_of_products_mm2_change_from_smallest"]) for row in rows] == [
+        ("a", "0", ""),
+        ("b", "92", "-75.0"),
+        ("c", "152", "156.0"),
+    ]
+    page = found.page.read_text(encoding="utf-8")
+    assert "3 time points in 152 days" in page
+    assert "figure-overlay" in page
+    assert "2024" not in page.replace(page[page.rindex("Written by") :], ""), "no date is written"
+    assert list(found.table()["day"]) == [0, 92, 152]
+
+
+def test_by_the_days_of_the_scans(tmp_path: Path) -> None:
+    """On the patient's own calendar, where only differences mean anything."""
+    later, earlier = _write(tmp_path, "a", 20, day=700_040), _write(tmp_path, "b", 10, day=700_000)
+    found = glioseg.timeline(later, earlier, out=tmp_path / "out")
+    assert [(point.name, point.day) for point in found.points] == [("b", 0), ("a", 40)]
+    assert "700" not in found.page.read_text(encoding="utf-8").partition("<main")[2].partition("figure-")[0]
+
+
+def test_folders_and_masks_and_an_order_alone(tmp_path: Path) -> None:
+    _write(tmp_path / "x", "a", 20, patient="p")
+    _write(tmp_path / "y", "b", 10, patient="q", model_id="n")
+    ran = command("timeline", tmp_path / "x", tmp_path / "y" / "b.nii.gz", "--out", tmp_path / "out")
+    assert ran.code == 0, ran.err
+    assert "a     –    1.2" in ran.out
+    assert "-75 %" in ran.out
+    said = [
+        words
+        for words in ("different patients (p, q)", "different networks", "No dates are known")
+        if words not in ran.err
+    ]
+    assert said == []
+    both = command("timeline", tmp_path / "x", tmp_path / "y", "--out", tmp_path / "out", "--json", "--quiet")
+    assert [point["case"] for point in both.json["time_points"]] == ["a", "b"]
+
+
+def test_no_overlay_where_grids_differ(tmp_path: Path) -> None:
+    first, second = _write(tmp_path, "a", 20), _write(tmp_path, "b", 20, affine=np.diag([1.1, 1, 1, 1]))
+    page = glioseg.timeline(first, second, out=tmp_path / "out").page.read_text(encoding="utf-8")
+    assert "do not share a grid" in page
+    (tmp_path / "scans" / "b_flair.nii.gz").unlink()
+    third = _write(tmp_path, "c", 20)
+    (tmp_path / "scans" / "c_flair.nii.gz").unlink()
+    page = glioseg.timeline(first, third, out=tmp_path / "out").page.read_text(encoding="utf-8")
+    assert "the last scan cannot be shown (the scan is not where it was)" in page
+
+
+def test_refusals(tmp_path: Path) -> None:
+    one, two = _write(tmp_path, "a", 20), _write(tmp_path, "b", 10)
+    other = _write(tmp_path, "c", 10, regions={"WT": ["ED"]})
+    pictures = _write(tmp_path, "d", 10, volumes={"unit": "voxels", "WT": 3, "ET": 0})
+    no_mask = _write(tmp_path, "e", 10, mask=None)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "half.json").write_text(json.dumps({"model_id": "m", "case": "half", "unfinished": True}))
+    refused: tuple[tuple[tuple[Path, ...], tuple[str, ...], type[Exception], str], ...] = (
+        ((one,), (), OptionError, "needs two time points"),
+        ((one, one), (), OptionError, "a case is named twice"),
+        ((one, two), ("2024-01-01",), OptionError, "a date for each time point"),
+        ((one, two), ("2024-01-01", "yesterday"), OptionError, "not a date; found yesterday"),
+        ((one, other), (), OptionError, "other regions"),
+        ((one, pictures), (), OptionError, "pictures have no volumes"),
+        ((one, no_mask), (), FileError, "nifti among"),
+        ((one, tmp_path / "empty"), (), FileError, "there is no predicted mask"),
+        ((one, tmp_path / "half.json"), (), FileError, "there is no predicted mask"),
+        ((one, tmp_path / "nothing.nii.gz"), (), FileError, "there is no predicted mask"),
+    )
+    for cases, dates, kind, words in refused:
+        with pytest.raises(kind, match=words):
+            glioseg.timeline(*cases, dates=dates, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
