@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,13 @@ import numpy as np
 import pytest
 
 import glioseg
+from glioseg.cohorts.phantom import PhantomOptions, generate_patient
+from glioseg.console import QUIET
 from glioseg.core import Grid
 from glioseg.errors import FileError, OptionError
 from glioseg.evaluation.course import changes
 from glioseg.io.nifti import write_nifti
+from glioseg.runs.timeline import _overlay, _predictions
 from tests.cli.command import glioseg as command
 
 SHAPE = (40, 40, 12)
@@ -111,15 +115,46 @@ def test_folders_and_masks_and_an_order_alone(tmp_path: Path) -> None:
     assert [point["case"] for point in both.json["time_points"]] == ["a", "b"]
 
 
-def test_no_overlay_where_grids_differ(tmp_path: Path) -> None:
-    first, second = _write(tmp_path, "a", 20), _write(tmp_path, "b", 20, affine=np.diag([1.1, 1, 1, 1]))
+def test_no_overlay_without_scans(tmp_path: Path) -> None:
+    first, second = (
+        _write(tmp_path, "a", 20),
+        _write(tmp_path, "b", 20, inputs={"t2f": {"files": ["case-b series 4"], "channel": None}}),
+    )
     page = glioseg.timeline(first, second, out=tmp_path / "out").page.read_text(encoding="utf-8")
-    assert "do not share a grid" in page
-    (tmp_path / "scans" / "b_flair.nii.gz").unlink()
-    third = _write(tmp_path, "c", 20)
-    (tmp_path / "scans" / "c_flair.nii.gz").unlink()
-    page = glioseg.timeline(first, third, out=tmp_path / "out").page.read_text(encoding="utf-8")
-    assert "the last scan cannot be shown (the scan is not where it was)" in page
+    assert "names of DICOM files are not kept" in page
+    assert "with --scans" in page
+    (tmp_path / "scans" / "a_flair.nii.gz").unlink()
+    page = glioseg.timeline(second, first, out=tmp_path / "out").page.read_text(encoding="utf-8")
+    assert "Not shown" in page
+    scans = [tmp_path / "scans" / "b_flair.nii.gz"] * 2
+    page = glioseg.timeline(first, second, scans=scans, out=tmp_path / "out").page.read_text(encoding="utf-8")
+    assert "share a grid" in page
+
+
+def test_the_first_scan_is_registered_to_the_last(tmp_path: Path) -> None:
+    """The same head, whose header says that it lies 12 mm to the right and 9 to the front: 15 mm off."""
+    patient = generate_patient(PhantomOptions(n_patients=1, spacing_mm=4.0, seed=1), 0)
+    flair = patient.image.array[patient.image.modalities.index("t2f")]
+    affine = patient.image.grid.affine.copy()
+    affine[:2, 3] += (12, 9)
+    aside = Grid(patient.image.grid.shape, affine)
+    for name, grid in (("a", aside), ("b", patient.image.grid)):
+        path = _write(tmp_path, name, 20)
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        scan = tmp_path / f"{name}_flair.nii.gz"
+        write_nifti(scan, flair, grid)
+        write_nifti(tmp_path / f"{name}.nii.gz", patient.labels.array.astype(np.uint8), grid)
+        facts["inputs"]["t2f"]["files"] = [str(scan)]
+        path.write_text(json.dumps(facts), encoding="utf-8")
+    predictions = [_predictions(tmp_path / f"{name}.json") for name in ("a", "b")]
+    first, last = (next(found) for found in predictions)
+    overlay, why_not = _overlay([first, last], [first.mask(), last.mask()], [], QUIET)
+    assert overlay is not None, why_not
+    shared = 2 * (overlay.first & overlay.last).sum() / (overlay.first.sum() + overlay.last.sum())
+    assert shared > 0.85
+    moved_by = re.search(r"moved by ([\d.]+) mm", overlay.words[0])
+    assert moved_by is not None
+    assert float(moved_by[1]) == pytest.approx(15, abs=1.5)
 
 
 def test_refusals(tmp_path: Path) -> None:
@@ -144,4 +179,6 @@ def test_refusals(tmp_path: Path) -> None:
     for cases, dates, kind, words in refused:
         with pytest.raises(kind, match=words):
             glioseg.timeline(*cases, dates=dates, out=tmp_path / "out")
+    with pytest.raises(OptionError, match="a scan for each time point"):
+        glioseg.timeline(one, two, scans=[one], out=tmp_path / "out")
     assert not (tmp_path / "out").exists()

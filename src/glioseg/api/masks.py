@@ -144,7 +144,11 @@ def _path(folder: StrPath | Data | Cohort) -> Path:
 
 
 def timeline(
-    *cases: StrPath, dates: Sequence[str] = (), out: StrPath = "timeline", progress: Progress | None = None
+    *cases: StrPath,
+    dates: Sequence[str] = (),
+    scans: Sequence[StrPath] = (),
+    out: StrPath = "timeline",
+    progress: Progress | None = None,
 ) -> TimelineResult:
     """Compare the time points of a patient: volumes and diameters, and their change.
 
@@ -152,6 +156,9 @@ def timeline(
         cases: what ``predict_files`` wrote of each: a folder with it, its JSON file or its mask.
         dates: of each case, as ``2024-01-31``, in that order; empty for what the scans say, else the order alone. Days
             are counted from the first; no date is written.
+        scans: of each case, likewise, for the picture: a file, or a folder or DICOM study with one case; empty for
+            those that were predicted, where these are not DICOM. The first is registered to the last unless they share
+            a grid.
         out: where ``timeline.html``, ``timeline.json`` and ``timeline.csv`` go.
         progress: told what is to be borne in mind.
 
@@ -164,4 +171,10 @@ def timeline(
     """
     from glioseg.runs.timeline import timeline as compared
 
-    return compared([Path(case) for case in cases], Path(out), dates=dates, reporter=reporter_of(progress))
+    return compared(
+        [Path(case) for case in cases],
+        Path(out),
+        dates=dates,
+        scans=[Path(scan) for scan in scans],
+        reporter=reporter_of(progress),
+    )

@@ -23,6 +23,15 @@ Dates = Annotated[
     str | None,
     typer.Option(metavar="DATES", help="Of each case in that order, as 2024-01-31,2024-05-02. [default: the scans']"),
 ]
+Scans = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--scans",
+        metavar="SCAN",
+        help="Of each case in that order, for the picture: a file, or a folder or DICOM study; repeated. [default: "
+        "those that were predicted, where they are not DICOM]",
+    ),
+]
 Folder = Annotated[Path, typer.Option("--out", help="Where the page, the figures and the table go.")]
 
 
@@ -30,6 +39,7 @@ Folder = Annotated[Path, typer.Option("--out", help="Where the page, the figures
 def timeline(
     cases: TimePoints,
     dates: Dates = None,
+    scans: Scans = None,
     folder: Folder = Path("timeline"),
     as_json: Json = False,
     quiet: Quiet = False,
@@ -37,14 +47,15 @@ def timeline(
     """Compare the time points of a patient.
 
     Volumes and diameters in order of time, their change in percent from the first and from the smallest before, and the
-    first mask over the last on the scan: timeline.html, timeline.json and timeline.csv. Days are counted from the first
-    time point; no date is written.
+    first mask over the last on the scan, to which the first is registered (rigidly) unless the two share a grid:
+    timeline.html, timeline.json and timeline.csv. Days are counted from the first time point; no date is written.
     """
     from glioseg.api import masks as api
 
     found = api.timeline(
         *cases,
         dates=[] if dates is None else dates.split(","),
+        scans=scans or (),
         out=folder,
         progress=Reporter(quiet=quiet),
     )

@@ -8,12 +8,14 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from glioseg import __version__
-from glioseg.core import Image, LabelMap
+from glioseg.core import Image, LabelMap, LabelScheme
 from glioseg.errors import plural
 from glioseg.evaluation.course import SUM, Change, TimePoint, changes
+from glioseg.faces import on_command_line
 from glioseg.report import style
 from glioseg.report.figures.mosaic import Group, Panel, mosaic, panel_size
 from glioseg.report.figures.overlay import colours_of, outlined
@@ -52,13 +54,15 @@ class Overlay:
 
     Args:
         scan: of the last time point.
-        first: mask of the first, on the grid of the scan.
-        last: mask of the last, likewise.
+        first: (X, Y, Z) what was drawn at the first, on the grid of the scan.
+        last: at the last, likewise.
+        words: how they were brought together, in sentences.
     """
 
     scan: Image
-    first: LabelMap
-    last: LabelMap
+    first: npt.NDArray[np.bool_]
+    last: npt.NDArray[np.bool_]
+    words: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,19 +214,17 @@ def _change_cells(name: str, change: Change) -> tuple[Cell, Cell]:
 
 def _overlay(facts: TimelineFacts) -> tuple[str, tuple[Block, ...]]:
     if facts.overlay is None:
-        return "", (Prose(f"Not shown: {facts.why_not}.", "note"),)
+        return "", (Prose(f"Not shown: {on_command_line(facts.why_not)}", "note"),)
     drawn = render(overlay_figure(facts.overlay, facts.points[0].name, facts.points[-1].name), "scan")
     caption = f"The outlines of all that was drawn, blue at the first time point, yellow at the last. {CONVENTION}"
-    return "", (picture("overlay", drawn, title="On the last scan", caption=caption),)
+    words = tuple(Prose(said) for said in facts.overlay.words)
+    return "", (*words, picture("overlay", drawn, title="On the last scan", caption=caption))
 
 
 def overlay_figure(overlay: Overlay, first: str, last: str) -> Figure:
     """In each plane the section with most of both masks: the last scan with the outlines of the two."""
-    both = LabelMap(
-        np.where(overlay.last.array > 0, overlay.last.array, overlay.first.array).astype(np.uint8),
-        overlay.last.scheme,
-        overlay.scan.grid,
-    )
+    scheme = LabelScheme("drawn", {"tumour": 1}, {"tumour": ("tumour",)}, ("tumour",))
+    both = LabelMap((overlay.first | overlay.last).astype(np.uint8), scheme, overlay.scan.grid)
     sections = largest_sections(overlay.scan, both)
     box = panel_size(1, 1, len(sections), most=_PANEL)
     longest = max(max(extent(section.picture)) for section in sections)
@@ -230,8 +232,8 @@ def overlay_figure(overlay: Overlay, first: str, last: str) -> Figure:
     for section in sections:
         size = fitted_size(section.picture, box, longest)
         drawn = colours_of(fit_picture(section.picture.pixels, size))
-        for labels, colour in ((overlay.first, _FIRST), (overlay.last, _LAST)):
-            drawn = outlined(drawn, fit_labels(section.of(labels.array) > 0, size), colour, 2)
+        for mask, colour in ((overlay.first, _FIRST), (overlay.last, _LAST)):
+            drawn = outlined(drawn, fit_labels(section.of(mask), size), colour, 2)
         panels.append(Panel(drawn, section.picture.marks))
     legend = [(f"first: {first}", _FIRST), (f"last: {last}", _LAST)]
     return mosaic([Group(tuple(panels))], columns=1, captions=[section.words for section in sections], legend=legend)

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from glioseg.console import QUIET, Reporter
-from glioseg.core import Case, Image, LabelMap, LabelScheme, Source
+from glioseg.core import Case, Grid, Image, LabelMap, LabelScheme, Source
 from glioseg.core.case import SourceKind
 from glioseg.errors import FileError, GliosegError, OptionError
 from glioseg.evaluation.course import SUM, Change, TimePoint, changes
@@ -21,13 +22,20 @@ from glioseg.io import load_image, load_labels
 from glioseg.io.endings import file_kind
 from glioseg.io.files import write_json, write_text
 from glioseg.io.text import read_json
+from glioseg.preparation.oblique import brought, moved
+from glioseg.preparation.ready.record import Moved
+from glioseg.preparation.ready.registration import Head, register
+from glioseg.report.pixels import main_modality
 from glioseg.report.timeline import Overlay, TimelineFacts, write_timeline
+from glioseg.runs.read import Data, read
+from glioseg.tasks.members import source_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 PAGE, FIGURES, TABLE = "timeline.html", "timeline.json", "timeline.csv"
 _FEWEST = 2
+_HALF = 0.5
 _ENDS_OF_MASKS = (".nii.gz", ".nii")
 _NEEDED = {"case", "model_id", "mask", "volumes", "labels", "regions", "inputs"}
 """What the record of a predicted mask has, once it is whole."""
@@ -91,25 +99,45 @@ class _Prediction:
         return load_labels(Case(self.name, self.name, {"mask": source}, labels=source), scheme)
 
     def scan(self) -> Image:
-        """The scans as they were predicted, from the files that the record names."""
-        sources = {name: _source(name, facts) for name, facts in self.sidecar["inputs"].items()}
-        if not sources:
-            raise OptionError("the scan was given as an array", found=self.name)
-        return load_image(Case(self.name, self.name, sources), list(sources))
+        """The scan that shows tumours best, from the files that the record names."""
+        inputs = self.sidecar["inputs"]
+        if not inputs:
+            raise OptionError("the scan was given as an array", found=self.name, remedy="Name the scans with `--scans`")
+        (name,) = main_modality(inputs)[:1]
+        return load_image(Case(self.name, self.name, {name: _source(name, inputs[name])}), [name])
 
 
 def _source(name: str, facts: Mapping[str, Any]) -> Source:
     paths = tuple(Path(file) for file in facts["files"])
     kind: SourceKind | None = file_kind(paths[0])
     if kind is None:
-        raise OptionError("names of DICOM files are not kept in the record of a case", found=name)
+        remedy = "Name the studies with `--scans`"
+        raise OptionError("names of DICOM files are not kept in the record of a case", found=name, remedy=remedy)
     if not all(path.is_file() for path in paths):
-        raise FileError("the scan is not where it was", path=facts["files"][0], found=name)
+        raise FileError("the scan is not where it was", path=facts["files"][0], remedy="Name the scans with `--scans`")
     return Source(paths, kind, facts["channel"])
 
 
+def _scan_at(path: Path, reporter: Reporter) -> Image:
+    """The scan of a file, or of the only case of a folder, archive or study: the modality that shows tumours best."""
+    if path.is_file() and file_kind(path) in ("nifti", "metaimage"):
+        case = Case(path.name, path.name, {"scan": source_of(path, None)})
+    else:
+        cohort = read(Data(path), reporter)
+        if len(cohort.cases) != 1:
+            names = ", ".join(each.id for each in cohort.cases[:3])
+            raise OptionError("one scan for each time point is needed", found=names, expected="a folder with one case")
+        case = cohort.cases[0]
+    return load_image(case, list(main_modality(case.images)[:1]))
+
+
 def timeline(
-    inputs: Sequence[Path], out: Path, *, dates: Sequence[str] = (), reporter: Reporter = QUIET
+    inputs: Sequence[Path],
+    out: Path,
+    *,
+    dates: Sequence[str] = (),
+    scans: Sequence[Path] = (),
+    reporter: Reporter = QUIET,
 ) -> TimelineResult:
     """Put predictions of one patient in order of time and compare them.
 
@@ -117,15 +145,18 @@ def timeline(
         inputs: cases that ``predict`` wrote: their JSON files, their masks, or folders that hold them.
         out: where the page, the figures as JSON and the table go.
         dates: of each case, as 2024-01-31, in the order of the inputs; empty for what the scans say, else their order.
+        scans: of each case, likewise: a file, or a folder or study with one case; empty for those that were predicted.
         reporter: told of what to bear in mind.
 
     Raises:
         FileError: no prediction there, or one that cannot be read.
-        OptionError: fewer than two time points, dates that are no dates or not as many, other regions or units, one
-            case twice.
+        OptionError: fewer than two time points, dates that are no dates or not as many, not as many scans, other
+            regions or units, one case twice.
     """
     found = [prediction for path in inputs for prediction in _predictions(path)]
     _require_comparable(found)
+    if scans and len(scans) != len(found):
+        raise OptionError("a scan for each time point is needed", found=f"{len(scans)}", expected=f"{len(found)}")
     days = _days(found, dates)
     order = sorted(range(len(found)), key=lambda index: (days[index] or 0, index))
     predictions = [found[index] for index in order]
@@ -137,7 +168,8 @@ def timeline(
     )
     warnings = tuple(_warnings(predictions, days))
     facts = _facts(points, measured, warnings)
-    overlay, why_not = _overlay(predictions, masks)
+    places = [scans[index] for index in order] if scans else []
+    overlay, why_not = _overlay(predictions, masks, places, reporter)
     out.mkdir(parents=True, exist_ok=True)
     regions = tuple(predictions[0].sidecar["regions"])
     shown = TimelineFacts(points, regions, measured, warnings, _cautions(predictions), overlay, why_not)
@@ -340,16 +372,35 @@ def _text(points: Sequence[TimePoint]) -> str:
     )
 
 
-def _overlay(predictions: Sequence[_Prediction], masks: Sequence[LabelMap]) -> tuple[Overlay | None, str]:
-    """The first and the last mask on the last scan, where the three can be brought together; else why not."""
-    first, last = masks[0], masks[-1]
-    difference = last.grid.difference(first.grid)
-    if difference is not None:
-        return None, f"the scans of the first and the last time point do not share a grid ({difference})"
+def _overlay(
+    predictions: Sequence[_Prediction], masks: Sequence[LabelMap], places: Sequence[Path], reporter: Reporter
+) -> tuple[Overlay | None, str]:
+    """The first and the last mask on the last scan, to which the first scan is registered; else why not."""
     try:
-        scan = predictions[-1].scan()
+        first, last = (
+            _scan_at(places[end], reporter) if places else predictions[end].scan() for end in (0, len(predictions) - 1)
+        )
+        there, words = _registered(first, last, masks, reporter)
     except GliosegError as error:
-        return None, f"the last scan cannot be shown ({error.what})"
-    if scan.grid.difference(last.grid) is not None:
-        return None, "the last scan does not lie where its mask does"
-    return Overlay(scan, first, last), ""
+        return None, error.text
+    own = _on(masks[-1], masks[-1].grid, last.grid)
+    return Overlay(last, _on(masks[0], there, last.grid), own, words), ""
+
+
+def _registered(
+    first: Image, last: Image, masks: Sequence[LabelMap], reporter: Reporter
+) -> tuple[Grid, tuple[str, ...]]:
+    """Where the first mask lies in the world of the last scan, and how that was found, in sentences."""
+    if masks[0].grid.difference(masks[-1].grid) is None:
+        return masks[0].grid, ("The two time points share a grid, and lie on each other as they are.",)
+    reporter.say("Registering the first scan to the last …")
+    fixed, moving = Head.of(last.array[0], last.grid), Head.of(first.array[0], first.grid)
+    found = Moved(("the first scan",), "the last", register(fixed, moving))
+    words = (found.words, *found.doubts)
+    return moved(masks[0].grid, found.found.matrix), tuple(f"{said[0].upper()}{said[1:]}." for said in words)
+
+
+def _on(mask: LabelMap, there: Grid, target: Grid) -> npt.NDArray[np.bool_]:
+    """All that was drawn, on another grid."""
+    drawn = (mask.array > 0)[None].astype(np.float32)
+    return np.asarray(brought(drawn, there, target)[0] > _HALF, dtype=bool)
