@@ -131,6 +131,7 @@ def test_no_overlay_without_scans(tmp_path: Path) -> None:
     assert "share a grid" in page
 
 
+@pytest.mark.slow
 def test_the_first_scan_is_registered_to_the_last(tmp_path: Path) -> None:
     """The same head, whose header says that it lies 12 mm to the right and 9 to the front: 15 mm off."""
     patient = generate_patient(PhantomOptions(n_patients=1, spacing_mm=4.0, seed=1), 0)
