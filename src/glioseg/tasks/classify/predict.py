@@ -51,7 +51,7 @@ from glioseg.tasks.task import (
     ScoringPlace,
     WrittenCase,
 )
-from glioseg.tasks.wanted import NOTHING_MORE, Wanted
+from glioseg.tasks.wanted import DEFAULT_FORMS, NOTHING_MORE, Wanted
 
 UNCERTAIN = 0.2
 """A class is uncertain where the next one's probability is less than this below its own (60 % against 40 %)."""
@@ -249,6 +249,7 @@ class ClassPrediction(CasePrediction):
         with replacing(path) as temporary:
             temporary.write_bytes(captioned(self.picture))
         facts: dict[str, Any] = {"case": self.name, "picture": path.name}
+        facts["forms"] = dict.fromkeys(DEFAULT_FORMS, path.name)  # a class has no other form than its picture
         facts |= self._facts() | _member_facts(self.members, self.classifications, self.mean.telling_slice)
         if self.explained:
             facts["explanation"] = without_modalities(self.members.classifiers, self.mean)
