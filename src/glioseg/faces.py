@@ -73,6 +73,7 @@ ARGUMENTS: Mapping[str, Argument] = MappingProxyType(
         "--resample": Argument("resample", "True"),
         "--restart": Argument("restart", "True"),
         "--risk": Argument("risk"),
+        "--scans": Argument("scans", is_list=True),
         "--scheme": Argument("scheme", of_read=True),
         "--seeds": Argument("seeds", is_list=True),
         "--size": Argument("size"),

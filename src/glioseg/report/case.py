@@ -128,7 +128,7 @@ def confidence_words(report: CaseReport) -> tuple[str, ...]:
     """How sure the network is, where it was asked; else that it was not."""
     doubted = report.facts.get("uncertainty")
     if doubted is None:
-        return ("Not asked for; `--write nifti,report,uncertainty` says how far the mask can be trusted.",)
+        return ("Not asked for: how far this mask can be trusted is not known.",)
     value = doubted["confidence"]
     said = "not known" if value is None else f"{value:.2f}"
     low = ", low: look at this one" if doubted.get("low") else ""

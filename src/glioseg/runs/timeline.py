@@ -214,8 +214,8 @@ def _no_prediction(path: Path) -> FileError:
     return FileError(
         "there is no predicted mask",
         path=path,
-        expected="a folder that glioseg predict wrote, or the JSON file or mask of a case in it",
-        remedy="Predict the scans first: glioseg predict NETWORK SCANS --out MASKS",
+        expected="a folder that predict wrote, or the JSON file or mask of a case in it",
+        remedy="Predict the scans first",
     )
 
 
