@@ -84,6 +84,7 @@ async function openScans(view, unlisten) {
   viewer.diameters = diametersOf(view);
   if (detail.reference) await act.showReference(view, detail.reference.url, detail.reference.corrected ?? detail.reference.scores);
   act.drawAll(view);
+  drawPosition(view);
   act.jumpLargest(view, true);
   view.stage.focus({ preventScroll: true });
 }
