@@ -4,7 +4,7 @@ python benchmarks/file_to_file.py [--data CASE] [--model model:phantom] [--width
 
 A case of 240 x 240 x 155 voxels (a phantom patient unless a folder is named), four modalities, at its own resolution:
 the network sees every slice with its neighbours, without views, and what is not brain is background. MONAI reads with
-``LoadImaged``, normalises over what is not 0 and runs ``SliceInferer`` over whole slices, 16 at a time; its mask is
+``LoadImaged``, normalises over the brain and runs ``SliceInferer`` over whole slices, 16 at a time; its mask is
 painted by the same thresholds and saved by nibabel. Imports and the making ready of networks are left out on both
 sides; figures are processor seconds, medians over rounds in which the variants take turns. ``--width 32`` puts an
 untrained network of that width in the place of the model's, for times alone.
@@ -52,7 +52,7 @@ def phantom_case(folder: Path) -> Path:
 def at_native_resolution(model: str, width: int | None) -> Bundle:
     """The model on slices as they are; of another width it has learnt nothing, and costs what it costs."""
     bundle = load_bundle(Path(model))
-    prepare = bundle.info.prepare.model_copy(update={"size": None, "crop_to_brain": True, "brain_only": True})
+    prepare = bundle.info.prepare.model_copy(update={"size": None, "crop_to_brain": False, "brain_only": True})
     predict = bundle.info.predict.model_copy(update={"flips": "none", "black_is_background": True})
     info = bundle.info.model_copy(update={"prepare": prepare, "predict": predict, "shape": None})
     network = bundle.model
@@ -89,7 +89,6 @@ def monais(network: nn.Module, predictor: Predictor, case: Case, grid: Grid, out
         ConcatItemsd,
         EnsureChannelFirstd,
         LoadImaged,
-        NormalizeIntensityd,
         Orientationd,
     )
 
@@ -99,12 +98,11 @@ def monais(network: nn.Module, predictor: Predictor, case: Case, grid: Grid, out
             LoadImaged(keys),
             EnsureChannelFirstd(keys),
             Orientationd(keys, axcodes="LPS", labels=None),
-            NormalizeIntensityd(keys, nonzero=True, channel_wise=True),
             ConcatItemsd(keys, name="image"),
         ]
     )
     sample = steps({name: case.images[name].paths[0] for name in keys})
-    volume = sample["image"].as_tensor().permute(0, 2, 1, 3)  # (C, Y, X, Z): rows first, as the network was trained
+    volume = _normalised(sample["image"].as_tensor()).permute(0, 2, 1, 3)  # (C, Y, X, Z): rows first, as in training
     around = predictor.slices.n_neighbours
     last = volume.shape[-1] - 1
     shifted = [volume[..., [min(max(z + k, 0), last) for z in range(last + 1)]] for k in range(-around, around + 1)]
@@ -123,6 +121,15 @@ def monais(network: nn.Module, predictor: Predictor, case: Case, grid: Grid, out
     mask = np.asarray(predictor.label_map(native, grid).array, dtype=np.uint8)
     nib.save(nib.Nifti1Image(mask, grid.affine), out)
     return mask
+
+
+def _normalised(images: Tensor) -> Tensor:
+    """Z-scores over what is not 0 in some modality; ``NormalizeIntensity(nonzero=True)`` looks at each by itself."""
+    brain = (images != 0).any(dim=0)
+    inside = images[:, brain]
+    normal = torch.zeros_like(images)
+    normal[:, brain] = (inside - inside.mean(dim=1, keepdim=True)) / inside.std(dim=1, keepdim=True, correction=0)
+    return normal
 
 
 def main() -> None:

@@ -17,7 +17,6 @@ from glioseg.errors import GliosegError, OptionError
 from glioseg.inference import backends
 from glioseg.inference.backends import BACKENDS, Compiled, computed_by, layout_of, on_backend, own_network
 from glioseg.inference.bundle import Bundle, load_bundle
-from glioseg.inference.slices import box_of, predict_slices
 from glioseg.inference.tracing import ExportError
 from glioseg.networks.blocks import is_traced
 from glioseg.tasks.segment.predictor import predictor_of
@@ -121,50 +120,6 @@ def test_a_library_that_cannot_is_named(shipped: Bundle, monkeypatch: pytest.Mon
     monkeypatch.setattr(backends, "_openvino", fails)
     with pytest.raises(GliosegError, match="network unet cannot be computed by openvino; found no such operator"):
         on_backend(shipped, "openvino")
-
-
-class _Bright(nn.Module):
-    """Logits that say inside everywhere; what it was shown is kept."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.bias = nn.Parameter(torch.full((1,), 3.0))
-        self.sizes: list[tuple[int, ...]] = []
-
-    def forward(self, images: Tensor) -> Tensor:
-        self.sizes.append(tuple(images.shape))
-        return self.bias.expand(len(images), 1, *images.shape[2:])
-
-
-def test_a_batch_is_cut_to_what_it_shows() -> None:
-    """A square of 10 pixels with a margin of 8 needs 26, of which multiples of 32 are taken; 0 is said of the rest."""
-    stack = np.zeros((2, 1, 100, 60), np.float32)
-    stack[:, :, 40:50, 2:12] = 1
-    model, indices = _Bright(), np.arange(2)
-    found = predict_slices(model, lambda chosen: stack[chosen], indices, n_slices=2, bf16=False, margin=8)
-    assert model.sizes == [(2, 1, 32, 32)]
-    inside = found[0] > 0
-    assert inside[:, 29:61, 0:32].all()
-    assert inside.sum() == 2 * 32 * 32
-    whole = predict_slices(model, lambda chosen: stack[chosen], indices, n_slices=2, bf16=False)
-    assert (whole > 0).all()
-
-
-@pytest.mark.parametrize(
-    ("shown", "margin", "expected"),
-    [
-        (slice(0, 0), 8, (slice(0, 90), slice(0, 40))),  # nothing is shown: nothing to cut to
-        (slice(30, 31), None, (slice(0, 90), slice(0, 40))),
-        (slice(80, 90), 0, (slice(58, 90), slice(0, 32))),  # at the border
-        (slice(0, 90), 8, (slice(0, 90), slice(0, 32))),
-    ],
-)
-def test_boxes(shown: slice, margin: int | None, expected: tuple[slice, slice]) -> None:
-    images = np.zeros((1, 2, 90, 40), np.float32)
-    images[:, 1, shown, 5:20] = -1
-    found = box_of(images, margin)
-    for cut, whole, axis in zip(found, expected, (90, 40), strict=True):
-        assert cut.indices(axis)[:2] == whole.indices(axis)[:2]
 
 
 def test_layers_are_asked_of_the_network_itself(shipped: Bundle) -> None:

@@ -73,11 +73,6 @@ def own_network(model: nn.Module) -> nn.Module:
     return model.network if isinstance(model, Compiled) else model
 
 
-def is_rounded(model: nn.Module) -> bool:
-    """Whether speed goes before saying, to the last voxel, what PyTorch says."""
-    return isinstance(model, Compiled) and model.backend == "openvino"
-
-
 def layout_of(model: nn.Module, dims: int) -> torch.memory_format:
     """The order in memory of images that a network takes without turning them first."""
     if isinstance(model, Compiled):

@@ -58,8 +58,6 @@ class Predictor:
         shape: rows and columns of the slices that the network was trained on; smaller ones are set in the middle of
             zeros, as they were in training. None where any size is shown as it is.
         modality_sets: sets of its modalities that it can do with alone.
-        margin: pixels that a network of slices sees around what a batch of them shows, where nothing is predicted
-            outside; None for whole slices.
     """
 
     model: nn.Module
@@ -73,7 +71,6 @@ class Predictor:
     patches: PatchOptions | None = None
     shape: tuple[int, int] | None = None
     modality_sets: ModalitySets = ()
-    margin: int | None = None
 
     def predict(self, image: Image, native: Grid | None = None) -> Prediction:
         """The prediction for an image that has the modalities that the network needs.
@@ -128,7 +125,6 @@ class Predictor:
             batch_size=self.options.batch_size,
             flips=FLIPS[self.options.flips],
             activation=self.options.activation,
-            margin=self.margin if self.options.black_is_background else None,
         )
         return without_margins(probabilities, images.shape[2:])
 

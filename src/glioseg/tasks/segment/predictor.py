@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from glioseg.inference.backends import is_rounded
 from glioseg.inference.bundle import Bundle
 from glioseg.inference.predictor import Predictor
 from glioseg.machine.device import pick_device, uses_bf16
-
-MARGIN = 8
-"""Pixels around what a batch of slices shows that a network is shown too, where it need not say what PyTorch says."""
 
 
 def predictor_of(bundle: Bundle, device: str = "auto") -> Predictor:
@@ -27,5 +23,4 @@ def predictor_of(bundle: Bundle, device: str = "auto") -> Predictor:
         patches=info.patches,
         shape=info.shape,
         modality_sets=info.modality_sets,
-        margin=MARGIN if is_rounded(bundle.model) else None,
     )
