@@ -40,6 +40,7 @@ class Argument:
 ARGUMENTS: Mapping[str, Argument] = MappingProxyType(
     {
         "--atlas": Argument("atlas"),
+        "--backend": Argument("backend"),
         "--brain-extract": Argument("brain_extract", "True"),
         "--convention": Argument("convention"),
         "--data": Argument("data"),

@@ -28,7 +28,7 @@ def _mask(n_voxels: int, start: int = 0) -> np.ndarray:
     return flat.reshape(SHAPE)
 
 
-def _write(root: Path, images: tuple[str, ...], masks: Mapping[str, np.ndarray]) -> Cohort:
+def _write(root: Path, images: tuple[str, ...], masks: Mapping[str, np.ndarray]) -> glioseg.FolderCohort:
     for p in ("p1", "p2"):
         for seed, image in enumerate(images):
             save_volume(root / image.format(p=p), noise(seed + 10 * int(p[1])))
@@ -40,7 +40,7 @@ def _write(root: Path, images: tuple[str, ...], masks: Mapping[str, np.ndarray])
 def _counts(cohort: Cohort) -> list[int]:
     """Voxels of each label of the first case, the background first."""
     assert cohort.scheme is not None
-    return np.bincount(load_labels(cohort.cases[0], cohort.scheme).array.ravel()).tolist()
+    return [int(n) for n in np.bincount(load_labels(cohort.cases[0], cohort.scheme).array.ravel())]
 
 
 def _said(cohort: Cohort) -> list[tuple[str, str, str | None]]:
