@@ -48,6 +48,7 @@ class Figure(BaseModel):
         value: mean over cases.
         ci95: lowest and highest value of its 95 % interval.
         n_cases: how many it is the mean of.
+        only: modalities that were shown, the others being hidden; empty where all were.
         note: on what was chosen, on whose grid, and what else a reader must know.
     """
 
@@ -60,6 +61,7 @@ class Figure(BaseModel):
     value: float
     ci95: tuple[float, float] | None = None
     n_cases: int | None = Field(None, ge=0)
+    only: tuple[str, ...] = ()
     note: str = ""
 
     @model_validator(mode="after")

@@ -33,6 +33,7 @@ class CardEvaluation(BaseModel):
         part: of it that was scored.
         metric: one of the evaluation's; of each region or, for a classifier, over all classes.
         empty: of a table: what counts where a mask is empty (an evaluation has its own rule).
+        only: modalities that were shown, the others being hidden; empty where all were.
         note: what a reader must know of these figures.
     """
 
@@ -43,6 +44,7 @@ class CardEvaluation(BaseModel):
     part: str = "test"
     metric: str = "dice"
     empty: EmptyRule = "skip"
+    only: tuple[str, ...] = ()
     note: str = ""
 
 
@@ -99,7 +101,8 @@ def _either(block: Mapping[str, Any]) -> Evaluation | ClassEvaluation:
 
 def _figures(evaluation: CardEvaluation, folder: Path) -> Iterator[Figure]:
     path = folder / evaluation.file
-    common = {"data": evaluation.data, "part": evaluation.part, "note": evaluation.note}
+    about = evaluation
+    common = {"data": about.data, "part": about.part, "only": about.only, "note": about.note}
     if path.suffix == ".csv":
         yield from _of_table(case_table(read_text(path), str(path)), evaluation.metric, evaluation.empty, common)
         return
@@ -110,7 +113,7 @@ def _figures(evaluation: CardEvaluation, folder: Path) -> Iterator[Figure]:
         yield from _of_classes(scored, evaluation.metric, path, common)
 
 
-def _of_regions(scored: Evaluation, metric: str, path: Path, common: Mapping[str, str]) -> Iterator[Figure]:
+def _of_regions(scored: Evaluation, metric: str, path: Path, common: Mapping[str, Any]) -> Iterator[Figure]:
     for region, metrics in scored.regions.items():
         if metric not in metrics:
             raise _unknown(metric, list(metrics), path)
@@ -136,7 +139,7 @@ def _of_regions(scored: Evaluation, metric: str, path: Path, common: Mapping[str
         )
 
 
-def _of_classes(scored: ClassEvaluation, metric: str, path: Path, common: Mapping[str, str]) -> Iterator[Figure]:
+def _of_classes(scored: ClassEvaluation, metric: str, path: Path, common: Mapping[str, Any]) -> Iterator[Figure]:
     items = scored.items
     if metric not in items.metrics:
         raise _unknown(metric, list(items.metrics), path)
@@ -145,7 +148,7 @@ def _of_classes(scored: ClassEvaluation, metric: str, path: Path, common: Mappin
         yield Figure(metric=metric, value=estimate.value, ci95=estimate.ci95, n_cases=items.n_items, **common)
 
 
-def _of_table(table: CaseTable, metric: str, rule: EmptyRule, common: Mapping[str, str]) -> Iterator[Figure]:
+def _of_table(table: CaseTable, metric: str, rule: EmptyRule, common: Mapping[str, Any]) -> Iterator[Figure]:
     """Means over the rows, with the intervals of an evaluation."""
     options = EvaluateOptions(empty=rule)
     patients = [str(row["patient"]) for row in table.rows]

@@ -50,6 +50,31 @@ def filling_words(filled: Mapping[str, str]) -> tuple[str, ...]:
     )
 
 
+def measured_words(filled: Mapping[str, str], infos: Sequence[BundleInfo]) -> tuple[str, ...]:
+    """How good a network is with the modalities that it was shown, where it lacks some: its figures of that set beside
+    those of all, or that nobody measured it. Of several networks nothing is said.
+    """
+    if not filled or len(infos) > 1 or infos[0].card is None:
+        return ()
+    shown = tuple(name for name in infos[0].modalities if name not in filled)
+    figures = infos[0].card.figures
+    own = [figure for figure in figures if set(figure.only) == set(shown)]
+    if not own:
+        return (f"How good this network is with {' and '.join(shown)} alone was not measured",)
+    first = own[0]
+    alike = [each for each in own if (each.data, each.part, each.metric) == (first.data, first.part, first.metric)]
+    all_shown = {
+        each.of: each.value for each in figures if not each.only and (each.data, each.part) == (first.data, first.part)
+    }
+    words = ", ".join(
+        f"{each.value:.2f} of {each.of}" + (f" ({all_shown[each.of]:.2f})" if each.of in all_shown else "")
+        for each in alike
+    )
+    beside = ", in brackets with all modalities" if all_shown else ""
+    where = f"on {first.data}, {first.part}{beside}"
+    return (f"With {' and '.join(shown)} alone its {first.metric} is {words}, {where}",)
+
+
 def terms_of(infos: Sequence[BundleInfo]) -> tuple[str, ...]:
     """On which terms each network that has a card may be used, in a sentence."""
     cards = [info.card for info in infos if info.card is not None and info.card.licence]

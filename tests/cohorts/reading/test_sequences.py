@@ -1,4 +1,9 @@
-"""What a series is taken for, by its parameters first: values of usual protocols of the three large makers."""
+"""What a series is taken for, by its parameters first: values of usual protocols of the three large makers.
+
+References:
+    [1] Ellingson BM et al. Consensus recommendations for a standardized Brain Tumor Imaging Protocol in clinical
+        trials. Neuro-Oncology 17, 2015: the bounds of its tables.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +35,14 @@ BY_PARAMETERS: dict[str, tuple[Technique, str | None]] = {
     "3D T2 SPACE": (_made("SE", 408, 3200), "t2w"),
     "FLAIR 2D": (_made("SE IR", 90, 9000, 2500), "t2f"),
     "FLAIR 3D SPACE": (_made("SE IR", 388, 5000, 1800), "t2f"),
+    "consensus T1 at 1.5 T [1]": (_made("GR IR", 3.5, 2100, 1100, flip_angle=15.0), "t1n"),
+    "consensus T2 [1]": (_made("SE", 80, 2600), "t2w"),
+    "consensus FLAIR at 1.5 T [1]": (_made("SE IR", 140, 6100, 2200), "t2f"),
+    "consensus FLAIR at 3 T [1]": (_made("SE IR", 100, 8000, 2500), "t2f"),
+    "T1 SPACE": (_made("SE", 11, 700), "t1n"),
+    "Philips T1 IR-TSE at 3 T": (_made("SE IR", 20, 2000, 800), "t1n"),
+    "Philips 3D FLAIR": (_made("SE IR", 293, 4800, 1650), "t2f"),
+    "GE CUBE FLAIR": (_made("SE IR", 120, 6300, 1710), "t2f"),
     "proton density": (_made("SE", 12, 3000), None),
     "STIR": (_made("SE IR", 60, 4500, 160), None),
     "T2* gradient echo": (_made("GR", 20, 700), None),

@@ -46,7 +46,7 @@ from glioseg.tasks.members import (
     stem_of,
     stem_of_name,
 )
-from glioseg.tasks.predicted import facts_of_use, filling_words, inputs_of, network_cards, stand_ins
+from glioseg.tasks.predicted import facts_of_use, filling_words, inputs_of, measured_words, network_cards, stand_ins
 from glioseg.tasks.ready import ready_file, ready_scan, save_ready, with_target_first
 from glioseg.tasks.segment import report
 from glioseg.tasks.segment.bids import BidsName
@@ -183,6 +183,8 @@ class SegmentMembers(Members):
             return Doubted(uncertainty)
         sizes = list(volumes_of(prediction.label_map, prediction.regions).values())
         features = intensity_features(shown[0].images)
+        if np.isnan(features).any():  # a modality is lacking, and the confidence was fitted on cases with all of them
+            return Doubted(uncertainty)
         return Doubted(uncertainty, record, judge(record, uncertainty, sizes, self.modalities, features))
 
     def written(self, sidecar: Mapping[str, Any], folder: Path) -> WrittenCase:
@@ -324,7 +326,7 @@ class SegmentPrediction(CasePrediction):
         n_disputed = self._n_disputed() if self.contributions else None
         own = doubts(self.image, self.prediction, self.members.ensemble.options, n_disputed)
         unsure = () if self.doubted is None else low_confidence(self.doubted)
-        filled = filling_words(self._filled())
+        filled = (*filling_words(self._filled()), *measured_words(self._filled(), self.members.infos))
         made = () if self.ready is None else self.ready.record.doubts
         seen = (*blank_words(self.image), *filled, *place_words(self.image.grid))
         return (*unsure, *made, *seen, *own)

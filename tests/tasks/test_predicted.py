@@ -1,0 +1,56 @@
+"""What is said of a prediction with fewer modalities: the figures of those that were shown."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from glioseg.inference.card import Card, Figure
+from glioseg.tasks.predicted import measured_words
+
+
+def _info(*figures: Figure) -> Any:
+    card = Card(name="n", about="a", figures=figures)
+    return SimpleNamespace(modalities=("t1n", "t1c", "t2f"), card=card)
+
+
+def _figure(of: str, value: float, only: tuple[str, ...] = (), data: str = "BraTS") -> Figure:
+    return Figure(data=data, part="test", of=of, metric="dice", value=value, only=only)
+
+
+FIGURES = (_figure("WT", 0.86), _figure("ET", 0.7), _figure("WT", 0.8, ("t2f",)), _figure("ET", 0.16, ("t2f",)))
+CASES = {
+    "a set that was scored": (
+        {"t1n": "zero", "t1c": "zero"},
+        FIGURES,
+        (
+            "With t2f alone its dice is 0.80 of WT (0.86), 0.16 of ET (0.70), on BraTS, test, "
+            "in brackets with all modalities",
+        ),
+    ),
+    "scored with nothing else": (
+        {"t1n": "zero", "t1c": "zero"},
+        (_figure("WT", 0.8, ("t2f",)),),
+        ("With t2f alone its dice is 0.80 of WT, on BraTS, test",),
+    ),
+    "a set that nobody scored": (
+        {"t1n": "zero"},
+        FIGURES,
+        ("How good this network is with t1c and t2f alone was not measured",),
+    ),
+    "all of them": ({}, FIGURES, ()),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_figures_are_those_of_what_was_shown(name: str) -> None:
+    filled, figures, words = CASES[name]
+    assert measured_words(filled, (_info(*figures),)) == words
+
+
+def test_nothing_is_said_of_several_or_without_a_card() -> None:
+    info = _info(*FIGURES)
+    assert measured_words({"t1n": "zero"}, (info, info)) == ()
+    assert measured_words({"t1n": "zero"}, (SimpleNamespace(modalities=("t1n", "t2f"), card=None),)) == ()  # type: ignore[arg-type]
