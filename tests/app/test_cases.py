@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,13 @@ def test_exports(served: Served, done: dict[str, Any], tmp_path: Path) -> None:
     hidden = served.client.get(f"{address}/csv?n=0&deidentify=1")
     assert done["name"] not in hidden.text
     assert hidden.headers["content-disposition"] == f'attachment; filename="{done["id"]}-deidentified.csv"'
+    assert served.client.get(f"{address}/pdf?n=0").content.startswith(b"%PDF")
+    page = served.client.get(f"{address}/html?n=0").text
+    assert done["name"] in page
+    assert not re.search(r'(?:src|href)="(?!data:|#)', page)  # all of it is in the one file
+    hidden_page = served.client.get(f"{address}/html?n=0&deidentify=1").text
+    assert done["name"] not in hidden_page
+    assert done["id"] in hidden_page
     refused = served.client.get(f"{address}/seg")
     assert (refused.status_code, refused.json()["error"]["found"]) == (422, "nifti")
     assert served.client.get(f"{address}/docx").status_code == 404

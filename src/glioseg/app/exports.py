@@ -5,21 +5,25 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from glioseg.app.answers import NotFoundError
-from glioseg.app.facts import confidence_words, regions_shown
+from glioseg.app.facts import confidence_words, regions_shown, volumes_in
 from glioseg.app.masks import facts_in, kept_mask
 from glioseg.app.places import CasePlaces
 from glioseg.app.service import Service
 from glioseg.app.studies import case_of, found_in
 from glioseg.app.worklist import CaseRecord, Correction
-from glioseg.core import Case, LabelMap
+from glioseg.core import Case, Image, LabelMap
 from glioseg.errors import OptionError
-from glioseg.io.text import table_csv
+from glioseg.evaluation.diameters import measure_diameters
+from glioseg.io.nifti import read_nifti
+from glioseg.io.text import read_json, table_csv
 
 
 @dataclass(frozen=True)
@@ -147,7 +151,56 @@ def _csv(asked: Asked, folder: Path) -> Path:
     return target
 
 
+def _report(asked: Asked, folder: Path, ending: str) -> Path:
+    """The report of the case, as ``predict`` writes it, of whichever mask is meant."""
+    from glioseg.inference.bundle import read_info  # which takes seconds to import
+    from glioseg.tasks.segment.case_report import ReportedCase, write_report
+
+    labels, facts = asked.labels, facts_in(asked.places)
+    if not labels.grid.has_mm:
+        raise OptionError("pictures have no report of their own", found=ending)
+    names = tuple(facts["modalities"])
+    channels = [read_nifti(asked.places.images / f"{name}.nii.gz")[0].astype(np.float32) for name in names]
+    diameters = measure_diameters(labels)
+    told = _told(asked, {"unit": facts["unit"], **volumes_in(labels, tuple(labels.scheme.regions))})
+    reported = ReportedCase(
+        asked.record.id if asked.deidentify else asked.record.name,
+        Image(np.stack(channels), names, labels.grid),
+        labels,
+        tuple(labels.scheme.regions),
+        diameters,
+        {**told, "diameters": diameters.to_json()},
+        [read_info(Path(asked.record.model))],
+    )
+    write_report(reported, folder, asked.stem)
+    return folder / f"{asked.stem}.{ending}"
+
+
+def _told(asked: Asked, volumes: Mapping[str, object]) -> dict[str, Any]:
+    """What the JSON file of the case says, of the mask that is meant, and of nobody's files where nobody is named."""
+    sidecar = read_json(asked.places.result / f"{asked.record.id}.json")
+    assert isinstance(sidecar, dict)
+    told = {**sidecar, "volumes": volumes}
+    if asked.deidentify:
+        told["inputs"] = {name: {"files": [name], "channel": None} for name in sidecar["inputs"]}
+    if asked.correction is not None:
+        drawn = asked.correction
+        who = f" ({drawn.by})" if drawn.by and not asked.deidentify else ""
+        told["warnings"] = [
+            f"A person{who} has drawn this mask at {drawn.at}: what follows is of it, not of the network's"
+        ]
+        told.pop("uncertainty", None)  # is of the network's mask
+    return told
+
+
 FORMS: Mapping[str, Callable[[Asked, Path], Path]] = MappingProxyType(
-    {"nifti": _nifti, "seg": _seg, "stl": _stl, "csv": _csv}
+    {
+        "nifti": _nifti,
+        "seg": _seg,
+        "stl": _stl,
+        "pdf": partial(_report, ending="pdf"),
+        "html": partial(_report, ending="html"),
+        "csv": _csv,
+    }
 )
 """All forms that a mask is exported in."""

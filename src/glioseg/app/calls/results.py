@@ -157,7 +157,7 @@ async def put_reference(
 @router.get("/export/{form}", response_class=FileResponse)
 def export_mask(
     case_id: Id,
-    form: Annotated[str, Path(max_length=16, description="nifti, seg, stl or csv.")],
+    form: Annotated[str, Path(max_length=16, description="nifti, seg, stl, pdf, html or csv.")],
     service: Served,
     deidentify: Annotated[bool, Query(description="Name nobody: patient, dates and UIDs become digests.")] = False,
     n: Annotated[
