@@ -77,6 +77,7 @@ _MODELS = (
     ShippedModel("t1c-pictures"),
     ShippedModel("lgg", *_RESEARCH),
     ShippedModel("tissue", *_RESEARCH),
+    ShippedModel("tumour-or-none", *_RESEARCH),
 )
 SHIPPED: Mapping[str, ShippedModel] = MappingProxyType({model.name: model for model in _MODELS})
 """All that there are, in the order in which they are proposed; not all may be installed."""
