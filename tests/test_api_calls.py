@@ -192,9 +192,9 @@ def test_every_command_has_its_function() -> None:
     ("make", "message"),
     [
         (lambda: glioseg.StudyOptions(folds="five"), "folds: found five, expected a whole number or none"),
-        (lambda: glioseg.StudyOptions(seed=1), "there is no setting seed; did you mean seeds"),
+        (lambda: glioseg.StudyOptions(**{"seed": 1}), "there is no setting seed; did you mean seeds"),
         (lambda: glioseg.Recipe(train={"epochs": "x"}), r"train\.epochs: found x, expected a whole number"),
-        (lambda: glioseg.Recipe(epochs=3), r"no setting epochs; did you mean train\.epochs"),
+        (lambda: glioseg.Recipe(**{"epochs": 3}), r"no setting epochs; did you mean train\.epochs"),
         (
             lambda: glioseg.Recipe(train={"optimiser": {"kind": "adam", "momentum": 2}}),
             r"momentum has no effect with train\.optimiser = adam; it acts with train\.optimiser\.kind=sgd",

@@ -36,7 +36,7 @@ def _write(folder: Path, name: str, side: int, enhancing: int = 0, **more: Any) 
     write_nifti(folder / f"{name}.nii.gz", labels, grid)
     scan = folder / "scans" / f"{name}_flair.nii.gz"
     write_nifti(scan, (labels.astype(np.int16) + 1) * 100, grid)
-    facts = {
+    facts: dict[str, object] = {
         "case": name, "patient": "p", "day": None, "model_id": "m", "mask": f"{name}.nii.gz", "labels": LABELS,
         "regions": REGIONS, "inputs": {"t2f": {"files": [str(scan)], "channel": None}}, "warnings": [], "terms": [],
         "volumes": {"unit": "ml", "WT": side**2 * 3 / 1000, "ET": enhancing**2 * 3 / 1000},
