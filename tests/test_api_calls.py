@@ -21,6 +21,7 @@ import glioseg
 from glioseg.cli.app import app
 from glioseg.errors import OptionError
 from tests.runs.conftest import TinyRun, _one_thread, class_pictures, plain_reports, tiny, tiny_classifier, tiny_runs
+from tests.runs.test_timeline import write_time_point
 
 __all__ = ["_one_thread", "class_pictures", "tiny", "tiny_classifier", "tiny_runs"]
 
@@ -98,6 +99,17 @@ def _serve(call: _Call) -> Any:
         return sorted(path.name for path in (call.out / "worklist" / ".glioseg-app").iterdir())
 
 
+def _timeline(call: _Call) -> Any:
+    points = [write_time_point(call.out / name, name, side) for name, side in (("a", 20), ("b", 10))]
+    return glioseg.timeline(*points, out=call.out / "timeline").table().to_dict()
+
+
+def _make_ready(call: _Call) -> Any:
+    """On one grid already, so that nothing is moved: ``tests/preparation/ready`` has what is."""
+    heads = glioseg.phantom(call.new / "heads", 1, spacing_mm=6.0)
+    return [sorted(case.files) for case in glioseg.make_ready(heads, call.new / "ready").cases]
+
+
 _MASK = np.ones((2, 2, 2), np.uint8)
 _CALLS: dict[str, Callable[[_Call], Any]] = {
     "cache": lambda call: glioseg.cache(call.tiny.data, call.tiny.cache, recipe=call.tiny.recipe).key,
@@ -110,6 +122,7 @@ _CALLS: dict[str, Callable[[_Call], Any]] = {
     "export": lambda call: glioseg.export(call.tiny.run, call.out / "a.onnx").n_bytes,
     "inspect": lambda call: glioseg.inspect(call.tiny.data).table().to_dict(),
     "load": lambda call: glioseg.load(call.tiny.run, device="cpu").modalities,
+    "make_ready": _make_ready,
     "models": lambda call: glioseg.models(),
     "phantom": lambda call: glioseg.phantom(call.new, 1, spacing_mm=6.0).modalities,
     "plan": lambda call: glioseg.plan(call.tiny.data, call.new, memory_gb=2.0, device="cpu").fingerprint,
@@ -125,6 +138,7 @@ _CALLS: dict[str, Callable[[_Call], Any]] = {
     "study": _study,
     "verify": lambda call: glioseg.verify(call.tiny.run, cache=call.tiny.cache, device="cpu").to_json(),
     "study_names": lambda call: glioseg.study_names(),
+    "timeline": _timeline,
     "train": lambda call: glioseg.train(
         call.tiny.recipe, call.tiny.data, call.tiny.run, cache=call.tiny.cache, device="cpu", evaluate=False
     ).scores("test"),

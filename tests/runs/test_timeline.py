@@ -27,7 +27,7 @@ LABELS = {"NCR": 1, "ED": 2, "ET": 3}
 REGIONS = {"WT": ["NCR", "ED", "ET"], "ET": ["ET"]}
 
 
-def _write(folder: Path, name: str, side: int, enhancing: int = 0, **more: Any) -> Path:
+def write_time_point(folder: Path, name: str, side: int, enhancing: int = 0, **more: Any) -> Path:
     """A predicted case: a square of oedema of so many mm, a smaller one that enhances in it, three slices of 1 mm."""
     labels = np.zeros(SHAPE, np.uint8)
     labels[5 : 5 + side, 5 : 5 + side, 4:7] = LABELS["ED"]
@@ -67,7 +67,9 @@ def test_changes() -> None:
 
 def test_by_dates_whatever_the_order(tmp_path: Path) -> None:
     """Enhancing squares of 20, 10 and 16 mm: products of diagonals are twice the areas, 800, 200 and 512 mm²."""
-    first, second, third = (_write(tmp_path, name, 24, side) for name, side in (("a", 20), ("b", 10), ("c", 16)))
+    first, second, third = (
+        write_time_point(tmp_path, name, 24, side) for name, side in (("a", 20), ("b", 10), ("c", 16))
+    )
     found = glioseg.timeline(
         third, first, second, dates=["2024-07-01", "2024-01-31", "2024-05-02"], out=tmp_path / "out"
     )
@@ -92,15 +94,15 @@ def test_by_dates_whatever_the_order(tmp_path: Path) -> None:
 
 def test_by_the_days_of_the_scans(tmp_path: Path) -> None:
     """On the patient's own calendar, where only differences mean anything."""
-    later, earlier = _write(tmp_path, "a", 20, day=700_040), _write(tmp_path, "b", 10, day=700_000)
+    later, earlier = write_time_point(tmp_path, "a", 20, day=700_040), write_time_point(tmp_path, "b", 10, day=700_000)
     found = glioseg.timeline(later, earlier, out=tmp_path / "out")
     assert [(point.name, point.day) for point in found.points] == [("b", 0), ("a", 40)]
     assert "700" not in found.page.read_text(encoding="utf-8").partition("<main")[2].partition("figure-")[0]
 
 
 def test_folders_and_masks_and_an_order_alone(tmp_path: Path) -> None:
-    _write(tmp_path / "x", "a", 20, patient="p")
-    _write(tmp_path / "y", "b", 10, patient="q", model_id="n")
+    write_time_point(tmp_path / "x", "a", 20, patient="p")
+    write_time_point(tmp_path / "y", "b", 10, patient="q", model_id="n")
     ran = command("timeline", tmp_path / "x", tmp_path / "y" / "b.nii.gz", "--out", tmp_path / "out")
     assert ran.code == 0, ran.err
     assert "a     –    1.2" in ran.out
@@ -117,8 +119,8 @@ def test_folders_and_masks_and_an_order_alone(tmp_path: Path) -> None:
 
 def test_no_overlay_without_scans(tmp_path: Path) -> None:
     first, second = (
-        _write(tmp_path, "a", 20),
-        _write(tmp_path, "b", 20, inputs={"t2f": {"files": ["case-b series 4"], "channel": None}}),
+        write_time_point(tmp_path, "a", 20),
+        write_time_point(tmp_path, "b", 20, inputs={"t2f": {"files": ["case-b series 4"], "channel": None}}),
     )
     page = glioseg.timeline(first, second, out=tmp_path / "out").page.read_text(encoding="utf-8")
     assert "names of DICOM files are not kept" in page
@@ -140,7 +142,7 @@ def test_the_first_scan_is_registered_to_the_last(tmp_path: Path) -> None:
     affine[:2, 3] += (12, 9)
     aside = Grid(patient.image.grid.shape, affine)
     for name, grid in (("a", aside), ("b", patient.image.grid)):
-        path = _write(tmp_path, name, 20)
+        path = write_time_point(tmp_path, name, 20)
         facts = json.loads(path.read_text(encoding="utf-8"))
         scan = tmp_path / f"{name}_flair.nii.gz"
         write_nifti(scan, flair, grid)
@@ -159,10 +161,10 @@ def test_the_first_scan_is_registered_to_the_last(tmp_path: Path) -> None:
 
 
 def test_refusals(tmp_path: Path) -> None:
-    one, two = _write(tmp_path, "a", 20), _write(tmp_path, "b", 10)
-    other = _write(tmp_path, "c", 10, regions={"WT": ["ED"]})
-    pictures = _write(tmp_path, "d", 10, volumes={"unit": "voxels", "WT": 3, "ET": 0})
-    no_mask = _write(tmp_path, "e", 10, mask=None)
+    one, two = write_time_point(tmp_path, "a", 20), write_time_point(tmp_path, "b", 10)
+    other = write_time_point(tmp_path, "c", 10, regions={"WT": ["ED"]})
+    pictures = write_time_point(tmp_path, "d", 10, volumes={"unit": "voxels", "WT": 3, "ET": 0})
+    no_mask = write_time_point(tmp_path, "e", 10, mask=None)
     (tmp_path / "empty").mkdir()
     (tmp_path / "half.json").write_text(json.dumps({"model_id": "m", "case": "half", "unfinished": True}))
     refused: tuple[tuple[tuple[Path, ...], tuple[str, ...], type[Exception], str], ...] = (

@@ -100,7 +100,7 @@ def serving(options: AppOptions) -> Iterator[tuple[uvicorn.Server, socket.socket
         config = uvicorn.Config(
             application(service),
             access_log=False,
-            log_level="warning",
+            log_config=None,  # which would close the handlers of whoever calls
             server_header=False,
             backlog=_BACKLOG,
             timeout_graceful_shutdown=_GRACE_S,
