@@ -169,7 +169,8 @@ def test_paths_images_and_arrays_are_predicted_alike_and_as_the_command_does(tin
         assert (tmp_path / "api" / name).read_bytes() == (tmp_path / "files" / name).read_bytes()
     of_images, of_files = (json.loads((tmp_path / out / f"{case}.json").read_text()) for out in ("api", "files"))
     assert set(of_files.pop("inputs")) == set(model.modalities)
-    assert of_images == of_files | {"inputs": {}}
+    of_whom = {"patient": case.rpartition("-")[0], "day": None}  # arrays are nobody's
+    assert of_images | of_whom == of_files | {"inputs": {}}
     assert written.file == tmp_path / "api" / f"{case}.nii.gz"
     assert 'src="data:image/png;base64,' in result._repr_html_()
 

@@ -138,7 +138,7 @@ def test_three_planes_together(blocks: Blocks, tmp_path: Path) -> None:
     assert ran.code == 0, ran.err
     name = blocks.patient
     assert {path.name for path in tmp_path.iterdir()} == {
-        *(f"{name}{ending}" for ending in (".nii.gz", ".json", ".png", "_members.png")),
+        *(f"{name}{ending}" for ending in (".nii.gz", ".json", ".png", ".html", ".pdf", "_members.png")),
         "summary.csv",
         "predictions.html",
     }

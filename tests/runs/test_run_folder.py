@@ -34,6 +34,8 @@ FILES = {
     "evaluation-test.json",
     "cases-val.csv",
     "cases-test.csv",
+    "froc-val.csv",
+    "froc-test.csv",
     "report.html",
     "timing.json",
     "manifest.json",

@@ -49,7 +49,7 @@ def _masks(case: FoundCase, voxels: dict[str, Voxels]) -> Iterator[Finding]:
                 f"{_file(case, name)}, taken for {name}, looks like a mask and not like a scan: it holds the values "
                 f"{listed} alone. Choose another file for {name}"
             )
-            yield Finding("warning", "odd-file", message, case.case.id)
+            yield Finding("warning", "mask-as-scan", message, case.case.id)
 
 
 def _whole_values(array: npt.NDArray[Any]) -> list[int] | None:

@@ -37,6 +37,7 @@ FindingKind = Literal[
     "mask-size",
     "mask-without-image",
     "missing-facts",
+    "mask-as-scan",
     "missing-file",
     "missing-mask",
     "missing-modality",

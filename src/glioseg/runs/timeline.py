@@ -242,7 +242,11 @@ def _require_comparable(found: Sequence[_Prediction]) -> None:
                 )
     for each in found:
         if each.sidecar["volumes"]["unit"] != "ml":
-            raise OptionError("pictures have no volumes that could be compared", found=each.name)
+            raise OptionError(
+                "pictures have no volumes that could be compared",
+                found=each.name,
+                expected="predictions of scans with millimetres",
+            )
 
 
 def _days(found: Sequence[_Prediction], dates: Sequence[str]) -> list[int | None]:

@@ -8,7 +8,6 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 import pytest
-from pydantic import ValidationError
 from scipy import ndimage
 
 from glioseg.cohorts.phantom import (
@@ -20,6 +19,7 @@ from glioseg.cohorts.phantom import (
     generate_patient,
     threshold_baseline,
 )
+from glioseg.errors import OptionError
 
 FAST = PhantomOptions(n_patients=8, spacing_mm=3.0, seed=0)
 CSF, GM, WM = 1, 2, 3
@@ -84,7 +84,7 @@ class TestGrid:
 
     @pytest.mark.parametrize("spacing_mm", [0.5, 0.0, -1.0, float("nan")])
     def test_refuses_other_spacings(self, spacing_mm: float) -> None:
-        with pytest.raises(ValidationError):
+        with pytest.raises(OptionError, match="spacing_mm: found"):
             PhantomOptions(spacing_mm=spacing_mm)
 
 
