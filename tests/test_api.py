@@ -7,6 +7,7 @@ import pkgutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from PIL import Image as Pillow
 
 import glioseg
 from glioseg.core import scheme_named
+from glioseg.errors import OptionError
 from glioseg.io.nifti import read_nifti
 from tests.runs.conftest import TinyRun, _one_thread, class_pictures, tiny, tiny_classifier, tiny_runs
 
@@ -289,3 +291,12 @@ def test_arguments_are_refused_in_our_words(tiny: TinyRun, tmp_path: Path) -> No
     with pytest.raises(glioseg.GliosegError, match=r"there is no such"):
         glioseg.evaluate(tmp_path / "nowhere")
     assert glioseg.Run(str(tiny.run)).log == glioseg.Run(tiny.run).log  # type: ignore[arg-type]
+
+
+def test_cases_taken_out_of_a_cohort_are_not_scored_silently(tiny: TinyRun, tmp_path: Path) -> None:
+    """A run remembers a folder, so that what is left of it would be scored as a whole."""
+    cohort = glioseg.read(tiny.data)
+    fewer = replace(cohort, cases=cohort.cases[1:])
+    with pytest.raises(OptionError, match="no longer what was read from it") as caught:
+        glioseg.evaluate(tiny.run, data=fewer, part="all", out=tmp_path, cache=tiny.cache)
+    assert f"{len(fewer.cases)} of {len(cohort.cases)} cases" in str(caught.value)

@@ -24,7 +24,7 @@ from glioseg.api.common import (
     settings_of,
 )
 from glioseg.cohorts.reading.layout import Layout
-from glioseg.core import MAX_VOXELS, Cohort, LabelScheme
+from glioseg.core import MAX_VOXELS, Case, Cohort, LabelScheme
 from glioseg.errors import OptionError, name_some, plural
 from glioseg.faces import in_python
 from glioseg.runs.read import Data
@@ -45,6 +45,7 @@ class FolderCohort(Cohort):
     """A cohort that was read from a folder: paths, no pixels. See ``Cohort`` for what it holds."""
 
     data: Data | None = None
+    cases_read: tuple[Case, ...] = ()
 
     def inspect(self, out: StrPath | None = None, *, progress: Progress | None = None) -> InspectResult:
         """``glioseg.inspect`` of this cohort."""
@@ -104,7 +105,7 @@ def read(
     labels = {name: str(label) for name, label in (series or {}).items()}
     data = Data(Path(path), layout, scheme, names, masks, max_voxels, labels, keep_ids)
     cohort = read_data(data, reporter_of(progress))
-    return FolderCohort(**{name: getattr(cohort, name) for name in _FIELDS}, data=data)
+    return FolderCohort(**{name: getattr(cohort, name) for name in _FIELDS}, data=data, cases_read=cohort.cases)
 
 
 def inspect(data: AnyData, out: StrPath | None = None, *, progress: Progress | None = None) -> InspectResult:
@@ -282,9 +283,16 @@ def folder_of(data: AnyData) -> Data:
     """A data set that is known by its folder, as a run has to remember it.
 
     Raises:
-        OptionError: a cohort that was not read from one.
+        OptionError: a cohort that was not read from one, or of which cases were changed since.
     """
     if isinstance(data, FolderCohort) and data.data is not None:
+        if data.cases != data.cases_read:
+            raise OptionError(
+                "a cohort is known here by its folder, and this one is no longer what was read from it",
+                found=f"{len(data.cases)} of {len(data.cases_read)} cases",
+                expected="all of them as they were read",
+                remedy="Copy the cases that you want into a folder of their own",
+            )
         return data.data
     source = source_of(data)
     if isinstance(source, Cohort):
