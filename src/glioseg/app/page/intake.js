@@ -267,7 +267,7 @@ function card(model) {
     ["terms", [model.terms].flat()],
   ];
   const entry = ([name, texts]) => [h("dt", {}, t(`network.${name}`)), h("dd", {}, texts.map((text) => h("p", {}, text)))];
-  return h("dl", {}, facts.filter(([, texts]) => texts.some(Boolean)).flatMap(entry));
+  return h("dl", { tabindex: 0 }, facts.filter(([, texts]) => texts.some(Boolean)).flatMap(entry));
 }
 
 function options(form) {
