@@ -28,7 +28,7 @@ from glioseg.inference.card import Card
 from glioseg.inference.modalities import ModalitySets
 from glioseg.inference.options import Activation, PredictOptions
 from glioseg.inference.shipped import located
-from glioseg.io.files import cannot_read, replacing, write_text
+from glioseg.io.files import cannot_read, write_bytes, write_text
 from glioseg.io.text import read_json
 from glioseg.networks.build import ModelOptions, build_model, task_of
 from glioseg.preparation.options import PrepareOptions
@@ -206,8 +206,7 @@ def save_bundle(folder: Path, fields: Mapping[str, Any], weights: Mapping[str, T
     """
     data = _serialised(weights)
     info = _described(fields, data)
-    with replacing(folder / WEIGHTS) as temporary:
-        temporary.write_bytes(data)
+    write_bytes(folder / WEIGHTS, data)
     _write_info(folder, info)
     return info
 

@@ -26,7 +26,7 @@ from glioseg.inference.tracing import (
     takes_any_size,
     traced,
 )
-from glioseg.io.files import replacing
+from glioseg.io.files import write_bytes
 from glioseg.networks.network import Network
 
 TOLERANCE = 1e-3
@@ -110,8 +110,7 @@ def export_onnx(
     module, any_size, checked = prepared(network, n_channels, size, dims, activation)
     data = _described(traced(module, checked[0], any_size=any_size, result=RESULT), metadata or {})
     difference = checked_difference(module, _onnxruntime(data), checked, "ONNX file")
-    with replacing(path) as temporary:
-        temporary.write_bytes(data)
+    write_bytes(path, data)
     return ExportResult(path, len(data), None if any_size or size is None else tuple(size), difference, tuple(checked))
 
 

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from glioseg.errors import OptionError
 from glioseg.inference.export import RESULT, ExportResult, checked_difference, prepared
 from glioseg.inference.tracing import ExportError, first_line, images_of_noise, named, require_libraries, traced
-from glioseg.io.files import replacing
+from glioseg.io.files import write_bytes
 from glioseg.networks.network import Network
 
 Floats = np.ndarray[Any, np.dtype[np.float32]]
@@ -61,8 +61,7 @@ def export_openvino(
 
 
 def _moved(made: Path, path: Path) -> int:
-    with replacing(path) as temporary:
-        temporary.write_bytes(made.read_bytes())
+    write_bytes(path, made.read_bytes())
     return path.stat().st_size
 
 
@@ -108,8 +107,7 @@ def export_torch(
             return np.asarray(loaded(torch.from_numpy(images)).numpy())
 
     difference = checked_difference(module, run, checked, "PyTorch program")
-    with replacing(path) as temporary:
-        temporary.write_bytes(buffer.getvalue())
+    write_bytes(path, buffer.getvalue())
     n_bytes, only = len(buffer.getvalue()), None if any_size or size is None else tuple(size)
     return ExportResult(path, n_bytes, only, difference, tuple(checked), "PyTorch", step)
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glioseg.core import Grid
-from glioseg.io.files import replacing
+from glioseg.io.files import write_bytes
 
 _HEADER = b"glioseg: millimetres, RAS+; for research use only"
 _TRIANGLE = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
@@ -37,8 +37,7 @@ def write_stl(path: Path, mask: npt.NDArray[np.bool_], grid: Grid) -> int:
         lengths = np.linalg.norm(normals, axis=1, keepdims=True)
         triangles = np.zeros(len(corners), dtype=_TRIANGLE)
         triangles["normal"], triangles["corners"] = normals / np.maximum(lengths, 1e-12), corners
-    with replacing(path) as temporary:
-        temporary.write_bytes(_HEADER.ljust(80) + np.uint32(len(triangles)).tobytes() + triangles.tobytes())
+    write_bytes(path, _HEADER.ljust(80) + np.uint32(len(triangles)).tobytes() + triangles.tobytes())
     return len(triangles)
 
 

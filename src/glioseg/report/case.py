@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from PIL import Image as Pillow
 
 from glioseg import __version__
-from glioseg.io.files import replacing
+from glioseg.io.files import write_bytes
 from glioseg.report import style
 from glioseg.report.figures.views import CONVENTION
 from glioseg.report.html import (
@@ -257,8 +257,7 @@ def write_case_pdf(report: CaseReport, file: Path, *, written_on: date | None = 
     buffer = io.BytesIO()
     metadata = {"Title": f"glioseg case report: {report.case.name}", "Creator": f"glioseg {__version__}"}
     FigureCanvasPdf(figure).print_pdf(buffer, metadata={**metadata, "CreationDate": None})  # type: ignore[no-untyped-call]
-    with replacing(file) as temporary:
-        temporary.write_bytes(buffer.getvalue())
+    write_bytes(file, buffer.getvalue())
     return file
 
 

@@ -16,7 +16,7 @@ from typing import Literal
 import jinja2
 from matplotlib.figure import Figure
 
-from glioseg.io.files import replacing, write_text
+from glioseg.io.files import write_bytes, write_text
 from glioseg.report import style
 from glioseg.report.figures.render import FigureKind, Rendered, render
 
@@ -245,8 +245,7 @@ def saved_picture(
         FileError: the folder cannot be written to.
     """
     rendered = render(figure, kind)
-    with replacing(folder / f"{name}.png") as temporary:
-        temporary.write_bytes(rendered.png)
+    write_bytes(folder / f"{name}.png", rendered.png)
     return picture(name, rendered, title=title, caption=caption, half=half, notes=notes)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from glioseg.core import Case
 from glioseg.errors import GeometryError, GliosegError
-from glioseg.io.files import replacing
+from glioseg.io.files import write_bytes
 from glioseg.io.load import read_sources
 from glioseg.preparation.ready.brain import T1_NAMES
 from glioseg.preparation.ready.options import ReadyOptions
@@ -77,6 +77,5 @@ def save_ready(scan: ReadyScan, folder: Path, stem: str) -> dict[str, Any]:
     facts = scan.record.to_json()
     if not scan.views:
         return facts
-    with replacing(folder / ready_file(stem)) as temporary:
-        temporary.write_bytes(png_of(ready_figure(scan.views)))
+    write_bytes(folder / ready_file(stem), png_of(ready_figure(scan.views)))
     return facts | {"figure": ready_file(stem)}

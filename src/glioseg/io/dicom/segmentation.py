@@ -22,7 +22,7 @@ from glioseg.io.dicom.library import library, silenced
 from glioseg.io.dicom.series import Volume
 from glioseg.io.dicom.values import integer_of, items_of, value_of
 from glioseg.io.dicom.voxels import read_volume
-from glioseg.io.files import replacing
+from glioseg.io.files import write_bytes
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -93,8 +93,7 @@ def write_segmentation(
             written.DeidentificationMethod = "glioseg: identifiers replaced by digests, dates and names removed"
         stream = io.BytesIO()
         written.save_as(stream, enforce_file_format=True)
-    with replacing(path) as temporary:
-        temporary.write_bytes(stream.getvalue())
+    write_bytes(path, stream.getvalue())
 
 
 def require_codes(regions: Sequence[str]) -> None:

@@ -17,7 +17,7 @@ from glioseg.inference.bundle import Bundle, BundleInfo
 from glioseg.inference.classifier import Classification, Classifier, mean_of
 from glioseg.inference.modalities import blank_words
 from glioseg.io import load_image
-from glioseg.io.files import replacing, write_json
+from glioseg.io.files import write_bytes, write_json
 from glioseg.preparation.cache import prepare
 from glioseg.preparation.store import of_patients
 from glioseg.report.classes_said import said_page
@@ -246,8 +246,7 @@ class ClassPrediction(CasePrediction):
         """
         folder, stem = Path(out), stem_of_name(self.name)
         path = folder / f"{stem}.png"
-        with replacing(path) as temporary:
-            temporary.write_bytes(captioned(self.picture))
+        write_bytes(path, captioned(self.picture))
         facts: dict[str, Any] = {"case": self.name, "picture": path.name}
         facts["forms"] = dict.fromkeys(DEFAULT_FORMS, path.name)  # a class has no other form than its picture
         facts |= self._facts() | _member_facts(self.members, self.classifications, self.mean.telling_slice)

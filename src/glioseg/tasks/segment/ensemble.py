@@ -16,7 +16,7 @@ from glioseg.inference.ensemble import Ensemble, MemberPrediction, dissent
 from glioseg.inference.predictor import Prediction, Predictor
 from glioseg.inference.scoring import probabilities_of
 from glioseg.io import load_image, load_labels
-from glioseg.io.files import replacing
+from glioseg.io.files import write_bytes
 from glioseg.preparation.cache import prepare
 from glioseg.preparation.slices import channels_of
 from glioseg.preparation.store import PreparedCase, PreparedCohort
@@ -111,8 +111,7 @@ def write_members_figure(
     figure = members_figure(
         image, rows, ensemble, dissent(prediction.label_map, contributions), note, prediction.regions
     )
-    with replacing(path) as temporary:
-        temporary.write_bytes(render(figure, "scan").png)
+    write_bytes(path, render(figure, "scan").png)
 
 
 def _volume(value: float) -> str:

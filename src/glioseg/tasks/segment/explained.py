@@ -13,7 +13,7 @@ from glioseg.core import Image, LabelMap
 from glioseg.errors import OptionError
 from glioseg.inference.ensemble import Ensemble
 from glioseg.inference.explained import Explanation
-from glioseg.io.files import replacing
+from glioseg.io.files import write_bytes
 from glioseg.report.figures.render import png_of
 from glioseg.report.maps import TitledMap, maps_figure
 from glioseg.tasks.segment.uncertain import write_map
@@ -70,8 +70,7 @@ def save_explanation(
     figures = {}
     for region in explanation.slices:
         file = folder / f"{stem}_explained_{region}.png"
-        with replacing(file) as temporary:
-            temporary.write_bytes(_figure(explanation, image, labels, plane, region))
+        write_bytes(file, _figure(explanation, image, labels, plane, region))
         figures[region] = file.name
     return {
         "of": "the mean logit of each region over what is drawn, on the slice with most of it",

@@ -26,7 +26,7 @@ from glioseg.inference.familiarity import intensity_features
 from glioseg.inference.modalities import blank_words
 from glioseg.inference.predictor import Prediction
 from glioseg.inference.uncertainty import Shown, Uncertainty, UncertaintyOptions, estimate
-from glioseg.io.files import replacing, write_json
+from glioseg.io.files import write_bytes, write_json
 from glioseg.io.nifti import write_nifti
 from glioseg.io.raster import write_picture
 from glioseg.preparation.ready.scan import ReadyScan
@@ -394,8 +394,7 @@ class SegmentPrediction(CasePrediction):
         facts = uncertainty_facts(doubted, self.volumes, grid.voxel_ml if grid.has_mm else 1.0, self.unit)
         shown = shown_maps(doubted, self.prediction)
         figure = maps_figure(self.image, self.label_map, self.regions, shown, self._volume_words())
-        with replacing(folder / name) as temporary:
-            temporary.write_bytes(png_of(figure))
+        write_bytes(folder / name, png_of(figure))
         return facts | {"maps": write_maps(doubted, grid, folder, stem), "figure": name}
 
     def _facts(self) -> dict[str, Any]:
