@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from glioseg.errors import OptionError
-from glioseg.inference.export import export_onnx
+from glioseg.inference.export import ExportRequest, export_onnx
 from glioseg.inference.tracing import ExportError
 from glioseg.networks.build import OPTIONS, build_model, kinds_of
 from glioseg.networks.unet import UNetOptions
@@ -50,7 +50,7 @@ def _run(path: Path, images: Tensor) -> np.ndarray:
 )
 def test_any_batch_and_any_size(kind: str, dims: int, tmp_path: Path) -> None:
     network = _network(kind, dims)
-    done = export_onnx(network, tmp_path / "model.onnx", n_channels=3, dims=dims)
+    done = export_onnx(ExportRequest(network, n_channels=3, dims=dims), tmp_path / "model.onnx")
     assert done.difference < 1e-4
     assert done.size is None
     assert done.n_bytes == (tmp_path / "model.onnx").stat().st_size
@@ -66,8 +66,8 @@ def test_any_batch_and_any_size(kind: str, dims: int, tmp_path: Path) -> None:
 def test_swin_takes_one_size_and_any_batch(tmp_path: Path) -> None:
     network = build_model(OPTIONS["swinunetr"].model_validate({"feature_size": 12}), 3, 2, seed=0).eval()  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="one size only"):
-        export_onnx(network, tmp_path / "model.onnx", n_channels=3)
-    done = export_onnx(network, tmp_path / "model.onnx", n_channels=3, size=(32, 40))
+        export_onnx(ExportRequest(network, n_channels=3), tmp_path / "model.onnx")
+    done = export_onnx(ExportRequest(network, n_channels=3, size=(32, 40)), tmp_path / "model.onnx")
     assert done.size == (32, 40)
     assert done.difference < 1e-4
     images = torch.randn(4, 3, 32, 40)
@@ -77,7 +77,7 @@ def test_swin_takes_one_size_and_any_batch(tmp_path: Path) -> None:
 
 def test_what_the_file_says_of_itself(tmp_path: Path) -> None:
     said = {"regions": json.dumps(["WT"]), "use": "For research use only"}
-    export_onnx(_network("unet", 2), tmp_path / "a" / "model.onnx", n_channels=3, metadata=said)
+    export_onnx(ExportRequest(_network("unet", 2), n_channels=3, metadata=said), tmp_path / "a" / "model.onnx")
     model = onnx.load(tmp_path / "a" / "model.onnx")
     assert {entry.key: entry.value for entry in model.metadata_props} == said
     (images,), (probabilities,) = model.graph.input, model.graph.output
@@ -94,7 +94,7 @@ def test_another_activation(tmp_path: Path) -> None:
         return torch.softmax(logits, dim=1)
 
     network = _network("unet", 2, n_regions=3)
-    done = export_onnx(network, tmp_path / "model.onnx", n_channels=3, activation=softmax)
+    done = export_onnx(ExportRequest(network, n_channels=3, activation=softmax), tmp_path / "model.onnx")
     np.testing.assert_allclose(_run(done.path, torch.randn(1, 3, 8, 8)).sum(axis=1), 1.0, atol=1e-5)
 
 
@@ -115,14 +115,14 @@ class _Undecided(nn.Module):
 
 def test_a_network_that_cannot_is_named_with_the_reason(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ExportError, match=r"network _Strange cannot be exported to ONNX; found .*linalg_svdvals"):
-        export_onnx(_Strange(), tmp_path / "model.onnx", n_channels=1, size=(4, 4))
+        export_onnx(ExportRequest(_Strange(), n_channels=1, size=(4, 4)), tmp_path / "model.onnx")
     assert capfd.readouterr().out == ""  # stdout belongs to results
     assert not list(tmp_path.iterdir())
 
 
 def test_a_file_that_says_something_else_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"network _Undecided .* other probabilities .* at most 0.001"):
-        export_onnx(_Undecided(), tmp_path / "model.onnx", n_channels=1, size=(4, 4))
+        export_onnx(ExportRequest(_Undecided(), n_channels=1, size=(4, 4)), tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
 
 
@@ -133,4 +133,4 @@ def test_the_extra_is_named_where_a_library_is_missing(
     monkeypatch.setitem(sys.modules, library, None)
     network = build_model(UNetOptions(width=2, depth=1), 1, 1, seed=0)
     with pytest.raises(OptionError, match=rf"needs {library}, which is not installed.*glioseg\[deploy\]"):
-        export_onnx(network, tmp_path / "model.onnx", n_channels=1)
+        export_onnx(ExportRequest(network, n_channels=1), tmp_path / "model.onnx")

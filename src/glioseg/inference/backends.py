@@ -8,12 +8,11 @@ processor multiplies it. What needs more than logits (gradients, draws of dropou
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -21,25 +20,23 @@ from glioseg.errors import OptionError
 from glioseg.inference.activation import probabilities_of
 from glioseg.inference.bundle import Bundle, BundleInfo
 from glioseg.inference.tracing import (
-    INPUT,
+    Engine,
     ExportError,
+    Floats,
     first_line,
     images_of_noise,
+    in_onnxruntime,
     named,
     require_libraries,
     takes_any_size,
     traced,
+    traced_size,
 )
 from glioseg.machine.device import cpu_has_bf16
 from glioseg.machine.processors import processors
-from glioseg.networks.network import Network
 
 Backend = Literal["torch", "onnx", "openvino"]
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
-
-Floats = npt.NDArray[np.float32]
-Engine = Callable[[Floats], Floats]
-"""Images (B, C, *S) -> logits."""
 
 _LOGITS = "logits"
 _TOLERANCE = 0.05
@@ -128,10 +125,9 @@ def _traced_on(bundle: Bundle) -> tuple[int, ...]:
     """(B, C, *S) of the images that a graph is made with; of a network of one size, that size."""
     info, network = bundle.info, bundle.model
     n_channels = info.slices.n_channels(len(info.modalities))
-    if takes_any_size(network) and isinstance(network, Network):
-        step = 2**network.n_halvings
-        return (2, n_channels, *(2 * step,) * (info.dims - 1), 3 * step)
-    size = size_of(info)
+    if takes_any_size(network):
+        return (2, n_channels, *traced_size(network, info.dims))
+    size = info.recipe_size or info.shape
     if size is None:
         raise OptionError(
             "this network is known for no size of image, which other backends need",
@@ -139,15 +135,6 @@ def _traced_on(bundle: Bundle) -> tuple[int, ...]:
             remedy="Leave `--backend` out",
         )
     return (2, n_channels, *size)
-
-
-def size_of(info: BundleInfo) -> tuple[int, ...] | None:
-    """The size of the images that a network was trained on; None where the recipe fixes none."""
-    if info.patches is not None:
-        return info.patches.voxels
-    if info.prepare.size is not None:
-        return (info.prepare.size,) * 2
-    return info.shape
 
 
 def _require_same(info: BundleInfo, compiled: Compiled, shape: Sequence[int]) -> None:
@@ -167,18 +154,7 @@ def _require_same(info: BundleInfo, compiled: Compiled, shape: Sequence[int]) ->
 
 
 def _onnxruntime(data: bytes, n_threads: int) -> tuple[Engine, str]:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = n_threads
-    options.log_severity_level = 4  # its errors come as exceptions
-    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-
-    def engine(images: Floats) -> Floats:
-        (logits,) = session.run([_LOGITS], {INPUT: images})
-        return np.asarray(logits)
-
-    return engine, "fp32"
+    return in_onnxruntime(data, _LOGITS, n_threads=n_threads), "fp32"
 
 
 def _openvino(data: bytes, n_threads: int) -> tuple[Engine, str]:

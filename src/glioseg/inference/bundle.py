@@ -147,6 +147,13 @@ class BundleInfo(BaseModel):
         return self.model.dims
 
     @property
+    def recipe_size(self) -> tuple[int, ...] | None:
+        """The size of the images that the network was trained on; None where the recipe fixes none."""
+        if self.patches is not None:
+            return self.patches.voxels
+        return None if self.prepare.size is None else (self.prepare.size,) * 2
+
+    @property
     def activation(self) -> Activation:
         """What turns its logits into probabilities; those of classes are softmax's."""
         return "softmax" if self.classes else self.predict.activation

@@ -7,9 +7,9 @@ than it was traced with before it is written.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,17 +17,20 @@ from torch import Tensor, nn
 
 from glioseg.errors import OptionError
 from glioseg.inference.tracing import (
-    INPUT,
+    Engine,
     ExportError,
+    Floats,
     first_line,
     images_of_noise,
+    in_onnxruntime,
     named,
     require_libraries,
+    step_of,
     takes_any_size,
     traced,
+    traced_size,
 )
 from glioseg.io.files import write_bytes
-from glioseg.networks.network import Network
 
 TOLERANCE = 1e-3
 """The largest difference of a probability that is let pass."""
@@ -78,28 +81,66 @@ class ExportResult:
     notes: tuple[str, ...] = ()
 
 
-def export_onnx(
-    network: nn.Module,
-    path: Path,
-    *,
-    n_channels: int,
-    size: Sequence[int] | None = None,
-    dims: int = 2,
-    activation: Callable[[Tensor], Tensor] = torch.sigmoid,
-    metadata: Mapping[str, str] | None = None,
-) -> ExportResult:
-    """Write an ONNX file: ``images`` (B, n_channels, *S) float32 -> ``probabilities`` (B, R, *S) float32.
-
-    B is free, S too where the network's operations allow it (``Network.traces_any_size``).
+@dataclass(frozen=True, eq=False)
+class ExportRequest:
+    """A network to be written in another format.
 
     Args:
         network: in evaluation mode, on the CPU, in float32.
-        path: the file.
-        n_channels: of the images.
+        n_channels: of its images.
         size: of the images, for a network that takes one size only; it is among those checked for the others.
         dims: spatial axes.
         activation: logits -> probabilities.
         metadata: name -> text, written into the file.
+    """
+
+    network: nn.Module
+    n_channels: int
+    size: Sequence[int] | None = None
+    dims: int = 2
+    activation: Callable[[Tensor], Tensor] = torch.sigmoid
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def any_size(self) -> bool:
+        """Whether one file serves for every size of image."""
+        return takes_any_size(self.network)
+
+    @property
+    def only_size(self) -> tuple[int, ...] | None:
+        """The only size that the file takes; None for any."""
+        return None if self.any_size or self.size is None else tuple(self.size)
+
+    @property
+    def module(self) -> ProbabilityNetwork:
+        """What is exported."""
+        return ProbabilityNetwork(self.network, self.activation).eval()
+
+    def shapes(self) -> list[tuple[int, ...]]:
+        """(B, C, *S) of what is traced, first, and of the others to check on: another batch and, where sizes are free,
+        two other sizes. One of these is no multiple of anything and makes the network pad inside.
+
+        Raises:
+            OptionError: the network takes one size only and none is given.
+        """
+        if self.size is None and not self.any_size:
+            raise OptionError(
+                "this network takes images of one size only in other formats",
+                expected=f"a size: {self.dims} numbers, such as {'x'.join(['128'] * self.dims)}",
+                remedy="Name it with `--size`",
+            )
+        first = traced_size(self.network, self.dims) if self.size is None else tuple(self.size)
+        sizes = [first, first]
+        if self.any_size:
+            step = step_of(self.network)
+            sizes += [(step + 1,) * (self.dims - 1) + (2 * step + 3,), (2 * step,) * self.dims]
+        return [(batch, self.n_channels, *spatial) for batch, spatial in zip((2, 1, 3, 1), sizes, strict=False)]
+
+
+def export_onnx(request: ExportRequest, path: Path) -> ExportResult:
+    """Write an ONNX file: ``images`` (B, n_channels, *S) float32 -> ``probabilities`` (B, R, *S) float32.
+
+    B is free, S too where the network's operations allow it (``Network.traces_any_size``).
 
     Raises:
         OptionError: onnx or onnxruntime is not installed, or the network takes one size only and none is given.
@@ -107,47 +148,42 @@ def export_onnx(
         FileError: the file cannot be written.
     """
     require_libraries("onnx", "onnxruntime", purpose="writing ONNX files")
-    module, any_size, checked = prepared(network, n_channels, size, dims, activation)
-    data = _described(traced(module, checked[0], any_size=any_size, result=RESULT), metadata or {})
-    difference = checked_difference(module, _onnxruntime(data), checked, "ONNX file")
+    module, checked = request.module, request.shapes()
+    data = _described(traced(module, checked[0], any_size=request.any_size, result=RESULT), request.metadata)
+    difference = checked_difference(module, partial(in_onnxruntime, data, RESULT), checked, "ONNX file")
     write_bytes(path, data)
-    return ExportResult(path, len(data), None if any_size or size is None else tuple(size), difference, tuple(checked))
+    return ExportResult(path, len(data), request.only_size, difference, tuple(checked))
 
 
-Run = Callable[[np.ndarray[Any, np.dtype[np.float32]]], np.ndarray[Any, np.dtype[np.float32]]]
-"""Images (B, C, *S) -> probabilities, by whatever reads the file."""
-
-
-def prepared(
-    network: nn.Module,
-    n_channels: int,
-    size: Sequence[int] | None,
-    dims: int,
-    activation: Callable[[Tensor], Tensor],
-) -> tuple[ProbabilityNetwork, bool, list[tuple[int, ...]]]:
-    """What is exported, whether it takes any size, and the shapes that it is made with (the first) and checked on.
-
-    Raises:
-        OptionError: the network takes one size only and none is given.
-    """
-    any_size = takes_any_size(network)
-    if size is None and not any_size:
-        raise OptionError(
-            "this network takes images of one size only in other formats",
-            expected=f"a size: {dims} numbers, such as {'x'.join(['128'] * dims)}",
-            remedy="Name it with `--size`",
-        )
-    shapes = _shapes(network, n_channels, dims, size, any_size)
-    return ProbabilityNetwork(network, activation).eval(), any_size, shapes
-
-
-def checked_difference(module: ProbabilityNetwork, run: Run, shapes: Sequence[tuple[int, ...]], what: str) -> float:
+def checked_difference(
+    module: ProbabilityNetwork, read_back: Callable[[], Engine], shapes: Sequence[tuple[int, ...]], what: str
+) -> float:
     """The largest difference of a probability on random images.
+
+    Args:
+        module: what was exported.
+        read_back: gives what computes it from the file.
+        shapes: of the images.
+        what: the file is, in words.
 
     Raises:
         ExportError: it is too large, or the file does not run.
     """
-    difference = max(_difference(module, run, shape, what) for shape in shapes)
+    engine: Engine | None = None
+    differences = []
+    for shape in shapes:
+        try:
+            engine = engine or read_back()
+            probabilities = engine(images_of_noise(shape).numpy())
+        except Exception as error:
+            raise ExportError(
+                f"{named(module)} cannot be exported: its {what} does not run on images {shape}",
+                found=first_line(error),
+            ) from error
+        expected = probabilities_on_noise(module.network, module.activation, shape)
+        is_alike = probabilities.shape == expected.shape
+        differences.append(float(np.abs(probabilities - expected).max()) if is_alike else np.inf)
+    difference = float(np.max(differences))  # not a number, where one of them is
     if not difference <= TOLERANCE:
         raise ExportError(
             f"{named(module)} cannot be exported: its {what} gives other probabilities than the network",
@@ -155,21 +191,6 @@ def checked_difference(module: ProbabilityNetwork, run: Run, shapes: Sequence[tu
             expected=f"at most {TOLERANCE:g}",
         )
     return difference
-
-
-def _shapes(
-    network: nn.Module, n_channels: int, dims: int, size: Sequence[int] | None, any_size: bool
-) -> list[tuple[int, ...]]:
-    """What is traced, first, and the others to check on: another batch and, where sizes are free, two other sizes.
-
-    One of these is no multiple of anything and makes the network pad inside.
-    """
-    step = 2**network.n_halvings if isinstance(network, Network) else 1
-    traced = tuple(size) if size is not None else (2 * step,) * (dims - 1) + (3 * step,)
-    sizes = [traced, traced]
-    if any_size:
-        sizes += [(step + 1,) * (dims - 1) + (2 * step + 3,), (2 * step,) * dims]
-    return [(batch, n_channels, *spatial) for batch, spatial in zip((2, 1, 3, 1), sizes, strict=False)]
 
 
 def _described(data: bytes, metadata: Mapping[str, str]) -> bytes:
@@ -181,37 +202,10 @@ def _described(data: bytes, metadata: Mapping[str, str]) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def _onnxruntime(data: bytes) -> Run:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # its errors come as exceptions
-
-    def run(images: np.ndarray[Any, np.dtype[np.float32]]) -> np.ndarray[Any, np.dtype[np.float32]]:
-        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-        return np.asarray(session.run([RESULT], {INPUT: images})[0])
-
-    return run
-
-
-def _difference(module: ProbabilityNetwork, run: Run, shape: tuple[int, ...], what: str) -> float:
-    try:
-        probabilities = run(images_of_noise(shape).numpy())
-    except Exception as error:
-        raise ExportError(
-            f"{named(module)} cannot be exported: its {what} does not run on images {shape}",
-            found=first_line(error),
-        ) from error
-    expected = probabilities_on_noise(module.network, module.activation, shape)
-    if probabilities.shape != expected.shape:
-        return float("inf")
-    return float(np.abs(probabilities - expected).max())
-
-
 def probabilities_on_noise(
     network: nn.Module, activation: Callable[[Tensor], Tensor], shape: tuple[int, ...]
-) -> np.ndarray[Any, np.dtype[np.float32]]:
+) -> Floats:
     """What a network says of random images (B, C, *S), always the same ones: (B, R, *S)."""
     with torch.inference_mode():
-        probabilities: np.ndarray[Any, np.dtype[np.float32]] = activation(network(images_of_noise(shape))).numpy()
+        probabilities: Floats = activation(network(images_of_noise(shape))).numpy()
     return probabilities

@@ -11,53 +11,53 @@ import io
 import json
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
 from glioseg.errors import OptionError
-from glioseg.inference.export import RESULT, ExportResult, checked_difference, prepared
-from glioseg.inference.tracing import ExportError, first_line, images_of_noise, named, require_libraries, traced
+from glioseg.inference.export import RESULT, ExportRequest, ExportResult, checked_difference
+from glioseg.inference.tracing import (
+    Engine,
+    ExportError,
+    Floats,
+    first_line,
+    images_of_noise,
+    named,
+    require_libraries,
+    step_of,
+    traced,
+)
 from glioseg.io.files import write_bytes
-from glioseg.networks.network import Network
 
-Floats = np.ndarray[Any, np.dtype[np.float32]]
 _MOST_STEPS = 4096
 
 
-def export_openvino(
-    network: nn.Module,
-    path: Path,
-    *,
-    n_channels: int,
-    size: Sequence[int] | None = None,
-    dims: int = 2,
-    activation: Callable[[Tensor], Tensor] = torch.sigmoid,
-    metadata: Mapping[str, str] | None = None,
-) -> ExportResult:
-    """Write ``path`` (.xml) and the weights beside it (.bin); arguments, result and errors as ``export_onnx``."""
+def export_openvino(request: ExportRequest, path: Path) -> ExportResult:
+    """Write ``path`` (.xml) and the weights beside it (.bin); errors as ``export_onnx``."""
     if path.suffix != ".xml":
         raise OptionError("OpenVINO's files end in .xml", found=path.name, remedy="Name such a file with `--out`")
     require_libraries("onnx", "openvino", purpose="writing OpenVINO files")
     import openvino
 
-    module, any_size, checked = prepared(network, n_channels, size, dims, activation)
+    module, checked = request.module, request.shapes()
     core = openvino.Core()
-    graph = core.read_model(io.BytesIO(traced(module, checked[0], any_size=any_size, result=RESULT)))
-    for name, text in (metadata or {}).items():
+    graph = core.read_model(io.BytesIO(traced(module, checked[0], any_size=request.any_size, result=RESULT)))
+    for name, text in request.metadata.items():
         graph.set_rt_info(text, ["glioseg", name])
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / path.name
         openvino.save_model(graph, made, compress_to_fp16=False)
-        compiled = core.compile_model(core.read_model(made), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-        difference = checked_difference(module, lambda images: np.array(compiled(images)[0]), checked, "OpenVINO file")
+
+        def read_back() -> Engine:
+            compiled = core.compile_model(core.read_model(made), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+            return lambda images: np.array(compiled(images)[0])
+
+        difference = checked_difference(module, read_back, checked, "OpenVINO file")
         n_bytes = sum(_moved(made.with_suffix(ending), path.with_suffix(ending)) for ending in (".bin", ".xml"))
-    only = None if any_size or size is None else tuple(size)
-    return ExportResult(path, n_bytes, only, difference, tuple(checked), "OpenVINO")
+    return ExportResult(path, n_bytes, request.only_size, difference, tuple(checked), "OpenVINO")
 
 
 def _moved(made: Path, path: Path) -> int:
@@ -65,28 +65,12 @@ def _moved(made: Path, path: Path) -> int:
     return path.stat().st_size
 
 
-def export_torch(
-    network: nn.Module,
-    path: Path,
-    *,
-    n_channels: int,
-    size: Sequence[int] | None = None,
-    dims: int = 2,
-    activation: Callable[[Tensor], Tensor] = torch.sigmoid,
-    metadata: Mapping[str, str] | None = None,
-) -> ExportResult:
-    """Write a program of PyTorch's; arguments, result and errors as ``export_onnx``.
-
-    ``metadata`` is in the file's ``extra/glioseg.json``.
-    """
+def export_torch(request: ExportRequest, path: Path) -> ExportResult:
+    """Write a program of PyTorch's; errors as ``export_onnx``. The metadata is in its ``extra/glioseg.json``."""
     if path.suffix != ".pt2":
         raise OptionError("PyTorch's programs end in .pt2", found=path.name, remedy="Name such a file with `--out`")
-    module, any_size, (first, *_) = prepared(network, n_channels, size, dims, activation)
-    step = 2**network.n_halvings if any_size and isinstance(network, Network) else 1
-    spatial = tuple(max(2, -(-n // step)) * step for n in first[2:]) if any_size else first[2:]
-    checked = [(2, n_channels, *spatial), (1, n_channels, *spatial)]
-    if any_size:
-        checked.append((3, n_channels, *(n + step for n in spatial)))
+    module, step = request.module, step_of(request.network) if request.any_size else 1
+    checked = _multiples(request, step)
     buffer = io.BytesIO()
     try:
         with warnings.catch_warnings():
@@ -94,10 +78,10 @@ def export_torch(
             program = torch.export.export(
                 module,
                 (images_of_noise(checked[0]),),
-                dynamic_shapes=(_free_axes(dims, step if any_size else None),),
+                dynamic_shapes=(_free_axes(request.dims, step if request.any_size else None),),
                 strict=False,
             )
-            torch.export.save(program, buffer, extra_files={"glioseg.json": json.dumps(dict(metadata or {}))})
+            torch.export.save(program, buffer, extra_files={"glioseg.json": json.dumps(dict(request.metadata))})
             loaded = torch.export.load(io.BytesIO(buffer.getvalue())).module()
     except Exception as error:
         raise ExportError(f"{named(module)} cannot be exported by torch.export", found=first_line(error)) from error
@@ -106,10 +90,18 @@ def export_torch(
         with torch.inference_mode():
             return np.asarray(loaded(torch.from_numpy(images)).numpy())
 
-    difference = checked_difference(module, run, checked, "PyTorch program")
-    write_bytes(path, buffer.getvalue())
-    n_bytes, only = len(buffer.getvalue()), None if any_size or size is None else tuple(size)
-    return ExportResult(path, n_bytes, only, difference, tuple(checked), "PyTorch", step)
+    difference = checked_difference(module, lambda: run, checked, "PyTorch program")
+    data = buffer.getvalue()
+    write_bytes(path, data)
+    return ExportResult(path, len(data), request.only_size, difference, tuple(checked), "PyTorch", step)
+
+
+def _multiples(request: ExportRequest, step: int) -> list[tuple[int, ...]]:
+    """The shapes that a program is made with, first, and checked on: it takes multiples of the network's step alone."""
+    first = request.shapes()[0][2:]
+    spatial = tuple(max(2, -(-n // step)) * step for n in first) if request.any_size else first
+    shapes = [(batch, request.n_channels, *spatial) for batch in (2, 1)]
+    return [*shapes, (3, request.n_channels, *(n + step for n in spatial))] if request.any_size else shapes
 
 
 def _free_axes(dims: int, step: int | None) -> dict[int, Any]:

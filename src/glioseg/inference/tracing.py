@@ -14,11 +14,13 @@ import io
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -28,6 +30,10 @@ from glioseg.networks.network import Network
 OPSET = 18
 INPUT = "images"
 _AXES = ("depth", "height", "width")
+
+Floats = npt.NDArray[np.float32]
+Engine = Callable[[Floats], Floats]
+"""Images (B, C, *S) -> what another library computes of them."""
 
 
 class ExportError(GliosegError):
@@ -53,6 +59,39 @@ def require_libraries(*names: str, purpose: str) -> None:
 def takes_any_size(network: nn.Module) -> bool:
     """Whether one graph of a network serves for every size of image."""
     return isinstance(network, Network) and network.traces_any_size
+
+
+def step_of(network: nn.Module) -> int:
+    """What a network halves its grids to: images of a multiple of it need no margins."""
+    return 2**network.n_halvings if isinstance(network, Network) else 1
+
+
+def traced_size(network: nn.Module, dims: int) -> tuple[int, ...]:
+    """The size of the images that a graph for any size is made with: small, and not the same along all axes."""
+    step = step_of(network)
+    return (2 * step,) * (dims - 1) + (3 * step,)
+
+
+def in_onnxruntime(data: bytes, result: str, *, n_threads: int | None = None) -> Engine:
+    """What onnxruntime computes of an ONNX graph on the processor.
+
+    Args:
+        data: the graph.
+        result: the name of what comes out.
+        n_threads: None for as many as onnxruntime takes.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # its errors come as exceptions
+    if n_threads is not None:
+        options.intra_op_num_threads = n_threads
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+    def engine(images: Floats) -> Floats:
+        return np.asarray(session.run([result], {INPUT: images})[0])
+
+    return engine
 
 
 def traced(module: nn.Module, shape: tuple[int, ...], *, any_size: bool, result: str) -> bytes:

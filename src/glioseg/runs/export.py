@@ -17,7 +17,7 @@ from glioseg.errors import OptionError
 from glioseg.inference.bundle import DESCRIPTION, WEIGHTS, Bundle, BundleInfo, halved_bundle, load_bundle
 from glioseg.inference.card import Card
 from glioseg.inference.example import beyond_the_example, example_text, painting
-from glioseg.inference.export import ExportResult, export_onnx, probabilities_on_noise
+from glioseg.inference.export import ExportRequest, ExportResult, export_onnx, probabilities_on_noise
 from glioseg.inference.export_others import export_openvino, export_torch
 from glioseg.inference.shipped import is_model_name
 from glioseg.io.files import write_text
@@ -26,7 +26,7 @@ from glioseg.runs.model_card import write_card
 from glioseg.runs.run_folder import home_of
 from glioseg.tasks.choose import task_named
 
-_WRITERS: Mapping[str, Callable[..., ExportResult]] = MappingProxyType(
+_WRITERS: Mapping[str, Callable[[ExportRequest, Path], ExportResult]] = MappingProxyType(
     {"onnx": export_onnx, "openvino": export_openvino, "torch": export_torch}
 )
 FORMATS = (*_WRITERS, "bundle")
@@ -77,15 +77,15 @@ def export(
         own_card = None if card is None else with_digest(read_card(card), info)
         return _export_bundle(bundle, place, own_card, network)
     with reporter.progress("Exporting") as step:
-        result = _WRITERS[form](
+        request = ExportRequest(
             bundle.model,
-            place,
-            n_channels=info.slices.n_channels(len(info.modalities)),
-            size=size or _recipe_size(info),
-            dims=dims,
-            activation=task_named(info.task).activation(info),
-            metadata=metadata_of(info),
+            info.slices.n_channels(len(info.modalities)),
+            size or info.recipe_size,
+            dims,
+            task_named(info.task).activation(info),
+            metadata_of(info),
         )
+        result = _WRITERS[form](request, place)
         step(1, 1)
     return _with_example(result, info) if form == "onnx" else result
 
@@ -103,7 +103,7 @@ def _with_example(result: ExportResult, info: BundleInfo) -> ExportResult:
 
 def _export_bundle(bundle: Bundle, folder: Path, card: Card | None, network: nn.Module | None) -> ExportResult:
     info = bundle.info
-    size = _recipe_size(info) or (_CHECKED_ON,) * info.dims
+    size = info.recipe_size or (_CHECKED_ON,) * info.dims
     shape = (2, info.slices.n_channels(len(info.modalities)), *size)
     activation = task_named(info.task).activation(info)
     before = probabilities_on_noise(bundle.model, activation, shape)
@@ -111,13 +111,6 @@ def _export_bundle(bundle: Bundle, folder: Path, card: Card | None, network: nn.
     after = probabilities_on_noise(load_bundle(folder, network).model, activation, shape)
     n_bytes = sum((folder / name).stat().st_size for name in (WEIGHTS, DESCRIPTION))
     return ExportResult(folder, n_bytes, None, float(np.abs(after - before).max()), (shape,))
-
-
-def _recipe_size(info: BundleInfo) -> tuple[int, ...] | None:
-    """The size of the images that the network was trained on; None where the recipe fixes none."""
-    if info.patches is not None:
-        return info.patches.voxels
-    return None if info.prepare.size is None else (info.prepare.size,) * 2
 
 
 def export_text(result: ExportResult) -> str:
