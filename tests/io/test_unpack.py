@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from glioseg.errors import FileError
+from glioseg.io.dicom.archive import list_archive
 from glioseg.io.unpack import Unpacked, unpack
 
 _MUCH = 1 << 30
@@ -38,6 +39,12 @@ def test_what_is_sound_is_written(tmp_path: Path) -> None:
     archive = _zip(tmp_path / "a.zip", {"p1/t1.nii": b"one", "p1/t2.nii": b"two", "__MACOSX/p1/._t1.nii": b"x"})
     assert _unpacked(archive) == Unpacked(2, 6, ())
     assert _written(tmp_path) == {"p1/t1.nii": b"one", "p1/t2.nii": b"two"}
+
+
+def test_the_folder_itself_among_the_members_costs_nothing(tmp_path: Path) -> None:
+    archive = _zip(tmp_path / "a.zip", {"./": b"", "t1.nii": b"one"}, {"./": stat.S_IFDIR | 0o755})
+    assert _unpacked(archive) == Unpacked(1, 3, ())
+    assert list_archive(archive) == ((archive / "t1.nii",), ())
 
 
 @pytest.mark.parametrize(

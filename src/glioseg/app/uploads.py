@@ -17,7 +17,7 @@ from glioseg.app.options import Limits
 from glioseg.console import printable
 from glioseg.core import Finding
 from glioseg.errors import OptionError
-from glioseg.io.dicom.archive import is_archive
+from glioseg.io.dicom.archive import is_archive, leads_out
 from glioseg.io.files import cannot_write
 from glioseg.io.unpack import unpack
 
@@ -69,8 +69,7 @@ def place_of(name: str) -> PurePosixPath:
         OptionError: it leads elsewhere, is none, or holds what no name has.
     """
     place = PurePosixPath(name.replace("\\", "/"))
-    leads_away = place.is_absolute() or ".." in place.parts or not place.parts or ":" in place.parts[0]
-    if leads_away or printable(name, kept="") != name or len(name) > _LONGEST_PLACE:
+    if leads_out(place) or not place.parts or printable(name, kept="") != name or len(name) > _LONGEST_PLACE:
         raise OptionError(
             "a file has a name that is not accepted",
             found=printable(name, kept="")[:80] or "no name",

@@ -10,7 +10,7 @@ from pathlib import Path
 from glioseg.core import Finding
 from glioseg.errors import FileError
 from glioseg.io.bounds import DEFLATE, reading
-from glioseg.io.dicom.archive import member_refusal
+from glioseg.io.dicom.archive import left_out, member_refusal
 from glioseg.io.files import cannot_write
 
 _CHUNK = 1 << 20
@@ -47,8 +47,7 @@ def unpack(path: Path, folder: Path, most_files: int, most_bytes: int) -> Unpack
                 why = _unpack_member(archive, member, folder)
                 n_files, n_bytes = n_files + (why is None), n_bytes + (member.file_size if why is None else 0)
             if why is not None:
-                message = f"file {number} of the archive is left out: {why}"
-                findings.append(Finding("error", "unreadable-file", message))
+                findings.append(left_out(number, why))
     return Unpacked(n_files, n_bytes, tuple(findings))
 
 

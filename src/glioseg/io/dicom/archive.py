@@ -51,17 +51,20 @@ def list_archive(path: Path) -> tuple[tuple[Path, ...], tuple[Finding, ...]]:
         for number, member in enumerate(members, start=1):
             why = member_refusal(member)
             if why is not None:
-                message = f"file {number} of the archive is left out: {why}"
-                findings.append(Finding("error", "unreadable-file", message))
+                findings.append(left_out(number, why))
             elif not member.is_dir():
                 files.append(path / member.filename)
     return tuple(dict.fromkeys(files)), tuple(findings)
 
 
+def left_out(number: int, why: str) -> Finding:
+    """What is said of a member that is not read; its name may be a patient's."""
+    return Finding("error", "unreadable-file", f"file {number} of the archive is left out: {why}")
+
+
 def member_refusal(member: zipfile.ZipInfo) -> str | None:
     """Why a member of an archive is not read, in words; None where it is."""
-    place = PurePosixPath(member.filename.replace("\\", "/"))
-    if place.is_absolute() or ".." in place.parts or ":" in place.parts[0]:
+    if leads_out(PurePosixPath(member.filename.replace("\\", "/"))):
         return "its name leads out of the archive"
     if printable(member.filename, kept="") != member.filename:
         return "its name has control characters"
@@ -70,6 +73,11 @@ def member_refusal(member: zipfile.ZipInfo) -> str | None:
     if member.file_size > MOST_BYTES:
         return f"it would unpack to {member.file_size:,} bytes"
     return None
+
+
+def leads_out(place: PurePosixPath) -> bool:
+    """Whether a name that came from elsewhere leads out of the folder that it shall be put below."""
+    return place.is_absolute() or ".." in place.parts or ":" in "".join(place.parts[:1])
 
 
 def contents(paths: Sequence[Path], most: int = MOST_BYTES) -> Iterator[tuple[Path, bytes | GliosegError]]:
