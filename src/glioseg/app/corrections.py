@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import numpy as np
 
-from glioseg.app.facts import scheme_of, volumes_in
-from glioseg.app.masks import facts_in, sent_mask
+from glioseg.app.facts import volumes_in
+from glioseg.app.masks import scheme_in, sent_mask
 from glioseg.app.references import score_masks
 from glioseg.app.service import Service
 from glioseg.app.worklist import Correction, now
@@ -30,7 +30,7 @@ def correct(service: Service, case_id: str, content: bytes, by: str, note: str) 
         FileError, GeometryError, LabelError: as ``sent_mask``.
     """
     record, places = service.done(case_id)
-    scheme = scheme_of(facts_in(places)["scheme"])
+    scheme = scheme_in(places)
     labels = sent_mask(content, places, scheme)
     drawn = places.correction(0).with_name(f"{TEMPORARY}{uuid4().hex}.nii.gz")
     write_nifti(drawn, labels.array.astype(np.uint8), labels.grid)

@@ -7,20 +7,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
-from glioseg.core import Grid, LabelMap, LabelScheme
+from glioseg.core import Grid, LabelMap
 from glioseg.core.components import label_components
+from glioseg.core.grid import PLANE_OF_AXIS
 from glioseg.report.style import region_colour
 
 _MOST_LESIONS = 40
-_PLANES = ("sagittal", "coronal", "axial")
-"""By the world axis along which a plane is stepped through."""
-
-
-def scheme_of(sidecar: Mapping[str, Any]) -> LabelScheme:
-    """The label scheme of a mask, from the JSON beside it."""
-    regions = {name: tuple(labels) for name, labels in sidecar["regions"].items()}
-    return LabelScheme("of the network", dict(sidecar["labels"]), regions, tuple(regions))
 
 
 def facts_of(sidecar: Mapping[str, Any], labels: LabelMap) -> dict[str, Any]:
@@ -144,16 +138,17 @@ def _axes(grid: Grid) -> dict[str, int]:
     """Plane -> the voxel axis that it is stepped through; pictures have one."""
     if not grid.has_mm:
         return {"axial": 2}
-    return {_PLANES[world]: axis for axis, (world, _) in enumerate(grid.axis_directions)}
+    return {PLANE_OF_AXIS[world]: axis for axis, (world, _) in enumerate(grid.axis_directions)}
 
 
 def _lesions(labels: LabelMap, region: str) -> Iterator[dict[str, Any]]:
     """The separate pieces of a region, the largest first."""
     components, n = label_components(np.isin(labels.array, labels.scheme.values_of(region)))
     sizes = np.bincount(components.ravel(), minlength=n + 1)[1:]
-    voxel = labels.grid.voxel_ml if labels.grid.has_mm else 1.0
+    voxel, boxes = labels.grid.voxel_ml if labels.grid.has_mm else 1.0, ndimage.find_objects(components)
     for piece in np.argsort(-sizes, kind="stable")[:_MOST_LESIONS]:
-        centre = _middle_voxel(np.argwhere(components == piece + 1))
+        corner = [span.start for span in boxes[piece]]
+        centre = _middle_voxel(np.argwhere(components[boxes[piece]] == piece + 1)) + corner
         place = labels.grid.affine @ np.append(centre, 1.0)
         yield {
             "region": region,

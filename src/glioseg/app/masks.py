@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from glioseg.app.facts import scheme_of
 from glioseg.app.places import CasePlaces
 from glioseg.core import LabelMap, LabelScheme
+from glioseg.core.schemes import predicted_scheme
 from glioseg.errors import FileError, GeometryError, GliosegError
 from glioseg.io.files import TEMPORARY
 from glioseg.io.load import whole_numbers
@@ -29,6 +29,12 @@ def facts_in(places: CasePlaces) -> dict[str, Any]:
     facts = read_json(places.facts)
     assert isinstance(facts, dict)
     return facts
+
+
+def scheme_in(places: CasePlaces) -> LabelScheme:
+    """What the integers in the masks of a case mean: as the network has them."""
+    said = facts_in(places)["scheme"]
+    return predicted_scheme(said["labels"], said["regions"], "of the network")
 
 
 def sent_mask(content: bytes, places: CasePlaces, scheme: LabelScheme) -> LabelMap:
@@ -54,7 +60,7 @@ def sent_mask(content: bytes, places: CasePlaces, scheme: LabelScheme) -> LabelM
 def kept_mask(path: Path, places: CasePlaces) -> LabelMap:
     """A mask of a case that was kept, with the network's labels."""
     array, grid = read_nifti(path)
-    return LabelMap(array, scheme_of(facts_in(places)["scheme"]), grid)
+    return LabelMap(array, scheme_in(places), grid)
 
 
 @contextmanager

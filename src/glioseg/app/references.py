@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from glioseg.app.facts import scheme_of
-from glioseg.app.masks import facts_in, kept_mask, sent_mask
+from glioseg.app.masks import kept_mask, scheme_in, sent_mask
 from glioseg.app.places import CasePlaces
 from glioseg.core import LabelMap, scheme_named
 from glioseg.core.labels import convert_labels
@@ -31,13 +30,13 @@ def keep_reference(content: bytes, places: CasePlaces, scheme: str | None) -> No
     Raises:
         FileError, GeometryError, LabelError: as ``sent_mask``; labels that the network's cannot say.
     """
-    own = scheme_of(facts_in(places)["scheme"])
+    own = scheme_in(places)
     put_reference(sent_mask(content, places, own if scheme is None else scheme_named(scheme)), places)
 
 
 def put_reference(labels: LabelMap, places: CasePlaces) -> None:
     """Write a reference with the labels of the network; a LabelError tells one that they cannot say."""
-    own = scheme_of(facts_in(places)["scheme"])
+    own = scheme_in(places)
     is_own = dict(labels.scheme.labels) == dict(own.labels)
     array = labels.array if is_own else convert_labels(labels.array, labels.scheme, own)
     write_nifti(places.reference, array.astype(np.uint8), labels.grid)

@@ -9,6 +9,7 @@ from typing import Any
 
 from glioseg.cohorts.reading.case_names import case_name
 from glioseg.core import Case, Cohort, Finding, Source, allowing
+from glioseg.core.grid import PLANE_OF_AXIS
 from glioseg.core.modalities import sequence_of
 from glioseg.core.series import SeriesRow
 from glioseg.errors import GliosegError, LayoutError, OptionError, name_some
@@ -17,7 +18,6 @@ from glioseg.io.endings import PICTURE_ENDINGS, VOLUME_ENDINGS, file_kind, file_
 from glioseg.io.load import read_grid
 from glioseg.runs.read import Data, read
 
-_PLANES = ("sagittal", "coronal", "axial")
 _SHOWN = 8
 _UNTOLD = "image"
 """What readers call a modality that no name says."""
@@ -240,7 +240,7 @@ def _row(name: str, source: Source, modality: str | None, *, is_used: bool) -> S
         grid = read_grid(source)
     except GliosegError as error:
         return ScanRow(name, name, "", None, 0, modality, is_used, 0.0, f"it cannot be read: {error.what}")
-    plane = _PLANES[grid.axis_directions[2][0]] if grid.has_mm else ""
+    plane = PLANE_OF_AXIS[grid.axis_directions[2][0]] if grid.has_mm else ""
     spacing = grid.spacing_mm if grid.has_mm else None
     return ScanRow(name, name, plane, spacing, grid.shape[2], modality, is_used, 1.0 if is_used else 0.0, why)
 

@@ -29,6 +29,9 @@ ROUNDING = 0.05
 EXACT = 1e-3
 """The same where every header is exact."""
 
+PLANE_OF_AXIS = ("sagittal", "coronal", "axial")
+"""What a section is called, by the world axis (R, A, S) that it is at right angles to."""
+
 _CODES: Mapping[str, tuple[int, int]] = MappingProxyType(
     {"R": (0, 1), "L": (0, -1), "A": (1, 1), "P": (1, -1), "S": (2, 1), "I": (2, -1)}
 )

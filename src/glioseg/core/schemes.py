@@ -181,6 +181,14 @@ def own_scheme(
     return LabelScheme(name, labels, {**members, "tumour": tumour}, made.default_regions, source) if tumour else made
 
 
+def predicted_scheme(
+    labels: Mapping[str, int], regions: Mapping[str, Sequence[str]], name: str = "predicted"
+) -> LabelScheme:
+    """What the JSON file of a predicted mask says that its integers mean: its labels and regions, and no others."""
+    members = {region: tuple(parts) for region, parts in regions.items()}
+    return LabelScheme(name, dict(labels), members, tuple(members))
+
+
 def tumour_labels(scheme: LabelScheme) -> tuple[int, ...]:
     """The integers that are tumour: the region ``tumour`` or ``WT``; of a scheme of tissues none; else all labels."""
     for region in ("tumour", "WT"):

@@ -18,10 +18,9 @@ from glioseg.core.labels import LabelScheme, encode_regions, painting_order
 from glioseg.core.modalities import named_among
 from glioseg.errors import CacheError, GeometryError
 from glioseg.preparation.intensity import normalise
-from glioseg.preparation.options import Plane, PrepareOptions
+from glioseg.preparation.options import PLANE_ORIENTATIONS, Plane, PrepareOptions
 from glioseg.preparation.resample import is_exact, resample_array
 
-_ORIENTATIONS: dict[Plane, str] = {"axial": "LPS", "coronal": "LIP", "sagittal": "PIL"}
 """Directions in which columns, rows and slices grow."""
 
 _LARGEST = float(np.finfo(np.float16).max)
@@ -154,7 +153,7 @@ def vote(shares: npt.NDArray[np.float32], scheme: LabelScheme, regions: Sequence
 
 def _turned(native: Grid, plane: Plane) -> Grid:
     if native.has_mm:
-        return native.with_orientation(_ORIENTATIONS[plane])
+        return native.with_orientation(PLANE_ORIENTATIONS[plane])
     if plane != "axial":
         raise GeometryError(
             f"{plane} slices of pictures, whose orientation is unknown, cannot be made",

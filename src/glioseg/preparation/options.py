@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Plane = Literal["axial", "coronal", "sagittal"]
+PLANE_ORIENTATIONS: Mapping[Plane, str] = MappingProxyType({"axial": "LPS", "coronal": "LIP", "sagittal": "PIL"})
+"""Where columns, rows and slices run to, as radiologists look at them."""
 Method = Literal["none", "min-max", "z-score"]
 
 

@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from glioseg.console import QUIET, Reporter
-from glioseg.core import Case, Grid, Image, LabelMap, LabelScheme, Source
+from glioseg.core import Case, Grid, Image, LabelMap, Source
 from glioseg.core.case import SourceKind
+from glioseg.core.schemes import predicted_scheme
 from glioseg.errors import FileError, GliosegError, OptionError
 from glioseg.evaluation.course import SUM, Change, TimePoint, changes
 from glioseg.evaluation.diameters import measure_diameters
@@ -93,8 +94,7 @@ class _Prediction:
             raise FileError(
                 "the case has no mask to be compared", path=self.path, remedy="Predict it with nifti among `--write`"
             )
-        regions = {name: tuple(labels) for name, labels in self.sidecar["regions"].items()}
-        scheme = LabelScheme("predicted", dict(self.sidecar["labels"]), regions, tuple(regions))
+        scheme = predicted_scheme(self.sidecar["labels"], self.sidecar["regions"])
         source = Source((self.path.parent / file,), "nifti")
         return load_labels(Case(self.name, self.name, {"mask": source}, labels=source), scheme)
 

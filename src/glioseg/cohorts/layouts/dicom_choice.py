@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from glioseg.cohorts.reading.sequences import UNTOLD, Taken
+from glioseg.core.grid import PLANE_OF_AXIS
 from glioseg.core.modalities import MODALITY_ORDER
 from glioseg.io.dicom.series import Volume
 
@@ -52,7 +53,7 @@ class Candidate:
             return ""
         normal = np.abs(grid.affine[:3, 2] / grid.spacing[2])
         axis = int(normal.argmax())
-        return ("sagittal", "coronal", "axial")[axis] if normal[axis] > _OBLIQUE else "oblique"
+        return PLANE_OF_AXIS[axis] if normal[axis] > _OBLIQUE else "oblique"
 
     @property
     def merit(self) -> tuple[bool, bool, float, float, float]:

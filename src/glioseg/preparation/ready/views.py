@@ -11,12 +11,11 @@ import numpy.typing as npt
 from glioseg.core import Grid
 from glioseg.io.load import Voxels
 from glioseg.preparation.oblique import brought
+from glioseg.preparation.options import PLANE_ORIENTATIONS
 
 Picture = npt.NDArray[np.float32]
 _FIELD_MM = 22.0
 _STEP_MM = 1.0
-_PLANES = {"axial": "LPS", "coronal": "LIP", "sagittal": "PIL"}
-"""Columns, rows and slices, as radiologists look at them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +63,8 @@ def brain_view(title: str, scan: Voxels, mask: npt.NDArray[np.bool_]) -> View:
 
 def _sections(grid: Grid) -> dict[str, Grid]:
     """Plane -> a grid of one slice through the middle, with voxels of 1 mm in the plane."""
-    found = {}
-    for plane, codes in _PLANES.items():
+    found: dict[str, Grid] = {}
+    for plane, codes in PLANE_ORIENTATIONS.items():
         turned = grid.with_orientation(codes)
         fine = turned.with_spacing((_STEP_MM, _STEP_MM, turned.spacing_mm[2]))
         middle = fine.shape[2] // 2

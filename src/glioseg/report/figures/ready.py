@@ -12,10 +12,10 @@ from PIL import Image as Pillow
 from glioseg.preparation.ready.views import View
 from glioseg.report.figures.mosaic import Group, Panel, mosaic
 from glioseg.report.figures.overlay import Colours, colours_of, outlined
+from glioseg.report.figures.views import PLANES
 
 _SIDE = 300
 _OUTLINE = "#ffd60a"
-_PLANES = ("axial", "coronal", "sagittal")
 
 
 def ready_figure(views: Sequence[View]) -> Figure:
@@ -34,7 +34,7 @@ def ready_figure(views: Sequence[View]) -> Figure:
 def _panels(
     pictures: Mapping[str, npt.NDArray[np.float32]], outlines: Mapping[str, npt.NDArray[np.bool_]]
 ) -> tuple[Panel, ...]:
-    return tuple(Panel(_square(pictures[plane], outlines.get(plane))) for plane in _PLANES)
+    return tuple(Panel(_square(pictures[plane], outlines.get(plane))) for plane in PLANES)
 
 
 def _square(picture: npt.NDArray[np.float32], outline: npt.NDArray[np.bool_] | None) -> Colours:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from glioseg.core import Grid, Image, LabelMap
+from glioseg.core.grid import PLANE_OF_AXIS
 from glioseg.core.labels import painting_order
 from glioseg.io.raster import COLOURS
 from glioseg.report import style
-from glioseg.report.figures.views import PLANES, Cut, Plane, cut_slice, display_limits, shade, shown_box
+from glioseg.report.figures.views import PLANES, Cut, cut_slice, display_limits, shade, shown_box
 from glioseg.report.pixels import main_modality
-
-_WORLD: Mapping[Plane, int] = {"sagittal": 0, "coronal": 1, "axial": 2}
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +65,8 @@ class ScanSection:
 def largest_sections(image: Image, labels: LabelMap) -> list[ScanSection]:
     """In each plane that the grid has, the section with most of the label map (the middle one where it is empty)."""
     grid = image.grid
-    directions = [world for world, _ in grid.axis_directions]
-    planes = [(str(name), directions.index(_WORLD[name])) for name in PLANES] if grid.has_mm else [("slice", 2)]
+    axes = {PLANE_OF_AXIS[world]: axis for axis, (world, _) in enumerate(grid.axis_directions)}
+    planes = [(str(name), axes[name]) for name in PLANES] if grid.has_mm else [("slice", 2)]
     inside = labels.array > 0
     sections = []
     for name, axis in planes:
@@ -80,9 +78,7 @@ def largest_sections(image: Image, labels: LabelMap) -> list[ScanSection]:
 
 def section_at(image: Image, index: int, axis: int, modality: str | None = None) -> ScanSection:
     """One section of a grid with millimetres, along an array axis; ``modality`` is drawn, or that which shows most."""
-    world = image.grid.axis_directions[axis][0]
-    plane = next(name for name in PLANES if _WORLD[name] == world)
-    return _section(image, plane, index, axis, modality)
+    return _section(image, PLANE_OF_AXIS[image.grid.axis_directions[axis][0]], index, axis, modality)
 
 
 def _section(image: Image, plane: str, index: int, axis: int, modality: str | None = None) -> ScanSection:
