@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from glioseg.cohorts.reading.case_names import case_name, distinct_names
 from glioseg.console import Reporter
 from glioseg.core import Case, Cohort
 from glioseg.errors import FileError, OptionError
+from glioseg.io.dicom.archive import file_of
 from glioseg.runs.read import Data, holds_cases, read
 from glioseg.tasks.members import called_as, fitted, single_case, source_of
 
@@ -75,3 +76,23 @@ def named_apart(cases: list[Case]) -> list[Case]:
     paths = [Path(next(iter(case.images.values())).shown) for case in cases]
     names = distinct_names([case.id for case in cases], paths)
     return [replace(case, id=name) for case, name in zip(cases, names, strict=True)]
+
+
+def spare_inputs(cases: Iterable[Case], written: Callable[[Case], Iterable[Path]]) -> None:
+    """Refuse to write over the scans themselves.
+
+    Args:
+        cases: all that are given.
+        written: the files that a case may write.
+
+    Raises:
+        OptionError: one of them is a scan of some case.
+    """
+    given = list(cases)
+    scans = {file_of(path).resolve() for case in given for source in case.images.values() for path in source.paths}
+    for case in given:
+        for path in written(case):
+            if path.resolve() in scans:
+                raise OptionError(
+                    "a result would be written over the scan", path=path, remedy="Name another folder with `--out`"
+                )

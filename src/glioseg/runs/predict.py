@@ -26,7 +26,7 @@ from glioseg.io.text import read_json
 from glioseg.machine.device import on_free_processors
 from glioseg.report.predictions import PredictedCase, write_predictions
 from glioseg.runs.in_flight import in_flight
-from glioseg.runs.inputs import cases_of, named_apart, once_each
+from glioseg.runs.inputs import cases_of, named_apart, once_each, spare_inputs
 from glioseg.runs.read import Data
 from glioseg.tasks.choose import task_named
 from glioseg.tasks.members import files_of, stem_of
@@ -194,7 +194,7 @@ def _checked(
     """The cases that can be predicted, each with files of its own to be written, and what is wrong with the others."""
     if not cases:
         raise OptionError("there is nothing to predict", expected="folders of cases, volumes or pictures")
-    _spare_inputs(members, cases, out)
+    spare_inputs(cases, lambda case: _files_of(members, case, out))
     _require_own_table(out)
     names = Counter(name for case in cases for name in members.claims(case, wanted))
     able: list[Case] = []
@@ -374,14 +374,3 @@ def _clear(members: Members, case: Case, out: Path) -> None:
 
 def _files_of(members: Members, case: Case, out: Path) -> list[Path]:
     return [out / name for name in members.files(case)]
-
-
-def _spare_inputs(members: Members, cases: Sequence[Case], out: Path) -> None:
-    """Refuse to write over the scans themselves."""
-    scans = {file_of(path).resolve() for case in cases for source in case.images.values() for path in source.paths}
-    for case in cases:
-        for path in _files_of(members, case, out):
-            if path.resolve() in scans:
-                raise OptionError(
-                    "a result would be written over the scan", path=path, remedy="Name another folder with `--out`"
-                )

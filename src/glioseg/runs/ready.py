@@ -11,13 +11,12 @@ from glioseg.console import QUIET, Reporter
 from glioseg.core import Case, Cohort, allowing
 from glioseg.core.modalities import MODALITY_ORDER
 from glioseg.errors import GliosegError, OptionError
-from glioseg.io.dicom.archive import file_of
 from glioseg.io.files import unforeseen, write_json
 from glioseg.io.lock import locked
 from glioseg.io.nifti import write_nifti
 from glioseg.preparation.ready.options import ReadyOptions
 from glioseg.preparation.ready.scan import ReadyScan
-from glioseg.runs.inputs import cases_of, named_apart, once_each
+from glioseg.runs.inputs import cases_of, named_apart, once_each, spare_inputs
 from glioseg.runs.read import Data
 from glioseg.tasks.members import stem_of
 from glioseg.tasks.predicted import inputs_of
@@ -86,8 +85,7 @@ def make_ready(
         raise OptionError("there is nothing to be made ready", expected="folders of cases, or volumes")
     if max_voxels is not None:
         cases = [allowing(case, max_voxels) for case in cases]
-    for case in cases:
-        _spare_inputs(case, out)
+    spare_inputs(cases, lambda case: [_file(out, stem_of(case), name) for name in case.images])
     done: list[ReadyCase] = []
     failed: dict[str, GliosegError] = {}
     with locked(out), reporter.progress("Making ready") as step:
@@ -126,13 +124,3 @@ def _saved(case: Case, scan: ReadyScan, out: Path) -> ReadyCase:
 
 def _file(out: Path, stem: str, modality: str) -> Path:
     return out / stem / f"{stem}-{modality}.nii.gz"
-
-
-def _spare_inputs(case: Case, out: Path) -> None:
-    scans = {file_of(path).resolve() for source in case.images.values() for path in source.paths}
-    for name in case.images:
-        path = _file(out, stem_of(case), name)
-        if path.resolve() in scans:
-            raise OptionError(
-                "a result would be written over the scan", path=path, remedy="Name another folder with `--out`"
-            )
