@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -20,6 +19,7 @@ from PIL import Image as Pillow
 from glioseg import __version__
 from glioseg.io.files import write_bytes
 from glioseg.report import style
+from glioseg.report.figures.render import embedded, not_wider
 from glioseg.report.figures.views import CONVENTION
 from glioseg.report.html import (
     RESEARCH_ONLY,
@@ -207,21 +207,9 @@ def _diameter_blocks(report: CaseReport) -> Iterator[Block]:
 
 
 def _picture(name: str, title: str, pixels: npt.NDArray[np.uint8]) -> Picture:
-    picture = Pillow.fromarray(_not_wider(pixels))
-    buffer = io.BytesIO()
-    picture.save(buffer, "WEBP", quality=82, method=2)
-    source = f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+    source, width, height = embedded(not_wider(Pillow.fromarray(pixels), _WIDEST), quality=82)
     alt = {"scan": "The scan in three planes, as it is and with the mask", "measured": "Slices with both diameters"}
-    return Picture(name, title, "", picture.width, picture.height, "scan", source, alt=alt[name])
-
-
-def _not_wider(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """A picture as wide as a page shows it, at most."""
-    height, width = pixels.shape[:2]
-    if width <= _WIDEST:
-        return pixels
-    size = (_WIDEST, round(height * _WIDEST / width))
-    return np.asarray(Pillow.fromarray(pixels).resize(size, Pillow.Resampling.LANCZOS))
+    return Picture(name, title, "", width, height, "scan", source, alt=alt[name])
 
 
 def _written(written_on: date | None) -> str:
@@ -328,7 +316,7 @@ class _Sheet:
         shrink = min(1.0, most / height)
         width, height = (self.right - self.left) * shrink, height * shrink
         axes = self.figure.add_axes((self.left, self.y - height, width, height))
-        axes.imshow(_not_wider(pixels), interpolation="none", aspect="auto")
+        axes.imshow(np.asarray(not_wider(Pillow.fromarray(pixels), _WIDEST)), interpolation="none", aspect="auto")
         axes.set_axis_off()
         self.y -= height + 0.008
 

@@ -60,7 +60,7 @@ def _tiles(cases: Sequence[PredictedCase], classes: Sequence[str]) -> tuple[Tile
 def _sheet(cases: Sequence[PredictedCase]) -> Section:
     thumbnails = []
     for case in cases[: predicted.MOST_PICTURES]:
-        shown = predicted.picture_source(case, _WIDEST)
+        shown = predicted.picture_source(case.picture, _WIDEST)
         if shown is None:
             continue
         words = f"{case.facts['class']}, {percent(float(case.facts['confidence']))}"

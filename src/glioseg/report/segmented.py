@@ -136,7 +136,7 @@ def _has_planes(case: PredictedCase) -> bool:
 
 
 def _picture(case: PredictedCase, number: int, regions: Mapping[str, tuple[str, ...]]) -> Picture | None:
-    shown = predicted.picture_source(case, _WIDEST)
+    shown = predicted.picture_source(case.picture, _WIDEST)
     if shown is None:
         return None
     source, width, height = shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from dataclasses import dataclass
 from typing import Literal
@@ -62,6 +63,21 @@ def draw(figure: Figure) -> npt.NDArray[np.uint8]:
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]
     return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])  # type: ignore[no-untyped-call]
+
+
+def not_wider(picture: Pillow.Image, longest: int) -> Pillow.Image:
+    """A picture, made smaller where it is wider than a page shows it."""
+    if picture.width <= longest:
+        return picture
+    height = round(picture.height * longest / picture.width)
+    return picture.resize((longest, height), Pillow.Resampling.LANCZOS)
+
+
+def embedded(picture: Pillow.Image, *, quality: int) -> tuple[str, int, int]:
+    """A picture as a ``data:`` address (WebP), with its width and height."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "WEBP", quality=quality, method=2)
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}", *picture.size
 
 
 def _encoded(picture: Pillow.Image, form: str, level: int = 6) -> bytes:

@@ -44,9 +44,7 @@ def explained_classes(cases: Sequence[PredictedCase]) -> Section:
         (Cell(case.name), Cell(str(case.facts["class"])), Cell(style.modality_title(name)), _signed(float(change)))
         for case, name, change in rows[:MOST_ROWS]
     )
-    return _section(
-        asked, [Table(columns, cells, left_out(len(rows), "the JSON files of the cases have all of them."))]
-    )
+    return _section(asked, [Table(columns, cells, left_out(len(rows), predicted.ELSEWHERE))])
 
 
 def _section(asked: Sequence[PredictedCase], blocks: Sequence[Block]) -> Section:
@@ -64,7 +62,7 @@ def _facts(case: PredictedCase) -> Mapping[str, Any]:
 def _pictures(case: PredictedCase) -> list[Picture]:
     found = []
     for region, name in _facts(case)["figures"].items():
-        shown = predicted.picture_source(PredictedCase(case.name, case.facts, case.picture.with_name(name)), _WIDEST)
+        shown = predicted.picture_source(case.picture.with_name(name), _WIDEST)
         if shown is not None:
             source, width, height = shown
             title = f"{case.name}, {region}"
@@ -95,7 +93,7 @@ def _table(rows: Sequence[tuple[str, str, str, Mapping[str, float]]]) -> Table:
     caption = (
         "Changes where the modality is set to 0, as a missing one is: the mean probability inside the region as it was "
     )
-    caption += f"drawn, and its volume. {left_out(len(rows), 'the JSON files of the cases have all of them.')}"
+    caption += f"drawn, and its volume. {left_out(len(rows), predicted.ELSEWHERE)}"
     return Table(columns, cells, caption.strip())
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import quote
 
@@ -13,6 +11,7 @@ from PIL import Image as Pillow
 
 from glioseg.errors import plural
 from glioseg.report import style
+from glioseg.report.figures.render import embedded, not_wider
 from glioseg.report.html import (
     RESEARCH_ONLY,
     Block,
@@ -27,6 +26,8 @@ from glioseg.report.html import (
 from glioseg.report.parts.words import MOST_ROWS, left_out
 from glioseg.report.predictions import NetworkCard, PredictedCase
 
+ELSEWHERE = "the JSON files of the cases have all of them."
+"""Where all is that a table of cases leaves out."""
 MOST_PICTURES = 40
 """Cases whose pictures a page holds; the others' lie beside it."""
 _MOST_LISTED = 3
@@ -50,7 +51,7 @@ def doubts(cases: Sequence[PredictedCase], networks: Sequence[NetworkCard]) -> S
         blocks += [Prose(f"{doubt}.", "warning") for _, doubt in rows]
     elif rows:
         cells = tuple((Cell(case.name), Cell(doubt)) for case, doubt in rows[:MOST_ROWS])
-        caption = left_out(len(rows), "the JSON files of the cases have all of them.")
+        caption = left_out(len(rows), ELSEWHERE)
         blocks.append(Table((Column("Case"), Column("What to look at", wide=True)), cells, caption, page_size=12))
     cautions = dict.fromkeys(caution for network in networks for caution in network.cautions)
     blocks += [Prose(caution, "note") for caution in cautions]
@@ -80,7 +81,7 @@ def inputs(cases: Sequence[PredictedCase]) -> Section:
         )
         for case in cases[:MOST_ROWS]
     )
-    caption = left_out(len(cases), "the JSON files of the cases have all of them.")
+    caption = left_out(len(cases), ELSEWHERE)
     return Section("inputs", "What was read as what", "", (Table(columns, rows, caption),))
 
 
@@ -90,18 +91,14 @@ def networks(cards: Sequence[NetworkCard]) -> Section:
     return Section("network", "The network", intro, tuple(Listed(card.facts) for card in cards))
 
 
-def picture_source(case: PredictedCase, longest: int) -> tuple[str, int, int] | None:
-    """A case's picture as a ``data:`` address, at most ``longest`` pixels wide, with its size; None without a file."""
+def picture_source(file: Path, longest: int) -> tuple[str, int, int] | None:
+    """A picture as a ``data:`` address, at most ``longest`` pixels wide, with its size; None without a file."""
     try:
-        with Pillow.open(case.picture) as opened:
+        with Pillow.open(file) as opened:
             picture = opened.convert("RGB")
     except OSError:
         return None
-    if picture.width > longest:
-        picture = picture.resize((longest, round(picture.height * longest / picture.width)), Pillow.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    picture.save(buffer, "WEBP", quality=80, method=2)
-    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}", *picture.size
+    return embedded(not_wider(picture, longest), quality=80)
 
 
 def not_shown(cases: Sequence[PredictedCase]) -> str:

@@ -27,7 +27,7 @@ def made_ready(cases: Sequence[PredictedCase]) -> Section:
     elif done:
         rows = [(case.name, words) for case in done for words in _facts(case)["words"]]
         cells = tuple((Cell(name), Cell(words)) for name, words in rows[:MOST_ROWS])
-        caption = left_out(len(rows), "the JSON files of the cases have all of them.")
+        caption = left_out(len(rows), predicted.ELSEWHERE)
         blocks.append(Table((Column("Case"), Column("What was done", wide=True)), cells, caption, page_size=12))
     blocks += [picture for case in done[:_MOST_PICTURES] if (picture := _picture(case)) is not None]
     return Section("ready", "What was done to the scans", "", tuple(blocks))
@@ -42,7 +42,7 @@ def _picture(case: PredictedCase) -> Picture | None:
     name = _facts(case).get("figure")
     if name is None:
         return None
-    shown = predicted.picture_source(PredictedCase(case.name, case.facts, case.picture.with_name(name)), _WIDEST)
+    shown = predicted.picture_source(case.picture.with_name(name), _WIDEST)
     if shown is None:
         return None
     source, width, height = shown

@@ -70,7 +70,7 @@ def _table(cases: Sequence[PredictedCase], regions: Sequence[str]) -> Table:
     )
     intervals = str(_facts(cases[0])["volume_interval_is"])
     caption = f"Interval: {intervals}. Agreement: mean Dice of the samples' masks with each other. "
-    caption += left_out(len(cases), "the JSON files of the cases have all of them.")
+    caption += left_out(len(cases), predicted.ELSEWHERE)
     return Table(columns, rows, caption.strip())
 
 
@@ -91,7 +91,7 @@ def _class_table(cases: Sequence[PredictedCase]) -> Table:
         figures = (_number(facts[name]) for name in ("entropy", "mutual_information"))
         rows.append((Cell(case.name), Cell(said), _number(facts["confidence"]), interval, *figures))
     caption = "Its probability: from the least to the most sure sample. "
-    caption += left_out(len(cases), "the JSON files of the cases have all of them.")
+    caption += left_out(len(cases), predicted.ELSEWHERE)
     return Table(columns, tuple(rows), caption.strip())
 
 
@@ -109,7 +109,7 @@ def _number(value: float | None) -> Cell:
 
 def _picture(case: PredictedCase, number: int) -> Picture | None:
     file = case.picture.with_name(str(_facts(case)["figure"]))
-    shown = predicted.picture_source(PredictedCase(case.name, case.facts, file), _WIDEST)
+    shown = predicted.picture_source(file, _WIDEST)
     if shown is None:
         return None
     source, width, height = shown
