@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from torch import nn
@@ -22,7 +23,10 @@ from glioseg.runs.options import RunOptions
 from glioseg.runs.read import Data
 from glioseg.tasks.choose import task_named
 from glioseg.tasks.data import Part
-from glioseg.tasks.task import AnyTask, Calibration, CalibrationParts, HeldOut, Promises
+from glioseg.tasks.task import AnyTask, Calibration, CalibrationParts, FinishedRun, HeldOut, Promises
+
+OpenRun = Callable[[Path], tuple[AnyTask, FinishedRun]]
+"""Run folder -> its task, and its data in the parts that it has kept."""
 
 FIGURES = "calibration.json"
 PAGE = "calibration.html"
@@ -82,13 +86,14 @@ def calibrate(
     task = task_named(bundle.info.task)
     task.require_confidence()
     home = run_folder.home_of(run)
+    opened: OpenRun = partial(open_run, device=device, cache=cache, reporter=reporter, network=network, layout=layout)
     if folds:
-        parts = _held_out_by(folds, bundle, device, cache, reporter, network, layout)
+        parts = _held_out_by([(fold, _fold_of(fold, bundle.info, network)) for fold in folds], opened)
     elif data is not None:
         part, name = _unseen(run, bundle, data, device, cache, reporter)
         parts = CalibrationParts((HeldOut(part, bundle),), f"{name}, all of it")
     elif (home / run_folder.RECIPE).exists():
-        parts = _parts_of_run(home, bundle, device, cache, reporter, network, layout)
+        parts = _parts_of_run(opened(home), bundle)
     else:
         raise OptionError(
             "a bundle knows no data of its own",
@@ -120,29 +125,24 @@ def _bundle_folder(run: Path) -> Path:
     return run if (run / DESCRIPTION).exists() else run / run_folder.BUNDLE
 
 
-def _held_out_by(
-    folds: Sequence[Path],
-    bundle: Bundle,
-    device: str,
-    cache: Path | None,
-    reporter: Reporter,
-    network: nn.Module | None,
-    layout: Layout | None,
-) -> CalibrationParts:
+def _fold_of(fold: Path, info: BundleInfo, network: nn.Module | None) -> Bundle:
+    """The network of a fold; errors as ``require_same``."""
+    run_folder.require_run(fold)
+    bundle = load_bundle(fold, network)
+    require_same(bundle.info, info, fold)
+    return bundle
+
+
+def _held_out_by(folds: Sequence[tuple[Path, Bundle]], opened: OpenRun) -> CalibrationParts:
     """What each fold held out, with the fold's own network.
 
     That is the validation part: a test part beside folds is the same for all of them. Of one run alone it is the test
     part, where it has one, on which nothing was chosen.
     """
-    for fold in folds:
-        run_folder.require_run(fold)
-        require_same(load_bundle(fold, network).info, bundle.info, fold)
     held: list[HeldOut] = []
-    for fold in folds:
-        finished = open_run(fold, device, cache, reporter, network=network, layout=layout)[1]
-        has_test = len(folds) == 1 and finished.data.split.test
-        part = finished.data.part("test" if has_test else "val")
-        held.append(HeldOut(part, load_bundle(fold, network)))
+    for fold, bundle in folds:
+        data = opened(fold)[1].data
+        held.append(HeldOut(data.part("test" if len(folds) == 1 and data.split.test else "val"), bundle))
     cases = Counter(case.id for each in held for case in each.part.prepared.cases)
     twice = sorted(name for name, count in cases.items() if count > 1)
     if twice:
@@ -173,17 +173,8 @@ def require_same(fold: BundleInfo, info: BundleInfo, path: Path) -> None:
         )
 
 
-def _parts_of_run(
-    run: Path,
-    bundle: Bundle,
-    device: str,
-    cache: Path | None,
-    reporter: Reporter,
-    network: nn.Module | None,
-    layout: Layout | None,
-) -> CalibrationParts:
-    task: AnyTask
-    task, finished = open_run(run, device, cache, reporter, network=network, layout=layout)
+def _parts_of_run(opened: tuple[AnyTask, FinishedRun], bundle: Bundle) -> CalibrationParts:
+    task, finished = opened
     task.require_confidence()
     data, split = finished.data, finished.data.split
     return CalibrationParts(
