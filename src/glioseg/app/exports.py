@@ -104,13 +104,11 @@ def _seg(asked: Asked, folder: Path) -> Path:
 def _scans(asked: Asked) -> Case:
     """The series that a segmentation refers to."""
     service, request = asked.service, asked.record.request
-    upload = service.worklist.upload(request["upload"])
-    if upload is not None:
-        for found in found_in(upload.folder, service.options.limits.voxels).cases:
-            if found.key == request["key"]:
-                case = case_of(found, request["modalities"], service.options.limits.voxels)
-                return Case(asked.record.id, asked.record.patient, case.images)
-    raise NotFoundError("the scans of this case are no longer there")
+    upload, voxels = service.worklist.upload(request["upload"]), service.options.limits.voxels
+    found = None if upload is None else found_in(upload.folder, voxels).named(request["key"])
+    if found is None:
+        raise NotFoundError("the scans of this case are no longer there")
+    return Case(asked.record.id, asked.record.patient, case_of(found, request["modalities"], voxels).images)
 
 
 def _stl(asked: Asked, folder: Path) -> Path:

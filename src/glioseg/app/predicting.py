@@ -92,14 +92,13 @@ def _wanted(job: Mapping[str, Any], members: Members, case: Case, step: OnStep) 
 
 def _case(job: Mapping[str, Any]) -> tuple[Case, LabelMap | None]:
     """The case of a job, called as it is in the worklist, and the expert's mask that lies beside its scans."""
-    found = found_in(Path(job["upload"]), job["max_voxels"])
-    for each in found.cases:
-        if each.key == job["key"]:
-            case = case_of(each, job["modalities"], job["max_voxels"])
-            scheme = None if each.cohort is None else each.cohort.scheme
-            reference = load_labels(case, scheme) if case.labels is not None and scheme is not None else None
-            return Case(job["case"], job["patient"], case.images), reference
-    raise OptionError("the scans of this case are no longer there", remedy="Drop them again")
+    found = found_in(Path(job["upload"]), job["max_voxels"]).named(job["key"])
+    if found is None:
+        raise OptionError("the scans of this case are no longer there", remedy="Drop them again")
+    case = case_of(found, job["modalities"], job["max_voxels"])
+    scheme = None if found.cohort is None else found.cohort.scheme
+    reference = load_labels(case, scheme) if case.labels is not None and scheme is not None else None
+    return Case(job["case"], job["patient"], case.images), reference
 
 
 def write_views(places: CasePlaces, case: Case, prediction: SegmentPrediction) -> dict[str, Any]:

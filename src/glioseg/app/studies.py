@@ -83,6 +83,10 @@ class Found:
     cases: tuple[FoundCase, ...]
     findings: tuple[Finding, ...]
 
+    def named(self, key: str) -> FoundCase | None:
+        """The case of that key; None where it is no longer there."""
+        return next((case for case in self.cases if case.key == key), None)
+
 
 def found_in(folder: Path, max_voxels: int) -> Found:
     """The cases in the folder of an upload.
