@@ -55,5 +55,10 @@ def changes(values: Sequence[float]) -> list[Change]:
     return found
 
 
+def changes_of(points: Sequence[TimePoint]) -> dict[str, list[Change]]:
+    """Figure -> its changes, of time points that all have the same figures; in the order in which they are shown."""
+    return {name: changes([point.figures[name] for point in points]) for name in points[0].figures}
+
+
 def _relative(value: float, base: float) -> float | None:
     return None if base == 0 else value / base - 1

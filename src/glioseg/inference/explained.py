@@ -13,7 +13,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,7 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from glioseg.errors import OptionError
 from glioseg.inference.activation import probabilities_of
@@ -182,16 +183,21 @@ def attention_map(model: nn.Module, images: Tensor) -> Tensor | None:
         gate.register_forward_pre_hook(lambda module, inputs: found.append(module.coefficients(*inputs)))
         for gate in gates
     ]
+    _watched(model, images, handles)
+    if not found:
+        return None
+    finest = max(found, key=lambda values: values.shape[-1])
+    return F.interpolate(finest, size=images.shape[2:], mode="bilinear", align_corners=False)[0, 0]
+
+
+def _watched(model: nn.Module, images: Tensor, handles: Sequence[RemovableHandle]) -> None:
+    """Show a network the images once while hooks look on; they are gone afterwards."""
     try:
         with torch.no_grad():
             model(images)
     finally:
         for handle in handles:
             handle.remove()
-    if not found:
-        return None
-    finest = max(found, key=lambda values: values.shape[-1])
-    return F.interpolate(finest, size=images.shape[2:], mode="bilinear", align_corners=False)[0, 0]
 
 
 def _layer(model: nn.Module, images: Tensor) -> nn.Module:
@@ -205,12 +211,7 @@ def _layer(model: nn.Module, images: Tensor) -> nn.Module:
         for part in model.modules()
         if isinstance(part, _CONVOLUTIONS)
     ]
-    try:
-        with torch.no_grad():
-            model(images)
-    finally:
-        for handle in handles:
-            handle.remove()
+    _watched(model, images, handles)
     places = [size for size, _ in sizes if size >= images[0, 0].numel() / _COARSEST**2]
     if not places:
         raise OptionError("a network without convolutions has no maps to be explained by", found=type(model).__name__)

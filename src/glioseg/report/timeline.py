@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from glioseg import __version__
 from glioseg.core import Image, LabelMap, LabelScheme
 from glioseg.errors import plural
-from glioseg.evaluation.course import SUM, Change, TimePoint, changes
+from glioseg.evaluation.course import SUM, Change, TimePoint, changes, changes_of
 from glioseg.faces import on_command_line
 from glioseg.report import style
 from glioseg.report.figures.mosaic import Group, Panel, mosaic, panel_size
@@ -186,7 +186,7 @@ def _table(facts: TimelineFacts) -> Table:
         Column("From the smallest before", numeric=True),
     )
     names = (*facts.regions, SUM)
-    by_figure = {name: changes([point.figures[name] for point in facts.points]) for name in names}
+    by_figure = changes_of(facts.points)
     rows = tuple(
         (
             Cell(point.name),

@@ -16,7 +16,7 @@ from glioseg.core import Case, Grid, Image, LabelMap, Source
 from glioseg.core.case import SourceKind
 from glioseg.core.schemes import predicted_scheme
 from glioseg.errors import FileError, GliosegError, OptionError
-from glioseg.evaluation.course import SUM, Change, TimePoint, changes
+from glioseg.evaluation.course import SUM, Change, TimePoint, changes_of
 from glioseg.evaluation.diameters import measure_diameters
 from glioseg.evaluation.table import Row, rows_to_csv
 from glioseg.io import load_image, load_labels
@@ -312,7 +312,7 @@ def _figures(prediction: _Prediction, mask: LabelMap, measured: str) -> dict[str
 
 def _rows(points: Sequence[TimePoint]) -> list[Row]:
     """A row for each time point, changes in percent."""
-    by_figure = {name: changes([point.figures[name] for point in points]) for name in points[0].figures}
+    by_figure = changes_of(points)
     rows: list[Row] = []
     for number, point in enumerate(points):
         row: dict[str, str | int | float | None] = {"case": point.name, "day": point.day}
@@ -331,7 +331,7 @@ def _percent(share: float | None) -> float | None:
 
 
 def _facts(points: Sequence[TimePoint], measured: str, warnings: Sequence[str]) -> dict[str, Any]:
-    by_figure = {name: changes([point.figures[name] for point in points]) for name in points[0].figures}
+    by_figure = changes_of(points)
     return {
         "time_points": [
             {
@@ -360,7 +360,7 @@ def _as_json(change: Change) -> dict[str, float | None]:
 
 def _text(points: Sequence[TimePoint]) -> str:
     names = list(points[0].figures)
-    by_figure = {name: changes([point.figures[name] for point in points]) for name in names}
+    by_figure = changes_of(points)
     titles = ["case", "day", *(f"{name} ({'mm²' if name == SUM else 'ml'})" for name in names)]
     lines = [titles]
     for number, point in enumerate(points):

@@ -242,12 +242,14 @@ def _moves(
     options: ReadyOptions,
 ) -> list[Moved]:
     done = []
+    if len(places) > 1:
+        coarse = native.with_spacing((4.0,) * 3)
+        head = brought(reference.array[None], native, coarse)[0]
+        inside = head > 0.15 * np.percentile(head, 95)
     for place in places[1:]:
         if place.registration is not None:
-            seen = brought(np.ones((1, *place.grid.shape), np.float32), place.there, native.with_spacing((4.0,) * 3))
-            head = brought(reference.array[None], native, native.with_spacing((4.0,) * 3))
-            inside = head[0] > 0.15 * np.percentile(head, 95)
-            covered = float((seen[0][inside] > 0.5).mean()) if inside.any() else 1.0
+            seen = brought(np.ones((1, *place.grid.shape), np.float32), place.there, coarse)[0]
+            covered = float((seen[inside] > 0.5).mean()) if inside.any() else 1.0
             done.append(Moved(place.names, target, place.registration, covered))
     if turn is not None and options.atlas is not None:
         done.append(Moved((turn[0],), f"the atlas {NAMES[options.atlas]}", turn[1]))

@@ -299,6 +299,10 @@ class SegmentPrediction(CasePrediction):
     @property
     def volumes(self) -> dict[str, float]:
         """Region -> its volume."""
+        return dict(self._volumes)
+
+    @cached_property
+    def _volumes(self) -> dict[str, float]:
         return self._volumes_of(self.label_map)
 
     @property
@@ -393,7 +397,7 @@ class SegmentPrediction(CasePrediction):
         grid, name = self.image.grid, f"{stem}_uncertainty.png"
         facts = uncertainty_facts(doubted, self.volumes, grid.voxel_ml if grid.has_mm else 1.0, self.unit)
         shown = shown_maps(doubted, self.prediction)
-        figure = maps_figure(self.image, self.label_map, self.regions, shown, self._volume_words())
+        figure = maps_figure(self.image, self.label_map, self.regions, shown, ", ".join(self._volume_words()))
         write_bytes(folder / name, png_of(figure))
         return facts | {"maps": write_maps(doubted, grid, folder, stem), "figure": name}
 
@@ -428,18 +432,18 @@ class SegmentPrediction(CasePrediction):
         return int((dissent(self.label_map, self.contributions) > 0).sum())
 
     def _overlay(self) -> bytes:
-        words = [f"{region} {amount(volume, self.unit)}" for region, volume in self.volumes.items()]
+        words = self._volume_words()
         return png_of(overlay_figure(self.name, self.image, self.label_map, self.regions, words))
 
-    def _volume_words(self) -> str:
-        return ", ".join(f"{region} {amount(volume, self.unit)}" for region, volume in self.volumes.items())
+    def _volume_words(self) -> list[str]:
+        return [f"{region} {amount(volume, self.unit)}" for region, volume in self._volumes.items()]
 
     def _volumes_of(self, labels: LabelMap) -> dict[str, float]:
         return volumes_of(labels, self.regions)
 
     def __repr__(self) -> str:
         """In a line: what it is made of would fill pages."""
-        return f"SegmentPrediction({self.name}: {self._volume_words()})"
+        return f"SegmentPrediction({self.name}: {', '.join(self._volume_words())})"
 
     def _repr_html_(self) -> str:
         """The slice with most of the prediction, as it is and with the mask, and the volumes."""
