@@ -1,0 +1,282 @@
+"""Write ``docs/published.md``, the page of the published works, and its charts, from the runs in ``docs/published``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from glioseg.evaluation.statistics import bootstrap_intervals
+from glioseg.report import style
+from glioseg.report.figures.render import png_of
+
+DOCS = Path(__file__).parent
+PAGE = DOCS / "published.md"
+RUNS = DOCS / "published"
+_HEAD = """# The published works, repeated
+
+Five works stand at the beginning of glioseg, and each has a recipe that does what it describes. What they report, what
+the same protocol gives here, and what is left of it when patients are kept apart and every case counts once, stands
+side by side below. With folders of your own, one command makes such a page, with overlays and the report of every run:
+
+    glioseg study published --data lgg=kaggle_3m --data brats=BraTS2021 --data pictures=brain_tumor_dataset --out study
+
+This copy is made by `docs/make_published_page.py` from what `docs/take_published_run.py` keeps of runs: settings,
+scores and curves, and no scans.
+**Read each row against its own publication, not against the others**: data, regions and rules differ.
+
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the page.
+
+    Args:
+        key: file in ``docs/published`` without its ending.
+        work: who published it.
+        what: network, data and protocol in a few words.
+        figure: which of the published figures: its fields.
+        words: that figure for people.
+        honest: region of the cases that are averaged beside it; ``mean`` over regions, ``right`` for classifiers.
+        honest_words: what that is.
+        command: how a run was made.
+        differs: what is not as the authors had it.
+        knows_patients: whether cases stand for patients, without which there is no interval.
+    """
+
+    key: str
+    work: str
+    what: str
+    figure: dict[str, str]
+    words: str
+    honest: str
+    honest_words: str
+    command: str
+    differs: str
+    knows_patients: bool = True
+
+
+_TUM = (
+    "66 of the 110 patients; a sixteenth of the parameters (width 16 for 64); what the authors' class weights are is "
+    "not said"
+)
+ROWS = (
+    Row(
+        "tum-by-slice",
+        "Patsatzi & Whiteley Tscherniak (TUM)",
+        "U-Net, combined loss, LGG, split by slice as published",
+        {"metric": "dice", "unit": "slice", "of": "tumour"},
+        "Dice by slice, two empty masks 1, 128×128",
+        "tumour",
+        "Dice of slices with tumour in mask or prediction; still split by slice",
+        "glioseg train tum-lgg --data LGG --set split.protocol=slice --set model.width=16",
+        _TUM,
+        knows_patients=False,
+    ),
+    Row(
+        "tum-by-patient",
+        "Patsatzi & Whiteley Tscherniak (TUM)",
+        "the same, split by patient",
+        {"metric": "dice", "unit": "slice", "of": "tumour"},
+        "Dice by slice, two empty masks 1, 128×128",
+        "tumour",
+        "Dice of patients, 256×256, all slices",
+        "glioseg train tum-lgg --data LGG --set model.width=16",
+        f"split by patient where theirs is by slice; {_TUM}",
+    ),
+    Row(
+        "rc9-v1",
+        "rc-9/BraTS_UNet",
+        "version 1: T1c and FLAIR, 8 patients for training, 2 for validation",
+        {"metric": "dice", "unit": "slice", "of": "mean"},
+        "mean Dice of NCR, ED, ET by slice, two empty masks 1",
+        "mean",
+        "Dice of patients, native grid, mean over regions",
+        "glioseg train rc9-brats-multimodal --data BRATS --split DRAW",
+        "which ten patients of BraTS theirs were is not said: ten draws from 29",
+    ),
+    Row(
+        "rc9-v2",
+        "rc-9/BraTS_UNet",
+        "version 2: attention gates and augmentation, the same draws",
+        {"metric": "dice", "unit": "slice", "of": "mean"},
+        "mean Dice of NCR, ED, ET by slice, two empty masks 1",
+        "mean",
+        "Dice of patients, native grid, mean over regions",
+        "glioseg train rc9-brats-attention --data BRATS --split DRAW",
+        "no figures were published of it",
+    ),
+    Row(
+        "egwaoje",
+        "Egwaoje",
+        "U-Net, BraTS FLAIR, tumour-bearing slices at 96×96, five folds by patient",
+        {"metric": "dice", "unit": "pooled", "of": "WT"},
+        "Dice of WT pooled over the pixels of slices with tumour",
+        "WT",
+        "Dice of patients, native grid, all slices",
+        "glioseg train egwaoje-brats-flair --data BRATS --set split.n_folds=5 --set split.fold=K --set model.width=32",
+        "some 20 patients for training where the authors had about 875; half the width (32 for 64)",
+    ),
+    Row(
+        "sharma",
+        "Sharma, Kumar & Sharma",
+        "two convolutions, tumour or none, folds of 200 pictures",
+        {"metric": "accuracy", "of": "test accuracy in the results"},
+        "accuracy of a part that was not trained on",
+        "right",
+        "share of right answers, copies of a picture on one side",
+        "glioseg train sharma-cnn --data PICTURES --set split.n_folds=5 --set split.fold=K --set train.keep=last",
+        "200 of the 253 pictures; copies of a picture stay in one part; the last epoch, so that nothing is chosen",
+        knows_patients=False,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the runs of a row say."""
+
+    row: Row
+    published: float | None
+    obtained: tuple[float, ...]
+    cases: tuple[tuple[int, float], ...]
+    runs: Sequence[dict[str, Any]]
+
+
+def results() -> list[Result]:
+    """Of every row whose runs are kept."""
+    return [_result(row) for row in ROWS if (RUNS / f"{row.key}.json").exists()]
+
+
+def _result(row: Row) -> Result:
+    runs = json.loads((RUNS / f"{row.key}.json").read_text(encoding="utf-8"))["runs"]
+    figures = [_figure(run["figures"], row.figure) for run in runs]
+    published = next((figure["published"] for figure in figures if figure["published"] is not None), None)
+    cases = [
+        (case["patient"], value)
+        for run in runs
+        for case in run["cases"]
+        if (value := _value(case, row.honest)) is not None
+    ]
+    return Result(row, published, tuple(figure["obtained"] for figure in figures), tuple(cases), runs)
+
+
+def _figure(figures: Sequence[dict[str, Any]], fields: dict[str, str]) -> dict[str, Any]:
+    return next(figure for figure in figures if fields.items() <= figure.items())
+
+
+def _value(case: dict[str, float | None], region: str) -> float | None:
+    """Of one case; the mean over regions where they are asked for together, None where it is undefined."""
+    if region != "mean":
+        return case[region]
+    values = [value for name, value in case.items() if name != "patient" and value is not None]
+    return float(np.mean(values)) if values else None
+
+
+def page() -> str:
+    """The whole page."""
+    found = results()
+    return "\n".join([_HEAD + _table(found), *_pictures(), *_rows(found)]).rstrip() + "\n"
+
+
+def _table(found: Sequence[Result]) -> str:
+    head = "| work | published | obtained by the same rule | patients apart, every case once |\n|---|---|---|---|"
+    lines = [
+        f"| **{each.row.work}**: {each.row.what} | {_number(each.published)} | {_obtained(each)} | {_honest(each)} |"
+        for each in found
+    ]
+    return "\n".join([head, *lines, ""])
+
+
+def _obtained(result: Result) -> str:
+    values = np.array(result.obtained)
+    if len(values) == 1:
+        return f"**{values[0]:.3f}**"
+    middle = f"**{np.median(values):.3f}** (median of {len(values)} runs"
+    return f"{middle}, {values.min():.3f}–{values.max():.3f}; mean {values.mean():.3f}, SD {values.std(ddof=1):.3f})"
+
+
+def _honest(result: Result) -> str:
+    patients, values = zip(*result.cases, strict=True)
+    mean = float(np.mean(values))
+    if not result.row.knows_patients:
+        return f"{mean:.3f}: {result.row.honest_words}"
+    names = [str(patient) for patient in patients]
+    interval = bootstrap_intervals(np.array(values)[:, None], names)[0]
+    between = "" if interval is None else f" ({interval[0]:.3f}–{interval[1]:.3f} over {len(set(names))} patients)"
+    return f"{mean:.3f}{between}: {result.row.honest_words}"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:g}"
+
+
+def _pictures() -> Iterator[str]:
+    yield "![Published (hollow) and obtained (filled, one for each run)](images/published-figures.png)\n"
+    yield "![Loss of training and validation by epoch, every run a line](images/published-curves.png)\n"
+
+
+def _rows(found: Sequence[Result]) -> Iterator[str]:
+    yield "## How each was made, and what differs\n"
+    for each in found:
+        minutes = sum(run["minutes"] for run in each.runs)
+        run_words = "one run" if len(each.runs) == 1 else f"{len(each.runs)} runs"
+        yield f"**{each.row.work}: {each.row.what}.** `{each.row.command}`; {run_words}, {minutes:.0f} minutes beside"
+        yield "other work."
+        yield f"The figure is {each.row.words}. Not as published: {each.row.differs}.\n"
+
+
+def figures() -> dict[str, Figure]:
+    """Name of its file -> chart."""
+    return {"published-figures": _dots(results()), "published-curves": _curves(results())}
+
+
+def _dots(found: Sequence[Result]) -> Figure:
+    figure = style.new_figure(style.FULL_WIDTH, 0.9 + 0.5 * len(found))
+    axes = style.style_axes(figure.add_subplot(), grid="x")
+    for place, each in enumerate(found):
+        axes.plot(each.obtained, [place] * len(each.obtained), "o", color=style.ACCENT, alpha=0.55, markersize=8)
+        if each.published is not None:
+            axes.plot(each.published, place, "o", color=style.INK, markerfacecolor=style.PAPER, markersize=9, zorder=3)
+    labels = [style.plain(f"{each.row.key}: {each.row.words}", 84) for each in found]
+    axes.set_yticks(range(len(found)), labels, fontsize=style.LABEL_PT)
+    axes.set_ylim(len(found) - 0.4, -0.6)
+    axes.set_xlim(0, 1.02)
+    return figure
+
+
+def _curves(found: Sequence[Result]) -> Figure:
+    figure = style.new_figure(style.FULL_WIDTH, 2.9 * ((len(found) + 1) // 2))
+    for place, each in enumerate(found):
+        axes = style.style_axes(figure.add_subplot((len(found) + 1) // 2, 2, place + 1), grid="y")
+        for name, colour in (("train_loss", style.ACCENT), ("val_loss", style.POSITIVE)):
+            for run in each.runs:
+                values = [(epoch + 1, value) for epoch, value in enumerate(run["curves"][name]) if value is not None]
+                axes.plot(
+                    *zip(*values, strict=True), color=colour, linewidth=1.2, alpha=0.6 if len(each.runs) > 1 else 1
+                )
+            axes.plot([], [], color=colour, label="training" if name == "train_loss" else "validation")
+        axes.set_title(each.row.key, fontsize=style.TITLE_PT, loc="left")
+        axes.set_xlabel("epoch", fontsize=style.LABEL_PT)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_ylabel("loss", fontsize=style.LABEL_PT)
+        axes.legend(fontsize=style.TICK_PT, frameon=False)
+    return figure
+
+
+def main() -> None:
+    """Write the page and its charts."""
+    PAGE.write_text(page(), encoding="utf-8")
+    for name, figure in figures().items():
+        (DOCS / "images" / f"{name}.png").write_bytes(png_of(figure))
+
+
+if __name__ == "__main__":
+    main()
