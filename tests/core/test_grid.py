@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glioseg.core import Grid
-from glioseg.core.grid import EXACT
+from glioseg.core.grid import EXACT, OtherForm
 from glioseg.errors import GeometryError
 from tests.core.strategies import boxes, grids
 
@@ -259,3 +259,10 @@ def test_the_thickness_of_a_single_slice_is_a_difference() -> None:
     thin, thick = Grid((4, 4, 1), np.eye(4)), Grid((4, 4, 1), np.diag([1.0, 1, 5, 1]))
     assert thin != thick
     assert thin.difference(thick) == "spacing 1x1x1 against 1x1x5"
+
+
+def test_two_forms_lie_as_far_apart_as_their_furthest_corners() -> None:
+    half_as_thick = np.diag([1.0, 1.0, 0.5, 1.0])
+    assert Grid((4, 4, 4), np.eye(4)).forms_apart_mm == 0
+    # the corners of the sform reach from -0.5 to 3.5 along Z, those of the qform from -0.25 to 1.75
+    assert Grid((4, 4, 4), np.eye(4), other_form=OtherForm(half_as_thick, 1, 1)).forms_apart_mm == 1.75

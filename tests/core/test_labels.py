@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from glioseg.core import SCHEMES, Grid, Image, LabelMap, LabelScheme, scheme_named
-from glioseg.core.labels import decode_kinds, decode_regions, distinct, encode_regions, painting_order
+from glioseg.core.labels import (
+    convert_labels,
+    decode_kinds,
+    decode_regions,
+    distinct,
+    encode_regions,
+    paint_most_probable,
+    painting_order,
+)
 from glioseg.errors import GeometryError, LabelError
 
 NESTED = ("WT", "TC", "ET")
@@ -266,3 +274,70 @@ def test_without_an_outline_there_is_no_kind() -> None:
 def test_kinds_are_of_one_region(scheme: str, regions: tuple[str, ...], kinds: tuple[str, ...]) -> None:
     with pytest.raises(LabelError, match="not kinds of one other region"):
         decode_kinds(np.zeros((len(regions), 2)), scheme_named(scheme), regions, kinds)
+
+
+# --- from scheme to scheme ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("known", "wanted", "values", "expected"),
+    [
+        ("brats2023", "brats2021", [0, 1, 2, 3], [0, 1, 2, 4]),
+        ("brats2021", "brats2023", [0, 1, 2, 4], [0, 1, 2, 3]),
+        ("brats2015", "brats2021", [0, 1, 2, 3, 4], [0, 1, 2, 1, 4]),
+        ("brats2021", "msd", [0, 1, 2, 4], [0, 2, 1, 3]),
+        ("msd", "nnunet137", [0, 1, 2, 3], [0, 1, 2, 3]),
+        ("brats2024", "brats2021", [0, 1, 2, 3], [0, 1, 2, 4]),
+        ("brats2021", "brats2024", [0, 1, 2, 4], [0, 1, 2, 3]),
+        ("brats2024", "whole-tumour", [0, 1, 2, 3, 4], [0, 1, 1, 1, 0]),
+        ("brats2021", "lgg", [0, 1, 2, 4], [0, 255, 255, 255]),
+        ("lgg", "binary", [0, 255], [0, 1]),
+        ("whole-tumour", "lgg", [0, 1], [0, 255]),
+    ],
+)
+def test_labels_convert_by_name(known: str, wanted: str, values: list[int], expected: list[int]) -> None:
+    array = np.array(values, dtype=np.uint8)
+    converted = convert_labels(array, scheme_named(known), scheme_named(wanted))
+    assert converted.dtype == np.uint8
+    assert converted.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("known", "wanted", "values"),
+    [
+        ("brats2024", "brats2023", [4]),
+        ("whole-tumour", "brats2021", [1]),
+        ("ibsr", "brats2021", [2]),
+        ("ibsr", "lgg", [1]),
+    ],
+)
+def test_what_a_scheme_cannot_say_is_refused_where_it_is_present(known: str, wanted: str, values: list[int]) -> None:
+    with pytest.raises(LabelError, match="no counterpart"):
+        convert_labels(np.array(values, dtype=np.uint8), scheme_named(known), scheme_named(wanted))
+    nothing = np.zeros(3, dtype=np.uint8)
+    assert convert_labels(nothing, scheme_named(known), scheme_named(wanted)).tolist() == [0, 0, 0]
+
+
+def test_values_outside_the_scheme_are_not_converted() -> None:
+    with pytest.raises(LabelError, match="outside the scheme brats2021"):
+        convert_labels(np.array([3], dtype=np.uint8), scheme_named("brats2021"), scheme_named("brats2023"))
+
+
+# --- the most probable of regions that exclude each other -----------------------------------------------------------
+
+
+def test_the_most_probable_is_painted_by_its_integer_and_background_wins_ties() -> None:
+    scores = np.array([[0.6, 0.2, 0.1, 0.4], [0.1, 0.5, 0.2, 0.4], [0.2, 0.2, 0.3, 0.1], [0.1, 0.1, 0.4, 0.1]])
+    painted = paint_most_probable(scores, scheme_named("brats2021"), ("NCR", "ET", "ED"))
+    assert painted.dtype == np.uint8
+    assert painted.tolist() == [0, 1, 2, 0]  # ED, the third region, is painted 2
+    volume = paint_most_probable(scores.reshape(4, 2, 2), scheme_named("brats2021"), ("NCR", "ET", "ED"))
+    assert volume.tolist() == [[0, 1], [2, 0]]
+
+
+def test_the_most_probable_needs_a_background_and_regions_that_exclude_each_other() -> None:
+    for n_channels in (2, 4):
+        with pytest.raises(LabelError, match=f"one for the background are needed; found {n_channels}"):
+            paint_most_probable(np.zeros((n_channels, 1)), scheme_named("brats2021"), ("NCR", "ET"))
+    with pytest.raises(LabelError, match="the regions TC and ET overlap"):
+        paint_most_probable(np.zeros((3, 1)), scheme_named("brats2021"), ("TC", "ET"))

@@ -24,6 +24,7 @@ from glioseg.core.modalities import modality_of, named_among, our_names, sequenc
         ("MPRAGE", "t1n"),
         ("T1 without contrast", "t1n"),
         ("t1_pre", "t1n"),
+        ("T1pre", "t1n"),
         ("FLAIR_ax", "t2f"),
         ("FLAIR post", "t2f"),
         ("t2_tirm_dark-fluid", "t2f"),

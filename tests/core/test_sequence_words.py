@@ -10,6 +10,7 @@ SAID: dict[str, tuple[str | None, bool | None]] = {
     "t1_mprage_sag_p2_iso KM": ("t1", True),
     "T1w SE ax ohne KM": ("t1", False),
     "T1 nativ": ("t1", False),
+    "T1nativ": ("t1", False),
     "Ax T1 w/o": ("t1", False),
     "AX T1 POST": ("t1", True),
     "T1+C": ("t1", True),

@@ -313,9 +313,7 @@ _SAME_TISSUE = (("NCR", "NET", "NETC", "CC"), ("ED", "SNFH"))
 """Labels that schemes name differently, or do not tell apart, in the order in which they stand for each other."""
 
 
-def convert_labels(
-    array: npt.NDArray[np.integer], scheme: LabelScheme, target: LabelScheme
-) -> npt.NDArray[np.uint8] | npt.NDArray[np.int32]:
+def convert_labels(array: npt.NDArray[np.integer], scheme: LabelScheme, target: LabelScheme) -> npt.NDArray[np.uint8]:
     """The same label map in the integers of another scheme, by the labels' names.
 
     NCR, NET, NETC and the cystic component CC stand for each other where the other scheme lacks one of them, and so do
@@ -334,8 +332,7 @@ def convert_labels(
         raise LabelError(
             f"label values outside the scheme {scheme.name}", found=name_some(unknown), expected=scheme.describe()
         )
-    kind = np.uint8 if max(target.labels.values()) < 256 else np.int32
-    table = np.zeros(max(scheme.labels.values()) + 1, dtype=kind)
+    table = np.zeros(max(scheme.labels.values()) + 1, dtype=np.uint8)
     present = set(distinct(array))
     for name, value in scheme.labels.items():
         counterpart = _counterpart(name, scheme, target)
@@ -346,7 +343,7 @@ def convert_labels(
                 f"the label {name} of scheme {scheme.name} has no counterpart in scheme {target.name}",
                 expected=target.describe(),
             )
-    converted: npt.NDArray[np.uint8] | npt.NDArray[np.int32] = table[array]
+    converted: npt.NDArray[np.uint8] = table[array]
     return converted
 
 

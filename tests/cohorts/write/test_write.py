@@ -189,48 +189,6 @@ def test_a_table_of_slices_as_published(tmp_path: Path) -> None:
 # --- labels ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("known", "wanted", "values", "expected"),
-    [
-        ("brats2023", "brats2021", [0, 1, 2, 3], [0, 1, 2, 4]),
-        ("brats2021", "brats2023", [0, 1, 2, 4], [0, 1, 2, 3]),
-        ("brats2015", "brats2021", [0, 1, 2, 3, 4], [0, 1, 2, 1, 4]),
-        ("brats2021", "msd", [0, 1, 2, 4], [0, 2, 1, 3]),
-        ("msd", "nnunet137", [0, 1, 2, 3], [0, 1, 2, 3]),
-        ("brats2024", "brats2021", [0, 1, 2, 3], [0, 1, 2, 4]),
-        ("brats2021", "brats2024", [0, 1, 2, 4], [0, 1, 2, 3]),
-        ("brats2024", "whole-tumour", [0, 1, 2, 3, 4], [0, 1, 1, 1, 0]),
-        ("brats2021", "lgg", [0, 1, 2, 4], [0, 255, 255, 255]),
-        ("lgg", "binary", [0, 255], [0, 1]),
-        ("whole-tumour", "lgg", [0, 1], [0, 255]),
-    ],
-)
-def test_labels_convert_by_name(known: str, wanted: str, values: list[int], expected: list[int]) -> None:
-    array = np.array(values, dtype=np.uint8)
-    assert convert_labels(array, scheme_named(known), scheme_named(wanted)).tolist() == expected
-
-
-@pytest.mark.parametrize(
-    ("known", "wanted", "values"),
-    [
-        ("brats2024", "brats2023", [4]),
-        ("whole-tumour", "brats2021", [1]),
-        ("ibsr", "brats2021", [2]),
-        ("ibsr", "lgg", [1]),
-    ],
-)
-def test_what_a_scheme_cannot_say_is_refused_where_it_is_present(known: str, wanted: str, values: list[int]) -> None:
-    with pytest.raises(LabelError, match="no counterpart"):
-        convert_labels(np.array(values, dtype=np.uint8), scheme_named(known), scheme_named(wanted))
-    nothing = np.zeros(3, dtype=np.uint8)
-    assert convert_labels(nothing, scheme_named(known), scheme_named(wanted)).tolist() == [0, 0, 0]
-
-
-def test_values_outside_the_scheme_are_refused() -> None:
-    with pytest.raises(LabelError, match="outside the scheme brats2021"):
-        convert_labels(np.array([3], dtype=np.uint8), scheme_named("brats2021"), scheme_named("brats2023"))
-
-
 @pytest.mark.parametrize("layout", ["brats2021", "brats-h5", "lgg", "pairs", "classes"])
 def test_tissue_is_no_tumour(tmp_path: Path, layout: str) -> None:
     with pytest.raises(LabelError, match="case toy-1"):
