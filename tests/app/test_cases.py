@@ -164,6 +164,9 @@ def test_exports(served: Served, done: dict[str, Any], tmp_path: Path) -> None:
     hidden_page = served.client.get(f"{address}/html?n=0&deidentify=1").text
     assert done["name"] not in hidden_page
     assert done["id"] in hidden_page
+    probabilities, _ = served.volume(f"{address}/probabilities", tmp_path)
+    assert probabilities.shape == (*own.shape, 2)
+    assert 0 <= probabilities.min() < probabilities.max() <= 1
     refused = served.client.get(f"{address}/seg")
     assert (refused.status_code, refused.json()["error"]["found"]) == (422, "nifti")
     assert served.client.get(f"{address}/docx").status_code == 404
@@ -201,7 +204,25 @@ def test_the_course_of_a_patient(served: Served, done: dict[str, Any]) -> None:
     (point,) = served.client.get(f"/api/timeline/{done['patient']}").json()
     case = served.case(done["id"])
     assert (point["id"], point["volumes_ml"], point["date"]) == (done["id"], case["volumes_ml"], done["created"])
+    assert (point["study_day"], case["study_day"]) == (None, None)  # NIfTI files say no date
     assert served.client.get("/api/timeline/patient-nobody").json() == []
+
+
+def test_time_points_stand_by_the_days_of_their_studies(idle: Served) -> None:
+    worklist = idle.service.worklist
+    for number, (day, patient) in enumerate(((-4310, "p-1"), (-4402, "p-1"), (12, "p-2"), (None, "p-3"))):
+        worklist.add_case(f"case-d{number}", "n", patient, "m", {"upload": "u"})
+        worklist.finish(f"case-d{number}", {"volumes_ml": {"WT": 1.0}, "unit": "ml", "confidence": None, "day": day})
+    listed = {case["id"]: case["study_day"] for case in idle.client.get("/api/cases").json()}
+    assert {name: day for name, day in listed.items() if name.startswith("case-d")} == {
+        "case-d0": 92, "case-d1": 0, "case-d2": 0, "case-d3": None,
+    }  # fmt: skip
+    course = [(point["id"], point["study_day"]) for point in idle.client.get("/api/timeline/p-1").json()]
+    assert course == [("case-d1", 0), ("case-d0", 92)]
+    worklist.add_case("case-d4", "n", "p-1", "m", {"upload": "u"})
+    worklist.finish("case-d4", {"volumes_ml": {"WT": 1.0}, "unit": "ml", "confidence": None, "day": None})
+    course = [(point["id"], point["study_day"]) for point in idle.client.get("/api/timeline/p-1").json()]
+    assert course == [("case-d0", 92), ("case-d1", 0), ("case-d4", None)]  # as they were queued
 
 
 def test_a_dicom_study_becomes_a_segmentation_that_names_nobody(served: Served, network: str, tmp_path: Path) -> None:
@@ -213,6 +234,7 @@ def test_a_dicom_study_becomes_a_segmentation_that_names_nobody(served: Served, 
     upload = served.upload({f"{number}/{name}": path for number, (name, path) in enumerate(files.items())}).json()
     case = served.ended(served.queue(upload, network))
     assert case["state"] == "done", case["error"]
+    assert case["study_day"] == 0
     mask, grid = served.volume(case["mask"]["url"], tmp_path)
     drawn = np.zeros_like(mask)
     drawn[4:8, 4:8, 3:6] = 3

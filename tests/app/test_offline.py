@@ -49,13 +49,18 @@ def test_neither_server_nor_prediction_asks_anybody(
         "modalities": {name: scan["series"] for name, scan in case["modalities"].items()},
         "register": False,
         "brain_extract": False,
-        "uncertainty": False,
-        "explain": False,
+        "atlas": None,
+        "uncertainty": True,
+        "explain": True,
     }
-    steps: list[str] = []
-    summary = Predicting().predict(job, lambda step, share: steps.append(step))
+    steps: list[tuple[str, float]] = []
+    summary = Predicting().predict(job, lambda step, share: steps.append((step, share)))
     assert summary["volumes_ml"]
-    assert steps[0] == "read"
+    assert list(dict(steps)) == ["read", "network", "explain", "paint"]
+    shares = [share for step, share in steps if step == "network"]
+    assert (shares[0], shares[-1]) == (0, 1)
+    assert shares == sorted(shares)
+    assert len(set(shares)) > 4
     assert asked == []
     with pytest.raises(OSError, match="no network here"):
         socket.create_connection(("127.0.0.1", 9))

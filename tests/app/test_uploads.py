@@ -42,6 +42,19 @@ def test_a_folder_is_recognised(idle: Served, patient: Files) -> None:
     assert case["missing"]["model:lgg"] == ["pre", "post"]
     assert case["patient"].startswith("patient-")
     assert answer["findings"] == []
+    assert case["on_one_grid"]
+
+
+def test_scans_on_several_grids_are_told_before_anything_runs(idle: Served, patient: Files, tmp_path: Path) -> None:
+    name = next(name for name in patient if "t1n" in name)
+    path = patient[name]
+    assert isinstance(path, Path)
+    array, grid = read_nifti(path)
+    write_nifti(
+        tmp_path / "cropped.nii.gz", array[1:], grid.cropped(((1, grid.shape[0]), *((0, n) for n in grid.shape[1:])))
+    )
+    (case,) = idle.upload({**patient, name: tmp_path / "cropped.nii.gz"}).json()["cases"]
+    assert not case["on_one_grid"]
 
 
 def test_three_unrelated_patients_in_one_archive_are_three_cases(idle: Served, phantom_data: Path) -> None:

@@ -36,9 +36,17 @@ def test_batches_are_as_large_as_asked_for() -> None:
 
 
 def test_a_stack_without_anything_to_see_is_empty() -> None:
-    found = _predict(Sees(2), [])
+    told: list[tuple[int, int]] = []
+    found = _predict(Sees(2), [], told=lambda done, of: told.append((done, of)))
     assert found.shape == (2, 7, 4, 6)
     assert not found.any()
+    assert told == [(0, 0)]
+
+
+def test_how_many_slices_are_done_is_told_after_each_batch() -> None:
+    told: list[tuple[int, int]] = []
+    _predict(Sees(1), [0, 1, 2, 4, 6], batch_size=2, told=lambda done, of: told.append((done, of)))
+    assert told == [(2, 5), (4, 5), (5, 5)]
 
 
 def test_views_are_turned_back_before_they_are_averaged() -> None:

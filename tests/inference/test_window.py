@@ -124,3 +124,16 @@ def test_a_single_slice_is_refused() -> None:
     image = Image(np.ones((1, 16, 16, 1), dtype=np.float32), ("t2f",), Grid((16, 16, 1), np.eye(4)))
     with pytest.raises(GeometryError, match=r"the input is too thin for a 3-D network; found a single slice"):
         _predictor(_Volumes()).predict(image)
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 8), (20, 13, 9), (3, 20, 5), (8, 16, 24)])
+@pytest.mark.parametrize("overlap", [0.0, 0.25, 0.5, 0.9])
+def test_how_many_windows_are_done_is_told(shape: tuple[int, int, int], overlap: float) -> None:
+    told: list[tuple[int, int]] = []
+    patches = PatchOptions(size=(8, 8, 8), overlap=overlap)
+    images = np.ones((shape[0], 1, *shape[1:]), dtype=np.float16)
+    predict_volume(
+        Sees(1), images, patches, n_regions=1, bf16=False, batch_size=2, told=lambda done, of: told.append((done, of))
+    )
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert {of for _, of in told} == {told[-1][0]}

@@ -121,6 +121,17 @@ def _stl(asked: Asked, folder: Path) -> Path:
     return target
 
 
+def _probabilities(asked: Asked, folder: Path) -> Path:
+    """The network's, one volume for each region: nobody has drawn any."""
+    maps = facts_in(asked.places)["maps"]
+    file = next((each["file"] for each in maps if each["kind"] == "probability"), None)
+    if file is None:
+        raise OptionError("pictures have no map of probabilities", found=asked.record.id)
+    target = folder / f"{asked.record.id}-probabilities.nii.gz"
+    target.write_bytes((asked.places.result / file).read_bytes())
+    return target
+
+
 def _csv(asked: Asked, folder: Path) -> Path:
     """A row for each region; without the names of the case and of whoever drew, where nobody shall be named."""
     facts, drawn = facts_in(asked.places), asked.correction
@@ -199,6 +210,7 @@ FORMS: Mapping[str, Callable[[Asked, Path], Path]] = MappingProxyType(
         "pdf": partial(_report, ending="pdf"),
         "html": partial(_report, ending="html"),
         "csv": _csv,
+        "probabilities": _probabilities,
     }
 )
 """All forms that a mask is exported in."""

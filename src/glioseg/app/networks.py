@@ -72,7 +72,9 @@ class Networks:
     @cached_property
     def all(self) -> tuple[Network, ...]:
         """Each with its description; read once."""
-        return (*(_own(path) for path in self.own), *(_shipped(model) for model in SHIPPED.values()))
+        shipped = (_shipped(model) for model in SHIPPED.values())
+        draw = (network for network in shipped if network.info is None or network.info.task == "segment")
+        return (*(_own(path) for path in self.own), *draw)
 
     def named(self, name: str) -> Network:
         """The network of that name, if it can be used.

@@ -70,7 +70,7 @@ class Predicting:
         with on_free_processors():
             prediction = members.predict(needed_for(case, members.modalities, wanted.ready), wanted)
         assert isinstance(prediction, SegmentPrediction)  # no classifier is offered
-        step("write", 0.0)
+        step("paint", 0.0)
         summary = write_views(places, case, prediction)
         if reference is not None and reference.grid.difference(prediction.label_map.grid) is None:
             put_reference(reference, places)
@@ -85,8 +85,8 @@ def _wanted(job: Mapping[str, Any], members: Members, case: Case, step: OnStep) 
         uncertainty=members.samples if job["uncertainty"] else None,
         explain=job["explain"],
         write=("probabilities",) if is_volume else (),
-        ready=ReadyOptions(register=job["register"], brain_extract=job["brain_extract"]),
-        told=lambda name: step(name, 0.0),
+        ready=ReadyOptions(register=job["register"], brain_extract=job["brain_extract"], atlas=job["atlas"]),
+        told=step,
     )
 
 
@@ -98,7 +98,7 @@ def _case(job: Mapping[str, Any]) -> tuple[Case, LabelMap | None]:
     case = case_of(found, job["modalities"], job["max_voxels"])
     scheme = None if found.cohort is None else found.cohort.scheme
     reference = load_labels(case, scheme) if case.labels is not None and scheme is not None else None
-    return Case(job["case"], job["patient"], case.images), reference
+    return Case(job["case"], job["patient"], case.images, day=case.day), reference
 
 
 def write_views(places: CasePlaces, case: Case, prediction: SegmentPrediction) -> dict[str, Any]:
@@ -110,7 +110,12 @@ def write_views(places: CasePlaces, case: Case, prediction: SegmentPrediction) -
     write_nifti(places.mask, labels.array.astype(np.uint8), labels.grid)
     facts = facts_of(written.sidecar, labels) | {"modalities": list(shown)}
     write_json(places.facts, facts)
-    return {"volumes_ml": facts["volumes_ml"], "unit": facts["unit"], "confidence": facts["confidence"]}
+    return {
+        "volumes_ml": facts["volumes_ml"],
+        "unit": facts["unit"],
+        "confidence": facts["confidence"],
+        "day": written.sidecar.get("day"),
+    }
 
 
 def _others(case: Case, image: Image) -> dict[str, npt.NDArray[Any]]:

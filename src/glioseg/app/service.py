@@ -18,7 +18,7 @@ from glioseg.app.security import Gate
 from glioseg.app.worklist import CaseRecord, Worklist
 from glioseg.machine.salt import digest_of, local_salt
 
-_ASKED = ("key", "modalities", "register", "brain_extract", "uncertainty", "explain")
+_ASKED = ("key", "modalities", "register", "brain_extract", "atlas", "uncertainty", "explain")
 """Of a request, what the process that predicts has to know."""
 
 
@@ -60,7 +60,7 @@ class Service:
                 "model": record.model,
                 "device": options.device,
                 "max_voxels": options.limits.voxels,
-                **{name: record.request[name] for name in _ASKED},
+                **{name: record.request.get(name) for name in _ASKED},
             }
 
         return cls(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,15 @@ def _of_dicom(found: FoundCase, modalities: Mapping[str, str]) -> Case:
     if not same:
         raise OptionError("these series are not of one study", found=", ".join(modalities.values()))
     return same[0]
+
+
+def on_one_grid(case: Case) -> bool:
+    """Whether the scans of a case share a grid, so that nothing has to be registered; of those that can be read."""
+    grids = []
+    for source in case.images.values():
+        with suppress(GliosegError):
+            grids.append(read_grid(source))
+    return all(grids[0].difference(grid) is None for grid in grids[1:])
 
 
 def _files(case: Case) -> set[Path]:

@@ -8,7 +8,7 @@ is an ensemble too, and says what it would say by itself.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from glioseg.errors import OptionError
 from glioseg.evaluation.overlap import count_labels, dice
 from glioseg.inference.options import PredictOptions
 from glioseg.inference.predictor import Array, Prediction, Predictor, paint
+from glioseg.inference.slices import Told
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,10 @@ class Ensemble:
     def options(self) -> PredictOptions:
         """How the averaged probabilities become a label map."""
         return averaged_options([member.options for member in self.members], self.regions)
+
+    def watched(self, told: Told) -> Ensemble:
+        """The same, which says how many slices or windows of each look are done."""
+        return Ensemble(tuple(replace(member, told=told) for member in self.members))
 
     def predict(self, image: Image, native: Grid | None = None) -> tuple[Prediction, tuple[MemberPrediction, ...]]:
         """The ensemble's prediction of an image that holds what each member needs, on its own grid or on ``native``;

@@ -14,7 +14,7 @@ from glioseg.core.components import largest_component, remove_small_components
 from glioseg.core.labels import decode_kinds, decode_regions, paint_most_probable, whole_of_kinds
 from glioseg.inference.modalities import ModalitySets, only_shown, shown_modalities
 from glioseg.inference.options import PredictOptions
-from glioseg.inference.slices import FLIPS, predict_slices
+from glioseg.inference.slices import FLIPS, Told, predict_slices, to_nobody
 from glioseg.inference.window import FLIPS_3D, predict_volume
 from glioseg.preparation.case import PreparedArrays, prepare_arrays
 from glioseg.preparation.oblique import brought
@@ -58,6 +58,7 @@ class Predictor:
         shape: rows and columns of the slices that the network was trained on; smaller ones are set in the middle of
             zeros, as they were in training. None where any size is shown as it is.
         modality_sets: sets of its modalities that it can do with alone.
+        told: how many slices or windows are done, of how many.
     """
 
     model: nn.Module
@@ -71,6 +72,7 @@ class Predictor:
     patches: PatchOptions | None = None
     shape: tuple[int, int] | None = None
     modality_sets: ModalitySets = ()
+    told: Told = to_nobody
 
     def predict(self, image: Image, native: Grid | None = None) -> Prediction:
         """The prediction for an image that has the modalities that the network needs.
@@ -125,6 +127,7 @@ class Predictor:
             batch_size=self.options.batch_size,
             flips=FLIPS[self.options.flips],
             activation=self.options.activation,
+            told=self.told,
         )
         return without_margins(probabilities, images.shape[2:])
 
@@ -141,6 +144,7 @@ class Predictor:
             batch_size=self.options.batch_size,
             flips=FLIPS_3D[self.options.flips],
             activation=self.options.activation,
+            told=self.told,
         )
         probabilities[:, ~self.slices.keeps(non_black)] = 0
         return probabilities

@@ -15,6 +15,14 @@ from glioseg.inference.backends import layout_of
 from glioseg.inference.options import Activation
 from glioseg.machine.device import autocast
 
+Told = Callable[[int, int], None]
+"""Told how many slices or windows are done, of how many."""
+
+
+def to_nobody(done: int, of: int) -> None:
+    """Nobody wants to be told."""
+
+
 Take = Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float32]]
 """Slice indices (B,) -> images (B, C, Y, X)."""
 
@@ -35,6 +43,7 @@ def predict_slices(
     batch_size: int = 16,
     flips: Sequence[tuple[int, ...]] = ((),),
     activation: Activation = "sigmoid",
+    told: Told = to_nobody,
 ) -> npt.NDArray[np.float32]:
     """Probabilities of every region on a stack.
 
@@ -47,6 +56,7 @@ def predict_slices(
         batch_size: slices at a time.
         flips: views whose probabilities are averaged.
         activation: what turns logits into probabilities.
+        told: after each batch.
 
     Returns:
         (R, Z, Y, X) float32 in 0..1.
@@ -64,9 +74,11 @@ def predict_slices(
     stack = np.zeros((len(first), n_slices, *first.shape[2:]), dtype=np.float32)
     if len(indices):
         stack[:, indices[:batch_size]] = first
+    told(min(batch_size, len(indices)), len(indices))
     for start in range(batch_size, len(indices), batch_size):
         batch = indices[start : start + batch_size]
         stack[:, batch] = predict_batch(batch)
+        told(start + len(batch), len(indices))
     return stack
 
 

@@ -143,6 +143,11 @@ def views_of(model: nn.Module, dims: int, options: UncertaintyOptions) -> tuple[
     return tuple(views)
 
 
+def views_of_members(ensemble: Ensemble, options: UncertaintyOptions) -> list[tuple[View, ...]]:
+    """``views_of`` each network of an ensemble."""
+    return [views_of(member.model, 3 if member.patches else 2, options) for member in ensemble.members]
+
+
 @dataclass(frozen=True, eq=False)
 class Shown:
     """A case as one network sees it.
@@ -222,7 +227,7 @@ def estimate(
     Raises:
         OptionError: the options leave one sample, which cannot disagree with itself.
     """
-    views = [views_of(member.model, 3 if member.patches else 2, options) for member in ensemble.members]
+    views = views_of_members(ensemble, options)
     if sum(map(len, views)) < 2:
         raise OptionError(
             "uncertainty needs two samples or more",

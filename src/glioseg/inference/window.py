@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from glioseg.inference.backends import layout_of
 from glioseg.inference.options import Activation
-from glioseg.inference.slices import mean_over_views
+from glioseg.inference.slices import Told, mean_over_views, to_nobody
 from glioseg.machine.device import autocast
 from glioseg.preparation.patches import PatchOptions
 
@@ -44,6 +44,7 @@ def predict_volume(
     batch_size: int = 1,
     flips: Sequence[tuple[int, ...]] = ((),),
     activation: Activation = "sigmoid",
+    told: Told = to_nobody,
 ) -> npt.NDArray[np.float32]:
     """Probabilities of every region in a volume, of any size.
 
@@ -56,6 +57,7 @@ def predict_volume(
         batch_size: windows at a time.
         flips: views whose probabilities are averaged.
         activation: of the logits.
+        told: after each batch of windows.
 
     Returns:
         (R, Z, Y, X) float32 in 0..1, on the CPU whatever the network's device.
@@ -64,14 +66,18 @@ def predict_volume(
 
     device = next(model.parameters()).device
     volume = torch.from_numpy(np.ascontiguousarray(images.transpose(1, 0, 2, 3), dtype=np.float32))[None]
+    n_done, n_all = 0, n_windows(tuple(volume.shape[2:]), patches)
 
     def probabilities(windows: Tensor) -> Tensor:
+        nonlocal n_done
         values = windows.new_zeros((len(windows), n_regions, *windows.shape[2:]))
         is_filled = (windows != 0).flatten(1).any(dim=1)
         if is_filled.any():
             filled = windows[is_filled].contiguous(memory_format=layout_of(model, 3))
             with autocast(device, bf16=bf16):
                 values[is_filled] = mean_over_views(model, filled, flips, activation)
+        n_done += len(windows)
+        told(n_done, n_all)
         return values
 
     blended = sliding_window_inference(
@@ -86,3 +92,12 @@ def predict_volume(
     )
     tensor = cast(Tensor, blended)  # as what it was given
     return np.asarray(tensor[0].clamp_(0, 1).numpy(), dtype=np.float32)
+
+
+def n_windows(size: Sequence[int], patches: PatchOptions) -> int:
+    """How many windows MONAI lays over a volume: along each axis by steps of a window without its overlap."""
+    counts = []
+    for length, window in zip(size, patches.voxels, strict=True):
+        step = max(1, int(window * (1 - patches.overlap))) if length > window else window
+        counts.append(1 + max(0, -(-(length - window) // step)))
+    return int(np.prod(counts))

@@ -16,7 +16,7 @@ FORMS = ("nifti", "report", "probabilities", UNCERTAINTY, "seg", "stl", "bids")
 DEFAULT_FORMS = ("nifti", "report")
 
 
-def _to_nobody(step: str) -> None:
+def _to_nobody(step: str, share: float) -> None:
     """Nobody wants to be told."""
 
 
@@ -31,7 +31,8 @@ class Wanted:
         write: what is written of a case beside its JSON file, of ``FORMS``.
         deidentify: whether a DICOM segmentation names nobody.
         ready: what is done to the scans before the networks see them.
-        told: called with what is done next: ``read``, ``register``, ``brain``, ``network``.
+        told: called with what is being done (``read``, ``register``, ``brain``, ``network``, ``explain``) and the share
+            of it that is.
 
     Raises:
         OptionError: another form, or none; nothing that could be deidentified.
@@ -42,7 +43,7 @@ class Wanted:
     write: tuple[str, ...] = DEFAULT_FORMS
     deidentify: bool = False
     ready: ReadyOptions = AS_IT_IS
-    told: Callable[[str], None] = field(default=_to_nobody, compare=False, repr=False)
+    told: Callable[[str, float], None] = field(default=_to_nobody, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         unknown = [form for form in self.write if form not in FORMS]

@@ -7,10 +7,11 @@ import { test } from "node:test";
 Object.assign(globalThis, { localStorage: { getItem: () => null, setItem: () => undefined }, document: {} });
 if (!globalThis.navigator) globalThis.navigator = { language: "en-GB" };
 
-const { LANGUAGES, TEXTS, t } = await import("./texts.js");
+const { LANGUAGES, TEXTS, byTime, t, when } = await import("./texts.js");
 const { KEYS, keyOf } = await import("./keys.js");
 const { sorted } = await import("./worklist.js");
 const { missing } = await import("./intake.js");
+const { shareOf } = await import("./progress.js");
 
 const sources = readdirSync(".").filter((name) => name.endsWith(".js")).map((name) => readFileSync(name, "utf8")).join("\n");
 
@@ -93,4 +94,24 @@ test("what a network lacks is the shortest list that would do", () => {
   assert.deepEqual(missing(model, ["t1n"]), ["t1c"]);
   assert.deepEqual(missing(model, ["t2f"]), []);
   assert.deepEqual(missing({ ...model, modality_sets: [] }, ["t1n", "t1c", "t2w"]), ["t2f"]);
+});
+
+test("a case never goes back while it is at work, and ends below the whole", () => {
+  const at = (step, share) => shareOf({ state: "running", step, share });
+  const course = [at("", 0), at("read", 0), at("network", 0), at("network", 0.5), at("network", 1), at("paint", 0)];
+  for (let row = 1; row < course.length; row += 1) assert.ok(course[row] >= course[row - 1], String(row));
+  assert.equal(course[0], 0);
+  assert.ok(at("network", 0.5) > at("network", 0));
+  assert.ok(course.at(-1) < 1);
+  assert.equal(shareOf({ state: "queued", step: "", share: 0 }), 0);
+});
+
+test("time points stand by the days of their studies, else as they were queued", () => {
+  const early = { id: "early", created: "2026-03-01T00:00:00+00:00", study_day: 40 };
+  const late = { id: "late", created: "2026-02-01T00:00:00+00:00", study_day: 90 };
+  assert.deepEqual([late, early].sort(byTime).map(({ id }) => id), ["early", "late"]);
+  const untold = [early, late].map((own) => ({ ...own, study_day: null }));
+  assert.deepEqual(untold.sort(byTime).map(({ id }) => id), ["late", "early"]);
+  assert.equal(when(early), "Day 40");
+  assert.match(when({ study_day: null, date: early.created }), /2026/);
 });

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fastapi import APIRouter
@@ -70,11 +70,29 @@ def _require_scans(found: Mapping[str, Any], asked: CaseAsked) -> None:
 @router.get("")
 def worklist(service: Served) -> list[CaseAnswer]:
     """All cases, the newest first."""
-    return [CaseAnswer.model_validate(case_answer(record)) for record in service.worklist.cases()]
+    records = service.worklist.cases()
+    firsts = first_days(records)
+    return [CaseAnswer.model_validate(case_answer(record, firsts)) for record in records]
 
 
-def case_answer(record: CaseRecord) -> dict[str, Any]:
-    """A case as the worklist shows it."""
+def first_days(records: Iterable[CaseRecord]) -> dict[str, int]:
+    """Patient -> the day of the first study that is known, on the patient's own calendar."""
+    firsts: dict[str, int] = {}
+    for record in records:
+        day = (record.summary or {}).get("day")
+        if day is not None:
+            firsts[record.patient] = min(day, firsts.get(record.patient, day))
+    return firsts
+
+
+def study_day(record: CaseRecord, firsts: Mapping[str, int]) -> int | None:
+    """Days since the first study of the patient; None where the scans say no date, or it is not kept."""
+    day = (record.summary or {}).get("day")
+    return None if day is None else int(day - firsts[record.patient])
+
+
+def case_answer(record: CaseRecord, firsts: Mapping[str, int]) -> dict[str, Any]:
+    """A case as the worklist shows it; ``firsts`` are those of ``first_days``."""
     summary = record.summary or {}
     return {
         "id": record.id,
@@ -84,6 +102,7 @@ def case_answer(record: CaseRecord) -> dict[str, Any]:
         "step": record.step,
         "share": record.share,
         "created": record.created,
+        "study_day": study_day(record, firsts),
         "model": record.model,
         "volumes_ml": record.drawn_ml or summary.get("volumes_ml", {}),
         "unit": summary.get("unit", "ml"),

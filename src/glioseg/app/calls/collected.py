@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path
 
+from glioseg.app.calls.cases import first_days, study_day
 from glioseg.app.calls.common import REFUSALS, Served
 from glioseg.app.calls.shapes import KeepAsked, Kept, TimePoint
 from glioseg.app.keep import keep
@@ -22,15 +23,19 @@ def collect(asked: KeepAsked, service: Served) -> Kept:
 
 @router.get("/timeline/{patient}")
 def timeline(patient: Annotated[str, Path(max_length=64)], service: Served) -> list[TimePoint]:
-    """The cases of a patient that are done, in the order in which they were queued."""
-    done = [record for record in service.worklist.of_patient(patient) if record.state == "done" and record.summary]
-    return [
+    """The cases of a patient that are done, by the days of their studies; as they were queued where one is unknown."""
+    records = service.worklist.of_patient(patient)
+    firsts = first_days(records)
+    points = [
         TimePoint(
             id=record.id,
             date=record.created,
+            study_day=study_day(record, firsts),
             volumes_ml=dict(record.drawn_ml or record.summary["volumes_ml"]),
             unit=record.summary["unit"],
         )
-        for record in done
-        if record.summary is not None
+        for record in records
+        if record.state == "done" and record.summary is not None
     ]
+    days = [point.study_day for point in points]
+    return points if None in days else sorted(points, key=lambda point: point.study_day or 0)

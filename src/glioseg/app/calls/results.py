@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
 from glioseg.app.answers import NotFoundError
-from glioseg.app.calls.cases import case_answer
+from glioseg.app.calls.cases import case_answer, first_days
 from glioseg.app.calls.common import REFUSALS, Id, Served
 from glioseg.app.calls.shapes import CaseDetail, Corrected, Scored
 from glioseg.app.corrections import correct
@@ -50,7 +50,8 @@ def case(case_id: Id, service: Served) -> CaseDetail:
     """All that is shown of a case; of one that is not done, what the worklist says of it."""
     record, places = service.case(case_id)
     facts: Mapping[str, Any] = facts_in(places) if record.state == "done" else {}
-    return CaseDetail.model_validate(case_answer(record) | _detail(service, record, facts))
+    firsts = first_days(service.worklist.of_patient(record.patient))
+    return CaseDetail.model_validate(case_answer(record, firsts) | _detail(service, record, facts))
 
 
 def _detail(service: Service, record: CaseRecord, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -157,7 +158,7 @@ async def put_reference(
 @router.get("/export/{form}", response_class=FileResponse)
 def export_mask(
     case_id: Id,
-    form: Annotated[str, Path(max_length=16, description="nifti, seg, stl, pdf, html or csv.")],
+    form: Annotated[str, Path(max_length=16, description="nifti, seg, stl, pdf, html, csv or probabilities.")],
     service: Served,
     deidentify: Annotated[bool, Query(description="Name nobody: patient, dates and UIDs become digests.")] = False,
     n: Annotated[

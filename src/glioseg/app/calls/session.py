@@ -19,7 +19,7 @@ from glioseg.app.service import Service
 router = APIRouter()
 _PAUSE_S = 0.5
 """After a wrong password: guessing takes its time."""
-_OPTIONS = {"register": None, "brain_extract": "deepbet", "uncertainty": None, "explain": None}
+_OPTIONS = {"register": None, "brain_extract": "deepbet", "atlas": None, "uncertainty": None, "explain": None}
 """What can be asked of a case, and the library that it needs."""
 RESEARCH_USE = "For research use only; not a medical device."
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -81,13 +81,14 @@ class ScanAnswer(BaseModel):
 
 
 class FoundAnswer(BaseModel):
-    """A case of an upload: its scans, which networks fit it, and what it lacks for the others."""
+    """A case of an upload: its scans, whether they share a grid, which networks fit, and what others would need."""
 
     key: str
     name: str
     patient: str
     modalities: dict[str, ScanAnswer]
     others: list[ScanAnswer]
+    on_one_grid: bool
     fits: list[str]
     proposed: str | None
     missing: dict[str, list[str]]
@@ -129,6 +130,7 @@ class CaseAsked(BaseModel):
     modalities: dict[str, str] = Field(max_length=32)
     is_registered: bool = Field(False, alias="register")  # a name that pydantic's own classes have
     brain_extract: bool = False
+    atlas: Literal["mni"] | None = None
     uncertainty: bool = False
     explain: bool = False
 
@@ -149,7 +151,7 @@ class Confidence(BaseModel):
 
 
 class CaseAnswer(BaseModel):
-    """A case of the worklist."""
+    """A case of the worklist; its ``study_day`` counts from the first study of the patient, where the scans say it."""
 
     id: str
     name: str
@@ -158,6 +160,7 @@ class CaseAnswer(BaseModel):
     step: str
     share: float
     created: str
+    study_day: int | None
     model: str
     volumes_ml: dict[str, float]
     unit: str
@@ -275,10 +278,11 @@ class Kept(BaseModel):
 
 
 class TimePoint(BaseModel):
-    """A case of a patient, with the volumes of the last mask."""
+    """A case of a patient: when it was queued, the day of its study, and the volumes of the last mask."""
 
     id: str
     date: str
+    study_day: int | None
     volumes_ml: dict[str, float]
     unit: str
 

@@ -18,7 +18,7 @@ from glioseg.app.calls.shapes import PathAsked, UploadAnswer
 from glioseg.app.looked import looked_at
 from glioseg.app.networks import Networks
 from glioseg.app.service import Service, below, new_id, patient_digest
-from glioseg.app.studies import Found, FoundCase, found_in
+from glioseg.app.studies import Found, FoundCase, found_in, on_one_grid
 from glioseg.app.uploads import Sent, receive, too_many
 from glioseg.app.worklist import UploadRecord
 from glioseg.core import Finding
@@ -132,6 +132,7 @@ def case_answer(found: FoundCase, networks: Networks) -> dict[str, Any]:
         "patient": patient_digest(found.case.patient),
         "modalities": used,
         "others": [row.to_json() for row in found.rows if not row.is_used],
+        "on_one_grid": on_one_grid(found.case),
         "fits": fits,
         "proposed": fits[0] if fits else None,
         "missing": networks.missing(found.case),

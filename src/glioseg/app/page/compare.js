@@ -6,25 +6,26 @@ import { h, problem } from "./dom.js";
 import { keyOf } from "./keys.js";
 import { largestSection } from "./labels.js";
 import { connectPointer } from "./pointer.js";
-import { date, number, t } from "./texts.js";
+import { number, t, when } from "./texts.js";
 import * as look from "./viewer.js";
 
 const LOOKING = { isPainting: () => false, radiusMm: () => null, begin() {}, drag() {}, end() {}, cancel() {} };
 
 export async function compareView(app, host, ...ids) {
   const details = await Promise.all(ids.slice(0, 2).map((id) => get(`/api/cases/${id}`)));
+  if (details.length < 2 || details[0].patient !== details[1].patient) throw new Error(t("compare.others"));
   const view = { title: t("compare.title"), viewers: [], unlisten: [] };
   view.close = () => {
     view.unlisten.forEach((end) => end());
     view.viewers.forEach(look.close);
   };
   const halves = details.map((detail) => half(view, detail));
-  const times = details[0].patient ? await get(`/api/timeline/${encodeURIComponent(details[0].patient)}`) : [];
+  const times = await get(`/api/timeline/${encodeURIComponent(details[0].patient)}`);
   host.append(
     h(
       "div",
       { class: "compare" },
-      h("div", { class: "case-head" }, h("h1", {}, `${t("compare.title")}: ${details[0].patient ?? details[0].name}`)),
+      h("div", { class: "case-head" }, h("h1", {}, `${t("compare.title")}: ${details[0].patient}`)),
       h("div", { class: "pair" }, halves),
       h("section", { class: "curve", "aria-label": t("compare.curve") }, curve(times, details[0].regions, ids), changes(details)),
     ),
@@ -35,11 +36,11 @@ export async function compareView(app, host, ...ids) {
 }
 
 function half(view, detail) {
-  const stage = h("div", { class: "viewer", tabindex: "0", role: "application", "aria-label": `${detail.name}, ${date(detail.created)}` });
+  const stage = h("div", { class: "viewer", tabindex: "0", role: "application", "aria-label": `${detail.name}, ${when(detail)}` });
   const viewer = look.createViewer(stage, fetchBytes, () => follow(view, viewer));
   viewer.arrangement = "planes";
   view.viewers.push(viewer);
-  return h("div", { class: "half" }, h("p", {}, h("strong", {}, date(detail.created)), ` · ${detail.name}`), h("div", { class: "stage" }, stage));
+  return h("div", { class: "half" }, h("p", {}, h("strong", {}, when(detail)), ` · ${detail.name}`), h("div", { class: "stage" }, stage));
 }
 
 async function openHalf(view, detail, row, host) {
@@ -113,7 +114,7 @@ function changes([first, second]) {
   return h(
     "table",
     {},
-    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("regions.region")), ...[first, second].map((own) => h("th", { scope: "col", class: "number" }, `${date(own.created)} (${own.unit ?? "ml"})`)), h("th", { scope: "col", class: "number" }, t("compare.change")))),
+    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("regions.region")), ...[first, second].map((own) => h("th", { scope: "col", class: "number" }, `${when(own)} (${own.unit ?? "ml"})`)), h("th", { scope: "col", class: "number" }, t("compare.change")))),
     h("tbody", {}, rows.map((region) => h("tr", {}, h("td", {}, region), h("td", { class: "number" }, number(before[region])), h("td", { class: "number" }, number(after[region])), h("td", { class: "number" }, percent(region))))),
   );
 }

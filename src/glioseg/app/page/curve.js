@@ -1,7 +1,7 @@
 // Volumes over time as a line chart.
 
 import { h, svg } from "./dom.js";
-import { date, number, t } from "./texts.js";
+import { date, number, t, when } from "./texts.js";
 
 const WIDTH = 640;
 const HEIGHT = 190;
@@ -9,14 +9,17 @@ const EDGE = { left: 52, right: 70, top: 14, bottom: 26 };
 
 /** The chart of `[{id, date, volumes_ml}]`, a line per region; the time points `ids` are marked. */
 export function curve(times, regions, ids) {
-  const known = times.filter((own) => !Number.isNaN(Date.parse(own.date))).sort((a, b) => Date.parse(a.date) - Date.parse(b.date));
-  if (known.length < 2) return h("p", { class: "muted" }, t("compare.none"));
-  const at = known.map((own) => Date.parse(own.date));
+  if (times.length < 2) return h("p", { class: "muted" }, t("compare.none"));
+  const byDay = times.every((own) => Number.isInteger(own.study_day));
+  const timeOf = (own) => (byDay ? own.study_day : Date.parse(own.date));
+  const known = [...times].sort((a, b) => timeOf(a) - timeOf(b));
+  const at = known.map(timeOf);
   const span = at.at(-1) - at[0] || 1;
   const top = Math.max(...known.flatMap(({ volumes_ml: own }) => Object.values(own)), 1e-3) * 1.08;
   const x = (time) => EDGE.left + ((time - at[0]) / span) * (WIDTH - EDGE.left - EDGE.right);
   const y = (ml) => HEIGHT - EDGE.bottom - (ml / top) * (HEIGHT - EDGE.top - EDGE.bottom);
-  const picture = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": words(known, regions) });
+  const name = byDay ? when : (own) => date(own.date);
+  const picture = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": words(known, regions, name) });
   for (const share of [0, 0.5, 1]) {
     picture.append(line("axis", EDGE.left, y(top * share), WIDTH - EDGE.right, y(top * share)));
     picture.append(text(EDGE.left - 6, y(top * share) + 4, `${number(top * share, 0)} ${known[0].unit ?? "ml"}`, "end"));
@@ -24,14 +27,14 @@ export function curve(times, regions, ids) {
   known.forEach((own, row) => {
     if (ids.includes(own.id)) picture.append(line("now", x(at[row]), EDGE.top, x(at[row]), HEIGHT - EDGE.bottom));
   });
-  picture.append(text(x(at[0]), HEIGHT - 8, date(known[0].date), "start"), text(x(at.at(-1)), HEIGHT - 8, date(known.at(-1).date), "end"));
+  picture.append(text(x(at[0]), HEIGHT - 8, name(known[0]), "start"), text(x(at.at(-1)), HEIGHT - 8, name(known.at(-1)), "end"));
   for (const region of regions) picture.append(...series(region, known, at, x, y));
   return picture;
 }
 
-function words(known, regions) {
+function words(known, regions, name) {
   const of = (own) => regions.map(({ name }) => `${name} ${number(own.volumes_ml[name])} ml`).join(", ");
-  return `${t("compare.curve")}. ${known.map((own) => `${date(own.date)}: ${of(own)}`).join("; ")}`;
+  return `${t("compare.curve")}. ${known.map((own) => `${name(own)}: ${of(own)}`).join("; ")}`;
 }
 
 function series({ name, colour }, known, at, x, y) {

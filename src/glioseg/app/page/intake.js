@@ -3,8 +3,8 @@
 import { get, send } from "./api.js";
 import { h, problem, say } from "./dom.js";
 import { droppedFiles, pickedFiles } from "./files.js";
+import { job, showProgress } from "./progress.js";
 import { bytes, number, t } from "./texts.js";
-import { job } from "./worklist.js";
 
 export async function intakeView(app, host) {
   const view = { app, host, title: t("new.title"), upload: null, forms: [], started: [] };
@@ -12,7 +12,9 @@ export async function intakeView(app, host) {
   view.jobs = h("div", { id: "jobs" });
   view.page = null;
   host.append(h("div", { class: "page" }, h("h1", {}, t("new.title")), dropZone(view), view.jobs, view.result));
-  const onEvent = () => follow(view);
+  const onEvent = (event) => {
+    if (!event.case || !showProgress(view.jobs, { id: event.case, ...event }, event)) follow(view);
+  };
   app.listeners.add(onEvent);
   view.close = () => app.listeners.delete(onEvent);
   return view;
@@ -88,7 +90,7 @@ async function read(view, n, ask) {
 
 function drawFound(view) {
   const { cases, findings } = view.upload;
-  view.forms = cases.map((own) => ({ own, taken: initial(own), byHand: new Set(), model: own.proposed, options: optionsOf(view.app.session), done: false }));
+  view.forms = cases.map((own) => ({ own, taken: initial(own), byHand: new Set(), model: own.proposed, options: optionsOf(view.app.session, own), done: false }));
   view.result.replaceChildren(
     h("div", { class: "spread" }, h("h2", { tabindex: "-1", id: "found-title" }, title(cases.length)), cases.length > 1 ? allButton(view) : null),
     ...(findings.length ? [findingsBox(findings)] : []),
@@ -101,17 +103,28 @@ function drawFound(view) {
   document.getElementById("found-title").focus();
 }
 
-/** The switches of a prediction: their texts, and whether they are on at first. */
+/** The switches of a prediction: their texts, whether they are on at first for a case, and what is sent for on and off. */
 const SWITCHES = {
-  register: { text: "option.register", first: false },
-  brain_extract: { text: "option.brain", first: false },
-  uncertainty: { text: "option.uncertainty", first: true },
-  explain: { text: "option.explain", first: false },
+  register: { text: "option.register", first: (own) => !own.on_one_grid },
+  brain_extract: { text: "option.brain", first: () => false },
+  atlas: { text: "option.atlas", first: () => false, on: "mni", off: null },
+  uncertainty: { text: "option.uncertainty", first: () => true },
+  explain: { text: "option.explain", first: () => false },
 };
 
-/** Those switches that the server knows, as they are at first. */
-function optionsOf({ options: known = ["uncertainty", "explain"] }) {
-  return Object.fromEntries(known.filter((name) => name in SWITCHES).map((name) => [name, SWITCHES[name].first]));
+/** Those switches that the server knows, as they are at first for a case. */
+function optionsOf({ options: known }, own) {
+  return Object.fromEntries(known.filter((name) => name in SWITCHES).map((name) => [name, SWITCHES[name].first(own)]));
+}
+
+/** What is sent for them. */
+function chosen(options) {
+  return Object.fromEntries(
+    Object.entries(options).map(([name, isOn]) => {
+      const { on = true, off = false } = SWITCHES[name];
+      return [name, isOn ? on : off];
+    }),
+  );
 }
 
 function title(n) {
@@ -274,7 +287,8 @@ function options(form) {
   const flip = (name) => (event) => {
     form.options[name] = event.target.checked;
   };
-  const line = (name) => h("label", { class: "check" }, h("input", { type: "checkbox", checked: form.options[name], onchange: flip(name) }), t(SWITCHES[name].text));
+  const why = (name) => (name === "register" && !form.own.on_one_grid ? h("span", { class: "tag note" }, t("option.register.why")) : null);
+  const line = (name) => h("label", { class: "check" }, h("input", { type: "checkbox", name, checked: form.options[name], onchange: flip(name) }), t(SWITCHES[name].text), why(name));
   return h("fieldset", { class: "options" }, h("legend", {}, t("option.title")), ...Object.keys(form.options).map(line));
 }
 
@@ -283,7 +297,7 @@ async function submit(view, form) {
   drawForm(view, form);
   const modalities = Object.fromEntries([...form.taken].filter(([, modality]) => modality).map(([series, modality]) => [modality, series]));
   try {
-    const { id } = await send("POST", "/api/cases", { upload: view.upload.upload, key: form.own.key, model: form.model, modalities, ...form.options });
+    const { id } = await send("POST", "/api/cases", { upload: view.upload.upload, key: form.own.key, model: form.model, modalities, ...chosen(form.options) });
     view.started.push(id);
     view.app.names.set(id, form.own.name);
     say(t("new.started", { name: form.own.name }));
@@ -301,12 +315,15 @@ async function submit(view, form) {
 /** Show how far the cases are that were begun here; the only one opens by itself when it is done. */
 async function follow(view) {
   if (view.started.length === 0) return;
+  view.nAsked = (view.nAsked ?? 0) + 1;
+  const asked = view.nAsked;
   let cases;
   try {
     cases = (await get("/api/cases")).filter(({ id }) => view.started.includes(id));
   } catch {
     return; // The banner says that the program does not answer.
   }
+  if (asked !== view.nAsked) return; // A later answer is on its way.
   const [only] = cases;
   if (view.started.length === 1 && only?.state === "done" && view.forms.every(({ done }) => done)) {
     location.hash = `#/case/${encodeURIComponent(only.id)}`;
@@ -317,9 +334,17 @@ async function follow(view) {
       "section",
       { class: "card" },
       h("h2", {}, t("cases.queue")),
-      ...cases.map((own) => (["queued", "running"].includes(own.state) ? job(view, own) : finished(own))),
+      ...cases.map((own) => (["queued", "running"].includes(own.state) ? job(own, () => cancel(own)) : finished(own))),
     ),
   );
+}
+
+async function cancel(own) {
+  try {
+    await send("POST", `/api/cases/${own.id}/cancel`);
+  } catch (error) {
+    say(error.message, "error");
+  }
 }
 
 function finished(own) {

@@ -3,11 +3,14 @@
 import { fetchFile, get } from "./api.js";
 import { h, say } from "./dom.js";
 import { volumeOf } from "./labels.js";
-import { date, number, t } from "./texts.js";
+import { byTime, date, number, t, when } from "./texts.js";
 import { redraw, setLayerOpacity, setWindow, windowOf } from "./viewer.js";
 import { keep } from "./worklist.js";
 
-const FORMS = ["nifti", "seg", "stl", "pdf", "html", "csv"];
+const FORMS = ["nifti", "seg", "stl", "probabilities", "pdf", "html", "csv"];
+
+/** Those that may name somebody. */
+const NAMING = new Set(["seg", "pdf", "html", "csv"]);
 
 export function drawSide(view) {
   const focused = document.activeElement?.id;
@@ -182,7 +185,9 @@ function keeping(view) {
   const fetchForm = async (form) => {
     try {
       const query = deidentify.checked ? "?deidentify=1" : "";
-      download(await fetchFile(`/api/cases/${view.id}/export/${form}${query}`));
+      const file = await fetchFile(`/api/cases/${view.id}/export/${form}${query}`);
+      download(file);
+      if (NAMING.has(form)) say(t(deidentify.checked ? "keep.nameless" : "keep.named", { file: file.name }));
     } catch (error) {
       say(error.message, "error");
     }
@@ -210,8 +215,8 @@ function otherTimes(view) {
     host.replaceChildren(
       h("h2", {}, t("compare.title")),
       ...view.times.map((own) => {
-        const pair = [{ id: view.id, date: view.detail.created }, own].sort((a, b) => (a.date < b.date ? -1 : 1)).map(({ id }) => encodeURIComponent(id));
-        return h("p", {}, h("a", { href: `#/compare/${pair.join("/")}` }, t("compare.link", { date: date(own.date) })));
+        const pair = [view.detail, own].sort(byTime).map(({ id }) => encodeURIComponent(id));
+        return h("p", {}, h("a", { href: `#/compare/${pair.join("/")}` }, t("compare.link", { date: when(own) })));
       }),
     );
   };

@@ -89,6 +89,8 @@ export const TEXTS = {
   "network.or": { en: " or ", de: " oder " },
   "option.title": { en: "Preparation", de: "Vorbereitung" },
   "option.register": { en: "Register the series onto each other", de: "Serien aufeinander registrieren" },
+  "option.register.why": { en: "They lie on different grids, so that it is needed.", de: "Sie liegen auf verschiedenen Gittern, deshalb ist es nötig." },
+  "option.atlas": { en: "Turn the head into the space of the atlas (MNI)", de: "Den Kopf in den Raum des Atlas drehen (MNI)" },
   "option.brain": { en: "Extract the brain first", de: "Zuerst das Gehirn freistellen" },
   "option.uncertainty": { en: "Say how far the mask can be trusted (slower)", de: "Sagen, wie weit der Maske zu trauen ist (langsamer)" },
   "option.explain": { en: "Show what the network looked at (slower)", de: "Zeigen, wohin das Netz geschaut hat (langsamer)" },
@@ -99,7 +101,9 @@ export const TEXTS = {
   "cases.queue": { en: "At work", de: "In Arbeit" },
   "cases.name": { en: "Case", de: "Fall" },
   "cases.patient": { en: "Patient", de: "Patient" },
-  "cases.date": { en: "Date", de: "Datum" },
+  "cases.date": { en: "Queued", de: "Eingereiht" },
+  "cases.day": { en: "Study day", de: "Studientag" },
+  "day.is": { en: "Day {day}", de: "Tag {day}" },
   "cases.volume": { en: "{region} (ml)", de: "{region} (ml)" },
   "cases.volume.plain": { en: "Volume (ml)", de: "Volumen (ml)" },
   "cases.confidence": { en: "Confidence", de: "Verlässlichkeit" },
@@ -112,6 +116,10 @@ export const TEXTS = {
   "cases.delete.sure": { en: "Delete {name} with its masks?", de: "{name} samt Masken löschen?" },
   "cases.cancel": { en: "Cancel", de: "Abbrechen" },
   "cases.compare": { en: "Compare the two", de: "Die beiden vergleichen" },
+  "cases.compare.how": {
+    en: "Select two time points of one patient that are done.",
+    de: "Wählen Sie zwei fertige Zeitpunkte eines Patienten.",
+  },
   "cases.keep": { en: "Collect for training", de: "Fürs Training sammeln" },
   "cases.kept": {
     en: "{n} corrected cases lie in {folder}: `glioseg train RECIPE --data {folder} --out RUN` learns from them.",
@@ -131,9 +139,9 @@ export const TEXTS = {
   "step.register": { en: "register", de: "registrieren" },
   "step.brain": { en: "brain", de: "Gehirn" },
   "step.network": { en: "network", de: "Netz" },
+  "step.explain": { en: "explain", de: "erklären" },
   "step.paint": { en: "paint", de: "zeichnen" },
-  "step.write": { en: "write", de: "schreiben" },
-  "step.now": { en: "{name}: {step}", de: "{name}: {step}" },
+  "step.share": { en: "{step} {share} %", de: "{step} {share} %" },
   "event.done": { en: "{name} is done.", de: "{name} ist fertig." },
   "event.failed": { en: "{name} failed.", de: "{name} ist gescheitert." },
 
@@ -193,7 +201,13 @@ export const TEXTS = {
   "keep.pdf": { en: "Report (PDF)", de: "Bericht (PDF)" },
   "keep.html": { en: "Report (page)", de: "Bericht (Seite)" },
   "keep.csv": { en: "Table (CSV)", de: "Tabelle (CSV)" },
-  "keep.deidentify": { en: "De-identify DICOM", de: "DICOM ent-identifizieren" },
+  "keep.probabilities": { en: "Probabilities (NIfTI)", de: "Wahrscheinlichkeiten (NIfTI)" },
+  "keep.deidentify": { en: "De-identify (DICOM, reports, table)", de: "Ent-identifizieren (DICOM, Berichte, Tabelle)" },
+  "keep.nameless": { en: "{file} is de-identified.", de: "{file} ist ent-identifiziert." },
+  "keep.named": {
+    en: "{file} is not de-identified: it has the names that the scans have.",
+    de: "{file} ist nicht ent-identifiziert: Es enthält die Namen, die in den Aufnahmen stehen.",
+  },
   "keep.training": { en: "Collect for training", de: "Fürs Training sammeln" },
 
   "tool.title": { en: "Tools", de: "Werkzeuge" },
@@ -237,6 +251,10 @@ export const TEXTS = {
   "compare.title": { en: "Two time points", de: "Zwei Zeitpunkte" },
   "compare.curve": { en: "Volumes over time", de: "Volumen im Verlauf" },
   "compare.change": { en: "Change", de: "Änderung" },
+  "compare.others": {
+    en: "These are two patients, and not two time points of one.",
+    de: "Das sind zwei Patienten, nicht zwei Zeitpunkte eines Patienten.",
+  },
   "compare.none": { en: "This patient has one time point only.", de: "Dieser Patient hat nur einen Zeitpunkt." },
   "compare.link": { en: "Compare with {date}", de: "Mit {date} vergleichen" },
 
@@ -293,6 +311,19 @@ export function date(text, time = false) {
   const at = new Date(text);
   if (!text || Number.isNaN(at.getTime())) return "–";
   return at.toLocaleString(language(), { dateStyle: "medium", ...(time ? { timeStyle: "short" } : {}) });
+}
+
+/** When a study was made: its day, counted from the patient's first, where that is known, else when it was queued. */
+export function when({ study_day: day, created, date: queued }) {
+  return Number.isInteger(day) ? t("day.is", { day }) : date(created ?? queued);
+}
+
+/** The earlier of two cases of a patient first, by the days of the studies where both are known. */
+export function byTime(a, b) {
+  const days = [a, b].map(({ study_day: day }) => day);
+  if (days.every(Number.isInteger) && days[0] !== days[1]) return days[0] - days[1];
+  const [first, second] = [a, b].map((own) => own.created ?? own.date);
+  return first < second ? -1 : first > second ? 1 : 0;
 }
 
 /** Bytes in a unit that can be read. */

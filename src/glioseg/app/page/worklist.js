@@ -2,12 +2,8 @@
 
 import { get, send } from "./api.js";
 import { h, problem, say } from "./dom.js";
-import { date, number, t } from "./texts.js";
-
-const STEPS = ["read", "register", "brain", "network", "paint", "write"];
-
-/** Steps of every case; the others are shown of a case that takes them. */
-const ALWAYS = new Set(["read", "network", "write"]);
+import { job, showProgress } from "./progress.js";
+import { byTime, date, number, t } from "./texts.js";
 
 const SORTED = "glioseg-sort";
 
@@ -16,6 +12,7 @@ const COLUMNS = {
   name: { value: (own) => own.name.toLowerCase(), largestFirst: false },
   patient: { value: (own) => (own.patient ?? "").toLowerCase(), largestFirst: false },
   date: { value: (own) => own.created, largestFirst: true },
+  day: { value: (own) => own.study_day ?? -1, largestFirst: true },
   volume: { value: (own) => mainVolume(own) ?? -1, largestFirst: true },
   confidence: { value: (own) => (own.confidence?.low ? -1 : (own.confidence?.value ?? 2)), largestFirst: false },
 };
@@ -44,8 +41,7 @@ export async function worklistView(app, host) {
   };
   const onEvent = (event) => {
     const known = view.cases.find(({ id }) => id === event.case);
-    if (known && known.state === event.state && event.state === "running") progress(view, Object.assign(known, event));
-    else later();
+    if (!known || !showProgress(view.page, Object.assign(known, { step: event.step, share: event.share }), event)) later();
   };
   app.listeners.add(onEvent);
   view.close = () => {
@@ -92,8 +88,8 @@ function draw(view) {
 
 function actions(view) {
   const chosen = view.cases.filter(({ id }) => view.selected.has(id));
-  const pair = chosen.length === 2 && chosen.every(({ state }) => state === "done");
-  const [first, second] = [...chosen].sort((a, b) => (a.created < b.created ? -1 : 1));
+  const pair = chosen.length === 2 && chosen.every(({ state, patient }) => state === "done" && patient === chosen[0].patient);
+  const [first, second] = [...chosen].sort(byTime);
   const compare = () => {
     location.hash = `#/compare/${encodeURIComponent(first.id)}/${encodeURIComponent(second.id)}`;
   };
@@ -101,7 +97,7 @@ function actions(view) {
     "div",
     { class: "row" },
     h("span", { class: "muted small" }, t("cases.selected", { n: chosen.length })),
-    h("button", { id: "compare", disabled: !pair, onclick: compare }, t("cases.compare")),
+    h("button", { id: "compare", disabled: !pair, title: pair ? null : t("cases.compare.how"), onclick: compare }, t("cases.compare")),
     h("button", { id: "keep", disabled: !chosen.some(({ corrected }) => corrected), onclick: () => keep([...view.selected]) }, t("cases.keep")),
   );
 }
@@ -116,38 +112,7 @@ export async function keep(ids) {
 }
 
 function queue(view, cases) {
-  return h("section", { class: "card" }, h("h2", {}, t("cases.queue")), ...cases.map((own) => job(view, own)));
-}
-
-/** A case at work: its steps, how far it is, and the way out. */
-export function job(view, own) {
-  const steps = STEPS.filter((step) => ALWAYS.has(step) || step === own.step);
-  const now = Math.max(0, steps.indexOf(own.step));
-  const share = own.state === "running" ? (now + (own.share ?? 0)) / steps.length : 0;
-  const name = t("step.now", { name: own.name, step: own.state === "queued" ? t("state.queued") : t(`step.${own.step || "read"}`) });
-  return h(
-    "div",
-    { class: "job", dataset: { case: own.id } },
-    h("strong", {}, own.name),
-    h(
-      "div",
-      {},
-      h("progress", { max: 1, value: String(share), "aria-label": name }),
-      h(
-        "ol",
-        { class: "steps" },
-        ...steps.map((step, at) =>
-          h("li", { class: own.state === "running" && at < now ? "past" : null, "aria-current": own.state === "running" && at === now ? "step" : null }, t(`step.${step}`)),
-        ),
-      ),
-      h("span", { class: "muted small", "aria-live": "polite" }, own.state === "queued" ? t("state.queued") : ""),
-    ),
-    h("button", { onclick: () => change(view, "POST", `/api/cases/${own.id}/cancel`) }, t("cases.cancel")),
-  );
-}
-
-function progress(view, own) {
-  view.page.querySelector(`.job[data-case="${CSS.escape(own.id)}"]`)?.replaceWith(job(view, own));
+  return h("section", { class: "card" }, h("h2", {}, t("cases.queue")), ...cases.map((own) => job(own, () => change(view, "POST", `/api/cases/${own.id}/cancel`))));
 }
 
 async function change(view, method, path) {
@@ -161,10 +126,12 @@ async function change(view, method, path) {
 
 function table(view, cases) {
   const region = Object.keys(cases.find((own) => mainVolume(own) !== undefined)?.volumes_ml ?? {})[0];
+  const knowsDays = cases.some((own) => Number.isInteger(own.study_day));
   const heads = {
     name: t("cases.name"),
     patient: t("cases.patient"),
     date: t("cases.date"),
+    ...(knowsDays ? { day: t("cases.day") } : {}),
     volume: region ? t("cases.volume", { region }) : t("cases.volume.plain"),
     confidence: t("cases.confidence"),
   };
@@ -191,7 +158,7 @@ function table(view, cases) {
             h("th", { scope: "col" }, t("cases.actions")),
           ),
         ),
-        h("tbody", {}, ...cases.map((own) => line(view, own))),
+        h("tbody", {}, ...cases.map((own) => line(view, own, knowsDays))),
       ),
     ),
   );
@@ -205,11 +172,11 @@ function head(view, column, text) {
     localStorage.setItem(SORTED, JSON.stringify(view.sort));
     draw(view);
   };
-  const kind = column === "volume" || column === "confidence" ? "number" : null;
+  const kind = ["day", "volume", "confidence"].includes(column) ? "number" : null;
   return h("th", { scope: "col", "aria-sort": order, class: kind }, h("button", { id: `sort-${column}`, onclick: click }, text));
 }
 
-function line(view, own) {
+function line(view, own, knowsDays) {
   const select = (event) => {
     view.selected[event.target.checked ? "add" : "delete"](own.id);
     draw(view);
@@ -223,6 +190,7 @@ function line(view, own) {
     h("td", {}, done ? h("a", { href: link }, own.name) : own.name),
     h("td", {}, own.patient ?? ""),
     h("td", { class: "nowrap" }, date(own.created)),
+    knowsDays ? h("td", { class: "number" }, Number.isInteger(own.study_day) ? String(own.study_day) : "–") : null,
     h("td", { class: "number" }, number(mainVolume(own))),
     h("td", { class: "number" }, done ? confidence(own.confidence) : "–"),
     h("td", { class: "nowrap" }, own.model.replace(/^model:/, "")),

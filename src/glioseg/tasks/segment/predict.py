@@ -23,9 +23,10 @@ from glioseg.inference.confidence import ConfidenceRecord, judge, record_of
 from glioseg.inference.ensemble import Ensemble, MemberPrediction, dissent
 from glioseg.inference.explained import Explanation, explain
 from glioseg.inference.familiarity import intensity_features
+from glioseg.inference.looks import Looks
 from glioseg.inference.modalities import blank_words
 from glioseg.inference.predictor import Prediction
-from glioseg.inference.uncertainty import Shown, Uncertainty, UncertaintyOptions, estimate
+from glioseg.inference.uncertainty import Shown, Uncertainty, UncertaintyOptions, estimate, views_of_members
 from glioseg.io.files import write_bytes, write_json
 from glioseg.io.nifti import write_nifti
 from glioseg.io.raster import write_picture
@@ -109,9 +110,9 @@ class SegmentMembers(Members):
     def read(self, case: Case, wanted: Wanted = NOTHING_MORE) -> Scans:
         """The scans that the networks see, made ready if that is asked for; errors as ``load_image``."""
         if wanted.ready.asks:
-            wanted.told("register" if wanted.ready.registers else "brain")
+            wanted.told("register" if wanted.ready.registers else "brain", 0.0)
             return ready_scan(case, self.modalities, wanted.ready)
-        wanted.told("read")
+        wanted.told("read", 0.0)
         return load_for(self.ensemble, case)
 
     def predict(self, case: Case, wanted: Wanted = NOTHING_MORE, scans: Scans | None = None) -> SegmentPrediction:
@@ -138,10 +139,10 @@ class SegmentMembers(Members):
         inputs: Mapping[str, Any] | None = None,
     ) -> SegmentPrediction:
         seen, image, ready = (scan, scan, None) if isinstance(scan, Image) else (scan.image, scan.native, scan)
-        wanted.told("network")
-        prediction, contributions = self.ensemble.predict(seen, image.grid)
+        asked = self.ensemble.watched(_looks(self.ensemble, wanted))
+        prediction, contributions = asked.predict(seen, image.grid)
         shown = self._shown(seen, image.grid) if wanted.uncertainty or wanted.explain else ()
-        doubted = None if wanted.uncertainty is None else self._doubted(shown, prediction, wanted.uncertainty)
+        doubted = None if wanted.uncertainty is None else self._doubted(asked, shown, prediction, wanted.uncertainty)
         return SegmentPrediction(
             self,
             name,
@@ -163,6 +164,7 @@ class SegmentMembers(Members):
         if not wanted.explain:
             return None
         require_explainable(self.ensemble)
+        wanted.told("explain", 0.0)
         (member,) = self.ensemble.members
         return explain(member, shown[0])
 
@@ -176,8 +178,10 @@ class SegmentMembers(Members):
         """Of one network; of several nobody has fitted any."""
         return record_of(self.infos[0]) if len(self.infos) == 1 else None
 
-    def _doubted(self, shown: Sequence[Shown], prediction: Prediction, options: UncertaintyOptions) -> Doubted:
-        uncertainty = estimate(self.ensemble, shown, prediction, options, self.names)
+    def _doubted(
+        self, asked: Ensemble, shown: Sequence[Shown], prediction: Prediction, options: UncertaintyOptions
+    ) -> Doubted:
+        uncertainty = estimate(asked, shown, prediction, options, self.names)
         record, unit = self._record, "ml" if prediction.label_map.grid.has_mm else "voxels"
         if record is None or record.options != options or record.volume_unit != unit:
             return Doubted(uncertainty)
@@ -229,6 +233,14 @@ class SegmentMembers(Members):
     def page_of_scores(self, facts: RunFacts, scored: ScoredData, figures: Path) -> RunPage:
         """Overlap by region, scans, cases."""
         return report.page_of_scores(facts, scored, self.ensemble, figures)
+
+
+def _looks(ensemble: Ensemble, wanted: Wanted) -> Looks:
+    """How often the networks look at a case: once each, and once more for every sample."""
+    n = len(ensemble.members)
+    if wanted.uncertainty is not None:
+        n += sum(map(len, views_of_members(ensemble, wanted.uncertainty)))
+    return Looks(n, lambda share: wanted.told("network", share))
 
 
 @dataclass(frozen=True, eq=False)
