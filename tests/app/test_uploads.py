@@ -12,6 +12,7 @@ import pytest
 
 from glioseg.app.options import Limits
 from glioseg.app.uploads import place_of
+from glioseg.core import Grid
 from glioseg.errors import OptionError
 from glioseg.io.nifti import read_nifti, write_nifti
 from tests.app.conftest import Files, Served, scans_of, served_in
@@ -50,9 +51,8 @@ def test_scans_on_several_grids_are_told_before_anything_runs(idle: Served, pati
     path = patient[name]
     assert isinstance(path, Path)
     array, grid = read_nifti(path)
-    write_nifti(
-        tmp_path / "cropped.nii.gz", array[1:], grid.cropped(((1, grid.shape[0]), *((0, n) for n in grid.shape[1:])))
-    )
+    cropped = grid.cropped(((1, grid.shape[0]), (0, grid.shape[1]), (0, grid.shape[2])))
+    write_nifti(tmp_path / "cropped.nii.gz", array[1:], cropped)
     (case,) = idle.upload({**patient, name: tmp_path / "cropped.nii.gz"}).json()["cases"]
     assert not case["on_one_grid"]
 
@@ -101,6 +101,37 @@ def test_a_text_file_is_no_scan(idle: Served) -> None:
     assert error["found"] == "notes.txt"
     assert error["expected"] == "DICOM files of an MR study, NIfTI files (.nii.gz) or pictures (.png, .jpg, .tif)"
     assert error["remedy"] == "Drop the folder of the study, or a zip of it"
+
+
+def test_an_archive_that_was_cut_off_is_said_to_be_one(idle: Served, patient: Files) -> None:
+    error = _refused(idle, {"study.zip": zipped(patient)[:-500]})
+    assert error["found"] == (
+        "study.zip; study.zip is no archive, or was cut off. Make it again, or drop the files themselves"
+    )
+
+
+def test_what_no_name_tells_is_looked_at_before_anybody_chooses_it(
+    idle: Served, patient: Files, phantom_data: Path
+) -> None:
+    scan = next(path for name, path in patient.items() if "t1c" in name)
+    assert isinstance(scan, Path)
+    mask = next((phantom_data / next(iter(patient)).partition("/")[0]).glob("*seg*"))
+    answer = idle.upload({"first.nii.gz": _cut(scan), "second.nii.gz": mask, "third.nii.gz": scan}).json()
+    why = {row["file"]: row["why"] for case in answer["cases"] for row in case["others"]}
+    assert why["first.nii.gz"].startswith("it cannot be read: the file is damaged")
+    assert why["second.nii.gz"] == "it looks like a mask and not like a scan: it holds the values 0, 1, 2, 3 alone"
+    assert why["third.nii.gz"] == "its name does not say what it shows"
+    (finding,) = answer["findings"]
+    assert finding["message"].startswith("first.nii.gz: the file is damaged")
+
+
+def test_a_case_is_never_called_after_the_number_of_its_upload(idle: Served, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    grid = Grid((8, 8, 8), np.eye(4))
+    for name in ("bold", "next"):
+        write_nifti(tmp_path / f"{name}.nii.gz", rng.random((8, 8, 8, 3), dtype=np.float32), grid)
+        (case,) = idle.upload({f"{name}.nii.gz": tmp_path / f"{name}.nii.gz"}).json()["cases"]
+        assert case["name"] == name
 
 
 def test_a_cut_file_costs_itself_alone_and_is_told_before_anything_runs(idle: Served, patient: Files) -> None:
@@ -198,6 +229,7 @@ def test_more_than_is_accepted_is_refused(tmp_path: Path, patient: Files) -> Non
             assert (large.status_code, large.json()["error"]["what"]) == (413, "this is more than is accepted at once")
             bomb = served.upload({"bomb.zip": _deflated(bytes(600_000))})
             assert bomb.json()["error"]["what"] == "the archive would unpack to more than is accepted"
+            assert bomb.json()["error"]["file"] == "bomb.zip"  # and not where the server has put it
 
             def chunks() -> Iterator[bytes]:
                 for _ in range(40):

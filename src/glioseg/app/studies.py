@@ -214,8 +214,15 @@ def _found_case(case: Case, cohort: Cohort, folder: Path, place: str, others: Ma
         if path not in own and (path.parent in beside or len(cohort.cases) == 1):
             sources[_name_of(source, folder)] = source
             listed.append(_row(_name_of(source, folder), source, None, is_used=False))
-    alone = replace(case, images=images)
+    name, patient = (case.id, case.patient) if case.id != folder.name else _called(case)
+    alone = replace(case, id=name, patient=patient, images=images)
     return FoundCase(f"{place}{case.id}", folder, cohort, alone, tuple(listed), sources)
+
+
+def _called(case: Case) -> tuple[str, str]:
+    """Names of a case and a patient where the reader has none but the folder's, which may be an upload's number."""
+    name = case_name(sorted(_files(case)))
+    return name, name if case.patient == case.id else case.patient
 
 
 def _others(folder: Path, cohort: Cohort) -> dict[Path, Source]:

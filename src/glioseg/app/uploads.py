@@ -53,13 +53,22 @@ def receive(sent: Iterable[Sent], folder: Path, limits: Limits) -> tuple[Finding
         path = folder / place_of(each.name)
         _write(each, path)
         if is_archive(path):
-            unpacked = unpack(path, path.with_name(f"{path.stem}.unpacked"), limits.files - n_files, room)
+            unpacked = unpack(path, _beside(path), limits.files - n_files, room)
             path.unlink()
             n_files, room = n_files + unpacked.n_files, room - unpacked.n_bytes
             findings += unpacked.findings
+        elif path.suffix.lower() == ".zip":
+            message = f"{each.name} is no archive, or was cut off. Make it again, or drop the files themselves"
+            findings.append(Finding("error", "unreadable-file", message))
     if not n_files:
         raise OptionError("nothing was sent", expected="DICOM, NIfTI or picture files, a folder or a zip of them")
     return tuple(findings)
+
+
+def _beside(archive: Path) -> Path:
+    """The folder of an archive's members: called as it is where no other has that name."""
+    named = archive.with_suffix("")
+    return archive.with_name(f"{archive.stem}.unpacked") if named.exists() else named
 
 
 def place_of(name: str) -> PurePosixPath:

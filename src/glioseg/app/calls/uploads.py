@@ -17,6 +17,7 @@ from glioseg.app.calls.common import REFUSALS, Served
 from glioseg.app.calls.shapes import PathAsked, UploadAnswer
 from glioseg.app.looked import looked_at
 from glioseg.app.networks import Networks
+from glioseg.app.options import Limits
 from glioseg.app.service import Service, below, new_id, patient_digest
 from glioseg.app.studies import Found, FoundCase, found_in, on_one_grid
 from glioseg.app.uploads import Sent, receive, too_many
@@ -79,11 +80,19 @@ def _received(service: Service, sent: Sequence[Sent]) -> UploadAnswer:
     upload_id = new_id("upload")
     folder = service.places.upload(upload_id)
     try:
-        findings = receive(sent, folder, service.options.limits)
+        findings = _taken(sent, folder, service.options.limits)
         return _found(service, upload_id, folder, findings, look=True)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def _taken(sent: Sequence[Sent], folder: Path, limits: Limits) -> Sequence[Finding]:
+    """What could not be taken; errors name files as whoever sent them does."""
+    try:
+        return receive(sent, folder, limits)
+    except GliosegError as error:
+        raise _in_words(error, folder, ()) from error
 
 
 def _found(
