@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from glioseg.app.studies import Found, FoundCase, ScanRow
-from glioseg.core import Finding
+from glioseg.core import Finding, Source
 from glioseg.core.labels import distinct
 from glioseg.errors import GliosegError
 from glioseg.io.load import Voxels, read_sources
@@ -22,19 +22,28 @@ _FEW_VALUES = 12
 _UNREAD = "it cannot be read: "
 
 
+@dataclass(frozen=True)
+class _Verdict:
+    """Why a file is no scan, in words, and the faults that keep it from being read; of a sound one neither."""
+
+    why: str | None
+    faults: tuple[GliosegError, ...] = ()
+
+
 def looked_at(found: Found) -> Found:
     """The same without the scans that cannot be read, each with a finding that says why, and one for each mask.
 
     Scans whose names do not say what they show are looked at too, before somebody chooses them: their rows say it.
     """
     findings: list[Finding] = []
+    verdicts: dict[Source, _Verdict] = {}
     cases = []
     for case in found.cases:
         voxels = read_sources(case.case.images)
         faults = {name: each for name, each in voxels.items() if isinstance(each, GliosegError)}
         findings += (_damaged(case, f"{name} cannot be used, {_file(case, name)}", faults[name]) for name in faults)
         findings += _masks(case, {name: each for name, each in voxels.items() if not isinstance(each, GliosegError)})
-        rows, others = _others(case)
+        rows, others = _others(case, verdicts)
         findings += others
         cases.append(_without(replace(case, rows=rows), faults))
     return Found(tuple(cases), (*found.findings, *findings))
@@ -57,19 +66,29 @@ def _masks(case: FoundCase, voxels: dict[str, Voxels]) -> Iterator[Finding]:
             yield Finding("warning", "mask-as-scan", message, case.case.id)
 
 
-def _others(case: FoundCase) -> tuple[tuple[ScanRow, ...], list[Finding]]:
-    """The rows, where those that nobody has chosen yet say what is wrong with them, and the findings of these."""
-    unused = [row.series for row in case.rows if not row.is_used and not row.why.startswith(_UNREAD)]
-    voxels = read_sources({series: case.sources[series] for series in unused if series in case.sources})
-    why: dict[str, str] = {}
-    findings = []
-    for series, each in voxels.items():
-        if isinstance(each, GliosegError):
-            why[series] = f"{_UNREAD}{each.what}"
-            findings.append(_damaged(case, series, each))
-        elif (values := _mask_values(each.array)) is not None:
-            why[series] = f"it looks like a mask and not like a scan: it holds the values {values} alone"
-    return tuple(replace(row, why=why.get(row.series, row.why)) for row in case.rows), findings
+def _others(case: FoundCase, verdicts: dict[Source, _Verdict]) -> tuple[tuple[ScanRow, ...], list[Finding]]:
+    """The rows, where those that nobody has chosen yet say what is wrong with them, and the findings of these.
+
+    A file that may belong to any of several cases is looked at once.
+    """
+    rows, findings = [], []
+    for row in case.rows:
+        source = case.sources.get(row.series)
+        if source is not None and not row.is_used and not row.why.startswith(_UNREAD):
+            if source not in verdicts:
+                verdicts[source] = _verdict(source)
+                findings += [_damaged(case, row.series, fault) for fault in verdicts[source].faults]
+            row = replace(row, why=verdicts[source].why or row.why)
+        rows.append(row)
+    return tuple(rows), findings
+
+
+def _verdict(source: Source) -> _Verdict:
+    (voxels,) = read_sources({"": source}).values()
+    if isinstance(voxels, GliosegError):
+        return _Verdict(f"{_UNREAD}{voxels.what}", (voxels,))
+    values = _mask_values(voxels.array)
+    return _Verdict(values and f"it looks like a mask and not like a scan: it holds the values {values} alone")
 
 
 def _mask_values(array: npt.NDArray[Any]) -> str | None:
