@@ -40,7 +40,7 @@ COMMANDS = {
     "report": "Run(…).write_report",
     "score": "score",
     "split": "split, split_folds",
-    "study": "study, study_names",
+    "study": "study, plan_study, study_names",
     "timeline": "timeline",
     "train": "train",
     "tune": "tune",

@@ -126,6 +126,7 @@ _CALLS: dict[str, Callable[[_Call], Any]] = {
     "models": lambda call: glioseg.models(),
     "phantom": lambda call: glioseg.phantom(call.new, 1, spacing_mm=6.0).modalities,
     "plan": lambda call: glioseg.plan(call.tiny.data, call.new, memory_gb=2.0, device="cpu").fingerprint,
+    "plan_study": lambda call: glioseg.plan_study("five-folds", call.tiny.data, call.new, cache=call.tiny.cache).runs,
     "read": lambda call: glioseg.read(call.tiny.data),
     "recipe": lambda call: glioseg.recipe("lgg", {"train.epochs": 2}),
     "recipe_names": lambda call: glioseg.recipe_names(),

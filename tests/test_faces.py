@@ -56,6 +56,7 @@ _OPTION = re.compile(r"(?<!\w)--[a-z][a-z0-9-]*")
             "--modality t2f=FILE --modality t1c=FILE",
             '{"t2f": FILE, "t1c": FILE}',
         ),
+        ("`--on ray,cpus=1`", "--on ray,cpus=1", 'on="ray,cpus=1"'),
         ("`glioseg inspect` lists", "glioseg inspect lists", "glioseg.inspect lists"),
         (
             "`glioseg evaluate runs/a --part NAME`",

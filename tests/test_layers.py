@@ -24,6 +24,7 @@ _LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"networks", "planning"}),
     frozenset({"inference"}),
     frozenset({"training"}),
+    frozenset({"workers"}),
     frozenset({"report"}),
     frozenset({"config"}),
     frozenset({"tasks"}),

@@ -24,6 +24,8 @@ from glioseg.api.runs import compare as compare
 from glioseg.api.runs import evaluate as evaluate
 from glioseg.api.runs import train as train
 from glioseg.api.runs import verify as verify
+from glioseg.api.studies import StudyPlan as StudyPlan
+from glioseg.api.studies import plan_study as plan_study
 from glioseg.api.studies import study as study
 from glioseg.api.studies import study_names as study_names
 from glioseg.api.studies import tune as tune
@@ -64,6 +66,7 @@ from glioseg.runs.score import ScoreResult as ScoreResult
 from glioseg.runs.timeline import TimelineResult as TimelineResult
 from glioseg.studies.options import StudyOptions as StudyOptions
 from glioseg.studies.run import StudyResult as StudyResult
+from glioseg.studies.table import RunRecord as RunRecord
 from glioseg.studies.tune import TuneResult as TuneResult
 from glioseg.tasks.classify.predict import ClassPrediction as ClassPrediction
 from glioseg.tasks.scores import Scores as Scores

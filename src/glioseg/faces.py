@@ -29,16 +29,19 @@ class Argument:
         value: what stands behind it; None for the option's own value.
         of_read: whether it is said to ``glioseg.read``, whose cohort the other functions then take.
         is_list: whether it takes a list, be it of one.
+        is_text: whether commas part nothing in its value.
     """
 
     name: str
     value: str | None = None
     of_read: bool = False
     is_list: bool = False
+    is_text: bool = False
 
 
 ARGUMENTS: Mapping[str, Argument] = MappingProxyType(
     {
+        "--at-once": Argument("at_once"),
         "--atlas": Argument("atlas"),
         "--backend": Argument("backend"),
         "--brain-extract": Argument("brain_extract", "True"),
@@ -62,6 +65,7 @@ ARGUMENTS: Mapping[str, Argument] = MappingProxyType(
         "--minutes": Argument("minutes"),
         "--modalities": Argument("modalities", of_read=True, is_list=True),
         "--n4": Argument("n4", "True"),
+        "--on": Argument("on", is_text=True),
         "--only": Argument("only", is_list=True),
         "--out": Argument("out"),
         "--part": Argument("part"),
@@ -170,6 +174,8 @@ def _of_read(given: Sequence[tuple[Argument, str | None]]) -> str:
 def _argument(argument: Argument, value: str | None) -> str:
     if argument.value is not None or value is None:
         return f"{argument.name}={argument.value or ''}"
+    if argument.is_text:
+        return f"{argument.name}={_literal(value)}"
     is_list = argument.is_list and not value.isupper()
     return f"{argument.name}={f'[{_joined(value)}]' if is_list else _values(value)}"
 

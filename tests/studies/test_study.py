@@ -18,7 +18,7 @@ import pytest
 
 from glioseg.runs import train as training
 from glioseg.runs.progress_table import ProgressTable
-from glioseg.studies import run as studying
+from glioseg.studies import runs as studying
 from glioseg.training.progress import Place
 from tests.cli.command import Ran, glioseg
 from tests.runs.conftest import TinyRun, plain_reports
@@ -187,7 +187,7 @@ def test_the_same_table_as_json_csv_text_and_page(
     out, ran = done
     tried: list[str] = []
 
-    def fails(recipe: Any, data: object, where: Any, *more: object) -> None:
+    def fails(recipe: Any, data: object, where: Any, *more: object, is_locked: bool) -> None:
         tried.append(where.run.parent.name)
         raise MemoryError("no memory is left\nfor this")
 

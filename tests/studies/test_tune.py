@@ -19,12 +19,15 @@ from glioseg.errors import OptionError
 from glioseg.inference.scoring import score_prepared
 from glioseg.runs import run_folder
 from glioseg.runs.progress_table import ProgressTable
+from glioseg.studies import trials as searching
 from glioseg.studies import tune as tuning
-from glioseg.studies.tune import PRUNED, TIME_IS_UP, TrialRecord, TrialWatcher, best_recipe
+from glioseg.studies.trials import PRUNED, TIME_IS_UP, TrialRecord, TrialWatcher
+from glioseg.studies.tune import best_recipe
 from glioseg.training.log import LogRow, read_log
 from glioseg.training.progress import Place
 from glioseg.training.ranges import Range
 from tests.cli.command import Ran, glioseg
+from tests.fakes.ray import FakeRay, ray_is
 from tests.runs.conftest import TinyRun
 from tests.runs.toy import toy_recipe, write_toy
 
@@ -119,7 +122,7 @@ def test_the_best_settings_are_a_recipe(search: tuple[Path, Ran]) -> None:
 
 def test_a_second_call_trains_no_more(search: tuple[Path, Ran], tiny: TinyRun, monkeypatch: pytest.MonkeyPatch) -> None:
     out, ran = search
-    monkeypatch.setattr(tuning, "train", None)
+    monkeypatch.setattr(searching, "train", None)
     again = _tune(tiny, out.parent / "toy.toml", out, "--trials", 2)
     assert again.code == 0, again.err
     assert f"best: trial {ran.json['best'] + 1}" in again.out
@@ -176,7 +179,7 @@ def test_a_trial_that_fails_is_told_and_the_others_go_on(
     def fails(recipe: object, *more: object, **others: object) -> None:
         raise OptionError("no such thing", remedy="Try\nanother")
 
-    monkeypatch.setattr(tuning, "train", fails)
+    monkeypatch.setattr(searching, "train", fails)
     ran = _tune(tiny, _file(tmp_path), tmp_path / "out", "--trials", 2)
     assert ran.code == 1
     assert "failed: trial 1: no such thing. Try another" in ran.out
@@ -308,3 +311,16 @@ def test_refusals(tiny: TinyRun, search: tuple[Path, Ran], tmp_path: Path, monke
     assert (ran.code, "needs Optuna" in ran.err, "glioseg[tune]" in ran.err) == (2, True, True)
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
     assert not (tmp_path / "out").exists()
+
+
+def test_trials_chosen_at_once_are_the_same_wherever_they_are_trained(tiny: TinyRun, tmp_path: Path) -> None:
+    """And a search does not go on with another number of them."""
+    file, asked = _file(tmp_path, "train.epochs=1"), ("--trials", 2, "--at-once", 2)
+    here = _tune(tiny, file, tmp_path / "here", *asked)
+    with ray_is(FakeRay(deaths=1)) as fake:
+        there = _tune(tiny, file, tmp_path / "there", *asked, "--on", "ray")
+    assert (here.code, there.code, fake.n_done, len(fake.started)) == (0, 0, 3, 1), there.err
+    assert _without_times(_records(tmp_path / "there")) == _without_times(_records(tmp_path / "here"))
+    refused = _tune(tiny, file, tmp_path / "here", "--trials", 3)
+    assert (refused.code, "a difference in --at-once" in refused.err) == (2, True)
+    assert _tune(tiny, file, tmp_path / "here", "--at-once", 0).code == 2

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from glioseg.inference.uncertainty import UncertaintyOptions
     from glioseg.preparation.ready.options import ReadyOptions
     from glioseg.preparation.ready.scan import ReadyScan
-    from glioseg.runs.predict import PredictResult
+    from glioseg.runs.predict import Networks, PredictResult
     from glioseg.tasks.classify.predict import ClassPrediction
     from glioseg.tasks.segment.predict import SegmentPrediction
     from glioseg.tasks.task import Calibration, Members
@@ -36,6 +36,7 @@ class Model:
     """A trained network, or several whose probabilities are averaged, ready to predict."""
 
     members: Members
+    networks: Networks | None = None
 
     def __repr__(self) -> str:
         """The networks by name, and what they need: their layers would fill pages."""
@@ -176,6 +177,7 @@ class Model:
         n4: bool = False,
         atlas: str | None = None,
         mask_on: str | None = None,
+        on: str | None = None,
         progress: Progress | None = None,
     ) -> PredictResult:
         """Predict every case of folders and files and write masks, pictures, ``summary.csv`` and a page.
@@ -198,6 +200,8 @@ class Model:
             n4: likewise.
             atlas: likewise.
             mask_on: likewise.
+            on: where cases are predicted: ``ray``, ``ray://HOST:PORT``, with what each worker may use behind it
+                (``ray,cpus=4,memory=8``, GB); None for this process. The files are the same.
             progress: told how many cases are done.
 
         Returns:
@@ -209,8 +213,11 @@ class Model:
             OptionError: nothing to predict, results that would replace the scans, or what a network cannot write.
             FileError: ``out`` cannot be written to, or holds a table or page of these names that is not glioseg's.
         """
-        from glioseg.runs.predict import predict_with
+        from glioseg.runs.predict import Spread, predict_with
+        from glioseg.workers.choose import where_of
 
+        if on is not None and self.networks is None:
+            raise OptionError("workers load networks themselves", found="a Model of your own", expected="glioseg.load")
         given = inputs if isinstance(inputs, Sequence) and not isinstance(inputs, str) else [inputs]
         files = {name: Path(path) for name, path in (modality_files or {}).items()}
         data = [source_of(each) for each in given]
@@ -222,6 +229,7 @@ class Model:
             max_voxels,
             reporter_of(progress),
             skip_done=skip_done,
+            spread=None if on is None or self.networks is None else Spread(where_of(on), self.networks),
             wanted=replace(
                 _wanted(self.members, uncertainty or "uncertainty" in write, explain),
                 write=tuple(dict.fromkeys(write)),
@@ -261,9 +269,10 @@ def load(
             backend that is not installed.
         ExportError: the network says something else on the backend, or cannot be computed there.
     """
-    from glioseg.runs.predict import members_of
+    from glioseg.runs.predict import Networks
 
-    return Model(members_of([path_of(path), *(path_of(other) for other in others)], device, network, backend))
+    networks = Networks((path_of(path), *(path_of(other) for other in others)), device, network, backend)
+    return Model(networks.load(), networks)
 
 
 def calibrate(

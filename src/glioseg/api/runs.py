@@ -250,6 +250,7 @@ def evaluate(
     metrics: Sequence[Metric] = (),
     convention: str | None = None,
     pixels: bool = False,
+    on: str | None = None,
     progress: Progress | None = None,
 ) -> Scores:
     """Score a trained network against the experts' masks or classes.
@@ -272,6 +273,8 @@ def evaluate(
         convention: whose rules hold for empty masks and lesions: ``brats2023``, ``nnunet``, ``monai``,
             ``metrics-reloaded``, …; None for the recipe's.
         pixels: measure distances in pixels where millimetres are unknown.
+        on: where cases are scored: ``ray``, ``ray://HOST:PORT``, with what each worker may use behind it
+            (``ray,cpus=4,memory=8``, GB); None for this process. The figures are the same.
         progress: told how far it is.
 
     Returns:
@@ -284,6 +287,7 @@ def evaluate(
     """
     from glioseg.runs import evaluate as scoring
     from glioseg.runs.under import Under
+    from glioseg.workers.choose import where_of
 
     require_list("others", others, '["runs/fold-1", "runs/fold-2"]')
     require_list("only", only, '["t2f"]')
@@ -299,6 +303,12 @@ def evaluate(
             "an ensemble is scored by what its networks were trained for, on all modalities",
             found=f"others with {with_it}",
             remedy="Leave others out",
+        )
+    if on is not None and (others or detect):
+        raise OptionError(
+            "an ensemble, and whether tumour is found at all, are scored in one process",
+            found="`--on` with `--with`" if others else "`--on` with `--detect`",
+            remedy="Leave `--on` out",
         )
     if others:
         paths = [path_of(member) for member in others]
@@ -319,6 +329,7 @@ def evaluate(
         metrics=metrics,
         only=only,
         under=under,
+        where=where_of(on),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,11 @@ from glioseg.api.common import (
 from glioseg.api.data import AnyData, folder_of
 
 if TYPE_CHECKING:
+    from glioseg.runs.read import Data
     from glioseg.studies.options import StudyOptions
     from glioseg.studies.run import StudyResult
+    from glioseg.studies.runs import PlannedStudy
+    from glioseg.studies.table import RunRecord
     from glioseg.studies.tune import TuneResult
 
 
@@ -38,6 +42,7 @@ def study(
     device: str = "auto",
     cache: StrPath | None = None,
     restart: bool = False,
+    on: str | None = None,
     progress: Progress | None = None,
 ) -> StudyResult:
     """Train a recipe in all its variations and compare them. The same call continues a study that was interrupted.
@@ -54,6 +59,8 @@ def study(
         device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
         cache: where prepared data is kept; None for ``cache`` in the folder.
         restart: train runs anew whose settings or data have changed.
+        on: where runs are trained: ``ray``, ``ray://HOST:PORT``, with what each worker may use behind it
+            (``ray,cpus=4,memory=8``, GB); None for one after the other in this process. The files are the same.
         progress: told how far it is.
 
     Returns:
@@ -64,22 +71,126 @@ def study(
         OptionError: no study of that name, no row can be trained, or runs in the folder have other settings.
         FileError: the folder holds other files, or cannot be written to.
     """
-    from glioseg.studies import options as studying
     from glioseg.studies.run import study as run_study
+    from glioseg.workers.choose import where_of
 
-    require_list("seeds", seeds, "[0, 1, 2]")
-    own = {"recipe": recipe, "folds": folds, "seeds": seeds}
-    changed = {name: value for name, value in own.items() if value is not None}
     return run_study(
-        studying.study_of(study if isinstance(study, studying.StudyOptions) else str(study), changed),
-        {name: folder_of(each) for name, each in data.items()} if isinstance(data, Mapping) else folder_of(data),
+        _options(study, recipe, folds, seeds),
+        _folders(data),
         Path(out),
         changes=texts_of(changes),
         device=device,
         cache=optional_path(cache),
         restart=restart,
+        where=where_of(on),
         reporter=reporter_of(progress),
     )
+
+
+@dataclass(frozen=True)
+class StudyPlan:
+    """The runs of a study, each to be trained by whichever process, such as the jobs of a cluster's queue.
+
+    Args:
+        planned: the study.
+    """
+
+    planned: PlannedStudy = field(repr=False)
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """Their names, which are those of their folders in the study's: ``dice/fold-0-seed-0``."""
+        return tuple(run.name for run in self.planned.runs)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Those that have not ended well by now."""
+        return tuple(run.name for run in self.planned.missing)
+
+    def train(self, run: str, *, restart: bool = False, progress: Progress | None = None) -> RunRecord:
+        """Train a run, or go on with it; one that has ended is left as it is. ``glioseg.study`` then has its figures.
+
+        Args:
+            run: one of ``runs``.
+            restart: train it anew where its settings or data have changed.
+            progress: told how far it is.
+
+        Returns:
+            ``.state``: ``finished``, ``failed`` (``.error`` says why), or ``running`` where it was interrupted.
+
+        Raises:
+            OptionError: no run of that name, or it was trained with other settings.
+            FileError: another process trains it, or the folder cannot be written to.
+        """
+        from glioseg.studies.run import train_one
+
+        return train_one(self.planned, run, restart=restart, reporter=reporter_of(progress))
+
+
+def plan_study(
+    study: StrPath | StudyOptions,
+    data: AnyData | Mapping[str, AnyData],
+    out: StrPath,
+    *,
+    recipe: str | None = None,
+    folds: int | None = None,
+    seeds: Sequence[int] | None = None,
+    changes: Changes = (),
+    device: str = "auto",
+    cache: StrPath | None = None,
+    progress: Progress | None = None,
+) -> StudyPlan:
+    """Name the runs of a study, so that each can be trained by a process of its own, at the same time, where it likes.
+
+    The arguments are those of ``glioseg.study``, which makes the table when it is called with them afterwards.
+
+    Args:
+        study: name of a shipped study, a TOML file, or ``StudyOptions``.
+        data: the scans, or several data sets by name.
+        out: the study's folder, which all processes see.
+        recipe: in place of the study's.
+        folds: likewise.
+        seeds: likewise.
+        changes: settings that are changed in all rows.
+        device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
+        cache: where prepared data is kept; None for ``cache`` in the folder. Processes wait for what another prepares.
+        progress: told how far it is.
+
+    Returns:
+        ``.missing``, the names of the runs that have not ended; ``.train(NAME)`` trains one.
+
+    Raises:
+        OptionError, FileError: as of ``glioseg.study``.
+    """
+    from glioseg.studies.runs import plan_study as planned
+
+    return StudyPlan(
+        planned(
+            _options(study, recipe, folds, seeds),
+            _folders(data),
+            Path(out),
+            changes=texts_of(changes),
+            device=device,
+            cache=optional_path(cache),
+            reporter=reporter_of(progress),
+        )
+    )
+
+
+def _options(
+    study: StrPath | StudyOptions, recipe: str | None, folds: int | None, seeds: Sequence[int] | None
+) -> StudyOptions:
+    """The study with what is asked for in place of its own."""
+    from glioseg.studies import options as studying
+
+    require_list("seeds", seeds, "[0, 1, 2]")
+    own = {"recipe": recipe, "folds": folds, "seeds": seeds}
+    changed = {name: value for name, value in own.items() if value is not None}
+    return studying.study_of(study if isinstance(study, studying.StudyOptions) else str(study), changed)
+
+
+def _folders(data: AnyData | Mapping[str, AnyData]) -> Data | dict[str, Data]:
+    return {name: folder_of(each) for name, each in data.items()} if isinstance(data, Mapping) else folder_of(data)
 
 
 def study_names() -> tuple[str, ...]:
@@ -95,10 +206,12 @@ def tune(
     out: StrPath,
     *,
     trials: int = 20,
+    at_once: int = 1,
     minutes: float | None = None,
     changes: Changes = (),
     device: str = "auto",
     cache: StrPath | None = None,
+    on: str | None = None,
     progress: Progress | None = None,
 ) -> TuneResult:
     """Search for better settings of a recipe, within the ranges that it declares; judged by validation alone.
@@ -110,10 +223,13 @@ def tune(
         data: the scans, a folder or what ``glioseg.read`` gave; those of the test part are not looked at.
         out: the search's folder; what is there is gone on with.
         trials: in all, those of earlier calls counted in.
+        at_once: how many are chosen without knowing of each other, so that they can be trained at the same time; what
+            is found depends on it, and not on where they are trained.
         minutes: stop after that time.
         changes: settings that are changed in all trials.
         device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
         cache: where prepared data is kept; None for ``cache`` in the folder.
+        on: where trials are trained, as of ``glioseg.study``.
         progress: told how far it is.
 
     Returns:
@@ -125,15 +241,19 @@ def tune(
         FileError: the folder holds other files, or cannot be written to.
     """
     from glioseg.studies import tune as tuning
+    from glioseg.workers.choose import where_of
 
     require_from("trials", trials, 1)
+    require_from("at_once", at_once, 1)
     return tuning.tune(
         resolved(recipe, changes),
         folder_of(data),
         Path(out),
         n_trials=trials,
+        at_once=at_once,
         minutes=minutes,
         device=device,
         cache=optional_path(cache),
+        where=where_of(on),
         reporter=reporter_of(progress),
     )

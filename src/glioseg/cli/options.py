@@ -100,6 +100,14 @@ Backend = Annotated[
         "glioseg doctor --backends measures them.",
     ),
 ]
+On = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PLACE",
+        help="Where the work is spread: ray (started here, some 16 s), ray://HOST:PORT, ray://auto; with what each "
+        "worker may use behind it, such as ray,cpus=4,memory=8,gpus=1. [default: here, one after the other]",
+    ),
+]
 Cache = Annotated[Path | None, typer.Option(help="Where prepared data is kept. [default: cache, beside the run]")]
 Convention = Annotated[
     str | None,

@@ -17,6 +17,7 @@ from glioseg.cli.options import (
     Device,
     Json,
     KeepIds,
+    On,
     Quiet,
     With,
     end_with,
@@ -102,6 +103,7 @@ def predict(
     keep_ids: KeepIds = False,
     device: Device = "auto",
     backend: Backend = "torch",
+    on: On = None,
     flags: DataFlags = NO_FLAGS,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -114,7 +116,7 @@ def predict(
     1 then.
     Networks named by --with are averaged with the first (folds, planes); thresholds are the means of theirs, and a
     second picture shows what each contributes. predictions.html shows all cases, those to look at first on top.
-    What was interrupted goes on with --skip-done.
+    What was interrupted goes on with --skip-done; with --on cases are predicted at the same time.
     With --write nifti,report,uncertainty the networks are asked again (mirrored, scaled, with dropout): maps, intervals
     of volumes and a confidence; the mask stays the same.
     With --register, --brain-extract, --n4 and --atlas scans are made ready first; what was done is said, and shown in
@@ -156,6 +158,7 @@ def predict(
         n4=n4,
         atlas=atlas,
         mask_on=mask_on,
+        on=on,
         progress=reporter,
     )
     if as_json:

@@ -14,6 +14,7 @@ from glioseg.cli.options import (
     DataFlags,
     Device,
     Json,
+    On,
     Pixels,
     Quiet,
     Settings,
@@ -183,6 +184,7 @@ def evaluate(
     convention: Convention = None,
     pixels: Pixels = False,
     device: Device = "auto",
+    on: On = None,
     cache: Cache = None,
     flags: DataFlags = NO_FLAGS,
     as_json: Json = False,
@@ -200,7 +202,7 @@ def evaluate(
     from glioseg.api import runs as api
 
     if manifest is not None:
-        _refuse_beside_verify(run, part, detect, only, folder, others, convention, pixels, flags != NO_FLAGS)
+        _refuse_beside_verify(run, part, detect, only, folder, others, convention, pixels, on, flags != NO_FLAGS)
         other = None if data is None else flags.data(data)
         verified = api.verify(manifest, other, device=device, cache=cache, progress=Reporter(quiet=quiet))
         _print_verification(verified, as_json)
@@ -223,6 +225,7 @@ def evaluate(
         pixels=pixels,
         device=device,
         cache=cache,
+        on=on,
         progress=Reporter(quiet=quiet),
     )
     if as_json:

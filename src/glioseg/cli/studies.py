@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +16,7 @@ from glioseg.cli.options import (
     Device,
     Folder,
     Json,
+    On,
     Quiet,
     Settings,
     end_as_stopped,
@@ -25,8 +28,10 @@ from glioseg.console import Reporter, out
 from glioseg.errors import OptionError
 
 if TYPE_CHECKING:
+    from glioseg.api.studies import StudyPlan
     from glioseg.runs.read import Data
     from glioseg.studies.run import StudyResult
+    from glioseg.studies.table import RunRecord
     from glioseg.studies.tune import TuneResult
 
 app = typer.Typer()
@@ -37,6 +42,14 @@ RangedRecipe = Annotated[
 SearchData = Annotated[Path, typer.Option("--data", help="The data set's folder, as downloaded.")]
 SearchFolder = Annotated[Path, typer.Option("--out", help="The search's folder; what is there is gone on with.")]
 Trials = Annotated[int, typer.Option(min=1, help="Trials in all, those of earlier calls counted in.")]
+AtOnce = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        help="Trials that are chosen without knowing of each other, so that --on can train them at the same time. What "
+        "is found depends on it.",
+    ),
+]
 Minutes = Annotated[float | None, typer.Option(min=0.0, help="Stop after that time; the same command continues.")]
 StudyName = Annotated[
     str | None,
@@ -60,6 +73,13 @@ Seeds = Annotated[
     str | None, typer.Option(metavar="N,N", help="Seeds of the trainings, such as 0,1,2. [default: the study's]")
 ]
 RestartRuns = Annotated[bool, typer.Option("--restart", help="Train runs anew whose settings or data have changed.")]
+Plan = Annotated[
+    bool,
+    typer.Option("--plan", help="Print a command for each run that has not ended, such as for a job array, and stop."),
+]
+OneRun = Annotated[
+    str | None, typer.Option("--run", metavar="NAME", help="Train this run alone, as --plan names it; no table.")
+]
 SharedCache = Annotated[Path | None, typer.Option(help="Where prepared data is kept. [default: cache, in the folder]")]
 
 
@@ -152,6 +172,9 @@ def study(
     changes: Settings = None,
     device: Device = "auto",
     restart: RestartRuns = False,
+    plan: Plan = False,
+    run: OneRun = None,
+    on: On = None,
     cache: SharedCache = None,
     flags: DataFlags = NO_FLAGS,
     as_json: Json = False,
@@ -161,6 +184,7 @@ def study(
 
     Runs what is missing, so that the same command continues a study that was interrupted. A run that fails is
     reported and the others go on; the exit code is then 1. Without a name, lists the studies that come with glioseg.
+    With --plan each run is a command of its own, for a queue; the same command without it then makes the table.
     """
     if name is None or show:
         _show_studies(name)
@@ -174,22 +198,55 @@ def study(
             found=f"glioseg study {name}",
             expected=f"glioseg study {name} --data DATA --out FOLDER",
         )
+    if sum((plan, run is not None, on is not None)) > 1:
+        raise OptionError(
+            "--plan, --run and --on each say in their own way where runs are trained",
+            expected="one of them",
+            remedy="Leave the others out",
+        )
     from glioseg.api import studies as api
 
-    result = api.study(
-        name,
-        _study_data(data, flags),
-        folder,
-        recipe=recipe,
-        folds=folds,
-        seeds=_seeds(seeds),
-        changes=changes or (),
-        device=device,
-        cache=cache,
-        restart=restart,
-        progress=Reporter(quiet=quiet),
-    )
+    reporter, trained_on = Reporter(quiet=quiet), _study_data(data, flags)
+    how: dict[str, Any] = {
+        "recipe": recipe,
+        "folds": folds,
+        "seeds": _seeds(seeds),
+        "changes": changes or (),
+        "device": device,
+    }
+    if plan or run is not None:
+        planned = api.plan_study(name, trained_on, folder, **how, cache=cache, progress=reporter)
+        if run is None:
+            _print_plan(planned, as_json)
+        else:
+            _print_record(run, planned.train(run, restart=restart, progress=reporter), as_json)
+        return
+    result = api.study(name, trained_on, folder, **how, cache=cache, restart=restart, on=on, progress=reporter)
     _print_study(result, as_json)
+
+
+def _print_plan(plan: StudyPlan, as_json: bool) -> None:
+    """The command at hand for each run that is missing, with the run in the place of --plan."""
+    arguments = [argument for argument in sys.argv[1:] if argument not in ("--plan", "--json")]
+    commands = {run: shlex.join(["glioseg", *arguments, "--run", run]) for run in plan.missing}
+    if as_json:
+        print_json({"runs": [{"name": name, "command": command} for name, command in commands.items()]})
+        return
+    for command in commands.values():
+        out(command)
+
+
+def _print_record(run: str, record: RunRecord, as_json: bool) -> None:
+    """How a run went, and the exit code that says it."""
+    if as_json:
+        print_json({"name": run, **record.model_dump(mode="json")})
+    elif record.state == "running":
+        out(f"{run}: stopped ({record.ended}); the same command continues it")
+    else:
+        out(f"{run}: {record.state}{'' if record.error is None else f': {record.error}'}")
+    end_as_stopped(record.ended if record.state == "running" else None)
+    if record.state == "failed":
+        raise typer.Exit(1)
 
 
 def _study_data(given: Sequence[str], flags: DataFlags) -> Data | dict[str, Data]:
@@ -240,9 +297,11 @@ def tune(
     data: SearchData,
     folder: SearchFolder,
     trials: Trials = 20,
+    at_once: AtOnce = 1,
     minutes: Minutes = None,
     changes: Settings = None,
     device: Device = "auto",
+    on: On = None,
     cache: SharedCache = None,
     flags: DataFlags = NO_FLAGS,
     as_json: Json = False,
@@ -254,17 +313,19 @@ def tune(
     were better. Ends with the best settings as a recipe, best.toml. Needs the extra tune.
     """
     from glioseg.api import studies as api
-    from glioseg.studies.tune import TIME_IS_UP
+    from glioseg.studies.trials import TIME_IS_UP
 
     result = api.tune(
         recipe,
         flags.data(data),
         folder,
         trials=trials,
+        at_once=at_once,
         minutes=minutes,
         changes=changes or (),
         device=device,
         cache=cache,
+        on=on,
         progress=Reporter(quiet=quiet),
     )
     _print_search(result, as_json)

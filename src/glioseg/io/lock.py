@@ -26,6 +26,10 @@ _RETRY_S = 0.2
 _NO_LOCKS_HERE = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
+class HeldError(FileError):
+    """Another process is at work in a folder."""
+
+
 @contextmanager
 def locked(folder: Path, *, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
     """Hold the lock of a folder, which is made where it is absent, and goes again if nothing is written.
@@ -35,12 +39,13 @@ def locked(folder: Path, *, waiting: Callable[[str], None] | None = None) -> Ite
         waiting: called once with who holds the lock, which is then waited for; None refuses.
 
     Raises:
-        FileError: another process holds it, or the folder cannot be written to.
+        HeldError: another process holds it.
+        FileError: the folder cannot be written to.
     """
     path, told, is_new = folder / LOCK, False, not folder.exists()
     while (descriptor := _taken(path)) is None:
         if waiting is None:
-            raise FileError(
+            raise HeldError(
                 "another process is at work in this folder",
                 path=folder,
                 found=_holder(path),

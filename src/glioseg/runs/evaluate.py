@@ -6,7 +6,9 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -29,6 +31,7 @@ from glioseg.runs.deviations import deviations
 from glioseg.runs.gather import gather
 from glioseg.runs.options import RunOptions
 from glioseg.runs.read import Data, read
+from glioseg.runs.score_at import score_at
 from glioseg.runs.scored_report import scored_report
 from glioseg.runs.split import survey
 from glioseg.runs.under import AS_THE_RECIPE_SAYS, Under
@@ -46,6 +49,7 @@ from glioseg.tasks.task import (
     ScoringPlace,
 )
 from glioseg.tasks.texts import left_out_line
+from glioseg.workers.where import HERE, Where
 
 
 def evaluate(
@@ -64,6 +68,7 @@ def evaluate(
     metrics: OwnMetrics = (),
     only: Sequence[str] = (),
     under: Under = AS_THE_RECIPE_SAYS,
+    where: Where = HERE,
 ) -> Scores:
     """Score a trained network; the figures are also written.
 
@@ -87,6 +92,7 @@ def evaluate(
         only: modalities: the others are hidden, as if they had not been acquired, and the figures are named
             ``PART-only-NAMES``; none hides nothing.
         under: how figures are asked for other than the recipe says.
+        where: cases are predicted and scored; each worker loads the network for itself.
 
     Raises:
         OptionError: ``detect`` of a network that does not segment; a bundle without data, or a part of data that was
@@ -98,14 +104,16 @@ def evaluate(
         _require_no_part(part)
         bundle = load_bundle(run, network)
         other = _other_data(bundle, data, reporter)
-        return _score_apart(bundle, other, out or options.run, options, reporter, detect, metrics, only, under)
+        return _score_apart(
+            run, bundle, other, out or options.run, options, reporter, detect, metrics, only, under, where
+        )
     _require_data(run, is_run=(run / run_folder.RECIPE).exists())
     _require_part(run, part)
     if only:
         options, bundle = RunOptions(run, cache, device=device), load_bundle(run, network)
         folder = run_folder.RunFolder(run)
         own = _part_of_run(folder, part, folder.task(task), bundle, reporter, layout)
-        return _score_apart(bundle, own, out or run, options, reporter, detect, metrics, only, under)
+        return _score_apart(run, bundle, own, out or run, options, reporter, detect, metrics, only, under, where)
     own_task, finished = open_run(
         run, device, cache, reporter, task, detect=detect, metrics=metrics, network=network, layout=layout
     )
@@ -117,7 +125,9 @@ def evaluate(
             scores = own_task.detect(predictor, finished.data.part(name), scoring, step)
         scores.write(out or run)
         return scores
-    return evaluate_parts(own_task, finished, reporter, (name,), out=out, metrics=metrics, under=under)[name]
+    return evaluate_parts(own_task, finished, reporter, (name,), out=out, metrics=metrics, under=under, where=where)[
+        name
+    ]
 
 
 def open_run(
@@ -166,6 +176,7 @@ def evaluate_parts(
     score_train: bool = False,
     metrics: OwnMetrics = (),
     under: Under = AS_THE_RECIPE_SAYS,
+    where: Where = HERE,
 ) -> dict[str, Scores]:
     """Score what a run has trained on parts of its split and write the figures.
 
@@ -178,6 +189,7 @@ def evaluate_parts(
         score_train: and the training part, first.
         metrics: of the caller's own, besides those that there are.
         under: how figures are asked for other than the recipe says.
+        where: cases are predicted and scored.
     """
     usual = PARTS if score_train else ("val", "test")
     names = parts or tuple(name for name in usual if getattr(run.data.split, name))
@@ -186,7 +198,8 @@ def evaluate_parts(
     scores: dict[str, Scores] = {}
     for name in names:
         with reporter.progress(f"Evaluating {name}") as step:
-            scores[name] = task.score(predictor, run.data.part(name), scoring, step)
+            opened = partial(task.predictor_of_run, run)
+            scores[name] = score_at(where, task, opened, predictor, run.data.part(name), scoring, step, reporter)
         scores[name].write(out or run.folder)
     return scores
 
@@ -295,6 +308,7 @@ def _other_data(bundle: Bundle, data: Data, reporter: Reporter) -> ScoredCohort:
 
 
 def _score_apart(
+    run: Path,
     bundle: Bundle,
     scored: ScoredCohort,
     out: Path,
@@ -304,6 +318,7 @@ def _score_apart(
     metrics: OwnMetrics,
     only: Sequence[str],
     under: Under,
+    where: Where,
 ) -> Scores:
     """Score a bundle on cases that are prepared for it, and make the page of that."""
     task = task_named(bundle.info.task)
@@ -313,13 +328,21 @@ def _score_apart(
     evaluation = run_folder.RunFolder(options.run).recipe.evaluate if is_run else EvaluateOptions()
     predictor, scoring = task.predictor(bundle, options.device), Scoring(under.of(evaluation), metrics=metrics)
     with reporter.progress("Detecting" if detect else "Evaluating") as step:
-        scores = (task.detect if detect else task.score)(predictor, part, scoring, step)
+        if detect:
+            scores = task.detect(predictor, part, scoring, step)
+        else:
+            opened = partial(_predictor_of_bundle, task, run, options.device)
+            scores = score_at(where, task, opened, predictor, part, scoring, step, reporter)
     scores = _saying(left_out, scores, is_other=scored.is_other)
     scores.write(out)
     if detect:
         return scores
     members = task.members([options.run], [bundle], options.device)
     return replace(scores, page=scored_report(members, ScoredData(members.infos, cohort, part, scores), out, reporter))
+
+
+def _predictor_of_bundle(task: AnyTask, bundle: Path, device: str) -> Any:  # noqa: ANN401 - the task's own
+    return task.predictor(load_bundle(bundle), device)
 
 
 def other_part(bundle: Bundle, data: Data, options: RunOptions, reporter: Reporter) -> tuple[Cohort, Part]:

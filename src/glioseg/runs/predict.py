@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -34,6 +34,7 @@ from glioseg.tasks.predicted import inputs_of, terms_of
 from glioseg.tasks.ready import needed_for
 from glioseg.tasks.task import CasePrediction, Members, Scans, WrittenCase
 from glioseg.tasks.wanted import NOTHING_MORE, Wanted
+from glioseg.workers.where import Lost, Where, ends, require_seen
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,12 +107,47 @@ def predict(
     return predict_with(members, inputs, out, modality_files, max_voxels, reporter, skip_done=skip_done, wanted=wanted)
 
 
+@dataclass(frozen=True)
+class Networks:
+    """Runs or bundles that are to be loaded as one, wherever they are needed.
+
+    Args:
+        folders: of the runs or bundles.
+        device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
+        network: the module, where it was one of your own.
+        backend: what computes it.
+    """
+
+    folders: tuple[Path, ...]
+    device: str = "auto"
+    network: nn.Module | None = None
+    backend: str = "torch"
+
+    def load(self) -> Members:
+        """Load them; errors as of ``glioseg.load``."""
+        loaded = (load_bundle(folder, self.network) for folder in self.folders)
+        bundles = [on_backend(bundle, self.backend, self.device) for bundle in loaded]
+        return task_named(bundles[0].info.task).members(self.folders, bundles, self.device)
+
+
 def members_of(
     folders: Sequence[Path], device: str = "auto", network: nn.Module | None = None, backend: str = "torch"
 ) -> Members:
     """Runs or bundles as one; ``network`` is the module, where it was one of your own, ``backend`` what computes it."""
-    bundles = [on_backend(load_bundle(folder, network), backend, device) for folder in folders]
-    return task_named(bundles[0].info.task).members(folders, bundles, device)
+    return Networks(tuple(folders), device, network, backend).load()
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Cases are predicted on the workers of another place, each of which loads the networks for itself.
+
+    Args:
+        where: the place.
+        networks: to be loaded.
+    """
+
+    where: Where
+    networks: Networks
 
 
 def predict_with(
@@ -124,8 +160,9 @@ def predict_with(
     *,
     skip_done: bool = False,
     wanted: Wanted = NOTHING_MORE,
+    spread: Spread | None = None,
 ) -> PredictResult:
-    """``predict`` with networks that are loaded."""
+    """``predict`` with networks that are loaded; with ``spread`` on the workers of another place."""
     for terms in terms_of(members.infos):
         reporter.say(terms)
     given = list(cases_of(members.modalities, inputs, modality_files or {}, reporter))
@@ -140,7 +177,7 @@ def predict_with(
         if done:
             reporter.say(f"{len(done)} of {len(cases)} cases are done already")
         others = _others(members, {stem_of(case) for case in cases}, out)
-        return _predict_cases(members, cases, failed, _Before(done, others), wanted, out, reporter)
+        return _predict_cases(members, cases, failed, _Before(done, others), wanted, out, reporter, spread)
 
 
 @dataclass(frozen=True)
@@ -271,6 +308,7 @@ def _predict_cases(
     wanted: Wanted,
     out: Path,
     reporter: Reporter,
+    spread: Spread | None,
 ) -> PredictResult:
     """Predict case by case: all files of a case, or none; ``summary.csv`` grows with each."""
     written: dict[str, WrittenCase] = dict(before.done)
@@ -284,19 +322,45 @@ def _predict_cases(
     def in_order() -> list[WrittenCase]:
         return [written[case.id] for case in cases if case.id in written]
 
-    def write(case: Case, prediction: CasePrediction | GliosegError) -> None:
-        if isinstance(prediction, GliosegError):
-            failed[case.id] = prediction
+    def keep(case: Case, end: WrittenCase | GliosegError) -> None:
+        if isinstance(end, GliosegError):
+            failed[case.id] = end
         else:
-            written[case.id] = _saved(members, prediction, case, out, reporter)
+            written[case.id] = end
             _write_summary(out, [*before.others, *(each.row for each in in_order())])
         step(len(written) + len(failed) - len(impossible), len(cases))
 
+    def write(case: Case, prediction: CasePrediction | GliosegError) -> None:
+        if isinstance(prediction, GliosegError):
+            keep(case, prediction)
+        else:
+            keep(case, _saved(members, prediction, case, out, reporter))
+
     _write_summary(out, [*before.others, *(case.row for case in in_order())])
     with reporter.progress("Predicting") as step:
-        in_flight(to_do, partial(_read, members, wanted), partial(_predicted, members, wanted), write)
+        if spread is None:
+            in_flight(to_do, partial(_read, members, wanted), partial(_predicted, members, wanted), write)
+        else:
+            for number, end in ends(spread.where, partial(_predictor, spread.networks, wanted, out), to_do, reporter):
+                keep(to_do[number], end.error if isinstance(end, Lost) else end)
     page = _write_page(members, in_order(), failed, out) if written else None
     return PredictResult(tuple(in_order()), failed, page)
+
+
+def _predictor(
+    networks: Networks, wanted: Wanted, out: Path, reporter: Reporter
+) -> Callable[[Case], WrittenCase | GliosegError]:
+    """What predicts and writes cases, in a process that must see the folder of the results."""
+    require_seen(out)
+    members = networks.load()
+
+    def work(case: Case) -> WrittenCase | GliosegError:
+        prediction = _predicted(members, wanted, case, _read(members, wanted, case))
+        if isinstance(prediction, GliosegError):
+            return prediction
+        return _saved(members, prediction, case, out, reporter)
+
+    return work
 
 
 def _read(members: Members, wanted: Wanted, case: Case) -> Scans | GliosegError:

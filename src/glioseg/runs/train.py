@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -75,6 +76,7 @@ def train(
     metrics: OwnMetrics = (),
     baseline: Baseline | None = None,
     watcher: Watcher | None = None,
+    is_locked: bool = False,
 ) -> TrainResult:
     """Train as the recipe says, from the run's checkpoint if it has one; then evaluate and report.
 
@@ -88,6 +90,7 @@ def train(
         metrics: of your own, in the evaluations at the end besides those that there are.
         baseline: a simple method's figure, for the report.
         watcher: sees each step and each row of the log, and may stop the training.
+        is_locked: whether the caller holds the folder's lock already.
 
     Raises:
         FileError: another process is at work in the folder.
@@ -100,7 +103,7 @@ def train(
     facts = _machine_facts(recipe, options)
     initial = None if options.initial is None else load_bundle(options.initial).info
     run_folder.begin(options.run)
-    with locked(options.run):
+    with nullcontext() if is_locked else locked(options.run):
         return _train(task, recipe, data, options, reporter, _Extras(own, metrics, facts, initial, baseline, watcher))
 
 

@@ -8,7 +8,8 @@
 
 The settings of trial n follow from the seed, n and the trials before it, all of which stand in these files: Optuna's
 sampler and pruner are made anew from them for each trial. So a search that was interrupted goes on as if it had not
-been, needs no database and pickles nothing; the trial that was interrupted goes on from its checkpoint.
+been, needs no database and pickles nothing; the trial that was interrupted goes on from its checkpoint. Trials that are
+to be trained at the same time are chosen without knowing of each other (``at_once``).
 """
 
 from __future__ import annotations
@@ -16,23 +17,13 @@ from __future__ import annotations
 import html
 import io
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from glioseg.config import (
-    Recipe,
-    changed_recipe,
-    differences,
-    read_recipe,
-    require_effect,
-    without_none,
-    write_recipe,
-)
+from glioseg.config import Recipe, differences, read_recipe, without_none, write_recipe
 from glioseg.console import QUIET, Reporter
 from glioseg.errors import FileError, OptionError
 from glioseg.io.files import own_entries, write_json, write_text
@@ -40,15 +31,19 @@ from glioseg.io.lock import locked
 from glioseg.io.text import csv_text, read_json
 from glioseg.runs.options import RunOptions
 from glioseg.runs.read import Data, read
-from glioseg.runs.train import TrainResult, train
 from glioseg.studies.feed import cannot_feed
-from glioseg.studies.guard import guarded
+from glioseg.studies.guard import one_line
 from glioseg.studies.report.tune import TrialFact, TuningFacts, write_tuning_report
-from glioseg.training.checkpoint import LATEST, load_checkpoint
-from glioseg.training.log import LogRow, log_of
-from glioseg.training.progress import Outcome
-from glioseg.training.randomness import DrawKey, torch_seed
-from glioseg.training.ranges import Choice, Range
+from glioseg.studies.trials import (
+    TIME_IS_UP,
+    ChosenTrial,
+    Search,
+    TrialRecord,
+    optuna_module,
+    settings_text,
+    with_settings_of,
+)
+from glioseg.workers.where import HERE, Lost, Stopped, Where, require_seen
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,38 +55,6 @@ BEST = "best.toml"
 TABLE = "tune.json"
 CSV = "trials.csv"
 PAGE = "tune.html"
-PRUNED = "pruned"
-TIME_IS_UP = "the minutes given to the search are over"
-_STARTUP_TRIALS = 5
-_TRIALS_BEFORE_PRUNING = 3
-
-
-class TrialRecord(BaseModel):
-    """One trial as it is kept.
-
-    Attributes:
-        format: this version writes and reads 1.
-        number: from 0.
-        state: ``running`` until it has ended; such a trial is continued.
-        settings: that were tried.
-        scores: epoch, from 0 -> validation score.
-        value: the best of them, once the trial has ended.
-        error: why it failed, in one line.
-        ended: what stopped it before the recipe did.
-        training_s: time of its training.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: Literal[1] = 1
-    number: int
-    state: Literal["running", "complete", "pruned", "failed"] = "running"
-    settings: dict[str, Choice]
-    scores: dict[int, float] = Field(default_factory=dict)
-    value: float | None = None
-    error: str | None = None
-    ended: str | None = None
-    training_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -127,9 +90,11 @@ def tune(
     out: Path,
     *,
     n_trials: int = 20,
+    at_once: int = 1,
     minutes: float | None = None,
     device: str = "auto",
     cache: Path | None = None,
+    where: Where = HERE,
     reporter: Reporter = QUIET,
 ) -> TuneResult:
     """Search until there are ``n_trials`` trials, those of earlier calls counted in, or the time is up.
@@ -139,9 +104,12 @@ def tune(
         data: the scans; those of the test part are not looked at.
         out: the folder of the search.
         n_trials: trials in all.
+        at_once: how many trials are chosen, and judged, without knowing of each other, so that they can be trained at
+            the same time. What is found depends on it, and not on where they are trained.
         minutes: of this call; the trial at hand then stops as with Ctrl-C, and a later call continues it.
         device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
         cache: where prepared data is kept; None for ``cache`` in the folder.
+        where: trials are trained.
         reporter: of messages and progress.
 
     Raises:
@@ -149,58 +117,50 @@ def tune(
             another recipe, other ranges or other data.
         FileError: the folder holds other files, or cannot be written to.
     """
-    optuna = _optuna()
+    optuna_module()
     _require_ranges(recipe)
     reason, key = cannot_feed(recipe, read(data, reporter), cache or out / "cache")
     if reason is not None:
         raise OptionError(f"this data cannot feed the recipe {recipe.name}: {reason}")
+    options = RunOptions(out / TRIALS, cache or out / "cache", device=device, evaluate=False)
+    until = None if minutes is None else time.time() + 60 * minutes
+    make = partial(Search, recipe, data, options, n_trials, at_once, until)
     with locked(out):
-        _begin(recipe, key, out)
-        return _search(
-            optuna,
-            recipe,
-            data,
-            n_trials,
-            minutes,
-            RunOptions(out / TRIALS, cache or out / "cache", device=device, evaluate=False),
-            reporter,
-        )
+        _begin(recipe, key, at_once, out)
+        search = make(reporter)
+        with where.session(reporter):
+            interrupted = _search(search, make, range(0, n_trials, at_once), where, reporter)
+        if interrupted is not None:
+            reporter.say(f"Stopped ({interrupted}); the same command continues the search")
+        return _write(recipe, search.trials(), out, interrupted)
 
 
 def _search(
-    optuna: ModuleType,
-    recipe: Recipe,
-    data: Data,
-    n_trials: int,
-    minutes: float | None,
-    options: RunOptions,
-    reporter: Reporter,
-) -> TuneResult:
-    """``tune`` in a folder that is this process's own."""
-    deadline = None if minutes is None else time.monotonic() + 60 * minutes
-    search = _Search(optuna, recipe, data, options, deadline, reporter)
-    interrupted = None
-    for number in range(n_trials):
-        if deadline is not None and time.monotonic() >= deadline:
-            interrupted = TIME_IS_UP
-        if interrupted is None:
-            interrupted = search.run(number, n_trials)
-    if interrupted is not None:
-        reporter.say(f"Stopped ({interrupted}); the same command continues the search")
-    return _write(recipe, search.trials(), options.run.parent, interrupted)
+    search: Search, make: Callable[[Reporter], Search], firsts: Iterable[int], where: Where, reporter: Reporter
+) -> str | None:
+    """Train what is missing, those that are chosen at once before the next are chosen; what interrupted it."""
+    for first in firsts:
+        if search.is_over:
+            return TIME_IS_UP
+        chosen = search.chosen(first)
+        interrupted = None
+        for number, end in where.spread(partial(_trier, make), chosen, reporter):
+            if isinstance(end, Stopped):
+                interrupted = end.reason
+            elif isinstance(end, Lost):
+                reporter.say(f"Trial {chosen[number].record.number + 1}: {end.error.text}")
+                record = chosen[number].record.model_copy(update={"state": "failed", "error": one_line(end.error)})
+                search.keep(record)
+        if interrupted is not None:
+            return interrupted
+    return None
 
 
-def _optuna() -> ModuleType:
-    try:
-        import optuna  # an extra: only a search needs it
-    except ImportError as error:
-        raise OptionError(
-            "a search needs Optuna, which is not installed",
-            remedy="Install the extra: pip install 'glioseg[tune]'",
-        ) from error
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    module: ModuleType = optuna
-    return module
+def _trier(make: Callable[[Reporter], Search], reporter: Reporter) -> Callable[[ChosenTrial], TrialRecord | Stopped]:
+    """What trains trials, in a process that must see the search's folder."""
+    search = make(reporter)
+    require_seen(search.folder.parent / TUNING)
+    return search.run
 
 
 def _require_ranges(recipe: Recipe) -> None:
@@ -213,18 +173,12 @@ def _require_ranges(recipe: Recipe) -> None:
     for name, values in recipe.tune.items():
         for value in values.choices or (values.low, values.high):
             try:
-                _with(recipe, {name: value})
+                with_settings_of(recipe, {name: value})
             except OptionError as error:
                 raise OptionError(f"tune.{name}: {value} does not fit the recipe: {error.text}") from error
 
 
-def _with(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
-    changed = changed_recipe(recipe.model_dump(mode="json"), [settings])
-    require_effect(changed, settings)
-    return changed
-
-
-def _begin(recipe: Recipe, key: str, out: Path) -> None:
+def _begin(recipe: Recipe, key: str, at_once: int, out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise FileError(
             "a folder is needed for the search",
@@ -239,14 +193,17 @@ def _begin(recipe: Recipe, key: str, out: Path) -> None:
             raise FileError(
                 "the folder holds files that are not a search's", path=out, remedy="Name a new one (`--out`)"
             )
-        write_json(out / DATA_KEY, {"key": key})
+        write_json(out / DATA_KEY, {"key": key, "at_once": at_once})
         write_text(out / TUNING, write_recipe(recipe))
         return
     begun = read_recipe(str(out / TUNING))
     changed = [name for name in differences(begun, recipe) if name not in ("train.max_minutes", "train.max_steps")]
     changed += ["split"] if begun.split != recipe.split else []
     changed += ["tune"] if begun.tune != recipe.tune else []
-    changed += ["the data"] if read_json(out / DATA_KEY) != {"key": key} else []
+    said = read_json(out / DATA_KEY)
+    said = {"at_once": 1} | said if isinstance(said, dict) else {}  # which searches did not say always
+    changed += ["the data"] if said.get("key") != key else []
+    changed += ["`--at-once`"] if said.get("at_once") != at_once else []
     if changed:
         raise OptionError(
             "the search in this folder was begun with other settings",
@@ -254,181 +211,6 @@ def _begin(recipe: Recipe, key: str, out: Path) -> None:
             found=f"a difference in {', '.join(changed)}",
             remedy="Go on with the old settings, or name a new folder with `--out`",
         )
-
-
-class _Search:
-    """The trials of a folder, and how the next one is chosen, trained and judged."""
-
-    def __init__(
-        self,
-        optuna: ModuleType,
-        recipe: Recipe,
-        data: Data,
-        options: RunOptions,
-        deadline: float | None,
-        reporter: Reporter,
-    ) -> None:
-        self._optuna = optuna
-        self._recipe = recipe
-        self._data = data
-        self._options = options
-        self._deadline = deadline
-        self._reporter = reporter
-        self._distributions = {name: _distribution(optuna, values) for name, values in (recipe.tune or {}).items()}
-
-    def trials(self) -> list[TrialRecord]:
-        """All that were begun, by number."""
-        return [_read_trial(path) for path in sorted(self._options.run.glob("trial-*.json"))]
-
-    def run(self, number: int, n_trials: int) -> str | None:
-        """Begin or go on with a trial, unless it has ended; what interrupted it, for the whole search to stop."""
-        earlier = [trial for trial in self.trials() if trial.number < number]
-        record = self._record(number, earlier)
-        if record.state != "running":
-            return None
-        self._reporter.say(f"Trial {number + 1} of {n_trials}: {_settings_text(record.settings)}")
-        folder = self._folder(number)
-        watcher = TrialWatcher(self._live(number, earlier, record.settings), self._deadline, _scores(folder))
-        trace = folder.with_name(f"{folder.name}-error.txt")
-        result, error = guarded(lambda: self._train(record, folder, watcher), trace, self._reporter)
-        record = self._keep(self._with_ending(record, result, error, watcher))
-        if result is not None and record.state == "running":
-            return result.outcome.reason
-        self._reporter.say(f"Trial {number + 1}: {record.error or f'{record.state}, {record.value:.4f}'}")
-        return None
-
-    def _record(self, number: int, earlier: Sequence[TrialRecord]) -> TrialRecord:
-        path = self._folder(number).with_suffix(".json")
-        if path.exists():
-            return _read_trial(path)
-        settings = self._live(number, earlier, None).params
-        return self._keep(TrialRecord(number=number, settings=settings))
-
-    def _keep(self, record: TrialRecord) -> TrialRecord:
-        write_json(self._folder(record.number).with_suffix(".json"), record.model_dump(mode="json"))
-        return record
-
-    def _folder(self, number: int) -> Path:
-        return self._options.run / f"trial-{number:03d}"
-
-    def _live(self, number: int, earlier: Sequence[TrialRecord], settings: Mapping[str, Choice] | None) -> Any:  # noqa: ANN401 - Optuna's trial
-        """Optuna's trial in a study that knows the earlier ones; with ``settings``, or those that it suggests."""
-        optuna = self._optuna
-        seed = torch_seed(DrawKey(self._recipe.train.seed, "tune", number)) % 2**32
-        study = optuna.create_study(
-            direction="maximize",
-            sampler=optuna.samplers.TPESampler(n_startup_trials=_STARTUP_TRIALS, seed=seed),
-            pruner=optuna.pruners.MedianPruner(
-                n_startup_trials=_TRIALS_BEFORE_PRUNING, n_warmup_steps=self._recipe.train.epochs // 4
-            ),
-        )
-        states = optuna.trial.TrialState
-        kinds = {"complete": states.COMPLETE, "pruned": states.PRUNED}
-        study.add_trials(
-            [
-                optuna.trial.create_trial(
-                    state=kinds[trial.state],
-                    value=trial.value if trial.state == "complete" else None,
-                    params=trial.settings,
-                    distributions=self._distributions,
-                    intermediate_values=trial.scores,
-                )
-                for trial in earlier
-                if trial.state in kinds
-            ]
-        )
-        if settings is not None:
-            study.enqueue_trial(dict(settings))
-        return study.ask(self._distributions)
-
-    def _train(self, record: TrialRecord, folder: Path, watcher: TrialWatcher) -> TrainResult:
-        recipe = _with(self._recipe, {**record.settings, "predict.tune": False})  # thresholds are for the best alone
-        options = RunOptions(folder, self._options.cache_folder, device=self._options.device, evaluate=False)
-        return train(recipe, self._data, options, self._reporter, watcher=watcher)
-
-    def _with_ending(
-        self, record: TrialRecord, result: TrainResult | None, error: str | None, watcher: TrialWatcher
-    ) -> TrialRecord:
-        """The record with how its training went; without a result there is an error."""
-        facts: dict[str, Any] = {"scores": watcher.scores, "error": error, "state": "failed" if error else "running"}
-        if result is not None:
-            progress = load_checkpoint(self._folder(record.number) / LATEST)["progress"]
-            facts |= {"training_s": progress["elapsed_s"], **_ending(result.outcome, watcher)}
-        if facts["state"] in ("complete", "pruned"):
-            facts["value"] = max(watcher.scores.values())
-        return TrialRecord.model_validate(record.model_dump() | facts)
-
-
-def _ending(outcome: Outcome, watcher: TrialWatcher) -> dict[str, Any]:
-    """State, reason and error of a training that was not ended by an error; interrupted ones are still running."""
-    facts: dict[str, Any] = {"ended": None if outcome.finished else outcome.reason}
-    if outcome.reason == PRUNED:
-        return facts | {"state": "pruned"}
-    if not outcome.finished and not outcome.met_limit:
-        return facts
-    return facts | {"state": "complete"}
-
-
-class TrialWatcher:
-    """Reports the scores of a trial to Optuna and stops it where others were better at the same epoch.
-
-    Args:
-        trial: Optuna's.
-        deadline: on the monotonic clock, after which the training stops; None for never.
-        scores: epoch -> validation score, as far as the trial had come before.
-    """
-
-    def __init__(self, trial: Any, deadline: float | None, scores: Mapping[int, float]) -> None:  # noqa: ANN401
-        self._trial = trial
-        self._deadline = deadline
-        self.scores = dict(scores)
-        for epoch, score in sorted(scores.items()):
-            trial.report(score, epoch)
-        self._is_pruned = bool(scores) and bool(trial.should_prune())
-
-    def on_step(self, n_done: int, n_total: int) -> str | None:
-        """A step is done."""
-        if self._is_pruned:
-            return PRUNED
-        return TIME_IS_UP if self._deadline is not None and time.monotonic() >= self._deadline else None
-
-    def on_epoch(self, row: LogRow) -> str | None:
-        """An epoch is done; only those with a validation are judged."""
-        if row.val_score is not None:
-            if row.epoch not in self.scores:  # one that was trained again after a crash gives the same score again
-                self.scores[row.epoch] = row.val_score
-                self._trial.report(row.val_score, row.epoch)
-            self._is_pruned = bool(self._trial.should_prune())
-        return PRUNED if self._is_pruned else None
-
-
-def _distribution(optuna: ModuleType, values: Range) -> Any:  # noqa: ANN401 - Optuna's distribution
-    kinds = optuna.distributions
-    if values.low is None or values.high is None:  # a range has both, or choices
-        return kinds.CategoricalDistribution(values.choices)
-    if values.is_whole:
-        return kinds.IntDistribution(int(values.low), int(values.high), log=values.log, step=int(values.step or 1))
-    return kinds.FloatDistribution(float(values.low), float(values.high), log=values.log, step=values.step)
-
-
-def _read_trial(path: Path) -> TrialRecord:
-    try:
-        return TrialRecord.model_validate(read_json(path))
-    except ValidationError as error:
-        raise FileError(
-            "not a trial that this version reads", path=path, found=str(error.errors()[0]["msg"])
-        ) from error
-
-
-def _scores(run: Path) -> dict[int, float]:
-    """What the log of a trial that goes on says."""
-    rows = log_of(run)
-    return {row.epoch: row.val_score for row in rows if row.val_score is not None}
-
-
-def _settings_text(settings: Mapping[str, Choice]) -> str:
-    words = {name: f"{value:.4g}" if isinstance(value, float) else str(value) for name, value in settings.items()}
-    return ", ".join(f"{name} = {value}" for name, value in words.items())
 
 
 # -- what comes out ----------------------------------------------------------------------------------------------------
@@ -444,10 +226,10 @@ def best_recipe(recipe: Recipe, trials: Sequence[TrialRecord]) -> Recipe | None:
         return None
     best = max(complete, key=lambda trial: (trial.value or 0.0, -trial.number))
     note = (
-        f"Settings found by glioseg tune in {len(trials)} trials, from {recipe.name}: {_settings_text(best.settings)}."
+        f"Settings found by glioseg tune in {len(trials)} trials, from {recipe.name}: {settings_text(best.settings)}."
     )
     note += f" Validation score {best.value:.4f} (train.score = {recipe.train.score}), which the search has flattered."
-    changed = _with(recipe, best.settings)
+    changed = with_settings_of(recipe, best.settings)
     return changed.model_copy(
         update={"name": f"{recipe.name}-tuned", "notes": (*recipe.notes, note), "published": None}
     )

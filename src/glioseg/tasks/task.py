@@ -489,9 +489,29 @@ class Task(ABC, Generic[P]):
         """What a run has trained: its bundle, unless the task makes none."""
         return self.predictor(run.bundle(), run.device)
 
-    @abstractmethod
+    def score_case(self, predictor: P, part: Part, number: int, scoring: Scoring) -> Any:  # noqa: ANN401 - its own
+        """Predict and score one case of a part: the little that it adds, which may come from another process.
+
+        Raises:
+            OptionError: the task scores all cases together, by a ``score`` of its own.
+        """
+        raise OptionError(
+            f"the task {self.name} scores all cases together",
+            found="`--on`",
+            remedy="Leave `--on` out, or override Task.score_case and Task.scores_of in place of Task.score",
+        )
+
+    def scores_of(self, predictor: P, part: Part, scored: Sequence[Any], scoring: Scoring) -> Scores:
+        """The scores of a part, from what ``score_case`` gave of each of its cases, in their order."""
+        raise NotImplementedError
+
     def score(self, predictor: P, part: Part, scoring: Scoring, step: Step) -> Scores:
         """Predict and score every case of a part."""
+        scored = []
+        for number in range(len(part.prepared.cases)):
+            scored.append(self.score_case(predictor, part, number, scoring))
+            step(number + 1, len(part.prepared.cases))
+        return self.scores_of(predictor, part, scored, scoring)
 
     def detect(self, predictor: P, part: Part, scoring: Scoring, step: Step) -> Scores:
         """Score by whether tumour is found at all."""

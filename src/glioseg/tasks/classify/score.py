@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from glioseg.console import Step
 from glioseg.evaluation.class_protocol import (
     CLASSIFIER_WORDS,
     CaseClasses,
@@ -28,14 +27,14 @@ from glioseg.tasks.task import Publication, Scores, Scoring
 from glioseg.tasks.texts import classes_text
 
 
-def score_part(classifier: Classifier, part: Part, scoring: Scoring, step: Step) -> Scores:
-    """Classify every case of a part, whose classes must be known, and score what was said."""
-    channels = list(channels_of(part.prepared, classifier.modalities))
-    cases = []
-    for number, case in enumerate(part.prepared.cases, start=1):
-        probabilities = classifier.probabilities(case.images[:, channels])
-        cases.append(case_classes(case, part, classifier.classes, probabilities))
-        step(number, len(part.prepared.cases))
+def score_one(classifier: Classifier, part: Part, number: int) -> CaseClasses:
+    """One case of a part, whose class must be known: what the classifier says of it."""
+    case, channels = part.prepared.cases[number], list(channels_of(part.prepared, classifier.modalities))
+    return case_classes(case, part, classifier.classes, classifier.probabilities(case.images[:, channels]))
+
+
+def scores_of_part(classifier: Classifier, part: Part, cases: Sequence[CaseClasses], scoring: Scoring) -> Scores:
+    """The scores of a part, from what was said of each of its cases, in order."""
     evaluation = evaluate_classes(cases, classifier.classes, scoring.options, CLASSIFIER_WORDS, scoring.metrics)
     evaluation = _beside_published(evaluation, part.name, scoring.publication)
     text = classes_text(part.name, evaluation, own=scoring.metrics)

@@ -15,7 +15,7 @@ from glioseg.console import Reporter, Step
 from glioseg.core import Cohort
 from glioseg.core.targets import ClassTargets
 from glioseg.errors import LabelError, OptionError
-from glioseg.evaluation.class_protocol import ClassEvaluation
+from glioseg.evaluation.class_protocol import CaseClasses, ClassEvaluation
 from glioseg.evaluation.metric import OwnMetrics, with_own
 from glioseg.evaluation.metrics import CLASS_METRICS
 from glioseg.inference.bundle import Bundle, BundleInfo
@@ -34,7 +34,7 @@ from glioseg.tasks.classify.items import augment_pictures, class_items
 from glioseg.tasks.classify.loss import class_loss
 from glioseg.tasks.classify.predict import ClassifyMembers, class_members
 from glioseg.tasks.classify.predictor import classifier_of
-from glioseg.tasks.classify.score import score_part, temperature_of
+from glioseg.tasks.classify.score import score_one, scores_of_part, temperature_of
 from glioseg.tasks.classify.validation import ClassValidator
 from glioseg.tasks.data import Part, TrainingData, first_patients
 from glioseg.tasks.segment.cohort import with_references
@@ -161,9 +161,13 @@ class ClassifyTask(Task[Classifier]):
 
     # -- scoring --------------------------------------------------------------------------------------------------
 
-    def score(self, predictor: Classifier, part: Part, scoring: Scoring, step: Step) -> Scores:
+    def score_case(self, predictor: Classifier, part: Part, number: int, scoring: Scoring) -> CaseClasses:
+        """What is said of a case's slices."""
+        return score_one(predictor, part, number)
+
+    def scores_of(self, predictor: Classifier, part: Part, scored: Sequence[CaseClasses], scoring: Scoring) -> Scores:
         """How well classes are told apart, and how far confidences can be trusted."""
-        return score_part(predictor, part, scoring, step)
+        return scores_of_part(predictor, part, scored, scoring)
 
     def require_confidence(self) -> None:
         """A classifier's probability is its confidence."""

@@ -54,24 +54,30 @@ def score_cases(
     detect_by: LesionRule | None = None,
 ) -> Iterator[tuple[PreparedCase, ScoredCase]]:
     """Every case of a part, predicted and scored, one after the other."""
-    channels = channels_of(part.prepared, predictor.modalities)
-    scheme = scheme_of(part.prepared)
     for number, case in enumerate(part.prepared.cases, start=1):
-        of_cohort = part.cases[case.id]
-        yield (
-            case,
-            score_prepared(
-                predictor,
-                case,
-                of_cohort,
-                channels,
-                scheme,
-                curves=curves,
-                metrics=metrics,
-                detect_by=detect_by,
-            ),
-        )
+        yield case, _scored(predictor, part, case, curves=curves, metrics=metrics, detect_by=detect_by)
         step(number, len(part.prepared.cases))
+
+
+def _scored(
+    predictor: Predictor,
+    part: Part,
+    case: PreparedCase,
+    *,
+    curves: bool,
+    metrics: RegionMetrics,
+    detect_by: LesionRule | None,
+) -> ScoredCase:
+    return score_prepared(
+        predictor,
+        case,
+        part.cases[case.id],
+        channels_of(part.prepared, predictor.modalities),
+        scheme_of(part.prepared),
+        curves=curves,
+        metrics=metrics,
+        detect_by=detect_by,
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +100,12 @@ class PartScored:
         self.working.append(result.working)
         self.kept[case.id] = slices.keeps(case.non_black)
 
+    def join(self, other: PartScored) -> None:
+        """The cases of another, behind those that there are."""
+        self.native.extend(other.native)
+        self.working.extend(other.working)
+        self.kept.update(other.kept)
+
 
 def as_published(scored: PartScored, protocol: PublishedProtocol, reasons: Sequence[Reason] = ()) -> AsPublished:
     """A part by a publication's protocol, on the grid that it names; errors as of ``evaluation.published``."""
@@ -106,20 +118,33 @@ def as_published(scored: PartScored, protocol: PublishedProtocol, reasons: Seque
     )
 
 
-def score_part(predictor: Predictor, part: Part, scoring: Scoring, step: Step) -> Scores:
-    """Score a part on the native grid and, where the recipe follows a publication, by its protocol.
+def score_one(predictor: Predictor, part: Part, number: int, scoring: Scoring) -> PartScored:
+    """One case of a part, predicted and scored.
 
     Args:
         predictor: the network.
         part: its cases need references.
-        scoring: how scores are averaged, what the recipe follows, and metrics of the caller's own.
-        step: called with (cases done, cases).
+        number: of the case, from 0.
+        scoring: how scores are averaged, and metrics of the caller's own.
     """
-    metrics, publication = scoring.options.metrics(scoring.metrics), scoring.publication
-    scored = PartScored()
-    lesions = scoring.options.lesions
-    for case, result in score_cases(predictor, part, curves=True, step=step, metrics=metrics, detect_by=lesions):
-        scored.add(case, result, predictor.slices)
+    metrics, lesions = scoring.options.metrics(scoring.metrics), scoring.options.lesions
+    case, scored = part.prepared.cases[number], PartScored()
+    scored.add(case, _scored(predictor, part, case, curves=True, metrics=metrics, detect_by=lesions), predictor.slices)
+    return scored
+
+
+def scores_of_part(predictor: Predictor, part: Part, cases: Sequence[PartScored], scoring: Scoring) -> Scores:
+    """The scores of a part on the native grid and, where the recipe follows a publication, by its protocol.
+
+    Args:
+        predictor: the network.
+        part: what was scored,
+        cases: and the scores of each of its cases, in order.
+        scoring: how scores are averaged, what the recipe follows, and metrics of the caller's own.
+    """
+    scored, publication = PartScored(), scoring.publication
+    for case in cases:
+        scored.join(case)
     block = None
     if isinstance(publication.protocol, PublishedProtocol):
         protocol, reasons = protocol_of(publication.protocol, part.name)

@@ -41,7 +41,7 @@ from glioseg.tasks.segment.items import borders_of, training_items
 from glioseg.tasks.segment.log import OWN_COLUMNS, followed_in_validation, published_columns
 from glioseg.tasks.segment.predict import SegmentMembers
 from glioseg.tasks.segment.predictor import predictor_of
-from glioseg.tasks.segment.score import scheme_of, score_part, tune_options
+from glioseg.tasks.segment.score import PartScored, scheme_of, score_one, scores_of_part, tune_options
 from glioseg.tasks.segment.validation import Validator
 from glioseg.tasks.task import (
     Calibration,
@@ -180,9 +180,13 @@ class SegmentTask(Task[Predictor]):
 
     # -- scoring --------------------------------------------------------------------------------------------------
 
-    def score(self, predictor: Predictor, part: Part, scoring: Scoring, step: Step) -> Scores:
+    def score_case(self, predictor: Predictor, part: Part, number: int, scoring: Scoring) -> PartScored:
+        """Overlap on the native grid and on the network's."""
+        return score_one(predictor, part, number, scoring)
+
+    def scores_of(self, predictor: Predictor, part: Part, scored: Sequence[PartScored], scoring: Scoring) -> Scores:
         """Overlap on the native grid, and by the publication's protocol."""
-        return score_part(predictor, part, scoring, step)
+        return scores_of_part(predictor, part, scored, scoring)
 
     def fit_confidence(
         self, bundle: Bundle, parts: CalibrationParts, promises: Promises, page: Path, device: str, reporter: Reporter
