@@ -4,8 +4,8 @@ python benchmarks/scale.py rehearsal [--patients 10 30 90] [--spacing 1] [--fold
 python benchmarks/scale.py many [--patients 1251] [--pictures 20000] [--folder DIR]
 
 ``rehearsal`` prepares, trains an epoch, evaluates and predicts on so many patients, by the recipe brats with a narrow
-network, and fits a line to the times. Patients are hard links to a few phantoms under names of their own, and are split
-by name: here files are counted, not heads. ``many`` inspects, looks for near duplicates and starts a run on a complete
+network, and fits a line to the times. Patients are hard links to a few phantoms under names of their own: here files
+are counted, not heads. ``many`` inspects, looks for near duplicates and starts a run on a complete
 cache, on small phantoms and pictures that do differ. Every stage is a process of its own, and so is its memory;
 processor seconds stand beside those of the clock, since only they mean much on a machine that does other things too.
 """
@@ -54,11 +54,9 @@ def _write_links(folder: Path, n_patients: int, spacing_mm: float) -> Path:
 
 
 def _write_split(data: Path, path: Path) -> Path:
-    """A fifth for validation, a tenth for test, by name."""
+    """By the phantom that a patient is a link to, since those of one phantom are near duplicates."""
     names = sorted(case.name.removesuffix("-000") for case in data.iterdir())
-    parts: dict[str, list[str]] = {"train": [], "val": [], "test": []}
-    for number, name in enumerate(names):
-        parts["test" if number % 10 == 0 else "val" if number % 5 == 1 else "train"].append(name)
+    parts = {"train": names[0::_BASES] + names[1::_BASES], "val": names[2::_BASES], "test": names[3::_BASES]}
     path.write_text(json.dumps(parts), encoding="utf-8")
     return path
 
@@ -70,9 +68,9 @@ def _write_small(folder: Path, n_patients: int) -> Path:
     phantoms = [generate_patient(options, number) for number in range(40)]
     for number in range(n_patients):
         phantom, draws = phantoms[number % 40], np.random.default_rng(number)
-        axes = [axis for axis in range(3) if (number // 40) >> axis & 1]
+        axes = tuple(axis for axis in range(3) if (number // 40) >> axis & 1)
         shift = tuple(int(step) for step in draws.integers(-3, 4, size=3))
-        array = np.roll(np.flip(phantom.image.array, [axis + 1 for axis in axes]), shift, (1, 2, 3))
+        array = np.roll(np.flip(phantom.image.array, tuple(axis + 1 for axis in axes)), shift, (1, 2, 3))
         noise = 1 + 0.15 * draws.standard_normal(array.shape)
         image = Image((array * noise).astype(np.float32), phantom.image.modalities, phantom.image.grid)
         labels = np.roll(np.flip(phantom.labels.array, axes), shift, (0, 1, 2))

@@ -63,9 +63,16 @@ class FakeRay:
         deaths: how many of the first pieces that are done die with their workers.
         version: of glioseg on the machine, as its workers say it; None for this one.
         on_wait: called before each piece is done.
+        gpus: of the machine.
     """
 
-    def __init__(self, deaths: int = 0, version: str | None = None, on_wait: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        deaths: int = 0,
+        version: str | None = None,
+        on_wait: Callable[[], None] = lambda: None,
+        gpus: float = 0,
+    ) -> None:
         self.exceptions = SimpleNamespace(
             RayError=RayError, RayTaskError=RayTaskError, TaskCancelledError=TaskCancelledError
         )
@@ -79,6 +86,7 @@ class FakeRay:
         self._deaths = deaths
         self._version = version
         self._on_wait = on_wait
+        self._gpus = gpus
         self._kept: dict[Ref, bytes] = {}
         self._waiting: dict[Ref, Callable[[], Any]] = {}
         self._ended: dict[Ref, Any] = {}
@@ -94,7 +102,7 @@ class FakeRay:
         self.is_open = False
 
     def nodes(self) -> list[dict[str, Any]]:
-        has = {"CPU": 2.0, "memory": 8e9}
+        has = {"CPU": 2.0, "memory": 8e9} | ({"GPU": self._gpus} if self._gpus else {})
         return [{"Alive": True, "NodeID": "1", "NodeManagerHostname": "node-1", "Resources": has}]
 
     def put(self, value: object) -> Ref:

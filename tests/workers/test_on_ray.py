@@ -61,11 +61,20 @@ def test_ray_is_started_for_the_work_and_let_go(ray: FakeRay) -> None:
     said = Lines()
     with OnRay(cpus=2).session(said):
         assert list(OnRay(cpus=2).spread(partial(_squares, None), [5], QUIET)) == [(0, 25)]
-        assert ray.is_open
-    assert not ray.is_open
+        was_open = ray.is_open
+    assert (was_open, ray.is_open) == (True, False)
     assert len(ray.started) == 1  # a session is one start, however often work is spread in it
     assert said.taken() == ["Starting Ray on this machine, which takes some 16 s …"]
     assert ray.asked[-1] == {"num_cpus": 2, "num_gpus": 0, "memory": None, "max_retries": 0}
+
+
+@pytest.mark.parametrize(("asked", "is_said"), [(0, True), (0.5, False)])
+def test_gpus_that_nobody_asked_for_are_said(asked: float, is_said: bool) -> None:
+    said = Lines()
+    with ray_is(FakeRay(gpus=4)) as fake:
+        list(OnRay(gpus=asked).spread(partial(_squares, None), [1], said))
+    assert any("No worker sees the 4 GPUs" in line for line in said.taken()) == is_said
+    assert fake.asked[-1]["num_gpus"] == asked
 
 
 def test_a_piece_whose_worker_died_is_done_again() -> None:

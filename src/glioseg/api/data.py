@@ -10,6 +10,7 @@ from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING
 
+from glioseg.api.addresses import takes_addresses
 from glioseg.api.common import (
     AnyRecipe,
     Changes,
@@ -27,7 +28,7 @@ from glioseg.cohorts.reading.layout import Layout
 from glioseg.core import MAX_VOXELS, Case, Cohort, LabelScheme
 from glioseg.errors import OptionError, name_some, plural
 from glioseg.faces import in_python
-from glioseg.runs.read import Data
+from glioseg.runs.read import Data, here
 from glioseg.runs.read import read as read_data
 
 if TYPE_CHECKING:
@@ -103,11 +104,12 @@ def read(
     require_kind("scheme", scheme, (str, LabelScheme, NoneType), "a name, or a LabelScheme")
     require_list("modalities", modalities, '["t1n", "t2f"]')
     labels = {name: str(label) for name, label in (series or {}).items()}
-    data = Data(Path(path), layout, scheme, names, masks, max_voxels, labels, keep_ids)
+    data = here(Data(Path(path), layout, scheme, names, masks, max_voxels, labels, keep_ids), reporter_of(progress))
     cohort = read_data(data, reporter_of(progress))
     return FolderCohort(**{name: getattr(cohort, name) for name in _FIELDS}, data=data, cases_read=cohort.cases)
 
 
+@takes_addresses
 def inspect(data: AnyData, out: StrPath | None = None, *, progress: Progress | None = None) -> InspectResult:
     """Look at every voxel once: what is wrong or odd, and what the data set holds.
 
@@ -127,6 +129,7 @@ def inspect(data: AnyData, out: StrPath | None = None, *, progress: Progress | N
     return inspecting.inspect(source_of(data), optional_path(out), reporter_of(progress))
 
 
+@takes_addresses
 def split(
     data: AnyData, out: StrPath | None = None, *, changes: Changes = (), progress: Progress | None = None
 ) -> Split:
@@ -152,6 +155,7 @@ def split(
     return splitting.write_split(source_of(data), options, optional_path(out), reporter_of(progress))
 
 
+@takes_addresses
 def split_folds(
     data: AnyData, out: StrPath | None = None, *, changes: Changes, progress: Progress | None = None
 ) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
@@ -175,6 +179,7 @@ def split_folds(
     return splitting.write_nnunet_folds(source_of(data), options, optional_path(out), reporter_of(progress))
 
 
+@takes_addresses
 def cache(
     data: AnyData,
     out: StrPath = "cache",
@@ -206,6 +211,7 @@ def cache(
     return caching.cache(source_of(data), how, Path(out), reporter_of(progress))
 
 
+@takes_addresses
 def convert(
     data: AnyData,
     out: StrPath,

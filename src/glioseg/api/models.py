@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from glioseg.api.addresses import takes_addresses
 from glioseg.api.common import Progress, StrPath, optional_path, reporter_of
 from glioseg.api.data import AnyData, folder_of, source_of
 from glioseg.api.runs import Run, path_of
@@ -160,6 +161,7 @@ class Model:
         named = scans if isinstance(scans, Mapping) else named_alone(scans, self.modalities)
         return called_as(named, self.modalities)
 
+    @takes_addresses
     def predict_files(
         self,
         inputs: AnyData | Sequence[AnyData],
@@ -245,6 +247,7 @@ def _wanted(members: Members, uncertainty: bool | UncertaintyOptions, explain: b
     return Wanted((members.samples if uncertainty is True else uncertainty) or None, explain)
 
 
+@takes_addresses
 def load(
     path: StrPath | Run,
     *others: StrPath | Run,
@@ -275,6 +278,7 @@ def load(
     return Model(networks.load(), networks)
 
 
+@takes_addresses
 def calibrate(
     run: StrPath | Run,
     data: AnyData | None = None,
@@ -349,6 +353,7 @@ def models() -> tuple[ShippedModel, ...]:
     return tuple(SHIPPED.values())
 
 
+@takes_addresses
 def export(
     run: StrPath | Run,
     out: StrPath | None = None,

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
+from glioseg.api.addresses import takes_addresses
 from glioseg.api.common import (
     AnyRecipe,
     Changes,
@@ -130,6 +131,7 @@ class Run:
         return write_report(self.path, device, optional_path(cache), reporter_of(progress), task, network, layout)
 
 
+@takes_addresses
 def train(
     recipe: AnyRecipe,
     data: AnyData,
@@ -233,6 +235,7 @@ class _StepsTold:
         """An epoch is its steps."""
 
 
+@takes_addresses
 def evaluate(
     run: StrPath | Run,
     data: AnyData | None = None,
@@ -333,6 +336,7 @@ def evaluate(
     )
 
 
+@takes_addresses
 def verify(
     manifest: StrPath | Run,
     data: AnyData | None = None,
@@ -364,6 +368,7 @@ def verify(
     return verified(place, other, device=device, cache=optional_path(cache), reporter=reporter_of(progress))
 
 
+@takes_addresses
 def compare(
     *runs: StrPath | Run,
     part: str | None = None,

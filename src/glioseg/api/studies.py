@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from glioseg.api.addresses import takes_addresses
 from glioseg.api.common import (
     AnyRecipe,
     Changes,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from glioseg.studies.tune import TuneResult
 
 
+@takes_addresses
 def study(
     study: StrPath | StudyOptions,
     data: AnyData | Mapping[str, AnyData],
@@ -127,6 +129,7 @@ class StudyPlan:
         return train_one(self.planned, run, restart=restart, reporter=reporter_of(progress))
 
 
+@takes_addresses
 def plan_study(
     study: StrPath | StudyOptions,
     data: AnyData | Mapping[str, AnyData],
@@ -200,6 +203,7 @@ def study_names() -> tuple[str, ...]:
     return tuple(shipped_studies())
 
 
+@takes_addresses
 def tune(
     recipe: AnyRecipe,
     data: AnyData,

@@ -183,8 +183,10 @@ def _network_and_data(
 ) -> tuple[Path, Sequence[Data | Cohort]]:
     """The network that is named first, or the shipped one that fits and that the user agrees to; and the scans."""
     from glioseg.inference.shipped import PREFIX
+    from glioseg.io.remote.mirror import fetched
     from glioseg.runs.propose import is_network, proposed_model
 
+    given = [fetched(path, reporter) for path in given]
     if given and is_network(given[0]):
         return given[0], [flags.data(path) for path in given[1:]]
     proposal = proposed_model([flags.data(path) for path in given], files, reporter)

@@ -16,6 +16,8 @@ from glioseg.core import MAX_VOXELS, Cohort, LabelScheme, allowing, scheme_named
 from glioseg.core.modalities import modality_of, our_names
 from glioseg.errors import FileError, GliosegError, LabelError, misuse
 from glioseg.io.dicom.study_files import is_study_file
+from glioseg.io.remote.address import shown, url_of
+from glioseg.io.remote.mirror import fetched
 from glioseg.preparation.records import SchemeRecord
 
 _MOST_SAID = 10
@@ -34,6 +36,7 @@ class Data:
         max_voxels: a file, or a stack of them, that declares more is refused.
         series: of DICOM, modality -> the number of the series that shows it; others are recognised.
         keep_ids: of DICOM, whether cases are called by their patients' identifiers.
+        origin: the URL that the folder was brought from, where it is elsewhere.
     """
 
     path: Path
@@ -44,11 +47,12 @@ class Data:
     max_voxels: int = MAX_VOXELS
     series: Mapping[str, str] = field(default_factory=dict)
     keep_ids: bool = False
+    origin: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """As ``data.json`` of a run folder holds it: the path is absolute."""
+        """As ``data.json`` of a run folder holds it: the path is absolute, or a URL, whose secrets are left out."""
         return {
-            "path": str(self.path.absolute()),
+            "path": str(self.path.absolute()) if self.origin is None else shown(self.origin),
             "layout": self.layout.name if isinstance(self.layout, Layout) else self.layout,
             "scheme": _scheme_json(self.scheme),
             "modalities": None if self.modalities is None else list(self.modalities),
@@ -77,6 +81,12 @@ class Data:
         series, keep_ids = values.get("series", {}), values.get("keep_ids", False)
         folder, layout, masks = Path(values["path"]), values.get("layout"), values.get("masks")
         return cls(folder, layout, scheme, modalities, masks, limit, series, keep_ids)
+
+
+def here(data: Data, reporter: Reporter = QUIET) -> Data:
+    """The data with its files on this machine, where its path is a URL; errors as of ``mirror.fetched``."""
+    url = url_of(data.path)
+    return data if url is None else replace(data, path=fetched(data.path, reporter), origin=url)
 
 
 def holds_cases(path: Path) -> bool:
@@ -114,7 +124,7 @@ def read(data: Data | Cohort, reporter: Reporter = QUIET, *, says_errors: bool =
     """
     if isinstance(data, Cohort):
         return data
-    data = with_labels_file(data)
+    data = with_labels_file(here(data, reporter))
     names = None if data.modalities is None else our_names(data.modalities)
     masks = None if data.masks is None else MaskPattern(data.masks)
     series = {modality_of(name) or name: label for name, label in data.series.items()}

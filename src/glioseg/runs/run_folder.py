@@ -17,7 +17,7 @@ from glioseg.inference.shipped import is_model_name
 from glioseg.io.files import LOCK, cannot_write, own_entries, sweep, write_json, write_text
 from glioseg.io.text import read_json
 from glioseg.runs.changed import scan_changes, shortened, split_changes
-from glioseg.runs.read import Data
+from glioseg.runs.read import Data, here
 from glioseg.runs.run_files import RECIPE as RECIPE
 from glioseg.runs.run_files import REPORT as REPORT
 from glioseg.runs.run_files import require_run as require_run
@@ -99,8 +99,8 @@ class RunFolder:
 
     @property
     def data(self) -> Data:
-        """Where the scans were read from, and how."""
-        return Data.from_json(read_json(self.path / DATA), self.path / DATA)
+        """Where the scans were read from, and how; those that are elsewhere are brought here."""
+        return here(Data.from_json(read_json(self.path / DATA), self.path / DATA))
 
     def data_by(self, own_layout: Layout | None) -> Data:
         """``data`` with the reader of one's own by which it was read; None where it was one of ours.

@@ -165,7 +165,7 @@ class Search:
         trace = folder.with_name(f"{folder.name}-error.txt")
         result, error = guarded(lambda: self._train(record, folder, watcher), trace, self._reporter)
         record = self.keep(self._with_ending(record, result, error, watcher))
-        if result is not None and record.state == "running":
+        if result is not None and result.outcome.reason is not None and record.state == "running":
             return Stopped(result.outcome.reason)
         self._reporter.say(f"Trial {number + 1}: {record.error or f'{record.state}, {record.value:.4f}'}")
         return record

@@ -200,8 +200,9 @@ def _begin(recipe: Recipe, key: str, at_once: int, out: Path) -> None:
     changed = [name for name in differences(begun, recipe) if name not in ("train.max_minutes", "train.max_steps")]
     changed += ["split"] if begun.split != recipe.split else []
     changed += ["tune"] if begun.tune != recipe.tune else []
-    said = read_json(out / DATA_KEY)
-    said = {"at_once": 1} | said if isinstance(said, dict) else {}  # which searches did not say always
+    kept = read_json(out / DATA_KEY)
+    said: dict[str, object] = {"at_once": 1}  # which searches did not say always
+    said.update(kept if isinstance(kept, dict) else {})
     changed += ["the data"] if said.get("key") != key else []
     changed += ["`--at-once`"] if said.get("at_once") != at_once else []
     if changed:

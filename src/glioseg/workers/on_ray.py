@@ -75,6 +75,9 @@ class OnRay:
             nodes = [node for node in ray.nodes() if node["Alive"]]
             self._require_room(nodes)
             _require_version(ray, nodes)
+            n_gpus = sum(node["Resources"].get("GPU", 0) for node in nodes)
+            if n_gpus and not self.gpus:
+                reporter.say(f"No worker sees the {n_gpus:.0f} GPUs there: `--on ray,gpus=1` gives each of them one")
             yield
         finally:
             ray.shutdown()
@@ -92,8 +95,7 @@ class OnRay:
         try:
             if self.address is None:
                 reporter.say("Starting Ray on this machine, which takes some 16 s …")
-                n_processors = max(processors().allowed, self.cpus)
-                bounds = {"num_cpus": n_processors, "object_store_memory": _STORE_BYTES}
+                bounds = {"num_cpus": processors(0).allowed, "object_store_memory": _STORE_BYTES}
                 ray.init("local", include_dashboard=False, **bounds, **_SILENT)
             else:
                 _require_answer(self.address)

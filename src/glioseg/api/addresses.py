@@ -1,0 +1,93 @@
+"""Addresses wherever functions of the face take paths: what is read is brought here first, what is written is sent."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from os import PathLike
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from glioseg.api.common import reporter_of
+from glioseg.console import Reporter
+from glioseg.errors import OptionError
+from glioseg.io.remote.address import shown, url_of
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_WRITTEN = ("out", "cache")
+_DATA = ("data", "inputs")
+
+
+def takes_addresses(function: Callable[P, R]) -> Callable[P, R]:
+    """Have a function take URLs (``s3://``, ``gs://``; ``https://`` for reading) for paths.
+
+    ``out`` and ``cache`` are worked on here and sent at each checkpoint and at the end; all others are brought here
+    before the function is called.
+    """
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        bound = signature.bind(*args, **kwargs)
+        if not any(_urls(value) for value in bound.arguments.values()):
+            return function(*args, **kwargs)
+        from glioseg.io.remote.upload import uploaded
+
+        reporter = reporter_of(bound.arguments.get("progress"))
+        _require_here(bound.arguments)
+        with ExitStack() as stack:
+            for name, value in bound.arguments.items():
+                if name in _WRITTEN and _urls(value):
+                    bound.arguments[name] = stack.enter_context(uploaded(Path(value), reporter))
+                else:
+                    bound.arguments[name] = _brought(value, name in _DATA, reporter)
+            return function(*bound.args, **bound.kwargs)
+
+    return call
+
+
+def _require_here(arguments: Mapping[str, Any]) -> None:
+    """Workers of a cluster share a folder, and none of them can share what another has brought from elsewhere."""
+    urls = [url for value in arguments.values() for url in _urls(value)]
+    if arguments.get("on") is not None:
+        raise OptionError(
+            "the workers of a cluster need files that all of them see",
+            found=f"`--on` with {shown(urls[0])}",
+            remedy="Copy it into a folder that they share, or leave `--on` out",
+        )
+
+
+def _urls(value: object) -> list[str]:
+    """The URLs in an argument: itself, of its data, or among several."""
+    from glioseg.runs.read import Data
+
+    if isinstance(value, str | PathLike):
+        url = url_of(str(value))
+        return [] if url is None else [url]
+    if isinstance(value, Data):
+        return _urls(value.path)
+    if isinstance(value, Mapping):
+        return [url for each in value.values() for url in _urls(each)]
+    if isinstance(value, list | tuple):
+        return [url for each in value for url in _urls(each)]
+    return []
+
+
+def _brought(value: Any, is_data: bool, reporter: Reporter) -> Any:  # noqa: ANN401 - whatever a function takes
+    """The same with what its URLs name on this machine; data remembers where it is from."""
+    from glioseg.io.remote.mirror import fetched
+    from glioseg.runs.read import Data, here
+
+    if not _urls(value):
+        return value
+    if isinstance(value, Data):
+        return here(value, reporter)
+    if isinstance(value, Mapping):
+        return {name: _brought(each, is_data, reporter) for name, each in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return type(value)(_brought(each, is_data, reporter) for each in value)  # type: ignore[call-arg]
+    return here(Data(Path(value)), reporter) if is_data else fetched(Path(value), reporter)

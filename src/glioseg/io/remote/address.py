@@ -1,0 +1,152 @@
+"""Addresses of files that are elsewhere, and what opens them: fsspec, with credentials of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from glioseg.errors import FileError, GliosegError, OptionError
+
+_T = TypeVar("_T")
+_URL = re.compile(r"(?P<scheme>s3|gs|https?):/{1,2}(?P<rest>[^/].*)", re.DOTALL)
+_EXTRA = "Install the extra: pip install 'glioseg[scale]'"
+_SECRET = re.compile(r"(?<=://)[^/@\s]+@|\?[^\s'\"]*")
+
+
+def url_of(path: Path | str) -> str | None:
+    """The URL that a path is, where it is one (s3, gs, http, https); a Path has lost one of its slashes."""
+    found = _URL.fullmatch(str(path))
+    return None if found is None else f"{found['scheme']}://{found['rest']}"
+
+
+def shown(text: str) -> str:
+    """A URL, or what a library says of one, without what may be secret: names and passwords, signatures."""
+    return _SECRET.sub("", text)
+
+
+def name_of(url: str) -> str:
+    """What the file or folder is called: the last part of its URL."""
+    parts = urlsplit(url)
+    return PurePosixPath(parts.path).name or re.sub(r"[^\w.-]", "-", parts.hostname or "data")
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file that is elsewhere.
+
+    Args:
+        url: its own, as fsspec takes it.
+        size: in bytes; None where nobody says it.
+        tag: changes with its contents (ETag, or when it was changed); None where nobody says it.
+    """
+
+    url: str
+    size: int | None
+    tag: str | None
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A place elsewhere.
+
+    Args:
+        url: of it.
+        system: fsspec's, that reaches it.
+        path: of the place in it.
+    """
+
+    url: str
+    system: Any
+    path: str
+
+    def files(self) -> dict[str, RemoteFile]:
+        """Path below the place -> file; of a file alone the one, under its name. A page of the web is a folder of what
+        it leads to.
+
+        Raises:
+            FileError: nothing is there, it may not be read, or it cannot be reached.
+        """
+        about = self.said(lambda: self.system.info(self.path))
+        is_page = str(about.get("mimetype", "")).startswith("text/html")
+        if about.get("type") == "file" and not is_page:
+            return {name_of(self.url): _described(self.path, about)}
+        root = f"{self.path.rstrip('/')}/" if is_page else self.path
+        found = self.said(lambda: self.system.find(root, detail=True))
+        files = {}
+        for path, facts in found.items():
+            below = path.removeprefix(self.path).strip("/")
+            if not below or path.endswith("/"):
+                continue  # what stands for a folder itself
+            if not path.startswith(self.path) or ".." in PurePosixPath(below).parts:
+                continue  # a page may link to whatever it likes
+            if is_page:
+                facts = self.said(partial(self.system.info, path))  # a page says neither sizes nor tags
+            files[below] = _described(path, facts)
+        if not files:
+            raise FileError("nothing is there", path=shown(self.url), remedy="Check the address for a typing error")
+        return files
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything is there; errors as of ``files``."""
+        return bool(self.said(lambda: self.system.exists(self.path)))
+
+    def said(self, work: Callable[[], _T]) -> _T:
+        """What fsspec gives, or its error in a sentence without secrets."""
+        try:
+            return work()
+        except GliosegError:
+            raise
+        except Exception as error:  # noqa: BLE001 - each of fsspec's libraries raises its own
+            raise _of_library(self.url, error) from None
+
+
+def remote(url: str) -> Remote:
+    """The place at a URL; nothing is looked at yet.
+
+    Raises:
+        OptionError: fsspec, or the library that it needs for such an address, is not installed.
+    """
+    try:
+        from fsspec.core import url_to_fs  # an extra: only who works with addresses needs it
+
+        system, path = url_to_fs(url)
+    except ImportError as error:
+        raise OptionError(
+            "a library for such an address is missing", path=shown(url), found=error, remedy=_EXTRA
+        ) from error
+    except Exception as error:  # noqa: BLE001 - as above
+        raise _of_library(url, error) from None
+    system.invalidate_cache()
+    return Remote(url, system, path)
+
+
+def _described(path: str, facts: dict[str, Any]) -> RemoteFile:
+    return RemoteFile(path, facts.get("size"), tag_of(facts))
+
+
+def tag_of(facts: dict[str, Any]) -> str | None:
+    """What changes with a file's contents, among what fsspec says of it."""
+    return next((str(facts[name]) for name in ("ETag", "etag", "LastModified", "mtime") if facts.get(name)), None)
+
+
+def _of_library(url: str, error: Exception) -> FileError:
+    """A sentence for what a library of fsspec raised; what it said is kept, without secrets."""
+    cause = error.__cause__  # of the web fsspec says of whatever went wrong that there is no such file
+    status = getattr(error, "status", getattr(cause, "status", None))
+    is_unreached = url.startswith("http") and cause is not None and status != 404
+    found = shown(" ".join(f"{type(error).__name__}: {error}".split()))[:300]
+    where = shown(url)
+    if isinstance(error, PermissionError) or status in (401, 403) or "credential" in found.lower():
+        remedy = "Check the credentials: they are fsspec's own (for s3 those of AWS, in ~/.aws or the environment)"
+        return FileError("access is not permitted", path=where, found=found, remedy=remedy)
+    if status == 404 or (isinstance(error, FileNotFoundError) and not is_unreached):
+        remedy = "Check the address for a typing error"
+        return FileError("nothing is there, or no such bucket", path=where, found=found, remedy=remedy)
+    remedy = "Check the network and the address, and try again: what is here by now is kept"
+    return FileError("it cannot be reached", path=where, found=found, remedy=remedy)

@@ -1,0 +1,192 @@
+"""Files from a bucket and from the web: whole or not at all, brought once, bounded, and refused in a sentence."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pytest
+
+from glioseg.errors import FileError, GliosegError
+from glioseg.io.remote.address import shown, url_of
+from glioseg.io.remote.mirror import fetched, mirror_options
+
+
+def _put(s3: fsspec.AbstractFileSystem, files: dict[str, bytes]) -> None:
+    for name, content in files.items():
+        s3.pipe_file(f"brains/{name}", content)
+
+
+def _tree(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def _calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The URLs that are brought from now on."""
+    from glioseg.io.remote import mirror
+
+    brought: list[str] = []
+    real = mirror._streamed
+
+    def streamed(system: Any, url: str, path: Path) -> int:
+        brought.append(url)
+        return real(system, url, path)
+
+    monkeypatch.setattr(mirror, "_streamed", streamed)
+    return brought
+
+
+def test_a_folder_is_brought_once_and_what_changes_is_brought_anew(
+    s3: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _put(s3, {"lgg/a/1.tif": b"one", "lgg/a/2.tif": b"two", "lgg/b.csv": b"three", "other": b"no"})
+    brought = _calls(monkeypatch)
+    path = fetched(Path("s3://brains/lgg"))
+    assert path.name == "lgg"
+    assert _tree(path) == {"a/1.tif": b"one", "a/2.tif": b"two", "b.csv": b"three"}
+    assert len(brought) == 3
+    assert fetched(Path("s3://brains/lgg/")) == path
+    assert len(brought) == 3
+    _put(s3, {"lgg/a/1.tif": b"ONE", "lgg/c.csv": b"new"})  # of the same size
+    s3.rm_file("brains/lgg/b.csv")
+    (path / "a" / "2.tif").write_bytes(b"TWO")  # changed here, by whoever
+    fetched(Path("s3://brains/lgg"))
+    assert _tree(path) == {"a/1.tif": b"ONE", "a/2.tif": b"two", "c.csv": b"new"}
+    assert sorted(brought[3:]) == ["brains/lgg/a/1.tif", "brains/lgg/a/2.tif", "brains/lgg/c.csv"]
+
+
+def test_a_file_alone(s3: fsspec.AbstractFileSystem, web: tuple[str, Path]) -> None:
+    _put(s3, {"scans/t2f.nii.gz": b"voxels"})
+    assert fetched(Path("s3://brains/scans/t2f.nii.gz")).read_bytes() == b"voxels"
+    address, folder = web
+    (folder / "t1c.nii.gz").write_bytes(b"more voxels")
+    path = fetched(Path(f"{address}/good/t1c.nii.gz?signature=secret"))
+    assert (path.name, path.read_bytes()) == ("t1c.nii.gz", b"more voxels")
+    assert "secret" not in "".join(text for text in (path.parent / "index.json").read_text(encoding="utf-8"))
+
+
+def test_a_folder_of_the_web_is_what_its_page_leads_to(web: tuple[str, Path]) -> None:
+    address, folder = web
+    (folder / "bundle").mkdir()
+    (folder / "bundle" / "weights").write_bytes(b"0" * 3000)
+    (folder / "elsewhere").write_bytes(b"not asked for")
+    assert _tree(fetched(Path(f"{address}/good/bundle/"))) == {"weights": b"0" * 3000}
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("good/nothing.nii.gz", "nothing is there"),
+        ("forbidden/t2f.nii.gz", "access is not permitted"),
+        ("broken/t2f.nii.gz", "it cannot be reached|the file broke off"),
+    ],
+)
+def test_what_goes_wrong_on_the_web_leaves_nothing(path: str, words: str, web: tuple[str, Path], mirror: Path) -> None:
+    with pytest.raises(FileError, match=words) as refused:
+        fetched(Path(f"{web[0]}/{path}?signature=secret"))
+    assert "secret" not in refused.value.text
+    assert [file.name for file in mirror.rglob("*") if file.is_file() and file.name != "index.json"] == []
+
+
+def test_nobody_at_the_address(mirror: Path) -> None:
+    with pytest.raises(FileError, match=r"http://127\.0\.0\.1:9/scan\.nii\.gz: it cannot be reached"):
+        fetched(Path("http://user:password@127.0.0.1:9/scan.nii.gz"))
+
+
+@pytest.mark.parametrize("url", ["s3://brains/nothing", "s3://no-such-bucket/lgg"])
+def test_what_is_not_in_a_bucket(s3: fsspec.AbstractFileSystem, url: str) -> None:
+    with pytest.raises(FileError, match=f"{url}: nothing is there"):
+        fetched(Path(url))
+
+
+def test_a_bucket_that_may_not_be_read(s3: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    _put(s3, {"lgg/1.tif": b"one"})
+
+    def refuses(*anything: object, **more: object) -> None:
+        raise PermissionError("Access Denied for AKIAEXAMPLE")
+
+    monkeypatch.setattr(type(s3), "info", refuses)
+    with pytest.raises(FileError, match=r"s3://brains/lgg: access is not permitted.*fsspec's own"):
+        fetched(Path("s3://brains/lgg"))
+
+
+def test_a_file_that_broke_off_is_brought_by_the_next_call(
+    s3: fsspec.AbstractFileSystem, mirror: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from glioseg.io.remote import mirror as mirroring
+
+    _put(s3, {"lgg/1.tif": b"one", "lgg/2.tif": b"two"})
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    with monkeypatch.context() as patch:
+        patch.setattr(mirroring, "_streamed", lambda system, url, path: path.write_bytes(b"o"))
+        with pytest.raises(FileError, match="the file broke off; found 1 bytes; expected 3 bytes"):
+            fetched(Path("s3://brains/lgg"))
+        assert not list(mirror.rglob("*.tif"))
+    assert _tree(fetched(Path("s3://brains/lgg"))) == {"1.tif": b"one", "2.tif": b"two"}
+
+
+def test_a_full_disk(s3: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    from glioseg.io.remote import mirror as mirroring
+
+    def full(system: object, url: str, path: Path) -> int:
+        raise OSError(28, "No space left on device")
+
+    _put(s3, {"lgg/1.tif": b"one"})
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    monkeypatch.setattr(mirroring, "_streamed", full)
+    with pytest.raises(FileError, match="No space left on device"):
+        fetched(Path("s3://brains/lgg"))
+
+
+def test_what_was_not_used_for_longest_makes_room(s3: fsspec.AbstractFileSystem, mirror: Path, tmp_path: Path) -> None:
+    """Nothing of the last day does, since somebody may be reading it."""
+    _put(s3, {f"{name}/scan": name.encode() * 40 for name in ("a", "b", "c")})
+    first, second = (fetched(Path(f"s3://brains/{name}")) for name in ("a", "b"))
+    (tmp_path / "mirror.toml").write_text(f'folder = "{mirror}"\nlimit_gb = 1e-7\n', encoding="utf-8")
+    with pytest.raises(FileError, match=r"no room for it beside what was fetched within a day.*Raise limit_gb in"):
+        fetched(Path("s3://brains/c"))
+    for days, path in ((3, first), (2, second)):
+        index = json.loads((path.parent / "index.json").read_text(encoding="utf-8"))
+        (path.parent / "index.json").write_text(json.dumps(index | {"used": time.time() - days * 86_400}))
+    size = sum(file.stat().st_size for file in second.parent.rglob("*") if file.is_file())
+    (tmp_path / "mirror.toml").write_text(f'folder = "{mirror}"\nlimit_gb = {(size + 60) / 1e9}\n', encoding="utf-8")
+    third = fetched(Path("s3://brains/c"))
+    assert [path.exists() for path in (first, second, third)] == [False, True, True]
+
+
+def test_settings_that_say_something_else(tmp_path: Path) -> None:
+    (tmp_path / "mirror.toml").write_text("limit = 3", encoding="utf-8")
+    with pytest.raises(FileError, match=r"mirror\.toml: not the settings of the mirror; found limit"):
+        mirror_options()
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("s3:/brains/lgg", "s3://brains/lgg"),
+        ("https://a.b/c.nii.gz", "https://a.b/c.nii.gz"),
+        ("gs://x", "gs://x"),
+        ("C:/scans", None),
+        ("model:brats", None),
+        ("s3", None),
+        ("ftp://a/b", None),
+    ],
+)
+def test_what_is_an_address(text: str, url: str | None) -> None:
+    assert url_of(Path(text)) == url
+
+
+def test_what_is_shown_holds_no_secrets() -> None:
+    text = "Cannot connect to https://me:pass@host/a?X-Amz-Signature=abc&b=c now"
+    assert shown(text) == "Cannot connect to https://host/a now"
+
+
+def test_fsspec_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "fsspec.core", None)
+    with pytest.raises(GliosegError, match=r"a library for such an address is missing.*glioseg\[scale\]"):
+        fetched(Path("s3://brains/lgg"))
