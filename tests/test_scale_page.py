@@ -21,7 +21,7 @@ _SHORT = (
     *("train.epochs=1", "model.width=4", "model.depth=2", "evaluate.n_resamples=50"),
     *("slices.choice=all", "slices.dark_below=none"),
 )
-"""What makes the trainings short, and small phantoms enough; nothing else is changed, but that a search has two trials."""
+"""What makes trainings short, and small phantoms enough; nothing else is changed, but that a search has two trials."""
 
 
 def _write(folder: Path, served: Path, system: fsspec.AbstractFileSystem) -> None:
