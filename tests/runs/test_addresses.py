@@ -51,8 +51,23 @@ def test_a_run_whose_scans_are_elsewhere(
     names = {path.removeprefix("brains/runs/one/") for path in s3.find("brains/runs/one")}
     assert {"recipe.toml", "log.jsonl", "latest_checkpoint.pth", "bundle/model.safetensors"} <= names
     assert json.loads(s3.cat_file("brains/runs/one/data.json"))["path"] == "s3://brains/cohort"
-    scores = api.evaluate("s3://brains/runs/one", part="val", out=tmp_path, device="cpu", cache=tmp_path / "cache")
-    assert scores.to_json()["n_cases"] == 1
+    ran = glioseg(
+        "evaluate", "s3://brains/runs/one", "--part", "val", "--cache", tmp_path / "cache", "--json", "--quiet"
+    )
+    assert (ran.code, ran.json["n_cases"]) == (0, 1), ran.err
+    s3.invalidate_cache()
+    assert s3.exists("brains/runs/one/evaluation-val.json")  # figures go into the run, wherever that is
+    assert not s3.exists("brains/runs/one/.uploading.json")
+
+
+def test_a_file_into_a_bucket(tiny: TinyRun, s3: fsspec.AbstractFileSystem, tmp_path: Path) -> None:
+    """And what is written beside it; whatever else lies there is left alone."""
+    s3.pipe_file("brains/models/other.onnx", b"another's")
+    ran = glioseg("split", tiny.data, "--out", "s3://brains/models/split.json", "--quiet")
+    assert ran.code == 0, ran.err
+    s3.invalidate_cache()
+    assert set(json.loads(s3.cat_file("brains/models/split.json"))) >= {"train", "val", "test"}
+    assert s3.cat_file("brains/models/other.onnx") == b"another's"
 
 
 def test_what_is_refused(tiny: TinyRun, s3: fsspec.AbstractFileSystem, tmp_path: Path) -> None:
@@ -60,6 +75,9 @@ def test_what_is_refused(tiny: TinyRun, s3: fsspec.AbstractFileSystem, tmp_path:
     assert (ran.code, "s3://brains/nothing: nothing is there" in ran.err) == (1, True)
     ran = glioseg("evaluate", tiny.run, "--out", "s3://brains/figures", "--on", "ray")
     assert (ran.code, "need files that all of them see; found --on with s3://brains/figures" in ran.err) == (2, True)
+    ran = glioseg("study", "five-folds", "--data", tiny.data, "--out", "s3://brains/study", "--plan")
+    assert (ran.code, "a folder that all of them see; found s3://brains/study" in ran.err) == (2, True)
+    assert s3.find("brains/study") == []
     ran = glioseg("evaluate", tiny.run, "--out", "https://a.b/c")
     assert (ran.code, "an address of the web is for reading" in ran.err) == (2, True)
 

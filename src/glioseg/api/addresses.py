@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from os import PathLike
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -14,6 +14,8 @@ from glioseg.api.common import reporter_of
 from glioseg.console import Reporter
 from glioseg.errors import OptionError
 from glioseg.io.remote.address import shown, url_of
+from glioseg.io.remote.mirror import fetched
+from glioseg.io.remote.upload import uploaded, uploaded_file
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -25,9 +27,20 @@ _DATA = ("data", "inputs")
 def takes_addresses(function: Callable[P, R]) -> Callable[P, R]:
     """Have a function take URLs (``s3://``, ``gs://``; ``https://`` for reading) for paths.
 
-    ``out`` and ``cache`` are worked on here and sent at each checkpoint and at the end; all others are brought here
-    before the function is called.
+    ``out`` and ``cache`` are folders that are worked on here and sent at each checkpoint and at the end, and so is
+    ``run`` where it is what results are written into; all others are brought here before the function is called.
     """
+    return _taking(function, uploaded)
+
+
+def takes_addresses_and_writes_a_file(function: Callable[P, R]) -> Callable[P, R]:
+    """The same of a function whose ``out`` is a file."""
+    return _taking(function, uploaded_file)
+
+
+def _taking(
+    function: Callable[P, R], written: Callable[[Path, Reporter], AbstractContextManager[Path]]
+) -> Callable[P, R]:
     signature = inspect.signature(function)
 
     @functools.wraps(function)
@@ -35,13 +48,14 @@ def takes_addresses(function: Callable[P, R]) -> Callable[P, R]:
         bound = signature.bind(*args, **kwargs)
         if not any(_urls(value) for value in bound.arguments.values()):
             return function(*args, **kwargs)
-        from glioseg.io.remote.upload import uploaded
-
         reporter = reporter_of(bound.arguments.get("progress"))
         _require_here(bound.arguments)
+        into_run = "out" in signature.parameters and bound.arguments.get("out") is None
         with ExitStack() as stack:
             for name, value in bound.arguments.items():
-                if name in _WRITTEN and _urls(value):
+                if name == "out" and _urls(value):
+                    bound.arguments[name] = stack.enter_context(written(Path(value), reporter))
+                elif (name in _WRITTEN or (name == "run" and into_run)) and _urls(value):
                     bound.arguments[name] = stack.enter_context(uploaded(Path(value), reporter))
                 else:
                     bound.arguments[name] = _brought(value, name in _DATA, reporter)
@@ -79,7 +93,6 @@ def _urls(value: object) -> list[str]:
 
 def _brought(value: Any, is_data: bool, reporter: Reporter) -> Any:  # noqa: ANN401 - whatever a function takes
     """The same with what its URLs name on this machine; data remembers where it is from."""
-    from glioseg.io.remote.mirror import fetched
     from glioseg.runs.read import Data, here
 
     if not _urls(value):

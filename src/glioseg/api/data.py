@@ -10,7 +10,7 @@ from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING
 
-from glioseg.api.addresses import takes_addresses
+from glioseg.api.addresses import takes_addresses, takes_addresses_and_writes_a_file
 from glioseg.api.common import (
     AnyRecipe,
     Changes,
@@ -129,7 +129,7 @@ def inspect(data: AnyData, out: StrPath | None = None, *, progress: Progress | N
     return inspecting.inspect(source_of(data), optional_path(out), reporter_of(progress))
 
 
-@takes_addresses
+@takes_addresses_and_writes_a_file
 def split(
     data: AnyData, out: StrPath | None = None, *, changes: Changes = (), progress: Progress | None = None
 ) -> Split:
@@ -155,7 +155,7 @@ def split(
     return splitting.write_split(source_of(data), options, optional_path(out), reporter_of(progress))
 
 
-@takes_addresses
+@takes_addresses_and_writes_a_file
 def split_folds(
     data: AnyData, out: StrPath | None = None, *, changes: Changes, progress: Progress | None = None
 ) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
@@ -242,6 +242,7 @@ def convert(
     return converting.convert(source_of(data), Path(out), layout, reporter_of(progress), spacing_mm)
 
 
+@takes_addresses
 def phantom(
     out: StrPath,
     patients: int = 20,

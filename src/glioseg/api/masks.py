@@ -8,6 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from glioseg.api.addresses import takes_addresses
 from glioseg.api.common import Progress, StrPath, optional_path, reporter_of, require_list
 from glioseg.api.data import folder_of
 from glioseg.api.runs import convention_named, require_metrics
@@ -25,6 +26,7 @@ AnyMasks: TypeAlias = "Scan | Data | Cohort | Mapping[str, StrPath | Data | Coho
 """A mask, a folder of masks or what ``glioseg.read`` gave, or several of these by name."""
 
 
+@takes_addresses
 def score(
     reference: AnyMasks,
     prediction: AnyMasks,
@@ -143,6 +145,7 @@ def _path(folder: StrPath | Data | Cohort) -> Path:
     return folder_of(folder).path
 
 
+@takes_addresses
 def timeline(
     *cases: StrPath,
     dates: Sequence[str] = (),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glioseg.api.addresses import takes_addresses
+from glioseg.api.addresses import takes_addresses, takes_addresses_and_writes_a_file
 from glioseg.api.common import Progress, StrPath, optional_path, reporter_of
 from glioseg.api.data import AnyData, folder_of, source_of
 from glioseg.api.runs import Run, path_of
@@ -353,7 +353,7 @@ def models() -> tuple[ShippedModel, ...]:
     return tuple(SHIPPED.values())
 
 
-@takes_addresses
+@takes_addresses_and_writes_a_file
 def export(
     run: StrPath | Run,
     out: StrPath | None = None,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from glioseg.api.addresses import takes_addresses
 from glioseg.api.common import Progress, StrPath, reporter_of
 from glioseg.api.data import AnyData, source_of
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from glioseg.runs.ready import ReadyResult
 
 
+@takes_addresses
 def make_ready(
     inputs: AnyData | Sequence[AnyData],
     out: StrPath,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from glioseg.api.addresses import takes_addresses_and_writes_a_file
 from glioseg.api.common import AnyRecipe, Changes, Progress, StrPath, reporter_of, resolved, settings_of
 from glioseg.api.data import AnyData, source_of
 from glioseg.config import Recipe, recipe_source, shipped_recipes, write_recipe
@@ -62,6 +63,7 @@ def settings(prefix: str = "") -> tuple[Setting, ...]:
     return list_settings(prefix)
 
 
+@takes_addresses_and_writes_a_file
 def plan(
     data: AnyData,
     out: StrPath,

@@ -21,6 +21,7 @@ from glioseg.api.common import (
     texts_of,
 )
 from glioseg.api.data import AnyData, folder_of
+from glioseg.errors import OptionError
 
 if TYPE_CHECKING:
     from glioseg.runs.read import Data
@@ -129,7 +130,6 @@ class StudyPlan:
         return train_one(self.planned, run, restart=restart, reporter=reporter_of(progress))
 
 
-@takes_addresses
 def plan_study(
     study: StrPath | StudyOptions,
     data: AnyData | Mapping[str, AnyData],
@@ -165,8 +165,16 @@ def plan_study(
     Raises:
         OptionError, FileError: as of ``glioseg.study``.
     """
+    from glioseg.io.remote.address import shown, url_of
     from glioseg.studies.runs import plan_study as planned
 
+    url = url_of(str(out))
+    if url is not None:
+        raise OptionError(
+            "the runs of a queue need a folder that all of them see",
+            found=shown(url),
+            remedy="Name one that the machines share with `--out`",
+        )
     return StudyPlan(
         planned(
             _options(study, recipe, folds, seeds),
@@ -193,7 +201,11 @@ def _options(
 
 
 def _folders(data: AnyData | Mapping[str, AnyData]) -> Data | dict[str, Data]:
-    return {name: folder_of(each) for name, each in data.items()} if isinstance(data, Mapping) else folder_of(data)
+    from glioseg.runs.read import here
+
+    if isinstance(data, Mapping):
+        return {name: here(folder_of(each)) for name, each in data.items()}
+    return here(folder_of(data))
 
 
 def study_names() -> tuple[str, ...]:

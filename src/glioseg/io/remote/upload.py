@@ -26,7 +26,7 @@ from glioseg.console import QUIET, Reporter
 from glioseg.errors import FileError, GliosegError, OptionError
 from glioseg.io.files import LOCK, TEMPORARY
 from glioseg.io.lock import locked
-from glioseg.io.remote.address import shown, tag_of, url_of
+from glioseg.io.remote.address import name_of, shown, tag_of, url_of
 from glioseg.io.remote.mirror import OF_THIS_MACHINE, UPLOADING, Mirrored, bring, mirrored
 
 _LOG = logging.getLogger("glioseg")
@@ -49,12 +49,7 @@ def uploaded(out: Path, reporter: Reporter = QUIET) -> Iterator[Path]:
     if url is None:
         yield out
         return
-    if url.startswith("http"):
-        raise OptionError(
-            "an address of the web is for reading",
-            found=shown(url),
-            expected="a folder, s3://BUCKET/FOLDER or gs://BUCKET/FOLDER",
-        )
+    _require_writable(url)
     place = mirrored(url)
     with locked(place.home):
         sending = _Sending(place, _begun(place, reporter))
@@ -64,6 +59,40 @@ def uploaded(out: Path, reporter: Reporter = QUIET) -> Iterator[Path]:
                 yield place.path
         finally:
             sending.end()
+
+
+@contextmanager
+def uploaded_file(out: Path, reporter: Reporter = QUIET) -> Iterator[Path]:
+    """A file for results that may be a URL -> the file to write; it, and what is written beside it, is sent at the end.
+
+    Raises:
+        OptionError, FileError: as of ``uploaded``.
+    """
+    url = url_of(out)
+    if url is None:
+        yield out
+        return
+    _require_writable(url)
+    place = mirrored(url)
+    folder, there = place.home / "sent", place.remote.path.rsplit("/", 1)[0]
+    with locked(place.home):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        yield folder / name_of(url)
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            below = path.relative_to(folder).as_posix()
+            place.remote.said(partial(place.remote.system.put_file, str(path), f"{there}/{below}"))
+            reporter.say(f"Sent {shown(url).rsplit('/', 1)[0]}/{below}")
+        place.write(place.index().model_copy(update={"used": time.time()}))
+
+
+def _require_writable(url: str) -> None:
+    if url.startswith("http"):
+        raise OptionError(
+            "an address of the web is for reading",
+            found=shown(url),
+            expected="`--out` with a folder, s3://BUCKET/… or gs://BUCKET/…",
+        )
 
 
 def _begun(place: Mirrored, reporter: Reporter) -> str:
