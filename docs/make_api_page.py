@@ -13,6 +13,7 @@ import glioseg.api
 
 _PARTS = {
     "Data": "glioseg.api.data",
+    "Public sets": "glioseg.api.public",
     "Recipes": "glioseg.api.recipes",
     "Runs": "glioseg.api.runs",
     "Models": "glioseg.api.models",
@@ -29,6 +30,7 @@ COMMANDS = {
     "convert": "convert",
     "demo": "demo",
     "doctor": "doctor",
+    "download": "download, public_sets",
     "evaluate": "evaluate, verify",
     "export": "export",
     "inspect": "inspect",

@@ -1,7 +1,8 @@
 """Assemble what the site is built from: python docs/make_site_pages.py OUT.
 
 The pages of ``docs/`` as they are, those that lie at the top of the repository under names of their own, and the
-references that are made from the code at that moment: every command's help, every metric. ``mkdocs.yml`` has them all.
+references that are made from the code at that moment: every command's help, every metric, every public set.
+``mkdocs.yml`` has them all.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import typer
 from typer.core import TyperGroup
 
 from glioseg.cli.app import app
+from glioseg.cohorts.catalogue import PUBLIC_SETS, PublicSet
 from glioseg.evaluation.metric import Metric
 from glioseg.evaluation.metrics import CLASS_METRICS, REGION_METRICS
 
@@ -42,6 +44,7 @@ def assemble(out: Path) -> None:
     reference.mkdir(exist_ok=True)
     (reference / "commands.md").write_text(commands_page(), encoding="utf-8")
     (reference / "metrics.md").write_text(metrics_page(), encoding="utf-8")
+    (reference / "public-sets.md").write_text(public_sets_page(), encoding="utf-8")
 
 
 def _without_docs_folder(text: str) -> str:
@@ -86,6 +89,39 @@ def _metric_table(metrics: Iterable[Metric]) -> str:
         head
         + [f"| `{m.name}` | {m.words} | {m.about.replace('|', '&#124;')} | {m.unit} | {m.better} |" for m in metrics]
     )
+
+
+def public_sets_page() -> str:
+    """Every public set that ``glioseg download`` knows, by its entry in the table."""
+    fetched = [each for each in PUBLIC_SETS.values() if each.access == "open"]
+    others = [each for each in PUBLIC_SETS.values() if each.access != "open"]
+    parts = [
+        "# Public data",
+        "`glioseg download NAME` brings what can be had without an account, resumed where it broke off, held to size "
+        "and checksum, all of it or none. Of the others it tells the steps, and `glioseg download NAME --check FOLDER` "
+        "whether all of it is there. Who uses a set keeps its terms and cites it.",
+        "## Fetched\n\n" + _table_of_sets(fetched),
+        "## By hand\n\n" + _table_of_sets(others),
+        *(_steps(each) for each in others),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table_of_sets(sets: Iterable[PublicSet]) -> str:
+    head = ["| name | what | licence | download | cases, files | checked by | cite |", "|---|---|---|---|---|---|---|"]
+    return "\n".join(head + [_row_of(each) for each in sets])
+
+
+def _row_of(each: PublicSet) -> str:
+    size = "" if each.n_bytes is None else f"{each.n_bytes / 1e9:.2f} GB"
+    held = f"{each.contents.n_cases:,}, {each.contents.n_files:,}"
+    cells = (f"[`{each.name}`]({each.page})", each.about, each.licence, size, held, each.checked_by, each.cite)
+    return f"| {' | '.join(cells)} |"
+
+
+def _steps(each: PublicSet) -> str:
+    steps = "\n".join(f"{number}. {step}" for number, step in enumerate(each.steps, start=1))
+    return f"### {each.name}\n\n{steps}"
 
 
 if __name__ == "__main__":

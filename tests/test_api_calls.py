@@ -20,6 +20,7 @@ from pydantic import BaseModel
 import glioseg
 from glioseg.cli.app import app
 from glioseg.errors import OptionError
+from tests.fakes.pictures import write_lgg
 from tests.runs.conftest import TinyRun, _one_thread, class_pictures, plain_reports, tiny, tiny_classifier, tiny_runs
 from tests.runs.test_timeline import write_time_point
 
@@ -117,6 +118,9 @@ _CALLS: dict[str, Callable[[_Call], Any]] = {
     "compare": _compare,
     "convert": lambda call: glioseg.convert(call.tiny.data, call.new, "nnunet").patients,
     "demo": _demo,
+    "download": lambda call: (
+        glioseg.download("lgg", check=write_lgg(call.new, {"TCGA_CS_4941_19960909": (1, 2)})).found
+    ),
     "doctor": lambda call: glioseg.doctor("cpu")["device"],
     "evaluate": lambda call: glioseg.evaluate(call.tiny.run, part="val", out=call.out, cache=call.tiny.cache).to_json(),
     "export": lambda call: glioseg.export(call.tiny.run, call.out / "a.onnx").n_bytes,
@@ -127,6 +131,7 @@ _CALLS: dict[str, Callable[[_Call], Any]] = {
     "phantom": lambda call: glioseg.phantom(call.new, 1, spacing_mm=6.0).modalities,
     "plan": lambda call: glioseg.plan(call.tiny.data, call.new, memory_gb=2.0, device="cpu").fingerprint,
     "plan_study": lambda call: glioseg.plan_study("five-folds", call.tiny.data, call.new, cache=call.tiny.cache).runs,
+    "public_sets": lambda call: glioseg.public_sets(),
     "read": lambda call: glioseg.read(call.tiny.data),
     "recipe": lambda call: glioseg.recipe("lgg", {"train.epochs": 2}),
     "recipe_names": lambda call: glioseg.recipe_names(),

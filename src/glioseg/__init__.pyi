@@ -13,6 +13,8 @@ from glioseg.api.models import calibrate as calibrate
 from glioseg.api.models import export as export
 from glioseg.api.models import load as load
 from glioseg.api.models import models as models
+from glioseg.api.public import download as download
+from glioseg.api.public import public_sets as public_sets
 from glioseg.api.ready import make_ready as make_ready
 from glioseg.api.recipes import plan as plan
 from glioseg.api.recipes import recipe as recipe
@@ -32,6 +34,7 @@ from glioseg.api.studies import tune as tune
 from glioseg.api.tools import demo as demo
 from glioseg.api.tools import doctor as doctor
 from glioseg.app.serve import serve as serve
+from glioseg.cohorts.catalogue import PublicSet as PublicSet
 from glioseg.cohorts.reading.layout import Layout as Layout
 from glioseg.cohorts.reading.layout import ReadOptions as ReadOptions
 from glioseg.cohorts.reading.listing import Listing as Listing
@@ -57,6 +60,7 @@ from glioseg.inference.uncertainty import UncertaintyOptions as UncertaintyOptio
 from glioseg.preparation.store import PreparedCohort as PreparedCohort
 from glioseg.runs.compare import CompareResult as CompareResult
 from glioseg.runs.demo import DemoResult as DemoResult
+from glioseg.runs.download import DownloadResult as DownloadResult
 from glioseg.runs.inspect import InspectResult as InspectResult
 from glioseg.runs.manifest import Verification as Verification
 from glioseg.runs.plan import PlanResult as PlanResult

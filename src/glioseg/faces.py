@@ -45,6 +45,7 @@ ARGUMENTS: Mapping[str, Argument] = MappingProxyType(
         "--atlas": Argument("atlas"),
         "--backend": Argument("backend"),
         "--brain-extract": Argument("brain_extract", "True"),
+        "--check": Argument("check"),
         "--convention": Argument("convention"),
         "--data": Argument("data"),
         "--deidentify": Argument("deidentify", "True"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import stat
 import struct
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -122,3 +124,58 @@ def test_no_archive(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(b"PK\x03\x04 and nothing more")
     with pytest.raises(FileError, match="damaged or of another format"):
         _unpacked(tmp_path / "a.zip")
+
+
+# -- tar ---------------------------------------------------------------------------------------------------------------
+
+
+def _tar(path: Path, members: dict[str, bytes], kinds: dict[str, bytes] | None = None) -> Path:
+    with tarfile.open(path, "w:gz" if path.suffix == ".gz" else "w") as archive:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.type = (kinds or {}).get(name, tarfile.REGTYPE)
+            info.size, info.linkname = (len(content), "") if info.type == tarfile.REGTYPE else (0, "/etc/passwd")
+            archive.addfile(info, io.BytesIO(content))
+    return path
+
+
+@pytest.mark.parametrize("ending", ["tar", "tar.gz"])
+def test_a_tar_is_unpacked_too(tmp_path: Path, ending: str) -> None:
+    archive = _tar(tmp_path / f"a.{ending}", {"p1/t1.nii": b"one", "p1/t2.nii": b"two"})
+    assert _unpacked(archive) == Unpacked(2, 6, ())
+    assert _written(tmp_path) == {"p1/t1.nii": b"one", "p1/t2.nii": b"two"}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "why"),
+    [
+        ("../out.nii", tarfile.REGTYPE, "its name leads out of the archive"),
+        ("/etc/passwd", tarfile.REGTYPE, "its name leads out of the archive"),
+        ("a\x1b[31m.nii", tarfile.REGTYPE, "its name has control characters"),
+        ("link.nii", tarfile.SYMTYPE, "it is a link"),
+        ("hard.nii", tarfile.LNKTYPE, "it is a link"),
+        ("device.nii", tarfile.BLKTYPE, "it is no file but a device or the like"),
+        ("pipe.nii", tarfile.FIFOTYPE, "it is no file but a device or the like"),
+    ],
+)
+def test_what_is_not_a_file_in_a_tar_is_left_out(tmp_path: Path, name: str, kind: bytes, why: str) -> None:
+    archive = _tar(tmp_path / "a.tar", {"good.nii": b"good", name: b"bad"}, {name: kind})
+    found = _unpacked(archive)
+    assert [finding.message for finding in found.findings] == [f"file 2 of the archive is left out: {why}"]
+    assert _written(tmp_path) == {"good.nii": b"good"}
+
+
+def test_a_tar_with_more_than_is_allowed_is_refused(tmp_path: Path) -> None:
+    bomb = _tar(tmp_path / "bomb.tar.gz", {f"{n}.nii": bytes(1000) for n in range(10)})
+    with pytest.raises(FileError, match="would unpack to more than is accepted"):
+        _unpacked(bomb, n_bytes=9_999)
+    with pytest.raises(FileError, match="holds more files than are accepted; found 10; expected at most 9"):
+        unpack(bomb, tmp_path / "other", 9, _MUCH)
+
+
+def test_a_tar_that_was_cut_is_damaged(tmp_path: Path) -> None:
+    archive = _tar(tmp_path / "a.tar", {"t1.nii": bytes(4000)})
+    archive.write_bytes(archive.read_bytes()[:2000])
+    with pytest.raises(FileError, match=r"a\.tar: the file is damaged"):
+        _unpacked(archive)
+    assert _written(tmp_path) == {}

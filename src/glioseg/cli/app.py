@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from glioseg import __version__
-from glioseg.cli import browser, data, runs, score, studies, timeline, trust
+from glioseg.cli import browser, data, download, runs, score, studies, timeline, trust
 from glioseg.cli.options import StoppedError
 from glioseg.console import out, printable, unwritable
 from glioseg.errors import GliosegError, OptionError, OutputError
@@ -92,5 +92,5 @@ def _root(
 ) -> None: ...
 
 
-for commands in (data.app, runs.app, trust.app, score.app, timeline.app, studies.app, browser.app):
+for commands in (download.app, data.app, runs.app, trust.app, score.app, timeline.app, studies.app, browser.app):
     app.add_typer(commands)

@@ -1,16 +1,20 @@
-"""A zip archive unpacked below a folder: nothing that leads out of it, and never more than is allowed."""
+"""An archive, zip or tar, unpacked below a folder: nothing that leads out of it, and never more than is allowed."""
 
 from __future__ import annotations
 
 import stat
+import tarfile
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import IO
 
 from glioseg.core import Finding
 from glioseg.errors import FileError
 from glioseg.io.bounds import DEFLATE, reading
-from glioseg.io.dicom.archive import left_out, member_refusal
+from glioseg.io.dicom.archive import MOST_BYTES, left_out, member_refusal, name_refusal
 from glioseg.io.files import cannot_write
 
 _CHUNK = 1 << 20
@@ -33,35 +37,81 @@ def unpack(path: Path, folder: Path, most_files: int, most_bytes: int) -> Unpack
     Links and devices are no scans, whatever they lead to, and are left out too.
 
     Raises:
-        FileError: no zip archive, or a damaged one; more files or bytes than are allowed, whatever it declares; the
-            folder cannot be written to.
+        FileError: no zip archive and no tar, or a damaged one; more files or bytes than are allowed, whatever it
+            declares; the folder cannot be written to.
     """
+    with reading(path):
+        is_tar = not zipfile.is_zipfile(path) and tarfile.is_tarfile(path)
+    return (
+        _unpack_tar(path, folder, most_files, most_bytes)
+        if is_tar
+        else _unpack_zip(path, folder, most_files, most_bytes)
+    )
+
+
+def _unpack_zip(path: Path, folder: Path, most_files: int, most_bytes: int) -> Unpacked:
     findings: list[Finding] = []
     n_files = n_bytes = 0
     with reading(path), zipfile.ZipFile(path) as archive:
         members = [each for each in archive.infolist() if not each.filename.startswith(_HIDDEN)]
-        _require_room(path, members, most_files, most_bytes)
+        _require_number(path, len(members), most_files)
+        _require_room(path, sum(member.file_size for member in members), most_bytes)
         for number, member in enumerate(members, start=1):
             why = member_refusal(member) or _kind_refusal(member)
             if why is None and not member.is_dir():
-                why = _unpack_member(archive, member, folder)
+                why = _write(partial(archive.open, member), member.file_size, _target(folder, member.filename))
                 n_files, n_bytes = n_files + (why is None), n_bytes + (member.file_size if why is None else 0)
             if why is not None:
                 findings.append(left_out(number, why))
     return Unpacked(n_files, n_bytes, tuple(findings))
 
 
-def _require_room(path: Path, members: list[zipfile.ZipInfo], most_files: int, most_bytes: int) -> None:
-    """Refuse by what is declared, before anything is written; what is unpacked never exceeds it."""
-    if len(members) > most_files:
+def _unpack_tar(path: Path, folder: Path, most_files: int, most_bytes: int) -> Unpacked:
+    """A tar has no list of its members: limits are held to as they come."""
+    findings: list[Finding] = []
+    n_files = n_bytes = declared = 0
+    with reading(path), tarfile.open(path) as archive:
+        for number, member in enumerate(archive, start=1):
+            _require_number(path, number, most_files)
+            declared += member.size
+            _require_room(path, declared, most_bytes)
+            why = _tar_refusal(member)
+            if why is None and not member.isdir():
+                why = _write(partial(_member_of, archive, member), member.size, _target(folder, member.name))
+                n_files, n_bytes = n_files + (why is None), n_bytes + (member.size if why is None else 0)
+            if why is not None:
+                findings.append(left_out(number, why))
+    return Unpacked(n_files, n_bytes, tuple(findings))
+
+
+def _member_of(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
+    stream = archive.extractfile(member)
+    if stream is None:
+        raise ValueError("not a file")
+    return stream
+
+
+def _tar_refusal(member: tarfile.TarInfo) -> str | None:
+    if not (member.isfile() or member.isdir()):
+        return "it is a link" if member.issym() or member.islnk() else "it is no file but a device or the like"
+    if member.size > MOST_BYTES:
+        return f"it would unpack to {member.size:,} bytes"
+    return name_refusal(member.name)
+
+
+def _require_number(path: Path, n_members: int, most_files: int) -> None:
+    if n_members > most_files:
         raise FileError(
             "the archive holds more files than are accepted",
             path=path,
-            found=f"{len(members):,}",
+            found=f"{n_members:,}",
             expected=f"at most {most_files:,}",
             remedy="Make an archive of each study",
         )
-    declared = sum(member.file_size for member in members)
+
+
+def _require_room(path: Path, declared: int, most_bytes: int) -> None:
+    """Refuse by what is declared, before it is written; what is unpacked never exceeds it."""
     possible = path.stat().st_size * DEFLATE
     if declared > most_bytes or declared > possible:
         raise FileError(
@@ -80,9 +130,12 @@ def _kind_refusal(member: zipfile.ZipInfo) -> str | None:
     return "it is a link" if kind == stat.S_IFLNK else "it is no file but a device or the like"
 
 
-def _unpack_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Path) -> str | None:
+def _target(folder: Path, name: str) -> Path:
+    return folder / name.replace("\\", "/")
+
+
+def _write(opened: Callable[[], IO[bytes]], n_bytes: int, target: Path) -> str | None:
     """Write a member, no byte more than it declares; why it could not be."""
-    target = folder / member.filename.replace("\\", "/")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         file = target.open("xb")
@@ -91,8 +144,8 @@ def _unpack_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Pa
     except OSError as error:
         raise cannot_write(target, error) from error
     try:
-        with file, archive.open(member) as stream:
-            left = member.file_size
+        with file, opened() as stream:
+            left = n_bytes
             while part := stream.read(min(_CHUNK, left + 1)):
                 if len(part) > left:
                     raise ValueError("more than it declares")
@@ -103,7 +156,7 @@ def _unpack_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Pa
     except OSError as error:
         target.unlink(missing_ok=True)
         raise cannot_write(target, error) from error
-    except Exception:  # noqa: BLE001 - what zipfile and its decompressors raise is no closed list
+    except Exception:  # noqa: BLE001 - what zipfile, tarfile and their decompressors raise is no closed list
         target.unlink(missing_ok=True)
         return "it is damaged"
     return None

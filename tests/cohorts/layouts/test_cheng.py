@@ -26,7 +26,7 @@ def pixels(number: int) -> np.ndarray:
 
 def write(root: Path, kinds: Mapping[int, tuple[int, str]]) -> Path:
     """Number of a file -> (its kind, its patient), as MATLAB writes them: columns first, texts as numbers."""
-    root.mkdir(exist_ok=True)
+    root.mkdir(parents=True, exist_ok=True)
     for number, (kind, patient) in kinds.items():
         with h5py.File(root / f"{number}.mat", "w") as file:
             group = file.create_group("cjdata")

@@ -14,7 +14,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from glioseg.cohorts.reading.naming import Named
+from glioseg.io.endings import file_stem
 
 
 @dataclass(frozen=True)
@@ -51,3 +54,29 @@ _SETS = (
 def set_of(cases: Sequence[str]) -> PublicSet | None:
     """The public set all of whose cases are called like these; None where there is none."""
     return next((known for known in _SETS if all(known.case.fullmatch(case) for case in cases)), None)
+
+
+_IBSR_FILE = re.compile(
+    r"(?P<case>IBSR_\d{2,})_(?P<what>ana|ana_strip|ana_brainmask|(?:seg|segTRI|segTRI_fill)_ana)", re.I
+)
+_IBSR_MASK, _IBSR_IMAGES = "segtri_fill_ana", ("ana", "ana_strip")
+
+
+def as_published(files: Sequence[Named]) -> list[Named]:
+    """The files of IBSR V2.0 by what they are: of each case the head and the label map of its three tissues.
+
+    Beside them it has the head without skull, which is taken where the head is not there, a mask of the brain, a finer
+    parcellation and the tissues with holes. Files of other names are as they were.
+    """
+    parts = {file.path: _IBSR_FILE.fullmatch(file_stem(file.path)) for file in files}
+    there = {(part["case"], part["what"].lower()) for part in parts.values() if part}
+    taken: list[Named] = []
+    for file in files:
+        part = parts[file.path]
+        if part is None:
+            taken.append(file)
+        elif part["what"].lower() == _IBSR_MASK:
+            taken.append(replace(file, name=part["case"], is_mask=True))
+        elif part["what"].lower() == next((what for what in _IBSR_IMAGES if (part["case"], what) in there), None):
+            taken.append(replace(file, name=part["case"], is_mask=False))
+    return taken

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from glioseg.cohorts.layouts.public_sets import as_published
 from glioseg.cohorts.reading.listing import Listing
 from glioseg.cohorts.reading.naming import Named, folder_role, named
 from glioseg.cohorts.reading.region_masks import RegionMasks, region_masks, split_region
@@ -58,7 +59,8 @@ def gather(listing: Listing) -> list[Scan]:
     A label map in another tree belongs to the case of its name (``images/p1/T1.nii``, ``masks/p1.nii``).
     """
     folders: dict[tuple[str, ...], list[Named]] = defaultdict(list)
-    files = [_without_modality_folder(file) for file in named(listing, listing.ending(*VOLUME_ENDINGS))]
+    published = as_published(named(listing, listing.ending(*VOLUME_ENDINGS)))
+    files = [_without_modality_folder(file) for file in published]
     by_region = _region_masks(files)
     for file in _as_masks(by_region.files):
         if not (file.is_mask and _OTHER_MASK.search(file.name)):

@@ -64,14 +64,22 @@ def left_out(number: int, why: str) -> Finding:
 
 def member_refusal(member: zipfile.ZipInfo) -> str | None:
     """Why a member of an archive is not read, in words; None where it is."""
-    if leads_out(PurePosixPath(member.filename.replace("\\", "/"))):
-        return "its name leads out of the archive"
-    if printable(member.filename, kept="") != member.filename:
-        return "its name has control characters"
+    why = name_refusal(member.filename)
+    if why is not None:
+        return why
     if member.flag_bits & _ENCRYPTED:
         return "it is encrypted; unpack the archive with its password first"
     if member.file_size > MOST_BYTES:
         return f"it would unpack to {member.file_size:,} bytes"
+    return None
+
+
+def name_refusal(name: str) -> str | None:
+    """Why a member of that name is not read, in words; None where it is."""
+    if leads_out(PurePosixPath(name.replace("\\", "/"))):
+        return "its name leads out of the archive"
+    if printable(name, kept="") != name:
+        return "its name has control characters"
     return None
 
 

@@ -1,0 +1,72 @@
+"""The command that brings public sets of scans."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from glioseg.cli.options import Json, Quiet, print_json
+from glioseg.console import Reporter, out
+from glioseg.errors import OptionError
+
+if TYPE_CHECKING:
+    from glioseg.cohorts.catalogue import PublicSet
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: glioseg download brisc --out data/brisc")
+def download(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="A public set. Without it they are listed.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="Its folder; what broke off goes on. [default: NAME]")
+    ] = None,
+    checked: Annotated[
+        Path | None,
+        typer.Option("--check", metavar="FOLDER", help="Fetch nothing; say whether all of the set is in this folder."),
+    ] = None,
+    listed: Annotated[bool, typer.Option("--list", help="List the sets: terms, sizes, and how each is had.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Bring a public set of scans onto this disk, or say how it is to be had.
+
+    Archives are held to size and checksum and unpacked; the folder appears once all of it is there. The exit code is 1
+    where cases, patients or files are not those that the publisher says.
+    """
+    from glioseg.api import public as api
+    from glioseg.runs.download import found_text
+
+    if name is None or listed:
+        if name is not None or folder is not None or checked is not None:
+            raise OptionError("--list takes nothing else" if listed else "which set is not said", expected="a NAME")
+        if as_json:
+            print_json({each.name: each.to_json() for each in api.public_sets()})
+        else:
+            out("\n\n".join(map(_text, api.public_sets())))
+        return
+    if folder is not None and checked is not None:
+        raise OptionError("--check fetches nothing, and --out is where to", remedy="Leave one of them out")
+    result = api.download(name, folder, check=checked, progress=Reporter(quiet=quiet))
+    if as_json:
+        print_json(result.to_json())
+    else:
+        out(found_text(result))
+        if checked is None:
+            out(f"Look at it: glioseg inspect {result.folder}")
+    if result.differences:
+        raise typer.Exit(1)
+
+
+def _text(known: PublicSet) -> str:
+    """A set, in lines."""
+    how = {"open": "fetched without an account", "account": "needs an account", "program": "by its publisher's program"}
+    size = "" if known.n_bytes is None else f", {known.n_bytes / 1e9:.2f} GB"
+    return (
+        f"{known.name}: {known.about}\n  {how[known.access]}{size}; {known.licence}; {known.page}\n"
+        f"  checked by {known.checked_by}"
+    )
