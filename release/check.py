@@ -214,7 +214,7 @@ def installed(wheels: Sequence[Path], out: Path) -> Iterator[str]:
         if ran.returncode:
             yield f"the SBOM could not be written: {(ran.stderr.strip().splitlines() or ['failed'])[-1]}"
         else:
-            print(f"{'':8}{len(json.loads(bill.read_text())['components'])} components in {bill}")
+            print(f"{'':8}{len(json.loads(bill.read_text(encoding='utf-8'))['components'])} components in {bill}")
 
 
 # -- small things ------------------------------------------------------------------------------------------------------

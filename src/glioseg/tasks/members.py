@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,10 @@ from glioseg.io.load import read_n_channels
 from glioseg.io.raster import COLOURS, read_picture_header
 
 _THREE_CHANNELS = (COLOURS, LGG_CHANNELS)
+_IN_NO_NAME = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
+_ENDS_BADLY = re.compile(r"[. ]+$")
+_DEVICE = re.compile(r"CON|PRN|AUX|NUL|COM\d|LPT\d", re.IGNORECASE)
+"""What Windows takes for something else than a file, and what no name there may hold or end with."""
 """Modalities that are the three channels of a picture."""
 
 
@@ -86,8 +91,9 @@ def stem_of(case: Case) -> str:
 
 
 def stem_of_name(name: str) -> str:
-    """The same from what the case is called; no part of it is a folder."""
-    return name.replace("/", "_").replace("\\", "_")
+    """The same from what the case is called: no part of it is a folder, and every system takes it as a file's name."""
+    stem = _ENDS_BADLY.sub(lambda end: "_" * len(end[0]), _IN_NO_NAME.sub("_", name))
+    return f"_{stem}" if _DEVICE.fullmatch(stem.partition(".")[0]) else stem
 
 
 def fitted(case: Case, needed: Sequence[str]) -> Case:

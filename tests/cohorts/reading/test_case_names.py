@@ -31,6 +31,7 @@ def test_equal_names_get_their_folders_in_front() -> None:
     paths = [Path(f"/a/{folder}/x/p.nii.gz") for folder in ("one", "two")]
     assert distinct_names(["p", "p"], paths) == ["one_x_p", "two_x_p"]
     assert distinct_names(["p", "q"], paths) == ["p", "q"]
+    assert distinct_names(["p", "P"], paths) == ["one_x_p", "two_x_P"]  # one file on macOS and Windows
 
 
 def test_one_file_named_twice_stays_one() -> None:

@@ -35,15 +35,18 @@ def case_name(paths: Sequence[Path]) -> str:
 
 
 def distinct_names(names: Sequence[str], paths: Sequence[Path]) -> list[str]:
-    """``names``, with the folders of their files in front where two are the same; a file named twice keeps its name."""
+    """``names``, with the folders of their files in front where two are the same; a file named twice keeps its name.
+
+    Names that differ in the case of letters alone count as the same: macOS and Windows would write one file for both.
+    """
     made = list(names)
     folders = [path.absolute().parts[1:-1][::-1] for path in paths]
     for level in range(max(map(len, folders), default=0)):
         files: dict[str, set[Path]] = defaultdict(set)
         for name, path in zip(made, paths, strict=True):
-            files[name].add(path.absolute())
+            files[name.casefold()].add(path.absolute())
         for place, above in enumerate(folders):
-            if len(files[made[place]]) > 1 and level < len(above) and above[level] != made[place]:
+            if len(files[made[place].casefold()]) > 1 and level < len(above) and above[level] != made[place]:
                 made[place] = f"{above[level]}_{made[place]}"
     return made
 
