@@ -62,7 +62,7 @@ def served(folder: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "glioseg", "app", str(folder), "--no-browser"]
     log = folder.with_suffix(".log")
     with log.open("wb") as out, subprocess.Popen(command, stderr=out) as process:
-        while not (found := re.search(r"http://\S+", log.read_text())):
+        while not (found := re.search(r"http://\S+", log.read_text(encoding="utf-8"))):
             time.sleep(0.2)
         yield found.group(0)
         process.terminate()

@@ -33,6 +33,8 @@ MOST_BYTES = 20_000_000
 """Of the wheel of glioseg."""
 _EPOCH = "1577836800"
 """The time of all files in the archives, so that two builds are the same: 2020-01-01."""
+_ON_CONDA: Mapping[str, str] = MappingProxyType({"torch": "pytorch", "matplotlib": "matplotlib-base"})
+"""What conda-forge calls otherwise."""
 _RESEARCH_NETWORKS = ("brats", "lgg", "tissue")
 
 
@@ -78,6 +80,7 @@ def versions_agree() -> Iterator[str]:
         "CITATION.cff": _first(r"(?m)^version: (\S+)", _read("CITATION.cff")),
         "codemeta.json": json.loads(_read("codemeta.json")).get("version"),
         "CHANGELOG.md": _first(r"(?m)^## (\S+)", _read("CHANGELOG.md")),
+        "packaging/conda/recipe.yaml": _first(r"(?m)^  version: (\d\S*)", _read("packaging/conda/recipe.yaml")),
     }
     for place, version in said.items():
         if version != own:
@@ -114,6 +117,21 @@ def libraries_are_bounded_and_pinned() -> Iterator[str]:
             yield f"{name} has no lower bound"
 
 
+def conda_recipe_agrees() -> Iterator[str]:
+    """The recipe for conda asks for what pyproject.toml asks for, under the names that conda-forge has."""
+    listed = _read("packaging/conda/recipe.yaml").partition("\n  run:\n")[2].partition("\n\n")[0]
+    said = {line.removeprefix("    - ") for line in listed.splitlines()}
+    project = _project(ROOT)
+    wanted = {f"python {project['requires-python']}"}
+    for needed in project["dependencies"]:
+        name, _, bound = needed.partition(">=")
+        wanted.add(f"{_ON_CONDA.get(name, name.lower())} >={bound}")
+    for missing in sorted(wanted - said):
+        yield f"packaging/conda/recipe.yaml does not ask for {missing}"
+    for more in sorted(said - wanted):
+        yield f"packaging/conda/recipe.yaml asks for {more}, pyproject.toml does not"
+
+
 def tree_is_clean() -> Iterator[str]:
     """Nothing is built that is not committed."""
     changed = _run(["git", "status", "--porcelain"]).splitlines()
@@ -126,6 +144,7 @@ _REQUIREMENTS: Mapping[str, Callable[[], Iterator[str]]] = MappingProxyType(
         "one version everywhere": versions_agree,
         "changes have a date": changes_are_dated,
         "libraries have bounds and pinned versions": libraries_are_bounded_and_pinned,
+        "the recipe for conda agrees": conda_recipe_agrees,
         "everything is committed": tree_is_clean,
     }
 )

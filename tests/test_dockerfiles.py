@@ -96,6 +96,27 @@ def test_every_dockerfile_begins_with_a_python_that_is_promised_and_copies_what_
             assert all((ROOT / source).exists() for source in step.text.split()[:-1]), step.text
 
 
+def test_the_images_of_the_command_line_differ_in_pytorch_alone() -> None:
+    """So that what the test below says of one holds for the other, whose libraries need a GPU to be of use."""
+    cpu, cuda = (steps_in(ROOT / "docker" / f"{name}.Dockerfile") for name in ("cpu", "cuda"))
+    assert [step for step in cpu if step not in cuda] == [
+        Step("ARG", "PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu")
+    ]
+    assert set(cuda) < set(cpu)
+
+
+@pytest.mark.slow
+def test_the_command_line_of_the_image_masks_a_phantom(tmp_path: Path) -> None:
+    built = build(ROOT / "docker" / "cpu.Dockerfile", ROOT, tmp_path, {"PIP_EXTRA_INDEX_URL": None})
+    glioseg = built.command("ENTRYPOINT", {})
+    for arguments in (
+        ("phantom", "patients", "--patients", "1", "--spacing", "6", "--quiet"),
+        ("predict", "model:phantom", "patients", "--out", "masks", "--quiet"),
+    ):
+        subprocess.run([*glioseg, *arguments], env=built.variables, cwd=built.folder, check=True)
+    assert len(list((built.folder / "masks").glob("*.nii.gz"))) == 1
+
+
 # -- the application, from the steps of its Dockerfile to a mask -------------------------------------------------------
 
 

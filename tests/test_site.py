@@ -20,7 +20,8 @@ from tests.test_documents import commands_of
 __all__ = ["_one_thread"]
 
 _ROOT = Path(__file__).parents[1]
-_TUTORIALS = ("first-mask", "published-work", "comparing")
+_TUTORIALS = ("first-mask", "clinical-study", "published-work", "comparing")
+_WITHOUT_QUIET = ("models", "recipes", "compare", "app")
 _SHORT = ("train.epochs=1", "model.width=4", "model.depth=2", "evaluate.n_resamples=50")
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
@@ -99,10 +100,12 @@ def test_a_tutorial_from_the_first_command_to_the_last(
     tutorial: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("uvicorn.Server.run", lambda server, sockets: None)  # the application would serve for ever
+    monkeypatch.setattr("webbrowser.open", lambda address: True)
     with plain_reports():
         for arguments in commands_of(_ROOT / "docs" / "tutorials" / f"{tutorial}.md"):
             trains = arguments[0] in ("train", "study")
             short = [part for change in _SHORT for part in ("--set", change)] if trains else []
-            quiet = () if arguments[0] in ("models", "recipes", "compare") else ("--quiet",)
+            quiet = () if arguments[0] in _WITHOUT_QUIET else ("--quiet",)
             ran = glioseg(*arguments, *short, *quiet)
             assert ran.code == 0, (arguments, ran.err)
