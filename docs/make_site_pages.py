@@ -93,35 +93,34 @@ def _metric_table(metrics: Iterable[Metric]) -> str:
 
 def public_sets_page() -> str:
     """Every public set that ``glioseg download`` knows, by its entry in the table."""
-    fetched = [each for each in PUBLIC_SETS.values() if each.access == "open"]
-    others = [each for each in PUBLIC_SETS.values() if each.access != "open"]
-    parts = [
-        "# Public data",
+    about = (
         "`glioseg download NAME` brings what can be had without an account, resumed where it broke off, held to size "
         "and checksum, all of it or none. Of the others it tells the steps, and `glioseg download NAME --check FOLDER` "
-        "whether all of it is there. Who uses a set keeps its terms and cites it.",
-        "## Fetched\n\n" + _table_of_sets(fetched),
-        "## By hand\n\n" + _table_of_sets(others),
-        *(_steps(each) for each in others),
+        "whether all of it is there. Who uses a set keeps its terms and cites it."
+    )
+    head = ["| name | what | licence | fetched |", "|---|---|---|---|"]
+    rows = [
+        f"| [{each.name}](#{each.name}) | {each.about} | {each.licence} | {_size(each)} |"
+        for each in PUBLIC_SETS.values()
     ]
-    return "\n\n".join(parts) + "\n"
+    sections = map(_about_set, PUBLIC_SETS.values())
+    return "\n\n".join(["# Public data", about, "\n".join(head + rows), *sections]) + "\n"
 
 
-def _table_of_sets(sets: Iterable[PublicSet]) -> str:
-    head = ["| name | what | licence | download | cases, files | checked by | cite |", "|---|---|---|---|---|---|---|"]
-    return "\n".join(head + [_row_of(each) for each in sets])
+def _size(each: PublicSet) -> str:
+    return "by hand" if each.n_bytes is None else f"{each.n_bytes / 1e9:.2f} GB"
 
 
-def _row_of(each: PublicSet) -> str:
-    size = "" if each.n_bytes is None else f"{each.n_bytes / 1e9:.2f} GB"
-    held = f"{each.contents.n_cases:,}, {each.contents.n_files:,}"
-    cells = (f"[`{each.name}`]({each.page})", each.about, each.licence, size, held, each.checked_by, each.cite)
-    return f"| {' | '.join(cells)} |"
-
-
-def _steps(each: PublicSet) -> str:
-    steps = "\n".join(f"{number}. {step}" for number, step in enumerate(each.steps, start=1))
-    return f"### {each.name}\n\n{steps}"
+def _about_set(each: PublicSet) -> str:
+    held = each.contents
+    patients = "" if held.n_patients is None else f" of {held.n_patients:,} patients"
+    facts = [
+        f"- {held.n_cases:,} cases{patients}, {held.n_files:,} files of scans and masks, as layout `{held.layout}`",
+        f"- Checked by {each.checked_by}.",
+        f"- To be cited: {each.cite}. [Its page]({each.page}).",
+    ]
+    steps = [f"{number}. {step}" for number, step in enumerate(each.steps, start=1)]
+    return "\n\n".join([f"## {each.name}", f"{each.about}.", "\n".join(facts), *(["\n".join(steps)] if steps else [])])
 
 
 if __name__ == "__main__":
