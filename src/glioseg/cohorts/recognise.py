@@ -169,9 +169,7 @@ def _refuse_several(listing: Listing) -> None:
 
 def _levels_below(listing: Listing) -> list[Listing]:
     """The folders directly below the first folder that has several."""
-    depth = len(listing.root.parts)
-    names = dict.fromkeys(path.parts[depth] for path in listing.files if len(path.parts) > depth + 1)
-    folders = [listing.below(listing.root / name) for name in names]
+    folders = listing.folders()
     return _levels_below(folders[0]) if len(folders) == 1 else folders
 
 

@@ -106,10 +106,19 @@ class Listing:
         """The files whose name ends in one of ``suffixes`` (case ignored)."""
         return [path for path in self.files if path.name.lower().endswith(suffixes)]
 
-    def below(self, folder: Path) -> Listing:
-        """What lies in a folder of it."""
-        files = tuple(path for path in self.files if path.is_relative_to(folder))
-        return Listing(folder, files, moved={path: self.moved[path] for path in files if path in self.moved})
+    def folders(self) -> list[Listing]:
+        """What lies in each folder directly below it, in order; in one pass, since a patient has a folder each."""
+        depth = len(self.root.parts)
+        below: dict[str, list[Path]] = defaultdict(list)
+        for path in self.files:
+            if len(path.parts) > depth + 1:
+                below[path.parts[depth]].append(path)
+        return [
+            Listing(
+                self.root / name, tuple(files), moved={path: self.moved[path] for path in files if path in self.moved}
+            )
+            for name, files in below.items()
+        ]
 
     def relative(self, path: Path) -> str:
         """``path`` as the user would write it, below the root."""
