@@ -57,30 +57,31 @@ class _Handler(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its own
         """Nothing is said."""
 
+    def translate_path(self, path: str) -> str:
+        """The first part of the path says how the server behaves."""
+        return super().translate_path(f"/{path.lstrip('/').partition('/')[2]}")
+
     def do_GET(self) -> None:
-        kind, _, rest = self.path.lstrip("/").partition("/")
-        self.path = f"/{rest}"
-        if kind == "forbidden":
-            self.send_error(403)
-        elif kind == "broken":
-            self.send_response(200)
-            self.send_header("Content-Length", "1000000")
-            self.end_headers()
-            self.wfile.write(b"the beginning")
-        else:
+        kind = self._misbehaviour()
+        if kind is None:
             super().do_GET()
+        elif kind == "broken":
+            self.wfile.write(b"the beginning")
 
     def do_HEAD(self) -> None:
-        kind, _, rest = self.path.lstrip("/").partition("/")
-        self.path = f"/{rest}"
+        if self._misbehaviour() is None:
+            super().do_HEAD()
+
+    def _misbehaviour(self) -> str | None:
+        """How it answered that was wrong; None where it has not answered yet."""
+        kind = self.path.lstrip("/").partition("/")[0]
         if kind == "forbidden":
             self.send_error(403)
         elif kind == "broken":
             self.send_response(200)
             self.send_header("Content-Length", "1000000")
             self.end_headers()
-        else:
-            super().do_HEAD()
+        return None if kind == "good" else kind
 
 
 @pytest.fixture

@@ -70,10 +70,11 @@ def test_a_file_alone(s3: fsspec.AbstractFileSystem, web: tuple[str, Path]) -> N
 
 def test_a_folder_of_the_web_is_what_its_page_leads_to(web: tuple[str, Path]) -> None:
     address, folder = web
-    (folder / "bundle").mkdir()
+    (folder / "bundle" / "deep").mkdir(parents=True)
     (folder / "bundle" / "weights").write_bytes(b"0" * 3000)
+    (folder / "bundle" / "deep" / "card").write_bytes(b"1")
     (folder / "elsewhere").write_bytes(b"not asked for")
-    assert _tree(fetched(Path(f"{address}/good/bundle/"))) == {"weights": b"0" * 3000}
+    assert _tree(fetched(Path(f"{address}/good/bundle/"))) == {"weights": b"0" * 3000, "deep/card": b"1"}
 
 
 @pytest.mark.parametrize(
