@@ -225,9 +225,9 @@ def _counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     trained: list[str] = []
     real = training.train
 
-    def train(recipe: Any, data: Any, where: Any, *more: Any) -> Any:
+    def train(recipe: Any, data: Any, where: Any, *more: Any, **others: Any) -> Any:
         trained.append(where.run.parent.name)
-        return real(recipe, data, where, *more)
+        return real(recipe, data, where, *more, **others)
 
     monkeypatch.setattr(studying, "train", train)
     return trained
@@ -280,10 +280,10 @@ def test_a_second_ctrl_c_leaves_what_has_ended(
     file, out = two
     real = training.train
 
-    def train(recipe: Any, data: Any, where: Any, *more: Any) -> Any:
+    def train(recipe: Any, data: Any, where: Any, *more: Any, **others: Any) -> Any:
         if where.run.parent.name == "bce":
             raise KeyboardInterrupt
-        return real(recipe, data, where, *more)
+        return real(recipe, data, where, *more, **others)
 
     with monkeypatch.context() as patch:
         patch.setattr(studying, "train", train)
