@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
@@ -35,7 +34,6 @@ def application(service: Service) -> ASGIApp:
     async def at_work(_: FastAPI) -> AsyncIterator[None]:
         service.hub.open()
         service.jobs.start()
-        threading.Thread(target=lambda: service.networks.all, name="networks", daemon=True).start()
         yield
         service.hub.close()
         service.jobs.close()

@@ -62,19 +62,29 @@ class Networks:
 
     Args:
         own: runs and bundles of the user's, before the shipped ones.
-
-    Raises:
-        OptionError: one of them is a classifier, which draws nothing that could be shown.
     """
 
     own: Sequence[Path] = ()
+
+    def require_own(self) -> None:
+        """Read what the user's own networks say of themselves, before anybody is offered them.
+
+        Raises:
+            OptionError: one of them is a classifier, which draws nothing that could be shown.
+            FileError: one of them is no run or bundle, or damaged.
+        """
+        assert len(self._described) == len(self.own)
+
+    @cached_property
+    def _described(self) -> tuple[Network, ...]:
+        return tuple(_own(path) for path in self.own)
 
     @cached_property
     def all(self) -> tuple[Network, ...]:
         """Each with its description; read once."""
         shipped = (_shipped(model) for model in SHIPPED.values())
         draw = (network for network in shipped if network.info is None or network.info.task == "segment")
-        return (*(_own(path) for path in self.own), *draw)
+        return (*self._described, *draw)
 
     def named(self, name: str) -> Network:
         """The network of that name, if it can be used.

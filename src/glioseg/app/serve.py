@@ -55,7 +55,8 @@ def serve(
     Raises:
         OptionError: the address or port cannot be listened at, is open to others without a password, or a library is
             missing; a network of your own that draws no masks.
-        FileError: the folder cannot be written to, or another application is at work in it.
+        FileError: the folder cannot be written to, or another application is at work in it; a network of your own
+            that is no run or bundle.
     """
     password = optional_path(password_file)
     options = AppOptions(

@@ -46,7 +46,13 @@ class Service:
 
     @classmethod
     def of(cls, options: AppOptions, port: int) -> Service:
-        """The parts, none of them at work yet; the folder is made where it is absent."""
+        """The parts, none of them at work yet; the folder is made where it is absent.
+
+        Raises:
+            OptionError, FileError: as ``Networks.require_own``.
+        """
+        networks = Networks(options.networks)
+        networks.require_own()
         places = Places(options.folder)
         worklist, hub = Worklist(places.worklist), Hub(options.limits.listeners)
 
@@ -70,7 +76,7 @@ class Service:
             worklist,
             hub,
             Jobs(worklist, job_of, hub.publish),
-            Networks(options.networks),
+            networks,
         )
 
     def case(self, case_id: str) -> tuple[CaseRecord, CasePlaces]:

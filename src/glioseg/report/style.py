@@ -11,10 +11,11 @@ import math
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+if TYPE_CHECKING:  # who asks for a colour alone need not wait for matplotlib
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 INK = "#1d2733"
 MUTED = "#5b6875"
@@ -153,6 +154,8 @@ def no_formula(text: str) -> str:
 
 def new_figure(width: float, height: float, *, paper: str = PAPER) -> Figure:
     """An empty figure of ``width`` × ``height`` inches whose contents arrange themselves without overlap."""
+    from matplotlib.figure import Figure
+
     return Figure(figsize=(width, height), dpi=DPI, facecolor=paper, layout="constrained")
 
 

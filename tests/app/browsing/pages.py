@@ -6,6 +6,7 @@ import base64
 import gzip
 import io
 import re
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pillow
+
+from tests.app.browser import PATIENCE_S
 
 MODALITIES = ("t1n", "t1c", "t2w", "t2f")
 SPACING_MM = 4.0
@@ -54,6 +57,14 @@ def upright(packed: bytes) -> npt.NDArray[np.uint8]:
     """The labels of a packed NIfTI file in RAS+."""
     image = nib.Nifti1Image.from_bytes(gzip.decompress(packed))
     return np.asarray(nib.as_closest_canonical(image).dataobj).astype(np.uint8)
+
+
+def until(page: Any, holds: Callable[[], bool]) -> None:
+    """Wait for what a finger or a key does, which a busy machine shows late."""
+    end = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < end
+        page.wait_for_timeout(100)
 
 
 def position(page: Any) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.app.browser import Application
-from tests.app.browsing.pages import OpenPage, drop, scans_sent
+from tests.app.browsing.pages import OpenPage, drop, scans_sent, until
 
 _WIDTHS = ((1400, 900), (1280, 800), (820, 1180), (768, 1024), (400, 800))
 Address = Callable[[str, str], str]
@@ -89,16 +89,16 @@ def test_colours_follow_the_system_or_the_choice(open_page: OpenPage) -> None:
         colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
         return sum(map(float, re.findall(r"[\d.]+", colour)[:3])) < 3 * 90
 
-    assert is_dark()
+    until(page, is_dark)
     page.emulate_media(color_scheme="light")
-    assert not is_dark()
+    until(page, lambda: not is_dark())
     page.select_option("select[aria-label=Colours]", "dark")
-    assert is_dark()
+    until(page, is_dark)
     page.reload()
     page.wait_for_selector("#header nav")
-    assert is_dark()
+    until(page, is_dark)
     page.select_option("select[aria-label=Colours]", "auto")
-    assert not is_dark()
+    until(page, lambda: not is_dark())
 
 
 def test_german(open_page: OpenPage, case: str) -> None:

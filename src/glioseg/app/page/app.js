@@ -12,10 +12,22 @@ import { worklistView } from "./worklist.js";
 const THEME = "glioseg-theme";
 const RETRY_MS = 1500;
 
+/** The same answer for everybody who asks; after a failure it is asked for again. */
+function once(ask) {
+  let asked = null;
+  return () => {
+    asked ??= ask().catch((error) => {
+      asked = null;
+      throw error;
+    });
+    return asked;
+  };
+}
+
 /** What the views share: the session, the networks, the names and states of cases, and who wants to hear of changes. */
 const app = {
   session: null,
-  models: [],
+  askModels: once(() => get("/api/models")),
   view: null,
   unlisten: null,
   listeners: new Set(),
@@ -32,11 +44,11 @@ async function start() {
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", applyTheme);
   try {
     app.session = await openSession();
-    app.models = await get("/api/models");
   } catch (error) {
     document.getElementById("main").replaceChildren(h("div", { class: "page" }, problem(error)));
     return;
   }
+  app.askModels().catch(() => undefined); // So that they are there once scans are.
   drawHeader();
   app.unlisten = listen(onEvent, onLost);
   window.addEventListener("hashchange", open);

@@ -80,7 +80,7 @@ async function readPath(view, event, path) {
 async function read(view, n, ask) {
   view.result.replaceChildren(h("div", { class: "card", role: "status" }, h("p", {}, t("new.sending", { n })), h("progress", { "aria-label": t("new.sending", { n }) })));
   try {
-    view.upload = await ask();
+    [view.upload, view.models] = await Promise.all([ask(), view.app.askModels()]);
   } catch (error) {
     view.result.replaceChildren(problem(error));
     return;
@@ -187,7 +187,7 @@ function seriesRow(view, form, series) {
     drawForm(view, form);
     form.host.querySelector(`select[data-series="${CSS.escape(key)}"]`).focus();
   };
-  const modalities = ["", ...new Set([...view.app.models.flatMap((model) => model.modalities), ...Object.keys(form.own.modalities)])];
+  const modalities = ["", ...new Set([...view.models.flatMap((model) => model.modalities), ...Object.keys(form.own.modalities)])];
   const chosen = form.taken.get(key);
   return h(
     "tr",
@@ -228,13 +228,13 @@ export function missing(model, taken) {
 }
 
 function isReady(view, form) {
-  const model = view.app.models.find(({ name }) => name === form.model);
+  const model = view.models.find(({ name }) => name === form.model);
   return Boolean(model?.installed) && missing(model, form.taken.values()).length === 0 && duplicates(form).length === 0;
 }
 
 function networks(view, form) {
   const rank = (model) => (form.own.proposed === model.name ? 0 : model.installed ? 1 : 2);
-  const models = [...view.app.models].sort((a, b) => rank(a) - rank(b));
+  const models = [...view.models].sort((a, b) => rank(a) - rank(b));
   return h("fieldset", { class: "networks" }, h("legend", {}, t("network.title")), ...models.map((model) => networkCard(view, form, model)));
 }
 
