@@ -60,7 +60,7 @@ def test_a_folder_of_the_disk(open_page: OpenPage, scans: dict[str, Path]) -> No
 
 
 def test_an_archive_of_three_unrelated_patients(open_page: OpenPage, tmp_path: Path) -> None:
-    glioseg.phantom(tmp_path / "many", patients=3, spacing_mm=8)
+    glioseg.phantom(tmp_path / "many", patients=3, spacing_mm=6)
     with zipfile.ZipFile(tmp_path / "many.zip", "w") as archive:
         for path in sorted((tmp_path / "many").glob("*/*-t*.nii.gz")):
             archive.write(path, path.relative_to(tmp_path))
