@@ -79,12 +79,12 @@ class Predicting:
 
 
 def _wanted(job: Mapping[str, Any], members: Members, case: Case, step: OnStep) -> Wanted:
-    """What was asked, and the probabilities of volumes, which smart fill needs."""
+    """What was asked; of volumes the probabilities, which smart fill needs, of pictures the mask."""
     is_volume = next(iter(case.images.values())).kind != "raster"
     return Wanted(
         uncertainty=members.samples if job["uncertainty"] else None,
         explain=job["explain"],
-        write=("probabilities",) if is_volume else (),
+        write=("probabilities",) if is_volume else ("nifti",),
         ready=ReadyOptions(register=job["register"], brain_extract=job["brain_extract"], atlas=job["atlas"]),
         told=step,
     )
