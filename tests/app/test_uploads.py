@@ -127,11 +127,13 @@ def test_what_no_name_tells_is_looked_at_before_anybody_chooses_it(
 
 def test_a_case_is_never_called_after_the_number_of_its_upload(idle: Served, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    grid = Grid((8, 8, 8), np.eye(4))
-    for name in ("bold", "next"):
+    grid, patients = Grid((8, 8, 8), np.eye(4)), set()
+    for name in ("bold", "bold"):
         write_nifti(tmp_path / f"{name}.nii.gz", rng.random((8, 8, 8, 3), dtype=np.float32), grid)
         (case,) = idle.upload({f"{name}.nii.gz": tmp_path / f"{name}.nii.gz"}).json()["cases"]
         assert case["name"] == name
+        patients.add(case["patient"])
+    assert len(patients) == 2  # nobody knows whether they are of one person
 
 
 def test_a_cut_file_costs_itself_alone_and_is_told_before_anything_runs(idle: Served, patient: Files) -> None:

@@ -110,6 +110,17 @@ def found_in(folder: Path, max_voxels: int) -> Found:
     )
 
 
+def called_by_files(found: Found, folder: Path) -> Found:
+    """Cases that a reader has called after the folder, which is an upload's number, called after their files."""
+
+    def called(each: FoundCase) -> FoundCase:
+        if each.case.id != folder.name or not each.case.images:
+            return each
+        return replace(each, case=replace(each.case, id=case_name(sorted(_files(each.case)))))
+
+    return replace(found, cases=tuple(called(each) for each in found.cases))
+
+
 def case_of(found: FoundCase, modalities: Mapping[str, str], max_voxels: int) -> Case:
     """A case with the scans that the user chose for its modalities.
 
@@ -214,15 +225,8 @@ def _found_case(case: Case, cohort: Cohort, folder: Path, place: str, others: Ma
         if path not in own and (path.parent in beside or len(cohort.cases) == 1):
             sources[_name_of(source, folder)] = source
             listed.append(_row(_name_of(source, folder), source, None, is_used=False))
-    name, patient = (case.id, case.patient) if case.id != folder.name else _called(case)
-    alone = replace(case, id=name, patient=patient, images=images)
+    alone = replace(case, images=images)
     return FoundCase(f"{place}{case.id}", folder, cohort, alone, tuple(listed), sources)
-
-
-def _called(case: Case) -> tuple[str, str]:
-    """Names of a case and a patient where the reader has none but the folder's, which may be an upload's number."""
-    name = case_name(sorted(_files(case)))
-    return name, name if case.patient == case.id else case.patient
 
 
 def _others(folder: Path, cohort: Cohort) -> dict[Path, Source]:

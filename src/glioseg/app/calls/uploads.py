@@ -19,7 +19,7 @@ from glioseg.app.looked import looked_at
 from glioseg.app.networks import Networks
 from glioseg.app.options import Limits
 from glioseg.app.service import Service, below, new_id, patient_digest
-from glioseg.app.studies import Found, FoundCase, found_in, on_one_grid
+from glioseg.app.studies import Found, FoundCase, called_by_files, found_in, on_one_grid
 from glioseg.app.uploads import Sent, receive, too_many
 from glioseg.app.worklist import UploadRecord
 from glioseg.core import Finding
@@ -102,7 +102,7 @@ def _found(
     service.jobs.warm()
     try:
         found = found_in(folder, service.options.limits.voxels)
-        found = looked_at(found) if look else found
+        found = called_by_files(looked_at(found), folder) if look else found
     except GliosegError as error:
         raise _in_words(error, folder, findings) from error
     answer = {
