@@ -59,7 +59,7 @@ def upright(packed: bytes) -> npt.NDArray[np.uint8]:
     return np.asarray(nib.as_closest_canonical(image).dataobj).astype(np.uint8)
 
 
-def until(page: Any, holds: Callable[[], bool]) -> None:
+def until(page: Any, holds: Callable[[], object]) -> None:
     """Wait for what a finger or a key does, which a busy machine shows late."""
     end = time.monotonic() + PATIENCE_S
     while not holds():

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 from tests.app.browser import Application
-from tests.app.browsing.pages import ET, OpenPage, drop, open_case, save, scans_sent, volume, wait_for_case
+from tests.app.browsing.pages import ET, OpenPage, drop, open_case, save, scans_sent, until, volume, wait_for_case
 
 
 def begin(page: Any, scans: dict[str, Path], *, n: int = 1) -> None:
@@ -24,8 +25,9 @@ def test_cancelled_within_the_step_of_the_network(
 ) -> None:
     page = open_page("#/new")
     begin(page, scans, n=2)
-    page.wait_for_function("/network \\d+/.test(document.querySelector('.steps [aria-current]')?.textContent ?? '')")
-    assert 0 < float(page.locator(".job progress").first.evaluate("own => own.value")) < 1
+    now = page.locator(".steps [aria-current]")
+    until(page, lambda: now.count() and re.search(r"network \d+", now.first.text_content()))
+    assert 0 < float(page.locator(".job:has([aria-current]) progress").evaluate("own => own.value")) < 1
     page.locator(".job:has(.steps [aria-current]) button").click()
     page.wait_for_selector("#jobs span:text-is('cancelled')", timeout=20_000)
     page.wait_for_selector("#jobs a.button")  # the other one goes on, and is done
@@ -45,10 +47,10 @@ def test_killed_in_the_middle_and_started_again(
     application.start()
     page.wait_for_selector(".banner:has-text('started anew')")
     again = open_page("#/cases", context=page.context)
-    again.wait_for_selector(".job", state="detached")
     with application.client() as client:
+        until(again, lambda: client.get("/api/cases").json()[0]["state"] == "done")
         newest = client.get("/api/cases").json()[0]
-        assert newest["state"] == "done"
+        again.wait_for_selector(f"#worklist a[href='#/case/{newest['id']}']")
         assert client.get(f"/api/cases/{newest['id']}/mask.nii.gz").status_code == 200
 
 
