@@ -49,6 +49,7 @@ ARGUMENTS: Mapping[str, Argument] = MappingProxyType(
         "--convention": Argument("convention"),
         "--data": Argument("data"),
         "--deidentify": Argument("deidentify", "True"),
+        "--contributions": Argument("contributions", "True"),
         "--detect": Argument("detect", "True"),
         "--device": Argument("device"),
         "--explain": Argument("explain", "True"),

@@ -36,7 +36,7 @@ from tests.report.made_run import (
 _DAY = date(2024, 5, 17)
 _SECTIONS = [
     "results", "published", "gallery", "triptychs", "training", "distributions", "surfaces", "lesions", "subgroups",
-    "cases", "epochs", "data",
+    "contributions", "cases", "epochs", "data",
     "network", "weights", "recipe", "machine", "conventions",
 ]  # fmt: skip
 _FIGURES = {
@@ -76,6 +76,17 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> tuple[SegmentationFacts, P
     out = tmp_path_factory.mktemp("run")
     facts = full_run()
     return facts, out, _write(facts, out)
+
+
+def test_contributions_are_told(full: tuple[SegmentationFacts, Path, str]) -> None:
+    """Without T1c nothing is found: every Dice falls to 0; permuting it changes nothing."""
+    facts, _, text = full
+    rows = {row[0]: row for row in _rows(text, "contributions")}
+    assert rows.keys() == {"WT", "TC", "ET"}
+    dice = facts.parts["test"].evaluation.regions["WT"]["dice"].case_mean
+    assert dice is not None
+    assert rows["WT"][1:3] == ["T1 with contrast", f"{-dice:+.3f}"]
+    assert rows["WT"][4:6] == ["-0.500", "+0.000"]
 
 
 def test_every_part_is_there(full: tuple[SegmentationFacts, Path, str]) -> None:

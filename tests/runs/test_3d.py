@@ -126,8 +126,11 @@ def test_prediction_is_on_the_native_grid_and_the_same_as_evaluation(
 ) -> None:
     (patient,) = json.loads((run / "split.json").read_text(encoding="utf-8"))["test"]
     case = phantom_data / f"{patient}-000"
-    ran = glioseg("predict", run, case, "--out", tmp_path / "out", "--quiet", "--device", "cpu")
+    ran = glioseg("predict", run, case, "--out", tmp_path / "out", "--quiet", "--device", "cpu", "--explain")
     assert ran.code == 0, ran.err
+    explained = json.loads((tmp_path / "out" / f"{patient}-000.json").read_text(encoding="utf-8"))["explanation"]
+    assert "in the window with most of it" in explained["of"]
+    assert explained["figures"].keys() == explained["without"].keys() == explained["permuted"].keys() >= {"WT"}
     mask, reference = nib.load(tmp_path / "out" / f"{patient}-000.nii.gz"), nib.load(case / f"{patient}-000-seg.nii.gz")
     assert mask.shape == reference.shape
     np.testing.assert_allclose(mask.affine, reference.affine)

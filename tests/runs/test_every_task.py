@@ -6,12 +6,19 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from glioseg.config import write_recipe
+from glioseg.errors import OptionError
+from glioseg.evaluation import Evaluation
+from glioseg.evaluation.class_protocol import ClassEvaluation
+from glioseg.inference.bundle import read_info
+from glioseg.runs.under import Under
+from glioseg.tasks.choose import TASKS
 from tests.cli.command import Ran, glioseg
 from tests.runs.conftest import TinyRun
 
@@ -205,6 +212,43 @@ def test_one_case_is_predicted_with_its_file_row_and_facts(tiny_run: TinyRun, tm
     assert (tmp_path / "summary.csv").read_text(encoding="utf-8").splitlines()[1].startswith(written["case"])
 
 
+def test_what_modalities_contributed_is_scored(tiny_run: TinyRun, tmp_path: Path) -> None:
+    """In text and JSON, as the file is read back, and nothing else changes."""
+    ran = glioseg("evaluate", tiny_run.run, "--contributions", "--cache", tiny_run.cache, "--out", tmp_path, "--quiet")
+    assert ran.code == 0, ran.err
+    figures = json.loads((tmp_path / "evaluation-test.json").read_text(encoding="utf-8"))
+    names = read_info(tiny_run.run / "bundle").modalities
+    if tiny_run.task == "segment":
+        before, rows = figures["regions"]["WT"]["dice"]["case_mean"], figures["contributions"]["WT"]
+        read, metric = Evaluation.from_json(figures).to_json(), "dice"
+        assert f"WT Dice with {names[0]} removed" in ran.out
+    else:
+        before, rows = figures["metrics"]["accuracy"]["value"], figures["contributions"]
+        read, metric = ClassEvaluation.from_json(figures).to_json(), "accuracy"
+        assert f"accuracy with {names[0]} removed" in ran.out
+    assert read["contributions"] == figures["contributions"]
+    assert [(row["modality"], row["change"]) for row in rows] == list(product(names, ("removed", "permuted")))
+    for row in rows:
+        assert row[metric] == pytest.approx(before + row[f"{metric}_change"])
+    without = json.loads((tiny_run.run / "evaluation-test.json").read_text(encoding="utf-8"))
+    assert {name: figures[name] for name in without} == without
+    own: dict[str, list[object]] = {
+        "--detect": [tiny_run.run],
+        "--with": [tiny_run.run, tiny_run.run],
+        "--verify": [tiny_run.run / "manifest.json"],
+    }
+    for option, more in own.items():
+        refused = glioseg("evaluate", *more[1:], option, *more[:1], "--contributions")
+        assert (refused.code, option in refused.err) == (2, True)
+
+
+def test_one_modality_cannot_be_left_out() -> None:
+    with pytest.raises(OptionError, match="the network sees one modality: none can be left out"):
+        Under(contributions=True).require(TASKS["segment"], ["flair"])
+    with pytest.raises(OptionError, match="what modalities contributed is told of masks and classes"):
+        Under(contributions=True).require(TASKS["segment"], ["t1c", "flair"], detect=True)
+
+
 def test_a_recipe_is_of_one_task(tiny_run: TinyRun, tmp_path: Path) -> None:
     other = "cross-entropy" if tiny_run.task == "segment" else "bce+dice"
     recipe = tmp_path / "recipe.toml"
@@ -264,7 +308,7 @@ def test_a_case_is_explained(tiny_run: TinyRun, tmp_path: Path) -> None:
     facts = json.loads(sidecar.read_text(encoding="utf-8"))["explanation"]
     written = [*facts.get("maps", {}).values(), *facts.get("figures", {}).values()]
     assert all((tmp_path / name).exists() for name in written)
-    assert facts["without"]
+    assert facts["without"].keys() == facts["permuted"].keys()
     assert "What the network looked at" in (tmp_path / "predictions.html").read_text(encoding="utf-8")
     assert glioseg("predict", *places).code == 0
     assert not any((tmp_path / name).exists() for name in written)

@@ -162,6 +162,20 @@ def test_three_planes_together(blocks: Blocks, tmp_path: Path) -> None:
     assert float(row["wm"]) == facts["volumes"]["wm"]
 
 
+@pytest.mark.slow
+def test_planes_are_explained_together(blocks: Blocks, tmp_path: Path) -> None:
+    """What one network says lies on a slice of its own plane, what three say on three that cross."""
+    thickness = {}
+    for others in ((), ("coronal", "sagittal")):
+        assert _predict(blocks, tmp_path, *_with(blocks, *others), "--explain").code == 0
+        facts = json.loads((tmp_path / f"{blocks.patient}.json").read_text(encoding="utf-8"))["explanation"]
+        assert facts["figures"].keys() == facts["slices"].keys() == {"csf", "gm", "wm"}
+        assert ("mean of 3 networks" in facts["of"]) == bool(others)
+        gradients = _array(tmp_path / facts["maps"]["gradients"])
+        thickness[len(others)] = min(len(np.unique(axis)) for axis in np.nonzero(gradients[..., 2]))
+    assert thickness[0] <= 2 < thickness[2]
+
+
 def test_the_figures_of_members_are_those_of_their_own_predictions(blocks: Blocks, tmp_path: Path) -> None:
     assert _predict(blocks, tmp_path / "all", *_with(blocks, "coronal", "sagittal")).code == 0
     name = blocks.patient

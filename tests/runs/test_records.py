@@ -12,9 +12,16 @@ from typing import Any
 import pytest
 
 import glioseg as face
+from glioseg.core import Facts
+from glioseg.evaluation import EvaluateOptions, aggregate
 from glioseg.inference.bundle import read_info
+from glioseg.inference.card import Card
+from glioseg.io.files import write_json
+from glioseg.runs.card import subgroups_of_part
 from glioseg.runs.manifest import MANIFEST, _numbers
+from glioseg.runs.model_card import card_markdown
 from tests.cli.command import Ran, glioseg
+from tests.evaluation.drawing import counted
 from tests.runs.conftest import TinyRun
 
 
@@ -41,6 +48,28 @@ def test_the_card_is_made_from_the_run(tiny_run: TinyRun) -> None:
     assert info.model_id in text
     assert "For research use only" in text
     assert f"| {test['ET' if tiny_run.task == 'segment' else 'accuracy'].metric} " in text
+
+
+def test_a_card_says_where_the_network_fails(tmp_path: Path) -> None:
+    """Twelve patients, Dice 0.9 at site A and 0.5 and 0.7 in turn at site B (tests/evaluation/test_further.py): groups
+    of six, and thirds by size of four, are few, and less than 0.125 between the sites would not be seen."""
+    hits = [9] * 6 + [5, 7] * 3
+    cases = [counted(f"p{n:02}", (hit, 10 - hit, 10 - hit, 980)) for n, hit in enumerate(hits)]
+    facts: dict[str, Facts] = {f"p{n:02}": {"site": "A" if n < 6 else "B"} for n in range(12)}
+    evaluation = aggregate(cases, EvaluateOptions(n_resamples=100), facts=facts)
+    write_json(tmp_path / "evaluation-test.json", evaluation.to_json())
+    groups = subgroups_of_part(tmp_path, "test")
+    assert {(each.fact, each.group) for each in groups} == {
+        ("site", "A"),
+        ("site", "B"),
+        *(("size of WT", f"{which} third") for which in ("smallest", "middle", "largest")),
+    }
+    info = read_info(Path("model:phantom"))
+    text = card_markdown(info, Card(name="mine", about="Mine.", subgroups=groups))
+    assert "| test | WT | site | B | 6 | 0.600 |" in text
+    assert "| 0.125 |" in text
+    assert "5 groups have fewer than 10 patients: what differs there may be chance" in text
+    assert "Subgroups" not in card_markdown(info, Card(name="mine", about="Mine."))
 
 
 def test_methods_say_what_was_done(tiny: TinyRun) -> None:

@@ -18,6 +18,7 @@ from glioseg.evaluation.metric import RegionMetric
 from glioseg.inference.bundle import load_bundle
 from glioseg.runs.evaluate import evaluate
 from glioseg.runs.report import write_report
+from glioseg.runs.under import Under
 from glioseg.tasks.choose import TASKS
 from tests.cli.command import glioseg
 from tests.runs.conftest import _one_thread
@@ -84,6 +85,8 @@ def test_it_makes_no_bundle_and_cannot_detect(trained: tuple[Path, Any], example
     metric = RegionMetric("mine", "Mine", "", of_masks=lambda pair: None)
     with pytest.raises(OptionError, match="the task volume takes no metrics beside its own; found mine"):
         evaluate(run, None, "test", None, metrics=[metric], task=example.VolumeTask())
+    with pytest.raises(OptionError, match="the task volume does not say what each modality contributed"):
+        Under(contributions=True).require(example.VolumeTask(), ["t1c", "t2f"])
 
 
 @pytest.mark.parametrize("name", TASKS)

@@ -72,7 +72,7 @@ class Model:
             name: what the case is called, and its files; None for the case's own name, else ``case``.
             uncertainty: ask the networks again, mirrored, scaled and with dropout, and say in ``.uncertainty`` how far
                 their answers lie apart; ``UncertaintyOptions`` say how often. The answer stays the same.
-            explain: also find what the network looked at: ``.explanation``, of one network of slices.
+            explain: also find what the networks looked at, and what each modality contributed: ``.explanation``.
             register: bring modalities that lie on different grids to one of 1 mm, rigidly, and the mask back to the
                 grid of one of them.
             brain_extract: remove what is not brain, where a skull is found; needs the extra ``brain`` and a T1.

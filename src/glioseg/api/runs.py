@@ -254,6 +254,7 @@ def evaluate(
     convention: str | None = None,
     pixels: bool = False,
     on: str | None = None,
+    contributions: bool = False,
     progress: Progress | None = None,
 ) -> Scores:
     """Score a trained network against the experts' masks or classes.
@@ -278,6 +279,8 @@ def evaluate(
         pixels: measure distances in pixels where millimetres are unknown.
         on: where cases are scored: ``ray``, ``ray://HOST:PORT``, with what each worker may use behind it
             (``ray,cpus=4,memory=8``, GB); None for this process. The figures are the same.
+        contributions: also score it with each modality removed, and with its voxels in random order: what it
+            contributed, ``contributions`` in ``.to_json()``.
         progress: told how far it is.
 
     Returns:
@@ -299,9 +302,10 @@ def evaluate(
     other = None if data is None else folder_of(data)
     folder, kept = optional_path(out), optional_path(cache)
     reporter = reporter_of(progress)
-    under = Under(convention_named(convention), pixels)
-    if others and (detect or only or (task, network, layout) != (None, None, None)):
-        with_it = "detect" if detect else "only" if only else "a task, network or layout of your own"
+    under = Under(convention_named(convention), pixels, contributions)
+    if others and (detect or only or contributions or (task, network, layout) != (None, None, None)):
+        named = {"detect": detect, "only": bool(only), "contributions": contributions}
+        with_it = next((name for name, asked in named.items() if asked), "a task, network or layout of your own")
         raise OptionError(
             "an ensemble is scored by what its networks were trained for, on all modalities",
             found=f"others with {with_it}",

@@ -121,7 +121,8 @@ def predict(
     of volumes and a confidence; the mask stays the same.
     With --register, --brain-extract, --n4 and --atlas scans are made ready first; what was done is said, and shown in
     a picture. With --prepare-only that is all: the registered scans are written, in OUT/CASE/CASE-t1n.nii.gz.
-    With --explain Grad-CAM and integrated gradients of each region stand beside the mask, of one network of slices.
+    With --explain Grad-CAM and integrated gradients of each region stand beside the mask, and what becomes of it where
+    a modality is left out.
     """
     files, series = _files_and_series(modality or (), bool(given))
     if not given and not files:

@@ -55,6 +55,10 @@ Detect = Annotated[
     bool,
     typer.Option("--detect", help="Score a network that segments by whether it finds tumour, per slice and case."),
 ]
+Contributions = Annotated[
+    bool,
+    typer.Option("--contributions", help="Also say what each modality contributed: scores without it, and permuted."),
+]
 Only = Annotated[
     str | None,
     typer.Option(metavar="NAMES", help="Hide all other modalities, as if they had not been acquired: such as t2f,t1c."),
@@ -183,6 +187,7 @@ def evaluate(
     manifest: Manifest = None,
     convention: Convention = None,
     pixels: Pixels = False,
+    contributions: Contributions = False,
     device: Device = "auto",
     on: On = None,
     cache: Cache = None,
@@ -202,16 +207,19 @@ def evaluate(
     from glioseg.api import runs as api
 
     if manifest is not None:
-        _refuse_beside_verify(run, part, detect, only, folder, others, convention, pixels, on, flags != NO_FLAGS)
+        beside = (run, part, detect, only, folder, others, convention, pixels, contributions, on, flags != NO_FLAGS)
+        _refuse_beside_verify(*beside)
         other = None if data is None else flags.data(data)
         verified = api.verify(manifest, other, device=device, cache=cache, progress=Reporter(quiet=quiet))
         _print_verification(verified, as_json)
         return
     if run is None:
         raise OptionError("no network is named", expected="a run folder, or a bundle with --data; or --verify MANIFEST")
-    if others and detect:
+    if others and (detect or contributions):
         raise OptionError(
-            "an ensemble is not scored as a detector", found="--with and --detect", remedy="Leave one out"
+            "an ensemble is scored by what its networks were trained for, on all modalities",
+            found=f"--with and {'--detect' if detect else '--contributions'}",
+            remedy="Leave one out",
         )
     scores = api.evaluate(
         run,
@@ -223,6 +231,7 @@ def evaluate(
         only=[name.strip() for name in only.split(",")] if only else (),
         convention=convention,
         pixels=pixels,
+        contributions=contributions,
         device=device,
         cache=cache,
         on=on,

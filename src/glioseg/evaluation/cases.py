@@ -13,6 +13,7 @@ from glioseg.core import LabelMap, LabelScheme
 from glioseg.core.schemes import tumour_labels
 from glioseg.errors import GeometryError, ScoreError
 from glioseg.evaluation.calibration import ProbabilityHistogram, probability_histogram
+from glioseg.evaluation.contributions import ChangedCase
 from glioseg.evaluation.froc import LesionDetections, detections_of
 from glioseg.evaluation.lesions import LesionRule
 from glioseg.evaluation.masks import MaskPair
@@ -39,6 +40,7 @@ class CaseScores:
         grid: the grid that was scored on.
         detections: R counts of lesions over thresholds of probability; None where they were not asked for.
         measured: metric -> R values, of metrics that are made of masks; only these cannot be had from the counts later.
+        changed: the case with each modality removed or permuted, where that was asked for.
 
     Raises:
         ScoreError: parts that do not fit each other.
@@ -53,6 +55,7 @@ class CaseScores:
     grid: GridName = "native"
     measured: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
     detections: tuple[LesionDetections, ...] | None = None
+    changed: tuple[ChangedCase, ...] = ()
 
     def __post_init__(self) -> None:
         n_slices = len(self.slices.correct)
@@ -198,7 +201,7 @@ def score_channels(
 def select_slices(scores: CaseScores, keep: Flags) -> CaseScores | None:
     """The case with only the slices that ``keep`` (S,) marks; None where it marks none.
 
-    Histograms, and what was measured or counted on whole masks, are left behind.
+    Histograms, and what was measured or counted on whole cases, are left behind.
     """
     if keep.shape != (scores.n_slices,):
         raise ScoreError(
@@ -207,7 +210,7 @@ def select_slices(scores: CaseScores, keep: Flags) -> CaseScores | None:
     if not keep.any():
         return None
     slices = SliceCounts(scores.slices.regions[keep], scores.slices.correct[keep])
-    return replace(scores, slices=slices, histograms=None, measured={}, detections=None)
+    return replace(scores, slices=slices, histograms=None, measured={}, detections=None, changed=())
 
 
 def scores_of(

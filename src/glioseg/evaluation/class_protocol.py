@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from glioseg.errors import FileError
 from glioseg.evaluation.class_items import ItemClasses
 from glioseg.evaluation.classification import ClassFigures, score_classes
+from glioseg.evaluation.contributions import Changed, Contribution, contribution_of
 from glioseg.evaluation.metric import OwnMetrics, with_own
 from glioseg.evaluation.metrics import CLASS_METRICS
 from glioseg.evaluation.protocol import EvaluateOptions
@@ -44,6 +45,7 @@ class CaseClasses:
         reference: (Z,) classes.
         probabilities: (Z, K), rows summing to 1.
         decided: (Z,) classes that were said.
+        changed: what was done to a modality -> probabilities (Z, K) then, where that was asked for.
     """
 
     case: str
@@ -52,6 +54,7 @@ class CaseClasses:
     reference: Integers
     probabilities: Floats
     decided: Integers
+    changed: Mapping[Changed, Floats] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +68,7 @@ class ClassEvaluation:
         cases: then also over cases.
         words: how items are decided, what their reference is, what is said of a case.
         as_published: published figures and those obtained, where the recipe follows a publication.
+        contributions: of the modalities, over items, where they were asked for.
     """
 
     options: EvaluateOptions
@@ -73,6 +77,7 @@ class ClassEvaluation:
     cases: ClassFigures | None
     words: Mapping[str, str]
     as_published: ClassesAsPublished | None = None
+    contributions: tuple[Contribution, ...] = ()
 
     @property
     def unit(self) -> str:
@@ -106,6 +111,8 @@ class ClassEvaluation:
         }
         if self.cases is not None:
             block["by_case"] = self.cases.to_json()
+        if self.contributions:
+            block["contributions"] = [each.to_json() for each in self.contributions]
         if self.as_published is not None:
             block["as_published"] = self.as_published.to_json()
         return block
@@ -143,6 +150,7 @@ class ClassEvaluation:
                 cases=None if by_case is None else ClassFigures.from_json(by_case),
                 words=dict(protocol["words"]),
                 as_published=None if published_block is None else ClassesAsPublished.from_json(published_block),
+                contributions=tuple(Contribution.from_json(each) for each in block.get("contributions", ())),
             )
 
 
@@ -174,7 +182,25 @@ def evaluate_classes(
 
     items = scored(_of_slices(ordered, classes))
     whole = scored(_of_cases(ordered, classes)) if several else None
-    return ClassEvaluation(options, len(ordered), items, whole, words)
+    contributions = _contributions(ordered, options)
+    return ClassEvaluation(options, len(ordered), items, whole, words, contributions=contributions)
+
+
+def _contributions(cases: Sequence[CaseClasses], options: EvaluateOptions) -> tuple[Contribution, ...]:
+    """Of each change of a modality: whether each item is right, and the probability of its true class."""
+    reference = np.concatenate([case.reference for case in cases])
+    places = np.arange(len(reference))
+    before = np.concatenate([case.probabilities for case in cases])
+    right = (np.concatenate([case.decided for case in cases]) == reference).astype(np.float64)
+    units = [case.unit for case in cases for _ in case.reference]
+    found = []
+    for changed in cases[0].changed:
+        after = np.concatenate([case.changed[changed] for case in cases])
+        still = (after.argmax(axis=1) == reference).astype(np.float64)
+        apart = after[places, reference] - before[places, reference]
+        draws = (options.n_resamples, options.seed)
+        found.append(contribution_of(changed, "accuracy", (right, still), apart, units, draws))
+    return tuple(found)
 
 
 def _of_slices(cases: Sequence[CaseClasses], classes: Sequence[str]) -> ItemClasses:

@@ -1,4 +1,4 @@
-"""What a cohort's figures say beyond means: volumes, reliability of probabilities, lesions over thresholds, subgroups.
+"""What a cohort's figures say beyond means: volumes, reliability, lesions over thresholds, subgroups, contributions.
 
 References:
     [1] Bland JM, Altman DG. Statistical methods for assessing agreement between two methods of clinical measurement.
@@ -8,7 +8,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -17,6 +17,7 @@ import numpy as np
 from glioseg.core.case import Facts
 from glioseg.evaluation.calibration import merged, reliability_of
 from glioseg.evaluation.cases import CaseScores, volume_unit_of
+from glioseg.evaluation.contributions import Contribution, contribution_of
 from glioseg.evaluation.froc import Froc, froc_of
 from glioseg.evaluation.metric import VolumeUnit
 from glioseg.evaluation.metrics import ruled_ratio
@@ -28,6 +29,13 @@ from glioseg.evaluation.statistics import bootstrap_intervals, by_patient, sprea
 _FEWEST_FOR_LIMITS = 5
 _MOST_GROUPS = 8
 _THIRDS = ("smallest third", "middle third", "largest third")
+FEW_PATIENTS = 10
+"""A group of fewer says little."""
+UNTESTED = "The groups were not chosen beforehand and are not tested: a difference is a question, not an answer."
+DETECTABLE = (
+    "Detectable: the difference in Dice from the patients of the other groups of the fact that so many would show in "
+    "four of five tries (p < 0.05)."
+)
 _OF_FILES = frozenset({"n_slices", "first_slice", "last_slice", "of_patient", "part"})
 """Facts that say where pixels are, and nothing of the patient."""
 _NEEDED = 2.8
@@ -122,14 +130,33 @@ class Subgroup:
         )
 
 
+def power_words(groups: Iterable[tuple[str, str, int]]) -> str:
+    """What to think of small groups (fact, group, patients), each of which may stand there for several regions.
+
+    Empty where none is small.
+    """
+    n_small = len({(fact, group) for fact, group, n_patients in groups if n_patients < FEW_PATIENTS})
+    if not n_small:
+        return ""
+    have = "1 group has" if n_small == 1 else f"{n_small} groups have"
+    return (
+        f"{have} fewer than {FEW_PATIENTS} patients: what differs there may be chance, and what does not may differ "
+        "all the same. Detectable says how large a difference would have to be."
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class Further:
-    """By region: agreement of volumes, subgroups and, of probabilities, reliability and lesions over thresholds."""
+    """By region: agreement of volumes, subgroups and, of probabilities, reliability and lesions over thresholds.
+
+    ``contributions`` are those of the modalities, where they were asked for.
+    """
 
     volumes: Mapping[str, VolumeAgreement] = field(default_factory=dict)
     reliability: Mapping[str, Reliability] = field(default_factory=dict)
     subgroups: Mapping[str, tuple[Subgroup, ...]] = field(default_factory=dict)
     froc: Mapping[str, Froc] = field(default_factory=dict)
+    contributions: Mapping[str, tuple[Contribution, ...]] = field(default_factory=dict)
 
     def __eq__(self, other: object) -> bool:
         """As files have them; arrays with NaN in them are not equal to themselves."""
@@ -139,12 +166,13 @@ class Further:
         return hash(tuple(self.volumes.items()))
 
     def to_json(self) -> dict[str, object]:
-        """``volumes``, ``reliability``, ``subgroups`` and ``froc``, by region; those that are empty are absent."""
+        """Its fields, by region; those that are empty are absent."""
         blocks: dict[str, dict[str, object]] = {
             "volumes": {region: each.to_json() for region, each in self.volumes.items()},
             "reliability": {region: each.to_json() for region, each in self.reliability.items()},
             "subgroups": {region: [each.to_json() for each in groups] for region, groups in self.subgroups.items()},
             "froc": {region: each.to_json() for region, each in self.froc.items()},
+            "contributions": {region: [each.to_json() for each in own] for region, own in self.contributions.items()},
         }
         return {name: block for name, block in blocks.items() if block}
 
@@ -164,6 +192,10 @@ class Further:
                 for region, groups in block.get("subgroups", {}).items()
             },
             {region: Froc.from_json(each) for region, each in block.get("froc", {}).items()},
+            {
+                region: tuple(Contribution.from_json(each) for each in own)
+                for region, own in block.get("contributions", {}).items()
+            },
         )
 
 
@@ -198,7 +230,24 @@ def further_of(
         reliability,
         {region: own for region, own in groups.items() if own},
         _froc(cases, patients, n_resamples, seed),
+        _contributions(cases, patients, rule, (n_resamples, seed)),
     )
+
+
+def _contributions(
+    cases: Sequence[CaseScores], patients: Sequence[str], rule: EmptyRule, draws: tuple[int, int]
+) -> dict[str, tuple[Contribution, ...]]:
+    changes = [each.changed for each in cases[0].changed]
+    found: dict[str, tuple[Contribution, ...]] = {}
+    for row, region in enumerate(cases[0].regions if changes else ()):
+        before = ruled_ratio(np.stack([case.counts[row] for case in cases]), "dice", rule)
+        own = []
+        for number, changed in enumerate(changes):
+            after = ruled_ratio(np.stack([case.changed[number].counts[row] for case in cases]), "dice", rule)
+            probability = np.array([case.changed[number].probability[row] for case in cases])
+            own.append(contribution_of(changed, "dice", (before, after), probability, patients, draws))
+        found[region] = tuple(own)
+    return found
 
 
 def _froc(cases: Sequence[CaseScores], patients: Sequence[str], n_resamples: int, seed: int) -> dict[str, Froc]:

@@ -171,7 +171,7 @@ class Evaluation:
         as_published: the same predictions by a publication's protocol, where the recipe follows one.
         kinds: how often the kind of a case is right, where a network says it.
         fitness: region -> metric -> why it is not fit for these cases.
-        further: agreement of volumes, reliability, lesions over thresholds and subgroups.
+        further: agreement of volumes, reliability, lesions over thresholds, subgroups and contributions.
     """
 
     options: EvaluateOptions
@@ -366,6 +366,8 @@ def _checked(cases: Sequence[CaseScores]) -> list[CaseScores]:
             raise ScoreError(f"case {case.case} was not scored on its native grid", found=f"the {case.grid} grid")
         if (case.detections is None) != (first.detections is None):
             raise ScoreError("lesions were counted in some cases only", found=f"{first.case} against {case.case}")
+        if [each.changed for each in case.changed] != [each.changed for each in first.changed]:
+            raise ScoreError("modalities were left out of some cases only", found=f"{first.case} against {case.case}")
         if (case.histograms is None) != (first.histograms is None):
             raise ScoreError("probabilities are at hand for some cases only", found=f"{first.case} against {case.case}")
     return ordered

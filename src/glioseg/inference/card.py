@@ -71,6 +71,33 @@ class Figure(BaseModel):
         return self
 
 
+class GroupFigure(BaseModel):
+    """The mean Dice of some of the cases, told apart by a fact.
+
+    Attributes:
+        part: of the data that was scored.
+        of: region.
+        fact: by which cases are told apart, as in ``size of WT``, ``site``, ``grade``.
+        group: its value.
+        value: mean over cases; None where none counts.
+        ci95: lowest and highest value of its 95 % interval.
+        n_patients: of the group.
+        detectable: difference from the other groups that so many would show in four of five tries; None where it is
+            not known.
+    """
+
+    model_config = _FROZEN
+
+    part: str
+    of: str
+    fact: str
+    group: str
+    value: float | None = None
+    ci95: tuple[float, float] | None = None
+    n_patients: int = Field(ge=0)
+    detectable: float | None = None
+
+
 class Card(BaseModel):
     """A model card [1].
 
@@ -82,6 +109,7 @@ class Card(BaseModel):
         data: what it was trained, chosen and scored on.
         protocol: how it was trained and how its figures were made.
         figures: what it scored, with intervals.
+        subgroups: the same by the size of the tumour and by what is known of the patients.
         limits: what it must not be used for, what it was never shown, where it is known to fail; a sentence each.
         references: what to cite.
     """
@@ -95,5 +123,6 @@ class Card(BaseModel):
     data: tuple[DataFacts, ...] = ()
     protocol: str = ""
     figures: tuple[Figure, ...] = ()
+    subgroups: tuple[GroupFigure, ...] = ()
     limits: tuple[str, ...] = ()
     references: tuple[str, ...] = ()

@@ -1,7 +1,8 @@
-"""What a network that segments looked at: Grad-CAM, integrated gradients, its attention gates, modalities left out.
+"""What networks that segment looked at: Grad-CAM, integrated gradients, attention gates.
 
-Of each region the slice is explained in which the network draws most of it; the question is what raised the mean logit
-of the region over what is drawn there.
+Of each region a network of slices is asked about the slice, and one of volumes about the window, that holds most of
+what all networks together draw of it; the question is what raised the mean logit of the region over what is drawn
+there. Maps of several networks are averaged on the native grid; of modalities ``inference.contributions`` tells.
 
 References:
     [1] Vinogradova K, Dibrov A, Myers G. Towards interpretable semantic segmentation via gradient-weighted class
@@ -14,7 +15,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -24,115 +25,190 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from glioseg.errors import OptionError
-from glioseg.inference.activation import probabilities_of
 from glioseg.inference.backends import own_network
-from glioseg.inference.predictor import Array, Predictor, inside_regions, to_native
+from glioseg.inference.contributions import Effects, modality_effects
+from glioseg.inference.ensemble import Ensemble
+from glioseg.inference.predictor import Array, Prediction, Predictor, to_native
 from glioseg.inference.uncertainty import Shown
 from glioseg.networks.blocks import AttentionGate
+from glioseg.preparation.oblique import brought
+from glioseg.preparation.patches import Voxels
 from glioseg.preparation.slices import with_margins, with_neighbours, without_margins
 
 _STEPS = 16
 _COARSEST = 8
 _HIGHEST = 99.5
 """Percentile of a map that is drawn as its most: single pixels say little."""
-_CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
+_CONVOLUTIONS = (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+_LINEAR = {2: "bilinear", 3: "trilinear"}
 
-
-@dataclass(frozen=True)
-class ModalityEffect:
-    """What becomes of a region without a modality (its channel set to 0, as a missing one is).
-
-    Args:
-        probability: change of the mean probability inside the region as it was drawn with all modalities.
-        voxels: change of its size on the network's grid, as a share of what it was.
-    """
-
-    probability: float
-    voxels: float
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """What spoke for each region that was drawn; maps are (X, Y, Z) on the native grid, 0 on slices not explained.
+    """What spoke for each region that was drawn; maps are (X, Y, Z) on the native grid, 0 on what is not explained.
 
     Args:
-        slices: region -> the slice of the network's grid that is explained, from 0.
+        slices: region -> the slice of the first network's grid that is explained, from 0; of a network of volumes the
+            slice with most of the region, in the middle of its window.
         grad_cam: region -> 0..1.
         gradients: region -> integrated gradients, −1..1: above 0 speaks for, below 0 against.
-        attention: region -> mean of the finest gate's coefficients, 0..1; empty without gates.
-        effects: region -> modality -> what becomes of it without; empty of a network that sees one.
+        attention: region -> mean of the finest gate's coefficients, 0..1; empty where no network has gates.
+        effects: region -> modality -> what becomes of it without; empty of networks that see one.
     """
 
-    slices: dict[str, int]
-    grad_cam: dict[str, Array]
-    gradients: dict[str, Array]
-    attention: dict[str, Array]
-    effects: dict[str, dict[str, ModalityEffect]]
+    slices: dict[str, int] = field(default_factory=dict)
+    grad_cam: dict[str, Array] = field(default_factory=dict)
+    gradients: dict[str, Array] = field(default_factory=dict)
+    attention: dict[str, Array] = field(default_factory=dict)
+    effects: Effects = field(default_factory=dict)
 
 
-def explain(predictor: Predictor, shown: Shown) -> Explanation:
-    """Explain every region that a network draws in a case.
+def explain(ensemble: Ensemble, shown: Sequence[Shown], prediction: Prediction) -> Explanation:
+    """Explain every region that networks draw in a case.
 
     Args:
-        predictor: the network.
-        shown: the case as it sees it.
-
-    Raises:
-        OptionError: a 3-D network.
+        ensemble: one network or several.
+        shown: the case as each of them sees it.
+        prediction: what they say together.
     """
-    if predictor.patches is not None:
-        raise OptionError("networks of slices are explained", found="a 3-D network", remedy="Leave `--explain` out")
-    network, before = own_network(predictor.model), predictor.probabilities(shown.images, shown.non_black)
-    inside = inside_regions(before, predictor.regions, predictor.options)
-    found = Explanation({}, {}, {}, {}, {})
-    for row, region in enumerate(predictor.regions):
-        areas = inside[row].sum(axis=(1, 2))
-        if not areas.any():
-            continue
-        z = int(areas.argmax())
-        found.slices[region] = z
-        images, objective = _question(predictor, shown, row, z)
-        place = _placing(predictor, shown, z)
-        found.grad_cam[region] = place(_of_largest(region_grad_cam(network, images, objective)))
-        gradients = integrated_gradients(network, images, objective).sum(dim=1)[0]
-        found.gradients[region] = place(_of_largest(gradients))
-        gate = attention_map(network, images)
-        if gate is not None:
-            found.attention[region] = place(gate)
-    if len(predictor.modalities) > 1:
-        found.effects.update(_effects(predictor, shown, before, inside, tuple(found.slices)))
+    found = Explanation()
+    drawn = [_drawn(case, prediction) for case in shown]
+    for row, region in enumerate(prediction.regions):
+        maps: dict[str, list[Array]] = {}
+        for member, case, inside in zip(ensemble.members, shown, drawn, strict=True):
+            if not inside[row].any():
+                continue
+            question = _question(member, case, inside[row], region)
+            found.slices.setdefault(region, question.z)
+            for kind, values in _maps(question).items():
+                maps.setdefault(kind, []).append(to_signed_native(question.place(values), case))
+        for kind, own in maps.items():
+            getattr(found, kind)[region] = _together(own)
+    if found.slices and len(ensemble.modalities) > 1:
+        found.effects.update(modality_effects(ensemble, shown, prediction, tuple(found.slices)))
     return found
 
 
+def _drawn(case: Shown, prediction: Prediction) -> Mask:
+    """(R, Z, Y, X) on a network's grid, what all networks together draw of each region.
+
+    Of what is too small for that grid the voxel is taken that holds most of it.
+    """
+    labels = prediction.label_map
+    painted = np.stack([np.isin(labels.array, labels.scheme.values_of(region)) for region in prediction.regions])
+    shares = brought(painted.astype(np.float32), case.native, case.working).transpose(0, 3, 2, 1)
+    most = shares.max(axis=(1, 2, 3), keepdims=True)
+    return np.asarray((shares >= np.minimum(most, 0.5)) & (most > 0))
+
+
+def _together(maps: Sequence[Array]) -> Array:
+    """The mean of maps, as shares of its most; a network that explains another plane says nothing of a voxel, which
+    counts as 0.
+    """
+    if len(maps) == 1:
+        return maps[0]
+    mean = np.mean(maps, axis=0, dtype=np.float32)
+    most = float(np.abs(mean).max())
+    return np.asarray(mean / most if most else mean, dtype=np.float32)
+
+
 Objective = Callable[[Tensor], Tensor]
-"""Logits (B, L, Y, X) -> what is to be explained, (B,)."""
+"""Logits (B, L, *S) -> what is to be explained, (B,)."""
 
 
-def _question(predictor: Predictor, shown: Shown, row: int, z: int) -> tuple[Tensor, Objective]:
-    """The slice as the network sees it, (1, C, Y, X), and the mean logit of a region over what it draws there."""
-    wide = shown.images if predictor.shape is None else with_margins(shown.images, predictor.shape)
-    device = next(predictor.model.parameters()).device
-    images = torch.from_numpy(with_neighbours(wide, np.array([z]), predictor.slices.n_neighbours)).float().to(device)
-    options = predictor.options
-    with torch.no_grad():
-        probabilities = probabilities_of(own_network(predictor.model)(images), options.activation)[0]
-    drawn = torch.from_numpy(inside_regions(probabilities.cpu().numpy(), predictor.regions, options)[row]).to(device)
-    if not bool(drawn.any()):  # it was the mean of views that drew something: what comes nearest
-        drawn = probabilities[row] >= probabilities[row].max()
-    logit = row + 1 if options.activation == "softmax" else row
-    return images, lambda logits: logits[:, logit][:, drawn].mean(dim=1)
+@dataclass(frozen=True, eq=False)
+class _Question:
+    """What is explained.
+
+    Args:
+        model: PyTorch's own network.
+        images: (1, C, *S) as it sees them, a slice or a window.
+        objective: the mean logit of a region over what is drawn there.
+        z: the slice of the network's grid with most of the region.
+        place: map (*S) -> stack (1, Z, Y, X) on the network's grid.
+    """
+
+    model: nn.Module
+    images: Tensor
+    objective: Objective
+    z: int
+    place: Callable[[Tensor], Array]
 
 
-def _placing(predictor: Predictor, shown: Shown, z: int) -> Callable[[Tensor], Array]:
-    """What brings a map (Y, X) of slice ``z`` to the native grid."""
+def _question(member: Predictor, case: Shown, inside: Mask, region: str) -> _Question:
+    """The slice or window of a network that holds most of a region (Z, Y, X)."""
+    z = int(inside.sum(axis=(1, 2)).argmax())
+    if member.patches is None:
+        seen = case.images if member.shape is None else with_margins(case.images, member.shape)
+        images = with_neighbours(seen, np.array([z]), member.slices.n_neighbours)[0]
+        part = (slice(z, z + 1), slice(None), slice(None))
+        asked = with_margins(inside[part], images.shape[1:])[0]
+    else:
+        part = fullest_window(inside, member.patches.voxels)
+        images = _in_middle(case.images.transpose(1, 0, 2, 3)[(slice(None), *part)], member.patches.voxels)
+        asked = _in_middle(inside[part], member.patches.voxels)
+    device = next(member.model.parameters()).device
+    drawn = torch.from_numpy(np.ascontiguousarray(asked)).to(device)
+    logit = member.regions.index(region) + (member.options.activation == "softmax")
 
     def place(values: Tensor) -> Array:
-        n_slices, size = len(shown.images), shown.images.shape[2:]
-        stack = np.zeros((1, n_slices, *values.shape), dtype=np.float32)
-        stack[0, z] = values.detach().cpu().numpy()
-        return to_signed_native(without_margins(stack, size), shown)
+        stack = np.zeros((1, *inside.shape), dtype=np.float32)
+        own = values.detach().cpu().numpy()
+        if own.ndim == 3:
+            stack[(0, *part)] = _out_of_middle(own, stack[(0, *part)].shape)
+        else:
+            stack[0, z] = without_margins(own, inside.shape[1:])
+        return stack
 
-    return place
+    return _Question(
+        own_network(member.model),
+        torch.from_numpy(np.ascontiguousarray(images[None], dtype=np.float32)).to(device),
+        lambda logits: logits[:, logit][:, drawn].mean(dim=1),
+        z,
+        place,
+    )
+
+
+def fullest_window(inside: Mask, size: Voxels) -> tuple[slice, slice, slice]:
+    """Where a window of at most ``size`` holds most of a mask, axis after axis; of equally full ones the middle one."""
+    window: list[slice] = []
+    left = inside
+    for axis, length in enumerate(size):
+        counts = left.sum(axis=tuple(other for other in range(3) if other != axis))
+        width = min(length, len(counts))
+        held = np.convolve(counts, np.ones(width, dtype=np.int64), mode="valid")
+        fullest = np.flatnonzero(held == held.max())
+        start = int(fullest[len(fullest) // 2])
+        window.append(slice(start, start + width))
+        left = left.take(range(start, start + width), axis=axis)
+    return window[0], window[1], window[2]
+
+
+def _in_middle(array: npt.NDArray[np.generic], size: Voxels) -> npt.NDArray[np.generic]:
+    """(…, Z, Y, X) in the middle of zeros, as windows of small volumes are shown."""
+    short = [max(0, want - have) for want, have in zip(size, array.shape[-3:], strict=True)]
+    margins = [(n // 2, n - n // 2) for n in short]
+    return np.pad(array, [(0, 0)] * (array.ndim - 3) + margins)
+
+
+def _out_of_middle(array: npt.NDArray[np.float32], shape: Sequence[int]) -> npt.NDArray[np.float32]:
+    """What ``_in_middle`` put around is taken away."""
+    starts = [(have - want) // 2 for have, want in zip(array.shape, shape, strict=True)]
+    return array[tuple(slice(start, start + n) for start, n in zip(starts, shape, strict=True))]
+
+
+def _maps(question: _Question) -> dict[str, Tensor]:
+    """Kind of map -> (*S), in −1..1."""
+    model, images, objective = question.model, question.images, question.objective
+    gradients = integrated_gradients(model, images, objective).sum(dim=1)[0]
+    found = {
+        "grad_cam": _of_largest(region_grad_cam(model, images, objective)),
+        "gradients": _of_largest(gradients),
+    }
+    gate = attention_map(model, images)
+    return found if gate is None else found | {"attention": gate}
 
 
 def to_signed_native(stack: Array, shown: Shown) -> Array:
@@ -142,7 +218,7 @@ def to_signed_native(stack: Array, shown: Shown) -> Array:
 
 
 def region_grad_cam(model: nn.Module, images: Tensor, objective: Objective) -> Tensor:
-    """Grad-CAM [1] on the last convolution of a grid of an eighth: (1, C, Y, X) -> (Y, X), 0 and above.
+    """Grad-CAM [1] on the last convolution of a grid of an eighth: (1, C, *S) -> (*S), 0 and above.
 
     The channels are summed, each weighted by the mean of the objective's gradient; what speaks against is cut off.
     """
@@ -156,13 +232,12 @@ def region_grad_cam(model: nn.Module, images: Tensor, objective: Objective) -> T
             (gradient,) = torch.autograd.grad(value, kept[0])
     finally:
         handle.remove()
-    weights = gradient.mean(dim=(2, 3), keepdim=True)
-    spoken = F.relu((weights * kept[0].detach()).sum(dim=1, keepdim=True))
-    return F.interpolate(spoken, size=images.shape[2:], mode="bilinear", align_corners=False)[0, 0]
+    weights = gradient.flatten(2).mean(dim=2).reshape(*gradient.shape[:2], *[1] * (gradient.dim() - 2))
+    return _enlarged(F.relu((weights * kept[0].detach()).sum(dim=1, keepdim=True)), images)
 
 
 def integrated_gradients(model: nn.Module, images: Tensor, objective: Objective, n_steps: int = _STEPS) -> Tensor:
-    """The gradients of the objective on the straight way from 0 to the images, times the images [2]: (1, C, Y, X).
+    """The gradients of the objective on the straight way from 0 to the images, times the images [2]: (1, C, *S).
 
     They add up to the objective of the images less that of zeros, but for the steps (midpoints of equal parts).
     """
@@ -176,7 +251,7 @@ def integrated_gradients(model: nn.Module, images: Tensor, objective: Objective,
 
 
 def attention_map(model: nn.Module, images: Tensor) -> Tensor | None:
-    """(Y, X) coefficients of the finest attention gate [4], 0..1; None of a network without gates."""
+    """(*S) coefficients of the finest attention gate [4], 0..1; None of a network without gates."""
     found: list[Tensor] = []
     gates = [part for part in model.modules() if isinstance(part, AttentionGate)]
     handles = [
@@ -184,10 +259,13 @@ def attention_map(model: nn.Module, images: Tensor) -> Tensor | None:
         for gate in gates
     ]
     _watched(model, images, handles)
-    if not found:
-        return None
-    finest = max(found, key=lambda values: values.shape[-1])
-    return F.interpolate(finest, size=images.shape[2:], mode="bilinear", align_corners=False)[0, 0]
+    return _enlarged(max(found, key=lambda values: values.shape[-1]), images) if found else None
+
+
+def _enlarged(values: Tensor, images: Tensor) -> Tensor:
+    """(1, 1, *s) -> (*S) of the images."""
+    mode = _LINEAR[images.dim() - 2]
+    return F.interpolate(values, size=images.shape[2:], mode=mode, align_corners=False)[0, 0]
 
 
 def _watched(model: nn.Module, images: Tensor, handles: Sequence[RemovableHandle]) -> None:
@@ -212,7 +290,7 @@ def _layer(model: nn.Module, images: Tensor) -> nn.Module:
         if isinstance(part, _CONVOLUTIONS)
     ]
     _watched(model, images, handles)
-    places = [size for size, _ in sizes if size >= images[0, 0].numel() / _COARSEST**2]
+    places = [size for size, _ in sizes if size >= images[0, 0].numel() / _COARSEST ** (images.dim() - 2)]
     if not places:
         raise OptionError("a network without convolutions has no maps to be explained by", found=type(model).__name__)
     return [module for size, module in sizes if size == min(places)][-1]
@@ -223,21 +301,3 @@ def _of_largest(values: Tensor) -> Tensor:
     most = float(np.percentile(values.detach().abs().cpu().numpy(), _HIGHEST))
     most = most or float(values.detach().abs().max())
     return (values / most).clip(-1, 1) if most else values
-
-
-def _effects(
-    predictor: Predictor, shown: Shown, before: Array, inside: npt.NDArray[np.bool_], regions: tuple[str, ...]
-) -> dict[str, dict[str, ModalityEffect]]:
-    found: dict[str, dict[str, ModalityEffect]] = {region: {} for region in regions}
-    for channel, name in enumerate(predictor.modalities):
-        images = shown.images.copy()
-        images[:, channel] = 0
-        after = predictor.probabilities(images, shown.non_black)
-        left = inside_regions(after, predictor.regions, predictor.options)
-        for region in regions:
-            row = predictor.regions.index(region)
-            own = inside[row]
-            n_before = int(own.sum())
-            change = float((after[row][own] - before[row][own]).mean())
-            found[region][name] = ModalityEffect(change, (int(left[row].sum()) - n_before) / n_before)
-    return found

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -10,10 +11,15 @@ import numpy.typing as npt
 from glioseg.core import Case, LabelMap, LabelScheme
 from glioseg.errors import LabelError
 from glioseg.evaluation.cases import CaseScores, score_case, score_channels
+from glioseg.evaluation.contributions import CHANGES, Changed, ChangedCase, mean_inside
 from glioseg.evaluation.lesions import LesionRule
 from glioseg.evaluation.metric import RegionMetrics
 from glioseg.evaluation.metrics import COUNTED_METRICS
+from glioseg.evaluation.overlap import count_labels
+from glioseg.inference.contributions import predict_changed
+from glioseg.inference.ensemble import Ensemble
 from glioseg.inference.predictor import Array, Prediction, Predictor, inside_regions
+from glioseg.inference.uncertainty import Shown
 from glioseg.io import load_labels
 from glioseg.preparation.store import PreparedCase
 
@@ -47,6 +53,7 @@ def score_prepared(
     curves: bool = False,
     metrics: RegionMetrics = COUNTED_METRICS,
     detect_by: LesionRule | None = None,
+    contributions: bool = False,
 ) -> ScoredCase:
     """Predict a prepared case and score it against its reference, which is read anew on the native grid.
 
@@ -59,6 +66,7 @@ def score_prepared(
         curves: also count probabilities, for ROC-AUC and average precision.
         metrics: those of them that are made of masks are measured, on the native grid; none unless asked for.
         detect_by: what counts as a lesion, where with ``curves`` lesions are counted over thresholds too.
+        contributions: also score it with each modality removed and permuted.
     """
     probabilities = probabilities_of(predictor, prepared, channels)
     prediction = predictor.on_native_grid(probabilities, prepared.working, prepared.native)
@@ -73,9 +81,24 @@ def score_prepared(
         metrics=metrics,
         detect_by=detect_by,
     )
+    if contributions:
+        shown = Shown(prepared.images[:, list(channels)], prepared.non_black, prepared.working, prepared.native)
+        scores = replace(scores, changed=tuple(_changed(predictor, shown, prediction, reference)))
     return ScoredCase(
         scores, _on_working_grid(predictor, prepared, probabilities), prediction, reference, probabilities
     )
+
+
+def _changed(predictor: Predictor, shown: Shown, prediction: Prediction, reference: LabelMap) -> Iterator[ChangedCase]:
+    """The case with each of the network's modalities removed and permuted."""
+    regions, scheme, ensemble = predictor.regions, reference.scheme, Ensemble((predictor,))
+    inside = np.stack([np.isin(reference.array, scheme.values_of(region)) for region in regions])
+    before = mean_inside(prediction.probabilities, inside)
+    for name in predictor.modalities:
+        for change in CHANGES:
+            after = predict_changed(ensemble, [shown], name, change)
+            counts = count_labels(reference, after.label_map, regions).regions.sum(axis=0)
+            yield ChangedCase(Changed(name, change), counts, mean_inside(after.probabilities, inside) - before)
 
 
 def probabilities_of(predictor: Predictor, prepared: PreparedCase, channels: tuple[int, ...]) -> Array:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from glioseg.report.parts import class_results, class_sections, run_setup
+from glioseg.report.parts import class_results, class_sections, contributions, run_setup
 from glioseg.report.run import RunPage
 from glioseg.report.run_facts import ClassificationFacts
 
@@ -22,6 +22,7 @@ def scored_classification_page(
             partial(run_setup.members, facts, together),
             partial(class_sections.outcomes, facts, figures),
             partial(class_sections.pictures, facts, figures),
+            partial(contributions.class_contributions, facts),
             partial(class_sections.table, facts),
             partial(run_setup.scored_data, facts),
             partial(class_sections.conventions, facts),
@@ -38,6 +39,7 @@ def classification_page(facts: ClassificationFacts, figures: Path) -> RunPage:
             partial(class_results.published, facts),
             partial(class_sections.outcomes, facts, figures),
             partial(class_sections.pictures, facts, figures),
+            partial(contributions.class_contributions, facts),
             partial(class_sections.training, facts, figures),
             partial(class_sections.table, facts),
             partial(class_sections.epochs, facts),

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from glioseg.report.parts import (
+    contributions,
     run_cases,
     run_further,
     run_kinds,
@@ -37,6 +38,7 @@ def scored_segmentation_page(facts: SegmentationFacts, figures: Path, together: 
             partial(run_lesions.detection, facts, figures),
             partial(run_further.subgroups, facts, figures),
             partial(run_further.reliability, facts, figures),
+            partial(contributions.contributions, facts),
             partial(run_cases.case_table, facts),
             partial(run_setup.scored_data, facts),
             partial(run_setup.conventions, facts),
@@ -61,6 +63,7 @@ def segmentation_page(facts: SegmentationFacts, figures: Path) -> RunPage:
             partial(run_lesions.detection, facts, figures),
             partial(run_further.subgroups, facts, figures),
             partial(run_further.reliability, facts, figures),
+            partial(contributions.contributions, facts),
             partial(run_further.confidence, facts),
             partial(run_cases.case_table, facts),
             partial(run_training.epochs, facts),

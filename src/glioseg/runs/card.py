@@ -15,7 +15,7 @@ from glioseg.evaluation.protocol import LEVEL, EvaluateOptions, Evaluation
 from glioseg.evaluation.score import EmptyRule
 from glioseg.evaluation.statistics import bootstrap_intervals, spread
 from glioseg.inference.bundle import BundleInfo
-from glioseg.inference.card import Card, Figure
+from glioseg.inference.card import Card, Figure, GroupFigure
 from glioseg.io.text import read_text, read_toml
 from glioseg.options import explained
 from glioseg.report.scored_parts import figures_in
@@ -93,6 +93,31 @@ def figures_of_part(run: Path, part: str, data: str) -> tuple[Figure, ...]:
     if isinstance(scored, Evaluation):
         return tuple(_of_regions(scored, "dice", path, common))
     return tuple(figure for metric in _TOLD_OF_CLASSES for figure in _of_classes(scored, metric, path, common))
+
+
+def subgroups_of_part(run: Path, part: str) -> tuple[GroupFigure, ...]:
+    """The Dice of a run's part by size of the tumour and by what is known of the patients; none of a classifier.
+
+    Raises:
+        FileError: the evaluation is missing or damaged.
+    """
+    scored = figures_in(run / f"evaluation-{part}.json", _either)
+    if not isinstance(scored, Evaluation):
+        return ()
+    return tuple(
+        GroupFigure(
+            part=part,
+            of=region,
+            fact=group.fact,
+            group=group.group,
+            value=group.mean,
+            ci95=group.ci95,
+            n_patients=group.n_patients,
+            detectable=group.detectable,
+        )
+        for region, groups in scored.further.subgroups.items()
+        for group in groups
+    )
 
 
 def _either(block: Mapping[str, Any]) -> Evaluation | ClassEvaluation:

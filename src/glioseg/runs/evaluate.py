@@ -45,7 +45,6 @@ from glioseg.tasks.task import (
     ScoredCohort,
     ScoredData,
     Scores,
-    Scoring,
     ScoringPlace,
 )
 from glioseg.tasks.texts import left_out_line
@@ -96,7 +95,7 @@ def evaluate(
 
     Raises:
         OptionError: ``detect`` of a network that does not segment; a bundle without data, or a part of data that was
-            never split; ``only`` what the network or the scans do not have.
+            never split; ``only`` what the network or the scans do not have; contributions of one modality.
         GeometryError: the network cannot do with ``only`` these.
     """
     if data is not None:
@@ -117,11 +116,12 @@ def evaluate(
     own_task, finished = open_run(
         run, device, cache, reporter, task, detect=detect, metrics=metrics, network=network, layout=layout
     )
+    under.require(own_task, finished.data.modalities, metrics, detect=detect)
     name = part or _default_part(finished.data.split)
     if detect:
         with reporter.progress(f"Detecting on {name}") as step:
             predictor = own_task.predictor_of_run(finished)
-            scoring = Scoring(under.of(finished.recipe.evaluate), metrics=metrics)
+            scoring = under.scoring(finished.recipe.evaluate, metrics)
             scores = own_task.detect(predictor, finished.data.part(name), scoring, step)
         scores.write(out or run)
         return scores
@@ -194,7 +194,8 @@ def evaluate_parts(
     usual = PARTS if score_train else ("val", "test")
     names = parts or tuple(name for name in usual if getattr(run.data.split, name))
     predictor = task.predictor_of_run(run)
-    scoring = Scoring(under.of(run.recipe.evaluate), Publication(run.recipe.published, deviations(run)), metrics)
+    publication = Publication(run.recipe.published, deviations(run))
+    scoring = under.scoring(run.recipe.evaluate, metrics, publication)
     scores: dict[str, Scores] = {}
     for name in names:
         with reporter.progress(f"Evaluating {name}") as step:
@@ -265,7 +266,7 @@ def evaluate_ensemble(
     options = folder.recipe.evaluate if is_run else EvaluateOptions()
     copies = survey(scored.cohort, cache_folder, reporter).groups if task.draws_copies else ()
     place = ScoringPlace(cache_folder, copies, reporter)
-    scores = members.score(scored, Scoring(under.of(options), metrics=metrics), place)
+    scores = members.score(scored, under.scoring(options, metrics), place)
     scores = _saying(left_out, scores, is_other=scored.is_other)
     scores.write(out or home, "-ensemble")
     together = ScoredData(members.infos, scored.cohort, members.part(scored, place), scores)
@@ -322,11 +323,11 @@ def _score_apart(
 ) -> Scores:
     """Score a bundle on cases that are prepared for it, and make the page of that."""
     task = task_named(bundle.info.task)
-    task.require_scores(metrics, detect=detect)
+    under.require(task, bundle.info.modalities, metrics, detect=detect)
     cohort, part, left_out = _prepared_for(bundle, scored, options, reporter, only)
     is_run = (options.run / run_folder.RECIPE).exists()
     evaluation = run_folder.RunFolder(options.run).recipe.evaluate if is_run else EvaluateOptions()
-    predictor, scoring = task.predictor(bundle, options.device), Scoring(under.of(evaluation), metrics=metrics)
+    predictor, scoring = task.predictor(bundle, options.device), under.scoring(evaluation, metrics)
     with reporter.progress("Detecting" if detect else "Evaluating") as step:
         if detect:
             scores = task.detect(predictor, part, scoring, step)

@@ -150,12 +150,15 @@ def verify(
 
 
 def _under(manifest: Mapping[str, Any], part: str, options: EvaluateOptions) -> Under:
-    """By whose rules a part was scored, where these were not the recipe's (``evaluate --convention``, ``--pixels``)."""
+    """How a part was scored where it was not as the recipe says: ``evaluate --convention``, ``--pixels`` or
+    ``--contributions``.
+    """
     protocol = (manifest.get("conventions") or {}).get(part) or {}
     name, pixels = protocol.get("convention", options.convention), bool(protocol.get("pixels", options.pixels))
     if name not in CONVENTIONS:
         raise FileError("a manifest of a convention that this version does not know", path=part, found=name)
-    return Under(None if name == options.convention else name, pixels)
+    has_contributions = any(name.startswith("contributions.") for name in manifest["figures"][part])
+    return Under(None if name == options.convention else name, pixels, has_contributions)
 
 
 def _facts(run: FinishedRun) -> dict[str, tuple[str, bool]]:

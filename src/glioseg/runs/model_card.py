@@ -7,8 +7,9 @@ from pathlib import Path
 
 from glioseg.config import Recipe
 from glioseg.errors import plural
+from glioseg.evaluation.further import DETECTABLE, UNTESTED, power_words
 from glioseg.inference.bundle import BundleInfo
-from glioseg.inference.card import Card, DataFacts, Figure
+from glioseg.inference.card import Card, DataFacts, Figure, GroupFigure
 from glioseg.inference.confidence import record_of
 from glioseg.io.files import write_text
 from glioseg.report.html import RESEARCH_ONLY
@@ -20,7 +21,13 @@ from glioseg.tasks.predicted import unseen_words
 CARD_FILE = "MODEL_CARD.md"
 
 
-def card_of_run(recipe: Recipe, data: TrainingData, methods: Methods, figures: Sequence[Figure]) -> Card:
+def card_of_run(
+    recipe: Recipe,
+    data: TrainingData,
+    methods: Methods,
+    figures: Sequence[Figure],
+    subgroups: Sequence[GroupFigure] = (),
+) -> Card:
     """What a run says of its network: the parts that nobody has to write."""
     cohort, split = data.cohort.name, data.split
     digest = data_digest(data.prepared.files)
@@ -41,6 +48,7 @@ def card_of_run(recipe: Recipe, data: TrainingData, methods: Methods, figures: S
         data=tuple(parts),
         protocol="\n\n".join(methods.paragraphs),
         figures=tuple(figures),
+        subgroups=tuple(subgroups),
         limits=tuple(limits),
         references=methods.references,
     )
@@ -87,6 +95,7 @@ def _lines(info: BundleInfo, card: Card) -> Iterator[str]:
     yield from _section("Limits", [f"- {limit}" for limit in card.limits])
     yield from _section("Data", list(_data(card)))
     yield from _section("Figures", list(_figures(card)))
+    yield from _section("Subgroups", list(_subgroups(card)))
     yield from _section("How far its masks can be trusted", list(trust_lines(info)))
     yield from _section("How it was made", [card.protocol] if card.protocol else [])
     yield from _section("References", [f"- {reference}" for reference in card.references])
@@ -129,6 +138,23 @@ def trust_lines(info: BundleInfo) -> Iterator[str]:
         yield f"| {name} | {region.temperature:.2f} | {ece} | {limit} | {shares} |"
     yield from ("", "ECE: of all voxels, patients left out in turn or not fitted on. Missed, held: mean over random")
     yield "halves of the patients, one of which promised and the other was looked at."
+
+
+def _subgroups(card: Card) -> Iterator[str]:
+    """Where it fails, and how little small groups say."""
+    if not card.subgroups:
+        return
+    yield UNTESTED
+    words = power_words((each.fact, each.group, each.n_patients) for each in card.subgroups)
+    yield from (words,) if words else ()
+    yield from ("", "| part | of | fact | group | patients | mean Dice | 95 % interval | detectable |")
+    yield "|---|---|---|---|---|---|---|---|"
+    for each in card.subgroups:
+        mean, detectable = ("" if value is None else f"{value:.3f}" for value in (each.value, each.detectable))
+        interval = "" if each.ci95 is None else f"{each.ci95[0]:.3f} to {each.ci95[1]:.3f}"
+        what = f"{each.part} | {each.of} | {each.fact} | {each.group} | {each.n_patients:,}"
+        yield f"| {what} | {mean} | {interval} | {detectable} |"
+    yield from ("", DETECTABLE)
 
 
 def _figures(card: Card) -> Iterator[str]:

@@ -10,7 +10,7 @@ from glioseg.inference.bundle import DESCRIPTION, annotate_bundle
 from glioseg.io.files import write_text
 from glioseg.report.run_facts import NetworkFacts
 from glioseg.runs import run_folder
-from glioseg.runs.card import figures_of_part
+from glioseg.runs.card import figures_of_part, subgroups_of_part
 from glioseg.runs.manifest import write_manifest
 from glioseg.runs.methods import Methods, methods_of
 from glioseg.runs.model_card import card_of_run, write_card
@@ -50,7 +50,8 @@ def write_records(run: FinishedRun, network: NetworkFacts, best_epoch: int | Non
     )
     write_text(folder / METHODS, methods.text)
     if has_bundle:
-        card = card_of_run(run.recipe, run.data, methods, figures)
+        groups = subgroups_of_part(folder, parts[0]) if parts else ()
+        card = card_of_run(run.recipe, run.data, methods, figures, groups)
         write_card(bundle, annotate_bundle(bundle, card=card))
         write_manifest(run)
     return methods

@@ -77,6 +77,9 @@ class Publication:
     reasons: tuple[Reason, ...] = ()
 
 
+NOBODY = Publication()
+
+
 @dataclass(frozen=True, eq=False)
 class TrainingParts:
     """What the loop is given.
@@ -150,11 +153,13 @@ class Scoring:
         options: how figures are averaged.
         publication: what the recipe follows, and is also scored by.
         metrics: of the caller's own, besides those of ``evaluation.metrics``.
+        contributions: whether it is also scored with each modality removed and permuted.
     """
 
     options: EvaluateOptions
-    publication: Publication = Publication()
+    publication: Publication = NOBODY
     metrics: OwnMetrics = ()
+    contributions: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -526,6 +531,13 @@ class Task(ABC, Generic[P]):
     def require_confidence(self) -> None:
         """Refuse to fit a confidence before any work, where the task has none."""
         raise self._no_confidence()
+
+    def require_contributions(self) -> None:
+        """Refuse before any work to say what each modality contributed, where ``score`` does not."""
+        raise OptionError(
+            f"the task {self.name} does not say what each modality contributed",
+            remedy="Leave `--contributions` out, or override Task.require_contributions and tell it in Task.score",
+        )
 
     def require_scores(self, own: OwnMetrics = (), *, detect: bool = False) -> None:
         """Refuse before any work what the task has no scores of: detection, or metrics of one's own."""

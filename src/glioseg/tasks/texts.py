@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from glioseg.errors import name_some, plural
 from glioseg.evaluation.class_protocol import ClassEvaluation
 from glioseg.evaluation.classification import ClassFigures
+from glioseg.evaluation.contributions import Contribution
 from glioseg.evaluation.kinds import KindFigures
 from glioseg.evaluation.metric import OwnMetrics
 from glioseg.evaluation.protocol import Evaluation
@@ -47,6 +48,8 @@ def regions_text(
         )
     if evaluation.kinds is not None:
         lines.append(f"  {_kinds_text(evaluation.kinds)}")
+    for region, own_contributions in evaluation.further.contributions.items():
+        lines += _contribution_lines(own_contributions, f"{region} Dice")
     for name, member in members:
         alone = (f"{region} {_figure(metrics['dice'].case_mean)}" for region, metrics in member.regions.items())
         lines.append(f"  alone   {name}: Dice mean {', '.join(alone)}")
@@ -83,10 +86,22 @@ def classes_text(
     lines = [f"{part}: {counts}, classes {', '.join(items.classes)}", *_class_lines(items, own)]
     if evaluation.cases is not None:
         lines += [f"  by case ({evaluation.cases.n_items}):", *_class_lines(evaluation.cases, own)]
+    lines += _contribution_lines(evaluation.contributions, "accuracy")
     for name, member in members:
         values = (f"{metric} {_figure(member.items.metrics[metric].value)}" for metric in _CLASS_METRICS[:3])
         lines.append(f"  alone   {name}: {', '.join(values)}")
     return "\n".join([*lines, *_published_class_lines(evaluation.as_published)])
+
+
+def _contribution_lines(contributions: Sequence[Contribution], figure: str) -> Iterator[str]:
+    """What becomes of a figure where a modality is removed or permuted, a line for each modality."""
+    for name in dict.fromkeys(each.modality for each in contributions):
+        words = (
+            f"{each.change} {_signed(each.difference)}{_spread(each.ci95, signed=True)}"
+            for each in contributions
+            if each.modality == name
+        )
+        yield f"  {figure} with {name} {', '.join(words)}"
 
 
 def _class_lines(figures: ClassFigures, own: OwnMetrics) -> Iterator[str]:
@@ -129,8 +144,13 @@ def _verdict(reasons: tuple[str, ...], verdicts: set[bool]) -> str:
     return "" if len(verdicts) < 2 else "; not comparable" if reasons else "; comparable"
 
 
-def _spread(interval: Interval) -> str:
-    return "" if interval is None else f" (95 % {_figure(interval[0])} to {_figure(interval[1])})"
+def _spread(interval: Interval, *, signed: bool = False) -> str:
+    words = _signed if signed else _figure
+    return "" if interval is None else f" (95 % {words(interval[0])} to {words(interval[1])})"
+
+
+def _signed(value: float | None) -> str:
+    return "-" if value is None else f"{value:+.3f}"
 
 
 def _figure(value: float | None, digits: int = 3) -> str:

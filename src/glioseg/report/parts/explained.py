@@ -17,6 +17,10 @@ _CAUTION = (
     "Such maps show roughly what a network's answer hung on, and not whether it is right: methods disagree, and a "
     "convincing map can go with a wrong mask."
 )
+_CHANGES_ARE = (
+    "Without it: set to 0, as a missing one is; permuted: its voxels in random order, so that they say nothing of "
+    "places."
+)
 
 
 def explained(cases: Sequence[PredictedCase]) -> Section:
@@ -24,7 +28,7 @@ def explained(cases: Sequence[PredictedCase]) -> Section:
     asked = [case for case in cases if "explanation" in case.facts]
     pictures = [picture for case in asked for picture in _pictures(case)][:_MOST_PICTURES]
     rows = [
-        (case.name, region, name, change)
+        (case.name, region, name, change, _facts(case).get("permuted", {}).get(region, {}).get(name))
         for case in asked
         for region, effects in _facts(case)["without"].items()
         for name, change in effects.items()
@@ -36,15 +40,32 @@ def explained(cases: Sequence[PredictedCase]) -> Section:
 def explained_classes(cases: Sequence[PredictedCase]) -> Section:
     """The same of classes, whose Grad-CAM stands in their pictures."""
     asked = [case for case in cases if "explanation" in case.facts]
-    rows = [(case, name, change) for case in asked for name, change in _facts(case)["without"].items()]
+    rows = [
+        (case, name, change, _facts(case).get("permuted", {}).get(name))
+        for case in asked
+        for name, change in _facts(case)["without"].items()
+    ]
     if not rows:
         return _section(asked, [])
-    columns = (Column("Case"), Column("Class"), Column("Without"), Column("Its probability changes by", numeric=True))
-    cells = tuple(
-        (Cell(case.name), Cell(str(case.facts["class"])), Cell(style.modality_title(name)), _signed(float(change)))
-        for case, name, change in rows[:MOST_ROWS]
+    columns = (
+        Column("Case"),
+        Column("Class"),
+        Column("Modality"),
+        Column("Probability without it", numeric=True),
+        Column("with it permuted", numeric=True),
     )
-    return _section(asked, [Table(columns, cells, left_out(len(rows), predicted.ELSEWHERE))])
+    cells = tuple(
+        (
+            Cell(case.name),
+            Cell(str(case.facts["class"])),
+            Cell(style.modality_title(name)),
+            _signed(change),
+            _signed(permuted),
+        )
+        for case, name, change, permuted in rows[:MOST_ROWS]
+    )
+    caption = f"Changes of the probability. {_CHANGES_ARE} {left_out(len(rows), predicted.ELSEWHERE)}"
+    return _section(asked, [Table(columns, cells, caption.strip())])
 
 
 def _section(asked: Sequence[PredictedCase], blocks: Sequence[Block]) -> Section:
@@ -72,30 +93,31 @@ def _pictures(case: PredictedCase) -> list[Picture]:
     return found
 
 
-def _table(rows: Sequence[tuple[str, str, str, Mapping[str, float]]]) -> Table:
+def _table(rows: Sequence[tuple[str, str, str, Mapping[str, float], Mapping[str, float] | None]]) -> Table:
     columns = (
         Column("Case"),
         Column("Region"),
-        Column("Without"),
-        Column("Mean probability", numeric=True),
-        Column("Volume", numeric=True),
+        Column("Modality"),
+        Column("Probability without it", numeric=True),
+        Column("volume", numeric=True),
+        Column("Probability with it permuted", numeric=True),
+        Column("volume", numeric=True),
     )
     cells = tuple(
-        (
-            Cell(case),
-            Cell(region),
-            Cell(style.modality_title(name)),
-            _signed(change["probability_change"]),
-            Cell(f"{change['volume_change']:+.0%}", change["volume_change"]),
-        )
-        for case, region, name, change in rows[:MOST_ROWS]
+        (Cell(case), Cell(region), Cell(style.modality_title(name)), *_effect(removed), *_effect(permuted))
+        for case, region, name, removed, permuted in rows[:MOST_ROWS]
     )
-    caption = (
-        "Changes where the modality is set to 0, as a missing one is: the mean probability inside the region as it was "
-    )
-    caption += f"drawn, and its volume. {left_out(len(rows), predicted.ELSEWHERE)}"
+    caption = "Changes of the mean probability inside the region as it was drawn, and of its volume. "
+    caption += f"{_CHANGES_ARE} {left_out(len(rows), predicted.ELSEWHERE)}"
     return Table(columns, cells, caption.strip())
 
 
-def _signed(value: float) -> Cell:
-    return Cell(f"{value:+.2f}", value)
+def _effect(change: Mapping[str, float] | None) -> tuple[Cell, Cell]:
+    if change is None:
+        return Cell(""), Cell("")
+    volume = change["volume_change"]
+    return _signed(change["probability_change"]), Cell(f"{volume:+.0%}", volume)
+
+
+def _signed(value: float | None) -> Cell:
+    return Cell("") if value is None else Cell(f"{value:+.2f}", value)

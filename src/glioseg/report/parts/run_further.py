@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from glioseg.evaluation.confidence import CheckRecord
-from glioseg.evaluation.further import Further, Subgroup
+from glioseg.evaluation.further import DETECTABLE, UNTESTED, Further, Subgroup, power_words
 from glioseg.report import style
 from glioseg.report.figures.classes import reliability as reliability_chart
 from glioseg.report.figures.outcomes import Strip, strips
@@ -17,7 +17,6 @@ from glioseg.report.parts.run_words import part_title
 from glioseg.report.run_facts import SegmentationFacts
 
 _DICE = metric_named("dice")
-_FEW_PATIENTS = 10
 _MOST_STRIPS = 24
 
 
@@ -33,17 +32,10 @@ def subgroups(facts: SegmentationFacts, folder: Path) -> Section:
     caption += "its 95 % interval. In brackets the number of patients."
     figure, title = strips(rows), f"Dice of {region} by subgroup"
     blocks: list[Block] = [saved_picture(folder, "subgroups", figure, "chart", title=title, caption=caption)]
-    small = {
-        (each.fact, each.group) for groups in by_region.values() for each in groups if each.n_patients < _FEW_PATIENTS
-    }
-    if small:
-        words = (
-            f"{len(small)} groups have fewer than {_FEW_PATIENTS} patients: what differs there may be chance, and what "
-        )
-        words += "does not may differ all the same. Detectable says how large a difference would have to be."
+    words = power_words((each.fact, each.group, each.n_patients) for own in by_region.values() for each in own)
+    if words:
         blocks.append(Prose(words, "warning"))
-    intro = "The groups were not chosen beforehand and are not tested: a difference is a question, not an answer."
-    return Section("subgroups", "Subgroups", intro, (*blocks, _table(facts)))
+    return Section("subgroups", "Subgroups", UNTESTED, (*blocks, _table(facts)))
 
 
 def _table(facts: SegmentationFacts) -> Table:
@@ -66,9 +58,7 @@ def _table(facts: SegmentationFacts) -> Table:
         for region, groups in _further(facts).subgroups.items()
         for each in groups
     )
-    caption = "Detectable: the difference in Dice from the patients of the other groups of the fact that so many would "
-    caption += "show in four of five tries (p < 0.05)."
-    return Table(columns, rows, caption, page_size=24)
+    return Table(columns, rows, DETECTABLE, page_size=24)
 
 
 def _strip(group: Subgroup, number: int) -> Strip:

@@ -7,21 +7,25 @@ from typing import Any
 
 import numpy as np
 
+from glioseg.evaluation.contributions import CHANGES, CHANGES_ARE, Change
 from glioseg.inference.classifier import Classification, Classifier
+from glioseg.inference.contributions import changed
 
 
 def without_modalities(classifiers: Sequence[Classifier], mean: Classification) -> dict[str, Any]:
-    """The explanation's part of a case's sidecar: the class's probability without each modality, less that with all."""
+    """The explanation's part of a case's sidecar: the class's probability without each modality, less that with it."""
     z, decided = mean.telling_slice, mean.decided
     names = classifiers[0].modalities
-    changes = {}
+    changes: dict[Change, dict[str, float]] = {change: {} for change in CHANGES}
     for channel, name in enumerate(names if len(names) > 1 else ()):
-        images = mean.arrays.images.copy()
-        images[:, channel] = 0
-        without = np.mean([classifier.probabilities(images)[z, decided] for classifier in classifiers])
-        changes[name] = round(float(without) - float(mean.probabilities[z, decided]), 4)
+        for change, own in changes.items():
+            images = changed(mean.arrays.images, channel, change)
+            after = np.mean([classifier.probabilities(images)[z, decided] for classifier in classifiers])
+            own[name] = round(float(after) - float(mean.probabilities[z, decided]), 4)
     return {
         "of": f"the probability of {mean.classes[decided]} on slice {z + 1}",
-        "without": changes,
-        "without_is": "change of that probability with the modality set to 0",
+        "without": changes["removed"],
+        "without_is": f"change of that probability with {CHANGES_ARE['removed']}",
+        "permuted": changes["permuted"],
+        "permuted_is": f"change of that probability with {CHANGES_ARE['permuted']}",
     }

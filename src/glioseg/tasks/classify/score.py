@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from glioseg.evaluation.class_protocol import (
     CLASSIFIER_WORDS,
@@ -15,10 +16,12 @@ from glioseg.evaluation.class_protocol import (
     evaluate_classes,
 )
 from glioseg.evaluation.comparable import Reason
+from glioseg.evaluation.contributions import CHANGES, Changed
 from glioseg.evaluation.published_classes import PublishedClasses, published_classes
 from glioseg.evaluation.reliability import fit_temperature
 from glioseg.evaluation.score import Floats
 from glioseg.inference.classifier import Classifier
+from glioseg.inference.contributions import changed
 from glioseg.preparation.classes import slice_classes
 from glioseg.preparation.slices import channels_of
 from glioseg.preparation.store import PreparedCase
@@ -27,10 +30,12 @@ from glioseg.tasks.task import Publication, Scores, Scoring
 from glioseg.tasks.texts import classes_text
 
 
-def score_one(classifier: Classifier, part: Part, number: int) -> CaseClasses:
+def score_one(classifier: Classifier, part: Part, number: int, scoring: Scoring) -> CaseClasses:
     """One case of a part, whose class must be known: what the classifier says of it."""
     case, channels = part.prepared.cases[number], list(channels_of(part.prepared, classifier.modalities))
-    return case_classes(case, part, classifier.classes, classifier.probabilities(case.images[:, channels]))
+    images = case.images[:, channels]
+    said = case_classes(case, part, classifier.classes, classifier.probabilities(images))
+    return replace(said, changed=_changed(classifier, images)) if scoring.contributions else said
 
 
 def scores_of_part(classifier: Classifier, part: Part, cases: Sequence[CaseClasses], scoring: Scoring) -> Scores:
@@ -39,6 +44,15 @@ def scores_of_part(classifier: Classifier, part: Part, cases: Sequence[CaseClass
     evaluation = _beside_published(evaluation, part.name, scoring.publication)
     text = classes_text(part.name, evaluation, own=scoring.metrics)
     return Scores(part.name, evaluation, class_rows(cases, classifier.classes), text)
+
+
+def _changed(classifier: Classifier, images: npt.NDArray[np.float16]) -> dict[Changed, Floats]:
+    """What is said of a case with each of the network's modalities removed and permuted."""
+    return {
+        Changed(name, change): classifier.probabilities(changed(images, channel, change))
+        for channel, name in enumerate(classifier.modalities)
+        for change in CHANGES
+    }
 
 
 def _beside_published(evaluation: ClassEvaluation, part: str, publication: Publication) -> ClassEvaluation:

@@ -163,7 +163,7 @@ class ClassifyTask(Task[Classifier]):
 
     def score_case(self, predictor: Classifier, part: Part, number: int, scoring: Scoring) -> CaseClasses:
         """What is said of a case's slices."""
-        return score_one(predictor, part, number)
+        return score_one(predictor, part, number, scoring)
 
     def scores_of(self, predictor: Classifier, part: Part, scored: Sequence[CaseClasses], scoring: Scoring) -> Scores:
         """How well classes are told apart, and how far confidences can be trusted."""
@@ -176,6 +176,9 @@ class ClassifyTask(Task[Classifier]):
             expected="a network that segments",
             remedy="See how well it fits: `glioseg evaluate`",
         )
+
+    def require_contributions(self) -> None:
+        """Of classes it is said."""
 
     def require_scores(self, own: OwnMetrics = (), *, detect: bool = False) -> None:
         """A classifier says whether there is tumour already."""

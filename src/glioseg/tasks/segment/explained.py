@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from glioseg.core import Image, LabelMap
-from glioseg.errors import OptionError
+from glioseg.evaluation.contributions import CHANGES, CHANGES_ARE, Change
+from glioseg.inference.contributions import Effects
 from glioseg.inference.ensemble import Ensemble
 from glioseg.inference.explained import Explanation
 from glioseg.io.files import write_bytes
@@ -32,40 +33,26 @@ def explanation_files(stem: str, regions: Sequence[str]) -> list[str]:
     return [*maps, *(f"{stem}_explained_{region}.png" for region in regions)]
 
 
-def require_explainable(ensemble: Ensemble) -> None:
-    """Refuse several networks, whose mean nobody looked at, and networks of volumes.
-
-    Raises:
-        OptionError: the networks are such.
-    """
-    if len(ensemble.members) > 1:
-        raise OptionError(
-            "one network is explained at a time", found=f"{len(ensemble.members)}", remedy="Leave `--explain` out"
-        )
-    if ensemble.members[0].patches is not None:
-        raise OptionError("networks of slices are explained", found="a 3-D network", remedy="Leave `--explain` out")
-
-
 def save_explanation(
-    explanation: Explanation, case: tuple[Image, LabelMap], plane: str, regions: Sequence[str], place: tuple[Path, str]
+    explanation: Explanation, case: tuple[Image, LabelMap], ensemble: Ensemble, place: tuple[Path, str]
 ) -> dict[str, Any]:
     """Write maps and figures of a case, and give its part of the sidecar.
 
     Args:
         explanation: of the case.
         case: its image and mask.
-        plane: of the network's slices.
-        regions: in the order of the maps' channels; those that are not drawn have a channel of 0.
+        ensemble: the networks; regions that they do not draw have a channel of 0 in the maps.
         place: folder and stem.
     """
     image, labels = case
     folder, stem = place
+    plane = _shown_plane(ensemble)
     maps: dict[str, str] = {}
     for name in MAPS:
         own = getattr(explanation, name)
         if own:
             nothing = np.zeros(image.grid.shape, dtype=np.float32)
-            stack = np.stack([own.get(region, nothing) for region in regions])
+            stack = np.stack([own.get(region, nothing) for region in ensemble.regions])
             maps[name] = write_map(stack, image.grid, folder / f"{stem}_{name}")
     figures = {}
     for region in explanation.slices:
@@ -73,24 +60,53 @@ def save_explanation(
         write_bytes(file, _figure(explanation, image, labels, plane, region))
         figures[region] = file.name
     return {
-        "of": "the mean logit of each region over what is drawn, on the slice with most of it",
+        "of": f"the mean logit of each region over what is drawn, {_where(ensemble)}",
         "slices": {region: z + 1 for region, z in explanation.slices.items()},
         "maps": maps,
         "maps_are": {name: _WORDS[name] for name in maps},
         "figures": figures,
-        "without": {
-            region: {
-                name: {"probability_change": round(effect.probability, 4), "volume_change": round(effect.voxels, 4)}
-                for name, effect in effects.items()
-            }
-            for region, effects in explanation.effects.items()
+        **{KEYS[change]: _changes(explanation.effects, change) for change in CHANGES},
+        **{
+            f"{KEYS[change]}_is": "change of the mean probability inside the region, and of its volume as a share of "
+            f"itself, with {CHANGES_ARE[change]}"
+            for change in CHANGES
         },
-        "without_is": "change of the mean probability inside the region, and of its volume as a share of itself, with "
-        "the modality set to 0",
     }
 
 
-def _figure(explanation: Explanation, image: Image, labels: LabelMap, plane: str, region: str) -> bytes:
+KEYS: Mapping[Change, str] = {"removed": "without", "permuted": "permuted"}
+"""What was done to a modality -> key of the sidecar."""
+
+
+def _changes(effects: Effects, change: Change) -> dict[str, dict[str, dict[str, float]]]:
+    return {
+        region: {
+            name: {
+                "probability_change": round(own[change].probability, 4),
+                "volume_change": round(own[change].volume, 4),
+            }
+            for name, own in by_modality.items()
+        }
+        for region, by_modality in effects.items()
+    }
+
+
+def _where(ensemble: Ensemble) -> str:
+    """What the networks were asked about, in words."""
+    members = ensemble.members
+    places = {"window" if member.patches else "slice" for member in members}
+    where = "the window or slice" if len(places) > 1 else f"the {places.pop()}"
+    mean = "" if len(members) == 1 else f", mean of {len(members)} networks"
+    return f"{'in' if 'window' in where else 'on'} {where} with most of it{mean}"
+
+
+def _shown_plane(ensemble: Ensemble) -> str | None:
+    """The plane of the networks' slices, where they have one in common; None of volumes and of several planes."""
+    planes = {None if member.patches else member.prepare.plane for member in ensemble.members}
+    return planes.pop() if len(planes) == 1 else None
+
+
+def _figure(explanation: Explanation, image: Image, labels: LabelMap, plane: str | None, region: str) -> bytes:
     inside = np.isin(labels.array, labels.scheme.values_of(region))
     drawn: npt.NDArray[np.uint8] = np.where(inside, labels.array, 0).astype(np.uint8)
     only = LabelMap(drawn, labels.scheme, labels.grid)

@@ -20,6 +20,7 @@ from glioseg.evaluation.kinds import NONE
 from glioseg.evaluation.table import Row
 from glioseg.inference.bundle import BundleInfo
 from glioseg.inference.confidence import ConfidenceRecord, judge, record_of
+from glioseg.inference.contrasts import exchanged_words
 from glioseg.inference.ensemble import Ensemble, MemberPrediction, dissent
 from glioseg.inference.explained import Explanation, explain
 from glioseg.inference.familiarity import intensity_features
@@ -54,7 +55,7 @@ from glioseg.tasks.segment.bids import BidsName
 from glioseg.tasks.segment.case_report import ReportedCase, report_files, write_report
 from glioseg.tasks.segment.doubts import doubts, place_words
 from glioseg.tasks.segment.ensemble import ensemble_facts, load_for, prepared_for, score_ensemble, write_members_figure
-from glioseg.tasks.segment.explained import explanation_files, require_explainable, save_explanation
+from glioseg.tasks.segment.explained import explanation_files, save_explanation
 from glioseg.tasks.segment.forms import bids_files, form_files, require_forms, write_forms
 from glioseg.tasks.segment.kinds import kind_said, kind_shares
 from glioseg.tasks.segment.uncertain import (
@@ -152,7 +153,7 @@ class SegmentMembers(Members):
             pictures,
             inputs or {},
             doubted,
-            self._explained(shown, wanted),
+            self._explained(shown, prediction, wanted),
             wanted=wanted,
             ready=ready,
         )
@@ -160,13 +161,11 @@ class SegmentMembers(Members):
     def _shown(self, image: Image, native: Grid) -> tuple[Shown, ...]:
         return tuple(Shown.of(member.prepared(image, native)) for member in self.ensemble.members)
 
-    def _explained(self, shown: Sequence[Shown], wanted: Wanted) -> Explanation | None:
+    def _explained(self, shown: Sequence[Shown], prediction: Prediction, wanted: Wanted) -> Explanation | None:
         if not wanted.explain:
             return None
-        require_explainable(self.ensemble)
         wanted.told("explain", 0.0)
-        (member,) = self.ensemble.members
-        return explain(member, shown[0])
+        return explain(self.ensemble, shown, prediction)
 
     @property
     def samples(self) -> UncertaintyOptions:
@@ -345,7 +344,11 @@ class SegmentPrediction(CasePrediction):
         filled = (*filling_words(self._filled()), *measured_words(self._filled(), self.members.infos))
         made = () if self.ready is None else self.ready.record.doubts
         seen = (*blank_words(self.image), *filled, *place_words(self.image.grid))
-        return (*unsure, *made, *seen, *own)
+        return (*self._exchanged, *unsure, *made, *seen, *own)
+
+    @cached_property
+    def _exchanged(self) -> tuple[str, ...]:
+        return exchanged_words(self.image)
 
     def save(self, out: str | Path) -> WrittenCase:
         """Write the mask, ``<name>.json`` with labels and volumes, and an overlay; of several networks what each says.
@@ -379,9 +382,8 @@ class SegmentPrediction(CasePrediction):
         if self.doubted is not None:
             facts["uncertainty"] = self._save_uncertainty(self.doubted, folder, stem)
         if self.explanation is not None:
-            plane = self.members.infos[0].prepare.plane
             scene = (self.image, self.label_map)
-            facts["explanation"] = save_explanation(self.explanation, scene, plane, self.regions, (folder, stem))
+            facts["explanation"] = save_explanation(self.explanation, scene, self.members.ensemble, (folder, stem))
         if self.ready is not None:
             facts["ready"] = save_ready(self.ready, folder, stem)
         if "report" in self.wanted.write:

@@ -51,11 +51,10 @@ def score_cases(
     curves: bool,
     step: Step,
     metrics: RegionMetrics = COUNTED_METRICS,
-    detect_by: LesionRule | None = None,
 ) -> Iterator[tuple[PreparedCase, ScoredCase]]:
     """Every case of a part, predicted and scored, one after the other."""
     for number, case in enumerate(part.prepared.cases, start=1):
-        yield case, _scored(predictor, part, case, curves=curves, metrics=metrics, detect_by=detect_by)
+        yield case, _scored(predictor, part, case, curves=curves, metrics=metrics)
         step(number, len(part.prepared.cases))
 
 
@@ -66,7 +65,8 @@ def _scored(
     *,
     curves: bool,
     metrics: RegionMetrics,
-    detect_by: LesionRule | None,
+    detect_by: LesionRule | None = None,
+    contributions: bool = False,
 ) -> ScoredCase:
     return score_prepared(
         predictor,
@@ -77,6 +77,7 @@ def _scored(
         curves=curves,
         metrics=metrics,
         detect_by=detect_by,
+        contributions=contributions,
     )
 
 
@@ -129,7 +130,16 @@ def score_one(predictor: Predictor, part: Part, number: int, scoring: Scoring) -
     """
     metrics, lesions = scoring.options.metrics(scoring.metrics), scoring.options.lesions
     case, scored = part.prepared.cases[number], PartScored()
-    scored.add(case, _scored(predictor, part, case, curves=True, metrics=metrics, detect_by=lesions), predictor.slices)
+    result = _scored(
+        predictor,
+        part,
+        case,
+        curves=True,
+        metrics=metrics,
+        detect_by=lesions,
+        contributions=scoring.contributions,
+    )
+    scored.add(case, result, predictor.slices)
     return scored
 
 

@@ -197,6 +197,9 @@ class SegmentTask(Task[Predictor]):
     def require_confidence(self) -> None:
         """Whatever segments can be foretold."""
 
+    def require_contributions(self) -> None:
+        """Of masks it is said."""
+
     def require_scores(self, own: OwnMetrics = (), *, detect: bool = False) -> None:
         """Whatever segments can be read as a detector, whose figures are those of classes."""
         with_own(CLASS_METRICS if detect else REGION_METRICS, own)

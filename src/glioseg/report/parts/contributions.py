@@ -1,0 +1,77 @@
+"""What each modality contributed to the figures of a run or of other data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from glioseg.evaluation.contributions import CHANGES, CHANGES_ARE, Contribution
+from glioseg.report import style
+from glioseg.report.html import Block, Cell, Column, Section, Table
+from glioseg.report.parts.metric_words import NOTHING
+from glioseg.report.parts.run_words import part_phrase
+from glioseg.report.run_facts import ClassificationFacts, SegmentationFacts
+
+
+def contributions(facts: SegmentationFacts) -> Section:
+    """By region and modality; nothing where nobody asked."""
+    if facts.headline is None:
+        return _section("", {})
+    return _section(facts.headline, facts.parts[facts.headline].evaluation.further.contributions)
+
+
+def class_contributions(facts: ClassificationFacts) -> Section:
+    """By modality; nothing where nobody asked."""
+    if facts.headline is None:
+        return _section("", {})
+    own = facts.parts[facts.headline].evaluation.contributions
+    return _section(facts.headline, {"all classes": own} if own else {})
+
+
+def _section(part: str, by_region: Mapping[str, Sequence[Contribution]]) -> Section:
+    title = "What each modality contributed"
+    if not any(by_region.values()):
+        return Section("contributions", title, "", ())
+    intro = f"What becomes of the figures {_of(part)} where a modality is left out: below 0 they are worse without it."
+    blocks: tuple[Block, ...] = (_table(by_region),)
+    return Section("contributions", title, intro, blocks)
+
+
+def _of(part: str) -> str:
+    return f"of {part_phrase(part)}"
+
+
+def _table(by_region: Mapping[str, Sequence[Contribution]]) -> Table:
+    metric = next(own[0].metric for own in by_region.values() if own)
+    groups = [(f"{metric.capitalize()}, {change}", "95 % interval", "Probability") for change in CHANGES]
+    columns = (
+        Column("Region" if metric == "dice" else "Of"),
+        Column("Modality"),
+        *(Column(title, numeric=True) for group in groups for title in group),
+    )
+    rows = tuple(
+        (
+            Cell(region),
+            Cell(style.modality_title(name)),
+            *(cell for change in CHANGES for cell in _cells(own, name, change)),
+        )
+        for region, own in by_region.items()
+        for name in dict.fromkeys(each.modality for each in own)
+    )
+    caption = "Changes, mean over cases. " + " ".join(
+        f"{change.capitalize()}: {CHANGES_ARE[change]}." for change in CHANGES
+    )
+    inside = "inside the reference" if metric == "dice" else "of the true class"
+    caption += f" Probability: of the mean probability {inside}."
+    return Table(columns, rows, caption)
+
+
+def _cells(own: Sequence[Contribution], name: str, change: str) -> tuple[Cell, Cell, Cell]:
+    found = next((each for each in own if (each.modality, each.change) == (name, change)), None)
+    if found is None:
+        return NOTHING, NOTHING, NOTHING
+    interval = NOTHING if found.ci95 is None else Cell(" to ".join(f"{end:+.3f}" for end in found.ci95), found.ci95[0])
+    return _signed(found.difference), interval, _signed(found.probability)
+
+
+def _signed(value: float | None) -> Cell:
+    return NOTHING if value is None else Cell(f"{value:+.3f}", value)
