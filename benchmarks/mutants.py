@@ -23,8 +23,9 @@ import random
 import resource
 import subprocess
 import sys
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
@@ -36,6 +37,7 @@ _ROOT = Path(__file__).parents[1]
 _SOURCE = _ROOT / "src"
 _MOST_CPU_S = 40
 _MOST_TESTS = 60
+_BROKEN = 99
 _LIBRARIES = (
     *("numpy", "scipy.ndimage", "scipy.stats", "scipy.spatial", "pandas", "pydantic", "nibabel", "PIL.Image"),
     *("tifffile", "h5py", "hypothesis", "skimage.measure", "torch", "matplotlib.figure", "typer"),
@@ -68,7 +70,7 @@ _SWAPS: Mapping[type[ast.AST], type[ast.AST]] = {
 
 @dataclass(frozen=True)
 class Mutant:
-    """A file of the room, the node (by its number in ``ast.walk``) and which of its changes."""
+    """A file of the room, the node (by its number in ``ast.walk``; 0 is no fault at all) and which of its changes."""
 
     file: str
     node: int
@@ -257,15 +259,24 @@ def outcome_of(mutant: Mutant, tests: Sequence[str], log: Path) -> str:
     """``killed``, ``survived`` or, past the limit of processor time, ``timeout``."""
     child = os.fork()
     if child == 0:
-        code = 1
+        code = _BROKEN
         try:
             code = _in_child(mutant, tests, log)
+        except BaseException:  # noqa: BLE001 - nothing of the child may go on in here
+            traceback.print_exc()
         finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
             os._exit(code)
     status = os.waitpid(child, 0)[1]
     if os.WIFSIGNALED(status):
         return "timeout"
-    return "survived" if os.WEXITSTATUS(status) == 0 else "killed"
+    code = os.WEXITSTATUS(status)
+    if code == pytest.ExitCode.OK:
+        return "survived"
+    if code in (pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED):  # interrupted: it cannot even be imported
+        return "killed"
+    raise SystemExit(f"{mutant}: its tests were not asked (code {code}); see {log}")
 
 
 def _in_child(mutant: Mutant, tests: Sequence[str], log: Path) -> int:
@@ -277,8 +288,9 @@ def _in_child(mutant: Mutant, tests: Sequence[str], log: Path) -> int:
     path = _ROOT / mutant.file
     parts = path.relative_to(_SOURCE).with_suffix("").parts
     name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-    sys.meta_path.insert(0, _Finder(name, path, mutated_source(mutant)))
-    return int(pytest.main(["-x", "-q", "--tb=line", "-m", "not slow", "-p", "no:cacheprovider", *tests]))
+    sys.meta_path.insert(0, _Finder(name, path, mutated_source(mutant) if mutant.node else path.read_text("utf-8")))
+    quiet = ["-q", "--tb=line", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    return int(pytest.main(["-x", "-m", "not slow", *quiet, *tests]))
 
 
 def wilson(n_killed: int, n: int) -> tuple[float, float]:
@@ -299,12 +311,19 @@ def main() -> None:
     out = asked.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     os.chdir(_ROOT)
+    sys.dont_write_bytecode, sys.pycache_prefix = False, str(out / "bytecode")  # compiled once, not for each mutant
     sys.path[:0] = [str(_SOURCE), str(_ROOT)]
     by_line = tests_by_line(asked.room, out)
     every = [m for path in sorted((_SOURCE / "glioseg" / asked.room).rglob("*.py")) for m in mutants_of(path)]
+    some = sorted({test for lines in by_line.values() for tests in lines.values() for test in tests})
     drawn = random.Random(asked.seed).sample(every, min(asked.sample, len(every)))
     for library in _LIBRARIES:
         importlib.import_module(library)
+    if (
+        outcome_of(replace(drawn[0], node=0), random.Random(0).sample(some, _MOST_TESTS), out / "last.log")
+        != "survived"
+    ):
+        raise SystemExit(f"the tests fail without any fault put in; see {out / 'last.log'}")
     kept = out / f"{asked.room}.jsonl"
     known = [json.loads(line) for line in kept.read_text(encoding="utf-8").splitlines()] if kept.exists() else []
     done = {(each["file"], each["node"], each["change"]): each["outcome"] for each in known}
