@@ -32,6 +32,13 @@ def test_what_is_written_is_read(tmp_path: Path, grid: Grid) -> None:
     assert hdf5_grid(paths[0], "image", 3) == (grid, 4)
 
 
+def test_the_slices_of_a_stack_share_its_limit(tmp_path: Path) -> None:
+    paths = write(tmp_path, brats_grid((6, 5, 3)))  # three slices of 6 x 5 x 4 = 120 values
+    assert read_hdf5_stack(paths, "image", 360).shape == (6, 5, 3, 4)
+    with pytest.raises(FileError, match=r"0\.h5.*more voxels than are read"):
+        read_hdf5_stack(paths, "image", 359)
+
+
 def test_files_of_the_published_geometry_look_like_the_published(tmp_path: Path) -> None:
     with h5py.File(write(tmp_path, brats_grid((6, 5, 3)))[0]) as file:
         assert list(file) == ["image"]

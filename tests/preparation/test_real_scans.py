@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from glioseg.cohorts.recognise import read_cohort
-from glioseg.cohorts.splits.split import SplitOptions, split, tumour_burden
+from glioseg.cohorts.splits.split import SplitOptions, split
 from glioseg.core.labels import decode_regions
 from glioseg.io import load_image, load_labels
 from glioseg.preparation.cache import prepare
@@ -55,7 +55,8 @@ def test_lgg_as_published(kaggle_3m: Path, tmp_path: Path) -> None:
     lacking = [case for case in prepared.cases if case.missing]
     assert lacking
     assert all(not case.images[:, prepared.modalities.index(name)].any() for case in lacking for name in case.missing)
-    burden = tumour_burden(cohort)
+    assert cohort.scheme is not None
+    burden = {case.id: float((load_labels(case, cohort.scheme).array > 0).sum()) for case in cohort.cases}
     fold = split(cohort, SplitOptions(n_folds=5, fold=1, test=0.0, train=0.8, val=0.2), burden=burden)
     assert len(fold.val) in (13, 14)
     sites = {case.patient: str(case.facts["site"]) for case in cohort.cases}

@@ -193,11 +193,10 @@ def oddity(source: Source) -> str | None:
 def _require_same_grid(
     case_id: str, sources: Mapping[str, Source | None], name: str, loaded: Mapping[str, Voxels], voxels: Voxels
 ) -> None:
-    source = sources[name]
-    for first, other in loaded.items():
-        difference = other.grid.difference(voxels.grid)
-        if difference is None:
-            return
+    """Every channel is compared with the first."""
+    source, first = sources[name], next(iter(loaded), None)
+    difference = None if first is None else loaded[first].grid.difference(voxels.grid)
+    if difference is not None:
         raise GeometryError(
             f"{name} and {first} of case {case_id} lie on different grids",
             path=None if source is None else source.shown,

@@ -4,7 +4,6 @@ import json
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from glioseg.cohorts.splits.slicewise import by_slices, find_dark_slices, is_by_slices
-from glioseg.cohorts.splits.split import Split, SplitOptions, split, tumour_burden, unit_of, verified
+from glioseg.cohorts.splits.split import Split, SplitOptions, split, unit_of, verified
 from glioseg.cohorts.splits.split_file import load_split, save_split
 from glioseg.cohorts.splits.stratify import deal, units_of
 from glioseg.core import Case, Cohort, Finding, Grid, Source, scheme_named
@@ -392,20 +391,3 @@ def test_the_protocol_and_the_cohort_must_agree(tmp_path: Path) -> None:
         split(many(9), SplitOptions(protocol="slice"))
     with pytest.raises(SplitError, match="protocol patient, cases that are slices"):
         split(by_slices(cohort), SplitOptions())
-
-
-def test_burden_in_millilitres_and_in_pixels(tmp_path: Path) -> None:
-    grid = Grid((10, 10, 10), np.diag([2.0, 1.0, 1.0, 1.0]))
-    labels = np.zeros((10, 10, 10), dtype=np.uint8)
-    labels[:5] = 2
-    write_nifti(tmp_path / "seg.nii.gz", labels, grid)
-    volume = replace(case("one"), labels=Source((tmp_path / "seg.nii.gz",), "nifti"))
-    steps: list[tuple[int, int]] = []
-    burden = tumour_burden(
-        cohort_of([volume, replace(case("two"), labels=None)]), progress=lambda done, n: steps.append((done, n))
-    )
-    assert burden == {"one": pytest.approx(1.0)}  # 500 voxels of 2 mm³
-    assert steps == [(1, 2), (2, 2)]
-    pictures = Cohort("toy", "lgg", "", (stack(tmp_path),), ("flair",), scheme_named("lgg"))
-    assert tumour_burden(pictures) == {"stack": 1 + 2 + 3 + 4}
-    assert tumour_burden(replace(pictures, scheme=None)) == {}

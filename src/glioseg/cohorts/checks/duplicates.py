@@ -30,15 +30,9 @@ import numpy.typing as npt
 from scipy.ndimage import uniform_filter
 
 from glioseg.cohorts.checks.alignment import PICTURE_BOUND, WORTH_ALIGNING, picture_correlations
-from glioseg.cohorts.checks.fingerprints import PICTURE, difference_hash, fingerprint
-from glioseg.cohorts.checks.measure import planes
+from glioseg.cohorts.checks.fingerprints import PICTURE, difference_hash
 from glioseg.cohorts.description import DuplicateGroup
-from glioseg.cohorts.parallel import in_order, n_workers_for
 from glioseg.cohorts.summary import Fingerprint
-from glioseg.console import Step
-from glioseg.core import Case, Cohort
-from glioseg.errors import GliosegError
-from glioseg.io import read_sources
 
 VOLUME_BOUND = 0.85
 """The same for volumes, over 24 x 32 x 32 voxels less their local mean."""
@@ -49,41 +43,6 @@ HASH_BITS = 10
 _PICTURES_AT_ONCE = 1024
 _VOLUMES_AT_ONCE = 256
 _ALIGNED_AT_ONCE = 256
-
-
-def duplicate_groups(
-    cohort: Cohort, *, n_workers: int | None = None, progress: Step | None = None
-) -> tuple[frozenset[str], ...]:
-    """The sets of case ids that show the same and must stay together in a split.
-
-    Reads every image. Where a ``CohortDescription`` is at hand its ``duplicates`` say the same at no cost. Cases that
-    cannot be read are in no group.
-
-    Args:
-        cohort: pictures or volumes, with or without labels.
-        n_workers: processes; None for one per processor.
-        progress: called with (cases done, cases in all).
-    """
-    prints = []
-    workers = n_workers_for(cohort, n_workers)
-    for done, case_print in enumerate(
-        in_order(_fingerprint_of, cohort.cases, n_workers=workers, lost=_unknown), start=1
-    ):
-        prints.append(case_print)
-        if progress is not None:
-            progress(done, len(cohort.cases))
-    return tuple(frozenset(group.cases) for group in group_fingerprints(prints))
-
-
-def _unknown(case: Case) -> Fingerprint:
-    """Of a case on which a process died."""
-    return fingerprint(case.id, case.patient, {})
-
-
-def _fingerprint_of(case: Case) -> Fingerprint:
-    sources = read_sources(case.images)
-    volumes = {name: planes(voxels.array) for name, voxels in sources.items() if not isinstance(voxels, GliosegError)}
-    return fingerprint(case.id, case.patient, volumes)
 
 
 # --- which cases show the same ----------------------------------------------------------------------------------------
@@ -232,20 +191,9 @@ def _flipped(small: npt.NDArray[np.uint8], flip: bool) -> npt.NDArray[np.uint8]:
     return np.ascontiguousarray(small[..., ::-1]) if flip else small
 
 
-def volume_correlation(first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8]) -> float:
-    """Pearson's r of two volume thumbnails less their local means."""
-    return _pearson(_detail(first), _detail(second))
-
-
 def _detail(small: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     grey = small.astype(np.float32)
     return np.asarray(grey - uniform_filter(grey, 5), dtype=np.float32)
-
-
-def _pearson(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> float:
-    first, second = a - a.mean(), b - b.mean()
-    norm = float(np.linalg.norm(first)) * float(np.linalg.norm(second))
-    return float(np.vdot(first, second)) / norm if norm > 0 else 0.0
 
 
 def _group(

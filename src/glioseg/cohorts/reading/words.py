@@ -11,7 +11,6 @@ _MASK_WORDS = (
 )
 _EDGE = r"(?:^|(?<=[_\-. ]))"
 _END = r"(?=$|[_\-. ])"
-IMAGE_WORD = re.compile(f"{_EDGE}(?:{_IMAGE_WORDS}){_END}", re.IGNORECASE)
 MASK_WORD = re.compile(f"{_EDGE}(?:{_MASK_WORDS}){_END}", re.IGNORECASE)
 ROLE_WORD = re.compile(f"{_EDGE}(?:{_IMAGE_WORDS}|{_MASK_WORDS}){_END}", re.IGNORECASE)
 SEPARATORS = "_-. "

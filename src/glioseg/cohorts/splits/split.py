@@ -15,16 +15,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Self
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from glioseg.cohorts.splits.slicewise import is_by_slices
 from glioseg.cohorts.splits.stratify import Groups, Unit, deal, units_of
-from glioseg.console import Step
 from glioseg.core import PARTS, Cohort
-from glioseg.core.schemes import tumour_labels
 from glioseg.errors import SplitError, name_some
-from glioseg.io import load_labels
 
 Kept = Literal["patient", "duplicate group", "slice"]
 """What a split keeps together."""
@@ -149,29 +145,6 @@ def split(
         val = folds[options.fold]
         train = [unit for number, fold in enumerate(folds) if number != options.fold for unit in fold]
     return Split(_patients(train), _patients(val), _patients(test), unit_of(cohort), options.seed)
-
-
-def tumour_burden(cohort: Cohort, progress: Step | None = None) -> dict[str, float]:
-    """Case id -> tumour volume in ml (in voxels where millimetres are unknown), for cases with a reference.
-
-    Tumour is what ``tumour_labels`` says. One reference is in memory at a time.
-
-    Raises:
-        FileError, LabelError: as ``io.load_labels``.
-    """
-    scheme = cohort.scheme
-    if scheme is None:
-        return {}
-    values = tumour_labels(scheme)
-    burden = {}
-    for number, case in enumerate(cohort.cases):
-        if case.labels is not None:
-            labels = load_labels(case, scheme)
-            n_voxels = int(np.isin(labels.array, values).sum())
-            burden[case.id] = n_voxels * (labels.grid.voxel_ml if labels.grid.has_mm else 1.0)
-        if progress is not None:
-            progress(number + 1, len(cohort.cases))
-    return burden
 
 
 def unit_of(cohort: Cohort) -> Kept:

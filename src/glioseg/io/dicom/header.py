@@ -216,13 +216,11 @@ def _classic_technique(data: Dataset) -> Technique:
         repetition_time_ms=number_of(data, "RepetitionTime"),
         inversion_time_ms=number_of(data, "InversionTime") or None,
         flip_angle=number_of(data, "FlipAngle"),
-        dimensions=_dimensions(data),
         b_value=number_of(data, "DiffusionBValue"),
         has_agent=has_agent,
         agent_later=later,
         contrast=text_of(data, "AcquisitionContrast").upper(),
         image_type=words_of(data, "ImageType"),
-        sequence_name=text_of(data, "SequenceName") or text_of(data, "PulseSequenceName"),
         description=_description(data),
     )
 
@@ -290,13 +288,11 @@ def _enhanced_technique(data: Dataset, groups: _Groups, agent: tuple[bool | None
         repetition_time_ms=number_of(timing, "RepetitionTime") or number_of(data, "RepetitionTime"),
         inversion_time_ms=number_of(modifier, "InversionTimes") or number_of(data, "InversionTime") or None,
         flip_angle=number_of(timing, "FlipAngle"),
-        dimensions=_dimensions(data),
         b_value=number_of(diffusion, "DiffusionBValue"),
         has_agent=agent[0],
         agent_later=agent[1],
         contrast=contrast.upper(),
         image_type=words_of(kind, "FrameType") or words_of(data, "ImageType"),
-        sequence_name=text_of(data, "PulseSequenceName"),
         description=_description(data),
     )
 
@@ -337,10 +333,6 @@ def _directions(data: Dataset) -> tuple[Vector | None, Vector | None]:
 def _spacing(data: Dataset) -> tuple[float, float] | None:
     numbers = numbers_of(data, "PixelSpacing", 2)
     return (numbers[0], numbers[1]) if numbers is not None and min(numbers) > 0 else None
-
-
-def _dimensions(data: Dataset) -> int | None:
-    return {"2D": 2, "3D": 3}.get(text_of(data, "MRAcquisitionType").upper())
 
 
 def _description(data: Dataset) -> str:

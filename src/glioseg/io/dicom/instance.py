@@ -19,13 +19,11 @@ class Technique:
         repetition_time_ms: TR.
         inversion_time_ms: TI.
         flip_angle: in degrees.
-        dimensions: 2 or 3.
         b_value: diffusion weighting in s/mm².
         has_agent: whether a contrast agent is named; None where nothing is said of one.
         agent_later: whether the agent is said to have been given after these pictures.
         contrast: Acquisition Contrast (0008,9209) of enhanced files: ``T1``, ``FLUID_ATTENUATED``, …
         image_type: Image Type (0008,0008), or Frame Type.
-        sequence_name: the maker's own name of the sequence (``*tfl3d1_16ns``).
         description: what the operator called it, Series Description and Protocol Name.
     """
 
@@ -35,13 +33,11 @@ class Technique:
     repetition_time_ms: float | None = None
     inversion_time_ms: float | None = None
     flip_angle: float | None = None
-    dimensions: int | None = None
     b_value: float | None = None
     has_agent: bool | None = None
     agent_later: bool = False
     contrast: str = ""
     image_type: tuple[str, ...] = ()
-    sequence_name: str = ""
     description: str = ""
 
 
