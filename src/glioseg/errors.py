@@ -111,6 +111,19 @@ class NetworkError(GliosegError):
     """A network whose answer is not a number."""
 
 
+class ToldElsewhereError(GliosegError):
+    """An error that another of the processes that work together has told.
+
+    Args:
+        text: of that error.
+        is_misuse: whether it is an OptionError.
+    """
+
+    def __init__(self, text: str, *, is_misuse: bool = False) -> None:
+        super().__init__(text)
+        self.is_misuse = is_misuse
+
+
 class OptionError(GliosegError):
     """An option or a combination of options that has no meaning."""
 

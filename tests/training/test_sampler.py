@@ -48,14 +48,3 @@ def test_batches_take_the_epoch_apart(n: int, size: int) -> None:
     assert np.concatenate(batches).tolist() == order.tolist()
     assert all(len(batch) == size for batch in batches[:-1])
     assert 1 <= len(batches[-1]) <= size
-
-
-@given(st.integers(2, 50), st.integers(1, 6), st.integers(2, 3))
-def test_processes_share_a_batch(n: int, per_process: int, n_ranks: int) -> None:
-    size = per_process * n_ranks
-    order = np.random.default_rng(0).permutation(n)
-    for step in range(n_steps_of(n, size)):
-        shares = [batch_of(order, step, size, rank, n_ranks) for rank in range(n_ranks)]
-        assert {len(share) for share in shares} == {per_process}
-        whole = batch_of(order, step, size)
-        assert set(whole.tolist()) <= {int(item) for share in shares for item in share}

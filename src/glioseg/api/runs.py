@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from glioseg.console import OnProgress
     from glioseg.evaluation.conventions import ConventionName
     from glioseg.evaluation.metric import Metric
+    from glioseg.machine.launched import Launched
     from glioseg.runs.compare import CompareResult
     from glioseg.runs.manifest import Verification
     from glioseg.runs.train import TrainResult
@@ -163,7 +164,8 @@ def train(
         split: a split in a file, in place of a drawn one.
         fold: which fold of a cross-validation, from 0: of the file, or of the ``split.n_folds`` of the recipe.
         device: ``auto``, ``cpu``, ``cuda:N``, ``mps``;
-        devices: and how many of them train together.
+        devices: and how many of them train together, in as many processes; where ``torchrun`` or ``srun`` started this
+            process, they say so.
         restart: begin anew where a run is there already.
         evaluate: end with evaluation and report.
         tensorboard: also write the log for TensorBoard; needs the extra ``track``.
@@ -179,6 +181,7 @@ def train(
 
     Raises:
         ResumeError: the folder's checkpoint belongs to other settings, data, network or loss; nothing is changed.
+        LostProcessError: another process of the training has ended, or does not answer.
         GliosegError: see reading, splitting, preparing, training.
     """
     from torch import nn as torch_nn
@@ -194,6 +197,7 @@ def train(
     _require_task(task)
     require_metrics(metrics)
     drawn = {} if fold is None or split is not None else {"split.fold": fold}
+    process = _launched_with(devices, restart=restart)
     options = RunOptions(
         run=Path(out),
         cache=optional_path(cache),
@@ -205,6 +209,7 @@ def train(
         evaluate=evaluate,
         tensorboard=tensorboard,
         initial=optional_path(start_from),
+        launched=process,
     )
     chosen, reporter = resolved(recipe, settings_of(changes) | drawn), reporter_of(progress)
     for note in notes_of_migration(chosen):
@@ -220,6 +225,25 @@ def train(
         watcher=None if progress is None or isinstance(progress, Reporter) else _StepsTold(progress),
     )
     return Run(Path(out), result)
+
+
+def _launched_with(n_devices: int, *, restart: bool) -> Launched | None:
+    """What started this process with others; an OptionError for options that do not go with that."""
+    from glioseg.machine.launched import launched
+
+    process = launched()
+    if process is not None and n_devices > 1:
+        raise OptionError(
+            f"{process.by} says how many processes train together",
+            found=f"{process.size} of them, and `--devices {n_devices}`",
+            remedy="Leave `--devices` out",
+        )
+    if process is not None and restart:
+        raise OptionError(
+            f"`--restart` would delete the run each time that {process.by} starts it again",
+            remedy="Delete the folder by hand, or name another `--out`",
+        )
+    return process
 
 
 class _StepsTold:

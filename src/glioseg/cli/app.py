@@ -15,7 +15,7 @@ from glioseg import __version__
 from glioseg.cli import browser, data, download, runs, score, studies, timeline, trust
 from glioseg.cli.options import StoppedError
 from glioseg.console import out, printable, unwritable
-from glioseg.errors import GliosegError, OptionError, OutputError
+from glioseg.errors import GliosegError, OptionError, OutputError, ToldElsewhereError
 from glioseg.faces import on_command_line
 
 app = typer.Typer(
@@ -34,6 +34,7 @@ _INTERRUPTED = (130, 143)
 def main() -> None:
     """Run the command line: 0 good, 1 the input has faults that were reported, 2 misuse, 130 Ctrl-C, 143 SIGTERM."""
     _let_streams_take_all()
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # read once, by PyTorch, whose advice is not for users
     try:
         app()
     except OutputError as error:
@@ -42,6 +43,8 @@ def main() -> None:
         if error.filename is not None or isinstance(error, BrokenPipeError):
             raise
         _fail_without_stdout(unwritable(error.strerror or str(error)))  # help is written by typer
+    except ToldElsewhereError as error:
+        sys.exit(2 if error.is_misuse else 1)
     except OptionError as error:
         _fail(error, 2)
     except GliosegError as error:

@@ -90,7 +90,7 @@ SplitFile = Annotated[
 Fold = Annotated[
     int | None, typer.Option(min=0, help="Which fold of a cross-validation, from 0; split.n_folds sets how many.")
 ]
-Devices = Annotated[int, typer.Option(min=1, help="Processes that train together.")]
+Devices = Annotated[int, typer.Option(min=1, help="Processes that train together on this machine.")]
 Restart = Annotated[bool, typer.Option("--restart", help="Delete the run in the folder and begin anew.")]
 NoEvaluate = Annotated[bool, typer.Option("--no-evaluate", help="Stop after the training.")]
 StartFrom = Annotated[
@@ -125,6 +125,8 @@ def train(
     """Train a network, evaluate it and write a report.
 
     The same command continues a run that was interrupted.
+    Started by torchrun (`torchrun --nproc-per-node 4 -m glioseg train …`) or srun, all processes train together, on
+    several machines too; docs/scale.md has the commands.
     """
     from glioseg.api import runs as api
 
@@ -151,6 +153,8 @@ def train(
 
 
 def _print_training(result: TrainResult, run: Path, as_json: bool) -> None:
+    if not result.is_first:
+        return
     if as_json:
         print_json(result.figures())
         return

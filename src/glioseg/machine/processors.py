@@ -42,9 +42,18 @@ class Processors:
 
 def processors(sample_s: float = _SAMPLE_S) -> Processors:
     """Look for ``sample_s`` seconds at how busy the processors are; this process's own use counts as free."""
-    present = os.cpu_count() or 1
-    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else frozenset(range(present))
-    return Processors(present, len(allowed), _quota(), _idle(allowed, sample_s))
+    allowed = _allowed()
+    return Processors(os.cpu_count() or 1, len(allowed), _quota(), _idle(allowed, sample_s))
+
+
+def allowed_processors() -> int:
+    """How many processors this process may keep busy, whatever others do with them now."""
+    quota = _quota()
+    return len(_allowed()) if quota is None else max(1, min(len(_allowed()), round(quota)))
+
+
+def _allowed() -> frozenset[int] | set[int]:
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else frozenset(range(os.cpu_count() or 1))
 
 
 def _quota() -> float | None:

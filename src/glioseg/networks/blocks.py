@@ -22,6 +22,9 @@ import torch.nn.functional as F  # noqa: N812 (the name that all of PyTorch's ow
 from pydantic import Field
 from torch import Tensor, nn
 
+from glioseg.networks.enlarging import enlarge
+from glioseg.networks.pooling import RepeatingMaxPool3d
+
 Dims = Literal[2, 3]
 Normalisation = Literal["batch", "instance", "group"]
 Upsampling = Literal["bilinear", "transposed"]
@@ -142,13 +145,7 @@ def normalisation(kind: Normalisation, dims: Dims, n_channels: int) -> nn.Module
 
 def max_pooling(dims: Dims) -> nn.Module:
     """(B, C, *S) -> (B, C, *S/2): the largest of each 2×2(×2) voxels."""
-    return nn.MaxPool2d(2) if dims == 2 else nn.MaxPool3d(2)
-
-
-def enlarge(tensor: Tensor, factor: int) -> Tensor:
-    """(B, C, *S) -> (B, C, *factor·S), linear between voxel centres."""
-    mode = "bilinear" if tensor.dim() == 4 else "trilinear"
-    return F.interpolate(tensor, scale_factor=float(factor), mode=mode, align_corners=False)
+    return nn.MaxPool2d(2) if dims == 2 else RepeatingMaxPool3d(2)
 
 
 class DoubleConvolution(nn.Module):

@@ -21,12 +21,12 @@ from glioseg.networks.blocks import (
     Normalisation,
     Padding,
     convolution,
-    enlarge,
     initialise,
     laid_out_as,
     max_pooling,
     normalisation,
 )
+from glioseg.networks.enlarging import enlarge
 from glioseg.networks.network import Network, Stage
 
 RATES = (6, 12, 18)

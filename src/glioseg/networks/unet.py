@@ -25,10 +25,10 @@ from glioseg.networks.blocks import (
     Upsampling,
     Upsampling2x,
     convolution,
-    enlarge,
     initialise,
     max_pooling,
 )
+from glioseg.networks.enlarging import enlarge
 from glioseg.networks.network import Network, Stage, kernel_words
 
 

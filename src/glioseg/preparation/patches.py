@@ -13,7 +13,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -139,9 +139,11 @@ def draw_voxel(case: PreparedCase, rng: np.random.Generator) -> Voxels:
 
 
 def take_patch(
-    case: PreparedCase, start: Voxels, size: Voxels, channels: Sequence[int]
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
+    case: PreparedCase, start: Voxels, size: Voxels, channels: Sequence[int], *, as_kept: bool = False
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint8]]:
     """Images (C, D, H, W) and regions (R, D, H, W) of a patch, zeros beyond the volume.
+
+    Images are float32 or, ``as_kept``, float16 as the cache has them, half as large to send to a GPU.
 
     Raises:
         CacheError: the case has no reference.
@@ -150,7 +152,7 @@ def take_patch(
     if regions is None:
         raise CacheError(f"case {case.id} has no reference", remedy="Leave it out of training and evaluation")
     source, target = _overlap(start, size, (images.shape[0], *images.shape[2:]))
-    patch = np.zeros((len(channels), *size), dtype=np.float32)
+    patch = np.zeros((len(channels), *size), dtype=np.float16 if as_kept else np.float32)
     for row, channel in enumerate(channels):
         patch[row][target] = images[source[0], channel, source[1], source[2]]
     inside = np.zeros((regions.shape[1], *size), dtype=np.uint8)

@@ -181,7 +181,8 @@ def take_images(
     n_neighbours: int = 0,
     channels: Sequence[int] | None = None,
     shape: tuple[int, int] | None = None,
-) -> npt.NDArray[np.float32]:
+    as_kept: bool = False,
+) -> npt.NDArray[Any]:
     """A batch of slices, copied once, from the map into the batch.
 
     Args:
@@ -192,9 +193,10 @@ def take_images(
         channels: and its order of channels.
         shape: rows and columns; smaller slices are set in the middle of zeros, larger ones are cut on all sides. None
             for slices that are of one size.
+        as_kept: leave them in the number format of the cache, half as large to send to a GPU.
 
     Returns:
-        (B, (2n + 1) · C', Y, X) float32.
+        (B, (2n + 1) · C', Y, X) float32; ``as_kept``, float16.
 
     Raises:
         OptionError: slices of different size and no ``shape``.
@@ -202,7 +204,8 @@ def take_images(
     selected = tuple(range(len(prepared.modalities))) if channels is None else tuple(channels)
     steps = 2 * n_neighbours + 1
     rows, columns = shape or _common_shape(prepared, index, items)
-    batch = np.zeros((len(items), steps, len(selected), rows, columns), dtype=np.float32)
+    dtype = np.float16 if as_kept else np.float32
+    batch = np.zeros((len(items), steps, len(selected), rows, columns), dtype=dtype)
     for item, (position, z) in enumerate(zip(index.cases[items], index.slices[items], strict=True)):
         images = prepared.cases[position].images
         source, target = _centred(images.shape[2:], (rows, columns))
@@ -232,7 +235,7 @@ def take_regions(
     return batch
 
 
-def _copy(image: npt.NDArray[Any], channels: Sequence[int], target: npt.NDArray[np.float32]) -> None:
+def _copy(image: npt.NDArray[Any], channels: Sequence[int], target: npt.NDArray[Any]) -> None:
     """(C, Y, X) -> (C', Y, X), channel by channel: no array in between."""
     for row, channel in enumerate(channels):
         target[row] = image[channel]

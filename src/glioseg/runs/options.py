@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from glioseg.machine.launched import Launched
+
 
 @dataclass(frozen=True)
 class RunOptions:
@@ -22,6 +24,7 @@ class RunOptions:
         tensorboard: also write the log as events for TensorBoard.
         score_train: evaluate on the training part too.
         initial: a run or bundle whose weights the training starts from.
+        launched: what started this process as one of several that train together; None for one by itself.
     """
 
     run: Path
@@ -35,6 +38,12 @@ class RunOptions:
     tensorboard: bool = False
     score_train: bool = False
     initial: Path | None = None
+    launched: Launched | None = None
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the process that writes and speaks."""
+        return self.launched is None or self.launched.rank == 0
 
     @property
     def cache_folder(self) -> Path:

@@ -59,7 +59,7 @@ class OwnParts:
         """
         if self.network is None and self.loss is None:
             return
-        batch = items.take(np.zeros(1, np.int64), DrawKey(0, "patches", 0, 0, 0))
+        batch = items.take(np.zeros(1, np.int64), DrawKey(0, "patches"))
         weights = None if batch.weights is None else torch.from_numpy(batch.weights)
         targets, was_training = torch.from_numpy(batch.targets), network.training
         device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))

@@ -36,7 +36,7 @@ Fact = str | int | float | bool
 
 _EXTENDABLE = ("constant", "plateau")
 _NO_SETTINGS = {"name", "about", "after", "notes", "published", "evaluate", "tune"}
-_NOT_IDENTITY = ("max_minutes", "max_steps", "checkpoint_every")
+_NOT_IDENTITY = ("max_minutes", "max_steps", "checkpoint_every", "recompute", "patience_minutes")
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from glioseg import __version__
 from glioseg.cohorts.splits.split_file import save_split
 from glioseg.config import Recipe
 from glioseg.console import QUIET, Reporter
 from glioseg.core import PARTS
+from glioseg.errors import ToldElsewhereError
 from glioseg.evaluation.metric import OwnMetrics
 from glioseg.inference.bundle import BundleInfo, load_bundle
 from glioseg.io.files import write_json
@@ -33,11 +35,13 @@ from glioseg.runs.progress_table import ProgressTable, Watcher
 from glioseg.runs.read import Data, with_labels_file
 from glioseg.runs.report import report
 from glioseg.runs.run_folder import RunEnvironment
+from glioseg.runs.together import Together, joined
 from glioseg.tasks.choose import task_named
 from glioseg.tasks.data import TrainingData
 from glioseg.tasks.task import AnyTask, FinishedRun, Scores
 from glioseg.training.checkpoint import LATEST, Identity
 from glioseg.training.events import require_tensorboard
+from glioseg.training.loop import TrainingError
 from glioseg.training.progress import Outcome
 
 
@@ -50,12 +54,14 @@ class TrainResult:
         scores: by part, of what was evaluated in this call: once the training has ended or met a limit.
         report: the page, likewise; also where an earlier call has left nothing to be done.
         run: the folder.
+        is_first: whether this process did what follows a training, and speaks of it; others trained along.
     """
 
     outcome: Outcome
     run: Path
     scores: Mapping[str, Scores] = field(default_factory=dict)
     report: Path | None = None
+    is_first: bool = True
 
     def figures(self) -> dict[str, Any]:
         """Part -> its figures as ``evaluation-PART.json`` has them, those of an earlier call too."""
@@ -94,17 +100,25 @@ def train(
 
     Raises:
         FileError: another process is at work in the folder.
+        LostProcessError: another process of this training has ended, or does not answer.
         ResumeError: the run's checkpoint belongs to another recipe, split or data set; nothing is changed.
         GliosegError: see the parts: reading, splitting, preparing, training.
     """
     task, own = task or task_named(recipe.task), own or OwnParts()
     own.require(options.n_devices)
     task.require_scores(metrics)
-    facts = _machine_facts(recipe, options)
-    initial = None if options.initial is None else load_bundle(options.initial).info
-    run_folder.begin(options.run)
-    with nullcontext() if is_locked else locked(options.run):
-        return _train(task, recipe, data, options, reporter, _Extras(own, metrics, facts, initial, baseline, watcher))
+    with joined(recipe, options) as together, ExitStack() as held:
+        facts = together.each(lambda: _machine_facts(recipe, options))
+        initial = together.each(lambda: None if options.initial is None else load_bundle(options.initial).info)
+        together.first(lambda: _take_folder(options.run, held, is_locked=is_locked))
+        extras = _Extras(own, metrics, facts, initial, baseline, watcher)
+        return _train(task, recipe, data, options, reporter if options.is_first else QUIET, extras, together)
+
+
+def _take_folder(run: Path, held: ExitStack, *, is_locked: bool) -> None:
+    run_folder.begin(run)
+    if not is_locked:
+        held.enter_context(locked(run))
 
 
 @dataclass(frozen=True)
@@ -120,17 +134,27 @@ class _Extras:
 
 
 def _train(
-    task: AnyTask, recipe: Recipe, data: Data, options: RunOptions, reporter: Reporter, extras: _Extras
+    task: AnyTask,
+    recipe: Recipe,
+    data: Data,
+    options: RunOptions,
+    reporter: Reporter,
+    extras: _Extras,
+    together: Together,
 ) -> TrainResult:
-    """``train`` in a folder that is this process's own."""
+    """``train`` in a folder that is this process's own, or that of the first of several."""
     own, metrics, initial, watcher = extras.own, extras.metrics, extras.initial, extras.watcher
-    training_data = gather(task, recipe, data, options, reporter)
-    recipe = sized(recipe, training_data, options)
+    training_data = together.each(lambda: gather(task, recipe, data, options, reporter))
+    recipe = together.first(partial(sized, recipe, training_data, options))
     identity = _identity(task, recipe, training_data, initial, own)
+    together.require_same("data, settings or version", f"{__version__} {identity.to_json()}")
     setup = TrainingSetup(task, recipe, training_data, options, identity, own)
     is_same = not metrics and run_folder.holds_recipe(options.run, recipe)
-    _write_head(setup, with_labels_file(data), RunEnvironment(extras.facts, task.name, _started_from(initial)))
-    outcome = launch(setup, _table(task, recipe, reporter, watcher))
+    made_on = RunEnvironment(extras.facts, task.name, _started_from(initial))
+    together.first(lambda: _write_head(setup, with_labels_file(data), made_on))
+    outcome = _outcome(setup, _table(task, recipe, reporter, watcher), together)
+    if not options.is_first:
+        return TrainResult(outcome, options.run, is_first=False)
     if not outcome.finished and watcher is None:  # a watcher has its own reasons, and words for them
         reporter.say(_stopped(outcome, options.run))
     if not outcome.finished and not outcome.met_limit:
@@ -144,6 +168,15 @@ def _train(
         return TrainResult(outcome, options.run)
     scores = _evaluate(task, run, options, reporter, metrics)
     return TrainResult(outcome, options.run, scores, report(task, run, reporter, extras.baseline))
+
+
+def _outcome(setup: TrainingSetup, make_table: Callable[[], ProgressTable], together: Together) -> Outcome:
+    try:
+        return launch(setup, make_table, together.fabric)
+    except TrainingError as error:
+        if setup.options.is_first:
+            raise
+        raise ToldElsewhereError(error.text) from error  # all processes have found the same
 
 
 def _machine_facts(recipe: Recipe, options: RunOptions) -> Mapping[str, run_folder.Fact]:

@@ -89,12 +89,15 @@ class TrainingParts:
         augment: how they are changed, on the device.
         loss: on the device,
         validation_loss: and the same on the CPU, where validation computes it.
+        loss_is_mean: whether the loss of a batch is the mean of those of its items, so that several processes need not
+            send each other what their networks say.
     """
 
     items: Items
     augment: Augment
     loss: Loss
     validation_loss: Loss
+    loss_is_mean: bool = False
 
 
 @dataclass(frozen=True)

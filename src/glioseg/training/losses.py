@@ -76,6 +76,11 @@ class Loss:
     options: LossOptions
     class_weights: Tensor | None = None
 
+    @property
+    def is_mean(self) -> bool:
+        """Whether the loss of a batch is the mean of those of its items, each taken by itself."""
+        return all(_is_mean(options) for options in self.options.terms.values())
+
     def __call__(self, logits: Tensor | Sequence[Tensor], regions: Tensor, border: Tensor | None = None) -> Tensor:
         """The loss of a batch.
 
@@ -235,6 +240,17 @@ def _tversky(loss: Loss, options: TverskyOptions, logits: Tensor, regions: Tenso
     false_negative = regions.sum(axes) - hit
     wrong = options.alpha * false_positive + options.beta * false_negative
     return (1 - (hit + options.smoothing) / (hit + wrong + options.smoothing)).mean()
+
+
+def _is_mean(options: TermOptions) -> bool:
+    """Whether a term looks at each item by itself."""
+    match options:
+        case DiceOptions() | TverskyOptions():
+            return options.over == "item"
+        case CeOptions():
+            return options.weights is None
+        case _:
+            return not isinstance(options, TopKOptions)
 
 
 def _summed_axes(logits: Tensor, options: DiceOptions | TverskyOptions) -> tuple[int, ...]:

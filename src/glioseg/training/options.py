@@ -153,6 +153,14 @@ class TrainOptions(BaseModel):
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="number format of the network; auto takes bf16 where the device computes it"
     )
+    recompute: bool = Field(
+        False,
+        description="make activations again in the backward pass rather than keep them: less memory, about a third "
+        "more time, the same weights",
+    )
+    patience_minutes: float = Field(
+        10.0, gt=0, description="with several processes: how long one waits for the others before it gives up"
+    )
     deterministic: bool = Field(True, description="on CUDA, use only kernels that repeat bit for bit")
     seed: int = Field(0, ge=0, description="of weights, order and augmentation")
 

@@ -30,15 +30,9 @@ def epoch_order(has_tumour: npt.NDArray[np.bool_], tumour_share: float | None, r
     return rng.permutation(np.concatenate(parts))
 
 
-def batch_of(order: Indices, step: int, batch_size: int, rank: int = 0, n_ranks: int = 1) -> Indices:
-    """The items that process ``rank`` takes in ``step`` of an epoch.
-
-    The last batch of an epoch holds what is left; with several processes it is filled from the epoch's start, so that
-    each has its share.
-    """
-    positions = np.arange(step * batch_size, (step + 1) * batch_size)
-    positions = positions[positions < len(order)] if n_ranks == 1 else positions % len(order)
-    return order[positions[rank::n_ranks]]
+def batch_of(order: Indices, step: int, batch_size: int) -> Indices:
+    """The items that ``step`` of an epoch takes; the last batch holds what is left."""
+    return order[step * batch_size : (step + 1) * batch_size]
 
 
 def n_steps_of(n_items: int, batch_size: int) -> int:

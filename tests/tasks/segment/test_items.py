@@ -16,7 +16,7 @@ from glioseg.preparation.slice_array import SliceArray
 from glioseg.preparation.slices import SliceOptions
 from glioseg.preparation.store import PreparedCohort, write_array
 from glioseg.tasks.segment.items import patch_items, slice_items
-from glioseg.training.randomness import DrawKey
+from glioseg.training.randomness import DrawKey, Rows
 from tests.preparation.toys import cohort_of, toy_cohort, write_case
 
 KEY = DrawKey(0, "patches")
@@ -46,6 +46,17 @@ def test_a_batch_holds_images_and_regions_of_its_slices(prepared: PreparedCohort
         regions = prepared.cases[case].regions
         assert regions is not None
         np.testing.assert_array_equal(batch.targets[item], regions[z])
+
+
+def test_images_for_a_gpu_are_left_as_they_are_kept(prepared: PreparedCohort) -> None:
+    """Half as large, and the same numbers."""
+    for plain, kept in (
+        (slice_items(prepared, SliceOptions()), slice_items(prepared, SliceOptions(), as_kept=True)),
+        (patch_items(prepared, PATCHES), patch_items(prepared, PATCHES, as_kept=True)),
+    ):
+        one, other = (items.take(np.array([1, 0]), KEY) for items in (plain, kept))
+        assert (one.images.dtype, other.images.dtype) == (np.float32, np.float16)
+        np.testing.assert_array_equal(one.images, other.images)
 
 
 def test_channels_are_chosen_and_neighbours_added(prepared: PreparedCohort) -> None:
@@ -96,7 +107,7 @@ def test_a_patch_depends_on_seed_epoch_and_index_alone(prepared: PreparedCohort)
     assert whole.targets.shape == (8, 2, 8, 8, 8)
     assert whole.weights is None
     # in another order, in another step, in another process
-    some = items.take(np.array([6, 1]), DrawKey(3, "augment", epoch=2, step=5, rank=1))
+    some = items.take(np.array([6, 1]), DrawKey(3, "augment", epoch=2, step=5, rows=Rows((0, 1), 4)))
     np.testing.assert_array_equal(some.images, whole.images[[6, 1]])
     np.testing.assert_array_equal(some.targets, whole.targets[[6, 1]])
     for other in (DrawKey(3, "patches", epoch=3), DrawKey(4, "patches", epoch=2)):

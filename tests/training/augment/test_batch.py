@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from torch import Tensor
 
 from glioseg.errors import GeometryError
 from glioseg.training.augment import AugmentOptions, ChannelLayout, apply, augment, draw
-from glioseg.training.randomness import DrawKey
+from glioseg.training.randomness import DrawKey, Rows
 from tests.training.augment.helpers import GEOMETRY, INTENSITY, KEY, options_of
 
 _ALL = options_of(*GEOMETRY, *INTENSITY, "missing", probability=0.7)
@@ -47,6 +49,19 @@ def test_augment_is_draw_and_apply() -> None:
     batch = _batch(16, 16)
     table = draw(_ALL, KEY, n_items=6, size=(16, 16), channels=_LAYOUT)
     assert _same(augment(*batch, KEY, options=_ALL, channels=_LAYOUT), apply(table, *batch))
+
+
+@pytest.mark.parametrize("own", [(0, 2, 4), (1, 3, 5), (4,)])
+def test_an_item_is_changed_alike_whichever_process_has_it(own: tuple[int, ...]) -> None:
+    batch = _batch(16, 16)
+    options = options_of(*INTENSITY, *GEOMETRY, probability=0.6)
+    whole = augment(*batch, KEY, options=options, channels=_LAYOUT)
+    images, regions, weights = (each[list(own)] for each in batch)
+    part = augment(images, regions, weights, replace(KEY, rows=Rows(own, 6)), options=options, channels=_LAYOUT)
+    for one, other in zip(whole, part, strict=True):
+        assert one is not None
+        assert other is not None
+        torch.testing.assert_close(one[list(own)], other, rtol=0, atol=1e-5)  # products of other sizes round otherwise
 
 
 def test_the_batch_given_is_not_written_to() -> None:

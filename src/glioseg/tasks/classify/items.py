@@ -29,6 +29,7 @@ class ClassItems:
         n_neighbours: slices shown on each side.
         channels: of the prepared images.
         shape: rows and columns of every item.
+        as_kept: images are taken in the number format of the cache, which a GPU turns into its own.
     """
 
     prepared: PreparedCohort
@@ -38,6 +39,7 @@ class ClassItems:
     n_neighbours: int
     channels: tuple[int, ...]
     shape: tuple[int, int]
+    as_kept: bool = False
 
     @property
     def is_positive(self) -> npt.NDArray[np.bool_]:
@@ -53,6 +55,7 @@ class ClassItems:
             n_neighbours=self.n_neighbours,
             channels=self.channels,
             shape=self.shape,
+            as_kept=self.as_kept,
         )
         return Batch(images, np.eye(self.n_classes, dtype=np.uint8)[self.classes[indices]])
 
@@ -63,7 +66,12 @@ class ClassItems:
 
 
 def class_items(
-    prepared: PreparedCohort, options: SliceOptions, modalities: Sequence[str], classes: Sequence[str]
+    prepared: PreparedCohort,
+    options: SliceOptions,
+    modalities: Sequence[str],
+    classes: Sequence[str],
+    *,
+    as_kept: bool = False,
 ) -> ClassItems:
     """The pictures or slices of a part that ``options`` choose; errors as ``index_slices`` and ``slice_classes``."""
     index = index_slices(prepared, options)
@@ -77,6 +85,7 @@ def class_items(
         n_neighbours=options.n_neighbours,
         channels=channels_of(prepared, modalities),
         shape=largest_slice(prepared),
+        as_kept=as_kept,
     )
 
 

@@ -104,13 +104,15 @@ class ClassifyTask(Task[Classifier]):
 
     def training_parts(self, recipe: Recipe, data: TrainingData, device: torch.device) -> TrainingParts:
         """Pictures with their classes."""
-        items = class_items(data.prepared_part("train"), recipe.slices, data.modalities, data.targets.names)
+        part, as_kept = data.prepared_part("train"), device.type == "cuda"
+        items = class_items(part, recipe.slices, data.modalities, data.targets.names, as_kept=as_kept)
         channels = channel_layout(data.modalities, recipe.slices)
         return TrainingParts(
             items,
             partial(augment_pictures, options=recipe.augment, channels=channels),
             class_loss(recipe.loss, items, device=device),
             class_loss(recipe.loss, items),
+            loss_is_mean=True,
         )
 
     def validator(

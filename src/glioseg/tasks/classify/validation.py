@@ -18,14 +18,22 @@ from glioseg.evaluation.reliability import probabilities_at
 from glioseg.inference.classifier import Classifier
 from glioseg.preparation.classes import slice_classes
 from glioseg.preparation.store import PreparedCase
-from glioseg.training.job import Loss, Validation
+from glioseg.training.job import CaseValidation, Loss, Validation
 
 _LOGGED = ("accuracy", "balanced_accuracy", "auc")
 
 
 @dataclass(frozen=True)
-class ClassValidator:
-    """Called by the loop with the network in evaluation mode.
+class ClassLook:
+    """What a network says of the slices of one case, (S, K) logits, and (S,) what they are."""
+
+    logits: npt.NDArray[np.float64]
+    classes: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ClassValidator(CaseValidation[ClassLook]):
+    """Called by the loop with the network in evaluation mode; every slice counts alike.
 
     Args:
         classifier: how cases are classified; its model is replaced by the one to be validated.
@@ -43,18 +51,24 @@ class ClassValidator:
     score: str
     on_case: Step
 
-    def __call__(self, model: nn.Module) -> Validation:
-        """Loss, score and figures; every slice counts alike."""
-        classifier = replace(self.classifier, model=model)
-        logits = []
-        for number, case in enumerate(self.cases, start=1):
-            logits.append(classifier.logits(case.images[:, list(self.channels)]))
-            self.on_case(number, len(self.cases))
-        all_logits = np.concatenate(logits)
-        classes = np.concatenate([slice_classes(case, classifier.classes) for case in self.cases])
-        targets = torch.from_numpy(np.eye(len(classifier.classes), dtype=np.uint8)[classes])
-        loss = float(self.loss(torch.from_numpy(all_logits), targets, None))
-        return _validation(loss, all_logits, classes, classifier.classes, self.score)
+    @property
+    def n_cases(self) -> int:
+        """Cases of the validation part."""
+        return len(self.cases)
+
+    def look(self, model: nn.Module, number: int) -> ClassLook:
+        """Logits and classes of the slices of a case."""
+        classifier, case = replace(self.classifier, model=model), self.cases[number]
+        logits = classifier.logits(case.images[:, list(self.channels)])
+        return ClassLook(logits, slice_classes(case, classifier.classes))
+
+    def conclude(self, looks: Sequence[ClassLook]) -> Validation:
+        """Loss, score and figures."""
+        logits = np.concatenate([look.logits for look in looks])
+        classes, names = np.concatenate([look.classes for look in looks]), self.classifier.classes
+        targets = torch.from_numpy(np.eye(len(names), dtype=np.uint8)[classes])
+        loss = float(self.loss(torch.from_numpy(logits), targets, None))
+        return _validation(loss, logits, classes, names, self.score)
 
 
 def _validation(

@@ -38,6 +38,7 @@ class SliceItems:
         channels: of the prepared images.
         shape: rows and columns of every item.
         borders: border terms, for losses with a weight map.
+        as_kept: images are taken in the number format of the cache, which a GPU turns into its own.
     """
 
     prepared: PreparedCohort
@@ -46,6 +47,7 @@ class SliceItems:
     channels: tuple[int, ...]
     shape: tuple[int, int]
     borders: BorderMaps | None = None
+    as_kept: bool = False
 
     @property
     def is_positive(self) -> npt.NDArray[np.bool_]:
@@ -61,6 +63,7 @@ class SliceItems:
             n_neighbours=self.n_neighbours,
             channels=self.channels,
             shape=self.shape,
+            as_kept=self.as_kept,
         )
         regions = take_regions(self.prepared, self.index, indices, shape=self.shape)
         return Batch(images, regions, self._borders(indices, regions.shape))
@@ -89,6 +92,8 @@ def slice_items(
     options: SliceOptions,
     modalities: tuple[str, ...] | None = None,
     borders: BorderMaps | None = None,
+    *,
+    as_kept: bool = False,
 ) -> SliceItems:
     """The slices of a part that ``options`` choose; errors as ``index_slices`` and ``channels_of``."""
     return SliceItems(
@@ -98,6 +103,7 @@ def slice_items(
         channels=channels_of(prepared, modalities),
         shape=largest_slice(prepared),
         borders=borders,
+        as_kept=as_kept,
     )
 
 
@@ -109,11 +115,13 @@ class PatchItems:
         prepared: the training part.
         options: size of the patches, how many, and where.
         channels: of the prepared images.
+        as_kept: as of ``SliceItems``.
     """
 
     prepared: PreparedCohort
     options: PatchOptions
     channels: tuple[int, ...]
+    as_kept: bool = False
 
     def __len__(self) -> int:
         return len(self.prepared.cases) * self.options.per_case
@@ -132,7 +140,7 @@ class PatchItems:
             case = self.prepared.cases[index // self.options.per_case]
             size, rng = self.options.voxels, generator(epoch, 1, index)
             start = draw_start(case, size, rng, foreground=bool(centred[index]))
-            image, inside = take_patch(case, start, size, self.channels)
+            image, inside = take_patch(case, start, size, self.channels, as_kept=self.as_kept)
             images.append(image)
             regions.append(inside)
         return Batch(np.stack(images), np.stack(regions))
@@ -148,20 +156,27 @@ class PatchItems:
 
 
 def patch_items(
-    prepared: PreparedCohort, options: PatchOptions, modalities: tuple[str, ...] | None = None
+    prepared: PreparedCohort,
+    options: PatchOptions,
+    modalities: tuple[str, ...] | None = None,
+    *,
+    as_kept: bool = False,
 ) -> PatchItems:
     """The patches of a part; errors as ``require_depth`` and ``channels_of``."""
     for case in prepared.cases:
         require_depth(case.n_slices, options.voxels, case.id)
-    return PatchItems(prepared, options, channels_of(prepared, modalities))
+    return PatchItems(prepared, options, channels_of(prepared, modalities), as_kept)
 
 
-def training_items(recipe: Recipe, data: TrainingData) -> tuple[SliceItems | PatchItems, ClassWeights | None]:
+def training_items(
+    recipe: Recipe, data: TrainingData, *, as_kept: bool = False
+) -> tuple[SliceItems | PatchItems, ClassWeights | None]:
     """What batches are taken from, and the class weights of its voxels where the loss has them."""
     part = data.prepared_part("train")
     if recipe.patches is not None:
-        return patch_items(part, recipe.patches, data.modalities), None
-    items = slice_items(part, recipe.slices, data.modalities, borders_of(recipe, data, "train"))
+        return patch_items(part, recipe.patches, data.modalities, as_kept=as_kept), None
+    borders = borders_of(recipe, data, "train")
+    items = slice_items(part, recipe.slices, data.modalities, borders, as_kept=as_kept)
     return items, voxel_weights(items) if recipe.loss.needs_class_weights else None
 
 

@@ -99,13 +99,15 @@ class SegmentTask(Task[Predictor]):
 
     def training_parts(self, recipe: Recipe, data: TrainingData, device: torch.device) -> TrainingParts:
         """Slices or patches with their regions."""
-        items, weights = training_items(recipe, data)
+        items, weights = training_items(recipe, data, as_kept=device.type == "cuda")
         channels = channel_layout(data.modalities, recipe.slices)
+        loss = build_loss(recipe.loss, weights, device=device)
         return TrainingParts(
             items,
             partial(augment, options=recipe.augment, channels=channels),
-            build_loss(recipe.loss, weights, device=device),
+            loss,
             build_loss(recipe.loss, weights),
+            loss.is_mean,
         )
 
     def validator(

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from glioseg.console import Step
 from glioseg.core import Case
+from glioseg.evaluation.cases import CaseScores
 from glioseg.evaluation.protocol import EvaluateOptions, Evaluation, aggregate, mean_over_regions
 from glioseg.evaluation.published import AsPublished, PublishedProtocol
 from glioseg.inference.activation import logits_of
@@ -23,7 +24,7 @@ from glioseg.preparation.slice_array import SliceArray
 from glioseg.preparation.slices import SliceOptions, tumour_slices
 from glioseg.preparation.store import PreparedCase
 from glioseg.tasks.segment.score import PartScored, as_published
-from glioseg.training.job import Loss, Validation
+from glioseg.training.job import CaseValidation, Loss, Validation
 
 AS_PUBLISHED = "as_published"
 """Where the log has what a publication's own rules give."""
@@ -31,7 +32,18 @@ _LOGGED = ("dice", "precision", "recall")
 
 
 @dataclass(frozen=True)
-class Validator:
+class Look:
+    """What is kept of a case: its scores on both grids, its slices that count, its loss and over how many items."""
+
+    native: CaseScores
+    working: CaseScores
+    kept: npt.NDArray[np.bool_]
+    loss: float
+    n_items: int
+
+
+@dataclass(frozen=True)
+class Validator(CaseValidation[Look]):
     """Called by the loop with the network in evaluation mode.
 
     Args:
@@ -60,23 +72,32 @@ class Validator:
     followed: PublishedProtocol | None
     on_case: Step
 
-    def __call__(self, model: nn.Module) -> Validation:
-        """Loss, score and figures; the loss weighs each slice (volume) alike, the scores each case."""
+    @property
+    def n_cases(self) -> int:
+        """Cases of the validation part."""
+        return len(self.cases)
+
+    def look(self, model: nn.Module, number: int) -> Look:
+        """Scores and loss of a case."""
+        prepared, case = self.cases[number]
         predictor = replace(self.predictor, model=model)
-        scores = PartScored()
-        losses: list[tuple[float, int]] = []
-        for number, (prepared, case) in enumerate(self.cases, start=1):
-            scored = score_prepared(predictor, prepared, case, self.channels, predictor.scheme)
-            scores.add(prepared, scored, self.slices)
-            losses.append(self._loss_of(prepared, scored.working_probabilities))
-            self.on_case(number, len(self.cases))
-        evaluation = aggregate(scores.native, self.options.model_copy(update={"n_resamples": 0}))
-        n_slices = sum(n for _, n in losses)
-        loss = sum(value * n for value, n in losses) / n_slices if n_slices else 0.0
+        scored = score_prepared(predictor, prepared, case, self.channels, predictor.scheme)
+        loss, n_items = self._loss_of(prepared, scored.working_probabilities)
+        return Look(scored.scores, scored.working, self.slices.keeps(prepared.non_black), loss, n_items)
+
+    def conclude(self, looks: Sequence[Look]) -> Validation:
+        """Loss, score and figures; the loss weighs each slice (volume) alike, the scores each case."""
+        evaluation = aggregate([look.native for look in looks], self.options.model_copy(update={"n_resamples": 0}))
+        n_items = sum(look.n_items for look in looks)
+        loss = sum(look.loss * look.n_items for look in looks) / n_items if n_items else 0.0
         figures = _figures(evaluation)
         if self.followed is not None:
-            figures[AS_PUBLISHED] = _published_figures(as_published(scores, self.followed))
+            figures[AS_PUBLISHED] = _published_figures(as_published(self._scored(looks), self.followed))
         return Validation(loss, score_of(evaluation, self.score), figures)
+
+    def _scored(self, looks: Sequence[Look]) -> PartScored:
+        kept = {prepared.id: look.kept for (prepared, _), look in zip(self.cases, looks, strict=True)}
+        return PartScored([look.native for look in looks], [look.working for look in looks], kept)
 
     def _loss_of(self, prepared: PreparedCase, probabilities: Array) -> tuple[float, int]:
         """The loss on what training would take, from probabilities (R, Z, Y, X), and how many items that is.

@@ -24,9 +24,14 @@ def augment(
     options: AugmentOptions,
     channels: ChannelLayout,
 ) -> Batch:
-    """Draw a table for the batch and apply it; arguments and errors as of ``draw`` and ``apply``."""
-    table = draw(options, key, n_items=len(images), size=images.shape[2:], channels=channels)
-    return apply(table, images, regions, weights)
+    """Draw a table for the batch and apply it; arguments and errors as of ``draw`` and ``apply``.
+
+    Of a part of a batch (``key.rows``) the table of the whole is drawn, so that an item is changed in the same way
+    whichever process has it.
+    """
+    n_items = len(images) if key.rows is None else key.rows.n
+    table = draw(options, key, n_items=n_items, size=images.shape[2:], channels=channels)
+    return apply(table if key.rows is None else table.taken(key.rows.own), images, regions, weights)
 
 
 @torch.no_grad()

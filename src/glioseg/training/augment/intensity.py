@@ -140,11 +140,19 @@ def _noise(channels: Tensor, table: AugmentTable, statistics: Statistics) -> Ten
     rows = _rows(table.noises, 0)
 
     def change(selected: Tensor, numbers: Tensor) -> Tensor:
-        source = torch.Generator(selected.device).manual_seed(table.noise_seed)
-        noise = torch.randn(selected.shape, generator=source, device=selected.device)
+        noise = _drawn_noise(table, rows, selected)
         return selected.add_(noise.mul_(_column(table.noises, rows, selected) * statistics.deviation[numbers]))
 
     return _on_rows(channels, rows, change)
+
+
+def _drawn_noise(table: AugmentTable, rows: npt.NDArray[np.intp], like: Tensor) -> Tensor:
+    """Standard normal noise for the channels ``rows``; for a part of a batch, that which they have in the whole."""
+    source = torch.Generator(like.device).manual_seed(table.noise_seed)
+    if table.noise_places is None:
+        return torch.randn(like.shape, generator=source, device=like.device)
+    whole = torch.randn((table.n_noises, *like.shape[1:]), generator=source, device=like.device)
+    return whole.index_select(0, to_device(table.noise_places.ravel()[rows], like.device))
 
 
 Operator = Callable[[Tensor, int], Tensor]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -76,6 +77,9 @@ class AugmentTable:
         noise_seed: from which the noise is drawn.
         sources: (B, C) the channel that each channel is a copy of in the end: itself, FLAIR's or that of the one
             modality that is shown; -1 for zeros.
+        noise_places: (B, C) of items of a larger batch, the place of each noisy channel among those of that batch;
+            None for a batch by itself.
+        n_noises: noisy channels of that batch.
     """
 
     size: tuple[int, ...]
@@ -94,6 +98,17 @@ class AugmentTable:
     noises: Floats
     noise_seed: int
     sources: Integers
+    noise_places: Integers | None = None
+    n_noises: int = 0
+
+    def taken(self, items: Sequence[int]) -> AugmentTable:
+        """The table of some items of the batch, by their places in it: what is drawn for each stays what it is."""
+        own, noisy = np.asarray(items, dtype=np.intp), (self.noises != 0).ravel()
+        columns: dict[str, Any] = {
+            name: value[own] for name, value in vars(self).items() if isinstance(value, np.ndarray)
+        }
+        places = np.where(noisy, noisy.cumsum() - 1, -1).reshape(self.noises.shape)
+        return replace(self, **columns, noise_places=places[own], n_noises=int(noisy.sum()))
 
     @property
     def n_items(self) -> int:
