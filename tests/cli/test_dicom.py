@@ -80,31 +80,41 @@ def test_the_report_is_not_called_as_the_folder(study: Path, tmp_path: Path, mon
     _require_nobody(ran, tmp_path)
 
 
-@pytest.mark.parametrize("kind", ["folder", "zip"])
+@pytest.fixture(scope="module")
+def predicted(study: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Ran, Path]:
+    """Its mask in every form, and what the command said."""
+    out = tmp_path_factory.mktemp("predicted")
+    forms = ("--write", "nifti,report,seg,stl,probabilities,bids", "--deidentify")
+    return glioseg("predict", "model:phantom", study, "--out", out, *forms), out
+
+
 def test_masks_are_those_of_nifti(
-    kind: str, study: Path, images: tuple[dict[str, Voxels], Voxels, Path], tmp_path: Path
+    predicted: tuple[Ran, Path], study: Path, images: tuple[dict[str, Voxels], Voxels, Path], tmp_path: Path
 ) -> None:
-    given = study if kind == "folder" else zipped(study, tmp_path / "in.zip")
-    ran = glioseg("predict", "model:phantom", given, "--out", tmp_path / "dicom")
+    ran, out = predicted
     assert ran.code == 0, ran.err
-    glioseg("predict", "model:phantom", images[2], "--out", tmp_path / "nifti", "--quiet")
-    (ours,), (theirs,) = (list((tmp_path / name).glob("*.nii.gz")) for name in ("dicom", "nifti"))
+    glioseg("predict", "model:phantom", images[2], "--out", tmp_path, "--write", "nifti", "--quiet")
+    ours, theirs = next(out.glob("*[0-9a-f].nii.gz")), next(tmp_path.glob("*.nii.gz"))
     assert ours.name.startswith("case-")
     ours, theirs = (nibabel.as_closest_canonical(nibabel.load(path)) for path in (ours, theirs))
     np.testing.assert_array_equal(ours.dataobj, theirs.dataobj)
     np.testing.assert_allclose(ours.affine, theirs.affine, atol=1e-3)
-    again = glioseg("predict", "model:phantom", given, "--out", tmp_path / "dicom", "--skip-done")
+    again = glioseg("predict", "model:phantom", study, "--out", out, "--skip-done")
     assert "1 of 1 cases are done already" in again.err
-    (tmp_path / "in.zip").unlink(missing_ok=True)
-    for folder in ("dicom",):
-        _require_nobody(ran, tmp_path / folder)
 
 
-def test_more_forms_of_a_mask_and_nobody_in_them(study: Path, tmp_path: Path) -> None:
-    forms = ("--write", "nifti,report,seg,stl,probabilities,bids", "--deidentify")
-    ran = glioseg("predict", "model:phantom", study, "--out", tmp_path, *forms)
+def test_an_archive_gives_the_same_mask(predicted: tuple[Ran, Path], study: Path, tmp_path: Path) -> None:
+    given = zipped(study, tmp_path / f"{FOLDER}.zip")
+    ran = glioseg("predict", "model:phantom", given, "--out", tmp_path / "out", "--write", "nifti")
     assert ran.code == 0, ran.err
-    (record,) = tmp_path.glob("case-*.json")
+    (mask,) = (tmp_path / "out").glob("*.nii.gz")
+    assert mask.read_bytes() == (predicted[1] / mask.name).read_bytes()
+    _require_nobody(ran, tmp_path / "out")
+
+
+def test_more_forms_of_a_mask_and_nobody_in_them(predicted: tuple[Ran, Path]) -> None:
+    ran, out = predicted
+    (record,) = out.glob("case-*.json")
     assert list(json.loads(record.read_text())["forms"]) == ["nifti", "report", "seg", "stl", "bids", "probabilities"]
     mask = nibabel.load(record.with_suffix(".nii.gz"))
     labels = np.asarray(mask.dataobj)
@@ -115,12 +125,10 @@ def test_more_forms_of_a_mask_and_nobody_in_them(study: Path, tmp_path: Path) ->
     whole += (LPS @ volume.affine)[:3, 3]
     expected = np.argwhere(labels > 0) @ mask.affine[:3, :3].T + mask.affine[:3, 3]
     np.testing.assert_allclose(sorted(map(tuple, whole.round(2))), sorted(map(tuple, expected.round(2))), atol=0.02)
-    assert nibabel.load(tmp_path / f"{record.stem}_probabilities.nii.gz").shape == (*labels.shape, 3)
-    assert {path.name for path in tmp_path.glob("*.stl")} == {
-        f"{record.stem}_{name}.stl" for name in ("WT", "TC", "ET")
-    }
+    assert nibabel.load(out / f"{record.stem}_probabilities.nii.gz").shape == (*labels.shape, 3)
+    assert {path.name for path in out.glob("*.stl")} == {f"{record.stem}_{name}.stl" for name in ("WT", "TC", "ET")}
     assert (str(data.PatientName), data.PatientBirthDate) == (data.PatientID, "")
-    _require_nobody(ran, tmp_path)
+    _require_nobody(ran, out)
 
 
 REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
@@ -148,13 +156,14 @@ def test_a_classifier_has_no_forms(tmp_path: Path) -> None:
 
 
 def test_identifiers_are_kept_on_request(study: Path, tmp_path: Path) -> None:
-    ran = glioseg("predict", "model:phantom", study, "--out", tmp_path, "--keep-ids", "--quiet")
+    ran = glioseg("predict", "model:phantom", study, "--out", tmp_path, "--keep-ids", "--write", "nifti")
     assert ran.code == 0, ran.err
     assert (tmp_path / f"{PATIENT}_20240131.nii.gz").is_file()
 
 
 def test_a_modality_is_named_by_its_series(study: Path, tmp_path: Path) -> None:
-    ran = glioseg("predict", "model:phantom", study, "--modality", "t1c=2", "--modality", "t1n=5", "--out", tmp_path)
+    named = ("--modality", "t1c=2", "--modality", "t1n=5", "--write", "nifti")
+    ran = glioseg("predict", "model:phantom", study, *named, "--out", tmp_path)
     assert ran.code == 0, ran.err
     (record,) = tmp_path.glob("case-*.json")
     inputs = json.loads(record.read_text())["inputs"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,10 @@ from tests.runs.conftest import TinyRun
 _TRAINING = {"glioseg.runs.train", "glioseg.training.loop", "lightning_fabric", "torch._dynamo"}
 _NEEDED_BY_FEW = {"monai", "onnx", "optuna", "pandas", "tensorboard"}
 _DRAWING = {"matplotlib"}
+_OF_VOLUMES = {"h5py", "matplotlib.backends.backend_pdf", "nibabel", "nilearn", "pydicom"}
+_OF_PREPARATION = {"deepbet", "scipy.optimize", "SimpleITK", "skimage"}
+_PICTURES = Path(__file__).parents[1] / "data" / "brisc" / "segmentation_task" / "train" / "images"
+_PICTURE = _PICTURES / "brisc2025_train_00275_gl_ax_t1.png"
 _CODE = """
 import contextlib, io, json, sys
 from glioseg.cli.app import main
@@ -31,7 +36,12 @@ sys.stdout.write(json.dumps(sorted(sys.modules)))
         pytest.param("split DATA", _TRAINING | _DRAWING, marks=pytest.mark.slow),
         ("recipes", _TRAINING | _DRAWING),
         ("study", _TRAINING),
-        pytest.param("predict RUN CASE --out OUT", _TRAINING, marks=pytest.mark.slow),
+        pytest.param("predict RUN CASE --out OUT", _TRAINING | _OF_PREPARATION, marks=pytest.mark.slow),
+        pytest.param(
+            "predict model:t1c-pictures PICTURE --out OUT",
+            _TRAINING | _OF_PREPARATION | _OF_VOLUMES | {"PIL.XpmImagePlugin"},
+            marks=pytest.mark.slow,
+        ),
         ("compare RUN RUN", {"torch"}),
         pytest.param("report RUN --cache CACHE", _TRAINING, marks=pytest.mark.slow),
     ],
@@ -45,6 +55,7 @@ def test_a_command_imports_what_it_needs(
         "CASE": case,
         "RUN": tiny.run,
         "CACHE": tiny.cache,
+        "PICTURE": _PICTURE,
         "OUT": tmp_path_factory.mktemp("out"),
     }
     words = [str(places.get(word, word)) for word in command.split()]

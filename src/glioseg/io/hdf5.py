@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 
@@ -51,7 +50,7 @@ def read_hdf5_stack(paths: Sequence[Path], dataset: str, limit: int = MAX_VOXELS
 
 def hdf5_grid(path: Path, dataset: str, n_slices: int) -> tuple[Grid, int]:
     """The grid of a stack, 1 mm unless its first slice says otherwise, and its number of channels."""
-    with reading(path), h5py.File(path) as file:
+    with reading(path), _opened(path) as file:
         data = _dataset(file, dataset, path)
         shape = data.shape
         if len(shape) == 2:
@@ -69,7 +68,7 @@ def write_hdf5_slice(path: Path, datasets: dict[str, npt.NDArray[Any]], grid: Gr
     Raises:
         FileError: the file cannot be written.
     """
-    with replacing(path, sync=sync) as temporary, h5py.File(temporary, "w") as file:
+    with replacing(path, sync=sync) as temporary, _opened(temporary, "w") as file:
         for name, array in datasets.items():
             written = file.create_dataset(name, data=array, compression="gzip", compression_opts=1)
             if not np.array_equal(grid.affine, _brats_affine(grid.shape[1])):
@@ -83,12 +82,18 @@ def read_matlab_facts(path: Path, names: Sequence[str]) -> dict[str, tuple[float
         FileError: missing, damaged, of an earlier version, or without one of them.
     """
     facts: dict[str, tuple[float, ...]] = {}
-    with reading(path), h5py.File(path) as file:
+    with reading(path), _opened(path) as file:
         for name in names:
             data = _dataset(file, name, path)
             require_room(path, data.shape, _MOST_FACTS)
             facts[name] = tuple(np.asarray(data[()]).ravel().tolist())
     return facts
+
+
+def _opened(path: Path, mode: str = "r") -> Any:  # noqa: ANN401 - h5py ships no types
+    import h5py  # slow to import, and few need it
+
+    return h5py.File(path, mode)
 
 
 def _brats_affine(n_rows: int) -> npt.NDArray[np.float64]:
@@ -99,14 +104,16 @@ def _brats_affine(n_rows: int) -> npt.NDArray[np.float64]:
 
 
 def _read(path: Path, dataset: str, limit: int) -> npt.NDArray[Any]:
-    with reading(path), h5py.File(path) as file:
+    with reading(path), _opened(path) as file:
         data = _dataset(file, dataset, path)
         require_room(path, data.shape, limit)
         array = np.asarray(data[()])
         return array[..., None] if array.ndim == 2 else array
 
 
-def _dataset(file: Any, name: str, path: Path) -> Any:  # noqa: ANN401 - h5py ships no types
+def _dataset(file: Any, name: str, path: Path) -> Any:  # noqa: ANN401
+    import h5py
+
     if name not in file:
         raise FileError("the HDF5 file lacks a data set", path=path, found=", ".join(map(str, file)), expected=name)
     if isinstance(file.get(name, getlink=True), h5py.ExternalLink):

@@ -14,11 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import nibabel
 import numpy as np
 import numpy.typing as npt
-from nibabel.spatialimages import HeaderDataError
-from nibabel.wrapstruct import WrapStructError
 
 from glioseg.core import MAX_VOXELS, Grid
 from glioseg.core.grid import OtherForm
@@ -82,6 +79,8 @@ def write_nifti(path: Path, array: npt.NDArray[Any], grid: Grid, *, level: int =
     Raises:
         FileError: the file cannot be written.
     """
+    import nibabel
+
     image = nibabel.Nifti1Image(array, grid.affine, dtype=array.dtype)
     image.header.set_xyzt_units("mm")
     other = grid.other_form or OtherForm(grid.affine, _SCANNER, _SCANNER)
@@ -104,13 +103,23 @@ def oddity(path: Path) -> str | None:
     if has_ending(path, (".nii", ".nii.gz")) and packings != has_ending(path, (".gz",)):
         kinds = ("not compressed", "compressed", "compressed twice")
         return f"{path.name} is {kinds[packings]}, whatever its name says"
-    if has_ending(path, (".hdr",)) and not isinstance(image, nibabel.Nifti1Pair):
+    if has_ending(path, (".hdr",)) and not _says_sides(image):
         return f"{path.name} is in Analyze format, which does not say which side is left: nibabel decides"
     return None
 
 
+def _says_sides(image: Any) -> bool:  # noqa: ANN401 - nibabel ships no types
+    import nibabel
+
+    return isinstance(image, nibabel.Nifti1Pair)
+
+
 def _load(path: Path) -> tuple[Any, int]:
     """A nibabel image whose voxels are not read yet, and how many times its file is compressed."""
+    import nibabel  # brings pydicom with all of its decoders, where that is installed: pictures do without
+    from nibabel.spatialimages import HeaderDataError
+    from nibabel.wrapstruct import WrapStructError
+
     if has_ending(path, (".hdr",)) and not _voxels_of(path).exists():
         raise FileError("the header has no voxels beside it", path=path, expected=_voxels_of(path).name)
     packings = _packings(path)
@@ -151,7 +160,7 @@ def _unpacked(path: Path, packings: int) -> Iterator[Any]:
 
 
 def _unscaled_to_the_end(
-    image: Any,  # noqa: ANN401 - nibabel ships no types
+    image: Any,  # noqa: ANN401
     path: Path,
     packings: int,
     n_bytes: int,
@@ -194,6 +203,8 @@ def grid_of(image: Any, shape: tuple[int, int, int]) -> Grid:  # noqa: ANN401
 
 
 def _other_form(image: Any, grid: Grid) -> OtherForm | None:  # noqa: ANN401
+    from nibabel.spatialimages import HeaderDataError
+
     if not hasattr(image, "get_qform"):
         return None
     try:

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 from PIL import Image as Pillow
 
@@ -244,6 +243,8 @@ def write_case_pdf(report: CaseReport, file: Path, *, written_on: date | None = 
     sheet.foot(_written(written_on))
     buffer = io.BytesIO()
     metadata = {"Title": f"glioseg case report: {report.case.name}", "Creator": f"glioseg {__version__}"}
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf  # a fifth of a second, and pictures have no PDF
+
     FigureCanvasPdf(figure).print_pdf(buffer, metadata={**metadata, "CreationDate": None})  # type: ignore[no-untyped-call]
     write_bytes(file, buffer.getvalue())
     return file

@@ -22,7 +22,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linprog
 
 from glioseg.core import Case, Cohort
 from glioseg.errors import SplitError
@@ -203,6 +202,8 @@ def _rounded(ideal: npt.NDArray[np.float64], sites: Sequence[str], seed: str) ->
             total = float(ideal[rows, part].sum())
             sums += [cells.ravel(), -cells.ravel()]
             most += [_up(total), -_down(total)]
+    from scipy.optimize import linprog  # slow to import, and only drawing a split needs it
+
     solved = linprog(
         costs.ravel(),
         A_ub=np.array(sums),

@@ -75,6 +75,8 @@ def not_wider(picture: Pillow.Image, longest: int) -> Pillow.Image:
 
 def embedded(picture: Pillow.Image, *, quality: int) -> tuple[str, int, int]:
     """A picture as a ``data:`` address (WebP), with its width and height."""
+    from PIL import WebPImagePlugin  # noqa: F401 - one that Pillow does not know yet makes it load all formats
+
     buffer = io.BytesIO()
     picture.save(buffer, "WEBP", quality=quality, method=2)
     return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}", *picture.size
