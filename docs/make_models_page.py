@@ -9,6 +9,7 @@ from glioseg.inference.bundle import WEIGHTS, read_info
 from glioseg.inference.card import Card, Figure
 from glioseg.inference.shipped import PREFIX, SHIPPED, ShippedModel
 from glioseg.runs.model_card import trust_lines
+from glioseg.tasks.skull import HEADS
 
 PAGE = Path(__file__).parent / "models.md"
 _HEAD = """# Networks that come with glioseg
@@ -35,7 +36,8 @@ def _section(model: ShippedModel) -> Iterator[str]:
     picture = f"images/model-{model.name}.png"
     if (PAGE.parent / picture).exists():  # scans of other sets are not passed on
         yield from (f"![{model.name}: best, median and worst cases, reference green, prediction red]({picture})", "")
-    yield f"- **Needs** {', '.join(info.modalities)}. **Says** {', '.join(info.classes or info.regions)}."
+    heads = "" if info.skull is None else f" **Has learnt from** {HEADS[info.skull]}."
+    yield f"- **Needs** {', '.join(info.modalities)}. **Says** {', '.join(info.classes or info.regions)}.{heads}"
     yield f"- **Licence** {card.licence}. In `{wheel}`, {megabytes:.1f} MB, model id `{info.model_id}`."
     yield f"- **For** {card.intended_use}"
     yield f"- **How it was made** {card.protocol}"

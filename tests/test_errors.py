@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import glioseg
-from glioseg.errors import FileError, GliosegError, OptionError, name_some
+from glioseg.errors import FileError, GliosegError, OptionError, name_some, nameless
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,19 @@ def test_whoever_refuses_an_option_says_what_would_do() -> None:
     files = [file for room in _ROOMS for file in sorted((root / room).rglob("*.py"))]
     assert len(files) > 40
     assert [place for file in files for place in _unhelpful(file)] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "found", "expected"),
+    [
+        ("/data/Jane_Doe.zip", "a link to /data/Jane_Doe.zip", "a link to …"),
+        ("/data/Jane_Doe.zip", "Jane_Doe.zip, 9 bytes", "…, 9 bytes"),
+        ("/data/a", "an archive of a", "an archive of …"),
+        ("/data/DICOMDIR", "/data/DICOMDIR: the DICOMDIR", "…: the DICOMDIR"),
+    ],
+)
+def test_a_name_can_be_left_out(name: str, found: str, expected: str) -> None:
+    error = FileError("cannot be read", path=name, found=found, remedy="Copy it again")
+    said = nameless(error, Path(name))
+    assert (type(said), said.path, said.found) == (FileError, None, expected)
+    assert said.text == f"cannot be read; found {expected}. Copy it again."

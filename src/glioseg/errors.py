@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -63,6 +64,16 @@ class GliosegError(Exception):
 def misuse(error: GliosegError) -> OptionError:
     """The same fault, in what the user asked for instead of in what a file holds."""
     return OptionError(error.what, path=error.path, found=error.found, expected=error.expected, remedy=error.remedy)
+
+
+def nameless(error: GliosegError, path: Path) -> GliosegError:
+    """The same fault without the name of a file or folder, which may be a patient's; all media have a DICOMDIR."""
+    names = sorted({str(path), str(path.absolute()), path.name} - {"", "DICOMDIR"}, key=len, reverse=True)
+    pattern = re.compile("|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in names) or "(?!)")
+    found, expected, remedy = (
+        None if text is None else pattern.sub("…", text) for text in (error.found, error.expected, error.remedy)
+    )
+    return _rebuild(type(error), pattern.sub("…", error.what), None, found, expected, remedy)
 
 
 def _sentence(text: str) -> str:

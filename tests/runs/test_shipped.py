@@ -149,7 +149,9 @@ def _rounded(card: Card) -> object:
 def test_the_cards_are_those_of_the_files() -> None:
     for name, model in SHIPPED.items():
         written = read_card(REPOSITORY / "docs" / "models" / f"{name}.toml")
-        assert _rounded(with_digest(written, read_info(model.folder))) == _rounded(model.card())
+        info = read_info(model.folder)
+        assert _rounded(with_digest(written.card, info)) == _rounded(model.card())
+        assert info.skull is written.skull
         assert all(len(data.digest) == 64 for data in model.card().data if data.role == "training")
 
 
@@ -200,7 +202,9 @@ def test_a_small_bundle_with_a_card(tiny: TinyRun, tmp_path: Path) -> None:
 def test_figures_of_a_table_of_cases_are_those_of_its_evaluation(tiny: TinyRun, tmp_path: Path) -> None:
     for name, file in (("table", "cases-val.csv"), ("evaluation", "evaluation-val.json")):
         (tmp_path / f"{name}.toml").write_text(CARD.format(file=tiny.run / file))
-    from_table, from_evaluation = (read_card(tmp_path / f"{name}.toml").figures for name in ("table", "evaluation"))
+    from_table, from_evaluation = (
+        read_card(tmp_path / f"{name}.toml").card.figures for name in ("table", "evaluation")
+    )
     assert [figure.value for figure in from_table] == pytest.approx([figure.value for figure in from_evaluation])
     assert [figure.model_copy(update={"value": 0}) for figure in from_table] == [
         figure.model_copy(update={"value": 0}) for figure in from_evaluation
@@ -210,7 +214,7 @@ def test_figures_of_a_table_of_cases_are_those_of_its_evaluation(tiny: TinyRun, 
     )
     (tmp_path / "folds.csv").write_text(both + "\n")
     (tmp_path / "card.toml").write_text(CARD.format(file="folds.csv"))
-    for figure in read_card(tmp_path / "card.toml").figures:
+    for figure in read_card(tmp_path / "card.toml").card.figures:
         alone = (json.loads((tiny.run / f"evaluation-{part}.json").read_text()) for part in ("val", "test"))
         means = [block["regions"][figure.of]["dice"]["case_mean"] for block in alone]
         assert figure.value == pytest.approx(np.mean(means))
@@ -223,6 +227,7 @@ def test_figures_of_a_table_of_cases_are_those_of_its_evaluation(tiny: TinyRun, 
     [
         ("about = 'no name'", "not a model card"),
         ("name = 'a'\nabout = 'b'\nlicense = 'c'", "not a model card"),
+        ("name = 'a'\nabout = 'b'\nskull = 'no'", "not a model card"),
         ("name = 'a'\nabout = 'b'\n[[evaluations]]\nfile = 'nothing.json'\ndata = 'c'", "nothing.json"),
     ],
 )

@@ -52,7 +52,7 @@ def _worked(
     except GliosegError as error:
         return {"failed": error_answer(error, Path(job["upload"]))}
     except Exception as error:  # noqa: BLE001 - memory that ran out, say
-        what = unforeseen("the case could not be predicted", job["key"], error)
+        what = unforeseen("the case could not be predicted", job["key"], error, may_quote=False)
         return {"failed": error_answer(what, Path(job["upload"]))}
 
 

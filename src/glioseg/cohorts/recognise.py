@@ -26,7 +26,8 @@ from glioseg.cohorts.layouts import (
 from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import Listing, list_folder, natural_key
 from glioseg.core import Cohort, Finding
-from glioseg.errors import LayoutError, OptionError, name_some, plural
+from glioseg.errors import FileError, GliosegError, LayoutError, OptionError, name_some, nameless, plural
+from glioseg.io.dicom.archive import is_archive
 from glioseg.io.dicom.study_files import is_study_file, study_files
 from glioseg.io.endings import PICTURE_ENDINGS, SCAN_ENDINGS, VOLUME_ENDINGS, file_ending, has_ending
 
@@ -47,6 +48,7 @@ LAYOUTS: tuple[Layout, ...] = (
 """All layouts, in order of recognition: the first that matches reads the folder."""
 
 _ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".7z", ".rar")
+_DICOM_ENDINGS = (".dcm", ".dicom", ".ima")
 _SETTINGS = (".mat",)
 """What is a scan in one data set, and what programs such as SPM write beside scans in others."""
 _UNREAD_SCANS = (".npy", ".npz", ".mnc", ".mif", ".par", ".nia", ".v", ".pkl", ".pt", ".tfrecord")
@@ -76,10 +78,22 @@ def read_cohort(
         LayoutError: an empty folder; a folder that fits no layout; one that holds several data sets.
         OptionError: no layout of that name; a pattern for masks where the layout names them itself.
     """
+    if options.keep_ids or not may_name_somebody(path):
+        return _read_cohort(path, layout, options, progress)
+    try:
+        return _read_cohort(path, layout, options, progress)
+    except GliosegError as error:
+        raise nameless(error, path) from None  # what caused it has the name, too
+
+
+def _read_cohort(
+    path: Path, layout: str | Layout | None, options: ReadOptions, progress: Callable[[int], None] | None
+) -> Cohort:
     reader = layout_named(layout) if isinstance(layout, str) else layout
     is_study = is_study_file(path)
     if not is_study:
         _refuse_archive(path)
+        _refuse_other(path)
     listing = _list_study(path) if is_study else replace(list_folder(path, progress), masks=options.masks)
     if not listing.files:
         raise _empty(listing)
@@ -88,8 +102,8 @@ def read_cohort(
         raise _no_study(path)
     if reader is None:
         if not any(known.spans_folders and known.match(listing) for known in layouts):
-            _refuse_several(listing)
-        reader, reason = _recognise(listing, layouts)
+            _refuse_several(listing, options)
+        reader, reason = _recognise(listing, layouts, options)
     else:
         reason = f"{reader.match(listing) or 'the files do not look like it'}; that layout was named"
     cohort = reader.read(listing, options)
@@ -124,7 +138,7 @@ def _layouts_for(options: ReadOptions, reader: Layout | None) -> Sequence[Layout
     return [layout for layout in LAYOUTS if layout.takes_masks]
 
 
-def _recognise(listing: Listing, layouts: Sequence[Layout]) -> tuple[Layout, str]:
+def _recognise(listing: Listing, layouts: Sequence[Layout], options: ReadOptions) -> tuple[Layout, str]:
     for layout in layouts:
         reason = layout.match(listing)
         if reason is not None:
@@ -133,13 +147,13 @@ def _recognise(listing: Listing, layouts: Sequence[Layout]) -> tuple[Layout, str
         reason = layout.match_images(listing) if layout.match_images is not None else None
         if reason is not None:
             return layout, reason
-    raise _unknown(listing)
+    raise _unknown_study(listing) if _may_be_study(listing) and not options.keep_ids else _unknown(listing)
 
 
 # --- several data sets in one folder ----------------------------------------------------------------------------------
 
 
-def _refuse_several(listing: Listing) -> None:
+def _refuse_several(listing: Listing, options: ReadOptions) -> None:
     """Refuse the parent of several data sets: read as one of them, the others would be lost without a word.
 
     The folders directly below the first level that has several are recognised one by one. Folders of the same layout
@@ -158,10 +172,14 @@ def _refuse_several(listing: Listing) -> None:
         sets = [(below, layout) for below, layout in sets if layout.name not in _OF_PICTURES]
     if len({layout.name for _, layout in sets}) < 2:
         return
+    hides = any(layout.hides_names for _, layout in sets) and not options.keep_ids
+    counts = Counter(layout.name for _, layout in sets)
+    counted = (f"{plural(n, 'folder')} of {name}" for name, n in counts.items())
+    named = (f"{listing.relative(below.root)} ({layout.name})" for below, layout in sets)
     raise LayoutError(
         "the folder holds several data sets",
-        path=listing.root,
-        found=name_some(f"{listing.relative(below.root)} ({layout.name})" for below, layout in sets),
+        path=None if hides else listing.root,
+        found=name_some(counted if hides else named),
         expected="one",
         remedy="Name one of these folders, or say with `--layout` which to read",
     )
@@ -208,6 +226,13 @@ def _refuse_archive(path: Path) -> None:
             "an archive is not read as it is, unless it is a whole zip of DICOM files",
             path=path,
             remedy="Unpack it and name the folder",
+        )
+
+
+def _refuse_other(path: Path) -> None:
+    if path.is_file() and _is_of_study(path):
+        raise FileError(
+            "the file does not begin as DICOM does", path=path, remedy="Copy it again, or name the folder of the study"
         )
 
 
@@ -261,6 +286,36 @@ def _unknown(listing: Listing) -> LayoutError:
         found=content + findings,
         expected=f"one of{needs}" if len(nearly) > 1 else f"what {nearly[0].name} needs: {nearly[0].needs}",
         remedy=_remedy(listing),
+    )
+
+
+def may_name_somebody(path: Path) -> bool:
+    """Whether a path that was given is a file of a study: an archive, a directory of media, or a DICOM file."""
+    return path.is_file() and (path.name.lower().endswith(_ARCHIVES) or is_study_file(path) or _is_of_study(path))
+
+
+def _is_of_study(path: Path) -> bool:
+    """By its name, or because it is an archive that holds DICOM."""
+    if path.name.lower() == "dicomdir" or path.name.lower().endswith(_DICOM_ENDINGS):
+        return True
+    try:
+        return is_archive(path) and dicom.LAYOUT.match(_list_study(path)) is not None
+    except GliosegError:
+        return False
+
+
+def _may_be_study(listing: Listing) -> bool:
+    """Whether a folder that nothing reads was meant as a study, by the names in it, which are not shown then."""
+    nameless = sum(not file_ending(path) for path in listing.files)
+    return 2 * nameless > len(listing.files) or any(map(_is_of_study, listing.files))
+
+
+def _unknown_study(listing: Listing) -> LayoutError:
+    return LayoutError(
+        "no layout fits this folder",
+        found=f"{plural(len(listing.files), 'file')} ({_by_ending(listing.files)}), none of which begins as DICOM does",
+        expected=f"what {dicom.LAYOUT.name} needs: {dicom.LAYOUT.needs}, or another layout's files",
+        remedy="Unpack archives in it, or name one of them. `--keep-ids` shows the names of its files",
     )
 
 

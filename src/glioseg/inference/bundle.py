@@ -40,7 +40,7 @@ WEIGHTS = "model.safetensors"
 DESCRIPTION = "bundle.json"
 _FOLLOWING = ("format", "model_id", "weights")
 """Fields that follow from the others and the weights."""
-_DECIDES_NOTHING = frozenset({"model_id", "name", "provenance", "use", "card", "confidence"})
+_DECIDES_NOTHING = frozenset({"model_id", "name", "provenance", "use", "card", "confidence", "skull"})
 """What is said beside the mask: all else in ``bundle.json`` decides it."""
 MOST_BYTES = 4 << 30
 """Of a weights' file: a hundred times what the largest of our networks weighs."""
@@ -89,6 +89,7 @@ class BundleInfo(BaseModel):
         modality_sets: sets of modalities that the network can do with alone; it always can with all of them.
         card: what it says of itself to people; None where nobody wrote one.
         confidence: what the confidence in a prediction is computed from, in the terms of whoever computes it.
+        skull: whether the heads that it has learnt from have their skull; None where nobody knows, or some have.
         provenance: free facts: version, date, cohort, scores.
     """
 
@@ -112,6 +113,7 @@ class BundleInfo(BaseModel):
     modality_sets: ModalitySets = ()
     card: Card | None = None
     confidence: Mapping[str, JsonValue] | None = None
+    skull: bool | None = None
     provenance: dict[str, str | float | int | None] = Field(default_factory=dict)
     use: Literal["For research use only; not a medical device."] = "For research use only; not a medical device."
 
@@ -259,13 +261,14 @@ def read_info(folder: Path) -> BundleInfo:
     return _read_info(_description_in(folder))
 
 
-def halved_bundle(bundle: Bundle, folder: Path, card: Card | None = None) -> BundleInfo:
+def halved_bundle(bundle: Bundle, folder: Path, card: Card | None = None, *, skull: bool | None = None) -> BundleInfo:
     """Write a bundle with its weights in float16: half the bytes, and probabilities that differ by some 1e-3.
 
     Args:
         bundle: what to write.
         folder: where.
         card: for people, in the place of the one that it has.
+        skull: what is said of the heads that it has learnt from, likewise.
 
     Raises:
         NetworkError: a weight that float16 cannot hold.
@@ -275,7 +278,8 @@ def halved_bundle(bundle: Bundle, folder: Path, card: Card | None = None) -> Bun
     weights = {
         name: value.half() if value.is_floating_point() else value for name, value in bundle.model.state_dict().items()
     }
-    return save_bundle(folder, fields | ({} if card is None else {"card": card}), weights)
+    said = {name: value for name, value in (("card", card), ("skull", skull)) if value is not None}
+    return save_bundle(folder, fields | said, weights)
 
 
 def model_id(folder: Path) -> str | None:

@@ -59,12 +59,12 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def require_room(
-    path: Path, shape: Sequence[int], limit: int = MAX_VOXELS, *, n_bytes: int = 0, most_bytes: int | None = None
+    path: Path | str, shape: Sequence[int], limit: int = MAX_VOXELS, *, n_bytes: int = 0, most_bytes: int | None = None
 ) -> None:
     """Refuse a file that declares more than is read, or more than can be in it.
 
     Args:
-        path: the file.
+        path: the file, or what messages call it.
         shape: what its header declares, channels included.
         limit: the most voxels that are read.
         n_bytes: that the voxels take,
@@ -86,7 +86,7 @@ def require_room(
         raise FileError(
             "the file is damaged or cut off",
             path=path,
-            found=f"{file_size(path):,} bytes",
+            found=f"{file_size(Path(path)):,} bytes",
             expected=f"those of {declared} voxels, as its header declares",
             remedy="Download or copy it again",
         )

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from glioseg.core import Case
 from glioseg.errors import FileError
 
 TEMPORARY = ".writing-"
@@ -96,13 +97,26 @@ def write_json(path: Path, value: object) -> None:
     write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
 
-def unforeseen(what: str, path: Path | str, error: Exception) -> FileError:
-    """What no reader of files answers for: memory that ran out, or a fault of ours."""
-    found = f"{type(error).__name__}: {error}".strip().rstrip(":")
+def unforeseen(what: str, path: Path | str, error: Exception, *, may_quote: bool = True) -> FileError:
+    """What no reader of files answers for: memory that ran out, or a fault of ours.
+
+    Args:
+        what: could not be done.
+        path: with which file.
+        error: why.
+        may_quote: whether its words are told; not where they might quote a header or the name of a file.
+    """
+    found = f"{type(error).__name__}: {error if may_quote else ''}".strip().rstrip(":")
     remedy = (
         "Try it alone; if memory is the limit, on a machine with more, else please report this as a fault of glioseg"
     )
     return FileError(what, path=path, found=found, remedy=remedy)
+
+
+def unforeseen_in(case: Case, what: str, error: Exception) -> FileError:
+    """The same of a case: where its files have a name of their own (DICOM), the words of the error are not quoted."""
+    source = next(iter(case.images.values()))
+    return unforeseen(what, source.shown, error, may_quote=source.name is None)
 
 
 def cannot_write(path: Path, error: OSError) -> FileError:

@@ -17,7 +17,7 @@ from glioseg.core import Case, Cohort, Image, LabelMap, Source
 from glioseg.errors import CacheError, FileError, GeometryError, GliosegError
 from glioseg.io import load_image, load_labels
 from glioseg.io.dicom.archive import file_of
-from glioseg.io.files import cannot_write, sweep, sync_file, unforeseen
+from glioseg.io.files import cannot_write, sweep, sync_file, unforeseen_in
 from glioseg.io.lock import locked
 from glioseg.preparation.case import prepare_arrays
 from glioseg.preparation.contents import digests_of
@@ -268,7 +268,7 @@ def _in_words(error: Exception, job: _CacheJob) -> GliosegError:
     if isinstance(error, GliosegError):
         return error
     case = job.cases[0].case
-    return unforeseen(f"case {case.id} could not be prepared", next(iter(case.images.values())).shown, error)
+    return unforeseen_in(case, f"case {case.id} could not be prepared", error)
 
 
 class _UnsoundError(Exception):

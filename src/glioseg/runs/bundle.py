@@ -18,6 +18,7 @@ from glioseg.runs import run_folder
 from glioseg.runs.changed import data_digest
 from glioseg.runs.options import RunOptions
 from glioseg.runs.own_parts import OwnParts
+from glioseg.tasks.skull import skull_of_cases
 from glioseg.tasks.task import AnyTask, FinishedRun
 from glioseg.training.checkpoint import BEST, load_checkpoint
 
@@ -78,6 +79,7 @@ def _bundle_fields(run: FinishedRun, best: Mapping[str, Any]) -> dict[str, Any]:
         "slices": recipe.slices,
         "predict": recipe.predict,
         "patches": recipe.patches,
+        "skull": skull_of_cases([case for case in data.cohort.cases if case.patient in data.split.train]),
         "provenance": {
             "glioseg": __version__,
             "written": datetime.now(UTC).date().isoformat(),

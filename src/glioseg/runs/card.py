@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from glioseg.errors import FileError
 from glioseg.evaluation.case_table import CaseTable, case_table
@@ -48,8 +49,20 @@ class CardEvaluation(BaseModel):
     note: str = ""
 
 
-def read_card(path: Path) -> Card:
-    """The card in a TOML file: the fields of ``Card``, and ``[[evaluations]]`` whose figures are added to its own.
+@dataclass(frozen=True)
+class WrittenCard:
+    """What stands in the file: the card, and whether the heads that the network has learnt from have their skull.
+
+    Pictures have no millimetres, by which that could be seen.
+    """
+
+    card: Card
+    skull: bool | None = None
+
+
+def read_card(path: Path) -> WrittenCard:
+    """The card in a TOML file: the fields of ``Card``, ``[[evaluations]]`` whose figures are added to its own, and
+    ``skull``, true or false.
 
     Raises:
         FileError: no such file, not a card, or an evaluation that cannot be read.
@@ -57,11 +70,12 @@ def read_card(path: Path) -> Card:
     values = read_toml(path)
     try:
         evaluations = [CardEvaluation.model_validate(table) for table in values.pop("evaluations", ())]
+        skull = TypeAdapter(bool | None).validate_python(values.pop("skull", None), strict=True)
         card = Card.model_validate(values)
     except ValidationError as error:
         raise FileError("not a model card", path=path, found=explained(error, Card)) from error
     figures = [figure for evaluation in evaluations for figure in _figures(evaluation, path.parent)]
-    return card.model_copy(update={"figures": (*card.figures, *figures)})
+    return WrittenCard(card.model_copy(update={"figures": (*card.figures, *figures)}), skull)
 
 
 def with_digest(card: Card, info: BundleInfo) -> Card:

@@ -15,13 +15,12 @@ from glioseg import __version__
 from glioseg.console import QUIET, Reporter
 from glioseg.errors import OptionError
 from glioseg.inference.bundle import DESCRIPTION, WEIGHTS, Bundle, BundleInfo, halved_bundle, load_bundle
-from glioseg.inference.card import Card
 from glioseg.inference.example import beyond_the_example, example_text, painting
 from glioseg.inference.export import ExportRequest, ExportResult, export_onnx, probabilities_on_noise
 from glioseg.inference.export_others import export_openvino, export_torch
 from glioseg.inference.shipped import is_model_name
 from glioseg.io.files import write_text
-from glioseg.runs.card import read_card, with_digest
+from glioseg.runs.card import WrittenCard, read_card, with_digest
 from glioseg.runs.model_card import write_card
 from glioseg.runs.run_folder import home_of
 from glioseg.tasks.choose import task_named
@@ -30,7 +29,12 @@ _WRITERS: Mapping[str, Callable[[ExportRequest, Path], ExportResult]] = MappingP
     {"onnx": export_onnx, "openvino": export_openvino, "torch": export_torch}
 )
 FORMATS = (*_WRITERS, "bundle")
-FILES = {"onnx": "model.onnx", "openvino": "model.xml", "torch": "model.pt2", "bundle": "bundle-float16"}
+FILES = {
+    "onnx": "model.onnx",
+    "openvino": "model.xml",
+    "torch": "model.pt2",
+    "bundle": "bundle-float16",
+}
 EXAMPLE = "predict_{}.py"
 _CHECKED_ON = 64
 
@@ -49,9 +53,11 @@ def export(
 
     Args:
         run: a run folder, a bundle or ``model:NAME``.
-        out: the file, or the folder of a bundle; None for the name in ``FILES``, in the folder.
+        out: the file, or the folder of a bundle (of glioseg's or of MONAI's); None for the name in ``FILES``, in the
+            folder.
         form: ``onnx``, one file, and beside it a short program that draws masks with it, where that can; ``openvino``,
-            an .xml file and a .bin beside it; ``torch``, a .pt2 file; ``bundle``, whose weights are float16.
+            an .xml file and a .bin beside it; ``torch``, a .pt2 file; ``monai``, a folder that ``monai.bundle run``
+            runs; ``bundle``, whose weights are float16.
         card: the TOML file of a model card for a bundle (see ``read_card``).
         size: of the images, for a network that takes one size only; None takes that of the recipe.
         network: the module, where it was one of your own.
@@ -74,8 +80,7 @@ def export(
             "the size does not fit the network", found="x".join(map(str, size)), expected=f"{dims} numbers"
         )
     if form == "bundle":
-        own_card = None if card is None else with_digest(read_card(card), info)
-        return _export_bundle(bundle, place, own_card, network)
+        return _export_bundle(bundle, place, None if card is None else read_card(card), network)
     with reporter.progress("Exporting") as step:
         request = ExportRequest(
             bundle.model,
@@ -101,13 +106,16 @@ def _with_example(result: ExportResult, info: BundleInfo) -> ExportResult:
     return replace(result, notes=(f"{path} draws masks with it: numpy, nibabel and onnxruntime are all it needs",))
 
 
-def _export_bundle(bundle: Bundle, folder: Path, card: Card | None, network: nn.Module | None) -> ExportResult:
+def _export_bundle(
+    bundle: Bundle, folder: Path, written: WrittenCard | None, network: nn.Module | None
+) -> ExportResult:
     info = bundle.info
     size = info.recipe_size or (_CHECKED_ON,) * info.dims
     shape = (2, info.slices.n_channels(len(info.modalities)), *size)
     activation = task_named(info.task).activation(info)
     before = probabilities_on_noise(bundle.model, activation, shape)
-    write_card(folder, halved_bundle(bundle, folder, card))
+    card, skull = (None, None) if written is None else (with_digest(written.card, info), written.skull)
+    write_card(folder, halved_bundle(bundle, folder, card, skull=skull))
     after = probabilities_on_noise(load_bundle(folder, network).model, activation, shape)
     n_bytes = sum((folder / name).stat().st_size for name in (WEIGHTS, DESCRIPTION))
     return ExportResult(folder, n_bytes, None, float(np.abs(after - before).max()), (shape,))

@@ -20,7 +20,7 @@ from glioseg.faces import on_command_line
 from glioseg.inference.backends import on_backend
 from glioseg.inference.bundle import load_bundle
 from glioseg.io.dicom.archive import file_of
-from glioseg.io.files import cannot_write, sweep, unforeseen, write_json, write_text
+from glioseg.io.files import cannot_write, sweep, unforeseen_in, write_json, write_text
 from glioseg.io.lock import locked
 from glioseg.io.text import read_json
 from glioseg.machine.device import on_free_processors
@@ -388,16 +388,24 @@ def _predicted(
 
 
 def _unforeseen(case: Case, error: Exception) -> FileError:
-    return unforeseen("the case could not be predicted", next(iter(case.images.values())).shown, error)
+    return unforeseen_in(case, "the case could not be predicted", error)
 
 
-def _saved(members: Members, prediction: CasePrediction, case: Case, out: Path, reporter: Reporter) -> WrittenCase:
-    """All files of a case, or none. Its JSON file comes first, to say whose the others are, and last, complete."""
+def _saved(
+    members: Members, prediction: CasePrediction, case: Case, out: Path, reporter: Reporter
+) -> WrittenCase | GliosegError:
+    """All files of a case, or none and why. Its JSON comes first, to say whose the others are, and last, complete.
+
+    Raises:
+        FileError: the folder cannot be written to, which is no fault of the case.
+    """
     try:
         write_json(out / f"{stem_of(case)}.json", {"model_id": members.model_id, "case": case.id, "unfinished": True})
         written = prediction.save(out)
-    except BaseException:
+    except BaseException as error:
         _clear(members, case, out)
+        if isinstance(error, GliosegError) and not isinstance(error, FileError):
+            return error
         raise
     for warning in written.warnings:
         reporter.say(f"{case.id}: {warning}.")

@@ -10,12 +10,11 @@ from typing import Any, Self
 from glioseg.cohorts.reading.labels_file import LABELS_FILE, read_labels_file
 from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import MaskPattern
-from glioseg.cohorts.recognise import read_cohort
+from glioseg.cohorts.recognise import may_name_somebody, read_cohort
 from glioseg.console import QUIET, Reporter
 from glioseg.core import MAX_VOXELS, Cohort, LabelScheme, allowing, scheme_named
 from glioseg.core.modalities import modality_of, our_names
 from glioseg.errors import FileError, GliosegError, LabelError, misuse
-from glioseg.io.dicom.study_files import is_study_file
 from glioseg.io.remote.address import shown, url_of
 from glioseg.io.remote.mirror import fetched
 from glioseg.preparation.records import SchemeRecord
@@ -91,7 +90,7 @@ def here(data: Data, reporter: Reporter = QUIET) -> Data:
 
 def holds_cases(path: Path) -> bool:
     """Whether a path is read as a cohort: a folder, or an archive, DICOMDIR or file of DICOM."""
-    return path.is_dir() or is_study_file(path)
+    return path.is_dir() or may_name_somebody(path)
 
 
 def with_labels_file(data: Data) -> Data:

@@ -11,11 +11,11 @@ from glioseg.console import QUIET, Reporter
 from glioseg.core import Case, Cohort, allowing
 from glioseg.core.modalities import MODALITY_ORDER
 from glioseg.errors import GliosegError, OptionError
-from glioseg.io.files import unforeseen, write_json
+from glioseg.io.files import unforeseen_in, write_json
 from glioseg.io.lock import locked
 from glioseg.io.nifti import write_nifti
 from glioseg.preparation.ready.options import ReadyOptions
-from glioseg.preparation.ready.scan import ReadyScan
+from glioseg.preparation.ready.result import ReadyScan
 from glioseg.runs.inputs import cases_of, named_apart, once_each, spare_inputs
 from glioseg.runs.read import Data
 from glioseg.tasks.members import stem_of
@@ -107,7 +107,7 @@ def _scan_of(case: Case, needed: Sequence[str], options: ReadyOptions) -> ReadyS
     except GliosegError as error:
         return error
     except Exception as error:  # noqa: BLE001 - memory that ran out, say: no case costs the others
-        return unforeseen("the case could not be made ready", next(iter(case.images.values())).shown, error)
+        return unforeseen_in(case, "the case could not be made ready", error)
 
 
 def _saved(case: Case, scan: ReadyScan, out: Path) -> ReadyCase:

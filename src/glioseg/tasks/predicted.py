@@ -7,12 +7,14 @@ from typing import Any
 
 from glioseg.core import Case
 from glioseg.core.modalities import named_among
+from glioseg.faces import on_command_line
 from glioseg.inference.backends import computed_by
 from glioseg.inference.bundle import BundleInfo
 from glioseg.inference.card import Figure
 from glioseg.inference.classifier import Classifier
 from glioseg.inference.predictor import Predictor
 from glioseg.report.predictions import NetworkCard
+from glioseg.tasks.skull import HEADS
 
 _FEW_PATIENTS = 50
 
@@ -94,7 +96,7 @@ def facts_of_use(
         "inputs": dict(inputs),
         "filled": list(filled),
         "filled_with": dict(filled),
-        "warnings": list(warnings),
+        "warnings": [on_command_line(words) for words in warnings],
         "model_id": model_id,
         "recipe": infos[0].name,
         "computed_by": sorted({computed_by(network.model, bf16=network.bf16) for network in networks}),
@@ -120,6 +122,8 @@ def _facts_of(info: BundleInfo) -> tuple[tuple[str, str], ...]:
     if info.card is not None:
         items += [(name, words) for name, words in (("About", info.card.about), ("Terms", info.card.licence)) if words]
         items += [("Scored on", figure_words(figure)) for figure in info.card.figures if figure.n_cases != 1]
+    if info.skull is not None:
+        items.append(("Has learnt from", HEADS[info.skull]))
     if about.get("written") is not None:
         items.append(("Written", f"{about['written']}, by glioseg {about.get('glioseg')}"))
     return tuple(items)

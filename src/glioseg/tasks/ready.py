@@ -13,7 +13,7 @@ from glioseg.io.files import write_bytes
 from glioseg.io.load import read_sources
 from glioseg.preparation.ready.brain import T1_NAMES
 from glioseg.preparation.ready.options import ReadyOptions
-from glioseg.preparation.ready.scan import ReadyScan, make_ready
+from glioseg.preparation.ready.result import ReadyScan
 from glioseg.report.figures.ready import ready_figure
 from glioseg.report.figures.render import png_of
 
@@ -39,6 +39,8 @@ def ready_scan(case: Case, needed: Sequence[str], options: ReadyOptions) -> Read
         GeometryError: pictures; see also ``make_ready``.
         OptionError: likewise.
     """
+    from glioseg.preparation.ready.scan import make_ready  # SimpleITK and the atlas, which few cases need
+
     case = needed_for(case, needed, options)
     first = next(iter(case.images.values()), None)
     if first is None:

@@ -31,7 +31,7 @@ from glioseg.inference.bundle import Bundle, BundleInfo, load_bundle
 from glioseg.inference.uncertainty import UncertaintyOptions
 from glioseg.networks.summary import LevelSummary, n_parameters, network_name, option_facts, summarise_levels
 from glioseg.preparation.options import PrepareOptions
-from glioseg.preparation.ready.scan import ReadyScan
+from glioseg.preparation.ready.result import ReadyScan
 from glioseg.preparation.slices import largest_slice
 from glioseg.preparation.store import PreparedCohort
 from glioseg.report.plain import plain_page
@@ -127,7 +127,7 @@ class WrittenCase:
         row: of ``summary.csv``.
         text: a line for people.
         facts: what ``predict --json`` prints of it.
-        warnings: why it should be looked at with care, a sentence each.
+        warnings: why it should be looked at with care, a sentence each; options as messages write them (``faces``).
         sidecar: what the JSON file of the case says,
         picture: and its picture, a file; the page is made of the two.
         files: that must all be there, or the case has to be predicted again.

@@ -40,6 +40,11 @@ _UIDS = {
 }
 """Where the UIDs of study and series stand in the bytes of a little-endian header."""
 _NOT_GIVEN = frozenset({"NO", "NONE", "N", "0", "NIL", "OHNE", "SIN", "SANS", "UNDEFINED", "UNKNOWN"})
+_MODALITIES = frozenset((
+    "CR", "CT", "DOC", "DX", "ECG", "EEG", "ES", "IO", "KO", "MG", "NM", "OP", "OT", "PDF", "PR", "PT", "PX",
+    "REG", "RF", "RTDOSE", "RTIMAGE", "RTPLAN", "RTSTRUCT", "RWV", "SC", "SM", "SR", "US", "XA", "XC",
+))  # fmt: skip
+"""Modalities that are shown by name; what else stands there may be anything."""
 _COMPONENTS = {"M": "magnitude", "P": "phase", "R": "real", "I": "imaginary"}
 
 
@@ -73,29 +78,33 @@ def read_instances(paths: Sequence[Path]) -> Iterator[Instance | Unread]:
             yield instance
 
 
-def read_dataset(path: Path, content: bytes) -> Dataset:
+def read_dataset(shown: Path | str, content: bytes) -> Dataset:
     """The data set in the bytes of a file, voxels included but not decoded; use it within ``silenced``.
+
+    Args:
+        shown: what messages call the file.
+        content: of it.
 
     Raises:
         FileError: pydicom cannot read it.
     """
-    return _dataset(path, io.BytesIO(content), pixels=True)
+    return _dataset(shown, io.BytesIO(content), pixels=True)
 
 
-def _dataset(path: Path, stream: io.BytesIO, *, pixels: bool) -> Dataset:
+def _dataset(shown: Path | str, stream: io.BytesIO, *, pixels: bool) -> Dataset:
     pydicom, reader = library("pydicom"), library("pydicom.filereader")
     try:
         meta = reader._read_file_meta_info(stream) if reader.read_preamble(stream, True) else {}
         stream.seek(0)
         if str(meta.get("TransferSyntaxUID", "")) == _DEFLATED:  # unpacked without a limit by whoever reads it
-            raise FileError("a DICOM file that is packed as a whole is not read", path=path, remedy=_UNPACKED)
+            raise FileError("a DICOM file that is packed as a whole is not read", path=shown, remedy=_UNPACKED)
         return pydicom.dcmread(stream, stop_before_pixels=not pixels, force=True)
     except GliosegError:
         raise
     except MemoryError:
         raise
     except Exception as error:
-        raise FileError("the DICOM file is damaged or cut off", path=path, remedy="Export it again") from error
+        raise FileError("the DICOM file is damaged or cut off", path=shown, remedy="Export it again") from error
 
 
 def read_instance(path: Path, content: bytes) -> Instance | Unread | None:
@@ -156,7 +165,8 @@ def _frames_or_fault(
     if modality == "SEG":
         return (), "a segmentation, not a scan"
     if modality != "MR":
-        return (), f"{modality or 'no modality'}, not MR"
+        known = modality if modality in _MODALITIES else "another modality" if modality else "no modality"
+        return (), f"{known}, not MR"
     rows, columns = integer_of(data, "Rows"), integer_of(data, "Columns")
     if not rows or not columns or rows < 1 or columns < 1:
         return (), "no picture in it"
@@ -312,7 +322,7 @@ def _enhanced_sequences(data: Dataset, modifier: Dataset) -> frozenset[str]:
 
 def _component_of(groups: _Groups, technique: Technique) -> str | None:
     named = text_of(groups.item("MRImageFrameTypeSequence"), "ComplexImageComponent").lower()
-    return named or _component(technique.image_type)
+    return named if named in _COMPONENTS.values() else _component(technique.image_type)
 
 
 # --- of both ----------------------------------------------------------------------------------------------------------

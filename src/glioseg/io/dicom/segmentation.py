@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from glioseg import __version__
 from glioseg.core import Source
-from glioseg.errors import FileError, GliosegError, OptionError
+from glioseg.errors import FileError, GeometryError, GliosegError, OptionError
 from glioseg.io.dicom.archive import contents
 from glioseg.io.dicom.deidentify import Deidentified
 from glioseg.io.dicom.header import read_dataset
@@ -76,6 +76,7 @@ def write_segmentation(
     Raises:
         OptionError: highdicom is not installed, a region has no code, or the series is not DICOM.
         FileError: the series cannot be read, or the file cannot be written.
+        GeometryError: a series whose headers lack what a segmentation takes over from them.
     """
     if source.kind != "dicom":
         raise OptionError("a DICOM segmentation needs a DICOM series", found=source.shown, remedy="Leave seg out")
@@ -87,7 +88,15 @@ def write_segmentation(
         for data in headers:
             if new is not None:
                 new.apply(data)
-        written = _with_true_frame_numbers(_segmentation(headers, segments, model_id), volume)
+        try:
+            written = _with_true_frame_numbers(_segmentation(headers, segments, model_id), volume)
+        except Exception as error:
+            raise GeometryError(
+                "a DICOM segmentation cannot be made of this series: its headers lack what it would take over",
+                path=source.shown,
+                found=type(error).__name__,  # whose words may quote a header
+                remedy="Leave seg out of `--write`",
+            ) from error
         if new is not None:
             written.PatientIdentityRemoved = "YES"
             written.DeidentificationMethod = "glioseg: identifiers replaced by digests, dates and names removed"
@@ -117,7 +126,7 @@ def _headers(source: Source, volume: Volume) -> list[Dataset]:
         if isinstance(content, GliosegError):
             raise FileError(content.what, path=source.shown, found=content.found)
         with silenced():
-            read[path] = _of_volume(read_dataset(path, content), volume)
+            read[path] = _of_volume(read_dataset(source.shown, content), volume)
     return [read[path] for path in order]
 
 

@@ -17,6 +17,7 @@ from glioseg.io.dicom.instance import Frame, Instance, Technique
 _ROUNDING = 1e-3
 _FEW = 5
 """Stacks of different orientation with no more slices than this make a localiser."""
+_COUNTED = {"stack": "stack", "acquired": "time"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,9 +135,17 @@ def _apart(frames: Sequence[Frame], told_by: str = "") -> list[_Stack]:
         for frame in frames:
             groups[dict(frame.apart).get(name, "")].append(frame)
         if 1 < len(groups) <= deepest(frames):  # times of slices tell slices apart, not volumes
-            words = {value: f"{told_by}, {name} {value}".removeprefix(", ") for value in groups}
+            words = {value: f"{told_by}, {said}".removeprefix(", ") for value, said in _said(name, groups).items()}
             return [stack for value, group in groups.items() for stack in _apart(group, words[value])]
     return [_Stack(tuple(frames), told_by, "several of its pictures lie at one place, and nothing tells them apart")]
+
+
+def _said(name: str, values: Iterable[str]) -> dict[str, str]:
+    """What tells pictures apart, in words; times and what was typed in are nobody's business, and are counted."""
+    ordered = sorted(values, key=_number)
+    if name not in _COUNTED:
+        return {value: f"{name} {value}" for value in ordered}
+    return {value: f"{_COUNTED[name]} {number} of {len(ordered)}" for number, value in enumerate(ordered, start=1)}
 
 
 def _volume(series: str, number: int | None, stack: _Stack, fault: str | None, remarks: Sequence[str]) -> Volume:

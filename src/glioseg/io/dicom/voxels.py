@@ -48,7 +48,7 @@ def read_dicom(
     files = {path: _content(content, shown) for path, content in contents(paths)}
     volume = _volume(files, part, shown)
     grid = _grid_of(volume, shown)
-    require_room(paths[0], grid.shape, limit)
+    require_room(shown, grid.shape, limit)
     slices: npt.NDArray[Any] | None = None
     for z, picture in _pictures(volume, files, shown):
         if slices is None:
@@ -109,7 +109,7 @@ def _pictures(volume: Volume, files: Mapping[Path, bytes], shown: str) -> Iterat
         places[frame.path].append((z, frame))
     for path, frames in places.items():
         with silenced():
-            data = read_dataset(path, files[path])
+            data = read_dataset(shown, files[path])
             for z, frame in frames:
                 yield z, _picture(data, frame, shown)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from glioseg.preparation.ready.options import ReadyOptions
-from glioseg.preparation.ready.registration import Registration
 from glioseg.preparation.ready.skull import WITH_SKULL
+
+if TYPE_CHECKING:
+    from glioseg.preparation.ready.registration import Registration
 
 _BLURRED = 0.2
 """Of 33 pairs of volumes of one patient none has less than 0.25, of 11 pairs of two patients none more than 0.16

@@ -25,6 +25,7 @@ from glioseg.preparation.ready.brain import T1_NAMES, TOOL, Brain, extract_brain
 from glioseg.preparation.ready.options import ReadyOptions
 from glioseg.preparation.ready.record import Extracted, Moved, ReadyRecord
 from glioseg.preparation.ready.registration import Head, Registration, register
+from glioseg.preparation.ready.result import ReadyScan
 from glioseg.preparation.ready.skull import WITH_SKULL, skull_share
 from glioseg.preparation.ready.views import View, brain_view, views_of
 
@@ -32,25 +33,6 @@ WORKING_MM = 1.0
 """Voxels of networks: BraTS's."""
 _AS_GOOD = 0.1
 """A spacing this near to it, as a share, stays as it is."""
-
-
-@dataclass(frozen=True, eq=False)
-class ReadyScan:
-    """A case made ready.
-
-    Args:
-        image: (C, X, Y, Z) of what the network sees, on the working grid, told in the target's world.
-        native: the same on the grid of the target, on which the mask will lie.
-        home: the working grid as other programs should be told it: in the atlas's own space where there is one.
-        record: what was done.
-        views: sections that show it.
-    """
-
-    image: Image
-    native: Image
-    home: Grid
-    record: ReadyRecord
-    views: tuple[View, ...]
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from glioseg.core import Grid
+from glioseg.core import Grid, Image
 from glioseg.errors import GeometryError
 
 WITH_SKULL = 0.4
@@ -25,6 +25,8 @@ WITH_SKULL = 0.4
 Floats = npt.NDArray[np.float32]
 _SLICES = (0.5, 0.6, 0.7, 0.8)
 """Of the height of what is shown, from below."""
+_SPARSE = 2
+"""Each second row and column tells which slices show the head."""
 _RAYS = 72
 _DEPTH_MM = 34
 _SKIN_MM, _BONE_MM = 10, 24
@@ -35,6 +37,26 @@ _GAP_MM = 7.0
 """Gaps in the scalp that are closed."""
 _SMALLEST_MM2 = 5_000.0
 """A section of a head has more; less tells nothing."""
+
+
+def has_skull(image: Image) -> bool | None:
+    """Whether some modality of a case shows a skull; None of pictures, and where no section is one of a head."""
+    seen = most_skull(image)
+    return None if seen is None else seen[1] >= WITH_SKULL
+
+
+def most_skull(image: Image) -> tuple[str, float] | None:
+    """The first modality that shows a skull with its share of rays, or the one with the largest; None as above."""
+    most: tuple[str, float] | None = None
+    if not image.grid.has_mm:
+        return None
+    for name, array in zip(image.modalities, image.array, strict=True):
+        share = skull_share(array, image.grid)
+        if share is not None and (most is None or share > most[1]):
+            most = (name, share)
+        if most is not None and most[1] >= WITH_SKULL:
+            break
+    return most
 
 
 def skull_share(array: npt.NDArray[Any], grid: Grid) -> float | None:
@@ -50,25 +72,26 @@ def skull_share(array: npt.NDArray[Any], grid: Grid) -> float | None:
     if not grid.has_mm:
         raise GeometryError("the skull is looked for in volumes", found="pictures without millimetres")
     upright, turned = _upright(array, grid)
-    height = _shown_slices(upright)
+    height = _shown_slices(_floats(upright[::_SPARSE, ::_SPARSE]))
     if len(height) == 0:
         return None
-    dips = [
-        dip
-        for share in _SLICES
-        for dip in _dips(upright[:, :, int(height[0] + share * (height[-1] - height[0]))], turned.spacing_mm[:2])
-    ]
+    levels = [int(height[0] + share * (height[-1] - height[0])) for share in _SLICES]
+    dips = [dip for z in levels for dip in _dips(_floats(upright[:, :, z]), turned.spacing_mm[:2])]
     return float(np.mean(np.array(dips) < _DIP)) if dips else None
 
 
-def _upright(array: npt.NDArray[Any], grid: Grid) -> tuple[Floats, Grid]:
-    """With axes that grow to right, anterior, superior."""
+def _floats(values: npt.NDArray[Any]) -> Floats:
+    return np.nan_to_num(values.astype(np.float32))
+
+
+def _upright(array: npt.NDArray[Any], grid: Grid) -> tuple[npt.NDArray[Any], Grid]:
+    """With axes that grow to right, anterior, superior; nothing is copied."""
     turned = grid.with_orientation("RAS")
     to_source = np.linalg.solve(grid.affine, turned.affine)[:3, :3]
     order = [int(axis) for axis in np.abs(to_source).argmax(axis=0)]
     moved = array.transpose(order)
     flipped = tuple(axis for axis, source in enumerate(order) if to_source[source, axis] < 0)
-    return np.nan_to_num(np.flip(moved, flipped).astype(np.float32)), turned
+    return np.flip(moved, flipped), turned
 
 
 def _shown_slices(upright: Floats) -> npt.NDArray[np.int64]:

@@ -6,6 +6,7 @@ import base64
 import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from glioseg.config import leaves
 from glioseg.core import Case, Image
 from glioseg.errors import GliosegError, OptionError
 from glioseg.evaluation.table import Row
+from glioseg.faces import in_python
 from glioseg.inference.bundle import Bundle, BundleInfo
 from glioseg.inference.classifier import Classification, Classifier, mean_of
 from glioseg.inference.modalities import blank_words
@@ -40,6 +42,7 @@ from glioseg.tasks.members import (
     stem_of_name,
 )
 from glioseg.tasks.predicted import facts_of_use, filling_words, inputs_of, network_cards, stand_ins
+from glioseg.tasks.skull import skull_words
 from glioseg.tasks.task import (
     CasePrediction,
     Members,
@@ -228,11 +231,16 @@ class ClassPrediction(CasePrediction):
     @property
     def warnings(self) -> tuple[str, ...]:
         """Why the class should be looked at before it is believed, in sentences."""
+        return tuple(map(in_python, self._warnings))
+
+    @cached_property
+    def _warnings(self) -> tuple[str, ...]:
         said = sorted(self.probabilities.items(), key=lambda item: -item[1])[:2]
         words = " or ".join(f"{name} ({percent(value)})" for name, value in said)
         uncertain = (f"Uncertain: {words}",) if self.uncertain else ()
         torn = () if self.samples is None else changed_minds(self.samples, self.mean)
-        return (*blank_words(self.image), *filling_words(self._filled()), *uncertain, *torn)
+        skull = skull_words(self.image, None, self.members.infos)
+        return (*skull, *blank_words(self.image), *filling_words(self._filled()), *uncertain, *torn)
 
     def _filled(self) -> dict[str, str]:
         present = self.image.modalities
@@ -255,7 +263,7 @@ class ClassPrediction(CasePrediction):
         if self.samples is not None:
             facts["uncertainty"] = sample_facts(self.samples, self.mean)
         write_json(folder / f"{stem}.json", facts)
-        return self.members.written(facts, folder)
+        return replace(self.members.written(facts, folder), warnings=self._warnings)
 
     def _facts(self) -> dict[str, Any]:
         """What is said of the case, and by which networks."""
@@ -271,7 +279,7 @@ class ClassPrediction(CasePrediction):
             **facts_of_use(
                 self.inputs,
                 self._filled(),
-                self.warnings,
+                self._warnings,
                 self.members.model_id,
                 self.members.infos,
                 self.members.classifiers,

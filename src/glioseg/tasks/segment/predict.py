@@ -18,6 +18,7 @@ from glioseg.errors import GeometryError
 from glioseg.evaluation.diameters import Diameters, measure_diameters
 from glioseg.evaluation.kinds import NONE
 from glioseg.evaluation.table import Row
+from glioseg.faces import in_python
 from glioseg.inference.bundle import BundleInfo
 from glioseg.inference.confidence import ConfidenceRecord, judge, record_of
 from glioseg.inference.contrasts import exchanged_words
@@ -31,7 +32,7 @@ from glioseg.inference.uncertainty import Shown, Uncertainty, UncertaintyOptions
 from glioseg.io.files import write_bytes, write_json
 from glioseg.io.nifti import write_nifti
 from glioseg.io.raster import write_picture
-from glioseg.preparation.ready.scan import ReadyScan
+from glioseg.preparation.ready.result import ReadyScan
 from glioseg.preparation.store import of_patients
 from glioseg.report.figures.render import png_of
 from glioseg.report.maps import maps_figure
@@ -67,6 +68,7 @@ from glioseg.tasks.segment.uncertain import (
     uncertainty_facts,
     write_maps,
 )
+from glioseg.tasks.skull import skull_words
 from glioseg.tasks.task import (
     CasePrediction,
     Members,
@@ -338,13 +340,18 @@ class SegmentPrediction(CasePrediction):
     @property
     def warnings(self) -> tuple[str, ...]:
         """Why the mask should be looked at before it is believed, in sentences."""
+        return tuple(map(in_python, self._warnings))
+
+    @cached_property
+    def _warnings(self) -> tuple[str, ...]:
         n_disputed = self._n_disputed() if self.contributions else None
         own = doubts(self.image, self.prediction, self.members.ensemble.options, n_disputed)
         unsure = () if self.doubted is None else low_confidence(self.doubted)
         filled = (*filling_words(self._filled()), *measured_words(self._filled(), self.members.infos))
         made = () if self.ready is None else self.ready.record.doubts
+        skull = skull_words(self.image, None if self.ready is None else self.ready.record, self.members.infos)
         seen = (*blank_words(self.image), *filled, *place_words(self.image.grid))
-        return (*self._exchanged, *unsure, *made, *seen, *own)
+        return (*self._exchanged, *unsure, *skull, *made, *seen, *own)
 
     @cached_property
     def _exchanged(self) -> tuple[str, ...]:
@@ -394,7 +401,7 @@ class SegmentPrediction(CasePrediction):
             forms |= write_forms(self.wanted, (folder, stem), self.case, self.label_map, probabilities, model)
         facts["forms"] = forms
         write_json(folder / f"{stem}.json", facts)
-        return self.members.written(facts, folder)
+        return replace(self.members.written(facts, folder), warnings=self._warnings)
 
     def reported(self, facts: Mapping[str, Any], labels: LabelMap | None = None) -> ReportedCase:
         """What a report of the case is made of, with its own mask or with one that was corrected.
@@ -431,7 +438,7 @@ class SegmentPrediction(CasePrediction):
             **facts_of_use(
                 self.inputs,
                 self._filled(),
-                self.warnings,
+                self._warnings,
                 self.members.model_id,
                 self.members.infos,
                 self.members.ensemble.members,
