@@ -185,10 +185,19 @@ def test_what_is_deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     for arguments in commands_of(_DEPLOY):
         ran = glioseg(*arguments, "--quiet")
         assert ran.code == 0, (arguments, ran.err)
-    (program,) = [line for line in _DEPLOY.read_text(encoding="utf-8").splitlines() if line.startswith("python ")]
+    lines = _DEPLOY.read_text(encoding="utf-8").splitlines()
+    (program,) = [line for line in lines if line.startswith("python deployed/")]
     subprocess.run([sys.executable, "-I", *shlex.split(program)[1:]], check=True)
     by_program = np.asarray(nibabel.load("mask.nii.gz").dataobj)
     found = np.asarray(nibabel.load(Path("masks") / "patient.nii.gz").dataobj)
     assert (by_program == found).mean() > 0.999
+    (by_monai,) = [line for line in lines if line.startswith("python -m monai.bundle run ")]
+    words = shlex.split(by_monai)[4:]  # without fire, of which MONAI's command line is made
+    given = dict(zip((word.removeprefix("--") for word in words[::2]), words[1::2], strict=True))
+    given["output_dir"] = "by-monai"
+    Path("scans").mkdir()
+    Path("patient").rename("scans/patient")
+    subprocess.run([sys.executable, "-c", f"import monai.bundle; monai.bundle.run(**{given!r})"], check=True)
+    assert (np.asarray(nibabel.load("by-monai/patient.nii.gz").dataobj) == found).mean() > 0.999
     assert (np.asarray(nibabel.load("predsTs/BRATS_001.nii.gz").dataobj) == found).mean() > 0.999
     assert ((found > 0) == (patient.labels.array > 0)).mean() > 0.95

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from glioseg.inference.shipped import ShippedModel
     from glioseg.inference.uncertainty import UncertaintyOptions
     from glioseg.preparation.ready.options import ReadyOptions
-    from glioseg.preparation.ready.scan import ReadyScan
+    from glioseg.preparation.ready.result import ReadyScan
     from glioseg.runs.predict import Networks, PredictResult
     from glioseg.tasks.classify.predict import ClassPrediction
     from glioseg.tasks.segment.predict import SegmentPrediction
@@ -368,11 +368,12 @@ def export(
 
     Args:
         run: a run, a bundle, or ``model:NAME``.
-        out: the file, or a bundle's folder; None for ``model.onnx``, ``model.xml``, ``model.pt2`` or
+        out: the file, or a bundle's folder; None for ``model.onnx``, ``model.xml``, ``model.pt2``, ``monai-bundle`` or
             ``bundle-float16`` in the folder.
         form: for other programs, of images (B, C, *S) -> probabilities (B, R, *S): ``onnx``, with a short program
             beside it that draws masks without glioseg, and ``openvino``, which need the extra ``deploy``, or ``torch``,
-            a program of ``torch.export``; ``bundle`` for handing on, with weights in float16.
+            a program of ``torch.export``; ``monai``, a folder with which ``monai.bundle run`` draws masks; ``bundle``
+            for handing on, with weights in float16.
         card: the TOML file of a model card, for a bundle.
         size: of the images in pixels or voxels, for a network that takes one size only; None takes the recipe's.
         network: the module, where it was one of your own.

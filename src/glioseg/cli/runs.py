@@ -296,13 +296,16 @@ def export(
     form: Annotated[
         str,
         typer.Option(
-            "--format", metavar="NAME", help="What to write: onnx, openvino, torch, or bundle (its weights in float16)."
+            "--format",
+            metavar="NAME",
+            help="What to write: onnx, openvino, torch, monai, or bundle (its weights in float16).",
         ),
     ] = "onnx",
     file: Annotated[
         Path | None,
         typer.Option(
-            "--out", help="What to write. [default: model.onnx, .xml or .pt2, or bundle-float16, in the folder]"
+            "--out",
+            help="What to write. [default: model.onnx, .xml or .pt2, monai-bundle or bundle-float16, in the folder]",
         ),
     ] = None,
     card: Annotated[
@@ -324,7 +327,8 @@ def export(
 
     A file holds the probabilities' computation, the names of regions and modalities, and all settings of the bundle:
     onnx for onnxruntime, with a short program beside it that draws masks; openvino, an .xml and a .bin file; torch, a
-    .pt2 file of torch.export. A bundle of float16 has half the bytes and, with --card, says what it is and how good.
+    .pt2 file of torch.export; monai, a folder with which monai.bundle run draws masks. A bundle of float16 has half the
+    bytes and, with --card, says what it is and how good.
     """
     from glioseg.api import models as api
     from glioseg.runs.export import export_text

@@ -1,11 +1,6 @@
 """python THIS_FILE model.onnx mask.nii.gz t1n=a.nii.gz t2f=b.nii.gz …, all on one grid; for research use only."""
 
-import json
-import sys
-
-import nibabel as nib
 import numpy as np
-import onnxruntime
 
 
 def visible(v):
@@ -13,8 +8,8 @@ def visible(v):
     if v.min() >= 0 and 10 < v.max() <= 255 and (v == np.rint(v)).all():  # of 8 bit
         bright, lit = v > 10, v != 0
         return lit if lit.sum() - bright.sum() <= 0.125 * bright.sum() else bright
-    values, counts = np.unique(v[np.ix_(*[(0, n - 1) for n in v.shape])], return_counts=True)
-    common = values[counts.argmax()]  # of the corners
+    values, counts = np.unique(v[np.ix_(*[(0, n - 1) for n in v.shape])], return_counts=True)  # of the corners
+    common = values[counts.argmax()]
     if counts.max() > counts.sum() / 2 and (common != v.max() or v.max() == v.min()):
         return v != common
     return v > v.min() + 10 / 255 * (v.max() - v.min())
@@ -37,19 +32,24 @@ def resized(a, *shape):
 
 
 if __name__ == "__main__":
+    import json
+    import sys
+
+    import nibabel as nib
+    import onnxruntime
+
     net, files = onnxruntime.InferenceSession(sys.argv[1]), dict(word.split("=", 1) for word in sys.argv[3:])
     b, painting = (json.loads(net.get_modelmeta().custom_metadata_map[name]) for name in ("bundle", "painting"))
-    p, names, around = b["prepare"], b["modalities"], b["slices"]["n_neighbours"]
-    if not any(set(files) == set(each) for each in [names, *b["modality_sets"]]):
-        sys.exit(f"give a file for each of {names}, or of one of {b['modality_sets']}")
-    scans = {name: nib.load(file) for name, file in files.items()}
-    first, to = next(iter(scans.values())), {"axial": "LPS", "coronal": "LIP", "sagittal": "PIL"}[p["plane"]]
-    ours, theirs = nib.orientations.axcodes2ornt(to), nib.io_orientation(first.affine)
-    turn, back = (nib.orientations.ornt_transform(*pair) for pair in ((theirs, ours), (ours, theirs)))
+    p, names, around, sets = b["prepare"], b["modalities"], b["slices"]["n_neighbours"], b["modality_sets"]
+    if set(files) not in map(set, [names, *sets]):
+        sys.exit(f"give a file for each of {names}, or of one of {sets}")
+    scans, to = {n: nib.load(f) for n, f in files.items()}, {"axial": "LPS", "coronal": "LIP", "sagittal": "PIL"}
+    pair = nib.io_orientation(scans[min(scans)].affine), nib.orientations.axcodes2ornt(to[p["plane"]])
+    turn, back = (nib.orientations.ornt_transform(*each) for each in (pair, pair[::-1]))
     raw = {n: nib.apply_orientation(np.asarray(s.dataobj, "f4"), turn).T for n, s in scans.items()}  # (Z, Y, X)
     brain = np.any([visible(v.T).T for v in raw.values()], axis=0)
-    box = [np.flatnonzero(brain.any(axis=axes))[[0, -1]] + [0, 1] for axes in ((1, 2), (0, 2), (0, 1))]
-    box = box if p["crop_to_brain"] else [(0, n) for n in brain.shape]
+    seen = brain | (not p["crop_to_brain"])
+    box = [np.flatnonzero(seen.any(axis=axes))[[0, -1]] + [0, 1] for axes in ((1, 2), (0, 2), (0, 1))]
     if p["crop_to_brain"] and p["size"]:
         side = max(high - low for low, high in box[1:])
         box[1:] = [((low + high - side) // 2, (low + high - side) // 2 + side) for low, high in box[1:]]
@@ -58,10 +58,10 @@ if __name__ == "__main__":
     brain_cut = np.pad(brain[within], pads)
     size = [p["size"] or n for n in brain_cut.shape[1:]]
     extra = [max(a, n) - n for a, n in zip(b["shape"] or size, size)]
-    kept = tuple(slice(n // 2, n // 2 + length) for n, length in zip(extra, size))
+    kept = [slice(n // 2, n // 2 + length) for n, length in zip(extra, size)]
     images = np.zeros((len(brain_cut), len(names), *size), "f2")
     for name, v in raw.items():
-        v, counted = np.pad(v[within], pads), brain_cut if p["brain_only"] else np.ones_like(brain_cut)
+        v, counted = np.pad(v[within], pads), brain_cut | (not p["brain_only"])
         v[counted] = normalised(v[counted], p["clip_percentiles"], p["normalise"])
         images[:, names.index(name)] = resized(np.where(counted, v, 0), *size)
     wide = np.pad(images, [(0, 0), (0, 0), *((n // 2, n - n // 2) for n in extra)]).astype("f4")
@@ -76,4 +76,4 @@ if __name__ == "__main__":
     cut = tuple(slice(before, before + n) for (before, _), n in zip(pads, labels[within].shape))
     for value, row, threshold, over in painting:  # from the largest region to the smallest
         labels[within][(found[row][cut] > threshold) & np.isin(labels[within], over)] = value
-    nib.save(nib.Nifti1Image(nib.apply_orientation(labels.T, back), first.affine), sys.argv[2])
+    nib.save(nib.Nifti1Image(nib.apply_orientation(labels.T, back), scans[min(scans)].affine), sys.argv[2])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -17,6 +18,7 @@ from glioseg.errors import OptionError
 from glioseg.inference.bundle import DESCRIPTION, WEIGHTS, Bundle, BundleInfo, halved_bundle, load_bundle
 from glioseg.inference.example import beyond_the_example, example_text, painting
 from glioseg.inference.export import ExportRequest, ExportResult, export_onnx, probabilities_on_noise
+from glioseg.inference.export_monai import export_monai
 from glioseg.inference.export_others import export_openvino, export_torch
 from glioseg.inference.shipped import is_model_name
 from glioseg.io.files import write_text
@@ -28,11 +30,12 @@ from glioseg.tasks.choose import task_named
 _WRITERS: Mapping[str, Callable[[ExportRequest, Path], ExportResult]] = MappingProxyType(
     {"onnx": export_onnx, "openvino": export_openvino, "torch": export_torch}
 )
-FORMATS = (*_WRITERS, "bundle")
+FORMATS = (*_WRITERS, "monai", "bundle")
 FILES = {
     "onnx": "model.onnx",
     "openvino": "model.xml",
     "torch": "model.pt2",
+    "monai": "monai-bundle",
     "bundle": "bundle-float16",
 }
 EXAMPLE = "predict_{}.py"
@@ -90,7 +93,8 @@ def export(
             task_named(info.task).activation(info),
             metadata_of(info),
         )
-        result = _WRITERS[form](request, place)
+        write = partial(export_monai, info=info) if form == "monai" else _WRITERS[form]
+        result = write(request, place)
         step(1, 1)
     return _with_example(result, info) if form == "onnx" else result
 
