@@ -1,6 +1,6 @@
 """A folder of cases predicted with two in flight, and one after the other: time and memory.
 
-python benchmarks/in_flight.py [--cases 4] [--rounds 3] [--spacing 1.0]
+python benchmarks/in_flight.py [--cases 4] [--rounds 3] [--spacing 2.0]
 
 Phantom patients, four modalities as NIfTI, the network that comes with glioseg; mask, report and table are written, as
 by default. The two ways take turns within each round; figures are medians over the rounds, ratios are what to read.
@@ -58,7 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--spacing", type=float, default=1.0)
+    parser.add_argument("--spacing", type=float, default=2.0)
     parser.add_argument("--peak", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.peak:
@@ -79,6 +79,7 @@ def main() -> None:
                 else:
                     with patch.object(predicting, "in_flight", one_after_the_other):
                         taken.append(predicted(folders, out))
+                print(f"round {number + 1}, {way}: {taken[-1][0]:.1f} s, {taken[-1][1]:.1f} of processors", flush=True)
         for way, taken in found.items():
             wall, busy = (statistics.median(column) / options.cases for column in zip(*taken, strict=True))
             print(f"{way:20} {wall:6.2f} s a case, {busy:6.2f} processor seconds")
