@@ -51,4 +51,4 @@ def test_both_loops_run_in_two_and_three_dimensions(gpu: dict[str, Any]) -> None
     lines = gpu["table"](setups, torch.device("cpu"), 2, 1, 1.0)
     loops = ["plain", "glioseg", "glioseg,"]
     assert [line.split()[0] for line in lines] == ["images/s", "tiny", *loops, "volume", *loops]
-    assert all(float(line[44:54]) > 0 for line in lines if line.startswith("  "))
+    assert all(float(line[44:54]) > 0 for line in lines[1:] if line.startswith("  "))
