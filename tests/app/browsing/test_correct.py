@@ -236,8 +236,8 @@ def test_fingers_look_draw_and_enlarge(open_page: OpenPage, case: str) -> None:
     until(page, lambda: volume(page, "ET") > before)
     page.locator("#undo").tap()
     until(page, lambda: volume(page, "ET") == before)
+    before_pinch = page.locator(".slices").screenshot()  # which scrolls there
     middle = spot(page, 0.25, 0.25)
-    before_pinch = page.locator(".slices").screenshot()  # which would end what fingers have begun
     fingers("touchStart", (middle[0] - 20, middle[1]), (middle[0] + 20, middle[1]))
     for apart in (30, 45, 60):
         fingers("touchMove", (middle[0] - apart, middle[1]), (middle[0] + apart, middle[1]))
