@@ -288,7 +288,8 @@ def _in_child(mutant: Mutant, tests: Sequence[str], log: Path) -> int:
     path = _ROOT / mutant.file
     parts = path.relative_to(_SOURCE).with_suffix("").parts
     name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-    sys.meta_path.insert(0, _Finder(name, path, mutated_source(mutant) if mutant.node else path.read_text("utf-8")))
+    source = mutated_source(mutant) if mutant.node else path.read_text(encoding="utf-8")
+    sys.meta_path.insert(0, _Finder(name, path, source))
     quiet = ["-q", "--tb=line", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
     return int(pytest.main(["-x", "-m", "not slow", *quiet, *tests]))
 

@@ -33,7 +33,7 @@ def download(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Bring a public set of scans onto this disk, or say how it is to be had.
+    """Bring a public set of scans, or say how to get it.
 
     Archives are held to size and checksum and unpacked; the folder appears once all of it is there. The exit code is 1
     where cases, patients or files are not those that the publisher says.

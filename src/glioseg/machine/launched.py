@@ -53,7 +53,7 @@ def launched(environment: Mapping[str, str] | None = None) -> Launched | None:
     if int(values.get("SLURM_STEP_NUM_TASKS", "1")) > 1:
         size, n_local = int(values["SLURM_STEP_NUM_TASKS"]), int(values.get("SLURM_NTASKS_PER_NODE", "0"))
         process = Launched("srun", int(values["SLURM_PROCID"]), size, n_local)
-        return _checked(process, "srun with --ntasks-per-node, the same on each machine")
+        return _checked(process, "srun with as many tasks on each machine (`ntasks-per-node`)")
     return None
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from glioseg.config import leaves, parsed_change
 from glioseg.errors import FileError
@@ -17,6 +17,7 @@ from glioseg.evaluation.comparison import CompareOptions
 from glioseg.evaluation.published import PublishedRow
 from glioseg.evaluation.replicates import VariationFigure, pooled_figures
 from glioseg.io.text import csv_text, read_json, read_text
+from glioseg.options import Options
 from glioseg.report.scored_parts import figures_in
 from glioseg.runs import run_folder
 from glioseg.studies.feed import Feeds
@@ -26,7 +27,7 @@ from glioseg.tasks.choose import task_named
 from glioseg.tasks.task import PublishedFigures
 
 
-class RunRecord(BaseModel):
+class RunRecord(Options):
     """What a study keeps of each run, beside its folder.
 
     Attributes:
@@ -41,8 +42,6 @@ class RunRecord(BaseModel):
         n_parameters: of the network.
         best_epoch: of the best model, from 0.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal[1] = 1
     state: Literal["running", "finished", "failed"]
