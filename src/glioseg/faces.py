@@ -52,6 +52,7 @@ ARGUMENTS: Mapping[str, Argument] = MappingProxyType(
         "--contributions": Argument("contributions", "True"),
         "--detect": Argument("detect", "True"),
         "--device": Argument("device"),
+        "--devices": Argument("devices"),
         "--explain": Argument("explain", "True"),
         "--fold": Argument("fold"),
         "--folds": Argument("folds"),

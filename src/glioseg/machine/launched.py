@@ -49,7 +49,7 @@ def launched(environment: Mapping[str, str] | None = None) -> Launched | None:
     if "TORCHELASTIC_RUN_ID" in values:
         size, n_local = int(values["WORLD_SIZE"]), int(values["LOCAL_WORLD_SIZE"])
         process = Launched("torchrun", int(values["RANK"]), size, n_local)
-        return _checked(process, "the same `--nproc-per-node` on each machine")
+        return _checked(process, "torchrun with as many processes on each machine (`nproc-per-node`)")
     if int(values.get("SLURM_STEP_NUM_TASKS", "1")) > 1:
         size, n_local = int(values["SLURM_STEP_NUM_TASKS"]), int(values.get("SLURM_NTASKS_PER_NODE", "0"))
         process = Launched("srun", int(values["SLURM_PROCID"]), size, n_local)
