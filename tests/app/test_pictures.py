@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image as Pillow
@@ -29,3 +31,13 @@ def test_a_picture_becomes_a_mask_of_its_size(served: Served, tmp_path: Path) ->
         refused = served.client.get(f"{address}/{form}")
         assert refused.status_code == 422, form
         assert "pictures have no" in refused.json()["error"]["what"]
+    drawn = np.zeros((60, 40, 1), np.uint8)
+    value = case["mask"]["labels"][0]["value"]
+    drawn[10:20, 5:8] = value
+    sent = gzip.compress(nib.Nifti1Image(drawn, np.eye(4)).to_bytes())
+    kept = served.client.put(f"/api/cases/{case['id']}/mask", content=sent).json()
+    within = {region["name"]: 30.0 * (value in region["labels"]) for region in case["regions"]}
+    assert kept["volumes_ml"] == within  # voxels, not thousandths of them
+    reference = {"file": ("mask.nii.gz", sent)}
+    scored = served.client.post(f"/api/cases/{case['id']}/reference", files=reference).json()
+    assert {scored["corrected"][name]["dice"] for name, volume in within.items() if volume} == {1.0}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image as Pillow
 
 from glioseg.app.options import Limits
 from glioseg.app.uploads import place_of
@@ -17,6 +18,9 @@ from glioseg.errors import OptionError
 from glioseg.io.nifti import read_nifti, write_nifti
 from tests.app.conftest import Files, Served, scans_of, served_in
 from tests.fakes.dicom import BIRTH, BY_MODALITY, NAME, PATIENT, oblique, write_series
+
+_PART = b'--b\r\nContent-Disposition: form-data; name="files"; filename="a.nii"\r\n\r\n'
+"""The head of a file in an upload."""
 
 
 @pytest.fixture
@@ -44,6 +48,14 @@ def test_a_folder_is_recognised(idle: Served, patient: Files) -> None:
     assert case["patient"].startswith("patient-")
     assert answer["findings"] == []
     assert case["on_one_grid"]
+    assert case["has_mm"]
+
+
+def test_a_picture_has_no_millimetres_to_prepare_it_by(idle: Served) -> None:
+    stream = io.BytesIO()
+    Pillow.fromarray(np.arange(4096, dtype=np.uint8).reshape(64, 64)).save(stream, "PNG")
+    (case,) = idle.upload({"picture.png": stream.getvalue()}).json()["cases"]
+    assert (case["on_one_grid"], case["has_mm"]) == (True, False)
 
 
 def test_scans_on_several_grids_are_told_before_anything_runs(idle: Served, patient: Files, tmp_path: Path) -> None:
@@ -233,14 +245,31 @@ def test_more_than_is_accepted_is_refused(tmp_path: Path, patient: Files) -> Non
             assert bomb.json()["error"]["what"] == "the archive would unpack to more than is accepted"
             assert bomb.json()["error"]["file"] == "bomb.zip"  # and not where the server has put it
 
-            def chunks() -> Iterator[bytes]:
-                for _ in range(40):
-                    yield bytes(10_000)
 
-            endless = served.client.post(
-                "/api/uploads", content=chunks(), headers={"Content-Type": "multipart/form-data; boundary=b"}
-            )
-            assert endless.status_code in (413, 422)
+@pytest.mark.parametrize(
+    ("path", "kind", "start", "limits"),
+    [
+        ("/api/uploads", "multipart/form-data; boundary=b", _PART, Limits(bytes=100_000)),
+        ("/api/cases", "application/json", b"{", Limits(json_bytes=100_000)),
+        ("/api/cases/case-1/mask", "application/octet-stream", b"", Limits(bytes=100_000)),
+    ],
+)
+def test_more_than_is_accepted_is_refused_where_no_length_is_declared(
+    tmp_path: Path, path: str, kind: str, start: bytes, limits: Limits
+) -> None:
+    def chunks() -> Iterator[bytes]:
+        yield start
+        for _ in range(40):
+            yield b" " * 10_000
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("glioseg.app.jobs.Jobs.warm", lambda jobs: None)
+        for served in served_in(tmp_path / "worklist", limits=limits):
+            served.service.worklist.add_case("case-1", "n", "p", "model:brats", {"upload": "u"})
+            method = "PUT" if path.endswith("/mask") else "POST"
+            answer = served.client.request(method, path, content=chunks(), headers={"Content-Type": kind})
+            what = answer.json()["error"]["what"]
+            assert (answer.status_code, what) == (413, "this is more than is accepted at once")
 
 
 def _deflated(content: bytes) -> bytes:

@@ -86,7 +86,7 @@ def _forms(asked: Asked, folder: Path, form: str, case: Case | None) -> list[Pat
 
     wanted = Wanted(write=(form,), deidentify=asked.deidentify and form == "seg")
     labels, facts = asked.labels, facts_in(asked.places)
-    if not labels.grid.has_mm or facts["unit"] != "ml":
+    if not labels.grid.has_mm:
         raise OptionError("pictures have no millimetres, and no other form than a mask", found=form)
     regions = tuple(labels.scheme.regions)
     if case is not None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from glioseg.app.places import CasePlaces
-from glioseg.core import LabelMap, LabelScheme
+from glioseg.core import Grid, LabelMap, LabelScheme
 from glioseg.core.schemes import predicted_scheme
 from glioseg.errors import FileError, GeometryError, GliosegError
 from glioseg.io.files import TEMPORARY
@@ -60,7 +61,12 @@ def sent_mask(content: bytes, places: CasePlaces, scheme: LabelScheme) -> LabelM
 def kept_mask(path: Path, places: CasePlaces) -> LabelMap:
     """A mask of a case that was kept, with the network's labels."""
     array, grid = read_nifti(path)
-    return LabelMap(array, scheme_in(places), grid)
+    return LabelMap(array, scheme_in(places), _as_predicted(grid, places))
+
+
+def _as_predicted(grid: Grid, places: CasePlaces) -> Grid:
+    """The grid of a file of a case, without millimetres where the case has none, which NIfTI cannot say."""
+    return replace(grid, has_mm=facts_in(places)["unit"] == "ml")
 
 
 @contextmanager
@@ -85,4 +91,4 @@ def _read(path: Path, places: CasePlaces, scheme: LabelScheme) -> LabelMap:
             remedy="Save it on the grid of the scan that it was drawn on",
         )
     array, _ = read_nifti(path, own.shape[0] * own.shape[1] * own.shape[2])
-    return LabelMap(whole_numbers(array), scheme, own)
+    return LabelMap(whole_numbers(array), scheme, _as_predicted(own, places))

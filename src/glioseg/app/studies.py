@@ -10,7 +10,7 @@ from typing import Any
 
 from glioseg.cohorts.reading.case_names import case_name
 from glioseg.core import Case, Cohort, Finding, Source, allowing
-from glioseg.core.grid import PLANE_OF_AXIS
+from glioseg.core.grid import PLANE_OF_AXIS, Grid
 from glioseg.core.modalities import sequence_of
 from glioseg.core.series import SeriesRow
 from glioseg.errors import GliosegError, LayoutError, OptionError, name_some
@@ -158,12 +158,17 @@ def _of_dicom(found: FoundCase, modalities: Mapping[str, str]) -> Case:
     return same[0]
 
 
-def on_one_grid(case: Case) -> bool:
-    """Whether the scans of a case share a grid, so that nothing has to be registered; of those that can be read."""
+def grids_of(case: Case) -> list[Grid]:
+    """The grids of those scans of a case that can be read."""
     grids = []
     for source in case.images.values():
         with suppress(GliosegError):
             grids.append(read_grid(source))
+    return grids
+
+
+def is_one_grid(grids: Sequence[Grid]) -> bool:
+    """Whether they are one, so that nothing has to be registered."""
     return all(grids[0].difference(grid) is None for grid in grids[1:])
 
 

@@ -190,12 +190,17 @@ def test_two_gigabytes_are_refused_before_they_are_sent(open_page: OpenPage) -> 
 
 
 def test_a_picture_is_shown_as_it_is(open_page: OpenPage, tmp_path: Path) -> None:
-    """Neither mirrored nor upside down: what is on the screen resembles the file, and no other way of holding it."""
+    """Neither mirrored nor upside down: what is on the screen resembles the file, and no other way of holding it.
+
+    Nothing of it is said in millimetres, which it has not.
+    """
     glioseg.phantom(tmp_path / "pictures", patients=1, layout="pairs", spacing_mm=SPACING_MM)
     file = max((tmp_path / "pictures" / "images").glob("*.png"), key=lambda path: path.stat().st_size)
     page = open_page("#/new")
     page.set_input_files("#files", file)
     page.wait_for_selector("#found select[data-series]")
+    switches = page.locator("#found .options input").evaluate_all("all => all.map((own) => own.name)")
+    assert switches == ["uncertainty", "explain"]
     page.click("#found button.main")
     wait_for_case(page)
     page.keyboard.press("h")
@@ -210,3 +215,6 @@ def test_a_picture_is_shown_as_it_is(open_page: OpenPage, tmp_path: Path) -> Non
     assert max(alike, key=lambda way: alike[way]) == "as it is", alike
     assert alike["as it is"] > 0.9, alike
     assert page.text_content("#position").startswith("column")
+    page.goto(page.url.partition("#")[0] + "#/cases")
+    row = page.locator("#worklist tbody tr", has_text=file.stem)
+    assert re.fullmatch(r"[\d,]+ voxels", row.locator("td.number").first.text_content())

@@ -7,7 +7,7 @@ import { test } from "node:test";
 Object.assign(globalThis, { localStorage: { getItem: () => null, setItem: () => undefined }, document: {} });
 if (!globalThis.navigator) globalThis.navigator = { language: "en-GB" };
 
-const { LANGUAGES, TEXTS, byTime, t, when } = await import("./texts.js");
+const { LANGUAGES, TEXTS, byTime, t, volumeWords, when } = await import("./texts.js");
 const { KEYS, keyOf } = await import("./keys.js");
 const { sorted } = await import("./worklist.js");
 const { missing } = await import("./intake.js");
@@ -41,6 +41,12 @@ test("every text that is asked for by its name exists, and no text is there for 
 test("values are put into a text, and an unknown name stays", () => {
   assert.equal(t("new.sending", { n: 3 }), "Reading 3 files …");
   assert.equal(t("new.sending"), "Reading {n} files …");
+});
+
+test("millilitres have a decimal, voxels are counted, and what is not known has no unit", () => {
+  assert.equal(volumeWords(12.34, "ml"), "12.3 ml");
+  assert.equal(volumeWords(120, "voxels"), "120 voxels");
+  assert.equal(volumeWords(undefined, "ml"), "–");
 });
 
 function press(key, more = {}) {

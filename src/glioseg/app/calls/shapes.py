@@ -81,7 +81,10 @@ class ScanAnswer(BaseModel):
 
 
 class FoundAnswer(BaseModel):
-    """A case of an upload: its scans, whether they share a grid, which networks fit, and what others would need."""
+    """A case of an upload: its scans, whether they share a grid and know millimetres, which networks fit and which not.
+
+    Without millimetres, as in pictures, nothing can be registered, brought into an atlas or freed from its skull.
+    """
 
     key: str
     name: str
@@ -89,6 +92,7 @@ class FoundAnswer(BaseModel):
     modalities: dict[str, ScanAnswer]
     others: list[ScanAnswer]
     on_one_grid: bool
+    has_mm: bool
     fits: list[str]
     proposed: str | None
     missing: dict[str, list[str]]

@@ -19,7 +19,7 @@ from glioseg.app.looked import looked_at
 from glioseg.app.networks import Networks
 from glioseg.app.options import Limits
 from glioseg.app.service import Service, below, new_id, patient_digest
-from glioseg.app.studies import Found, FoundCase, called_by_files, found_in, on_one_grid
+from glioseg.app.studies import Found, FoundCase, called_by_files, found_in, grids_of, is_one_grid
 from glioseg.app.uploads import Sent, receive, too_many
 from glioseg.app.worklist import UploadRecord
 from glioseg.core import Finding
@@ -134,14 +134,15 @@ def _in_words(error: GliosegError, folder: Path, findings: Sequence[Finding]) ->
 def case_answer(found: FoundCase, networks: Networks) -> dict[str, Any]:
     """A case of an upload as the page is told of it."""
     used = {row.taken_for: row.to_json() for row in found.rows if row.is_used}
-    fits = networks.fitting(found.case)
+    fits, grids = networks.fitting(found.case), grids_of(found.case)
     return {
         "key": found.key,
         "name": found.case.id,
         "patient": patient_digest(found.case.patient),
         "modalities": used,
         "others": [row.to_json() for row in found.rows if not row.is_used],
-        "on_one_grid": on_one_grid(found.case),
+        "on_one_grid": is_one_grid(grids),
+        "has_mm": all(grid.has_mm for grid in grids),
         "fits": fits,
         "proposed": fits[0] if fits else None,
         "missing": networks.missing(found.case),

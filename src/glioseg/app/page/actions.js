@@ -6,7 +6,7 @@ import { dropDraft } from "./drafts.js";
 import { createSession, inPlane, largestSection } from "./labels.js";
 import { voxelToRas } from "./nifti.js";
 import { drawSide } from "./panel.js";
-import { number, t } from "./texts.js";
+import { t, volumeWords } from "./texts.js";
 import { drawArrangements, drawProposal, drawToolbar } from "./toolbar.js";
 import * as tool from "./tools.js";
 import * as look from "./viewer.js";
@@ -133,7 +133,7 @@ export function jumpLesion(view) {
   view.lesion = (view.lesion + 1) % lesions.length;
   const own = lesions[view.lesion];
   look.moveTo(viewer, voxelToRas(own.centre_voxel, viewer.mask.dims, viewer.permRas));
-  say(t("jump.lesion.is", { n: view.lesion + 1, all: lesions.length, volume: number(own.volume_ml), unit: detail.unit ?? "ml" }));
+  say(t("jump.lesion.is", { n: view.lesion + 1, all: lesions.length, volume: volumeWords(own.volume_ml, detail.unit) }));
 }
 
 /** Show a mask of this case: 0 as predicted, n the n-th correction. */

@@ -1,7 +1,7 @@
 // Volumes over time as a line chart.
 
 import { h, svg } from "./dom.js";
-import { date, number, t, when } from "./texts.js";
+import { date, number, t, volumeWords, when } from "./texts.js";
 
 const WIDTH = 640;
 const HEIGHT = 190;
@@ -22,7 +22,7 @@ export function curve(times, regions, ids) {
   const picture = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": words(known, regions, name) });
   for (const share of [0, 0.5, 1]) {
     picture.append(line("axis", EDGE.left, y(top * share), WIDTH - EDGE.right, y(top * share)));
-    picture.append(text(EDGE.left - 6, y(top * share) + 4, `${number(top * share, 0)} ${known[0].unit ?? "ml"}`, "end"));
+    picture.append(text(EDGE.left - 6, y(top * share) + 4, `${number(top * share, 0)} ${known[0].unit}`, "end"));
   }
   known.forEach((own, row) => {
     if (ids.includes(own.id)) picture.append(line("now", x(at[row]), EDGE.top, x(at[row]), HEIGHT - EDGE.bottom));
@@ -33,7 +33,7 @@ export function curve(times, regions, ids) {
 }
 
 function words(known, regions, name) {
-  const of = (own) => regions.map(({ name }) => `${name} ${number(own.volumes_ml[name])} ml`).join(", ");
+  const of = (own) => regions.map(({ name }) => `${name} ${volumeWords(own.volumes_ml[name], own.unit)}`).join(", ");
   return `${t("compare.curve")}. ${known.map((own) => `${name(own)}: ${of(own)}`).join("; ")}`;
 }
 

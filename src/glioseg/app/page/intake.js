@@ -103,18 +103,22 @@ function drawFound(view) {
   document.getElementById("found-title").focus();
 }
 
-/** The switches of a prediction: their texts, whether they are on at first for a case, and what is sent for on and off. */
+/**
+ * The switches of a prediction: their texts, whether they need millimetres, which pictures have not, whether they are on
+ * at first for a case, and what is sent for on and off.
+ */
 const SWITCHES = {
-  register: { text: "option.register", first: (own) => !own.on_one_grid },
-  brain_extract: { text: "option.brain", first: () => false },
-  atlas: { text: "option.atlas", first: () => false, on: "mni", off: null },
+  register: { text: "option.register", needsMm: true, first: (own) => !own.on_one_grid },
+  brain_extract: { text: "option.brain", needsMm: true, first: () => false },
+  atlas: { text: "option.atlas", needsMm: true, first: () => false, on: "mni", off: null },
   uncertainty: { text: "option.uncertainty", first: () => true },
   explain: { text: "option.explain", first: () => false },
 };
 
-/** Those switches that the server knows, as they are at first for a case. */
+/** Those switches that the server knows and that mean something for a case, as they are at first. */
 function optionsOf({ options: known }, own) {
-  return Object.fromEntries(known.filter((name) => name in SWITCHES).map((name) => [name, SWITCHES[name].first(own)]));
+  const meant = known.filter((name) => name in SWITCHES && (own.has_mm || !SWITCHES[name].needsMm));
+  return Object.fromEntries(meant.map((name) => [name, SWITCHES[name].first(own)]));
 }
 
 /** What is sent for them. */

@@ -104,8 +104,7 @@ export const TEXTS = {
   "cases.date": { en: "Queued", de: "Eingereiht" },
   "cases.day": { en: "Study day", de: "Studientag" },
   "day.is": { en: "Day {day}", de: "Tag {day}" },
-  "cases.volume": { en: "{region} (ml)", de: "{region} (ml)" },
-  "cases.volume.plain": { en: "Volume (ml)", de: "Volumen (ml)" },
+  "cases.volume": { en: "Volume", de: "Volumen" },
   "cases.confidence": { en: "Confidence", de: "Verlässlichkeit" },
   "cases.network": { en: "Network", de: "Netz" },
   "cases.state": { en: "State", de: "Stand" },
@@ -183,7 +182,7 @@ export const TEXTS = {
   "regions.was": { en: "was {volume}", de: "war {volume}" },
   "jump.largest": { en: "Largest section", de: "Größter Querschnitt" },
   "jump.lesion": { en: "Next lesion", de: "Nächste Läsion" },
-  "jump.lesion.is": { en: "Lesion {n} of {all}: {volume} {unit}", de: "Läsion {n} von {all}: {volume} {unit}" },
+  "jump.lesion.is": { en: "Lesion {n} of {all}: {volume}", de: "Läsion {n} von {all}: {volume}" },
   "jump.none": { en: "There is none in this mask.", de: "In dieser Maske ist keine." },
   "diameter.title": { en: "Diameters (RANO)", de: "Durchmesser (RANO)" },
   "diameter.is": { en: "{region}: {long} × {short} mm, slice {slice}", de: "{region}: {long} × {short} mm, Schicht {slice}" },
@@ -231,7 +230,7 @@ export const TEXTS = {
   "label.locked": { en: "{name} is locked: nothing is painted over it.", de: "{name} ist gesperrt: Nichts wird darübergemalt." },
   "smart.hint": { en: "Click: the connected region that is as probable becomes a proposal.", de: "Klick: Die zusammenhängende, ebenso wahrscheinliche Region wird vorgeschlagen." },
   "smart.none": { en: "Smart fill needs probability maps; this case has none.", de: "Klug füllen braucht Wahrscheinlichkeitskarten; dieser Fall hat keine." },
-  "smart.proposal": { en: "{volume} {unit} at a probability of {threshold} or more", de: "{volume} {unit} ab einer Wahrscheinlichkeit von {threshold}" },
+  "smart.proposal": { en: "{volume} at a probability of {threshold} or more", de: "{volume} ab einer Wahrscheinlichkeit von {threshold}" },
   "smart.threshold": { en: "Probability from", de: "Wahrscheinlichkeit ab" },
   "smart.take": { en: "Take", de: "Übernehmen" },
   "smart.leave": { en: "Leave", de: "Verwerfen" },
@@ -304,6 +303,11 @@ export function t(key, values = {}) {
 export function number(value, digits = 1) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
   return value.toLocaleString(language(), { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
+/** A volume with its unit: millilitres are measured, the voxels of pictures are counted. */
+export function volumeWords(volume, unit) {
+  return Number.isFinite(volume) ? `${number(volume, unit === "voxels" ? 0 : 1)} ${unit}` : number(volume);
 }
 
 /** A point in time as people of the language write it; with the time of day where it has one and `time` is asked for. */

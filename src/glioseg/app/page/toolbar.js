@@ -2,7 +2,7 @@
 
 import { h, svg } from "./dom.js";
 import { keyFor } from "./keys.js";
-import { number, t } from "./texts.js";
+import { number, t, volumeWords } from "./texts.js";
 import { TOOLS, changeThreshold, leaveProposal, proposalVolume, redoStep, revertHere, takeProposal, undoStep } from "./tools.js";
 import { windowOf } from "./viewer.js";
 
@@ -94,7 +94,7 @@ export function drawProposal(view) {
   const { tools } = view;
   view.proposal.hidden = !tools.proposal;
   if (!tools.proposal) return view.proposal.replaceChildren();
-  const words = t("smart.proposal", { volume: number(proposalVolume(tools)), unit: view.detail.unit ?? "ml", threshold: number(tools.proposal.threshold, 2) });
+  const words = t("smart.proposal", { volume: volumeWords(proposalVolume(tools), view.detail.unit), threshold: number(tools.proposal.threshold, 2) });
   if (view.proposal.firstElementChild) {
     view.proposal.querySelector("p").textContent = words;
     return undefined;

@@ -3,7 +3,7 @@
 import { get, send } from "./api.js";
 import { h, problem, say } from "./dom.js";
 import { job, showProgress } from "./progress.js";
-import { byTime, date, number, t } from "./texts.js";
+import { byTime, date, number, t, volumeWords } from "./texts.js";
 
 const SORTED = "glioseg-sort";
 
@@ -17,9 +17,13 @@ const COLUMNS = {
   confidence: { value: (own) => (own.confidence?.low ? -1 : (own.confidence?.value ?? 2)), largestFirst: false },
 };
 
-/** The volume of the first region, which holds the others. */
+/** The first region, which holds the others. */
+function mainRegion(own) {
+  return Object.keys(own.volumes_ml ?? {})[0];
+}
+
 function mainVolume(own) {
-  return Object.values(own.volumes_ml ?? {})[0];
+  return own.volumes_ml?.[mainRegion(own)];
 }
 
 /** Cases in the order of a column; equal ones by date, the newest first. */
@@ -125,14 +129,14 @@ async function change(view, method, path) {
 }
 
 function table(view, cases) {
-  const region = Object.keys(cases.find((own) => mainVolume(own) !== undefined)?.volumes_ml ?? {})[0];
+  const regions = new Set(cases.map(mainRegion).filter(Boolean));
   const knowsDays = cases.some((own) => Number.isInteger(own.study_day));
   const heads = {
     name: t("cases.name"),
     patient: t("cases.patient"),
     date: t("cases.date"),
     ...(knowsDays ? { day: t("cases.day") } : {}),
-    volume: region ? t("cases.volume", { region }) : t("cases.volume.plain"),
+    volume: regions.size === 1 ? [...regions][0] : t("cases.volume"),
     confidence: t("cases.confidence"),
   };
   return h(
@@ -191,7 +195,7 @@ function line(view, own, knowsDays) {
     h("td", {}, own.patient ?? ""),
     h("td", { class: "nowrap" }, date(own.created)),
     knowsDays ? h("td", { class: "number" }, Number.isInteger(own.study_day) ? String(own.study_day) : "–") : null,
-    h("td", { class: "number" }, number(mainVolume(own))),
+    h("td", { class: "number nowrap" }, volumeWords(mainVolume(own), own.unit)),
     h("td", { class: "number" }, done ? confidence(own.confidence) : "–"),
     h("td", { class: "nowrap" }, own.model.replace(/^model:/, "")),
     h("td", {}, state(own)),
