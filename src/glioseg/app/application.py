@@ -89,8 +89,10 @@ async def _invalid(_: Request, error: Exception) -> Response:
     return _answer(OptionError("the request is not as described", found=f"{where}: {first['msg']}"), 422)
 
 
-async def _other(_: Request, error: Exception) -> Response:
+async def _other(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if isinstance(error.__cause__, GliosegError):  # raised while FastAPI read the body; not a fault of parsing
+        return await _refused(request, error.__cause__)
     answer = _answer(
         OptionError("there is no such call" if error.status_code == 404 else error.detail), error.status_code
     )
