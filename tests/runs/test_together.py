@@ -7,9 +7,9 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -120,10 +120,36 @@ precision = "fp32"
 """
 
 
-def _command(data: Path, folder: Path, run: str, *more: str) -> list[str]:
+_FALLS = """
+import os, sys
+from glioseg.cli.app import main
+from glioseg.training.step import Stepper
+
+number, move, n_moves = int(sys.argv.pop(1)), Stepper.move, [0]
+
+def move_or_fall(stepper):
+    n_moves[0] += 1
+    if n_moves[0] == 3 and os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0":
+        os.kill(os.getpid(), number)
+    return move(stepper)
+
+Stepper.move = move_or_fall
+main()
+"""
+"""A process that gets a signal in its third step, when the checkpoint of the second has been written."""
+
+
+def _arguments(data: Path, folder: Path, run: str, *more: str) -> list[str]:
     (folder / "toy.toml").write_text(_RECIPE)
     places = ["--data", str(data), "--out", str(folder / run), "--cache", str(folder / "cache"), "--device", "cpu"]
-    return ["-m", "glioseg", "train", str(folder / "toy.toml"), *places, "--no-evaluate", *more]
+    return ["train", str(folder / "toy.toml"), *places, "--no-evaluate", *more]
+
+
+def _falling(folder: Path, number: signal.Signals) -> list[str]:
+    """What takes the place of ``-m glioseg``."""
+    script = folder / "falls.py"
+    script.write_text(_FALLS)
+    return [str(script), str(int(number))]
 
 
 def _environment(**more: str) -> dict[str, str]:
@@ -137,33 +163,38 @@ def _free_port() -> int:
         return int(listening.getsockname()[1])
 
 
-def _children(pid: int) -> list[int]:
-    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+@dataclass(frozen=True)
+class _Started:
+    """A process that writes to a file, so that nobody waits for what its own processes still hold open."""
 
+    process: subprocess.Popen[bytes]
+    file: Path
 
-def _wait_for(path: Path, processes: list[subprocess.Popen[str]]) -> None:
-    limit = time.monotonic() + 300
-    while not path.exists():
-        assert time.monotonic() < limit
-        assert all(process.poll() is None for process in processes), [each.communicate() for each in processes]
-        time.sleep(0.01)
+    @property
+    def said(self) -> str:
+        return self.file.read_text()
 
 
 @contextmanager
-def _started(commands: list[list[str]], environments: list[Mapping[str, str]]) -> Iterator[list[subprocess.Popen[str]]]:
-    processes = [
-        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for command, environment in zip(commands, environments, strict=True)
-    ]
+def _started(
+    folder: Path, commands: Sequence[Sequence[str]], environments: Sequence[Mapping[str, str]]
+) -> Iterator[list[_Started]]:
+    started = []
+    for number, (command, environment) in enumerate(zip(commands, environments, strict=True)):
+        with (folder / f"said-{number}").open("wb") as file:
+            process = subprocess.Popen([sys.executable, *command], env=environment, stdout=file, stderr=file)
+        started.append(_Started(process, folder / f"said-{number}"))
     try:
-        yield processes
+        yield started
     finally:
-        for process in processes:
-            if process.poll() is None:
-                for child in _children(process.pid):
-                    os.kill(child, signal.SIGKILL)
-                process.kill()
-            process.communicate()
+        for each in started:
+            each.process.terminate()  # which a launcher passes on to its workers
+        for each in started:
+            try:
+                each.process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                each.process.kill()
+                each.process.wait()
 
 
 def _model(run: Path) -> dict[str, torch.Tensor]:
@@ -173,27 +204,36 @@ def _model(run: Path) -> dict[str, torch.Tensor]:
 
 @pytest.mark.slow
 def test_two_hosts_lose_a_worker_and_go_on_by_themselves(phantom_data: Path, tmp_path: Path) -> None:
-    """Two launchers on the loopback; one worker is killed once there is a checkpoint, and both launchers start anew.
+    """Two launchers on the loopback; a worker is killed once there are checkpoints, and both launchers start anew.
 
-    In the end stands what one process alone makes, to within 1e-4; and its validation, of the same figures.
+    In the end stands what one process alone makes, and its validation, but for the order of sums. PyTorch's own sums
+    over a batch of 16,384 voxels are off by 4e-6 of their value, which ten steps raise to less than 1e-4 of weights and
+    3e-4 of running statistics (of some 3).
     """
-    subprocess.run([sys.executable, *_command(phantom_data, tmp_path, "alone")], env=_environment(), check=True)
+    alone = ["-m", "glioseg", *_arguments(phantom_data, tmp_path, "alone")]
+    subprocess.run([sys.executable, *alone], env=_environment(), check=True, timeout=90)
     meeting = [f"--rdzv-endpoint=127.0.0.1:{_free_port()}", "--rdzv-backend=c10d", "--rdzv-id=toy"]
     torchrun = ["-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1", "--max-restarts=2", *meeting]
-    command = [sys.executable, *torchrun, *_command(phantom_data, tmp_path, "two")]
-    with _started([command, command], [_environment()] * 2) as hosts:
-        _wait_for(tmp_path / "two" / "latest_checkpoint.pth", hosts)
-        os.kill(_children(hosts[1].pid)[0], signal.SIGKILL)
-        said = [host.communicate(timeout=300) for host in hosts]
-    assert [host.returncode for host in hosts] == [0, 0], said
-    assert "Continuing at epoch" in said[0][1] + said[1][1]
-    alone, two = _model(tmp_path / "alone"), _model(tmp_path / "two")
-    for name, weights in alone.items():
-        torch.testing.assert_close(two[name], weights, rtol=1e-4, atol=1e-4, msg=name)
+    arguments = _arguments(phantom_data, tmp_path, "two")
+    commands = [
+        [*torchrun, *what, *arguments] for what in (["-m", "glioseg"], _falling(tmp_path, signal.Signals.SIGKILL))
+    ]
+    with _started(tmp_path, commands, [_environment()] * 2) as hosts:
+        codes = [host.process.wait(timeout=120) for host in hosts]
+        said = "".join(host.said for host in hosts)
+    assert codes == [0, 0], said
+    assert "Continuing at epoch 1, step" in said
+    expected, found = _model(tmp_path / "alone"), _model(tmp_path / "two")
+    for name, weights in expected.items():
+        atol = 1e-3 if "running" in name else 1e-4
+        torch.testing.assert_close(
+            found[name], weights, rtol=1e-4, atol=atol, msg=lambda text, at=name: f"{at}: {text}"
+        )
     rows = [read_log(tmp_path / run / "log.jsonl") for run in ("alone", "two")]
     for one, other in zip(*rows, strict=True):
-        assert other.val_score == pytest.approx(one.val_score, abs=1e-3)
         assert other.train_loss == pytest.approx(one.train_loss, abs=1e-4)
+        assert other.val_loss == pytest.approx(one.val_loss, abs=1e-4)
+        assert other.val_score == pytest.approx(one.val_score, abs=1e-3)
 
 
 def _srun(rank: int, size: int, port: int) -> dict[str, str]:
@@ -217,15 +257,12 @@ def _srun(rank: int, size: int, port: int) -> dict[str, str]:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "out of reach"])
 def test_a_process_of_srun_is_lost(phantom_data: Path, tmp_path: Path, number: signal.Signals) -> None:
     """Without a launcher that would end the others: they end by themselves, with a sentence; what is kept is whole."""
-    command = [sys.executable, *_command(phantom_data, tmp_path, "run", "--set", "train.patience_minutes=0.5")]
+    arguments = _arguments(phantom_data, tmp_path, "run", "--set", "train.patience_minutes=0.2")
+    commands = [[*what, *arguments] for what in (["-m", "glioseg"], _falling(tmp_path, number))]
     port = _free_port()
-    with _started([command, command], [_srun(rank, 2, port) for rank in range(2)]) as processes:
-        _wait_for(tmp_path / "run" / "latest_checkpoint.pth", processes)
-        os.kill(processes[1].pid, number)
-        before = time.monotonic()
-        _, said = processes[0].communicate(timeout=120)
-        assert time.monotonic() - before < 60
-    assert processes[0].returncode == 1
+    with _started(tmp_path, commands, [_srun(rank, 2, port) for rank in range(2)]) as (first, _):
+        code, said = first.process.wait(timeout=90), first.said
+    assert code == 1, said
     assert "another process of this training has ended, or does not answer" in said
     assert "Traceback" not in said
     assert _model(tmp_path / "run")

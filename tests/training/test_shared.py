@@ -26,7 +26,7 @@ from glioseg.training.sampler import epoch_order
 from glioseg.training.share import own_places, parts_of
 from glioseg.training.shared_layers import Shared, share_layers
 from glioseg.training.step import Stepper
-from glioseg.training.team import Team
+from glioseg.training.team import LostProcessError, Team
 from glioseg.training.terms import LossOptions, loss_of
 from glioseg.training.validation import validated
 from tests.training.test_loop import _job, _options, _Toy
@@ -202,6 +202,36 @@ def test_a_loss_that_says_so_is_the_mean_of_its_items(kind: str) -> None:
         regions = (torch.rand(3, 1, 6, 6, generator=made) > torch.tensor([0.2, 0.5, 0.9]).view(3, 1, 1, 1)).float()
         items = torch.stack([loss(logits[[n]], regions[[n]]) for n in range(3)]).mean()
         assert loss.is_mean == torch.isclose(items, loss(logits, regions), rtol=1e-5).item(), over
+
+
+# -- a connection that is lost ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("[../third_party/gloo/gloo/transport/tcp/pair.cc:534] Connection closed by peer [127.0.0.1]:4711"),
+        RuntimeError("Application timeout caused pair closure"),
+        RuntimeError("Timed out waiting 30000ms for recv operation to complete"),
+        RuntimeError("Socket Timeout"),
+        RuntimeError("Pair is not connected ([127.0.0.1]:4711)"),
+        torch.distributed.DistNetworkError("The client socket has failed to connect to any address"),
+        torch.distributed.DistBackendError("watchdog"),
+    ],
+    ids=str,
+)
+def test_an_error_of_the_connection_is_a_lost_process(error: RuntimeError) -> None:
+    """In the words in which gloo, the store and NCCL say it; alone there is no process to be lost."""
+    with pytest.raises(LostProcessError, match="has ended, or does not answer") as raised, Team(0, 2).watched():
+        raise error
+    assert str(error) in str(raised.value)
+    with pytest.raises(type(error)), Team().watched():
+        raise error
+
+
+def test_an_error_of_the_network_is_none_of_the_connection() -> None:
+    with pytest.raises(RuntimeError, match="shape"), Team(0, 2).watched():
+        raise RuntimeError("The size of tensor a (3) must match: invalid shape")
 
 
 # -- validation --------------------------------------------------------------------------------------------------------

@@ -25,7 +25,12 @@ from glioseg.errors import GliosegError
 
 T = TypeVar("T")
 
-_LOST = re.compile(r"gloo|nccl|c10d|TCPStore|connection (closed|reset|refused)|broken pipe|timed out", re.IGNORECASE)
+_LOST = re.compile(
+    r"gloo|nccl|c10d|TCPStore|connection (closed|reset|refused)|closed the connection|pair closure|not connected"
+    r"|broken pipe|timed? ?out",
+    re.IGNORECASE,
+)
+"""What PyTorch says of a lost connection: mostly it names the library, but not always, nor by the type of error."""
 
 
 class LostProcessError(GliosegError):
@@ -122,7 +127,8 @@ class Team:
         try:
             yield
         except RuntimeError as error:
-            if self.size == 1 or not _LOST.search(str(error)):
+            is_of_connection = isinstance(error, dist.DistError) or _LOST.search(str(error))
+            if self.size == 1 or not is_of_connection:
                 raise
             raise self.lost(error) from error
 
