@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import fsspec
 import pytest
 
 from tests.cli.command import glioseg
+from tests.fakes.launched import environment, free_port, started
 from tests.fakes.ray import FakeRay, ray_is
 from tests.io.remote.conftest import endpoint, mirror, s3, web
 from tests.runs.conftest import _one_thread, plain_reports
@@ -33,6 +36,29 @@ def _write(folder: Path, served: Path, system: fsspec.AbstractFileSystem) -> Non
         if path.is_file():
             system.put_file(str(path), f"brains/kaggle_3m/{path.relative_to(folder / 'kaggle_3m').as_posix()}")
     shutil.copytree(folder / "kaggle_3m", served / "scans")
+
+
+def _torchrun(page: str) -> list[str]:
+    """What stands behind ``torchrun``."""
+    (lines,) = re.findall(r"^torchrun ((?:.*\\\n)*.*)$", page, re.MULTILINE)
+    return shlex.split(lines.replace("\\\n", " "))
+
+
+@pytest.mark.slow
+def test_torchrun_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On two machines that are this one, with one process in the place of four; two runs would refuse each other."""
+    monkeypatch.chdir(tmp_path)
+    ran = glioseg("phantom", "brats", "--patients", 5, "--layout", "brats2023", "--spacing", 6, "--quiet")
+    assert ran.code == 0, ran.err
+    told = _torchrun(_PAGE.read_text(encoding="utf-8"))
+    here = {"FIRST_MACHINE:29500": f"127.0.0.1:{free_port()}", "4": "1"}
+    short = [part for change in _SHORT[:4] for part in ("--set", change)]
+    command = ["-m", "torch.distributed.run", *(here.get(word, word) for word in told), *short, "--device", "cpu"]
+    with started(tmp_path, [command, command], [environment()] * 2) as machines:
+        codes = [machine.process.wait(timeout=240) for machine in machines]
+        said = "".join(machine.said for machine in machines)
+    assert codes == [0, 0], said
+    assert (tmp_path / "runs" / "brats" / "report.html").exists()
 
 
 @pytest.mark.slow

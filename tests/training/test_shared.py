@@ -204,7 +204,7 @@ def test_a_loss_that_says_so_is_the_mean_of_its_items(kind: str) -> None:
         assert loss.is_mean == torch.isclose(items, loss(logits, regions), rtol=1e-5).item(), over
 
 
-# -- a connection that is lost ------------------------------------------------------------------------------------------
+# -- a connection that is lost -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
