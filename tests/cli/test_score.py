@@ -385,6 +385,7 @@ def test_all_faults_are_said_at_once(folders: tuple[Path, Path]) -> None:
     (ours / "p3.nii.gz").write_bytes(b"no scan")
     ran = glioseg("score", "--reference", reference, "--prediction", ours, "--quiet")
     refused(ran, 1, "2 masks cannot be scored", "p1.nii.gz", "p3.nii.gz", "No figure is given")
+    assert "--scheme brats2023" in ran.err, "in the words of the command line"
 
 
 def test_two_masks_of_one_case(folders: tuple[Path, Path]) -> None:

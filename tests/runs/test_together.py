@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -182,9 +183,7 @@ def test_two_hosts_lose_a_worker_and_go_on_by_themselves(phantom_data: Path, tmp
     expected, found = _model(tmp_path / "alone"), _model(tmp_path / "two")
     for name, weights in expected.items():
         atol = 1e-3 if "running" in name else 1e-4
-        torch.testing.assert_close(
-            found[name], weights, rtol=1e-4, atol=atol, msg=lambda text, at=name: f"{at}: {text}"
-        )
+        torch.testing.assert_close(found[name], weights, rtol=1e-4, atol=atol, msg=partial("{}: {}".format, name))
     rows = [read_log(tmp_path / run / "log.jsonl") for run in ("alone", "two")]
     for one, other in zip(*rows, strict=True):
         assert other.train_loss == pytest.approx(one.train_loss, abs=1e-4)

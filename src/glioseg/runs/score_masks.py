@@ -23,6 +23,8 @@ from glioseg.io.load import load_labels
 from glioseg.preparation.resample import resample
 from glioseg.runs.read import Data, read, with_labels_file
 
+_MOST_FAULTS = 8
+
 
 @dataclass(frozen=True)
 class Masks:
@@ -165,9 +167,10 @@ def all_faults(faults: Sequence[GliosegError]) -> GliosegError:
     """Every mask that cannot be scored in one error, so that they can be mended together."""
     if len(faults) == 1:
         return faults[0]
+    listed = [fault.text for fault in faults[:_MOST_FAULTS]]
+    listed += [f"and {len(faults) - _MOST_FAULTS} more"] if len(faults) > _MOST_FAULTS else []
     return ScoreError(
-        f"{len(faults)} masks cannot be scored",
-        found=name_some((f"\n  {fault}" for fault in faults), 8),
+        "\n  ".join([f"{len(faults)} masks cannot be scored:", *listed]),
         remedy="\nNo figure is given: without these cases it would be one of another cohort",
     )
 
