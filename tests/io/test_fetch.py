@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from glioseg.errors import FileError
-from glioseg.io.fetch import Digest, Remote, answer, fetch, n_bytes_there
+from glioseg.io.fetch import Digest, WebFile, answer, fetch, n_bytes_there
 from tests.fakes.server import Served, serving
 
 _DATA = bytes(range(256)) * 4000  # 1,024,000 bytes
@@ -22,7 +22,7 @@ def _fetch(served: Served, folder: Path, *, digest: str | None = _MD5, n_bytes: 
     remote_digest = None if digest is None else Digest("md5", digest)
     with serving({"/set.zip": served}) as address:
         _waited.clear()
-        fetch(Remote(f"{address}/set.zip", n_bytes, remote_digest, _PAGE), path, wait=_waited.append)
+        fetch(WebFile(f"{address}/set.zip", n_bytes, remote_digest, _PAGE), path, wait=_waited.append)
     return path
 
 
@@ -43,7 +43,7 @@ def test_sha256_is_known_too(tmp_path: Path) -> None:
     path = tmp_path / "a"
     with serving({"/a": Served(b"abc")}) as address:
         digest = Digest("sha256", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")  # of FIPS 180-2
-        fetch(Remote(f"{address}/a", 3, digest, _PAGE), path)
+        fetch(WebFile(f"{address}/a", 3, digest, _PAGE), path)
     assert path.read_bytes() == b"abc"
 
 
@@ -79,10 +79,10 @@ def test_a_part_of_another_version_is_not_gone_on_with(tmp_path: Path) -> None:
     files = {"/set.zip": Served(b"1" * 1000, breaks=[400, 0, 0, 0, 0])}
     with serving(files) as address:
         with pytest.raises(FileError):
-            fetch(Remote(f"{address}/set.zip", 1000, None, _PAGE), path, wait=_waited.append)
+            fetch(WebFile(f"{address}/set.zip", 1000, None, _PAGE), path, wait=_waited.append)
         assert n_bytes_there(path) == 400
         files["/set.zip"].content, files["/set.zip"].etag = b"2" * 1000, '"two"'
-        fetch(Remote(f"{address}/set.zip", 1000, None, _PAGE), path, wait=_waited.append)
+        fetch(WebFile(f"{address}/set.zip", 1000, None, _PAGE), path, wait=_waited.append)
     assert path.read_bytes() == b"2" * 1000
 
 
@@ -162,7 +162,7 @@ def test_redirects_are_followed_with_the_range(tmp_path: Path) -> None:
     path = tmp_path / "set.zip"
     files = {"/old": Served(leads_to="/new"), "/new": Served(_DATA, breaks=[500_000])}
     with serving(files) as address:
-        fetch(Remote(f"{address}/old", len(_DATA), Digest("md5", _MD5), _PAGE), path, wait=_waited.append)
+        fetch(WebFile(f"{address}/old", len(_DATA), Digest("md5", _MD5), _PAGE), path, wait=_waited.append)
     assert path.read_bytes() == _DATA
     assert files["/new"].asked[1] is not None
 
@@ -172,7 +172,7 @@ def test_a_circle_of_redirects_ends(tmp_path: Path) -> None:
         serving({"/a": Served(leads_to="/b"), "/b": Served(leads_to="/a")}) as address,
         pytest.raises(FileError, match="cannot be fetched; found 302"),
     ):
-        fetch(Remote(f"{address}/a", None, None, _PAGE), tmp_path / "a", wait=_waited.append)
+        fetch(WebFile(f"{address}/a", None, None, _PAGE), tmp_path / "a", wait=_waited.append)
 
 
 @pytest.mark.parametrize("place", ["ftp://127.0.0.1/set.zip", "file:///etc/hostname"])
@@ -185,7 +185,7 @@ def test_a_redirect_never_leads_out_of_http(tmp_path: Path, place: str) -> None:
 @pytest.mark.parametrize("place", ["ftp://example.org/a", "file:///etc/hostname"])
 def test_only_http_is_fetched(tmp_path: Path, place: str) -> None:
     with pytest.raises(FileError, match="only http and https are fetched"):
-        fetch(Remote(place, None, None, _PAGE), tmp_path / "a")
+        fetch(WebFile(place, None, None, _PAGE), tmp_path / "a")
 
 
 def test_an_address_that_nobody_answers_at_is_a_sentence(tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_an_address_that_nobody_answers_at_is_a_sentence(tmp_path: Path) -> None
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with pytest.raises(FileError, match=r"found the server refuses the connection\. Check the connection") as refusal:
-        fetch(Remote(f"http://127.0.0.1:{port}/a", None, None, _PAGE), tmp_path / "a")
+        fetch(WebFile(f"http://127.0.0.1:{port}/a", None, None, _PAGE), tmp_path / "a")
     assert str(tmp_path / "a") in str(refusal.value)
 
 
@@ -201,7 +201,7 @@ def test_a_name_that_is_not_known_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(
         FileError, match=r"https://glioseg\.invalid/a: the address cannot be fetched; found \w.*\. Check"
     ):
-        fetch(Remote("https://glioseg.invalid/a", None, None, _PAGE), tmp_path / "a")
+        fetch(WebFile("https://glioseg.invalid/a", None, None, _PAGE), tmp_path / "a")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no device that is always full")

@@ -16,7 +16,7 @@ import pytest
 
 import glioseg as face
 from glioseg.cohorts import catalogue
-from glioseg.cohorts.catalogue import PUBLIC_SETS, Contents, PublicSet, RemoteFile
+from glioseg.cohorts.catalogue import PUBLIC_SETS, Contents, PublicSet, SetFile
 from glioseg.cohorts.recognise import read_cohort
 from glioseg.errors import FileError, OptionError
 from glioseg.io import fetch
@@ -57,7 +57,7 @@ class Shop:
         for name, content in packed.items():
             self.files[f"/{name}"] = Served(content)
         first, *others = [
-            RemoteFile(name, f"{self.address}/{name}", len(content), Digest("md5", hashlib.md5(content).hexdigest()))
+            SetFile(name, f"{self.address}/{name}", len(content), Digest("md5", hashlib.md5(content).hexdigest()))
             for name, content in packed.items()
         ]
         files = (replace(first, **changes), *others)  # type: ignore[arg-type]

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
-ENDED: tuple[State, ...] = ("done", "failed", "cancelled")
 _PATIENCE_S = 30.0
 _TABLES = """
 CREATE TABLE IF NOT EXISTS uploads (
@@ -206,11 +205,6 @@ class Worklist:
                 "UPDATE cases SET state = 'failed', step = '', share = 0, error = ? WHERE id = ?",
                 (json.dumps(error), case_id),
             )
-
-    def summarise(self, case_id: str, summary: Mapping[str, Any]) -> None:
-        """Change what the list shows of a case that is done."""
-        with self._transaction() as database:
-            database.execute("UPDATE cases SET summary = ? WHERE id = ?", (json.dumps(summary), case_id))
 
     def requeue_running(self) -> int:
         """What was running when the program ended waits again, before all others; how many there were."""

@@ -21,7 +21,7 @@ Access = Literal["open", "account", "program"]
 
 
 @dataclass(frozen=True)
-class RemoteFile:
+class SetFile:
     """A file of a set, as its publisher offers it.
 
     Args:
@@ -80,7 +80,7 @@ class PublicSet:
     page: str
     access: Access
     contents: Contents
-    files: tuple[RemoteFile, ...] = ()
+    files: tuple[SetFile, ...] = ()
     unpacked_bytes: int = 0
     steps: tuple[str, ...] = ()
 
@@ -161,9 +161,9 @@ def _kaggle_page(name: str) -> str:
     return f"https://www.kaggle.com/datasets/{name}"
 
 
-def _cheng_part(first: int, last: int, number: int, n_bytes: int, md5: str) -> RemoteFile:
+def _cheng_part(first: int, last: int, number: int, n_bytes: int, md5: str) -> SetFile:
     name = f"brainTumorDataPublic_{first}-{last}.zip"
-    return RemoteFile(name, f"{_FIGSHARE}/{number}", n_bytes, Digest("md5", md5))
+    return SetFile(name, f"{_FIGSHARE}/{number}", n_bytes, Digest("md5", md5))
 
 
 _BRATS_TERMS = "for research and teaching, not to be passed on; the challenge's own terms"
@@ -185,7 +185,7 @@ _SETS = (
         "open",
         Contents("msd", 750, 750, 1234),
         (
-            RemoteFile(
+            SetFile(
                 "Task01_BrainTumour.tar",
                 "https://msd-for-monai.s3-us-west-2.amazonaws.com/Task01_BrainTumour.tar",
                 7_608_266_240,
@@ -203,7 +203,7 @@ _SETS = (
         "open",
         Contents("brisc", 6000, None, 10_793),
         (
-            RemoteFile(
+            SetFile(
                 "brisc2025.zip",
                 "https://zenodo.org/records/17524350/files/brisc2025.zip?download=1",
                 260_175_408,
@@ -225,7 +225,7 @@ _SETS = (
             _cheng_part(767, 1532, 3381296, 217_848_429, "7e8a875500d2c8a346f270538e29890e"),
             _cheng_part(1533, 2298, 3381293, 215_563_856, "8227bf6080cb71f15a88be8d25c79ae7"),
             _cheng_part(2299, 3064, 3381302, 231_679_762, "b378a80d6174e5317d59eb28430c6652"),
-            RemoteFile("cvind.mat", f"{_FIGSHARE}/7005344", 5736, Digest("md5", "5ea82eb3212c9fcb84290ccf0beb486d")),
+            SetFile("cvind.mat", f"{_FIGSHARE}/7005344", 5736, Digest("md5", "5ea82eb3212c9fcb84290ccf0beb486d")),
         ),
         900_000_000,
     ),

@@ -71,7 +71,7 @@ def modality_effects(
         regions: that are drawn in it.
     """
     rows = {region: prediction.regions.index(region) for region in regions}
-    inside = {region: _inside(prediction, region) for region in regions if _inside(prediction, region).any()}
+    inside = {region: own for region in regions if (own := _inside(prediction, region)).any()}
     found: Effects = {region: {} for region in inside}
     for name in ensemble.modalities:
         after: Mapping[Change, Prediction] = {

@@ -46,7 +46,7 @@ class Digest:
 
 
 @dataclass(frozen=True)
-class Remote:
+class WebFile:
     """A file that lies elsewhere.
 
     Args:
@@ -71,7 +71,7 @@ class _NoRangeError(_BrokenError):
 
 
 def fetch(
-    remote: Remote, path: Path, *, step: Step = lambda done, total: None, wait: Callable[[float], None] = time.sleep
+    remote: WebFile, path: Path, *, step: Step = lambda done, total: None, wait: Callable[[float], None] = time.sleep
 ) -> None:
     """Have a remote file at ``path``; one that is there already is looked at instead.
 
@@ -105,7 +105,7 @@ def answer(address: str, page: str) -> Any:  # noqa: ANN401 - whatever JSON hold
     Raises:
         FileError: it cannot be reached, or answers something else.
     """
-    remote = Remote(address, None, None, page)
+    remote = WebFile(address, None, None, page)
     try:
         with _open(remote, {}) as response:
             return json.loads(response.read(_LARGEST_ANSWER))
@@ -129,7 +129,7 @@ def _mark(path: Path) -> Path:
 # -- what comes over the network ---------------------------------------------------------------------------------------
 
 
-def _receive_all(remote: Remote, path: Path, step: Step, wait: Callable[[float], None]) -> None:
+def _receive_all(remote: WebFile, path: Path, step: Step, wait: Callable[[float], None]) -> None:
     """Try until all of it is there, or several tries in turn bring no more than was there at most before."""
     n_failed, most = 0, n_bytes_there(path)
     while True:
@@ -144,7 +144,7 @@ def _receive_all(remote: Remote, path: Path, step: Step, wait: Callable[[float],
             wait(_WAITS_S[n_failed - 1])
 
 
-def _receive(remote: Remote, path: Path, step: Step) -> None:
+def _receive(remote: WebFile, path: Path, step: Step) -> None:
     """One connection: append what is missing, or write all of it where the server begins anew."""
     part, there = _part(path), n_bytes_there(path)
     mark = _mark_of(remote, path)
@@ -219,7 +219,7 @@ class _NoDowngrade(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _open(remote: Remote, headers: Mapping[str, str], path: Path | None = None) -> Any:  # noqa: ANN401 - an HTTPResponse
+def _open(remote: WebFile, headers: Mapping[str, str], path: Path | None = None) -> Any:  # noqa: ANN401 - an HTTPResponse
     """A connection whose answer has begun.
 
     Raises:
@@ -262,7 +262,7 @@ def _begin_and_total(response: Any) -> tuple[int, int | None]:  # noqa: ANN401 -
 # -- which version it is -----------------------------------------------------------------------------------------------
 
 
-def _mark_of(remote: Remote, path: Path) -> str | None:
+def _mark_of(remote: WebFile, path: Path) -> str | None:
     """What the server called the version of which a part is there; None where it did not, or is not the same."""
     try:
         content = read_json(_mark(path))
@@ -274,7 +274,7 @@ def _mark_of(remote: Remote, path: Path) -> str | None:
     return mark if isinstance(mark, str) else None
 
 
-def _write_mark(remote: Remote, path: Path, headers: Mapping[str, str]) -> None:
+def _write_mark(remote: WebFile, path: Path, headers: Mapping[str, str]) -> None:
     """A strong ETag, else the time of change: what may stand in ``If-Range``."""
     tag = headers.get("ETag") or ""
     mark = tag if tag.startswith('"') else headers.get("Last-Modified")
@@ -289,7 +289,7 @@ def _forget(path: Path) -> None:
 # -- whether it is the right one ---------------------------------------------------------------------------------------
 
 
-def _require_size(remote: Remote, total: int | None) -> None:
+def _require_size(remote: WebFile, total: int | None) -> None:
     """Refuse by what the server declares, before anything of it is written."""
     if total is not None and remote.n_bytes is not None and total != remote.n_bytes:
         raise FileError(
@@ -301,7 +301,7 @@ def _require_size(remote: Remote, total: int | None) -> None:
         )
 
 
-def _require(remote: Remote, file: Path, path: Path) -> None:
+def _require(remote: WebFile, file: Path, path: Path) -> None:
     """Refuse, and delete, what is not the file that was published."""
     found = expected = ""
     try:
@@ -351,7 +351,7 @@ def _reason(error: BaseException) -> str:
     return _REASONS.get(type(cause), getattr(cause, "strerror", None) or str(inner))
 
 
-def _unreachable(remote: Remote, why: str, path: Path | None = None) -> FileError:
+def _unreachable(remote: WebFile, why: str, path: Path | None = None) -> FileError:
     there = "" if path is None or not n_bytes_there(path) else "The same command goes on from where it stopped. "
     by_hand = "" if path is None else f" and put it at {path.absolute()}"
     return FileError(

@@ -10,11 +10,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from glioseg.cohorts.catalogue import PublicSet, RemoteFile, public_set
+from glioseg.cohorts.catalogue import PublicSet, SetFile, public_set
 from glioseg.cohorts.recognise import read_cohort
 from glioseg.console import QUIET, Reporter
 from glioseg.errors import FileError, OptionError, plural
-from glioseg.io.fetch import Digest, Remote, answer, fetch, n_bytes_there
+from glioseg.io.fetch import Digest, WebFile, answer, fetch, n_bytes_there
 from glioseg.io.files import cannot_write, own_entries, write_json
 from glioseg.io.lock import locked
 from glioseg.io.text import read_json
@@ -158,7 +158,7 @@ def _require_space(wanted: PublicSet, staging: Path) -> None:
         )
 
 
-def _fetch(wanted: PublicSet, file: RemoteFile, staging: Path, step: Any) -> None:  # noqa: ANN401 - see ``fetch``
+def _fetch(wanted: PublicSet, file: SetFile, staging: Path, step: Any) -> None:  # noqa: ANN401 - see ``fetch``
     digest = file.digest
     if digest is None and file.record is not None:
         digest = _digest_in(answer(file.record, wanted.page), file.name)
@@ -166,7 +166,7 @@ def _fetch(wanted: PublicSet, file: RemoteFile, staging: Path, step: Any) -> Non
             raise FileError(
                 "the publisher's record does not state a checksum", path=file.record, remedy=f"See {wanted.page}"
             )
-    fetch(Remote(file.address, file.n_bytes, digest, wanted.page), staging / file.name, step=step)
+    fetch(WebFile(file.address, file.n_bytes, digest, wanted.page), staging / file.name, step=step)
 
 
 def _digest_in(record: Any, name: str) -> Digest | None:  # noqa: ANN401 - whatever JSON holds

@@ -7,10 +7,12 @@ network is at work; on a CPU that has a processor to spare it augments it as wel
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -80,10 +82,9 @@ class BatchMaker:
         """The batch on the device and augmented; what is that already is given back."""
         if batch.is_augmented:
             return batch
-        images, targets, weights = (None if each is None else self._there(each) for each in batch.tensors)
-        assert images is not None
-        assert targets is not None
-        changed = self.job.augment(images.float(), targets, weights, batch.key)
+        images, targets, weights = batch.tensors
+        there = None if weights is None else self._there(weights)
+        changed = self.job.augment(self._there(images).float(), self._there(targets), there, batch.key)
         return OwnBatch(batch.key, batch.n, batch.indices, batch.parts, changed, is_augmented=True)
 
     def _host(self, array: npt.NDArray[Any]) -> Tensor:
@@ -101,19 +102,12 @@ def ahead(make: Callable[[int], OwnBatch], first: int, n: int) -> Iterator[Calla
     One thread makes them, one after the other; what it raises is raised by the call that would have given it.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="batches") as pool:
-        numbers = iter(range(first, n))
-
-        def begin() -> Future[OwnBatch] | None:
-            number = next(numbers, None)
-            return None if number is None else pool.submit(make, number)
-
-        coming = [begin()]
+        coming: Iterator[Future[OwnBatch]] = (pool.submit(make, number) for number in range(first, n))
+        begun = deque(islice(coming, 1))
 
         def following() -> OwnBatch:
-            begun = coming.pop()
-            assert begun is not None, "there are no more steps than these"
-            batch = begun.result()
-            coming.append(begin())
+            batch = begun.popleft().result()
+            begun.extend(islice(coming, 1))
             return batch
 
         yield following

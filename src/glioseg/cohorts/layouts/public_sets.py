@@ -21,7 +21,7 @@ from glioseg.io.endings import file_stem
 
 
 @dataclass(frozen=True)
-class PublicSet:
+class NamedSet:
     """What is known of a set without looking at a voxel.
 
     Args:
@@ -43,15 +43,15 @@ class PublicSet:
 
 
 _SETS = (
-    PublicSet("IBSR", re.compile(r"(?P<patient>IBSR_\d{2,})", re.I), "ibsr", "t1n"),
-    PublicSet("UCSF-PDGM", re.compile(r"(?P<patient>UCSF-PDGM-\d+)(?:_FU\d+d)?(?:_nifti)?", re.I), "brats2021"),
-    PublicSet("UPENN-GBM", re.compile(r"(?P<patient>UPENN-GBM-\d+)(?:_\d+)?", re.I), "brats2021"),
-    PublicSet("TCGA", re.compile(r"(?P<patient>TCGA-[A-Z0-9]{2}-[A-Z0-9]{4})(?:_[\d.]+)?", re.I), "brats2021"),
-    PublicSet("EGD", re.compile(r"(?P<patient>EGD-\d+)", re.I), "whole-tumour"),
+    NamedSet("IBSR", re.compile(r"(?P<patient>IBSR_\d{2,})", re.I), "ibsr", "t1n"),
+    NamedSet("UCSF-PDGM", re.compile(r"(?P<patient>UCSF-PDGM-\d+)(?:_FU\d+d)?(?:_nifti)?", re.I), "brats2021"),
+    NamedSet("UPENN-GBM", re.compile(r"(?P<patient>UPENN-GBM-\d+)(?:_\d+)?", re.I), "brats2021"),
+    NamedSet("TCGA", re.compile(r"(?P<patient>TCGA-[A-Z0-9]{2}-[A-Z0-9]{4})(?:_[\d.]+)?", re.I), "brats2021"),
+    NamedSet("EGD", re.compile(r"(?P<patient>EGD-\d+)", re.I), "whole-tumour"),
 )
 
 
-def set_of(cases: Sequence[str]) -> PublicSet | None:
+def set_of(cases: Sequence[str]) -> NamedSet | None:
     """The public set all of whose cases are called like these; None where there is none."""
     return next((known for known in _SETS if all(known.case.fullmatch(case) for case in cases)), None)
 

@@ -49,8 +49,7 @@ def uploaded(out: Path, reporter: Reporter = QUIET) -> Iterator[Path]:
     if url is None:
         yield out
         return
-    _require_writable(url)
-    place = mirrored(url)
+    place = _writable(url)
     with locked(place.home):
         sending = _Sending(place, _begun(place, reporter))
         reporter.say(f"Working in {place.path}, sent to {shown(url)}")
@@ -72,8 +71,7 @@ def uploaded_file(out: Path, reporter: Reporter = QUIET) -> Iterator[Path]:
     if url is None:
         yield out
         return
-    _require_writable(url)
-    place = mirrored(url)
+    place = _writable(url)
     folder, there = place.home / "sent", place.remote.path.rsplit("/", 1)[0]
     with locked(place.home):
         shutil.rmtree(folder, ignore_errors=True)
@@ -86,13 +84,15 @@ def uploaded_file(out: Path, reporter: Reporter = QUIET) -> Iterator[Path]:
         place.write(place.index().model_copy(update={"used": time.time()}))
 
 
-def _require_writable(url: str) -> None:
+def _writable(url: str) -> Mirrored:
+    """The place at a URL, unless nothing can be written there."""
     if url.startswith("http"):
         raise OptionError(
             "an address of the web is for reading",
             found=shown(url),
             expected="`--out` with a folder, s3://BUCKET/… or gs://BUCKET/…",
         )
+    return mirrored(url)
 
 
 def _begun(place: Mirrored, reporter: Reporter) -> str:
