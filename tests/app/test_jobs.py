@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
+import subprocess
 import sys
 import threading
 import time
@@ -159,6 +160,51 @@ def test_a_worklist_that_cannot_be_written_costs_the_case_alone(queue: _Queue, m
     queue.add("b", "works")
     queue.jobs.start()
     queue.until(lambda: [queue.state(name) for name in "ab"] == ["failed", "done"])
+
+
+def test_a_case_is_not_told_what_another_came_to_that_was_given_up(
+    queue: _Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = Worklist.step
+
+    def full(worklist: Worklist, case_id: str, step: str, share: float) -> None:
+        if case_id == "a":  # its "done" is still to come, and is read while b waits for its own
+            raise sqlite3.OperationalError("database or disk is full")
+        own(worklist, case_id, step, share)
+
+    monkeypatch.setattr(Worklist, "step", full)
+    monkeypatch.setattr("glioseg.app.jobs._PAUSE_S", 0.01)
+    queue.add("a", "works")
+    queue.add("b", "fails")
+    queue.jobs.start()
+    queue.until(lambda: queue.state("b") == "failed")
+    assert queue.state("a") == "failed"
+
+
+def test_a_process_ended_between_two_cases_leaves_nothing_open(queue: _Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    processes: list[subprocess.Popen[str]] = []
+    own = Jobs._alive
+
+    def seen(jobs: Jobs) -> subprocess.Popen[str]:
+        processes.append(own(jobs))
+        return processes[-1]
+
+    def ended(jobs: Jobs, record: CaseRecord, state: str, *step: object, **share: object) -> None:
+        if state == "done":  # before the thread has noted that nothing runs
+            with jobs._changed:
+                jobs._end_process()
+
+    monkeypatch.setattr(Jobs, "_alive", seen)
+    monkeypatch.setattr(Jobs, "_tell", ended)
+    queue.add("a", "works")
+    queue.jobs.start()
+    queue.until(lambda: queue.state("a") == "done")
+    queue.jobs.close()
+    (process,) = processes
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stdin.closed
+    assert process.stdout.closed
 
 
 def test_corrections_are_numbered_whoever_comes_first(queue: _Queue) -> None:

@@ -108,9 +108,7 @@ class Jobs:
             try:
                 self._tell(record.id, "running")
                 self._run(process, record)
-            except (
-                sqlite3.Error
-            ) as error:  # a full disk, say: this case fails, if that can be written, and not the queue
+            except sqlite3.Error as error:  # a full disk, say: the case fails, if that can be written, not the queue
                 _LOG.error("the worklist cannot be written: %s", error)
                 time.sleep(_PAUSE_S)
                 with suppress(sqlite3.Error):
@@ -118,6 +116,8 @@ class Jobs:
             with self._changed:
                 self._running = None
                 self._cancelled.discard(record.id)
+                if self._process is not process:  # ended while its case ran, or just after it
+                    _close(process)
                 self._changed.notify_all()
 
     def _alive(self) -> subprocess.Popen[str]:
@@ -140,6 +140,8 @@ class Jobs:
             process.stdin.flush()
             for line in process.stdout:
                 said = json.loads(line)
+                if said["case"] != record.id:  # of a case that was given up while it ran
+                    continue
                 if "step" in said:
                     self._worklist.step(record.id, said["step"], said["share"])
                     self._tell(record.id, "running", said["step"], said["share"])
@@ -164,7 +166,6 @@ class Jobs:
             was_cancelled, is_closed = record.id in self._cancelled, self._is_closed
             self._end_process()
         process.wait()
-        _close(process)
         if is_closed and not was_cancelled:
             self._worklist.move(record.id, "queued", given=("running",))
         elif was_cancelled:
