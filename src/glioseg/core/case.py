@@ -79,6 +79,8 @@ FindingKind = Literal[
 ]
 """All kinds of findings; docs/findings.md says what each means. Programs may rely on these words."""
 Facts = Mapping[str, str | float | int]
+Counted = Literal["patient", "picture"]
+"""What the figures of a cohort are counted in."""
 MAX_VOXELS = 4 * 512**3
 """The most voxels of a file, or of a stack of files, that are read unless the user allows more."""
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from scipy.special import expit, logit
 
+from glioseg.core.case import Counted
 from glioseg.errors import FileError
 from glioseg.evaluation.confidence import CheckRecord, DiceModel
 from glioseg.evaluation.score import Floats
@@ -76,7 +77,8 @@ class ConfidenceRecord(BaseModel):
         options: the samples that it was fitted with, and that ``predict --uncertainty`` therefore takes.
         fitted_on: cohort and part, in words.
         n_cases: with a Dice,
-        n_patients: and whose they are.
+        n_patients: and whose they are, or how many pictures, where these do not say whom they show.
+        counted: patients or pictures.
         dice: model of the mean Dice over regions.
         risk: expected share of a region that the cautious mask may miss.
         level: of the intervals of volumes.
@@ -93,6 +95,7 @@ class ConfidenceRecord(BaseModel):
     fitted_on: str
     n_cases: int
     n_patients: int
+    counted: Counted = "patient"
     dice: DiceRecord
     risk: float = Field(gt=0, lt=1)
     level: float = Field(gt=0, lt=1)

@@ -11,12 +11,30 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from glioseg import __version__
+from glioseg.core.case import Counted
 from glioseg.errors import plural
 from glioseg.evaluation.confidence import CheckRecord, RiskCoverage
 from glioseg.report import style
 from glioseg.report.html import Block, Cell, Column, Page, Prose, Section, Table, Tile, saved_picture, write_page
 from glioseg.report.parts.run_further import of_no_use
 from glioseg.report.parts.words import MOST_ROWS, left_out
+
+
+@dataclass(frozen=True)
+class Promised:
+    """What a confidence was fitted on and promises.
+
+    Args:
+        fitted_on: cohort and part, in words.
+        counted: what their cases are counted in.
+        risk: expected share of a region that the cautious mask may miss.
+        level: of the intervals of volumes.
+    """
+
+    fitted_on: str
+    counted: Counted
+    risk: float
+    level: float
 
 
 @dataclass(frozen=True)
@@ -58,10 +76,9 @@ class ConfidenceCheck:
 
 def write_calibration(
     name: str,
-    fitted_on: str,
+    promised: Promised,
     checks: Sequence[ConfidenceCheck],
     regions: Mapping[str, Mapping[str, Any]],
-    promised: tuple[float, float],
     file: Path,
     figures: Path,
 ) -> Path:
@@ -69,10 +86,9 @@ def write_calibration(
 
     Args:
         name: of the network.
-        fitted_on: in words.
+        promised: on what, and how much.
         checks: of the confidence, the one that counts first.
         regions: name -> figures, as ``calibration.json`` has them.
-        promised: risk and level.
         file: of the page.
         figures: folder of its pictures.
 
@@ -80,7 +96,7 @@ def write_calibration(
         FileError: the folder cannot be written to.
     """
     sections = (
-        *(_confidence(check, number, figures) for number, check in enumerate(checks, 1)),
+        *(_confidence(check, promised.counted, number, figures) for number, check in enumerate(checks, 1)),
         _promises(regions, promised),
         _temperatures(regions),
     )
@@ -90,7 +106,7 @@ def write_calibration(
         for check in checks[:1]
     ]
     written = f"Written by glioseg {__version__} on {date.today().isoformat()}."
-    summary = f"Confidence of {name}, fitted on {fitted_on}."
+    summary = f"Confidence of {name}, fitted on {promised.fitted_on}."
     return write_page(
         Page("glioseg calibrate", f"How far {name} can be trusted", summary, tuple(tiles), sections, written), file
     )
@@ -119,7 +135,7 @@ def kept(curve: RiskCoverage) -> Figure:
     return figure
 
 
-def _confidence(check: ConfidenceCheck, number: int, figures: Path) -> Section:
+def _confidence(check: ConfidenceCheck, counted: str, number: int, figures: Path) -> Section:
     blocks: tuple[Block, ...] = (
         saved_picture(
             figures,
@@ -143,8 +159,8 @@ def _confidence(check: ConfidenceCheck, number: int, figures: Path) -> Section:
         *of_no_use(check.record),
         _cases(check),
     )
-    patients = plural(check.record.n_patients, "patient")
-    intro = f"{plural(len(check.cases), 'case')} of {patients}. Dice: mean over the regions that have one."
+    whose = plural(check.record.n_patients, counted)
+    intro = f"{plural(len(check.cases), 'case')} of {whose}. Dice: mean over the regions that have one."
     return Section(f"confidence-{number}", f"Confidence, {check.record.on}", intro, blocks)
 
 
@@ -163,32 +179,32 @@ def _cases(check: ConfidenceCheck) -> Table:
     return Table(columns, rows, caption.strip(), page_size=10)
 
 
-def _promises(regions: Mapping[str, Mapping[str, Any]], promised: tuple[float, float]) -> Section:
-    risk, level = promised
+def _promises(regions: Mapping[str, Mapping[str, Any]], promised: Promised) -> Section:
+    them, too_few = f"{promised.counted}s", Cell(f"too few {promised.counted}s", -1.0)
     columns = (
         Column("Region"),
         Column("Cautious threshold", numeric=True),
-        Column("Missed, patients not seen", numeric=True),
-        Column("Volumes held, patients not seen", numeric=True),
+        Column(f"Missed, {them} not seen", numeric=True),
+        Column(f"Volumes held, {them} not seen", numeric=True),
         Column("Halves"),
     )
     rows = tuple(
         (
             Cell(name),
-            _optional(figures["risk_threshold"], "{:.3g}"),
-            _split_cell(figures["missed_over_splits"]),
-            _split_cell(figures["covered_over_splits"]),
-            Cell(_halves(figures["missed_over_splits"] or figures["covered_over_splits"])),
+            _threshold(figures["risk_threshold"]) or too_few,
+            _split_cell(figures["missed_over_splits"]) or too_few,
+            _split_cell(figures["covered_over_splits"]) or too_few,
+            Cell(_halves(figures["missed_over_splits"] or figures["covered_over_splits"], them)),
         )
         for name, figures in regions.items()
     )
     caption = (
-        "Means over random halves of all patients with references (5th to 95th percentile): one half makes the "
-        "promise, the other is looked at. A promise is kept on average over patients, not for each."
+        f"Means over random halves of all {them} with references (5th to 95th percentile): one half makes the "
+        f"promise, the other is looked at. A promise is kept on average over {them}, not for each."
     )
     intro = (
-        f"At the cautious threshold at most {risk:.0%} of a region is missed on average; intervals of volumes hold the "
-        f"true volume in {level:.0%}."
+        f"At the cautious threshold at most {promised.risk:.0%} of a region is missed on average; intervals of volumes "
+        f"hold the true volume in {promised.level:.0%}."
     )
     return Section("promises", "Promises", intro, (Table(columns, rows, caption),))
 
@@ -216,18 +232,18 @@ def _temperatures(regions: Mapping[str, Mapping[str, Any]]) -> Section:
     return Section("temperature", "Temperature", "Of all voxels, background included.", (Table(columns, rows), note))
 
 
-def _split_cell(check: Mapping[str, Any] | None) -> Cell:
+def _split_cell(check: Mapping[str, Any] | None) -> Cell | None:
     if check is None:
-        return Cell("too few patients", -1.0)
+        return None
     return Cell(f"{check['mean']:.1%} ({check['low']:.1%} to {check['high']:.1%})", check["mean"])
 
 
-def _halves(check: Mapping[str, Any] | None) -> str:
-    return "" if check is None else f"{check['n_splits']}, of {check['n_fitted']} and {check['n_checked']} patients"
+def _halves(check: Mapping[str, Any] | None, them: str) -> str:
+    return "" if check is None else f"{check['n_splits']}, of {check['n_fitted']} and {check['n_checked']} {them}"
 
 
-def _optional(value: float | None, form: str) -> Cell:
-    return Cell("too few patients", -1.0) if value is None else Cell(form.format(value), value)
+def _threshold(value: float | None) -> Cell | None:
+    return None if value is None else Cell(f"{value:.3g}", value)
 
 
 def _two(value: float | None) -> str:

@@ -11,7 +11,10 @@ from pathlib import Path
 from torch import nn
 
 from glioseg.cohorts.reading.layout import Layout
+from glioseg.cohorts.splits.split import counted_in
 from glioseg.console import QUIET, Reporter
+from glioseg.core import Cohort
+from glioseg.core.case import Counted
 from glioseg.errors import OptionError, SplitError, name_some, plural
 from glioseg.inference.bundle import DESCRIPTION, Bundle, BundleInfo, annotate_bundle, load_bundle
 from glioseg.inference.shipped import is_model_name
@@ -90,8 +93,9 @@ def calibrate(
     if folds:
         parts = _held_out_by([(fold, _fold_of(fold, bundle.info, network)) for fold in folds], opened)
     elif data is not None:
-        part, name = _unseen(run, bundle, data, device, cache, reporter)
-        parts = CalibrationParts((HeldOut(part, bundle),), f"{name}, all of it")
+        cohort, part = _unseen(run, bundle, data, device, cache, reporter)
+        held = (HeldOut(part, bundle),)
+        parts = CalibrationParts(held, f"{cohort.name}, all of it", counted=counted_in(cohort))
     elif (home / run_folder.RECIPE).exists():
         parts = _parts_of_run(opened(home), bundle)
     else:
@@ -101,8 +105,8 @@ def calibrate(
             remedy="Name scans with masks, `--data DATA`, or the runs that held some out, `--folds RUN`",
         )
     if check is not None:
-        part, name = _unseen(run, bundle, check, device, cache, reporter)
-        parts = replace(parts, checked=part, checked_words=name, checked_is_other=True)
+        cohort, part = _unseen(run, bundle, check, device, cache, reporter)
+        parts = replace(parts, checked=part, checked_words=cohort.name, checked_is_other=True)
     place = out or home
     found = task.fit_confidence(bundle, parts, promises, place / PAGE, device, reporter)
     info = annotate_bundle(run, confidence=found.block)
@@ -113,12 +117,12 @@ def calibrate(
 
 def _unseen(
     run: Path, bundle: Bundle, data: Data, device: str, cache: Path | None, reporter: Reporter
-) -> tuple[Part, str]:
-    """All cases of other data as a part, and what the data is called."""
+) -> tuple[Cohort, Part]:
+    """Other data, and all its cases as a part."""
     options = RunOptions(run_folder.home_of(run), cache, device=device)
     cohort, part = other_part(bundle, data, options, reporter)
     require_unseen([run], cohort.patients, data.path, reporter)
-    return part, cohort.name
+    return cohort, part
 
 
 def _bundle_folder(run: Path) -> Path:
@@ -140,8 +144,10 @@ def _held_out_by(folds: Sequence[tuple[Path, Bundle]], opened: OpenRun) -> Calib
     part, where it has one, on which nothing was chosen.
     """
     held: list[HeldOut] = []
+    counted: Counted = "patient"
     for fold, bundle in folds:
         data = opened(fold)[1].data
+        counted = counted_in(data.cohort)
         held.append(HeldOut(data.part("test" if len(folds) == 1 and data.split.test else "val"), bundle))
     cases = Counter(case.id for each in held for case in each.part.prepared.cases)
     twice = sorted(name for name, count in cases.items() if count > 1)
@@ -153,7 +159,7 @@ def _held_out_by(folds: Sequence[tuple[Path, Bundle]], opened: OpenRun) -> Calib
         )
     names = sorted({each.part.prepared.name for each in held})
     words = f"{', '.join(names)}, held out by {plural(len(folds), 'fold')}"
-    return CalibrationParts(tuple(held), words)
+    return CalibrationParts(tuple(held), words, counted=counted)
 
 
 def require_same(fold: BundleInfo, info: BundleInfo, path: Path) -> None:
@@ -183,6 +189,7 @@ def _parts_of_run(opened: tuple[AnyTask, FinishedRun], bundle: Bundle) -> Calibr
         checked=data.part("test") if split.test else None,
         checked_words=f"the test part of {data.cohort.name}",
         training=data.part("train") if split.train else None,
+        counted=counted_in(data.cohort),
     )
 
 

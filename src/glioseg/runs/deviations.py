@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from glioseg.cohorts.splits.split import counted_in
 from glioseg.config import PublishedOptions, Recipe, changes_to_shipped
 from glioseg.core import Cohort
-from glioseg.errors import name_some
+from glioseg.errors import name_some, plural
 from glioseg.evaluation.comparable import Reason
 from glioseg.evaluation.published_classes import PublishedClasses
 from glioseg.tasks.data import TrainingData
@@ -45,8 +46,8 @@ def _unlike(recipe: Recipe, protocol: PublishedOptions, cohort: Cohort) -> list[
         reasons.append(Reason("split", words))
     n_patients = len({case.facts.get("of_patient", case.patient) for case in cohort.cases})
     if protocol.n_patients not in (None, n_patients):
-        word = "pictures" if cohort.categories else "patients"
-        words = f"{cohort.name} with {n_patients} {word}, published on {protocol.data} with {protocol.n_patients}"
+        counted = plural(n_patients, counted_in(cohort))
+        words = f"{cohort.name} with {counted}, published on {protocol.data} with {protocol.n_patients}"
         reasons.append(Reason("data", words))
     if protocol.epoch not in (None, recipe.train.keep):
         words = f"of the {recipe.train.keep} epoch (train.keep), published of the {protocol.epoch}"

@@ -123,11 +123,12 @@ def trust_lines(info: BundleInfo) -> Iterator[str]:
     record = record_of(info) if info.regions else None
     if record is None:
         return
-    who = f"{plural(record.n_cases, 'case')} of {plural(record.n_patients, 'patient')}"
+    who = f"{plural(record.n_cases, 'case')} of {plural(record.n_patients, record.counted)}"
+    them = f"{record.counted}s"
     yield f"Fitted on {record.fitted_on} ({who}); `predict --uncertainty` says it of each mask. Low is a confidence"
     yield f"below {record.dice.low:.2f}. Cautious masks promise that at most {record.risk:.0%} of a region is missed on"
-    yield f"average over patients; intervals, that they hold {record.level:.0%} of the volumes."
-    yield from ("", "| confidence checked on | patients | rank correlation with the Dice | risk over coverage |")
+    yield f"average over {them}; intervals, that they hold {record.level:.0%} of the volumes."
+    yield from ("", f"| confidence checked on | {them} | rank correlation with the Dice | risk over coverage |")
     yield "|---|---|---|---|"
     for check in record.checks:
         areas = f"area {check.area:.3f} (best order {check.area_best:.3f}, none {check.area_chance:.3f})"
@@ -136,11 +137,11 @@ def trust_lines(info: BundleInfo) -> Iterator[str]:
     yield "|---|---|---|---|---|---|"
     for name, region in record.regions.items():
         ece = "" if region.ece is None else f"{region.ece[0]:.2e}, {region.ece[1]:.2e}"
-        limit = "too few patients" if region.risk_threshold is None else f"{region.risk_threshold:.3g}"
+        limit = f"too few {them}" if region.risk_threshold is None else f"{region.risk_threshold:.3g}"
         shares = " | ".join("" if share is None else f"{share:.1%}" for share in (region.missed, region.covered))
         yield f"| {name} | {region.temperature:.2f} | {ece} | {limit} | {shares} |"
-    yield from ("", "ECE: of all voxels, patients left out in turn or not fitted on. Missed, held: mean over random")
-    yield "halves of the patients, one of which promised and the other was looked at."
+    yield from ("", f"ECE: of all voxels, {them} left out in turn or not fitted on. Missed, held: mean over random")
+    yield f"halves of the {them}, one of which promised and the other was looked at."
 
 
 def _subgroups(card: Card) -> Iterator[str]:

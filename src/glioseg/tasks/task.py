@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from glioseg.config import DataOptions, Recipe
 from glioseg.console import Reporter, Step
 from glioseg.core import Case, Cohort, Image
+from glioseg.core.case import Counted
 from glioseg.core.targets import Targets
 from glioseg.errors import OptionError, name_some
 from glioseg.evaluation.comparable import Reason
@@ -234,6 +235,7 @@ class CalibrationParts:
         checked_words: what these are.
         checked_is_other: whether they are other data, whose patients are no fellows of those fitted.
         training: what the network was trained on, for what scans look like there; None where that is not at hand.
+        counted: what the cases are counted in.
     """
 
     fitted: tuple[HeldOut, ...]
@@ -242,6 +244,7 @@ class CalibrationParts:
     checked_words: str = ""
     checked_is_other: bool = False
     training: Part | None = None
+    counted: Counted = "patient"
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from glioseg.cohorts.splits.slicewise import is_by_slices
 from glioseg.cohorts.splits.stratify import Groups, Unit, deal, units_of
 from glioseg.core import PARTS, Cohort
+from glioseg.core.case import Counted
 from glioseg.errors import SplitError, name_some
 
 Kept = Literal["patient", "duplicate group", "slice"]
@@ -153,6 +154,11 @@ def unit_of(cohort: Cohort) -> Kept:
         return "slice"
     unknown = any(finding.kind == "unknown-patients" for finding in cohort.findings)
     return "duplicate group" if unknown else "patient"
+
+
+def counted_in(cohort: Cohort) -> Counted:
+    """What figures of this cohort are counted in: single pictures do not say whom they show."""
+    return "picture" if unit_of(cohort) == "duplicate group" else "patient"
 
 
 def verified(split: Split, cohort: Cohort, *, groups: Groups = (), path: str | None = None) -> Split:

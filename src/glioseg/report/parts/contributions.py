@@ -42,7 +42,7 @@ def _of(part: str) -> str:
 
 def _table(by_region: Mapping[str, Sequence[Contribution]]) -> Table:
     metric = next(own[0].metric for own in by_region.values() if own)
-    groups = [(f"{metric.capitalize()}, {change}", "95 % interval", "Probability") for change in CHANGES]
+    groups = [(f"{metric.capitalize()}, {change}", "95 % interval", f"Probability, {change}") for change in CHANGES]
     columns = (
         Column("Region" if metric == "dice" else "Of"),
         Column("Modality"),

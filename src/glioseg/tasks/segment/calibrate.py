@@ -45,7 +45,7 @@ from glioseg.inference.confidence import FEATURES, ConfidenceRecord, DiceRecord,
 from glioseg.inference.familiarity import IntensityRecord, distances, fit_intensities
 from glioseg.inference.predictor import Predictor
 from glioseg.inference.uncertainty import UncertaintyOptions
-from glioseg.report.calibration import ConfidenceCheck, write_calibration
+from glioseg.report.calibration import ConfidenceCheck, Promised, write_calibration
 from glioseg.report.html import FIGURES
 from glioseg.tasks.data import Part
 from glioseg.tasks.segment.checked import CheckedCase, collect, training_intensities
@@ -84,20 +84,22 @@ def calibrate_masks(
         if parts.training is None
         else training_intensities(predictor, parts.training)
     )
-    record = fit(fitted, modalities, intensities, options, promises, parts.words)
+    record = fit(fitted, modalities, intensities, options, promises, parts)
     checks = []
     if others:
         checks.append(check_fitted(record, others, modalities, parts.checked_words))
-    left_out = check_left_out(record, fitted, modalities, f"{parts.words}, patients left out in turn")
+    left_out = check_left_out(record, fitted, modalities, f"{parts.words}, {parts.counted}s left out in turn")
     checks += [left_out] if left_out is not None else []
     regions = region_checks(record, fitted, others, are_fellows=not parts.checked_is_other)
     record = with_checks(record, checks, regions)
-    write_calibration(name, parts.words, checks, regions, (promises.risk, promises.level), page, page.parent / FIGURES)
+    promised = Promised(parts.words, parts.counted, promises.risk, promises.level)
+    write_calibration(name, promised, checks, regions, page, page.parent / FIGURES)
     figures = {
         "network": name,
         "fitted_on": parts.words,
         "n_cases": record.n_cases,
         "n_patients": record.n_patients,
+        "counted": record.counted,
         "promised": {"risk": promises.risk, "level": promises.level},
         "volume_unit": record.volume_unit,
         "low_confidence": record.dice.low,
@@ -138,11 +140,11 @@ def calibration_text(
     record: ConfidenceRecord, checks: Sequence[ConfidenceCheck], regions: Mapping[str, Mapping[str, Any]]
 ) -> str:
     """A few lines for people."""
-    of = f"{plural(record.n_cases, 'case')} of {plural(record.n_patients, 'patient')}"
+    of = f"{plural(record.n_cases, 'case')} of {plural(record.n_patients, record.counted)}"
     lines = [f"Confidence fitted on {record.fitted_on}: {of}."]
     lines += [f"  {check.record.on}: {_check_words(check.record)}" for check in checks]
     lines += [
-        f"  {name}: temperature {figures['temperature']:.2f}; {_risk_words(figures, record.risk)}"
+        f"  {name}: temperature {figures['temperature']:.2f}; {_risk_words(figures, record)}"
         for name, figures in regions.items()
     ]
     return "\n".join(lines)
@@ -153,10 +155,11 @@ def _check_words(check: CheckRecord) -> str:
     return f"rank correlation with the Dice {check.correlation_words}, area of risk over coverage {areas}"
 
 
-def _risk_words(figures: Mapping[str, Any], risk: float) -> str:
-    threshold, found = figures["risk_threshold"], figures["missed_over_splits"]
+def _risk_words(figures: Mapping[str, Any], record: ConfidenceRecord) -> str:
+    risk, threshold, found = record.risk, figures["risk_threshold"], figures["missed_over_splits"]
     if threshold is None:
-        return f"too few patients to promise that at most {risk:.0%} is missed ({fewest_patients(risk)} are needed)"
+        needed = f"{fewest_patients(risk)} are needed"
+        return f"too few {record.counted}s to promise that at most {risk:.0%} is missed ({needed})"
     words = f"at most {risk:.0%} missed on average above {threshold:.3g}"
     return words if found is None else f"{words} (in {found['n_splits']} halves {found['mean']:.1%})"
 
@@ -170,9 +173,9 @@ def fit(
     intensities: Mapping[str, IntensityRecord],
     options: UncertaintyOptions,
     promises: Promises,
-    fitted_on: str,
+    parts: CalibrationParts,
 ) -> ConfidenceRecord:
-    """The record that a bundle keeps.
+    """The record that a bundle keeps of the cases of ``parts``.
 
     Raises:
         ScoreError: too few cases with a Dice.
@@ -182,9 +185,10 @@ def fit(
     model = fit_dice(features, scores)
     return ConfidenceRecord(
         options=options,
-        fitted_on=fitted_on,
+        fitted_on=parts.words,
         n_cases=len(scores),
         n_patients=len(set(units)),
+        counted=parts.counted,
         dice=DiceRecord(
             centre=model.centre,
             scale=model.scale,
