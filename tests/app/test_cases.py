@@ -120,6 +120,34 @@ def test_a_drawn_mask_is_kept_beside_the_networks(served: Served, done: dict[str
     assert (listed["corrected"], listed["volumes_ml"]) == (2, kept["volumes_ml"])
 
 
+def test_what_is_measured_of_a_correction_is_of_the_drawn_mask(
+    served: Served, done: dict[str, Any], tmp_path: Path
+) -> None:
+    own, grid = served.volume(done["mask"]["url"], tmp_path)
+    drawn = np.zeros_like(own)
+    drawn[2:7, 3:6, 2:4] = 3  # 30 x 18 mm in two slices of 6 mm, which RANO measures from 12 mm on
+    drawn[10, 10, 10] = 3
+    address = f"/api/cases/{done['id']}"
+    served.client.put(f"{address}/mask", content=nifti(drawn, grid, tmp_path))
+    after = served.case(done["id"])
+    last = after["corrections"][-1]
+    assert [(each["region"], each["volume_ml"]) for each in last["lesions"]] == [
+        (region, pytest.approx(n * _VOXEL_ML, abs=1e-4)) for region in ("WT", "ET") for n in (30, 1)
+    ]
+    assert [each["centre_voxel"] for each in last["lesions"]][1::2] == [[10, 10, 10]] * 2
+    assert last["largest"] == {"sagittal": 2, "coronal": 3, "axial": 2}  # the first of equal ones
+    (measured,) = last["diameters"]
+    assert (measured["region"], measured["axial_slice"]) == ("ET", 3)
+    diagonal = np.hypot(30, 18)
+    assert measured["long_mm"] == pytest.approx(diagonal, abs=0.05)
+    assert measured["short_mm"] == pytest.approx(18 * diagonal / 30, abs=0.05)  # across it, from side to side
+    assert {name: after[name] for name in ("lesions", "largest", "diameters", "regions")} == {
+        name: done[name] for name in ("lesions", "largest", "diameters", "regions")
+    }
+    rows = list(csv.DictReader(io.StringIO(served.client.get(f"{address}/export/csv").text)))
+    assert {(row["low"], row["high"], row["confidence"]) for row in rows} == {("", "", "")}
+
+
 def test_what_is_no_mask_of_the_case_is_refused(served: Served, done: dict[str, Any], tmp_path: Path) -> None:
     own, grid = served.volume(done["mask"]["url"], tmp_path)
     address, n_before = f"/api/cases/{done['id']}/mask", served.case(done["id"])["corrected"]

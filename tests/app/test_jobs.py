@@ -212,7 +212,7 @@ def test_corrections_are_numbered_whoever_comes_first(queue: _Queue) -> None:
     put: list[int] = []
 
     def draw() -> None:
-        queue.worklist.add_correction("a", Correction(0, "Ada", "now", "", {"WT": 1.0}), put.append)
+        queue.worklist.add_correction("a", Correction(0, "Ada", "now", "", {"volumes_ml": {"WT": 1.0}}), put.append)
 
     threads = [threading.Thread(target=draw) for _ in range(8)]
     for thread in threads:
@@ -225,5 +225,5 @@ def test_corrections_are_numbered_whoever_comes_first(queue: _Queue) -> None:
         raise OSError("no space left")
 
     with pytest.raises(OSError, match="no space"):
-        queue.worklist.add_correction("a", Correction(0, "Ada", "now", "", {}), fails)
+        queue.worklist.add_correction("a", Correction(0, "Ada", "now", "", {"volumes_ml": {}}), fails)
     assert len(queue.worklist.corrections("a")) == 8

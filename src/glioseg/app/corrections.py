@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from glioseg.app.facts import volumes_in
+from glioseg.app.facts import measured
 from glioseg.app.masks import scheme_in, sent_mask
 from glioseg.app.references import score_masks
 from glioseg.app.service import Service
@@ -34,9 +34,8 @@ def correct(service: Service, case_id: str, content: bytes, by: str, note: str) 
     labels = sent_mask(content, places, scheme)
     drawn = places.correction(0).with_name(f"{TEMPORARY}{uuid4().hex}.nii.gz")
     write_nifti(drawn, labels.array.astype(np.uint8), labels.grid)
-    volumes = volumes_in(labels, tuple(scheme.regions))
     correction = service.worklist.add_correction(
-        record.id, Correction(0, by, now(), note, volumes), lambda n: drawn.replace(places.correction(n))
+        record.id, Correction(0, by, now(), note, measured(labels)), lambda n: drawn.replace(places.correction(n))
     )
     if places.reference.exists():
         score_masks(places, correction.n)

@@ -135,7 +135,6 @@ def _probabilities(asked: Asked, folder: Path) -> Path:
 def _csv(asked: Asked, folder: Path) -> Path:
     """A row for each region; without the names of the case and of whoever drew, where nobody shall be named."""
     facts, drawn = facts_in(asked.places), asked.correction
-    volumes = facts["volumes_ml"] if drawn is None else drawn.volumes_ml
     rows = [
         {
             "case": asked.record.id,
@@ -143,8 +142,8 @@ def _csv(asked: Asked, folder: Path) -> Path:
             "region": region["name"],
             "volume": region["volume_ml"],
             "unit": facts["unit"],
-            "low": region["interval_ml"][0] if region["interval_ml"] and drawn is None else "",
-            "high": region["interval_ml"][1] if region["interval_ml"] and drawn is None else "",
+            "low": region["interval_ml"][0] if region["interval_ml"] else "",
+            "high": region["interval_ml"][1] if region["interval_ml"] else "",
             "confidence": confidence_words(facts["confidence"]) if drawn is None else "",
             "mask": "network" if drawn is None else f"correction {drawn.n}",
             "drawn_by": "" if drawn is None or asked.deidentify else drawn.by,
@@ -153,7 +152,7 @@ def _csv(asked: Asked, folder: Path) -> Path:
             "model_id": facts["model_id"],
             "use": facts["use"],
         }
-        for region in regions_shown(facts, volumes)
+        for region in regions_shown(facts, None if drawn is None else drawn.volumes_ml)
     ]
     target = folder / f"{asked.stem}.csv"
     target.write_text(table_csv(list(rows[0]), rows), encoding="utf-8")

@@ -12,6 +12,7 @@ from scipy import ndimage
 from glioseg.core import Grid, LabelMap
 from glioseg.core.components import label_components
 from glioseg.core.grid import PLANE_OF_AXIS
+from glioseg.evaluation.diameters import measure_diameters
 from glioseg.report.style import region_colour
 
 _MOST_LESIONS = 40
@@ -38,21 +39,34 @@ def facts_of(sidecar: Mapping[str, Any], labels: LabelMap) -> dict[str, Any]:
         "model_id": sidecar["model_id"],
         "use": sidecar["use"],
         "confidence": confidence_of(sidecar),
-        "diameters": _diameters(sidecar),
         "maps": _maps(sidecar),
         "warnings": list(sidecar["warnings"]),
         "terms": list(sidecar["terms"]),
         "intervals": intervals,
-        **measured(labels, regions),
+        **_measured(labels, regions, sidecar.get("diameters")),
     }
 
 
-def measured(labels: LabelMap, regions: Sequence[str]) -> dict[str, Any]:
-    """What is measured of a mask, whoever drew it: volumes and lesions by region, and where most of it is seen."""
+def measured(labels: LabelMap) -> dict[str, Any]:
+    """What is measured of a mask that was drawn, as of the network's: see ``_measured``."""
+    diameters = measure_diameters(labels).to_json() if labels.grid.has_mm else None
+    return _measured(labels, tuple(labels.scheme.regions), diameters)
+
+
+def _measured(labels: LabelMap, regions: Sequence[str], diameters: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Volumes and lesions by region, where most of the mask is seen, and the diameters of what is measurable.
+
+    Args:
+        labels: the mask, whoever drew it.
+        regions: that are told.
+        diameters: as the JSON of ``predict`` has them; None of pictures.
+    """
+    found = {"region": None, "lesions": []} if diameters is None else diameters
     return {
         "volumes_ml": volumes_in(labels, regions),
         "lesions": [lesion for region in regions for lesion in _lesions(labels, region)],
         "largest": largest_sections(labels),
+        "diameters": [{"region": found["region"], **lesion} for lesion in found["lesions"]],
     }
 
 
@@ -63,8 +77,14 @@ def volumes_in(labels: LabelMap, regions: Sequence[str]) -> dict[str, float]:
     return volumes_of(labels, regions)
 
 
-def regions_shown(facts: Mapping[str, Any], volumes: Mapping[str, float]) -> list[dict[str, Any]]:
-    """The table of regions; an interval is of the network's own mask."""
+def regions_shown(facts: Mapping[str, Any], drawn_ml: Mapping[str, float] | None = None) -> list[dict[str, Any]]:
+    """The table of regions.
+
+    Args:
+        facts: of the network's mask.
+        drawn_ml: the volumes of a mask that was drawn, which has no intervals; None for the network's.
+    """
+    volumes, intervals = (facts["volumes_ml"], facts["intervals"]) if drawn_ml is None else (drawn_ml, {})
     return [
         {
             "name": name,
@@ -72,7 +92,7 @@ def regions_shown(facts: Mapping[str, Any], volumes: Mapping[str, float]) -> lis
             "colour": region_colour(name, row),
             "labels": [facts["scheme"]["labels"][label] for label in facts["scheme"]["regions"][name]],
             "volume_ml": volume,
-            "interval_ml": facts["intervals"].get(name),
+            "interval_ml": intervals.get(name),
         }
         for row, (name, volume) in enumerate(volumes.items())
     ]
@@ -94,12 +114,6 @@ def confidence_of(sidecar: Mapping[str, Any]) -> dict[str, Any] | None:
 def confidence_words(confidence: Mapping[str, Any] | None) -> str:
     """The confidence in a cell of a table."""
     return "" if confidence is None or confidence["value"] is None else f"{confidence['value']:.2f}"
-
-
-def _diameters(sidecar: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The bidimensional diameters of the lesions that are measurable."""
-    measured = sidecar.get("diameters")
-    return [{"region": measured["region"], **lesion} for lesion in measured["lesions"]] if measured else []
 
 
 def _maps(sidecar: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 _PATIENCE_S = 30.0
+_VOLUMES = "volumes_ml"
 _TABLES = """
 CREATE TABLE IF NOT EXISTS uploads (
     id TEXT PRIMARY KEY, created TEXT NOT NULL, folder TEXT NOT NULL, found TEXT NOT NULL
@@ -29,7 +30,7 @@ CREATE TABLE IF NOT EXISTS cases (
 CREATE INDEX IF NOT EXISTS by_state ON cases (state, place);
 CREATE TABLE IF NOT EXISTS corrections (
     case_id TEXT NOT NULL, n INTEGER NOT NULL, made_by TEXT NOT NULL, at TEXT NOT NULL, note TEXT NOT NULL,
-    volumes TEXT NOT NULL, PRIMARY KEY (case_id, n)
+    volumes TEXT NOT NULL, measured TEXT NOT NULL, PRIMARY KEY (case_id, n)
 );
 """
 
@@ -78,13 +79,27 @@ class CaseRecord:
 
 @dataclass(frozen=True)
 class Correction:
-    """A mask that somebody drew: the n-th of its case, by whom, when (ISO 8601), with what remark and what volumes."""
+    """A mask that somebody drew.
+
+    Args:
+        n: the n-th of its case.
+        by: whose it is.
+        at: when it was kept, ISO 8601.
+        note: a remark.
+        measured: of it, see ``facts.measured``.
+    """
 
     n: int
     by: str
     at: str
     note: str
-    volumes_ml: Mapping[str, float]
+    measured: Mapping[str, Any]
+
+    @property
+    def volumes_ml(self) -> Mapping[str, float]:
+        """Region -> its volume."""
+        volumes: Mapping[str, float] = self.measured[_VOLUMES]
+        return volumes
 
 
 class Worklist:
@@ -231,12 +246,12 @@ class Worklist:
             put: puts its file in its place, told the number, before anybody can see it.
         """
         with self._transaction() as database:
-            values = (correction.by, correction.at, correction.note, json.dumps(correction.volumes_ml))
+            told = (json.dumps(correction.volumes_ml), json.dumps(correction.measured))
             (n,) = database.execute(
-                "INSERT INTO corrections (case_id, n, made_by, at, note, volumes) "
-                "VALUES (?, (SELECT COALESCE(MAX(n), 0) + 1 FROM corrections WHERE case_id = ?), ?, ?, ?, ?) "
+                "INSERT INTO corrections (case_id, n, made_by, at, note, volumes, measured) "
+                "VALUES (?, (SELECT COALESCE(MAX(n), 0) + 1 FROM corrections WHERE case_id = ?), ?, ?, ?, ?, ?) "
                 "RETURNING n",
-                (case_id, case_id, *values),
+                (case_id, case_id, correction.by, correction.at, correction.note, *told),
             ).fetchone()
             put(n)
         return replace(correction, n=n)
@@ -246,7 +261,7 @@ class Worklist:
         with self._transaction() as database:
             rows = database.execute("SELECT * FROM corrections WHERE case_id = ? ORDER BY n", (case_id,)).fetchall()
         return [
-            Correction(row["n"], row["made_by"], row["at"], row["note"], json.loads(row["volumes"])) for row in rows
+            Correction(row["n"], row["made_by"], row["at"], row["note"], json.loads(row["measured"])) for row in rows
         ]
 
 

@@ -132,6 +132,12 @@ def latest_mask(client: Any, case: str) -> npt.NDArray[np.uint8]:
     return upright(client.get(url).content)
 
 
+def latest_facts(client: Any, case: str) -> Any:
+    """What was measured of these labels."""
+    detail = client.get(f"/api/cases/{case}").json()
+    return detail["corrections"][-1] if detail["corrections"] else detail
+
+
 def volumes_of(labels: npt.NDArray[np.uint8]) -> dict[str, float]:
     """Region -> millilitres."""
     return {name: float(np.isin(labels, values).sum() * VOXEL_ML) for name, values in REGIONS.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from typing import Any
 
 import nibabel as nib
@@ -20,6 +21,7 @@ from tests.app.browsing.pages import (
     VOXEL_ML,
     OpenPage,
     drawn,
+    latest_facts,
     latest_mask,
     open_case,
     position,
@@ -77,6 +79,45 @@ def test_a_stamp_a_stroke_undo_and_what_is_kept(open_page: OpenPage, application
         np.testing.assert_array_equal(upright(client.get(kept[-1]["url"]).content), expected)
         np.testing.assert_array_equal(upright(client.get(f"/api/cases/{case}/mask.nii.gz").content), original)
     assert (kept[-1]["by"], kept[-1]["note"]) == ("Dr. <b>Test</b>", "one stamp")
+
+
+def test_what_stands_beside_a_mask_is_of_this_mask(open_page: OpenPage, application: Application, case: str) -> None:
+    page = open_case(open_page, case)
+
+    def intervals() -> list[str]:
+        return [words.strip() for words in page.locator("#volumes td:nth-child(3)").all_text_contents()]
+
+    def diameters() -> set[str]:
+        return set(page.locator("button", has_text=re.compile(r"\d × \d+ mm, slice")).all_text_contents())
+
+    page.select_option("#mask-which", "0")
+    until(page, lambda: any(" – " in words for words in intervals()))
+    of_network = intervals(), diameters()
+    for key in (str(ET), "o", "Space"):  # a sphere of 12 mm
+        page.keyboard.press(key)
+    assert set(intervals()) == {"–"}
+    assert diameters() == set()
+    assert page.is_visible("#measured-later")
+    page.keyboard.press("z")
+    assert (intervals(), diameters()) == of_network  # what was undone is the network's mask again
+    page.keyboard.press("y")
+    save(page, "Ada")
+    page.wait_for_selector("#measured-later", state="detached")
+    with application.client() as client:
+        measured = latest_facts(client, case)
+    assert set(intervals()) == {"–"}
+    assert diameters() == {
+        f"{own['region']}: {own['long_mm']:.0f} × {own['short_mm']:.0f} mm, slice {own['axial_slice']}"
+        for own in measured["diameters"]
+    }
+    assert measured["diameters"]
+    page.click("#lesion")
+    largest = next(own for own in measured["lesions"] if own["region"] == "WT")
+    assert f": {largest['volume_ml']:.1f} ml" in page.locator(".message").last.text_content()
+    assert page.is_visible("text=before it was corrected")
+    page.select_option("#mask-which", "0")
+    until(page, lambda: (intervals(), diameters()) == of_network)
+    assert not page.is_visible("text=before it was corrected")
 
 
 def ball(shape: tuple[int, ...], at: tuple[int, ...], radius_mm: float, *, flat: bool) -> npt.NDArray[np.bool_]:

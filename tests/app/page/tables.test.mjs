@@ -4,11 +4,13 @@ import assert from "node:assert/strict";
 import { readFileSync, readdirSync } from "node:fs";
 import { test } from "node:test";
 
-Object.assign(globalThis, { localStorage: { getItem: () => null, setItem: () => undefined }, document: {} });
+const kept = new Map();
+const localStorage = { getItem: (name) => kept.get(name) ?? null, setItem: (name, value) => kept.set(name, value) };
+Object.assign(globalThis, { localStorage, document: { documentElement: {} } });
 if (!globalThis.navigator) globalThis.navigator = { language: "en-GB" };
 
-const { LANGUAGES, TEXTS, byTime, t, volumeWords, when } = await import("./texts.js");
-const { KEYS, keyOf } = await import("./keys.js");
+const { LANGUAGES, TEXTS, byTime, setLanguage, t, volumeWords, when } = await import("./texts.js");
+const { KEYS, keyOf, shown } = await import("./keys.js");
 const { sorted } = await import("./worklist.js");
 const { missing } = await import("./intake.js");
 const { shareOf } = await import("./progress.js");
@@ -43,10 +45,35 @@ test("values are put into a text, and an unknown name stays", () => {
   assert.equal(t("new.sending"), "Reading {n} files …");
 });
 
+/** What `act` gives while the page speaks German. */
+function inGerman(act) {
+  setLanguage("de");
+  try {
+    return act();
+  } finally {
+    setLanguage("en");
+  }
+}
+
 test("millilitres have a decimal, voxels are counted, and what is not known has no unit", () => {
-  assert.equal(volumeWords(12.34, "ml"), "12.3 ml");
-  assert.equal(volumeWords(120, "voxels"), "120 voxels");
-  assert.equal(volumeWords(undefined, "ml"), "–");
+  const words = () => [volumeWords(12.34, "ml"), volumeWords(120, "voxels"), volumeWords(undefined, "ml")];
+  assert.deepEqual(words(), ["12.3 ml", "120 voxels", "–"]);
+  assert.deepEqual(inGerman(words), ["12,3 ml", "120 Voxel", "–"]);
+});
+
+test("keys are called as keyboards of the language call them", () => {
+  const names = () => ["stamp", "take", "reset", "save", "zoom"].map((action) => shown(KEYS.find((own) => own.action === action))[0]);
+  assert.deepEqual(names(), ["Space", "Enter", "Home", "Ctrl+S", "-"]);
+  assert.deepEqual(inGerman(names), ["Leertaste", "Eingabe", "Pos1", "Strg+S", "-"]);
+  assert.deepEqual(shown({ keys: ["+", "="] }), ["+"]);
+  assert.deepEqual(shown({ keys: ["Shift+ArrowUp", "PageDown", "1"] }), ["Shift+↑", "Page ↓", "1"]);
+});
+
+test("no text is written beside the table", () => {
+  const said = [...sources.matchAll(/(?:new Error|say|textContent = |what: )\(?\s*["`]([^"`]*)["`]/g)];
+  const own = said.map(([, words]) => words.replace(/\$\{(?:[^{}]|\{[^}]*\})*\}/g, ""));
+  assert.ok(own.length > 0);
+  assert.deepEqual(own.filter((words) => /[a-z]{2}/i.test(words)), []);
 });
 
 function press(key, more = {}) {
@@ -93,6 +120,26 @@ test("the least trustworthy come first: low ones, then by value, those that were
   assert.equal(ids({ column: "volume", descending: true }), "bdac");
   assert.equal(ids({ column: "date", descending: true }), "dacb");
   assert.equal(ids({ column: "name", descending: false }), "abcd");
+});
+
+test("what cannot be compared is not mixed: millilitres, then voxels, then what has no volume", () => {
+  const own = [
+    { id: "p", name: "p", created: "1", volumes_ml: { T: 5000 }, unit: "voxels" },
+    { id: "m", name: "m", created: "2", volumes_ml: { WT: 30 }, unit: "ml" },
+    { id: "f", name: "f", created: "3", volumes_ml: {}, unit: "ml" },
+    { id: "n", name: "n", created: "4", volumes_ml: { WT: 7 }, unit: "ml" },
+    { id: "q", name: "q", created: "5", volumes_ml: { T: 0 }, unit: "voxels" },
+  ];
+  const ids = (descending) => sorted(own, { column: "volume", descending }).map(({ id }) => id).join("");
+  assert.equal(ids(true), "mnpqf");
+  assert.equal(ids(false), "nmqpf");
+});
+
+test("a mask that a person has drawn waits for nobody's doubt", () => {
+  const drawn = { ...CASES[1], id: "e", corrected: 1 };
+  const ids = (descending) => sorted([drawn, ...CASES], { column: "confidence", descending }).map(({ id }) => id).join("");
+  assert.equal(ids(false), "bdace");
+  assert.equal(ids(true), "adbce");
 });
 
 test("what a network lacks is the shortest list that would do", () => {

@@ -64,14 +64,15 @@ def _detail(service: Service, record: CaseRecord, facts: Mapping[str, Any]) -> d
             for name in facts.get("modalities", ())
         ],
         "mask": {"url": f"{address}/mask.nii.gz", "labels": facts["labels"]} if facts else None,
-        "regions": regions_shown(facts, facts["volumes_ml"]) if facts else [],
+        "regions": regions_shown(facts) if facts else [],
         "maps": [map_ | {"url": f"{address}/maps/{map_['file']}"} for map_ in facts.get("maps", ())],
         "lesions": facts.get("lesions", []),
         "largest": facts.get("largest"),
         "diameters": facts.get("diameters", []),
         "reference": None if scores is None else scores | {"url": f"{address}/reference.nii.gz"},
         "corrections": [
-            vars(correction) | {"url": f"{address}/masks/{correction.n}.nii.gz"} for correction in corrections
+            {**vars(correction), **correction.measured, "url": f"{address}/masks/{correction.n}.nii.gz"}
+            for correction in corrections
         ],
         "warnings": facts.get("warnings", []),
         "terms": facts.get("terms", []),

@@ -237,8 +237,16 @@ class DiametersAnswer(BaseModel):
     points_mm: list[list[float]]
 
 
-class CorrectionAnswer(BaseModel):
-    """A mask that somebody drew."""
+class MeasuredAnswer(BaseModel):
+    """What is measured of a mask, whoever drew it."""
+
+    lesions: list[LesionAnswer]
+    largest: dict[str, int] | None
+    diameters: list[DiametersAnswer]
+
+
+class CorrectionAnswer(MeasuredAnswer):
+    """A mask that somebody drew, and what is measured of it."""
 
     n: int
     by: str
@@ -291,16 +299,16 @@ class TimePoint(BaseModel):
     unit: str
 
 
-class CaseDetail(CaseAnswer):
-    """A case with all that is shown of it."""
+class CaseDetail(CaseAnswer, MeasuredAnswer):
+    """A case with all that is shown of it; what is measured and said is of the network's mask.
+
+    Of a mask that was drawn it stands with the correction; ``volumes_ml`` are those of the last.
+    """
 
     modalities: list[ImageAnswer]
     mask: MaskAnswer | None
     regions: list[RegionAnswer]
     maps: list[MapAnswer]
-    lesions: list[LesionAnswer]
-    largest: dict[str, int] | None
-    diameters: list[DiametersAnswer]
     reference: ReferenceAnswer | None
     corrections: list[CorrectionAnswer]
     warnings: list[str]

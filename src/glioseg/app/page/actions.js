@@ -128,12 +128,13 @@ export function jumpLargest(view, quiet = false) {
 export function jumpLesion(view) {
   const { detail, viewer } = view;
   const outer = detail.regions[0]?.name;
-  const lesions = detail.lesions.filter(({ region }) => region === outer);
+  const lesions = view.facts.lesions.filter(({ region }) => region === outer);
   if (lesions.length === 0) return say(t("jump.none"));
   view.lesion = (view.lesion + 1) % lesions.length;
   const own = lesions[view.lesion];
   look.moveTo(viewer, voxelToRas(own.centre_voxel, viewer.mask.dims, viewer.permRas));
-  say(t("jump.lesion.is", { n: view.lesion + 1, all: lesions.length, volume: volumeWords(own.volume_ml, detail.unit) }));
+  const words = t("jump.lesion.is", { n: view.lesion + 1, all: lesions.length, volume: volumeWords(own.volume_ml, detail.unit) });
+  say(view.isUnsaved() ? t("jump.lesion.before", { words }) : words);
 }
 
 /** Show a mask of this case: 0 as predicted, n the n-th correction. */
@@ -151,6 +152,8 @@ function startAgain(view, labels) {
   view.viewer.session = { ...again, locked: session.locked };
   look.refreshLabels(view.viewer);
   dropDraft(view.id);
+  view.lesion = -1;
+  view.followMask();
   drawAll(view);
 }
 
@@ -163,18 +166,19 @@ export async function loadReference(view, file) {
   const form = new FormData();
   form.append("file", file, file.name);
   try {
-    const { scores, corrected } = await send("POST", `/api/cases/${view.id}/reference`, form);
-    await showReference(view, `/api/cases/${view.id}/reference.nii.gz`, corrected ?? scores);
+    const url = `/api/cases/${view.id}/reference.nii.gz`;
+    view.detail.reference = { ...(await send("POST", `/api/cases/${view.id}/reference`, form)), url };
+    view.followMask();
+    await showReference(view);
   } catch (error) {
     view.side.querySelector("#reference-said").replaceChildren(problem(error));
   }
 }
 
-export async function showReference(view, url, scores) {
+export async function showReference(view) {
   const { viewer } = view;
-  const reference = await look.fetchLabels(viewer, url);
+  const reference = await look.fetchLabels(viewer, view.detail.reference.url);
   view.reference = reference;
-  view.scores = scores;
   viewer.outlines = [
     ...viewer.outlines.filter(({ look: own }) => own === "proposal"),
     { look: "reference", belongs: (index) => reference[index] > 0 },
@@ -186,7 +190,6 @@ export async function showReference(view, url, scores) {
 
 export function hideReference(view) {
   view.reference = null;
-  view.scores = null;
   view.viewer.outlines = view.viewer.outlines.filter(({ look: own }) => own === "proposal");
   look.redraw(view.viewer, false);
   drawSide(view);

@@ -1,6 +1,8 @@
 // Calls of the server, which is on this machine. Everything that changes something carries the header that proves that
 // it came from this page.
 
+import { t } from "./texts.js";
+
 let csrf = "";
 
 /** What the server refused or could not do, in its words. */
@@ -49,10 +51,10 @@ async function call(method, path, options = {}) {
   try {
     response = await fetch(path, { method, credentials: "same-origin", ...options });
   } catch {
-    throw new ServerError({ what: "the program does not answer", remedy: "start glioseg app again" }, 0);
+    throw new ServerError({ what: t("lost.server") }, 0);
   }
   if (response.ok) return response;
-  let error = { what: `the program answered ${response.status}` };
+  let error = { what: t("error.status", { status: response.status }) };
   try {
     error = (await response.json()).error ?? error;
   } catch {

@@ -5,10 +5,11 @@ import { fetchBytes, get } from "./api.js";
 import { h, problem, say } from "./dom.js";
 import { dropDraft, keepDraft, readDraft } from "./drafts.js";
 import { keyOf } from "./keys.js";
-import { createSession, indexOf, isChanged } from "./labels.js";
+import { createSession, indexOf, isChanged, keptAs } from "./labels.js";
 import { drawSide, drawVolumes } from "./panel.js";
 import { connectPointer } from "./pointer.js";
 import { saveDialog } from "./saving.js";
+import { factsOf, whileDrawn } from "./shown.js";
 import { date, number, t } from "./texts.js";
 import { drawArrangements, drawProposal, drawToolbar } from "./toolbar.js";
 import * as tool from "./tools.js";
@@ -22,7 +23,7 @@ export async function caseView(app, host, id) {
     host.append(h("div", { class: "page" }, h("h1", {}, detail.name), h("p", {}, t("case.unfinished")), h("a", { href: "#/cases" }, t("back"))));
     return { title: detail.name, close: () => {} };
   }
-  const view = { app, host, id, detail, title: detail.name, reference: null, scores: null, lesion: -1, layer: -1, shown: 0, tools: null };
+  const view = { app, host, id, detail, title: detail.name, reference: null, facts: null, lesion: -1, layer: -1, shown: 0, tools: null };
   view.act = { ...act, saveDialog };
   layOut(view);
   view.viewer = look.createViewer(view.stage, fetchBytes, () => drawPosition(view));
@@ -32,6 +33,7 @@ export async function caseView(app, host, id) {
     look.close(view.viewer);
   };
   view.isUnsaved = () => Boolean(view.tools && isChanged(view.viewer.session));
+  view.followMask = () => followMask(view);
   openScans(view, unlisten);
   return view;
 }
@@ -81,8 +83,8 @@ async function openScans(view, unlisten) {
     onRefused: (key, values) => say(t(key, values)),
   });
   unlisten.push(connectPointer(viewer, view.tools));
-  viewer.diameters = diametersOf(view);
-  if (detail.reference) await act.showReference(view, detail.reference.url, detail.reference.corrected ?? detail.reference.scores);
+  followMask(view);
+  if (detail.reference) await act.showReference(view);
   act.drawAll(view);
   drawPosition(view);
   act.jumpLargest(view, true);
@@ -108,24 +110,37 @@ function drawPosition({ viewer, detail, position }) {
 function bringBack({ viewer, shown }, draft) {
   const { session } = viewer;
   if (draft?.base !== shown || draft.labels.length !== session.labels.length) return;
-  viewer.session = { ...createSession(draft.labels, session.dims, session.spacing, session.voxel), original: session.original };
+  viewer.session = keptAs(createSession(draft.labels, session.dims, session.spacing, session.voxel), session.original);
   look.refreshLabels(viewer);
   say(t("save.restored"));
 }
 
-function diametersOf({ detail, viewer }) {
+/** Tell what is measured and said of the mask that is shown now, and draw its diameters. */
+function followMask(view) {
+  const facts = factsOf(view.detail, view.shown);
+  view.drawn = view.isUnsaved();
+  view.facts = view.drawn ? whileDrawn(facts) : facts;
+  view.viewer.diameters = view.facts.diameters.map((own) => diameterIn(view, own));
+}
+
+function diameterIn({ detail, viewer }, own) {
   const { image } = viewer.images.get(viewer.modality);
-  return (detail.diameters ?? []).map((own) => ({
+  return {
     ...own,
     colour: detail.regions.find(({ name }) => name === own.region)?.colour ?? "#ffffff",
     lengths: [own.long_mm, own.short_mm],
     voxels: own.points_mm.map((point) => [...image.mm2vox(point, true)]),
-  }));
+  };
 }
 
 function onPaint(view) {
   drawPosition(view);
-  drawVolumes(view);
+  if (view.drawn === view.isUnsaved()) drawVolumes(view);
+  else {
+    followMask(view);
+    drawSide(view);
+    look.redraw(view.viewer, false);
+  }
   drawToolbar(view);
   view.unsaved.hidden = !view.isUnsaved();
   clearTimeout(view.draftTimer);
@@ -141,12 +156,14 @@ function listenElsewhere(view) {
     if (view.saving || (event.case && event.case !== view.id)) return;
     const known = view.detail.corrections.length;
     try {
-      view.detail.corrections = (await get(`/api/cases/${view.id}`)).corrections;
+      const { corrections, reference } = await get(`/api/cases/${view.id}`);
+      Object.assign(view.detail, { corrections, reference });
     } catch {
       return; // The banner says that the program does not answer.
     }
     if (view.detail.corrections.length > known && view.tools) {
       say(t("save.elsewhere"));
+      followMask(view);
       drawSide(view);
     }
   };

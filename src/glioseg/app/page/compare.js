@@ -6,7 +6,7 @@ import { h, problem } from "./dom.js";
 import { keyOf } from "./keys.js";
 import { largestSection } from "./labels.js";
 import { connectPointer } from "./pointer.js";
-import { number, t, when } from "./texts.js";
+import { number, t, unitWord, volumeNumber, when } from "./texts.js";
 import * as look from "./viewer.js";
 
 const LOOKING = { isPainting: () => false, radiusMm: () => null, begin() {}, drag() {}, end() {}, cancel() {} };
@@ -110,11 +110,11 @@ function changes([first, second]) {
   const before = first.volumes_ml;
   const after = second.volumes_ml;
   const rows = Object.keys(before).filter((region) => region in after);
-  const percent = (region) => (before[region] > 0 ? `${after[region] >= before[region] ? "+" : ""}${number((100 * (after[region] - before[region])) / before[region], 0)} %` : "–");
+  const percent = (region) => (first.unit === second.unit && before[region] > 0 ? `${after[region] >= before[region] ? "+" : ""}${number((100 * (after[region] - before[region])) / before[region], 0)} %` : "–");
   return h(
     "table",
     {},
-    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("regions.region")), ...[first, second].map((own) => h("th", { scope: "col", class: "number" }, `${when(own)} (${own.unit ?? "ml"})`)), h("th", { scope: "col", class: "number" }, t("compare.change")))),
-    h("tbody", {}, rows.map((region) => h("tr", {}, h("td", {}, region), h("td", { class: "number" }, number(before[region])), h("td", { class: "number" }, number(after[region])), h("td", { class: "number" }, percent(region))))),
+    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("regions.region")), ...[first, second].map((own) => h("th", { scope: "col", class: "number" }, `${when(own)} (${unitWord(own.unit)})`)), h("th", { scope: "col", class: "number" }, t("compare.change")))),
+    h("tbody", {}, rows.map((region) => h("tr", {}, h("td", {}, region), h("td", { class: "number" }, volumeNumber(before[region], first.unit)), h("td", { class: "number" }, volumeNumber(after[region], second.unit)), h("td", { class: "number" }, percent(region))))),
   );
 }

@@ -1,14 +1,16 @@
 // Volumes over time as a line chart.
 
 import { h, svg } from "./dom.js";
-import { date, number, t, volumeWords, when } from "./texts.js";
+import { date, t, volumeWords, when } from "./texts.js";
 
 const WIDTH = 640;
 const HEIGHT = 190;
 const EDGE = { left: 52, right: 70, top: 14, bottom: 26 };
 
-/** The chart of `[{id, date, volumes_ml}]`, a line per region; the time points `ids` are marked. */
-export function curve(times, regions, ids) {
+/** The chart of `[{id, date, volumes_ml, unit}]`, a line per region; the time points `ids` are marked. */
+export function curve(all, regions, ids) {
+  const unit = all.find(({ id }) => id === ids[0])?.unit;
+  const times = all.filter((own) => own.unit === unit);
   if (times.length < 2) return h("p", { class: "muted" }, t("compare.none"));
   const byDay = times.every((own) => Number.isInteger(own.study_day));
   const timeOf = (own) => (byDay ? own.study_day : Date.parse(own.date));
@@ -22,7 +24,7 @@ export function curve(times, regions, ids) {
   const picture = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": words(known, regions, name) });
   for (const share of [0, 0.5, 1]) {
     picture.append(line("axis", EDGE.left, y(top * share), WIDTH - EDGE.right, y(top * share)));
-    picture.append(text(EDGE.left - 6, y(top * share) + 4, `${number(top * share, 0)} ${known[0].unit}`, "end"));
+    picture.append(text(EDGE.left - 6, y(top * share) + 4, volumeWords(top * share, unit, 0), "end"));
   }
   known.forEach((own, row) => {
     if (ids.includes(own.id)) picture.append(line("now", x(at[row]), EDGE.top, x(at[row]), HEIGHT - EDGE.bottom));

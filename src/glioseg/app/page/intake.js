@@ -206,7 +206,7 @@ function seriesRow(view, form, series) {
       ),
     ),
     h("td", {}, series.file),
-    h("td", {}, series.plane ?? "–"),
+    h("td", {}, series.plane ? t(`plane.${series.plane}`) : "–"),
     h("td", { class: "nowrap" }, (series.spacing_mm ?? []).map((size) => number(size, 2)).join(" × ") || "–"),
     h("td", { class: "number" }, String(series.n_slices ?? "–")),
     h(

@@ -1,5 +1,7 @@
 // The keys of the case view, in one table: what help shows is what works.
 
+import { t } from "./texts.js";
+
 const STORED = "glioseg-single-keys";
 
 /** `keys` as KeyboardEvent.key names them (with Shift+ or Ctrl+ before), the text's key, and the name of the action. */
@@ -38,9 +40,9 @@ export const KEYS = [
   { keys: ["k"], text: "key.lock", action: "lock", value: null },
   { keys: ["q", "["], text: "key.size", action: "size", value: -1 },
   { keys: ["w", "]"], text: "key.size", action: "size", value: 1 },
-  { keys: [" "], shown: "Space", text: "key.stamp", action: "stamp", value: null },
+  { keys: [" "], text: "key.stamp", action: "stamp", value: null },
   { keys: ["Enter"], text: "key.take", action: "take", value: true },
-  { keys: ["Escape"], shown: "Esc", text: "key.take", action: "take", value: false },
+  { keys: ["Escape"], text: "key.take", action: "take", value: false },
   { keys: ["z", "Ctrl+z"], text: "tool.undo", action: "undo", value: null },
   { keys: ["y", "Ctrl+y", "Ctrl+Shift+z"], text: "tool.redo", action: "redo", value: null },
   { keys: ["x"], text: "tool.revert", action: "revert", value: null },
@@ -73,11 +75,16 @@ export function keyOf(event) {
   return KEYS.find(({ keys }) => keys.includes(name)) ?? null;
 }
 
+const ARROWS = { ArrowUp: "↑", ArrowDown: "↓", ArrowLeft: "←", ArrowRight: "→" };
+
+/** Keys whose names stand on keyboards in each language's own words. */
+const NAMED = { " ": "space", Enter: "enter", Escape: "escape", PageUp: "pageup", PageDown: "pagedown", Home: "home", Ctrl: "ctrl", Shift: "shift" };
+
 /** What a line is called where it is shown. */
 export function shown({ keys, shown: own }) {
-  const names = { ArrowUp: "↑", ArrowDown: "↓", ArrowLeft: "←", ArrowRight: "→" };
-  const pretty = (key) => key.replace(/Arrow\w+/, (name) => names[name]).replace(/(^|\+)([a-z])$/, (_, plus, letter) => plus + letter.toUpperCase());
-  return own ? [own] : keys.filter((key) => key !== "=").map(pretty);
+  const word = (part) => (part in NAMED ? t(`keyboard.${NAMED[part]}`) : (ARROWS[part] ?? part.toUpperCase()));
+  const parts = (key) => (key === "+" ? ["+"] : key.split("+"));
+  return own ? [own] : keys.filter((key) => key !== "=").map((key) => parts(key).map(word).join("+"));
 }
 
 /** The key of an action, for the label of its button. */

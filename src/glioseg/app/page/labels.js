@@ -15,6 +15,7 @@ export function createSession(labels, dims, spacing, voxel = (spacing[0] * spaci
   return {
     original: labels,
     labels: labels.slice(),
+    nChanged: 0,
     dims: [...dims],
     spacing: [...spacing],
     voxel,
@@ -44,8 +45,10 @@ export function paint(session, indices, label, allowed = null) {
 }
 
 function put(session, index, label) {
-  session.counts[session.labels[index]] -= 1;
+  const [before, original] = [session.labels[index], session.original[index]];
+  session.counts[before] -= 1;
   session.counts[label] += 1;
+  session.nChanged += (label !== original) - (before !== original);
   session.labels[index] = label;
 }
 
@@ -92,7 +95,13 @@ function replay(session, from, to, side) {
 
 /** Whether the labels differ from those that the session began with or that were kept last. */
 export function isChanged(session) {
-  return session.labels.some((value, index) => value !== session.original[index]);
+  return session.nChanged > 0;
+}
+
+/** The session from now on compared with `original`, which was kept. */
+export function keptAs(session, original) {
+  const nChanged = session.labels.reduce((sum, value, index) => sum + (value !== original[index]), 0);
+  return { ...session, original, nChanged };
 }
 
 /** Put back a slice as it was before any correction; locks hold here too. Returns how many voxels changed. */

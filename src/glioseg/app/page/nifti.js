@@ -4,6 +4,8 @@
 // `permRas` is NiiVue's: for each axis of RAS+ the axis (1, 2, 3) of the file that runs along it, negative where it
 // runs the other way.
 
+import { t } from "./texts.js";
+
 const HEADER_BYTES = 348;
 
 const TYPES = new Map([
@@ -36,14 +38,14 @@ export async function gzip(bytes) {
 export function decode(buffer) {
   const view = new DataView(buffer);
   const little = view.getInt32(0, true) === HEADER_BYTES;
-  if (!little && view.getInt32(0, false) !== HEADER_BYTES) throw new Error("not a NIfTI-1 file");
+  if (!little && view.getInt32(0, false) !== HEADER_BYTES) throw new Error(t("error.nifti"));
   const start = Math.max(view.getFloat32(108, little), HEADER_BYTES + 4);
   const dims = [1, 2, 3].map((axis) => Math.max(1, view.getInt16(40 + 2 * axis, little)));
   const code = view.getInt16(70, little);
   const Type = TYPES.get(code);
-  if (!Type) throw new Error(`voxels of NIfTI type ${code} are not read here`);
+  if (!Type) throw new Error(t("error.type", { code }));
   const n = dims[0] * dims[1] * dims[2];
-  if (buffer.byteLength < start + n * Type.BYTES_PER_ELEMENT) throw new Error("the NIfTI file ends before its voxels do");
+  if (buffer.byteLength < start + n * Type.BYTES_PER_ELEMENT) throw new Error(t("error.short"));
   const raw = buffer.slice(start, start + n * Type.BYTES_PER_ELEMENT);
   if (!little) swap(new Uint8Array(raw), Type.BYTES_PER_ELEMENT);
   return {
@@ -133,7 +135,7 @@ export function frameOf(buffer, frame) {
   const size = (n * view.getInt16(72, little)) / 8;
   const start = Math.max(view.getFloat32(108, little), HEADER_BYTES + 4);
   const first = start + frame * size;
-  if (buffer.byteLength < first + size) throw new Error(`the NIfTI file has no volume ${frame}`);
+  if (buffer.byteLength < first + size) throw new Error(t("error.frame", { frame }));
   const out = new Uint8Array(start + size);
   out.set(new Uint8Array(buffer, 0, start));
   out.set(new Uint8Array(buffer, first, size), start);

@@ -2,6 +2,7 @@
 // brush. NiiVue's own mouse and keys are off; pointer.js and keys.js speak for the whole page.
 
 import { inPlane } from "./labels.js";
+import { t } from "./texts.js";
 
 /** As NiiVue numbers what it shows. */
 const SLICE_TYPE = { AXIAL: 0, CORONAL: 1, SAGITTAL: 2, MULTIPLANAR: 3, RENDER: 4 };
@@ -55,7 +56,7 @@ function niivue() {
     script.onload = () => resolve(window.niivue);
     script.onerror = () => {
       loading = null;
-      reject(new Error("NiiVue could not be loaded"));
+      reject(new Error(t("error.niivue")));
     };
     document.head.append(script);
   });

@@ -3,7 +3,7 @@
 import { fetchFile, get } from "./api.js";
 import { h, say } from "./dom.js";
 import { volumeOf } from "./labels.js";
-import { byTime, date, number, t, when } from "./texts.js";
+import { byTime, date, number, t, unitWord, when } from "./texts.js";
 import { redraw, setLayerOpacity, setWindow, windowOf } from "./viewer.js";
 import { keep } from "./worklist.js";
 
@@ -28,7 +28,12 @@ function part(title, ...content) {
 function warnings(view) {
   const own = view.detail.warnings ?? [];
   if (own.length === 0) return null;
-  return part(t("warnings.title"), h("div", { class: "note-box warning small" }, own.map((text) => h("p", {}, text))));
+  return part(t("warnings.title"), h("div", { class: "note-box warning small" }, own.map((text) => h("p", {}, text))), ofNetwork(view));
+}
+
+/** Said where what the network said of its own mask stands beside another one. */
+function ofNetwork(view) {
+  return view.shown || view.isUnsaved() ? h("p", { class: "small muted" }, t("mask.ofnetwork")) : null;
 }
 
 function volumes(view) {
@@ -38,7 +43,8 @@ function volumes(view) {
     h("button", { class: "tight", id: "largest", onclick: () => view.act.jumpLargest(view) }, t("jump.largest")),
     h("button", { class: "tight", id: "lesion", onclick: () => view.act.jumpLesion(view) }, t("jump.lesion")),
   );
-  return part(t("regions.title"), h("div", { id: "volumes" }, volumeTable(view)), buttons);
+  const waits = view.isUnsaved() ? h("p", { class: "small muted", id: "measured-later" }, t("regions.later")) : null;
+  return part(t("regions.title"), h("div", { id: "volumes" }, volumeTable(view)), waits, buttons);
 }
 
 /** Only the table of volumes, which follows the brush. */
@@ -48,8 +54,8 @@ export function drawVolumes(view) {
 
 function volumeTable(view) {
   const { session } = view.viewer;
-  const unit = view.detail.unit ?? "ml";
-  const heads = ["region", "volume", "interval", ...(view.scores ? ["dice", "hd95"] : [])];
+  const unit = unitWord(view.detail.unit);
+  const heads = ["region", "volume", "interval", ...(view.reference ? ["dice", "hd95"] : [])];
   return h(
     "table",
     {},
@@ -59,17 +65,18 @@ function volumeTable(view) {
 }
 
 function volumeRow(view, region, now) {
+  const { intervals, scores: all } = view.facts;
   const changed = Math.abs(now - region.volume_ml) >= 0.05;
   const words = (volume) => number(volume, view.viewer.isPicture ? 0 : 1);
-  const interval = region.interval_ml ? region.interval_ml.map(words).join(" – ") : "–";
-  const scores = view.scores?.[region.name];
+  const interval = intervals[region.name]?.map(words).join(" – ") ?? "–";
+  const scores = all?.[region.name];
   return h(
     "tr",
     { dataset: { region: region.name } },
     h("td", {}, h("span", { class: "swatch", style: { "--own": region.colour } }), ` ${region.name}`),
     h("td", { class: "number volume", title: changed ? t("regions.was", { volume: words(region.volume_ml) }) : null }, changed ? h("strong", {}, words(now)) : words(now)),
     h("td", { class: "number nowrap" }, interval),
-    ...(view.scores ? [h("td", { class: "number" }, number(scores?.dice, 2)), h("td", { class: "number" }, number(scores?.hd95))] : []),
+    ...(view.reference ? [h("td", { class: "number" }, number(scores?.dice, 2)), h("td", { class: "number" }, number(scores?.hd95))] : []),
   );
 }
 
@@ -80,6 +87,7 @@ function confidence(view) {
     t("confidence.title"),
     h("p", {}, h("span", { class: `tag ${own.low ? "warning" : "good"}` }, number(own.value, 2)), " ", own.words),
     own.reasons.length ? h("ul", { class: "small" }, own.reasons.map((reason) => h("li", {}, reason))) : null,
+    ofNetwork(view),
   );
 }
 

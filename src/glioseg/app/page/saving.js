@@ -4,8 +4,9 @@ import { drawAll } from "./actions.js";
 import { get, send } from "./api.js";
 import { h, problem, say } from "./dom.js";
 import { dropDraft } from "./drafts.js";
+import { keptAs } from "./labels.js";
 import { t } from "./texts.js";
-import { correctedFile } from "./viewer.js";
+import { correctedFile, redraw } from "./viewer.js";
 
 const AUTHOR = "glioseg-author";
 
@@ -42,11 +43,14 @@ async function save(view, by, note, dialog) {
   clearTimeout(view.draftTimer);
   try {
     const { n } = await send("PUT", `/api/cases/${view.id}/mask?${query}`, await correctedFile(view.viewer));
-    view.viewer.session.original = labels;
-    view.shown = n;
     await dropDraft(view.id);
-    const { corrections, lesions } = await get(`/api/cases/${view.id}`);
-    Object.assign(view.detail, { corrections, lesions });
+    const { corrections, reference } = await get(`/api/cases/${view.id}`);
+    Object.assign(view.detail, { corrections, reference });
+    view.viewer.session = keptAs(view.viewer.session, labels);
+    view.shown = n;
+    view.lesion = -1;
+    view.followMask();
+    redraw(view.viewer, false);
     say(t("save.saved", { n }));
     drawAll(view);
     return true;

@@ -18,6 +18,17 @@ export const TEXTS = {
   close: { en: "Close", de: "Schließen" },
   retry: { en: "Try again", de: "Noch einmal" },
   back: { en: "Back to the worklist", de: "Zurück zur Arbeitsliste" },
+  "error.status": { en: "The program answered {status}.", de: "Das Programm antwortete {status}." },
+  "error.grid": { en: "This mask lies on another grid than the scan.", de: "Diese Maske liegt auf einem anderen Gitter als die Aufnahme." },
+  "error.niivue": { en: "What draws the scans (NiiVue) could not be loaded.", de: "Das Programm, das die Aufnahmen zeichnet (NiiVue), ließ sich nicht laden." },
+  "error.nifti": { en: "This is no NIfTI file.", de: "Das ist keine NIfTI-Datei." },
+  "error.type": { en: "The page cannot show voxels of NIfTI type {code}.", de: "Voxel vom NIfTI-Typ {code} kann die Seite nicht zeigen." },
+  "error.short": { en: "The NIfTI file ends before its voxels do.", de: "Die NIfTI-Datei endet vor ihren Voxeln." },
+  "error.frame": { en: "The NIfTI file has no volume {frame}.", de: "Die NIfTI-Datei hat kein Volumen {frame}." },
+  "unit.ml": { en: "ml", de: "ml" },
+  "unit.voxels": { en: "voxels", de: "Voxel" },
+  "unit.mm": { en: "mm", de: "mm" },
+  "unit.px": { en: "px", de: "px" },
   "error.file": { en: "File: {text}", de: "Datei: {text}" },
   "error.found": { en: "Found: {text}", de: "Gefunden: {text}" },
   "error.expected": { en: "Expected: {text}", de: "Erwartet: {text}" },
@@ -66,6 +77,10 @@ export const TEXTS = {
   "series.as": { en: "Taken for", de: "Gilt als" },
   "series.file": { en: "Series", de: "Serie" },
   "series.plane": { en: "Plane", de: "Ebene" },
+  "plane.axial": { en: "axial", de: "axial" },
+  "plane.coronal": { en: "coronal", de: "koronal" },
+  "plane.sagittal": { en: "sagittal", de: "sagittal" },
+  "plane.oblique": { en: "oblique", de: "schräg" },
   "series.spacing": { en: "Voxel (mm)", de: "Voxel (mm)" },
   "series.slices": { en: "Slices", de: "Schichten" },
   "series.why": { en: "Why", de: "Warum" },
@@ -128,6 +143,7 @@ export const TEXTS = {
   "cases.sort": { en: "A click on a column's head sorts by it. The least trustworthy come first.", de: "Ein Klick auf einen Spaltenkopf sortiert. Die am wenigsten verlässlichen stehen oben." },
   "cases.low": { en: "look first", de: "zuerst ansehen" },
   "cases.unknown": { en: "not asked", de: "nicht gefragt" },
+  "cases.drawn": { en: "drawn by hand", de: "von Hand gezeichnet" },
   "cases.corrected": { en: "corrected", de: "korrigiert" },
   "state.queued": { en: "waiting", de: "wartet" },
   "state.running": { en: "at work", de: "in Arbeit" },
@@ -166,6 +182,7 @@ export const TEXTS = {
   "mask.which": { en: "Shown mask", de: "Gezeigte Maske" },
   "mask.original": { en: "as predicted", de: "wie vorhergesagt" },
   "mask.correction": { en: "{n}: {by}, {at}", de: "{n}: {by}, {at}" },
+  "mask.ofnetwork": { en: "Said of the network's own mask, before it was corrected.", de: "Gilt für die Maske des Netzes, vor der Korrektur." },
   "mask.outlines": { en: "Outlines only", de: "Nur Umrisse" },
   "layer.title": { en: "Layer", de: "Ebene darüber" },
   "layer.none": { en: "none", de: "keine" },
@@ -179,10 +196,15 @@ export const TEXTS = {
   "regions.interval": { en: "interval", de: "Intervall" },
   "regions.dice": { en: "Dice", de: "Dice" },
   "regions.hd95": { en: "HD95", de: "HD95" },
-  "regions.was": { en: "was {volume}", de: "war {volume}" },
+  "regions.was": { en: "the network's: {volume}", de: "vom Netz: {volume}" },
+  "regions.later": {
+    en: "Diameters and lesions are measured again once the correction is saved.",
+    de: "Durchmesser und Läsionen werden neu gemessen, sobald die Korrektur gesichert ist.",
+  },
   "jump.largest": { en: "Largest section", de: "Größter Querschnitt" },
   "jump.lesion": { en: "Next lesion", de: "Nächste Läsion" },
   "jump.lesion.is": { en: "Lesion {n} of {all}: {volume}", de: "Läsion {n} von {all}: {volume}" },
+  "jump.lesion.before": { en: "{words} (before what is not saved yet)", de: "{words} (vor dem, was noch nicht gesichert ist)" },
   "jump.none": { en: "There is none in this mask.", de: "In dieser Maske ist keine." },
   "diameter.title": { en: "Diameters (RANO)", de: "Durchmesser (RANO)" },
   "diameter.is": { en: "{region}: {long} × {short} mm, slice {slice}", de: "{region}: {long} × {short} mm, Schicht {slice}" },
@@ -265,6 +287,14 @@ export const TEXTS = {
   "help.drag": { en: "drag in 3-D: turn", de: "Ziehen in 3-D: drehen" },
   "help.touch": { en: "two fingers: zoom and move", de: "zwei Finger: Zoom und verschieben" },
   "help.single": { en: "Keys without Ctrl are on", de: "Tasten ohne Strg sind an" },
+  "keyboard.space": { en: "Space", de: "Leertaste" },
+  "keyboard.enter": { en: "Enter", de: "Eingabe" },
+  "keyboard.escape": { en: "Esc", de: "Esc" },
+  "keyboard.pageup": { en: "Page ↑", de: "Bild ↑" },
+  "keyboard.pagedown": { en: "Page ↓", de: "Bild ↓" },
+  "keyboard.home": { en: "Home", de: "Pos1" },
+  "keyboard.ctrl": { en: "Ctrl", de: "Strg" },
+  "keyboard.shift": { en: "Shift", de: "Umschalt" },
   "key.slice": { en: "previous, next slice", de: "vorige, nächste Schicht" },
   "key.slices": { en: "ten slices", de: "zehn Schichten" },
   "key.move": { en: "move the crosshair in its plane", de: "Fadenkreuz in der Ebene bewegen" },
@@ -305,9 +335,19 @@ export function number(value, digits = 1) {
   return value.toLocaleString(language(), { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
-/** A volume with its unit: millilitres are measured, the voxels of pictures are counted. */
-export function volumeWords(volume, unit) {
-  return Number.isFinite(volume) ? `${number(volume, unit === "voxels" ? 0 : 1)} ${unit}` : number(volume);
+/** What a unit is called. */
+export function unitWord(unit = "ml") {
+  return t(`unit.${unit}`);
+}
+
+/** A volume: millilitres are measured, the voxels of pictures are counted. */
+export function volumeNumber(volume, unit, digits = 1) {
+  return number(volume, unit === "voxels" ? 0 : digits);
+}
+
+/** A volume with its unit. */
+export function volumeWords(volume, unit, digits = 1) {
+  return Number.isFinite(volume) ? `${volumeNumber(volume, unit, digits)} ${unitWord(unit)}` : number(volume);
 }
 
 /** A point in time as people of the language write it; with the time of day where it has one and `time` is asked for. */

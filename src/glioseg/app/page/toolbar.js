@@ -2,7 +2,7 @@
 
 import { h, svg } from "./dom.js";
 import { keyFor } from "./keys.js";
-import { number, t, volumeWords } from "./texts.js";
+import { number, t, unitWord, volumeWords } from "./texts.js";
 import { TOOLS, changeThreshold, leaveProposal, proposalVolume, redoStep, revertHere, takeProposal, undoStep } from "./tools.js";
 import { windowOf } from "./viewer.js";
 
@@ -60,7 +60,7 @@ function radius(view) {
   return h(
     "label",
     { class: "field" },
-    h("span", {}, t("tool.size", { size: number(tools.radius), unit: view.viewer.isPicture ? "px" : "mm" })),
+    h("span", {}, t("tool.size", { size: number(tools.radius), unit: unitWord(view.viewer.isPicture ? "px" : "mm") })),
     h("input", { type: "range", id: "radius", min: 0, max: Math.round(40 / tools.radiusStep), value: String(Math.round(tools.radius / tools.radiusStep)), "aria-label": t("tool.radius"), oninput: slide }),
   );
 }
@@ -110,8 +110,8 @@ export function drawProposal(view) {
     h(
       "div",
       { class: "row" },
-      h("button", { class: "main", id: "take", onclick: () => takeProposal(tools) }, t("smart.take"), h("kbd", { "aria-hidden": "true" }, "Enter")),
-      h("button", { onclick: () => leaveProposal(tools) }, t("smart.leave"), h("kbd", { "aria-hidden": "true" }, "Esc")),
+      h("button", { class: "main", id: "take", onclick: () => takeProposal(tools) }, t("smart.take"), h("kbd", { "aria-hidden": "true" }, keyFor("take", true))),
+      h("button", { onclick: () => leaveProposal(tools) }, t("smart.leave"), h("kbd", { "aria-hidden": "true" }, keyFor("take", false))),
     ),
   );
   return undefined;

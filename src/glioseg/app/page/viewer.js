@@ -4,6 +4,7 @@ import { createSession } from "./labels.js";
 import { asPicture, decode, frameOf, fromRas, encodeLabels, gunzip, gzip, rasDims, toRas } from "./nifti.js";
 import { drawOverlay } from "./overlay.js";
 import { arrange, createPane, destroyPane, imageOf, resize, show } from "./pane.js";
+import { t } from "./texts.js";
 
 /** How maps are coloured: NiiVue's names of colour tables that people with colour vision deficiencies can read. */
 const MAP_COLOURS = { probability: "viridis", uncertainty: "inferno", explanation: "cividis" };
@@ -94,7 +95,7 @@ function labelsOf(viewer, mask) {
 /** Labels of another mask of this case, in RAS+ order: a reference, or an earlier correction. */
 export async function fetchLabels(viewer, url) {
   const mask = decode(await bytesOf(viewer, url));
-  if (mask.dims.join() !== viewer.mask.dims.join()) throw new Error("this mask lies on another grid than the scan");
+  if (mask.dims.join() !== viewer.mask.dims.join()) throw new Error(t("error.grid"));
   return labelsOf(viewer, mask);
 }
 

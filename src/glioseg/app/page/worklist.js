@@ -7,15 +7,25 @@ import { byTime, date, number, t, volumeWords } from "./texts.js";
 
 const SORTED = "glioseg-sort";
 
-/** The columns that can be sorted by: how a case is compared, and whether the first click puts the largest on top. */
+/**
+ * The columns that can be sorted by: how a case is compared, and whether the first click puts the largest on top. What
+ * cannot be compared (millilitres with the voxels of pictures, what is known with what is not) stands in groups, whose
+ * order is the same both ways.
+ */
 const COLUMNS = {
   name: { value: (own) => own.name.toLowerCase(), largestFirst: false },
   patient: { value: (own) => (own.patient ?? "").toLowerCase(), largestFirst: false },
   date: { value: (own) => own.created, largestFirst: true },
-  day: { value: (own) => own.study_day ?? -1, largestFirst: true },
-  volume: { value: (own) => mainVolume(own) ?? -1, largestFirst: true },
-  confidence: { value: (own) => (own.confidence?.low ? -1 : (own.confidence?.value ?? 2)), largestFirst: false },
+  day: { value: (own) => own.study_day ?? -1, largestFirst: true, group: (own) => (Number.isInteger(own.study_day) ? 0 : 1) },
+  volume: { value: (own) => mainVolume(own) ?? -1, largestFirst: true, group: (own) => (mainVolume(own) === undefined ? 2 : own.unit === "voxels" ? 1 : 0) },
+  confidence: { value: trust, largestFirst: false, group: (own) => (trust(own) === null ? 1 : 0) },
 };
+
+/** How far the mask of a case can be trusted, low ones below all; null where nobody asked, or a person has drawn it. */
+function trust({ confidence: own, corrected }) {
+  if (!own || corrected) return null;
+  return own.low ? own.value - 1 : own.value;
+}
 
 /** The first region, which holds the others. */
 function mainRegion(own) {
@@ -28,10 +38,10 @@ function mainVolume(own) {
 
 /** Cases in the order of a column; equal ones by date, the newest first. */
 export function sorted(cases, { column, descending }) {
-  const { value } = COLUMNS[column];
+  const { value, group = () => 0 } = COLUMNS[column];
   const sign = descending ? -1 : 1;
   const order = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
-  return [...cases].sort((a, b) => sign * order(value(a), value(b)) || order(b.created, a.created));
+  return [...cases].sort((a, b) => order(group(a), group(b)) || sign * order(value(a), value(b)) || order(b.created, a.created));
 }
 
 export async function worklistView(app, host) {
@@ -196,14 +206,15 @@ function line(view, own, knowsDays) {
     h("td", { class: "nowrap" }, date(own.created)),
     knowsDays ? h("td", { class: "number" }, Number.isInteger(own.study_day) ? String(own.study_day) : "–") : null,
     h("td", { class: "number nowrap" }, volumeWords(mainVolume(own), own.unit)),
-    h("td", { class: "number" }, done ? confidence(own.confidence) : "–"),
+    h("td", { class: "number" }, done ? confidence(own) : "–"),
     h("td", { class: "nowrap" }, own.model.replace(/^model:/, "")),
     h("td", {}, state(own)),
     h("td", { class: "nowrap" }, buttons(view, own, link)),
   );
 }
 
-function confidence(own) {
+function confidence({ confidence: own, corrected }) {
+  if (corrected) return h("span", { class: "muted" }, t("cases.drawn"));
   if (!own) return h("span", { class: "muted" }, t("cases.unknown"));
   const value = h("span", { title: own.words }, number(own.value, 2));
   return own.low ? [h("span", { class: "tag warning" }, t("cases.low")), " ", value] : value;
