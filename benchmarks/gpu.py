@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -162,9 +162,11 @@ def plain_loop(setup: Setup, device: torch.device) -> Callable[[int], object]:
     return step
 
 
-def our_loop(setup: Setup, device: torch.device, n_steps: int, changes: dict[str, bool]) -> Callable[[int], object]:
+def our_loop(
+    setup: Setup, device: torch.device, n_steps: int, changes: Mapping[str, bool | str]
+) -> Callable[[int], object]:
     """The step of a training; the loss is read a step later, as a training does."""
-    options = TrainOptions(batch_size=setup.batch_size, **changes)
+    options = TrainOptions.model_validate({"batch_size": setup.batch_size, **changes})
     precision = "bf16-mixed" if uses_bf16("auto", device) else "32-true"
     fabric = Fabric(accelerator=device.type, devices=1, precision=precision)
     layout, loss = ChannelLayout(setup.n_channels, flair=1), build_loss(loss_of("bce+dice"), device=device)
@@ -244,6 +246,10 @@ def table(
             "glioseg": partial(our_loop, setup, device, n_warm + n_steps, {}),
             "glioseg, train.recompute": partial(our_loop, setup, device, n_warm + n_steps, {"recompute": True}),
         }
+        if device.type == "cuda":
+            for how in ("kernels", "graphs"):
+                changes = {"compile": how}
+                loops[f"glioseg, train.compile={how}"] = partial(our_loop, setup, device, n_warm + n_steps, changes)
         lines.append(setup.name)
         for name, make in loops.items():
             if device.type == "cuda":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import signal
@@ -18,7 +19,9 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from glioseg.errors import OptionError
 from glioseg.training.checkpoint import BEST, LATEST, Identity, ResumeError, load_checkpoint
+from glioseg.training.compiled import compiled, compiler_faults
 from glioseg.training.job import Batch, Job, Validation
 from glioseg.training.log import LOG, LogRow, read_log
 from glioseg.training.loop import TrainingError, fit
@@ -134,13 +137,20 @@ _VARIANTS: dict[str, dict[str, Any]] = {
     "polynomial-share-accumulate": {"schedule": "polynomial", "tumour_share": 0.75, "accumulate": 3},
     "cosine-every-other-epoch": {"schedule": "cosine", "validate_every": 2},
     "softmax": {"schedule": "one-cycle"},
+    "compiled": {"compile": "kernels"},
 }
 _JOBS: dict[str, dict[str, Any]] = {
     "softmax": {"loss": _softmax_loss, "validate": partial(_validate, loss=_softmax_loss)}
 }
 
 
-@pytest.mark.parametrize("variant", _VARIANTS)
+_COMPILED = (pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning"))
+"""The compiler takes seconds, and imports what PyTorch itself calls old."""
+
+
+@pytest.mark.parametrize(
+    "variant", [pytest.param(name, marks=_COMPILED if name == "compiled" else ()) for name in _VARIANTS]
+)
 def test_interrupted_at_every_step_ends_bit_for_bit_the_same(tmp_path: Path, variant: str) -> None:
     options, job = _options(**_VARIANTS[variant]), _JOBS.get(variant, {})
     whole = _fit(tmp_path / "whole", options, **job)
@@ -157,6 +167,43 @@ def test_interrupted_at_every_step_ends_bit_for_bit_the_same(tmp_path: Path, var
     rows = _without_times(read_log(pieces / LOG))
     assert rows == _without_times(read_log(tmp_path / "whole" / LOG))
     assert [row["epoch"] for row in rows] == [0, 1, 2]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_compiler_makes_the_same_network(tmp_path: Path) -> None:
+    options = _options(optimiser="sgd", epochs=1)
+    model = _model()
+    (dropout,) = (layer for layer in model.modules() if isinstance(layer, nn.Dropout))
+    dropout.p = 0.0  # what is dropped comes of another generator
+    ends = []
+    for how in ("no", "kernels"):
+        (tmp_path / how).mkdir()
+        job = _job(tmp_path / how, options.model_copy(update={"compile": how}))
+        fit(Fabric(accelerator="cpu", devices=1), copy.deepcopy(model), job)
+        ends.append(load_checkpoint(tmp_path / how / LATEST)["model"])
+    assert ends[0].keys() == ends[1].keys()
+    for name, weights in ends[0].items():
+        torch.testing.assert_close(ends[1][name], weights, rtol=1e-4, atol=1e-5)
+
+
+def test_graphs_need_cuda_and_the_compiler_one_process() -> None:
+    cpu = torch.device("cpu")
+    with pytest.raises(OptionError, match="CUDA graphs need a CUDA device; found cpu"):
+        compiled(_model(), "graphs", cpu, 1)
+    with pytest.raises(OptionError, match="one process alone; found 2 processes"):
+        compiled(_model(), "kernels", cpu, 2)
+    with pytest.raises(ValueError, match="exclude each other"):
+        _options(compile="kernels", recompute=True)
+
+
+def test_what_the_compiler_cannot_do_is_said_in_a_sentence() -> None:
+    from torch._dynamo.exc import BackendCompilerFailed
+
+    with pytest.raises(OptionError, match=r"cannot make this network; found .*no C"), compiler_faults():
+        raise BackendCompilerFailed("inductor", ValueError("no C++ compiler"), None)
+    with pytest.raises(RuntimeError, match="out of memory"), compiler_faults():
+        raise RuntimeError("out of memory")
 
 
 # -- limits ------------------------------------------------------------------------------------------------------------

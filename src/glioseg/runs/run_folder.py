@@ -228,6 +228,8 @@ def deciding_settings(recipe: Recipe) -> dict[str, Any]:
     settings = recipe.model_dump(mode="json", exclude=_NO_SETTINGS)
     for name in _NOT_IDENTITY:
         settings["train"].pop(name)
+    if recipe.train.compile == "no":  # as it was before there was a choice
+        settings["train"].pop("compile")
     if recipe.train.schedule.kind in _EXTENDABLE:
         settings["train"].pop("epochs")
     return settings

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from glioseg.evaluation.metrics import CLASS_SCORES, ScoreName
+from glioseg.training.compiled import Compile
 
 
 class _Kind(BaseModel):
@@ -158,6 +159,11 @@ class TrainOptions(BaseModel):
         description="make activations again in the backward pass rather than keep them: less memory, about a third "
         "more time, the same weights",
     )
+    compile: Compile = Field(
+        "no",
+        description="PyTorch's compiler for the passes of the training: kernels, or those and CUDA graphs, which "
+        "record their launches; the first steps take a minute, and digits are not those without",
+    )
     patience_minutes: float = Field(
         10.0, gt=0, description="with several processes: how long one waits for the others before it gives up"
     )
@@ -170,6 +176,8 @@ class TrainOptions(BaseModel):
             raise ValueError(
                 f"batch_size {self.batch_size} cannot be taken in {self.accumulate} equal parts (accumulate)"
             )
+        if self.compile != "no" and self.recompute:
+            raise ValueError("compile and recompute exclude each other: the compiler decides itself what it keeps")
         if self.keep == "last" and self.early_stopping is not None:
             raise ValueError("early_stopping waits for a better model, and keep = last keeps none")
         return self

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from glioseg.networks.summary import dims_of_module
 from glioseg.training.batches import OwnBatch
+from glioseg.training.compiled import compiled, compiler_faults
 from glioseg.training.ema import WeightMean
 from glioseg.training.job import Job
 from glioseg.training.optimiser import build_optimiser
@@ -43,7 +44,8 @@ class Stepper:
         if self.options.recompute:
             recompute_activations(self.network)
         optimiser = build_optimiser(self.network, self.options)
-        self._passing, self.optimiser = fabric.setup(self.network, optimiser)
+        passing = compiled(self.network, self.options.compile, fabric.device, team.size)
+        self._passing, self.optimiser = fabric.setup(passing, optimiser)
         self.mean = None if self.options.ema is None else WeightMean(self.network, self.options.ema)
 
     def gradients(self, batch: OwnBatch, rate: float) -> Tensor:
@@ -70,7 +72,8 @@ class Stepper:
     def _pass(self, part: Part, own: slice, batch: OwnBatch) -> Tensor:
         """Forward and backward of a part; its share of the loss."""
         images, targets, weights = batch.tensors
-        logits = self._passing(images[own].contiguous(memory_format=self.layout))
+        with compiler_faults():
+            logits = self._passing(images[own].contiguous(memory_format=self.layout))
         targets, weights = targets[own], None if weights is None else weights[own]
         if not part.is_shared:  # each process has all of it, and the mean of equal gradients is each of them
             loss = self.job.loss(logits, targets, weights) * part.share
