@@ -43,8 +43,10 @@ from glioseg.runs.train import TrainResult, train
 from glioseg.tasks.channels import channel_layout
 from glioseg.tasks.classify.items import augment_pictures
 from glioseg.tasks.data import Part, TrainingData
+from glioseg.tasks.scores import Scores
+from glioseg.tasks.scoring import Scoring
 from glioseg.tasks.segment.cohort import with_references
-from glioseg.tasks.task import FinishedRun, LogColumns, Scores, Scoring, Task, TrainingParts
+from glioseg.tasks.task import FinishedRun, LogColumns, Task, TrainingParts
 from glioseg.training.checkpoint import BEST, load_checkpoint
 from glioseg.training.job import Batch, Validation
 from glioseg.training.randomness import DrawKey

@@ -52,9 +52,11 @@ _PLACES = {
     "glioseg.studies.table": ("RunRecord",),
     "glioseg.studies.tune": ("TuneResult",),
     "glioseg.tasks.classify.predict": ("ClassPrediction",),
+    "glioseg.tasks.confidence": ("Calibration",),
+    "glioseg.tasks.prediction": ("CasePrediction",),
     "glioseg.tasks.scores": ("Scores",),
-    "glioseg.tasks.segment.predict": ("SegmentPrediction",),
-    "glioseg.tasks.task": ("Calibration", "CasePrediction", "Task"),
+    "glioseg.tasks.segment.prediction": ("SegmentPrediction",),
+    "glioseg.tasks.task": ("Task",),
 }
 """Module -> the public names that stand in it."""
 _MODULES = {name: module for module, names in _PLACES.items() for name in names}

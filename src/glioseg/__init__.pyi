@@ -73,10 +73,10 @@ from glioseg.studies.run import StudyResult as StudyResult
 from glioseg.studies.table import RunRecord as RunRecord
 from glioseg.studies.tune import TuneResult as TuneResult
 from glioseg.tasks.classify.predict import ClassPrediction as ClassPrediction
+from glioseg.tasks.confidence import Calibration as Calibration
+from glioseg.tasks.prediction import CasePrediction as CasePrediction
 from glioseg.tasks.scores import Scores as Scores
-from glioseg.tasks.segment.predict import SegmentPrediction as SegmentPrediction
-from glioseg.tasks.task import Calibration as Calibration
-from glioseg.tasks.task import CasePrediction as CasePrediction
+from glioseg.tasks.segment.prediction import SegmentPrediction as SegmentPrediction
 from glioseg.tasks.task import Task as Task
 
 __version__: str

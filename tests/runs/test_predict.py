@@ -22,8 +22,9 @@ from glioseg.cohorts.write import write_phantom
 from glioseg.core import Case
 from glioseg.io.lock import locked
 from glioseg.tasks.classify.predict import ClassifyMembers
-from glioseg.tasks.segment.predict import SegmentMembers, SegmentPrediction
-from glioseg.tasks.task import Members
+from glioseg.tasks.prediction import Members
+from glioseg.tasks.segment.predict import SegmentMembers
+from glioseg.tasks.segment.prediction import SegmentPrediction
 from tests.cli.command import Ran, glioseg
 from tests.io.test_bounds import nifti_header
 from tests.runs.conftest import Task, TinyRun

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from glioseg.preparation.ready.result import ReadyScan
     from glioseg.runs.predict import Networks, PredictResult
     from glioseg.tasks.classify.predict import ClassPrediction
-    from glioseg.tasks.segment.predict import SegmentPrediction
-    from glioseg.tasks.task import Calibration, Members
+    from glioseg.tasks.confidence import Calibration
+    from glioseg.tasks.prediction import Members
+    from glioseg.tasks.segment.prediction import SegmentPrediction
     from glioseg.tasks.wanted import Wanted
 
 
@@ -323,7 +324,7 @@ def calibrate(
         SplitError: data that the network was trained on, or held out twice.
     """
     from glioseg.runs import calibrate as calibrating
-    from glioseg.tasks.task import Promises
+    from glioseg.tasks.confidence import Promises
 
     return calibrating.calibrate(
         path_of(run),

@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from glioseg.runs.compare import CompareResult
     from glioseg.runs.manifest import Verification
     from glioseg.runs.train import TrainResult
-    from glioseg.tasks.task import AnyTask, Scores
+    from glioseg.tasks.scores import Scores
+    from glioseg.tasks.task import AnyTask
     from glioseg.training.job import Loss
 
 

@@ -72,7 +72,7 @@ def _measured(labels: LabelMap, regions: Sequence[str], diameters: Mapping[str, 
 
 def volumes_in(labels: LabelMap, regions: Sequence[str]) -> dict[str, float]:
     """Region -> its volume, as ``predict`` states it."""
-    from glioseg.tasks.segment.predict import volumes_of  # which knows networks, and takes seconds to import
+    from glioseg.tasks.segment.prediction import volumes_of  # which knows networks, and takes seconds to import
 
     return volumes_of(labels, regions)
 

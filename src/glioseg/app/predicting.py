@@ -25,9 +25,9 @@ from glioseg.machine.device import on_free_processors
 from glioseg.preparation.ready.options import ReadyOptions
 from glioseg.preparation.resample import resample_array
 from glioseg.tasks.members import fitted
+from glioseg.tasks.prediction import Members
 from glioseg.tasks.ready import needed_for
-from glioseg.tasks.segment.predict import SegmentPrediction
-from glioseg.tasks.task import Members
+from glioseg.tasks.segment.prediction import SegmentPrediction
 from glioseg.tasks.wanted import Wanted
 
 OnStep = Callable[[str, float], None]

@@ -25,8 +25,9 @@ from glioseg.runs.model_card import write_card
 from glioseg.runs.options import RunOptions
 from glioseg.runs.read import Data
 from glioseg.tasks.choose import task_named
+from glioseg.tasks.confidence import Calibration, CalibrationParts, HeldOut, Promises
 from glioseg.tasks.data import Part
-from glioseg.tasks.task import AnyTask, Calibration, CalibrationParts, FinishedRun, HeldOut, Promises
+from glioseg.tasks.task import AnyTask, FinishedRun
 
 OpenRun = Callable[[Path], tuple[AnyTask, FinishedRun]]
 """Run folder -> its task, and its data in the parts that it has kept."""

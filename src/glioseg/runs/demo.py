@@ -22,8 +22,8 @@ from glioseg.runs.phantom import phantom
 from glioseg.runs.predict import predict
 from glioseg.runs.read import Data, read
 from glioseg.runs.train import TrainResult, train
+from glioseg.tasks.prediction import WrittenCase
 from glioseg.tasks.segment.cohort import scheme_of_cohort
-from glioseg.tasks.task import WrittenCase
 
 OPTIONS = PhantomOptions(n_patients=40, spacing_mm=3.0, seed=0)
 ANOTHER = PhantomOptions(n_patients=1, spacing_mm=2.0, seed=1)

@@ -38,15 +38,9 @@ from glioseg.runs.under import AS_THE_RECIPE_SAYS, Under
 from glioseg.tasks.choose import task_named
 from glioseg.tasks.data import Part, seen_by, showing_only, with_modalities, without
 from glioseg.tasks.members import fitted_cohort
-from glioseg.tasks.task import (
-    AnyTask,
-    FinishedRun,
-    Publication,
-    ScoredCohort,
-    ScoredData,
-    Scores,
-    ScoringPlace,
-)
+from glioseg.tasks.scores import Scores
+from glioseg.tasks.scoring import Publication, ScoredCohort, ScoredData, ScoringPlace
+from glioseg.tasks.task import AnyTask, FinishedRun
 from glioseg.tasks.texts import left_out_line
 from glioseg.workers.where import HERE, Where
 

@@ -31,8 +31,8 @@ from glioseg.runs.read import Data
 from glioseg.tasks.choose import task_named
 from glioseg.tasks.members import files_of, stem_of
 from glioseg.tasks.predicted import inputs_of, terms_of
+from glioseg.tasks.prediction import CasePrediction, Members, Scans, WrittenCase
 from glioseg.tasks.ready import needed_for
-from glioseg.tasks.task import CasePrediction, Members, Scans, WrittenCase
 from glioseg.tasks.wanted import NOTHING_MORE, Wanted
 from glioseg.workers.where import Lost, Where, ends, require_seen
 

@@ -8,7 +8,9 @@ from typing import Any
 
 from glioseg.console import Reporter, Step
 from glioseg.tasks.data import Part
-from glioseg.tasks.task import AnyTask, Scores, Scoring
+from glioseg.tasks.scores import Scores
+from glioseg.tasks.scoring import Scoring
+from glioseg.tasks.task import AnyTask
 from glioseg.workers.where import HERE, Lost, Where, ends, require_seen
 
 

@@ -14,7 +14,8 @@ from glioseg.report.predictions import left_out_section, left_out_tile
 from glioseg.report.run import RunPage, write_scored_report
 from glioseg.report.run_facts import RecipeFacts, RunFacts, ScoredNetwork, SplitFacts, SplitUnit
 from glioseg.tasks.predicted import network_cards
-from glioseg.tasks.task import Members, ScoredData
+from glioseg.tasks.prediction import Members
+from glioseg.tasks.scoring import ScoredData
 
 
 def scored_report(

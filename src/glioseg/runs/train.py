@@ -38,7 +38,8 @@ from glioseg.runs.run_folder import RunEnvironment
 from glioseg.runs.together import Together, joined
 from glioseg.tasks.choose import task_named
 from glioseg.tasks.data import TrainingData
-from glioseg.tasks.task import AnyTask, FinishedRun, Scores
+from glioseg.tasks.scores import Scores
+from glioseg.tasks.task import AnyTask, FinishedRun
 from glioseg.training.checkpoint import LATEST, Identity
 from glioseg.training.events import require_tensorboard
 from glioseg.training.loop import TrainingError

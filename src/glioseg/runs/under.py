@@ -9,7 +9,8 @@ from glioseg.errors import OptionError, name_some
 from glioseg.evaluation.conventions import ConventionName
 from glioseg.evaluation.metric import OwnMetrics
 from glioseg.evaluation.protocol import EvaluateOptions
-from glioseg.tasks.task import NOBODY, AnyTask, Publication, Scoring
+from glioseg.tasks.scoring import NOBODY, Publication, Scoring
+from glioseg.tasks.task import AnyTask
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from glioseg.studies.feed import Feeds
 from glioseg.studies.options import StudyOptions, StudyRow
 from glioseg.studies.report.facts import Figures, PublishedFact, RowFact, RunFact, StudyFacts, figure_rows, unit_beside
 from glioseg.tasks.choose import task_named
-from glioseg.tasks.task import PublishedFigures
+from glioseg.tasks.scoring import PublishedFigures
 
 
 class RunRecord(Options):

@@ -23,11 +23,11 @@ from glioseg.io.load import read_n_channels
 from glioseg.io.raster import COLOURS, read_picture_header
 
 _THREE_CHANNELS = (COLOURS, LGG_CHANNELS)
+"""Modalities that are the three channels of a picture."""
 _IN_NO_NAME = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
 _ENDS_BADLY = re.compile(r"[. ]+$")
 _DEVICE = re.compile(r"CON|PRN|AUX|NUL|COM\d|LPT\d", re.IGNORECASE)
 """What Windows takes for something else than a file, and what no name there may hold or end with."""
-"""Modalities that are the three channels of a picture."""
 
 
 def require_once_each(folders: Sequence[Path], bundles: Sequence[Bundle]) -> None:

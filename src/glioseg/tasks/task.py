@@ -12,73 +12,38 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Generic, NoReturn, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, NoReturn, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from glioseg.config import DataOptions, Recipe
 from glioseg.console import Reporter, Step
-from glioseg.core import Case, Cohort, Image
-from glioseg.core.case import Counted
+from glioseg.core import Cohort
 from glioseg.core.targets import Targets
 from glioseg.errors import OptionError, name_some
-from glioseg.evaluation.comparable import Reason
 from glioseg.evaluation.metric import OwnMetrics
-from glioseg.evaluation.protocol import EvaluateOptions
-from glioseg.evaluation.published import PublishedRow
-from glioseg.evaluation.table import Row
 from glioseg.inference.bundle import Bundle, BundleInfo, load_bundle
-from glioseg.inference.uncertainty import UncertaintyOptions
 from glioseg.networks.summary import LevelSummary, n_parameters, network_name, option_facts, summarise_levels
 from glioseg.preparation.options import PrepareOptions
-from glioseg.preparation.ready.result import ReadyScan
 from glioseg.preparation.slices import largest_slice
 from glioseg.preparation.store import PreparedCohort
 from glioseg.report.plain import plain_page
-from glioseg.report.predictions import PredictedCase, PredictionsPage
 from glioseg.report.run import RunPage
 from glioseg.report.run_facts import DataFacts, Level, NetworkFacts, PartCounts, RunFacts, assumptions_of
+from glioseg.tasks.confidence import Calibration, CalibrationParts, Promises
 from glioseg.tasks.data import Part, TrainingData
-from glioseg.tasks.members import stem_of
-from glioseg.tasks.scores import Figures as Figures
-from glioseg.tasks.scores import Scores as Scores
-from glioseg.tasks.wanted import NOTHING_MORE, Wanted
+from glioseg.tasks.prediction import Members
+from glioseg.tasks.scores import Scores
+from glioseg.tasks.scoring import (
+    ReadFigures,
+    Scoring,
+)
 from glioseg.training.job import Augment, Items, Loss, Validation
 from glioseg.training.log import LogRow
 
 P = TypeVar("P")
 """What a task predicts with: a network and all that stands between a case and its answer."""
-
-
-class PublishedFigures(Protocol):
-    """Published and obtained figures side by side."""
-
-    @property
-    def not_comparable(self) -> tuple[str, ...]:
-        """Why the two must not be read against each other; empty where they may."""
-
-    def rows(self, part: str) -> list[PublishedRow]:
-        """Those that are of a part."""
-
-
-class ReadFigures(Protocol):
-    """Figures as a study reads them back."""
-
-    @property
-    def as_published(self) -> PublishedFigures | None:
-        """Those of the publication that the recipe follows."""
-
-
-@dataclass(frozen=True)
-class Publication:
-    """What a recipe follows, and in what a run is not as it was there, beyond what the figures themselves tell."""
-
-    protocol: Any = None
-    reasons: tuple[Reason, ...] = ()
-
-
-NOBODY = Publication()
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,266 +83,7 @@ class LogColumns:
     words: str = ""
 
 
-@dataclass(frozen=True)
-class WrittenCase:
-    """What ``predict`` wrote for one case.
-
-    Args:
-        case: its id.
-        file: the mask or picture; the JSON file where no mask was asked for.
-        row: of ``summary.csv``.
-        text: a line for people.
-        facts: what ``predict --json`` prints of it.
-        warnings: why it should be looked at with care, a sentence each; options as messages write them (``faces``).
-        sidecar: what the JSON file of the case says,
-        picture: and its picture, a file; the page is made of the two.
-        files: that must all be there, or the case has to be predicted again.
-    """
-
-    case: str
-    file: Path
-    row: Row
-    text: str
-    facts: Mapping[str, Any]
-    sidecar: Mapping[str, Any]
-    picture: Path
-    files: tuple[Path, ...] = ()
-    warnings: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        """In a line."""
-        return f"WrittenCase({self.text})"
-
-
-@dataclass(frozen=True)
-class Scoring:
-    """How a part is scored.
-
-    Args:
-        options: how figures are averaged.
-        publication: what the recipe follows, and is also scored by.
-        metrics: of the caller's own, besides those of ``evaluation.metrics``.
-        contributions: whether it is also scored with each modality removed and permuted.
-    """
-
-    options: EvaluateOptions
-    publication: Publication = NOBODY
-    metrics: OwnMetrics = ()
-    contributions: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class ScoredCohort:
-    """What an ensemble is scored on.
-
-    Args:
-        cohort: all of it, which is what is prepared, so that what a training has prepared serves again.
-        part: what the figures are called,
-        patients: and who is in it.
-        is_other: whether it is data that the networks did not grow up with: its damaged cases are left out.
-    """
-
-    cohort: Cohort
-    part: str
-    patients: frozenset[str]
-    is_other: bool = False
-
-    @property
-    def cases(self) -> tuple[Case, ...]:
-        """The cases that are scored."""
-        return tuple(case for case in self.cohort.cases if case.patient in self.patients)
-
-
-@dataclass(frozen=True)
-class ScoringPlace:
-    """Where an ensemble is scored: the folder of prepared data, groups of cases that show the same, and who is told."""
-
-    cache: Path
-    copies: tuple[frozenset[str], ...]
-    reporter: Reporter
-
-
-@dataclass(frozen=True)
-class Promises:
-    """What a calibration promises of patients not seen.
-
-    Args:
-        risk: expected share of a region that is missed, at most.
-        level: how often an interval holds a volume, at least.
-    """
-
-    risk: float = 0.1
-    level: float = 0.9
-
-
-@dataclass(frozen=True, eq=False)
-class HeldOut:
-    """Cases with references, and the network that is asked about them, which was not trained on them.
-
-    Args:
-        part: the cases.
-        bundle: the network.
-    """
-
-    part: Part
-    bundle: Bundle
-
-
-@dataclass(frozen=True, eq=False)
-class CalibrationParts:
-    """What a confidence is fitted and checked on.
-
-    Args:
-        fitted: cases that the network was not trained on; of a network that was trained on all there are, the held-out
-            cases of its folds, each judged by the fold's own network.
-        words: what they are.
-        checked: others, that have no part in the fitting; None where there are none.
-        checked_words: what these are.
-        checked_is_other: whether they are other data, whose patients are no fellows of those fitted.
-        training: what the network was trained on, for what scans look like there; None where that is not at hand.
-        counted: what the cases are counted in.
-    """
-
-    fitted: tuple[HeldOut, ...]
-    words: str
-    checked: Part | None = None
-    checked_words: str = ""
-    checked_is_other: bool = False
-    training: Part | None = None
-    counted: Counted = "patient"
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """A fitted confidence.
-
-    Args:
-        block: what the bundle keeps.
-        figures: how well it does, as ``calibration.json`` holds it.
-        text: the figures in a few lines for people.
-        page: that shows them.
-    """
-
-    block: Mapping[str, Any]
-    figures: Mapping[str, Any]
-    text: str
-    page: Path
-
-
-Scans = Image | ReadyScan
 """What networks see: scans as they were acquired, on one grid, or made ready."""
-
-
-class CasePrediction(ABC):
-    """What networks say of one case."""
-
-    name: str
-    """What the case is called."""
-
-    @abstractmethod
-    def save(self, out: str | Path) -> WrittenCase:
-        """Write the files of the case into a folder, which is made where it is absent.
-
-        Raises:
-            FileError: they cannot be written.
-        """
-
-    @abstractmethod
-    def _repr_html_(self) -> str:
-        """A picture and the figures, for notebooks."""
-
-
-class Members(ABC):
-    """One network or several whose probabilities are averaged, ready for cases as they come.
-
-    Args:
-        infos: what the bundle of each says.
-    """
-
-    infos: tuple[BundleInfo, ...]
-
-    @property
-    @abstractmethod
-    def modalities(self) -> tuple[str, ...]:
-        """What a case must have."""
-
-    @abstractmethod
-    def require(self, case: Case, wanted: Wanted = NOTHING_MORE) -> None:
-        """Raise a GeometryError unless each network can see the case, an OptionError for what cannot be had of it."""
-
-    @abstractmethod
-    def read(self, case: Case, wanted: Wanted = NOTHING_MORE) -> Scans:
-        """The scans of a case, as the networks want them; errors name its files."""
-
-    @abstractmethod
-    def predict(self, case: Case, wanted: Wanted = NOTHING_MORE, scans: Scans | None = None) -> CasePrediction:
-        """Predict a case; errors name its files.
-
-        Args:
-            case: where its scans are.
-            wanted: what is asked beside the answer.
-            scans: what ``read`` gave; None reads them.
-        """
-
-    @abstractmethod
-    def predict_image(self, name: str, image: Image, wanted: Wanted = NOTHING_MORE) -> CasePrediction:
-        """Predict an image that is at hand.
-
-        Raises:
-            GeometryError: it lacks a modality that a network needs.
-        """
-
-    @abstractmethod
-    def files(self, case: Case) -> list[str]:
-        """Names of all files that ``predict`` may write for a case."""
-
-    def claims(self, case: Case, wanted: Wanted) -> frozenset[str]:
-        """What no other case in the folder may have: the name of its files."""
-        return frozenset({stem_of(case)})
-
-    @property
-    def samples(self) -> UncertaintyOptions:
-        """How the networks are asked again where it is not said how."""
-        return UncertaintyOptions()
-
-    @property
-    @abstractmethod
-    def model_id(self) -> str:
-        """The networks' ids, joined."""
-
-    @abstractmethod
-    def written(self, sidecar: Mapping[str, Any], folder: Path) -> WrittenCase:
-        """What was written for a case into a folder, from its JSON file; a KeyError where that is another's."""
-
-    @abstractmethod
-    def page(self, cases: Sequence[PredictedCase]) -> PredictionsPage:
-        """What the page of ``predict`` shows of the cases, whatever the order in which they were predicted."""
-
-    @abstractmethod
-    def score(self, scored: ScoredCohort, scoring: Scoring, place: ScoringPlace) -> Scores:
-        """Score the mean of the networks on a part of a cohort, each network beside it."""
-
-    @abstractmethod
-    def part(self, scored: ScoredCohort, place: ScoringPlace) -> Part:
-        """What is scored, prepared as the first network sees it."""
-
-    def facts_of(self, scored: ScoredData) -> tuple[DataFacts, PartCounts]:
-        """The data that was scored, and what is in it, for the page."""
-        cohort, cases = scored.cohort, scored.part.prepared.cases
-        about = DataFacts(
-            cohort.name,
-            cohort.layout,
-            self.modalities,
-            {},
-            has_mm=all(case.native.has_mm for case in cases),
-            assumptions=assumptions_of(cohort),
-        )
-        patients = {case.patient for case in cases}
-        return about, PartCounts(len(patients), len(cases), sum(case.n_slices for case in cases))
-
-    @abstractmethod
-    def page_of_scores(self, facts: RunFacts, scored: ScoredData, figures: Path) -> RunPage:
-        """Key figures and sections of data that was scored; their pictures are saved into ``figures``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -401,23 +107,6 @@ class FinishedRun:
     def bundle(self) -> Bundle:
         """What was trained."""
         return load_bundle(self.folder, self.network)
-
-
-@dataclass(frozen=True, eq=False)
-class ScoredData:
-    """Data that one or several networks were scored on as one, and how they did there.
-
-    Args:
-        infos: of the networks.
-        cohort: as read.
-        part: what was scored of it, prepared.
-        scores: of the networks on it.
-    """
-
-    infos: tuple[BundleInfo, ...]
-    cohort: Cohort
-    part: Part
-    scores: Scores
 
 
 class Task(ABC, Generic[P]):

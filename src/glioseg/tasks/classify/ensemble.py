@@ -21,7 +21,8 @@ from glioseg.inference.classifier import Classifier
 from glioseg.preparation.slices import channels_of
 from glioseg.tasks.classify.score import case_classes
 from glioseg.tasks.data import Part
-from glioseg.tasks.task import Scores, Scoring
+from glioseg.tasks.scores import Scores
+from glioseg.tasks.scoring import Scoring
 from glioseg.tasks.texts import classes_text
 
 RULE = "mean of the members' calibrated probabilities"

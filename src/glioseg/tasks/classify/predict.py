@@ -42,18 +42,10 @@ from glioseg.tasks.members import (
     stem_of_name,
 )
 from glioseg.tasks.predicted import facts_of_use, filling_words, inputs_of, network_cards, stand_ins
+from glioseg.tasks.prediction import CasePrediction, Members, Scans, WrittenCase
+from glioseg.tasks.scores import Scores
+from glioseg.tasks.scoring import ScoredCohort, ScoredData, Scoring, ScoringPlace
 from glioseg.tasks.skull import skull_words
-from glioseg.tasks.task import (
-    CasePrediction,
-    Members,
-    Scans,
-    ScoredCohort,
-    ScoredData,
-    Scores,
-    Scoring,
-    ScoringPlace,
-    WrittenCase,
-)
 from glioseg.tasks.wanted import DEFAULT_FORMS, NOTHING_MORE, Wanted
 
 UNCERTAIN = 0.2

@@ -24,7 +24,8 @@ from glioseg.report.scored_parts import scored_parts
 from glioseg.tasks.classify.ensemble import ClassEnsembleFigures
 from glioseg.tasks.classify.picture import picture_of
 from glioseg.tasks.classify.predictor import classifier_of
-from glioseg.tasks.task import FinishedRun, ScoredData
+from glioseg.tasks.scoring import ScoredData
+from glioseg.tasks.task import FinishedRun
 
 _N_PICTURES = 9
 _COMPARED = ("accuracy", "balanced_accuracy", "auc", "log_loss")

@@ -26,7 +26,8 @@ from glioseg.preparation.classes import slice_classes
 from glioseg.preparation.slices import channels_of
 from glioseg.preparation.store import PreparedCase
 from glioseg.tasks.data import Part
-from glioseg.tasks.task import Publication, Scores, Scoring
+from glioseg.tasks.scores import Scores
+from glioseg.tasks.scoring import Publication, Scoring
 from glioseg.tasks.texts import classes_text
 
 

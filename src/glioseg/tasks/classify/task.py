@@ -37,8 +37,10 @@ from glioseg.tasks.classify.predictor import classifier_of
 from glioseg.tasks.classify.score import score_one, scores_of_part, temperature_of
 from glioseg.tasks.classify.validation import ClassValidator
 from glioseg.tasks.data import Part, TrainingData, first_patients
+from glioseg.tasks.scores import Scores
+from glioseg.tasks.scoring import Scoring
 from glioseg.tasks.segment.cohort import with_references
-from glioseg.tasks.task import FinishedRun, LogColumns, Scores, Scoring, Task, TrainingParts
+from glioseg.tasks.task import FinishedRun, LogColumns, Task, TrainingParts
 from glioseg.training.job import Validation
 from glioseg.training.log import LogRow
 

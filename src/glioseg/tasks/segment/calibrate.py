@@ -47,10 +47,10 @@ from glioseg.inference.predictor import Predictor
 from glioseg.inference.uncertainty import UncertaintyOptions
 from glioseg.report.calibration import ConfidenceCheck, Promised, write_calibration
 from glioseg.report.html import FIGURES
+from glioseg.tasks.confidence import Calibration, CalibrationParts, Promises
 from glioseg.tasks.data import Part
 from glioseg.tasks.segment.checked import CheckedCase, collect, training_intensities
 from glioseg.tasks.segment.predictor import predictor_of
-from glioseg.tasks.task import Calibration, CalibrationParts, Promises
 
 _LOW = 0.1
 """Share of the fitted cases whose confidence counts as low."""

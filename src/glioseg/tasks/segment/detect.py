@@ -15,8 +15,9 @@ from glioseg.evaluation.class_protocol import CaseClasses, class_rows, evaluate_
 from glioseg.inference.predictor import Predictor
 from glioseg.preparation.classes import NO_YES
 from glioseg.tasks.data import Part
+from glioseg.tasks.scores import Scores
+from glioseg.tasks.scoring import Scoring
 from glioseg.tasks.segment.score import scheme_of, score_cases
-from glioseg.tasks.task import Scores, Scoring
 from glioseg.tasks.texts import classes_text
 
 DETECTOR_WORDS: Mapping[str, str] = {

@@ -24,8 +24,9 @@ from glioseg.report.figures.render import render
 from glioseg.report.members import TitledLabelMap, members_figure
 from glioseg.tasks.data import with_modalities
 from glioseg.tasks.members import require_modalities
+from glioseg.tasks.scores import Scores
+from glioseg.tasks.scoring import ScoredCohort, Scoring, ScoringPlace
 from glioseg.tasks.segment.cohort import scheme_of_cohort
-from glioseg.tasks.task import ScoredCohort, Scores, Scoring, ScoringPlace
 from glioseg.tasks.texts import regions_text
 
 RULE = (

@@ -39,12 +39,13 @@ from glioseg.report.run_facts import (
 from glioseg.report.scored_parts import scored_parts
 from glioseg.report.segmentation import scored_segmentation_page, segmentation_page
 from glioseg.tasks.data import Part, TrainingData
+from glioseg.tasks.scoring import ScoredData
 from glioseg.tasks.segment.ensemble import EnsembleFigures, load_for
 from glioseg.tasks.segment.items import borders_of, training_items
 from glioseg.tasks.segment.log import followed_in_validation
 from glioseg.tasks.segment.predictor import predictor_of
 from glioseg.tasks.segment.score import scheme_of
-from glioseg.tasks.task import FinishedRun, ScoredData
+from glioseg.tasks.task import FinishedRun
 from glioseg.training.losses import build_loss, weight_map
 
 _N_EACH = 3

@@ -27,7 +27,8 @@ from glioseg.inference.scoring import ScoredCase, score_prepared
 from glioseg.preparation.slices import SliceOptions, channels_of
 from glioseg.preparation.store import PreparedCase, PreparedCohort
 from glioseg.tasks.data import Part
-from glioseg.tasks.task import Scores, Scoring
+from glioseg.tasks.scores import Scores
+from glioseg.tasks.scoring import Scoring
 from glioseg.tasks.texts import regions_text
 
 

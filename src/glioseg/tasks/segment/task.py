@@ -31,8 +31,11 @@ from glioseg.preparation.store import PreparedCohort
 from glioseg.report.run import RunPage
 from glioseg.report.run_facts import DataFacts, PartCounts, RunFacts
 from glioseg.tasks.channels import channel_layout
+from glioseg.tasks.confidence import Calibration, CalibrationParts, Promises
 from glioseg.tasks.data import Part, TrainingData
 from glioseg.tasks.members import require_once_each
+from glioseg.tasks.scores import Scores
+from glioseg.tasks.scoring import Scoring
 from glioseg.tasks.segment import report
 from glioseg.tasks.segment.calibrate import calibrate_masks
 from glioseg.tasks.segment.cohort import with_references
@@ -43,17 +46,7 @@ from glioseg.tasks.segment.predict import SegmentMembers
 from glioseg.tasks.segment.predictor import predictor_of
 from glioseg.tasks.segment.score import PartScored, scheme_of, score_one, scores_of_part, tune_options
 from glioseg.tasks.segment.validation import Validator
-from glioseg.tasks.task import (
-    Calibration,
-    CalibrationParts,
-    FinishedRun,
-    LogColumns,
-    Promises,
-    Scores,
-    Scoring,
-    Task,
-    TrainingParts,
-)
+from glioseg.tasks.task import FinishedRun, LogColumns, Task, TrainingParts
 from glioseg.training.augment import augment
 from glioseg.training.job import Validation
 from glioseg.training.losses import build_loss
