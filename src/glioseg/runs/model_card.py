@@ -123,7 +123,8 @@ def trust_lines(info: BundleInfo) -> Iterator[str]:
     record = record_of(info) if info.regions else None
     if record is None:
         return
-    who = f"{plural(record.n_cases, 'case')} of {plural(record.n_patients, record.counted)}"
+    who = plural(record.n_patients, record.counted)
+    who = f"{plural(record.n_cases, 'case')} of {who}" if record.counted == "patient" else f"{who} with a Dice"
     them = f"{record.counted}s"
     yield f"Fitted on {record.fitted_on} ({who}); `predict --uncertainty` says it of each mask. Low is a confidence"
     yield f"below {record.dice.low:.2f}. Cautious masks promise that at most {record.risk:.0%} of a region is missed on"

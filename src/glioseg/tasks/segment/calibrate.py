@@ -140,7 +140,8 @@ def calibration_text(
     record: ConfidenceRecord, checks: Sequence[ConfidenceCheck], regions: Mapping[str, Mapping[str, Any]]
 ) -> str:
     """A few lines for people."""
-    of = f"{plural(record.n_cases, 'case')} of {plural(record.n_patients, record.counted)}"
+    of = plural(record.n_patients, record.counted)
+    of = f"{plural(record.n_cases, 'case')} of {of}" if record.counted == "patient" else of
     lines = [f"Confidence fitted on {record.fitted_on}: {of}."]
     lines += [f"  {check.record.on}: {_check_words(check.record)}" for check in checks]
     lines += [
