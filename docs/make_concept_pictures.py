@@ -120,15 +120,100 @@ def resume() -> Figure:
     return figure
 
 
+def conventions() -> Figure:
+    """Empty masks, surfaces and lesions: where one word has several figures."""
+    figure, axes = plt.subplots(3, 1, figsize=(7, 4.6))
+    _rows(axes[0], "#" * 6 + "." * 20 + "....", "####" + "." * 22 + "###.")
+    axes[0].annotate("", (24.6, 0.5), (5.4, 0.5), arrowprops={"arrowstyle": "<->", "color": INK})
+    axes[0].text(15, 0.62, "hd95: all of this way, or 0 mm, by convention", ha="center", fontsize=8, color=INK)
+    axes[0].set_title("surfaces: a small false blob far away", fontsize=9, loc="left", color=INK)
+    _rows(axes[1], "######" + "." * 8 + "######" + "." * 10, "####" + "." * 22 + "##..")
+    for place, words in ((2.5, "found, Dice 0.8"), (16.5, "missed, 0"), (26.5, "false, 0")):
+        axes[1].text(place, -0.2, words, ha="center", va="top", fontsize=8, color=INK)
+    title = "lesions: each counts alike, (0.8 + 0 + 0)/3; of all voxels the Dice is 0.44"
+    axes[1].set_title(title, fontsize=9, loc="left", color=INK)
+    cases = (("both empty", False, False, "left out, or 1"), ("one empty", True, False, "left out, or 0"))
+    for number, (words, has_reference, has_prediction, answer) in enumerate(cases):
+        left = number * 16
+        for row, (inside, color) in enumerate(((has_prediction, TEST), (has_reference, TRAIN))):
+            axes[2].add_patch(Rectangle((left, row), 6, 0.9, fill=False, edgecolor=INK, linewidth=0.8))
+            if inside:
+                axes[2].add_patch(Rectangle((left + 2, row + 0.15), 2, 0.6, color=color))
+        axes[2].text(left + 6.6, 0.95, f"{words}:\n{answer}", va="center", fontsize=8, color=INK)
+    axes[2].set_title("empty masks: the rule decides the mean", fontsize=9, loc="left", color=INK)
+    for axis in axes:
+        _bare(axis, (-0.5, 31), (-0.75, 2.1))
+    figure.legend(
+        handles=[Rectangle((0, 0), 1, 1, color=TRAIN), Rectangle((0, 0), 1, 1, color=TEST)],
+        labels=["reference", "prediction"],
+        loc="lower right",
+        ncols=2,
+        fontsize=8,
+        frameon=False,
+    )
+    return figure
+
+
+def _rows(axis: Axes, reference: str, prediction: str) -> None:
+    """Two rows of voxels, ``#`` inside."""
+    for row, (voxels, color) in enumerate(((prediction, TEST), (reference, TRAIN))):
+        for place, voxel in enumerate(voxels):
+            drawn = {"color": color} if voxel == "#" else {"facecolor": "#eeeeee"}
+            axis.add_patch(Rectangle((place, row + (0.12 if row else -0.12)), 0.85, 0.8, **drawn))
+
+
+def doubt() -> Figure:
+    """What samples that disagree say, and what samples that agree cannot."""
+    figure, axes = plt.subplots(1, 2, figsize=(7, 3), sharey=True)
+    place = np.linspace(0, 10, 200)
+    edges = ((6.2, 7.0, 7.8), (5.9, 6.0, 6.1))
+    for axis, right_edges, reference, title in zip(
+        axes,
+        edges,
+        (7.2, 8.6),
+        ("samples disagree: the doubt is seen", "samples agree and are wrong: nothing is seen"),
+        strict=True,
+    ):
+        samples = [1 / (1 + np.exp(-4 * (place - 2))) / (1 + np.exp(4 * (place - edge))) for edge in right_edges]
+        mean = np.mean(samples, axis=0)
+        for sample in samples:
+            axis.plot(place, sample, color=TRAIN, linewidth=0.8, alpha=0.6)
+        axis.plot(place, mean, color=TRAIN, linewidth=2)
+        for height, threshold, words in ((-0.12, 0.5, "mask, above 0.5"), (-0.3, 0.2, "cautious, above 0.2")):
+            inside = place[mean > threshold]
+            axis.add_patch(Rectangle((inside[0], height), inside[-1] - inside[0], 0.1, color=TRAIN, alpha=0.5))
+            axis.text(4.5, height + 0.05, words, ha="center", va="center", fontsize=7.5, color=INK)
+        axis.add_patch(Rectangle((2, -0.48), reference - 2, 0.1, color=TEST))
+        axis.text(4.5, -0.43, "the tumour", ha="center", va="center", fontsize=7.5, color=INK)
+        axis.set(xlim=(0, 10), ylim=(-0.55, 1.08))
+        axis.set_title(title, fontsize=9, color=INK)
+        axis.set_xlabel("along a line through the brain", fontsize=8, color=INK)
+        axis.set_xticks([])
+        axis.set_yticks([0, 0.5, 1])
+        axis.tick_params(labelsize=7)
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[0].set_ylabel("probability", fontsize=8, color=INK)
+    return figure
+
+
 def _bare(axis: Axes, xs: tuple[float, float], ys: tuple[float, float]) -> None:
     axis.set_xlim(*xs)
     axis.set_ylim(*ys)
     axis.axis("off")
 
 
+_PICTURES = {
+    "leaks": leaks,
+    "regions": regions,
+    "grids": grids,
+    "resume": resume,
+    "conventions": conventions,
+    "doubt": doubt,
+}
+
 if __name__ == "__main__":
     mpl.rcParams["svg.hashsalt"] = "glioseg"  # the same file each time
-    for name, draw in (("leaks", leaks), ("regions", regions), ("grids", grids), ("resume", resume)):
+    for name, draw in _PICTURES.items():
         picture = draw()
         picture.tight_layout()
         picture.savefig(IMAGES / f"concept-{name}.svg", metadata={"Date": None})

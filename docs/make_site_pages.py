@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -79,15 +79,23 @@ def metrics_page() -> str:
         "Each is one entry in `glioseg.evaluation.metrics`; names are those of JSON and CSV. How each is made, and why "
         "other programs differ, is told in [figures and their conventions](../evaluation.md)."
     )
-    tables = (_metric_table(metrics.values()) for metrics in (REGION_METRICS, CLASS_METRICS))
-    return "# Metrics\n\n{}\n\n## Of a region\n\n{}\n\n## Of classes\n\n{}\n".format(about, *tables)
+    groups = (("Of a region", REGION_METRICS.values()), ("Of classes", CLASS_METRICS.values()))
+    sources = list(dict.fromkeys(m.source for _, metrics in groups for m in metrics if m.source))
+    tables = [f"## {title}\n\n{_metric_table(metrics, sources)}" for title, metrics in groups]
+    lines = [f"{number}. {source}" for number, source in enumerate(sources, start=1)]
+    note = "Numbers stand for the publications below; what has none is a count."
+    return "\n\n".join(["# Metrics", about, *tables, "## Sources", note, "\n".join(lines)]) + "\n"
 
 
-def _metric_table(metrics: Iterable[Metric]) -> str:
-    head = ["| name | in words | what it is | unit | better |", "|---|---|---|---|---|"]
+def _metric_table(metrics: Iterable[Metric], sources: Sequence[str]) -> str:
+    head = ["| name | in words | what it is | unit | better | source |", "|---|---|---|---|---|---|"]
     return "\n".join(
         head
-        + [f"| `{m.name}` | {m.words} | {m.about.replace('|', '&#124;')} | {m.unit} | {m.better} |" for m in metrics]
+        + [
+            f"| `{m.name}` | {m.words} | {m.about.replace('|', '&#124;')} | {m.unit} | {m.better} | "
+            f"{sources.index(m.source) + 1 if m.source else ''} |"
+            for m in metrics
+        ]
     )
 
 

@@ -287,3 +287,11 @@ def test_the_best_and_the_worst_value_are_told_to_a_rule() -> None:
         assert EDGE.ruled(undefined, yes, yes, rule) == both  # type: ignore[arg-type]
         assert EDGE.ruled(undefined, no, yes, rule) == missed  # type: ignore[arg-type]
     assert apply_rule(undefined, yes, yes, "both_empty_1") == 1.0
+
+
+def test_whoever_reads_of_a_metric_is_told_where_it_is_defined() -> None:
+    """Counts need no publication; what is named after somebody, or made of distances or probabilities, does."""
+    without = {m.name for m in (*REGION_METRICS.values(), *CLASS_METRICS.values()) if not m.source}
+    assert {name for name in without if not name.startswith("volume_")} == {"accuracy", "confidence"}
+    assert REGION_METRICS["nsd"].source.startswith("Nikolov")
+    assert all(m.source == REGION_METRICS["lesion_f1"].source for m in REGION_METRICS.values() if "lesion" in m.name)

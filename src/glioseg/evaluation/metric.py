@@ -39,6 +39,7 @@ class Metric:
         unit: ``ratio`` for shares (0 to 1), ``number`` for other figures without a unit.
         better: which way.
         digits: decimals that are shown.
+        source: the publication that defines it; empty where it is plain counting.
         picks_best: whether a recipe can pick the best model by it (``train.score``), which names none from outside; it
             is then better when higher.
 
@@ -53,6 +54,7 @@ class Metric:
     better: Better = "higher"
     digits: int = 3
     picks_best: bool = False
+    source: str = ""
 
     def __post_init__(self) -> None:
         if self.picks_best and self.better != "higher":

@@ -18,7 +18,7 @@ import numpy as np
 from pydantic import AfterValidator
 
 from glioseg.errors import ScoreError
-from glioseg.evaluation import class_items, masks, overlap, volume
+from glioseg.evaluation import class_items, masks, overlap, sources, volume
 from glioseg.evaluation.calibration import average_precision, brier, calibration_error, roc_auc
 from glioseg.evaluation.lesions import GLIOMA, WORST_MM, LesionRule
 from glioseg.evaluation.masks import MaskPair
@@ -26,11 +26,15 @@ from glioseg.evaluation.metric import Better, ClassMetric, MetricUnit, RegionMet
 from glioseg.evaluation.score import OF_RATIOS, EmptyRule, EmptyValues, Floats, Integers
 
 
-def _ratio(name: str, words: str, about: str, function: Callable[[Integers], Floats]) -> RegionMetric:
-    return RegionMetric(name, words, about, picks_best=True, of_counts=function, pooled=True, empty=OF_RATIOS)
+def _ratio(name: str, words: str, about: str, function: Callable[[Integers], Floats], source: str = "") -> RegionMetric:
+    return RegionMetric(
+        name, words, about, picks_best=True, source=source, of_counts=function, pooled=True, empty=OF_RATIOS
+    )
 
 
-def _distance(name: str, words: str, about: str, function: Callable[[MaskPair], float | None]) -> RegionMetric:
+def _distance(
+    name: str, words: str, about: str, function: Callable[[MaskPair], float | None], source: str
+) -> RegionMetric:
     """In mm; what a rule for empty masks gives is 0 mm for two of them and, as BraTS 2023 has it, 374 mm for one."""
     return RegionMetric(
         name,
@@ -39,6 +43,7 @@ def _distance(name: str, words: str, about: str, function: Callable[[MaskPair], 
         "mm",
         "lower",
         2,
+        source=source,
         of_masks=function,
         empty=EmptyValues(both_empty=0.0, one_empty=WORST_MM),
         millimetres="needed",
@@ -48,20 +53,26 @@ def _distance(name: str, words: str, about: str, function: Callable[[MaskPair], 
 
 def _surfaces() -> Iterable[RegionMetric]:
     """Of the voxels that have a face towards the outside, one computation for all of them."""
-    yield _distance("hd", "Hausdorff distance", "largest distance between the surfaces", masks.hd)
+    yield _distance("hd", "Hausdorff distance", "largest distance between the surfaces", masks.hd, sources.HAUSDORFF)
     yield _distance(
-        "hd95", "HD95", "95th percentile of the distances of either surface to the other, the larger one", masks.hd95
+        "hd95",
+        "HD95",
+        "95th percentile of the distances of either surface to the other, the larger one",
+        masks.hd95,
+        sources.HAUSDORFF,
     )
     yield _distance(
         "mean_surface_distance",
         "Mean surface distance",
         "mean of the distances of both surfaces to the other",
         masks.mean_surface_distance,
+        sources.SURFACE_MEAN,
     )
     yield RegionMetric(
         "nsd",
         f"Surface Dice at {masks.NSD_TOLERANCE_MM:g} mm",
         f"share of both surfaces within {masks.NSD_TOLERANCE_MM:g} mm of the other (normalised surface Dice)",
+        source=sources.SURFACE_DICE,
         of_masks=masks.nsd,
         empty=OF_RATIOS,
         millimetres="needed",
@@ -70,12 +81,18 @@ def _surfaces() -> Iterable[RegionMetric]:
 
 def _pixels() -> Iterable[RegionMetric]:
     """Distances of what has no millimetres; a slice counts as one pixel. No rule gives an empty mask a distance."""
-    entries: tuple[tuple[str, str, str, Callable[[MaskPair], float | None]], ...] = (
-        ("hd", "Hausdorff distance", "largest distance between the surfaces", masks.hd),
-        ("hd95", "HD95", "95th percentile of either side, the larger one", masks.hd95),
-        ("mean_surface_distance", "Mean surface distance", "mean over both surfaces", masks.mean_surface_distance),
+    entries: tuple[tuple[str, str, str, Callable[[MaskPair], float | None], str], ...] = (
+        ("hd", "Hausdorff distance", "largest distance between the surfaces", masks.hd, sources.HAUSDORFF),
+        ("hd95", "HD95", "95th percentile of either side, the larger one", masks.hd95, sources.HAUSDORFF),
+        (
+            "mean_surface_distance",
+            "Mean surface distance",
+            "mean over both surfaces",
+            masks.mean_surface_distance,
+            sources.SURFACE_MEAN,
+        ),
     )
-    for name, words, about, function in entries:
+    for name, words, about, function, source in entries:
         yield RegionMetric(
             f"{name}_pixels",
             words,
@@ -83,6 +100,7 @@ def _pixels() -> Iterable[RegionMetric]:
             "pixels",
             "lower",
             2,
+            source=source,
             of_masks=partial(_in_pixels, function),
             millimetres="unknown",
             in_results=False,
@@ -121,6 +139,7 @@ def _lesions(rule: LesionRule) -> Iterable[RegionMetric]:
             unit,
             better,
             3 if unit == "ratio" else 2,
+            source=sources.BRATS,
             of_masks=partial(function, rule=rule),
             millimetres="needed" if unit == "mm" else "any",
             in_results=False,
@@ -151,13 +170,13 @@ def _volumes(unit: VolumeUnit) -> Iterable[RegionMetric]:
 
 REGION_METRICS: RegionMetrics = table_of(
     (
-        _ratio("dice", "Dice", "2 TP / (2 TP + FP + FN)", overlap.dice),
-        _ratio("iou", "IoU", "TP / (TP + FP + FN)", overlap.iou),
-        _ratio("precision", "Precision", "TP / (TP + FP)", overlap.precision),
-        _ratio("recall", "Recall (sensitivity)", "TP / (TP + FN)", overlap.recall),
-        _ratio("specificity", "Specificity", "TN / (TN + FP)", overlap.specificity),
+        _ratio("dice", "Dice", "2 TP / (2 TP + FP + FN)", overlap.dice, sources.DICE),
+        _ratio("iou", "IoU", "TP / (TP + FP + FN)", overlap.iou, sources.JACCARD),
+        _ratio("precision", "Precision", "TP / (TP + FP)", overlap.precision, sources.RETRIEVAL),
+        _ratio("recall", "Recall (sensitivity)", "TP / (TP + FN)", overlap.recall, sources.DIAGNOSIS),
+        _ratio("specificity", "Specificity", "TN / (TN + FP)", overlap.specificity, sources.DIAGNOSIS),
         _ratio("accuracy", "Accuracy", "(TP + TN) / all", overlap.accuracy),
-        _ratio("f1", "F1", "harmonic mean of precision and recall, which is Dice", overlap.dice),
+        _ratio("f1", "F1", "harmonic mean of precision and recall, which is Dice", overlap.dice, sources.RETRIEVAL),
         *_volumes("ml"),
         *_volumes("voxels"),
         RegionMetric(
@@ -174,12 +193,14 @@ REGION_METRICS: RegionMetrics = table_of(
             "roc_auc",
             "ROC-AUC (voxels)",
             "chance that a voxel inside has a higher probability than one outside",
+            source=sources.ROC,
             of_probabilities=roc_auc,
         ),
         RegionMetric(
             "average_precision",
             "Average precision",
             "Σ (recall_k − recall_(k−1)) · precision_k over thresholds",
+            source=sources.AVERAGE_PRECISION,
             of_probabilities=average_precision,
         ),
         RegionMetric(
@@ -189,6 +210,7 @@ REGION_METRICS: RegionMetrics = table_of(
             "number",
             "lower",
             4,
+            source=sources.BRIER,
             of_probabilities=brier,
             in_results=False,
         ),
@@ -199,6 +221,7 @@ REGION_METRICS: RegionMetrics = table_of(
             "ratio",
             "lower",
             4,
+            source=sources.CALIBRATION,
             of_probabilities=calibration_error,
             in_results=False,
         ),
@@ -232,17 +255,40 @@ CLASS_METRICS: Mapping[str, ClassMetric] = table_of(
             "Balanced accuracy",
             "mean recall of the classes",
             picks_best=True,
+            source=sources.BALANCED,
             of_items=class_items.balanced_accuracy,
         ),
-        ClassMetric("precision", "Precision", "TP / (TP + FP)", of_each_class=class_items.precision),
-        ClassMetric("recall", "Recall (sensitivity)", "TP / (TP + FN)", of_each_class=class_items.recall),
-        ClassMetric("specificity", "Specificity", "TN / (TN + FP)", of_each_class=class_items.specificity),
-        ClassMetric("f1", "F1", "2 TP / (2 TP + FP + FN)", picks_best=True, of_each_class=class_items.f1),
+        ClassMetric(
+            "precision", "Precision", "TP / (TP + FP)", source=sources.RETRIEVAL, of_each_class=class_items.precision
+        ),
+        ClassMetric(
+            "recall",
+            "Recall (sensitivity)",
+            "TP / (TP + FN)",
+            source=sources.DIAGNOSIS,
+            of_each_class=class_items.recall,
+        ),
+        ClassMetric(
+            "specificity",
+            "Specificity",
+            "TN / (TN + FP)",
+            source=sources.DIAGNOSIS,
+            of_each_class=class_items.specificity,
+        ),
+        ClassMetric(
+            "f1",
+            "F1",
+            "2 TP / (2 TP + FP + FN)",
+            picks_best=True,
+            source=sources.RETRIEVAL,
+            of_each_class=class_items.f1,
+        ),
         ClassMetric(
             "auc",
             "ROC-AUC",
             "chance that an item of the class has a higher probability than another",
             picks_best=True,
+            source=sources.ROC,
             of_each_class=class_items.auc,
         ),
         ClassMetric(
@@ -250,6 +296,7 @@ CLASS_METRICS: Mapping[str, ClassMetric] = table_of(
             "Average precision",
             "Σ (recall_k − recall_(k−1)) · precision_k over thresholds",
             picks_best=True,
+            source=sources.AVERAGE_PRECISION,
             of_each_class=class_items.average_precision,
         ),
         ClassMetric(
@@ -258,6 +305,7 @@ CLASS_METRICS: Mapping[str, ClassMetric] = table_of(
             "mean of −ln(probability of the true class)",
             "number",
             "lower",
+            source=sources.LOG_LOSS,
             of_items=class_items.log_loss,
             of_outcomes=class_items.own_log_loss,
         ),
@@ -267,6 +315,7 @@ CLASS_METRICS: Mapping[str, ClassMetric] = table_of(
             "mean over items of the sum over classes of (probability − 1 or 0)²",
             "number",
             "lower",
+            source=sources.BRIER,
             of_items=class_items.brier,
         ),
         ClassMetric(
@@ -274,6 +323,7 @@ CLASS_METRICS: Mapping[str, ClassMetric] = table_of(
             "Calibration error (ECE)",
             "mean gap between confidence and accuracy over bins of confidence",
             better="lower",
+            source=sources.CALIBRATION,
             of_items=class_items.calibration_error,
         ),
         ClassMetric(
