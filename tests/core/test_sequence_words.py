@@ -39,6 +39,7 @@ SAID: dict[str, tuple[str | None, bool | None]] = {
     "ep2d_diff_b1000_ADC": ("other", None),
     "3D TOF": ("other", None),
     "localizer": ("other", None),
+    "T\u036f1 po\u0301s KM": ("t1", True),  # accents apart, up to the last of their block
     "Brain": (None, None),
 }
 

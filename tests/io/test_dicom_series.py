@@ -93,6 +93,35 @@ def test_times_of_slices_tell_nothing_apart(tmp_path: Path) -> None:
     assert len(_volumes(tmp_path)) == 1
 
 
+@pytest.mark.parametrize("image_type", [["ORIGINAL", "PRIMARY", "P"], ["ORIGINAL", "PRIMARY", "P_FFE", "P"]])
+def test_phase_and_magnitude_are_two_volumes(image_type: list[str], tmp_path: Path) -> None:
+    """Image Type may end with its third value, which names the component."""
+    _write(tmp_path, part="a")
+    _write(tmp_path, ARRAY * 2, part="b", tags={**T1N.tags, "ImageType": image_type})
+    assert {volume.told_by for volume in _volumes(tmp_path)} == {"component magnitude", "component phase"}
+
+
+def test_an_image_type_without_a_component_names_none(tmp_path: Path) -> None:
+    _write(tmp_path, tags={**T1N.tags, "ImageType": ["ORIGINAL", "PRIMARY"]})
+    (volume,) = _volumes(tmp_path)
+    assert "component" not in dict(volume.frames[0].apart)
+
+
+@pytest.mark.parametrize(
+    ("said", "sequences"),
+    [
+        ({"EchoPulseSequence": "SPIN"}, {"SE", "IR"}),
+        ({"EchoPulseSequence": "GRADIENT"}, {"GR", "IR"}),
+        ({"EchoPulseSequence": "BOTH", "EchoPlanarPulseSequence": "YES"}, {"SE", "GR", "EP", "IR"}),
+        ({"EchoPulseSequence": "BOTH", "EchoPlanarPulseSequence": "NO", "InversionTime": 0.0}, {"SE", "GR"}),
+    ],
+)
+def test_sequences_of_enhanced_files(said: dict[str, Any], sequences: set[str], tmp_path: Path) -> None:
+    _write(tmp_path, enhanced=True, tags={**T1N.tags, **said})
+    (volume,) = _volumes(tmp_path)
+    assert volume.technique.sequences == sequences
+
+
 FAULTS: dict[str, dict[str, Any]] = {
     "1 of its slices is missing": {"left_out": (2,)},
     "2 of its slices are missing": {"left_out": (1, 3)},

@@ -231,8 +231,9 @@ def test_stack_with_one_in_colours(tmp_path: Path) -> None:
     np.testing.assert_array_equal(stack[:, :, 1], np.swapaxes(COLOUR, 0, 1))
 
 
-def test_stack_of_different_sizes_is_refused(tmp_path: Path) -> None:
-    paths = [saved(tmp_path / f"{i}.png", Pillow.fromarray(array)) for i, array in enumerate((GREY, GREY[:2]))]
+@pytest.mark.parametrize("pixels", [GREY, COLOUR], ids=["grey", "colours"])
+def test_stack_of_different_sizes_is_refused(pixels: npt.NDArray[Any], tmp_path: Path) -> None:
+    paths = [saved(tmp_path / f"{i}.png", Pillow.fromarray(array)) for i, array in enumerate((pixels, pixels[:2]))]
     with pytest.raises(GeometryError, match=r"differ in size; found 5x2; expected 5x3 as 0\.png"):
         read_stack(paths)
 
