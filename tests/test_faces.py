@@ -134,7 +134,7 @@ def _messages(path: Path) -> Iterator[str]:
 
 
 _OWN_FACE = ("cli", "faces.py")
-_ONE_OF_SEVERAL = "--modality X=FILE"  # put together between backquotes by ``said_by_files``
+_ONE_OF_SEVERAL = "--modality X=X"  # put together between backquotes in ``inference.modalities``
 
 
 def _all_messages() -> Iterator[str]:

@@ -13,7 +13,7 @@ import pydicom
 import pytest
 
 from glioseg.core import Source
-from glioseg.errors import OptionError
+from glioseg.errors import GeometryError, OptionError
 from glioseg.io.dicom.deidentify import Deidentified
 from glioseg.io.dicom.library import silenced
 from glioseg.io.dicom.segmentation import Segment, write_segmentation
@@ -200,6 +200,35 @@ def test_a_series_in_an_archive(tmp_path: Path) -> None:
     inside = tuple(archive / path.name for path in paths)
     write_segmentation(tmp_path / "out.dcm", Source(inside, "dicom"), _segments(_nested()), MODEL)
     assert len(_by_pydicom(tmp_path / "out.dcm", 1)) == _nested()["WT"].sum()
+
+
+LACKING: dict[str, tuple[str, object]] = {
+    "a series without a frame of reference": ("FrameOfReferenceUID", None),
+    "a study without a UID": ("StudyInstanceUID", None),
+    "a date that is none": ("StudyDate", "/etc"),
+}
+
+
+@pytest.mark.parametrize("name", LACKING)
+def test_a_series_that_lacks_what_a_segmentation_takes_over(name: str, tmp_path: Path) -> None:
+    keyword, value = LACKING[name]
+    paths = write_series(tmp_path / "in", ARRAY, oblique(), T2W)
+    with silenced():
+        for path in paths:
+            data = pydicom.dcmread(path)
+            if value is None:
+                delattr(data, keyword)
+            else:
+                setattr(data, keyword, value)
+            data.save_as(path)
+    source = Source(tuple(paths), "dicom", name="case-1 series 3")
+    with pytest.raises(
+        GeometryError, match="case-1 series 3: a DICOM segmentation cannot be made of this series"
+    ) as error:
+        write_segmentation(tmp_path / "out.dcm", source, _segments(_nested()), MODEL)
+    assert "Leave seg out" in str(error.value)
+    assert "/etc" not in str(error.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
 
 def test_what_cannot_be_a_segmentation(tmp_path: Path) -> None:

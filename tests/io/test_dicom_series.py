@@ -24,6 +24,7 @@ from glioseg.io.dicom.series import Volume, volumes_of
 from glioseg.io.dicom.voxels import read_dicom
 from tests.fakes.dicom import NAME, T1N, T2W, Series, Voxels, oblique, write_series, zipped
 
+UNKNOWN = "1.2.999.4711.77"
 ARRAY = np.random.default_rng(1).integers(0, 900, (7, 6, 5)).astype(np.int16)
 
 
@@ -155,6 +156,14 @@ def test_pictures_that_are_there_twice_are_read_once(tmp_path: Path) -> None:
     assert volume.remarks == ("1 of its pictures is there twice, and read once",)
 
 
+def test_pictures_of_one_uid_at_several_places_are_all_read(tmp_path: Path) -> None:
+    """As programs write them that remove names and number nothing anew."""
+    for path in _write(tmp_path):
+        _edit(path, _set("SOPInstanceUID", "1.2.3"))
+    (volume,) = _volumes(tmp_path)
+    assert (len(volume.frames), volume.fault, volume.remarks) == (ARRAY.shape[2], None, ())
+
+
 def test_other_pictures_at_one_place_are_refused(tmp_path: Path) -> None:
     _write(tmp_path, part="a")
     _write(tmp_path, ARRAY + 1, part="b")
@@ -202,6 +211,14 @@ HEADERS: dict[str, Callable[[pydicom.Dataset], None]] = {
     "cut off": _set("PixelData", bytes(40)),
     "more than are read": _set("NumberOfFrames", 2_000_000_000),
     "12 bits": _set("BitsAllocated", 12),
+    "77 of 16 bits of a voxel in use": _set("BitsStored", 77),
+    "of kind 9": _set("PixelRepresentation", 9),
+    "stored as a negative": _set("PhotometricInterpretation", "MONOCHROME1"),
+    "a picture in colour, not a scan": _set("PhotometricInterpretation", "PALETTE COLOR"),
+    "voxels of 1e+09 × 1e+09 × 3 mm, as no scanner makes them": _set("PixelSpacing", ["1e9", "1e9"]),
+    "voxels of 0.001 × 0.001 × 3 mm": _set("PixelSpacing", ["1e-3", "1e-3"]),
+    "written in a way that is not read": lambda data: setattr(data.file_meta, "TransferSyntaxUID", UNKNOWN),
+    "places the voxels as no grid can": _set("PixelSpacing", ["1e-30", "1e-30"]),
 }
 
 

@@ -264,7 +264,7 @@ def _without_names(findings: Sequence[Finding]) -> list[Finding]:
 def _empty(listing: Listing) -> LayoutError:
     findings = "; ".join(finding.message for finding in listing.findings)
     return LayoutError(
-        "the folder is empty",
+        "the archive holds no file that can be read" if listing.root.is_file() else "the folder is empty",
         path=listing.root,
         found=findings or "no files, hidden ones left aside",
         expected="scans",

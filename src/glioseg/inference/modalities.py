@@ -19,7 +19,11 @@ _CHANNEL = re.compile(r"\d{4}")
 
 def said_by_files(names: Iterable[str]) -> str:
     """How files of modalities are named, for messages."""
-    return f"`{' '.join(f'--modality {name}=FILE' for name in names)}`"
+    return _said_by("FILE", names)
+
+
+def _said_by(shown_in: str, names: Iterable[str]) -> str:
+    return f"`{' '.join(f'--modality {name}={shown_in}' for name in names)}`"
 
 
 def shown_modalities(
@@ -80,14 +84,24 @@ def missing_modality_error(
     enough = "".join(f", or {' + '.join(names)} alone" for names in sets)
     return GeometryError(
         f"{'the input' if case is None else f'case {case.id}'} lacks {', '.join(missing)}",
-        path=None if case is None or not case.images else next(iter(case.images.values())).shown,
+        path=None if case is None or not case.images or _is_study(case) else next(iter(case.images.values())).shown,
         found=", ".join(present) or "none",
         expected=f"{', '.join(needed)}{enough}",
-        remedy=_remedy(needed, present, missing),
+        remedy=_remedy(needed, present, missing, of_study=case is not None and _is_study(case)),
     )
 
 
-def _remedy(needed: Sequence[str], present: Sequence[str], missing: Sequence[str]) -> str:
+def _is_study(case: Case) -> bool:
+    """Whether a case is a DICOM study, whose series have numbers."""
+    return any(source.kind == "dicom" for source in case.images.values())
+
+
+def _remedy(needed: Sequence[str], present: Sequence[str], missing: Sequence[str], *, of_study: bool) -> str:
+    if of_study:
+        return (
+            f"Where a series shows it, name it by its number: {_said_by('SERIES', missing)}; `glioseg inspect` lists all "
+            "series and says why one cannot be used. Or use a network trained without it"
+        )
     if present and all(_CHANNEL.fullmatch(name) for name in present):
         return (
             "These are numbers of channels, as nnU-Net names files: say in their order what they show, such as "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 import tarfile
 import zipfile
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -50,7 +51,7 @@ def unpack(path: Path, folder: Path, most_files: int, most_bytes: int) -> Unpack
 
 
 def _unpack_zip(path: Path, folder: Path, most_files: int, most_bytes: int) -> Unpacked:
-    findings: list[Finding] = []
+    refused: dict[str, list[int]] = defaultdict(list)
     n_files = n_bytes = 0
     with reading(path), zipfile.ZipFile(path) as archive:
         members = [each for each in archive.infolist() if not each.filename.startswith(_HIDDEN)]
@@ -62,13 +63,13 @@ def _unpack_zip(path: Path, folder: Path, most_files: int, most_bytes: int) -> U
                 why = _write(partial(archive.open, member), member.file_size, _target(folder, member.filename))
                 n_files, n_bytes = n_files + (why is None), n_bytes + (member.file_size if why is None else 0)
             if why is not None:
-                findings.append(left_out(number, why))
-    return Unpacked(n_files, n_bytes, tuple(findings))
+                refused[why].append(number)
+    return Unpacked(n_files, n_bytes, left_out(refused))
 
 
 def _unpack_tar(path: Path, folder: Path, most_files: int, most_bytes: int) -> Unpacked:
     """A tar has no list of its members: limits are held to as they come."""
-    findings: list[Finding] = []
+    refused: dict[str, list[int]] = defaultdict(list)
     n_files = n_bytes = declared = 0
     with reading(path), tarfile.open(path) as archive:
         for number, member in enumerate(archive, start=1):
@@ -80,8 +81,8 @@ def _unpack_tar(path: Path, folder: Path, most_files: int, most_bytes: int) -> U
                 why = _write(partial(_member_of, archive, member), member.size, _target(folder, member.name))
                 n_files, n_bytes = n_files + (why is None), n_bytes + (member.size if why is None else 0)
             if why is not None:
-                findings.append(left_out(number, why))
-    return Unpacked(n_files, n_bytes, tuple(findings))
+                refused[why].append(number)
+    return Unpacked(n_files, n_bytes, left_out(refused))
 
 
 def _member_of(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:

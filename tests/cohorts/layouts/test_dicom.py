@@ -15,7 +15,8 @@ import pytest
 from glioseg.cohorts.reading.layout import ReadOptions
 from glioseg.cohorts.recognise import read_cohort
 from glioseg.core import Cohort, SeriesRow
-from glioseg.errors import FileError, GliosegError, LayoutError, OptionError
+from glioseg.errors import FileError, GeometryError, GliosegError, LayoutError, OptionError
+from glioseg.inference.modalities import shown_modalities
 from glioseg.io import load_image
 from glioseg.io.dicom.library import silenced
 from tests.fakes.dicom import BY_MODALITY, PATIENT, T1C, T1N, T2W, Series, oblique, write_series, write_study, zipped
@@ -118,8 +119,10 @@ def test_an_archive_that_leads_out_or_unpacks_to_too_much(study: Path, tmp_path:
                 bomb.write(bytes(1 << 24))
     cohort = read_cohort(archive)
     assert set(cohort.cases[0].images) == set(IMAGES)
-    said = [message.partition("out: ")[2] for _, message in _kinds(cohort)]
-    assert said == ["its name leads out of the archive"] * 3 + [f"it would unpack to {65 << 24:,} bytes"]
+    assert [message for _, message in _kinds(cohort)] == [
+        "3 files of the archive are left out, the first of them file 23: its name leads out of the archive",
+        f"file 26 of the archive is left out: it would unpack to {65 << 24:,} bytes",
+    ]
     assert {path.name for path in tmp_path.iterdir()} == {"study", "study.zip"}
 
 
@@ -236,7 +239,25 @@ def test_nothing_to_be_used_is_said_with_every_series(tmp_path: Path) -> None:
         read_cohort(tmp_path)
     assert "series 3 (no description): a segmentation, not a scan" in str(error.value)
     assert "series 6 (t1 mprage): 1 of its slices is missing" in str(error.value)
+    assert "Export the scans again" in str(error.value)
     assert tmp_path.name not in str(error.value)
+
+
+def test_series_of_which_none_is_taken_for_anything_are_to_be_named(tmp_path: Path) -> None:
+    _write(tmp_path, Series(3, "localizer"))
+    with pytest.raises(LayoutError, match="Say what a series shows") as error:
+        read_cohort(tmp_path)
+    assert "--modality t1c=SERIES" in error.value.text
+
+
+def test_a_modality_that_is_not_there_is_asked_for_by_series(study: Path) -> None:
+    for path in study.glob("IM0003*"):
+        path.unlink()
+    (case,) = read_cohort(study).cases
+    with pytest.raises(GeometryError) as error:
+        shown_modalities(tuple(IMAGES), tuple(case.images), "zero", case=case)
+    assert error.value.text.startswith(f"case {case.id} lacks t2w; found t1n, t1c, t2f")
+    assert "name it by its number: `--modality t2w=SERIES`" in error.value.text
 
 
 def test_private_tags_and_odd_values_do_no_harm(study: Path) -> None:

@@ -257,7 +257,9 @@ def _nothing(rows: Sequence[SeriesRow], unread: Sequence[Unread], names: _Names)
         "no series of these DICOM files can be used",
         found=name_some(said, 8) or "no pictures",
         expected="MR series of a brain: T1 before or after contrast, T2 or FLAIR",
-        remedy="Say what a series shows with `--modality t1c=SERIES`, SERIES being its number",
+        remedy="Say what a series shows with `--modality t1c=SERIES`, SERIES being its number"
+        if any(row.plane for row in rows)
+        else "Export the scans again, or name the folder or archive in which they lie",
     )
 
 

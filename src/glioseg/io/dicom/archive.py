@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from glioseg.console import printable
@@ -37,7 +37,7 @@ def list_archive(path: Path) -> tuple[tuple[Path, ...], tuple[Finding, ...]]:
         FileError: not a zip archive, damaged, or with more members than any study has.
     """
     files: list[Path] = []
-    findings: list[Finding] = []
+    refused: dict[str, list[int]] = defaultdict(list)
     with reading(path), zipfile.ZipFile(path) as archive:
         members = archive.infolist()
         if len(members) > _MOST_MEMBERS:
@@ -51,15 +51,21 @@ def list_archive(path: Path) -> tuple[tuple[Path, ...], tuple[Finding, ...]]:
         for number, member in enumerate(members, start=1):
             why = member_refusal(member)
             if why is not None:
-                findings.append(left_out(number, why))
+                refused[why].append(number)
             elif not member.is_dir():
                 files.append(path / member.filename)
-    return tuple(dict.fromkeys(files)), tuple(findings)
+    return tuple(dict.fromkeys(files)), left_out(refused)
 
 
-def left_out(number: int, why: str) -> Finding:
-    """What is said of a member that is not read; its name may be a patient's."""
-    return Finding("error", "unreadable-file", f"file {number} of the archive is left out: {why}")
+def left_out(refused: Mapping[str, Sequence[int]]) -> tuple[Finding, ...]:
+    """What is said of members that are not read, why -> their numbers; their names may be a patient's."""
+    return tuple(Finding("error", "unreadable-file", _left_out(numbers, why)) for why, numbers in refused.items())
+
+
+def _left_out(numbers: Sequence[int], why: str) -> str:
+    if len(numbers) == 1:
+        return f"file {numbers[0]} of the archive is left out: {why}"
+    return f"{len(numbers)} files of the archive are left out, the first of them file {numbers[0]}: {why}"
 
 
 def member_refusal(member: zipfile.ZipInfo) -> str | None:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glioseg.core import Grid
+from glioseg.errors import GeometryError
 from glioseg.io.dicom.instance import Frame
 
 _RIGHT_ANGLE = 1e-3
@@ -26,6 +27,8 @@ _UNEVEN = 0.1
 """By more than this they are no volume."""
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _SAME_PLACE_MM = 1e-2
+_SMALLEST_MM, _LARGEST_MM = 1e-2, 1e2
+"""Voxels of a head that are smaller or larger are a mistake in the header."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +91,7 @@ def placed(frames: Sequence[Frame]) -> Placed:
     fault, remark = _unevenness(positions, np.array(places, dtype=np.float64)[order])
     if fault is not None:
         return Placed(ordered, None, fault)
-    return Placed(ordered, _grid(ordered, positions), None, remark)
+    return _on_grid(ordered, positions, remark)
 
 
 def _unevenness(positions: npt.NDArray[np.float64], places: npt.NDArray[np.float64]) -> tuple[str | None, str | None]:
@@ -107,6 +110,18 @@ def _unevenness(positions: npt.NDArray[np.float64], places: npt.NDArray[np.float
     if off > _UNEVEN * usual:
         return f"its slices lie unevenly, by up to {off:.2g} mm", None
     return None, f"its slices lie unevenly, by up to {off:.2g} mm" if off > _EVEN * usual else None
+
+
+def _on_grid(frames: tuple[Frame, ...], positions: npt.NDArray[np.float64], remark: str | None) -> Placed:
+    """Slices (N, 3) in order as a volume, unless no scanner makes voxels of that size."""
+    try:
+        grid = _grid(frames, positions)
+    except GeometryError:
+        return Placed(frames, None, "its header places the voxels as no grid can")
+    if not all(_SMALLEST_MM <= size <= _LARGEST_MM for size in grid.spacing):
+        sizes = " × ".join(f"{size:.3g}" for size in grid.spacing)
+        return Placed(frames, None, f"voxels of {sizes} mm, as no scanner makes them")
+    return Placed(frames, grid, None, remark)
 
 
 def _grid(frames: Sequence[Frame], positions: npt.NDArray[np.float64]) -> Grid:

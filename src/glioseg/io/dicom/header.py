@@ -175,6 +175,8 @@ def _frames_or_fault(
         return (), f"it declares {columns}x{rows}x{n_frames} voxels, more than are read"
     if (integer_of(data, "SamplesPerPixel") or 1) != 1:
         return (), "a picture in colour, not a scan"
+    if (photometric := text_of(data, "PhotometricInterpretation").upper()) not in ("", "MONOCHROME2"):
+        return (), "stored as a negative" if photometric == "MONOCHROME1" else "a picture in colour, not a scan"
     if text_of(data, "BurnedInAnnotation").upper() == "YES":
         return (), "a picture with writing burnt in"
     is_enhanced = value_of(data, "PerFrameFunctionalGroupsSequence") is not None

@@ -92,7 +92,8 @@ def write_segmentation(
             written = _with_true_frame_numbers(_segmentation(headers, segments, model_id), volume)
         except Exception as error:
             raise GeometryError(
-                "a DICOM segmentation cannot be made of this series: its headers lack what it would take over",
+                "a DICOM segmentation cannot be made of this series: its headers lack what it would take over, or hold "
+                "what the standard does not allow",
                 path=source.shown,
                 found=type(error).__name__,  # whose words may quote a header
                 remedy="Leave seg out of `--write`",

@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ _ROUNDING = 1e-3
 _FEW = 5
 """Stacks of different orientation with no more slices than this make a localiser."""
 _COUNTED = {"stack": "stack", "acquired": "time"}
+_ANY_FILE, _ANY_TECHNIQUE = Path(), Technique()
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,11 +90,14 @@ def _fault_of_series(faults: Sequence[str], n_files: int) -> str | None:
 
 
 def _once_each(frames: Iterable[Frame]) -> tuple[list[Frame], list[str]]:
-    """Without those of files that are there twice."""
+    """Without those of files that are there twice: of one UID, at one place, and told apart by nothing.
+
+    A UID alone does not tell: programs that remove names give all files of a series the same one.
+    """
     kept: dict[object, Frame] = {}
     n_twice = 0
     for frame in frames:
-        key = (frame.uid or frame.path, frame.index)
+        key = replace(frame, path=_ANY_FILE, technique=_ANY_TECHNIQUE) if frame.uid else frame
         n_twice += key in kept
         kept.setdefault(key, frame)
     words = f"{n_twice} of its pictures {'is' if n_twice == 1 else 'are'} there twice, and read once"
