@@ -28,6 +28,7 @@ from glioseg.cli.ready import N4, AtlasName, BrainExtract, MaskOn, PrepareOnly, 
 from glioseg.console import Reporter, out
 from glioseg.errors import OptionError
 from glioseg.faces import on_command_line
+from glioseg.machine.loading import loading
 
 if TYPE_CHECKING:
     from glioseg.core import Cohort
@@ -133,17 +134,18 @@ def predict(
         prepare(given or [], replace(flags, series=series, keep_ids=keep_ids), files, folder, asked, reporter, as_json)
         return
     reporter.say("Loading the network …")  # said before torch is imported, which takes seconds
-    from glioseg.api import models as api
-
     flags = replace(flags, series=series, keep_ids=keep_ids)
-    network, data = _network_and_data(given or [], flags, files, yes, reporter)
-    if not data and not files:
-        raise OptionError(
-            "there is nothing to predict",
-            found=f"only a network, {network}",
-            expected="a folder, a file, or --modality",
-        )
-    model = api.load(network, *(others or ()), device=device, backend=backend)
+    with loading():
+        from glioseg.api import models as api
+
+        network, data = _network_and_data(given or [], flags, files, yes, reporter)
+        if not data and not files:
+            raise OptionError(
+                "there is nothing to predict",
+                found=f"only a network, {network}",
+                expected="a folder, a file, or --modality",
+            )
+        model = api.load(network, *(others or ()), device=device, backend=backend)
     result = model.predict_files(
         data,
         folder,

@@ -99,8 +99,8 @@ def _is_study(case: Case) -> bool:
 def _remedy(needed: Sequence[str], present: Sequence[str], missing: Sequence[str], *, of_study: bool) -> str:
     if of_study:
         return (
-            f"Where a series shows it, name it by its number: {_said_by('SERIES', missing)}; `glioseg inspect` lists all "
-            "series and says why one cannot be used. Or use a network trained without it"
+            f"Where a series shows it, name it by its number: {_said_by('SERIES', missing)}; `glioseg inspect` lists "
+            "all series and says why one cannot be used. Or use a network trained without it"
         )
     if present and all(_CHANNEL.fullmatch(name) for name in present):
         return (
