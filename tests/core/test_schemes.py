@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from glioseg.core.labels import LabelScheme
-from glioseg.core.schemes import SCHEMES, TASKS_OF_BRATS, own_scheme, scheme_named, tumour_labels, with_regions
+from glioseg.core.schemes import (
+    SCHEMES,
+    TASKS_OF_BRATS,
+    own_scheme,
+    predicted_scheme,
+    scheme_named,
+    tumour_labels,
+    with_regions,
+)
 from glioseg.errors import LabelError
 
 
@@ -99,3 +107,14 @@ def test_every_known_scheme_says_what_tumour_is() -> None:
 def test_labels_of_an_unknown_scheme_are_all_tumour() -> None:
     scheme = LabelScheme("own", {"core": 1, "halo": 5}, {"all": ("core", "halo")}, ("all",))
     assert tumour_labels(scheme) == (1, 5)
+
+
+def test_a_predicted_mask_means_what_its_file_says() -> None:
+    """As read from JSON; no region is added, not even that of all tumour."""
+    scheme = predicted_scheme({"core": 1, "halo": 5}, {"all": ["core", "halo"], "inner": ["core"]})
+    assert (scheme.name, dict(scheme.labels), scheme.default_regions) == (
+        "predicted",
+        {"core": 1, "halo": 5},
+        ("all", "inner"),
+    )
+    assert {region: scheme.values_of(region) for region in scheme.regions} == {"all": (1, 5), "inner": (1,)}

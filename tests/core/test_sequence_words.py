@@ -30,6 +30,7 @@ SAID: dict[str, tuple[str | None, bool | None]] = {
     "T1 造影": ("t1", True),
     "AX T2 FLAIR": ("t2f", None),
     "t2_tirm_tra_dark-fluid": ("t2f", None),
+    "TIRM cor": ("t2f", None),
     "sag cube t2 flair": ("t2f", None),
     "FLAIR_T1 ax": ("t1", None),
     "T2 TSE post op": ("t2w", None),
