@@ -214,7 +214,7 @@ def tests_by_line(room: str, out: Path) -> Mapping[str, Mapping[int, Sequence[st
     data.read()
     found = {
         Path(file).relative_to(_ROOT).as_posix(): {
-            line: sorted({context.partition("|")[0] for context in contexts if context})
+            line: sorted({context.rpartition("|")[0] for context in contexts if context})
             for line, contexts in data.contexts_by_lineno(file).items()
         }
         for file in data.measured_files()

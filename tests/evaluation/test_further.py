@@ -8,7 +8,7 @@ from scipy import stats
 
 from glioseg.evaluation import CaseScores, EvaluateOptions, Evaluation, SliceCounts, aggregate, probability_histogram
 from glioseg.evaluation.calibration import calibration_error, merged, reliability_of
-from glioseg.evaluation.further import Subgroup
+from glioseg.evaluation.further import Subgroup, power_words
 from tests.evaluation.drawing import counted
 
 OPTIONS = EvaluateOptions(n_resamples=200)
@@ -110,3 +110,12 @@ def test_a_group_without_a_figure() -> None:
 def test_few_cases_make_no_groups() -> None:
     cases, facts = _grouped()
     assert aggregate(cases[:2], OPTIONS, facts=facts).further.subgroups == {}  # type: ignore[arg-type]
+
+
+def test_small_groups_are_warned_of_once() -> None:
+    """Fewer than ten; a group that stands there for two regions is one."""
+    assert power_words([("grade", "2", 10), ("grade", "3", 11)]) == ""
+    assert power_words([("grade", "2", 9), ("grade", "2", 9), ("grade", "3", 10)]).startswith(
+        "1 group has fewer than 10"
+    )
+    assert power_words([("grade", "2", 1), ("sex", "2", 9)]).startswith("2 groups have fewer than 10 patients")

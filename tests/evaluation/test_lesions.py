@@ -9,7 +9,7 @@ from scipy import ndimage
 from glioseg.core import Grid, LabelMap, scheme_named
 from glioseg.errors import ScoreError
 from glioseg.evaluation import MaskPair, masks, score_case, scores_of
-from glioseg.evaluation.lesions import GLIOMA, MENINGIOMA, METASTASES, LesionRule
+from glioseg.evaluation.lesions import ANY_OVERLAP, GLIOMA, MENINGIOMA, METASTASES, LesionRule
 from tests.evaluation.drawing import drawn
 from tests.evaluation.test_surfaces import random_pair, voxels
 
@@ -206,3 +206,20 @@ def test_lesions_scored_one_by_one_give_the_same() -> None:
 def test_lesions_scored_one_by_one_give_the_same_on_a_thousand_pairs() -> None:
     for seed in range(1000):
         check_lesion_by_lesion(1000 + seed)
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        (GLIOMA, "BraTS 2023, glioma: 26 neighbours, 3 dilations with 18 neighbours, up to 50 mm³ dropped"),
+        (MENINGIOMA, "BraTS 2023, meningioma: 26 neighbours, 1 dilation with 18 neighbours, up to 50 mm³ dropped"),
+        (METASTASES, "BraTS 2023, metastases: 26 neighbours, 1 dilation with 18 neighbours, up to 2 mm³ dropped"),
+        (ANY_OVERLAP, "MetricsReloaded: 6 neighbours, no dilation, none dropped"),
+        (
+            LesionRule(n_dilations=2, most_dropped=0.5),
+            "26 neighbours, 2 dilations with 18 neighbours, up to 0.5 mm³ dropped",
+        ),
+    ],
+)
+def test_rules_in_words(rule: LesionRule, words: str) -> None:
+    assert rule.describe() == words

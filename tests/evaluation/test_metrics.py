@@ -295,3 +295,10 @@ def test_whoever_reads_of_a_metric_is_told_where_it_is_defined() -> None:
     assert {name for name in without if not name.startswith("volume_")} == {"accuracy", "confidence"}
     assert REGION_METRICS["nsd"].source.startswith("Nikolov")
     assert all(m.source == REGION_METRICS["lesion_f1"].source for m in REGION_METRICS.values() if "lesion" in m.name)
+
+
+def test_which_metrics_have_a_row_in_the_table_of_results() -> None:
+    """Volumes, lesions and what is told beside others have charts and tables of their own."""
+    shown = {name for name, metric in REGION_METRICS.items() if metric.in_results}
+    overlap = {"dice", "iou", "precision", "recall", "specificity", "accuracy", "f1"}
+    assert shown == overlap | {"hd95", "nsd", "roc_auc", "average_precision"}

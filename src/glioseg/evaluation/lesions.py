@@ -59,7 +59,8 @@ class LesionRule:
 
     def describe(self) -> str:
         """In words, as protocols have it."""
-        grown = f"{self.n_dilations} dilations with 18 neighbours" if self.n_dilations else "no dilation"
+        times = "1 dilation" if self.n_dilations == 1 else f"{self.n_dilations} dilations"
+        grown = f"{times} with 18 neighbours" if self.n_dilations else "no dilation"
         dropped = f"up to {self.most_dropped:g} mm³ dropped" if self.most_dropped else "none dropped"
         words = f"{6 if self.by_faces else 26} neighbours, {grown}, {dropped}"
         return f"{self.name}: {words}" if self.name else words
