@@ -235,3 +235,13 @@ def test_every_public_set_of_options_says_what_is_wrong() -> None:
     for one in made_by_users:
         with pytest.raises(OptionError, match="there is no setting nonsense"):
             one(nonsense=1)
+
+
+def test_settings_are_not_changed_in_place() -> None:
+    recipe = glioseg.recipe("lgg")
+    for values, name in ((recipe, "name"), (recipe.train, "epochs"), (glioseg.UncertaintyOptions(), "dropout")):
+        before = getattr(values, name)
+        with pytest.raises(OptionError, match=rf"is not changed once it is made; found {name} = 3\. Give changes"):
+            setattr(values, name, 3)
+        assert getattr(values, name) == before
+    assert glioseg.recipe("lgg", {"train.epochs": 3}).train.epochs == 3

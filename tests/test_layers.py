@@ -17,6 +17,7 @@ _SOURCE = Path(glioseg.__file__).parent
 _LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"faces", "__init__", "recipes", "weights"}),
     frozenset({"errors"}),
+    frozenset({"frozen"}),
     frozenset({"options"}),
     frozenset({"core", "console", "machine"}),
     frozenset({"io"}),

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType, UnionType
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from glioseg.errors import OptionError
+from glioseg.frozen import Frozen
 
 _BOUNDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -25,7 +26,7 @@ _BOUNDS: Mapping[str, tuple[str, str]] = MappingProxyType(
 """Fault of a number -> where the bound stands, and its words."""
 
 
-class Options(BaseModel):
+class Options(Frozen):
     """Options that a user may make: ``StudyOptions(folds="five")`` says what is wrong with it as all else does.
 
     Validation from within (``model_validate``, or as a part of others) raises pydantic's own error, for whoever knows
@@ -34,8 +35,6 @@ class Options(BaseModel):
     Raises:
         OptionError: unknown or unfitting settings; the message names the nearest known one.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     def __init__(self, **values: Any) -> None:  # noqa: ANN401 - whatever a user gives
         try:

@@ -38,7 +38,7 @@ def test_a_picture_has_its_three_colours(ending: str | None, tmp_path: Path) -> 
 def test_a_grey_picture_is_alike_in_all_colours() -> None:
     found = named_alone(GREY, COLOURS)
     assert list(found) == list(COLOURS)
-    assert all(np.array_equal(channel, GREY) for channel in found.values())
+    assert all(np.array_equal(np.asarray(channel), GREY) for channel in found.values())
 
 
 @pytest.mark.parametrize("scan", [PICTURE[..., :2], VOLUME, VOLUME[None]], ids=["two channels", "volume", "4-D"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from glioseg.cohorts.splits.split import SplitOptions
@@ -17,6 +17,7 @@ from glioseg.evaluation.metrics import CLASS_SCORES, REGION_SCORES
 from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.evaluation.published import MEAN, PublishedProtocol
 from glioseg.evaluation.published_classes import PublishedClasses
+from glioseg.frozen import Frozen
 from glioseg.inference.options import PredictOptions
 from glioseg.networks.build import ModelOptions, dims_of, needs_size, task_of
 from glioseg.networks.unet import UNetOptions
@@ -38,7 +39,7 @@ PICKING_SCORES: Mapping[TaskName, Sequence[str]] = {"segment": REGION_SCORES, "c
 """Task -> the scores by which its best model can be picked."""
 
 
-class DataOptions(BaseModel):
+class DataOptions(Frozen):
     """What of a cohort a training uses.
 
     Attributes:
@@ -48,8 +49,6 @@ class DataOptions(BaseModel):
             others are predicted, with zeros in their place. Training must show that (``augment.missing.zero``).
         max_patients: use only so many patients, the first by name; None for all.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     modalities: tuple[str, ...] | None = Field(None, min_length=1)
     modality_sets: tuple[tuple[str, ...], ...] = ()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from glioseg.errors import ScoreError, name_some
 from glioseg.evaluation.case_table import CaseTable
@@ -28,12 +28,11 @@ from glioseg.evaluation.statistics import (
     patient_differences,
     spread,
 )
+from glioseg.frozen import Frozen
 
 
-class CompareOptions(BaseModel):
+class CompareOptions(Frozen):
     """How runs are compared."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     metrics: tuple[str, ...] | None = Field(
         None, min_length=1, description="names of metrics; None for those that are usual for the task"

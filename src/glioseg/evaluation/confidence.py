@@ -16,11 +16,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
 
 from glioseg.errors import ScoreError
 from glioseg.evaluation.score import Floats, Interval
 from glioseg.evaluation.statistics import bca_interval
+from glioseg.frozen import Frozen
 
 _PENALTIES = tuple(10.0**power for power in range(-2, 4))
 _N_FOLDS = 5
@@ -74,7 +74,7 @@ class RiskCoverage:
     area_chance: float
 
 
-class CheckRecord(BaseModel):
+class CheckRecord(Frozen):
     """How well the confidence foretold the Dice of cases that it was not fitted on.
 
     Attributes:
@@ -87,8 +87,6 @@ class CheckRecord(BaseModel):
         area_best: that of the order by the Dice itself,
         area_chance: and that of no order.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     on: str
     n_cases: int

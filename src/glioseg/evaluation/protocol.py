@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from glioseg.core import Facts
 from glioseg.errors import ScoreError, name_some
@@ -39,6 +39,7 @@ from glioseg.evaluation.score import (
     reading,
 )
 from glioseg.evaluation.statistics import bootstrap_intervals, spread
+from glioseg.frozen import Frozen
 
 LEVEL = 0.95
 """Of the intervals."""
@@ -52,10 +53,8 @@ SURFACES = (
 """How distances are measured."""
 
 
-class EvaluateOptions(BaseModel):
+class EvaluateOptions(Frozen):
     """How a cohort's figures are averaged."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     empty: EmptyRule = Field("skip", description="what counts where a mask is empty and a ratio is 0/0")
     n_resamples: int = Field(10_000, ge=0, description="bootstrap draws of the intervals; 0 for none")

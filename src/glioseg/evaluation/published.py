@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from glioseg.core import PartName
 from glioseg.core.targets import TaskName
@@ -22,16 +22,15 @@ from glioseg.evaluation.comparable import ALL_ASPECTS, Aspect, Reason, against, 
 from glioseg.evaluation.metrics import OverlapMetricName, ruled_ratio
 from glioseg.evaluation.overlap import emptiness, mean_or_none
 from glioseg.evaluation.score import EMPTY_RULES, EmptyRule, Flags, Integers, reading
+from glioseg.frozen import Frozen
 
 Unit = Literal["slice", "case", "batch", "pooled"]
 SliceChoice = Literal["all", "tumour-bearing", "recipe"]
 MEAN = "mean"
 
 
-class PublishedFigure(BaseModel):
+class PublishedFigure(Frozen):
     """A figure that a publication reports, and how it was averaged."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     metric: OverlapMetricName
     unit: Unit = Field(description="what the mean is over; pooled: one ratio from all voxels")
@@ -50,10 +49,8 @@ class PublishedFigure(BaseModel):
         return f"{self.metric} {'pooled' if self.unit == 'pooled' else f'by {self.unit}'}"
 
 
-class PublishedProtocol(BaseModel):
+class PublishedProtocol(Frozen):
     """How the authors of a publication scored, for recipes that follow one."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     task: ClassVar[TaskName] = "segment"
 

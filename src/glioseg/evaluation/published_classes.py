@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from glioseg.core.targets import TaskName
 from glioseg.evaluation.classification import ClassFigures
@@ -14,14 +14,13 @@ from glioseg.evaluation.comparable import ALL_ASPECTS, Aspect, Reason, against, 
 from glioseg.evaluation.metrics import ClassMetricName
 from glioseg.evaluation.published import PublishedRow
 from glioseg.evaluation.score import reading
+from glioseg.frozen import Frozen
 
 Of = Literal["part", "picture", "claim"]
 
 
-class PublishedClassFigure(BaseModel):
+class PublishedClassFigure(Frozen):
     """A figure of a publication."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     metric: ClassMetricName
     value: float = Field(ge=0, le=1)
@@ -35,10 +34,8 @@ class PublishedClassFigure(BaseModel):
     )
 
 
-class PublishedClasses(BaseModel):
+class PublishedClasses(Frozen):
     """What the authors of a publication report of a classifier."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     task: ClassVar[TaskName] = "classify"
 

@@ -10,21 +10,20 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from glioseg.core.components import bounding_box, label_components
 from glioseg.errors import ScoreError
 from glioseg.evaluation.metrics import ruled_ratio
 from glioseg.evaluation.overlap import FN, TN
 from glioseg.evaluation.score import EmptyRule, Flags, Floats, Integers
+from glioseg.frozen import Frozen
 
 _AS_GOOD = 1e-9  # differences of mean Dice below this are round-off
 
 
-class ThresholdOptions(BaseModel):
+class ThresholdOptions(Frozen):
     """What is tried."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     thresholds: tuple[float, ...] = Field(
         tuple(round(0.05 * i, 2) for i in range(2, 19)), min_length=1, description="a voxel is inside above it"

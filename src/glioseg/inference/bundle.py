@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import Field, JsonValue, ValidationError, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from glioseg.core import LabelScheme
 from glioseg.core.targets import TaskName
 from glioseg.errors import FileError, NetworkError, OptionError
+from glioseg.frozen import Frozen
 from glioseg.inference.activation import n_logits
 from glioseg.inference.card import Card
 from glioseg.inference.modalities import ModalitySets
@@ -48,7 +49,7 @@ _SMALL = 64
 _COPY = f"Copy {WEIGHTS} and {DESCRIPTION} again, together; in a run, `glioseg train` writes them anew"
 
 
-class OwnNetwork(BaseModel):
+class OwnNetwork(Frozen):
     """In the place of the options of a network: one that was given as an object, and has to be given again.
 
     Attributes:
@@ -58,8 +59,6 @@ class OwnNetwork(BaseModel):
         dims: spatial axes of its images.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     kind: Literal["own"] = "own"
     name: str
     parameters: str
@@ -67,7 +66,7 @@ class OwnNetwork(BaseModel):
     dims: Literal[2, 3] = 2
 
 
-class BundleInfo(BaseModel):
+class BundleInfo(Frozen):
     """``bundle.json``.
 
     Attributes:
@@ -92,8 +91,6 @@ class BundleInfo(BaseModel):
         skull: whether the heads that it has learnt from have their skull; None where nobody knows, or some have.
         provenance: free facts: version, date, cohort, scores.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal[1, 2] = 2
     model_id: str

@@ -8,12 +8,18 @@ from __future__ import annotations
 
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-_FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+from glioseg.frozen import Frozen
 
 
-class DataFacts(BaseModel):
+class _Finite(Frozen):
+    """Figures are numbers."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+
+class DataFacts(_Finite):
     """Data that a network was trained, chosen or scored on.
 
     Attributes:
@@ -26,8 +32,6 @@ class DataFacts(BaseModel):
         digest: SHA-256 of its contents.
     """
 
-    model_config = _FROZEN
-
     name: str
     role: str = ""
     licence: str = ""
@@ -37,7 +41,7 @@ class DataFacts(BaseModel):
     digest: str = ""
 
 
-class Figure(BaseModel):
+class Figure(_Finite):
     """One figure of a network.
 
     Attributes:
@@ -51,8 +55,6 @@ class Figure(BaseModel):
         only: modalities that were shown, the others being hidden; empty where all were.
         note: on what was chosen, on whose grid, and what else a reader must know.
     """
-
-    model_config = _FROZEN
 
     data: str
     part: str = "test"
@@ -71,7 +73,7 @@ class Figure(BaseModel):
         return self
 
 
-class GroupFigure(BaseModel):
+class GroupFigure(_Finite):
     """The mean Dice of some of the cases, told apart by a fact.
 
     Attributes:
@@ -86,8 +88,6 @@ class GroupFigure(BaseModel):
             not known.
     """
 
-    model_config = _FROZEN
-
     part: str
     of: str
     fact: str
@@ -98,7 +98,7 @@ class GroupFigure(BaseModel):
     detectable: float | None = None
 
 
-class Card(BaseModel):
+class Card(_Finite):
     """A model card [1].
 
     Attributes:
@@ -113,8 +113,6 @@ class Card(BaseModel):
         limits: what it must not be used for, what it was never shown, where it is known to fail; a sentence each.
         references: what to cite.
     """
-
-    model_config = _FROZEN
 
     name: str
     about: str

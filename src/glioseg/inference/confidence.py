@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 from scipy.special import expit, logit
 
 from glioseg.core.case import Counted
@@ -20,6 +20,7 @@ from glioseg.errors import FileError
 from glioseg.evaluation.confidence import CheckRecord, DiceModel
 from glioseg.evaluation.score import Floats
 from glioseg.evaluation.uncertainty import mean_defined
+from glioseg.frozen import Frozen
 from glioseg.inference.bundle import BundleInfo
 from glioseg.inference.familiarity import IntensityRecord, distances
 from glioseg.inference.uncertainty import RegionUncertainty, Uncertainty, UncertaintyOptions
@@ -31,7 +32,7 @@ _FAR = 2.5
 """A modality this many standard deviations from the training is unlike it; of 24 phantom patients none is above 2.1."""
 
 
-class RegionRecord(BaseModel):
+class RegionRecord(Frozen):
     """What was found of one region.
 
     Attributes:
@@ -43,8 +44,6 @@ class RegionRecord(BaseModel):
         covered: of the volumes of such halves, the share that lay in their intervals.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     temperature: float = Field(1.0, gt=0, allow_inf_nan=False)
     risk_threshold: float | None = Field(None, ge=0, le=1)
     volume_error: float | None = Field(None, ge=0, allow_inf_nan=False)
@@ -53,10 +52,8 @@ class RegionRecord(BaseModel):
     covered: float | None = None
 
 
-class DiceRecord(BaseModel):
+class DiceRecord(Frozen):
     """``DiceModel``, and the confidence below which a mask is to be looked at."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     centre: tuple[float, float, float, float]
     scale: tuple[float, float, float, float]
@@ -69,7 +66,7 @@ class DiceRecord(BaseModel):
         return DiceModel(self.centre, self.scale, self.weights, self.offset)
 
 
-class ConfidenceRecord(BaseModel):
+class ConfidenceRecord(Frozen):
     """The block ``confidence`` of a bundle that segments.
 
     Attributes:
@@ -87,8 +84,6 @@ class ConfidenceRecord(BaseModel):
         intensities: what each modality looks like in the training.
         checks: how well it foretold the Dice of others, the check that counts first.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["masks-1"] = "masks-1"
     options: UncertaintyOptions

@@ -20,7 +20,6 @@ from itertools import pairwise, permutations
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
 from scipy import ndimage
 
 from glioseg import weights
@@ -29,6 +28,7 @@ from glioseg.core.modalities import MODALITY_ORDER
 from glioseg.errors import name_some
 from glioseg.evaluation.confidence import rank_correlation
 from glioseg.evaluation.score import Flags, Floats
+from glioseg.frozen import Frozen
 from glioseg.preparation.ready.skull import WITH_SKULL, skull_share
 
 FILE = "contrasts.json"
@@ -43,10 +43,8 @@ BETTER = 3.0
 """Logarithm of how much better another order has to fit (docs/results.md: no set of scans in order is then named)."""
 
 
-class Gaussians(BaseModel):
+class Gaussians(Frozen):
     """Means of features by name, and the inverse of their common covariance."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     means: Mapping[str, tuple[float, ...]]
     precision: tuple[tuple[float, ...], ...]
@@ -57,7 +55,7 @@ class Gaussians(BaseModel):
         return float(-0.5 * apart @ np.array(self.precision) @ apart)
 
 
-class ContrastModel(BaseModel):
+class ContrastModel(Frozen):
     """What scans and pairs of scans look like.
 
     Attributes:
@@ -65,8 +63,6 @@ class ContrastModel(BaseModel):
         scans: by modality.
         pairs: by two modalities, ``t1n t1c``.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     fitted_on: str
     scans: Gaussians

@@ -12,19 +12,17 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
 
 from glioseg.evaluation.score import Floats
+from glioseg.frozen import Frozen
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _LEAST_SPREAD = 0.02
 """Of features: smaller standard deviations are those of too few or too equal cases."""
 
 
-class IntensityRecord(BaseModel):
+class IntensityRecord(Frozen):
     """What a modality looks like in training: mean and standard deviation of its features over cases."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     mean: tuple[float, ...]
     spread: tuple[float, ...]

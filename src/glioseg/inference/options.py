@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from glioseg.core.targets import TaskName
+from glioseg.frozen import Frozen
 
 Activation = Literal["sigmoid", "softmax"]
 
 
-class PredictOptions(BaseModel):
+class PredictOptions(Frozen):
     """Options of prediction, kept in the bundle.
 
     Attributes:
@@ -38,8 +39,6 @@ class PredictOptions(BaseModel):
         tune: choose thresholds and min_voxels on the validation part after training.
         batch_size: slices, or windows of a 3-D network, at a time.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     activation: Activation = "sigmoid"
     threshold: float = Field(0.5, ge=0, lt=1)

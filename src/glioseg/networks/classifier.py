@@ -19,10 +19,11 @@ from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 
 from glioseg.errors import GeometryError, OptionError
+from glioseg.frozen import Frozen
 from glioseg.networks.blocks import DoubleConvolution, Normalisation, convolution, initialise, max_pooling
 from glioseg.networks.network import Stage, Staged
 
@@ -40,7 +41,7 @@ def _each_once(kinds: tuple[Pooling, ...]) -> tuple[Pooling, ...]:
 PoolingKinds = Annotated[tuple[Pooling, ...], Field(min_length=1), AfterValidator(_each_once)]
 
 
-class SharmaCNNOptions(BaseModel):
+class SharmaCNNOptions(Frozen):
     """The sequential network of Sharma et al. [1], made for pictures of one size (``prepare.size``).
 
     Attributes:
@@ -49,15 +50,13 @@ class SharmaCNNOptions(BaseModel):
             connected layers" and tells neither how many nor how wide. None for the output layer alone.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     kind: Literal["sharma-cnn"] = "sharma-cnn"
     dims: Literal[2] = Field(default=2, description="spatial axes; pictures only")
     filters: int = Field(default=80, ge=1)
     hidden: int | None = Field(default=None, ge=1)
 
 
-class ClassifierOptions(BaseModel):
+class ClassifierOptions(Frozen):
     """The contracting path of a U-Net [2], for pictures of any size; that of one which segments can be put into it.
 
     Attributes:
@@ -68,8 +67,6 @@ class ClassifierOptions(BaseModel):
         pooling: what the last feature map is reduced to: its ``mean`` over all pixels [3], its ``max``, which a small
             finding moves as much as a large one, and its ``asymmetry``, the mean difference of left and right.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["classifier"] = "classifier"
     dims: Literal[2] = Field(default=2, description="spatial axes; pictures only")

@@ -12,9 +12,10 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 
+from glioseg.frozen import Frozen
 from glioseg.networks.blocks import (
     Blocks,
     DoubleConvolution,
@@ -39,7 +40,7 @@ _LOW_LEVEL_CHANNELS = 48
 """Channels that the low-level features are brought down to, lest they outweigh the pyramid's [1]."""
 
 
-class DeepLabOptions(BaseModel):
+class DeepLabOptions(Frozen):
     """DeepLabV3+: all but its channels and regions, which the data decide.
 
     Attributes:
@@ -54,8 +55,6 @@ class DeepLabOptions(BaseModel):
         padding: what convolutions see beyond the border: ``zero`` or ``replicate`` (the border voxel).
         dropout: share of features dropped after the pyramid.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["deeplabv3plus"] = "deeplabv3plus"
     dims: Literal[2] = 2

@@ -10,9 +10,10 @@ from abc import abstractmethod
 from typing import Any, Generic, TypeVar
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 
+from glioseg.frozen import Frozen
 from glioseg.networks.blocks import Dims, Normalisation, adopt
 from glioseg.networks.network import Network
 
@@ -20,10 +21,8 @@ MONAI_UPSAMPLING = {"bilinear": "nontrainable", "transposed": "deconv"}
 """Ours -> MONAI's words."""
 
 
-class MonaiOptions(BaseModel):
+class MonaiOptions(Frozen):
     """What the options of all of them share; ``dims`` are the spatial axes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     dims: Dims = Field(default=2, description="spatial axes, 2 or 3")
 

@@ -13,9 +13,10 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 
+from glioseg.frozen import Frozen
 from glioseg.networks.blocks import (
     AttentionGate,
     Dims,
@@ -32,7 +33,7 @@ from glioseg.networks.enlarging import enlarge
 from glioseg.networks.network import Network, Stage, kernel_words
 
 
-class UNetSettings(BaseModel):
+class UNetSettings(Frozen):
     """A U-Net: all but its channels and regions, which the data decide.
 
     Attributes:
@@ -49,8 +50,6 @@ class UNetSettings(BaseModel):
         residual: residual blocks instead of plain ones [4].
         deep_supervision: in training, logits from each level of the expanding path [5].
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     dims: Dims = 2
     width: int = Field(default=32, ge=1)

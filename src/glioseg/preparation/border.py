@@ -11,15 +11,16 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from scipy import ndimage
 
 from glioseg.errors import GeometryError, OptionError
+from glioseg.frozen import Frozen
 
 BorderForm = Literal["tum", "ronneberger"]
 
 
-class BorderOptions(BaseModel):
+class BorderOptions(Frozen):
     """What decides the border term.
 
     Attributes:
@@ -28,8 +29,6 @@ class BorderOptions(BaseModel):
         form: the exponent's denominator: ``tum`` (2σ)² as by Patsatzi and Whiteley Tscherniak [2], ``ronneberger`` 2σ²
             as by Ronneberger et al. [1].
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     w0: float = Field(default=10.0, ge=0.0, allow_inf_nan=False)
     sigma: float = Field(default=5.0, gt=0.0, allow_inf_nan=False)

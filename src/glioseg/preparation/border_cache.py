@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
 
 from glioseg.console import Step
 from glioseg.errors import CacheError, FileError
+from glioseg.frozen import Frozen
 from glioseg.preparation.border import BorderOptions, border_term
 from glioseg.preparation.records import ArrayRecord, read_record, write_record
 from glioseg.preparation.slice_array import SliceArray
@@ -22,10 +22,8 @@ from glioseg.preparation.store import PreparedCase, PreparedCohort, write_array
 _VERSION = 2
 
 
-class _BorderRecord(BaseModel):
+class _BorderRecord(Frozen):
     """The maps of one case (N, R, Y, X) float16, and the Z indices of their slices."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     slices: tuple[int, ...]
     maps: ArrayRecord

@@ -15,9 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict
-
 from glioseg.errors import CacheError, FileError
+from glioseg.frozen import Frozen
 from glioseg.io.files import cannot_read
 from glioseg.preparation.records import read_record, write_record
 
@@ -26,10 +25,8 @@ _THREADS = 4
 _N_DIGITS = 32
 
 
-class _ContentsRecord(BaseModel):
+class _ContentsRecord(Frozen):
     """Absolute path -> size in bytes, time of change in ns, digest."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     files: dict[str, tuple[int, int, str]]
 

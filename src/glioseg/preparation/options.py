@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from glioseg.frozen import Frozen
 
 Plane = Literal["axial", "coronal", "sagittal"]
 PLANE_ORIENTATIONS: Mapping[Plane, str] = MappingProxyType({"axial": "LPS", "coronal": "LIP", "sagittal": "PIL"})
@@ -14,7 +16,7 @@ PLANE_ORIENTATIONS: Mapping[Plane, str] = MappingProxyType({"axial": "LPS", "cor
 Method = Literal["none", "min-max", "z-score"]
 
 
-class PrepareOptions(BaseModel):
+class PrepareOptions(Frozen):
     """Options of the prepared cache; a change of any of them prepares anew.
 
     Which slices, which modalities and how many neighbouring slices a network sees is chosen at load time
@@ -40,8 +42,6 @@ class PrepareOptions(BaseModel):
         missing: what stands in for a modality that a case lacks: ``zero``, or the name of another modality (the
             publisher of LGG put ``flair`` there); where that is lacking too, zero.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     plane: Plane = "axial"
     crop_to_brain: bool = False

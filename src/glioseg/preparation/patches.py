@@ -17,9 +17,10 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from glioseg.errors import CacheError, GeometryError, OptionError
+from glioseg.frozen import Frozen
 from glioseg.preparation.store import PreparedCase
 
 Voxels = tuple[int, int, int]
@@ -29,7 +30,7 @@ SMALLEST = 8
 """Voxels along an axis of the smallest patch."""
 
 
-class PatchOptions(BaseModel):
+class PatchOptions(Frozen):
     """What a 3-D network sees of a volume at a time.
 
     Attributes:
@@ -41,8 +42,6 @@ class PatchOptions(BaseModel):
         overlap: share of a window's length that it has in common with the next one, when volumes are predicted.
         validation_overlap: the same when they are validated during the training, where time counts more.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     size: Voxels | Literal["auto"] = "auto"
     foreground: float = Field(0.5, ge=0, le=1)

@@ -8,23 +8,19 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from glioseg.core import Grid, LabelScheme
 from glioseg.errors import CacheError
+from glioseg.frozen import Frozen
 from glioseg.io.files import cannot_read, replacing
 from glioseg.preparation.options import PrepareOptions
 
 VERSION = 3
 """Of the way in which cases are prepared and stored; part of every key, so that a new one prepares anew."""
 
-_FROZEN = ConfigDict(frozen=True, extra="forbid")
 
-
-class GridRecord(BaseModel):
+class GridRecord(Frozen):
     """A ``Grid`` as JSON."""
-
-    model_config = _FROZEN
 
     shape: tuple[int, int, int]
     affine: tuple[tuple[float, ...], ...]
@@ -40,10 +36,8 @@ class GridRecord(BaseModel):
         return Grid(self.shape, np.array(self.affine), self.has_mm)
 
 
-class SchemeRecord(BaseModel):
+class SchemeRecord(Frozen):
     """A ``LabelScheme`` as JSON."""
-
-    model_config = _FROZEN
 
     name: str
     labels: dict[str, int]
@@ -67,10 +61,8 @@ class SchemeRecord(BaseModel):
         return LabelScheme(self.name, self.labels, self.regions, self.default_regions, self.source)
 
 
-class ArrayRecord(BaseModel):
+class ArrayRecord(Frozen):
     """An array file: its name, what its header must say, its size in bytes, the CRC-32 of each slice (first axis)."""
-
-    model_config = _FROZEN
 
     file: str
     shape: tuple[int, ...]
@@ -79,10 +71,8 @@ class ArrayRecord(BaseModel):
     checksums: tuple[int, ...]
 
 
-class CaseRecord(BaseModel):
+class CaseRecord(Frozen):
     """One prepared case; see ``store.PreparedCase`` for the meaning."""
-
-    model_config = _FROZEN
 
     key: str
     id: str
@@ -99,10 +89,8 @@ class CaseRecord(BaseModel):
     arrays: dict[str, ArrayRecord]
 
 
-class IndexRecord(BaseModel):
+class IndexRecord(Frozen):
     """A complete cohort: written last, so that its presence says that all cases are there."""
-
-    model_config = _FROZEN
 
     version: int
     key: str
@@ -113,14 +101,15 @@ class IndexRecord(BaseModel):
     regions: tuple[str, ...]
     cases: dict[str, str]
     """Stem of the case's files -> key."""
+
     files: dict[str, str]
     """Source file, relative to the folder that holds them all -> digest of what it holds."""
 
 
-_Record = TypeVar("_Record", bound=BaseModel)
+_Record = TypeVar("_Record", bound=Frozen)
 
 
-def write_record(path: Path, record: BaseModel, *, sync: bool = True) -> None:
+def write_record(path: Path, record: Frozen, *, sync: bool = True) -> None:
     """Write a record in one piece or not at all."""
     body = record.model_dump_json()
     with replacing(path, sync=sync) as temporary:

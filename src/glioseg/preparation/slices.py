@@ -11,16 +11,17 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from glioseg.cohorts.dark import is_dark
 from glioseg.errors import CacheError, OptionError, name_some
+from glioseg.frozen import Frozen
 from glioseg.preparation.store import PreparedCase, PreparedCohort
 
 Indices = npt.NDArray[np.int64]
 
 
-class SliceOptions(BaseModel):
+class SliceOptions(Frozen):
     """Which slices a 2-D network sees, and how much around each.
 
     Attributes:
@@ -30,8 +31,6 @@ class SliceOptions(BaseModel):
             (``cohorts.dark``); None leaves out none but slices that are black all over, which show nothing.
         n_neighbours: slices on each side that become channels too (2.5-D); outside the stack its outer slice goes on.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     choice: Literal["all", "tumour"] = "all"
     dark_below: float | None = Field(None, ge=0, le=1)

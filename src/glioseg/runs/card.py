@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from glioseg.errors import FileError
 from glioseg.evaluation.case_table import CaseTable, case_table
@@ -15,6 +15,7 @@ from glioseg.evaluation.class_protocol import ClassEvaluation
 from glioseg.evaluation.protocol import LEVEL, EvaluateOptions, Evaluation
 from glioseg.evaluation.score import EmptyRule
 from glioseg.evaluation.statistics import bootstrap_intervals, spread
+from glioseg.frozen import Frozen
 from glioseg.inference.bundle import BundleInfo
 from glioseg.inference.card import Card, Figure, GroupFigure
 from glioseg.io.text import read_text, read_toml
@@ -24,7 +25,7 @@ from glioseg.report.scored_parts import figures_in
 _TOLD_OF_CLASSES = ("accuracy", "balanced_accuracy", "auc")
 
 
-class CardEvaluation(BaseModel):
+class CardEvaluation(Frozen):
     """A table ``[[evaluations]]`` of the file: figures that are read rather than typed.
 
     Attributes:
@@ -37,8 +38,6 @@ class CardEvaluation(BaseModel):
         only: modalities that were shown, the others being hidden; empty where all were.
         note: what a reader must know of these figures.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     file: str
     data: str

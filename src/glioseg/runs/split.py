@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from glioseg.cohorts.explore.describe import explore
 from glioseg.cohorts.layouts.nnunet import write_splits_final
 from glioseg.cohorts.splits.slicewise import is_by_slices
@@ -18,6 +16,7 @@ from glioseg.config import build_recipe
 from glioseg.console import QUIET, Reporter
 from glioseg.core import Cohort
 from glioseg.errors import CacheError, FileError, OptionError
+from glioseg.frozen import Frozen
 from glioseg.preparation.identity import plan_cohort
 from glioseg.preparation.options import PrepareOptions
 from glioseg.preparation.records import read_record, write_record
@@ -59,10 +58,8 @@ def survey(cohort: Cohort, cache: Path | None = None, reporter: Reporter = QUIET
     return Survey(burden, groups)
 
 
-class _SurveyRecord(BaseModel):
+class _SurveyRecord(Frozen):
     """A ``Survey`` as it is kept, sealed: a damaged one would draw another split."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     burden: dict[str, float]
     groups: tuple[tuple[str, ...], ...]

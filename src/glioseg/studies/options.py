@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from glioseg.config import (
     Recipe,
@@ -27,6 +27,7 @@ from glioseg.errors import GliosegError, OptionError
 from glioseg.evaluation.metrics import MetricName, OverlapMetricName
 from glioseg.evaluation.published import PublishedFigure, PublishedProtocol
 from glioseg.faces import on_command_line
+from glioseg.frozen import Frozen
 from glioseg.io.text import read_text, read_toml
 from glioseg.networks.build import OPTIONS
 from glioseg.options import Options, explained
@@ -40,7 +41,7 @@ def _flat(value: object) -> object:
     return dict(leaves(value)) if isinstance(value, Mapping) else value
 
 
-class RowOptions(BaseModel):
+class RowOptions(Frozen):
     """One row of the table.
 
     Attributes:
@@ -53,8 +54,6 @@ class RowOptions(BaseModel):
             recipe's ``published`` part says.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     name: str = Field(min_length=1)
     recipe: str | None = None
     set: Settings = Field(default_factory=dict)
@@ -64,15 +63,13 @@ class RowOptions(BaseModel):
     _nested = field_validator("set", mode="before")(_flat)
 
 
-class AxisOptions(BaseModel):
+class AxisOptions(Frozen):
     """Settings that vary together; several axes are crossed, the first varying slowest.
 
     Attributes:
         set: settings, each with a list of as many values.
         names: of the values, in the names of rows; else the values of the first setting.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     set: Mapping[str, tuple[Any, ...]] = Field(min_length=1)
     names: tuple[str, ...] | None = None

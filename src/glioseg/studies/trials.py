@@ -13,11 +13,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from glioseg.config import Recipe, changed_recipe, require_effect
 from glioseg.console import Reporter
 from glioseg.errors import FileError, OptionError
+from glioseg.frozen import Frozen
 from glioseg.io.files import write_json
 from glioseg.io.text import read_json
 from glioseg.runs.options import RunOptions
@@ -37,7 +38,7 @@ _STARTUP_TRIALS = 5
 _TRIALS_BEFORE_PRUNING = 3
 
 
-class TrialRecord(BaseModel):
+class TrialRecord(Frozen):
     """One trial as it is kept.
 
     Attributes:
@@ -51,8 +52,6 @@ class TrialRecord(BaseModel):
         ended: what stopped it before the recipe did.
         training_s: time of its training.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal[1] = 1
     number: int

@@ -6,16 +6,15 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BaseModel, Discriminator, Field, Tag, model_validator
 
 from glioseg.evaluation.metrics import CLASS_SCORES, ScoreName
+from glioseg.frozen import Frozen
 from glioseg.training.compiled import Compile
 
 
-class _Kind(BaseModel):
+class _Kind(Frozen):
     """Options that ``kind`` tells apart; where there is nothing else to say, its word stands for them."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     @model_validator(mode="before")
     @classmethod
@@ -109,13 +108,11 @@ SCHEDULES: Mapping[str, type[BaseModel]] = MappingProxyType(
 )
 
 
-class TrainOptions(BaseModel):
+class TrainOptions(Frozen):
     """Options of the training loop.
 
     Steps count optimiser updates; an epoch is one pass over the training part's slices (or patches).
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     epochs: int = Field(50, ge=1, description="passes over the training part")
     batch_size: int = Field(16, ge=1, description="items of one optimiser update, over all processes")

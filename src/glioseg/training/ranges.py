@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from glioseg.frozen import Frozen
 
 Choice = bool | int | float | str
 
 
-class Range(BaseModel):
+class Range(Frozen):
     """The values that one setting may take: numbers from ``low`` to ``high``, or one of ``choices``.
 
     Attributes:
@@ -19,8 +21,6 @@ class Range(BaseModel):
         step: values are ``low`` plus multiples of it.
         choices: the only values, in place of ``low`` and ``high``.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     low: int | float | None = None
     high: int | float | None = None

@@ -19,9 +19,10 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from glioseg.core.targets import TaskName
+from glioseg.frozen import Frozen
 from glioseg.inference.options import Activation
 from glioseg.preparation.border import BorderOptions
 
@@ -30,14 +31,14 @@ DEFAULT_LOSS: Mapping[TaskName, str] = MappingProxyType({"segment": "bce+dice", 
 """Task -> the loss that suits it where nothing else is asked for."""
 
 
-class TermOptions(BaseModel):
+class TermOptions(Frozen):
     """What every term has.
 
     Attributes:
         weight: that the term is multiplied by in the sum.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(allow_inf_nan=False)
 
     task: ClassVar[TaskName] = "segment"
     """The task whose targets it takes."""
@@ -151,7 +152,7 @@ class CrossEntropyOptions(TermOptions):
     label_smoothing: float = Field(0.0, ge=0, lt=1)
 
 
-class LossOptions(BaseModel):
+class LossOptions(Frozen):
     """The terms of a loss, at least one; what is None is no part of the sum.
 
     Where values are read, ``kind`` may name the terms in one word, as ``bce+dice``; options of these terms may stand
@@ -167,8 +168,6 @@ class LossOptions(BaseModel):
         weighted_bce: border-weighted cross-entropy.
         cross_entropy: of a picture's class, for classifiers.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     bce: BceOptions | None = None
     ce: CeOptions | None = None

@@ -15,19 +15,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from glioseg.cohorts.splits.slicewise import is_by_slices
 from glioseg.cohorts.splits.stratify import Groups, Unit, deal, units_of
 from glioseg.core import PARTS, Cohort
 from glioseg.core.case import Counted
 from glioseg.errors import SplitError, name_some
+from glioseg.frozen import Frozen
 
 Kept = Literal["patient", "duplicate group", "slice"]
 """What a split keeps together."""
 
 
-class SplitOptions(BaseModel):
+class SplitOptions(Frozen):
     """How a cohort is split.
 
     Attributes:
@@ -42,8 +43,6 @@ class SplitOptions(BaseModel):
         burden_levels: strata of tumour burden, with as many patients each; 1 does not stratify by it.
         seed: number from which the hash follows that decides who is where.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     protocol: Literal["patient", "slice"] = "patient"
     train: float = Field(0.7, gt=0, le=1)

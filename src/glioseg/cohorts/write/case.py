@@ -10,11 +10,12 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from glioseg.core import Cohort, Facts, Grid, Image, LabelMap, LabelScheme
 from glioseg.core.labels import convert_labels
 from glioseg.errors import GeometryError, LabelError
+from glioseg.frozen import Frozen
 from glioseg.io.endings import file_kind
 from glioseg.io.load import load_image, load_labels
 from glioseg.io.metaimage import write_metaimage
@@ -23,7 +24,7 @@ from glioseg.io.nifti import write_nifti
 VolumeEnding = Literal[".nii.gz", ".nii", ".mha", ".nrrd"]
 
 
-class WriteOptions(BaseModel):
+class WriteOptions(Frozen):
     """What the layouts leave open.
 
     Args:
@@ -33,8 +34,6 @@ class WriteOptions(BaseModel):
         picture_gap_mm: distance between the slices of one patient in ``pairs`` and ``classes``, where neighbours would
             be near-duplicates; every slice of volumes without millimetres is written.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = "glioseg"
     volume_ending: VolumeEnding = ".nii.gz"

@@ -20,10 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from glioseg.console import QUIET, Reporter
 from glioseg.errors import FileError
+from glioseg.frozen import Frozen
 from glioseg.io.files import cannot_write, replacing, write_text
 from glioseg.io.lock import locked
 from glioseg.io.remote.address import Remote, RemoteFile, name_of, remote, shown, url_of
@@ -41,15 +42,13 @@ _TRIES = 3
 _DAY_S = 86_400.0
 
 
-class MirrorOptions(BaseModel):
+class MirrorOptions(Frozen):
     """Where files from elsewhere are kept, as ``~/.config/glioseg/mirror.toml`` says it.
 
     Attributes:
         folder: of them; None for ``~/.cache/glioseg``.
         limit_gb: 10^9 bytes in all; what was not used for longest goes first, though nothing of the last day.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     folder: Path | None = None
     limit_gb: float = Field(100.0, gt=0)
@@ -60,7 +59,7 @@ class MirrorOptions(BaseModel):
         return (self.folder or Path.home() / ".cache" / "glioseg").expanduser()
 
 
-class MirrorIndex(BaseModel):
+class MirrorIndex(Frozen):
     """What is here of a place.
 
     Attributes:
@@ -69,8 +68,6 @@ class MirrorIndex(BaseModel):
         files: path below it -> size and tag elsewhere, and the time of change here in ns.
         upload: of whoever writes there from here: what it has called its upload; None where nobody does.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     url: str
     used: float

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
+
+from glioseg.frozen import Frozen
 
 Range = tuple[float, float]
 Axis = Literal["width", "height", "depth"]
 
 
-class _Transform(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+class _Transform(Frozen):
+    model_config = ConfigDict(allow_inf_nan=False)
 
 
 class RandomChange(_Transform):
@@ -187,15 +189,13 @@ class OneModality(RandomChange):
     """
 
 
-class AugmentOptions(BaseModel):
+class AugmentOptions(Frozen):
     """All changes, in the order in which they are made; without a probability a change is never made.
 
     Sizes are drawn for each item, those of intensities for each modality of it. Statistics of a channel are taken over
     its voxels that are not 0: what is exactly 0 was put outside the brain by preparation, and stays 0 whatever happens
     to intensities. Lengths are in voxels, which geometry takes to be as wide as high.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     flip: Flip = Flip()
     turn: Turn = Turn()
