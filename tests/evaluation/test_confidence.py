@@ -10,6 +10,7 @@ from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
 from glioseg.errors import ScoreError
 from glioseg.evaluation.confidence import (
+    CheckRecord,
     DiceModel,
     _left_out_error,
     cross_fitted,
@@ -121,3 +122,17 @@ def test_equal_confidence_is_no_order() -> None:
     np.testing.assert_allclose(found.risk, 0.3)
     with pytest.raises(ScoreError):
         risk_coverage(np.array([]), np.array([]))
+
+
+@pytest.mark.parametrize(
+    ("rank", "interval", "words"),
+    [
+        (0.714, (0.523, 0.831), "0.71 (95 % 0.52 to 0.83)"),
+        (0.0, None, "0.00"),  # no agreement is a figure, too
+        (None, None, "undefined"),
+    ],
+)
+def test_a_correlation_in_words(rank: float | None, interval: tuple[float, float] | None, words: str) -> None:
+    areas = {"area": 0.2, "area_best": 0.1, "area_chance": 0.3}
+    record = CheckRecord(on="folds", n_cases=9, n_patients=8, rank_correlation=rank, ci95=interval, **areas)
+    assert record.correlation_words == words

@@ -108,6 +108,21 @@ def test_an_image_type_without_a_component_names_none(tmp_path: Path) -> None:
     assert "component" not in dict(volume.frames[0].apart)
 
 
+@pytest.mark.parametrize(("named", "component"), [("PHASE", "phase"), ("MIXED", "magnitude")])
+def test_components_of_enhanced_files(named: str, component: str, tmp_path: Path) -> None:
+    """As Complex Image Component says, or, of what says none of the four, the frame's type."""
+    (path,) = _write(tmp_path, enhanced=True)
+
+    def say(data: pydicom.Dataset) -> None:
+        kind = pydicom.Dataset()
+        kind.ComplexImageComponent, kind.FrameType = named, ["ORIGINAL", "PRIMARY", "M", "NONE"]
+        data.SharedFunctionalGroupsSequence[0].MRImageFrameTypeSequence = [kind]
+
+    _edit(path, say)
+    (volume,) = _volumes(tmp_path)
+    assert {dict(frame.apart)["component"] for frame in volume.frames} == {component}
+
+
 @pytest.mark.parametrize(
     ("said", "sequences"),
     [
