@@ -126,7 +126,7 @@ def _section(of_set: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield from ("", f"Highest: {'; '.join(_highest(tools, region) for region in regions)}.", "")
     yield (
         "| | preparation s | training, with its start s | file to file, s per patient "
-        "| largest process of preparation, MB | of training | of prediction |"
+        "| preparation MB | training MB | prediction MB |"
     )
     yield "|---|---|---|---|---|---|---|"
     for name, runs in tools.items():
@@ -135,9 +135,9 @@ def _section(of_set: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             _median([run["prepare"]["processor_s"] for run in runs], ".0f"),
             _median([run["train"]["processor_s"] for run in runs], ".0f"),
             _median([moment["predict_s_per_case"] for moment in usual], ".1f"),
-            _median([run["prepare"]["peak_mb"] for run in runs], ",.0f") if runs[0]["prepare"]["peak_mb"] else "–",
-            _median([run["train"]["peak_mb"] for run in runs], ",.0f"),
-            _median([moment["predict_peak_mb"] for moment in usual], ",.0f"),
+            _largest([run["prepare"]["peak_mb"] for run in runs]),
+            _largest([run["train"]["peak_mb"] for run in runs]),
+            _largest([moment["predict_peak_mb"] for moment in usual]),
         )
         yield f"| {TOOLS[name].words} | {' | '.join(cells)} |"
     yield ""
@@ -146,9 +146,13 @@ def _section(of_set: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 _ONE = (
     "One training of each: how far another would come out differently was not measured. In brackets the 95 % interval "
     "over the test patients; of costs, each in processor seconds, preparation was measured once, predictions as often "
-    "as the curve has full marks, of which the median stands here, with lowest and highest."
+    "as the curve has full marks, of which the median stands here, with lowest and highest. Memory is that of the "
+    "largest process."
 )
-_SEVERAL = "Figures are medians over trainings, lowest and highest in brackets; costs are processor seconds."
+_SEVERAL = (
+    "Figures are medians over trainings, lowest and highest in brackets; costs are processor seconds. Memory is that "
+    "of the largest process."
+)
 
 
 def _planned(tools: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
@@ -181,6 +185,11 @@ def _dice(of_runs: Sequence[Mapping[str, Any]]) -> str:
 
 def _by_tool(found: Sequence[Mapping[str, Any]]) -> Mapping[str, Sequence[Mapping[str, Any]]]:
     return {name: [run for run in found if run["tool"] == name] for name in dict.fromkeys(run["tool"] for run in found)}
+
+
+def _largest(peaks_mb: Sequence[float]) -> str:
+    """Of several peaks; 0 is a part of another process."""
+    return f"{max(peaks_mb):,.0f}" if any(peaks_mb) else "–"
 
 
 def _median(values: Sequence[float], digits: str) -> str:

@@ -48,10 +48,7 @@ def test_the_page_says_what_was_measured(maker: dict[str, Any]) -> None:
     lines = maker["page"](runs).splitlines()
     assert "| glioseg (9.1) | 3 | 200 (200–200) | 0.600 (0.500–0.900) |" in lines
     assert "| MONAI, a script (9.1) | 1 | 200 | 0.750 (0.250–1.000) |" in lines
-    assert (
-        "| glioseg | 5 (4–8) | 100 (100–100) | 2.2 (2.2–2.2) | 500 (500–500) | 1,234 (1,234–1,234) | 600 (600–600) |"
-        in lines
-    )
+    assert "| glioseg | 5 (4–8) | 100 (100–100) | 2.2 (2.2–2.2) | 500 | 1,234 | 600 |" in lines
     assert "![Mean Dice of the test patients over the seconds of training](images/peers-phantom.svg)" in lines
     assert "Highest: WT MONAI, a script." in lines
     assert any(line.startswith("| MONAI, a script | 2 | ") for line in lines)

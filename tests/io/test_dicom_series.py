@@ -16,7 +16,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from glioseg.core import Case, Source
 from glioseg.errors import FileError, GliosegError
-from glioseg.io import load_image
+from glioseg.io import load_image, read_grid
 from glioseg.io.dicom.header import Unread, read_instances
 from glioseg.io.dicom.instance import Instance
 from glioseg.io.dicom.library import silenced
@@ -50,6 +50,13 @@ def test_a_whole_series_is_one_volume(tmp_path: Path) -> None:
     assert volume.grid is not None
     assert volume.grid.shape == ARRAY.shape
     assert volume.technique.inversion_time_ms == 900.0
+
+
+def test_a_source_that_names_no_volume_is_the_first(tmp_path: Path) -> None:
+    source = Source(tuple(_write(tmp_path)), "dicom")
+    (volume,) = _volumes(tmp_path)
+    assert read_grid(source) == volume.grid
+    assert load_image(Case("a", "a", {"t1n": source})).grid == volume.grid
 
 
 def test_two_echoes_of_one_series_are_two_volumes(tmp_path: Path) -> None:

@@ -346,6 +346,14 @@ def test_grey_that_is_stored_in_colours(apart: int) -> None:
     np.testing.assert_allclose(grey, stack[..., 0], atol=(apart + 2) // 3)
 
 
+def test_grey_in_three_floating_point_channels_is_their_mean() -> None:
+    stack = np.array([[0.0, 0.25], [0.5, 1.0]], dtype=np.float32)[:, :, None, None] * np.ones(3, dtype=np.float32)
+    stack[..., 2] += np.float32(0.015)
+    grey = as_grey(stack, Path("a.tif"))
+    assert (grey.dtype, grey.shape) == (np.float32, (2, 2, 1))
+    np.testing.assert_allclose(grey[..., 0], [[0.005, 0.255], [0.505, 1.005]], rtol=1e-6)
+
+
 def test_colours_are_not_grey() -> None:
     with pytest.raises(GeometryError, match=r"a\.png: the picture shows colours, where one grey channel is needed"):
         as_grey(np.swapaxes(COLOUR, 0, 1)[:, :, None], Path("a.png"))
