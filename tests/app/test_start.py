@@ -17,7 +17,8 @@ _CLASSIFIER = SHIPPED["tumour-or-none"]
 _PROGRAM = """
 import sys
 import glioseg.app.application, glioseg.app.service, uvicorn
-print(sorted({"torch", "monai", "matplotlib", "SimpleITK", "pandas", "sklearn"} & set(sys.modules)))
+later = {"torch", "monai", "matplotlib", "SimpleITK", "pandas", "sklearn", "scipy", "nibabel", "pydicom"}
+print(sorted(later & set(sys.modules)))
 """
 
 

@@ -6,7 +6,6 @@ from uuid import uuid4
 
 import numpy as np
 
-from glioseg.app.facts import measured
 from glioseg.app.masks import scheme_in, sent_mask
 from glioseg.app.references import score_masks
 from glioseg.app.service import Service
@@ -29,6 +28,8 @@ def correct(service: Service, case_id: str, content: bytes, by: str, note: str) 
         NotFoundError: no such case, or one that is not done.
         FileError, GeometryError, LabelError: as ``sent_mask``.
     """
+    from glioseg.app.facts import measured  # by SciPy, which the first page must not wait for
+
     record, places = service.done(case_id)
     scheme = scheme_in(places)
     labels = sent_mask(content, places, scheme)

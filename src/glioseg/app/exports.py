@@ -13,15 +13,14 @@ from typing import Any
 import numpy as np
 
 from glioseg.app.answers import NotFoundError
-from glioseg.app.facts import confidence_words, regions_shown, volumes_in
 from glioseg.app.masks import facts_in, kept_mask
 from glioseg.app.places import CasePlaces
 from glioseg.app.service import Service
 from glioseg.app.studies import case_of, found_in
+from glioseg.app.tables import confidence_words, regions_shown
 from glioseg.app.worklist import CaseRecord, Correction
 from glioseg.core import Case, Image, LabelMap
 from glioseg.errors import OptionError
-from glioseg.evaluation.diameters import measure_diameters
 from glioseg.io.nifti import read_nifti
 from glioseg.io.text import read_json, table_csv
 
@@ -161,6 +160,8 @@ def _csv(asked: Asked, folder: Path) -> Path:
 
 def _report(asked: Asked, folder: Path, ending: str) -> Path:
     """The report of the case, as ``predict`` writes it, of whichever mask is meant."""
+    from glioseg.app.facts import volumes_in
+    from glioseg.evaluation.diameters import measure_diameters
     from glioseg.inference.bundle import read_info  # which takes seconds to import
     from glioseg.tasks.segment.case_report import ReportedCase, write_report
 

@@ -1,4 +1,4 @@
-"""What the page shows beside a mask: volumes, lesions, largest cross-sections, and the words of the networks."""
+"""What is measured of a mask (volumes, lesions, largest cross-sections, diameters), and the words of the networks."""
 
 from __future__ import annotations
 
@@ -77,27 +77,6 @@ def volumes_in(labels: LabelMap, regions: Sequence[str]) -> dict[str, float]:
     return volumes_of(labels, regions)
 
 
-def regions_shown(facts: Mapping[str, Any], drawn_ml: Mapping[str, float] | None = None) -> list[dict[str, Any]]:
-    """The table of regions.
-
-    Args:
-        facts: of the network's mask.
-        drawn_ml: the volumes of a mask that was drawn, which has no intervals; None for the network's.
-    """
-    volumes, intervals = (facts["volumes_ml"], facts["intervals"]) if drawn_ml is None else (drawn_ml, {})
-    return [
-        {
-            "name": name,
-            "title": name,
-            "colour": region_colour(name, row),
-            "labels": [facts["scheme"]["labels"][label] for label in facts["scheme"]["regions"][name]],
-            "volume_ml": volume,
-            "interval_ml": intervals.get(name),
-        }
-        for row, (name, volume) in enumerate(volumes.items())
-    ]
-
-
 def confidence_of(sidecar: Mapping[str, Any]) -> dict[str, Any] | None:
     """How far the mask can be trusted, and why not further; None where it was not asked."""
     asked = sidecar.get("uncertainty")
@@ -109,11 +88,6 @@ def confidence_of(sidecar: Mapping[str, Any]) -> dict[str, Any] | None:
         "words": asked["confidence_is"],
         "reasons": list(asked.get("reasons", ())),
     }
-
-
-def confidence_words(confidence: Mapping[str, Any] | None) -> str:
-    """The confidence in a cell of a table."""
-    return "" if confidence is None or confidence["value"] is None else f"{confidence['value']:.2f}"
 
 
 def _maps(sidecar: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Path
 from glioseg.app.calls.cases import first_days, study_day
 from glioseg.app.calls.common import REFUSALS, Served
 from glioseg.app.calls.shapes import KeepAsked, Kept, TimePoint
-from glioseg.app.keep import keep
 
 router = APIRouter(prefix="/api", tags=["collections"], responses=REFUSALS)
 
@@ -17,6 +16,8 @@ router = APIRouter(prefix="/api", tags=["collections"], responses=REFUSALS)
 @router.post("/keep")
 def collect(asked: KeepAsked, service: Served) -> Kept:
     """Put the scans of cases and the last masks that were drawn into a cohort that `glioseg train` reads."""
+    from glioseg.app.keep import keep  # which knows all ways to write cohorts: the first page must not wait for it
+
     n = keep(service, asked.ids)
     return Kept(folder=str(service.places.kept), n=n)
 

@@ -20,10 +20,10 @@ from glioseg.app.calls.common import REFUSALS, Id, Served
 from glioseg.app.calls.shapes import CaseDetail, Corrected, Scored
 from glioseg.app.corrections import correct
 from glioseg.app.exports import Asked, export
-from glioseg.app.facts import regions_shown
 from glioseg.app.masks import facts_in
 from glioseg.app.references import keep_reference, score_masks, scores_in
 from glioseg.app.service import Service
+from glioseg.app.tables import regions_shown
 from glioseg.app.worklist import CaseRecord, Correction
 from glioseg.errors import OptionError
 from glioseg.report.style import modality_title
