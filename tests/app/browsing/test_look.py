@@ -54,6 +54,21 @@ def test_keys_move_through_the_slices(open_page: OpenPage, case: str) -> None:
     assert position(page) == (x, y, z)
 
 
+def test_drawing_the_plane_that_has_changed_leaves_the_picture_of_drawing_all(open_page: OpenPage, case: str) -> None:
+    page = open_case(open_page, case)
+    for plane, arrow in (("a", "ArrowUp"), ("c", "ArrowDown"), ("s", "ArrowUp")):
+        for key in (plane, "p", "+", arrow, arrow):
+            page.keyboard.press(key)
+            page.wait_for_timeout(300)
+        before = pixels(page)
+        for _ in range(2):  # which draws everything
+            page.keyboard.press("h")
+            page.wait_for_timeout(300)
+        assert np.array_equal(pixels(page), before), plane
+        page.keyboard.press(arrow)
+        assert not np.array_equal(pixels(page), before), plane
+
+
 def test_the_wheel_changes_the_slice_and_a_click_moves(open_page: OpenPage, case: str) -> None:
     page = open_case(open_page, case)
     x, y, z = position(page)

@@ -22,6 +22,9 @@ const OPTIONS = {
   multiplanarShowRender: 0,
 };
 
+/** What is drawn stays, so that a tile can be drawn anew and the others left as they are. */
+const CONTEXT = { alpha: true, antialias: false, preserveDrawingBuffer: true };
+
 /** How wide scans are drawn, in pixels, where there is no graphics processor. */
 const SOFTWARE_WIDTH = { slices: 640, space: 200 };
 
@@ -86,6 +89,7 @@ export async function createPane(host, arrangement, title = "") {
   host.append(frame);
   const { Niivue } = await niivue();
   const nv = new Niivue(OPTIONS);
+  canvas.getContext("webgl2", CONTEXT); // Which NiiVue finds and draws with.
   await nv.attachToCanvas(canvas, false);
   const pane = { frame, canvas, overlay, nv, arrangement, dpr: 1, software: isSoftware(nv.gl) };
   arrange(pane, arrangement);
@@ -130,6 +134,19 @@ function fitCanvas(canvas, frame, scale) {
   const height = Math.max(1, Math.round(frame.clientHeight * scale));
   if (canvas.width !== width) canvas.width = width;
   if (canvas.height !== height) canvas.height = height;
+}
+
+/** Draw all tiles of a pane, or those of one plane alone: most of what a slice costs is drawing its tile. */
+export function draw(pane, plane = null) {
+  const { gl, screenSlices } = pane.nv;
+  const tile = plane === null ? null : screenSlices.find(({ axCorSag }) => PLANE_OF_SLICE[axCorSag] === plane);
+  if (!tile) return pane.nv.drawScene();
+  const [left, top, width, height] = positive(tile.leftTopWidthHeight);
+  gl.enable(gl.SCISSOR_TEST);
+  gl.scissor(Math.floor(left), Math.floor(pane.canvas.height - top - height), Math.ceil(width) + 1, Math.ceil(height) + 1);
+  pane.nv.drawScene();
+  gl.disable(gl.SCISSOR_TEST);
+  return undefined;
 }
 
 /** Free what a pane holds on the graphics processor. */

@@ -2,7 +2,7 @@
 
 import { isInside } from "./labels.js";
 import { tilesOf, toVoxel } from "./pane.js";
-import { moveTo, redraw, renderSoon, setWindow, step, windowOf, zoomBy } from "./viewer.js";
+import { OVER_SLICES, moveTo, redraw, renderSoon, setWindow, step, windowOf, zoomBy } from "./viewer.js";
 
 /**
  * Listen on a viewer. `tool` has `isPainting()`, `begin(voxel, plane)`, `drag(voxel, plane)`, `end()` and `radiusMm()`.
@@ -160,5 +160,5 @@ function hover({ viewer, tool }, place) {
   const brush = shows ? { pane: place.pane, plane: place.tile.plane, voxel: place.voxel, radiusMm: tool.radiusMm() } : null;
   if (!brush && !viewer.brush) return;
   viewer.brush = brush;
-  redraw(viewer, false);
+  redraw(viewer, false, OVER_SLICES);
 }

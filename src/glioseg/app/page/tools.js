@@ -14,7 +14,7 @@ import {
   smartFill,
   undo,
 } from "./labels.js";
-import { mapValues, redraw, refreshLabels, valuesOf } from "./viewer.js";
+import { OVER_SLICES, mapValues, redraw, refreshLabels, valuesOf } from "./viewer.js";
 
 export const TOOLS = ["look", "brush", "eraser", "fill", "threshold", "sphere", "smart"];
 
@@ -136,7 +136,7 @@ export function changeRadius(tools, steps) {
   const wanted = tools.radius + steps * tools.radiusStep;
   tools.radius = Math.max(0, Math.min(MAX_RADIUS_MM, wanted));
   if (tools.viewer.brush) tools.viewer.brush.radiusMm = tools.radius;
-  redraw(tools.viewer, false);
+  redraw(tools.viewer, false, OVER_SLICES);
 }
 
 export function toggleLock(tools, label) {

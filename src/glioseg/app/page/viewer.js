@@ -3,7 +3,7 @@
 import { createSession } from "./labels.js";
 import { asPicture, decode, frameOf, fromRas, encodeLabels, gunzip, gzip, rasDims, toRas } from "./nifti.js";
 import { drawOverlay } from "./overlay.js";
-import { arrange, createPane, destroyPane, imageOf, resize, show } from "./pane.js";
+import { arrange, createPane, destroyPane, draw, imageOf, resize, show } from "./pane.js";
 import { t } from "./texts.js";
 
 /** How maps are coloured: NiiVue's names of colour tables that people with colour vision deficiencies can read. */
@@ -54,6 +54,7 @@ export function createViewer(host, fetchBytes, onChange) {
     colours: null,
     mask: null,
     frame: 0,
+    stale: null,
     closed: false,
   };
   viewer.observer = new ResizeObserver(() => fit(viewer));
@@ -257,8 +258,10 @@ export function resetView(viewer) {
 
 /** Look at a voxel, in all planes. */
 export function moveTo(viewer, voxel) {
+  const before = viewer.crosshair;
   viewer.crosshair = voxel.map((value, axis) => Math.max(0, Math.min(viewer.dims[axis] - 1, Math.round(value))));
-  redraw(viewer, false);
+  const moved = [0, 1, 2].filter((axis) => viewer.crosshair[axis] !== before[axis]);
+  redraw(viewer, false, moved.length === 1 ? moved[0] : null);
   viewer.onChange(viewer);
 }
 
@@ -287,25 +290,28 @@ export function refreshLabels(viewer) {
   redraw(viewer, true);
 }
 
-/** Draw at the next frame; the view in space, which is slow to draw, once it has been quiet for a moment. */
-export function redraw(viewer, space) {
+/** What has to be drawn of the slices where only what lies over them has changed. */
+export const OVER_SLICES = "over";
+
+/**
+ * Draw at the next frame: all tiles (`stale` null), those of the plane whose slice has changed, or OVER_SLICES. The view
+ * in space, which is slow to draw, comes once it has been quiet for a moment.
+ */
+export function redraw(viewer, space, stale = null) {
   if (space) renderSoon(viewer);
-  if (viewer.frame) return;
-  viewer.frame = requestAnimationFrame(() => {
+  viewer.stale = viewer.frame && viewer.stale !== stale ? null : stale;
+  viewer.frame ||= requestAnimationFrame(() => {
     viewer.frame = 0;
-    drawNow(viewer);
+    for (const pane of viewer.panes) drawSlices(viewer, pane);
   });
 }
 
-/** Draw the slices now. Returns how long it took, in ms. */
-export function drawNow(viewer) {
-  const start = performance.now();
-  for (const pane of viewer.panes) {
+function drawSlices(viewer, pane) {
+  if (viewer.stale !== OVER_SLICES) {
     prepare(viewer, pane);
-    pane.nv.drawScene();
-    drawOverlay(pane, viewer);
+    draw(pane, viewer.stale);
   }
-  return performance.now() - start;
+  drawOverlay(pane, viewer);
 }
 
 function prepare(viewer, pane) {
