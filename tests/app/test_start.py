@@ -5,10 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
+from typer.testing import CliRunner
 
 import glioseg
+from glioseg.app.options import AppOptions
+from glioseg.cli.app import app
+from glioseg.core import MAX_VOXELS
 from glioseg.errors import FileError, OptionError
 from glioseg.inference.shipped import SHIPPED
 
@@ -26,6 +31,23 @@ print(sorted(later & set(sys.modules)))
 def test_the_server_answers_before_what_predicts_and_draws_is_imported() -> None:
     done = subprocess.run([sys.executable, "-c", _PROGRAM], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("options", "voxels"), [([], MAX_VOXELS), (["--max-voxels", "1000"], 1000)])
+def test_options_of_the_command_reach_the_application(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], voxels: int
+) -> None:
+    served: list[AppOptions] = []
+
+    def serving(given: AppOptions) -> NoReturn:
+        served.append(given)
+        raise OptionError("enough was seen")
+
+    monkeypatch.setattr("glioseg.app.serve.serving", serving)
+    done = CliRunner().invoke(app, ["app", str(tmp_path / "worklist"), "--no-browser", "--device", "cpu", *options])
+    assert isinstance(done.exception, OptionError)
+    (given,) = served
+    assert (given.folder, given.device, given.limits.voxels) == (tmp_path / "worklist", "cpu", voxels)
 
 
 def test_a_network_of_ones_own_that_is_none_is_said_before_anything_is_served(tmp_path: Path) -> None:

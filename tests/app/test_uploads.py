@@ -16,7 +16,7 @@ from glioseg.app.uploads import place_of
 from glioseg.core import Grid
 from glioseg.errors import OptionError
 from glioseg.io.nifti import read_nifti, write_nifti
-from tests.app.conftest import Files, Served, scans_of, served_in
+from tests.app.conftest import Files, Served, nifti, scans_of, served_in
 from tests.fakes.dicom import BIRTH, BY_MODALITY, NAME, PATIENT, oblique, write_series
 
 _PART = b'--b\r\nContent-Disposition: form-data; name="files"; filename="a.nii"\r\n\r\n'
@@ -306,6 +306,26 @@ def test_a_header_that_declares_gigabytes_costs_itself_alone(idle: Served, patie
     answer = idle.upload({**patient, name.removesuffix(".gz"): bytes(content), name: b"not gzip"}).json()
     assert set(answer["cases"][0]["modalities"]) == {"t1n", "t1c", "t2f"}
     assert any("t2w cannot be used" in finding["message"] for finding in answer["findings"])
+
+
+@pytest.mark.parametrize("names", [["a.nii.gz"], ["a.nii.gz", "p1-t1c.nii.gz"]])
+@pytest.mark.parametrize(("voxels", "is_read"), [(63, False), (64, True)])
+def test_files_with_more_voxels_than_are_read_say_the_option(
+    names: list[str], voxels: int, is_read: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether a reader or nobody knows what they show."""
+    monkeypatch.setattr("glioseg.app.jobs.Jobs.warm", lambda jobs: None)
+    content = nifti(np.arange(64, dtype=np.int16).reshape(4, 4, 4), Grid((4, 4, 4), np.eye(4)), tmp_path)
+    (answer,) = (
+        served.upload({f"p1/{name}": content for name in names}).json()
+        for served in served_in(tmp_path / "worklist", limits=Limits(voxels=voxels))
+    )
+    (case,) = answer["cases"]
+    rows = [*case["modalities"].values(), *case["others"]]
+    assert sorted(row["file"].rpartition("/")[2] for row in rows) == names
+    assert {"it cannot be read" in row["why"] for row in rows} == {not is_read}
+    said = [finding["message"] for finding in answer["findings"] if "--max-voxels" in finding["message"]]
+    assert len(said) == (0 if is_read else len(names))
 
 
 def test_a_folder_below_that_of_the_application_is_opened_where_it_lies(

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glioseg.api.common import Progress, StrPath, optional_path, reporter_of
-from glioseg.app.options import LOOPBACK, AppOptions, token_of
+from glioseg.app.options import LOOPBACK, AppOptions, Limits, token_of
 from glioseg.app.places import Places
 from glioseg.console import Reporter
+from glioseg.core import MAX_VOXELS
 from glioseg.errors import OptionError
 from glioseg.io.files import write_text
 from glioseg.io.lock import locked
@@ -36,6 +37,7 @@ def serve(
     public: str | None = None,
     networks: Sequence[StrPath] = (),
     device: str = "auto",
+    max_voxels: int = MAX_VOXELS,
     browser: bool = True,
     progress: Progress | None = None,
 ) -> None:
@@ -49,6 +51,7 @@ def serve(
         public: the address under which it is reached through a proxy, such as ``https://masks.example.org``.
         networks: runs or bundles of your own that are offered beside the shipped networks.
         device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
+        max_voxels: files that declare more are refused before memory is taken for them; of a picture, an eighth.
         browser: whether the browser is opened.
         progress: told the address.
 
@@ -68,6 +71,7 @@ def serve(
         public=public,
         networks=tuple(Path(network) for network in networks),
         device=device,
+        limits=Limits(voxels=max_voxels),
     )
     with serving(options) as (server, listener):
         address = address_of(options, listener.getsockname()[1])

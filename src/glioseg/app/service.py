@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,29 +55,8 @@ class Service:
         networks.require_own()
         places = Places(options.folder)
         worklist, hub = Worklist(places.worklist), Hub(options.limits.listeners)
-
-        def job_of(record: CaseRecord) -> Mapping[str, Any]:
-            upload = worklist.upload(record.request["upload"])
-            return {
-                "case": record.id,
-                "patient": record.patient,
-                "upload": str(upload.folder if upload else places.upload("gone")),
-                "folder": str(places.case(record.id).folder),
-                "model": record.model,
-                "device": options.device,
-                "max_voxels": options.limits.voxels,
-                **{name: record.request.get(name) for name in _ASKED},
-            }
-
-        return cls(
-            options,
-            Gate(options, port),
-            places,
-            worklist,
-            hub,
-            Jobs(worklist, job_of, hub.publish),
-            networks,
-        )
+        jobs = Jobs(worklist, partial(job_of, options=options, worklist=worklist, places=places), hub.publish)
+        return cls(options, Gate(options, port), places, worklist, hub, jobs, networks)
 
     def case(self, case_id: str) -> tuple[CaseRecord, CasePlaces]:
         """A case and its files.
@@ -100,6 +79,21 @@ class Service:
         if record.state != "done":
             raise NotFoundError("nothing of this case is there yet", found=record.state)
         return record, places
+
+
+def job_of(record: CaseRecord, options: AppOptions, worklist: Worklist, places: Places) -> dict[str, Any]:
+    """What the process that predicts is told of a case: plain values."""
+    upload = worklist.upload(record.request["upload"])
+    return {
+        "case": record.id,
+        "patient": record.patient,
+        "upload": str(upload.folder if upload else places.upload("gone")),
+        "folder": str(places.case(record.id).folder),
+        "model": record.model,
+        "device": options.device,
+        "max_voxels": options.limits.voxels,
+        **{name: record.request.get(name) for name in _ASKED},
+    }
 
 
 def new_id(kind: str) -> str:

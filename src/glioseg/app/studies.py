@@ -181,7 +181,7 @@ def _files(case: Case) -> set[Path]:
 
 def _read(folder: Path, place: str, max_voxels: int) -> Found:
     cohort = read(Data(folder, max_voxels=max_voxels))
-    others = _others(folder, cohort)
+    others = _others(folder, cohort, max_voxels)
     cases = tuple(_found_case(case, cohort, folder, place, others) for case in cohort.cases)
     return Found(cases, cohort.findings)
 
@@ -234,7 +234,7 @@ def _found_case(case: Case, cohort: Cohort, folder: Path, place: str, others: Ma
     return FoundCase(f"{place}{case.id}", folder, cohort, alone, tuple(listed), sources)
 
 
-def _others(folder: Path, cohort: Cohort) -> dict[Path, Source]:
+def _others(folder: Path, cohort: Cohort, max_voxels: int) -> dict[Path, Source]:
     """Volumes in the folder of which no name says what they show; a case may be put together of them."""
     if cohort.series:
         return {}
@@ -243,7 +243,7 @@ def _others(folder: Path, cohort: Cohort) -> dict[Path, Source]:
     used |= {path for case in cohort.cases if case.labels is not None for path in case.labels.paths}
     files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path not in used)
     return {
-        path: Source((path,), kind)
+        path: Source((path,), kind, max_voxels=max_voxels)
         for path in files
         if has_ending(path, VOLUME_ENDINGS) and (kind := file_kind(path)) is not None
     }

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from glioseg.cli.options import Device
+from glioseg.cli.options import Device, MaxVoxels
 from glioseg.console import Reporter
 
 app = typer.Typer()
@@ -49,6 +49,7 @@ def open_application(
     public: Public = None,
     networks: Networks = None,
     device: Device = "auto",
+    max_voxels: MaxVoxels = None,
     no_browser: NoBrowser = False,
 ) -> None:
     """See, correct and keep masks in the browser.
@@ -58,6 +59,7 @@ def open_application(
     survives a restart. Programs use the same calls, which /docs describes.
     """
     from glioseg.app.serve import serve
+    from glioseg.core import MAX_VOXELS
 
     serve(
         folder,
@@ -67,6 +69,7 @@ def open_application(
         public=public,
         networks=networks or (),
         device=device,
+        max_voxels=MAX_VOXELS if max_voxels is None else max_voxels,
         browser=not no_browser,
         progress=Reporter(),
     )

@@ -168,4 +168,6 @@ def _refusal(path: Path, error: BaseException) -> str | None:
 def _in_words(error: BaseException, path: Path) -> str:
     """What a library says, without the path, which the message has already, and without the name of its error."""
     text = str(error).replace(str(path), path.name).strip()
+    if "end-of-stream" in text:  # as zlib and isal put it
+        return "it ends before all of it is there"
     return text if text and not isinstance(error, LookupError) else f"{type(error).__name__}: {text}".rstrip(": ")

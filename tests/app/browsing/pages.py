@@ -156,9 +156,17 @@ def overlay(page: Any) -> npt.NDArray[np.int16]:
         return np.asarray(picture.convert("RGBA")).astype(np.int16)
 
 
-def drawn(page: Any, case: str, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
-    """The labels in RAS+ as they are on the page, saved or not: what the browser keeps of them."""
-    page.wait_for_timeout(900)  # a draft is kept once nobody has drawn for a moment
+def require_drawn(page: Any, case: str, expected: npt.NDArray[np.uint8]) -> None:
+    """Require the labels in RAS+ to be those on the page that are not saved yet; the browser keeps them in a moment."""
+    page.wait_for_timeout(900)
+    end = time.monotonic() + PATIENCE_S
+    while not np.array_equal(labels := _draft(page, case, expected.shape), expected) and time.monotonic() < end:
+        page.wait_for_timeout(300)
+    np.testing.assert_array_equal(labels, expected)
+
+
+def _draft(page: Any, case: str, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+    """What the browser keeps of a case; zeros where that is nothing."""
     labels = page.evaluate(
         """(id) => new Promise((resolve, reject) => {
             const opened = indexedDB.open("glioseg", 1);
@@ -170,5 +178,5 @@ def drawn(page: Any, case: str, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]
         })""",
         case,
     )
-    assert labels, "nothing is drawn that is not saved"
-    return np.array(labels, dtype=np.uint8).reshape(shape[::-1]).transpose(2, 1, 0)
+    kept = np.array(labels or np.zeros(shape), dtype=np.uint8)
+    return kept.reshape(shape[::-1]).transpose(2, 1, 0)

@@ -20,11 +20,11 @@ from tests.app.browsing.pages import (
     SPACING_MM,
     VOXEL_ML,
     OpenPage,
-    drawn,
     latest_facts,
     latest_mask,
     open_case,
     position,
+    require_drawn,
     save,
     spot,
     until,
@@ -93,7 +93,7 @@ def test_what_stands_beside_a_mask_is_of_this_mask(open_page: OpenPage, applicat
     page.select_option("#mask-which", "0")
     until(page, lambda: any(" – " in words for words in intervals()))
     of_network = intervals(), diameters()
-    for key in (str(ET), "o", "Space"):  # a sphere of 12 mm
+    for key in (*["Shift+ArrowRight"] * 4, str(ET), "o", "Space"):  # a sphere of 12 mm, where no other test draws
         page.keyboard.press(key)
     assert set(intervals()) == {"–"}
     assert diameters() == set()
@@ -144,14 +144,14 @@ def test_sphere_threshold_fill_and_revert_change_just_their_voxels(
     page.keyboard.press("Space")
     expected = before.copy()
     expected[ball(before.shape, at, radius_mm, flat=False)] = ET
-    np.testing.assert_array_equal(drawn(page, case, before.shape), expected)
+    require_drawn(page, case, expected)
     assert [volume(page, region) for region in ("WT", "TC", "ET")] == pytest.approx(
         list(volumes_of(expected).values()), abs=0.051
     )
 
     page.keyboard.press("x")  # this slice alone goes back to what it was
     expected[..., at[2]] = before[..., at[2]]
-    np.testing.assert_array_equal(drawn(page, case, before.shape), expected)
+    require_drawn(page, case, expected)
 
     reached = ball(before.shape, at, radius_mm, flat=True)
     low, high = np.percentile(values[reached], [30, 80])
@@ -164,14 +164,14 @@ def test_sphere_threshold_fill_and_revert_change_just_their_voxels(
     chosen = reached & (values >= low) & (values <= high)
     assert 0 < chosen.sum() < reached.sum()
     expected[chosen] = NCR
-    np.testing.assert_array_equal(drawn(page, case, before.shape), expected)
+    require_drawn(page, case, expected)
 
     page.keyboard.press(str(ED))
     page.keyboard.press("f")
     page.keyboard.press("Space")
     same, _ = ndimage.label(expected[..., at[2]] == expected[at])  # by edges, on the slice
     expected[..., at[2]][same == same[at[:2]]] = ED
-    np.testing.assert_array_equal(drawn(page, case, before.shape), expected)
+    require_drawn(page, case, expected)
 
 
 def test_what_is_locked_stays(open_page: OpenPage, application: Application, case: str) -> None:
@@ -192,11 +192,11 @@ def test_what_is_locked_stays(open_page: OpenPage, application: Application, cas
         page.keyboard.press("w")
     page.locator(".viewer").focus()
     page.keyboard.press("Space")
-    np.testing.assert_array_equal(drawn(page, case, before.shape), expected)
+    require_drawn(page, case, expected)
     page.keyboard.press(str(lock))
     page.keyboard.press("Space")
     assert "is locked" in page.locator(".message").last.text_content()
-    np.testing.assert_array_equal(drawn(page, case, before.shape), expected)
+    require_drawn(page, case, expected)
 
 
 def test_locks_eraser_and_revert(open_page: OpenPage, case: str) -> None:

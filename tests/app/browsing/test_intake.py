@@ -217,4 +217,4 @@ def test_a_picture_is_shown_as_it_is(open_page: OpenPage, tmp_path: Path) -> Non
     assert page.text_content("#position").startswith("column")
     page.goto(page.url.partition("#")[0] + "#/cases")
     row = page.locator("#worklist tbody tr", has_text=file.stem)
-    assert re.fullmatch(r"[\d,]+ voxels", row.locator("td.number").first.text_content())
+    row.locator("td.number", has_text=re.compile(r"^[\d,]+ voxels$")).wait_for()

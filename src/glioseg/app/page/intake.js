@@ -213,7 +213,7 @@ function seriesRow(view, form, series) {
       "td",
       {},
       form.byHand.has(key) ? t("series.byhand") : (series.why ?? ""),
-      !form.byHand.has(key) && series.confidence !== null && series.confidence < 0.8 ? [" ", h("span", { class: "tag warning" }, t("series.unsure"))] : null,
+      chosen && !form.byHand.has(key) && series.confidence < 0.8 ? [" ", h("span", { class: "tag warning" }, t("series.unsure"))] : null,
     ),
   );
 }

@@ -161,14 +161,12 @@ function diameters(view) {
   const go = ({ voxels }) => view.act.goTo(view, voxels[0][2]);
   return part(
     t("diameter.title"),
-    ...view.viewer.diameters.map((diameter) =>
-      h(
-        "button",
-        { class: "tight", onclick: () => go(diameter) },
-        t("diameter.is", { region: diameter.region, long: number(diameter.long_mm, 0), short: number(diameter.short_mm, 0), slice: Math.round(diameter.voxels[0][2]) + 1 }),
-      ),
-    ),
+    h("div", { class: "row" }, view.viewer.diameters.map((own) => h("button", { class: "tight", onclick: () => go(own) }, diameterWords(own)))),
   );
+}
+
+function diameterWords({ region, long_mm: long, short_mm: short, voxels }) {
+  return t("diameter.is", { region, long: number(long, 0), short: number(short, 0), slice: Math.round(voxels[0][2]) + 1 });
 }
 
 function reference(view) {
