@@ -111,9 +111,10 @@ def scans_of(data: Path, number: int, *, with_mask: bool = False) -> Files:
 def idle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """An application that never predicts: its process is not started."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("glioseg.app.jobs.Jobs.warm", lambda jobs: None)
-        patch.setattr("glioseg.app.jobs.Jobs.wake", lambda jobs: None)
-        yield from served_in(tmp_path_factory.mktemp("idle") / "worklist")
+        for served in served_in(tmp_path_factory.mktemp("idle") / "worklist"):
+            patch.setattr(served.service.jobs, "warm", lambda: None)
+            patch.setattr(served.service.jobs, "wake", lambda: None)
+            yield served
 
 
 @pytest.fixture(scope="package")
