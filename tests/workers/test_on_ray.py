@@ -163,6 +163,19 @@ def test_an_address_at_which_nobody_listens(ray: FakeRay) -> None:
     assert ray.started == []
 
 
+def test_a_cluster_that_lets_nobody_in_says_what_a_client_needs(ray: FakeRay, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(address: str, **more: object) -> None:
+        raise ConnectionError("ray client connection timeout")
+
+    monkeypatch.setattr(ray, "init", refuse)
+    with pytest.raises(
+        ClusterError, match=r"cannot be joined; found ray client connection timeout\. .*RAY_AUTH_MODE=token"
+    ):
+        list(where_of("ray://auto").spread(partial(_squares, None), [1], QUIET))
+    with pytest.raises(ClusterError, match=r"could not be started on this machine; found ray client .* Try again"):
+        list(where_of("ray").spread(partial(_squares, None), [1], QUIET))
+
+
 @pytest.mark.parametrize(
     ("text", "where"),
     [
