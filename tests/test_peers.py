@@ -107,7 +107,7 @@ def test_lines_of_a_script_are_those_that_hold_code(maker: dict[str, Any], tmp_p
 
 @pytest.mark.slow
 def test_the_files_of_a_set_are_divided_once(maker: dict[str, Any], tmp_path: Path) -> None:
-    import sets  # its folder is on the path while the maker is
+    import sets  # type: ignore[import-not-found]  # its folder is on the path while the maker is
 
     folder = sets.ready(sets.SETS["tiny"], tmp_path)
     ids = {part: {file.name for file in (folder / part / "labelsTr").iterdir()} for part in ("whole", "train", "test")}

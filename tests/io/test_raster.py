@@ -350,7 +350,8 @@ def test_grey_in_three_floating_point_channels_is_their_mean() -> None:
     stack = np.array([[0.0, 0.25], [0.5, 1.0]], dtype=np.float32)[:, :, None, None] * np.ones(3, dtype=np.float32)
     stack[..., 2] += np.float32(0.015)
     grey = as_grey(stack, Path("a.tif"))
-    assert (grey.dtype, grey.shape) == (np.float32, (2, 2, 1))
+    assert grey.dtype == np.float32
+    assert grey.shape == (2, 2, 1)
     np.testing.assert_allclose(grey[..., 0], [[0.005, 0.255], [0.505, 1.005]], rtol=1e-6)
 
 

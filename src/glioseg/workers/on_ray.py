@@ -113,8 +113,8 @@ class OnRay:
             remedy = "Try again: on a very busy machine Ray gives up soon. Without `--on` the work is done here"
             return ClusterError("Ray could not be started on this machine", found=said, remedy=remedy)
         remedy = (
-            "Have the same versions of Python and Ray on all machines of the cluster, this one too; where it asks for a "
-            "token, as Ray does by default, have that in ~/.ray/auth_token and set RAY_AUTH_MODE=token"
+            "Have the same versions of Python and Ray on all machines of the cluster, this one too; where it asks for "
+            "a token, as Ray does by default, have that in ~/.ray/auth_token and set RAY_AUTH_MODE=token"
         )
         return ClusterError("the Ray cluster cannot be joined", path=self.address, found=said, remedy=remedy)
 
