@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from PIL import Image as Pillow
 
 from glioseg import __version__
+from glioseg.core.region_titles import region_title
 from glioseg.io.files import write_bytes
 from glioseg.report import style
 from glioseg.report.figures.render import embedded, not_wider
@@ -84,7 +85,9 @@ class CaseReport:
 
 
 def volume_rows(report: CaseReport) -> list[tuple[str, str, str, str]]:
-    """Of each region its name, what it is made of, its volume, and the interval of that; empty where unknown."""
+    """Of each region its name, what that stands for and is made of, its volume, and the interval of that; empty where
+    unknown.
+    """
     unit = str(report.facts["volumes"]["unit"])
     doubted = report.facts.get("uncertainty", {}).get("regions", {})
     rows = []
@@ -92,7 +95,9 @@ def volume_rows(report: CaseReport) -> list[tuple[str, str, str, str]]:
         low_high = doubted.get(region, {}).get("volume_interval")
         interval = "" if low_high is None else f"{style.number(low_high[0])} to {amount(low_high[1], unit)}"
         made_of = "" if [label.lower() for label in labels] == [region.lower()] else " + ".join(labels)
-        rows.append((region, made_of, amount(float(report.facts["volumes"][region]), unit), interval))
+        title = "" if region_title(region) == region else region_title(region)
+        meaning = ": ".join(filter(None, (title, made_of)))
+        rows.append((region, meaning, amount(float(report.facts["volumes"][region]), unit), interval))
     return rows
 
 
@@ -114,12 +119,15 @@ def diameter_words(report: CaseReport) -> str:
     found = report.facts.get("diameters")
     if found is None or found["region"] is None:
         return "Nothing to be measured." if found else "Not measured: the scan's millimetres are unknown."
-    part = "the enhancing part" if found["region"] == "ET" else "the whole tumour, since nothing enhances,"
+    enhances = found["region"] == "ET"
+    part = "the enhancing part" if enhances else "the whole tumour"
     small = found["n_not_measurable"]
     smaller = "" if not small else f" {small} smaller {'lesion is' if small == 1 else 'lesions are'} not measurable."
     if not found["lesions"]:
+        part = part if enhances else f"{part} (nothing enhances)"
         return f"Of {part} no lesion is measurable: {found['least_mm']:g} mm in both directions, in two slices."
     largest = "the largest lesion" if found["n_targets"] == 1 else f"the {found['n_targets']} largest lesions"
+    largest = largest if enhances else f"nothing enhances; {largest}"
     return f"Sum of products of {part} ({largest}): {found['sum_of_products_mm2']:,.0f} mm².{smaller}"
 
 
@@ -131,7 +139,8 @@ def confidence_words(report: CaseReport) -> tuple[str, ...]:
     value = doubted["confidence"]
     said = "not known" if value is None else f"{value:.2f}"
     low = ", low: look at this one" if doubted.get("low") else ""
-    return (f"{said}{low} ({doubted['confidence_is']}).", *(str(reason) for reason in doubted.get("reasons", ())))
+    reasons = (str(reason) for reason in doubted.get("reasons", ()))
+    return (f"{said}{low}; this is the {doubted['confidence_is']}.", *reasons)
 
 
 def _scan_words(report: CaseReport) -> tuple[str, ...]:
@@ -154,7 +163,7 @@ def write_case_page(report: CaseReport, file: Path, *, written_on: date | None =
         FileError: it cannot be written.
     """
     rows = volume_rows(report)
-    tiles = [Tile(region, volume, made_of) for region, made_of, volume, _ in rows]
+    tiles = [Tile(region, volume, meaning) for region, meaning, volume, _ in rows]
     found = diameter_rows(report)
     if report.facts.get("diameters") is not None:
         tiles.append(Tile("Diameters", found[0][0] if found else "–", "the largest" if found else "nothing measurable"))
@@ -185,7 +194,7 @@ def _volume_table(report: CaseReport) -> Table:
     has_intervals = any(interval for *_, interval in rows)
     columns = (
         Column("Region"),
-        Column("Made of"),
+        Column("Meaning"),
         Column("Volume", numeric=True),
         *((Column("Interval", numeric=True),) if has_intervals else ()),
     )
@@ -253,9 +262,9 @@ def write_case_pdf(report: CaseReport, file: Path, *, written_on: date | None = 
 def _findings(sheet: _Sheet, report: CaseReport) -> None:
     """Beside the pictures: how large, how sure, what to distrust."""
     sheet.title("Volumes")
-    for region, made_of, volume, interval in volume_rows(report):
+    for region, meaning, volume, interval in volume_rows(report):
         sheet.pair(region, volume)
-        sheet.text(". ".join(filter(None, (made_of, interval))), small=True)
+        sheet.text("; ".join(filter(None, (meaning, interval))), small=True)
     sheet.title("Diameters")
     for number, (diameters, product, place) in enumerate(diameter_rows(report)[:_MOST_LESIONS], start=1):
         sheet.pair(f"Lesion {number}", diameters)

@@ -76,7 +76,8 @@ def test_one_page_for_people(info: BundleInfo, tmp_path: Path) -> None:
     page = (tmp_path / "case-1.html").read_text(encoding="utf-8")
     text, n_pages = _pdf_text(tmp_path / "case-1.pdf")
     assert n_pages == 1
-    for words in ("28.8 × 19.2 mm", "7.20 ml", "research use only", "ET is undecided", "Apache-2.0", "Wen et al."):
+    expected = ("28.8 × 19.2 mm", "7.20 ml", "research use only", "ET is undecided", "Apache-2.0", "Wen et al.")
+    for words in (*expected, "enhancing tumour", "whole tumour: "):
         assert words.lower() in page.lower(), words
     for words in ("7.20ml", "researchuseonly", "ETisundecided", "Apache-2.0", "Wenetal."):
         assert words.lower() in text.replace(" ", "").lower(), words
@@ -103,7 +104,7 @@ def test_confidence_where_the_network_has_one(info: BundleInfo, tmp_path: Path) 
     }  # fmt: skip
     write_report(_reported(info, _labels(), uncertainty=asked), tmp_path, "case-1")
     page = (tmp_path / "case-1.html").read_text(encoding="utf-8")
-    for words in ("0.62, low: look at this one", "FLAIR is missing", "3.00 to 9.00 ml"):
+    for words in ("0.62, low: look at this one; this is the expected", "FLAIR is missing", "3.00 to 9.00 ml"):
         assert words in page, words
 
 

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from glioseg import __version__
 from glioseg.core import LabelMap
+from glioseg.core.region_titles import region_title
 from glioseg.io.files import write_json, write_text
 from glioseg.io.nifti import write_nifti
 from glioseg.report.style import region_colour
@@ -26,18 +27,6 @@ FOLDER = "bids"
 VERSION = "1.10.0"
 _DESC = "glioseg"
 _PREFIXES = re.compile(r"^(?:sub|ses)-")
-_TITLES: Mapping[str, str] = {
-    "NCR": "necrotic tumour core",
-    "NET": "non-enhancing tumour",
-    "NETC": "non-enhancing tumour core",
-    "ED": "peritumoural oedema",
-    "SNFH": "surrounding non-enhancing FLAIR hyperintensity",
-    "ET": "enhancing tumour",
-    "RC": "resection cavity",
-    "CC": "cystic component",
-    "WT": "whole tumour",
-    "TC": "tumour core",
-}
 
 
 @dataclass(frozen=True)
@@ -113,7 +102,7 @@ def write_derivative(
     write_text(folder / f"{called.dseg}.tsv", _lookup(labels))
     for region, mask in masks.items():
         write_nifti(folder / f"{called.mask(region)}.nii.gz", mask.astype(np.uint8), labels.grid)
-        title = _TITLES.get(region, region)
+        title = region_title(region)
         description = f"{title[0].upper()}{title[1:]}; research use only"
         write_json(folder / f"{called.mask(region)}.json", {"Type": "Lesion", "Description": description, **about})
     return called.files(list(masks))
@@ -133,5 +122,5 @@ def _description() -> dict[str, Any]:
 def _lookup(labels: LabelMap) -> str:
     lines = ["index\tname\tabbreviation\tcolor", "0\tbackground\tBG\t#000000"]
     for row, (name, value) in enumerate(sorted(labels.scheme.labels.items(), key=lambda item: item[1])):
-        lines.append(f"{value}\t{_TITLES.get(name, name)}\t{name}\t{region_colour(name, row)}")
+        lines.append(f"{value}\t{region_title(name)}\t{name}\t{region_colour(name, row)}")
     return "\n".join(lines) + "\n"
