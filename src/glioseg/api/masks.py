@@ -160,8 +160,7 @@ def timeline(
         dates: of each case, as ``2024-01-31``, in that order; empty for what the scans say, else the order alone. Days
             are counted from the first; no date is written.
         scans: of each case, likewise, for the picture: a file, or a folder or DICOM study with one case; empty for
-            those that were predicted, where these are not DICOM. The first is registered to the last unless they share
-            a grid.
+            those that were predicted, where these are not DICOM. The first is registered to the last.
         out: where ``timeline.html``, ``timeline.json`` and ``timeline.csv`` go.
         progress: told what is to be borne in mind.
 

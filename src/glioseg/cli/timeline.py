@@ -47,8 +47,8 @@ def timeline(
     """Compare the time points of a patient.
 
     Volumes and diameters in order of time, their change in percent from the first and from the smallest before, and the
-    first mask over the last on the scan, to which the first is registered (rigidly) unless the two share a grid:
-    timeline.html, timeline.json and timeline.csv. Days are counted from the first time point; no date is written.
+    first mask over the last on the scan, to which the first is registered (rigidly): timeline.html, timeline.json and
+    timeline.csv. Days are counted from the first time point; no date is written.
     """
     from glioseg.api import masks as api
 

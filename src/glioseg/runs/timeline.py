@@ -15,7 +15,7 @@ from glioseg.console import QUIET, Reporter
 from glioseg.core import Case, Grid, Image, LabelMap, Source
 from glioseg.core.case import SourceKind
 from glioseg.core.schemes import predicted_scheme
-from glioseg.errors import FileError, GliosegError, OptionError
+from glioseg.errors import FileError, GeometryError, GliosegError, OptionError
 from glioseg.evaluation.course import SUM, Change, TimePoint, changes_of
 from glioseg.evaluation.diameters import measure_diameters
 from glioseg.evaluation.table import Row, rows_to_csv
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 PAGE, FIGURES, TABLE = "timeline.html", "timeline.json", "timeline.csv"
 _FEWEST = 2
 _HALF = 0.5
+_AS_THEY_LIE = "The two time points share a grid, and are shown as they lie there."
 _ENDS_OF_MASKS = (".nii.gz", ".nii")
 _NEEDED = {"case", "model_id", "mask", "volumes", "labels", "regions", "inputs"}
 """What the record of a predicted mask has, once it is whole."""
@@ -394,14 +395,27 @@ def _overlay(
 def _registered(
     first: Image, last: Image, masks: Sequence[LabelMap], reporter: Reporter
 ) -> tuple[Grid, tuple[str, ...]]:
-    """Where the first mask lies in the world of the last scan, and how that was found, in sentences."""
-    if masks[0].grid.difference(masks[-1].grid) is None:
-        return masks[0].grid, ("The two time points share a grid, and lie on each other as they are.",)
+    """Where the first mask lies in the world of the last scan, and how that was found, in sentences.
+
+    One grid says nothing of the head in it, which a scanner's usual slices show wherever it lies that day. Only where
+    the scans cannot be registered are masks on one grid shown as they lie.
+    """
+    share_grid = masks[0].grid.difference(masks[-1].grid) is None
     reporter.say("Registering the first scan to the last …")
-    fixed, moving = Head.of(last.array[0], last.grid), Head.of(first.array[0], first.grid)
-    found = Moved(("the first scan",), "the last", register(fixed, moving))
-    words = (found.words, *found.doubts)
-    return moved(masks[0].grid, found.found.matrix), tuple(f"{said[0].upper()}{said[1:]}." for said in words)
+    try:
+        fixed, moving = Head.of(last.array[0], last.grid), Head.of(first.array[0], first.grid)
+        found = Moved(("the first scan",), "the last", register(fixed, moving))
+    except GeometryError as error:
+        if share_grid:
+            return masks[0].grid, (_AS_THEY_LIE, f"They could not be registered: {error.text}.")
+        raise
+    if share_grid and found.doubts:
+        return masks[0].grid, (_AS_THEY_LIE, *_sentences(found.doubts))
+    return moved(masks[0].grid, found.found.matrix), _sentences((found.words, *found.doubts))
+
+
+def _sentences(words: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"{said[0].upper()}{said[1:]}." for said in words)
 
 
 def _on(mask: LabelMap, there: Grid, target: Grid) -> npt.NDArray[np.bool_]:
