@@ -277,6 +277,44 @@ def test_a_header_that_is_cut_off_is_an_unread_file(tmp_path: Path) -> None:
     assert len(found) == 5
 
 
+def test_a_header_that_is_cut_off_and_names_no_series_costs_none(tmp_path: Path) -> None:
+    """Wherever it ends, though the study is known."""
+    path = _write(tmp_path)[0]
+
+    def without_series(data: pydicom.Dataset) -> None:
+        del data.SeriesInstanceUID
+
+    _edit(path, without_series)
+    content = path.read_bytes()
+    study = content.index(b"\x20\x00\x0d\x00UI")
+    for end in range(study + 64, min(study + 364, len(content)), 5):
+        path.write_bytes(content[:end])
+        (found,) = read_instances([path])
+        assert isinstance(found, Unread), end
+
+
+@pytest.mark.parametrize(
+    ("name", "is_coded", "has_agent"),
+    [(None, False, None), ("Gadovist", False, True), ("NONE", False, False), ("NONE", True, True), (None, True, True)],
+)
+def test_who_was_given_an_agent(name: str | None, is_coded: bool, has_agent: bool | None, tmp_path: Path) -> None:
+    """A code says it, whatever the name; of names, ``NONE`` and its like say that there was none."""
+
+    def say(data: pydicom.Dataset) -> None:
+        if name is not None:
+            data.ContrastBolusAgent = name
+        if is_coded:
+            data.ContrastBolusAgentSequence = [pydicom.Dataset()]
+            data.ContrastBolusAgentSequence[0].CodeMeaning = "Gadobutrol"
+
+    (path, *rest) = _write(tmp_path)
+    for each in rest:
+        each.unlink()
+    _edit(path, say)
+    (volume,) = _volumes(tmp_path)
+    assert volume.technique.has_agent is has_agent
+
+
 def test_a_data_set_that_is_packed_as_a_whole_is_not_unpacked(tmp_path: Path) -> None:
     (path, *_) = _write(tmp_path)
     data = pydicom.dcmread(path)

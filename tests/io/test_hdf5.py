@@ -74,6 +74,15 @@ def test_a_data_set_without_channels(tmp_path: Path) -> None:
         read_hdf5_stack([tmp_path / "a.h5"], "image")
 
 
+def test_slices_without_an_axis_of_channels_have_one(tmp_path: Path) -> None:
+    slices = np.arange(12, dtype=np.int16).reshape(2, 2, 3)
+    paths = [tmp_path / f"{z}.h5" for z in range(2)]
+    for path, pixels in zip(paths, slices, strict=True):
+        with h5py.File(path, "w") as file:
+            file["image"] = pixels
+    np.testing.assert_array_equal(read_hdf5_stack(paths, "image"), slices.transpose(1, 2, 0)[..., None])
+
+
 def test_a_group_in_the_place_of_a_data_set(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_group("image")

@@ -10,11 +10,12 @@ import nibabel
 import numpy as np
 import numpy.typing as npt
 import pytest
+from PIL import Image as Pillow
 
 from glioseg.core import Case, Source, scheme_named
 from glioseg.errors import FileError, GeometryError, LabelError
 from glioseg.io import load_image, load_labels, read_grid, read_sources
-from glioseg.io.load import read_labels
+from glioseg.io.load import read_labels, read_n_channels
 from tests.fakes.damage import as_text
 from tests.fakes.pictures import colour, grey, save, square
 
@@ -219,3 +220,19 @@ def test_masks_in_hdf5(tmp_path: Path) -> None:
     assert load_labels(case({}, source), scheme_named("brats2021")).array[:, 0, 0].tolist() == [1, 2, 4, 4]
     with pytest.raises(LabelError, match=r"one channel for each label of scheme brats2024; found 3 channels"):
         load_labels(case({}, source), scheme_named("brats2024"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "n_channels"), [("nifti", 2), ("nifti", 1), ("hdf5", 4), ("hdf5", 1), ("raster", 3), ("raster", 1)]
+)
+def test_channels_are_counted_in_headers(kind: str, n_channels: int, tmp_path: Path) -> None:
+    pixels = np.zeros((5, 6, n_channels), dtype=np.uint8)
+    path = tmp_path / {"nifti": "a.nii", "hdf5": "a.h5", "raster": "a.png"}[kind]
+    if kind == "nifti":
+        nibabel.save(nibabel.Nifti1Image(np.zeros((2, 3, 4, n_channels), np.int16), np.eye(4)), path)
+    elif kind == "hdf5":
+        with h5py.File(path, "w") as file:
+            file["image"] = pixels
+    else:
+        Pillow.fromarray(pixels.squeeze()).save(path)
+    assert read_n_channels(Source((path,), kind)) == n_channels
