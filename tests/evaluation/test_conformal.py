@@ -40,6 +40,7 @@ def test_few_patients_promise_little() -> None:
         risk_threshold(np.zeros((8, 5)), _GRID, 0.1)
     assert risk_threshold(np.zeros((9, 5)), _GRID, 0.1) == 0.8
     assert check_risk(np.zeros((17, 5)), _GRID, 0.1) is None
+    assert check_risk(np.zeros((18, 5)), _GRID, 0.1, n_splits=3) is not None  # two halves of nine
 
 
 def test_shares_must_be_shares_that_do_not_fall() -> None:
