@@ -130,7 +130,7 @@ def photograph(browser: Browser, address: str, patients: list[Path], cases: list
     page.wait_for_selector(".steps [aria-current]")
     show(page, "cases", ".job .steps [aria-current]")
     keep(page, "worklist")
-    show_case(page, cases[1])
+    show_case(page, cases[0])
     keep(page, "look")
     page.keyboard.press("m")
     keep(page, "modalities", 6000)

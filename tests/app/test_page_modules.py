@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from importlib import resources
@@ -12,6 +13,8 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
+
+from glioseg.report.style import MODALITY_TITLES
 
 HERE = Path(__file__).parent / "page"
 PAGE = Path(str(resources.files("glioseg") / "app" / "page"))
@@ -40,6 +43,12 @@ def run_node(folder: Path, *arguments: str) -> str:
 @pytest.mark.parametrize("name", sorted(path.name for path in HERE.glob("*.test.mjs")))
 def test_modules(folder: Path, name: str) -> None:
     assert "# fail 0" in run_node(folder, "--test", "--test-reporter=tap", name)
+
+
+def test_modalities_are_called_as_in_reports() -> None:
+    """The page has its own table, in each language: the English one says what reports say."""
+    told = re.findall(r'"modality\.(\w+)": \{ en: "([^"]+)"', (PAGE / "texts.js").read_text(encoding="utf-8"))
+    assert dict(told) == dict(MODALITY_TITLES)
 
 
 def through(folder: Path, **order: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ const localStorage = { getItem: (name) => kept.get(name) ?? null, setItem: (name
 Object.assign(globalThis, { localStorage, document: { documentElement: {} } });
 if (!globalThis.navigator) globalThis.navigator = { language: "en-GB" };
 
-const { LANGUAGES, TEXTS, byTime, setLanguage, t, volumeWords, when } = await import("./texts.js");
+const { LANGUAGES, TEXTS, byTime, modalityWord, setLanguage, t, volumeWords, when } = await import("./texts.js");
 const { KEYS, keyOf, shown } = await import("./keys.js");
 const { sorted } = await import("./worklist.js");
 const { missing } = await import("./intake.js");
@@ -67,6 +67,12 @@ test("keys are called as keyboards of the language call them", () => {
   assert.deepEqual(inGerman(names), ["Leertaste", "Eingabe", "Pos1", "Strg+S", "-"]);
   assert.deepEqual(shown({ keys: ["+", "="] }), ["+"]);
   assert.deepEqual(shown({ keys: ["Shift+ArrowUp", "PageDown", "1"] }), ["Shift+↑", "Page ↓", "1"]);
+});
+
+test("modalities are called in the language of the page, and unknown ones as the server calls them", () => {
+  const words = () => [modalityWord({ name: "t1c", title: "T1 with contrast" }), modalityWord({ name: "adc", title: "ADC" })];
+  assert.deepEqual(words(), ["T1 with contrast", "ADC"]);
+  assert.deepEqual(inGerman(words), ["T1 mit KM", "ADC"]);
 });
 
 test("no text is written beside the table", () => {

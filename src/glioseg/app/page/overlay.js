@@ -61,7 +61,9 @@ function drawDiameter(context, tile, scene, dpr, { voxels, colour, lengths }) {
     const [from, to] = [points[first], points[first + 1]];
     stroke(context, from, to, 4 * dpr, "rgb(0 0 0 / 60%)");
     stroke(context, from, to, 2 * dpr, colour);
-    label(context, to, `${lengths[row].toFixed(0)} mm`, dpr);
+    const [upper, lower] = from[1] < to[1] ? [from, to] : [to, from];
+    const [x, y] = row === 0 ? upper : lower; // So that the two do not lie on each other where the lesion is small.
+    label(context, [x, y + (row === 0 ? -7 : 7) * dpr], `${lengths[row].toFixed(0)} mm`, dpr);
   });
 }
 

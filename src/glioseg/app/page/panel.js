@@ -3,7 +3,7 @@
 import { fetchFile, get } from "./api.js";
 import { h, say } from "./dom.js";
 import { volumeOf } from "./labels.js";
-import { byTime, date, number, t, unitWord, when } from "./texts.js";
+import { byTime, date, modalityWord, number, t, unitWord, when } from "./texts.js";
 import { redraw, setLayerOpacity, setWindow, windowOf } from "./viewer.js";
 import { keep } from "./worklist.js";
 
@@ -102,7 +102,7 @@ function picture(view) {
       "label",
       { class: "field" },
       h("span", {}, t("view.modality")),
-      h("select", { id: "modality", onchange: (event) => view.act.setModality(view, event.target.value) }, detail.modalities.map(({ name, title }) => h("option", { value: name, selected: name === viewer.modality }, title ?? name))),
+      h("select", { id: "modality", onchange: (event) => view.act.setModality(view, event.target.value) }, detail.modalities.map((own) => h("option", { value: own.name, selected: own.name === viewer.modality }, modalityWord(own)))),
     ),
     slider("window-low", "view.low", low, (value) => setWindow(viewer, value, windowOf(viewer).high)),
     slider("window-high", "view.high", high, (value) => setWindow(viewer, windowOf(viewer).low, value)),

@@ -77,6 +77,13 @@ export const TEXTS = {
   "series.as": { en: "Taken for", de: "Gilt als" },
   "series.file": { en: "Series", de: "Serie" },
   "series.plane": { en: "Plane", de: "Ebene" },
+  "modality.t1n": { en: "T1", de: "T1" },
+  "modality.t1c": { en: "T1 with contrast", de: "T1 mit KM" },
+  "modality.t2w": { en: "T2", de: "T2" },
+  "modality.t2f": { en: "T2-FLAIR", de: "T2-FLAIR" },
+  "modality.pre": { en: "T1 before contrast", de: "T1 vor KM" },
+  "modality.flair": { en: "FLAIR", de: "FLAIR" },
+  "modality.post": { en: "T1 after contrast", de: "T1 nach KM" },
   "plane.axial": { en: "axial", de: "axial" },
   "plane.coronal": { en: "coronal", de: "koronal" },
   "plane.sagittal": { en: "sagittal", de: "sagittal" },
@@ -333,6 +340,12 @@ export function t(key, values = {}) {
 export function number(value, digits = 1) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
   return value.toLocaleString(language(), { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
+/** What a modality is called; `title` is the server's word for one that the table has not. */
+export function modalityWord({ name, title }) {
+  const key = `modality.${name.toLowerCase()}`;
+  return key in TEXTS ? t(key) : (title ?? name);
 }
 
 /** What a unit is called. */

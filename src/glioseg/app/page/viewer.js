@@ -4,7 +4,7 @@ import { createSession } from "./labels.js";
 import { asPicture, decode, frameOf, fromRas, encodeLabels, gunzip, gzip, rasDims, toRas } from "./nifti.js";
 import { drawOverlay } from "./overlay.js";
 import { arrange, createPane, destroyPane, draw, imageOf, resize, show } from "./pane.js";
-import { t } from "./texts.js";
+import { modalityWord, t } from "./texts.js";
 
 /** How maps are coloured: NiiVue's names of colour tables that people with colour vision deficiencies can read. */
 const MAP_COLOURS = { probability: "viridis", uncertainty: "inferno", explanation: "cividis" };
@@ -65,7 +65,7 @@ export function createViewer(host, fetchBytes, onChange) {
 /** Show a case as `GET /api/cases/{id}` describes it; the mask is that of `maskUrl`. */
 export async function openCase(viewer, detail, maskUrl) {
   const first = detail.modalities.find(({ name }) => name === "t1c" || name === "post") ?? detail.modalities[0];
-  viewer.titles = new Map(detail.modalities.map(({ name, title }) => [name, title ?? name]));
+  viewer.titles = new Map(detail.modalities.map((own) => [own.name, modalityWord(own)]));
   viewer.isPicture = detail.unit === "voxels";
   viewer.names = detail.modalities.map(({ name }) => name);
   const [maskBytes] = await Promise.all([
