@@ -112,7 +112,7 @@ class Predictor:
         else:
             probabilities = self._slices(images, non_black)
         if self.options.black_is_background:
-            probabilities[:, ~np.any(images, axis=1)] = 0
+            probabilities *= np.any(images, axis=1)  # in place; an index of voxels would take five times as long
         return probabilities
 
     def _slices(self, images: npt.NDArray[np.float16], non_black: npt.NDArray[np.float32]) -> Array:
