@@ -13,6 +13,7 @@ import pytest
 from PIL import Image as Pillow
 
 from glioseg.core import Case, Source, scheme_named
+from glioseg.core.case import SourceKind
 from glioseg.errors import FileError, GeometryError, LabelError
 from glioseg.io import load_image, load_labels, read_grid, read_sources
 from glioseg.io.load import read_labels, read_n_channels
@@ -225,7 +226,7 @@ def test_masks_in_hdf5(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "n_channels"), [("nifti", 2), ("nifti", 1), ("hdf5", 4), ("hdf5", 1), ("raster", 3), ("raster", 1)]
 )
-def test_channels_are_counted_in_headers(kind: str, n_channels: int, tmp_path: Path) -> None:
+def test_channels_are_counted_in_headers(kind: SourceKind, n_channels: int, tmp_path: Path) -> None:
     pixels = np.zeros((5, 6, n_channels), dtype=np.uint8)
     path = tmp_path / {"nifti": "a.nii", "hdf5": "a.h5", "raster": "a.png"}[kind]
     if kind == "nifti":
