@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -227,3 +228,19 @@ def test_corrections_are_numbered_whoever_comes_first(queue: _Queue) -> None:
     with pytest.raises(OSError, match="no space"):
         queue.worklist.add_correction("a", Correction(0, "Ada", "now", "", {"volumes_ml": {}}), fails)
     assert len(queue.worklist.corrections("a")) == 8
+
+
+def test_a_worklist_of_before_keeps_its_corrections(tmp_path: Path) -> None:
+    """Made by hand as it was, with nothing but volumes of a mask that was drawn."""
+    file = tmp_path / "worklist.sqlite"
+    Worklist(file).add_case("a", "a", "p", "m", {})
+    with closing(sqlite3.connect(file)) as database:
+        database.executescript(
+            "DROP TABLE corrections;"
+            "CREATE TABLE corrections (case_id TEXT NOT NULL, n INTEGER NOT NULL, made_by TEXT NOT NULL,"
+            " at TEXT NOT NULL, note TEXT NOT NULL, volumes TEXT NOT NULL, PRIMARY KEY (case_id, n));"
+            "INSERT INTO corrections VALUES ('a', 1, 'Ada', 'then', '', '{\"WT\": 2.5}');"
+        )
+    for _ in range(2):  # and opening it again changes nothing more
+        (drawn,) = Worklist(file).corrections("a")
+        assert (drawn.by, drawn.volumes_ml, drawn.measured["lesions"]) == ("Ada", {"WT": 2.5}, [])

@@ -115,6 +115,7 @@ class Worklist:
         with self._transaction() as database:
             database.execute("PRAGMA journal_mode=WAL")
             database.executescript(_TABLES)
+            _bring_up_to_date(database)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -268,6 +269,18 @@ class Worklist:
 def now() -> str:
     """The time, ISO 8601 in UTC."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _bring_up_to_date(database: sqlite3.Connection) -> None:
+    """Of masks that were drawn before more was measured of them than volumes, these alone are known."""
+    columns = {row["name"] for row in database.execute("PRAGMA table_info(corrections)")}
+    if "measured" in columns:
+        return
+    database.execute("ALTER TABLE corrections ADD COLUMN measured TEXT NOT NULL DEFAULT '{}'")
+    for row in database.execute("SELECT case_id, n, volumes FROM corrections").fetchall():
+        measured = {_VOLUMES: json.loads(row["volumes"]), "lesions": [], "largest": None, "diameters": []}
+        told = (json.dumps(measured), row["case_id"], row["n"])
+        database.execute("UPDATE corrections SET measured = ? WHERE case_id = ? AND n = ?", told)
 
 
 def _record(row: sqlite3.Row) -> CaseRecord:
