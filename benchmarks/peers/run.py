@@ -116,7 +116,8 @@ def _version(python: Path, package: str) -> str:
 
 
 def _processor() -> str:
-    names = (line.partition(":")[2] for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line)
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    names = (line.partition(":")[2] for line in lines if "model name" in line)
     return next(names, platform.processor()).strip()
 
 

@@ -42,7 +42,7 @@ def test_what_was_loaded_is_not_looked_through_again() -> None:
     assert frozen > len(kept)
     with loading():
         kept.extend([number] for number in range(5000))
-    assert gc.get_freeze_count() == frozen, "once in a process"
+    assert gc.get_freeze_count() <= frozen, "once in a process; what is let go in between is counted no more"
     kept.append(kept)  # a circle of what comes later is found as ever
     del kept
     later: list[object] = []
