@@ -116,7 +116,7 @@ def test_the_files_of_a_set_are_divided_once(maker: dict[str, Any], tmp_path: Pa
     (fold,) = json.loads((folder / "splits_final.json").read_text(encoding="utf-8"))
     assert {f"{name}.nii.gz" for name in fold["train"] + fold["val"]} == ids["train"]
     for part in ("train", "test"):
-        assert json.loads((folder / part / "dataset.json").read_text())["numTraining"] == len(ids[part])
+        assert json.loads((folder / part / "dataset.json").read_text(encoding="utf-8"))["numTraining"] == len(ids[part])
         assert len(list((folder / part / "imagesTr").iterdir())) == 4 * len(ids[part])
     with pytest.raises(SystemExit, match="the set lgg needs --lgg, its folder of scans"):
         sets.ready(sets.SETS["lgg"], tmp_path)

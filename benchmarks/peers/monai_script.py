@@ -53,7 +53,7 @@ class ToRegions(MapTransform):
 
 def described(folder: Path) -> tuple[list[list[int]], list[int], int]:
     """Regions as lists of labels, what each is painted with, and the number of channels."""
-    dataset = json.loads((folder / "dataset.json").read_text())
+    dataset = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
     regions = [value if isinstance(value, list) else [value] for value in list(dataset["labels"].values())[1:]]
     return regions, dataset.get("regions_class_order") or [r[0] for r in regions], len(dataset["channel_names"])
 
@@ -76,7 +76,7 @@ def network(n_channels: int, n_regions: int) -> BasicUNet:
 def train(args: argparse.Namespace) -> None:
     set_determinism(args.seed)
     regions, _, n_channels = described(args.data)
-    files = files_of(args.data, json.loads(args.split.read_text())[0]["train"])
+    files = files_of(args.data, json.loads(args.split.read_text(encoding="utf-8"))[0]["train"])
     crop = crop_of(files[0])
     keys = ["image", "label"]
     transforms = Compose(
