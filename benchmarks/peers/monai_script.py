@@ -120,8 +120,8 @@ def train(args: argparse.Namespace) -> None:
                 torch.save(model.state_dict(), args.out / f"mark_{marks.pop(0):g}.pth")
             if share >= 1:
                 break
-    (args.out / "marks.json").write_text(json.dumps(kept))
-    (args.out / "prepared.json").write_text(json.dumps({"processor_s": prepared_s}))
+    (args.out / "marks.json").write_text(json.dumps(kept), encoding="utf-8")
+    (args.out / "prepared.json").write_text(json.dumps({"processor_s": prepared_s}), encoding="utf-8")
 
 
 def predict(args: argparse.Namespace) -> None:
