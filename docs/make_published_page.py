@@ -100,7 +100,7 @@ ROWS = (
         "mean",
         "Dice of patients, native grid, mean over regions",
         "glioseg train rc9-brats-multimodal --data BRATS --split DRAW",
-        "which ten patients of BraTS theirs were is not said: ten draws from 29",
+        "which ten patients of BraTS theirs were is not said: draws of ten from 29",
     ),
     Row(
         "rc9-v2",
