@@ -158,7 +158,7 @@ def test_the_application_of_the_image_masks_a_phantom(built: Built, address: str
     with httpx.Client(base_url=address, timeout=_PATIENCE_S) as client:
         assert client.post("/login", data={"password": PASSWORD}).status_code == 303
         session = client.get("/api/session").json()
-        assert set(session["options"]) == {"register", "brain_extract", "uncertainty", "explain"}
+        assert set(session["options"]) == {"register", "brain_extract", "atlas", "uncertainty", "explain"}
         assert all(network["installed"] for network in client.get("/api/models").json())
         client.headers["X-Glioseg-CSRF"] = session["csrf"]
         files = [("files", (f"{path.parent.name}/{path.name}", path.read_bytes())) for path in scans]
