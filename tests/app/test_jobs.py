@@ -230,17 +230,32 @@ def test_corrections_are_numbered_whoever_comes_first(queue: _Queue) -> None:
     assert len(queue.worklist.corrections("a")) == 8
 
 
-def test_a_worklist_of_before_keeps_its_corrections(tmp_path: Path) -> None:
-    """Made by hand as it was, with nothing but volumes of a mask that was drawn."""
+@pytest.mark.parametrize(
+    ("columns", "told", "lesions"),
+    [
+        ("volumes TEXT NOT NULL", ['{"WT": 2.5}'], []),
+        (
+            "volumes TEXT NOT NULL, measured TEXT NOT NULL",
+            ['{"WT": 2.5}', '{"volumes_ml": {"WT": 2.5}, "lesions": [1]}'],
+            [1],
+        ),
+    ],
+    ids=["volumes alone", "volumes twice"],
+)
+def test_a_worklist_of_before_keeps_its_corrections(
+    tmp_path: Path, columns: str, told: list[str], lesions: list[int]
+) -> None:
+    """Made by hand as it was, once with nothing but volumes of a mask that was drawn."""
     file = tmp_path / "worklist.sqlite"
     Worklist(file).add_case("a", "a", "p", "m", {})
-    with closing(sqlite3.connect(file)) as database:
+    with closing(sqlite3.connect(file)) as database, database:
         database.executescript(
             "DROP TABLE corrections;"
             "CREATE TABLE corrections (case_id TEXT NOT NULL, n INTEGER NOT NULL, made_by TEXT NOT NULL,"
-            " at TEXT NOT NULL, note TEXT NOT NULL, volumes TEXT NOT NULL, PRIMARY KEY (case_id, n));"
-            "INSERT INTO corrections VALUES ('a', 1, 'Ada', 'then', '', '{\"WT\": 2.5}');"
+            f" at TEXT NOT NULL, note TEXT NOT NULL, {columns}, PRIMARY KEY (case_id, n));"
         )
+        marks = ", ".join("?" * len(told))
+        database.execute(f"INSERT INTO corrections VALUES ('a', 1, 'Ada', 'then', '', {marks})", told)
     for _ in range(2):  # and opening it again changes nothing more
         (drawn,) = Worklist(file).corrections("a")
-        assert (drawn.by, drawn.volumes_ml, drawn.measured["lesions"]) == ("Ada", {"WT": 2.5}, [])
+        assert (drawn.by, drawn.volumes_ml, drawn.measured["lesions"]) == ("Ada", {"WT": 2.5}, lesions)

@@ -28,9 +28,11 @@ CREATE TABLE IF NOT EXISTS cases (
     share REAL NOT NULL DEFAULT 0, summary TEXT, error TEXT
 );
 CREATE INDEX IF NOT EXISTS by_state ON cases (state, place);
+"""
+_CORRECTIONS = """
 CREATE TABLE IF NOT EXISTS corrections (
     case_id TEXT NOT NULL, n INTEGER NOT NULL, made_by TEXT NOT NULL, at TEXT NOT NULL, note TEXT NOT NULL,
-    volumes TEXT NOT NULL, measured TEXT NOT NULL, PRIMARY KEY (case_id, n)
+    measured TEXT NOT NULL, PRIMARY KEY (case_id, n)
 );
 """
 
@@ -114,7 +116,7 @@ class Worklist:
         file.parent.mkdir(parents=True, exist_ok=True)
         with self._transaction() as database:
             database.execute("PRAGMA journal_mode=WAL")
-            database.executescript(_TABLES)
+            database.executescript(_TABLES + _CORRECTIONS)
             _bring_up_to_date(database)
 
     @contextmanager
@@ -164,7 +166,7 @@ class Worklist:
     def _select(self, where: str, values: tuple[object, ...]) -> list[CaseRecord]:
         counted = (
             "(SELECT COUNT(*) FROM corrections WHERE case_id = cases.id) AS n_corrections, "
-            "(SELECT volumes FROM corrections WHERE case_id = cases.id ORDER BY n DESC LIMIT 1) AS drawn"
+            "(SELECT measured FROM corrections WHERE case_id = cases.id ORDER BY n DESC LIMIT 1) AS drawn"
         )
         with self._transaction() as database:
             rows = database.execute(f"SELECT *, {counted} FROM cases {where}", values).fetchall()
@@ -247,12 +249,11 @@ class Worklist:
             put: puts its file in its place, told the number, before anybody can see it.
         """
         with self._transaction() as database:
-            told = (json.dumps(correction.volumes_ml), json.dumps(correction.measured))
             (n,) = database.execute(
-                "INSERT INTO corrections (case_id, n, made_by, at, note, volumes, measured) "
-                "VALUES (?, (SELECT COALESCE(MAX(n), 0) + 1 FROM corrections WHERE case_id = ?), ?, ?, ?, ?, ?) "
+                "INSERT INTO corrections (case_id, n, made_by, at, note, measured) "
+                "VALUES (?, (SELECT COALESCE(MAX(n), 0) + 1 FROM corrections WHERE case_id = ?), ?, ?, ?, ?) "
                 "RETURNING n",
-                (case_id, case_id, correction.by, correction.at, correction.note, *told),
+                (case_id, case_id, correction.by, correction.at, correction.note, json.dumps(correction.measured)),
             ).fetchone()
             put(n)
         return replace(correction, n=n)
@@ -272,15 +273,19 @@ def now() -> str:
 
 
 def _bring_up_to_date(database: sqlite3.Connection) -> None:
-    """Of masks that were drawn before more was measured of them than volumes, these alone are known."""
+    """Older lists keep the volumes of a drawn mask in a column of their own, the oldest nothing else of it."""
+    database.execute("BEGIN IMMEDIATE")  # or a table would be dropped before its rows are in the other
     columns = {row["name"] for row in database.execute("PRAGMA table_info(corrections)")}
-    if "measured" in columns:
+    if "volumes" not in columns:
         return
-    database.execute("ALTER TABLE corrections ADD COLUMN measured TEXT NOT NULL DEFAULT '{}'")
-    for row in database.execute("SELECT case_id, n, volumes FROM corrections").fetchall():
-        measured = {_VOLUMES: json.loads(row["volumes"]), "lesions": [], "largest": None, "diameters": []}
-        told = (json.dumps(measured), row["case_id"], row["n"])
-        database.execute("UPDATE corrections SET measured = ? WHERE case_id = ? AND n = ?", told)
+    kept = database.execute("SELECT * FROM corrections").fetchall()
+    database.execute("DROP TABLE corrections")
+    database.execute(_CORRECTIONS)
+    for row in kept:
+        alone = {_VOLUMES: json.loads(row["volumes"]), "lesions": [], "largest": None, "diameters": []}
+        measured = row["measured"] if "measured" in columns else json.dumps(alone)
+        told = (row["case_id"], row["n"], row["made_by"], row["at"], row["note"], measured)
+        database.execute("INSERT INTO corrections VALUES (?, ?, ?, ?, ?, ?)", told)
 
 
 def _record(row: sqlite3.Row) -> CaseRecord:
@@ -297,5 +302,5 @@ def _record(row: sqlite3.Row) -> CaseRecord:
         summary=None if row["summary"] is None else json.loads(row["summary"]),
         error=None if row["error"] is None else json.loads(row["error"]),
         n_corrections=row["n_corrections"],
-        drawn_ml=None if row["drawn"] is None else json.loads(row["drawn"]),
+        drawn_ml=None if row["drawn"] is None else json.loads(row["drawn"])[_VOLUMES],
     )

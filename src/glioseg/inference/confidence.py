@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError
 from scipy.special import expit, logit
 
 from glioseg.core.case import Counted
-from glioseg.errors import FileError
+from glioseg.errors import FileError, plural
 from glioseg.evaluation.confidence import CheckRecord, DiceModel
 from glioseg.evaluation.score import Floats
 from glioseg.evaluation.uncertainty import mean_defined
@@ -98,6 +98,12 @@ class ConfidenceRecord(Frozen):
     regions: Mapping[str, RegionRecord]
     intensities: Mapping[str, IntensityRecord]
     checks: tuple[CheckRecord, ...] = ()
+
+    @property
+    def cases_words(self) -> str:
+        """How many cases it was fitted on, and whose: "31 cases of 29 patients", "791 pictures with a Dice"."""
+        who = plural(self.n_patients, self.counted)
+        return f"{plural(self.n_cases, 'case')} of {who}" if self.counted == "patient" else f"{who} with a Dice"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from glioseg.config import Recipe
-from glioseg.errors import plural
 from glioseg.evaluation.further import DETECTABLE, UNTESTED, power_words
 from glioseg.inference.bundle import BundleInfo
 from glioseg.inference.card import Card, DataFacts, Figure, GroupFigure
@@ -123,10 +122,9 @@ def trust_lines(info: BundleInfo) -> Iterator[str]:
     record = record_of(info) if info.regions else None
     if record is None:
         return
-    who = plural(record.n_patients, record.counted)
-    who = f"{plural(record.n_cases, 'case')} of {who}" if record.counted == "patient" else f"{who} with a Dice"
     them = f"{record.counted}s"
-    yield f"Fitted on {record.fitted_on} ({who}); `predict --uncertainty` says it of each mask. Low is a confidence"
+    fitted_on = f"{record.fitted_on} ({record.cases_words})"
+    yield f"Fitted on {fitted_on}; `predict --uncertainty` says it of each mask. Low is a confidence"
     yield f"below {record.dice.low:.2f}. Cautious masks promise that at most {record.risk:.0%} of a region is missed on"
     yield f"average over {them}; intervals, that they hold {record.level:.0%} of the volumes."
     yield from ("", f"| confidence checked on | {them} | rank correlation with the Dice | risk over coverage |")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from glioseg.console import Reporter
-from glioseg.errors import ScoreError, plural
+from glioseg.errors import ScoreError
 from glioseg.evaluation.calibration import (
     ProbabilityHistogram,
     at_temperature,
@@ -140,9 +140,7 @@ def calibration_text(
     record: ConfidenceRecord, checks: Sequence[ConfidenceCheck], regions: Mapping[str, Mapping[str, Any]]
 ) -> str:
     """A few lines for people."""
-    of = plural(record.n_patients, record.counted)
-    of = f"{plural(record.n_cases, 'case')} of {of}" if record.counted == "patient" else of
-    lines = [f"Confidence fitted on {record.fitted_on}: {of}."]
+    lines = [f"Confidence fitted on {record.fitted_on}: {record.cases_words}."]
     lines += [f"  {check.record.on}: {_check_words(check.record)}" for check in checks]
     lines += [
         f"  {name}: temperature {figures['temperature']:.2f}; {_risk_words(figures, record)}"
