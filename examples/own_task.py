@@ -42,7 +42,7 @@ from glioseg.runs.read import Data
 from glioseg.runs.train import TrainResult, train
 from glioseg.tasks.channels import channel_layout
 from glioseg.tasks.classify.items import augment_pictures
-from glioseg.tasks.data import Part, TrainingData
+from glioseg.tasks.data import CohortPart, TrainingData
 from glioseg.tasks.scores import Scores
 from glioseg.tasks.scoring import Scoring
 from glioseg.tasks.segment.cohort import with_references
@@ -197,7 +197,7 @@ class VolumeTask(Task[VolumeNetwork]):
         channels = channels_of(run.data.prepared, run.data.modalities)
         return VolumeNetwork(model.eval(), channels, run.recipe.slices.n_neighbours)
 
-    def score(self, predictor: VolumeNetwork, part: Part, scoring: Scoring, step: Step) -> Scores:
+    def score(self, predictor: VolumeNetwork, part: CohortPart, scoring: Scoring, step: Step) -> Scores:
         """A row for each slice, and the figures of all of them."""
         rows: list[dict[str, Any]] = []
         for done, case in enumerate(part.prepared.cases, start=1):

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from glioseg.app.jobs import Jobs
-from glioseg.app.worklist import CaseRecord, Correction, Worklist
+from glioseg.app.worklist import Correction, ListedCase, Worklist
 
 _WORKER = """
 import json, os, sys, time
@@ -57,7 +57,7 @@ class _Queue:
             time.sleep(0.01)
 
 
-def _job_of(record: CaseRecord) -> Mapping[str, Any]:
+def _job_of(record: ListedCase) -> Mapping[str, Any]:
     return {"case": record.id, "how": record.request["how"]}
 
 
@@ -190,7 +190,7 @@ def test_a_process_ended_between_two_cases_leaves_nothing_open(queue: _Queue, mo
         processes.append(own(jobs))
         return processes[-1]
 
-    def ended(jobs: Jobs, record: CaseRecord, state: str, *step: object, **share: object) -> None:
+    def ended(jobs: Jobs, record: ListedCase, state: str, *step: object, **share: object) -> None:
         if state == "done":  # before the thread has noted that nothing runs
             with jobs._changed:
                 jobs._end_process()

@@ -11,10 +11,10 @@ import pytest
 from glioseg.cohorts.phantom import MODALITIES, PhantomOptions, PhantomPatient, generate_patient
 from glioseg.cohorts.phantom.contrast import SCANNERS
 from glioseg.cohorts.phantom.fields import Frame
-from glioseg.cohorts.phantom.randomised import Session, disturbed, draw_random_look
+from glioseg.cohorts.phantom.randomised import Acquisition, disturbed, draw_random_look
 
 OPTIONS = PhantomOptions(n_patients=6, spacing_mm=4.0, seed=5, n_randomised=5)
-STILL = Session(SCANNERS[0], 0.5, 0.0, 0.0, (), 2, 0.0, 0.0, (0.0, 0.0, 0.0), 0.0, 20.0)
+STILL = Acquisition(SCANNERS[0], 0.5, 0.0, 0.0, (), 2, 0.0, 0.0, (0.0, 0.0, 0.0), 0.0, 20.0)
 
 
 @lru_cache(maxsize=1)
@@ -74,7 +74,7 @@ def test_blur_keeps_a_constant_and_takes_nothing_from_outside() -> None:
     mask = np.zeros((9, 9, 9), dtype=np.bool_)
     mask[2:7, 2:7, 2:7] = True
     signal = np.full(125, 0.7, dtype=np.float32)
-    thick = Session(**{**vars(STILL), "thickness_mm": 5.0, "blur_mm": 1.0})
+    thick = Acquisition(**{**vars(STILL), "thickness_mm": 5.0, "blur_mm": 1.0})
     assert disturbed(signal, STILL, line(9), mask) is signal
     np.testing.assert_allclose(disturbed(signal, thick, line(9), mask), 0.7, rtol=1e-5)
 
@@ -84,7 +84,7 @@ def test_motion_is_in_millimetres() -> None:
     mask = np.ones((9, 9, 9), dtype=np.bool_)
     dense = np.zeros((9, 9, 9), dtype=np.float32)
     dense[4] = 1.0
-    moved = Session(**{**vars(STILL), "moved_mm": (2.0, 0.0, 0.0)})
+    moved = Acquisition(**{**vars(STILL), "moved_mm": (2.0, 0.0, 0.0)})
     found = disturbed(dense[mask], moved, line(9, 2.0), mask).reshape(9, 9, 9)
     expected = np.zeros((9, 9, 9))
     expected[5] = 1.0
@@ -95,7 +95,7 @@ def test_a_ghost_is_a_faint_copy_along_y() -> None:
     mask = np.ones((9, 9, 9), dtype=np.bool_)
     dense = np.zeros((9, 9, 9), dtype=np.float32)
     dense[:, 2] = 1.0
-    ghosted = Session(**{**vars(STILL), "ghost": 0.1, "ghost_mm": 3.0})
+    ghosted = Acquisition(**{**vars(STILL), "ghost": 0.1, "ghost_mm": 3.0})
     found = disturbed(dense[mask], ghosted, line(9), mask).reshape(9, 9, 9)
     assert found[4, 2, 4] == pytest.approx(1.0)
     assert found[4, 5, 4] == pytest.approx(0.1)

@@ -16,10 +16,10 @@ from glioseg.inference.ensemble import Ensemble
 from glioseg.inference.options import PredictOptions
 from glioseg.inference.predictor import Predictor
 from glioseg.inference.uncertainty import (
+    SampleView,
     Shown,
     Uncertainty,
     UncertaintyOptions,
-    View,
     Viewed,
     drawing_dropout,
     estimate,
@@ -105,12 +105,12 @@ def test_members_are_samples_too() -> None:
 def test_a_view_shows_the_network_another_size_and_brings_its_answer_back() -> None:
     """``Sees`` is linear: what comes back is the image reduced and enlarged again, of the same size."""
     model, images = Sees(1), torch.arange(48.0).reshape(1, 1, 6, 8)
-    halved = Viewed(model, View("half", scale=0.5))
+    halved = Viewed(model, SampleView("half", scale=0.5))
     logits = halved(images)
     assert logits.shape == images.shape
     # the mean of each 2 × 2 pixels, enlarged: in the middle of the picture a linear ramp is unchanged
     np.testing.assert_allclose(logits.detach()[0, 0, 2:4, 2:6], images[0, 0, 2:4, 2:6], atol=1e-4)
-    mirrored = Viewed(LooksLeft(), View("mirrored", axes=(3,)))(images)
+    mirrored = Viewed(LooksLeft(), SampleView("mirrored", axes=(3,)))(images)
     assert (mirrored[..., 4:] > 0).all()
     assert (mirrored[..., :4] < 0).all()
 
@@ -119,7 +119,7 @@ def test_dropout_draws_by_its_seed_and_leaves_everything_as_it_was() -> None:
     model = Drops().eval()
     images = torch.ones(2, 1, 8, 8)
     state = torch.get_rng_state()
-    first, again, other = (Viewed(model, View("", seed=seed))(images) for seed in (0, 0, 1))
+    first, again, other = (Viewed(model, SampleView("", seed=seed))(images) for seed in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert set(first.unique().tolist()) == {0.0, 2.0}  # half is dropped, the rest doubled
@@ -160,7 +160,7 @@ def test_samples_come_one_view_at_a_time_whatever_the_network_averages() -> None
     """A network that averages its mirrored view is asked for each view alone."""
     member, image = _member(LooksLeft(), flips="lr"), _image()
     shown = Shown.of(member.prepared(image))
-    plain = sample(member, shown, View("as it is"))
+    plain = sample(member, shown, SampleView("as it is"))
     np.testing.assert_allclose(plain[0, 4:], 1, atol=1e-3)  # X grows to the right: the network's columns run against it
     np.testing.assert_allclose(plain[0, :4], 0, atol=1e-3)
     assert np.ptp(member.predict(image).probabilities) < 1e-3  # the mean of both is one half

@@ -15,7 +15,7 @@ from glioseg.networks.build import build_model
 from glioseg.networks.summary import n_parameters
 from glioseg.networks.unet import UNetOptions
 from glioseg.planning.memory import Machine, PlannedNetwork, fits, n_weights, patch_for, training_bytes
-from glioseg.planning.proposal import CohortFingerprint, Proposal
+from glioseg.planning.proposal import CohortFingerprint, RecipeProposal
 from glioseg.planning.rules import propose
 
 BRATS = CohortFingerprint(
@@ -34,11 +34,11 @@ CPU = Machine(8.0, "cpu")
 NETWORK = PlannedNetwork(dims=3, width=32, depth=4, n_channels=4, n_regions=3, deep_supervision=True)
 
 
-def _value(proposal: Proposal, setting: str) -> Any:
+def _value(proposal: RecipeProposal, setting: str) -> Any:
     return next(choice.value for choice in proposal.choices if choice.setting == setting)
 
 
-def _settings(proposal: Proposal) -> set[str]:
+def _settings(proposal: RecipeProposal) -> set[str]:
     return {choice.setting for choice in proposal.choices}
 
 

@@ -10,7 +10,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from glioseg.cohorts.description import CohortDescription, DarkRow, Diagnoses, FactColumn, GallerySlice, Imbalance, View
+from glioseg.cohorts.description import (
+    CohortDescription,
+    DarkRow,
+    Diagnoses,
+    FactColumn,
+    GallerySlice,
+    Imbalance,
+    ViewPoint,
+)
 from glioseg.cohorts.summary import (
     HEAT_CELLS,
     QUANTILES,
@@ -198,7 +206,7 @@ def description(cohort: Cohort, labels: Array | None = None, findings: Sequence[
         duplicates=(),
         gallery=tuple(gallery),
         doubtful_masks=(),
-        views=tuple(View(case.case, (3, 3, 3)) for case in cases[:1]) if stacked else (),
+        views=tuple(ViewPoint(case.case, (3, 3, 3)) for case in cases[:1]) if stacked else (),
         findings=tuple(findings),
     )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from glioseg.runs.progress_table import ProgressTable
-from glioseg.training.progress import Place
+from glioseg.training.progress import TrainingPlace
 from tests.cli.command import Ran, glioseg
 from tests.runs.conftest import TinyRun
 
@@ -26,7 +26,7 @@ def test_a_signal_is_the_exit_code_and_the_next_call_says_where_it_goes_on(
 ) -> None:
     real = ProgressTable.on_step
 
-    def on_step(table: ProgressTable, place: Place) -> str | None:
+    def on_step(table: ProgressTable, place: TrainingPlace) -> str | None:
         if place.n_updates == 7:  # epochs have five steps
             os.kill(os.getpid(), number)
         return real(table, place)

@@ -16,7 +16,7 @@ import pytest
 
 import glioseg as face
 from glioseg.cohorts import catalogue
-from glioseg.cohorts.catalogue import PUBLIC_SETS, Contents, PublicSet, SetFile
+from glioseg.cohorts.catalogue import PUBLIC_SETS, PublicSet, SetContents, SetFile
 from glioseg.cohorts.recognise import read_cohort
 from glioseg.errors import FileError, OptionError
 from glioseg.io import fetch
@@ -52,7 +52,7 @@ class Shop:
     def __init__(self, address: str, files: dict[str, Served], patch: pytest.MonkeyPatch) -> None:
         self.address, self.files, self._patch = address, files, patch
 
-    def offer(self, packed: Mapping[str, bytes], contents: Contents, **changes: object) -> None:
+    def offer(self, packed: Mapping[str, bytes], contents: SetContents, **changes: object) -> None:
         """Put files there and the set into the table; ``changes`` are of what the table says of the first file."""
         for name, content in packed.items():
             self.files[f"/{name}"] = Served(content)
@@ -78,7 +78,7 @@ def msd_tar(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return _tarred(datasets.write_msd(tmp_path_factory.mktemp("msd") / "Task01_BrainTumour"))
 
 
-_MSD = Contents("msd", 3, 3, 5)  # two labelled cases and one of the test part: three images, two masks
+_MSD = SetContents("msd", 3, 3, 5)  # two labelled cases and one of the test part: three images, two masks
 
 
 def test_a_tar_comes_whole_and_the_same_call_again_fetches_nothing(shop: Shop, msd_tar: bytes, tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_parts_that_hold_the_same_names_lie_in_folders_of_their_own(shop: Shop, 
         f"{name}.zip": _zipped(pictures.write_classes(tmp_path / name / "c", {kind: 2}))
         for name, kind in (("one", "yes"), ("two", "no"))
     }
-    shop.offer({**parts, "notes.mat": b"notes"}, Contents("classes", 4, None, 4))
+    shop.offer({**parts, "notes.mat": b"notes"}, SetContents("classes", 4, None, 4))
     result = face.download("toy", tmp_path / "data")
     assert sorted(path.name for path in result.folder.iterdir()) == [RECORD, "notes.mat", "one", "two"]
     assert result.differences == ()
@@ -320,23 +320,23 @@ def _cheng(root: Path) -> Path:
     return root
 
 
-_ARRIVES: dict[str, tuple[Callable[[Path], Path], Contents]] = {
+_ARRIVES: dict[str, tuple[Callable[[Path], Path], SetContents]] = {
     "msd": (_below("Task01_BrainTumour", datasets.write_msd), _MSD),
-    "brisc": (_brisc, Contents("brisc", 4, None, 7)),
-    "cheng": (_cheng, Contents("cheng", 3, 2, 3)),
-    "brats-africa": (_africa, Contents("brats", 3, 3, 15)),
-    "brats2021": (_below("RSNA_ASNR_MICCAI_BraTS2021_TrainingData", brats.write_2021), Contents("brats", 2, 2, 10)),
+    "brisc": (_brisc, SetContents("brisc", 4, None, 7)),
+    "cheng": (_cheng, SetContents("cheng", 3, 2, 3)),
+    "brats-africa": (_africa, SetContents("brats", 3, 3, 15)),
+    "brats2021": (_below("RSNA_ASNR_MICCAI_BraTS2021_TrainingData", brats.write_2021), SetContents("brats", 2, 2, 10)),
     "brats2023": (
         _below("ASNR-MICCAI-BraTS2023-GLI-Challenge-TrainingData", brats.write_2023),
-        Contents("brats", 3, 2, 15),
+        SetContents("brats", 3, 2, 15),
     ),
-    "brats2020": (_below("MICCAI_BraTS2020_TrainingData", brats.write_2020), Contents("brats", 2, 2, 10)),
-    "lgg": (_lgg, Contents("lgg", 2, 2, 12)),
+    "brats2020": (_below("MICCAI_BraTS2020_TrainingData", brats.write_2020), SetContents("brats", 2, 2, 10)),
+    "lgg": (_lgg, SetContents("lgg", 2, 2, 12)),
     "navoneel": (
         lambda root: pictures.write_classes(root / "brain_tumor_dataset", {"yes": 3, "no": 2}),
-        Contents("classes", 5, None, 5),
+        SetContents("classes", 5, None, 5),
     ),
-    "ibsr": (_ibsr, Contents("volumes", 2, 2, 4)),
+    "ibsr": (_ibsr, SetContents("volumes", 2, 2, 4)),
 }
 
 

@@ -12,7 +12,7 @@ from glioseg.runs.progress_table import ProgressTable
 from glioseg.tasks.segment.task import SegmentTask
 from glioseg.tasks.task import LogColumns
 from glioseg.training.log import LogRow
-from glioseg.training.progress import Place
+from glioseg.training.progress import TrainingPlace
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_recipe_that_follows_nobody_shows_our_own_figures() -> None:
     assert SegmentTask().log_columns(read_recipe("tum-lgg")) is SegmentTask.columns  # of its test part
 
 
-def place(**changes: Any) -> Place:
+def place(**changes: Any) -> TrainingPlace:
     """The first step of ten, in an epoch of a hundred."""
     values = {"epoch": 0, "step": 1, "n_steps": 10, "n_updates": 1, "n_total": 1000, "elapsed_s": 1.0}
-    return Place(**({"loss": None, "best_score": None} | values | changes))
+    return TrainingPlace(**({"loss": None, "best_score": None} | values | changes))

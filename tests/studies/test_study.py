@@ -19,7 +19,7 @@ import pytest
 from glioseg.runs import train as training
 from glioseg.runs.progress_table import ProgressTable
 from glioseg.studies import runs as studying
-from glioseg.training.progress import Place
+from glioseg.training.progress import TrainingPlace
 from tests.cli.command import Ran, glioseg
 from tests.runs.conftest import TinyRun, plain_reports
 from tests.runs.toy import write_toy
@@ -237,7 +237,7 @@ def _interrupting(kill: Callable[[], None]) -> Callable[..., str | None]:
     """A watcher that interrupts a run after its first step."""
     real = ProgressTable.on_step
 
-    def on_step(table: ProgressTable, place: Place) -> str | None:
+    def on_step(table: ProgressTable, place: TrainingPlace) -> str | None:
         if place.n_updates == 1:
             kill()
         return real(table, place)

@@ -24,7 +24,7 @@ from glioseg.studies import tune as tuning
 from glioseg.studies.trials import PRUNED, TIME_IS_UP, TrialRecord, TrialWatcher
 from glioseg.studies.tune import best_recipe
 from glioseg.training.log import LogRow, read_log
-from glioseg.training.progress import Place
+from glioseg.training.progress import TrainingPlace
 from glioseg.training.ranges import Range
 from tests.cli.command import Ran, glioseg
 from tests.fakes.ray import FakeRay, ray_is
@@ -136,7 +136,7 @@ def test_a_search_that_was_interrupted_ends_as_one_that_was_not(
     real = ProgressTable.on_step
     n_steps = [0]
 
-    def on_step(table: ProgressTable, place: Place) -> str | None:
+    def on_step(table: ProgressTable, place: TrainingPlace) -> str | None:
         n_steps[0] += 1
         if n_steps[0] == 7:  # in the second epoch of the first trial: 78 slices are 5 steps
             os.kill(os.getpid(), signal.SIGTERM)

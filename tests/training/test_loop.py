@@ -27,7 +27,7 @@ from glioseg.training.log import LOG, LogRow, read_log
 from glioseg.training.loop import TrainingError, fit
 from glioseg.training.losses import build_loss
 from glioseg.training.options import TrainOptions
-from glioseg.training.progress import Outcome, Place
+from glioseg.training.progress import Outcome, TrainingPlace
 from glioseg.training.randomness import DrawKey, generator
 from glioseg.training.terms import loss_of
 
@@ -270,7 +270,7 @@ class _Clock:
     def monotonic(self) -> float:
         return self.time_s
 
-    def tick(self, place: Place) -> None:
+    def tick(self, place: TrainingPlace) -> None:
         self.time_s += 1.0
 
 
@@ -316,7 +316,7 @@ def test_early_stopping_stays_the_end(tmp_path: Path) -> None:
 def test_where_it_goes_on_is_told_first(tmp_path: Path) -> None:
     told: list[tuple[int, int, int, float | None]] = []
 
-    def tell(place: Place) -> None:
+    def tell(place: TrainingPlace) -> None:
         told.append((place.epoch, place.step, place.n_updates, place.left_s))
 
     _fit(tmp_path / "run", _options(max_steps=6), on_start=tell)
@@ -378,7 +378,7 @@ def test_the_last_model_can_be_kept_whatever_its_score(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_before_it_stops(tmp_path: Path, number: signal.Signals) -> None:
-    def at_step_five(place: Place) -> None:
+    def at_step_five(place: TrainingPlace) -> None:
         assert place.n_total == 12
         if place.n_updates == 5:
             signal.raise_signal(number)
@@ -392,7 +392,7 @@ def test_a_signal_saves_before_it_stops(tmp_path: Path, number: signal.Signals) 
 def test_a_second_signal_leaves_the_last_checkpoint_whole(
     tmp_path: Path, number: signal.Signals, raised: type[BaseException]
 ) -> None:
-    def twice(place: Place) -> None:
+    def twice(place: TrainingPlace) -> None:
         if place.n_updates == 5:
             signal.raise_signal(number)
             signal.raise_signal(number)

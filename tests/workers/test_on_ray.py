@@ -17,7 +17,7 @@ from glioseg.console import QUIET, Reporter
 from glioseg.errors import FileError, GliosegError, OptionError
 from glioseg.workers.choose import where_of
 from glioseg.workers.on_ray import ClusterError, OnRay
-from glioseg.workers.piece import Lines, bounded_memory
+from glioseg.workers.piece import KeptLines, bounded_memory
 from glioseg.workers.where import HERE, Lost, Stopped, Where, ends, require_seen
 from tests.fakes.ray import FakeRay, ray_is
 
@@ -49,7 +49,7 @@ def ray() -> Iterator[FakeRay]:
 @pytest.mark.parametrize("where", [HERE, OnRay()])
 def test_every_piece_has_its_end_wherever_it_is_done(where: Where, ray: FakeRay) -> None:
     """And an error of one is its end, and costs no other."""
-    said = Lines()
+    said = KeptLines()
     found = dict(where.spread(partial(_squares, 3), [2, 3, 4], said))
     assert {number: end for number, end in found.items() if number != 1} == {0: 4, 2: 16}
     assert _lost(found[1]) == "numbers: too large."
@@ -58,7 +58,7 @@ def test_every_piece_has_its_end_wherever_it_is_done(where: Where, ray: FakeRay)
 
 
 def test_ray_is_started_for_the_work_and_let_go(ray: FakeRay) -> None:
-    said = Lines()
+    said = KeptLines()
     with OnRay(cpus=2).session(said):
         assert list(OnRay(cpus=2).spread(partial(_squares, None), [5], QUIET)) == [(0, 25)]
         was_open = ray.is_open
@@ -70,7 +70,7 @@ def test_ray_is_started_for_the_work_and_let_go(ray: FakeRay) -> None:
 
 @pytest.mark.parametrize(("asked", "is_said"), [(0, True), (0.5, False)])
 def test_gpus_that_nobody_asked_for_are_said(asked: float, is_said: bool) -> None:
-    said = Lines()
+    said = KeptLines()
     with ray_is(FakeRay(gpus=4)) as fake:
         list(OnRay(gpus=asked).spread(partial(_squares, None), [1], said))
     assert any("No worker sees the 4 GPUs" in line for line in said.taken()) == is_said
@@ -109,7 +109,7 @@ def test_ctrl_c_stops_what_has_not_ended_and_each_piece_says_so() -> None:
         if len(calls) == 2:
             os.kill(os.getpid(), signal.SIGINT)
 
-    said = Lines()
+    said = KeptLines()
     with ray_is(FakeRay(on_wait=interrupt)) as fake:
         found = dict(OnRay().spread(partial(_squares, None), [1, 2, 3, 4], said))
     assert found == {3: 16, 2: 9, 1: Stopped("Ctrl-C"), 0: Stopped("Ctrl-C")}

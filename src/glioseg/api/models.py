@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from glioseg.inference.uncertainty import UncertaintyOptions
     from glioseg.preparation.ready.options import ReadyOptions
     from glioseg.preparation.ready.result import ReadyScan
-    from glioseg.runs.predict import Networks, PredictResult
+    from glioseg.runs.predict import NetworkSource, PredictResult
     from glioseg.tasks.classify.predict import ClassPrediction
     from glioseg.tasks.confidence import Calibration
     from glioseg.tasks.prediction import Members
@@ -38,7 +38,7 @@ class Model:
     """A trained network, or several whose probabilities are averaged, ready to predict."""
 
     members: Members
-    networks: Networks | None = None
+    networks: NetworkSource | None = None
 
     def __repr__(self) -> str:
         """The networks by name, and what they need: their layers would fill pages."""
@@ -216,7 +216,7 @@ class Model:
             OptionError: nothing to predict, results that would replace the scans, or what a network cannot write.
             FileError: ``out`` cannot be written to, or holds a table or page of these names that is not glioseg's.
         """
-        from glioseg.runs.predict import Spread, predict_with
+        from glioseg.runs.predict import PredictionWorkers, predict_with
         from glioseg.workers.choose import where_of
 
         if on is not None and self.networks is None:
@@ -232,7 +232,7 @@ class Model:
             max_voxels,
             reporter_of(progress),
             skip_done=skip_done,
-            spread=None if on is None or self.networks is None else Spread(where_of(on), self.networks),
+            spread=None if on is None or self.networks is None else PredictionWorkers(where_of(on), self.networks),
             wanted=replace(
                 _wanted(self.members, uncertainty or "uncertainty" in write, explain),
                 write=tuple(dict.fromkeys(write)),
@@ -273,9 +273,9 @@ def load(
             backend that is not installed.
         ExportError: the network says something else on the backend, or cannot be computed there.
     """
-    from glioseg.runs.predict import Networks
+    from glioseg.runs.predict import NetworkSource
 
-    networks = Networks((path_of(path), *(path_of(other) for other in others)), device, network, backend)
+    networks = NetworkSource((path_of(path), *(path_of(other) for other in others)), device, network, backend)
     return Model(networks.load(), networks)
 
 

@@ -18,7 +18,7 @@ from glioseg.app.places import CasePlaces
 from glioseg.app.service import Service
 from glioseg.app.studies import case_of, found_in
 from glioseg.app.tables import confidence_words, regions_shown
-from glioseg.app.worklist import CaseRecord, Correction
+from glioseg.app.worklist import Correction, ListedCase
 from glioseg.core import Case, Image, LabelMap
 from glioseg.errors import OptionError
 from glioseg.io.nifti import read_nifti
@@ -38,7 +38,7 @@ class Asked:
     """
 
     service: Service
-    record: CaseRecord
+    record: ListedCase
     places: CasePlaces
     correction: Correction | None
     deidentify: bool

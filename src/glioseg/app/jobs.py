@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from glioseg.app.answers import error_answer
-from glioseg.app.worklist import CaseRecord, Worklist
+from glioseg.app.worklist import ListedCase, Worklist
 from glioseg.errors import FileError
 
 _LOG = logging.getLogger("glioseg.app")
@@ -22,7 +22,7 @@ _PATIENCE_S = 10.0
 _PAUSE_S = 1.0
 _COMMAND = (sys.executable, "-m", "glioseg.app.worker")
 Publish = Callable[[Mapping[str, Any]], None]
-JobOf = Callable[[CaseRecord], Mapping[str, Any]]
+JobOf = Callable[[ListedCase], Mapping[str, Any]]
 
 
 class Jobs:
@@ -131,7 +131,7 @@ class Jobs:
         )
         return self._process
 
-    def _run(self, process: subprocess.Popen[str], record: CaseRecord) -> None:
+    def _run(self, process: subprocess.Popen[str], record: ListedCase) -> None:
         """One case, until the process has said what became of it or has ended."""
         assert process.stdin is not None
         assert process.stdout is not None
@@ -160,7 +160,7 @@ class Jobs:
             self._worklist.fail(case_id, said["failed"])
             self._tell(case_id, "failed")
 
-    def _ended_early(self, process: subprocess.Popen[str], record: CaseRecord) -> None:
+    def _ended_early(self, process: subprocess.Popen[str], record: ListedCase) -> None:
         """The process is gone: somebody wanted it so, or it died of the case."""
         with self._changed:
             was_cancelled, is_closed = record.id in self._cancelled, self._is_closed

@@ -12,10 +12,10 @@ import numpy as np
 from glioseg.app.masks import facts_in, kept_mask
 from glioseg.app.places import CasePlaces
 from glioseg.app.service import Service
-from glioseg.app.worklist import CaseRecord
+from glioseg.app.worklist import ListedCase
 from glioseg.cohorts.reading.labels_file import LABELS_FILE, labels_toml, read_labels_file
 from glioseg.cohorts.reading.tables import FACTS_TABLE, read_rows, write_rows
-from glioseg.cohorts.write.case import LoadedCase, Place, WriteOptions
+from glioseg.cohorts.write.case import CohortPlace, LoadedCase, WriteOptions
 from glioseg.cohorts.write.volumes import write_volumes
 from glioseg.core import Image, LabelScheme
 from glioseg.errors import OptionError
@@ -41,7 +41,7 @@ def keep(service: Service, ids: Sequence[str]) -> int:
         return _kept(service, chosen, service.places.kept)
 
 
-def _kept(service: Service, chosen: Sequence[tuple[CaseRecord, CasePlaces]], folder: Path) -> int:
+def _kept(service: Service, chosen: Sequence[tuple[ListedCase, CasePlaces]], folder: Path) -> int:
     for record, places in chosen:
         _require_fit(record, places, folder)
     rows = {row["case"]: row for row in _rows(folder)}
@@ -62,7 +62,7 @@ def _rows(folder: Path) -> list[dict[str, str]]:
     return [dict(row) for row in read_rows(folder / FACTS_TABLE)[0]] if (folder / FACTS_TABLE).exists() else []
 
 
-def _require_fit(record: CaseRecord, places: CasePlaces, folder: Path) -> None:
+def _require_fit(record: ListedCase, places: CasePlaces, folder: Path) -> None:
     if not record.n_corrections:
         raise OptionError(
             f"nobody has drawn a mask of {record.name}",
@@ -86,7 +86,7 @@ def _same(kept: LabelScheme, own: LabelScheme) -> bool:
     return dict(kept.labels) == dict(own.labels)
 
 
-def _put(record: CaseRecord, places: CasePlaces, folder: Path) -> None:
+def _put(record: ListedCase, places: CasePlaces, folder: Path) -> None:
     """All files of a case at once, in the place of what was there."""
     labels = kept_mask(places.correction(record.n_corrections), places)
     names = facts_in(places)["modalities"]
@@ -94,7 +94,7 @@ def _put(record: CaseRecord, places: CasePlaces, folder: Path) -> None:
     case = LoadedCase(record.id, record.patient, Image(np.stack(channels), tuple(names), labels.grid), labels)
     staging = folder.parent / f"{TEMPORARY}{uuid4().hex}"
     try:
-        write_volumes(case, Place(1, 0, 1), staging, WriteOptions())
+        write_volumes(case, CohortPlace(1, 0, 1), staging, WriteOptions())
         shutil.rmtree(folder / record.id, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
         (staging / record.id).rename(folder / record.id)

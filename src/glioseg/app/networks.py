@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Network:
+class OfferedNetwork:
     """A network that is offered.
 
     Args:
@@ -57,7 +57,7 @@ class Network:
 
 
 @dataclass(frozen=True)
-class Networks:
+class OfferedNetworks:
     """All networks that are offered, in the order in which they are proposed.
 
     Args:
@@ -76,17 +76,17 @@ class Networks:
         assert len(self._described) == len(self.own)
 
     @cached_property
-    def _described(self) -> tuple[Network, ...]:
+    def _described(self) -> tuple[OfferedNetwork, ...]:
         return tuple(_own(path) for path in self.own)
 
     @cached_property
-    def all(self) -> tuple[Network, ...]:
+    def all(self) -> tuple[OfferedNetwork, ...]:
         """Each with its description; read once."""
         shipped = (_shipped(model) for model in SHIPPED.values())
         draw = (network for network in shipped if network.info is None or network.info.task == "segment")
         return (*self._described, *draw)
 
-    def named(self, name: str) -> Network:
+    def named(self, name: str) -> OfferedNetwork:
         """The network of that name, if it can be used.
 
         Raises:
@@ -133,7 +133,7 @@ def _words(figure: Figure) -> str:
     return f"{figure_words(figure)}. {figure.note}".removesuffix(". ")
 
 
-def _own(path: Path) -> Network:
+def _own(path: Path) -> OfferedNetwork:
     from glioseg.inference.bundle import read_info
 
     info = read_info(path)
@@ -143,11 +143,11 @@ def _own(path: Path) -> Network:
             path=path,
             remedy="Name a network that segments",
         )
-    return Network(str(path), info)
+    return OfferedNetwork(str(path), info)
 
 
-def _shipped(model: ShippedModel) -> Network:
+def _shipped(model: ShippedModel) -> OfferedNetwork:
     from glioseg.inference.bundle import read_info
 
     info = read_info(model.folder) if model.is_installed else None
-    return Network(f"{PREFIX}{model.name}", info, "" if model.is_installed else model.how_to_get)
+    return OfferedNetwork(f"{PREFIX}{model.name}", info, "" if model.is_installed else model.how_to_get)

@@ -11,11 +11,11 @@ from typing import Any
 from glioseg.app.answers import NotFoundError
 from glioseg.app.events import Hub
 from glioseg.app.jobs import Jobs
-from glioseg.app.networks import Networks
+from glioseg.app.networks import OfferedNetworks
 from glioseg.app.options import AppOptions
 from glioseg.app.places import CasePlaces, Places
 from glioseg.app.security import Gate
-from glioseg.app.worklist import CaseRecord, Worklist
+from glioseg.app.worklist import ListedCase, Worklist
 from glioseg.machine.salt import digest_of, local_salt
 
 _ASKED = ("key", "modalities", "register", "brain_extract", "atlas", "uncertainty", "explain")
@@ -42,7 +42,7 @@ class Service:
     worklist: Worklist
     hub: Hub
     jobs: Jobs
-    networks: Networks
+    networks: OfferedNetworks
 
     @classmethod
     def of(cls, options: AppOptions, port: int) -> Service:
@@ -51,14 +51,14 @@ class Service:
         Raises:
             OptionError, FileError: as ``Networks.require_own``.
         """
-        networks = Networks(options.networks)
+        networks = OfferedNetworks(options.networks)
         networks.require_own()
         places = Places(options.folder)
         worklist, hub = Worklist(places.worklist), Hub(options.limits.listeners)
         jobs = Jobs(worklist, partial(job_of, options=options, worklist=worklist, places=places), hub.publish)
         return cls(options, Gate(options, port), places, worklist, hub, jobs, networks)
 
-    def case(self, case_id: str) -> tuple[CaseRecord, CasePlaces]:
+    def case(self, case_id: str) -> tuple[ListedCase, CasePlaces]:
         """A case and its files.
 
         Raises:
@@ -69,7 +69,7 @@ class Service:
             raise NotFoundError("there is no such case", remedy="It may have been deleted: load the worklist again")
         return record, self.places.case(record.id)
 
-    def done(self, case_id: str) -> tuple[CaseRecord, CasePlaces]:
+    def done(self, case_id: str) -> tuple[ListedCase, CasePlaces]:
         """A case that was predicted, and its files.
 
         Raises:
@@ -81,7 +81,7 @@ class Service:
         return record, places
 
 
-def job_of(record: CaseRecord, options: AppOptions, worklist: Worklist, places: Places) -> dict[str, Any]:
+def job_of(record: ListedCase, options: AppOptions, worklist: Worklist, places: Places) -> dict[str, Any]:
     """What the process that predicts is told of a case: plain values."""
     upload = worklist.upload(record.request["upload"])
     return {

@@ -47,7 +47,7 @@ class UploadRecord:
 
 
 @dataclass(frozen=True)
-class CaseRecord:
+class ListedCase:
     """A case of the worklist.
 
     Args:
@@ -151,19 +151,19 @@ class Worklist:
                 (case_id, now(), name, patient, model, json.dumps(request)),
             )
 
-    def cases(self) -> list[CaseRecord]:
+    def cases(self) -> list[ListedCase]:
         """All cases, the newest first."""
         return self._select("ORDER BY place DESC", ())
 
-    def case(self, case_id: str) -> CaseRecord | None:
+    def case(self, case_id: str) -> ListedCase | None:
         """One case."""
         return next(iter(self._select("WHERE id = ?", (case_id,))), None)
 
-    def of_patient(self, patient: str) -> list[CaseRecord]:
+    def of_patient(self, patient: str) -> list[ListedCase]:
         """The cases of a patient, the oldest first."""
         return self._select("WHERE patient = ? ORDER BY place", (patient,))
 
-    def _select(self, where: str, values: tuple[object, ...]) -> list[CaseRecord]:
+    def _select(self, where: str, values: tuple[object, ...]) -> list[ListedCase]:
         counted = (
             "(SELECT COUNT(*) FROM corrections WHERE case_id = cases.id) AS n_corrections, "
             "(SELECT measured FROM corrections WHERE case_id = cases.id ORDER BY n DESC LIMIT 1) AS drawn"
@@ -172,7 +172,7 @@ class Worklist:
             rows = database.execute(f"SELECT *, {counted} FROM cases {where}", values).fetchall()
         return [_record(row) for row in rows]
 
-    def take_next(self) -> CaseRecord | None:
+    def take_next(self) -> ListedCase | None:
         """The case that has waited longest, which is running from now on."""
         with self._transaction() as database:
             row = database.execute(
@@ -288,8 +288,8 @@ def _bring_up_to_date(database: sqlite3.Connection) -> None:
         database.execute("INSERT INTO corrections VALUES (?, ?, ?, ?, ?, ?)", told)
 
 
-def _record(row: sqlite3.Row) -> CaseRecord:
-    return CaseRecord(
+def _record(row: sqlite3.Row) -> ListedCase:
+    return ListedCase(
         id=row["id"],
         created=row["created"],
         name=row["name"],

@@ -40,7 +40,7 @@ class SetFile:
 
 
 @dataclass(frozen=True)
-class Contents:
+class SetContents:
     """What is in a set once it is there; None where its publisher does not say.
 
     Args:
@@ -79,7 +79,7 @@ class PublicSet:
     cite: str
     page: str
     access: Access
-    contents: Contents
+    contents: SetContents
     files: tuple[SetFile, ...] = ()
     unpacked_bytes: int = 0
     steps: tuple[str, ...] = ()
@@ -183,7 +183,7 @@ _SETS = (
         "Antonelli et al. 2022, doi:10.1038/s41467-022-30695-9",
         "http://medicaldecathlon.com/",
         "open",
-        Contents("msd", 750, 750, 1234),
+        SetContents("msd", 750, 750, 1234),
         (
             SetFile(
                 "Task01_BrainTumour.tar",
@@ -201,7 +201,7 @@ _SETS = (
         "Fateh et al. 2025, arXiv:2506.14318",
         "https://zenodo.org/records/17524350",
         "open",
-        Contents("brisc", 6000, None, 10_793),
+        SetContents("brisc", 6000, None, 10_793),
         (
             SetFile(
                 "brisc2025.zip",
@@ -219,7 +219,7 @@ _SETS = (
         "Cheng 2017, doi:10.6084/m9.figshare.1512427",
         "https://figshare.com/articles/dataset/brain_tumor_dataset/1512427",
         "open",
-        Contents("cheng", 3064, 233, 3064),
+        SetContents("cheng", 3064, 233, 3064),
         (
             _cheng_part(1, 766, 3381290, 214_401_279, "74b949ad33f042e6e103523091cd1428"),
             _cheng_part(767, 1532, 3381296, 217_848_429, "7e8a875500d2c8a346f270538e29890e"),
@@ -236,7 +236,7 @@ _SETS = (
         "Adewole et al. 2024, doi:10.7937/v8h6-8x67",
         _TCIA_AFRICA,
         "program",
-        Contents("brats", 146, 146, 730),
+        SetContents("brats", 146, 146, 730),
         steps=(
             "No account is needed, but the archive (TCIA) hands it out by IBM Aspera alone: install Aspera Connect, or "
             "the program ascp-cli",
@@ -250,7 +250,7 @@ _SETS = (
         "Baid et al. 2021, arXiv:2107.02314; Menze et al. 2015; Bakas et al. 2017",
         _SYN2021,
         "account",
-        Contents("brats", 1251, 1251, 6255),
+        SetContents("brats", 1251, 1251, 6255),
         steps=_synapse(_SYN2021, "RSNA_ASNR_MICCAI_BraTS2021_TrainingData"),
     ),
     PublicSet(
@@ -260,7 +260,7 @@ _SETS = (
         "Baid et al. 2021, arXiv:2107.02314; Menze et al. 2015; Bakas et al. 2017",
         _SYN2023,
         "account",
-        Contents("brats", 1251, None, 6255),
+        SetContents("brats", 1251, None, 6255),
         steps=_synapse(_SYN2023, "ASNR-MICCAI-BraTS2023-GLI-Challenge-TrainingData"),
     ),
     PublicSet(
@@ -270,7 +270,7 @@ _SETS = (
         "Menze et al. 2015; Bakas et al. 2017; Bakas et al. 2018, arXiv:1811.02629",
         _kaggle_page(_BRATS2020),
         "account",
-        Contents("brats", 369, 369, 1845),
+        SetContents("brats", 369, 369, 1845),
         steps=(
             *_kaggle(_BRATS2020),
             "Name the folder MICCAI_BraTS2020_TrainingData; that of the validation has no masks",
@@ -283,7 +283,7 @@ _SETS = (
         "Buda et al. 2019, doi:10.1016/j.compbiomed.2019.05.002; Mazurowski et al. 2017",
         _kaggle_page(_LGG),
         "account",
-        Contents("lgg", 110, 110, 7858),
+        SetContents("lgg", 110, 110, 7858),
         steps=_kaggle(_LGG),
     ),
     PublicSet(
@@ -293,7 +293,7 @@ _SETS = (
         "Chakrabarty 2019, on Kaggle",
         _kaggle_page(_NAVONEEL),
         "account",
-        Contents("classes", 253, None, 253),
+        SetContents("classes", 253, None, 253),
         steps=(*_kaggle(_NAVONEEL), "Name one of the folders that hold yes and no; the archive has them twice"),
     ),
     PublicSet(
@@ -303,7 +303,7 @@ _SETS = (
         "The Internet Brain Segmentation Repository, Center for Morphometric Analysis, Massachusetts General Hospital",
         "https://www.nitrc.org/projects/ibsr",
         "account",
-        Contents("volumes", 18, 18, 36),
+        SetContents("volumes", 18, 18, 36),
         steps=(
             "Make an account at nitrc.org, open https://www.nitrc.org/projects/ibsr and accept its terms",
             "Take IBSR_V2.0 in NIfTI under Downloads, and unpack it",

@@ -64,7 +64,7 @@ class DoubtfulMask:
 
 
 @dataclass(frozen=True)
-class View:
+class ViewPoint:
     """A voxel (X, Y, Z on the case's own grid) through which axial, coronal and sagittal views are worth showing."""
 
     case: str
@@ -180,7 +180,7 @@ class CohortDescription:
     duplicates: tuple[DuplicateGroup, ...]
     gallery: tuple[GallerySlice, ...]
     doubtful_masks: tuple[DoubtfulMask, ...]
-    views: tuple[View, ...]
+    views: tuple[ViewPoint, ...]
     findings: tuple[Finding, ...]
     series: tuple[SeriesRow, ...] = ()
 

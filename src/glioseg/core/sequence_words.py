@@ -39,7 +39,7 @@ _TWO_WORDS = re.compile(r"dark[\s_-]?fluid|fluid[\s_-]?attenuated")
 
 
 @dataclass(frozen=True)
-class Described:
+class SequenceDescription:
     """What a description says.
 
     Args:
@@ -54,7 +54,7 @@ class Described:
     words: tuple[str, ...]
 
 
-def described(text: str) -> Described:
+def described(text: str) -> SequenceDescription:
     """What free text says of a sequence."""
     folded = _folded(text)
     kinds: dict[str, str] = {}
@@ -66,7 +66,7 @@ def described(text: str) -> Described:
     agent = False if "no agent" in found else True if "agent" in found or "t1c" in found else None
     if agent is None and "t1n" in found:
         agent = False
-    return Described(_weighting(found), agent, tuple(kinds))
+    return SequenceDescription(_weighting(found), agent, tuple(kinds))
 
 
 def _folded(text: str) -> str:

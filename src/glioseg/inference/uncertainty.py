@@ -55,7 +55,7 @@ class UncertaintyOptions(Options):
 
 
 @dataclass(frozen=True)
-class View:
+class SampleView:
     """How a network is asked for a sample.
 
     Args:
@@ -74,7 +74,7 @@ class View:
 class Viewed(nn.Module):
     """A network that is asked by a view: (B, C, *S) -> logits of the same shape as the network's own."""
 
-    def __init__(self, model: nn.Module, view: View) -> None:
+    def __init__(self, model: nn.Module, view: SampleView) -> None:
         super().__init__()
         self.model = model
         self.view = view
@@ -123,7 +123,7 @@ def has_dropout(model: nn.Module) -> bool:
     return any(isinstance(part, _DROPOUTS) and part.p > 0 for part in model.modules())
 
 
-def views_of(model: nn.Module, dims: int, options: UncertaintyOptions) -> tuple[View, ...]:
+def views_of(model: nn.Module, dims: int, options: UncertaintyOptions) -> tuple[SampleView, ...]:
     """The samples that are taken of a network, the plain view first.
 
     Args:
@@ -134,16 +134,16 @@ def views_of(model: nn.Module, dims: int, options: UncertaintyOptions) -> tuple[
     flips = (FLIPS if dims == 2 else FLIPS_3D)[options.flips]
     names = dict(zip(range(1 + dims, 1, -1), ("columns", "rows", "slices"), strict=False))
     views = [
-        View("as it is" if not axes else f"mirrored along {' and '.join(names[axis] for axis in axes)}", axes)
+        SampleView("as it is" if not axes else f"mirrored along {' and '.join(names[axis] for axis in axes)}", axes)
         for axes in flips
     ]
-    views += [View(f"at {scale:g} of its size", scale=scale) for scale in options.scales if scale != 1]
+    views += [SampleView(f"at {scale:g} of its size", scale=scale) for scale in options.scales if scale != 1]
     if has_dropout(model):
-        views += [View(f"dropout, draw {draw + 1}", seed=draw) for draw in range(options.dropout)]
+        views += [SampleView(f"dropout, draw {draw + 1}", seed=draw) for draw in range(options.dropout)]
     return tuple(views)
 
 
-def views_of_members(ensemble: Ensemble, options: UncertaintyOptions) -> list[tuple[View, ...]]:
+def views_of_members(ensemble: Ensemble, options: UncertaintyOptions) -> list[tuple[SampleView, ...]]:
     """``views_of`` each network of an ensemble."""
     return [views_of(member.model, 3 if member.patches else 2, options) for member in ensemble.members]
 
@@ -252,7 +252,7 @@ def estimate(
     return Uncertainty(tuple(words), maps, regions)
 
 
-def sample(member: Predictor, case: Shown, view: View) -> Array:
+def sample(member: Predictor, case: Shown, view: SampleView) -> Array:
     """(R, X, Y, Z) probabilities on the native grid, by one view."""
     plain = member.options.model_copy(update={"flips": "none"})
     asked = replace(member, model=Viewed(member.model, view), options=plain)

@@ -34,7 +34,7 @@ _LONGEST_NUMBER = 32
 
 
 @dataclass(frozen=True, eq=False)
-class Described:
+class HeaderDescription:
     """What a header says.
 
     Args:
@@ -117,7 +117,7 @@ def beside(header: Path, name: str) -> Path:
     return header.parent / name
 
 
-def read_voxels(described: Described, limit: int) -> npt.NDArray[Any]:
+def read_voxels(described: HeaderDescription, limit: int) -> npt.NDArray[Any]:
     """All voxels: (X, Y, Z) or (X, Y, Z, C), in native byte order.
 
     Raises:
@@ -137,7 +137,7 @@ def read_voxels(described: Described, limit: int) -> npt.NDArray[Any]:
     return np.moveaxis(array, described.channels, -1).reshape((*shape, described.n_channels), order="F")
 
 
-def _decoded(file: BufferedReader, described: Described, n_bytes: int) -> npt.NDArray[Any]:
+def _decoded(file: BufferedReader, described: HeaderDescription, n_bytes: int) -> npt.NDArray[Any]:
     """The voxels in the order of ``sizes``, check sums verified."""
     sizes, dtype = described.sizes, described.dtype
     if described.encoding == "raw":

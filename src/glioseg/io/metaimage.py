@@ -13,7 +13,7 @@ import numpy.typing as npt
 from glioseg.core import MAX_VOXELS, Grid
 from glioseg.errors import FileError
 from glioseg.io.bounds import reading
-from glioseg.io.described import LPS_TO_RAS, MOST_HEADER, Described, Encoding, affine_of, beside, read_voxels
+from glioseg.io.described import LPS_TO_RAS, MOST_HEADER, Encoding, HeaderDescription, affine_of, beside, read_voxels
 from glioseg.io.endings import has_ending
 from glioseg.io.files import replacing
 from glioseg.io.nrrd import read_nrrd_header
@@ -72,11 +72,11 @@ def write_metaimage(path: Path, array: npt.NDArray[Any], grid: Grid, *, sync: bo
             raise OSError(str(error).strip().splitlines()[-1]) from error
 
 
-def _described(path: Path) -> Described:
+def _described(path: Path) -> HeaderDescription:
     return read_nrrd_header(path) if has_ending(path, (".nrrd", ".nhdr")) else _read_header(path)
 
 
-def _read_header(path: Path) -> Described:
+def _read_header(path: Path) -> HeaderDescription:
     """What the header of a MetaImage says.
 
     Raises:
@@ -96,7 +96,7 @@ def _read_header(path: Path) -> Described:
         raise ValueError(f"DimSize {fields['dimsize']} for {n} dimensions and {n_channels} channels")
     is_local = name.upper() == "LOCAL"
     skipped = int(fields.get("headersize", 0))
-    return Described(
+    return HeaderDescription(
         path=path,
         sizes=sizes if n_channels == 1 else (n_channels, *sizes),
         channels=None if n_channels == 1 else 0,

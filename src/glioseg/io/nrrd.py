@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glioseg.errors import FileError
-from glioseg.io.described import MOST_HEADER, Described, Encoding, affine_of, beside
+from glioseg.io.described import MOST_HEADER, Encoding, HeaderDescription, affine_of, beside
 
 _TYPES: Mapping[str, str] = MappingProxyType(
     {
@@ -42,7 +42,7 @@ _IN_SPACE = frozenset({"", "domain", "space", "time", "???", "none"})
 """Kinds of axes along which voxels lie; all others are those of the values in a voxel."""
 
 
-def read_nrrd_header(path: Path) -> Described:
+def read_nrrd_header(path: Path) -> HeaderDescription:
     """What the header of an NRRD file says.
 
     Raises:
@@ -65,7 +65,7 @@ def read_nrrd_header(path: Path) -> Described:
     channels = _channel_axis(fields, directions)
     name = fields.get("data file", fields.get("datafile"))
     data = path if name is None else beside(path, name)
-    return Described(
+    return HeaderDescription(
         path=path,
         sizes=sizes,
         channels=channels,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from glioseg.planning.memory import GB, Machine
-from glioseg.planning.proposal import Choice, CohortFingerprint, Proposal
+from glioseg.planning.proposal import Choice, CohortFingerprint, RecipeProposal
 
 
 def n_neighbours(dims: int, shape: tuple[int, int, int]) -> int:
@@ -30,7 +30,10 @@ def of_data(fingerprint: CohortFingerprint) -> Iterator[Choice]:
 
 
 def of_preparation(
-    fingerprint: CohortFingerprint, proposal: Proposal, spacing: tuple[float, float, float] | None, why_spacing: str
+    fingerprint: CohortFingerprint,
+    proposal: RecipeProposal,
+    spacing: tuple[float, float, float] | None,
+    why_spacing: str,
 ) -> Iterator[Choice]:
     """Crop, size, intensities; ``spacing`` is (D, H, W) in mm where volumes must be resampled to it."""
     share, dark = fingerprint.box_share, fingerprint.dark_share
@@ -62,7 +65,11 @@ def of_preparation(
 
 
 def of_network(
-    fingerprint: CohortFingerprint, proposal: Proposal, machine: Machine, shape: tuple[int, int, int], why_dims: str
+    fingerprint: CohortFingerprint,
+    proposal: RecipeProposal,
+    machine: Machine,
+    shape: tuple[int, int, int],
+    why_dims: str,
 ) -> Iterator[Choice]:
     """Patches or neighbours, the network, the loss; ``shape`` is that of a typical volume."""
     network = proposal.network
@@ -92,7 +99,7 @@ def of_network(
 
 
 def _of_patches(
-    proposal: Proposal, machine: Machine, shape: tuple[int, int, int], memory: str, foreground: float, rare: str
+    proposal: RecipeProposal, machine: Machine, shape: tuple[int, int, int], memory: str, foreground: float, rare: str
 ) -> Iterator[Choice]:
     limited = machine.kind == "cpu" and any(np.less(proposal.size, shape))
     limit = "; a CPU would take too long for larger ones" * limited
@@ -102,11 +109,11 @@ def _of_patches(
     yield Choice("patches.per_case", _per_case(proposal, shape), f"a volume holds {n_windows:.1f} patches")
 
 
-def _per_case(proposal: Proposal, shape: tuple[int, int, int]) -> int:
+def _per_case(proposal: RecipeProposal, shape: tuple[int, int, int]) -> int:
     return min(max(math.ceil(math.prod(shape) / math.prod(proposal.size)), 2), 8)
 
 
-def of_augmentation(proposal: Proposal, spacing: tuple[float, float, float] | None) -> Iterator[Choice]:
+def of_augmentation(proposal: RecipeProposal, spacing: tuple[float, float, float] | None) -> Iterator[Choice]:
     """Flips, turns and intensities; ``spacing`` is the median edge of a voxel (D, H, W) in mm."""
     dims = proposal.network.dims
     axes = ["width", "height", "depth"] if dims == 3 else ["width"]
@@ -118,7 +125,7 @@ def of_augmentation(proposal: Proposal, spacing: tuple[float, float, float] | No
 
 
 def of_training(
-    fingerprint: CohortFingerprint, proposal: Proposal, machine: Machine, shape: tuple[int, int, int]
+    fingerprint: CohortFingerprint, proposal: RecipeProposal, machine: Machine, shape: tuple[int, int, int]
 ) -> Iterator[Choice]:
     """How long and how fast; epochs are as many as make up the steps that the machine can do in reasonable time."""
     n_steps = 1_500 if machine.kind == "cpu" else 20_000

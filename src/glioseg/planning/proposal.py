@@ -48,7 +48,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Proposal:
+class RecipeProposal:
     """What to train.
 
     Args:

@@ -31,13 +31,13 @@ from glioseg.planning.memory import (
     patch_for,
     training_bytes,
 )
-from glioseg.planning.proposal import CohortFingerprint, Proposal
+from glioseg.planning.proposal import CohortFingerprint, RecipeProposal
 
 MOST_ANISOTROPIC = 3.0
 """Longest over shortest edge of a voxel from which on slices are proposed [1]."""
 
 
-def propose(fingerprint: CohortFingerprint, machine: Machine) -> Proposal:
+def propose(fingerprint: CohortFingerprint, machine: Machine) -> RecipeProposal:
     """The recipe for a cohort on a machine; the same for the same arguments.
 
     Raises:
@@ -51,7 +51,7 @@ def propose(fingerprint: CohortFingerprint, machine: Machine) -> Proposal:
     network = _network(fingerprint, machine, dims, shape)
     network, size, batch_size = (_in_patches if dims == 3 else _in_slices)(fingerprint, machine, network, shape)
     n_bytes = training_bytes(network, size, batch_size, bf16=machine.bf16)
-    proposal = Proposal(network, size, batch_size, n_bytes, ())
+    proposal = RecipeProposal(network, size, batch_size, n_bytes, ())
     settings = (
         *choices.of_data(fingerprint),
         *choices.of_preparation(fingerprint, proposal, spacing if resampled and dims == 3 else None, why_spacing),

@@ -32,7 +32,7 @@ class _ContentsRecord(Frozen):
 
 
 @dataclass(frozen=True)
-class Contents:
+class CaseContents:
     """What files hold.
 
     Args:
@@ -56,7 +56,7 @@ def digests_of(paths: Sequence[Path], root: Path, folder: Path | None) -> Mappin
     return contents.digests
 
 
-def contents_of(paths: Sequence[Path], root: Path, folder: Path | None) -> Contents:
+def contents_of(paths: Sequence[Path], root: Path, folder: Path | None) -> CaseContents:
     """What files hold, and why some cannot be read.
 
     Args:
@@ -92,7 +92,7 @@ def contents_of(paths: Sequence[Path], root: Path, folder: Path | None) -> Conte
             digests[path] = entries[str(path.absolute())][2]
     if record is not None and entries != known:
         write_record(record, _ContentsRecord(files=entries))
-    return Contents(digests, faults)
+    return CaseContents(digests, faults)
 
 
 def _outcome(look: Callable[[Path], _T], path: Path) -> _T | FileError:

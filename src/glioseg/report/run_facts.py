@@ -50,7 +50,7 @@ class RecipeFacts:
 
 
 @dataclass(frozen=True)
-class DataFacts:
+class TrainingDataFacts:
     """What was trained on.
 
     Args:
@@ -329,7 +329,7 @@ class RunFacts:
     """
 
     recipe: RecipeFacts
-    data: DataFacts
+    data: TrainingDataFacts
     split: SplitFacts
     log: Sequence[LogRow] = ()
     best_epoch: int | None = None

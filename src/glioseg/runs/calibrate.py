@@ -26,7 +26,7 @@ from glioseg.runs.options import RunOptions
 from glioseg.runs.read import Data
 from glioseg.tasks.choose import task_named
 from glioseg.tasks.confidence import Calibration, CalibrationParts, HeldOut, Promises
-from glioseg.tasks.data import Part
+from glioseg.tasks.data import CohortPart
 from glioseg.tasks.task import AnyTask, FinishedRun
 
 OpenRun = Callable[[Path], tuple[AnyTask, FinishedRun]]
@@ -118,7 +118,7 @@ def calibrate(
 
 def _unseen(
     run: Path, bundle: Bundle, data: Data, device: str, cache: Path | None, reporter: Reporter
-) -> tuple[Cohort, Part]:
+) -> tuple[Cohort, CohortPart]:
     """Other data, and all its cases as a part."""
     options = RunOptions(run_folder.home_of(run), cache, device=device)
     cohort, part = other_part(bundle, data, options, reporter)

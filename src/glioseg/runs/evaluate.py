@@ -36,7 +36,7 @@ from glioseg.runs.scored_report import scored_report
 from glioseg.runs.split import survey
 from glioseg.runs.under import AS_THE_RECIPE_SAYS, Under
 from glioseg.tasks.choose import task_named
-from glioseg.tasks.data import Part, seen_by, showing_only, with_modalities, without
+from glioseg.tasks.data import CohortPart, seen_by, showing_only, with_modalities, without
 from glioseg.tasks.members import fitted_cohort
 from glioseg.tasks.scores import Scores
 from glioseg.tasks.scoring import Publication, ScoredCohort, ScoredData, ScoringPlace
@@ -340,7 +340,7 @@ def _predictor_of_bundle(task: AnyTask, bundle: Path, device: str) -> Any:  # no
     return task.predictor(load_bundle(bundle), device)
 
 
-def other_part(bundle: Bundle, data: Data, options: RunOptions, reporter: Reporter) -> tuple[Cohort, Part]:
+def other_part(bundle: Bundle, data: Data, options: RunOptions, reporter: Reporter) -> tuple[Cohort, CohortPart]:
     """All cases with references in other data, prepared for a network as one part; who is left out is said."""
     cohort, part, left_out = _prepared_for(bundle, _other_data(bundle, data, reporter), options, reporter)
     for case, error in left_out.items():
@@ -350,7 +350,7 @@ def other_part(bundle: Bundle, data: Data, options: RunOptions, reporter: Report
 
 def _prepared_for(
     bundle: Bundle, scored: ScoredCohort, options: RunOptions, reporter: Reporter, only: Sequence[str] = ()
-) -> tuple[Cohort, Part, dict[str, GliosegError]]:
+) -> tuple[Cohort, CohortPart, dict[str, GliosegError]]:
     """What a network can see of the cases, prepared for it; and what is wrong with the others."""
     task, names = task_named(bundle.info.task), bundle.info.modalities
     cohort = fitted_cohort(replace(scored.cohort, cases=scored.cases), names)
@@ -365,7 +365,7 @@ def _prepared_for(
     with reporter.progress("Preparing") as step:
         prepared = prepare(cohort, task.prepare_options(bundle.info), options.cache_folder, progress=step)
     copies = survey(cohort, options.cache_folder, reporter).groups if task.draws_copies else ()
-    return cohort, Part.of(name, prepared, cohort, copies), left_out
+    return cohort, CohortPart.of(name, prepared, cohort, copies), left_out
 
 
 def _without_damaged(

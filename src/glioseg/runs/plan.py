@@ -25,7 +25,7 @@ from glioseg.machine.device import memory_at_hand, pick_device, uses_bf16
 from glioseg.networks.build import dims_of
 from glioseg.networks.unet import UNetSettings
 from glioseg.planning.memory import Kind, Machine, PlannedNetwork, patch_for
-from glioseg.planning.proposal import Choice, CohortFingerprint, Proposal
+from glioseg.planning.proposal import Choice, CohortFingerprint, RecipeProposal
 from glioseg.planning.rules import propose
 from glioseg.preparation.case import prepare_arrays
 from glioseg.preparation.options import PrepareOptions
@@ -45,7 +45,7 @@ _BOX = PrepareOptions(crop_to_brain=True, normalise="min-max", brain_only=False)
 class PlanResult:
     """A proposed recipe, and what it was proposed from."""
 
-    proposal: Proposal
+    proposal: RecipeProposal
     fingerprint: CohortFingerprint
     machine: Machine
     recipe: Path
@@ -222,7 +222,7 @@ def _outliers(voxels: npt.NDArray[Any], brain: npt.NDArray[np.bool_]) -> float:
 # -- the file ----------------------------------------------------------------------------------------------------------
 
 
-def as_toml(proposal: Proposal, cohort: str, fingerprint: CohortFingerprint) -> str:
+def as_toml(proposal: RecipeProposal, cohort: str, fingerprint: CohortFingerprint) -> str:
     """The recipe as a person reads it: each setting below the reason for it."""
     document = tomlkit.document()
     for line in (f"Proposed by glioseg plan for {cohort}. Change what you know better: this file is all there is.",):

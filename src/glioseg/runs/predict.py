@@ -108,7 +108,7 @@ def predict(
 
 
 @dataclass(frozen=True)
-class Networks:
+class NetworkSource:
     """Runs or bundles that are to be loaded as one, wherever they are needed.
 
     Args:
@@ -134,11 +134,11 @@ def members_of(
     folders: Sequence[Path], device: str = "auto", network: nn.Module | None = None, backend: str = "torch"
 ) -> Members:
     """Runs or bundles as one; ``network`` is the module, where it was one of your own, ``backend`` what computes it."""
-    return Networks(tuple(folders), device, network, backend).load()
+    return NetworkSource(tuple(folders), device, network, backend).load()
 
 
 @dataclass(frozen=True)
-class Spread:
+class PredictionWorkers:
     """Cases are predicted on the workers of another place, each of which loads the networks for itself.
 
     Args:
@@ -147,7 +147,7 @@ class Spread:
     """
 
     where: Where
-    networks: Networks
+    networks: NetworkSource
 
 
 def predict_with(
@@ -160,7 +160,7 @@ def predict_with(
     *,
     skip_done: bool = False,
     wanted: Wanted = NOTHING_MORE,
-    spread: Spread | None = None,
+    spread: PredictionWorkers | None = None,
 ) -> PredictResult:
     """``predict`` with networks that are loaded; with ``spread`` on the workers of another place."""
     for terms in terms_of(members.infos):
@@ -308,7 +308,7 @@ def _predict_cases(
     wanted: Wanted,
     out: Path,
     reporter: Reporter,
-    spread: Spread | None,
+    spread: PredictionWorkers | None,
 ) -> PredictResult:
     """Predict case by case: all files of a case, or none; ``summary.csv`` grows with each."""
     written: dict[str, WrittenCase] = dict(before.done)
@@ -348,7 +348,7 @@ def _predict_cases(
 
 
 def _predictor(
-    networks: Networks, wanted: Wanted, out: Path, reporter: Reporter
+    networks: NetworkSource, wanted: Wanted, out: Path, reporter: Reporter
 ) -> Callable[[Case], WrittenCase | GliosegError]:
     """What predicts and writes cases, in a process that must see the folder of the results."""
     require_seen(out)

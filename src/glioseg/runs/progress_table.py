@@ -10,7 +10,7 @@ from glioseg.console import ProgressBar, Reporter
 from glioseg.runs.table_lines import TableLines
 from glioseg.tasks.task import LogColumns
 from glioseg.training.log import LogRow
-from glioseg.training.progress import Place
+from glioseg.training.progress import TrainingPlace
 
 _FIRST = ("epoch", "train", "val")
 _LAST = ("rate", "images/s", "left")
@@ -61,10 +61,10 @@ class ProgressTable:
         self._columns = columns
         least = dict(zip(columns.titles, columns.widths, strict=True))
         self._lines = TableLines(("images/s", "rate", *columns.spare), _WIDTHS | least)
-        self._place: Place | None = None
+        self._place: TrainingPlace | None = None
         self._said_at = time.monotonic()
 
-    def on_start(self, place: Place) -> None:
+    def on_start(self, place: TrainingPlace) -> None:
         """Say where a training goes on that was begun before, and how its scores are counted where not as usual."""
         self._place = place
         if self._columns.words:
@@ -73,7 +73,7 @@ class ProgressTable:
             step = f", step {place.step + 1}" if place.step else ""
             self._reporter.say(f"Continuing at epoch {place.epoch + 1}{step}")
 
-    def on_step(self, place: Place) -> str | None:
+    def on_step(self, place: TrainingPlace) -> str | None:
         """A step is done."""
         self._place = place
         self._show_bar(f"Epoch {place.epoch + 1}/{self._epochs}", place.step, place.n_steps, self._words(place))
@@ -105,13 +105,13 @@ class ProgressTable:
             self._bar = self._reporter.bar()
         self._bar.show(label, n_done, n_total, words)
 
-    def _say_now_and_then(self, place: Place) -> None:
+    def _say_now_and_then(self, place: TrainingPlace) -> None:
         if self._reporter.console.is_terminal or time.monotonic() - self._said_at < _LINE_EVERY_S:
             return
         self._said_at = time.monotonic()
         self._reporter.say(f"Epoch {place.epoch + 1}/{self._epochs}, {self._words(place)}")
 
-    def _words(self, place: Place) -> str:
+    def _words(self, place: TrainingPlace) -> str:
         words = [f"step {place.step}/{place.n_steps}"]
         if place.loss is not None:
             words.append(f"loss {place.loss:.4f}")
@@ -128,7 +128,7 @@ class ProgressTable:
         left = "-" if self._place is None else self._time_left(replace(self._place, elapsed_s=row.elapsed_s))
         return f"{row.learning_rate:.1e}", pace, left
 
-    def _time_left(self, place: Place) -> str:
+    def _time_left(self, place: TrainingPlace) -> str:
         left_s = place.left_s
         if left_s is None:
             return "-"

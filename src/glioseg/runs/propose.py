@@ -19,7 +19,7 @@ _PICTURES = ("grey",)
 
 
 @dataclass(frozen=True)
-class Proposal:
+class ModelProposal:
     """A shipped network, and the scans that it fits, folders as the cohorts that were read for it."""
 
     model: ShippedModel
@@ -32,7 +32,7 @@ def is_network(path: Path) -> bool:
     return is_model_name(path) or any((path / name).exists() for name in inside)
 
 
-def proposed_model(inputs: Sequence[Data], files: Mapping[str, Path], reporter: Reporter = QUIET) -> Proposal:
+def proposed_model(inputs: Sequence[Data], files: Mapping[str, Path], reporter: Reporter = QUIET) -> ModelProposal:
     """The first shipped network that is installed and that all cases have the modalities of.
 
     Args:
@@ -61,7 +61,7 @@ def proposed_model(inputs: Sequence[Data], files: Mapping[str, Path], reporter: 
         except GliosegError:  # a single file that cannot show what the network needs
             continue
         if all(fits(case, info) for case in cases):
-            return Proposal(model, scans)
+            return ModelProposal(model, scans)
     shown = {_words(case) for given in scans if isinstance(given, Cohort) for case in given.cases}
     raise OptionError(
         "no network was named, and no shipped one fits these scans",

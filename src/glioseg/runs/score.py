@@ -27,10 +27,19 @@ from glioseg.evaluation.raters import CONSENSUS, ConsensusName, agreements, cons
 from glioseg.evaluation.scored_masks import RaterFigures, ScoreInputs
 from glioseg.evaluation.table import case_rows, has_metric
 from glioseg.io.files import write_json
-from glioseg.report.run_facts import DataFacts, PartScores
+from glioseg.report.run_facts import PartScores, TrainingDataFacts
 from glioseg.report.score import ScoredMasks, write_score_page
 from glioseg.runs.read import Data
-from glioseg.runs.score_masks import Masks, Panel, all_faults, empty_mask, on_grid, read_mask, read_method, read_panel
+from glioseg.runs.score_masks import (
+    Masks,
+    RaterPanel,
+    all_faults,
+    empty_mask,
+    on_grid,
+    read_mask,
+    read_method,
+    read_panel,
+)
 from glioseg.tasks.scores import Scores
 from glioseg.tasks.texts import regions_text
 
@@ -193,7 +202,7 @@ class _Scored:
 
 
 def _score_cases(
-    panel: Panel,
+    panel: RaterPanel,
     methods: Sequence[Masks],
     regions: tuple[str, ...],
     metrics: RegionMetrics,
@@ -215,7 +224,7 @@ def _score_cases(
 
 def _score_one(
     case: Case,
-    panel: Panel,
+    panel: RaterPanel,
     methods: Sequence[Masks],
     regions: tuple[str, ...],
     metrics: RegionMetrics,
@@ -297,7 +306,7 @@ def _scores(
     )
 
 
-def _inputs(panel: Panel, masks: Masks, resampled: Sequence[str]) -> ScoreInputs:
+def _inputs(panel: RaterPanel, masks: Masks, resampled: Sequence[str]) -> ScoreInputs:
     binary = scheme_named("binary")
     return ScoreInputs(
         references={rater.name: str(rater.folder) for rater in panel.raters},
@@ -344,7 +353,9 @@ def _compared(scores: Mapping[str, Scores], options: ScoreOptions) -> Comparison
     return compare(_tables_of(scores, options), _compare_options(options, names))
 
 
-def _rater_figures(panel: Panel, scored: _Scored, metrics: RegionMetrics, options: ScoreOptions) -> RaterFigures | None:
+def _rater_figures(
+    panel: RaterPanel, scored: _Scored, metrics: RegionMetrics, options: ScoreOptions
+) -> RaterFigures | None:
     if not scored.among:
         return None
     names = tuple(rater.name for rater in panel.raters)
@@ -370,7 +381,9 @@ def _rater_figures(panel: Panel, scored: _Scored, metrics: RegionMetrics, option
     )
 
 
-def _written(result: ScoreResult, panel: Panel, options: ScoreOptions, out: Path, reporter: Reporter) -> ScoreResult:
+def _written(
+    result: ScoreResult, panel: RaterPanel, options: ScoreOptions, out: Path, reporter: Reporter
+) -> ScoreResult:
     """The files: figures and cases of each method, everything as JSON, and the page."""
     for name, scores in result.scores.items():
         scores.write(out if len(result.scores) == 1 else out / _folder_name(name))
@@ -400,10 +413,10 @@ def _folder_name(method: str) -> str:
     return re.sub(r"[^\w.-]+", "-", method).strip("-.") or "method"
 
 
-def _data_facts(panel: Panel, regions: tuple[str, ...]) -> DataFacts:
+def _data_facts(panel: RaterPanel, regions: tuple[str, ...]) -> TrainingDataFacts:
     cohort, scheme = panel.cohort, panel.raters[0].scheme or scheme_named("binary")
     kinds = ("assumed", "unknown-patients")
-    return DataFacts(
+    return TrainingDataFacts(
         cohort=cohort.name,
         layout=cohort.layout,
         modalities=cohort.modalities,

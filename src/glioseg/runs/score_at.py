@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from glioseg.console import Reporter, Step
-from glioseg.tasks.data import Part
+from glioseg.tasks.data import CohortPart
 from glioseg.tasks.scores import Scores
 from glioseg.tasks.scoring import Scoring
 from glioseg.tasks.task import AnyTask
@@ -19,7 +19,7 @@ def score_at(
     task: AnyTask,
     opened: Callable[[], Any],
     predictor: Any,  # noqa: ANN401 - the task's own
-    part: Part,
+    part: CohortPart,
     scoring: Scoring,
     step: Step,
     reporter: Reporter,
@@ -53,7 +53,7 @@ def score_at(
 
 
 def _scorer(
-    task: AnyTask, opened: Callable[[], Any], part: Part, scoring: Scoring, reporter: Reporter
+    task: AnyTask, opened: Callable[[], Any], part: CohortPart, scoring: Scoring, reporter: Reporter
 ) -> Callable[[int], Any]:
     """What scores cases by their numbers, in a process that must see what was prepared."""
     require_seen(part.prepared.index)

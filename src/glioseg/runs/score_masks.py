@@ -48,14 +48,14 @@ class Masks:
 
 
 @dataclass(frozen=True)
-class Panel:
+class RaterPanel:
     """The references: the cases, and a mask of each by every rater."""
 
     cohort: Cohort
     raters: tuple[Masks, ...]
 
 
-def read_panel(references: Mapping[str, Data], reporter: Reporter = QUIET) -> Panel:
+def read_panel(references: Mapping[str, Data], reporter: Reporter = QUIET) -> RaterPanel:
     """The references of one rater or several.
 
     A folder is read as a data set where it is one, and else as masks alone. The first rater's cases are those that
@@ -75,11 +75,11 @@ def read_panel(references: Mapping[str, Data], reporter: Reporter = QUIET) -> Pa
     raters = [Masks(first, data.path, cohort.scheme, own)]
     for name, other in others:
         raters.append(_other_rater(name, other, cohort, reporter))
-    return Panel(cohort, tuple(raters))
+    return RaterPanel(cohort, tuple(raters))
 
 
 def read_method(
-    name: str, folder: Path, panel: Panel, regions: Sequence[str], scheme: LabelScheme | str | None
+    name: str, folder: Path, panel: RaterPanel, regions: Sequence[str], scheme: LabelScheme | str | None
 ) -> Masks:
     """A method's masks, matched with the cases of the references.
 

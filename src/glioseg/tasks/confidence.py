@@ -9,7 +9,7 @@ from typing import Any
 
 from glioseg.core.case import Counted
 from glioseg.inference.bundle import Bundle
-from glioseg.tasks.data import Part
+from glioseg.tasks.data import CohortPart
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class HeldOut:
         bundle: the network.
     """
 
-    part: Part
+    part: CohortPart
     bundle: Bundle
 
 
@@ -55,10 +55,10 @@ class CalibrationParts:
 
     fitted: tuple[HeldOut, ...]
     words: str
-    checked: Part | None = None
+    checked: CohortPart | None = None
     checked_words: str = ""
     checked_is_other: bool = False
-    training: Part | None = None
+    training: CohortPart | None = None
     counted: Counted = "patient"
 
 

@@ -18,7 +18,7 @@ from glioseg.preparation.store import PreparedCohort, of_patients
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class CohortPart:
     """A part of a cohort: prepared, and as it was read.
 
     Args:
@@ -34,7 +34,9 @@ class Part:
     units: Mapping[str, str]
 
     @classmethod
-    def of(cls, name: str, prepared: PreparedCohort, cohort: Cohort, copies: Sequence[frozenset[str]] = ()) -> Part:
+    def of(
+        cls, name: str, prepared: PreparedCohort, cohort: Cohort, copies: Sequence[frozenset[str]] = ()
+    ) -> CohortPart:
         """The cases of ``prepared`` with their sources in ``cohort``; ``copies`` are groups of cases that are alike."""
         names = {case.id for case in prepared.cases}
         cases = {case.id: case for case in cohort.cases if case.id in names}
@@ -61,9 +63,9 @@ class TrainingData:
     targets: Targets
     copies: tuple[frozenset[str], ...] = ()
 
-    def part(self, name: str) -> Part:
+    def part(self, name: str) -> CohortPart:
         """A part by name; a SplitError where it is empty."""
-        return Part.of(name, self.prepared_part(name), self.cohort, self.copies)
+        return CohortPart.of(name, self.prepared_part(name), self.cohort, self.copies)
 
     def prepared_part(self, name: str) -> PreparedCohort:
         """The arrays of a part; a SplitError where it is empty."""

@@ -15,8 +15,8 @@ from glioseg.inference.uncertainty import UncertaintyOptions
 from glioseg.preparation.ready.result import ReadyScan
 from glioseg.report.predictions import PredictedCase, PredictionsPage
 from glioseg.report.run import RunPage
-from glioseg.report.run_facts import DataFacts, PartCounts, RunFacts, assumptions_of
-from glioseg.tasks.data import Part
+from glioseg.report.run_facts import PartCounts, RunFacts, TrainingDataFacts, assumptions_of
+from glioseg.tasks.data import CohortPart
 from glioseg.tasks.members import stem_of
 from glioseg.tasks.scores import Scores
 from glioseg.tasks.scoring import (
@@ -152,13 +152,13 @@ class Members(ABC):
         """Score the mean of the networks on a part of a cohort, each network beside it."""
 
     @abstractmethod
-    def part(self, scored: ScoredCohort, place: ScoringPlace) -> Part:
+    def part(self, scored: ScoredCohort, place: ScoringPlace) -> CohortPart:
         """What is scored, prepared as the first network sees it."""
 
-    def facts_of(self, scored: ScoredData) -> tuple[DataFacts, PartCounts]:
+    def facts_of(self, scored: ScoredData) -> tuple[TrainingDataFacts, PartCounts]:
         """The data that was scored, and what is in it, for the page."""
         cohort, cases = scored.cohort, scored.part.prepared.cases
-        about = DataFacts(
+        about = TrainingDataFacts(
             cohort.name,
             cohort.layout,
             self.modalities,

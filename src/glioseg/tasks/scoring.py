@@ -13,7 +13,7 @@ from glioseg.evaluation.metric import OwnMetrics
 from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.evaluation.published import PublishedRow
 from glioseg.inference.bundle import BundleInfo
-from glioseg.tasks.data import Part
+from glioseg.tasks.data import CohortPart
 from glioseg.tasks.scores import Scores
 
 
@@ -108,5 +108,5 @@ class ScoredData:
 
     infos: tuple[BundleInfo, ...]
     cohort: Cohort
-    part: Part
+    part: CohortPart
     scores: Scores

@@ -30,9 +30,9 @@ from glioseg.preparation.slices import largest_slice
 from glioseg.preparation.store import PreparedCohort
 from glioseg.report.plain import plain_page
 from glioseg.report.run import RunPage
-from glioseg.report.run_facts import DataFacts, Level, NetworkFacts, PartCounts, RunFacts, assumptions_of
+from glioseg.report.run_facts import Level, NetworkFacts, PartCounts, RunFacts, TrainingDataFacts, assumptions_of
 from glioseg.tasks.confidence import Calibration, CalibrationParts, Promises
-from glioseg.tasks.data import Part, TrainingData
+from glioseg.tasks.data import CohortPart, TrainingData
 from glioseg.tasks.prediction import Members
 from glioseg.tasks.scores import Scores
 from glioseg.tasks.scoring import (
@@ -189,7 +189,7 @@ class Task(ABC, Generic[P]):
         """What a run has trained: its bundle, unless the task makes none."""
         return self.predictor(run.bundle(), run.device)
 
-    def score_case(self, predictor: P, part: Part, number: int, scoring: Scoring) -> Any:  # noqa: ANN401 - its own
+    def score_case(self, predictor: P, part: CohortPart, number: int, scoring: Scoring) -> Any:  # noqa: ANN401 - its own
         """Predict and score one case of a part: the little that it adds, which may come from another process.
 
         Raises:
@@ -201,11 +201,11 @@ class Task(ABC, Generic[P]):
             remedy="Leave `--on` out, or override Task.score_case and Task.scores_of in place of Task.score",
         )
 
-    def scores_of(self, predictor: P, part: Part, scored: Sequence[Any], scoring: Scoring) -> Scores:
+    def scores_of(self, predictor: P, part: CohortPart, scored: Sequence[Any], scoring: Scoring) -> Scores:
         """The scores of a part, from what ``score_case`` gave of each of its cases, in their order."""
         raise NotImplementedError
 
-    def score(self, predictor: P, part: Part, scoring: Scoring, step: Step) -> Scores:
+    def score(self, predictor: P, part: CohortPart, scoring: Scoring, step: Step) -> Scores:
         """Predict and score every case of a part."""
         scored = []
         for number in range(len(part.prepared.cases)):
@@ -213,7 +213,7 @@ class Task(ABC, Generic[P]):
             step(number + 1, len(part.prepared.cases))
         return self.scores_of(predictor, part, scored, scoring)
 
-    def detect(self, predictor: P, part: Part, scoring: Scoring, step: Step) -> Scores:
+    def detect(self, predictor: P, part: CohortPart, scoring: Scoring, step: Step) -> Scores:
         """Score by whether tumour is found at all."""
         return self._cannot_detect()
 
@@ -251,9 +251,9 @@ class Task(ABC, Generic[P]):
 
     # -- pages ----------------------------------------------------------------------------------------------------
 
-    def describe(self, data: TrainingData) -> DataFacts:
+    def describe(self, data: TrainingData) -> TrainingDataFacts:
         """The cohort and its channels, for the report."""
-        return DataFacts(
+        return TrainingDataFacts(
             cohort=data.cohort.name,
             layout=data.cohort.layout,
             modalities=data.modalities,

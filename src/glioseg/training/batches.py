@@ -23,7 +23,7 @@ from torch import Tensor
 from glioseg.training.job import Job
 from glioseg.training.randomness import DrawKey, Rows
 from glioseg.training.sampler import Indices, batch_of
-from glioseg.training.share import Part, own_places, parts_of
+from glioseg.training.share import BatchShare, own_places, parts_of
 from glioseg.training.team import Team
 
 
@@ -43,7 +43,7 @@ class OwnBatch:
     key: DrawKey
     n: int
     indices: Indices
-    parts: tuple[Part, ...]
+    parts: tuple[BatchShare, ...]
     tensors: tuple[Tensor, Tensor, Tensor | None]
     is_augmented: bool = False
 

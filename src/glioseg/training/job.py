@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from glioseg.training.checkpoint import Identity
 from glioseg.training.log import LogRow
 from glioseg.training.options import TrainOptions
-from glioseg.training.progress import Place
+from glioseg.training.progress import TrainingPlace
 from glioseg.training.randomness import DrawKey
 
 
@@ -128,6 +128,6 @@ class Job:
     identity: Identity
     run: Path
     on_epoch: Callable[[LogRow], str | None]
-    on_step: Callable[[Place], str | None]
-    on_start: Callable[[Place], None]
+    on_step: Callable[[TrainingPlace], str | None]
+    on_start: Callable[[TrainingPlace], None]
     loss_is_mean: bool = False

@@ -38,7 +38,7 @@ from glioseg.training.checkpoint import (
 from glioseg.training.job import Job, Validation
 from glioseg.training.log import LOG, LogRow, append_log, cut_log, read_log, require_log
 from glioseg.training.options import PlateauOptions
-from glioseg.training.progress import Outcome, Pace, Place, Progress, is_limit, progress_of
+from glioseg.training.progress import Outcome, Pace, Progress, TrainingPlace, is_limit, progress_of
 from glioseg.training.randomness import DrawKey, generator
 from glioseg.training.sampler import epoch_order, n_steps_of
 from glioseg.training.schedule import learning_rate
@@ -307,9 +307,9 @@ class TrainingLoop:
             cut_log(self.job.run / LOG, self.progress.log_size)
             take_best_back(self.job.run)
 
-    def _place(self) -> Place:
+    def _place(self) -> TrainingPlace:
         progress = self.progress
-        return Place(
+        return TrainingPlace(
             epoch=progress.epoch,
             step=progress.step,
             n_steps=self.n_steps,

@@ -34,7 +34,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Place:
+class TrainingPlace:
     """Where a training stands, for whoever shows it.
 
     Args:

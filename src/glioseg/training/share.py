@@ -15,7 +15,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Part:
+class BatchShare:
     """A part of a batch, as one process has it.
 
     Args:
@@ -43,7 +43,7 @@ class Part:
         return self.n / self.n_batch
 
 
-def parts_of(n_batch: int, n_parts: int, rank: int = 0, size: int = 1) -> tuple[Part, ...]:
+def parts_of(n_batch: int, n_parts: int, rank: int = 0, size: int = 1) -> tuple[BatchShare, ...]:
     """The parts of a batch of ``n_batch`` items, for process ``rank`` of ``size``."""
     edges = np.linspace(0, n_batch, min(n_parts, n_batch) + 1).round().astype(int).tolist()
     parts = []
@@ -52,10 +52,10 @@ def parts_of(n_batch: int, n_parts: int, rank: int = 0, size: int = 1) -> tuple[
         deals = size if n >= size else 1
         rows = tuple(tuple(range(first, n, deals)) for first in range(deals))
         own = rank if deals > 1 else 0
-        parts.append(Part(n, n_batch, rows, own, tuple(low + row for row in rows[own])))
+        parts.append(BatchShare(n, n_batch, rows, own, tuple(low + row for row in rows[own])))
     return tuple(parts)
 
 
-def own_places(parts: Sequence[Part]) -> tuple[int, ...]:
+def own_places(parts: Sequence[BatchShare]) -> tuple[int, ...]:
     """The places in the batch of all items that a process has, part by part."""
     return tuple(place for part in parts for place in part.places)

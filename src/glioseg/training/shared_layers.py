@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
-from glioseg.training.share import Part
+from glioseg.training.share import BatchShare
 from glioseg.training.team import Team
 
 
@@ -26,10 +26,10 @@ class Shared:
 
     def __init__(self, team: Team) -> None:
         self.team = team
-        self.part: Part | None = None
+        self.part: BatchShare | None = None
 
     @property
-    def part_at_hand(self) -> Part | None:
+    def part_at_hand(self) -> BatchShare | None:
         """The part, where this process has some of its items only."""
         return self.part if self.part is not None and self.part.is_shared else None
 
@@ -77,7 +77,7 @@ class SharedBatchNorm(_BatchNorm):
         self.running_var.lerp_(variance.to(self.running_var), share)
 
 
-def _statistics_of_all(tensor: Tensor, part: Part, team: Team) -> tuple[Tensor, Tensor]:
+def _statistics_of_all(tensor: Tensor, part: BatchShare, team: Team) -> tuple[Tensor, Tensor]:
     """Mean and variance (C,) float32 of each channel over the voxels of all processes."""
     axes = (0, *range(2, tensor.dim()))
     variance, mean = torch.var_mean(tensor.float(), dim=axes, correction=0)

@@ -19,7 +19,7 @@ from glioseg.training.job import Job
 from glioseg.training.optimiser import build_optimiser
 from glioseg.training.randomness import torch_seed
 from glioseg.training.recompute import recompute_activations
-from glioseg.training.share import Part
+from glioseg.training.share import BatchShare
 from glioseg.training.shared_layers import Shared, share_layers
 from glioseg.training.team import Team
 
@@ -69,7 +69,7 @@ class Stepper:
             )
         return total
 
-    def _pass(self, part: Part, own: slice, batch: OwnBatch) -> Tensor:
+    def _pass(self, part: BatchShare, own: slice, batch: OwnBatch) -> Tensor:
         """Forward and backward of a part; its share of the loss."""
         images, targets, weights = batch.tensors
         with compiler_faults():
@@ -88,7 +88,7 @@ class Stepper:
         return loss.detach() / self.team.size
 
     def _loss_of_all(
-        self, part: Part, logits: Tensor | tuple[Tensor, ...], targets: Tensor, weights: Tensor | None
+        self, part: BatchShare, logits: Tensor | tuple[Tensor, ...], targets: Tensor, weights: Tensor | None
     ) -> Tensor:
         """The loss of the part with the items of all processes, which send each other what their networks say."""
 

@@ -16,7 +16,7 @@ from glioseg.errors import GliosegError, OptionError
 from glioseg.workers.where import Lost, Stopped, require_seen
 
 
-class Lines(Reporter):
+class KeptLines(Reporter):
     """Keeps what is said to it; shows nothing."""
 
     def __init__(self) -> None:
@@ -72,11 +72,11 @@ def do_piece(
 
 
 @lru_cache(maxsize=1)
-def _made(making: Any) -> tuple[Callable[[Any], Any], Lines]:  # noqa: ANN401 - a reference of Ray's
+def _made(making: Any) -> tuple[Callable[[Any], Any], KeptLines]:  # noqa: ANN401 - a reference of Ray's
     """What does pieces; made once in each worker, since it may hold networks."""
     import ray
 
-    lines = Lines()
+    lines = KeptLines()
     return ray.get(making)(lines), lines
 
 

@@ -15,7 +15,7 @@ from glioseg.cohorts.phantom.atlas import load_atlas
 from glioseg.cohorts.phantom.baseline import threshold_baseline
 from glioseg.cohorts.phantom.fields import Field, Frame, draw_field, smoothstep
 from glioseg.cohorts.phantom.patient_facts import draw_facts, facts_of
-from glioseg.cohorts.phantom.tumour import Lesion, pushed
+from glioseg.cohorts.phantom.tumour import PhantomLesion, pushed
 from glioseg.errors import FileError, LayoutError
 
 
@@ -85,8 +85,8 @@ class TestAtlas:
             atlas_module._read("t1")
 
 
-def lesion(push: float) -> Lesion:
-    return Lesion((20.0, 0.0, 0.0), 1.0, 15.0, np.eye(3), (), True, 0.6, (), push, 10.0, False)
+def lesion(push: float) -> PhantomLesion:
+    return PhantomLesion((20.0, 0.0, 0.0), 1.0, 15.0, np.eye(3), (), True, 0.6, (), push, 10.0, False)
 
 
 class TestMassEffect:

@@ -12,7 +12,7 @@ from glioseg.app.answers import BusyError, NotFoundError
 from glioseg.app.calls.common import REFUSALS, Id, Served
 from glioseg.app.calls.shapes import CaseAnswer, CaseAsked, CaseId, Nothing
 from glioseg.app.service import Service, new_id
-from glioseg.app.worklist import CaseRecord
+from glioseg.app.worklist import ListedCase
 from glioseg.core.modalities import named_among
 from glioseg.errors import GeometryError, OptionError
 from glioseg.inference.modalities import shown_modalities
@@ -75,7 +75,7 @@ def worklist(service: Served) -> list[CaseAnswer]:
     return [CaseAnswer.model_validate(case_answer(record, firsts)) for record in records]
 
 
-def first_days(records: Iterable[CaseRecord]) -> dict[str, int]:
+def first_days(records: Iterable[ListedCase]) -> dict[str, int]:
     """Patient -> the day of the first study that is known, on the patient's own calendar."""
     firsts: dict[str, int] = {}
     for record in records:
@@ -85,13 +85,13 @@ def first_days(records: Iterable[CaseRecord]) -> dict[str, int]:
     return firsts
 
 
-def study_day(record: CaseRecord, firsts: Mapping[str, int]) -> int | None:
+def study_day(record: ListedCase, firsts: Mapping[str, int]) -> int | None:
     """Days since the first study of the patient; None where the scans say no date, or it is not kept."""
     day = (record.summary or {}).get("day")
     return None if day is None else int(day - firsts[record.patient])
 
 
-def case_answer(record: CaseRecord, firsts: Mapping[str, int]) -> dict[str, Any]:
+def case_answer(record: ListedCase, firsts: Mapping[str, int]) -> dict[str, Any]:
     """A case as the worklist shows it; ``firsts`` are those of ``first_days``."""
     summary = record.summary or {}
     return {

@@ -24,7 +24,7 @@ from glioseg.app.masks import facts_in
 from glioseg.app.references import keep_reference, score_masks, scores_in
 from glioseg.app.service import Service
 from glioseg.app.tables import regions_shown
-from glioseg.app.worklist import CaseRecord, Correction
+from glioseg.app.worklist import Correction, ListedCase
 from glioseg.errors import OptionError
 from glioseg.report.style import modality_title
 
@@ -54,7 +54,7 @@ def case(case_id: Id, service: Served) -> CaseDetail:
     return CaseDetail.model_validate(case_answer(record, firsts) | _detail(service, record, facts))
 
 
-def _detail(service: Service, record: CaseRecord, facts: Mapping[str, Any]) -> dict[str, Any]:
+def _detail(service: Service, record: ListedCase, facts: Mapping[str, Any]) -> dict[str, Any]:
     scores = scores_in(service.places.case(record.id))
     address = f"/api/cases/{record.id}"
     corrections = service.worklist.corrections(record.id)
@@ -179,7 +179,7 @@ def export_mask(
     return FileResponse(file, filename=file.name, background=gone)
 
 
-def _correction(service: Service, record: CaseRecord, n: int | None) -> Correction | None:
+def _correction(service: Service, record: ListedCase, n: int | None) -> Correction | None:
     """The mask that is meant; None for the network's."""
     drawn = {each.n: each for each in service.worklist.corrections(record.id)}
     number = max(drawn, default=0) if n is None else n

@@ -16,7 +16,7 @@ from glioseg.app.answers import NotFoundError, finding_answer
 from glioseg.app.calls.common import REFUSALS, Served
 from glioseg.app.calls.shapes import PathAsked, UploadAnswer
 from glioseg.app.looked import looked_at
-from glioseg.app.networks import Networks
+from glioseg.app.networks import OfferedNetworks
 from glioseg.app.options import Limits
 from glioseg.app.service import Service, below, new_id, patient_digest
 from glioseg.app.studies import Found, FoundCase, called_by_files, found_in, grids_of, is_one_grid
@@ -131,7 +131,7 @@ def _in_words(error: GliosegError, folder: Path, findings: Sequence[Finding]) ->
     return type(error)(values.pop("what"), **values)
 
 
-def case_answer(found: FoundCase, networks: Networks) -> dict[str, Any]:
+def case_answer(found: FoundCase, networks: OfferedNetworks) -> dict[str, Any]:
     """A case of an upload as the page is told of it."""
     used = {row.taken_for: row.to_json() for row in found.rows if row.is_used}
     fits, grids = networks.fitting(found.case), grids_of(found.case)

@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from glioseg.cohorts.description import DoubtfulMask, GalleryKind, GallerySlice, View
+from glioseg.cohorts.description import DoubtfulMask, GalleryKind, GallerySlice, ViewPoint
 from glioseg.cohorts.summary import CaseSummary
 from glioseg.core import Finding, FindingKind
 
@@ -75,7 +75,7 @@ def _seen(case: CaseSummary) -> npt.NDArray[np.float32]:
     return np.mean(shares, axis=0, dtype=np.float32) if shares else np.zeros(case.n_slices, dtype=np.float32)
 
 
-def choose_views(cases: Sequence[CaseSummary]) -> tuple[View, ...]:
+def choose_views(cases: Sequence[CaseSummary]) -> tuple[ViewPoint, ...]:
     """The middle of the tumour, of cases from the smallest tumour to the largest whose orientation is known; where no
     case has tumour, the middle of the volume.
     """
@@ -88,7 +88,7 @@ def choose_views(cases: Sequence[CaseSummary]) -> tuple[View, ...]:
     views = []
     for case in spread(with_tumour or oriented, _N_VIEWS):
         x, y, z = case.shape or (1, 1, 1)
-        views.append(View(case.case, case.tumour_centre or (x // 2, y // 2, z // 2)))
+        views.append(ViewPoint(case.case, case.tumour_centre or (x // 2, y // 2, z // 2)))
     return tuple(views)
 
 

@@ -63,7 +63,7 @@ SCANNERS = (
 
 
 @dataclass(frozen=True)
-class Look:
+class Appearance:
     """How a patient shows: signals per modality, and what of the average's detail and of texture is added to them.
 
     Args:
@@ -77,7 +77,7 @@ class Look:
     texture: float = 0.022
 
 
-def draw_look(rng: np.random.Generator, high_grade: bool) -> Look:
+def draw_look(rng: np.random.Generator, high_grade: bool) -> Appearance:
     """Draw a patient's signals.
 
     Oedema runs from hardly brighter than the cortex to brighter than anything else on FLAIR, necrosis from fluid-like
@@ -100,13 +100,13 @@ def draw_look(rng: np.random.Generator, high_grade: bool) -> Look:
         signals["t2f"]["solid"] *= rng.uniform(0.75, 1.1)
         for name in MODALITIES:
             signals[name]["core"] = signals[name]["solid"]
-    return Look(signals)
+    return Appearance(signals)
 
 
 def draw_signal(
     rng: np.random.Generator,
     modality: str,
-    look: Look,
+    look: Appearance,
     scanner: Scanner,
     anatomy: Anatomy,
     frame: Frame,
@@ -144,7 +144,7 @@ def received(rng: np.random.Generator, modality: str, scanner: Scanner, signal: 
     return np.asarray(np.clip(np.round(magnitude * np.float32(gain)), 1, 32767), dtype=np.int16)
 
 
-def healthy(modality: str, look: Look, anatomy: Anatomy, frame: Frame, tissues: Tissues) -> Floats:
+def healthy(modality: str, look: Appearance, anatomy: Anatomy, frame: Frame, tissues: Tissues) -> Floats:
     """Signal (N,) of the brain before anything grew in it."""
     row = look.signals[modality]
     signal = np.float32(row["csf"]) * tissues.csf + np.float32(row["gm"]) * tissues.gm

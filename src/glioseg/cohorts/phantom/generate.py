@@ -34,7 +34,7 @@ from glioseg.cohorts.phantom.randomised import (
     varied_mimics,
     with_random_stripping,
 )
-from glioseg.cohorts.phantom.tumour import Lesion, TumourMaps, draw_lesions, front_times, pushed, tumour_maps
+from glioseg.cohorts.phantom.tumour import PhantomLesion, TumourMaps, draw_lesions, front_times, pushed, tumour_maps
 from glioseg.core import Grid, Image, LabelMap, scheme_named
 from glioseg.core.case import Facts
 from glioseg.options import Options
@@ -164,7 +164,7 @@ def _as_brats(array: npt.NDArray[_Number]) -> npt.NDArray[_Number]:
 
 def _plan_tumour(
     rng: np.random.Generator, anatomy: Anatomy, person: PatientFacts, variety: np.random.Generator | None
-) -> tuple[tuple[Frame, Tissues], tuple[Lesion, ...], list[npt.NDArray[np.float32]]]:
+) -> tuple[tuple[Frame, Tissues], tuple[PhantomLesion, ...], list[npt.NDArray[np.float32]]]:
     """Place the lesions and let their oedema spread on the coarse frame that all spacings share."""
     atlas, frame = load_atlas(_PLAN_MM), _frame(_PLAN_MM, _PLAN_EXTENT_MM)
     resting = resting_points(anatomy, frame)
@@ -180,7 +180,7 @@ def _grown(
     anatomy: Anatomy,
     atlas: Atlas,
     frame: Frame,
-    lesions: tuple[Lesion, ...],
+    lesions: tuple[PhantomLesion, ...],
     resting: npt.NDArray[np.float32] | None = None,
 ) -> Tissues:
     """The tissues of a frame once the lesions have pushed them."""

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glioseg.cohorts.phantom.contrast import SCANNERS
-from glioseg.cohorts.phantom.tumour import Lesion
+from glioseg.cohorts.phantom.tumour import PhantomLesion
 from glioseg.core.case import Facts
 
 
@@ -52,7 +52,7 @@ def draw_facts(rng: np.random.Generator, share_high_grade: float, share_several:
 
 
 def facts_of(
-    person: PatientFacts, lesions: Sequence[Lesion], labels: npt.NDArray[np.uint8], spacing_mm: float
+    person: PatientFacts, lesions: Sequence[PhantomLesion], labels: npt.NDArray[np.uint8], spacing_mm: float
 ) -> Facts:
     """The table row of a patient.
 

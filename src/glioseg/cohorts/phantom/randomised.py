@@ -30,7 +30,7 @@ from glioseg.cohorts.phantom.contrast import (
     MODALITIES,
     PARTS,
     SIGNALS,
-    Look,
+    Appearance,
     Scanner,
     bias,
     healthy,
@@ -40,7 +40,7 @@ from glioseg.cohorts.phantom.contrast import (
 )
 from glioseg.cohorts.phantom.fields import Floats, Frame, draw_field, draw_fields, smoothstep, total
 from glioseg.cohorts.phantom.mimics import Mimics
-from glioseg.cohorts.phantom.tumour import Lesion, TumourMaps
+from glioseg.cohorts.phantom.tumour import PhantomLesion, TumourMaps
 
 Bools = npt.NDArray[np.bool_]
 
@@ -70,7 +70,7 @@ class Coverings:
 
 
 @dataclass(frozen=True)
-class Session:
+class Acquisition:
     """How one sequence was acquired.
 
     Args:
@@ -104,7 +104,7 @@ def with_random_stripping(rng: np.random.Generator, anatomy: Anatomy) -> Anatomy
     return replace(anatomy, stripping=(float(rng.uniform(0.1, 0.6)), float(rng.uniform(0.04, 0.22))))
 
 
-def draw_random_look(rng: np.random.Generator, high_grade: bool) -> Look:
+def draw_random_look(rng: np.random.Generator, high_grade: bool) -> Appearance:
     """Draw a patient's signals around the usual ones, far apart; what defines a tumour stays.
 
     Cores are anything from solid to fluid, of low grade mostly solid.
@@ -135,14 +135,14 @@ def draw_random_look(rng: np.random.Generator, high_grade: bool) -> Look:
         signals[name] = row
     signals["t1c"]["rim"] = signals["t1c"]["wm"] * (1.0 + faint) + 0.15
     detail = {name: DETAIL[name] * float(rng.uniform(0.0, 1.9)) for name in MODALITIES}
-    return Look(signals, detail, texture=float(rng.uniform(0.008, 0.06)))
+    return Appearance(signals, detail, texture=float(rng.uniform(0.008, 0.06)))
 
 
-def draw_session(rng: np.random.Generator, scanner: Scanner) -> Session:
+def draw_session(rng: np.random.Generator, scanner: Scanner) -> Acquisition:
     """Draw how one sequence was acquired on ``scanner``."""
     thick = rng.random() < 0.35
     moved = rng.random() < 0.3
-    return Session(
+    return Acquisition(
         scanner=replace(
             scanner,
             noise=float(np.exp(rng.uniform(np.log(0.006), np.log(0.09)))),
@@ -162,9 +162,9 @@ def draw_session(rng: np.random.Generator, scanner: Scanner) -> Session:
     )
 
 
-def varied(rng: np.random.Generator, lesions: Sequence[Lesion]) -> tuple[Lesion, ...]:
+def varied(rng: np.random.Generator, lesions: Sequence[PhantomLesion]) -> tuple[PhantomLesion, ...]:
     """Lesions of more shapes and kinds than the faithful ones: each redrawn, some grown together from several."""
-    found: list[Lesion] = []
+    found: list[PhantomLesion] = []
     for lesion in lesions:
         one = _redrawn(rng, lesion)
         found.append(one)
@@ -173,7 +173,7 @@ def varied(rng: np.random.Generator, lesions: Sequence[Lesion]) -> tuple[Lesion,
     return tuple(found)
 
 
-def _redrawn(rng: np.random.Generator, lesion: Lesion) -> Lesion:
+def _redrawn(rng: np.random.Generator, lesion: PhantomLesion) -> PhantomLesion:
     lumpiness, oedema = float(rng.uniform(0.5, 1.7)), float(rng.uniform(0.2, 1.9))
     return replace(
         lesion,
@@ -188,7 +188,7 @@ def _redrawn(rng: np.random.Generator, lesion: Lesion) -> Lesion:
     )
 
 
-def _daughter(rng: np.random.Generator, parent: Lesion) -> Lesion:
+def _daughter(rng: np.random.Generator, parent: PhantomLesion) -> PhantomLesion:
     """A lesion that overlaps or touches its parent, with a structure of its own."""
     away = rng.normal(size=3)
     away *= parent.radius_mm * rng.uniform(0.5, 1.4) / np.sqrt((away**2).sum())
@@ -270,7 +270,7 @@ def _region(rng: np.random.Generator, tissues: Tissues) -> Floats:
 def draw_random_signal(
     rng: np.random.Generator,
     modality: str,
-    look: Look,
+    look: Appearance,
     scanner: Scanner,
     anatomy: Anatomy,
     frame: Frame,
@@ -297,7 +297,7 @@ def draw_random_signal(
     return received(rng, modality, session.scanner, signal)
 
 
-def disturbed(signal: Floats, session: Session, frame: Frame, mask: Bools) -> Floats:
+def disturbed(signal: Floats, session: Acquisition, frame: Frame, mask: Bools) -> Floats:
     """Move, blur and ghost a signal (N,) at the voxels of ``mask``; what lies outside takes no part."""
     if not (any(session.moved_mm) or session.thickness_mm or session.blur_mm or session.ghost):
         return signal

@@ -34,7 +34,7 @@ _SPEED_WM, _SPEED_GM, _SPEED_CSF = 1.0, 0.18, 0.03
 
 
 @dataclass(frozen=True)
-class Lesion:
+class PhantomLesion:
     """Parameters of one lesion.
 
     Args:
@@ -85,7 +85,7 @@ class TumourMaps:
 
 def draw_lesions(
     rng: np.random.Generator, high_grade: bool, several: bool, plan: Frame, tissues: Tissues
-) -> tuple[Lesion, ...]:
+) -> tuple[PhantomLesion, ...]:
     """Draw the lesions of a patient.
 
     Args:
@@ -130,11 +130,11 @@ def _draw_places(
 
 def _draw_lesion(
     rng: np.random.Generator, place: npt.NDArray[np.float64], side: float, high_grade: bool, radius_mm: float | None
-) -> Lesion:
+) -> PhantomLesion:
     radius = float(np.exp(rng.normal(np.log(17.0), 0.33))) if radius_mm is None else radius_mm
     radius = float(np.clip(radius, 4.0, 30.0))
     oedema = rng.uniform(6.0, 26.0) if high_grade else rng.uniform(2.0, 9.0)
-    return Lesion(
+    return PhantomLesion(
         centre=(float(place[0]), float(place[1]), float(place[2])),
         side=float(side),
         radius_mm=radius,
@@ -161,7 +161,7 @@ def _draw_metric(rng: np.random.Generator) -> npt.NDArray[np.float64]:
     return np.asarray(axes * stretch[:, None], dtype=np.float64)
 
 
-def pushed(lesions: Sequence[Lesion], frame: Frame, depth: Floats) -> Floats:
+def pushed(lesions: Sequence[PhantomLesion], frame: Frame, depth: Floats) -> Floats:
     """How far tissue has been pushed by the time it is at each voxel.
 
     A point at a distance r in units of the core's radius has come from r (1 - push / (1 + r³)), which is one-to-one
@@ -188,7 +188,7 @@ def pushed(lesions: Sequence[Lesion], frame: Frame, depth: Floats) -> Floats:
     return shift
 
 
-def _offset(lesion: Lesion, frame: Frame) -> tuple[tuple[Floats, Floats, Floats], Floats]:
+def _offset(lesion: PhantomLesion, frame: Frame) -> tuple[tuple[Floats, Floats, Floats], Floats]:
     """Offset from the centre in mm along three open axes, and the distance in the core's metric (X, Y, Z)."""
     x, y, z = (axis - np.float32(lesion.centre[i]) for i, axis in enumerate(frame.open_axes()))
     squares = np.zeros(frame.shape, dtype=np.float32)
@@ -197,7 +197,7 @@ def _offset(lesion: Lesion, frame: Frame) -> tuple[tuple[Floats, Floats, Floats]
     return (x, y, z), np.sqrt(squares)
 
 
-def core_level(lesion: Lesion, frame: Frame, tissues: Tissues) -> Floats:
+def core_level(lesion: PhantomLesion, frame: Frame, tissues: Tissues) -> Floats:
     """Distance from the centre over the core's radius at the brain voxels (N,): below 1 inside the core."""
     level = (_offset(lesion, frame)[1] / np.float32(lesion.radius_mm) + total(lesion.lobes, frame))[tissues.mask]
     level += np.float32(0.9) * tissues.csf
@@ -206,7 +206,7 @@ def core_level(lesion: Lesion, frame: Frame, tissues: Tissues) -> Floats:
     return np.asarray(level, dtype=np.float32)
 
 
-def front_times(lesions: Sequence[Lesion], plan: Frame, tissues: Tissues) -> list[Floats]:
+def front_times(lesions: Sequence[PhantomLesion], plan: Frame, tissues: Tissues) -> list[Floats]:
     """For each lesion, when its oedema's front passes the coarse frame's voxels: (X, Y, Z), in mm of white matter."""
     speed = np.float32(_SPEED_CSF) + (_SPEED_WM - _SPEED_CSF) * tissues.wm + (_SPEED_GM - _SPEED_CSF) * tissues.gm
     cost = np.full(plan.shape, -1.0)
@@ -229,7 +229,7 @@ def front_times(lesions: Sequence[Lesion], plan: Frame, tissues: Tissues) -> lis
     return times
 
 
-def _box(lesion: Lesion, plan: Frame) -> tuple[slice, slice, slice]:
+def _box(lesion: PhantomLesion, plan: Frame) -> tuple[slice, slice, slice]:
     reach = 1.6 * lesion.radius_mm + _OEDEMA_REACH_MM
     cuts = [
         np.searchsorted(plan.axes[i], [lesion.centre[i] - reach, lesion.centre[i] + reach]).tolist() for i in range(3)
@@ -239,7 +239,7 @@ def _box(lesion: Lesion, plan: Frame) -> tuple[slice, slice, slice]:
 
 def tumour_maps(
     rng: np.random.Generator,
-    lesions: Sequence[Lesion],
+    lesions: Sequence[PhantomLesion],
     times: Sequence[Floats],
     plan: Frame,
     frame: Frame,
@@ -273,7 +273,7 @@ def tumour_maps(
     return TumourMaps(oedema, core, enhancing, nearness, labels)
 
 
-def _enhancing_share(lesion: Lesion, frame: Frame, tissues: Tissues, level: Floats, edge_mm: float) -> Floats:
+def _enhancing_share(lesion: PhantomLesion, frame: Frame, tissues: Tissues, level: Floats, edge_mm: float) -> Floats:
     noise = total(lesion.necrosis, frame)[tissues.mask]
     wall = smoothstep((level + noise - np.float32(lesion.rim)) * np.float32(lesion.radius_mm / edge_mm) + 0.5)
     gaps = smoothstep((noise + np.float32(0.27)) * np.float32(8.0))

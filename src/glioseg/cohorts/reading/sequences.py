@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from glioseg.core.sequence_words import Described, described
+from glioseg.core.sequence_words import SequenceDescription, described
 from glioseg.io.dicom.instance import Technique
 
 _OF_CONTRAST = {"T1": "t1", "T2": "t2w", "FLUID_ATTENUATED": "t2f"}
@@ -141,7 +141,7 @@ def _times(technique: Technique) -> str:
     return f"{', '.join(f'{name} {value:.4g}' for name, value in times.items() if value is not None)} ms"
 
 
-def _weighed(made: _Weighting, said: Described) -> tuple[str, float, str]:
+def _weighed(made: _Weighting, said: SequenceDescription) -> tuple[str, float, str]:
     """(weighting, confidence, why) of what parameters and description say; the parameters decide where they speak."""
     words = f"called {' '.join(said.words)}"
     if made.name is None:
@@ -153,7 +153,7 @@ def _weighed(made: _Weighting, said: Described) -> tuple[str, float, str]:
     return made.name, 0.4, f"{made.why} are those of {_NAMES[made.name]}, though it is {words}"
 
 
-def _with_agent(technique: Technique, said: Described, sure: float, why: str) -> Taken:
+def _with_agent(technique: Technique, said: SequenceDescription, sure: float, why: str) -> Taken:
     """T1 before or after contrast: by the header's agent, then by the description."""
     if technique.agent_later:
         return Taken("t1n", min(sure, 0.8), f"{why}; the agent was given after it", False)

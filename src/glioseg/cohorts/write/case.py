@@ -69,7 +69,7 @@ class LoadedCase:
 
 
 @dataclass(frozen=True)
-class Place:
+class CohortPlace:
     """Where a case comes in its cohort.
 
     Args:

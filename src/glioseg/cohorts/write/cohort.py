@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from glioseg.cohorts.write.case import LoadedCase, Place, WriteOptions, Written
+from glioseg.cohorts.write.case import CohortPlace, LoadedCase, WriteOptions, Written
 from glioseg.cohorts.write.datasets import write_msd, write_msd_tables, write_nnunet_case, write_nnunet_tables
 from glioseg.cohorts.write.pictures import write_class_tables, write_classes, write_pairs
 from glioseg.cohorts.write.stacks import write_h5, write_h5_tables, write_lgg, write_lgg_table
@@ -36,7 +36,7 @@ class Writer:
         tables: writes what the layout says of all of them.
     """
 
-    case: Callable[[LoadedCase, Place, Path, WriteOptions], Written]
+    case: Callable[[LoadedCase, CohortPlace, Path, WriteOptions], Written]
     tables: Callable[[Sequence[Written], Path, WriteOptions], None]
 
 
@@ -83,7 +83,7 @@ def write_cohort(cases: Iterable[LoadedCase], out: Path, layout: str, options: W
         written = []
         for index, case in enumerate(cases, start=1):
             number = numbers.setdefault(case.patient, len(numbers) + 1)
-            place = Place(number, time_points[case.patient], index)
+            place = CohortPlace(number, time_points[case.patient], index)
             time_points[case.patient] += 1
             written.append(writer.case(case, place, folder, options))
         write_tables(writer, written, folder, options)

@@ -10,8 +10,8 @@ import numpy as np
 
 from glioseg.cohorts.layouts.dataset_json import TABLE, TEST_IMAGES, TRAINING_IMAGES, TRAINING_LABELS
 from glioseg.cohorts.write.case import (
+    CohortPlace,
     LoadedCase,
-    Place,
     WriteOptions,
     Written,
     labels_in,
@@ -36,7 +36,7 @@ _THREE_LABELS = frozenset({"brats2021", "brats2023", "msd", "nnunet137"})
 """Schemes of necrosis with non-enhancing tumour, oedema and enhancing tumour, which convert without loss."""
 
 
-def write_msd(case: LoadedCase, place: Place, out: Path, options: WriteOptions) -> Written:
+def write_msd(case: LoadedCase, place: CohortPlace, out: Path, options: WriteOptions) -> Written:
     """``imagesTr/BRATS_001.nii.gz``, modalities on the 4th axis, and ``labelsTr/BRATS_001.nii.gz``.
 
     Glioma labels are written in the Decathlon's own order. Cases without labels go to ``imagesTs``.
@@ -80,7 +80,7 @@ def write_msd_tables(written: Sequence[Written], out: Path, options: WriteOption
     write_facts(written, out, options)
 
 
-def write_nnunet_case(case: LoadedCase, place: Place, out: Path, options: WriteOptions) -> Written:
+def write_nnunet_case(case: LoadedCase, place: CohortPlace, out: Path, options: WriteOptions) -> Written:
     """``imagesTr/CASE_0000.nii.gz`` for each channel and ``labelsTr/CASE.nii.gz``; cases keep their ids.
 
     nnU-Net wants labels without gaps: glioma labels are written as its Dataset137 has them, others in their order.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from glioseg.cohorts.parallel import in_order, n_processors
 from glioseg.cohorts.phantom import PhantomOptions, PhantomPatient, generate_patient
-from glioseg.cohorts.write.case import LoadedCase, Place, WriteOptions, Written
+from glioseg.cohorts.write.case import CohortPlace, LoadedCase, WriteOptions, Written
 from glioseg.cohorts.write.cohort import staged, write_tables, writer_named
 from glioseg.core import Image
 
@@ -80,7 +80,7 @@ def _written_patients(job: _Job, n_workers: int | None) -> Iterator[tuple[Writte
 
 def _write_patient(job: _Job, index: int) -> tuple[Written, Written | None]:
     patient = generate_patient(job.options, index)
-    place = Place(index + 1, 0, index + 1)
+    place = CohortPlace(index + 1, 0, index + 1)
     case = LoadedCase(patient.id, patient.id, patient.image, patient.labels, patient.facts)
     tumour = writer_named(job.layout).case(case, place, job.folder, job.write)
     if job.tissue_folder is None:

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from glioseg.cohorts.write.axial import as_axial, axial_spacing, to_8_bit
 from glioseg.cohorts.write.case import (
+    CohortPlace,
     LoadedCase,
-    Place,
     WriteOptions,
     Written,
     labels_in,
@@ -33,7 +33,7 @@ class _Slice(NamedTuple):
     mask: npt.NDArray[np.uint8] | None
 
 
-def write_pairs(case: LoadedCase, place: Place, out: Path, options: WriteOptions) -> Written:
+def write_pairs(case: LoadedCase, place: CohortPlace, out: Path, options: WriteOptions) -> Written:
     """``images/CASE_040.png`` and ``masks/CASE_040.png`` (0/255): axial slices of one modality, 8 bit, grey.
 
     Slices without signal are left out.
@@ -51,7 +51,7 @@ def write_pairs(case: LoadedCase, place: Place, out: Path, options: WriteOptions
     return _written(case, options, names)
 
 
-def write_classes(case: LoadedCase, place: Place, out: Path, options: WriteOptions) -> Written:
+def write_classes(case: LoadedCase, place: CohortPlace, out: Path, options: WriteOptions) -> Written:
     """The same pictures in ``yes/`` where they show tumour and in ``no/`` where they do not.
 
     Raises:

@@ -10,7 +10,7 @@ import numpy as np
 
 from glioseg.cohorts.reading.tables import fact_columns, write_rows
 from glioseg.cohorts.write.axial import as_axial, fitted, to_8_bit
-from glioseg.cohorts.write.case import LoadedCase, Place, WriteOptions, Written, labels_in, require_modalities
+from glioseg.cohorts.write.case import CohortPlace, LoadedCase, WriteOptions, Written, labels_in, require_modalities
 from glioseg.cohorts.write.volumes import write_clinical_tables
 from glioseg.core import scheme_named
 from glioseg.core.modalities import MODALITY_ORDER
@@ -36,7 +36,7 @@ _LGG_COLUMNS = (
 _LGG_SEX: Mapping[object, int] = MappingProxyType({"F": 1, "M": 2})
 
 
-def write_h5(case: LoadedCase, place: Place, out: Path, options: WriteOptions) -> Written:
+def write_h5(case: LoadedCase, place: CohortPlace, out: Path, options: WriteOptions) -> Written:
     """``volume_1_slice_0.h5``: ``image`` (X, Y, 4) with t1n t1c t2w t2f, ``mask`` (X, Y, 3) with NCR, ED, ET.
 
     Raises:
@@ -71,7 +71,7 @@ def write_h5_tables(written: Sequence[Written], out: Path, options: WriteOptions
     write_clinical_tables(cases, out, "BraTS_2020_subject_ID")
 
 
-def write_lgg(case: LoadedCase, place: Place, out: Path, options: WriteOptions) -> Written:
+def write_lgg(case: LoadedCase, place: CohortPlace, out: Path, options: WriteOptions) -> Written:
     """``TCGA_PH_0001_20000101/TCGA_PH_0001_20000101_1.tif``: axial slices of 256 x 256 pixels, 8 bit.
 
     Red, green and blue are pre-contrast, FLAIR and post-contrast; FLAIR stands in for what was not acquired, as the

@@ -8,8 +8,8 @@ from types import MappingProxyType
 
 from glioseg.cohorts.reading.tables import FACTS_TABLE, fact_columns, write_rows
 from glioseg.cohorts.write.case import (
+    CohortPlace,
     LoadedCase,
-    Place,
     WriteOptions,
     Written,
     labels_in,
@@ -25,7 +25,7 @@ _BRATS_2023: Mapping[str, str] = MappingProxyType({name: name for name in _BRATS
 _SURVIVAL_COLUMNS = ("Age", "Survival_days", "Extent_of_Resection")
 
 
-def write_brats_2021(case: LoadedCase, place: Place, out: Path, options: WriteOptions) -> Written:
+def write_brats_2021(case: LoadedCase, place: CohortPlace, out: Path, options: WriteOptions) -> Written:
     """``BraTS2021_00001/BraTS2021_00001_flair.nii.gz`` with t1, t1ce, t2 and seg.
 
     Every case has a number of its own: names of 2021 cannot say that two are of one patient.
@@ -34,7 +34,7 @@ def write_brats_2021(case: LoadedCase, place: Place, out: Path, options: WriteOp
     return _write_brats(case, name, name, out, scheme_named("brats2021"), _BRATS_2021, "_")
 
 
-def write_brats_2023(case: LoadedCase, place: Place, out: Path, options: WriteOptions) -> Written:
+def write_brats_2023(case: LoadedCase, place: CohortPlace, out: Path, options: WriteOptions) -> Written:
     """``BraTS-GLI-00001-000/BraTS-GLI-00001-000-t2f.nii.gz`` with t1n, t1c, t2w and seg; -001 is the second time."""
     patient = f"BraTS-GLI-{place.patient:05d}"
     name = f"{patient}-{place.time_point:03d}"
@@ -69,7 +69,7 @@ def write_clinical_tables(cases: Sequence[tuple[str, Written]], out: Path, id_co
         write_rows(out / "name_mapping.csv", ("Grade", *others, id_column), rows)
 
 
-def write_volumes(case: LoadedCase, place: Place, out: Path, options: WriteOptions) -> Written:
+def write_volumes(case: LoadedCase, place: CohortPlace, out: Path, options: WriteOptions) -> Written:
     """``CASE/CASE_t2f.nii.gz`` for each modality and ``CASE/CASE_seg.nii.gz``, labels as they are.
 
     T1 with tissue labels alone is written as IBSR is: ``IBSR_01/IBSR_01.nii.gz``.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from glioseg.core import Grid, Image
 from glioseg.preparation.ready.record import ReadyRecord
-from glioseg.preparation.ready.views import View
+from glioseg.preparation.ready.views import PlaneSections
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,4 +25,4 @@ class ReadyScan:
     native: Image
     home: Grid
     record: ReadyRecord
-    views: tuple[View, ...]
+    views: tuple[PlaneSections, ...]

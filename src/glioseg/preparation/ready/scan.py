@@ -27,7 +27,7 @@ from glioseg.preparation.ready.record import Extracted, Moved, ReadyRecord
 from glioseg.preparation.ready.registration import Head, Registration, register
 from glioseg.preparation.ready.result import ReadyScan
 from glioseg.preparation.ready.skull import WITH_SKULL, skull_share
-from glioseg.preparation.ready.views import View, brain_view, views_of
+from glioseg.preparation.ready.views import PlaneSections, brain_view, views_of
 
 WORKING_MM = 1.0
 """Voxels of networks: BraTS's."""
@@ -240,7 +240,7 @@ def _moves(
 
 def _views(
     voxels: Mapping[str, Voxels], places: Sequence[_Placed], target: str, brain: Brain | None
-) -> tuple[View, ...]:
+) -> tuple[PlaneSections, ...]:
     views = []
     fixed = voxels[target]
     for place in places[1:]:

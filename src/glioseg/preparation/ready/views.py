@@ -19,7 +19,7 @@ _STEP_MM = 1.0
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class PlaneSections:
     """Sections in three planes.
 
     Args:
@@ -35,7 +35,7 @@ class View:
     outlines: dict[str, npt.NDArray[np.bool_]]
 
 
-def views_of(title: str, fixed: Voxels, moving: npt.NDArray[Any], headers: Grid, there: Grid) -> View:
+def views_of(title: str, fixed: Voxels, moving: npt.NDArray[Any], headers: Grid, there: Grid) -> PlaneSections:
     """Chessboards of two volumes through the middle of the first.
 
     Args:
@@ -50,15 +50,15 @@ def views_of(title: str, fixed: Voxels, moving: npt.NDArray[Any], headers: Grid,
         own = _scaled(_section(fixed.array, fixed.grid, section))
         before[plane] = _chessboard(own, _scaled(_section(moving, headers, section)))
         after[plane] = _chessboard(own, _scaled(_section(moving, there, section)))
-    return View(title, before, after, {})
+    return PlaneSections(title, before, after, {})
 
 
-def brain_view(title: str, scan: Voxels, mask: npt.NDArray[np.bool_]) -> View:
+def brain_view(title: str, scan: Voxels, mask: npt.NDArray[np.bool_]) -> PlaneSections:
     """A scan with the outline of its brain."""
     sections = _sections(scan.grid)
     after = {plane: _scaled(_section(scan.array, scan.grid, each)) for plane, each in sections.items()}
     masks = {plane: _section(mask, scan.grid, each) > 0.5 for plane, each in sections.items()}
-    return View(title, {}, after, masks)
+    return PlaneSections(title, {}, after, masks)
 
 
 def _sections(grid: Grid) -> dict[str, Grid]:

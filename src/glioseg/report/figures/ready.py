@@ -9,7 +9,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 from PIL import Image as Pillow
 
-from glioseg.preparation.ready.views import View
+from glioseg.preparation.ready.views import PlaneSections
 from glioseg.report.figures.mosaic import Group, Panel, mosaic
 from glioseg.report.figures.overlay import Colours, colours_of, outlined
 from glioseg.report.figures.views import PLANES
@@ -18,7 +18,7 @@ _SIDE = 300
 _OUTLINE = "#ffd60a"
 
 
-def ready_figure(views: Sequence[View]) -> Figure:
+def ready_figure(views: Sequence[PlaneSections]) -> Figure:
     """Three planes of each view, before (where there is one) beside after."""
     groups = []
     for view in views:

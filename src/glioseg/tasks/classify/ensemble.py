@@ -20,7 +20,7 @@ from glioseg.inference.bundle import BundleInfo
 from glioseg.inference.classifier import Classifier
 from glioseg.preparation.slices import channels_of
 from glioseg.tasks.classify.score import case_classes
-from glioseg.tasks.data import Part
+from glioseg.tasks.data import CohortPart
 from glioseg.tasks.scores import Scores
 from glioseg.tasks.scoring import Scoring
 from glioseg.tasks.texts import classes_text
@@ -54,7 +54,7 @@ class ClassEnsembleFigures:
 
 
 def score_ensemble(
-    classifiers: Sequence[Classifier], infos: tuple[BundleInfo, ...], part: Part, scoring: Scoring, step: Step
+    classifiers: Sequence[Classifier], infos: tuple[BundleInfo, ...], part: CohortPart, scoring: Scoring, step: Step
 ) -> Scores:
     """Score the mean of classifiers on a part; all are shown the same, so that it is prepared once.
 

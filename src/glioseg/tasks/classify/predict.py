@@ -33,7 +33,7 @@ from glioseg.tasks.classify.explained import without_modalities
 from glioseg.tasks.classify.picture import picture_of
 from glioseg.tasks.classify.predictor import classifier_of
 from glioseg.tasks.classify.uncertain import ClassSamples, changed_minds, class_samples, sample_facts
-from glioseg.tasks.data import Part, with_modalities
+from glioseg.tasks.data import CohortPart, with_modalities
 from glioseg.tasks.members import (
     filled_modalities,
     require_modalities,
@@ -132,12 +132,12 @@ class ClassifyMembers(Members):
         with place.reporter.progress("Evaluating") as step:
             return score_ensemble(self.classifiers, self.infos, part, scoring, step)
 
-    def part(self, scored: ScoredCohort, place: ScoringPlace) -> Part:
+    def part(self, scored: ScoredCohort, place: ScoringPlace) -> CohortPart:
         """Prepared as all of the networks see it."""
         network_cohort = with_modalities(scored.cohort, self.modalities)
         with place.reporter.progress("Preparing") as step:
             prepared = prepare(network_cohort, self.classifiers[0].prepare, place.cache, progress=step)
-        return Part.of(scored.part, of_patients(prepared, scored.patients), scored.cohort, place.copies)
+        return CohortPart.of(scored.part, of_patients(prepared, scored.patients), scored.cohort, place.copies)
 
     def page_of_scores(self, facts: RunFacts, scored: ScoredData, figures: Path) -> RunPage:
         """Decisions and confidence, pictures, cases."""

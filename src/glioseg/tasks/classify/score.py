@@ -25,13 +25,13 @@ from glioseg.inference.contributions import changed
 from glioseg.preparation.classes import slice_classes
 from glioseg.preparation.slices import channels_of
 from glioseg.preparation.store import PreparedCase
-from glioseg.tasks.data import Part
+from glioseg.tasks.data import CohortPart
 from glioseg.tasks.scores import Scores
 from glioseg.tasks.scoring import Publication, Scoring
 from glioseg.tasks.texts import classes_text
 
 
-def score_one(classifier: Classifier, part: Part, number: int, scoring: Scoring) -> CaseClasses:
+def score_one(classifier: Classifier, part: CohortPart, number: int, scoring: Scoring) -> CaseClasses:
     """One case of a part, whose class must be known: what the classifier says of it."""
     case, channels = part.prepared.cases[number], list(channels_of(part.prepared, classifier.modalities))
     images = case.images[:, channels]
@@ -39,7 +39,7 @@ def score_one(classifier: Classifier, part: Part, number: int, scoring: Scoring)
     return replace(said, changed=_changed(classifier, images)) if scoring.contributions else said
 
 
-def scores_of_part(classifier: Classifier, part: Part, cases: Sequence[CaseClasses], scoring: Scoring) -> Scores:
+def scores_of_part(classifier: Classifier, part: CohortPart, cases: Sequence[CaseClasses], scoring: Scoring) -> Scores:
     """The scores of a part, from what was said of each of its cases, in order."""
     evaluation = evaluate_classes(cases, classifier.classes, scoring.options, CLASSIFIER_WORDS, scoring.metrics)
     evaluation = _beside_published(evaluation, part.name, scoring.publication)
@@ -64,7 +64,7 @@ def _beside_published(evaluation: ClassEvaluation, part: str, publication: Publi
     return replace(evaluation, as_published=block)
 
 
-def temperature_of(classifier: Classifier, part: Part) -> float:
+def temperature_of(classifier: Classifier, part: CohortPart) -> float:
     """The temperature that makes a part's confidences right, which must be the validation part (Guo 2017)."""
     channels = list(channels_of(part.prepared, classifier.modalities))
     logits = np.concatenate([classifier.logits(case.images[:, channels]) for case in part.prepared.cases])
@@ -72,7 +72,7 @@ def temperature_of(classifier: Classifier, part: Part) -> float:
     return round(fit_temperature(logits, classes), 6)
 
 
-def case_classes(case: PreparedCase, part: Part, classes: Sequence[str], probabilities: Floats) -> CaseClasses:
+def case_classes(case: PreparedCase, part: CohortPart, classes: Sequence[str], probabilities: Floats) -> CaseClasses:
     """What is said of a case from its slices' probabilities (Z, K): the most probable class of each."""
     return CaseClasses(
         case=case.id,

@@ -36,7 +36,7 @@ from glioseg.tasks.classify.predict import ClassifyMembers, class_members
 from glioseg.tasks.classify.predictor import classifier_of
 from glioseg.tasks.classify.score import score_one, scores_of_part, temperature_of
 from glioseg.tasks.classify.validation import ClassValidator
-from glioseg.tasks.data import Part, TrainingData, first_patients
+from glioseg.tasks.data import CohortPart, TrainingData, first_patients
 from glioseg.tasks.scores import Scores
 from glioseg.tasks.scoring import Scoring
 from glioseg.tasks.segment.cohort import with_references
@@ -165,11 +165,13 @@ class ClassifyTask(Task[Classifier]):
 
     # -- scoring --------------------------------------------------------------------------------------------------
 
-    def score_case(self, predictor: Classifier, part: Part, number: int, scoring: Scoring) -> CaseClasses:
+    def score_case(self, predictor: Classifier, part: CohortPart, number: int, scoring: Scoring) -> CaseClasses:
         """What is said of a case's slices."""
         return score_one(predictor, part, number, scoring)
 
-    def scores_of(self, predictor: Classifier, part: Part, scored: Sequence[CaseClasses], scoring: Scoring) -> Scores:
+    def scores_of(
+        self, predictor: Classifier, part: CohortPart, scored: Sequence[CaseClasses], scoring: Scoring
+    ) -> Scores:
         """How well classes are told apart, and how far confidences can be trusted."""
         return scores_of_part(predictor, part, scored, scoring)
 

@@ -48,7 +48,7 @@ from glioseg.inference.uncertainty import UncertaintyOptions
 from glioseg.report.calibration import ConfidenceCheck, Promised, write_calibration
 from glioseg.report.html import FIGURES
 from glioseg.tasks.confidence import Calibration, CalibrationParts, Promises
-from glioseg.tasks.data import Part
+from glioseg.tasks.data import CohortPart
 from glioseg.tasks.segment.checked import CheckedCase, collect, training_intensities
 from glioseg.tasks.segment.predictor import predictor_of
 
@@ -110,7 +110,9 @@ def calibrate_masks(
     return Calibration(record.model_dump(mode="json"), figures, calibration_text(record, checks, regions), page)
 
 
-def _collected(predictor: Predictor, part: Part, options: UncertaintyOptions, reporter: Reporter) -> list[CheckedCase]:
+def _collected(
+    predictor: Predictor, part: CohortPart, options: UncertaintyOptions, reporter: Reporter
+) -> list[CheckedCase]:
     with reporter.progress(f"Predicting {part.name} in several ways") as step:
         return collect(predictor, part, options, step)
 

@@ -19,7 +19,7 @@ from glioseg.inference.uncertainty import RegionUncertainty, Shown, UncertaintyO
 from glioseg.io import load_labels
 from glioseg.preparation.slices import channels_of
 from glioseg.preparation.store import PreparedCase
-from glioseg.tasks.data import Part
+from glioseg.tasks.data import CohortPart
 from glioseg.tasks.segment.score import scheme_of
 
 _MOST_TRAINING_CASES = 200
@@ -58,7 +58,7 @@ class CheckedCase:
         return float(np.mean(defined)) if defined else None
 
 
-def collect(predictor: Predictor, part: Part, options: UncertaintyOptions, step: Step) -> list[CheckedCase]:
+def collect(predictor: Predictor, part: CohortPart, options: UncertaintyOptions, step: Step) -> list[CheckedCase]:
     """Predict every case of a part by samples, and compare it with its reference."""
     channels = channels_of(part.prepared, predictor.modalities)
     scheme = scheme_of(part.prepared)
@@ -69,7 +69,7 @@ def collect(predictor: Predictor, part: Part, options: UncertaintyOptions, step:
     return found
 
 
-def training_intensities(predictor: Predictor, part: Part) -> dict[str, IntensityRecord]:
+def training_intensities(predictor: Predictor, part: CohortPart) -> dict[str, IntensityRecord]:
     """What each modality looks like, in up to 200 cases of a part."""
     channels = channels_of(part.prepared, predictor.modalities)
     cases = part.prepared.cases
@@ -79,7 +79,7 @@ def training_intensities(predictor: Predictor, part: Part) -> dict[str, Intensit
 
 def _checked(
     predictor: Predictor,
-    part: Part,
+    part: CohortPart,
     prepared: PreparedCase,
     channels: Sequence[int],
     scheme: LabelScheme,

@@ -14,7 +14,7 @@ from glioseg.errors import OptionError
 from glioseg.evaluation.class_protocol import CaseClasses, class_rows, evaluate_classes
 from glioseg.inference.predictor import Predictor
 from glioseg.preparation.classes import NO_YES
-from glioseg.tasks.data import Part
+from glioseg.tasks.data import CohortPart
 from glioseg.tasks.scores import Scores
 from glioseg.tasks.scoring import Scoring
 from glioseg.tasks.segment.score import scheme_of, score_cases
@@ -29,7 +29,7 @@ DETECTOR_WORDS: Mapping[str, str] = {
 """How a segmentation is read as a detection."""
 
 
-def detect_part(predictor: Predictor, part: Part, scoring: Scoring, step: Step) -> Scores:
+def detect_part(predictor: Predictor, part: CohortPart, scoring: Scoring, step: Step) -> Scores:
     """Score a part by tumour or none; its files are ``evaluation-detect-PART.json`` and ``cases-detect-PART.csv``.
 
     Raises:

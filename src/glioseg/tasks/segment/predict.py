@@ -22,9 +22,9 @@ from glioseg.preparation.ready.result import ReadyScan
 from glioseg.preparation.store import of_patients
 from glioseg.report.predictions import PredictedCase, PredictionsPage
 from glioseg.report.run import RunPage
-from glioseg.report.run_facts import DataFacts, PartCounts, RunFacts
+from glioseg.report.run_facts import PartCounts, RunFacts, TrainingDataFacts
 from glioseg.report.segmented import segmented_page
-from glioseg.tasks.data import Part
+from glioseg.tasks.data import CohortPart
 from glioseg.tasks.members import (
     require_modalities,
     stem_of,
@@ -185,12 +185,12 @@ class SegmentMembers(Members):
         """Score the ensemble on the native grid, every slice; each member's Dice stands beside it."""
         return score_ensemble(self.ensemble, self.infos, scored, scoring, place)
 
-    def part(self, scored: ScoredCohort, place: ScoringPlace) -> Part:
+    def part(self, scored: ScoredCohort, place: ScoringPlace) -> CohortPart:
         """Prepared with the regions of the networks."""
         prepared = prepared_for(self.ensemble.members[0], scored.cohort, place)
-        return Part.of(scored.part, of_patients(prepared, scored.patients), scored.cohort, place.copies)
+        return CohortPart.of(scored.part, of_patients(prepared, scored.patients), scored.cohort, place.copies)
 
-    def facts_of(self, scored: ScoredData) -> tuple[DataFacts, PartCounts]:
+    def facts_of(self, scored: ScoredData) -> tuple[TrainingDataFacts, PartCounts]:
         """The cohort with its regions, and how much of it is marked."""
         prepared = scored.part.prepared
         return report.describe(scored.cohort, prepared, self.modalities), report.count(prepared, scored.cohort)

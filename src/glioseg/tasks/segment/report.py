@@ -27,18 +27,18 @@ from glioseg.preparation.store import PreparedCohort
 from glioseg.report.gallery import gallery_item, ranked_cases, telling_slice, tumour_free_slice
 from glioseg.report.run import RunPage
 from glioseg.report.run_facts import (
-    DataFacts,
     GalleryItem,
     PartCounts,
     PartScores,
     RunFacts,
     SegmentationFacts,
+    TrainingDataFacts,
     WeightMap,
     assumptions_of,
 )
 from glioseg.report.scored_parts import scored_parts
 from glioseg.report.segmentation import scored_segmentation_page, segmentation_page
-from glioseg.tasks.data import Part, TrainingData
+from glioseg.tasks.data import CohortPart, TrainingData
 from glioseg.tasks.scoring import ScoredData
 from glioseg.tasks.segment.ensemble import EnsembleFigures, load_for
 from glioseg.tasks.segment.items import borders_of, training_items
@@ -97,10 +97,10 @@ def _mean_dice(evaluation: Evaluation) -> dict[str, float | None]:
     return {f"{region} Dice": metrics["dice"].case_mean for region, metrics in evaluation.regions.items()}
 
 
-def describe(cohort: Cohort, prepared: PreparedCohort, modalities: tuple[str, ...]) -> DataFacts:
+def describe(cohort: Cohort, prepared: PreparedCohort, modalities: tuple[str, ...]) -> TrainingDataFacts:
     """The cohort, its regions and the meaning of its labels."""
     scheme = scheme_of(prepared)
-    return DataFacts(
+    return TrainingDataFacts(
         cohort=cohort.name,
         layout=cohort.layout,
         modalities=modalities,
@@ -138,7 +138,7 @@ def count(prepared: PreparedCohort, cohort: Cohort) -> PartCounts:
     )
 
 
-def masks_of(predictor: Predictor, part: Part) -> Callable[[Case], LabelMap]:
+def masks_of(predictor: Predictor, part: CohortPart) -> Callable[[Case], LabelMap]:
     """What a network says of the cases of a part, as they are prepared."""
     prepared = {case.id: case for case in part.prepared.cases}
     channels = channels_of(part.prepared, predictor.modalities)
@@ -156,7 +156,7 @@ def _mask_of(ensemble: Ensemble, case: Case) -> LabelMap:
     return ensemble.predict(load_for(ensemble, case))[0].label_map
 
 
-def gallery(mask_of: Callable[[Case], LabelMap], scored_part: Part, rows: Sequence[Row]) -> list[GalleryItem]:
+def gallery(mask_of: Callable[[Case], LabelMap], scored_part: CohortPart, rows: Sequence[Row]) -> list[GalleryItem]:
     """Slices of the best, median and worst cases of a part, and slices without anything that is looked for.
 
     Of parts of a tumour all count, of tissues the one that is outlined.

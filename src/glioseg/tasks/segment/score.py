@@ -26,7 +26,7 @@ from glioseg.inference.predictor import Predictor
 from glioseg.inference.scoring import ScoredCase, score_prepared
 from glioseg.preparation.slices import SliceOptions, channels_of
 from glioseg.preparation.store import PreparedCase, PreparedCohort
-from glioseg.tasks.data import Part
+from glioseg.tasks.data import CohortPart
 from glioseg.tasks.scores import Scores
 from glioseg.tasks.scoring import Scoring
 from glioseg.tasks.texts import regions_text
@@ -47,7 +47,7 @@ def scheme_of(prepared: PreparedCohort) -> LabelScheme:
 
 def score_cases(
     predictor: Predictor,
-    part: Part,
+    part: CohortPart,
     *,
     curves: bool,
     step: Step,
@@ -61,7 +61,7 @@ def score_cases(
 
 def _scored(
     predictor: Predictor,
-    part: Part,
+    part: CohortPart,
     case: PreparedCase,
     *,
     curves: bool,
@@ -120,7 +120,7 @@ def as_published(scored: PartScored, protocol: PublishedProtocol, reasons: Seque
     )
 
 
-def score_one(predictor: Predictor, part: Part, number: int, scoring: Scoring) -> PartScored:
+def score_one(predictor: Predictor, part: CohortPart, number: int, scoring: Scoring) -> PartScored:
     """One case of a part, predicted and scored.
 
     Args:
@@ -144,7 +144,7 @@ def score_one(predictor: Predictor, part: Part, number: int, scoring: Scoring) -
     return scored
 
 
-def scores_of_part(predictor: Predictor, part: Part, cases: Sequence[PartScored], scoring: Scoring) -> Scores:
+def scores_of_part(predictor: Predictor, part: CohortPart, cases: Sequence[PartScored], scoring: Scoring) -> Scores:
     """The scores of a part on the native grid and, where the recipe follows a publication, by its protocol.
 
     Args:
@@ -180,7 +180,7 @@ def scores_of(
 
 
 def tune_options(
-    predictor: Predictor, part: Part, step: Step, options: ThresholdOptions | None = None
+    predictor: Predictor, part: CohortPart, step: Step, options: ThresholdOptions | None = None
 ) -> PredictOptions:
     """Thresholds and smallest components chosen on a part, which must be the validation part."""
     options = options or ThresholdOptions()

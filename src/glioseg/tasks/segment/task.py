@@ -29,10 +29,10 @@ from glioseg.preparation.records import SchemeRecord
 from glioseg.preparation.slices import channels_of, largest_slice
 from glioseg.preparation.store import PreparedCohort
 from glioseg.report.run import RunPage
-from glioseg.report.run_facts import DataFacts, PartCounts, RunFacts
+from glioseg.report.run_facts import PartCounts, RunFacts, TrainingDataFacts
 from glioseg.tasks.channels import channel_layout
 from glioseg.tasks.confidence import Calibration, CalibrationParts, Promises
-from glioseg.tasks.data import Part, TrainingData
+from glioseg.tasks.data import CohortPart, TrainingData
 from glioseg.tasks.members import require_once_each
 from glioseg.tasks.scores import Scores
 from glioseg.tasks.scoring import Scoring
@@ -175,11 +175,13 @@ class SegmentTask(Task[Predictor]):
 
     # -- scoring --------------------------------------------------------------------------------------------------
 
-    def score_case(self, predictor: Predictor, part: Part, number: int, scoring: Scoring) -> PartScored:
+    def score_case(self, predictor: Predictor, part: CohortPart, number: int, scoring: Scoring) -> PartScored:
         """Overlap on the native grid and on the network's."""
         return score_one(predictor, part, number, scoring)
 
-    def scores_of(self, predictor: Predictor, part: Part, scored: Sequence[PartScored], scoring: Scoring) -> Scores:
+    def scores_of(
+        self, predictor: Predictor, part: CohortPart, scored: Sequence[PartScored], scoring: Scoring
+    ) -> Scores:
         """Overlap on the native grid, and by the publication's protocol."""
         return scores_of_part(predictor, part, scored, scoring)
 
@@ -199,7 +201,7 @@ class SegmentTask(Task[Predictor]):
         """Whatever segments can be read as a detector, whose figures are those of classes."""
         with_own(CLASS_METRICS if detect else REGION_METRICS, own)
 
-    def detect(self, predictor: Predictor, part: Part, scoring: Scoring, step: Step) -> Scores:
+    def detect(self, predictor: Predictor, part: CohortPart, scoring: Scoring, step: Step) -> Scores:
         """Tumour or none, of each slice and case."""
         return detect_part(predictor, part, scoring, step)
 
@@ -209,7 +211,7 @@ class SegmentTask(Task[Predictor]):
 
     # -- pages ----------------------------------------------------------------------------------------------------
 
-    def describe(self, data: TrainingData) -> DataFacts:
+    def describe(self, data: TrainingData) -> TrainingDataFacts:
         """The cohort, its regions and the meaning of its labels."""
         return report.describe(data.cohort, data.prepared, data.modalities)
 

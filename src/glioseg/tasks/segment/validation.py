@@ -32,7 +32,7 @@ _LOGGED = ("dice", "precision", "recall")
 
 
 @dataclass(frozen=True)
-class Look:
+class ValidatedCase:
     """What is kept of a case: its scores on both grids, its slices that count, its loss and over how many items."""
 
     native: CaseScores
@@ -43,7 +43,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Validator(CaseValidation[Look]):
+class Validator(CaseValidation[ValidatedCase]):
     """Called by the loop with the network in evaluation mode.
 
     Args:
@@ -77,15 +77,15 @@ class Validator(CaseValidation[Look]):
         """Cases of the validation part."""
         return len(self.cases)
 
-    def look(self, model: nn.Module, number: int) -> Look:
+    def look(self, model: nn.Module, number: int) -> ValidatedCase:
         """Scores and loss of a case."""
         prepared, case = self.cases[number]
         predictor = replace(self.predictor, model=model)
         scored = score_prepared(predictor, prepared, case, self.channels, predictor.scheme)
         loss, n_items = self._loss_of(prepared, scored.working_probabilities)
-        return Look(scored.scores, scored.working, self.slices.keeps(prepared.non_black), loss, n_items)
+        return ValidatedCase(scored.scores, scored.working, self.slices.keeps(prepared.non_black), loss, n_items)
 
-    def conclude(self, looks: Sequence[Look]) -> Validation:
+    def conclude(self, looks: Sequence[ValidatedCase]) -> Validation:
         """Loss, score and figures; the loss weighs each slice (volume) alike, the scores each case."""
         evaluation = aggregate([look.native for look in looks], self.options.model_copy(update={"n_resamples": 0}))
         n_items = sum(look.n_items for look in looks)
@@ -95,7 +95,7 @@ class Validator(CaseValidation[Look]):
             figures[AS_PUBLISHED] = _published_figures(as_published(self._scored(looks), self.followed))
         return Validation(loss, score_of(evaluation, self.score), figures)
 
-    def _scored(self, looks: Sequence[Look]) -> PartScored:
+    def _scored(self, looks: Sequence[ValidatedCase]) -> PartScored:
         kept = {prepared.id: look.kept for (prepared, _), look in zip(self.cases, looks, strict=True)}
         return PartScored([look.native for look in looks], [look.working for look in looks], kept)
 
