@@ -79,11 +79,12 @@ def test_members_may_name_regions_and_modalities_in_another_order() -> None:
 
 
 def test_thresholds_and_smallest_components_are_means() -> None:
-    one = PredictOptions(threshold=0.3, min_voxels={"WT": 10})
+    one = PredictOptions(threshold=0.3, min_voxels={"WT": 10}, min_ml={"WT": 0.5})
     other = PredictOptions(threshold=0.5, thresholds={"ET": 0.9}, min_voxels={"ET": 5})
     found = averaged_options([one, other], ("WT", "ET"))
     assert found.thresholds == pytest.approx({"WT": 0.4, "ET": 0.6})
     assert found.min_voxels == {"WT": 5, "ET": 2}  # means 5 and 2.5, rounded to the even
+    assert found.min_ml == {"WT": 0.25}
     assert found.activation == "sigmoid"
 
 
@@ -132,6 +133,11 @@ def test_kinds_have_no_outline_of_their_own() -> None:
     one, other = (PredictOptions(threshold=value, kinds=kinds) for value in (0.4, 0.6))
     found = averaged_options([one, other], ("tumour", *kinds))
     assert (found.thresholds, found.kinds) == ({"tumour": 0.5}, kinds)
-    for setting in ({"thresholds": {"glioma": 0.3}}, {"min_voxels": {"glioma": 9}}, {"largest_component": ("glioma",)}):
-        with pytest.raises(ValueError, match="leave glioma out of thresholds, min_voxels and largest_component"):
+    for setting in (
+        {"thresholds": {"glioma": 0.3}},
+        {"min_voxels": {"glioma": 9}},
+        {"min_ml": {"glioma": 0.1}},
+        {"largest_component": ("glioma",)},
+    ):
+        with pytest.raises(ValueError, match="leave glioma out of thresholds, min_voxels, min_ml and largest_comp"):
             PredictOptions.model_validate({"kinds": kinds, **setting})

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from glioseg.core import Grid, Image, scheme_named
+from glioseg.core.components import label_components
 from glioseg.errors import GeometryError, LabelError, NetworkError
 from glioseg.inference.modalities import blank_words, shown_modalities
 from glioseg.inference.options import PredictOptions
@@ -147,6 +148,26 @@ def test_small_components_of_a_region_are_removed() -> None:
     assert np.argwhere(labels).tolist() == [[0, 0, 0], [1, 0, 0]]
     np.testing.assert_array_equal(probabilities, kept)  # what was given is not changed
     assert np.count_nonzero(paint(probabilities, ("WT",), SCHEME, GRID, PredictOptions()).array) == 3
+
+
+@pytest.mark.parametrize(
+    ("spacing", "kept"),
+    [
+        ((1, 1, 1), [3]),  # 3 voxels of 0.001 ml are 0.003 ml, 2 are less
+        ((1, 1, 2), [2, 3]),  # 2 are 0.004 ml
+        ((2, 2, 2), [1, 2, 3]),  # a voxel is 0.008 ml
+        (None, [1, 2, 3]),  # what a voxel of a picture holds is not known
+    ],
+    ids=["1 mm", "2 mm slices", "2 mm", "a picture"],
+)
+def test_components_of_less_than_a_volume_are_left_out(spacing: tuple[float, ...] | None, kept: list[int]) -> None:
+    probabilities = np.zeros((1, 7, 7, 1), dtype=np.float32)
+    probabilities[0, 0, 0], probabilities[0, 2, 2:4], probabilities[0, 4:7, 6] = 0.9, 0.9, 0.9
+    grid = Grid.of_pictures((7, 7, 1)) if spacing is None else Grid((7, 7, 1), np.diag([*map(float, spacing), 1.0]))
+    options = PredictOptions(min_ml={"WT": 0.003})
+    labels = paint(probabilities, ("WT",), SCHEME, grid, options).array
+    found = label_components(labels > 0)[0]
+    assert sorted(np.bincount(found.ravel())[1:].tolist()) == kept
 
 
 def test_the_largest_component_of_a_region_is_kept_alone() -> None:

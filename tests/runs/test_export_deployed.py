@@ -61,9 +61,11 @@ def test_the_program_draws_the_mask_of_predict(codes: str, exported: Path, image
         files.append(f"{name}={tmp_path / name}.nii.gz")
     program = exported.with_name("predict_model.py")
     assert len(program.read_text(encoding="utf-8").splitlines()) < 80
-    assert "glioseg" not in program.read_text(encoding="utf-8")
+    assert all(
+        "glioseg" not in file.read_text(encoding="utf-8") for file in (program, program.with_name("components.py"))
+    )
     ran = subprocess.run(
-        [sys.executable, "-I", program, exported, tmp_path / "mask.nii.gz", *files], capture_output=True, text=True
+        [sys.executable, "-Es", program, exported, tmp_path / "mask.nii.gz", *files], capture_output=True, text=True
     )
     assert ran.returncode == 0, ran.stderr
     found = nib.load(tmp_path / "mask.nii.gz")
@@ -77,7 +79,9 @@ def test_the_program_draws_the_mask_of_predict(codes: str, exported: Path, image
 def test_the_program_names_what_is_lacking(exported: Path, tmp_path: Path) -> None:
     program = exported.with_name("predict_model.py")
     ran = subprocess.run(
-        [sys.executable, "-I", program, exported, tmp_path / "mask.nii.gz", "t1n=a.nii"], capture_output=True, text=True
+        [sys.executable, "-Es", program, exported, tmp_path / "mask.nii.gz", "t1n=a.nii"],
+        capture_output=True,
+        text=True,
     )
     assert ran.returncode == 1
     assert "give a file for each of ['t1n', 't1c', 't2w', 't2f']" in ran.stderr
@@ -98,7 +102,7 @@ def _changed(info: BundleInfo, **fields: object) -> BundleInfo:
         ({"prepare": {"size": None, "spacing_mm": [1.0, 1.0]}}, "prepare.spacing_mm"),
         ({"prepare": {"normalise_over": "slice"}}, "prepare.normalise_over"),
         ({"slices": {"dark_below": 0.02}}, "slices.dark_below"),
-        ({"predict": {"min_voxels": {"ET": 9}}}, "components"),
+        ({"predict": {"kinds": ["NCR"], "thresholds": {}}, "regions": ["TC", "NCR"]}, "kinds"),
         ({"regions": ["NCR", "ED", "ET"], "predict": {"activation": "softmax"}}, "softmax, regions that exclude each"),
     ],
 )
@@ -108,7 +112,15 @@ def test_what_the_program_cannot_do_is_said(fields: dict[str, object], words: st
     assert said.startswith(words)
     assert bool(said) == bool(words)
     painting = json.loads(metadata_of(info)["painting"])
-    assert painting == ([] if words else [[2, 0, 0.5, [0]], [1, 1, 0.5, [0, 2]], [3, 2, 0.5, [0, 2, 1]]])
+    expected = [[2, 0, 0.5, [0]], [1, 1, 0.5, [0, 2]], [3, 2, 0.5, [0, 2, 1]]]
+    assert [each[:4] for each in painting] == ([] if words else expected)
+
+
+def test_the_program_is_told_which_components_stay() -> None:
+    chosen = {"min_voxels": {"ET": 9}, "min_ml": {"TC": 0.1}, "largest_component": ["WT"]}
+    info = _changed(load_bundle(Path(_PHANTOM)).info, predict=chosen)
+    painting = json.loads(metadata_of(info)["painting"])
+    assert [each[4:] for each in painting] == [[0, 0.0, True], [0, 0.1, False], [9, 0.0, False]]
 
 
 def test_no_program_is_left_that_would_draw_other_masks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

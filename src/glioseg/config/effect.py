@@ -78,7 +78,7 @@ def sentence(idle: Idle) -> str:
 
 def _of_prediction(recipe: _Parts) -> Iterator[tuple[str, str]]:
     if recipe.task == "classify":
-        for name in ("activation", "threshold", "thresholds", "min_voxels", "largest_component", "kinds"):
+        for name in ("activation", "threshold", "thresholds", "min_voxels", "min_ml", "largest_component", "kinds"):
             yield f"predict.{name}", f"model.kind = {recipe.model.kind} says classes and draws no regions{_SEGMENTING}"
         return
     if recipe.predict.activation == "softmax":

@@ -191,6 +191,7 @@ class Recipe(Options):
         for name, named in {
             "thresholds": tuple(options.thresholds),
             "min_voxels": tuple(options.min_voxels),
+            "min_ml": tuple(options.min_ml),
             "largest_component": options.largest_component,
             "kinds": options.kinds,
         }.items():

@@ -31,6 +31,7 @@ _UNITS: Mapping[str, str] = MappingProxyType(
         "prepare.clip_percentiles": "%",
         "patches.size": "voxels",
         "predict.min_voxels": "voxels",
+        "predict.min_ml": "ml",
         "loss.weighted_bce.border.sigma": "voxels",
         "augment.rotation.range": "degrees",
         "augment.blur.range": "voxels",

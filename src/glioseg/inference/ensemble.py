@@ -110,12 +110,16 @@ def averaged_options(options: Sequence[PredictOptions], regions: Sequence[str]) 
     kinds = options[0].kinds if all(member.kinds == options[0].kinds for member in options) else ()
     regions = [region for region in regions if region not in kinds]  # which have no outline of their own
     smallest = {region: round(_mean([member.min_voxels.get(region, 0) for member in options])) for region in regions}
-    min_voxels = {region: n for region, n in smallest.items() if n}
+    volumes = {region: _mean([member.min_ml.get(region, 0.0) for member in options]) for region in regions}
+    sizes = {
+        "min_voxels": {region: n for region, n in smallest.items() if n},
+        "min_ml": {region: ml for region, ml in volumes.items() if ml},
+    }
     alone = tuple(region for region in regions if all(region in member.largest_component for member in options))
     if all(member.activation == "softmax" for member in options):
-        return PredictOptions(activation="softmax", min_voxels=min_voxels, largest_component=alone)
+        return PredictOptions(activation="softmax", largest_component=alone, **sizes)
     thresholds = {region: _mean([member.threshold_of(region) for member in options]) for region in regions}
-    return PredictOptions(thresholds=thresholds, min_voxels=min_voxels, largest_component=alone, kinds=kinds)
+    return PredictOptions(thresholds=thresholds, largest_component=alone, kinds=kinds, **sizes)
 
 
 def agreement(first: LabelMap, second: LabelMap, regions: Sequence[str]) -> dict[str, float | None]:

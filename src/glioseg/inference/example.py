@@ -9,7 +9,6 @@ from pathlib import Path
 from glioseg.core.labels import painting_order
 from glioseg.inference.bundle import BundleInfo
 from glioseg.inference.options import PredictOptions
-from glioseg.inference.predictor import chooses_components
 
 TOLERANCE = 1e-3
 """Share of the voxels of a mask that may differ from ``predict`` in fp32: what rounding moves across a threshold."""
@@ -20,27 +19,34 @@ def example_text() -> str:
     return Path(__file__).with_name("standalone.py").read_text(encoding="utf-8")
 
 
+def components_text() -> str:
+    """What the program takes small components out with, beside it where a network asks for that."""
+    return Path(__file__).with_name("standalone_components.py").read_text(encoding="utf-8")
+
+
 def beyond_the_example(info: BundleInfo) -> str:
     """What a network needs that the program does not do, in words; empty where it does all."""
     return ", ".join(_needs(info))
 
 
 def painting(info: BundleInfo) -> str:
-    """How probabilities become labels, as JSON: [integer, row of the region, threshold, integers it is painted over].
+    """How probabilities become labels, as JSON: a list for each region, from the largest to the smallest.
 
-    From the largest region to the smallest; nothing for regions that the program cannot paint.
+    Of each its integer, its row, the threshold, the integers that it is painted over, voxels and millilitres that a
+    component must have, and whether the largest is kept alone. Nothing for regions that the program cannot paint.
     """
     if info.scheme is None or beyond_the_example(info):
         return "[]"
     scheme, regions = info.scheme.scheme(), info.regions
     sets = [frozenset(scheme.values_of(region)) for region in regions]
     order = painting_order(scheme, regions)
-    return json.dumps(
-        [
-            [value, row, info.predict.threshold_of(regions[row]), [0, *(v for _, r, v in order if sets[row] < sets[r])]]
-            for _, row, value in order
-        ]
-    )
+    painted = []
+    for _, row, value in order:
+        over = [0, *(v for _, r, v in order if sets[row] < sets[r])]
+        voxels, ml = (least.get(regions[row], 0) for least in (info.predict.min_voxels, info.predict.min_ml))
+        alone = regions[row] in info.predict.largest_component
+        painted.append([value, row, info.predict.threshold_of(regions[row]), over, voxels, ml, alone])
+    return json.dumps(painted)
 
 
 def _needs(info: BundleInfo) -> Iterator[str]:
@@ -60,8 +66,6 @@ def _needs(info: BundleInfo) -> Iterator[str]:
         yield "softmax"
     if predict.kinds:
         yield "kinds"
-    if any(chooses_components(region, predict) for region in info.regions):
-        yield "components"
     depths = [depth for depth, _, _ in painting_order(info.scheme.scheme(), info.regions)]
     if len(set(depths)) < len(depths):
         yield "regions that exclude each other"

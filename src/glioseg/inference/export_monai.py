@@ -33,7 +33,7 @@ _ORIENTED = {"axial": "LPS", "coronal": "LIP", "sagittal": "PIL"}
 _REQUIRED = {"monai": "1.5.0", "numpy": "1.26.0", "pytorch": "2.6.0", "nibabel": "5.2.0"}
 """The oldest that are asked for; the tests run those of ``constraints.txt``."""
 _PREPARATION = {"size", "crop_to_brain", "brain_only", "clip_percentiles", "normalise"}
-_SCRIPTS = {"__init__.py": "monai_steps.py", "standalone.py": "standalone.py"}
+_SCRIPTS = {name: name for name in ("standalone.py", "standalone_components.py")} | {"__init__.py": "monai_steps.py"}
 
 
 def export_monai(request: ExportRequest, folder: Path, info: BundleInfo) -> ExportResult:

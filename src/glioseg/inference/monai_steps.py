@@ -17,6 +17,7 @@ from monai.transforms import MapTransform
 from torch import Tensor
 
 from glioseg.inference.standalone import normalised, resized, visible
+from glioseg.inference.standalone_components import large_components
 
 Description = Mapping[str, Any]
 """What of ``bundle.json`` of glioseg decides how slices are prepared: ``prepare slices predict shape``."""
@@ -85,7 +86,9 @@ class ShownSlicesd(MapTransform):  # type: ignore[misc]
         slices = np.concatenate([wide[:, each.clip(0, len(inside) - 1)] for each in shown])
         d["slices"] = torch.from_numpy(slices).permute(0, 2, 3, 1)
         kept = tuple(slice(n // 2, n // 2 + length) for n, length in zip(extra, size, strict=True))
+        affine = np.asarray(MetaTensor(d[self.keys[0]]).affine)
         d["place"] = {"within": within, "pads": pads, "whole": brain.shape, "kept": kept, "shows": shows}
+        d["place"]["affine"] = affine
         return d
 
 
@@ -131,10 +134,13 @@ class PaintLabelsd(MapTransform):  # type: ignore[misc]
 
     Args:
         keys: of the probabilities.
-        painting: label, row of its region, threshold, and the labels that it is painted over.
+        painting: label, row of its region, threshold, the labels that it is painted over, voxels and millilitres of
+            the smallest component, and whether the largest is kept alone.
     """
 
-    def __init__(self, keys: Sequence[str] | str, painting: Sequence[tuple[int, int, float, Sequence[int]]]) -> None:
+    def __init__(
+        self, keys: Sequence[str] | str, painting: Sequence[tuple[int, int, float, Sequence[int], int, float, bool]]
+    ) -> None:
         super().__init__(keys)
         self.painting = painting
 
@@ -149,8 +155,9 @@ class PaintLabelsd(MapTransform):  # type: ignore[misc]
             padded = [before + n + after for (before, after), n in zip(pads, inner.shape, strict=True)]
             found = resized(found, *padded[1:])
             found = found[:, *(slice(before, before + n) for (before, _), n in zip(pads, inner.shape, strict=True))]
-            for value, row, threshold, over in self.painting:
-                inner[(found[row] > threshold) & np.isin(inner, over)] = value
+            for value, row, threshold, over, voxels, ml, alone in self.painting:
+                inside = large_components(found[row] > threshold, voxels, ml, alone, place["affine"])
+                inner[inside & np.isin(inner, over)] = value
             d[key] = MetaTensor(labels.T[None].copy())
         return d
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from glioseg.core.grid import Grid
 from glioseg.core.targets import TaskName
 from glioseg.frozen import Frozen
 
@@ -23,12 +25,14 @@ class PredictOptions(Frozen):
         threshold: a voxel is inside a region above this probability, unless the region has one of its own.
         thresholds: such probabilities for single regions.
         min_voxels: smaller components (26-connected, native voxels) of a region are removed; by region.
+        min_ml: components of less than so many millilitres are removed too, where millimetres are known; by region. Not
+            together with ``tune``.
         largest_component: regions of which only the largest component is kept, for what comes one to a patient; not
             together with ``tune``, whose search knows nothing of it.
         kinds: regions that are kinds of the one other region (``glioma``, ``meningioma``, ``pituitary`` of ``tumour``),
             where a case shows one of them: whatever of the other region is painted is painted as the kind whose
             probabilities add up to most there. A case without any of it is of no kind. Kinds have no ``thresholds``,
-            ``min_voxels`` or ``largest_component`` of their own.
+            ``min_voxels``, ``min_ml`` or ``largest_component`` of their own.
         flips: views that are averaged at test time: ``none``, ``lr`` (as is and mirrored along the columns, which swaps
             left and right in axial and coronal slices, front and back in sagittal ones), ``all`` (both in-plane axes:
             four views; all three axes of a 3-D network: eight). A view should be one that training shows too
@@ -44,6 +48,7 @@ class PredictOptions(Frozen):
     threshold: float = Field(0.5, ge=0, lt=1)
     thresholds: Mapping[str, Annotated[float, Field(ge=0, lt=1)]] = Field(default_factory=dict)
     min_voxels: Mapping[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
+    min_ml: Mapping[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
     largest_component: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     flips: Literal["none", "lr", "all"] = "none"
@@ -52,20 +57,21 @@ class PredictOptions(Frozen):
     batch_size: int = Field(16, ge=1)
 
     @model_validator(mode="after")
-    def _search_knows_no_largest(self) -> Self:
-        if self.tune and self.largest_component:
-            raise ValueError("tune chooses thresholds without largest_component: set one of them")
+    def _search_knows_other_components(self) -> Self:
+        if self.tune and (self.largest_component or self.min_ml):
+            other = "largest_component" if self.largest_component else "min_ml"
+            raise ValueError(f"tune chooses thresholds without {other}: set one of them")
         return self
 
     @model_validator(mode="after")
     def _kinds_are_chosen_by_sums(self) -> Self:
         if self.kinds and (self.tune or self.activation == "softmax"):
             raise ValueError("kinds share one outline: leave out tune, and activation = softmax, or leave out kinds")
-        own = {*self.thresholds, *self.min_voxels, *self.largest_component} & {*self.kinds}
+        own = {*self.thresholds, *self.min_voxels, *self.min_ml, *self.largest_component} & {*self.kinds}
         if own:
             raise ValueError(
-                f"kinds share one outline: leave {', '.join(sorted(own))} out of thresholds, min_voxels and "
-                "largest_component, or set them for the region that holds the kinds"
+                f"kinds share one outline: leave {', '.join(sorted(own))} out of thresholds, min_voxels, "
+                "min_ml and largest_component, or set them for the region that holds the kinds"
             )
         return self
 
@@ -77,3 +83,9 @@ class PredictOptions(Frozen):
     def threshold_of(self, region: str) -> float:
         """The threshold in force for a region."""
         return self.thresholds.get(region, self.threshold)
+
+    def smallest_component(self, region: str, grid: Grid) -> int:
+        """How many voxels of a grid a component of a region must have to stay."""
+        voxels, ml = self.min_voxels.get(region, 0), self.min_ml.get(region, 0.0)
+        # 0.5 ml are 500 voxels of 1 mm, which floating point makes 500.00000000000006 of
+        return max(voxels, math.ceil(ml / grid.voxel_ml - 1e-6)) if ml and grid.has_mm else voxels

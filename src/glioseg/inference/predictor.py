@@ -168,13 +168,13 @@ def paint(
     probable of background and regions.
     """
     if options.activation == "softmax":
-        return LabelMap(_most_probable(probabilities, regions, scheme, options), scheme, grid)
+        return LabelMap(_most_probable(probabilities, regions, scheme, options, grid), scheme, grid)
     filtered = probabilities
     for row, region in enumerate(regions):
         if chooses_components(region, options):
             inside = probabilities[row] > options.threshold_of(region)
             filtered = filtered.copy() if filtered is probabilities else filtered  # the caller's own stay as they are
-            filtered[row][inside & ~_chosen_components(inside, region, options)] = 0.0
+            filtered[row][inside & ~_chosen_components(inside, region, options, grid)] = 0.0
     if options.kinds:
         threshold = options.threshold_of(whole_of_kinds(scheme, regions, options.kinds))
         return LabelMap(decode_kinds(filtered, scheme, regions, options.kinds, threshold), scheme, grid)
@@ -184,17 +184,20 @@ def paint(
 
 def chooses_components(region: str, options: PredictOptions) -> bool:
     """Whether components of a region are left out."""
-    return options.min_voxels.get(region, 0) > 1 or region in options.largest_component
+    small = options.min_voxels.get(region, 0) > 1 or options.min_ml.get(region, 0.0) > 0
+    return small or region in options.largest_component
 
 
-def _chosen_components(inside: npt.NDArray[np.bool_], region: str, options: PredictOptions) -> npt.NDArray[np.bool_]:
+def _chosen_components(
+    inside: npt.NDArray[np.bool_], region: str, options: PredictOptions, grid: Grid
+) -> npt.NDArray[np.bool_]:
     """What is left of a region without its small components or, where that is asked for, with its largest alone."""
-    large = remove_small_components(inside, options.min_voxels.get(region, 0))
+    large = remove_small_components(inside, options.smallest_component(region, grid))
     return largest_component(large) if region in options.largest_component else large
 
 
 def _most_probable(
-    probabilities: Array, regions: Sequence[str], scheme: LabelScheme, options: PredictOptions
+    probabilities: Array, regions: Sequence[str], scheme: LabelScheme, options: PredictOptions, grid: Grid
 ) -> npt.NDArray[np.uint8]:
     """Integers (X, Y, Z); the voxels of small components go to what is the most probable there but for their region."""
     scores = with_background(probabilities)
@@ -202,7 +205,7 @@ def _most_probable(
     for row, region in enumerate(regions):
         if chooses_components(region, options):
             inside = winner == row + 1
-            scores[row + 1][inside & ~_chosen_components(inside, region, options)] = -1.0
+            scores[row + 1][inside & ~_chosen_components(inside, region, options, grid)] = -1.0
     return paint_most_probable(scores, scheme, regions)
 
 

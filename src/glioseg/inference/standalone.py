@@ -37,6 +37,7 @@ if __name__ == "__main__":
 
     import nibabel as nib
     import onnxruntime
+    from components import large_components  # the file beside this one
 
     net, files = onnxruntime.InferenceSession(sys.argv[1]), dict(word.split("=", 1) for word in sys.argv[3:])
     b, painting = (json.loads(net.get_modelmeta().custom_metadata_map[name]) for name in ("bundle", "painting"))
@@ -44,12 +45,11 @@ if __name__ == "__main__":
     if set(files) not in map(set, [names, *sets]):
         sys.exit(f"give a file for each of {names}, or of one of {sets}")
     scans, to = {n: nib.load(f) for n, f in files.items()}, {"axial": "LPS", "coronal": "LIP", "sagittal": "PIL"}
-    pair = nib.io_orientation(scans[min(scans)].affine), nib.orientations.axcodes2ornt(to[p["plane"]])
+    pair = nib.io_orientation(affine := scans[min(scans)].affine), nib.orientations.axcodes2ornt(to[p["plane"]])
     turn, back = (nib.orientations.ornt_transform(*each) for each in (pair, pair[::-1]))
     raw = {n: nib.apply_orientation(np.asarray(s.dataobj, "f4"), turn).T for n, s in scans.items()}  # (Z, Y, X)
     brain = np.any([visible(v.T).T for v in raw.values()], axis=0)
-    seen = brain | (not p["crop_to_brain"])
-    box = [np.flatnonzero(seen.any(axis=axes))[[0, -1]] + [0, 1] for axes in ((1, 2), (0, 2), (0, 1))]
+    box = [np.any(brain | (not p["crop_to_brain"]), a).nonzero()[0][[0, -1]] + [0, 1] for a in ((1, 2), (0, 2), (0, 1))]
     if p["crop_to_brain"] and p["size"]:
         side = max(high - low for low, high in box[1:])
         box[1:] = [((low + high - side) // 2, (low + high - side) // 2 + side) for low, high in box[1:]]
@@ -66,14 +66,14 @@ if __name__ == "__main__":
         images[:, names.index(name)] = resized(np.where(counted, v, 0), *size)
     wide = np.pad(images, [(0, 0), (0, 0), *((n // 2, n - n // 2) for n in extra)]).astype("f4")
     flips = {"none": [()], "lr": [(3,), ()], "all": [(), (3,), (2,), (2, 3)]}[b["predict"]["flips"]]
-    found = np.zeros((len(b["regions"]), *brain_cut.shape), "f4")
+    found, labels = np.zeros((len(b["regions"]), *brain_cut.shape), "f4"), np.zeros(brain.shape, "u1")
     for z in np.flatnonzero(images.any(axis=(1, 2, 3))):
         shown = np.concatenate(wide[np.arange(z - around, z + around + 1).clip(0, len(wide) - 1)])[None]
         views = [np.flip(net.run(None, {"images": np.flip(shown, f).copy()})[0], f) for f in flips]
         shows = images[z].any(axis=0) | (not b["predict"]["black_is_background"])
         found[:, z] = resized(np.mean(views, axis=0)[0, :, *kept] * shows, *brain_cut.shape[1:])
-    labels = np.zeros(brain.shape, "u1")
     cut = tuple(slice(before, before + n) for (before, _), n in zip(pads, labels[within].shape))
-    for value, row, threshold, over in painting:  # from the largest region to the smallest
-        labels[within][(found[row][cut] > threshold) & np.isin(labels[within], over)] = value
-    nib.save(nib.Nifti1Image(nib.apply_orientation(labels.T, back), scans[min(scans)].affine), sys.argv[2])
+    for value, row, threshold, over, *least in painting:  # from the largest region to the smallest
+        inside = large_components(found[row][cut] > threshold, *least, affine)
+        labels[within][inside & np.isin(labels[within], over)] = value
+    nib.save(nib.Nifti1Image(nib.apply_orientation(labels.T, back), affine), sys.argv[2])

@@ -16,7 +16,7 @@ from glioseg import __version__
 from glioseg.console import QUIET, Reporter
 from glioseg.errors import OptionError
 from glioseg.inference.bundle import DESCRIPTION, WEIGHTS, Bundle, BundleInfo, halved_bundle, load_bundle
-from glioseg.inference.example import beyond_the_example, example_text, painting
+from glioseg.inference.example import beyond_the_example, components_text, example_text, painting
 from glioseg.inference.export import ExportRequest, ExportResult, export_onnx, probabilities_on_noise
 from glioseg.inference.export_monai import export_monai
 from glioseg.inference.export_others import export_openvino, export_torch
@@ -39,6 +39,7 @@ FILES = {
     "bundle": "bundle-float16",
 }
 EXAMPLE = "predict_{}.py"
+COMPONENTS = "components.py"
 _CHECKED_ON = 64
 
 
@@ -107,6 +108,7 @@ def _with_example(result: ExportResult, info: BundleInfo) -> ExportResult:
         path.unlink(missing_ok=True)
         return replace(result, notes=(f"no program beside it: it does not do {beyond}",))
     write_text(path, example_text())
+    write_text(path.with_name(COMPONENTS), components_text())
     return replace(result, notes=(f"{path} draws masks with it: numpy, nibabel and onnxruntime are all it needs",))
 
 

@@ -66,6 +66,7 @@ def ensemble_facts(
         "activation": options.activation,
         "thresholds": dict(options.thresholds),
         "min_voxels": dict(options.min_voxels),
+        "min_ml": dict(options.min_ml),
         "largest_component": list(options.largest_component),
         "disputed_voxels": n_disputed,
         "predicted_voxels": n_predicted,
