@@ -54,13 +54,18 @@ def image() -> Image:
 
 @pytest.mark.parametrize("changes", _CHANGES)
 def test_the_network_is_shown_what_predict_shows_it(changes: str, image: Image) -> None:
+    from monai.data import MetaTensor
+
     from glioseg.inference.monai_steps import PaintLabelsd, ShownSlicesd
 
     info = _changed(_CHANGES[changes])
+    least = {"WT": 0.5 if info.prepare.size else 2.0}  # ml, of a square of those below and somewhat more
+    info = info.model_copy(update={"predict": info.predict.model_copy(update={"min_ml": least})})
     predictor, description = _predictor(info), _inference(info, 16)["description"]
     assert image.grid.orientation == "LPS"
     scans: dict[Hashable, Any] = {
-        name: torch.from_numpy(array[None].copy()) for name, array in zip(image.modalities, image.array, strict=True)
+        name: MetaTensor(torch.from_numpy(array[None].copy()), affine=torch.from_numpy(image.grid.affine.copy()))
+        for name, array in zip(image.modalities, image.array, strict=True)
     }
     data = ShownSlicesd(info.modalities, description)(scans)
     arrays = predictor.prepared(image)
@@ -69,14 +74,18 @@ def test_the_network_is_shown_what_predict_shows_it(changes: str, image: Image) 
     np.testing.assert_allclose(data["slices"].permute(3, 0, 1, 2).numpy(), expected, atol=2e-3)
 
     rows, columns, n_slices = data["slices"].shape[1:]
-    probabilities = np.random.default_rng(0).random((3, rows, columns, n_slices), dtype=np.float32)
+    coarse = np.random.default_rng(0).random((3, -(-rows // 5), -(-columns // 5), n_slices), dtype=np.float32)
+    specks = np.kron(coarse**8, np.ones((1, 5, 5, 1), np.float32))  # squares, some of them too small to stay
+    probabilities = np.ascontiguousarray(specks[:, :rows, :columns])
     labels = PaintLabelsd("pred", json.loads(painting(info)))(data | {"pred": torch.from_numpy(probabilities)})["pred"]
     own = np.ascontiguousarray(np.moveaxis(probabilities, 3, 1)[:, :, *data["place"]["kept"]])
     own[:, ~arrays.images.any(axis=(1, 2, 3))] = 0
     if info.predict.black_is_background:
         own[:, ~arrays.images.any(axis=1)] = 0
     mask = predictor.on_native_grid(own, arrays.working, arrays.native).label_map.array
-    assert (mask > 0).sum() > 1000
+    every = replace(predictor, options=predictor.options.model_copy(update={"min_ml": {}}))
+    n_with_specks = (every.on_native_grid(own, arrays.working, arrays.native).label_map.array > 0).sum()
+    assert 1000 < (mask > 0).sum() < n_with_specks - 100
     assert (np.asarray(labels[0]) != mask).mean() < 1e-3
 
 
