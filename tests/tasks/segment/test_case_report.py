@@ -17,6 +17,7 @@ from glioseg.core import Grid, Image, LabelMap
 from glioseg.core.schemes import scheme_named
 from glioseg.evaluation.diameters import measure_diameters
 from glioseg.inference.bundle import BundleInfo, load_bundle
+from glioseg.inference.options import PredictOptions
 from glioseg.inference.shipped import SHIPPED
 from glioseg.preparation.options import PrepareOptions
 from glioseg.report.figures.diameters import _places
@@ -106,6 +107,16 @@ def test_confidence_where_the_network_has_one(info: BundleInfo, tmp_path: Path) 
     page = (tmp_path / "case-1.html").read_text(encoding="utf-8")
     for words in ("0.62, low: look at this one; this is the expected", "FLAIR is missing", "3.00 to 9.00 ml"):
         assert words in page, words
+
+
+def test_what_was_left_out_is_said(info: BundleInfo, tmp_path: Path) -> None:
+    options = PredictOptions(min_ml={"WT": 0.5}, min_voxels={"ET": 9}, largest_component=("WT",))
+    write_report(_reported(info.model_copy(update={"predict": options}), _labels()), tmp_path, "case-1")
+    page = (tmp_path / "case-1.html").read_text(encoding="utf-8")
+    assert "Pieces of less than 0.5 ml of WT, 9 voxels of ET were left out" in page
+    assert "Of WT the largest piece alone was kept." in page
+    write_report(_reported(info.model_copy(update={"predict": PredictOptions()}), _labels()), tmp_path, "case-2")
+    assert "ieces of less" not in (tmp_path / "case-2.html").read_text(encoding="utf-8")
 
 
 def test_pictures_have_an_overlay_alone(info: BundleInfo, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from PIL import Image as Pillow
 from glioseg.core import Image, LabelMap
 from glioseg.evaluation.diameters import Diameters
 from glioseg.inference.bundle import BundleInfo
+from glioseg.inference.ensemble import averaged_options
 from glioseg.io.files import replacing
 from glioseg.preparation.options import PrepareOptions
 from glioseg.report.case import CaseReport, write_case_page, write_case_pdf
@@ -79,7 +80,7 @@ def write_report(case: ReportedCase, folder: Path, stem: str) -> list[str]:
         PredictedCase(case.name, case.facts, picture),
         {name: tuple(case.labels.scheme.regions[name]) for name in case.regions},
         network_cards(case.infos),
-        (*_made_ready(case.facts), *done_words([info.prepare for info in case.infos])),
+        (*_made_ready(case.facts), *done_words([info.prepare for info in case.infos]), *_left_out(case)),
         overlay,
         measured,
     )
@@ -90,6 +91,17 @@ def write_report(case: ReportedCase, folder: Path, stem: str) -> list[str]:
 def _made_ready(facts: Mapping[str, Any]) -> tuple[str, ...]:
     """What was done to the scans before all else: registered, the skull removed."""
     return tuple(f"{words[0].upper()}{words[1:]}." for words in facts.get("ready", {}).get("words", ()))
+
+
+def _left_out(case: ReportedCase) -> Iterator[str]:
+    """Which pieces of what the networks marked are not in their mask."""
+    options = averaged_options([info.predict for info in case.infos], case.regions)
+    of = [f"{ml:g} ml of {region}" for region, ml in options.min_ml.items() if ml]
+    of += [f"{n} voxels of {region}" for region, n in options.min_voxels.items() if n > 1]
+    if of:
+        yield f"Pieces of less than {', '.join(of)} were left out of what the networks marked."
+    if options.largest_component:
+        yield f"Of {', '.join(options.largest_component)} the largest piece alone was kept."
 
 
 def done_words(prepares: Sequence[PrepareOptions]) -> tuple[str, ...]:
