@@ -6,7 +6,8 @@ For a 2-D and a 3-D U-Net: images per second, the share of the device's bfloat16
 busy the GPU was (as its driver says, sampled in the middle of the steps), and the most memory. The plain loop is what a
 tutorial writes: fp32, the default layout, Adam, batches made when they are needed, the loss read after each step; ours
 is the step of a training, with the augmentation of the recipe, ahead of which a thread makes batches. Both see the same
-numbers of images. `--peak` is what the maker promises in TFLOP/s of dense bfloat16: without it there is no share.
+numbers of images. `--peak` is what the maker promises in TFLOP/s of dense bfloat16: without it there is no share. How
+busy the GPU was is asked by `nvidia-ml-py`, which is not among glioseg's libraries: without it that column is empty.
 """
 
 from __future__ import annotations
@@ -209,7 +210,7 @@ def measured(step: Callable[[int], object], setup: Setup, device: torch.device, 
     for number in range(n_warm):
         step(number)
     _wait(device)
-    busy: list[float] = []
+    busy: list[float | None] = []
     started = time.perf_counter()
     for number in range(n_warm, n_warm + n_steps):
         step(number)
@@ -217,10 +218,11 @@ def measured(step: Callable[[int], object], setup: Setup, device: torch.device, 
             busy.append(_busy(device))
     _wait(device)
     elapsed_s = time.perf_counter() - started
+    told = [share for share in busy if share is not None]
     return Figures(
         images_per_s=n_steps * setup.batch_size / elapsed_s,
         tflops=n_steps * flops_of_step(setup) / elapsed_s / 1e12,
-        utilisation=sum(busy) / len(busy) if busy else None,
+        utilisation=sum(told) / len(told) if told else None,
         memory_mb=peak_mb(device) if is_known else None,
     )
 
@@ -230,9 +232,12 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def _busy(device: torch.device) -> float:
-    """Share of the last moments in which the GPU worked, as its driver says."""
-    return torch.cuda.utilization(device) / 100
+def _busy(device: torch.device) -> float | None:
+    """Share of the last moments in which the GPU worked, as its driver says; None without what asks it."""
+    try:
+        return torch.cuda.utilization(device) / 100
+    except (ModuleNotFoundError, RuntimeError):  # a library that glioseg itself does not need, or a driver without it
+        return None
 
 
 def table(

@@ -1,13 +1,14 @@
 """A rehearsal at full size, and what must stay quick at many patients and pictures.
 
-python benchmarks/scale.py rehearsal [--patients 10 30 90] [--spacing 1] [--folder DIR]
+python benchmarks/scale.py rehearsal [--patients 10 30 90] [--spacing 1] [--set A.B=VALUE …] [--folder DIR]
 python benchmarks/scale.py many [--patients 1251] [--pictures 20000] [--folder DIR]
 
 ``rehearsal`` prepares, trains an epoch, evaluates and predicts on so many patients, by the recipe brats with a narrow
 network, and fits a line to the times. Patients are hard links to a few phantoms under names of their own: here files
-are counted, not heads. ``many`` inspects, looks for near duplicates and starts a run on a complete
-cache, on small phantoms and pictures that do differ. Every stage is a process of its own, and so is its memory;
-processor seconds stand beside those of the clock, since only they mean much on a machine that does other things too.
+are counted, not heads. ``--set`` changes the recipe: with ``prepare.size=64`` and 3 mm a thousand fit where those of
+1 mm do not. ``many`` inspects, looks for near duplicates and starts a run on a complete cache, on small phantoms and
+pictures that do differ. Every stage is a process of its own, and so is its memory; processor seconds stand beside those
+of the clock, since only they mean much on a machine that does other things too.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -108,14 +109,40 @@ def _command(*arguments: object) -> None:
     app([str(argument) for argument in arguments], standalone_mode=False)
 
 
-def _train(data: Path, work: Path) -> None:
+def _set(changes: Sequence[str]) -> list[str]:
+    """Changes of a recipe as options."""
+    return [word for change in changes for word in ("--set", change)]
+
+
+def _prepare(data: Path, work: Path, changes: Sequence[str]) -> None:
+    _command("cache", data, "--out", work / "cache", "--recipe", "brats", "--quiet", *_set(changes))
+
+
+def _train(data: Path, work: Path, changes: Sequence[str]) -> None:
     split = _write_split(data, work / "split.json")
-    settings = [word for change in _EPOCH for word in ("--set", change)]
     places = ("--out", work / "run", "--cache", work / "cache", "--split", split, "--no-evaluate", "--quiet")
-    _command("train", "brats", "--data", data, *places, "--device", "cpu", *settings)
+    _command("train", "brats", "--data", data, *places, "--device", "cpu", *_set((*_EPOCH, *changes)))
 
 
-def _gathered(data: Path, work: Path) -> None:
+def _evaluate(data: Path, work: Path, changes: Sequence[str]) -> None:
+    places = ("--out", work / "figures", "--cache", work / "cache")
+    _command("evaluate", work / "run", "--part", "all", *places, "--device", "cpu", "--quiet")
+
+
+def _predict(data: Path, work: Path, changes: Sequence[str]) -> None:
+    options = ("--device", "cpu", "--quiet", "--write", "nifti")
+    _command("predict", work / "run", data, "--out", work / "masks", *options)
+
+
+def _inspect(data: Path, work: Path, changes: Sequence[str]) -> None:
+    _command("inspect", data, "--out", work / "look", "--quiet", "--json")
+
+
+def _split(data: Path, work: Path, changes: Sequence[str]) -> None:
+    _command("split", data, "--out", work / "drawn.json", "--quiet")
+
+
+def _gathered(data: Path, work: Path, changes: Sequence[str]) -> None:
     """What a run does before its first step, on a cache that is complete."""
     from glioseg.config import read_recipe
     from glioseg.console import QUIET
@@ -124,31 +151,26 @@ def _gathered(data: Path, work: Path) -> None:
     from glioseg.runs.read import Data
     from glioseg.tasks.choose import task_named
 
-    recipe = read_recipe("brats")
+    recipe = read_recipe("brats", changes)
     gather(task_named(recipe.task), recipe, Data(data), RunOptions(work / "run", work / "cache"), QUIET)
 
 
-_STAGES: Mapping[str, Callable[[Path, Path], None]] = {
-    "prepare": lambda data, work: _command("cache", data, "--out", work / "cache", "--recipe", "brats", "--quiet"),
+_STAGES: Mapping[str, Callable[[Path, Path, Sequence[str]], None]] = {
+    "prepare": _prepare,
     "one epoch": _train,
-    "evaluate": lambda data, work: _command(
-        *("evaluate", work / "run", "--part", "all", "--out", work / "figures", "--cache", work / "cache"),
-        *("--device", "cpu", "--quiet"),
-    ),
-    "predict": lambda data, work: _command(
-        "predict", work / "run", data, "--out", work / "masks", "--device", "cpu", "--quiet", "--write", "nifti"
-    ),
-    "inspect": lambda data, work: _command("inspect", data, "--out", work / "look", "--quiet", "--json"),
-    "split with near duplicates": lambda data, work: _command("split", data, "--out", work / "drawn.json", "--quiet"),
+    "evaluate": _evaluate,
+    "predict": _predict,
+    "inspect": _inspect,
+    "split with near duplicates": _split,
     "first start of a run": _gathered,
     "start on a complete cache": _gathered,
 }
 
 
-def _stage(name: str, data: Path, work: Path) -> None:
+def _stage(name: str, data: Path, work: Path, changes: Sequence[str]) -> None:
     """One stage in this process, and what it took as JSON in the last line."""
     started, before = time.monotonic(), time.process_time()
-    _STAGES[name](data, work)
+    _STAGES[name](data, work, changes)
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     took = {
         "wall_s": time.monotonic() - started,
@@ -159,8 +181,8 @@ def _stage(name: str, data: Path, work: Path) -> None:
     print(f"\n{json.dumps(took)}")
 
 
-def _measured(name: str, data: Path, work: Path) -> dict[str, float]:
-    command = [sys.executable, __file__, "stage", name, str(data), str(work)]
+def _measured(name: str, data: Path, work: Path, changes: Sequence[str] = ()) -> dict[str, float]:
+    command = [sys.executable, __file__, "stage", name, str(data), str(work), *changes]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     if ran.returncode != 0:
         raise SystemExit(f"{name}: {ran.stderr[-2000:]}")
@@ -173,7 +195,7 @@ def _measured(name: str, data: Path, work: Path) -> dict[str, float]:
     return took
 
 
-def rehearsal(counts: list[int], spacing_mm: float, folder: Path) -> None:
+def rehearsal(counts: list[int], spacing_mm: float, folder: Path, changes: Sequence[str]) -> None:
     """The curves over the number of patients."""
     stages = ("prepare", "one epoch", "evaluate", "predict")
     found: dict[str, list[float]] = {name: [] for name in stages}
@@ -182,7 +204,7 @@ def rehearsal(counts: list[int], spacing_mm: float, folder: Path) -> None:
         data, work = _write_links(folder, count, spacing_mm), folder / f"work-{count}"
         work.mkdir()
         for name in stages:
-            found[name].append(_measured(name, data, work)["cpu_s"])
+            found[name].append(_measured(name, data, work, changes)["cpu_s"])
         shutil.rmtree(work)
     if len(counts) > 1:
         print(f"-- a line through the processor seconds, drawn out to {_ALL} patients")
@@ -198,7 +220,7 @@ def many(n_patients: int, n_pictures: int, folder: Path) -> None:
     print(f"-- {n_patients} small patients", flush=True)
     data = _write_small(folder, n_patients)
     for name in ("inspect", "split with near duplicates", "first start of a run", "start on a complete cache"):
-        _measured(name, data, work)
+        _measured(name, data, work, ("prepare.size=64",))  # more than these patients have
     print(f"-- {n_pictures} pictures of 64 x 64", flush=True)
     data = _write_pictures(folder, n_pictures)
     for name in ("inspect", "split with near duplicates"):
@@ -212,15 +234,16 @@ def main() -> None:
     parser.add_argument("--patients", type=int, nargs="+")
     parser.add_argument("--pictures", type=int, default=20_000)
     parser.add_argument("--spacing", type=float, default=1.0)
+    parser.add_argument("--set", action="append", default=[], metavar="A.B=VALUE", help="of the recipe")
     parser.add_argument("--folder", type=Path, help="where to work; what is written there is deleted afterwards")
     given = parser.parse_args()
     if given.what == "stage":
-        name, data, work = given.stage
-        _stage(name, Path(data), Path(work))
+        name, data, work, *changes = given.stage
+        _stage(name, Path(data), Path(work), changes)
         return
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
         if given.what == "rehearsal":
-            rehearsal(given.patients or [10, 30, 90], given.spacing, Path(folder))
+            rehearsal(given.patients or [10, 30, 90], given.spacing, Path(folder), given.set)
         else:
             many((given.patients or [_ALL])[0], given.pictures, Path(folder))
 

@@ -52,3 +52,16 @@ def test_both_loops_run_in_two_and_three_dimensions(gpu: dict[str, Any]) -> None
     loops = ["plain", "glioseg", "glioseg,"]
     assert [line.split()[0] for line in lines] == ["images/s", "tiny", *loops, "volume", *loops]
     assert all(float(line[44:54]) > 0 for line in lines[1:] if line.startswith("  "))
+
+
+@pytest.mark.parametrize(("error", "share"), [(None, 0.5), (ModuleNotFoundError, None), (RuntimeError, None)])
+def test_without_what_asks_the_driver_the_column_is_empty(
+    gpu: dict[str, Any], error: type[Exception] | None, share: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def utilization(device: torch.device) -> int:
+        if error is not None:
+            raise error("nvidia-ml-py does not seem to be installed or it can't be imported.")
+        return 50
+
+    monkeypatch.setattr(torch.cuda, "utilization", utilization)
+    assert gpu["_busy"](torch.device("cuda")) == share

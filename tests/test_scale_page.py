@@ -79,6 +79,7 @@ def test_the_page_as_it_stands(
             typed = [argument.replace("https://example.org", f"{address}/good") for argument in arguments]
             ran = glioseg(*typed, *short, "--quiet")
             assert ran.code == 0, (arguments, ran.err)
+            assert "s3:/b" not in ran.out  # what can be done next can be typed as it stands
     assert fake.n_done > 0
     assert s3.exists("brains/runs/lgg/report.html")
     assert s3.exists("brains/masks/summary.csv")

@@ -17,7 +17,7 @@ import pytest
 import typer.main
 
 from glioseg import __version__
-from glioseg.cli.app import app
+from glioseg.cli.app import app, main
 from glioseg.cohorts.recognise import LAYOUTS
 from glioseg.cohorts.write import WRITTEN_LAYOUTS
 from glioseg.core import SCHEMES
@@ -376,3 +376,30 @@ def test_the_shell_completes_commands_options_and_recipes(typed: str, completed:
         [sys.executable, "-c", code], env={**os.environ, **asked}, capture_output=True, text=True, check=False
     )
     assert set(ran.stdout.split()) == completed
+
+
+class _Ended(BaseException):
+    """In the place of the end of this process."""
+
+
+@pytest.mark.parametrize(("launcher", "ends"), [({}, SystemExit), ({"TORCHELASTIC_RUN_ID": "x"}, _Ended)])
+def test_one_of_several_processes_ends_at_once(
+    launcher: dict[str, str],
+    ends: type[BaseException],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Whatever threads of PyTorch still wait for; a process by itself ends as every program of Python does."""
+
+    def end(code: int) -> None:
+        raise _Ended(code)
+
+    for name, value in launcher.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("os._exit", end)
+    monkeypatch.setattr("sys.argv", ["glioseg", "inspect", str(tmp_path / "nothing"), "--quiet"])
+    with pytest.raises(ends) as ended:
+        main()
+    assert ended.value.args == (1,)
+    assert "there is no such" in capsys.readouterr().err

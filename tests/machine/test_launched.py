@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from glioseg.errors import OptionError
-from glioseg.machine.launched import Launched, launched
+from glioseg.machine.launched import Launched, launched, launcher
 
 _TORCHRUN = {
     "TORCHELASTIC_RUN_ID": "none",
@@ -26,6 +26,7 @@ _SRUN = {
 def test_torchrun_and_srun_say_which_process_this_is() -> None:
     assert launched(_TORCHRUN) == Launched("torchrun", 3, 4, 2)
     assert launched(_SRUN) == Launched("srun", 2, 4, 2)
+    assert (launcher(_TORCHRUN), launcher(_SRUN), launcher({})) == ("torchrun", "srun", None)
     process = launched(_TORCHRUN)
     assert process is not None
     assert process.n_machines == 2

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -360,8 +360,8 @@ def test_a_full_disk_costs_nothing_that_was_saved(
     assert _train(tiny, run, "--quiet", changes=SHORT).code == 0
     before = _contents(run)
 
-    def full(state: object, path: Path) -> None:
-        path.write_bytes(b"half of a checkpoint")
+    def full(state: object, file: BinaryIO) -> None:
+        file.write(b"half of a checkpoint")
         raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0\nand a long trace")
 
     further = [change.replace("max_steps=1", "max_steps=2") for change in SHORT]

@@ -135,3 +135,19 @@ def test_a_progress_that_lacks_a_field_begins_nothing_anew(name: str) -> None:
     del values[name]
     with pytest.raises(ValueError, match=f"the progress lacks {name}"):
         progress_of(values)
+
+
+def test_what_the_disk_says_is_told_and_not_what_torch_makes_of_it(tmp_path: Path) -> None:
+    """A limit of the system in the place of a full disk; torch's own words are of places in a zip file."""
+    resource = pytest.importorskip("resource")
+    path = tmp_path / LATEST
+    save_checkpoint(path, {"weights": torch.zeros(1)})
+    before, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    try:
+        with pytest.raises(FileError, match="cannot be written; found File too large"):
+            save_checkpoint(path, {"weights": torch.zeros(100_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == [LATEST]

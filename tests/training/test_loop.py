@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -439,8 +439,8 @@ def test_a_full_disk_is_said_and_the_old_checkpoint_stays(tmp_path: Path, monkey
     _fit(tmp_path / "run", _options(max_steps=2))
     before = (tmp_path / "run" / LATEST).read_bytes()
 
-    def full(state: object, path: Path) -> None:
-        path.write_bytes(b"half")
+    def full(state: object, file: BinaryIO) -> None:
+        file.write(b"half")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(torch, "save", full)

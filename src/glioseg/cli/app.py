@@ -17,6 +17,7 @@ from glioseg.cli.options import StoppedError
 from glioseg.console import out, printable, unwritable
 from glioseg.errors import GliosegError, OptionError, OutputError, ToldElsewhereError
 from glioseg.faces import on_command_line
+from glioseg.machine.launched import launcher
 
 app = typer.Typer(
     name="glioseg",
@@ -44,7 +45,7 @@ def main() -> None:
             raise
         _fail_without_stdout(unwritable(error.strerror or str(error)))  # help is written by typer
     except ToldElsewhereError as error:
-        sys.exit(2 if error.is_misuse else 1)
+        _end(2 if error.is_misuse else 1)
     except OptionError as error:
         _fail(error, 2)
     except GliosegError as error:
@@ -78,7 +79,21 @@ def _fail_without_stdout(error: GliosegError) -> NoReturn:
 
 def _fail(error: GliosegError, code: int) -> NoReturn:
     sys.stderr.write(printable(f"glioseg: {on_command_line(error.text)}\n"))
-    sys.exit(code)
+    _end(code)
+
+
+def _end(code: int) -> NoReturn:
+    """End this process; one of several that train together at once, whatever it still waits for.
+
+    Where another of them is gone, threads of PyTorch wait for its answers, each for `train.patience_minutes`, and after
+    all is said Python would wait for them.
+    """
+    if launcher() is None:
+        sys.exit(code)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(code)
 
 
 def _show_version(value: bool) -> None:

@@ -85,13 +85,14 @@ def split(
     """
     from glioseg.api import data as api
     from glioseg.api.common import settings_of
+    from glioseg.io.remote.address import as_given
     from glioseg.runs.split import options_of
 
     reporter = Reporter(quiet=quiet)
     options_of(settings_of(changes or ()))  # a fault in them is said before any scan is looked at
     if nnunet:
         folds = api.split_folds(flags.data(data), file, changes=changes or (), progress=reporter)
-        out(f"{len(folds)} folds of {plural(len(folds[0][0]) + len(folds[0][1]), 'case')}: {file}")
+        out(f"{len(folds)} folds of {plural(len(folds[0][0]) + len(folds[0][1]), 'case')}: {as_given(file)}")
         return
     cohort = flags.read(data, reporter)
     new_split = api.split(cohort, file, changes=changes or (), progress=reporter)
@@ -102,9 +103,10 @@ def split(
         )
         return
     for name, patients in parts.items():
-        n_cases = sum(case.patient in set(patients) for case in cohort.cases)
+        of_part = set(patients)
+        n_cases = sum(case.patient in of_part for case in cohort.cases)
         out(f"{name:<5}  {plural(len(patients), 'patient')}, {plural(n_cases, 'case')}")
-    out(f"unit: {new_split.unit}; saved as {file}")
+    out(f"unit: {new_split.unit}; saved as {as_given(file)}")
 
 
 @app.command(epilog="Example: glioseg convert BraTS2021 Dataset001_Glioma --to nnunet")
@@ -131,10 +133,11 @@ def convert(
     Labels are translated by their meaning: 4 of BraTS 2021 becomes 3 of BraTS 2023, both enhancing tumour.
     """
     from glioseg.api import data as api
+    from glioseg.io.remote.address import as_given
 
     millimetres = None if spacing is None else _millimetres(spacing)
     cohort = api.convert(flags.data(data), folder, to, spacing_mm=millimetres, progress=Reporter(quiet=quiet))
-    out(f"{plural(len(cohort.cases), 'case')} as {to}: {folder}")
+    out(f"{plural(len(cohort.cases), 'case')} as {to}: {as_given(folder)}")
 
 
 def _millimetres(text: str) -> tuple[float, float, float]:
@@ -179,6 +182,7 @@ def phantom(
     the same files.
     """
     from glioseg.api import data as api
+    from glioseg.io.remote.address import as_given
 
     api.phantom(
         folder,
@@ -190,7 +194,7 @@ def phantom(
         randomised=randomised,
         progress=Reporter(quiet=quiet),
     )
-    out(f"{patients} phantom patients: {folder}")
+    out(f"{patients} phantom patients: {as_given(folder)}")
     if tissues is not None:
         out(f"Their tissues: {tissues}")
 

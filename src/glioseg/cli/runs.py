@@ -169,10 +169,13 @@ def _print_training(result: TrainResult, run: Path, as_json: bool) -> None:
 
 def _next_steps(run: Path) -> str:
     """What can be done with a run, as commands."""
+    from glioseg.io.remote.address import as_given
+
+    name = as_given(run)
     steps = {
-        f"glioseg predict {run} SCANS --out masks": "predict scans that it has not seen",
-        f"glioseg evaluate {run} --data OTHER": "score it on other data",
-        f"glioseg compare {run} RUN --out comparison": "put it beside another run",
+        f"glioseg predict {name} SCANS --out masks": "predict scans that it has not seen",
+        f"glioseg evaluate {name} --data OTHER": "score it on other data",
+        f"glioseg compare {name} RUN --out comparison": "put it beside another run",
     }
     width = max(map(len, steps))
     return "\n".join(f"  {command:<{width}}  {words}" for command, words in steps.items())

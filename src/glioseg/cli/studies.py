@@ -146,6 +146,7 @@ def plan(
     The file says why for each setting; read it, change it, and train it.
     """
     from glioseg.api import recipes as api
+    from glioseg.io.remote.address import as_given
 
     result = api.plan(flags.data(data), recipe, memory_gb=memory, device=device, progress=Reporter(quiet=quiet))
     if as_json:
@@ -156,7 +157,7 @@ def plan(
         f"{result.proposal.network.dims}-D, {'patches' if result.proposal.network.dims == 3 else 'slices'} of {size}, "
         f"{result.proposal.batch_size} at a time: about {result.proposal.n_bytes / 1e9:.1f} GB"
     )
-    out(f"{recipe}")
+    out(as_given(recipe))
 
 
 @app.command(epilog="Example: glioseg study tum-losses --data kaggle_3m --out study --set train.max_minutes=5")

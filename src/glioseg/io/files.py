@@ -16,6 +16,8 @@ from glioseg.errors import FileError
 
 TEMPORARY = ".writing-"
 """How the names of files begin that are being written, or that were when their writer was killed."""
+CANNOT_BE_WRITTEN = "cannot be written"
+"""What is wrong, in ``cannot_write``."""
 _DAY_S = 86_400.0
 
 LOCK = ".lock"
@@ -122,7 +124,7 @@ def unforeseen_in(case: Case, what: str, error: Exception) -> FileError:
 def cannot_write(path: Path, error: OSError) -> FileError:
     """The error for a file that could not be written, with its cause and what to do."""
     return FileError(
-        "cannot be written",
+        CANNOT_BE_WRITTEN,
         path=path,
         found=error.strerror or str(error),
         remedy="Check the free space of the disk and the permissions of the folder",

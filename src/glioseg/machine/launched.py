@@ -46,15 +46,24 @@ def launched(environment: Mapping[str, str] | None = None) -> Launched | None:
         OptionError: machines with different numbers of processes.
     """
     values = os.environ if environment is None else environment
-    if "TORCHELASTIC_RUN_ID" in values:
+    by = launcher(values)
+    if by == "torchrun":
         size, n_local = int(values["WORLD_SIZE"]), int(values["LOCAL_WORLD_SIZE"])
         process = Launched("torchrun", int(values["RANK"]), size, n_local)
         return _checked(process, "torchrun with as many processes on each machine (`nproc-per-node`)")
-    if int(values.get("SLURM_STEP_NUM_TASKS", "1")) > 1:
+    if by == "srun":
         size, n_local = int(values["SLURM_STEP_NUM_TASKS"]), int(values.get("SLURM_NTASKS_PER_NODE", "0"))
         process = Launched("srun", int(values["SLURM_PROCID"]), size, n_local)
         return _checked(process, "srun with as many tasks on each machine (`ntasks-per-node`)")
     return None
+
+
+def launcher(environment: Mapping[str, str] | None = None) -> Launcher | None:
+    """What started this process as one of several; None where it was started by itself."""
+    values = os.environ if environment is None else environment
+    if "TORCHELASTIC_RUN_ID" in values:
+        return "torchrun"
+    return "srun" if int(values.get("SLURM_STEP_NUM_TASKS", "1")) > 1 else None
 
 
 def _checked(process: Launched, expected: str) -> Launched:

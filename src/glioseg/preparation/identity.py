@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from glioseg.core import Case, Cohort, LabelScheme, Source
@@ -160,7 +160,8 @@ def _sources(case: Case) -> list[Source]:
 
 
 def _source_identity(source: Source, files: Mapping[Path, tuple[str, str]]) -> dict[str, object]:
-    identity = {**asdict(source), "paths": [files[path] for path in source.paths]}
+    identity = {each.name: getattr(source, each.name) for each in fields(source)}  # asdict would copy every path
+    identity["paths"] = [files[path] for path in source.paths]
     for of_no_account in ("max_voxels", "name"):  # what is read is the same, whatever is refused or said of it
         identity.pop(of_no_account)
     if not source.layers:

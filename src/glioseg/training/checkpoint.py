@@ -73,11 +73,12 @@ def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
     Raises:
         FileError: the disk is full or the folder cannot be written to; the old file is untouched.
     """
-    with replacing(path) as temporary:
+    with replacing(path) as temporary, temporary.open("wb") as file:
         try:
-            torch.save({"format": FORMAT, **state}, temporary)
-        except RuntimeError as error:  # torch's zip writer reports a full disk so
-            raise OSError(str(error).splitlines()[0]) from error
+            torch.save({"format": FORMAT, **state}, file)
+        except RuntimeError as error:  # torch's zip writer says of a full disk that it stands at another place in it
+            told = error.__context__
+            raise told if isinstance(told, OSError) else OSError(str(error).splitlines()[0]) from error
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import fsspec
 import pytest
 
 from glioseg.errors import FileError, GliosegError
-from glioseg.io.remote.address import shown, url_of
+from glioseg.io.remote import address
+from glioseg.io.remote.address import as_given, shown, url_of
 from glioseg.io.remote.mirror import fetched, mirror_options
 
 
@@ -31,9 +33,9 @@ def _calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     brought: list[str] = []
     real = mirror._streamed
 
-    def streamed(system: Any, url: str, path: Path) -> int:
+    def streamed(system: Any, url: str, temporary: Path, path: Path) -> int:
         brought.append(url)
-        return real(system, url, path)
+        return real(system, url, temporary, path)
 
     monkeypatch.setattr(mirror, "_streamed", streamed)
     return brought
@@ -93,7 +95,8 @@ def test_what_goes_wrong_on_the_web_leaves_nothing(path: str, words: str, web: t
 
 
 def test_nobody_at_the_address(mirror: Path) -> None:
-    with pytest.raises(FileError, match=r"http://127\.0\.0\.1:9/scan\.nii\.gz: it cannot be reached"):
+    words = r"http://127\.0\.0\.1:9/scan\.nii\.gz: it cannot be reached; found Client\w+: Cannot connect to host"
+    with pytest.raises(FileError, match=words):
         fetched(Path("http://user:password@127.0.0.1:9/scan.nii.gz"))
 
 
@@ -122,24 +125,38 @@ def test_a_file_that_broke_off_is_brought_by_the_next_call(
     _put(s3, {"lgg/1.tif": b"one", "lgg/2.tif": b"two"})
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     with monkeypatch.context() as patch:
-        patch.setattr(mirroring, "_streamed", lambda system, url, path: path.write_bytes(b"o"))
+        patch.setattr(mirroring, "_streamed", lambda system, url, temporary, path: temporary.write_bytes(b"o"))
         with pytest.raises(FileError, match="the file broke off; found 1 bytes; expected 3 bytes"):
             fetched(Path("s3://brains/lgg"))
         assert not list(mirror.rglob("*.tif"))
     assert _tree(fetched(Path("s3://brains/lgg"))) == {"1.tif": b"one", "2.tif": b"two"}
 
 
-def test_a_full_disk(s3: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch) -> None:
-    from glioseg.io.remote import mirror as mirroring
+def test_a_full_disk(s3: fsspec.AbstractFileSystem, mirror: Path) -> None:
+    """A limit of the system in its place: not the network is named, and nothing is tried again."""
+    resource = pytest.importorskip("resource")
+    _put(s3, {"lgg/1.tif": b"0" * 200_000})
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(FileError, match=r"1\.tif: cannot be written; found File too large.*free space") as refused:
+            fetched(Path("s3://brains/lgg"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "network" not in refused.value.text
+    assert not [path for path in mirror.rglob("*") if path.is_file() and path.name not in ("index.json", ".lock")]
 
-    def full(system: object, url: str, path: Path) -> int:
-        raise OSError(28, "No space left on device")
 
-    _put(s3, {"lgg/1.tif": b"one"})
+def test_a_server_that_says_nothing(web: tuple[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is left after so many seconds without a word, however long a file may take."""
+    monkeypatch.setattr(address, "_SILENCE_S", 0.2)
     monkeypatch.setattr("time.sleep", lambda seconds: None)
-    monkeypatch.setattr(mirroring, "_streamed", full)
-    with pytest.raises(FileError, match="No space left on device"):
-        fetched(Path("s3://brains/lgg"))
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/t2f.nii.gz"
+        with pytest.raises(FileError, match=r"it cannot be reached; found .*[Tt]imeout"):
+            fetched(Path(url))
 
 
 def test_what_was_not_used_for_longest_makes_room(s3: fsspec.AbstractFileSystem, mirror: Path, tmp_path: Path) -> None:
@@ -178,6 +195,19 @@ def test_settings_that_say_something_else(tmp_path: Path) -> None:
 )
 def test_what_is_an_address(text: str, url: str | None) -> None:
     assert url_of(Path(text)) == url
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("s3://brains/runs/lgg", "s3://brains/runs/lgg"),
+        ("https://me:pass@host/a?signature=b", "https://host/a"),
+        ("runs/lgg", str(Path("runs/lgg"))),
+    ],
+)
+def test_what_was_typed_can_be_typed_again(path: str, text: str) -> None:
+    """A path has lost a slash of its URL."""
+    assert as_given(Path(path)) == text
 
 
 def test_what_is_shown_holds_no_secrets() -> None:

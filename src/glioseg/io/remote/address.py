@@ -14,6 +14,10 @@ from glioseg.errors import FileError, GliosegError, OptionError
 
 _T = TypeVar("_T")
 _URL = re.compile(r"(?P<scheme>s3|gs|https?):/{1,2}(?P<rest>[^/].*)", re.DOTALL)
+NOT_PERMITTED = "access is not permitted"
+"""What is wrong where credentials are: trying again does not help."""
+_SILENCE_S = 60.0
+"""How long a server of the web may say nothing; aiohttp's own bound is five minutes for all of a file."""
 _EXTRA = "Install the extra: pip install 'glioseg[scale]'"
 _SECRET = re.compile(r"(?<=://)[^/@\s]+@|\?[^\s'\"]*")
 
@@ -27,6 +31,12 @@ def url_of(path: Path | str) -> str | None:
 def shown(text: str) -> str:
     """A URL, or what a library says of one, without what may be secret: names and passwords, signatures."""
     return _SECRET.sub("", text)
+
+
+def as_given(path: Path) -> str:
+    """A path as it was typed, for whoever types it again: a URL has its slashes, and shows no secrets."""
+    url = url_of(path)
+    return str(path) if url is None else shown(url)
 
 
 def name_of(url: str) -> str:
@@ -115,7 +125,7 @@ def remote(url: str) -> Remote:
     try:
         from fsspec.core import url_to_fs  # an extra: only who works with addresses needs it
 
-        system, path = url_to_fs(url)
+        system, path = url_to_fs(url, **_options(url))
     except ImportError as error:
         raise OptionError(
             "a library for such an address is missing", path=shown(url), found=error, remedy=_EXTRA
@@ -124,6 +134,18 @@ def remote(url: str) -> Remote:
         raise _of_library(url, error) from None
     system.invalidate_cache()
     return Remote(url, system, path)
+
+
+def _options(url: str) -> dict[str, Any]:
+    """Of fsspec's file system, where its own settings do not say them."""
+    from fsspec.config import conf
+
+    scheme = url.partition(":")[0]
+    if not scheme.startswith("http") or "client_kwargs" in conf.get(scheme, {}):
+        return {}
+    from aiohttp import ClientTimeout
+
+    return {"client_kwargs": {"timeout": ClientTimeout(total=None, sock_connect=_SILENCE_S, sock_read=_SILENCE_S)}}
 
 
 def _described(path: str, facts: dict[str, Any]) -> RemoteFile:
@@ -140,11 +162,12 @@ def _of_library(url: str, error: Exception) -> FileError:
     cause = error.__cause__  # of the web fsspec says of whatever went wrong that there is no such file
     status = getattr(error, "status", getattr(cause, "status", None))
     is_unreached = url.startswith("http") and cause is not None and status != 404
-    found = shown(" ".join(f"{type(error).__name__}: {error}".split()))[:300]
+    told = cause if is_unreached else error
+    found = shown(" ".join(f"{type(told).__name__}: {told}".rstrip(": ").split()))[:300]
     where = shown(url)
     if isinstance(error, PermissionError) or status in (401, 403) or "credential" in found.lower():
         remedy = "Check the credentials: they are fsspec's own (for s3 those of AWS, in ~/.aws or the environment)"
-        return FileError("access is not permitted", path=where, found=found, remedy=remedy)
+        return FileError(NOT_PERMITTED, path=where, found=found, remedy=remedy)
     if status == 404 or (isinstance(error, FileNotFoundError) and not is_unreached):
         remedy = "Check the address for a typing error"
         return FileError("nothing is there, or no such bucket", path=where, found=found, remedy=remedy)

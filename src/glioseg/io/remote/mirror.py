@@ -17,6 +17,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from io import RawIOBase
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,9 @@ from pydantic import Field, ValidationError
 from glioseg.console import QUIET, Reporter
 from glioseg.errors import FileError
 from glioseg.frozen import Frozen
-from glioseg.io.files import cannot_write, replacing, write_text
+from glioseg.io.files import CANNOT_BE_WRITTEN, cannot_write, replacing, write_text
 from glioseg.io.lock import locked
-from glioseg.io.remote.address import Remote, RemoteFile, name_of, remote, shown, url_of
+from glioseg.io.remote.address import NOT_PERMITTED, Remote, RemoteFile, name_of, remote, shown, url_of
 from glioseg.io.text import read_json, read_toml
 
 _LOG = logging.getLogger("glioseg")
@@ -212,7 +213,7 @@ def _bring_one(place: Remote, file: RemoteFile, path: Path) -> None:
         try:
             _copy(place, file, path)
         except FileError as error:
-            if number == _TRIES or "not permitted" in error.what:
+            if number == _TRIES or error.what in (NOT_PERMITTED, CANNOT_BE_WRITTEN):
                 raise
             time.sleep(0.2 * number)
         else:
@@ -222,7 +223,7 @@ def _bring_one(place: Remote, file: RemoteFile, path: Path) -> None:
 def _copy(place: Remote, file: RemoteFile, path: Path) -> None:
     """A file as a stream, whole or not at all."""
     with replacing(path) as temporary:
-        n_bytes = place.said(lambda: _streamed(place.system, file.url, temporary))
+        n_bytes = place.said(lambda: _streamed(place.system, file.url, temporary, path))
         if file.size is not None and n_bytes != file.size:
             raise FileError(
                 "the file broke off",
@@ -233,13 +234,23 @@ def _copy(place: Remote, file: RemoteFile, path: Path) -> None:
             )
 
 
-def _streamed(system: Any, url: str, path: Path) -> int:  # noqa: ANN401 - fsspec's
+def _streamed(system: Any, url: str, temporary: Path, path: Path) -> int:  # noqa: ANN401 - fsspec's
     n_bytes = 0
-    with system.open(url, "rb") as source, path.open("wb") as target:
+    with system.open(url, "rb") as source, temporary.open("wb", buffering=0) as target:
         while chunk := source.read(_CHUNK):
-            target.write(chunk)
+            _put(target, chunk, path)
             n_bytes += len(chunk)
     return n_bytes
+
+
+def _put(target: RawIOBase, chunk: bytes, path: Path) -> None:
+    """Write all of it; what this machine cannot write is no fault of the address."""
+    left = memoryview(chunk)
+    try:
+        while left:
+            left = left[target.write(left) :]
+    except OSError as error:
+        raise cannot_write(path, error) from error
 
 
 def _make_room(place: Mirrored, n_bytes: int) -> None:
