@@ -20,7 +20,7 @@ from tests.test_documents import commands_of
 __all__ = ["_one_thread"]
 
 _ROOT = Path(__file__).parents[1]
-_TUTORIALS = ("first-mask", "clinical-study", "published-work", "comparing")
+_TUTORIALS = ("first-mask", "clinical-study", "published-work", "comparing", "strangers-log")
 _WITHOUT_QUIET = ("models", "recipes", "compare", "app")
 _SHORT = ("train.epochs=1", "model.width=4", "model.depth=2", "evaluate.n_resamples=50")
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")

@@ -89,6 +89,43 @@ def test_the_network_is_shown_what_predict_shows_it(changes: str, image: Image) 
     assert (np.asarray(labels[0]) != mask).mean() < 1e-3
 
 
+def _touched(folder: Path, *names: str) -> list[str]:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (folder / name).touch()
+    return [str(folder / name) for name in names]
+
+
+def test_a_folder_is_one_case(tmp_path: Path) -> None:
+    """Whatever stands before the names of modalities; what lacks one is none."""
+    from glioseg.inference.monai_steps import find_cases
+
+    first = _touched(tmp_path / "a", "a-t1c.nii.gz", "a-t2f.nii.gz", "a-seg.nii.gz")
+    second = _touched(tmp_path / "b" / "scans", "t1c.nii", "t2f.nii")
+    _touched(tmp_path / "c", "c-t1c.nii.gz")
+    found = find_cases(str(tmp_path), ["t1c", "t2f"])
+    assert [[case["t1c"], case["t2f"]] for case in found] == [first[:2], second]
+    with pytest.raises(FileNotFoundError, match="holds no case"):
+        find_cases(str(tmp_path), ["t1c", "t2w"])
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("a-t1c.nii.gz", "a-t2f.nii.gz", "b-t1c.nii.gz", "b-t2f.nii.gz"),
+        ("a-t1c.nii.gz", "b-t2f.nii.gz"),
+        ("t1c.nii.gz", "t2f.nii.gz", "t2f.nii"),
+    ],
+)
+def test_cases_are_not_mixed(names: tuple[str, ...], tmp_path: Path) -> None:
+    """Two patients in one folder would be one case of both."""
+    from glioseg.inference.monai_steps import find_cases
+
+    _touched(tmp_path / "all", *names)
+    with pytest.raises(ValueError, match=r"all holds files of several cases .* give each case a folder of its own"):
+        find_cases(str(tmp_path), ["t1c", "t2f"])
+
+
 @pytest.mark.parametrize(("size", "n_views"), [((32, 48), 2), ((37, 50), 4), ((40, 33), 1)])
 def test_sizes_and_views(size: tuple[int, int], n_views: int) -> None:
     from glioseg.inference.monai_steps import Views

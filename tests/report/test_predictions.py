@@ -71,6 +71,8 @@ def test_one_mask(tmp_path: Path) -> None:
         assert words in text
     for words in ("ET is undecided.", "kaggle_3m, 66 patients", "It knows one cohort.", "research use only"):
         assert words in text
+    for words in ("whole tumour: NCR + ED + ET", "enhancing tumour"):
+        assert words in text
     assert 'alt="smith: axial, coronal and sagittal sections' in text
     assert "<h1>smith</h1>" in text
 

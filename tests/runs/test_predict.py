@@ -20,9 +20,11 @@ from PIL import Image as Pillow
 from glioseg.cohorts.phantom import PhantomOptions
 from glioseg.cohorts.write import write_phantom
 from glioseg.core import Case
+from glioseg.errors import FileError
 from glioseg.io.lock import locked
 from glioseg.tasks.classify.predict import ClassifyMembers
 from glioseg.tasks.prediction import Members
+from glioseg.tasks.segment import forms
 from glioseg.tasks.segment.predict import SegmentMembers
 from glioseg.tasks.segment.prediction import SegmentPrediction
 from tests.cli.command import Ran, glioseg
@@ -235,9 +237,11 @@ def test_a_training_that_is_not_evaluated_has_a_bundle(pictures: Pictures) -> No
     assert not {name for name in names if name.startswith(("evaluation", "report", "cases"))}
 
 
-def test_a_picture(pictures: Pictures, tmp_path: Path) -> None:
+def test_a_picture(pictures: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Named as whoever stands in its folder would; its record names it wherever that is read."""
     picture = next(path for path in sorted((pictures.data / "images").iterdir()) if path.stem.endswith("_012"))
-    ran = _predict(pictures.run, picture, "--out", tmp_path / "out")
+    monkeypatch.chdir(picture.parent)
+    ran = _predict(pictures.run, picture.name, "--out", tmp_path / "out")
     assert ran.code == 0, ran.err
     with Pillow.open(tmp_path / "out" / f"{picture.stem}_mask.png") as mask, Pillow.open(picture) as original:
         assert (mask.size, mask.mode) == (original.size, "L")
@@ -246,6 +250,7 @@ def test_a_picture(pictures: Pictures, tmp_path: Path) -> None:
     facts = json.loads((tmp_path / "out" / f"{picture.stem}.json").read_text(encoding="utf-8"))
     assert facts["volumes"] == {"unit": "voxels", "tumour": (pixels == 255).sum()}
     assert facts["grid"]["spacing_mm"] is None
+    assert facts["inputs"]["grey"]["files"] == [str(picture)]
     assert (tmp_path / "out" / f"{picture.stem}.png").exists()
 
 
@@ -379,7 +384,9 @@ def test_the_summary_keeps_what_the_same_network_predicted_before(tiny: TinyRun,
         assert _predict(tiny.run, *(tiny.data / name for name in names), "--out", tmp_path).code == 0
         assert set(_summary(tmp_path)) >= set(names)
     assert sorted(_summary(tmp_path)) == [first, second, third]
-    (tmp_path / f"{second}.json").unlink()  # its prediction was deleted
+    record = json.loads((tmp_path / f"{second}.json").read_text(encoding="utf-8"))
+    record["volumes"]["WT"] = "much"  # somebody changed it
+    (tmp_path / f"{second}.json").write_text(json.dumps(record), encoding="utf-8")
     assert _predict(tiny.run, tiny.data / third, "--out", tmp_path).code == 0
     assert sorted(_summary(tmp_path)) == [first, third]
 
@@ -487,6 +494,30 @@ def test_whatever_a_case_throws_costs_it_alone(
     assert ran.code == 1
     assert f"{kind.__name__}: in the middle" in ran.json["failed"][names[0]]
     assert [case["case"] for case in ran.json["cases"]] == [names[1]]
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("in the middle"), FileError("cannot be read", path="its series")])
+def test_a_form_that_cannot_be_written_costs_its_case_alone(
+    tiny: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """What fails after the mask was written takes it along; what was found is no fault of the folder."""
+    first, second = _names(1, 2)
+    written = forms.write_stl
+
+    def failing(path: Path, *more: Any) -> int:
+        if path.name.startswith(first):
+            raise error
+        return written(path, *more)
+
+    monkeypatch.setattr(forms, "write_stl", failing)
+    inputs = (tiny.data / first, tiny.data / second)
+    ran = _predict(tiny.run, *inputs, "--out", tmp_path, "--write", "nifti,stl", "--json")
+    assert ran.code == 1
+    assert str(error) in ran.json["failed"][first].replace(
+        "the case could not be written; found ZeroDivisionError: ", ""
+    )
+    assert [case["case"] for case in ran.json["cases"]] == [second]
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(first)] == []
 
 
 _Given = Callable[[TinyRun, Path], list[str | Path]]

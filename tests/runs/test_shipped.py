@@ -134,6 +134,24 @@ def test_the_list_and_its_json() -> None:
         assert f"model:{name}" in listed.out
         assert json.loads(as_json.out)[name] == model.card().model_dump(mode="json")
     assert [model.name for model in face.models()] == list(SHIPPED)
+    lengths = [len(block.splitlines()) for block in listed.out.split("\n\n")]
+    assert max(lengths) <= 4, "a list, not a book"
+    first = SHIPPED["brats"].card().figures[0]
+    assert f"  dice     {first.of} {first.value:.2f}, TC " in listed.out
+
+
+def test_one_network_and_all_that_is_known_of_it() -> None:
+    card = SHIPPED["phantom"].card()
+    shown = glioseg("models", "phantom").out
+    assert shown == glioseg("models", "model:phantom").out
+    assert [
+        words for words in (card.about, *card.limits, *(each.name for each in card.data)) if words not in shown
+    ] == []
+    assert shown.count("\n  figure") == len(card.figures)
+    assert glioseg("models", "phantom", "--json").json == card.model_dump(mode="json")
+    unknown = glioseg("models", "nothing")
+    assert unknown.code == 2
+    assert "there is no shipped network nothing; expected one of model:brats" in unknown.err
 
 
 def test_the_page_is_that_of_the_cards() -> None:

@@ -17,9 +17,11 @@ from glioseg.cohorts.phantom import PhantomOptions, generate_patient
 from glioseg.console import QUIET
 from glioseg.core import Grid
 from glioseg.errors import FileError, OptionError
-from glioseg.evaluation.course import changes
+from glioseg.evaluation.course import SUM, TimePoint, changes
 from glioseg.io.nifti import write_nifti
-from glioseg.runs.timeline import _overlay, _predictions
+from glioseg.report.timeline import TimelineFacts, _chart
+from glioseg.runs.predicted_masks import predicted_masks
+from glioseg.runs.timeline import _overlay
 from tests.cli.command import glioseg as command
 
 SHAPE = (40, 40, 12)
@@ -152,7 +154,7 @@ def test_the_first_scan_is_registered_to_the_last(by: str, tmp_path: Path) -> No
         write_nifti(tmp_path / f"{name}.nii.gz", labels, grid)
         facts["inputs"]["t2f"]["files"] = [str(scan)]
         path.write_text(json.dumps(facts), encoding="utf-8")
-    predictions = [_predictions(tmp_path / f"{name}.json") for name in ("a", "b")]
+    predictions = [predicted_masks(tmp_path / f"{name}.json") for name in ("a", "b")]
     first, last = (next(found) for found in predictions)
     overlay, why_not = _overlay([first, last], [first.mask(), last.mask()], [], QUIET)
     assert overlay is not None, why_not
@@ -187,4 +189,65 @@ def test_refusals(tmp_path: Path) -> None:
             glioseg.timeline(*cases, dates=dates, out=tmp_path / "out")
     with pytest.raises(OptionError, match="a scan for each time point"):
         glioseg.timeline(one, two, scans=[one], out=tmp_path / "out")
+    with pytest.raises(FileError, match=r"nowhere.nii.gz: there is no such folder"):
+        glioseg.timeline(one, two, scans=[tmp_path / "scans" / "a_flair.nii.gz", tmp_path / "nowhere.nii.gz"])
+    renamed = write_time_point(tmp_path, "f", 10, labels={"NCR": 1, "ED": 3, "ET": 2})
+    with pytest.raises(OptionError, match="found 1 NCR, 2 ED, 3 ET and 1 NCR, 2 ET, 3 ED"):
+        glioseg.timeline(one, renamed, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"volumes": 3}, "volumes: Input should be a valid dictionary"),
+        ({"volumes": {"unit": "ml", "WT": 1.0}}, "the volume of ET is no number from 0"),
+        ({"volumes": {"WT": 1.0, "ET": 0.0}}, "volumes have no unit"),
+        ({"volumes": {"unit": "ml", "WT": "much", "ET": 0}}, "the volume of WT is no number from 0"),
+        ({"volumes": {"unit": "ml", "WT": -1.0, "ET": 0}}, "the volume of WT is no number from 0"),
+        ({"volumes": {"unit": "ml", "WT": float("nan"), "ET": 0}}, "volumes.WT"),
+        ({"mask": 5}, "mask: Input should be a valid string"),
+        ({"labels": ["ED"]}, "labels: Input should be a valid dictionary"),
+        ({"labels": {**LABELS, "ED": "2"}}, "labels.ED: Input should be a valid integer"),
+        ({"regions": {"WT": ["XX"], "ET": ["ET"]}}, "region WT of scheme predicted names unknown labels"),
+        ({"inputs": {"t2f": {"files": [], "channel": None}}}, "inputs.t2f.files"),
+        ({"warnings": 4}, "warnings: Input should be a valid list"),
+        ({"terms": [{}]}, "terms.0: Input should be a valid string"),
+        ({"case": {"a": 1}}, "case: Input should be a valid string"),
+        ({"day": "monday"}, "day: Input should be a valid integer"),
+    ],
+)
+def test_a_record_that_was_changed(changed: dict[str, Any], said: str, tmp_path: Path) -> None:
+    one, two = write_time_point(tmp_path, "a", 20), write_time_point(tmp_path, "b", 10)
+    two.write_text(json.dumps(json.loads(two.read_text(encoding="utf-8")) | changed), encoding="utf-8")
+    ran = command("timeline", two, one, "--out", tmp_path / "out")
+    assert ran.code == 1, ran.err
+    missing = [
+        words for words in ("b.json", "changed or damaged", said, "Predict the scan again") if words not in ran.err
+    ]
+    assert missing == [], ran.err
+
+
+def test_nothing_measurable_is_drawn_from_0_to_1() -> None:
+    """Not to a millionth, as an axis that follows its values would have it."""
+    points = [TimePoint(name, None, {"ET": value, SUM: 0.0}) for name, value in (("a", 2.0), ("b", 1.0))]
+    facts = TimelineFacts(points, ("ET",), "ET", (), (), None, "")
+    assert _chart(facts, (SUM,), "mm²", "days").axes[0].get_ylim() == (0, 1)
+    assert _chart(facts, ("ET",), "ml", "days").axes[0].get_ylim() == pytest.approx((0, 2.44))
+
+
+def test_a_page_where_a_file_lies(tmp_path: Path) -> None:
+    one, two = write_time_point(tmp_path, "a", 20), write_time_point(tmp_path, "b", 10)
+    ran = command("timeline", one, two, "--out", one)
+    assert ran.code == 1
+    assert "cannot be written" in ran.err
+    assert json.loads(one.read_text(encoding="utf-8"))["case"] == "a"
+
+
+def test_why_there_is_no_overlay_is_said(tmp_path: Path) -> None:
+    one, two = write_time_point(tmp_path, "a", 20), write_time_point(tmp_path, "b", 20)
+    (tmp_path / "scans" / "a_flair.nii.gz").unlink()
+    ran = command("timeline", one, two, "--out", tmp_path / "out")
+    assert ran.code == 0
+    assert "The masks are not shown on the scan" in ran.err
+    assert "a_flair.nii.gz: the scan is not where it was" in ran.err

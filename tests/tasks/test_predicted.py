@@ -1,4 +1,4 @@
-"""What is said of a prediction with fewer modalities: the figures of those that were shown."""
+"""What is said of networks beside predictions: figures of what was shown, how many taught them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from glioseg.inference.card import Card, Figure
-from glioseg.tasks.predicted import measured_words
+from glioseg.inference.card import Card, DataFacts, Figure
+from glioseg.tasks.predicted import _taught_by, measured_words
 
 
 def _info(*figures: Figure) -> Any:
@@ -54,3 +54,17 @@ def test_nothing_is_said_of_several_or_without_a_card() -> None:
     info = _info(*FIGURES)
     assert measured_words({"t1n": "zero"}, (info, info)) == ()
     assert measured_words({"t1n": "zero"}, (SimpleNamespace(modalities=("t1n", "t2f"), card=None),)) == ()  # type: ignore[arg-type]
+
+
+def _taught(provenance: dict[str, Any], *n_patients: int | None) -> str:
+    data = tuple(DataFacts(name=f"d{number}", role="training", n_patients=n) for number, n in enumerate(n_patients))
+    card = Card(name="n", about="a", data=data) if data else None
+    return _taught_by(SimpleNamespace(provenance=provenance, card=card))  # type: ignore[arg-type]
+
+
+def test_pictures_that_do_not_say_whom_they_show_are_not_counted_as_patients() -> None:
+    assert _taught({"patients_trained_on": 28}) == "28 patients"
+    assert _taught({"patients_trained_on": 28}, 28) == "28 patients"
+    assert _taught({"patients_trained_on": 3750}, None) == "3,750 pictures"
+    assert _taught({"patients_trained_on": 1, "counted": "picture"}) == "1 picture"
+    assert _taught({}) == ""

@@ -276,21 +276,32 @@ def _refuse_beside_verify(*others: object) -> None:
 app.command(epilog="Example: glioseg predict model:phantom patient-folder --out masks")(predict)
 
 
-@app.command(epilog="Example: glioseg models --json")
-def models(as_json: Json = False) -> None:
-    """List the networks that need no training, with their figures."""
-    from glioseg.api import models as api
-    from glioseg.cli.texts import models_text
+@app.command(epilog="Example: glioseg models phantom")
+def models(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Show all that is known of this one.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the networks that need no training, or show one.
 
+    Of one network: what it was made from, all its figures with intervals, and where it fails.
+    """
+    from glioseg.api import models as api
+    from glioseg.cli.texts import model_text, models_text
+    from glioseg.inference.shipped import PREFIX, shipped
+
+    if name is not None:
+        model = shipped(name.removeprefix(PREFIX))
+        print_json(model.card().model_dump(mode="json")) if as_json else out(model_text(model.name, model.card()))
+        return
     there = {model.name: model.card() if model.is_installed else None for model in api.models()}
     if as_json:
         print_json({name: None if card is None else card.model_dump(mode="json") for name, card in there.items()})
         return
-    cards = {name: card for name, card in there.items() if card is not None}
-    out(models_text(cards))
+    out(models_text({name: card for name, card in there.items() if card is not None}))
     for model in api.models():
         if not model.is_installed:
             out(f"\nmodel:{model.name}\n  not installed: {model.how_to_get}")
+    out("\nglioseg models NAME: what it was made from, all its figures, where it fails")
 
 
 @app.command(epilog="Example: glioseg export runs/lgg --out lgg.onnx")

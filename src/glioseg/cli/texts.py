@@ -151,8 +151,28 @@ def _figure(value: float | None, sign: str = "") -> str:
 
 
 def models_text(cards: Mapping[str, Card]) -> str:
-    """The shipped networks: what each is for, on which terms, and its figures."""
-    return "\n\n".join("\n".join(_card_lines(name, card)) for name, card in cards.items())
+    """The shipped networks in short: what each is for, on which terms, and its first figures."""
+    return "\n\n".join("\n".join(_card_in_short(name, card)) for name, card in cards.items())
+
+
+def model_text(name: str, card: Card) -> str:
+    """One of them, with all that its card says."""
+    return "\n".join(_card_lines(name, card))
+
+
+def _card_in_short(name: str, card: Card) -> Iterator[str]:
+    yield f"model:{name}"
+    yield f"  {card.about}"
+    yield f"  licence  {card.licence}"
+    if card.figures:
+        first = card.figures[0]
+        alike = [
+            each
+            for each in card.figures
+            if (each.data, each.part, each.metric, each.only) == (first.data, first.part, first.metric, first.only)
+        ]
+        values = ", ".join(f"{each.of} {each.value:.2f}".strip() for each in alike)
+        yield f"  {first.metric:<8} {values} on {first.data}, {first.part}"
 
 
 def _card_lines(name: str, card: Card) -> Iterator[str]:

@@ -29,21 +29,31 @@ VIEWS: Mapping[str, tuple[tuple[int, ...], ...]] = {
 
 
 def find_cases(folder: str, modalities: Sequence[str]) -> list[dict[str, str]]:
-    """Modality -> file, for each folder that has all: ``CASE/CASE-t1n.nii.gz`` or ``CASE/t1n.nii.gz``."""
+    """Modality -> file, for each folder that has all: ``CASE/CASE-t1n.nii.gz`` or ``CASE/t1n.nii.gz``.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: a folder holds files of several cases, which nobody may mix.
+    """
     found = []
     for place in [Path(folder), *sorted(path for path in Path(folder).rglob("*") if path.is_dir())]:
         files = sorted(place.glob("*.nii.gz")) + sorted(place.glob("*.nii"))
-        case = {name: str(file) for name in modalities for file in files if _is_called(file, name)}
-        if set(case) == set(modalities):
-            found.append(case)
+        stems = {file: file.name.removesuffix(".gz").removesuffix(".nii") for file in files}
+        case = {name: [file for file in files if _is_called(stems[file], name)] for name in modalities}
+        if not all(case.values()):
+            continue
+        beginnings = {stems[file].removesuffix(name).rstrip("-_.") for name, each in case.items() for file in each}
+        if len(beginnings) > 1 or any(len(each) > 1 for each in case.values()):
+            names = ", ".join(file.name for each in case.values() for file in each)
+            raise ValueError(f"{place} holds files of several cases ({names}): give each case a folder of its own")
+        found.append({name: str(file) for name, (file,) in case.items()})
     if not found:
         raise FileNotFoundError(f"{folder} holds no case: a folder with a NIfTI file for each of {list(modalities)}")
     return found
 
 
-def _is_called(file: Path, modality: str) -> bool:
-    name = file.name.removesuffix(".gz").removesuffix(".nii")
-    return name == modality or name.endswith(tuple(f"{mark}{modality}" for mark in "-_."))
+def _is_called(stem: str, modality: str) -> bool:
+    return stem == modality or stem.endswith(tuple(f"{mark}{modality}" for mark in "-_."))
 
 
 def case_name(meta: Mapping[str, Any], saver: Any) -> dict[str, Any]:  # noqa: ANN401 - as MONAI calls it

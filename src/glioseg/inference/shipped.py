@@ -102,11 +102,19 @@ def located(path: Path) -> Path:
     """
     if not is_model_name(path):
         return path
-    name = str(path).removeprefix(PREFIX)
+    return shipped(str(path).removeprefix(PREFIX)).folder
+
+
+def shipped(name: str) -> ShippedModel:
+    """The shipped network of that name.
+
+    Raises:
+        OptionError: there is none.
+    """
     if name not in SHIPPED:
         raise OptionError(
             f"there is no shipped network {name or 'without a name'}",
             expected=f"one of {', '.join(PREFIX + known for known in SHIPPED)}",
             remedy="See them with `glioseg models`",
         )
-    return SHIPPED[name].folder
+    return SHIPPED[name]

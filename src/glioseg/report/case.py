@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from PIL import Image as Pillow
 
 from glioseg import __version__
-from glioseg.core.region_titles import region_title
+from glioseg.core.region_titles import region_meaning
 from glioseg.io.files import write_bytes
 from glioseg.report import style
 from glioseg.report.figures.render import embedded, not_wider
@@ -94,9 +94,7 @@ def volume_rows(report: CaseReport) -> list[tuple[str, str, str, str]]:
     for region, labels in report.regions.items():
         low_high = doubted.get(region, {}).get("volume_interval")
         interval = "" if low_high is None else f"{style.number(low_high[0])} to {amount(low_high[1], unit)}"
-        made_of = "" if [label.lower() for label in labels] == [region.lower()] else " + ".join(labels)
-        title = "" if region_title(region) == region else region_title(region)
-        meaning = ": ".join(filter(None, (title, made_of)))
+        meaning = region_meaning(region, labels)
         rows.append((region, meaning, amount(float(report.facts["volumes"][region]), unit), interval))
     return rows
 

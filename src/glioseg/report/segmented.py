@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
+from glioseg.core.region_titles import region_meaning
 from glioseg.errors import plural
 from glioseg.report.figures.views import CONVENTION
 from glioseg.report.html import Cell, Column, Picture, Section, Table, Tile
@@ -58,17 +59,12 @@ def _tiles(cases: Sequence[PredictedCase], regions: Mapping[str, tuple[str, ...]
             values = [_volume(case, region) for case in cases if case.facts["volumes"]["unit"] == unit]
             middle = amount(statistics.median(values), unit)
             if len(cases) == 1:
-                tiles.append(Tile(region, middle, _members(region, regions[region])))
+                tiles.append(Tile(region, middle, region_meaning(region, regions[region])))
             else:
                 tiles.append(
                     Tile(f"Median {region}", middle, f"{amount(min(values), unit)} to {amount(max(values), unit)}")
                 )
     return (*tiles, predicted.doubts_tile(cases))
-
-
-def _members(region: str, labels: Sequence[str]) -> str:
-    """``NCR + ET``; nothing where the region is one label of that name."""
-    return "" if [label.lower() for label in labels] == [region.lower()] else " + ".join(labels)
 
 
 def _table(cases: Sequence[PredictedCase], regions: Mapping[str, tuple[str, ...]]) -> Section:
@@ -90,7 +86,7 @@ def _table(cases: Sequence[PredictedCase], regions: Mapping[str, tuple[str, ...]
         )
         for case in cases[:MOST_ROWS]
     )
-    members = [f"{region} = {words}" for region, labels in regions.items() if (words := _members(region, labels))]
+    members = [f"{region} = {words}" for region, labels in regions.items() if (words := region_meaning(region, labels))]
     rest = left_out(len(cases), "summary.csv has all of them.")
     caption = " ".join(filter(None, (f"{'; '.join(members)}." if members else "", rest)))
     intro = f"Those to look at first, then by {next(iter(regions))}, the largest first. Click a heading to sort."

@@ -168,7 +168,8 @@ def _chart(facts: TimelineFacts, names: Sequence[str], unit: str, axis: str) -> 
                 style.number(value), (place, value), (0, 6), textcoords="offset points", ha="center",
                 fontsize=style.TICK_PT, color=colour,
             )  # fmt: skip
-    axes.set_ylim(0, 1.22 * max(1e-6, *(point.figures[name] for point in facts.points for name in names)))
+    highest = max(point.figures[name] for point in facts.points for name in names)
+    axes.set_ylim(0, 1.22 * highest or 1)
     axes.set_xticks(sorted(set(places)) if len(set(places)) <= _MOST_TICKS else [places[0], places[-1]])
     axes.margins(x=0.1)
     if len(names) > 1:

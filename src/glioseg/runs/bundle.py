@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from glioseg import __version__
+from glioseg.cohorts.splits.split import counted_in
 from glioseg.console import Reporter
 from glioseg.core import PARTS
 from glioseg.errors import GliosegError
@@ -86,6 +87,7 @@ def _bundle_fields(run: FinishedRun, best: Mapping[str, Any]) -> dict[str, Any]:
             "cohort": data.cohort.name,
             "data_digest": data_digest(data.prepared.files),
             "patients_trained_on": len(data.split.train),
+            "counted": counted_in(data.cohort),
             "best_epoch": best["epoch"] + 1,
             "validation_score": round(float(best["score"]), 6),
         },

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,13 +19,22 @@ from glioseg.faces import on_command_line
 from glioseg.inference.backends import on_backend
 from glioseg.inference.bundle import load_bundle
 from glioseg.io.dicom.archive import file_of
-from glioseg.io.files import cannot_write, sweep, unforeseen_in, write_json, write_text
+from glioseg.io.files import sweep, unforeseen_in, write_json, write_text
 from glioseg.io.lock import locked
 from glioseg.io.text import read_json
 from glioseg.machine.device import on_free_processors
 from glioseg.report.predictions import PredictedCase, write_predictions
 from glioseg.runs.in_flight import in_flight
 from glioseg.runs.inputs import cases_of, named_apart, once_each, spare_inputs
+from glioseg.runs.own_results import (
+    clear,
+    counted,
+    is_ours,
+    not_ours,
+    require_own_files,
+    require_own_name,
+    written_or_why,
+)
 from glioseg.runs.read import Data
 from glioseg.tasks.choose import task_named
 from glioseg.tasks.members import files_of, stem_of
@@ -42,6 +50,8 @@ if TYPE_CHECKING:
 SUMMARY = "summary.csv"
 PAGE = "predictions.html"
 _CASES_SAID = 3
+_PREDICTION, _SAYS = "prediction", ("model_id", "case")
+"""What writes the files of a case, and what its JSON file says from the first moment."""
 
 
 @dataclass(frozen=True)
@@ -194,7 +204,7 @@ def _done(members: Members, case: Case, out: Path, wanted: Wanted) -> WrittenCas
 
     Times tell whether a file was changed since.
     """
-    path = out / f"{stem_of(case)}.json"
+    path = _record_of(case, out)
     try:
         written_ns = path.stat().st_mtime_ns
         scans = {file_of(scan) for source in case.images.values() for scan in source.paths}
@@ -205,7 +215,7 @@ def _done(members: Members, case: Case, out: Path, wanted: Wanted) -> WrittenCas
         is_whole = written.case == case.id and all(file.exists() for file in written.files)
         is_same = sidecar["inputs"] == inputs_of(case)
         is_newer = all(scan.stat().st_mtime_ns <= written_ns for scan in scans)
-    except (FileError, OSError, LookupError, TypeError, AttributeError):
+    except (FileError, OSError, LookupError, TypeError, ValueError, AttributeError):
         return None
     return written if is_whole and is_same and is_newer else None
 
@@ -220,7 +230,7 @@ def _others(members: Members, stems: Collection[str], out: Path) -> list[Row]:
             sidecar = read_json(path)
             if isinstance(sidecar, dict) and sidecar["model_id"] == members.model_id:
                 rows.append(members.written(sidecar, out).row)
-        except (FileError, LookupError, TypeError, AttributeError):
+        except (FileError, LookupError, TypeError, ValueError, AttributeError):
             continue
     return rows
 
@@ -233,14 +243,14 @@ def _checked(
         raise OptionError("there is nothing to predict", expected="folders of cases, volumes or pictures")
     spare_inputs(cases, lambda case: _files_of(members, case, out))
     _require_own_table(out)
-    names = Counter(name for case in cases for name in members.claims(case, wanted))
+    names = counted([members.claims(case, wanted) for case in cases])
     able: list[Case] = []
     failed: dict[str, GliosegError] = {}
     for case in cases:
         try:
-            _require_own_name(members, case, wanted, names)
+            require_own_name(case, members.claims(case, wanted), names)
             members.require(case, wanted)
-            _require_own_files(members, case, out)
+            require_own_files(_files_of(members, case, out), _record_of(case, out), _SAYS, _PREDICTION)
         except GliosegError as error:
             failed[case.id] = error
         else:
@@ -248,22 +258,9 @@ def _checked(
     if not able:
         raise next(iter(failed.values()))
     for case in cases:
-        if case.id in failed and _is_ours(out / f"{stem_of(case)}.json"):
-            _clear(members, case, out)
+        if case.id in failed and is_ours(_record_of(case, out), _SAYS):
+            clear(_files_of(members, case, out), out)
     return able, failed
-
-
-def _require_own_name(members: Members, case: Case, wanted: Wanted, names: Mapping[str, int]) -> None:
-    if any(names[name] > 1 for name in members.claims(case, wanted)):
-        remedy = "Predict them into different folders"
-        raise OptionError("two inputs would be written to the same files", found=case.id, remedy=remedy)
-
-
-def _require_own_files(members: Members, case: Case, out: Path) -> None:
-    """Refuse to write over files that no prediction of glioseg has written."""
-    there = [path for path in _files_of(members, case, out) if path.is_file()]
-    if there and not _is_ours(out / f"{stem_of(case)}.json"):
-        raise _not_ours(there[0])
 
 
 def _require_own_table(out: Path) -> None:
@@ -271,24 +268,7 @@ def _require_own_table(out: Path) -> None:
     table, page = out / SUMMARY, out / PAGE
     for path, mark in ((table, "case,"), (page, "glioseg predict")):
         if path.is_file() and mark not in path.read_text(encoding="utf-8", errors="replace"):
-            raise _not_ours(path)
-
-
-def _is_ours(sidecar: Path) -> bool:
-    """Whether a JSON file is that of a predicted case, finished or not."""
-    try:
-        facts = read_json(sidecar)
-    except (FileError, OSError):
-        return False
-    return isinstance(facts, dict) and {"model_id", "case"} <= set(facts)
-
-
-def _not_ours(path: Path) -> OptionError:
-    return OptionError(
-        "a result would be written over a file that no prediction has written",
-        path=path,
-        remedy="Name another folder with `--out`, or move the file away",
-    )
+            raise not_ours(path, _PREDICTION)
 
 
 def _say_files(members: Members, cases: Sequence[Case], reporter: Reporter) -> None:
@@ -317,7 +297,7 @@ def _predict_cases(
     (out / PAGE).unlink(missing_ok=True)
     to_do = [case for case in cases if case.id not in before.done]
     for case in to_do:
-        _clear(members, case, out)
+        clear(_files_of(members, case, out), out)
 
     def in_order() -> list[WrittenCase]:
         return [written[case.id] for case in cases if case.id in written]
@@ -399,14 +379,14 @@ def _saved(
     Raises:
         FileError: the folder cannot be written to, which is no fault of the case.
     """
-    try:
-        write_json(out / f"{stem_of(case)}.json", {"model_id": members.model_id, "case": case.id, "unfinished": True})
-        written = prediction.save(out)
-    except BaseException as error:
-        _clear(members, case, out)
-        if isinstance(error, GliosegError) and not isinstance(error, FileError):
-            return error
-        raise
+
+    def write() -> WrittenCase:
+        write_json(_record_of(case, out), {"model_id": members.model_id, "case": case.id, "unfinished": True})
+        return prediction.save(out)
+
+    written = written_or_why(case, write, _files_of(members, case, out), out)
+    if isinstance(written, GliosegError):
+        return written
     for warning in written.warnings:
         reporter.say(f"{case.id}: {warning}.")
     return written
@@ -429,20 +409,9 @@ def _write_page(
     return write_predictions(members.page(cases), [case.name for case in cases], why, out / PAGE)
 
 
-def _clear(members: Members, case: Case, out: Path) -> None:
-    """Remove what an earlier prediction of the case has left, so that nothing stale stands beside new results.
-
-    Its JSON file, which says whose the others are, goes last.
-    """
-    for path in sorted(_files_of(members, case, out), key=lambda path: path.suffix == ".json"):
-        try:
-            path.unlink(missing_ok=True)
-            for folder in path.parents[: len(path.parents) - len(out.parents) - 1]:
-                if folder.is_dir() and not any(folder.iterdir()):
-                    folder.rmdir()
-        except OSError as error:
-            raise cannot_write(path, error) from error
-
-
 def _files_of(members: Members, case: Case, out: Path) -> list[Path]:
     return [out / name for name in members.files(case)]
+
+
+def _record_of(case: Case, out: Path) -> Path:
+    return out / f"{stem_of(case)}.json"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,14 @@ from glioseg.io.nifti import write_nifti
 from glioseg.preparation.ready.options import ReadyOptions
 from glioseg.preparation.ready.result import ReadyScan
 from glioseg.runs.inputs import cases_of, named_apart, once_each, spare_inputs
+from glioseg.runs.own_results import clear, counted, require_own_files, require_own_name, written_or_why
 from glioseg.runs.read import Data
 from glioseg.tasks.members import stem_of
 from glioseg.tasks.predicted import inputs_of
-from glioseg.tasks.ready import ready_scan, save_ready
+from glioseg.tasks.ready import ready_file, ready_scan, save_ready
+
+_SAYS = ("case", "files")
+"""What the JSON file of a case says from the first moment."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,8 @@ def make_ready(
 ) -> ReadyResult:
     """Write every case of the inputs as ``OUT/CASE/CASE-MODALITY.nii.gz``, as BraTS names files.
 
-    A case that cannot be made ready is left out and does not stop the others.
+    A case that cannot be made ready is left out and does not stop the others. What an earlier call has written of a
+    case goes; what none has written stays, and costs the case that would replace it.
 
     Args:
         inputs: as ``predict`` takes them.
@@ -85,20 +91,45 @@ def make_ready(
         raise OptionError("there is nothing to be made ready", expected="folders of cases, or volumes")
     if max_voxels is not None:
         cases = [allowing(case, max_voxels) for case in cases]
-    spare_inputs(cases, lambda case: [_file(out, stem_of(case), name) for name in case.images])
+    spare_inputs(cases, lambda case: _files_of(case, needed, out))
+    able, failed = _checked(cases, needed, out)
     done: list[ReadyCase] = []
-    failed: dict[str, GliosegError] = {}
     with locked(out), reporter.progress("Making ready") as step:
-        for number, case in enumerate(cases, start=1):
-            scan = _scan_of(case, needed, options)
-            if isinstance(scan, GliosegError):
-                failed[case.id] = scan
+        for number, case in enumerate(able, start=1):
+            ended = _made(case, needed, options, out)
+            if isinstance(ended, ReadyCase):
+                done.append(ended)
             else:
-                done.append(_saved(case, scan, out))
-            step(number, len(cases))
+                failed[case.id] = ended
+            step(number, len(able))
     if not done:
         raise next(iter(failed.values()))
     return ReadyResult(tuple(done), failed)
+
+
+def _checked(cases: Sequence[Case], needed: Sequence[str], out: Path) -> tuple[list[Case], dict[str, GliosegError]]:
+    """The cases that have files of their own to be written, and what is wrong with the others."""
+    names = counted([{stem_of(case)} for case in cases])
+    able: list[Case] = []
+    failed: dict[str, GliosegError] = {}
+    for case in cases:
+        try:
+            require_own_name(case, {stem_of(case)}, names)
+            require_own_files(_files_of(case, needed, out), _record_of(case, out), _SAYS, "preparation")
+        except GliosegError as error:
+            failed[case.id] = error
+        else:
+            able.append(case)
+    return able, failed
+
+
+def _made(case: Case, needed: Sequence[str], options: ReadyOptions, out: Path) -> ReadyCase | GliosegError:
+    files = _files_of(case, needed, out)
+    clear(files, out)
+    scan = _scan_of(case, needed, options)
+    if isinstance(scan, GliosegError):
+        return scan
+    return written_or_why(case, partial(_saved, case, scan, out), files, out)
 
 
 def _scan_of(case: Case, needed: Sequence[str], options: ReadyOptions) -> ReadyScan | GliosegError:
@@ -111,16 +142,29 @@ def _scan_of(case: Case, needed: Sequence[str], options: ReadyOptions) -> ReadyS
 
 
 def _saved(case: Case, scan: ReadyScan, out: Path) -> ReadyCase:
+    """Write all files of a case; its JSON comes first, to say whose the others are, and last, complete."""
     stem = stem_of(case)
+    write_json(_record_of(case, out), {"case": case.id, "files": {}, "unfinished": True})
     files = {}
     for name, channel in zip(scan.image.modalities, scan.image.array, strict=True):
         files[name] = _file(out, stem, name)
         write_nifti(files[name], channel, scan.home)
     facts = {"case": case.id, **save_ready(scan, out, stem), "inputs": inputs_of(case)}
     facts["files"] = {name: path.relative_to(out).as_posix() for name, path in files.items()}
-    write_json(out / f"{stem}.json", facts)
+    write_json(_record_of(case, out), facts)
     return ReadyCase(case.id, files, facts)
 
 
 def _file(out: Path, stem: str, modality: str) -> Path:
     return out / stem / f"{stem}-{modality}.nii.gz"
+
+
+def _record_of(case: Case, out: Path) -> Path:
+    return out / f"{stem_of(case)}.json"
+
+
+def _files_of(case: Case, needed: Sequence[str], out: Path) -> list[Path]:
+    """All files that may be written of a case, now or by an earlier call that saw more of it."""
+    stem = stem_of(case)
+    names = dict.fromkeys((*needed, *MODALITY_ORDER, *case.images))
+    return [_record_of(case, out), out / ready_file(stem), *(_file(out, stem, name) for name in names)]

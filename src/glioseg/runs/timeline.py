@@ -12,22 +12,20 @@ import numpy as np
 import numpy.typing as npt
 
 from glioseg.console import QUIET, Reporter
-from glioseg.core import Case, Grid, Image, LabelMap, Source
-from glioseg.core.case import SourceKind
-from glioseg.core.schemes import predicted_scheme
-from glioseg.errors import FileError, GeometryError, GliosegError, OptionError
+from glioseg.core import Case, Grid, Image, LabelMap
+from glioseg.errors import GeometryError, GliosegError, OptionError
 from glioseg.evaluation.course import SUM, Change, TimePoint, changes_of
 from glioseg.evaluation.diameters import measure_diameters
 from glioseg.evaluation.table import Row, rows_to_csv
-from glioseg.io import load_image, load_labels
+from glioseg.io import load_image
 from glioseg.io.endings import file_kind
 from glioseg.io.files import write_json, write_text
-from glioseg.io.text import read_json
 from glioseg.preparation.oblique import brought, moved
 from glioseg.preparation.ready.record import Moved
 from glioseg.preparation.ready.registration import Head, register
 from glioseg.report.pixels import main_modality
 from glioseg.report.timeline import Overlay, TimelineFacts, write_timeline
+from glioseg.runs.predicted_masks import PredictedMask, predicted_masks
 from glioseg.runs.read import Data, read
 from glioseg.tasks.members import source_of
 
@@ -38,9 +36,6 @@ PAGE, FIGURES, TABLE = "timeline.html", "timeline.json", "timeline.csv"
 _FEWEST = 2
 _HALF = 0.5
 _AS_THEY_LIE = "The two time points share a grid, and are shown as they lie there."
-_ENDS_OF_MASKS = (".nii.gz", ".nii")
-_NEEDED = {"case", "model_id", "mask", "volumes", "labels", "regions", "inputs"}
-"""What the record of a predicted mask has, once it is whole."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,57 +61,6 @@ class TimelineResult:
         import pandas as pd
 
         return pd.DataFrame(_rows(self.points))
-
-
-@dataclass(frozen=True, eq=False)
-class _Prediction:
-    """A predicted case as its files tell of it."""
-
-    sidecar: Mapping[str, Any]
-    path: Path
-
-    @property
-    def name(self) -> str:
-        return str(self.sidecar["case"])
-
-    @property
-    def day(self) -> int | None:
-        day = self.sidecar.get("day")
-        return day if isinstance(day, int) else None
-
-    @property
-    def patient(self) -> str:
-        return str(self.sidecar.get("patient") or "")
-
-    def mask(self) -> LabelMap:
-        """The mask with its meaning."""
-        file = self.sidecar["mask"]
-        if file is None:
-            raise FileError(
-                "the case has no mask to be compared", path=self.path, remedy="Predict it with nifti among `--write`"
-            )
-        scheme = predicted_scheme(self.sidecar["labels"], self.sidecar["regions"])
-        source = Source((self.path.parent / file,), "nifti")
-        return load_labels(Case(self.name, self.name, {"mask": source}, labels=source), scheme)
-
-    def scan(self) -> Image:
-        """The scan that shows tumours best, from the files that the record names."""
-        inputs = self.sidecar["inputs"]
-        if not inputs:
-            raise OptionError("the scan was given as an array", found=self.name, remedy="Name the scans with `--scans`")
-        (name,) = main_modality(inputs)[:1]
-        return load_image(Case(self.name, self.name, {name: _source(name, inputs[name])}), [name])
-
-
-def _source(name: str, facts: Mapping[str, Any]) -> Source:
-    paths = tuple(Path(file) for file in facts["files"])
-    kind: SourceKind | None = file_kind(paths[0])
-    if kind is None:
-        remedy = "Name the studies with `--scans`"
-        raise OptionError("names of DICOM files are not kept in the record of a case", found=name, remedy=remedy)
-    if not all(path.is_file() for path in paths):
-        raise FileError("the scan is not where it was", path=facts["files"][0], remedy="Name the scans with `--scans`")
-    return Source(paths, kind, facts["channel"])
 
 
 def _scan_at(path: Path, reporter: Reporter) -> Image:
@@ -150,11 +94,11 @@ def timeline(
         reporter: told of what to bear in mind.
 
     Raises:
-        FileError: no prediction there, or one that cannot be read.
+        FileError: no prediction there, one that cannot be read or whose record is damaged, or no scan that is named.
         OptionError: fewer than two time points, dates that are no dates or not as many, not as many scans, other
             regions or units, one case twice.
     """
-    found = [prediction for path in inputs for prediction in _predictions(path)]
+    found = [prediction for path in inputs for prediction in predicted_masks(path)]
     _require_comparable(found)
     if scans and len(scans) != len(found):
         raise OptionError("a scan for each time point is needed", found=f"{len(scans)}", expected=f"{len(found)}")
@@ -171,8 +115,9 @@ def timeline(
     facts = _facts(points, measured, warnings)
     places = [scans[index] for index in order] if scans else []
     overlay, why_not = _overlay(predictions, masks, places, reporter)
-    out.mkdir(parents=True, exist_ok=True)
-    regions = tuple(predictions[0].sidecar["regions"])
+    if why_not:
+        reporter.say(f"The masks are not shown on the scan: {why_not}")
+    regions = tuple(predictions[0].record.regions)
     shown = TimelineFacts(points, regions, measured, warnings, _cautions(predictions), overlay, why_not)
     page = write_timeline(shown, out / PAGE)
     write_text(out / TABLE, rows_to_csv(_rows(points)))
@@ -185,42 +130,7 @@ def timeline(
 # --- what there is ----------------------------------------------------------------------------------------------------
 
 
-def _predictions(path: Path) -> Iterator[_Prediction]:
-    """The predictions of a folder, or that of a file."""
-    if path.is_dir():
-        there = [found for file in sorted(path.glob("*.json")) if (found := _prediction(file)) is not None]
-        if not there:
-            raise _no_prediction(path)
-        yield from there
-        return
-    ending = next((end for end in _ENDS_OF_MASKS if path.name.endswith(end)), path.suffix)
-    only = _prediction(path.with_name(f"{path.name.removesuffix(ending)}.json"))
-    if only is None:
-        raise _no_prediction(path)
-    yield only
-
-
-def _prediction(file: Path) -> _Prediction | None:
-    """What a JSON file says of a predicted mask; None where it is something else."""
-    try:
-        sidecar = read_json(file)
-    except (FileError, OSError):
-        return None
-    if not isinstance(sidecar, dict) or not set(sidecar) >= _NEEDED:
-        return None
-    return _Prediction(sidecar, file)
-
-
-def _no_prediction(path: Path) -> FileError:
-    return FileError(
-        "there is no predicted mask",
-        path=path,
-        expected="a folder that predict wrote, or the JSON file or mask of a case in it",
-        remedy="Predict the scans first",
-    )
-
-
-def _require_comparable(found: Sequence[_Prediction]) -> None:
+def _require_comparable(found: Sequence[PredictedMask]) -> None:
     if len(found) < _FEWEST:
         raise OptionError(
             "a timeline needs two time points",
@@ -230,19 +140,11 @@ def _require_comparable(found: Sequence[_Prediction]) -> None:
     twice = [each.name for number, each in enumerate(found) if each.path in [other.path for other in found[:number]]]
     if twice:
         raise OptionError("a case is named twice", found=twice[0], remedy="Name each time point once")
-    for what, of in (
-        ("regions", lambda each: list(each.sidecar["regions"])),
-        ("labels", lambda each: each.sidecar["labels"]),
-    ):
-        for each in found[1:]:
-            if of(each) != of(found[0]):
-                raise OptionError(
-                    f"the time points have other {what}",
-                    found=f"{', '.join(of(found[0]))} and {', '.join(of(each))}",
-                    remedy="Predict all of them with one network",
-                )
+    for each in found[1:]:
+        _require_same("regions", list(each.record.regions), list(found[0].record.regions))
+        _require_same("labels", _integers(each), _integers(found[0]))
     for each in found:
-        if each.sidecar["volumes"]["unit"] != "ml":
+        if each.unit != "ml":
             raise OptionError(
                 "pictures have no volumes that could be compared",
                 found=each.name,
@@ -250,7 +152,21 @@ def _require_comparable(found: Sequence[_Prediction]) -> None:
             )
 
 
-def _days(found: Sequence[_Prediction], dates: Sequence[str]) -> list[int | None]:
+def _require_same(what: str, found: Sequence[str], first: Sequence[str]) -> None:
+    if found != first:
+        raise OptionError(
+            f"the time points have other {what}",
+            found=f"{', '.join(first)} and {', '.join(found)}",
+            remedy="Predict all of them with one network",
+        )
+
+
+def _integers(each: PredictedMask) -> list[str]:
+    """What the integers of a mask mean, in their order."""
+    return [f"{value} {name}" for name, value in sorted(each.record.labels.items(), key=lambda item: item[1])]
+
+
+def _days(found: Sequence[PredictedMask], dates: Sequence[str]) -> list[int | None]:
     """Days since the first, by the dates that were given, else by those of the scans; else None for each."""
     if dates:
         if len(dates) != len(found):
@@ -259,8 +175,8 @@ def _days(found: Sequence[_Prediction], dates: Sequence[str]) -> list[int | None
             )
         days = [_date(text).toordinal() for text in dates]
     else:
-        known = [each.day for each in found]
-        if any(day is None for day in known) or len({each.patient for each in found}) > 1:
+        known = [each.record.day for each in found]
+        if any(day is None for day in known) or len({each.record.patient for each in found}) > 1:
             return [None] * len(found)
         days = [day for day in known if day is not None]
     return [day - min(days) for day in days]
@@ -273,25 +189,25 @@ def _date(text: str) -> date:
         raise OptionError("not a date", found=text, expected="such as 2024-01-31") from error
 
 
-def _warnings(predictions: Sequence[_Prediction], days: Sequence[int | None]) -> Iterator[str]:
-    patients = list(dict.fromkeys(each.patient for each in predictions if each.patient))
+def _warnings(predictions: Sequence[PredictedMask], days: Sequence[int | None]) -> Iterator[str]:
+    patients = list(dict.fromkeys(each.record.patient for each in predictions if each.record.patient))
     if len(patients) > 1:
         yield f"The files speak of different patients ({', '.join(patients)}): make sure that it is one person"
-    models = {each.sidecar["model_id"] for each in predictions}
+    models = {each.record.model_id for each in predictions}
     if len(models) > 1:
         yield "The time points were predicted by different networks: part of the change may be theirs"
     if None in days:
         yield "No dates are known: the time points stand in the order in which they were named"
-    sequences = {tuple(sorted(each.sidecar["inputs"])) for each in predictions}
+    sequences = {tuple(sorted(each.record.inputs)) for each in predictions}
     if len(sequences) > 1:
         yield "The time points were predicted from different sequences"
     for each in predictions:
-        for words in each.sidecar.get("warnings", ()):
+        for words in each.record.warnings:
             yield f"{each.name}: {words}"
 
 
-def _cautions(predictions: Sequence[_Prediction]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(str(words) for each in predictions for words in each.sidecar.get("terms", ())))
+def _cautions(predictions: Sequence[PredictedMask]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(words for each in predictions for words in each.record.terms))
 
 
 # --- what comes of it -------------------------------------------------------------------------------------------------
@@ -306,9 +222,8 @@ def _measured_region(masks: Sequence[LabelMap]) -> str:
     return max(names, key=lambda name: len(scheme.regions[name]))
 
 
-def _figures(prediction: _Prediction, mask: LabelMap, measured: str) -> dict[str, float]:
-    volumes = {name: float(prediction.sidecar["volumes"][name]) for name in prediction.sidecar["regions"]}
-    return {**volumes, SUM: round(measure_diameters(mask, measured).sum_mm2, 1)}
+def _figures(prediction: PredictedMask, mask: LabelMap, measured: str) -> dict[str, float]:
+    return {**prediction.volumes, SUM: round(measure_diameters(mask, measured).sum_mm2, 1)}
 
 
 def _rows(points: Sequence[TimePoint]) -> list[Row]:
@@ -378,13 +293,16 @@ def _text(points: Sequence[TimePoint]) -> str:
 
 
 def _overlay(
-    predictions: Sequence[_Prediction], masks: Sequence[LabelMap], places: Sequence[Path], reporter: Reporter
+    predictions: Sequence[PredictedMask], masks: Sequence[LabelMap], places: Sequence[Path], reporter: Reporter
 ) -> tuple[Overlay | None, str]:
-    """The first and the last mask on the last scan, to which the first scan is registered; else why not."""
+    """The first and the last mask on the last scan, to which the first scan is registered; else why not.
+
+    Scans that were named must be there; of those that a record names it is only said where they are not.
+    """
+    ends = (0, len(predictions) - 1)
+    named = [_scan_at(places[end], reporter) for end in ends] if places else []
     try:
-        first, last = (
-            _scan_at(places[end], reporter) if places else predictions[end].scan() for end in (0, len(predictions) - 1)
-        )
+        first, last = named or [predictions[end].scan() for end in ends]
         there, words = _registered(first, last, masks, reporter)
     except GliosegError as error:
         return None, error.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -197,12 +198,13 @@ def _has_colours(path: Path) -> bool:
 
 
 def source_of(path: Path, channel: int | None) -> Source:
-    """The source in a file that a user named, by its ending."""
+    """The source in a file that a user named, by its ending; records name it wherever they are read."""
     if not path.exists():
         raise FileError("there is no such file", path=path, remedy="Check the path for a typing error")
     kind = file_kind(path)
     if kind is not None and kind != "hdf5":  # HDF5 slices are read as a cohort, never one by one
-        return Source((path,), kind, channel)
+        whole = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would turn the user's links into other names
+        return Source((whole,), kind, channel)
     raise FileError(
         "not a file that can be predicted",
         path=path,

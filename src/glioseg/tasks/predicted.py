@@ -7,6 +7,7 @@ from typing import Any
 
 from glioseg.core import Case
 from glioseg.core.modalities import named_among
+from glioseg.errors import plural
 from glioseg.faces import on_command_line
 from glioseg.inference.backends import computed_by
 from glioseg.inference.bundle import BundleInfo
@@ -115,8 +116,7 @@ def _facts_of(info: BundleInfo) -> tuple[tuple[str, str], ...]:
     items = [("Recipe", info.name), ("Model", info.model_id), ("Sees", ", ".join(info.modalities))]
     items.append(("Says", ", ".join(info.classes or info.regions)))
     if about.get("cohort") is not None:
-        patients = about.get("patients_trained_on")
-        items.append(("Trained on", f"{about['cohort']}" + ("" if patients is None else f", {patients} patients")))
+        items.append(("Trained on", ", ".join(filter(None, (str(about["cohort"]), _taught_by(info))))))
     if isinstance(score := about.get("validation_score"), float):
         items.append(("Score on its own validation part", f"{score:.3f}"))
     if info.card is not None:
@@ -127,6 +127,19 @@ def _facts_of(info: BundleInfo) -> tuple[tuple[str, str], ...]:
     if about.get("written") is not None:
         items.append(("Written", f"{about['written']}, by glioseg {about.get('glioseg')}"))
     return tuple(items)
+
+
+def _taught_by(info: BundleInfo) -> str:
+    """How many patients taught a network, or pictures where these do not say whom they show; nothing if unknown.
+
+    Bundles of before do not say what was counted, but a card gives no number of patients where there is none.
+    """
+    number = info.provenance.get("patients_trained_on")
+    if not isinstance(number, int):
+        return ""
+    taught = [] if info.card is None else [data for data in info.card.data if data.role == "training"]
+    known = all(data.n_patients is not None for data in taught)
+    return plural(number, str(info.provenance.get("counted", "patient" if known else "picture")))
 
 
 def figure_words(figure: Figure) -> str:
@@ -140,7 +153,7 @@ def _cautions(info: BundleInfo) -> tuple[str, ...]:
     cohort, patients = about.get("cohort"), about.get("patients_trained_on")
     words = [unseen_words(info.name, str(cohort))] if cohort else []
     if isinstance(patients, int) and patients < _FEW_PATIENTS:
-        words.append(f"{info.name} has learnt from {patients} patients, which is few.")
+        words.append(f"{info.name} has learnt from {_taught_by(info)}, which is few.")
     if info.card is not None:
         words += info.card.limits
     return tuple(dict.fromkeys(words))

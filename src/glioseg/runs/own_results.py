@@ -1,0 +1,111 @@
+"""Whose the files of a case are: its JSON file, written first and last, says that they are ours.
+
+What no command of ours has written is never written over; what one has written of a case is all there, or gone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from glioseg.core import Case
+from glioseg.errors import FileError, GliosegError, OptionError
+from glioseg.io.files import cannot_write, unforeseen_in
+from glioseg.io.text import read_json
+
+_T = TypeVar("_T")
+
+
+def counted(claims: Collection[Collection[str]]) -> Counter[str]:
+    """How many cases want each of these names for themselves."""
+    return Counter(name for each in claims for name in each)
+
+
+def require_own_name(case: Case, claims: Collection[str], wanted: Mapping[str, int]) -> None:
+    """Refuse a case whose files another one would write too.
+
+    Raises:
+        OptionError: that is so.
+    """
+    if any(wanted[name] > 1 for name in claims):
+        remedy = "Predict them into different folders"
+        raise OptionError("two inputs would be written to the same files", found=case.id, remedy=remedy)
+
+
+def require_own_files(files: Sequence[Path], record: Path, says: Collection[str], what: str) -> None:
+    """Refuse to write over files that are not ours.
+
+    Args:
+        files: that will be written.
+        record: the JSON file of the case, one of them,
+        says: and what it holds where it is ours.
+        what: wrote it then, as in ``prediction``.
+
+    Raises:
+        OptionError: there are files, and no such record.
+    """
+    there = [path for path in files if path.is_file()]
+    if there and not is_ours(record, says):
+        raise not_ours(there[0], what)
+
+
+def is_ours(record: Path, says: Collection[str]) -> bool:
+    """Whether a JSON file is that of a case of ours, finished or not."""
+    try:
+        facts = read_json(record)
+    except (FileError, OSError):
+        return False
+    return isinstance(facts, dict) and set(says) <= set(facts)
+
+
+def not_ours(path: Path, what: str) -> OptionError:
+    """The refusal to write over a file."""
+    return OptionError(
+        f"a result would be written over a file that no {what} has written",
+        path=path,
+        remedy="Name another folder with `--out`, or move the file away",
+    )
+
+
+def written_or_why(case: Case, write: Callable[[], _T], files: Sequence[Path], out: Path) -> _T | GliosegError:
+    """All files of a case, or none and why.
+
+    Args:
+        case: whose they are.
+        write: writes them.
+        files: that it may write.
+        out: the folder that they lie below.
+
+    Raises:
+        FileError: the folder cannot be written to, which is no fault of the case.
+    """
+    try:
+        return write()
+    except Exception as error:
+        clear(files, out)
+        if isinstance(error, FileError) and error.path is not None and Path(error.path).is_relative_to(out):
+            raise
+        return error if isinstance(error, GliosegError) else unforeseen_in(case, "the case could not be written", error)
+    except BaseException:
+        clear(files, out)
+        raise
+
+
+def clear(files: Sequence[Path], out: Path) -> None:
+    """Remove what there is of the files of a case, so that nothing stale stands beside new ones.
+
+    Its JSON file, which says whose the others are, goes last; folders that are empty then go too.
+
+    Raises:
+        FileError: one cannot be removed.
+    """
+    for path in sorted(files, key=lambda path: path.suffix == ".json"):
+        try:
+            path.unlink(missing_ok=True)
+            for folder in path.parents[: len(path.parents) - len(out.parents) - 1]:
+                if folder.is_dir() and not any(folder.iterdir()):
+                    folder.rmdir()
+        except OSError as error:
+            raise cannot_write(path, error) from error
