@@ -22,9 +22,9 @@ from glioseg.cohorts.write import write_phantom
 from glioseg.core import Case
 from glioseg.errors import FileError
 from glioseg.io.lock import locked
+from glioseg.io.stl import write_stl
 from glioseg.tasks.classify.predict import ClassifyMembers
 from glioseg.tasks.prediction import Members
-from glioseg.tasks.segment import forms
 from glioseg.tasks.segment.predict import SegmentMembers
 from glioseg.tasks.segment.prediction import SegmentPrediction
 from tests.cli.command import Ran, glioseg
@@ -502,14 +502,13 @@ def test_a_form_that_cannot_be_written_costs_its_case_alone(
 ) -> None:
     """What fails after the mask was written takes it along; what was found is no fault of the folder."""
     first, second = _names(1, 2)
-    written = forms.write_stl
 
     def failing(path: Path, *more: Any) -> int:
         if path.name.startswith(first):
             raise error
-        return written(path, *more)
+        return write_stl(path, *more)
 
-    monkeypatch.setattr(forms, "write_stl", failing)
+    monkeypatch.setattr("glioseg.tasks.segment.forms.write_stl", failing)
     inputs = (tiny.data / first, tiny.data / second)
     ran = _predict(tiny.run, *inputs, "--out", tmp_path, "--write", "nifti,stl", "--json")
     assert ran.code == 1

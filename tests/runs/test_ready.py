@@ -10,7 +10,7 @@ import pytest
 
 from glioseg.core import Grid
 from glioseg.io.nifti import write_nifti
-from glioseg.runs import ready
+from glioseg.runs.own_results import ignores_case
 from tests.cli.command import Ran, glioseg
 
 
@@ -66,17 +66,41 @@ def test_two_cases_of_one_file_name(tmp_path: Path) -> None:
     assert _files(tmp_path / "out") == []
 
 
+@pytest.mark.parametrize("alike", [True, False])
+def test_two_cases_that_differ_in_the_case_of_letters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alike: bool
+) -> None:
+    """On Windows and macOS the second would be written over the first."""
+    monkeypatch.setattr("glioseg.runs.own_results.ignores_case", lambda folder: alike)
+    first, second = (_write_case(tmp_path / "data", name, "t2f") for name in ("p1", "P1"))
+    ran = _ready(first, second, "--out", tmp_path / "out")
+    assert ran.code == (2 if alike else 0)
+    assert ("two inputs would be written to the same files" in ran.err) == alike
+    assert len(_files(tmp_path / "out")) == (0 if alike else 4)
+
+
+def test_a_folder_that_ignores_the_case_of_letters(tmp_path: Path) -> None:
+    """As one does whose other spelling leads to it; of a folder that is not there yet, the one that it will lie in."""
+    folder, other = tmp_path / "Folder", tmp_path / "fOLDER"
+    folder.mkdir()
+    assert not ignores_case(folder / "2024" / "out")
+    other.symlink_to(folder, target_is_directory=True)
+    assert ignores_case(folder / "2024" / "out")
+    other.unlink()
+    other.mkdir()
+    assert not ignores_case(folder)
+
+
 def test_whatever_fails_while_a_case_is_written_costs_it_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for case in ("p1", "p2"):
         _write_case(tmp_path / "data", case, "t1c", "t2f")
-    written = ready.write_nifti
 
     def failing(path: Path, *more: object) -> None:
         if path.name == "p1-t2f.nii.gz":
             raise ZeroDivisionError("in the middle")
-        written(path, *more)  # type: ignore[arg-type]
+        write_nifti(path, *more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(ready, "write_nifti", failing)
+    monkeypatch.setattr("glioseg.runs.ready.write_nifti", failing)
     ran = _ready(tmp_path / "data", "--out", tmp_path / "out", "--json")
     assert ran.code == 1
     assert "ZeroDivisionError: in the middle" in ran.json["failed"]["p1"]

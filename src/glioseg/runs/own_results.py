@@ -18,7 +18,22 @@ from glioseg.io.text import read_json
 _T = TypeVar("_T")
 
 
-def counted(claims: Collection[Collection[str]]) -> Counter[str]:
+def told_apart(claims: Sequence[Collection[str]], out: Path) -> list[frozenset[str]]:
+    """Names that cases want for themselves, those being one that are one file in a folder."""
+    alike = ignores_case(out)
+    return [frozenset(name.casefold() if alike else name for name in each) for each in claims]
+
+
+def ignores_case(folder: Path) -> bool:
+    """Whether names that differ in the case of letters alone are one file there, as on Windows and macOS."""
+    for place in (folder.absolute(), *folder.absolute().parents):
+        other = place.parent / place.name.swapcase()
+        if other.name != place.name and place.exists():
+            return other.exists() and other.samefile(place)
+    return False
+
+
+def counted(claims: Sequence[Collection[str]]) -> Counter[str]:
     """How many cases want each of these names for themselves."""
     return Counter(name for each in claims for name in each)
 

@@ -33,6 +33,7 @@ from glioseg.runs.own_results import (
     not_ours,
     require_own_files,
     require_own_name,
+    told_apart,
     written_or_why,
 )
 from glioseg.runs.read import Data
@@ -243,12 +244,13 @@ def _checked(
         raise OptionError("there is nothing to predict", expected="folders of cases, volumes or pictures")
     spare_inputs(cases, lambda case: _files_of(members, case, out))
     _require_own_table(out)
-    names = counted([members.claims(case, wanted) for case in cases])
+    claims = told_apart([members.claims(case, wanted) for case in cases], out)
+    names = counted(claims)
     able: list[Case] = []
     failed: dict[str, GliosegError] = {}
-    for case in cases:
+    for case, own in zip(cases, claims, strict=True):
         try:
-            require_own_name(case, members.claims(case, wanted), names)
+            require_own_name(case, own, names)
             members.require(case, wanted)
             require_own_files(_files_of(members, case, out), _record_of(case, out), _SAYS, _PREDICTION)
         except GliosegError as error:

@@ -147,6 +147,7 @@ def single_case(path: Path, needed: Sequence[str], modalities: Sequence[str] | N
         OptionError: one modality where the network needs several, or names for another number of channels.
     """
     source = source_of(path, None)
+    (path,) = source.paths
     name = file_stem(path) if source.kind == "raster" else case_name([path])
     if source.kind == "raster":
         channels = picture_sources(path, COLOURS if _has_colours(path) else ("grey",))
