@@ -107,3 +107,20 @@ def test_what_killed_writers_left_goes_after_a_day(tmp_path: Path) -> None:
     assert [path.exists() for path in old] == [False] * 3
     assert [path.exists() for path in kept] == [True] * 3
     sweep(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("place", "remedy"),
+    [
+        ("a.csv/masks/p1.json", "A file stands where a folder is needed: name another folder"),
+        ("a.csv/p1.json", "A file stands where a folder is needed: name another folder"),
+        ("folder", "Name a file that lies in it"),
+    ],
+)
+def test_what_stands_in_the_way_is_told_from_a_full_disk(tmp_path: Path, place: str, remedy: str) -> None:
+    (tmp_path / "a.csv").write_text("case,age", encoding="utf-8")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(FileError, match="cannot be written") as caught:
+        write_text(tmp_path / place, "x")
+    assert caught.value.remedy == remedy
+    assert (tmp_path / "a.csv").read_text(encoding="utf-8") == "case,age"

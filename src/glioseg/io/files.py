@@ -123,12 +123,12 @@ def unforeseen_in(case: Case, what: str, error: Exception) -> FileError:
 
 def cannot_write(path: Path, error: OSError) -> FileError:
     """The error for a file that could not be written, with its cause and what to do."""
-    return FileError(
-        CANNOT_BE_WRITTEN,
-        path=path,
-        found=error.strerror or str(error),
-        remedy="Check the free space of the disk and the permissions of the folder",
-    )
+    remedy = "Check the free space of the disk and the permissions of the folder"
+    if isinstance(error, IsADirectoryError):
+        remedy = "Name a file that lies in it"
+    elif isinstance(error, FileExistsError | NotADirectoryError):
+        remedy = "A file stands where a folder is needed: name another folder"
+    return FileError(CANNOT_BE_WRITTEN, path=path, found=error.strerror or str(error), remedy=remedy)
 
 
 def cannot_read(path: Path, error: BaseException) -> FileError:
