@@ -153,7 +153,7 @@ def main() -> None:
 def measure(bundle: Bundle, case: Case, grid: Grid, folder: Path, rounds: int) -> None:
     """All variants in turns; times, ratios, and the share of the mask that differs from MONAI's in fp32."""
     plain = predictor_of(bundle, "cpu")
-    channels_last = plain.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    channels_last = bundle.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     fast = {name: predictor_of(on_backend(bundle, name, n_threads=1), "cpu") for name in ("onnx", "openvino")}
     stages: dict[str, dict[str, float]] = {name: {} for name in ("torch", "onnx", "openvino")}
     variants: dict[str, Callable[[], Mask]] = {

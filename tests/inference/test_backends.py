@@ -74,6 +74,29 @@ def test_any_batch_and_size_in_the_precision_that_is_said(backend: str, shipped:
     assert torch.equal(*first)  # what is asked later is not written over what was said before
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_only_what_is_shown_is_computed_where_nothing_else_is_painted(backend: str, shipped: Bundle) -> None:
+    """Logits of a small box in a black slice are the network's there; elsewhere only where that may be painted."""
+    images = torch.zeros(2, 12, 96, 80)
+    images[..., 40:60, 20:43] = torch.randn(2, 12, 20, 23, generator=torch.Generator().manual_seed(1))
+    painting = shipped.info.model_copy(
+        update={"predict": shipped.info.predict.model_copy(update={"black_is_background": False})}
+    )
+    with torch.inference_mode():
+        expected = shipped.model(images)
+        for info in (shipped.info, painting):
+            bundle = on_backend(replace(shipped, info=info), backend, n_threads=1)
+            model = predictor_of(bundle, "cpu").model
+            assert own_network(model) is shipped.model
+            logits = model(images)
+            atol = 1e-3 if not computed_by(model, bf16=False).endswith("bf16") else 0.5
+            np.testing.assert_allclose(logits[..., 40:60, 20:43], expected[..., 40:60, 20:43], atol=atol)
+            if info is painting:
+                np.testing.assert_allclose(logits, expected, atol=atol)
+            else:
+                assert not logits[..., :30, :].any()
+
+
 class _Undecided(nn.Module):
     """What it does depends on the batch, in a way that tracing does not see."""
 

@@ -8,18 +8,21 @@ processor multiplies it. What needs more than logits (gradients, draws of dropou
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from glioseg.errors import OptionError
 from glioseg.inference.activation import probabilities_of
 from glioseg.inference.bundle import Bundle, BundleInfo
 from glioseg.inference.tracing import (
+    INPUT,
+    AnyArray,
     Engine,
     ExportError,
     Floats,
@@ -31,9 +34,11 @@ from glioseg.inference.tracing import (
     takes_any_size,
     traced,
     traced_size,
+    traced_with,
 )
 from glioseg.machine.device import cpu_has_bf16
 from glioseg.machine.processors import processors
+from glioseg.networks.boxed import Boxed, BoxedLevels, is_local, shown_box
 
 Backend = Literal["torch", "onnx", "openvino"]
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
@@ -48,31 +53,33 @@ class Compiled(nn.Module):
 
     Args:
         network: itself, for whatever needs its layers.
-        engine: gives its logits.
+        computes: gives its logits, those of ``Boxed`` where they are computed in boxes.
         backend: whose it is.
         precision: in which it computes.
     """
 
-    def __init__(self, network: nn.Module, engine: Engine, backend: Backend, precision: str) -> None:
+    def __init__(
+        self, network: nn.Module, computes: Callable[[Tensor], Tensor], backend: Backend, precision: str
+    ) -> None:
         super().__init__()
         self.network = network
-        self.engine = engine
+        self.computes = computes
         self.backend = backend
         self.precision = precision
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, *S) -> logits, on the CPU."""
-        return torch.from_numpy(self.engine(images.numpy()))
+        return self.computes(images)
 
 
 def own_network(model: nn.Module) -> nn.Module:
     """The network itself, with its layers, whoever computes its logits."""
-    return model.network if isinstance(model, Compiled) else model
+    return model.network if isinstance(model, Compiled | Boxed) else model
 
 
 def layout_of(model: nn.Module, dims: int) -> torch.memory_format:
     """The order in memory of images that a network takes without turning them first."""
-    if isinstance(model, Compiled):
+    if isinstance(model, Compiled | Boxed):
         return torch.contiguous_format
     return torch.channels_last_3d if dims == 3 else torch.channels_last
 
@@ -110,15 +117,60 @@ def on_backend(bundle: Bundle, backend: str, device: str = "auto", *, n_threads:
     library = "onnxruntime" if backend == "onnx" else "openvino"
     require_libraries("onnx", library, purpose=f"the backend {backend}")
     network, shape = bundle.model.cpu().eval(), _traced_on(bundle)
-    data = traced(network, shape, any_size=takes_any_size(network), result=_LOGITS)
     threads = min(torch.get_num_threads(), processors().threads) if n_threads is None else n_threads
+    start = _onnxruntime if backend == "onnx" else _openvino
+    boxed = in_boxes(bundle)
     try:
-        engine, precision = (_onnxruntime if backend == "onnx" else _openvino)(data, threads)
-        compiled = Compiled(network, engine, "onnx" if backend == "onnx" else "openvino", precision).eval()
+        if boxed is None:
+            data = traced(network, shape, any_size=takes_any_size(network), result=_LOGITS)
+            engine, precision = start(data, threads)
+            computes = _on_tensors(engine)
+        else:
+            engine, precision = start(_traced_levels(boxed, shape), threads)
+            computes = Boxed(boxed.network, _on_tensors(engine))
+        compiled = Compiled(network, computes, "onnx" if backend == "onnx" else "openvino", precision).eval()
         _require_same(bundle.info, compiled, shape)
     except RuntimeError as error:
         raise ExportError(f"{named(network)} cannot be computed by {library}", found=first_line(error)) from error
     return replace(bundle, model=compiled)
+
+
+def in_boxes(bundle: Bundle) -> Boxed | None:
+    """The bundle's network, computed by PyTorch where images show something; None where its logits are asked elsewhere.
+
+    They are where black voxels may be painted, and where what a network says of one place depends on all others.
+    """
+    network = bundle.model
+    if bundle.info.predict.black_is_background and bundle.info.patches is None and is_local(network):
+        return Boxed(network).eval()
+    return None
+
+
+def _on_tensors(engine: Engine) -> Callable[..., Tensor]:
+    def computes(*tensors: Tensor) -> Tensor:
+        return torch.from_numpy(engine(*(np.ascontiguousarray(tensor.numpy()) for tensor in tensors)))
+
+    return computes
+
+
+def _traced_levels(boxed: Boxed, shape: Sequence[int]) -> bytes:
+    images = _with_border(images_of_noise(tuple(shape)))
+    (shown, size) = shown_box(images), tuple(images.shape[2:])
+    assert shown is not None
+    frame = boxed.frame(size, images.device, shown)
+    inputs = {INPUT: images[frame.box], "places": frame.places}
+    for number, tensor in enumerate(frame.around):
+        inputs[f"{('inside', 'outside')[number % 2]}_{number // 2 + 1}"] = tensor
+    free = {name: {2: f"{name}_rows", 3: f"{name}_columns"} for name in (*inputs, _LOGITS) if name != "places"}
+    free[INPUT][0] = free[_LOGITS][0] = "batch"
+    return traced_with(BoxedLevels(boxed.network), inputs, free, result=_LOGITS)
+
+
+def _with_border(images: Tensor) -> Tensor:
+    """Twice as many rows and columns, black around the images."""
+    rows, columns = images.shape[2:]
+    left, top = columns // 2, rows // 2
+    return F.pad(images, (left, columns - left, top, rows - top))
 
 
 def _traced_on(bundle: Bundle) -> tuple[int, ...]:
@@ -139,11 +191,14 @@ def _traced_on(bundle: Bundle) -> tuple[int, ...]:
 
 def _require_same(info: BundleInfo, compiled: Compiled, shape: Sequence[int]) -> None:
     images = images_of_noise(tuple(shape))
+    if takes_any_size(compiled.network) and info.dims == 2:
+        images = _with_border(images)
+    shown = images.any(dim=1, keepdim=True).numpy()
     with torch.inference_mode():
         expected, found = (
             probabilities_of(model(images), info.activation).numpy() for model in (compiled.network, compiled)
         )
-    difference = float(np.abs(expected - found).mean())
+    difference = float(np.abs(expected - found).mean(where=shown))
     if not difference <= _TOLERANCE:
         raise ExportError(
             f"{named(compiled.network)} says something else in {compiled.backend}",
@@ -169,7 +224,8 @@ def _openvino(data: bytes, n_threads: int) -> tuple[Engine, str]:
     }
     network = core.compile_model(core.read_model(io.BytesIO(data)), "CPU", settings)
 
-    def engine(images: Floats) -> Floats:
-        return np.array(network(images)[0])  # the array is the library's own, which writes the next result over it
+    def engine(*arrays: AnyArray) -> Floats:
+        # the array is the library's own, which writes the next result over it
+        return np.array(network(list(arrays))[0])
 
     return engine, "bf16" if precision == "bf16" else "fp32"

@@ -14,7 +14,7 @@ import io
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,8 +32,9 @@ INPUT = "images"
 _AXES = ("depth", "height", "width")
 
 Floats = npt.NDArray[np.float32]
-Engine = Callable[[Floats], Floats]
-"""Images (B, C, *S) -> what another library computes of them."""
+AnyArray = npt.NDArray[Any]
+Engine = Callable[..., Floats]
+"""Images (B, C, *S), and whatever else a graph asks for -> what another library computes of them."""
 
 
 class ExportError(GliosegError):
@@ -87,9 +88,10 @@ def in_onnxruntime(data: bytes, result: str, *, n_threads: int | None = None) ->
     if n_threads is not None:
         options.intra_op_num_threads = n_threads
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    names = [entry.name for entry in session.get_inputs()]
 
-    def engine(images: Floats) -> Floats:
-        return np.asarray(session.run([result], {INPUT: images})[0])
+    def engine(*arrays: AnyArray) -> Floats:
+        return np.asarray(session.run([result], dict(zip(names, arrays, strict=True)))[0])
 
     return engine
 
@@ -108,20 +110,34 @@ def traced(module: nn.Module, shape: tuple[int, ...], *, any_size: bool, result:
     """
     names = _AXES[-(len(shape) - 2) :] if any_size else ()
     free = {0: "batch"} | dict(enumerate(names, start=2))
+    return traced_with(module, {INPUT: images_of_noise(shape)}, {INPUT: free, result: free}, result=result)
+
+
+def traced_with(
+    module: nn.Module, inputs: Mapping[str, Tensor], free: Mapping[str, Mapping[int, str]], *, result: str
+) -> bytes:
+    """An ONNX graph of a module of several inputs.
+
+    Args:
+        module: as of ``traced``, as are ``result`` and what is raised.
+        inputs: what it is traced with, by name, in the order of its arguments.
+        free: by the name of an input or of the result, the axes that may have any length, and what they are called.
+        result: name of what comes out.
+    """
     buffer: Any = io.BytesIO()  # PyTorch takes a buffer as well as the path that its types ask for
     try:
         with warnings.catch_warnings(), _nothing_on_stdout():
             warnings.simplefilter("ignore")  # of what tracing might miss: the check afterwards is what counts
             torch.onnx.export(
                 module,
-                (images_of_noise(shape),),
+                tuple(inputs.values()),
                 buffer,
                 dynamo=False,
                 opset_version=OPSET,
                 do_constant_folding=False,  # onnxruntime folds by itself, and PyTorch's folds Swin's masks wrongly
-                input_names=[INPUT],
+                input_names=list(inputs),
                 output_names=[result],
-                dynamic_axes={INPUT: free, result: free},
+                dynamic_axes=free,
             )
     except Exception as error:
         raise ExportError(f"{named(module)} cannot be exported to ONNX", found=first_line(error)) from error
