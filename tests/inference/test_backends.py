@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from glioseg.errors import GliosegError, OptionError
 from glioseg.inference import backends
 from glioseg.inference.backends import BACKENDS, Compiled, computed_by, layout_of, on_backend, own_network
 from glioseg.inference.bundle import Bundle, load_bundle
+from glioseg.inference.slices import FLIPS
 from glioseg.inference.tracing import ExportError
 from glioseg.networks.blocks import is_traced
 from glioseg.tasks.segment.predictor import predictor_of
@@ -97,6 +99,32 @@ def test_only_what_is_shown_is_computed_where_nothing_else_is_painted(backend: s
                 assert not logits[..., :30, :].any()
 
 
+@pytest.mark.parametrize("flips", FLIPS)
+@pytest.mark.parametrize("shape", [(96, 96), (90, 90)], ids=["in boxes", "padded to the network's step"])
+def test_probabilities_of_a_case_are_those_of_whole_slices(
+    flips: Literal["none", "lr", "all"], shape: tuple[int, int], shipped: Bundle, phantom: Image
+) -> None:
+    """Where something is shown to a rounding, in every view; slices of other sizes go through the boxes one by one."""
+    boxed = replace(predictor_of(shipped, "cpu"), bf16=False, shape=None)
+    boxed = replace(
+        boxed,
+        options=boxed.options.model_copy(update={"flips": flips}),
+        prepare=boxed.prepare.model_copy(update={"size": shape[0]}),
+    )
+    arrays = boxed.prepared(phantom)
+    assert arrays.images.shape[2:] == shape
+    some = slice(0, 60, 4)
+    images, non_black = arrays.images[some].copy(), arrays.non_black[some]
+    images[:, :, :40] = images[:, :, :, 75:] = 0  # boxes that lie askew
+    told: list[tuple[int, int]] = []
+    boxed = replace(boxed, told=lambda done, of: told.append((done, of)))
+    found = boxed.probabilities(images, non_black)
+    expected = replace(boxed, model=shipped.model).probabilities(images, non_black)
+    assert expected.max() > 0.5
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert told[-1][0] == told[-1][1] > 0
+
+
 class _Undecided(nn.Module):
     """What it does depends on the batch, in a way that tracing does not see."""
 
@@ -143,6 +171,7 @@ def test_a_library_that_cannot_is_named(shipped: Bundle, monkeypatch: pytest.Mon
     monkeypatch.setattr(backends, "_openvino", fails)
     with pytest.raises(GliosegError, match="network unet cannot be computed by openvino; found no such operator"):
         on_backend(shipped, "openvino")
+    assert not any(part.training for part in shipped.model.modules())  # the exporter changes modes, and back
 
 
 def test_layers_are_asked_of_the_network_itself(shipped: Bundle) -> None:

@@ -77,6 +77,12 @@ def own_network(model: nn.Module) -> nn.Module:
     return model.network if isinstance(model, Compiled | Boxed) else model
 
 
+def boxed_of(model: nn.Module) -> Boxed | None:
+    """What computes a network in boxes, whoever computes it; None where it is computed whole."""
+    computes = model.computes if isinstance(model, Compiled) else model
+    return computes if isinstance(computes, Boxed) else None
+
+
 def layout_of(model: nn.Module, dims: int) -> torch.memory_format:
     """The order in memory of images that a network takes without turning them first."""
     if isinstance(model, Compiled | Boxed):
@@ -142,7 +148,7 @@ def in_boxes(bundle: Bundle) -> Boxed | None:
     """
     network = bundle.model
     if bundle.info.predict.black_is_background and bundle.info.patches is None and is_local(network):
-        return Boxed(network).eval()
+        return Boxed(network)
     return None
 
 

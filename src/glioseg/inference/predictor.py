@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +13,10 @@ from torch import nn
 from glioseg.core import Case, Grid, Image, LabelMap, LabelScheme
 from glioseg.core.components import largest_component, remove_small_components
 from glioseg.core.labels import decode_kinds, decode_regions, paint_most_probable, whole_of_kinds
+from glioseg.inference.backends import boxed_of
 from glioseg.inference.modalities import ModalitySets, only_shown, shown_modalities
-from glioseg.inference.options import PredictOptions
-from glioseg.inference.slices import FLIPS, Told, predict_slices, to_nobody
+from glioseg.inference.options import Activation, PredictOptions
+from glioseg.inference.slices import FLIPS, Told, predict_boxes, predict_slices, to_nobody
 from glioseg.inference.window import FLIPS_3D, predict_volume
 from glioseg.preparation.case import PreparedArrays, prepare_arrays
 from glioseg.preparation.oblique import brought
@@ -24,6 +26,13 @@ from glioseg.preparation.resample import are_parallel, is_exact, resample_array
 from glioseg.preparation.slices import SliceOptions, with_margins, with_neighbours, without_margins
 
 Array = npt.NDArray[np.float32]
+
+
+class _How(TypedDict):
+    bf16: bool
+    flips: Sequence[tuple[int, ...]]
+    activation: Activation
+    told: Told
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,28 +116,41 @@ class Predictor:
         Raises:
             GeometryError: the network is 3-D and there are too few slices for it.
         """
+        shown = np.any(images, axis=1) if self.options.black_is_background else None
         if self.patches is not None:
             probabilities = self._volume(images, non_black, self.patches)
         else:
-            probabilities = self._slices(images, non_black)
-        if self.options.black_is_background:
-            probabilities *= np.any(images, axis=1)  # in place; an index of voxels would take five times as long
+            probabilities = self._slices(images, non_black, shown)
+        if shown is not None:
+            probabilities *= shown  # in place; an index of voxels would take five times as long
         return probabilities
 
-    def _slices(self, images: npt.NDArray[np.float16], non_black: npt.NDArray[np.float32]) -> Array:
+    def _slices(
+        self,
+        images: npt.NDArray[np.float16],
+        non_black: npt.NDArray[np.float32],
+        shown: npt.NDArray[np.bool_] | None,
+    ) -> Array:
         slices = np.flatnonzero(self.slices.keeps(non_black)).astype(np.int64)
-        wide = images if self.shape is None else with_margins(images, self.shape)
-        probabilities = predict_slices(
-            self.model,
-            lambda indices: with_neighbours(wide, indices, self.slices.n_neighbours),
-            slices,
-            n_slices=len(images),
-            bf16=self.bf16,
-            batch_size=self.options.batch_size,
-            flips=FLIPS[self.options.flips],
-            activation=self.options.activation,
-            told=self.told,
-        )
+        size, around = self.shape or (0, 0), self.slices.n_neighbours
+        wide, boxed = with_margins(images, size), boxed_of(self.model)
+        how: _How = {
+            "bf16": self.bf16,
+            "flips": FLIPS[self.options.flips],
+            "activation": self.options.activation,
+            "told": self.told,
+        }
+        if boxed is not None and shown is not None and boxed.takes(wide.shape[2:]):
+            probabilities = predict_boxes(boxed, wide, with_margins(shown, size), slices, n_neighbours=around, **how)
+        else:
+            probabilities = predict_slices(
+                self.model,
+                lambda indices: with_neighbours(wide, indices, around),
+                slices,
+                n_slices=len(images),
+                batch_size=self.options.batch_size,
+                **how,
+            )
         return without_margins(probabilities, images.shape[2:])
 
     def _volume(

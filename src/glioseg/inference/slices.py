@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
@@ -14,6 +15,8 @@ from glioseg.inference.activation import finite, probabilities_of
 from glioseg.inference.backends import layout_of
 from glioseg.inference.options import Activation
 from glioseg.machine.device import autocast
+from glioseg.networks.boxed import AT_ONCE, Boxed, box_of, mirrored
+from glioseg.preparation.slices import with_neighbours
 
 Told = Callable[[int, int], None]
 """Told how many slices or windows are done, of how many."""
@@ -82,6 +85,55 @@ def predict_slices(
     return stack
 
 
+@torch.inference_mode()
+def predict_boxes(
+    boxed: Boxed,
+    images: npt.NDArray[np.float16],
+    shown: npt.NDArray[np.bool_],
+    indices: npt.NDArray[np.int64],
+    *,
+    n_neighbours: int,
+    bf16: bool,
+    flips: Sequence[tuple[int, ...]] = ((),),
+    activation: Activation = "sigmoid",
+    told: Told = to_nobody,
+) -> npt.NDArray[np.float32]:
+    """Probabilities where a stack shows something, of a network that is computed in boxes: nothing else is copied.
+
+    Args:
+        boxed: the network; it ``takes`` the slices.
+        images: (Z, C, Y, X).
+        shown: (Z, Y, X) where any channel is not 0.
+        indices: slices that show something; the others keep probability 0.
+        n_neighbours: slices on each side that are shown too.
+        bf16: run under bfloat16 autocast.
+        flips: views whose probabilities are averaged.
+        activation: what turns logits into probabilities.
+        told: after each group of slices that share a box.
+
+    Returns:
+        (R, Z, Y, X) float32 in 0..1, right where the stack shows something; elsewhere they mean nothing.
+    """
+    device, size = next(boxed.parameters()).device, shown.shape[1:]
+    stack = np.zeros((boxed.network.n_regions, *shown.shape), dtype=np.float32)
+    if not len(indices):
+        told(0, 0)
+    for start in range(0, len(indices), AT_ONCE):
+        batch = indices[start : start + AT_ONCE]
+        box = box_of(
+            torch.from_numpy(shown[max(0, batch[0] - n_neighbours) : batch[-1] + n_neighbours + 1].any(axis=0))
+        )
+        if box is not None:
+            frames = [boxed.frame(size, device, mirrored(box, size, axes)) for axes in flips]
+            some = torch.from_numpy(with_neighbours(images[frames[0].box], batch, n_neighbours)).to(device)
+            asks = [partial(boxed.logits, frame=frame) for frame in frames]
+            with autocast(device, bf16=bf16):
+                probabilities = mean_of_views(asks, some, flips, activation)
+            stack[(slice(None), batch, *frames[0].box[1:])] = np.moveaxis(probabilities.cpu().numpy(), 0, 1)
+        told(start + len(batch), len(indices))
+    return stack
+
+
 def mean_over_views(
     model: nn.Module, images: Tensor, flips: Sequence[tuple[int, ...]], activation: Activation
 ) -> Tensor:
@@ -92,12 +144,24 @@ def mean_over_views(
     """
     layout = layout_of(model, images.dim() - 2)
 
-    def of_view(axes: tuple[int, ...]) -> Tensor:
-        view = torch.flip(images, axes).contiguous(memory_format=layout) if axes else images
-        probabilities = probabilities_of(finite(model(view)), activation)
+    def ask(view: Tensor) -> Tensor:
+        logits: Tensor = model(view.contiguous(memory_format=layout))
+        return logits
+
+    return mean_of_views([ask] * len(flips), images, flips, activation)
+
+
+def mean_of_views(
+    asks: Sequence[Callable[[Tensor], Tensor]], images: Tensor, flips: Sequence[tuple[int, ...]], activation: Activation
+) -> Tensor:
+    """As ``mean_over_views``, each view asked in a way of its own: images (B, C, *S) -> logits (B, L, *S)."""
+
+    def of_view(ask: Callable[[Tensor], Tensor], axes: tuple[int, ...]) -> Tensor:
+        view = torch.flip(images, axes) if axes else images
+        probabilities = probabilities_of(finite(ask(view)), activation)
         return torch.flip(probabilities, axes) if axes else probabilities
 
-    total = of_view(flips[0])
-    for axes in flips[1:]:
-        total = total + of_view(axes)
+    total = of_view(asks[0], flips[0])
+    for ask, axes in zip(asks[1:], flips[1:], strict=True):
+        total = total + of_view(ask, axes)
     return total / len(flips)

@@ -29,16 +29,18 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from glioseg.networks.blocks import is_traced
-from glioseg.networks.network import crop_to, pad_to_multiple
+from glioseg.networks.network import crop_to, pad_to_multiple, padded_size
 from glioseg.networks.unet import UNet
 
 Span = tuple[int, int]
 """First voxel along an axis, and the one after the last."""
+Box = tuple[Span, Span]
+"""Rows and columns."""
 
 _MOST_BOXED = 4
 """Levels that have boxes: those below see nearly all of a slice."""
-_AT_ONCE = 4
-"""Images that share a box: enough of them to keep a processor busy."""
+AT_ONCE = 8
+"""Images that share a box: enough of them to keep a processor busy, few enough for the box to be small."""
 _RING = 2
 """Cells next to the edge of a level's box that its two 3×3 convolutions get wrong."""
 
@@ -98,6 +100,7 @@ class BoxedLevels(nn.Module):
     def __init__(self, network: UNet) -> None:
         super().__init__()
         self.network = network
+        self.training = network.training  # an exporter puts a module back into the mode that it says it had
 
     def forward(self, images: Tensor, places: Tensor, *around: Tensor) -> Tensor:
         """Logits (B, n_regions, h, w) in the box of the finest level.
@@ -220,11 +223,25 @@ def _stretched(features: Tensor, size: Sequence[int]) -> Tensor:
     return features
 
 
-def shown_box(images: Tensor) -> tuple[Span, Span] | None:
+def shown_box(images: Tensor) -> Box | None:
     """Rows and columns outside of which (B, C, H, W) is 0; None where it is 0 all over."""
-    seen = (images.amax(dim=(0, 1)) != 0) | (images.amin(dim=(0, 1)) != 0)  # a third of the time of any(images != 0)
+    # a third of the time of any(images != 0)
+    return box_of((images.amax(dim=(0, 1)) != 0) | (images.amin(dim=(0, 1)) != 0))
+
+
+def box_of(seen: Tensor) -> Box | None:
+    """Rows and columns outside of which (H, W) is False; None where it is False all over."""
     rows, columns = (seen.any(dim=axis).nonzero().flatten().tolist() for axis in (1, 0))
     return ((rows[0], rows[-1] + 1), (columns[0], columns[-1] + 1)) if rows else None
+
+
+def mirrored(box: Box, size: Sequence[int], axes: Sequence[int]) -> Box:
+    """The box in images (B, C, *size) that are flipped along ``axes``."""
+    rows, columns = (
+        (length - high, length - low) if axis in axes else (low, high)
+        for axis, length, (low, high) in zip((2, 3), size, box, strict=True)
+    )
+    return rows, columns
 
 
 class Boxed(nn.Module):
@@ -240,6 +257,7 @@ class Boxed(nn.Module):
     def __init__(self, network: UNet, levels: Callable[..., Tensor] | None = None) -> None:
         super().__init__()
         self.network = network
+        self.training = network.training
         self._levels = _channels_last(BoxedLevels(network)) if levels is None else levels
         self._empty: dict[tuple[tuple[int, ...], torch.device], tuple[Tensor, ...]] = {}
 
@@ -252,14 +270,22 @@ class Boxed(nn.Module):
         padded = pad_to_multiple(images, self.network.n_halvings)
         size = tuple(padded.shape[2:])
         logits = padded.new_zeros((len(images), self.network.n_regions, *size))
-        for some, found in zip(torch.split(padded, _AT_ONCE), torch.split(logits, _AT_ONCE), strict=True):
+        for some, found in zip(torch.split(padded, AT_ONCE), torch.split(logits, AT_ONCE), strict=True):
             shown = shown_box(some)
             if shown is not None:
                 frame = self.frame(size, some.device, shown)
-                found[frame.box] = self._levels(some[frame.box], frame.places, *frame.around)
+                found[frame.box] = self.logits(some[frame.box], frame)
         return crop_to(logits, images.shape[2:])
 
-    def frame(self, size: tuple[int, ...], device: torch.device, shown: tuple[Span, Span]) -> Frame:
+    def logits(self, images: Tensor, frame: Frame) -> Tensor:
+        """(B, n_channels, h, w) in ``frame.box`` of whole images -> logits (B, n_regions, h, w)."""
+        return self._levels(images, frame.places, *frame.around)
+
+    def takes(self, size: Sequence[int]) -> bool:
+        """Whether images (H, W) need no padding, so that boxes lie in a flipped view where they lie in the image."""
+        return padded_size(size, self.network.n_halvings) == tuple(size)
+
+    def frame(self, size: tuple[int, ...], device: torch.device, shown: Box) -> Frame:
         """The boxes for images (H, W), multiples of the network's step, that are 0 outside of ``shown``."""
         n = n_boxed(self.network)
         if (size, device) not in self._empty:
