@@ -1,4 +1,4 @@
-"""Two processes train as one does: the same batches, halved, and the mean of their gradients."""
+"""Several processes train as one does: the same batches, dealt out, and the mean of their gradients."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, nn
 
 from glioseg.training.checkpoint import LATEST, load_checkpoint
@@ -17,7 +18,7 @@ from glioseg.training.options import SgdOptions, TrainOptions
 from glioseg.training.randomness import DrawKey
 from tests.training.test_loop import _job, _Toy
 
-_STEPS = 6  # two epochs of 18 pictures in batches of 6: halves of 3, so that the mean of means is the mean
+_STEPS = 6  # two epochs of 18 pictures in batches of 6: halves of 3, and of four processes 2, 2, 1 and 1 of them
 
 
 def _network() -> nn.Module:
@@ -50,11 +51,13 @@ def _training(fabric: Fabric, run: str, max_steps: int) -> None:
         torch.distributed.destroy_process_group()
 
 
-def _state(run: Path, *stops: int, n_processes: int) -> dict[str, Any]:
-    """The checkpoint of a training that was stopped after so many steps, and continued in new processes."""
+def _state(run: Path, *stretches: tuple[int, int]) -> dict[str, Any]:
+    """The checkpoint of a training on so many processes up to so many steps, and then on others, all of them new."""
     run.mkdir()
-    for stop in stops:
-        strategy = "ddp_spawn" if n_processes > 1 else "auto"
+    for n_processes, stop in stretches:
+        # as runs.launch has it: gradients in the same groups from the first step on, or sums of three would differ
+        together = DDPStrategy(process_group_backend="gloo", start_method="spawn", find_unused_parameters=True)
+        strategy = together if n_processes > 1 else "auto"
         fabric = Fabric(accelerator="cpu", devices=n_processes, precision="32-true", strategy=strategy)
         if n_processes == 1:
             _training(fabric, str(run), stop)
@@ -63,17 +66,28 @@ def _state(run: Path, *stops: int, n_processes: int) -> dict[str, Any]:
     return load_checkpoint(run / LATEST)
 
 
-@pytest.mark.slow
-def test_two_processes_take_the_steps_of_one_and_resume_exactly(tmp_path: Path) -> None:
+def _require_close(found: dict[str, Any], expected: dict[str, Any]) -> None:
     """Sums in another order differ in the last bits of float32 (6e-8), which six steps cannot raise to 1e-4."""
-    one = _state(tmp_path / "one", _STEPS, n_processes=1)
-    two = _state(tmp_path / "two", _STEPS, n_processes=2)
-    assert two["progress"]["n_updates"] == one["progress"]["n_updates"] == _STEPS
+    assert found["progress"]["n_updates"] == expected["progress"]["n_updates"] == _STEPS
     before = _network().state_dict()
-    for name, weights in one["model"].items():
+    for name, weights in expected["model"].items():
         assert not torch.allclose(weights, before[name], rtol=1e-3, atol=1e-4), f"{name} has not been trained"
-        torch.testing.assert_close(two["model"][name], weights, rtol=1e-4, atol=1e-6, msg=name)
-    torn = _state(tmp_path / "torn", 2, _STEPS, n_processes=2)
-    for name, weights in two["model"].items():
+        torch.testing.assert_close(found["model"][name], weights, rtol=1e-4, atol=1e-6, msg=name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [2, 4])
+def test_several_processes_take_the_steps_of_one_and_resume_exactly(tmp_path: Path, n: int) -> None:
+    one, several = _state(tmp_path / "one", (1, _STEPS)), _state(tmp_path / "several", (n, _STEPS))
+    _require_close(several, one)
+    torn = _state(tmp_path / "torn", (n, 2), (n, _STEPS))
+    for name, weights in several["model"].items():
         assert torch.equal(torn["model"][name], weights), name
-    assert torn["progress"]["loss_sums"] == two["progress"]["loss_sums"]
+    assert torn["progress"]["loss_sums"] == several["progress"]["loss_sums"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("before", "after"), [(2, 1)])
+def test_a_training_goes_on_with_another_number_of_processes(tmp_path: Path, before: int, after: int) -> None:
+    one = _state(tmp_path / "one", (1, _STEPS))
+    _require_close(_state(tmp_path / "moved", (before, 2), (after, _STEPS)), one)
