@@ -11,7 +11,7 @@ import numpy.typing as npt
 from torch import nn
 
 from glioseg.core import Case, Grid, Image, LabelMap, LabelScheme
-from glioseg.core.components import largest_component, remove_small_components
+from glioseg.core.components import bounding_box, largest_component, remove_small_components
 from glioseg.core.labels import decode_kinds, decode_regions, paint_most_probable, whole_of_kinds
 from glioseg.inference.backends import boxed_of
 from glioseg.inference.modalities import ModalitySets, only_shown, shown_modalities
@@ -191,6 +191,17 @@ def paint(
     """
     if options.activation == "softmax":
         return LabelMap(_most_probable(probabilities, regions, scheme, options, grid), scheme, grid)
+    marked = np.logical_or.reduce(inside_regions(probabilities, regions, options))
+    box = bounding_box(marked) if marked.any() else (slice(0, 1),) * 3  # all else is background
+    labels = np.zeros(marked.shape, dtype=np.uint8)
+    labels[box] = _painted(probabilities[(slice(None), *box)], regions, scheme, options, grid)
+    return LabelMap(labels, scheme, grid)
+
+
+def _painted(
+    probabilities: Array, regions: Sequence[str], scheme: LabelScheme, options: PredictOptions, grid: Grid
+) -> npt.NDArray[np.uint8]:
+    """Integers (X, Y, Z), of a box that holds all that is inside some region."""
     filtered = probabilities
     for row, region in enumerate(regions):
         if chooses_components(region, options):
@@ -199,9 +210,8 @@ def paint(
             filtered[row][inside & ~_chosen_components(inside, region, options, grid)] = 0.0
     if options.kinds:
         threshold = options.threshold_of(whole_of_kinds(scheme, regions, options.kinds))
-        return LabelMap(decode_kinds(filtered, scheme, regions, options.kinds, threshold), scheme, grid)
-    thresholds = [options.threshold_of(region) for region in regions]
-    return LabelMap(decode_regions(filtered, scheme, regions, thresholds), scheme, grid)
+        return decode_kinds(filtered, scheme, regions, options.kinds, threshold)
+    return decode_regions(filtered, scheme, regions, [options.threshold_of(region) for region in regions])
 
 
 def chooses_components(region: str, options: PredictOptions) -> bool:
