@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -179,3 +180,25 @@ def test_layers_are_asked_of_the_network_itself(shipped: Bundle) -> None:
     compiled = on_backend(shipped, "onnx", n_threads=1).model
     assert isinstance(compiled, Compiled)
     assert {id(part) for part in shipped.model.modules()} < {id(part) for part in compiled.modules()}
+
+
+_CTRL_C = """
+import gc, os, signal, threading
+from pathlib import Path
+from glioseg.inference.backends import on_backend
+from glioseg.inference.bundle import load_bundle
+got = []
+signal.signal(signal.SIGINT, lambda *told: got.append(told))
+kept = [on_backend(load_bundle(Path("model:phantom")), "openvino", n_threads=1)]
+let_go = threading.Thread(target=lambda: (kept.clear(), gc.collect()))
+let_go.start()
+let_go.join()
+os.kill(os.getpid(), signal.SIGINT)
+print(len(got))
+"""
+
+
+def test_ctrl_c_is_heard_once_a_network_on_openvino_is_gone() -> None:
+    """A core that is freed by another thread than made it takes the stack for signals along."""
+    ran = subprocess.run([sys.executable, "-c", _CTRL_C], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout.strip()) == (0, "1"), ran.stderr

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from glioseg.errors import OptionError
 from glioseg.inference.activation import probabilities_of
 from glioseg.inference.bundle import Bundle, BundleInfo
+from glioseg.inference.openvino_core import openvino_core
 from glioseg.inference.tracing import (
     INPUT,
     AnyArray,
@@ -220,10 +221,8 @@ def _onnxruntime(data: bytes, n_threads: int) -> tuple[Engine, str]:
 
 
 def _openvino(data: bytes, n_threads: int) -> tuple[Engine, str]:
-    import openvino
-
+    core = openvino_core()
     precision = "bf16" if cpu_has_bf16() else "f32"
-    core = openvino.Core()
     settings: dict[str, Any] = {
         "INFERENCE_PRECISION_HINT": precision,
         "INFERENCE_NUM_THREADS": n_threads,

@@ -19,6 +19,7 @@ import torch
 
 from glioseg.errors import OptionError
 from glioseg.inference.export import RESULT, ExportRequest, ExportResult, checked_difference
+from glioseg.inference.openvino_core import openvino_core
 from glioseg.inference.tracing import (
     Engine,
     ExportError,
@@ -43,7 +44,7 @@ def export_openvino(request: ExportRequest, path: Path) -> ExportResult:
     import openvino
 
     module, checked = request.module, request.shapes()
-    core = openvino.Core()
+    core = openvino_core()
     graph = core.read_model(io.BytesIO(traced(module, checked[0], any_size=request.any_size, result=RESULT)))
     for name, text in request.metadata.items():
         graph.set_rt_info(text, ["glioseg", name])
