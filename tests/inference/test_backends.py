@@ -6,7 +6,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pytest
@@ -100,16 +99,18 @@ def test_only_what_is_shown_is_computed_where_nothing_else_is_painted(backend: s
                 assert not logits[..., :30, :].any()
 
 
-@pytest.mark.parametrize("flips", FLIPS)
+@pytest.mark.parametrize(
+    ("flips", "activation"), [*((flips, "sigmoid") for flips in FLIPS), ("lr", "softmax")], ids=lambda value: value
+)
 @pytest.mark.parametrize("shape", [(96, 96), (90, 90)], ids=["in boxes", "padded to the network's step"])
 def test_probabilities_of_a_case_are_those_of_whole_slices(
-    flips: Literal["none", "lr", "all"], shape: tuple[int, int], shipped: Bundle, phantom: Image
+    flips: str, activation: str, shape: tuple[int, int], shipped: Bundle, phantom: Image
 ) -> None:
     """Where something is shown to a rounding, in every view; slices of other sizes go through the boxes one by one."""
     boxed = replace(predictor_of(shipped, "cpu"), bf16=False, shape=None)
     boxed = replace(
         boxed,
-        options=boxed.options.model_copy(update={"flips": flips}),
+        options=boxed.options.model_copy(update={"flips": flips, "activation": activation}),
         prepare=boxed.prepare.model_copy(update={"size": shape[0]}),
     )
     arrays = boxed.prepared(phantom)
@@ -121,6 +122,7 @@ def test_probabilities_of_a_case_are_those_of_whole_slices(
     boxed = replace(boxed, told=lambda done, of: told.append((done, of)))
     found = boxed.probabilities(images, non_black)
     expected = replace(boxed, model=shipped.model).probabilities(images, non_black)
+    assert len(expected) == (3 if activation == "sigmoid" else 2)
     assert expected.max() > 0.5
     np.testing.assert_allclose(found, expected, atol=1e-4)
     assert told[-1][0] == told[-1][1] > 0

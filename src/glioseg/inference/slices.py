@@ -115,7 +115,8 @@ def predict_boxes(
         (R, Z, Y, X) float32 in 0..1, right where the stack shows something; elsewhere they mean nothing.
     """
     device, size = next(boxed.parameters()).device, shown.shape[1:]
-    stack = np.zeros((boxed.network.n_regions, *shown.shape), dtype=np.float32)
+    n_regions = boxed.network.n_regions - n_logits(0, activation)  # of the logits one may be that of the background
+    stack = np.zeros((n_regions, *shown.shape), dtype=np.float32)
     if not len(indices):
         told(0, 0)
     for start in range(0, len(indices), AT_ONCE):
