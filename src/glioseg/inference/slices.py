@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from glioseg.inference.activation import finite, probabilities_of
+from glioseg.inference.activation import finite, n_logits, probabilities_of
 from glioseg.inference.backends import layout_of
 from glioseg.inference.options import Activation
 from glioseg.machine.device import autocast
