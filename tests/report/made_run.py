@@ -21,6 +21,7 @@ from glioseg.evaluation.table import case_rows
 from glioseg.report.gallery import gallery_item
 from glioseg.report.run_facts import (
     Baseline,
+    CohortFacts,
     GalleryItem,
     GalleryKind,
     Level,
@@ -31,7 +32,6 @@ from glioseg.report.run_facts import (
     SegmentationFacts,
     SplitFacts,
     Timing,
-    TrainingDataFacts,
     WeightMap,
 )
 from glioseg.training.log import LogRow
@@ -172,7 +172,7 @@ def full_run() -> SegmentationFacts:
             after="rc-9/BraTS_UNet v1",
             notes=("The smoothing of the Dice loss is not stated; 1 was taken.",),
         ),
-        data=TrainingDataFacts(
+        data=CohortFacts(
             cohort="phantoms",
             layout="brats",
             modalities=("t1c", "t2f"),
@@ -215,6 +215,6 @@ def bare_run() -> SegmentationFacts:
     """What is known before the first epoch has ended."""
     return SegmentationFacts(
         recipe=RecipeFacts("lgg", ""),
-        data=TrainingDataFacts("kaggle_3m", "lgg", ("pre", "flair", "post"), {"tumour": ("tumour",)}, has_mm=False),
+        data=CohortFacts("kaggle_3m", "lgg", ("pre", "flair", "post"), {"tumour": ("tumour",)}, has_mm=False),
         split=SplitFacts({"train": PartCounts(50, 50, 1700), "val": PartCounts(16, 16, 568)}),
     )

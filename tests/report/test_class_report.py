@@ -26,11 +26,11 @@ from glioseg.report.html import FIGURES
 from glioseg.report.run import write_run_report
 from glioseg.report.run_facts import (
     ClassificationFacts,
+    CohortFacts,
     PartCounts,
     PartScores,
     RecipeFacts,
     SplitFacts,
-    TrainingDataFacts,
 )
 from glioseg.training.log import LogRow
 
@@ -59,7 +59,7 @@ def test_the_page(tmp_path: Path) -> None:
     counts = PartCounts(12, 12, 12)
     facts = ClassificationFacts(
         recipe=RecipeFacts("classifier", 'name = "classifier"'),
-        data=TrainingDataFacts("pictures", "classes", ("red", "green", "blue"), {}, has_mm=False),
+        data=CohortFacts("pictures", "classes", ("red", "green", "blue"), {}, has_mm=False),
         split=SplitFacts({"train": counts, "test": counts}, "picture", 0),
         log=[
             LogRow.from_json(row)
@@ -103,7 +103,7 @@ def test_the_page(tmp_path: Path) -> None:
 def test_few_patients_are_counted(tmp_path: Path) -> None:
     facts = ClassificationFacts(
         recipe=RecipeFacts("classifier", ""),
-        data=TrainingDataFacts("scans", "brats", ("t1c",), {}),
+        data=CohortFacts("scans", "brats", ("t1c",), {}),
         split=SplitFacts({"test": PartCounts(12, 12, 12)}, "patient", 0),
         parts={"test": _part(12)},
         names=_NAMES,

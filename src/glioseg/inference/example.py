@@ -20,7 +20,7 @@ def example_text() -> str:
 
 
 def components_text() -> str:
-    """What the program takes small components out with, beside it where a network asks for that."""
+    """What the program takes small components out with; stands beside it."""
     return Path(__file__).with_name("standalone_components.py").read_text(encoding="utf-8")
 
 

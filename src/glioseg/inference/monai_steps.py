@@ -97,8 +97,14 @@ class ShownSlicesd(MapTransform):  # type: ignore[misc]
         d["slices"] = torch.from_numpy(slices).permute(0, 2, 3, 1)
         kept = tuple(slice(n // 2, n // 2 + length) for n, length in zip(extra, size, strict=True))
         affine = np.asarray(MetaTensor(d[self.keys[0]]).affine)
-        d["place"] = {"within": within, "pads": pads, "whole": brain.shape, "kept": kept, "shows": shows}
-        d["place"]["affine"] = affine
+        d["place"] = {
+            "within": within,
+            "pads": pads,
+            "whole": brain.shape,
+            "kept": kept,
+            "shows": shows,
+            "affine": affine,
+        }
         return d
 
 

@@ -204,7 +204,7 @@ def _painted(
     """Integers (X, Y, Z), of a box that holds all that is inside some region."""
     filtered = probabilities
     for row, region in enumerate(regions):
-        if chooses_components(region, options):
+        if _chooses_components(region, options, grid):
             inside = probabilities[row] > options.threshold_of(region)
             filtered = filtered.copy() if filtered is probabilities else filtered  # the caller's own stay as they are
             filtered[row][inside & ~_chosen_components(inside, region, options, grid)] = 0.0
@@ -214,10 +214,8 @@ def _painted(
     return decode_regions(filtered, scheme, regions, [options.threshold_of(region) for region in regions])
 
 
-def chooses_components(region: str, options: PredictOptions) -> bool:
-    """Whether components of a region are left out."""
-    small = options.min_voxels.get(region, 0) > 1 or options.min_ml.get(region, 0.0) > 0
-    return small or region in options.largest_component
+def _chooses_components(region: str, options: PredictOptions, grid: Grid) -> bool:
+    return options.smallest_component(region, grid) > 1 or region in options.largest_component
 
 
 def _chosen_components(
@@ -235,7 +233,7 @@ def _most_probable(
     scores = with_background(probabilities)
     winner = scores.argmax(axis=0)
     for row, region in enumerate(regions):
-        if chooses_components(region, options):
+        if _chooses_components(region, options, grid):
             inside = winner == row + 1
             scores[row + 1][inside & ~_chosen_components(inside, region, options, grid)] = -1.0
     return paint_most_probable(scores, scheme, regions)

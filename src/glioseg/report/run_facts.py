@@ -50,8 +50,8 @@ class RecipeFacts:
 
 
 @dataclass(frozen=True)
-class TrainingDataFacts:
-    """What was trained on.
+class CohortFacts:
+    """A cohort that was trained or scored on, as pages tell of it.
 
     Args:
         cohort: its name.
@@ -329,7 +329,7 @@ class RunFacts:
     """
 
     recipe: RecipeFacts
-    data: TrainingDataFacts
+    data: CohortFacts
     split: SplitFacts
     log: Sequence[LogRow] = ()
     best_epoch: int | None = None

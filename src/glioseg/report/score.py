@@ -50,12 +50,12 @@ from glioseg.report.parts.metric_words import (
 )
 from glioseg.report.parts.run_setup import protocol_items
 from glioseg.report.run_facts import (
+    CohortFacts,
     PartCounts,
     PartScores,
     RecipeFacts,
     SegmentationFacts,
     SplitFacts,
-    TrainingDataFacts,
 )
 
 FILE = "score.html"
@@ -78,7 +78,7 @@ class ScoredMasks:
         raters: where there are several.
     """
 
-    data: TrainingDataFacts
+    data: CohortFacts
     methods: Mapping[str, PartScores[Evaluation]]
     inputs: Mapping[str, ScoreInputs]
     comparison: Comparison | None = None

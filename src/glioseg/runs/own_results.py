@@ -18,12 +18,6 @@ from glioseg.io.text import read_json
 _T = TypeVar("_T")
 
 
-def told_apart(claims: Sequence[Collection[str]], out: Path) -> list[frozenset[str]]:
-    """Names that cases want for themselves, those being one that are one file in a folder."""
-    alike = ignores_case(out)
-    return [frozenset(name.casefold() if alike else name for name in each) for each in claims]
-
-
 def ignores_case(folder: Path) -> bool:
     """Whether names that differ in the case of letters alone are one file there, as on Windows and macOS."""
     for place in (folder.absolute(), *folder.absolute().parents):
@@ -33,18 +27,35 @@ def ignores_case(folder: Path) -> bool:
     return False
 
 
-def counted(claims: Sequence[Collection[str]]) -> Counter[str]:
-    """How many cases want each of these names for themselves."""
-    return Counter(name for each in claims for name in each)
+def with_own_files(
+    cases: Sequence[Case], claims: Sequence[Collection[str]], out: Path, require: Callable[[Case], None]
+) -> tuple[list[Case], dict[str, GliosegError]]:
+    """The cases whose files are theirs alone, and what is wrong with the others, by id.
 
-
-def require_own_name(case: Case, claims: Collection[str], wanted: Mapping[str, int]) -> None:
-    """Refuse a case whose files another one would write too.
-
-    Raises:
-        OptionError: that is so.
+    Args:
+        cases: whose files are to be written.
+        claims: of each case the names that it wants for itself.
+        out: the folder, in which names that differ in the case of letters may be one.
+        require: whatever else a case must fulfil; raises a GliosegError.
     """
-    if any(wanted[name] > 1 for name in claims):
+    alike = ignores_case(out)
+    wanted = [frozenset(name.casefold() if alike else name for name in each) for each in claims]
+    counts = Counter(name for each in wanted for name in each)
+    able: list[Case] = []
+    failed: dict[str, GliosegError] = {}
+    for case, own in zip(cases, wanted, strict=True):
+        try:
+            _require_own_name(case, own, counts)
+            require(case)
+        except GliosegError as error:
+            failed[case.id] = error
+        else:
+            able.append(case)
+    return able, failed
+
+
+def _require_own_name(case: Case, claims: Collection[str], counts: Mapping[str, int]) -> None:
+    if any(counts[name] > 1 for name in claims):
         remedy = "Predict them into different folders"
         raise OptionError("two inputs would be written to the same files", found=case.id, remedy=remedy)
 

@@ -28,12 +28,10 @@ from glioseg.runs.in_flight import in_flight
 from glioseg.runs.inputs import cases_of, named_apart, once_each, spare_inputs
 from glioseg.runs.own_results import (
     clear,
-    counted,
     is_ours,
     not_ours,
     require_own_files,
-    require_own_name,
-    told_apart,
+    with_own_files,
     written_or_why,
 )
 from glioseg.runs.read import Data
@@ -244,19 +242,13 @@ def _checked(
         raise OptionError("there is nothing to predict", expected="folders of cases, volumes or pictures")
     spare_inputs(cases, lambda case: _files_of(members, case, out))
     _require_own_table(out)
-    claims = told_apart([members.claims(case, wanted) for case in cases], out)
-    names = counted(claims)
-    able: list[Case] = []
-    failed: dict[str, GliosegError] = {}
-    for case, own in zip(cases, claims, strict=True):
-        try:
-            require_own_name(case, own, names)
-            members.require(case, wanted)
-            require_own_files(_files_of(members, case, out), _record_of(case, out), _SAYS, _PREDICTION)
-        except GliosegError as error:
-            failed[case.id] = error
-        else:
-            able.append(needed_for(case, members.modalities, wanted.ready))
+
+    def require(case: Case) -> None:
+        members.require(case, wanted)
+        require_own_files(_files_of(members, case, out), _record_of(case, out), _SAYS, _PREDICTION)
+
+    able, failed = with_own_files(cases, [members.claims(case, wanted) for case in cases], out, require)
+    able = [needed_for(case, members.modalities, wanted.ready) for case in able]
     if not able:
         raise next(iter(failed.values()))
     for case in cases:

@@ -18,7 +18,7 @@ from glioseg.io.nifti import write_nifti
 from glioseg.preparation.ready.options import ReadyOptions
 from glioseg.preparation.ready.result import ReadyScan
 from glioseg.runs.inputs import cases_of, named_apart, once_each, spare_inputs
-from glioseg.runs.own_results import clear, counted, require_own_files, require_own_name, told_apart, written_or_why
+from glioseg.runs.own_results import clear, require_own_files, with_own_files, written_or_why
 from glioseg.runs.read import Data
 from glioseg.tasks.members import stem_of
 from glioseg.tasks.predicted import inputs_of
@@ -109,19 +109,11 @@ def make_ready(
 
 def _checked(cases: Sequence[Case], needed: Sequence[str], out: Path) -> tuple[list[Case], dict[str, GliosegError]]:
     """The cases that have files of their own to be written, and what is wrong with the others."""
-    claims = told_apart([{stem_of(case)} for case in cases], out)
-    names = counted(claims)
-    able: list[Case] = []
-    failed: dict[str, GliosegError] = {}
-    for case, own in zip(cases, claims, strict=True):
-        try:
-            require_own_name(case, own, names)
-            require_own_files(_files_of(case, needed, out), _record_of(case, out), _SAYS, "preparation")
-        except GliosegError as error:
-            failed[case.id] = error
-        else:
-            able.append(case)
-    return able, failed
+
+    def require(case: Case) -> None:
+        require_own_files(_files_of(case, needed, out), _record_of(case, out), _SAYS, "preparation")
+
+    return with_own_files(cases, [{stem_of(case)} for case in cases], out, require)
 
 
 def _made(case: Case, needed: Sequence[str], options: ReadyOptions, out: Path) -> ReadyCase | GliosegError:

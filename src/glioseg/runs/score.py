@@ -27,7 +27,7 @@ from glioseg.evaluation.raters import CONSENSUS, ConsensusName, agreements, cons
 from glioseg.evaluation.scored_masks import RaterFigures, ScoreInputs
 from glioseg.evaluation.table import case_rows, has_metric
 from glioseg.io.files import write_json
-from glioseg.report.run_facts import PartScores, TrainingDataFacts
+from glioseg.report.run_facts import CohortFacts, PartScores
 from glioseg.report.score import ScoredMasks, write_score_page
 from glioseg.runs.read import Data
 from glioseg.runs.score_masks import (
@@ -413,10 +413,10 @@ def _folder_name(method: str) -> str:
     return re.sub(r"[^\w.-]+", "-", method).strip("-.") or "method"
 
 
-def _data_facts(panel: RaterPanel, regions: tuple[str, ...]) -> TrainingDataFacts:
+def _data_facts(panel: RaterPanel, regions: tuple[str, ...]) -> CohortFacts:
     cohort, scheme = panel.cohort, panel.raters[0].scheme or scheme_named("binary")
     kinds = ("assumed", "unknown-patients")
-    return TrainingDataFacts(
+    return CohortFacts(
         cohort=cohort.name,
         layout=cohort.layout,
         modalities=cohort.modalities,

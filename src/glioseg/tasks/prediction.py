@@ -15,7 +15,7 @@ from glioseg.inference.uncertainty import UncertaintyOptions
 from glioseg.preparation.ready.result import ReadyScan
 from glioseg.report.predictions import PredictedCase, PredictionsPage
 from glioseg.report.run import RunPage
-from glioseg.report.run_facts import PartCounts, RunFacts, TrainingDataFacts, assumptions_of
+from glioseg.report.run_facts import CohortFacts, PartCounts, RunFacts, assumptions_of
 from glioseg.tasks.data import CohortPart
 from glioseg.tasks.members import stem_of
 from glioseg.tasks.scores import Scores
@@ -155,10 +155,10 @@ class Members(ABC):
     def part(self, scored: ScoredCohort, place: ScoringPlace) -> CohortPart:
         """What is scored, prepared as the first network sees it."""
 
-    def facts_of(self, scored: ScoredData) -> tuple[TrainingDataFacts, PartCounts]:
+    def facts_of(self, scored: ScoredData) -> tuple[CohortFacts, PartCounts]:
         """The data that was scored, and what is in it, for the page."""
         cohort, cases = scored.cohort, scored.part.prepared.cases
-        about = TrainingDataFacts(
+        about = CohortFacts(
             cohort.name,
             cohort.layout,
             self.modalities,

@@ -30,7 +30,7 @@ from glioseg.preparation.slices import largest_slice
 from glioseg.preparation.store import PreparedCohort
 from glioseg.report.plain import plain_page
 from glioseg.report.run import RunPage
-from glioseg.report.run_facts import Level, NetworkFacts, PartCounts, RunFacts, TrainingDataFacts, assumptions_of
+from glioseg.report.run_facts import CohortFacts, Level, NetworkFacts, PartCounts, RunFacts, assumptions_of
 from glioseg.tasks.confidence import Calibration, CalibrationParts, Promises
 from glioseg.tasks.data import CohortPart, TrainingData
 from glioseg.tasks.prediction import Members
@@ -251,9 +251,9 @@ class Task(ABC, Generic[P]):
 
     # -- pages ----------------------------------------------------------------------------------------------------
 
-    def describe(self, data: TrainingData) -> TrainingDataFacts:
+    def describe(self, data: TrainingData) -> CohortFacts:
         """The cohort and its channels, for the report."""
-        return TrainingDataFacts(
+        return CohortFacts(
             cohort=data.cohort.name,
             layout=data.cohort.layout,
             modalities=data.modalities,

@@ -22,7 +22,7 @@ from glioseg.preparation.ready.result import ReadyScan
 from glioseg.preparation.store import of_patients
 from glioseg.report.predictions import PredictedCase, PredictionsPage
 from glioseg.report.run import RunPage
-from glioseg.report.run_facts import PartCounts, RunFacts, TrainingDataFacts
+from glioseg.report.run_facts import CohortFacts, PartCounts, RunFacts
 from glioseg.report.segmented import segmented_page
 from glioseg.tasks.data import CohortPart
 from glioseg.tasks.members import (
@@ -190,7 +190,7 @@ class SegmentMembers(Members):
         prepared = prepared_for(self.ensemble.members[0], scored.cohort, place)
         return CohortPart.of(scored.part, of_patients(prepared, scored.patients), scored.cohort, place.copies)
 
-    def facts_of(self, scored: ScoredData) -> tuple[TrainingDataFacts, PartCounts]:
+    def facts_of(self, scored: ScoredData) -> tuple[CohortFacts, PartCounts]:
         """The cohort with its regions, and how much of it is marked."""
         prepared = scored.part.prepared
         return report.describe(scored.cohort, prepared, self.modalities), report.count(prepared, scored.cohort)

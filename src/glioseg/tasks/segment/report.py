@@ -27,12 +27,12 @@ from glioseg.preparation.store import PreparedCohort
 from glioseg.report.gallery import gallery_item, ranked_cases, telling_slice, tumour_free_slice
 from glioseg.report.run import RunPage
 from glioseg.report.run_facts import (
+    CohortFacts,
     GalleryItem,
     PartCounts,
     PartScores,
     RunFacts,
     SegmentationFacts,
-    TrainingDataFacts,
     WeightMap,
     assumptions_of,
 )
@@ -97,10 +97,10 @@ def _mean_dice(evaluation: Evaluation) -> dict[str, float | None]:
     return {f"{region} Dice": metrics["dice"].case_mean for region, metrics in evaluation.regions.items()}
 
 
-def describe(cohort: Cohort, prepared: PreparedCohort, modalities: tuple[str, ...]) -> TrainingDataFacts:
+def describe(cohort: Cohort, prepared: PreparedCohort, modalities: tuple[str, ...]) -> CohortFacts:
     """The cohort, its regions and the meaning of its labels."""
     scheme = scheme_of(prepared)
-    return TrainingDataFacts(
+    return CohortFacts(
         cohort=cohort.name,
         layout=cohort.layout,
         modalities=modalities,

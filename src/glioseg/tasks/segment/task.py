@@ -29,7 +29,7 @@ from glioseg.preparation.records import SchemeRecord
 from glioseg.preparation.slices import channels_of, largest_slice
 from glioseg.preparation.store import PreparedCohort
 from glioseg.report.run import RunPage
-from glioseg.report.run_facts import PartCounts, RunFacts, TrainingDataFacts
+from glioseg.report.run_facts import CohortFacts, PartCounts, RunFacts
 from glioseg.tasks.channels import channel_layout
 from glioseg.tasks.confidence import Calibration, CalibrationParts, Promises
 from glioseg.tasks.data import CohortPart, TrainingData
@@ -211,7 +211,7 @@ class SegmentTask(Task[Predictor]):
 
     # -- pages ----------------------------------------------------------------------------------------------------
 
-    def describe(self, data: TrainingData) -> TrainingDataFacts:
+    def describe(self, data: TrainingData) -> CohortFacts:
         """The cohort, its regions and the meaning of its labels."""
         return report.describe(data.cohort, data.prepared, data.modalities)
 
