@@ -12,6 +12,7 @@ from glioseg.preparation.cache import prepare
 from glioseg.preparation.options import PrepareOptions
 from glioseg.preparation.slices import (
     SliceOptions,
+    anything_shown,
     channels_of,
     index_slices,
     largest_slice,
@@ -73,6 +74,14 @@ def test_tumour_slices_of_cases_without_reference(tmp_path: Path) -> None:
     take_regions(prepared_cohort, index, np.array([0]))
     with pytest.raises(CacheError, match="case-1 has no reference"):
         take_regions(prepared_cohort, index, np.array([4]))
+
+
+def test_where_anything_is_shown() -> None:
+    images = np.zeros((2, 2, 1, 4), dtype=np.float16)
+    images[0, 1, 0] = [-0.0, -1.5, 6e-8, 0]  # zero of either sign shows nothing, the smallest number does
+    images[0, 0, 0, 1] = 1.5
+    assert anything_shown(images).tolist() == [[[False, True, True, False]], [[False] * 4]]
+    assert anything_shown(images[:, ::-1, :, 1:3]).tolist() == [[[True, True]], [[False] * 2]]
 
 
 def test_neighbours_are_channels_and_the_outer_slice_goes_on() -> None:

@@ -23,7 +23,7 @@ from glioseg.preparation.oblique import brought
 from glioseg.preparation.options import PrepareOptions
 from glioseg.preparation.patches import PatchOptions, require_depth
 from glioseg.preparation.resample import are_parallel, is_exact, resample_array
-from glioseg.preparation.slices import SliceOptions, with_margins, with_neighbours, without_margins
+from glioseg.preparation.slices import SliceOptions, anything_shown, with_margins, with_neighbours, without_margins
 
 Array = npt.NDArray[np.float32]
 
@@ -116,14 +116,10 @@ class Predictor:
         Raises:
             GeometryError: the network is 3-D and there are too few slices for it.
         """
-        shown = np.any(images, axis=1) if self.options.black_is_background else None
+        shown = anything_shown(images) if self.options.black_is_background else None
         if self.patches is not None:
-            probabilities = self._volume(images, non_black, self.patches)
-        else:
-            probabilities = self._slices(images, non_black, shown)
-        if shown is not None:
-            probabilities *= shown  # in place; an index of voxels would take five times as long
-        return probabilities
+            return _black_is_0(self._volume(images, non_black, self.patches), shown)
+        return self._slices(images, non_black, shown)
 
     def _slices(
         self,
@@ -151,6 +147,7 @@ class Predictor:
                 batch_size=self.options.batch_size,
                 **how,
             )
+            probabilities = _black_is_0(probabilities, None if shown is None else with_margins(shown, size))
         return without_margins(probabilities, images.shape[2:])
 
     def _volume(
@@ -179,6 +176,13 @@ class Predictor:
     def label_map(self, probabilities: Array, grid: Grid) -> LabelMap:
         """Paint the label map, small components removed."""
         return paint(probabilities, self.regions, self.scheme, grid, self.options)
+
+
+def _black_is_0(probabilities: Array, shown: npt.NDArray[np.bool_] | None) -> Array:
+    """(R, Z, Y, X) in place; an index of voxels would take five times as long. None for what may be anywhere."""
+    if shown is not None:
+        probabilities *= shown
+    return probabilities
 
 
 def paint(

@@ -98,7 +98,7 @@ def predict_boxes(
     activation: Activation = "sigmoid",
     told: Told = to_nobody,
 ) -> npt.NDArray[np.float32]:
-    """Probabilities where a stack shows something, of a network that is computed in boxes: nothing else is copied.
+    """Probabilities of every region where a stack shows something, of a network that is computed in boxes.
 
     Args:
         boxed: the network; it ``takes`` the slices.
@@ -112,7 +112,7 @@ def predict_boxes(
         told: after each group of slices that share a box.
 
     Returns:
-        (R, Z, Y, X) float32 in 0..1, right where the stack shows something; elsewhere they mean nothing.
+        (R, Z, Y, X) float32 in 0..1; 0 where the stack shows nothing.
     """
     device, size = next(boxed.parameters()).device, shown.shape[1:]
     n_regions = boxed.network.n_regions - n_logits(0, activation)  # of the logits one may be that of the background
@@ -129,8 +129,11 @@ def predict_boxes(
             some = torch.from_numpy(with_neighbours(images[frames[0].box], batch, n_neighbours)).to(device)
             asks = [partial(boxed.logits, frame=frame) for frame in frames]
             with autocast(device, bf16=bf16):
-                probabilities = mean_of_views(asks, some, flips, activation)
-            stack[(slice(None), batch, *frames[0].box[1:])] = np.moveaxis(probabilities.cpu().numpy(), 0, 1)
+                probabilities = np.moveaxis(mean_of_views(asks, some, flips, activation).cpu().numpy(), 0, 1)
+            within = (batch, *frames[0].box[1:])
+            # what a box says beside the head means nothing; memory that no box lies in is never touched
+            np.multiply(probabilities, shown[within], out=probabilities)
+            stack[(slice(None), *within)] = probabilities
         told(start + len(batch), len(indices))
     return stack
 

@@ -131,6 +131,14 @@ def largest_slice(prepared: PreparedCohort) -> tuple[int, int]:
     return max(case.working.shape[1] for case in prepared.cases), max(case.working.shape[0] for case in prepared.cases)
 
 
+def anything_shown(images: npt.NDArray[np.float16]) -> npt.NDArray[np.bool_]:
+    """(Z, C, Y, X) -> (Z, Y, X): where any channel is not 0."""
+    # bit by bit: NumPy takes six times as long to compare numbers of 16 bits. The bit of the sign is that of -0.0
+    bits = np.bitwise_or.reduce(images.view(np.uint16), axis=1)
+    bits &= 0x7FFF
+    return bits != 0
+
+
 def with_margins(images: npt.NDArray[Any], shape: Sequence[int]) -> npt.NDArray[Any]:
     """(…, Y, X) in the middle of zeros, as ``take_images`` sets smaller slices; what is as large stays as it is."""
     have = images.shape[-2:]
