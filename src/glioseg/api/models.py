@@ -369,11 +369,12 @@ def export(
 
     Args:
         run: a run, a bundle, or ``model:NAME``.
-        out: the file, or a bundle's folder; None for ``model.onnx``, ``model.xml``, ``model.pt2``, ``monai-bundle`` or
-            ``bundle-float16`` in the folder.
+        out: the file, or a bundle's folder; None for ``model.onnx``, ``model.xml``, ``model-int8.xml``,
+            ``model.pt2``, ``monai-bundle`` or ``bundle-float16`` in the folder.
         form: for other programs, of images (B, C, *S) -> probabilities (B, R, *S): ``onnx``, with a short program
-            beside it that draws masks without glioseg, and ``openvino``, which need the extra ``deploy``, or ``torch``,
-            a program of ``torch.export``; ``monai``, a folder with which ``monai.bundle run`` draws masks; ``bundle``
+            beside it that draws masks without glioseg, ``openvino``, and of a run ``openvino-int8``, where 8 bits cost
+            no accuracy on its validation part and save time, which need the extra ``deploy``; ``torch``, a program of
+            ``torch.export``; ``monai``, a folder with which ``monai.bundle run`` draws masks; ``bundle``
             for handing on, with weights in float16.
         card: the TOML file of a model card, for a bundle.
         size: of the images in pixels or voxels, for a network that takes one size only; None takes the recipe's.
@@ -386,7 +387,7 @@ def export(
 
     Raises:
         OptionError: an unknown format, a library is missing, or a size that does not fit.
-        ExportError: the network cannot be exported.
+        ExportError: the network cannot be exported, or 8 bits do not pay.
         FileError: no bundle, or the file cannot be written.
     """
     from glioseg.runs import export as exporting

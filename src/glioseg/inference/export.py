@@ -65,7 +65,8 @@ class ExportResult:
         n_bytes: its size.
         size: the only size of image that it takes, without batch and channels; None for any.
         difference: the largest that a probability differs by from the network's own.
-        checked: the shapes (B, C, *S) of the images that it was checked on.
+        checked: the shapes (B, C, *S) of the random images that it was checked on; none where it was on scans, of which
+            ``notes`` tell.
         checker: what ran it.
         step: images of any size that is a multiple of it, along each axis.
         notes: what else was written, or was not and why.

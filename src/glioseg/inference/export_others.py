@@ -38,16 +38,12 @@ _MOST_STEPS = 4096
 
 def export_openvino(request: ExportRequest, path: Path) -> ExportResult:
     """Write ``path`` (.xml) and the weights beside it (.bin); errors as ``export_onnx``."""
-    if path.suffix != ".xml":
-        raise OptionError("OpenVINO's files end in .xml", found=path.name, remedy="Name such a file with `--out`")
+    require_xml(path)
     require_libraries("onnx", "openvino", purpose="writing OpenVINO files")
     import openvino
 
-    module, checked = request.module, request.shapes()
-    core = openvino_core()
-    graph = core.read_model(io.BytesIO(traced(module, checked[0], any_size=request.any_size, result=RESULT)))
-    for name, text in request.metadata.items():
-        graph.set_rt_info(text, ["glioseg", name])
+    module, checked, core = request.module, request.shapes(), openvino_core()
+    graph = openvino_graph(request)
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / path.name
         openvino.save_model(graph, made, compress_to_fp16=False)
@@ -57,8 +53,28 @@ def export_openvino(request: ExportRequest, path: Path) -> ExportResult:
             return lambda images: np.array(compiled(images)[0])
 
         difference = checked_difference(module, read_back, checked, "OpenVINO file")
-        n_bytes = sum(_moved(made.with_suffix(ending), path.with_suffix(ending)) for ending in (".bin", ".xml"))
+        n_bytes = move_graph(made, path)
     return ExportResult(path, n_bytes, request.only_size, difference, tuple(checked), "OpenVINO")
+
+
+def require_xml(path: Path) -> None:
+    """Refuse a name that OpenVINO would not know for its own; an OptionError."""
+    if path.suffix != ".xml":
+        raise OptionError("OpenVINO's files end in .xml", found=path.name, remedy="Name such a file with `--out`")
+
+
+def openvino_graph(request: ExportRequest) -> Any:  # noqa: ANN401 - ``openvino.Model``, which has no types
+    """The graph of images -> probabilities with all that the file says of itself; errors as ``traced``."""
+    data = traced(request.module, request.shapes()[0], any_size=request.any_size, result=RESULT)
+    graph = openvino_core().read_model(io.BytesIO(data))
+    for name, text in request.metadata.items():
+        graph.set_rt_info(text, ["glioseg", name])
+    return graph
+
+
+def move_graph(made: Path, path: Path) -> int:
+    """Both files of a graph to where they shall lie, the weights first; their bytes."""
+    return sum(_moved(made.with_suffix(ending), path.with_suffix(ending)) for ending in (".bin", ".xml"))
 
 
 def _moved(made: Path, path: Path) -> int:

@@ -23,6 +23,7 @@ from glioseg.inference.export_others import export_openvino, export_torch
 from glioseg.inference.shipped import is_model_name
 from glioseg.io.files import write_text
 from glioseg.runs.card import WrittenCard, read_card, with_digest
+from glioseg.runs.export_int8 import export_int8
 from glioseg.runs.model_card import write_card
 from glioseg.runs.run_folder import home_of
 from glioseg.tasks.choose import task_named
@@ -30,10 +31,11 @@ from glioseg.tasks.choose import task_named
 _WRITERS: Mapping[str, Callable[[ExportRequest, Path], ExportResult]] = MappingProxyType(
     {"onnx": export_onnx, "openvino": export_openvino, "torch": export_torch}
 )
-FORMATS = (*_WRITERS, "monai", "bundle")
+FORMATS = (*_WRITERS, "openvino-int8", "monai", "bundle")
 FILES = {
     "onnx": "model.onnx",
     "openvino": "model.xml",
+    "openvino-int8": "model-int8.xml",
     "torch": "model.pt2",
     "monai": "monai-bundle",
     "bundle": "bundle-float16",
@@ -60,7 +62,8 @@ def export(
         out: the file, or the folder of a bundle (of glioseg's or of MONAI's); None for the name in ``FILES``, in the
             folder.
         form: ``onnx``, one file, and beside it a short program that draws masks with it, where that can; ``openvino``,
-            an .xml file and a .bin beside it; ``torch``, a .pt2 file; ``monai``, a folder that ``monai.bundle run``
+            an .xml file and a .bin beside it; ``openvino-int8``, the same in 8 bits, of a run (see ``export_int8``);
+            ``torch``, a .pt2 file; ``monai``, a folder that ``monai.bundle run``
             runs; ``bundle``, whose weights are float16.
         card: the TOML file of a model card for a bundle (see ``read_card``).
         size: of the images, for a network that takes one size only; None takes that of the recipe.
@@ -85,15 +88,17 @@ def export(
         )
     if form == "bundle":
         return _export_bundle(bundle, place, None if card is None else read_card(card), network)
+    request = ExportRequest(
+        bundle.model,
+        info.slices.n_channels(len(info.modalities)),
+        size or info.recipe_size,
+        dims,
+        task_named(info.task).activation(info),
+        metadata_of(info),
+    )
+    if form == "openvino-int8":
+        return export_int8(run, request, place, bundle, network, reporter)
     with reporter.progress("Exporting") as step:
-        request = ExportRequest(
-            bundle.model,
-            info.slices.n_channels(len(info.modalities)),
-            size or info.recipe_size,
-            dims,
-            task_named(info.task).activation(info),
-            metadata_of(info),
-        )
         write = partial(export_monai, info=info) if form == "monai" else _WRITERS[form]
         result = write(request, place)
         step(1, 1)
@@ -133,9 +138,10 @@ def export_text(result: ExportResult) -> str:
     takes = takes if result.size is None else f"{'×'.join(map(str, result.size))} only"
     shapes = ", ".join("×".join(map(str, shape)) for shape in result.checked)
     checker = "read back and checked" if result.path.is_dir() else f"checked by {result.checker}"
+    on_random = f"{checker} on random images ({shapes}): probabilities differ by at most {result.difference:.1e}"
     lines = [
         f"{result.path}: {result.n_bytes / 1e6:.1f} MB, images of {takes}",
-        f"{checker} on random images ({shapes}): probabilities differ by at most {result.difference:.1e}",
+        *([on_random] if result.checked else ()),
         *result.notes,
     ]
     return "\n  ".join(lines)
