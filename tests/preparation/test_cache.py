@@ -239,6 +239,17 @@ def test_a_cohort_that_moved_as_a_whole_keeps_its_cache(cohort: Cohort, tmp_path
     assert plan_cohort(replace(cohort, cases=cases), PLAIN).key == key
 
 
+@pytest.mark.parametrize("where", ["data", "elsewhere/../data", "./data"])
+def test_files_are_known_by_where_they_lie_in_the_data(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for folder in (Path(where), tmp_path / where):
+        files = plan_cohort(toy_cohort(folder, 2), PLAIN, None).files
+        assert list(files) == [f"case-{number}/{name}.nii.gz" for number in (0, 1) for name in ("t1c", "t2f", "seg")]
+
+
 def test_a_changed_scan_costs_its_own_case_alone(cohort: Cohort, tmp_path: Path) -> None:
     first = prepare(cohort, PLAIN, tmp_path / "cache")
     kept = np.array(first.cases[0].images)
@@ -319,6 +330,19 @@ def edit(path: Path) -> None:
 
 def of_another_case(path: Path) -> None:
     path.write_bytes(next(path.parent.glob("case-0*.json")).read_bytes())
+
+
+def test_a_header_that_another_numpy_has_spaced_differently_is_right(cohort: Cohort, tmp_path: Path) -> None:
+    prepared = prepare(cohort, PLAIN, tmp_path / "cache")
+    path = next(prepared.folder.glob("*.images.npy"))
+    before = path.read_bytes()
+    path.write_bytes(before.replace(b", 'shape'", b",  'shape'", 1).replace(b" \n", b"\n", 1))
+    assert len(path.read_bytes()) == len(before)
+    written = backdate(prepared.folder)
+    again = prepare(cohort, PLAIN, tmp_path / "cache")
+    assert times(prepared.folder) == written
+    for case, other in zip(prepared.cases, again.cases, strict=True):
+        np.testing.assert_array_equal(case.images[:], other.images[:])
 
 
 @pytest.mark.parametrize("damage", [truncate, empty, edit, of_another_case, Path.unlink])

@@ -29,6 +29,7 @@ from glioseg.cli.options import (
 from glioseg.cli.predict import predict
 from glioseg.console import Reporter, out
 from glioseg.errors import OptionError
+from glioseg.machine.loading import loading
 
 if TYPE_CHECKING:
     from glioseg.runs.manifest import Verification
@@ -128,7 +129,9 @@ def train(
     Started by torchrun (`torchrun --nproc-per-node 4 -m glioseg train …`) or srun, all processes train together, on
     several machines too; docs/scale.md has the commands.
     """
-    from glioseg.api import runs as api
+    with loading():
+        from glioseg.api import runs as api
+        from glioseg.runs import train as _  # noqa: F401 - which is what takes seconds to be loaded
 
     trained = api.train(
         recipe,
@@ -211,7 +214,9 @@ def evaluate(
     A case of other data that is damaged or lacks a modality is named and left out; the exit code is 1 then. Damage in
     the run's own data is an error: a part without one of its cases is another part.
     """
-    from glioseg.api import runs as api
+    with loading():
+        from glioseg.api import runs as api
+        from glioseg.runs import evaluate as _  # noqa: F401 - as above
 
     if manifest is not None:
         beside = (run, part, detect, only, folder, others, convention, pixels, contributions, on, flags != NO_FLAGS)

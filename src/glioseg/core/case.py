@@ -168,6 +168,9 @@ class Case:
 
 def allowing(case: Case, max_voxels: int) -> Case:
     """The case with files of up to ``max_voxels``."""
+    sources = (*case.images.values(), *(() if case.labels is None else (case.labels,)))
+    if all(source.max_voxels == max_voxels for source in sources):
+        return case
     images = {name: replace(source, max_voxels=max_voxels) for name, source in case.images.items()}
     labels = None if case.labels is None else replace(case.labels, max_voxels=max_voxels)
     return replace(case, images=images, labels=labels)

@@ -38,6 +38,11 @@ _CODES: Mapping[str, tuple[int, int]] = MappingProxyType(
 """Letter of an anatomical direction -> (world axis, sign in RAS+)."""
 
 
+def _is_last_row(row: Affine) -> bool:
+    """(4,) 0 0 0 1 but for rounding; looked at without numpy where it is so exactly, as it mostly is."""
+    return row.tolist() == [0.0, 0.0, 0.0, 1.0] or np.allclose(row, (0, 0, 0, 1))
+
+
 @dataclass(frozen=True, eq=False)
 class OtherForm:
     """The second place that a NIfTI file states for its voxels, its qform, where it is not that of its sform.
@@ -79,7 +84,7 @@ class Grid:
         if len(shape) != 3 or min(shape) < 1:
             raise GeometryError("a grid needs three axes of at least one voxel", found=tuple(self.shape))
         affine = np.array(self.affine, dtype=np.float64)
-        if affine.shape != (4, 4) or not np.isfinite(affine).all() or not np.allclose(affine[3], (0, 0, 0, 1)):
+        if affine.shape != (4, 4) or not np.isfinite(affine).all() or not _is_last_row(affine[3]):
             raise GeometryError(
                 "the affine of a grid must be a finite 4x4 matrix with the last row 0 0 0 1", found=affine.tolist()
             )

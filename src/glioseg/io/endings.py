@@ -45,7 +45,8 @@ def file_kind(path: Path) -> SourceKind | None:
 
 def file_stem(path: Path) -> str:
     """The name without its ending, ``.nii.gz`` counted as one."""
-    return path.name[: -len(".nii.gz")] if has_ending(path, (".nii.gz",)) else path.stem
+    name = path.name
+    return name[: -len(".nii.gz")] if name.lower().endswith(".nii.gz") else path.stem
 
 
 def file_ending(path: Path) -> str:

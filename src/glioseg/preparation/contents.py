@@ -70,10 +70,11 @@ def contents_of(paths: Sequence[Path], root: Path, folder: Path | None) -> CaseC
     record = None if folder is None else folder / f"contents-{_name(root)}.json"
     known = {} if record is None else _known(record)
     states = {path: _outcome(_state, path) for path in paths}
+    names = {path: str(path.absolute()) for path in states}
     unread = [
         path
         for path, state in states.items()
-        if not isinstance(state, FileError) and known.get(str(path.absolute()), ())[:2] != state
+        if not isinstance(state, FileError) and known.get(names[path], ())[:2] != state
     ]
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="digest") as pool:
         read = dict(zip(unread, pool.map(partial(_outcome, _digest_of), unread), strict=True))
@@ -88,8 +89,8 @@ def contents_of(paths: Sequence[Path], root: Path, folder: Path | None) -> CaseC
             faults[path] = digest
         else:
             if digest is not None:
-                entries[str(path.absolute())] = (*state, digest)
-            digests[path] = entries[str(path.absolute())][2]
+                entries[names[path]] = (*state, digest)
+            digests[path] = entries[names[path]][2]
     if record is not None and entries != known:
         write_record(record, _ContentsRecord(files=entries))
     return CaseContents(digests, faults)

@@ -143,16 +143,24 @@ def unreadable_cases(cohort: Cohort, folder: Path | None) -> dict[str, FileError
 
 def _on_disk(cohort: Cohort) -> tuple[dict[Path, Path], Path]:
     """Source file -> the file on disk, which may be an archive; and the folder that holds them all."""
-    paths = dict.fromkeys(path for case in cohort.cases for source in _sources(case) for path in source.paths)
-    on_disk = {path: file_of(path) for path in paths}
-    return on_disk, Path(os.path.commonpath([path.parent for path in on_disk.values()]) if paths else "")
+    kinds = {path: source.kind for case in cohort.cases for source in _sources(case) for path in source.paths}
+    on_disk = {path: file_of(path) if kind == "dicom" else path for path, kind in kinds.items()}
+    return on_disk, Path(os.path.commonpath([*{path.parent for path in on_disk.values()}]) if kinds else "")
 
 
 def _identify(cohort: Cohort, folder: Path | None) -> Mapping[Path, tuple[str, str]]:
     """Every source file: path relative to the folder that holds them all, digest of what it holds."""
     on_disk, root = _on_disk(cohort)
     digests = digests_of([*dict.fromkeys(on_disk.values())], root, folder)
-    return {path: (Path(os.path.relpath(path, root)).as_posix(), digests[file]) for path, file in on_disk.items()}
+    return {path: (_below(path, root), digests[file]) for path, file in on_disk.items()}
+
+
+def _below(path: Path, root: Path) -> str:
+    """``os.path.relpath``, which makes both absolute and normal first, where the path does not begin with the root."""
+    name, start = path.as_posix(), f"{root.as_posix().rstrip('/')}/"
+    if name.startswith(start) and ".." not in path.parts:
+        return name[len(start) :]
+    return Path(os.path.relpath(path, root)).as_posix()
 
 
 def _sources(case: Case) -> list[Source]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -242,32 +245,51 @@ def write_case(
 
 def write_array(path: Path, array: npt.NDArray[np.generic]) -> ArrayRecord:
     """Write an array (Z, ...) in one piece or not at all, and give what is to be known of it; not synced yet."""
-    header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(array))
+    header = _header(array.shape, array.dtype.str)
     with replacing(path, sync=False) as temporary, temporary.open("wb") as file:
-        file.write(header.getvalue())
+        file.write(header)
         file.write(array.data)
     return ArrayRecord(
         file=path.name,
         shape=array.shape,
         dtype=array.dtype.str,
-        n_bytes=len(header.getvalue()) + array.nbytes,
-        checksums=tuple(checksum(part) for part in array),
+        n_bytes=len(header) + array.nbytes,
+        checksums=_checksums(array),
     )
 
 
+def _checksums(array: npt.NDArray[np.generic]) -> tuple[int, ...]:
+    return tuple(checksum(part) for part in array)
+
+
+@lru_cache(maxsize=64)
+def _header(shape: tuple[int, ...], dtype: str) -> bytes:
+    """What stands before the values of such an array in its file; cases of one cohort mostly have the same."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": dtype, "fortran_order": False, "shape": shape})
+    return header.getvalue()
+
+
+def _fault_of_header(file: BinaryIO, record: ArrayRecord) -> str | None:
+    """What is wrong with the header of a file; one that another numpy has spaced differently is right as well."""
+    expected = _header(record.shape, record.dtype)
+    if file.read(len(expected)) == expected:
+        return None
+    file.seek(0)
+    if np.lib.format.read_magic(file) != (1, 0):
+        return "another format"
+    found = np.lib.format.read_array_header_1_0(file)
+    return None if found == (record.shape, False, np.dtype(record.dtype)) else "another array"
+
+
 def _check_array(path: Path, record: ArrayRecord, *, thorough: bool) -> None:
-    fault = None
     try:
         with path.open("rb") as file:
-            if np.lib.format.read_magic(file) != (1, 0):
-                fault = "another format"
-            elif np.lib.format.read_array_header_1_0(file) != (record.shape, False, np.dtype(record.dtype)):
-                fault = "another array"
-            elif path.stat().st_size != record.n_bytes:
-                fault = f"{path.stat().st_size} bytes in place of {record.n_bytes}"
-            elif thorough and tuple(checksum(part) for part in np.load(path, mmap_mode="r")) != record.checksums:
-                fault = "another content"
+            fault, n_bytes = _fault_of_header(file, record), os.fstat(file.fileno()).st_size
+        if fault is None and n_bytes != record.n_bytes:
+            fault = f"{n_bytes} bytes in place of {record.n_bytes}"
+        if fault is None and thorough and _checksums(np.load(path, mmap_mode="r")) != record.checksums:
+            fault = "another content"
     except (OSError, ValueError) as error:
         fault = f"{type(error).__name__}: {error}"
     if fault is not None:

@@ -163,7 +163,7 @@ def test_patients(case: str, patient: str) -> None:
     ],
 )
 def test_families(case: str, folder: str, family: str | None) -> None:
-    assert family_of(case, [folder]) == family
+    assert family_of(case, (folder,)) == family
 
 
 def test_label_4_under_names_of_2023_is_the_cavity_of_2024(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal
 
@@ -44,7 +45,8 @@ _CERTAIN: Mapping[Family | None, str] = MappingProxyType(
 _WHOLE_TUMOUR = "every mask read holds 0 and 1 alone, where BraTS has several labels: a mask of the whole tumour"
 
 
-def family_of(case_id: str, folders: Iterable[str] = ()) -> Family | None:
+@lru_cache(maxsize=256)  # a case is asked about for each of its files
+def family_of(case_id: str, folders: tuple[str, ...] = ()) -> Family | None:
     """The challenges that name their cases so; None where the name is nobody's.
 
     BraTS 2023 and 2024 share the names ``BraTS-GLI-00000-000``; the post-treatment cases of 2024 count their time

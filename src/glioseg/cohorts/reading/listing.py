@@ -172,14 +172,15 @@ def _walk(
     for entry in _entries(folder, findings, root):
         if entry.name.startswith(".") or entry.name in _IGNORED_FOLDERS:
             continue
-        if _refused(folder / entry.name, entry, findings, root):
+        path = folder / entry.name
+        if _refused(path, entry, findings, root):
             continue
         if _is_folder(entry):
-            _walk(folder / entry.name, above | {real}, files, findings, root, progress)
+            _walk(path, above | {real}, files, findings, root, progress)
         else:
-            files.append(folder / entry.name)
-            if entry.is_symlink() and _leads_to_itself(folder / entry.name):
-                name = (folder / entry.name).relative_to(root).as_posix()
+            files.append(path)
+            if entry.is_symlink() and _leads_to_itself(path):
+                name = path.relative_to(root).as_posix()
                 findings.append(Finding("error", "link-loop", f"the link {name} leads to itself; remove it"))
     if progress is not None:
         progress(len(files))
@@ -199,12 +200,13 @@ def _entries(folder: Path, findings: list[Finding], root: Path) -> list[os.DirEn
 
 def _refused(path: Path, entry: os.DirEntry[str], findings: list[Finding], root: Path) -> bool:
     """Whether an entry is left out: one whose name no table can hold, or that is neither file nor folder."""
-    name = path.relative_to(root).as_posix()
     if printable(entry.name, kept="") != entry.name:
-        message = f"{printable(name, kept='')} is left out: its name is not UTF-8 or has control characters; rename it"
+        name = printable(path.relative_to(root).as_posix(), kept="")
+        message = f"{name} is left out: its name is not UTF-8 or has control characters; rename it"
         findings.append(Finding("error", "unprintable-name", message))
         return True
     if _is_special(entry):
+        name = path.relative_to(root).as_posix()
         message = f"{name} is a named pipe, a socket or a device, and was not opened; remove it"
         findings.append(Finding("error", "special-file", message))
         return True
