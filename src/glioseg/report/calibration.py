@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from glioseg import __version__
 from glioseg.core.case import Counted
 from glioseg.errors import plural
 from glioseg.evaluation.confidence import CheckRecord, RiskCoverage
@@ -105,10 +103,9 @@ def write_calibration(
         Tile("Area of risk over coverage", f"{check.curve.area:.3f}", f"no order {check.curve.area_chance:.3f}")
         for check in checks[:1]
     ]
-    written = f"Written by glioseg {__version__} on {date.today().isoformat()}."
     summary = f"Confidence of {name}, fitted on {promised.fitted_on}."
     return write_page(
-        Page("glioseg calibrate", f"How far {name} can be trusted", summary, tuple(tiles), sections, written), file
+        Page("glioseg calibrate", f"How far {name} can be trusted", summary, tuple(tiles), sections), file
     )
 
 

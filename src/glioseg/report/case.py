@@ -6,7 +6,6 @@ import io
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +33,7 @@ from glioseg.report.html import (
     Table,
     Tile,
     write_page,
+    written,
 )
 from glioseg.report.parts.words import amount
 from glioseg.report.predictions import NetworkCard, PredictedCase
@@ -154,7 +154,7 @@ def _scan_words(report: CaseReport) -> tuple[str, ...]:
 # --- the page ---------------------------------------------------------------------------------------------------------
 
 
-def write_case_page(report: CaseReport, file: Path, *, written_on: date | None = None) -> Path:
+def write_case_page(report: CaseReport, file: Path) -> Path:
     """Write the HTML page of a case, which needs no other file.
 
     Raises:
@@ -168,9 +168,7 @@ def write_case_page(report: CaseReport, file: Path, *, written_on: date | None =
     if (doubted := report.facts.get("uncertainty")) is not None and doubted["confidence"] is not None:
         tiles.append(Tile("Confidence", f"{doubted['confidence']:.2f}", "", "warning" if doubted.get("low") else ""))
     summary = f"{', '.join(report.regions)}, by {' + '.join(card.name for card in report.networks)}. {NOT_A_FINDING}"
-    page = Page(
-        "glioseg case report", report.case.name, summary, tuple(tiles), tuple(_sections(report)), _written(written_on)
-    )
+    page = Page("glioseg case report", report.case.name, summary, tuple(tiles), tuple(_sections(report)))
     return write_page(page, file)
 
 
@@ -218,14 +216,10 @@ def _picture(name: str, title: str, pixels: npt.NDArray[np.uint8]) -> Picture:
     return Picture(name, title, "", width, height, "scan", source, alt=alt[name])
 
 
-def _written(written_on: date | None) -> str:
-    return f"Written by glioseg {__version__} on {(written_on or date.today()).isoformat()}."
-
-
 # --- on paper ---------------------------------------------------------------------------------------------------------
 
 
-def write_case_pdf(report: CaseReport, file: Path, *, written_on: date | None = None) -> Path:
+def write_case_pdf(report: CaseReport, file: Path) -> Path:
     """Write the page of a case as PDF, one A4 page.
 
     Raises:
@@ -247,7 +241,7 @@ def write_case_pdf(report: CaseReport, file: Path, *, written_on: date | None = 
     _making(sheet, report)
     sheet.column(_MIDDLE + _GAP / 2, _RIGHT, below)
     _network(sheet, report)
-    sheet.foot(_written(written_on))
+    sheet.foot(written())
     buffer = io.BytesIO()
     metadata = {"Title": f"glioseg case report: {report.case.name}", "Creator": f"glioseg {__version__}"}
     from matplotlib.backends.backend_pdf import FigureCanvasPdf  # a fifth of a second, and pictures have no PDF

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
-from glioseg import __version__
 from glioseg.cohorts.description import CohortDescription
 from glioseg.cohorts.summary import CaseSummary
 from glioseg.console import Step
@@ -15,7 +14,7 @@ from glioseg.errors import plural
 from glioseg.io.files import sweep, write_json, write_text
 from glioseg.io.text import csv_text
 from glioseg.report.figures.views import CONVENTION
-from glioseg.report.html import FIGURES, Listed, Page, Section, figures_shown, write_page
+from glioseg.report.html import FIGURES, Listed, Page, Section, replace_page, written
 from glioseg.report.parts import charts, intensities, scans, tables
 from glioseg.report.parts.plan import plan
 from glioseg.report.parts.words import BRAIN
@@ -50,14 +49,10 @@ def write_cohort_report(
     """
     sweep(out)
     folder, page = out / FIGURES, out / "report.html"
-    earlier = figures_shown(page)
     sections = _sections(cohort, about, folder, progress)
     write_json(out / "inspect.json", about.to_json())
     write_text(out / "cases.csv", _cases_csv(about))
-    write_page(_page(about, sections, written_on or date.today()), page)
-    for name in earlier - figures_shown(page):
-        (folder / f"{name}.png").unlink(missing_ok=True)
-    return page
+    return replace_page(_page(about, sections, written_on), page, folder)
 
 
 def _sections(cohort: Cohort, about: CohortDescription, folder: Path, progress: Step | None) -> tuple[Section, ...]:
@@ -92,13 +87,12 @@ def _sections(cohort: Cohort, about: CohortDescription, folder: Path, progress: 
     return tuple(sections)
 
 
-def _page(about: CohortDescription, sections: tuple[Section, ...], day: date) -> Page:
+def _page(about: CohortDescription, sections: tuple[Section, ...], day: date | None) -> Page:
     summary = (
         f"{plural(len(about.cases), 'case')} of {plural(len(about.patients), 'patient')}, recognised as {about.layout}"
     )
     summary += f" with labels {about.scheme.describe()}." if about.scheme is not None else "."
-    written = f"Written by glioseg {__version__} on {day.isoformat()}."
-    return Page("glioseg inspect", about.name, summary, tables.tiles(about), sections, written)
+    return Page("glioseg inspect", about.name, summary, tables.tiles(about), sections, written(day))
 
 
 def _conventions(about: CohortDescription) -> Section:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import date
 from pathlib import Path
 
-from glioseg import __version__
 from glioseg.errors import name_some, plural
 from glioseg.evaluation.case_table import CaseTable
 from glioseg.evaluation.comparison import Comparison, MetricComparison, values_by_patient
@@ -25,9 +23,8 @@ from glioseg.report.html import (
     Section,
     Table,
     Tile,
-    figures_shown,
+    replace_page,
     saved_picture,
-    write_page,
 )
 from glioseg.report.parts.metric_words import change_cell, change_text, interval_text, value_cell, value_text
 from glioseg.report.parts.run_words import NOTHING, part_word
@@ -36,9 +33,7 @@ _TOO_FEW = 0.05
 _BETTER = {"lower": "; lower is better", "nearer to 0": "; what is nearer to 0 is better"}
 
 
-def write_comparison(
-    comparison: Comparison, runs: Mapping[str, CaseTable], part: str, out: Path, written_on: date | None = None
-) -> Path:
+def write_comparison(comparison: Comparison, runs: Mapping[str, CaseTable], part: str, out: Path) -> Path:
     """Write ``comparison.html`` and ``figures/*.png`` into ``out``; figures of an earlier one there are removed.
 
     Args:
@@ -46,15 +41,12 @@ def write_comparison(
         runs: what they were made of, by run.
         part: on which part of the split.
         out: a folder, made where it is absent.
-        written_on: the date at the foot of the page; today unless given.
 
     Raises:
         FileError: ``out`` cannot be written to.
     """
     folder, path = out / FIGURES, out / "comparison.html"
-    earlier = figures_shown(path)
     sections = [result_section(comparison, runs, result, folder) for result in comparison.results]
-    day = (written_on or date.today()).isoformat()
     cases = plural(comparison.n_cases, "case")
     page = Page(
         kicker="glioseg compare",
@@ -63,12 +55,8 @@ def write_comparison(
         f"({part_word(part)} part), the same for all.",
         tiles=_tiles(comparison),
         sections=(*sections, _conventions(comparison)),
-        written=f"Written by glioseg {__version__} on {day}.",
     )
-    write_page(page, path)
-    for name in earlier - figures_shown(path):
-        (folder / f"{name}.png").unlink(missing_ok=True)
-    return path
+    return replace_page(page, path, folder)
 
 
 def _tiles(comparison: Comparison) -> tuple[Tile, ...]:

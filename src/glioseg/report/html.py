@@ -10,12 +10,14 @@ import base64
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Literal
 
 import jinja2
 from matplotlib.figure import Figure
 
+from glioseg import __version__
 from glioseg.io.files import write_bytes, write_text
 from glioseg.report import style
 from glioseg.report.figures.render import FigureKind, Rendered, render
@@ -194,6 +196,11 @@ class Tile:
     tone: Tone = ""
 
 
+def written(day: date | None = None) -> str:
+    """The foot of a page: which version wrote it, and on which day, today unless given."""
+    return f"Written by glioseg {__version__} on {(day or date.today()).isoformat()}."
+
+
 @dataclass(frozen=True)
 class Page:
     """A whole report.
@@ -212,7 +219,7 @@ class Page:
     summary: str
     tiles: tuple[Tile, ...]
     sections: tuple[Section, ...]
-    written: str
+    written: str = field(default_factory=written)
 
 
 Notes = tuple[tuple[str, str], ...]
@@ -274,6 +281,24 @@ def write_page(page: Page, path: Path) -> Path:
         FileError: the folder cannot be written to.
     """
     write_text(path, render_page(page))
+    return path
+
+
+def replace_page(page: Page, path: Path, figures: Path) -> Path:
+    """Write the page in the place of an earlier one, and remove the figures that only the earlier one showed.
+
+    Args:
+        page: the page, whose figures are already written.
+        path: of the page.
+        figures: the folder of its figures, named as the page names them.
+
+    Raises:
+        FileError: the folder cannot be written to.
+    """
+    earlier = figures_shown(path)
+    write_page(page, path)
+    for name in earlier - figures_shown(path):
+        (figures / f"{name}.png").unlink(missing_ok=True)
     return path
 
 

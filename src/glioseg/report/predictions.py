@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
-from glioseg import __version__
 from glioseg.errors import plural
 from glioseg.report.html import Block, Cell, Column, Page, Prose, Section, Table, Tile, write_page
 from glioseg.report.parts.words import MOST_ROWS
@@ -71,8 +69,6 @@ def write_predictions(
     names: Sequence[str],
     failed: Mapping[str, str],
     file: Path,
-    *,
-    written_on: date | None = None,
 ) -> Path:
     """Write the page of cases that were predicted, and of those that were left out.
 
@@ -81,7 +77,6 @@ def write_predictions(
         names: of the cases that were predicted.
         failed: case -> why it was left out.
         file: of the page.
-        written_on: the date at its foot; today unless given.
 
     Raises:
         FileError: the folder cannot be written to.
@@ -89,9 +84,7 @@ def write_predictions(
     left_out = left_out_section(failed)
     tiles = (*page.tiles, *left_out_tile(failed))
     title = names[0] if len(names) == 1 else plural(len(names), "predicted case")
-    day = written_on or date.today()
-    written = f"Written by glioseg {__version__} on {day.isoformat()}."
-    return write_page(Page("glioseg predict", title, page.summary, tiles, (*left_out, *page.sections), written), file)
+    return write_page(Page("glioseg predict", title, page.summary, tiles, (*left_out, *page.sections)), file)
 
 
 def left_out_tile(failed: Mapping[str, str]) -> tuple[Tile, ...]:

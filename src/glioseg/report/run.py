@@ -8,10 +8,9 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 
-from glioseg import __version__
 from glioseg.console import Step
 from glioseg.errors import plural
-from glioseg.report.html import FIGURES, Page, Section, Tile, figures_shown, write_page
+from glioseg.report.html import FIGURES, Page, Section, Tile, replace_page, written
 from glioseg.report.parts.run_words import part_word
 from glioseg.report.run_facts import PartCounts, RunFacts
 
@@ -50,8 +49,9 @@ def write_run_report(
     Raises:
         FileError: ``out`` cannot be written to.
     """
-    written = _written(written_on)
-    return _write(out / "report.html", out / FIGURES, page, partial(_page, facts, page.tiles, written), progress)
+    return _write(
+        out / "report.html", out / FIGURES, page, partial(_page, facts, page.tiles, written(written_on)), progress
+    )
 
 
 def write_scored_report(
@@ -60,7 +60,6 @@ def write_scored_report(
     file: Path,
     figures: Path,
     *,
-    written_on: date | None = None,
     progress: Step | None = None,
 ) -> Path:
     """Write the page of a network on data that it did not grow up with; see ``write_run_report``.
@@ -70,7 +69,6 @@ def write_scored_report(
         page: what the task shows.
         file: of the page.
         figures: the folder of its pictures.
-        written_on: the date at the foot of the page; today unless given.
         progress: told (parts of the page done, parts in all).
     """
 
@@ -78,7 +76,7 @@ def write_scored_report(
         counts = ", ".join(f"{_counted(facts, part)}" for part in facts.split.parts.values())
         summary = f"{counts} of {facts.data.cohort} ({facts.data.layout}), scored with {_networks(facts)}."
         title = f"{facts.recipe.name} on {facts.data.cohort}"
-        return Page("glioseg evaluate", title, summary, page.tiles, sections, _written(written_on))
+        return Page("glioseg evaluate", title, summary, page.tiles, sections)
 
     return _write(file, figures, page, whole, progress)
 
@@ -90,17 +88,13 @@ def _write(
     whole: Callable[[tuple[Section, ...]], Page],
     progress: Step | None,
 ) -> Path:
-    """Draw the sections, write the page, and remove figures that only an earlier page showed."""
-    earlier = figures_shown(file)
+    """Draw the sections, and write the page in the place of an earlier one."""
     sections = []
     for done, make in enumerate(page.sections, start=1):
         sections.append(make())
         if progress is not None:
             progress(done, len(page.sections))
-    write_page(whole(tuple(sections)), file)
-    for name in earlier - figures_shown(file):
-        (figures / f"{name}.png").unlink(missing_ok=True)
-    return file
+    return replace_page(whole(tuple(sections)), file, figures)
 
 
 def _networks(facts: RunFacts) -> str:
@@ -113,17 +107,13 @@ def _networks(facts: RunFacts) -> str:
     return f"the mean of {len(trained)} networks, trained on {'; '.join(dict.fromkeys(trained))}"
 
 
-def _written(day: date | None) -> str:
-    return f"Written by glioseg {__version__} on {(day or date.today()).isoformat()}."
-
-
 def _counted(facts: RunFacts, part: PartCounts) -> str:
     if facts.split.unit == "patient":
         return plural(part.n_patients, "patient")
     return plural(part.n_cases, facts.split.unit)
 
 
-def _page(facts: RunFacts, tiles: tuple[Tile, ...], written: str, sections: tuple[Section, ...]) -> Page:
+def _page(facts: RunFacts, tiles: tuple[Tile, ...], foot: str, sections: tuple[Section, ...]) -> Page:
     counts = [f"{_counted(facts, part)} for {part_word(name)}" for name, part in facts.split.parts.items()]
     summary = f"Trained on {facts.data.cohort} ({facts.data.layout}): {', '.join(counts)}."
     if facts.recipe.about:
@@ -131,4 +121,4 @@ def _page(facts: RunFacts, tiles: tuple[Tile, ...], written: str, sections: tupl
     if facts.recipe.after:
         summary += f" After {facts.recipe.after.rstrip('.')}."
     title = f"{facts.recipe.name} on {facts.data.cohort}"
-    return Page("glioseg report", title, summary, tiles, sections, written)
+    return Page("glioseg report", title, summary, tiles, sections, foot)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from glioseg import __version__
 from glioseg.console import Step
 from glioseg.errors import name_some, plural
 from glioseg.evaluation.case_table import CaseTable
@@ -34,9 +32,8 @@ from glioseg.report.html import (
     Section,
     Table,
     Tile,
-    figures_shown,
+    replace_page,
     saved_picture,
-    write_page,
 )
 from glioseg.report.parts import run_cases, run_further, run_masks, run_results
 from glioseg.report.parts.metric_words import (
@@ -98,22 +95,18 @@ class ScoredMasks:
         return next(iter(self.methods.values())).evaluation
 
 
-def write_score_page(
-    scored: ScoredMasks, out: Path, *, written_on: date | None = None, progress: Step | None = None
-) -> Path:
+def write_score_page(scored: ScoredMasks, out: Path, *, progress: Step | None = None) -> Path:
     """Write ``score.html`` and ``figures/*.png`` into ``out``; figures of an earlier page there are removed.
 
     Args:
         scored: the figures.
         out: a folder, made where it is absent.
-        written_on: the date at the foot of the page; today unless given.
         progress: told (sections done, sections in all).
 
     Raises:
         FileError: ``out`` cannot be written to.
     """
     folder, path, facts = out / FIGURES, out / FILE, _as_parts(scored)
-    earlier = figures_shown(path)
     makers: tuple[Callable[[], Section], ...] = (
         partial(_results, scored, facts),
         partial(_raters, scored, folder),
@@ -142,12 +135,8 @@ def write_score_page(
         summary=f"{name_some(methods)}: masks of {counts}, scored against {scored.against}.",
         tiles=_tiles(scored, facts),
         sections=tuple(sections),
-        written=f"Written by glioseg {__version__} on {(written_on or date.today()).isoformat()}.",
     )
-    write_page(page, path)
-    for name in earlier - figures_shown(path):
-        (folder / f"{name}.png").unlink(missing_ok=True)
-    return path
+    return replace_page(page, path, folder)
 
 
 def _as_parts(scored: ScoredMasks) -> SegmentationFacts:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from glioseg import __version__
 from glioseg.core import Image, LabelMap, LabelScheme
 from glioseg.errors import plural
 from glioseg.evaluation.course import SUM, Change, TimePoint, changes, changes_of
@@ -88,13 +86,12 @@ class TimelineFacts:
     why_not: str
 
 
-def write_timeline(facts: TimelineFacts, file: Path, *, written_on: date | None = None) -> Path:
+def write_timeline(facts: TimelineFacts, file: Path) -> Path:
     """Write the page, which needs no other file.
 
     Raises:
         FileError: it cannot be written.
     """
-    day = (written_on or date.today()).isoformat()
     page = Page(
         "glioseg timeline",
         f"{plural(len(facts.points), 'time point')}{_span(facts.points)}",
@@ -106,7 +103,6 @@ def write_timeline(facts: TimelineFacts, file: Path, *, written_on: date | None 
             Section("table", "Figures", "", (_table(facts),)),
             Section("overlay", "First and last on the scan", *_overlay(facts)),
         ),
-        f"Written by glioseg {__version__} on {day}.",
     )
     return write_page(page, file)
 

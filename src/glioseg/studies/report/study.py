@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from glioseg import __version__
 from glioseg.errors import plural
 from glioseg.evaluation.metric import Metric
 from glioseg.evaluation.replicates import VariationFigure
@@ -23,9 +22,9 @@ from glioseg.report.html import (
     Section,
     Table,
     Tile,
-    figures_shown,
+    replace_page,
     saved_picture,
-    write_page,
+    written,
 )
 from glioseg.report.parts.metric_words import (
     METRIC_WORDS,
@@ -64,7 +63,6 @@ def write_study_report(facts: StudyFacts, page: Path, *, written_on: date | None
         FileError: the folder cannot be written to.
     """
     folder = page.parent / FIGURES
-    earlier = figures_shown(page)
     makers: tuple[Callable[[], Section], ...] = (
         lambda: _results(facts),
         lambda: _intervals(facts, folder),
@@ -74,17 +72,14 @@ def write_study_report(facts: StudyFacts, page: Path, *, written_on: date | None
         lambda: _runs(facts),
         lambda: _conventions(facts),
     )
-    day = written_on or date.today()
     summary = f"{facts.about.rstrip('.')}. " if facts.about else ""
     summary += f"On {facts.data}."
     if facts.after:
         summary += f" After {facts.after.rstrip('.')}."
-    written = f"Written by glioseg {__version__} on {day.isoformat()}."
     sections = tuple(make() for make in makers)
-    write_page(Page("glioseg study", facts.name, summary, _tiles(facts), sections, written), page)
-    for name in earlier - figures_shown(page):
-        (folder / f"{name}.png").unlink(missing_ok=True)
-    return page
+    return replace_page(
+        Page("glioseg study", facts.name, summary, _tiles(facts), sections, written(written_on)), page, folder
+    )
 
 
 def _tiles(facts: StudyFacts) -> tuple[Tile, ...]:

@@ -8,7 +8,6 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
-from glioseg import __version__
 from glioseg.report.html import (
     FIGURES,
     Block,
@@ -19,9 +18,9 @@ from glioseg.report.html import (
     Section,
     Table,
     Tile,
-    figures_shown,
+    replace_page,
     saved_picture,
-    write_page,
+    written,
 )
 from glioseg.report.parts.metric_words import METRIC_WORDS, NOTHING
 from glioseg.report.parts.run_words import duration, ratio, ratio_cell
@@ -119,15 +118,13 @@ def write_tuning_report(facts: TuningFacts, page: Path, *, written_on: date | No
         FileError: the folder cannot be written to.
     """
     folder = page.parent / FIGURES
-    earlier = figures_shown(page)
-    day = written_on or date.today()
     summary = f"Validation {METRIC_WORDS.get(facts.score, facts.score)} of {len(facts.trials)} trials."
-    written = f"Written by glioseg {__version__} on {day.isoformat()}."
     sections = (_best(facts), _charts(facts, folder), _trials(facts))
-    write_page(Page("glioseg tune", f"Settings for {facts.recipe}", summary, _tiles(facts), sections, written), page)
-    for name in earlier - figures_shown(page):
-        (folder / f"{name}.png").unlink(missing_ok=True)
-    return page
+    return replace_page(
+        Page("glioseg tune", f"Settings for {facts.recipe}", summary, _tiles(facts), sections, written(written_on)),
+        page,
+        folder,
+    )
 
 
 def _tiles(facts: TuningFacts) -> tuple[Tile, ...]:
