@@ -118,7 +118,9 @@ def test_what_twelve_patients_would_show() -> None:
     sites: dict[str, Facts] = {f"p{n:02}": {"site": "A" if n < 6 else "B"} for n in range(12)}
     groups = aggregate(cases, EvaluateOptions(n_resamples=0), facts=sites).further.subgroups["WT"]
     (difference,) = {round(each.detectable, 3) for each in groups if each.fact == "site" and each.detectable}
-    says(f"Six patients of site A with Dice 0.9, six of site B with 0.5 and 0.7 in turn: a difference below {difference}")
+    says(
+        f"Six patients of site A with Dice 0.9, six of site B with 0.5 and 0.7 in turn: a difference below {difference}"
+    )
 
 
 def test_lesions_over_thresholds() -> None:

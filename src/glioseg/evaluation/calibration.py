@@ -25,7 +25,7 @@ from scipy.special import digamma, expit, logit
 
 from glioseg.errors import ScoreError
 from glioseg.evaluation.reliability import N_BINS as N_TENTHS
-from glioseg.evaluation.reliability import Reliability
+from glioseg.evaluation.reliability import Reliability, best_temperature
 
 _SHIFT = 23 - 5  # of the 23 mantissa bits of a float32, 5 make 32 bins per octave
 _LOWEST = (127 - 24) << 5  # 2^-24, shifted
@@ -185,19 +185,16 @@ def fit_voxel_temperature(histogram: ProbabilityHistogram) -> float:
     Returns:
         T in 0.05 to 20; 1 where the region or its outside is empty.
     """
-    from scipy.optimize import minimize_scalar  # slow to import, and few need it
-
     outside, inside = histogram.counts.astype(np.float64)
     if not inside.sum() or not outside.sum():
         return 1.0
     logits = _middle_logits()
 
-    def cost(log_temperature: float) -> float:
-        scaled = logits / np.exp(log_temperature)
+    def log_loss(temperature: float) -> float:
+        scaled = logits / temperature  # −log σ(x) = log(1 + e^−x), and −log(1 − σ(x)) = log(1 + e^x)
         return float(inside @ np.logaddexp(0, -scaled) + outside @ np.logaddexp(0, scaled))
 
-    minimum = minimize_scalar(cost, bounds=(np.log(0.05), np.log(20.0)), method="bounded")
-    return float(np.exp(minimum.x))
+    return best_temperature(log_loss)
 
 
 def at_temperature(histogram: ProbabilityHistogram, temperature: float) -> ProbabilityHistogram:

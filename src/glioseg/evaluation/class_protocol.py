@@ -14,7 +14,7 @@ from glioseg.evaluation.classification import ClassFigures, score_classes
 from glioseg.evaluation.contributions import Changed, Contribution, contribution_of
 from glioseg.evaluation.metric import OwnMetrics, with_own
 from glioseg.evaluation.metrics import CLASS_METRICS
-from glioseg.evaluation.protocol import EvaluateOptions
+from glioseg.evaluation.protocol import LEVEL, EvaluateOptions
 from glioseg.evaluation.published_classes import ClassesAsPublished
 from glioseg.evaluation.reliability import N_BINS
 from glioseg.evaluation.score import Floats, Integers, reading
@@ -100,7 +100,7 @@ class ClassEvaluation:
                 "undefined": UNDEFINED,
                 "reliability": f"{N_BINS} bins of confidence",
                 "interval": {
-                    "level": 0.95,
+                    "level": LEVEL,
                     "method": INTERVAL_METHOD,
                     "n_resamples": self.options.n_resamples,
                     "seed": self.options.seed,

@@ -11,7 +11,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -22,7 +22,7 @@ from glioseg.evaluation.metric import ClassMetric
 from glioseg.evaluation.metrics import CLASS_METRICS, value_or_none
 from glioseg.evaluation.reliability import Reliability, reliability
 from glioseg.evaluation.score import Flags, Floats, Integers, Interval, interval_from_json, reading
-from glioseg.evaluation.statistics import bca_interval
+from glioseg.evaluation.statistics import bca_interval, draws
 
 _NUMBERS_AT_ONCE = 2_000_000  # weights in memory at a time: 16 MB
 _MOST_POINTS = 200  # of a curve in JSON
@@ -174,31 +174,23 @@ def _intervals(
 ) -> dict[str, Interval]:
     """Intervals of whole units drawn with replacement, and the jackknife over units that BCa's acceleration takes."""
     n_units = int(unit.max()) + 1
-    rng = np.random.default_rng(seed)
     rows = max(1, _NUMBERS_AT_ONCE // max(len(unit), n_units))
-
-    def values(weights: Floats) -> dict[str, Floats]:
-        weighted = WeightedItems(items, weights)
-        return {name: metric.values(weighted) for name, metric in metrics.items()}
-
-    def drawn(size: int) -> Floats:
-        """(size, n_units) how often each draw has each unit."""
-        picked = rng.integers(0, n_units, (size, n_units)) + np.arange(size)[:, None] * n_units
-        return np.bincount(picked.ravel(), minlength=size * n_units).reshape(size, n_units).astype(np.float64)
-
-    replicates = _in_parts(lambda start, end: values(drawn(end - start)[:, unit]), n_resamples, rows)
-    without_one = _in_parts(
-        lambda start, end: values((np.arange(start, end)[:, None] != unit).astype(np.float64)), n_units, rows
-    )
+    left_out = (np.arange(start, min(start + rows, n_units))[:, None] for start in range(0, n_units, rows))
+    replicates = _values(items, metrics, (times[:, unit] for times in draws(n_units, n_resamples, seed, rows)))
+    without_one = _values(items, metrics, ((units != unit).astype(np.float64) for units in left_out))
     return {
         name: None if np.isnan(value) else bca_interval(replicates[name], value, without_one[name])
         for name, value in estimates.items()
     }
 
 
-def _in_parts(make: Callable[[int, int], dict[str, Floats]], n: int, rows: int) -> dict[str, Floats]:
-    parts = [make(start, min(start + rows, n)) for start in range(0, n, rows)]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+def _values(items: ItemClasses, metrics: Mapping[str, ClassMetric], weightings: Iterable[Floats]) -> dict[str, Floats]:
+    """Metric -> (B,) its values under all weightings (B, N), which come some at a time."""
+    parts = []
+    for weights in weightings:
+        weighted = WeightedItems(items, weights)
+        parts.append({name: metric.values(weighted) for name, metric in metrics.items()})
+    return {name: np.concatenate([part[name] for part in parts]) for name in metrics}
 
 
 def _shown_classes(classes: Sequence[str]) -> list[int]:

@@ -132,13 +132,13 @@ def fit_dice(features: Floats, dice: Floats) -> DiceModel:
     return DiceModel(tuple(centre.tolist()), tuple(scale.tolist()), tuple(weights.tolist()), float(dice.mean()))
 
 
-def cross_fitted(features: Floats, dice: Floats, units: Sequence[str], *, seed: int = 0) -> Floats:
+def cross_fitted(features: Floats, dice: Floats, units: Sequence[str]) -> Floats:
     """(N,) expected Dice of each case, by models fitted without its unit (patient), in five folds.
 
     Raises:
         ScoreError: as ``fit_dice``, of the cases of four folds.
     """
-    folds = folds_of(units, seed=seed)
+    folds = folds_of(units)
     expected = np.zeros(len(dice))
     for fold in np.unique(folds):
         held = folds == fold
@@ -146,19 +146,19 @@ def cross_fitted(features: Floats, dice: Floats, units: Sequence[str], *, seed: 
     return expected
 
 
-def folds_of(units: Sequence[str], *, seed: int = 0) -> npt.NDArray[np.int64]:
+def folds_of(units: Sequence[str]) -> npt.NDArray[np.int64]:
     """(N,) which of five folds each case is left out with; those of a unit (patient) together."""
     names = sorted(set(units))
-    order = np.random.default_rng(seed).permutation(len(names))
+    order = np.random.default_rng(0).permutation(len(names))
     fold_of = {names[place]: number % _N_FOLDS for number, place in enumerate(order)}
     return np.array([fold_of[unit] for unit in units])
 
 
 def rank_correlation(first: Floats, second: Floats) -> float | None:
     """Spearman's rank correlation, ties sharing their mean rank; None where one of the two never changes."""
-    one, other = (_ranks(values) - (len(values) + 1) / 2 for values in (first, second))
-    size = float(np.sqrt((one**2).sum() * (other**2).sum()))
-    return None if size == 0 else float((one * other).sum() / size)
+    a, b = (_ranks(values) - (len(values) + 1) / 2 for values in (first, second))  # less the mean rank
+    size = float(np.sqrt((a**2).sum() * (b**2).sum()))
+    return None if size == 0 else float((a * b).sum() / size)
 
 
 def _ranks(values: Floats) -> Floats:
@@ -167,9 +167,7 @@ def _ranks(values: Floats) -> Floats:
     return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[group])
 
 
-def rank_interval(
-    first: Floats, second: Floats, units: Sequence[str], *, n_resamples: int = 2000, seed: int = 0
-) -> Interval:
+def rank_interval(first: Floats, second: Floats, units: Sequence[str], *, n_resamples: int = 2000) -> Interval:
     """The 95 % interval of the rank correlation, by the BCa bootstrap over units; None with fewer than four."""
     whole = rank_correlation(first, second)
     members = [np.flatnonzero(np.asarray(units) == unit) for unit in sorted(set(units))]
@@ -180,7 +178,7 @@ def rank_interval(
         found = rank_correlation(first[rows], second[rows])
         return np.nan if found is None else found
 
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     draws = rng.integers(0, len(members), (n_resamples, len(members)))
     replicates = np.array([of(np.concatenate([members[unit] for unit in draw])) for draw in draws])
     rest = [of(np.concatenate([*members[:left], *members[left + 1 :]])) for left in range(len(members))]

@@ -115,9 +115,7 @@ def conformal_quantile(errors: Floats, level: float) -> float | None:
     return None if rank > len(errors) else float(np.sort(errors)[rank - 1])
 
 
-def check_risk(
-    missed: Floats, thresholds: Floats, risk: float, *, n_splits: int = N_SPLITS, seed: int = 0
-) -> SplitCheck | None:
+def check_risk(missed: Floats, thresholds: Floats, risk: float, *, n_splits: int = N_SPLITS) -> SplitCheck | None:
     """The share that is missed of patients who had no part in choosing the threshold; None with too few patients.
 
     Args:
@@ -125,40 +123,40 @@ def check_risk(
         thresholds: likewise.
         risk: that is promised.
         n_splits: how often the patients are split in two halves at random.
-        seed: of the splits.
     """
     n_fitted = len(missed) // 2
     if n_fitted < fewest_patients(risk):
         return None
 
-    def found(fitted: Floats, checked: Floats) -> float:
+    def missed_share(fitted: Floats, checked: Floats) -> float:
         column = int(np.searchsorted(thresholds, risk_threshold(fitted, thresholds, risk)))
         return float(checked[:, column].mean())
 
-    return _over_splits(missed, risk, found, n_splits, seed)
+    return _over_splits(missed, risk, missed_share, n_splits)
 
 
-def check_coverage(errors: Floats, level: float, *, n_splits: int = N_SPLITS, seed: int = 0) -> SplitCheck | None:
+def check_coverage(errors: Floats, level: float) -> SplitCheck | None:
     """The share of errors of one half that the bound of the other half holds; None with too few errors."""
     if conformal_quantile(errors[: len(errors) // 2], level) is None:
         return None
 
-    def found(fitted: Floats, checked: Floats) -> float:
+    def covered_share(fitted: Floats, checked: Floats) -> float:
         bound = conformal_quantile(fitted, level)
         return float((checked <= (np.inf if bound is None else bound)).mean())
 
-    return _over_splits(errors, level, found, n_splits, seed)
+    return _over_splits(errors, level, covered_share, N_SPLITS)
 
 
 def _over_splits(
-    items: Floats, promised: float, found: Callable[[Floats, Floats], float], n_splits: int, seed: int
+    items: Floats, promised: float, came_to: Callable[[Floats, Floats], float], n_splits: int
 ) -> SplitCheck:
-    rng = np.random.default_rng(seed)
+    """What a promise came to over random halves: one half of the items makes it, the other is looked at."""
+    rng = np.random.default_rng(0)
     n_fitted = len(items) // 2
     values = []
     for _ in range(n_splits):
         order = rng.permutation(len(items))
-        values.append(found(items[order[:n_fitted]], items[order[n_fitted:]]))
+        values.append(came_to(items[order[:n_fitted]], items[order[n_fitted:]]))
     low, high = np.quantile(values, (0.05, 0.95))
     n_checked = len(items) - n_fitted
     return SplitCheck(promised, float(np.mean(values)), float(low), float(high), n_splits, n_fitted, n_checked)

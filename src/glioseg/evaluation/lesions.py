@@ -119,6 +119,9 @@ class LesionMatch:
 def match_lesions(reference: Flags, prediction: Flags, rule: LesionRule, voxel_mm3: float) -> LesionMatch:
     """Find the lesions and what belongs to them.
 
+    The Dice of a lesion is 2 |own ∩ prediction| / (|own| + Σ |components|): its own voxels, without the dilation, with
+    all voxels of the components that belong to it, the part of them that lies in other lesions too.
+
     Args:
         reference: (X, Y, Z) the expert's mask, with room for the dilation where the image has it.
         prediction: the same of the model.

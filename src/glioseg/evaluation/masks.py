@@ -44,8 +44,10 @@ class MaskPair:
         box = self._box(0)
         axes = [axis for axis in range(3) if self.reference.shape[axis] > 1]
         corner = [side.start for side in box]
-        ours, theirs = (surface.surface_of(mask[box], axes) + corner for mask in (self.reference, self.prediction))
-        return ours, theirs
+        reference, prediction = (
+            surface.surface_of(mask[box], axes) + corner for mask in (self.reference, self.prediction)
+        )
+        return reference, prediction
 
     @cached_property
     def in_pixels(self) -> MaskPair:
@@ -90,10 +92,12 @@ class MaskPair:
         """
         match = self.lesions(rule)
         corner = [side.start for side in self._box(rule.n_dilations)]
-        ours, theirs = self.surfaces
-        numbers = match.reference[tuple((ours - corner).T)]
-        components = match.prediction[tuple((theirs - corner).T)]
-        return self.distances_between(ours[numbers == lesion.number], theirs[np.isin(components, lesion.components)])
+        reference, prediction = self.surfaces
+        numbers = match.reference[tuple((reference - corner).T)]
+        components = match.prediction[tuple((prediction - corner).T)]
+        return self.distances_between(
+            reference[numbers == lesion.number], prediction[np.isin(components, lesion.components)]
+        )
 
     @cached_property
     def _inner_box(self) -> Slices:

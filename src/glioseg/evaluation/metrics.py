@@ -51,23 +51,30 @@ def _distance(
     )
 
 
-def _surfaces() -> Iterable[RegionMetric]:
-    """Of the voxels that have a face towards the outside, one computation for all of them."""
-    yield _distance("hd", "Hausdorff distance", "largest distance between the surfaces", masks.hd, sources.HAUSDORFF)
-    yield _distance(
+_DISTANCES: tuple[tuple[str, str, str, Callable[[MaskPair], float | None], str], ...] = (
+    ("hd", "Hausdorff distance", "largest distance between the surfaces", masks.hd, sources.HAUSDORFF),
+    (
         "hd95",
         "HD95",
         "95th percentile of the distances of either surface to the other, the larger one",
         masks.hd95,
         sources.HAUSDORFF,
-    )
-    yield _distance(
+    ),
+    (
         "mean_surface_distance",
         "Mean surface distance",
         "mean of the distances of both surfaces to the other",
         masks.mean_surface_distance,
         sources.SURFACE_MEAN,
-    )
+    ),
+)
+"""Name, words, formula, function and source, in mm and in pixels alike."""
+
+
+def _surfaces() -> Iterable[RegionMetric]:
+    """Of the voxels that have a face towards the outside, one computation for all of them."""
+    for entry in _DISTANCES:
+        yield _distance(*entry)
     yield RegionMetric(
         "nsd",
         f"Surface Dice at {masks.NSD_TOLERANCE_MM:g} mm",
@@ -81,18 +88,7 @@ def _surfaces() -> Iterable[RegionMetric]:
 
 def _pixels() -> Iterable[RegionMetric]:
     """Distances of what has no millimetres; a slice counts as one pixel. No rule gives an empty mask a distance."""
-    entries: tuple[tuple[str, str, str, Callable[[MaskPair], float | None], str], ...] = (
-        ("hd", "Hausdorff distance", "largest distance between the surfaces", masks.hd, sources.HAUSDORFF),
-        ("hd95", "HD95", "95th percentile of either side, the larger one", masks.hd95, sources.HAUSDORFF),
-        (
-            "mean_surface_distance",
-            "Mean surface distance",
-            "mean over both surfaces",
-            masks.mean_surface_distance,
-            sources.SURFACE_MEAN,
-        ),
-    )
-    for name, words, about, function, source in entries:
+    for name, words, about, function, source in _DISTANCES:
         yield RegionMetric(
             f"{name}_pixels",
             words,

@@ -7,7 +7,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -20,7 +20,7 @@ from glioseg.evaluation.score import Flags, Floats
 
 N_BINS = 10
 """Equal parts of the confidences from 0 to 1."""
-_LOWEST, _HIGHEST = 0.05, 20.0
+_TEMPERATURES = (0.05, 20.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,8 +88,6 @@ def fit_temperature(logits: Floats, reference: npt.NDArray[np.int64]) -> float:
     Raises:
         ScoreError: no item, or logits that are not finite.
     """
-    from scipy.optimize import minimize_scalar  # slow to import, and only a training's end needs it
-
     n, k = logits.shape
     if n == 0 or not np.isfinite(logits).all():
         raise ScoreError("a temperature needs finite logits of at least one item", found=f"{n} items")
@@ -98,11 +96,18 @@ def fit_temperature(logits: Floats, reference: npt.NDArray[np.int64]) -> float:
     targets = np.repeat(((1 - sure) / (k - 1))[:, None], k, axis=1)
     targets[np.arange(n), reference] = sure
 
-    def cost(log_temperature: float) -> float:
-        return float(-(targets * log_softmax(logits / np.exp(log_temperature), axis=1)).sum() / n)
+    return best_temperature(lambda t: float(-(targets * log_softmax(logits / t, axis=1)).sum() / n))
 
-    # the cost is convex in 1 / T, so that it has one minimum, over log T as well
-    minimum = minimize_scalar(cost, bounds=(np.log(_LOWEST), np.log(_HIGHEST)), method="bounded")
+
+def best_temperature(log_loss: Callable[[float], float]) -> float:
+    """The temperature from 0.05 to 20 with the smallest log loss, by Brent's method over log T.
+
+    Log losses of scaled logits are convex in 1 / T, so that they have one minimum, over log T as well.
+    """
+    from scipy.optimize import minimize_scalar  # slow to import, and only a training's end and calibration need it
+
+    low, high = np.log(_TEMPERATURES)
+    minimum = minimize_scalar(lambda log_t: log_loss(np.exp(log_t)), bounds=(low, high), method="bounded")
     return float(np.exp(minimum.x))
 
 

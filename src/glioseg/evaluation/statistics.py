@@ -212,7 +212,7 @@ def _resampled_means(sums: Floats, counts: Floats, n_resamples: int, seed: int) 
     left out.
     """
     parts = []
-    for times in _draws(len(sums), n_resamples, seed):
+    for times in draws(len(sums), n_resamples, seed):
         total = times @ counts
         parts.append(np.divide(times @ sums, total, out=np.full(total.shape, np.nan), where=total > 0))
     return np.concatenate(parts)
@@ -220,14 +220,24 @@ def _resampled_means(sums: Floats, counts: Floats, n_resamples: int, seed: int) 
 
 def resampled_sums(sums: Floats, n_resamples: int, seed: int) -> Floats:
     """(P, M) sums of patients -> (n_resamples, M) sums of as many drawn with replacement."""
-    return np.concatenate([times @ sums for times in _draws(len(sums), n_resamples, seed)])
+    return np.concatenate([times @ sums for times in draws(len(sums), n_resamples, seed)])
 
 
-def _draws(n_patients: int, n_resamples: int, seed: int) -> Iterator[Floats]:
-    """(D, P) how often each of D draws has each patient, some hundred draws at a time: sums are matrix products."""
+def draws(n_patients: int, n_resamples: int, seed: int, at_once: int = _DRAWS_AT_ONCE) -> Iterator[Floats]:
+    """How often each draw with replacement has each patient, so that sums over a draw are matrix products.
+
+    Args:
+        n_patients: P, as many as a draw takes.
+        n_resamples: draws.
+        seed: of the draws, which are the same however many come at a time.
+        at_once: draws at a time, D.
+
+    Yields:
+        (D, P), the last one as short as it comes.
+    """
     rng = np.random.default_rng(seed)
-    for start in range(0, n_resamples, _DRAWS_AT_ONCE):
-        size = min(_DRAWS_AT_ONCE, n_resamples - start)
+    for start in range(0, n_resamples, at_once):
+        size = min(at_once, n_resamples - start)
         drawn = rng.integers(0, n_patients, (size, n_patients)) + np.arange(size)[:, None] * n_patients
         yield np.bincount(drawn.ravel(), minlength=size * n_patients).reshape(size, n_patients).astype(np.float64)
 

@@ -56,8 +56,8 @@ def distances_between(
     reference: npt.NDArray[np.generic], prediction: npt.NDArray[np.generic], spacing: tuple[float, float, float]
 ) -> SurfaceDistances:
     """In the unit of ``spacing``, between surfaces (N, 3) and (M, 3) of at least one voxel each, which are indices."""
-    ours, theirs = (np.multiply(points, spacing) for points in (reference, prediction))
-    return SurfaceDistances(_nearest(ours, theirs), _nearest(theirs, ours))
+    of_reference, of_prediction = (np.multiply(points, spacing) for points in (reference, prediction))
+    return SurfaceDistances(_nearest(of_reference, of_prediction), _nearest(of_prediction, of_reference))
 
 
 def hausdorff(distances: SurfaceDistances) -> float:

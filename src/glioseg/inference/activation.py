@@ -14,6 +14,9 @@ from torch import Tensor
 from glioseg.errors import NetworkError
 from glioseg.inference.options import Activation
 
+_NEAREST = 1e-6
+"""How near to 0 or 1 a probability may be whose logit is taken."""
+
 
 def n_logits(n_regions: int, activation: Activation) -> int:
     """Logits per voxel of a network for that many regions."""
@@ -44,9 +47,9 @@ def probabilities_of(logits: Tensor, activation: Activation) -> Tensor:
     return torch.sigmoid(logits.float())
 
 
-def logits_of(probabilities: Tensor, activation: Activation, eps: float = 1e-6) -> Tensor:
-    """Logits (B, L, *S) whose probabilities are those given (B, R, *S), none of them surer than ``eps``."""
+def logits_of(probabilities: Tensor, activation: Activation) -> Tensor:
+    """Logits (B, L, *S) whose probabilities are those given (B, R, *S), none nearer to 0 or 1 than a millionth."""
     if activation == "softmax":
         background = 1 - probabilities.sum(dim=1, keepdim=True)
-        return torch.cat([background, probabilities], dim=1).clamp(eps, 1 - eps).log()
-    return torch.logit(probabilities, eps=eps)
+        return torch.cat([background, probabilities], dim=1).clamp(_NEAREST, 1 - _NEAREST).log()
+    return torch.logit(probabilities, eps=_NEAREST)

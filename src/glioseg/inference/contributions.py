@@ -34,14 +34,14 @@ Effects = dict[str, dict[str, dict[Change, ModalityEffect]]]
 """Region -> modality -> change -> effect."""
 
 
-def changed(images: npt.NDArray[np.float16], channel: int, change: Change, *, seed: int = 0) -> npt.NDArray[np.float16]:
+def changed(images: npt.NDArray[np.float16], channel: int, change: Change) -> npt.NDArray[np.float16]:
     """A copy of images (Z, C, Y, X) in which one modality is removed or permuted."""
     found = np.array(images)
     values = found[:, channel]  # a view
     if change == "removed":
         values[...] = 0
     else:
-        values[values != 0] = np.random.default_rng(seed).permutation(values[values != 0])
+        values[values != 0] = np.random.default_rng(0).permutation(values[values != 0])
     return found
 
 
