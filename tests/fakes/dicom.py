@@ -30,6 +30,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from glioseg.io.dicom.library import silenced
+
 SYNTAXES: Mapping[str, UID] = {
     "explicit": ExplicitVRLittleEndian,
     "implicit": ImplicitVRLittleEndian,
@@ -281,3 +283,25 @@ def _with_gdcm(path: Path, syntax: str) -> None:
     writer.SetFile(reader.GetFile())
     writer.SetImage(change.GetOutput())
     assert writer.Write()
+
+
+def dicomdir(folder: Path, *more: str) -> Path:
+    """A directory of the files in a folder, and of ``more`` names; its records lead in a circle."""
+    data = pydicom.Dataset()
+    data.file_meta = pydicom.dataset.FileMetaDataset()
+    data.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    data.file_meta.MediaStorageSOPClassUID = pydicom.uid.MediaStorageDirectoryStorage
+    data.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.generate_uid()
+    records = []
+    for name in [*(path.name for path in sorted(folder.iterdir()) if path.name.startswith("IM")), *more]:
+        record = pydicom.Dataset()
+        record.OffsetOfTheNextDirectoryRecord = record.OffsetOfReferencedLowerLevelDirectoryEntity = 400
+        record.RecordInUseFlag, record.DirectoryRecordType = 65535, "IMAGE"
+        with silenced():  # of names that no medium has
+            record.ReferencedFileID = name.split("/")
+        records.append(record)
+    data.DirectoryRecordSequence = records
+    path = folder / "DICOMDIR"
+    with silenced():
+        data.save_as(path, enforce_file_format=True)
+    return path

@@ -14,8 +14,8 @@ import pytest
 import SimpleITK as sitk  # noqa: N813 - the name everyone uses
 
 from glioseg.core import Grid
+from glioseg.core.grid import LPS_TO_RAS
 from glioseg.errors import FileError, GliosegError
-from glioseg.io.described import LPS_TO_RAS
 from glioseg.io.metaimage import read_metaimage, read_metaimage_grid
 
 SIZES = (4, 3, 2)
@@ -76,6 +76,7 @@ FORMS: Mapping[str, tuple[Mapping[str, str], bytes]] = {
     "gzip": ({"encoding": "gzip"}, gzip.compress(RAW)),
     "gz": ({"encoding": "gz"}, gzip.compress(RAW)),
     "text": ({"encoding": "text"}, " ".join(map(str, VOXELS.ravel(order="F"))).encode()),
+    "few characters for many bytes": ({"type": "double", "encoding": "text"}, b"0 1 " * 12),
     "hex": ({"encoding": "hex"}, RAW.hex().encode()),
     "byte skip": ({"byte skip": "5"}, b"12345" + RAW),
     "voxels at the end": ({"byte skip": "-1"}, b"whatever stands there" + RAW),

@@ -201,6 +201,17 @@ def test_few_slices_in_three_planes_are_a_localiser(tmp_path: Path) -> None:
     assert "pictures of 3 orientations or sizes" in volumes[0].remarks
 
 
+def test_two_planes_of_many_slices_are_two_volumes(tmp_path: Path) -> None:
+    """Six slices each are more than a localiser has."""
+    for part, degrees in (("a", (0.0, 0.0, 0.0)), ("b", (90.0, 0.0, 0.0))):
+        array = np.concatenate([ARRAY, ARRAY[:, :, :1]], axis=2)
+        write_series(tmp_path, array, oblique(degrees=degrees), replace(T2W, part=part))
+    volumes = _volumes(tmp_path)
+    assert [(volume.fault, volume.remarks) for volume in volumes] == [
+        (None, ("pictures of 2 orientations or sizes",))
+    ] * 2
+
+
 def _remove(*keywords: str) -> Callable[[pydicom.Dataset], None]:
     def change(data: pydicom.Dataset) -> None:
         for keyword in keywords:

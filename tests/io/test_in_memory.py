@@ -11,7 +11,7 @@ import pytest
 from PIL import Image as Pillow
 
 from glioseg.errors import GeometryError, LabelError, OptionError
-from glioseg.io.in_memory import label_map_of, named_alone, voxels_of
+from glioseg.io.in_memory import image_of, label_map_of, named_alone, voxels_of
 from glioseg.io.raster import COLOURS
 
 GREY = np.arange(6, dtype=np.uint8).reshape(2, 3)
@@ -73,6 +73,21 @@ def test_where_a_scan_lies_is_kept(form: str) -> None:
 def test_four_axes_that_are_needed_are_no_volume() -> None:
     with pytest.raises(GeometryError, match=r"not a volume; found axes \(2, 2, 3, 4\); expected \(X, Y, Z\)"):
         voxels_of((np.stack([VOLUME, VOLUME]), np.eye(4)))
+
+
+def test_modalities_of_one_grid_are_an_image() -> None:
+    affine = np.diag([1.0, 2.0, 3.0, 1.0])
+    image = image_of({"t2f": (VOLUME, affine), "t1c": (VOLUME + 1, affine)})
+    assert (image.modalities, image.grid.spacing_mm) == (("t2f", "t1c"), (1.0, 2.0, 3.0))
+    np.testing.assert_array_equal(image.array, [VOLUME, VOLUME + 1])
+
+
+def test_modalities_of_two_grids_are_none() -> None:
+    scans = {"t2f": (VOLUME, np.eye(4)), "t1c": (VOLUME, np.diag([1.0, 1.0, 2.0, 1.0]))}
+    with pytest.raises(GeometryError, match=r"t2f and t1c lie on different grids; found spacing 1x1x1 against 1x1x2"):
+        image_of(scans)
+    with pytest.raises(OptionError, match="there is no modality"):
+        image_of({})
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from PIL import Image as Pillow
 
 from glioseg.core import Case, Source, scheme_named
 from glioseg.core.case import SourceKind
+from glioseg.core.layers import scheme_of_layers
 from glioseg.errors import FileError, GeometryError, LabelError
 from glioseg.io import load_image, load_labels, read_grid, read_sources
 from glioseg.io.load import read_labels, read_n_channels
@@ -221,6 +222,39 @@ def test_masks_in_hdf5(tmp_path: Path) -> None:
     assert load_labels(case({}, source), scheme_named("brats2021")).array[:, 0, 0].tolist() == [1, 2, 4, 4]
     with pytest.raises(LabelError, match=r"one channel for each label of scheme brats2024; found 3 channels"):
         load_labels(case({}, source), scheme_named("brats2024"))
+
+
+# --- a mask for each region ------------------------------------------------------------------------------------------
+
+
+def layers(tmp_path: Path, whole: npt.NDArray[np.uint8], core: npt.NDArray[np.uint8], **of_core: Any) -> Source:
+    paths = (tmp_path / "WT.nii", tmp_path / "TC.nii")
+    volume(paths[0], whole)
+    volume(paths[1], core, **of_core)
+    return Source(paths, "nifti", layers=("WT", "TC"))
+
+
+def test_masks_of_regions_are_one_label_map(tmp_path: Path) -> None:
+    """Of WT without TC there is oedema alone; of TC what no mask tells apart is one label, the core."""
+    whole, core = np.zeros((2, *SHAPE), dtype=np.uint8)
+    whole[1:5], core[2:4] = 1, 7
+    scheme = scheme_of_layers(("WT", "TC"))
+    labels = load_labels(case({}, layers(tmp_path, whole, core)), scheme)
+    assert labels.array[:, 0, 0].tolist() == [0, *(scheme.labels[name] for name in ("ED", "TC", "TC", "ED")), 0]
+
+
+def test_the_mask_of_a_region_holds_one_value(tmp_path: Path) -> None:
+    whole = np.ones(SHAPE, dtype=np.uint8)
+    core = np.arange(SHAPE[0], dtype=np.uint8)[:, None, None] % 3 * whole
+    with pytest.raises(LabelError, match=r"TC\.nii: the mask of one region holds several values; found 1, 2"):
+        read_labels(layers(tmp_path, whole, core), scheme_of_layers(("WT", "TC")))
+
+
+def test_masks_of_regions_lie_on_one_grid(tmp_path: Path) -> None:
+    whole = np.ones(SHAPE, dtype=np.uint8)
+    source = layers(tmp_path, whole, whole, affine=np.diag([1.0, 1.0, 2.0, 1.0]))
+    with pytest.raises(GeometryError, match=r"lie on different grids, TC\.nii on another than WT\.nii; found spacing"):
+        read_labels(source, scheme_of_layers(("WT", "TC")))
 
 
 @pytest.mark.parametrize(

@@ -181,6 +181,18 @@ def test_tiff_of_five_channels_is_refused(tmp_path: Path) -> None:
         read_picture(path)
 
 
+@pytest.mark.parametrize("tag", ["ImageWidth", "ImageLength"])
+def test_tiff_of_no_size_is_damaged(tmp_path: Path, tag: str) -> None:
+    """16-bit colours, which are read by tifffile; a tag of its header says 0."""
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.stack([GREY.astype(np.uint16)] * 3, axis=-1), photometric="rgb")
+    with tifffile.TiffFile(path, mode="r+") as file:
+        file.pages.first.tags[tag].overwrite(0)
+    for reader in (read_picture, read_picture_header):
+        with pytest.raises(FileError, match="its tags say no size"):
+            reader(path)
+
+
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.bmp", "a.tif", "deep.tif"])
 def test_truncated(tmp_path: Path, name: str) -> None:
     path = tmp_path / name

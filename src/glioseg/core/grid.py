@@ -24,6 +24,10 @@ Shape = tuple[int, int, int]
 Box = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 """Half-open index ranges ``((x0, x1), (y0, y1), (z0, z1))``; may reach outside the grid, which pads."""
 
+LPS_TO_RAS: Affine = np.diag([-1.0, -1.0, 1.0, 1.0])
+"""(4, 4) DICOM's and ITK's coordinates, which grow to the left and to posterior, -> RAS+; it is its own inverse."""
+LPS_TO_RAS.setflags(write=False)
+
 ROUNDING = 0.05
 """How far corners of one grid may lie apart in two headers: a twentieth of a voxel moves nothing."""
 EXACT = 1e-3

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from glioseg.console import Step
 from glioseg.core import Grid, Image, LabelMap
 from glioseg.errors import OptionError
 from glioseg.evaluation.overlap import count_labels, dice
 from glioseg.inference.options import PredictOptions
 from glioseg.inference.predictor import Array, Prediction, Predictor, paint
-from glioseg.inference.slices import Told
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Ensemble:
         """How the averaged probabilities become a label map."""
         return averaged_options([member.options for member in self.members], self.regions)
 
-    def watched(self, told: Told) -> Ensemble:
+    def watched(self, told: Step) -> Ensemble:
         """The same, which says how many slices or windows of each look are done."""
         return Ensemble(tuple(replace(member, told=told) for member in self.members))
 

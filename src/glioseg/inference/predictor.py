@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
+from glioseg.console import Step
 from glioseg.core import Case, Grid, Image, LabelMap, LabelScheme
 from glioseg.core.components import bounding_box, largest_component, remove_small_components
 from glioseg.core.labels import decode_kinds, decode_regions, paint_most_probable, whole_of_kinds
 from glioseg.inference.backends import boxed_of
 from glioseg.inference.modalities import ModalitySets, only_shown, shown_modalities
 from glioseg.inference.options import Activation, PredictOptions
-from glioseg.inference.slices import FLIPS, Told, predict_boxes, predict_slices, to_nobody
+from glioseg.inference.slices import FLIPS, predict_boxes, predict_slices, to_nobody
 from glioseg.inference.window import FLIPS_3D, predict_volume
 from glioseg.preparation.case import PreparedArrays, prepare_arrays
 from glioseg.preparation.oblique import brought
@@ -32,7 +33,7 @@ class _How(TypedDict):
     bf16: bool
     flips: Sequence[tuple[int, ...]]
     activation: Activation
-    told: Told
+    told: Step
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +82,7 @@ class Predictor:
     patches: PatchOptions | None = None
     shape: tuple[int, int] | None = None
     modality_sets: ModalitySets = ()
-    told: Told = to_nobody
+    told: Step = to_nobody
 
     def predict(self, image: Image, native: Grid | None = None) -> Prediction:
         """The prediction for an image that has the modalities that the network needs.

@@ -11,15 +11,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from glioseg.console import Step
 from glioseg.inference.activation import finite, n_logits, probabilities_of
 from glioseg.inference.backends import layout_of
 from glioseg.inference.options import Activation
 from glioseg.machine.device import autocast
 from glioseg.networks.boxed import AT_ONCE, Boxed, box_of, mirrored
 from glioseg.preparation.slices import with_neighbours
-
-Told = Callable[[int, int], None]
-"""Told how many slices or windows are done, of how many."""
 
 
 def to_nobody(done: int, of: int) -> None:
@@ -46,7 +44,7 @@ def predict_slices(
     batch_size: int = 16,
     flips: Sequence[tuple[int, ...]] = ((),),
     activation: Activation = "sigmoid",
-    told: Told = to_nobody,
+    told: Step = to_nobody,
 ) -> npt.NDArray[np.float32]:
     """Probabilities of every region on a stack.
 
@@ -96,7 +94,7 @@ def predict_boxes(
     bf16: bool,
     flips: Sequence[tuple[int, ...]] = ((),),
     activation: Activation = "sigmoid",
-    told: Told = to_nobody,
+    told: Step = to_nobody,
 ) -> npt.NDArray[np.float32]:
     """Probabilities of every region where a stack shows something, of a network that is computed in boxes.
 

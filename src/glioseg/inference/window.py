@@ -21,9 +21,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from glioseg.console import Step
 from glioseg.inference.backends import layout_of
 from glioseg.inference.options import Activation
-from glioseg.inference.slices import Told, mean_over_views, to_nobody
+from glioseg.inference.slices import mean_over_views, to_nobody
 from glioseg.machine.device import autocast
 from glioseg.preparation.patches import PatchOptions
 
@@ -44,7 +45,7 @@ def predict_volume(
     batch_size: int = 1,
     flips: Sequence[tuple[int, ...]] = ((),),
     activation: Activation = "sigmoid",
-    told: Told = to_nobody,
+    told: Step = to_nobody,
 ) -> npt.NDArray[np.float32]:
     """Probabilities of every region in a volume, of any size.
 

@@ -25,7 +25,6 @@ from glioseg.io.bounds import DEFLATE, filled_from, require_end, require_room
 from glioseg.io.text import file_size
 
 Encoding = Literal["raw", "gzip", "zlib", "bzip2", "text", "hex"]
-LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 MOST_HEADER = 1 << 20
 """Bytes of a header: those of segmentations made in 3D Slicer have a few thousand."""
 

@@ -20,6 +20,7 @@ from types import MappingProxyType
 from typing import IO, Any, Literal
 from urllib.parse import urlsplit
 
+from glioseg.console import Step
 from glioseg.errors import FileError
 from glioseg.io.files import cannot_write, sync_file, write_json
 from glioseg.io.text import read_json
@@ -33,8 +34,6 @@ _WAITS_S = (1.0, 4.0, 15.0, 60.0)
 """How long is waited before each further try; a try that brought something begins anew."""
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _LARGEST_ANSWER = 1 << 24
-
-Step = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

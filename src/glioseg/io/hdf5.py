@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glioseg.core import MAX_VOXELS, Grid
+from glioseg.core.grid import LPS_TO_RAS
 from glioseg.errors import FileError, GeometryError
 from glioseg.io.bounds import reading, require_room
 from glioseg.io.files import replacing
@@ -98,7 +99,7 @@ def _opened(path: Path, mode: str = "r") -> Any:  # noqa: ANN401 - h5py ships no
 
 def _brats_affine(n_rows: int) -> npt.NDArray[np.float64]:
     """That of the BraTS NIfTI files: 1 mm, X grows to the left and Y to posterior, the origin at the last row."""
-    affine = np.diag([-1.0, -1.0, 1.0, 1.0])
+    affine = LPS_TO_RAS.copy()
     affine[1, 3] = n_rows - 1
     return affine
 

@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from glioseg.core import MAX_VOXELS, Grid
+from glioseg.core.grid import LPS_TO_RAS
 from glioseg.errors import FileError
 from glioseg.io.bounds import reading
-from glioseg.io.described import LPS_TO_RAS, MOST_HEADER, Encoding, HeaderDescription, affine_of, beside, read_voxels
+from glioseg.io.described import MOST_HEADER, Encoding, HeaderDescription, affine_of, beside, read_voxels
 from glioseg.io.endings import has_ending
 from glioseg.io.files import replacing
 from glioseg.io.nrrd import read_nrrd_header

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
+from glioseg.console import Step
 from glioseg.training.checkpoint import Identity
 from glioseg.training.log import LogRow
 from glioseg.training.options import TrainOptions
@@ -67,7 +68,7 @@ R = TypeVar("R")
 class CaseValidation(ABC, Generic[R]):
     """A validation case by case, which several processes can share: called with the network in evaluation mode."""
 
-    on_case: Callable[[int, int], None]
+    on_case: Step
     """Called with (cases done, cases) of this process."""
 
     @property

@@ -18,8 +18,19 @@ from glioseg.core import Cohort, SeriesRow
 from glioseg.errors import FileError, GeometryError, GliosegError, LayoutError, OptionError
 from glioseg.inference.modalities import shown_modalities
 from glioseg.io import load_image
-from glioseg.io.dicom.library import silenced
-from tests.fakes.dicom import BY_MODALITY, PATIENT, T1C, T1N, T2W, Series, oblique, write_series, write_study, zipped
+from tests.fakes.dicom import (
+    BY_MODALITY,
+    PATIENT,
+    T1C,
+    T1N,
+    T2W,
+    Series,
+    dicomdir,
+    oblique,
+    write_series,
+    write_study,
+    zipped,
+)
 
 SHAPE = (7, 6, 5)
 IMAGES = {
@@ -64,7 +75,7 @@ def test_a_study_is_a_case(study: Path) -> None:
 def test_a_folder_a_zip_a_directory_and_a_file_give_the_same(study: Path, tmp_path: Path) -> None:
     whole = read_cohort(study)
     packed = read_cohort(zipped(study, tmp_path / "study.zip"))
-    listed = read_cohort(_dicomdir(study))
+    listed = read_cohort(dicomdir(study))
     assert packed.series == whole.series == listed.series
     assert packed.cases[0].id == whole.cases[0].id
     np.testing.assert_array_equal(load_image(packed.cases[0]).array, load_image(whole.cases[0]).array)
@@ -72,31 +83,9 @@ def test_a_folder_a_zip_a_directory_and_a_file_give_the_same(study: Path, tmp_pa
     assert set(read_cohort(file).cases[0].images) == {"t2f"}
 
 
-def _dicomdir(folder: Path, *more: str) -> Path:
-    """A directory of the files in a folder, and of ``more`` names; its records lead in a circle."""
-    data = pydicom.Dataset()
-    data.file_meta = pydicom.dataset.FileMetaDataset()
-    data.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
-    data.file_meta.MediaStorageSOPClassUID = pydicom.uid.MediaStorageDirectoryStorage
-    data.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.generate_uid()
-    records = []
-    for name in [*(path.name for path in sorted(folder.iterdir()) if path.name.startswith("IM")), *more]:
-        record = pydicom.Dataset()
-        record.OffsetOfTheNextDirectoryRecord = record.OffsetOfReferencedLowerLevelDirectoryEntity = 400
-        record.RecordInUseFlag, record.DirectoryRecordType = 65535, "IMAGE"
-        with silenced():  # of names that no medium has
-            record.ReferencedFileID = name.split("/")
-        records.append(record)
-    data.DirectoryRecordSequence = records
-    path = folder / "DICOMDIR"
-    with silenced():
-        data.save_as(path, enforce_file_format=True)
-    return path
-
-
 def test_a_directory_that_leads_out_of_its_folder_is_not_followed(study: Path) -> None:
     _write(study.parent, replace(T1N, number=9))
-    cohort = read_cohort(_dicomdir(study, "../IM0009_0001", "/etc/passwd", "GONE"))
+    cohort = read_cohort(dicomdir(study, "../IM0009_0001", "/etc/passwd", "GONE"))
     assert [row.label for row in cohort.series] == ["2", "3", "4", "5"]
     assert _kinds(cohort) == [
         ("unreadable-file", "of the files that the DICOMDIR names 1 would lie outside its folder, and were not opened"),
@@ -106,7 +95,7 @@ def test_a_directory_that_leads_out_of_its_folder_is_not_followed(study: Path) -
 
 def test_a_directory_of_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="the DICOMDIR names no file that is there"):
-        read_cohort(_dicomdir(tmp_path, "GONE"))
+        read_cohort(dicomdir(tmp_path, "GONE"))
 
 
 def test_an_archive_that_leads_out_or_unpacks_to_too_much(study: Path, tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ import pytest
 
 from glioseg.errors import FileError, GliosegError
 from glioseg.io.remote import address
-from glioseg.io.remote.address import as_given, shown, url_of
-from glioseg.io.remote.mirror import fetched, mirror_options
+from glioseg.io.remote.address import RemoteFile, as_given, shown, url_of
+from glioseg.io.remote.mirror import _is_here, fetched, mirror_options
 
 
 def _put(s3: fsspec.AbstractFileSystem, files: dict[str, bytes]) -> None:
@@ -58,6 +58,28 @@ def test_a_folder_is_brought_once_and_what_changes_is_brought_anew(
     fetched(Path("s3://brains/lgg"))
     assert _tree(path) == {"a/1.tif": b"ONE", "a/2.tif": b"two", "c.csv": b"new"}
     assert sorted(brought[3:]) == ["brains/lgg/a/1.tif", "brains/lgg/a/2.tif", "brains/lgg/c.csv"]
+
+
+@pytest.mark.parametrize(
+    ("known", "there", "is_here"),
+    [
+        ((3, "v1"), (3, "v1"), True),
+        ((3, "v1"), (3, "v2"), False),
+        ((3, "v1"), (4, "v1"), False),
+        ((3, None), (3, None), False),
+        ((None, "v1"), (None, "v1"), False),
+    ],
+)
+def test_what_is_here_is_told_by_size_and_tag(
+    known: tuple[int | None, str | None], there: tuple[int | None, str | None], is_here: bool, tmp_path: Path
+) -> None:
+    """Without both of them nobody can say, and a file is brought anew."""
+    path, file = tmp_path / "a", RemoteFile("s3://brains/a", *there)
+    path.write_bytes(b"one")
+    changed = path.stat().st_mtime_ns
+    assert _is_here(path, file, (*known, changed)) == is_here
+    assert not _is_here(path, file, (*known, changed - 1))
+    assert not _is_here(tmp_path / "gone", file, (*known, changed))
 
 
 def test_a_file_alone(s3: fsspec.AbstractFileSystem, web: tuple[str, Path]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
@@ -13,7 +14,7 @@ from fsspec.core import url_to_fs
 from glioseg.errors import FileError, OptionError
 from glioseg.io.remote import upload
 from glioseg.io.remote.mirror import fetched, mirrored
-from glioseg.io.remote.upload import uploaded
+from glioseg.io.remote.upload import uploaded, uploaded_file
 
 _OUT = Path("s3://brains/runs/lgg")
 
@@ -123,9 +124,20 @@ def test_where_nothing_can_be_written(s3: fsspec.AbstractFileSystem) -> None:
         pass
 
 
-def test_paths_are_left_as_they_are(tmp_path: Path) -> None:
-    with uploaded(tmp_path) as folder:
-        assert folder == tmp_path
+@pytest.mark.parametrize("sent", [uploaded, uploaded_file])
+def test_paths_are_left_as_they_are(sent: Any, tmp_path: Path) -> None:
+    with sent(tmp_path / "a") as path:
+        assert path == tmp_path / "a"
+
+
+def test_a_file_is_sent_with_what_was_written_beside_it(s3: fsspec.AbstractFileSystem) -> None:
+    with uploaded_file(Path("s3://brains/models/lgg.onnx")) as file:
+        assert file.name == "lgg.onnx"
+        file.write_bytes(b"network")
+        (file.parent / "lgg.json").write_bytes(b"facts")
+        assert not s3.exists("brains/models")
+    assert s3.cat_file("brains/models/lgg.onnx") == b"network"
+    assert s3.cat_file("brains/models/lgg.json") == b"facts"
 
 
 def test_the_mark_says_who_writes(s3: fsspec.AbstractFileSystem) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glioseg.core import Grid
+from glioseg.core.grid import LPS_TO_RAS
 from glioseg.errors import GeometryError
 from glioseg.io.dicom.instance import Frame
 
@@ -25,7 +26,6 @@ _EVEN = 0.02
 """Slices that lie unevenly by less than this share of their distance do so by rounding."""
 _UNEVEN = 0.1
 """By more than this they are no volume."""
-_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _SAME_PLACE_MM = 1e-2
 _SMALLEST_MM, _LARGEST_MM = 1e-2, 1e2
 """Voxels of a head that are smaller or larger are a mistake in the header."""
@@ -138,4 +138,4 @@ def _grid(frames: Sequence[Frame], positions: npt.NDArray[np.float64]) -> Grid:
     lps[:3, 1] = np.array(first.column_direction) * rows_mm
     lps[:3, 2] = step
     lps[:3, 3] = positions[0]
-    return Grid((first.columns, first.rows, len(frames)), _LPS_TO_RAS @ lps)
+    return Grid((first.columns, first.rows, len(frames)), LPS_TO_RAS @ lps)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from glioseg.core import Finding
 from glioseg.errors import FileError, GliosegError
-from glioseg.io.dicom.archive import contents, is_archive, list_archive
+from glioseg.io.dicom.archive import contents, is_archive, leads_out, list_archive
 from glioseg.io.dicom.header import PREAMBLE, is_dicom, read_dataset
 from glioseg.io.dicom.library import silenced
 from glioseg.io.dicom.values import items_of, value_of
@@ -61,7 +61,7 @@ def _directory(path: Path) -> StudyFiles:
                 continue
             parts = [named] if isinstance(named, str) else [str(part) for part in named]
             place = PurePosixPath(*"/".join(parts).replace("\\", "/").split("/"))
-            if ".." in place.parts or place.is_absolute() or not place.parts or "\0" in str(place):
+            if not place.parts or leads_out(place) or "\0" in str(place):
                 n_outside += 1
                 continue
             file = _as_spelt(path.parent, place)

@@ -25,7 +25,7 @@ from scipy import ndimage
 
 from glioseg.cohorts.dark import NOISE, visible
 from glioseg.core import Grid
-from glioseg.core.grid import Affine
+from glioseg.core.grid import LPS_TO_RAS, Affine
 from glioseg.errors import GeometryError
 from glioseg.preparation.resample import resample_array
 
@@ -51,7 +51,6 @@ _SEED = 20_150_101
 _TAILS = (0.5, 99.5)
 _MARGIN_MM = 8.0
 _ASIDE_MM = 4.0
-_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _FEWEST = 4
 
 
@@ -136,7 +135,7 @@ def register(fixed: Head, moving: Head) -> Registration:
     """Find where the moving volume lies in the world of the fixed one."""
     began = time.perf_counter()
     transform = _aligned(fixed, moving)
-    matrix = _LPS @ _matrix(transform) @ _LPS
+    matrix = LPS_TO_RAS @ _matrix(transform) @ LPS_TO_RAS
     centre = fixed.centre_mm
     return Registration(
         matrix,
@@ -199,7 +198,7 @@ def _filled(shown: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
 def _itk(array: npt.NDArray[Any], grid: Grid) -> sitk.Image:
     """The same for SimpleITK, whose world grows to left, posterior and superior."""
     image = sitk.GetImageFromArray(np.ascontiguousarray(array.transpose(2, 1, 0)))
-    lps = _LPS @ grid.affine
+    lps = LPS_TO_RAS @ grid.affine
     image.SetSpacing([float(mm) for mm in grid.spacing])
     image.SetOrigin([float(mm) for mm in lps[:3, 3]])
     turn, _ = np.linalg.qr(lps[:3, :3])  # at right angles exactly, as SimpleITK wants it
@@ -210,8 +209,8 @@ def _itk(array: npt.NDArray[Any], grid: Grid) -> sitk.Image:
 
 def _aligned(fixed: Head, moving: Head) -> sitk.Euler3DTransform:
     """The transform of points of the fixed volume to those of the moving one."""
-    centre = _LPS[:3, :3] @ fixed.centre_mm
-    shift = _LPS[:3, :3] @ (moving.centre_mm - fixed.centre_mm)
+    centre = LPS_TO_RAS[:3, :3] @ fixed.centre_mm
+    shift = LPS_TO_RAS[:3, :3] @ (moving.centre_mm - fixed.centre_mm)
     found = [_climbed(fixed, moving, 0, _euler(centre, begin)) for begin in (np.zeros(3), shift)]
     best = min(found, key=lambda pair: pair[1])[0]
     for level in range(1, len(_LEVELS)):
