@@ -286,7 +286,7 @@ def test_arguments_are_refused_in_our_words(tiny: TinyRun, tmp_path: Path) -> No
         glioseg.phantom(tmp_path / "ph", patients=0)
     with pytest.raises(glioseg.GliosegError, match=r"spacing_mm"):
         glioseg.phantom(tmp_path / "ph", spacing_mm=99)
-    with pytest.raises(glioseg.GliosegError, match=r"found others with detect\. Leave others out"):
+    with pytest.raises(glioseg.GliosegError, match=r"found others= beside detect=True\. Leave one of them out"):
         glioseg.evaluate(tiny.run, others=[tiny.run], detect=True)
     with pytest.raises(glioseg.GliosegError, match=r"there is no such"):
         glioseg.evaluate(tmp_path / "nowhere")

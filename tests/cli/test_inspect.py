@@ -118,7 +118,7 @@ def test_regions_of_a_named_scheme(phantoms: Cohorts) -> None:
         (("--labels", "1=a,2=a"), "--labels says what each integer means"),
         (("--labels", "1=a,1=b"), "--labels says what each integer means"),
         (("--labels", "1=a", "--regions", "WT"), "--regions says what each is made of; found WT"),
-        (("--labels", "1=a", "--regions", "WT=3"), "made of labels that there are not; found 3; expected some of 1 a"),
+        (("--labels", "1=a", "--regions", "WT=3"), "made of labels that do not exist; found 3; expected some of 1 a"),
         (("--regions", "WT=1"), "--regions needs to know the labels. Add --labels or --scheme"),
         (("--labels", "1=a", "--scheme", "msd"), "--labels and --scheme say the same; found msd. Leave one"),
     ],

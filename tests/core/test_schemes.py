@@ -76,7 +76,7 @@ def test_tissues_are_no_tumour() -> None:
     [
         ({"a": 1, "b": 1}, None, "distinct values"),
         ({"a": 0}, None, "above 0"),
-        ({"a": 1}, {"WT": [2]}, "the region WT is made of labels that there are not; found 2; expected some of 1 a"),
+        ({"a": 1}, {"WT": [2]}, "the region WT is made of labels that do not exist; found 2; expected some of 1 a"),
         ({"a": 1}, {"WT": []}, "found none"),
     ],
 )

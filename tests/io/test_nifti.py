@@ -88,6 +88,7 @@ def test_both_forms_of_a_scan_are_kept(tmp_path: Path) -> None:
 
 def test_forms_that_differ_by_rounding_are_one(tmp_path: Path) -> None:
     assert read_nifti_grid(two_forms(tmp_path / "scan.nii", 0.05))[0].other_form is None
+    assert read_nifti_grid(two_forms(tmp_path / "moved.nii", 0.2))[0].other_form is not None
 
 
 def test_an_image_in_memory_keeps_both_forms(tmp_path: Path) -> None:

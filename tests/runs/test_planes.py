@@ -227,7 +227,7 @@ def test_members_are_not_scored_on_whom_they_were_trained_on(blocks: Blocks, tmp
     said = glioseg("evaluate", blocks.runs["axial"], "--with", bundle, *places)
     assert said.code == 0, said.err
     assert "was trained on patients of these names, in other data: IBSR_" in said.err
-    assert f"Whom {bundle} was trained on is not known" in said.err
+    assert f"Figures may flatter {bundle}: on whom it was trained is not known" in said.err
     assert said.out.splitlines()[-1] == f"Page: {tmp_path / 'out' / 'report-on-elsewhere-ensemble.html'}"
 
 

@@ -287,7 +287,7 @@ def source_of(data: AnyData) -> Data | Cohort:
 
 
 def folder_of(data: AnyData) -> Data:
-    """A data set that is known by its folder, as a run has to remember it.
+    """A data set by its folder, as a run has to remember it.
 
     Raises:
         OptionError: a cohort that was not read from one, or of which cases were changed since.
@@ -295,7 +295,7 @@ def folder_of(data: AnyData) -> Data:
     if isinstance(data, FolderCohort) and data.data is not None:
         if data.cases != data.cases_read:
             raise OptionError(
-                "a cohort is known here by its folder, and this one is no longer what was read from it",
+                "a cohort is passed on by its folder, and this one is no longer what was read from it",
                 found=f"{len(data.cases)} of {len(data.cases_read)} cases",
                 expected="all of them as they were read",
                 remedy="Copy the cases that you want into a folder of their own",
@@ -303,5 +303,7 @@ def folder_of(data: AnyData) -> Data:
         return data.data
     source = source_of(data)
     if isinstance(source, Cohort):
-        raise OptionError("a cohort is known here by its folder", found=source.name, remedy="Read it with glioseg.read")
+        raise OptionError(
+            "the cohort was not read from a folder", found=source.name, remedy="Read it with glioseg.read"
+        )
     return source

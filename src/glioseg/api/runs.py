@@ -329,12 +329,12 @@ def evaluate(
     reporter = reporter_of(progress)
     under = Under(convention_named(convention), pixels, contributions)
     if others and (detect or only or contributions or (task, network, layout) != (None, None, None)):
-        named = {"detect": detect, "only": bool(only), "contributions": contributions}
-        with_it = next((name for name, asked in named.items() if asked), "a task, network or layout of your own")
+        options = {"`--detect`": detect, "`--only`": only, "`--contributions`": contributions}
+        beside = next((option for option, value in options.items() if value), "a task, network or layout of your own")
         raise OptionError(
-            "an ensemble is scored by what its networks were trained for, on all modalities",
-            found=f"others with {with_it}",
-            remedy="Leave others out",
+            "an ensemble is scored by what its networks were trained for, on all of their modalities",
+            found=f"`--with` beside {beside}",
+            remedy="Leave one of them out",
         )
     if on is not None and (others or detect):
         raise OptionError(

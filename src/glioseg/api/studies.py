@@ -54,7 +54,7 @@ def study(
         study: name of a shipped study, a TOML file, or ``StudyOptions``.
         data: the scans, a folder or what ``glioseg.read`` gave; or several of these by name, of which each row takes
             the one that it asks for, or the first that can feed it.
-        out: the study's folder; what is there is gone on with.
+        out: the study's folder; a study in it is continued.
         recipe: in place of the study's: a name or a TOML file.
         folds: of a cross-validation, in place of the study's.
         seeds: of the trainings, in place of the study's.
@@ -237,7 +237,7 @@ def tune(
     Args:
         recipe: as ``glioseg.recipe`` takes it; its part ``tune`` has the ranges.
         data: the scans, a folder or what ``glioseg.read`` gave; those of the test part are not looked at.
-        out: the search's folder; what is there is gone on with.
+        out: the search's folder; a search in it is continued.
         trials: in all, those of earlier calls counted in.
         at_once: how many are chosen without knowing of each other, so that they can be trained at the same time; what
             is found depends on it, and not on where they are trained.

@@ -102,7 +102,7 @@ async def _other(request: Request, error: Exception) -> Response:
 
 async def _unforeseen(_: Request, error: Exception) -> Response:
     """A fault of ours: said without what it was about, which may name somebody; the log has it."""
-    what = GliosegError("this failed for a reason nobody foresaw", found=type(error).__name__, remedy="Try it again")
+    what = GliosegError("this failed for an unforeseen reason", found=type(error).__name__, remedy="Try it again")
     return _answer(what, 500)
 
 

@@ -18,16 +18,18 @@ Worklist = Annotated[
         metavar="[FOLDER]", help="The worklist: studies may lie in it, and what is made of them is kept there."
     ),
 ]
-Port = Annotated[int, typer.Option(min=0, max=65535, help="That is listened at. [default: any that is free]")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on. [default: any that is free]")]
 Host = Annotated[
-    str, typer.Option(metavar="ADDRESS", help="That is listened at; another than this machine's needs a password.")
+    str, typer.Option(metavar="ADDRESS", help="The address to listen on; any but this machine's needs a password.")
 ]
 PasswordFile = Annotated[
-    Path | None, typer.Option(help="A file whose line is the password. [default: a new token in the address]")
+    Path | None, typer.Option(help="A file with the password in a line. [default: a new token in the address]")
 ]
 Public = Annotated[
     str | None,
-    typer.Option(metavar="ADDRESS", help="Under which a proxy with TLS shows it, such as https://masks.example.org."),
+    typer.Option(
+        metavar="ADDRESS", help="The address of a proxy with TLS in front, such as https://masks.example.org."
+    ),
 ]
 Networks = Annotated[
     list[Path] | None,
@@ -37,7 +39,7 @@ Networks = Annotated[
         help="Offer a network of your own beside the shipped ones; may be repeated.",
     ),
 ]
-NoBrowser = Annotated[bool, typer.Option("--no-browser", help="Only say the address.")]
+NoBrowser = Annotated[bool, typer.Option("--no-browser", help="Only print the address.")]
 
 
 @app.command(name="app", epilog="Example: glioseg app studies")
@@ -52,11 +54,11 @@ def open_application(
     max_voxels: MaxVoxels = None,
     no_browser: NoBrowser = False,
 ) -> None:
-    """See, correct and keep masks in the browser.
+    """View, correct and save masks in the browser.
 
-    Drop a study, choose a network, look at the tumour, draw over it where it is wrong, keep it. The page is served by
-    this machine for this machine, and nothing leaves it. Studies may lie in the folder too; cases wait in a queue that
-    survives a restart. Programs use the same calls, which /docs describes.
+    Drop a study, choose a network, look at the tumour, correct the mask where it is wrong, save it. The page is served
+    by this machine to this machine, and nothing leaves it. Studies may also lie in the folder; cases wait in a queue
+    that survives a restart. Programs can use the same calls, which /docs describes.
     """
     from glioseg.app.serve import serve
     from glioseg.core import MAX_VOXELS

@@ -79,9 +79,9 @@ def split(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Divide the patients into training, validation and test part.
+    """Divide the patients into training, validation and test parts.
 
-    All cases of a patient, and cases that show the same, stay in one part. Who is where is saved as JSON.
+    All cases of a patient, and duplicates, stay in one part. The split is saved as JSON.
     """
     from glioseg.api import data as api
     from glioseg.api.common import settings_of
@@ -121,14 +121,14 @@ def convert(
         str | None,
         typer.Option(
             metavar="X,Y,Z",
-            help="Millimetres between columns, rows and slices of pictures, whose files do not say it; they are then "
-            "written as axial slices, columns to the patient's left and rows to the back.",
+            help="Millimetres between columns, rows and slices of pictures, whose files do not state it; they are then "
+            "written as axial slices, columns towards the patient's left and rows towards the back.",
         ),
     ] = None,
     flags: DataFlags = NO_FLAGS,
     quiet: Quiet = False,
 ) -> None:
-    """Write a data set again in another layout.
+    """Write a data set in another layout.
 
     Labels are translated by their meaning: 4 of BraTS 2021 becomes 3 of BraTS 2023, both enhancing tumour.
     """
@@ -160,7 +160,7 @@ def phantom(
     spacing: Annotated[
         float, typer.Option(min=1.0, max=6.0, help="Size of a voxel in mm; 1 gives volumes of 240x240x155.")
     ] = 2.0,
-    seed: Annotated[int, typer.Option(min=0, help="Number from which all patients follow.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all patients.")] = 0,
     tissues: Annotated[
         Path | None,
         typer.Option(
@@ -171,7 +171,8 @@ def phantom(
         int,
         typer.Option(
             min=0,
-            help="How many, the first, have contrasts, shapes and acquisition beyond what is usual, for training.",
+            help="How many of them, from the first on, get contrasts, shapes and acquisitions beyond the usual, for "
+            "training.",
         ),
     ] = 0,
     quiet: Quiet = False,
@@ -203,15 +204,15 @@ def phantom(
 @takes_data_flags
 def cache(
     data: Folder,
-    folder: Annotated[Path, typer.Option("--out", help="Where prepared data is kept.")] = Path("cache"),
-    recipe: Annotated[str | None, typer.Option(help="Prepare what this recipe is trained on, as it does.")] = None,
+    folder: Annotated[Path, typer.Option("--out", help="Folder of prepared data.")] = Path("cache"),
+    recipe: Annotated[str | None, typer.Option(help="Prepare the data as training this recipe would.")] = None,
     changes: Settings = None,
     flags: DataFlags = NO_FLAGS,
     quiet: Quiet = False,
 ) -> None:
     """Turn a data set into the arrays that networks are trained on.
 
-    Scans are turned, cropped, normalised and resized. The command train does this by itself.
+    Scans are reoriented, cropped, normalised and resized. The command train does this by itself.
     """
     from glioseg.api import data as api
 

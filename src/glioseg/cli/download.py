@@ -1,4 +1,4 @@
-"""The command that brings public sets of scans."""
+"""The command that downloads public sets of scans."""
 
 from __future__ import annotations
 
@@ -20,37 +20,39 @@ app = typer.Typer()
 @app.command(epilog="Example: glioseg download brisc --out data/brisc")
 def download(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="A public set. Without it they are listed.")
+        str | None, typer.Argument(metavar="NAME", help="A public set; without it, all are listed.")
     ] = None,
     folder: Annotated[
-        Path | None, typer.Option("--out", help="Its folder; what broke off goes on. [default: NAME]")
+        Path | None, typer.Option("--out", help="Where it goes; a broken download is resumed. [default: NAME]")
     ] = None,
     checked: Annotated[
         Path | None,
-        typer.Option("--check", metavar="FOLDER", help="Fetch nothing; say whether all of the set is in this folder."),
+        typer.Option(
+            "--check", metavar="FOLDER", help="Fetch nothing; say whether the set in this folder is complete."
+        ),
     ] = None,
-    listed: Annotated[bool, typer.Option("--list", help="List the sets: terms, sizes, and how each is had.")] = False,
+    listed: Annotated[bool, typer.Option("--list", help="List the sets: terms, sizes, and how to get each.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Bring a public set of scans, or say how to get it.
+    """Download a public set of scans, or say how to get it.
 
-    Archives are held to size and checksum and unpacked; the folder appears once all of it is there. The exit code is 1
-    where cases, patients or files are not those that the publisher says.
+    Archives are checked against the published size and checksum, and unpacked; the folder appears once it is complete.
+    The exit code is 1 if the numbers of cases, patients or files are not those that the publisher states.
     """
     from glioseg.api import public as api
     from glioseg.runs.download import found_text
 
     if name is None or listed:
         if name is not None or folder is not None or checked is not None:
-            raise OptionError("--list takes nothing else" if listed else "which set is not said", expected="a NAME")
+            raise OptionError("--list takes nothing else" if listed else "no set is named", expected="a NAME")
         if as_json:
             print_json({each.name: each.to_json() for each in api.public_sets()})
         else:
             out("\n\n".join(map(_text, api.public_sets())))
         return
     if folder is not None and checked is not None:
-        raise OptionError("--check fetches nothing, and --out is where to", remedy="Leave one of them out")
+        raise OptionError("--check fetches nothing, so that --out has no meaning", remedy="Leave one of them out")
     result = api.download(name, folder, check=checked, progress=Reporter(quiet=quiet))
     if as_json:
         print_json(result.to_json())

@@ -51,8 +51,8 @@ Regions = Annotated[
     str | None,
     typer.Option(
         metavar="NAME=PARTS,…",
-        help="What is learnt and scored, by labels or their values: such as WT=1+2,TC=core. [default: the scheme's, or "
-        "each of --labels]",
+        help="What is learnt and scored, as unions of labels or of their values: such as WT=1+2,TC=core. [default: the "
+        "scheme's, or each of --labels]",
     ),
 ]
 Modalities = Annotated[
@@ -81,7 +81,7 @@ KeepIds = Annotated[
     bool,
     typer.Option(
         "--keep-ids",
-        help="Call DICOM cases by their patients' identifiers, and show descriptions and file names as they are.",
+        help="Name DICOM cases by their patients' identifiers, and show descriptions and file names as they are.",
     ),
 ]
 NewFolder = Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write; it must not exist, or be empty.")]
@@ -101,7 +101,7 @@ Backend = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help="What computes the network: torch, or on the processor onnx or openvino, which are quicker; "
+        help="What computes the network: torch, or, on the CPU, onnx or openvino, which are faster; "
         "glioseg doctor --backends measures them.",
     ),
 ]
@@ -109,17 +109,17 @@ On = Annotated[
     str | None,
     typer.Option(
         metavar="PLACE",
-        help="Where the work is spread: ray (started here, some 16 s), ray://HOST:PORT, ray://auto; with what each "
-        "worker may use behind it, such as ray,cpus=4,memory=8,gpus=1. [default: here, one after the other]",
+        help="Spread the work over Ray: ray (started here, which takes some 16 s), ray://HOST:PORT or ray://auto, "
+        "followed by what each worker may use, such as ray,cpus=4,memory=8,gpus=1. [default: here, one by one]",
     ),
 ]
-Cache = Annotated[Path | None, typer.Option(help="Where prepared data is kept. [default: cache, beside the run]")]
+Cache = Annotated[Path | None, typer.Option(help="Folder of prepared data. [default: cache, beside the run]")]
 Convention = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="Whose rules hold for empty masks and lesions: brats2023, brats2023-men, brats2023-met, nnunet, monai or "
-        "metrics-reloaded; docs/evaluation.md says what each means. [default: ours]",
+        help="Whose rules apply to empty masks and lesions: brats2023, brats2023-men, brats2023-met, nnunet, monai or "
+        "metrics-reloaded; docs/evaluation.md explains each. [default: ours]",
     ),
 ]
 Pixels = Annotated[bool, typer.Option("--pixels", help="Measure distances in pixels where millimetres are unknown.")]
@@ -131,7 +131,7 @@ With = Annotated[
 
 @dataclass(frozen=True)
 class DataFlags:
-    """What a user says of a data set that its files do not; a command with it is decorated by ``takes_data_flags``."""
+    """What a user states about a data set that its files do not; commands that take it use ``takes_data_flags``."""
 
     layout: str | None = None
     scheme: str | None = None
@@ -196,7 +196,7 @@ NO_FLAGS = DataFlags()
 
 
 def other_data(data: Path | None, flags: DataFlags) -> Data | None:
-    """What ``--data`` names of a command that else takes a run's own data, which flags say nothing of.
+    """The data that ``--data`` names; None where a command takes the run's own, which needs no flags.
 
     Raises:
         OptionError: flags without data, and what ``DataFlags.data`` refuses.

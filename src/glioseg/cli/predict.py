@@ -44,27 +44,27 @@ NetworkAndInputs = Annotated[
         help="A run folder, a bundle or model:NAME (see glioseg models); then folders of cases, volumes or pictures.",
     ),
 ]
-Yes = Annotated[bool, typer.Option("--yes", help="Where no network is named, take the shipped one that fits.")]
+Yes = Annotated[bool, typer.Option("--yes", help="If no network is named, take the shipped one that fits.")]
 PredictionsFolder = Annotated[Path, typer.Option("--out", help="Where masks, figures and tables go.")]
 ModalityFiles = Annotated[
     list[str] | None,
     typer.Option(
         "--modality",
         metavar="NAME=FILE",
-        help="One case file by file, such as t2f=scan.nii.gz; or, of the DICOM study that is named, the number of the "
-        "series that shows it, such as t1c=5. Repeated for each modality.",
+        help="One case, file by file, such as t2f=scan.nii.gz; or, for a DICOM study, the number of the series to use, "
+        "such as t1c=5. Repeated for each modality.",
     ),
 ]
 SkipDone = Annotated[
     bool,
-    typer.Option("--skip-done", help="Leave cases that this network has predicted into the folder from these files."),
+    typer.Option("--skip-done", help="Skip cases that this network has already predicted here from the same files."),
 ]
 
 Write = Annotated[
     str,
     typer.Option(
         metavar="FORMS",
-        help="What is written of each case, with commas: nifti (the mask), report (HTML and PDF), probabilities, "
+        help="What to write for each case, with commas: nifti (the mask), report (HTML and PDF), probabilities, "
         "uncertainty, seg (DICOM), stl (surfaces), bids.",
     ),
 ]
@@ -74,7 +74,7 @@ Deidentify = Annotated[
 ]
 Uncertainty = Annotated[
     bool,
-    typer.Option("--uncertainty", help="The same as uncertainty among --write: how far each answer can be trusted."),
+    typer.Option("--uncertainty", help="Short for adding uncertainty to --write: how far each mask can be trusted."),
 ]
 
 Explain = Annotated[
@@ -111,19 +111,19 @@ def predict(
 ) -> None:
     """Segment scans, or classify pictures, with a network.
 
-    For each case a mask on the scan's own grid, volumes and diameters, and a page as HTML and PDF; or its class, the
-    confidence of that, and the picture captioned with them. Folders need no masks, and which file is taken for which
-    modality is said. A case that cannot be predicted (it lacks a modality, say) is named and left out; the exit code is
-    1 then.
-    Networks named by --with are averaged with the first (folds, planes); thresholds are the means of theirs, and a
-    second picture shows what each contributes. predictions.html shows all cases, those to look at first on top.
-    What was interrupted goes on with --skip-done; with --on cases are predicted at the same time.
-    With --write nifti,report,uncertainty the networks are asked again (mirrored, scaled, with dropout): maps, intervals
-    of volumes and a confidence; the mask stays the same.
-    With --register, --brain-extract, --n4 and --atlas scans are made ready first; what was done is said, and shown in
-    a picture. With --prepare-only that is all: the registered scans are written, in OUT/CASE/CASE-t1n.nii.gz.
-    With --explain Grad-CAM and integrated gradients of each region stand beside the mask, and what becomes of it where
-    a modality is left out.
+    Writes for each case a mask on the scan's own grid, volumes and diameters, and a page as HTML and PDF; or its class
+    with a confidence, and the picture captioned with both. Folders need no masks; the command says which file it takes
+    for which modality. A case that cannot be predicted (because it lacks a modality, say) is named and left out, and
+    the exit code is 1.
+    Networks named by --with are averaged with the first (folds, planes), as are their thresholds; a second picture
+    shows what each contributes. predictions.html shows all cases, those to look at first on top.
+    --skip-done continues after an interruption; --on predicts cases in parallel.
+    With --write nifti,report,uncertainty the networks are run several times (mirrored, scaled, with dropout): maps,
+    intervals of volumes and a confidence; the mask stays the same.
+    With --register, --brain-extract, --n4 and --atlas scans are prepared first; what was done is reported and shown in
+    a picture. With --prepare-only that is all: the registered scans are written as OUT/CASE/CASE-t1n.nii.gz and so on.
+    With --explain Grad-CAM and integrated gradients of each region are written beside the mask, and how it would change
+    without each modality.
     """
     files, series = _files_and_series(modality or (), bool(given))
     if not given and not files:

@@ -17,7 +17,7 @@ Register = Annotated[
     bool,
     typer.Option(
         "--register",
-        help="Bring modalities on different grids to one of 1 mm, rigidly, and the mask back to one of theirs.",
+        help="Register modalities on different grids, rigidly, to a grid of 1 mm; the mask goes back to one of theirs.",
     ),
 ]
 BrainExtract = Annotated[
@@ -26,13 +26,13 @@ BrainExtract = Annotated[
         "--brain-extract", help="Remove what is not brain, where a skull is found; needs a T1 and glioseg[brain]."
     ),
 ]
-N4 = Annotated[bool, typer.Option("--n4", help="Even out the shading of the coil in each modality.")]
+N4 = Annotated[bool, typer.Option("--n4", help="Correct the bias field of each modality.")]
 AtlasName = Annotated[
     str | None,
     typer.Option(
         "--atlas",
         metavar="NAME",
-        help="Show the network the head in the space of an atlas, mni; the mask lies where it would else.",
+        help="Show the network the head in the space of an atlas: mni. The mask stays on the grid of the scan.",
     ),
 ]
 MaskOn = Annotated[
@@ -40,7 +40,7 @@ MaskOn = Annotated[
     typer.Option(
         "--mask-on",
         metavar="MODALITY",
-        help="On whose grid the mask lies after --register. [default: the network's first that was acquired as it is]",
+        help="On whose grid the mask lies after --register. [default: the network's first that was not reformatted]",
     ),
 ]
 PrepareOnly = Annotated[

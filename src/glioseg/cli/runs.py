@@ -45,7 +45,7 @@ Manifest = Annotated[
     typer.Option(
         "--verify",
         metavar="MANIFEST",
-        help="Recompute the figures of a run, and compare them and all that they follow from with its manifest.json.",
+        help="Recompute the figures of a run, and compare them, and everything they depend on, with its manifest.json.",
     ),
 ]
 OtherData = Annotated[Path | None, typer.Option("--data", help="Scans with masks. [default: those of the run]")]
@@ -54,17 +54,19 @@ PartOption = Annotated[
 ]
 Detect = Annotated[
     bool,
-    typer.Option("--detect", help="Score a network that segments by whether it finds tumour, per slice and case."),
+    typer.Option("--detect", help="Score a segmentation network as a detector: whether slices and cases show tumour."),
 ]
 Contributions = Annotated[
     bool,
-    typer.Option("--contributions", help="Also say what each modality contributed: scores without it, and permuted."),
+    typer.Option("--contributions", help="Also score with each modality removed, and permuted: what it contributed."),
 ]
 Only = Annotated[
     str | None,
-    typer.Option(metavar="NAMES", help="Hide all other modalities, as if they had not been acquired: such as t2f,t1c."),
+    typer.Option(
+        metavar="NAMES", help="Use these modalities only, as if no others had been acquired: such as t2f,t1c."
+    ),
 ]
-FiguresFolder = Annotated[Path | None, typer.Option("--out", help="Where figures go. [default: the run folder]")]
+FiguresFolder = Annotated[Path | None, typer.Option("--out", help="Where the scores go. [default: the run folder]")]
 
 
 def _recipes_that_begin_with(incomplete: str) -> list[str]:
@@ -86,13 +88,13 @@ DataFolder = Annotated[Path, typer.Option("--data", help="The data set's folder,
 NewRun = Annotated[Path, typer.Option("--out", help="The run folder; an interrupted run in it is continued.")]
 SplitFile = Annotated[
     Path | None,
-    typer.Option(help="Who is in which part: a JSON file of glioseg split, or nnU-Net's splits_final.json."),
+    typer.Option(help="Which patient is in which part: a JSON file of glioseg split, or nnU-Net's splits_final.json."),
 ]
 Fold = Annotated[
     int | None, typer.Option(min=0, help="Which fold of a cross-validation, from 0; split.n_folds sets how many.")
 ]
 Devices = Annotated[int, typer.Option(min=1, help="Processes that train together on this machine.")]
-Restart = Annotated[bool, typer.Option("--restart", help="Delete the run in the folder and begin anew.")]
+Restart = Annotated[bool, typer.Option("--restart", help="Delete the run in the folder and start over.")]
 NoEvaluate = Annotated[bool, typer.Option("--no-evaluate", help="Stop after the training.")]
 StartFrom = Annotated[
     Path | None,
@@ -125,9 +127,9 @@ def train(
 ) -> None:
     """Train a network, evaluate it and write a report.
 
-    The same command continues a run that was interrupted.
-    Started by torchrun (`torchrun --nproc-per-node 4 -m glioseg train …`) or srun, all processes train together, on
-    several machines too; docs/scale.md has the commands.
+    The same command continues an interrupted run.
+    Started by torchrun (`torchrun --nproc-per-node 4 -m glioseg train …`) or srun, all processes train together, also
+    on several machines; docs/scale.md has the commands.
     """
     with loading():
         from glioseg.api import runs as api
@@ -207,11 +209,10 @@ def evaluate(
 ) -> None:
     """Score a trained network against the experts' masks or classes.
 
-    On a part of the run's own data, or on other data, whose figures are kept as evaluation-on-NAME.json and shown by
-    report-on-NAME.html. Networks named by --with are scored as one and have a page too, report-PART-ensemble.html.
-    With --verify, a figure that stands in a paper is checked by one command; --data names the scans where they lie
-    elsewhere now.
-    A case of other data that is damaged or lacks a modality is named and left out; the exit code is 1 then. Damage in
+    On a part of the run's own data, or on other data, whose scores are kept in evaluation-on-NAME.json and shown in
+    report-on-NAME.html. Networks named by --with are scored as one ensemble, with a page report-PART-ensemble.html.
+    With --verify one command checks the figures that a paper states; --data names the scans if they have moved since.
+    A case of other data that is damaged or lacks a modality is named and left out, and the exit code is 1. Damage in
     the run's own data is an error: a part without one of its cases is another part.
     """
     with loading():
@@ -227,12 +228,6 @@ def evaluate(
         return
     if run is None:
         raise OptionError("no network is named", expected="a run folder, or a bundle with --data; or --verify MANIFEST")
-    if others and (detect or contributions):
-        raise OptionError(
-            "an ensemble is scored by what its networks were trained for, on all modalities",
-            found=f"--with and {'--detect' if detect else '--contributions'}",
-            remedy="Leave one out",
-        )
     scores = api.evaluate(
         run,
         other_data(data, flags),
@@ -269,7 +264,7 @@ def _print_verification(verified: Verification, as_json: bool) -> None:
 
 
 def _refuse_beside_verify(*others: object) -> None:
-    """A manifest says itself what is scored."""
+    """A manifest itself says what is scored."""
     if any(others):
         raise OptionError(
             "--verify scores what the manifest names",
@@ -283,12 +278,14 @@ app.command(epilog="Example: glioseg predict model:phantom patient-folder --out 
 
 @app.command(epilog="Example: glioseg models phantom")
 def models(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Show all that is known of this one.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Show everything that is known about this one.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """List the networks that need no training, or show one.
+    """List the shipped networks, or show one.
 
-    Of one network: what it was made from, all its figures with intervals, and where it fails.
+    Of one network: what it was trained on, all its figures with intervals, and where it fails.
     """
     from glioseg.api import models as api
     from glioseg.cli.texts import model_text, models_text
@@ -306,7 +303,7 @@ def models(
     for model in api.models():
         if not model.is_installed:
             out(f"\nmodel:{model.name}\n  not installed: {model.how_to_get}")
-    out("\nglioseg models NAME: what it was made from, all its figures, where it fails")
+    out("\nglioseg models NAME: what it was trained on, all its figures, where it fails")
 
 
 @app.command(epilog="Example: glioseg export runs/lgg --out lgg.onnx")
@@ -335,7 +332,7 @@ def export(
         str | None,
         typer.Option(
             metavar="SIZE",
-            help="Size of the images, such as 128x128, for a network that takes one only. [default: the recipe's]",
+            help="Size of the images, such as 128x128, for a network that takes a single size. [default: the recipe's]",
         ),
     ] = None,
     as_json: Json = False,
@@ -386,7 +383,7 @@ def compare(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Put runs side by side on the same patients.
+    """Compare runs on the same patients.
 
     Means, medians and intervals of each run, and a paired Wilcoxon test of each pair of runs.
     """
@@ -420,10 +417,10 @@ def demo(
     folder: Annotated[Path, typer.Option("--out", help="Where everything goes.")] = Path("demo"),
     quiet: Quiet = False,
 ) -> None:
-    """See all of it on synthetic patients, in about four minutes.
+    """See the whole workflow on synthetic patients, in four minutes.
 
-    Writes a cohort, inspects it, trains a network, evaluates it, predicts a scan and writes reports; then lets a
-    shipped network predict another scan.
+    Writes a cohort, inspects it, trains a network, evaluates it, predicts a scan and writes reports; then predicts
+    another scan with a shipped network.
     """
     from glioseg.api import tools as api
 
@@ -444,15 +441,15 @@ def doctor(
     device: Device = "auto",
     backends: Annotated[
         bool,
-        typer.Option("--backends", help="Measure what can compute networks on this machine, and say which to take."),
+        typer.Option("--backends", help="Measure the backends that can compute networks here, and say which to use."),
     ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Print what this machine has and what of it is free.
+    """Print what this machine has, and how much of it is free.
 
-    Device and precision, processors that others leave free and the threads that predict takes for it, versions, what
-    the extras lack, and which shipped networks are installed.
+    Device and precision, the processors that other programs leave free and the threads that predict will use, versions,
+    what the extras lack, and which shipped networks are installed.
     """
     from glioseg.api import tools as api
     from glioseg.runs.doctor import doctor_text

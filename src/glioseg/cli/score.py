@@ -37,15 +37,15 @@ Predictions = Annotated[
     typer.Option(
         "--prediction",
         metavar="[NAME=]DIR",
-        help="Folder of the masks to be scored; may be repeated: methods are compared on the same patients.",
+        help="Folder of the masks to score; may be repeated, to compare methods on the same patients.",
     ),
 ]
 PredictionScheme = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="What the integers in the predictions mean, where it is not as in the references and no file beside them "
-        "says it.",
+        help="What the integers in the predictions mean, if that differs from the references and no file beside them "
+        "says so.",
     ),
 ]
 Resample = Annotated[
@@ -53,7 +53,7 @@ Resample = Annotated[
     typer.Option("--resample", help="Bring masks on another grid to that of the reference, by the nearest voxel."),
 ]
 ConsensusRule = Annotated[
-    str, typer.Option("--consensus", metavar="NAME", help="What several raters are made into: majority or staple.")
+    str, typer.Option("--consensus", metavar="NAME", help="How several raters are combined: majority or staple.")
 ]
 ScoreFolder = Annotated[
     Path | None,
@@ -80,9 +80,10 @@ def score(
 ) -> None:
     """Score masks of any origin: a program's, a radiologist's, ours.
 
-    Masks (NIfTI, MetaImage, NRRD, pictures) are matched by the name of the case; words such as seg, mask and pred do
-    not count. A case without a prediction counts as missed. With --json one method is printed as evaluate --json prints
-    it. Several raters are made into a consensus, and their agreement with each other stands beside the methods'.
+    Masks (NIfTI, MetaImage, NRRD, pictures) are matched by the name of the case, in which words such as seg, mask and
+    pred are ignored. A case without a prediction counts as missed. With --json one method is printed as evaluate --json
+    prints it. Several raters are combined into a consensus, and their agreement with each other is reported beside the
+    methods'.
     """
     from glioseg.api import masks as api
     from glioseg.cli.texts import score_text

@@ -40,14 +40,14 @@ RangedRecipe = Annotated[
     str, typer.Argument(metavar="RECIPE", help="Name of a shipped recipe, or a TOML file; it declares the ranges.")
 ]
 SearchData = Annotated[Path, typer.Option("--data", help="The data set's folder, as downloaded.")]
-SearchFolder = Annotated[Path, typer.Option("--out", help="The search's folder; what is there is gone on with.")]
-Trials = Annotated[int, typer.Option(min=1, help="Trials in all, those of earlier calls counted in.")]
+SearchFolder = Annotated[Path, typer.Option("--out", help="The search's folder; a search in it is continued.")]
+Trials = Annotated[int, typer.Option(min=1, help="Trials in total, including those of earlier calls.")]
 AtOnce = Annotated[
     int,
     typer.Option(
         min=1,
-        help="Trials that are chosen without knowing of each other, so that --on can train them at the same time. What "
-        "is found depends on it.",
+        help="Trials that are chosen together, none knowing the others' results, so that --on can train them in "
+        "parallel. The result depends on it.",
     ),
 ]
 Minutes = Annotated[float | None, typer.Option(min=0.0, help="Stop after that time; the same command continues.")]
@@ -60,34 +60,35 @@ StudyData = Annotated[
     typer.Option(
         "--data",
         metavar="[NAME=]PATH",
-        help="The data set's folder, as downloaded; several by name, such as lgg=kaggle_3m, where rows need others.",
+        help="The data set's folder, as downloaded; several with names, such as lgg=kaggle_3m, if rows need different "
+        "ones.",
     ),
 ]
-StudyFolder = Annotated[Path | None, typer.Option("--out", help="The study's folder; what is there is gone on with.")]
-ShowStudy = Annotated[bool, typer.Option("--show", help="Print the study's file, to be changed, and stop.")]
+StudyFolder = Annotated[Path | None, typer.Option("--out", help="The study's folder; a study in it is continued.")]
+ShowStudy = Annotated[bool, typer.Option("--show", help="Print the study's file, for editing, and stop.")]
 StudyRecipe = Annotated[
-    str | None, typer.Option(metavar="NAME", help="This recipe in place of the study's: a name or a TOML file.")
+    str | None, typer.Option(metavar="NAME", help="A recipe in place of the study's: a name or a TOML file.")
 ]
 Folds = Annotated[int | None, typer.Option(min=2, help="Folds of a cross-validation. [default: the study's]")]
 Seeds = Annotated[
     str | None, typer.Option(metavar="N,N", help="Seeds of the trainings, such as 0,1,2. [default: the study's]")
 ]
-RestartRuns = Annotated[bool, typer.Option("--restart", help="Train runs anew whose settings or data have changed.")]
+RestartRuns = Annotated[bool, typer.Option("--restart", help="Retrain runs whose settings or data have changed.")]
 Plan = Annotated[
     bool,
-    typer.Option("--plan", help="Print a command for each run that has not ended, such as for a job array, and stop."),
+    typer.Option("--plan", help="Print a command for each unfinished run, for a job array, say, and stop."),
 ]
 OneRun = Annotated[
-    str | None, typer.Option("--run", metavar="NAME", help="Train this run alone, as --plan names it; no table.")
+    str | None, typer.Option("--run", metavar="NAME", help="Train only this run, as --plan names it; no table.")
 ]
-SharedCache = Annotated[Path | None, typer.Option(help="Where prepared data is kept. [default: cache, in the folder]")]
+SharedCache = Annotated[Path | None, typer.Option(help="Folder of prepared data. [default: cache, in the folder]")]
 
 
 @app.command(epilog="Example: glioseg recipes tum-lgg > my-recipe.toml")
 def recipes(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="NAME", help="Show this recipe's file; with --settings, the part to be listed."),
+        typer.Argument(metavar="NAME", help="Show this recipe's file; with --settings, the part to list."),
     ] = None,
     changes: Settings = None,
     settings: Annotated[
@@ -95,10 +96,10 @@ def recipes(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """List the recipes that come with glioseg, or show one.
+    """List the shipped recipes, or show one.
 
-    A recipe is shown as its file has it, with comments; with --set it is shown with all settings written out. With
-    --settings: type, default, range, unit and meaning of each setting, and which recipes set it to what.
+    A recipe is shown as its file, with comments; with --set, all of its settings are written out. With --settings:
+    type, default, range, unit and meaning of each setting, and which recipes set it to what.
     """
     if changes and (settings or name is None):
         raise OptionError(
@@ -141,9 +142,9 @@ def plan(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Propose a recipe from a data set and the memory at hand.
+    """Propose a recipe for a data set and the available memory.
 
-    The file says why for each setting; read it, change it, and train it.
+    The file gives the reason for each setting; read it, change it, and train it.
     """
     from glioseg.api import recipes as api
     from glioseg.io.remote.address import as_given
@@ -181,11 +182,11 @@ def study(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a recipe in all its variations; compare them.
+    """Train the variations of a recipe, and compare them.
 
-    Runs what is missing, so that the same command continues a study that was interrupted. A run that fails is
-    reported and the others go on; the exit code is then 1. Without a name, lists the studies that come with glioseg.
-    With --plan each run is a command of its own, for a queue; the same command without it then makes the table.
+    Trains what is missing, so that the same command continues an interrupted study. A run that fails is reported, the
+    others go on, and the exit code is 1. Without a name, lists the shipped studies. With --plan each run is a command
+    of its own, for a queue; the same command without it then makes the table.
     """
     if name is None or show:
         _show_studies(name)
@@ -193,7 +194,7 @@ def study(
     if not data or folder is None:
         from glioseg.studies.options import read_study
 
-        read_study(name)  # a name that there is not is said first
+        read_study(name)  # an unknown name is reported first
         raise OptionError(
             "a study needs scans and a folder of its own",
             found=f"glioseg study {name}",
@@ -310,8 +311,8 @@ def tune(
 ) -> None:
     """Search for better settings of a recipe.
 
-    Within the ranges that the recipe declares. Trials are judged by validation alone, and stopped early where others
-    were better. Ends with the best settings as a recipe, best.toml. Needs the extra tune.
+    Searches the ranges that the recipe declares. Trials are judged on validation only, and stopped early if others were
+    better. Ends with the best settings as a recipe, best.toml. Needs the extra tune.
     """
     from glioseg.api import studies as api
     from glioseg.studies.trials import TIME_IS_UP

@@ -21,15 +21,15 @@ TimePoints = Annotated[
 ]
 Dates = Annotated[
     str | None,
-    typer.Option(metavar="DATES", help="Of each case in that order, as 2024-01-31,2024-05-02. [default: the scans']"),
+    typer.Option(metavar="DATES", help="Dates of the cases, in order, as 2024-01-31,2024-05-02. [default: the scans']"),
 ]
 Scans = Annotated[
     list[Path] | None,
     typer.Option(
         "--scans",
         metavar="SCAN",
-        help="Of each case in that order, for the picture: a file, or a folder or DICOM study; repeated. [default: "
-        "those that were predicted, where they are not DICOM]",
+        help="Scan of each case, in order, for the picture: a file, a folder or a DICOM study; repeated. [default: the "
+        "predicted scans, unless they are DICOM]",
     ),
 ]
 Folder = Annotated[Path, typer.Option("--out", help="Where the page, the figures and the table go.")]
@@ -46,9 +46,9 @@ def timeline(
 ) -> None:
     """Compare the time points of a patient.
 
-    Volumes and diameters in order of time, their change in percent from the first and from the smallest before, and the
-    first mask over the last on the scan, to which the first is registered (rigidly): timeline.html, timeline.json and
-    timeline.csv. Days are counted from the first time point; no date is written.
+    Volumes and diameters over time, their change in percent from the first time point and from the smallest value
+    before, and the first and the last mask on the last scan, to which the first is registered (rigidly): timeline.html,
+    timeline.json and timeline.csv. Days are counted from the first time point; no date is written.
     """
     from glioseg.api import masks as api
 

@@ -32,20 +32,20 @@ Folds = Annotated[
     typer.Option(
         "--folds",
         metavar="RUN",
-        help="A fold of the same recipe, which held out other patients: for a network that was trained on all of them. "
-        "May be repeated.",
+        help="A fold of the same recipe, which held out some of the patients, for a network that was trained on all of "
+        "them. May be repeated.",
     ),
 ]
 Check = Annotated[
-    Path | None, typer.Option("--check", help="Further scans with masks, to see how far what was found holds there.")
+    Path | None, typer.Option("--check", help="Further scans with masks, to see how well the calibration holds there.")
 ]
 Out = Annotated[
     Path | None, typer.Option("--out", help="Where figures and page go. [default: the run, or the bundle's folder]")
 ]
 Risk = Annotated[
-    float, typer.Option(metavar="SHARE", help="Of a region, what the cautious mask may miss on average over patients.")
+    float, typer.Option(metavar="SHARE", help="Share of a region that the cautious mask may miss, mean over patients.")
 ]
-Level = Annotated[float, typer.Option(metavar="SHARE", help="Of patients, whose volume an interval has to hold.")]
+Level = Annotated[float, typer.Option(metavar="SHARE", help="Share of patients whose volume an interval has to cover.")]
 
 
 @app.command(epilog="Example: glioseg calibrate runs/lgg --risk 0.1")
@@ -64,12 +64,13 @@ def calibrate(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Fit how far a network's masks can be trusted.
+    """Calibrate how far a network's masks can be trusted.
 
-    On the validation part of a run, on other data with masks, or on what folds held out: the Dice to be expected of a
+    Fits, on the validation part of a run, on other data with masks, or on what folds held out: the expected Dice of a
     mask, a threshold that keeps the share of missed tumour below a stated risk, intervals of volumes, a temperature.
-    All of it is kept in the bundle, where predict --uncertainty finds it, and is checked on the test part, on data of
-    --check or by leaving patients out: calibration.json and calibration.html say how well it holds. No mask changes.
+    All of it is stored in the bundle, where predict --uncertainty finds it, and is checked on the test part, on the
+    data of --check or by leaving patients out: calibration.json and calibration.html say how well it holds. No mask
+    changes.
     """
     from glioseg.api import models as api
 

@@ -126,7 +126,7 @@ def match_masks(folder: MaskFolder, cases: Sequence[Case]) -> Matched:
                     "a mask fits two cases by its name",
                     path=path,
                     found=f"{owner[path]}, {case.id}",
-                    remedy="Call each mask after its case",
+                    remedy="Name each mask after its case",
                 )
             owner[path] = case.id
         sources[case.id] = source
@@ -245,5 +245,5 @@ def unknown_cases(names: Collection[str], cases: Sequence[Case], folder: Path) -
         path=folder,
         found=name_some(sorted(names)),
         expected=f"some of {name_some(sorted(case.id for case in cases))}",
-        remedy="Move them elsewhere, or give their references; a mask is called after its case",
+        remedy="Move them elsewhere, or give their references; a mask is named after its case",
     )

@@ -165,7 +165,7 @@ def own_scheme(
         source: where it is defined.
 
     Raises:
-        LabelError: integers that are given twice or below 1, or a region of labels that there are not.
+        LabelError: integers that are given twice or below 1, or a region of labels that do not exist.
     """
     ours = {our_label_name(label): value for label, value in labels.items()}
     if regions is None and len(ours) == len(labels) and set(ours) <= GLIOMA_LABELS:
@@ -217,7 +217,7 @@ def _members(region: str, parts: Sequence[str | int], labels: Mapping[str, int])
     unknown = [label for label in named if label not in labels]
     if unknown or not named:
         raise LabelError(
-            f"the region {region} is made of labels that there are not",
+            f"the region {region} is made of labels that do not exist",
             found=", ".join(unknown) or "none",
             expected="some of " + ", ".join(f"{value} {label}" for label, value in labels.items()),
         )

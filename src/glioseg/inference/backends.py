@@ -189,7 +189,7 @@ def _traced_on(bundle: Bundle) -> tuple[int, ...]:
     size = info.recipe_size or info.shape
     if size is None:
         raise OptionError(
-            "this network is known for no size of image, which other backends need",
+            "no size of image is known for this network, and other backends need one",
             found=named(network),
             remedy="Leave `--backend` out",
         )

@@ -231,7 +231,7 @@ def estimate(
     if sum(map(len, views)) < 2:
         raise OptionError(
             "uncertainty needs two samples or more",
-            found="one network, seen one way",
+            found="one network and one view",
             remedy="Allow flips or scales, or add networks with `--with`",
         )
     masks: list[npt.NDArray[np.uint8]] = []  # a bit for each voxel

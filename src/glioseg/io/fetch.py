@@ -1,4 +1,4 @@
-"""A file from an address, whole or not at all: gone on with where it broke off, and held to its size and checksum.
+"""A file from an address, whole or not at all: resumed where it broke off, and checked against its size and checksum.
 
 What has come so far lies in ``NAME.part``, with the server's mark of that version beside it; the name itself appears
 once all bytes are there and are the right ones. A connection that breaks is taken up again by a range request (RFC

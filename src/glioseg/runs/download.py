@@ -55,7 +55,7 @@ class DownloadResult:
 
 
 def download(name: str, out: Path | None = None, reporter: Reporter = QUIET) -> DownloadResult:
-    """Have a public set in a folder, all of it or none; what an earlier call has fetched is gone on with.
+    """Have a public set in a folder, all of it or none; what an earlier call has fetched is kept.
 
     Everything happens in ``OUT.part`` beside it, which takes the name ``OUT`` once it is whole.
 

@@ -448,7 +448,9 @@ def require_unseen(folders: Iterable[Path], patients: Iterable[str], data: Path,
     for folder in folders:
         home = run_folder.home_of(folder)
         if not (home / run_folder.SPLIT).exists():
-            reporter.say(f"Whom {folder} was trained on is not known: a bundle does not say it. Figures may flatter it")
+            reporter.say(
+                f"Figures may flatter {folder}: on whom it was trained is not known, since a bundle does not say"
+            )
             continue
         split = read_json(home / run_folder.SPLIT)
         seen_patients = sorted(scored & set(split.get("train", ()))) if isinstance(split, dict) else []

@@ -158,7 +158,7 @@ def _opened(
     predictor = task.predictor(bundle, "cpu")
     if not isinstance(predictor, Predictor):
         raise OptionError(
-            "what 8 bits cost is measured by Dice, which a network that does not segment has none of",
+            "what 8 bits cost is measured by Dice, which only networks that segment have",
             found=f"the task {task.name}",
             remedy="Leave it in floating point: `--format openvino`",
         )

@@ -50,7 +50,7 @@ def proposed_model(inputs: Sequence[Data], files: Mapping[str, Path], reporter: 
             raise FileError(
                 "there is no such run, bundle, file or folder",
                 path=data.path,
-                remedy="Check the path for a typing error; `glioseg models` lists the networks that need no training",
+                remedy="Check the path for a typing error; `glioseg models` lists the shipped networks",
             )
     scans = tuple(read(data, reporter) if holds_cases(data.path) else data for data in inputs)
     models = installed_models()

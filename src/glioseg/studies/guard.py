@@ -29,7 +29,7 @@ def guarded(work: Callable[[], _T], trace: Path, reporter: Reporter) -> tuple[_T
         return None, one_line(error)
     except Exception as error:  # noqa: BLE001 - see above
         write_text(trace, traceback.format_exc())
-        reporter.say(f"Not foreseen, see {trace}")
+        reporter.say(f"Unforeseen error, see {trace}")
         return None, f"{type(error).__name__}: {one_line(error)}"
 
 

@@ -82,7 +82,7 @@ class RunPlace:
                 "not a record of a run that this version reads",
                 path=self.record_file,
                 found=str(error.errors()[0]["msg"]),
-                remedy="Delete it; the run's folder is then gone on with",
+                remedy="Delete it; the run in its folder is then continued",
             ) from error
 
 

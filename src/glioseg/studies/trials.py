@@ -87,7 +87,7 @@ def with_settings_of(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
 
 @dataclass(frozen=True)
 class ChosenTrial:
-    """A trial to be trained, or to be gone on with.
+    """A trial to be trained or continued.
 
     Args:
         record: of it.

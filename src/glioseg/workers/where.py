@@ -25,7 +25,7 @@ Make = Callable[[Reporter], Callable[[T], R]]
 
 @dataclass(frozen=True)
 class Stopped:
-    """A piece that was stopped from outside, and can be gone on with.
+    """A piece that was stopped from outside, and can be continued.
 
     Args:
         reason: ``Ctrl-C`` or ``SIGTERM``.

@@ -233,7 +233,7 @@ def test_the_archive_holds_everything_twice(kaggle: Path) -> None:
     twice = read(kaggle.parent)
     assert twice.cases == once.cases
     (message,) = [finding.message for finding in twice.findings if finding.kind == "repeated-file"]
-    assert message == "files that lie twice are read once; left aside: 30 in lgg-mri-segmentation"
+    assert message == "files that are there twice are read once; left aside: 30 in lgg-mri-segmentation"
 
 
 def test_copies_that_differ_are_named(kaggle: Path) -> None:

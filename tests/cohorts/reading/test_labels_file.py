@@ -29,7 +29,7 @@ def test_labels_and_regions(tmp_path: Path) -> None:
         ("[labels]\na = 1\n[regions]", FileError, "found other values"),
         ("[labels]\na = 1\n[colours]\na = 'red'", FileError, r"found \[colours\]"),
         ("[labels]\na = 1\nb = 1", LabelError, "distinct values"),
-        ("[labels]\na = 1\n[regions]\nWT = ['c']", LabelError, "made of labels that there are not; found c"),
+        ("[labels]\na = 1\n[regions]\nWT = ['c']", LabelError, "made of labels that do not exist; found c"),
     ],
 )
 def test_files_that_say_nothing(tmp_path: Path, text: str, kind: type[GliosegError], message: str) -> None:

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from glioseg.cohorts.layouts.brats_scheme import Family, decide_scheme, family_of, patient_of
 from glioseg.cohorts.layouts.clinical import brats_facts, grade_of, site_of
+from glioseg.cohorts.reading.findings import NO_MASKS
 from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import Listing, natural_key
 from glioseg.cohorts.reading.naming import part_of
@@ -239,7 +240,7 @@ def _findings(
     if absent:
         findings.append(Finding("note", "missing-modality", f"no case has {', '.join(absent)}"))
     if all(case.labels is None for case in cases):
-        findings.append(Finding("note", "missing-mask", "no case has a mask: good for prediction alone"))
+        findings.append(NO_MASKS)
     for scan, case in zip(scans, cases, strict=True):
         missing = [name for name in modalities if name not in case.images]
         if missing:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from glioseg.cohorts.layouts.clinical import brats_facts
+from glioseg.cohorts.reading.findings import read_once
 from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import Listing
 from glioseg.cohorts.reading.tables import read_rows
@@ -52,9 +53,7 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
     findings = [assumption] if assumption is not None else []
     if repeated:
         names = name_some(listing.relative(path) for path in repeated)
-        findings.append(
-            Finding("warning", "repeated-file", f"slices that lie twice are read once; left aside: {names}")
-        )
+        findings.append(read_once("warning", "slices", names))
     table, table_findings = brats_facts(listing)
     listed, slice_findings = _listed_slices(listing)
     findings += table_findings + slice_findings

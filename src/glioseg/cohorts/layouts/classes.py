@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glioseg.cohorts.reading.facts_file import with_facts_file
+from glioseg.cohorts.reading.findings import read_once
 from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import Listing, natural_key
 from glioseg.cohorts.reading.naming import folder_role, named, part_of, unique_ids
@@ -166,7 +167,7 @@ def _without_copies(pictures: Sequence[_Picture], listing: Listing) -> tuple[lis
     if not copies:
         return originals, []
     text = name_some(f"{count} in {folder}" for folder, count in copies.items())
-    return originals, [Finding("note", "repeated-file", f"files that lie twice are read once; left aside: {text}")]
+    return originals, [read_once("note", "files", text)]
 
 
 def _nested(pictures: Sequence[_Picture]) -> list[Finding]:

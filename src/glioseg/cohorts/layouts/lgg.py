@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from glioseg.cohorts.layouts import lgg_table
+from glioseg.cohorts.reading.findings import read_once
 from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import Listing, natural_key
 from glioseg.cohorts.reading.naming import named
@@ -114,7 +115,7 @@ def _copies(scans: Mapping[str, _SliceFiles], listing: Listing) -> list[Finding]
     if not copies:
         return []
     text = ", ".join(f"{count} in {folder}" for folder, count in copies.items())
-    findings = [Finding("note", "repeated-file", f"files that lie twice are read once; left aside: {text}")]
+    findings = [read_once("note", "files", text)]
     if differing:
         others = plural(
             len(differing), "file with the name of another differs", "files with the name of another differ"

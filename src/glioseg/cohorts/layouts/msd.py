@@ -21,6 +21,7 @@ from glioseg.cohorts.layouts.dataset_json import (
     scheme_of,
     where,
 )
+from glioseg.cohorts.reading.findings import NO_MASKS
 from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import Listing, natural_key
 from glioseg.cohorts.reading.tables import nearest_facts
@@ -150,7 +151,7 @@ def _scheme(
     if options.scheme is not None:
         return options.scheme, ()
     if all(case.labels is None for case in cases):
-        return None, (Finding("note", "missing-mask", "no case has a mask: good for prediction alone"),)
+        return None, (NO_MASKS,)
     scheme = scheme_of(dataset.content, dataset.folder.name)
     if scheme is not None:
         return scheme, ()

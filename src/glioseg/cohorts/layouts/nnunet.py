@@ -26,6 +26,7 @@ from glioseg.cohorts.layouts.dataset_json import (
     where,
 )
 from glioseg.cohorts.layouts.msd import is_decathlon
+from glioseg.cohorts.reading.findings import NO_MASKS
 from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import Listing, natural_key
 from glioseg.cohorts.reading.tables import nearest_facts
@@ -198,7 +199,7 @@ def _scheme(dataset: Dataset, options: ReadOptions, cases: Sequence[Case]) -> tu
     if options.scheme is not None:
         return options.scheme, []
     if all(case.labels is None for case in cases):
-        return None, [Finding("note", "missing-mask", "no case has a mask: good for prediction alone")]
+        return None, [NO_MASKS]
     scheme = scheme_of(dataset.content, dataset.folder.name)
     if scheme is None:
         message = f"{dataset.table.name} does not state what the labels mean. Say it with `--scheme` or `--labels`"

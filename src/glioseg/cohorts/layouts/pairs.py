@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from glioseg.cohorts.reading.facts_file import with_facts_file
+from glioseg.cohorts.reading.findings import NO_MASKS
 from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import Listing, natural_key
 from glioseg.cohorts.reading.naming import Named, named, unique_ids
@@ -104,7 +105,7 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
     findings += region_findings
     any_mask = any(picture.masks for picture in pairs.pictures)
     if not any_mask:
-        findings.insert(0, Finding("note", "missing-mask", "no picture has a mask: good for prediction alone"))
+        findings.insert(0, NO_MASKS)
     for name, picture in pictures.items():
         if not picture.masks and any_mask:
             findings.append(Finding("warning", "missing-mask", f"{picture.file.path.name} has no mask", name))

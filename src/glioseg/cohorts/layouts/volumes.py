@@ -18,6 +18,7 @@ from pathlib import Path
 from glioseg.cohorts.layouts.public_sets import set_of
 from glioseg.cohorts.layouts.volume_files import Scan, gather, is_named_by_modality
 from glioseg.cohorts.reading.facts_file import with_facts_file
+from glioseg.cohorts.reading.findings import NO_MASKS
 from glioseg.cohorts.reading.labels_file import unknown_scheme
 from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import Listing, natural_key
@@ -213,7 +214,7 @@ def _assumed_patients(patients: Mapping[str, str]) -> list[Finding]:
 def _no_masks(cases: Sequence[Case]) -> list[Finding]:
     """A note where no case has a label map, else a warning for each that has none."""
     if all(case.labels is None for case in cases):
-        return [Finding("note", "missing-mask", "no case has a mask: good for prediction alone")]
+        return [NO_MASKS]
     return [Finding("warning", "missing-mask", "no label map", case.id) for case in cases if case.labels is None]
 
 

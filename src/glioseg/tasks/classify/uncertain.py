@@ -45,7 +45,7 @@ def class_samples(classifiers: Sequence[Classifier], mean: Classification, optio
     if len(rows) < 2:
         raise OptionError(
             "uncertainty needs two samples or more",
-            found="one network, seen one way",
+            found="one network and one view",
             expected="several networks, views (flips, scales) or dropout",
         )
     return ClassSamples(tuple(names), np.stack(rows))
