@@ -152,11 +152,11 @@ def no_formula(text: str) -> str:
     return _DOLLAR.sub(r"\\$", text)
 
 
-def new_figure(width: float, height: float, *, paper: str = PAPER) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
     """An empty figure of ``width`` × ``height`` inches whose contents arrange themselves without overlap."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), dpi=DPI, facecolor=paper, layout="constrained")
+    return Figure(figsize=(width, height), dpi=DPI, facecolor=PAPER, layout="constrained")
 
 
 def style_axes(axes: Axes, *, title: str = "", x: str = "", y: str = "", grid: str = "y") -> Axes:

@@ -112,7 +112,7 @@ def predict(
             not mean the same.
         FileError: ``out`` cannot be written to.
     """
-    members = members_of((run, *others), device)
+    members = NetworkSource((run, *others), device).load()
     return predict_with(members, inputs, out, modality_files, max_voxels, reporter, skip_done=skip_done, wanted=wanted)
 
 
@@ -137,13 +137,6 @@ class NetworkSource:
         loaded = (load_bundle(folder, self.network) for folder in self.folders)
         bundles = [on_backend(bundle, self.backend, self.device) for bundle in loaded]
         return task_named(bundles[0].info.task).members(self.folders, bundles, self.device)
-
-
-def members_of(
-    folders: Sequence[Path], device: str = "auto", network: nn.Module | None = None, backend: str = "torch"
-) -> Members:
-    """Runs or bundles as one; ``network`` is the module, where it was one of your own, ``backend`` what computes it."""
-    return NetworkSource(tuple(folders), device, network, backend).load()
 
 
 @dataclass(frozen=True)

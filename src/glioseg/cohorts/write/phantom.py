@@ -15,7 +15,7 @@ from glioseg.cohorts.write.cohort import staged, write_tables, writer_named
 from glioseg.core import Image
 
 TISSUE_LAYOUT = "volumes"
-_DEFAULTS = WriteOptions(name="glioseg phantom")
+_OPTIONS = WriteOptions(name="glioseg phantom")
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,6 @@ class _Job:
     """What a worker needs to make and write any patient."""
 
     options: PhantomOptions
-    write: WriteOptions
     layout: str
     folder: Path
     tissue_folder: Path | None
@@ -37,7 +36,6 @@ def write_phantom(
     tissues: Path | None = None,
     n_workers: int | None = None,
     progress: Callable[[int], None] | None = None,
-    write: WriteOptions = _DEFAULTS,
 ) -> None:
     """Write the phantom cohort; the same options give the same bytes, whatever the number of workers.
 
@@ -49,7 +47,6 @@ def write_phantom(
             writes none.
         n_workers: processes (spawned); 1 stays in this one, None takes one per processor.
         progress: called with the number of patients written so far.
-        write: what the layout leaves open.
 
     Raises:
         OptionError: no layout of that name.
@@ -59,7 +56,7 @@ def write_phantom(
     with ExitStack() as stack:
         folder = stack.enter_context(staged(out))
         tissue_folder = stack.enter_context(staged(tissues)) if tissues is not None else None
-        job = _Job(options, write, layout, folder, tissue_folder)
+        job = _Job(options, layout, folder, tissue_folder)
         tumours: list[Written] = []
         brains: list[Written] = []
         for tumour, brain in _written_patients(job, n_workers):
@@ -67,9 +64,9 @@ def write_phantom(
             brains += [brain] if brain is not None else []
             if progress is not None:
                 progress(len(tumours))
-        write_tables(writer, tumours, folder, write)
+        write_tables(writer, tumours, folder, _OPTIONS)
         if tissue_folder is not None:
-            write_tables(writer_named(TISSUE_LAYOUT), brains, tissue_folder, write)
+            write_tables(writer_named(TISSUE_LAYOUT), brains, tissue_folder, _OPTIONS)
 
 
 def _written_patients(job: _Job, n_workers: int | None) -> Iterator[tuple[Written, Written | None]]:
@@ -82,10 +79,10 @@ def _write_patient(job: _Job, index: int) -> tuple[Written, Written | None]:
     patient = generate_patient(job.options, index)
     place = CohortPlace(index + 1, 0, index + 1)
     case = LoadedCase(patient.id, patient.id, patient.image, patient.labels, patient.facts)
-    tumour = writer_named(job.layout).case(case, place, job.folder, job.write)
+    tumour = writer_named(job.layout).case(case, place, job.folder, _OPTIONS)
     if job.tissue_folder is None:
         return tumour, None
-    return tumour, writer_named(TISSUE_LAYOUT).case(tissue_case(patient), place, job.tissue_folder, job.write)
+    return tumour, writer_named(TISSUE_LAYOUT).case(tissue_case(patient), place, job.tissue_folder, _OPTIONS)
 
 
 def tissue_case(patient: PhantomPatient) -> LoadedCase:

@@ -15,6 +15,7 @@ from glioseg.report.figures.views import Cut, fit_labels, fit_picture, fitted_si
 from glioseg.report.pixels import main_modality
 from glioseg.report.run_facts import GalleryItem, Mask, WeightMap
 
+_OVERLAYS_ABREAST = 4
 _OUTLINE_LEGEND = (("reference", style.REFERENCE), ("prediction", style.PREDICTION), ("both", style.BOTH))
 
 
@@ -31,15 +32,15 @@ def slice_dice(item: GalleryItem, regions: Sequence[str] = ()) -> float | None:
     return 2 * int((reference & prediction).sum()) / total if total else None
 
 
-def overlays(items: Sequence[GalleryItem], outlined_regions: Sequence[str] = (), *, columns: int = 4) -> Figure:
+def overlays(items: Sequence[GalleryItem], outlined_regions: Sequence[str] = ()) -> Figure:
     """Each slice with the reference outlined in red, the prediction in green, and where both run together in yellow."""
-    box = panel_size(max(len(items), 3), columns, 1, most=440)
+    box = panel_size(max(len(items), 3), _OVERLAYS_ABREAST, 1, most=440)
     groups = []
     for item in items:
         cut, reference, prediction = _fitted(item, box)
         picture = _two_outlines(cut.pixels, union(reference, outlined_regions), union(prediction, outlined_regions))
         groups.append(Group((Panel(picture, cut.marks),), item.case, note_of(item, outlined_regions)))
-    return mosaic(groups, columns=columns, legend=_OUTLINE_LEGEND)
+    return mosaic(groups, columns=_OVERLAYS_ABREAST, legend=_OUTLINE_LEGEND)
 
 
 def triptychs(items: Sequence[GalleryItem], outlined_regions: Sequence[str] = (), *, columns: int = 2) -> Figure:

@@ -45,7 +45,7 @@ def detect_part(predictor: Predictor, part: CohortPart, scoring: Scoring, step: 
     # the resection cavity is no tumour, unless nothing else is predicted
     counted = [row for row, name in enumerate(predictor.regions) if name != "RC" or predictor.regions == ("RC",)]
     cases = []
-    for case, result in score_cases(predictor, part, curves=False, step=step):
+    for case, result in score_cases(predictor, part, step=step):
         largest = result.prediction.probabilities[counted].max(axis=(0, 1, 2)).astype(np.float64).clip(0, 1)
         cases.append(
             CaseClasses(

@@ -241,16 +241,10 @@ class SegmentPrediction(CasePrediction):
         write_json(folder / f"{stem}.json", facts)
         return replace(written_case(facts, folder), warnings=self._warnings)
 
-    def reported(self, facts: Mapping[str, Any], labels: LabelMap | None = None) -> ReportedCase:
-        """What a report of the case is made of, with its own mask or with one that was corrected.
-
-        Args:
-            facts: what its JSON file says, volumes of this mask among it.
-            labels: on the same grid.
-        """
-        diameters = self.diameters if labels is None else measure_diameters(labels)
+    def reported(self, facts: Mapping[str, Any]) -> ReportedCase:
+        """What a report of the case is made of; ``facts`` are what its JSON file says."""
         infos = self.networks.infos
-        return ReportedCase(self.name, self.image, labels or self.label_map, self.regions, diameters, facts, infos)
+        return ReportedCase(self.name, self.image, self.label_map, self.regions, self.diameters, facts, infos)
 
     def _save_uncertainty(self, doubted: Doubted, folder: Path, stem: str) -> dict[str, Any]:
         grid, name = self.image.grid, f"{stem}_uncertainty.png"

@@ -49,13 +49,11 @@ def score_cases(
     predictor: Predictor,
     part: CohortPart,
     *,
-    curves: bool,
     step: Step,
-    metrics: RegionMetrics = COUNTED_METRICS,
 ) -> Iterator[tuple[PreparedCase, ScoredCase]]:
-    """Every case of a part, predicted and scored, one after the other."""
+    """Every case of a part, predicted and scored by what is made of counts, one after the other."""
     for number, case in enumerate(part.prepared.cases, start=1):
-        yield case, _scored(predictor, part, case, curves=curves, metrics=metrics)
+        yield case, _scored(predictor, part, case, curves=False, metrics=COUNTED_METRICS)
         step(number, len(part.prepared.cases))
 
 
@@ -179,13 +177,11 @@ def scores_of(
     return Scores(part, evaluation, case_rows(cases, metrics), text, more=evaluation.further.tables())
 
 
-def tune_options(
-    predictor: Predictor, part: CohortPart, step: Step, options: ThresholdOptions | None = None
-) -> PredictOptions:
+def tune_options(predictor: Predictor, part: CohortPart, step: Step) -> PredictOptions:
     """Thresholds and smallest components chosen on a part, which must be the validation part."""
-    options = options or ThresholdOptions()
+    options = ThresholdOptions()
     searches: list[CaseSearch] = []
-    for case, result in score_cases(predictor, part, curves=False, step=step):
+    for case, result in score_cases(predictor, part, step=step):
         reference = encode_regions(result.reference.array, result.reference.scheme, predictor.regions)
         searches.append(search_case(case.id, result.prediction.probabilities, reference, predictor.regions, options))
     choices = choose(searches, options)
