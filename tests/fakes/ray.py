@@ -57,11 +57,11 @@ class Ref:
 
 
 class FakeRay:
-    """A cluster of one machine.
+    """A cluster of machines that have one name, as containers do.
 
     Args:
         deaths: how many of the first pieces that are done die with their workers.
-        version: of glioseg on the machine, as its workers say it; None for this one.
+        versions: of glioseg on each machine, as its workers say it; None for this one.
         on_wait: called before each piece is done.
         gpus: of the machine.
     """
@@ -69,7 +69,7 @@ class FakeRay:
     def __init__(
         self,
         deaths: int = 0,
-        version: str | None = None,
+        versions: Sequence[str | None] = (None,),
         on_wait: Callable[[], None] = lambda: None,
         gpus: float = 0,
     ) -> None:
@@ -84,7 +84,7 @@ class FakeRay:
         self.n_done = 0
         self.is_open = False
         self._deaths = deaths
-        self._version = version
+        self._versions = versions
         self._on_wait = on_wait
         self._gpus = gpus
         self._kept: dict[Ref, bytes] = {}
@@ -103,7 +103,8 @@ class FakeRay:
 
     def nodes(self) -> list[dict[str, Any]]:
         has = {"CPU": 2.0, "memory": 8e9} | ({"GPU": self._gpus} if self._gpus else {})
-        return [{"Alive": True, "NodeID": "1", "NodeManagerHostname": "node-1", "Resources": has}]
+        machine = {"Alive": True, "NodeManagerHostname": "node-1", "Resources": has}
+        return [machine | {"NodeID": number} for number in range(len(self._versions))]
 
     def put(self, value: object) -> Ref:
         ref = Ref(next(_NUMBERS))
@@ -118,7 +119,7 @@ class FakeRay:
                 ref, sent = Ref(next(_NUMBERS)), pickle.dumps(arguments)
                 self._waiting[ref] = lambda: function(*pickle.loads(sent))
                 if not arguments:  # the question for the version, which is waited for by get alone
-                    self._ended[ref] = self._version or self._waiting.pop(ref)()
+                    self._ended[ref] = self._versions[asked["scheduling_strategy"]] or self._waiting.pop(ref)()
                 return ref
 
             return SimpleNamespace(remote=hand_out)

@@ -78,9 +78,11 @@ def test_gpus_that_nobody_asked_for_are_said(asked: float, is_said: bool) -> Non
 
 
 def test_a_piece_whose_worker_died_is_done_again() -> None:
+    said = KeptLines()
     with ray_is(FakeRay(deaths=2)) as fake:
-        assert dict(OnRay().spread(partial(_squares, None), [1, 2, 3], QUIET)) == {0: 1, 1: 4, 2: 9}
+        assert dict(OnRay().spread(partial(_squares, None), [1, 2, 3], said)) == {0: 1, 1: 4, 2: 9}
     assert fake.n_done == 5
+    assert said.taken().count("A worker has died; what it was at is done again") == 2
 
 
 def test_a_piece_whose_workers_die_each_time_is_lost_with_a_sentence() -> None:
@@ -141,8 +143,38 @@ def test_a_fault_of_ours_is_not_taken_for_a_worker_s(ray: FakeRay) -> None:
 
 
 def test_another_version_in_the_cluster_is_refused() -> None:
-    with ray_is(FakeRay(version="0.0.9")), pytest.raises(ClusterError, match=r"found node-1 with 0\.0\.9; expected"):
+    with (
+        ray_is(FakeRay(versions=["0.0.9", None])) as fake,
+        pytest.raises(OptionError, match=r"found node-1 with 0\.0\.9; expected"),
+    ):
         list(OnRay().spread(partial(_squares, None), [1], QUIET))
+    assert (fake.n_done, fake.is_open) == (0, False)
+
+
+def test_a_machine_that_comes_later_with_another_version_ends_the_work_and_costs_none_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It would be handed one piece after the other, since it does none; all of them can be gone on with."""
+    calls: list[int] = []
+
+    def come() -> None:
+        calls.append(1)
+        if len(calls) == 2:
+            monkeypatch.setattr("glioseg.workers.piece.__version__", "0.0.9")
+
+    told: dict[int, object] = {}
+
+    def gather() -> None:
+        for number, end in OnRay().spread(partial(_squares, None), [1, 2, 3], QUIET):
+            told[number] = end
+
+    with (
+        ray_is(FakeRay(on_wait=come)) as fake,
+        pytest.raises(OptionError, match=rf"{socket.gethostname()} with 0\.0\.9; expected"),
+    ):
+        gather()
+    assert (fake.n_done, fake.is_open) == (2, False)
+    assert told == {2: 9, 0: Stopped("Ctrl-C"), 1: Stopped("another glioseg")}
 
 
 def test_what_no_machine_has_is_refused(ray: FakeRay) -> None:

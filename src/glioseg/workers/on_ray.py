@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import socket
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ from glioseg.console import Reporter
 from glioseg.errors import GliosegError, OptionError, name_some, plural
 from glioseg.machine.processors import processors
 from glioseg.training.stopping import StopRequest, stop_on_signals
-from glioseg.workers.piece import do_piece
+from glioseg.workers.piece import OtherVersionError, do_piece, other_version
 from glioseg.workers.where import Lost, Make, Stopped
 
 T = TypeVar("T")
@@ -99,7 +100,9 @@ class OnRay:
                 ray.init("local", include_dashboard=False, **bounds, **_SILENT)
             else:
                 _require_answer(self.address)
-                ray.init(self.address if self.address == "auto" else f"ray://{self.address}", **_SILENT)
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", UserWarning)  # which says in other words what is raised
+                    ray.init(self.address if self.address == "auto" else f"ray://{self.address}", **_SILENT)
         except ImportError as error:
             raise OptionError("Ray's client is not installed", found=error, remedy=_EXTRA) from error
         except Exception as error:  # Ray raises whatever it meets, Exception itself among it
@@ -113,8 +116,9 @@ class OnRay:
             remedy = "Try again: on a very busy machine Ray gives up soon. Without `--on` the work is done here"
             return ClusterError("Ray could not be started on this machine", found=said, remedy=remedy)
         remedy = (
-            "Have the same versions of Python and Ray on all machines of the cluster, this one too; where it asks for "
-            "a token, as Ray does by default, have that in ~/.ray/auth_token and set RAY_AUTH_MODE=token"
+            "See that this is its port for clients: 10001, unless `ray start` was told another. Have the same versions "
+            "of Python and Ray on all its machines and on this one; where it asks for a token, as Ray does by default, "
+            "have that in ~/.ray/auth_token and set RAY_AUTH_MODE=token"
         )
         return ClusterError("the Ray cluster cannot be joined", path=self.address, found=said, remedy=remedy)
 
@@ -174,7 +178,7 @@ def _require_version(ray: ModuleType, nodes: Sequence[Mapping[str, Any]]) -> Non
     """Refuse a cluster of which a machine has no glioseg, or another one.
 
     Raises:
-        ClusterError: it has.
+        OtherVersionError: it has.
     """
 
     def version() -> str:  # sent as it is written here, since what is asked is whether there is a glioseg at all
@@ -186,21 +190,14 @@ def _require_version(ray: ModuleType, nodes: Sequence[Mapping[str, Any]]) -> Non
             return "none"
 
     at = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
-    asked = {
-        node["NodeManagerHostname"]: ray.remote(version)
-        .options(num_cpus=0, scheduling_strategy=at(node["NodeID"], soft=False))
-        .remote()
+    asked = [
+        ray.remote(version).options(num_cpus=0, scheduling_strategy=at(node["NodeID"], soft=False)).remote()
         for node in nodes
-    }
-    found = dict(zip(asked, ray.get(list(asked.values())), strict=True))
-    others = [f"{host} with {name}" for host, name in found.items() if name != __version__]
+    ]
+    hosts = [node["NodeManagerHostname"] for node in nodes]  # several may have one name, as containers do
+    others = [f"{host} with {name}" for host, name in zip(hosts, ray.get(asked), strict=True) if name != __version__]
     if others:
-        raise ClusterError(
-            "the machines of the cluster have another glioseg",
-            found=name_some(others),
-            expected=f"{__version__}, as here",
-            remedy="Install the same version on all of them: figures must not depend on where they were computed",
-        )
+        raise other_version(others, __version__)
 
 
 def _short(error: Exception) -> str:
@@ -234,13 +231,22 @@ class _Spreading:
         )
         self._waiting = deque((number, 1) for number in range(len(pieces)))
         self._running: dict[Any, tuple[int, int]] = {}
+        self._foreign: OtherVersionError | None = None
 
     def ends(self) -> Iterator[tuple[int, Any]]:
-        """The number of each piece and its end, as they come."""
+        """The number of each piece and its end, as they come.
+
+        Raises:
+            OtherVersionError: a machine that came later has another glioseg. It does nothing with what it is given, and
+                would be given all that waits.
+        """
         try:
             while self._waiting or self._running:
+                if self._foreign is not None:
+                    yield from self._stopped("another glioseg")
+                    raise self._foreign
                 if self._stop:
-                    yield from self._stopped()
+                    yield from self._stopped(self._stop.reason or "")
                     return
                 self._hand_out()
                 yield from self._ended(self._ray.wait(list(self._running), num_returns=1, timeout=0.5)[0])
@@ -255,9 +261,8 @@ class _Spreading:
             task = self._task.remote(__version__, Path.cwd(), [self._make], self._pieces[number], *bounds)
             self._running[task] = (number, n_tries)
 
-    def _stopped(self) -> Iterator[tuple[int, Any]]:
+    def _stopped(self, reason: str) -> Iterator[tuple[int, Any]]:
         """Interrupt what runs, and wait until it has written what it goes on from."""
-        reason = self._stop.reason or ""
         self._reporter.say(f"Stopping ({reason}): waiting for {plural(len(self._running), 'worker')}")
         for task in self._running:
             self._ray.cancel(task, force=False)
@@ -270,8 +275,16 @@ class _Spreading:
         for task in tasks:
             number, n_tries = self._running.pop(task)
             end = self._end_of(task)
-            is_lost = isinstance(end, Lost) and isinstance(end.error, ClusterError)
-            if not self._stop and n_tries < _TRIES and (is_lost or isinstance(end, Stopped)):
+            error = end.error if isinstance(end, Lost) else None
+            if isinstance(error, OtherVersionError):
+                self._foreign = error
+                self._waiting.append((number, n_tries))
+                continue
+            is_ending = self._stop or self._foreign is not None
+            is_cut_off = isinstance(error, ClusterError) or isinstance(end, Stopped)
+            if is_cut_off and not is_ending and n_tries < _TRIES:
+                why = "A worker was told to stop" if error is None else "A worker has died"
+                self._reporter.say(f"{why}; what it was at is done again")
                 self._waiting.append((number, n_tries + 1))
                 continue
             yield number, end

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -12,8 +12,12 @@ from typing import Any
 
 from glioseg import __version__
 from glioseg.console import Reporter
-from glioseg.errors import GliosegError, OptionError
+from glioseg.errors import GliosegError, OptionError, name_some
 from glioseg.workers.where import Lost, Stopped, require_seen
+
+
+class OtherVersionError(OptionError):
+    """A worker has another glioseg than whoever spreads the work."""
 
 
 class KeptLines(Reporter):
@@ -54,7 +58,7 @@ def do_piece(
     import torch
 
     if version != __version__:
-        return Lost(_another_version(version)), []
+        return Lost(other_version([f"{socket.gethostname()} with {__version__}"], version)), []
     torch.set_num_threads(cpus)
     try:
         require_seen(folder)
@@ -80,12 +84,13 @@ def _made(making: Any) -> tuple[Callable[[Any], Any], KeptLines]:  # noqa: ANN40
     return ray.get(making)(lines), lines
 
 
-def _another_version(asked: str) -> GliosegError:
-    return OptionError(
-        "a machine of the cluster has another glioseg",
-        found=f"{__version__} on {socket.gethostname()}",
+def other_version(others: Sequence[str], asked: str) -> OtherVersionError:
+    """What is wrong where machines (``HOST with VERSION``) have another glioseg than the work asks for."""
+    return OtherVersionError(
+        "machines of the cluster have another glioseg",
+        found=name_some(others),
         expected=f"{asked}, as where the work comes from",
-        remedy="Install the same version on all of them",
+        remedy="Install the same version on all of them: figures must not depend on where they were computed",
     )
 
 
