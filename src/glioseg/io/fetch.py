@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 from glioseg.console import Step
 from glioseg.errors import FileError
+from glioseg.io.certificate import untrusted
 from glioseg.io.files import cannot_write, sync_file, write_json
 from glioseg.io.text import read_json
 
@@ -353,6 +354,9 @@ def _reason(error: BaseException) -> str:
 def _unreachable(remote: WebFile, why: str, path: Path | None = None) -> FileError:
     there = "" if path is None or not n_bytes_there(path) else "The same command goes on from where it stopped. "
     by_hand = "" if path is None else f" and put it at {path.absolute()}"
+    refused = untrusted(remote.address, why)
+    if refused is not None:
+        return refused
     return FileError(
         "the address cannot be fetched",
         path=remote.address,

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import fsspec
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 BUCKET = "brains"
 
@@ -58,8 +68,8 @@ class _Handler(SimpleHTTPRequestHandler):
         """Nothing is said."""
 
     def translate_path(self, path: str) -> str:
-        """The first part of the path says how the server behaves."""
-        return super().translate_path(f"/{path.lstrip('/').partition('/')[2]}")
+        """The first part of the path says how the server behaves; a proxy is asked for whole addresses."""
+        return super().translate_path(f"/{urlsplit(path).path.lstrip('/').partition('/')[2]}")
 
     def do_GET(self) -> None:
         kind = self._misbehaviour()
@@ -74,7 +84,7 @@ class _Handler(SimpleHTTPRequestHandler):
 
     def _misbehaviour(self) -> str | None:
         """How it answered that was wrong; None where it has not answered yet."""
-        kind = self.path.lstrip("/").partition("/")[0]
+        kind = urlsplit(self.path).path.lstrip("/").partition("/")[0]
         if kind == "forbidden":
             self.send_error(403)
         elif kind == "broken":
@@ -84,13 +94,50 @@ class _Handler(SimpleHTTPRequestHandler):
         return None if kind == "good" else kind
 
 
-@pytest.fixture
-def web(tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    """The address of a server, and the folder that it shows below ``good/``."""
-    folder = tmp_path / "served"
+@contextmanager
+def _serving(folder: Path, context: ssl.SSLContext | None = None) -> Iterator[str]:
+    """The address of a server that shows a folder, below ``good/``."""
     folder.mkdir()
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, directory=str(folder)))
+    if context is not None:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}", folder
+    yield f"{'http' if context is None else 'https'}://127.0.0.1:{server.server_address[1]}"
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Path]]:
+    """The address of a server, and the folder that it shows below ``good/``."""
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    with _serving(tmp_path / "served") as address:
+        yield address, tmp_path / "served"
+
+
+@pytest.fixture
+def encrypted(tmp_path: Path) -> Iterator[tuple[str, Path, Path]]:
+    """The address of a server whose certificate is its own alone, the folder that it shows, and the certificate."""
+    key, path = ec.generate_private_key(ec.SECP256R1()), tmp_path / "server.pem"
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    alternative = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(alternative, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    plain = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path.write_bytes(certificate.public_bytes(Encoding.PEM) + key.private_bytes(*plain))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    with _serving(tmp_path / "encrypted", context) as address:
+        yield address, tmp_path / "encrypted", path

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ import fsspec
 import pytest
 
 from glioseg.errors import FileError, GliosegError
+from glioseg.io.fetch import WebFile, fetch
 from glioseg.io.remote import address
 from glioseg.io.remote.address import RemoteFile, as_given, shown, url_of
 from glioseg.io.remote.mirror import _is_here, fetched, mirror_options
@@ -179,6 +183,44 @@ def test_a_server_that_says_nothing(web: tuple[str, Path], monkeypatch: pytest.M
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/t2f.nii.gz"
         with pytest.raises(FileError, match=r"it cannot be reached; found .*[Tt]imeout"):
             fetched(Path(url))
+
+
+def test_a_certificate_that_nobody_vouches_for(
+    encrypted: tuple[str, Path, Path], s3: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The same sentence of the web, of a bucket and of what is downloaded, with the variable that each looks at."""
+    address = encrypted[0]
+    found = "the server's certificate is not trusted; found self-signed certificate"
+    with pytest.raises(FileError, match=rf"{address}/good/t2f\.nii\.gz: {found}.*SSL_CERT_FILE=FILE\.pem"):
+        fetched(Path(f"{address}/good/t2f.nii.gz"))
+    with pytest.raises(FileError, match=rf"{address}/good: {found}.*SSL_CERT_FILE=FILE\.pem"):
+        fetch(WebFile(f"{address}/good", None, None, "a page"), tmp_path / "file")
+    told = {"key": "AKIAEXAMPLE", "secret": "s", "client_kwargs": {"endpoint_url": address}}
+    once = {"config_kwargs": {"retries": {"max_attempts": 1}}}
+    monkeypatch.setitem(fsspec.config.conf, "s3", told | once)
+    with pytest.raises(FileError, match=rf"s3://brains/lgg: {found}.*AWS_CA_BUNDLE=FILE\.pem"):
+        fetched(Path("s3://brains/lgg"))
+
+
+@pytest.mark.slow
+def test_a_certificate_that_the_user_vouches_for(encrypted: tuple[str, Path, Path], tmp_path: Path) -> None:
+    """In a process of its own, since libraries look at the environment when they are loaded."""
+    address, folder, certificate = encrypted
+    (folder / "t2f.nii.gz").write_bytes(b"one")
+    code = (
+        f"from glioseg.io.remote.mirror import fetched; print(fetched({f'{address}/good/t2f.nii.gz'!r}).read_bytes())"
+    )
+    own = {"SSL_CERT_FILE": str(certificate), "HOME": str(tmp_path)}
+    ran = subprocess.run([sys.executable, "-c", code], env=os.environ | own, capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "b'one'"
+
+
+def test_the_web_behind_a_proxy(web: tuple[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """As hospitals have it: whatever is asked for is asked of the proxy that the environment names."""
+    address, folder = web
+    (folder / "t2f.nii.gz").write_bytes(b"one")
+    monkeypatch.setenv("http_proxy", address)
+    assert fetched(Path("http://elsewhere.invalid/good/t2f.nii.gz")).read_bytes() == b"one"
 
 
 def test_what_was_not_used_for_longest_makes_room(s3: fsspec.AbstractFileSystem, mirror: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from glioseg.errors import FileError, GliosegError, OptionError
+from glioseg.io.certificate import untrusted
 
 _T = TypeVar("_T")
 _URL = re.compile(r"(?P<scheme>s3|gs|https?):/{1,2}(?P<rest>[^/].*)", re.DOTALL)
@@ -145,7 +146,8 @@ def _options(url: str) -> dict[str, Any]:
         return {}
     from aiohttp import ClientTimeout
 
-    return {"client_kwargs": {"timeout": ClientTimeout(total=None, sock_connect=_SILENCE_S, sock_read=_SILENCE_S)}}
+    timeout = ClientTimeout(total=None, sock_connect=_SILENCE_S, sock_read=_SILENCE_S)
+    return {"client_kwargs": {"timeout": timeout, "trust_env": True}}  # https_proxy, no_proxy and ~/.netrc
 
 
 def _described(path: str, facts: dict[str, Any]) -> RemoteFile:
@@ -165,8 +167,15 @@ def _of_library(url: str, error: Exception) -> FileError:
     told = cause if is_unreached else error
     found = shown(" ".join(f"{type(told).__name__}: {told}".rstrip(": ").split()))[:300]
     where = shown(url)
+    refused = untrusted(where, str(told))
+    if refused is not None:
+        return refused
     if isinstance(error, PermissionError) or status in (401, 403) or "credential" in found.lower():
-        remedy = "Check the credentials: they are fsspec's own (for s3 those of AWS, in ~/.aws or the environment)"
+        remedy = (
+            "Check what lets you in: a name and password in the address or in ~/.netrc, or a signature, which expires"
+            if url.startswith("http")
+            else "Check the credentials: they are fsspec's own (for s3 those of AWS, in ~/.aws or the environment)"
+        )
         return FileError(NOT_PERMITTED, path=where, found=found, remedy=remedy)
     if status == 404 or (isinstance(error, FileNotFoundError) and not is_unreached):
         remedy = "Check the address for a typing error"
