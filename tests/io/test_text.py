@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from glioseg.errors import FileError
 from glioseg.io.files import write_json
-from glioseg.io.text import csv_rows, csv_text, file_size, read_json, read_table, read_text, read_toml
+from glioseg.io.text import csv_rows, csv_text, file_size, read_json, read_json_object, read_table, read_text, read_toml
 
 
 @pytest.mark.parametrize(
@@ -97,6 +97,16 @@ def test_half_a_character_is_spelt_out_where_it_is_written(tmp_path: Path) -> No
     """It comes from a name that is not UTF-8; the JSON stays JSON, and UTF-8."""
     write_json(tmp_path / "a.json", {"name": "M\udcfcller"})
     assert r'"M\udcfcller"' in (tmp_path / "a.json").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("text", "kind"), [("[1]", "list"), ("null", "NoneType"), ('"a"', "str")])
+def test_json_of_something_else_is_no_object(text: str, kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text('{"a": 1}')
+    assert read_json_object(path) == {"a": 1}
+    path.write_text(text)
+    with pytest.raises(FileError, match=rf"a\.json: not a JSON object; found {kind}"):
+        read_json_object(path)
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------

@@ -52,10 +52,10 @@ def application(service: Service) -> ASGIApp:
     app.add_api_route("/docs", lambda: HTMLResponse(manual(app.openapi())), include_in_schema=False)
     app.add_api_route("/page/niivue.umd.js", _viewer, include_in_schema=False)
     app.mount("/page", StaticFiles(directory=session.page_folder()), name="page")
-    app.add_exception_handler(GliosegError, _refused)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _other)
-    app.add_exception_handler(Exception, _unforeseen)
+    app.exception_handler(GliosegError)(_refused)
+    app.exception_handler(RequestValidationError)(_invalid)
+    app.exception_handler(HTTPException)(_other)
+    app.exception_handler(Exception)(_unforeseen)
     return Guard(app, service.gate, service.options.limits)
 
 
@@ -77,20 +77,17 @@ def viewer_file() -> Path:
     return path
 
 
-async def _refused(_: Request, error: Exception) -> Response:
-    assert isinstance(error, GliosegError)
+async def _refused(_: Request, error: GliosegError) -> Response:
     return _answer(error, status_of(error))
 
 
-async def _invalid(_: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
+async def _invalid(_: Request, error: RequestValidationError) -> Response:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     return _answer(OptionError("the request is not as described", found=f"{where}: {first['msg']}"), 422)
 
 
-async def _other(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
+async def _other(request: Request, error: HTTPException) -> Response:
     if isinstance(error.__cause__, GliosegError):  # raised while FastAPI read the body; not a fault of parsing
         return await _refused(request, error.__cause__)
     answer = _answer(

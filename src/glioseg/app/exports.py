@@ -22,11 +22,11 @@ from glioseg.app.worklist import Correction, ListedCase
 from glioseg.core import Case, Image, LabelMap
 from glioseg.errors import OptionError
 from glioseg.io.nifti import read_nifti
-from glioseg.io.text import read_json, table_csv
+from glioseg.io.text import read_json_object, table_csv
 
 
 @dataclass(frozen=True)
-class Asked:
+class ExportItem:
     """What is exported.
 
     Args:
@@ -60,7 +60,7 @@ class Asked:
         return f"{self.record.id}{corrected}{'-deidentified' if self.deidentify else ''}"
 
 
-def export(asked: Asked, form: str, folder: Path) -> Path:
+def export(item: ExportItem, form: str, folder: Path) -> Path:
     """Write a form of a mask into a folder.
 
     Raises:
@@ -69,75 +69,75 @@ def export(asked: Asked, form: str, folder: Path) -> Path:
     """
     if form not in FORMS:
         raise NotFoundError("there is no such form", found=form, expected=", ".join(FORMS))
-    return FORMS[form](asked, folder)
+    return FORMS[form](item, folder)
 
 
-def _nifti(asked: Asked, folder: Path) -> Path:
-    target = folder / f"{asked.stem}.nii.gz"
-    target.write_bytes(asked.mask.read_bytes())
+def _nifti(item: ExportItem, folder: Path) -> Path:
+    target = folder / f"{item.stem}.nii.gz"
+    target.write_bytes(item.mask.read_bytes())
     return target
 
 
-def _forms(asked: Asked, folder: Path, form: str, case: Case | None) -> list[Path]:
+def _forms(item: ExportItem, folder: Path, form: str, case: Case | None) -> list[Path]:
     """Files of a form that ``predict`` writes."""
     from glioseg.tasks.segment.forms import require_forms, write_forms  # which take seconds to import
     from glioseg.tasks.wanted import Wanted
 
-    wanted = Wanted(write=(form,), deidentify=asked.deidentify and form == "seg")
-    labels, facts = asked.labels, facts_in(asked.places)
+    wanted = Wanted(write=(form,), deidentify=item.deidentify and form == "seg")
+    labels, facts = item.labels, facts_in(item.places)
     if not labels.grid.has_mm:
         raise OptionError("pictures have no millimetres, and no other form than a mask", found=form)
     regions = tuple(labels.scheme.regions)
     if case is not None:
         require_forms(wanted, case, regions)
     nothing = np.zeros(0, dtype=np.float32)  # probabilities are of another form
-    write_forms(wanted, (folder, asked.stem), case, labels, dict.fromkeys(regions, nothing), facts["model_id"])
+    write_forms(wanted, (folder, item.stem), case, labels, dict.fromkeys(regions, nothing), facts["model_id"])
     return sorted(folder.iterdir())
 
 
-def _seg(asked: Asked, folder: Path) -> Path:
-    (file,) = _forms(asked, folder, "seg", _scans(asked))
+def _seg(item: ExportItem, folder: Path) -> Path:
+    (file,) = _forms(item, folder, "seg", _scans(item))
     return file
 
 
-def _scans(asked: Asked) -> Case:
+def _scans(item: ExportItem) -> Case:
     """The series that a segmentation refers to."""
-    service, request = asked.service, asked.record.request
+    service, request = item.service, item.record.request
     upload, voxels = service.worklist.upload(request["upload"]), service.options.limits.voxels
     found = None if upload is None else found_in(upload.folder, voxels).named(request["key"])
     if found is None:
         raise NotFoundError("the scans of this case are no longer there")
-    return Case(asked.record.id, asked.record.patient, case_of(found, request["modalities"], voxels).images)
+    return Case(item.record.id, item.record.patient, case_of(found, request["modalities"], voxels).images)
 
 
-def _stl(asked: Asked, folder: Path) -> Path:
+def _stl(item: ExportItem, folder: Path) -> Path:
     """One surface for each region, in an archive."""
-    files = _forms(asked, folder, "stl", None)
-    target = folder / f"{asked.stem}-stl.zip"
+    files = _forms(item, folder, "stl", None)
+    target = folder / f"{item.stem}-stl.zip"
     with zipfile.ZipFile(target, "x", zipfile.ZIP_DEFLATED) as archive:
         for file in files:
             archive.write(file, file.name)
     return target
 
 
-def _probabilities(asked: Asked, folder: Path) -> Path:
+def _probabilities(item: ExportItem, folder: Path) -> Path:
     """The network's, one volume for each region: nobody has drawn any."""
-    maps = facts_in(asked.places)["maps"]
+    maps = facts_in(item.places)["maps"]
     file = next((each["file"] for each in maps if each["kind"] == "probability"), None)
     if file is None:
-        raise OptionError("pictures have no map of probabilities", found=asked.record.id)
-    target = folder / f"{asked.record.id}-probabilities.nii.gz"
-    target.write_bytes((asked.places.result / file).read_bytes())
+        raise OptionError("pictures have no map of probabilities", found=item.record.id)
+    target = folder / f"{item.record.id}-probabilities.nii.gz"
+    target.write_bytes((item.places.result / file).read_bytes())
     return target
 
 
-def _csv(asked: Asked, folder: Path) -> Path:
+def _csv(item: ExportItem, folder: Path) -> Path:
     """A row for each region; without the names of the case and of whoever drew, where nobody shall be named."""
-    facts, drawn = facts_in(asked.places), asked.correction
+    facts, drawn = facts_in(item.places), item.correction
     rows = [
         {
-            "case": asked.record.id,
-            "name": "" if asked.deidentify else asked.record.name,
+            "case": item.record.id,
+            "name": "" if item.deidentify else item.record.name,
             "region": region["name"],
             "volume": region["volume_ml"],
             "unit": facts["unit"],
@@ -145,56 +145,55 @@ def _csv(asked: Asked, folder: Path) -> Path:
             "high": region["interval_ml"][1] if region["interval_ml"] else "",
             "confidence": confidence_words(facts["confidence"]) if drawn is None else "",
             "mask": "network" if drawn is None else f"correction {drawn.n}",
-            "drawn_by": "" if drawn is None or asked.deidentify else drawn.by,
+            "drawn_by": "" if drawn is None or item.deidentify else drawn.by,
             "drawn_at": "" if drawn is None else drawn.at,
-            "model": asked.record.model,
+            "model": item.record.model,
             "model_id": facts["model_id"],
             "use": facts["use"],
         }
         for region in regions_shown(facts, None if drawn is None else drawn.volumes_ml)
     ]
-    target = folder / f"{asked.stem}.csv"
+    target = folder / f"{item.stem}.csv"
     target.write_text(table_csv(list(rows[0]), rows), encoding="utf-8")
     return target
 
 
-def _report(asked: Asked, folder: Path, ending: str) -> Path:
+def _report(item: ExportItem, folder: Path, ending: str) -> Path:
     """The report of the case, as ``predict`` writes it, of whichever mask is meant."""
     from glioseg.app.facts import volumes_in
     from glioseg.evaluation.diameters import measure_diameters
     from glioseg.inference.bundle import read_info  # which takes seconds to import
     from glioseg.tasks.segment.case_report import ReportedCase, write_report
 
-    labels, facts = asked.labels, facts_in(asked.places)
+    labels, facts = item.labels, facts_in(item.places)
     if not labels.grid.has_mm:
         raise OptionError("pictures have no report of their own", found=ending)
     names = tuple(facts["modalities"])
-    channels = [read_nifti(asked.places.images / f"{name}.nii.gz")[0].astype(np.float32) for name in names]
+    channels = [read_nifti(item.places.images / f"{name}.nii.gz")[0].astype(np.float32) for name in names]
     diameters = measure_diameters(labels)
-    told = _told(asked, {"unit": facts["unit"], **volumes_in(labels, tuple(labels.scheme.regions))})
+    told = _told(item, {"unit": facts["unit"], **volumes_in(labels, tuple(labels.scheme.regions))})
     reported = ReportedCase(
-        asked.record.id if asked.deidentify else asked.record.name,
+        item.record.id if item.deidentify else item.record.name,
         Image(np.stack(channels), names, labels.grid),
         labels,
         tuple(labels.scheme.regions),
         diameters,
         {**told, "diameters": diameters.to_json()},
-        [read_info(Path(asked.record.model))],
+        [read_info(Path(item.record.model))],
     )
-    write_report(reported, folder, asked.stem)
-    return folder / f"{asked.stem}.{ending}"
+    write_report(reported, folder, item.stem)
+    return folder / f"{item.stem}.{ending}"
 
 
-def _told(asked: Asked, volumes: Mapping[str, object]) -> dict[str, Any]:
+def _told(item: ExportItem, volumes: Mapping[str, object]) -> dict[str, Any]:
     """What the JSON file of the case says, of the mask that is meant, and of nobody's files where nobody is named."""
-    sidecar = read_json(asked.places.result / f"{asked.record.id}.json")
-    assert isinstance(sidecar, dict)
+    sidecar = read_json_object(item.places.result / f"{item.record.id}.json")
     told = {**sidecar, "volumes": volumes}
-    if asked.deidentify:
+    if item.deidentify:
         told["inputs"] = {name: {"files": [name], "channel": None} for name in sidecar["inputs"]}
-    if asked.correction is not None:
-        drawn = asked.correction
-        who = f" ({drawn.by})" if drawn.by and not asked.deidentify else ""
+    if item.correction is not None:
+        drawn = item.correction
+        who = f" ({drawn.by})" if drawn.by and not item.deidentify else ""
         told["warnings"] = [
             f"A person{who} has drawn this mask at {drawn.at}: what follows is of it, not of the network's"
         ]
@@ -202,7 +201,7 @@ def _told(asked: Asked, volumes: Mapping[str, object]) -> dict[str, Any]:
     return told
 
 
-FORMS: Mapping[str, Callable[[Asked, Path], Path]] = MappingProxyType(
+FORMS: Mapping[str, Callable[[ExportItem, Path], Path]] = MappingProxyType(
     {
         "nifti": _nifti,
         "seg": _seg,

@@ -16,7 +16,7 @@ from glioseg.errors import FileError, GeometryError, GliosegError
 from glioseg.io.files import TEMPORARY
 from glioseg.io.load import whole_numbers
 from glioseg.io.nifti import read_nifti, read_nifti_grid
-from glioseg.io.text import read_json
+from glioseg.io.text import read_json_object
 
 _PACKED = b"\x1f\x8b"
 
@@ -27,9 +27,7 @@ def facts_in(places: CasePlaces) -> dict[str, Any]:
     Raises:
         FileError: the file cannot be read.
     """
-    facts = read_json(places.facts)
-    assert isinstance(facts, dict)
-    return facts
+    return read_json_object(places.facts)
 
 
 def scheme_in(places: CasePlaces) -> LabelScheme:

@@ -73,7 +73,7 @@ class OfferedNetworks:
             OptionError: one of them is a classifier, which draws nothing that could be shown.
             FileError: one of them is no run or bundle, or damaged.
         """
-        assert len(self._described) == len(self.own)
+        _ = self._described
 
     @cached_property
     def _described(self) -> tuple[OfferedNetwork, ...]:
@@ -86,17 +86,17 @@ class OfferedNetworks:
         draw = (network for network in shipped if network.info is None or network.info.task == "segment")
         return (*self._described, *draw)
 
-    def named(self, name: str) -> OfferedNetwork:
-        """The network of that name, if it can be used.
+    def info_of(self, name: str) -> BundleInfo:
+        """What the bundle of the network of that name says, if it can be used.
 
         Raises:
             OptionError: there is none, or it is not installed.
         """
         for network in self.all:
-            if network.name == name and network.info is None:
-                raise OptionError(f"{name} is not installed", remedy=f"Get it with: {network.how_to_get}")
             if network.name == name:
-                return network
+                if network.info is None:
+                    raise OptionError(f"{name} is not installed", remedy=f"Get it with: {network.how_to_get}")
+                return network.info
         raise OptionError(f"there is no network {name}", expected=", ".join(network.name for network in self.all))
 
     def fitting(self, case: Case) -> list[str]:

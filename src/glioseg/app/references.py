@@ -13,7 +13,7 @@ from glioseg.core import LabelMap, scheme_named
 from glioseg.core.labels import convert_labels
 from glioseg.io.files import write_json
 from glioseg.io.nifti import write_nifti
-from glioseg.io.text import read_json
+from glioseg.io.text import read_json_object
 
 _SHOWN = ("dice", "iou", "precision", "recall", "hd95", "nsd", "volume_error")
 """Of the metrics that there are, those that a page has room for."""
@@ -57,11 +57,7 @@ def score_masks(places: CasePlaces, n_corrections: int) -> dict[str, Any]:
 
 def scores_in(places: CasePlaces) -> dict[str, Any] | None:
     """The scores of a case; None where it has no reference."""
-    if not places.scores.exists():
-        return None
-    scores = read_json(places.scores)
-    assert isinstance(scores, dict)
-    return scores
+    return read_json_object(places.scores) if places.scores.exists() else None
 
 
 def _scores(places: CasePlaces, mask: Path) -> dict[str, dict[str, float | None]]:

@@ -69,6 +69,18 @@ def read_json(path: Path) -> object:
     return parse_json(read_text(path), path)
 
 
+def read_json_object(path: Path) -> dict[str, Any]:
+    """The names and values in a JSON file.
+
+    Raises:
+        FileError: missing, unreadable, or JSON of something else.
+    """
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise FileError("not a JSON object", path=path, found=type(value).__name__)
+    return value
+
+
 def parse_json(text: str, path: Path) -> object:
     """The value that a text of a file is as JSON; a FileError where it is none."""
     try:

@@ -21,50 +21,50 @@ router = APIRouter(prefix="/api/cases", tags=["cases"], responses=REFUSALS)
 
 
 @router.post("")
-def queue(asked: CaseAsked, service: Served) -> CaseId:
+def queue(request: CaseAsked, service: Served) -> CaseId:
     """Queue a case of an upload for a network, with the scans that were chosen."""
-    found = _found(service, asked)
-    network = service.networks.named(asked.model)
-    _require_scans(found, asked)
-    info = network.info
-    assert info is not None
-    names = [named_among(name, info.modalities) for name in asked.modalities]
+    found = _found(service, request)
+    info = service.networks.info_of(request.model)
+    _require_scans(found, request)
+    names = [named_among(name, info.modalities) for name in request.modalities]
     try:
         shown_modalities(info.modalities, names, info.prepare.missing, info.modality_sets)
     except GeometryError as error:
         raise OptionError(
-            f"{asked.model} needs other scans than were chosen",
-            found=", ".join(asked.modalities) or "none",
+            f"{request.model} needs other scans than were chosen",
+            found=", ".join(request.modalities) or "none",
             expected=error.expected,
             remedy="Choose a scan for each, or another network",
         ) from error
     case_id = new_id("case")
-    service.worklist.add_case(case_id, found["name"], found["patient"], asked.model, asked.model_dump(by_alias=True))
+    service.worklist.add_case(
+        case_id, found["name"], found["patient"], request.model, request.model_dump(by_alias=True)
+    )
     service.hub.publish({"case": case_id, "state": "queued", "step": "", "share": 0.0})
     service.jobs.wake()
     return CaseId(id=case_id)
 
 
-def _found(service: Service, asked: CaseAsked) -> Mapping[str, Any]:
+def _found(service: Service, request: CaseAsked) -> Mapping[str, Any]:
     """The case of the upload that is meant."""
-    upload = service.worklist.upload(asked.upload)
+    upload = service.worklist.upload(request.upload)
     if upload is None:
         raise NotFoundError("there is no such upload", remedy="Drop the scans again")
     for case in upload.found["cases"]:
-        if case["key"] == asked.key:
+        if case["key"] == request.key:
             known: Mapping[str, Any] = case
             return known
     keys = ", ".join(case["key"] for case in upload.found["cases"])
     raise NotFoundError("there is no such case in the upload", expected=keys)
 
 
-def _require_scans(found: Mapping[str, Any], asked: CaseAsked) -> None:
+def _require_scans(found: Mapping[str, Any], request: CaseAsked) -> None:
     known = [scan["series"] for scan in (*found["modalities"].values(), *found["others"])]
-    unknown = [series for series in asked.modalities.values() if series not in known]
+    unknown = [series for series in request.modalities.values() if series not in known]
     if unknown:
         raise OptionError("there is no such scan in the case", found=unknown[0], expected=", ".join(known[:12]))
-    if len(set(asked.modalities.values())) < len(asked.modalities):
-        raise OptionError("a scan was chosen for two modalities", found=", ".join(asked.modalities.values()))
+    if len(set(request.modalities.values())) < len(request.modalities):
+        raise OptionError("a scan was chosen for two modalities", found=", ".join(request.modalities.values()))
 
 
 @router.get("")

@@ -14,11 +14,11 @@ router = APIRouter(prefix="/api", tags=["collections"], responses=REFUSALS)
 
 
 @router.post("/keep")
-def collect(asked: KeepAsked, service: Served) -> Kept:
+def collect(request: KeepAsked, service: Served) -> Kept:
     """Put the scans of cases and the last masks that were drawn into a cohort that `glioseg train` reads."""
     from glioseg.app.keep import keep  # which knows all ways to write cohorts: the first page must not wait for it
 
-    n = keep(service, asked.ids)
+    n = keep(service, request.ids)
     return Kept(folder=str(service.places.kept), n=n)
 
 

@@ -19,7 +19,7 @@ from glioseg.app.calls.cases import case_answer, first_days
 from glioseg.app.calls.common import REFUSALS, Id, Served
 from glioseg.app.calls.shapes import CaseDetail, Corrected, Scored
 from glioseg.app.corrections import correct
-from glioseg.app.exports import Asked, export
+from glioseg.app.exports import ExportItem, export
 from glioseg.app.masks import facts_in
 from glioseg.app.references import keep_reference, score_masks, scores_in
 from glioseg.app.service import Service
@@ -171,7 +171,7 @@ def export_mask(
     folder = Folder(tempfile.mkdtemp(prefix="glioseg-"))
     try:
         correction = _correction(service, record, n)
-        file = export(Asked(service, record, places, correction, deidentify), form, folder)
+        file = export(ExportItem(service, record, places, correction, deidentify), form, folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

@@ -54,13 +54,13 @@ async def upload(request: Request, service: Served) -> UploadAnswer:
 
 
 @router.post("/path")
-def open_path(asked: PathAsked, service: Served) -> UploadAnswer:
+def open_path(request: PathAsked, service: Served) -> UploadAnswer:
     """A folder, or file, below that of the application, read where it lies."""
-    folder = below(service.options.folder, asked.path)
+    folder = below(service.options.folder, request.path)
     if folder is None or not folder.exists():
-        raise NotFoundError("there is no such folder below that of the application", found=asked.path)
+        raise NotFoundError("there is no such folder below that of the application", found=request.path)
     if not folder.is_dir():
-        raise OptionError("not a folder", found=asked.path, remedy="Open the folder that it lies in")
+        raise OptionError("not a folder", found=request.path, remedy="Open the folder that it lies in")
     upload_id = new_id("upload")
     return _found(service, upload_id, folder, ())
 
