@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import glioseg
-from glioseg.errors import FileError, GliosegError, OptionError, name_some, nameless
+from glioseg.errors import FileError, GliosegError, OptionError, name_some, nameless, suggestion
 
 
 @pytest.mark.parametrize(
@@ -81,3 +81,10 @@ def test_a_name_can_be_left_out(name: str, found: str, expected: str) -> None:
     said = nameless(error, Path(name))
     assert (type(said), said.path, said.found) == (FileError, None, expected)
     assert said.text == f"cannot be read; found {expected}. Copy it again."
+
+
+def test_a_name_that_is_not_known_is_answered_with_the_nearest() -> None:
+    known = ("train", "val", "test")
+    assert suggestion("trian", known) == "Did you mean train?"
+    assert suggestion("vla", known, "`--part {}`") == "Did you mean `--part val`?"
+    assert suggestion("everything", known) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -144,6 +145,12 @@ def name_some(names: Iterable[object], limit: int = 6) -> str:
     listed = [str(name) for name in names]
     head = ", ".join(listed[:limit])
     return head if len(listed) <= limit else f"{head} and {len(listed) - limit} more"
+
+
+def suggestion(name: str, known: Iterable[str], written: str = "{}") -> str | None:
+    """``Did you mean lgg?``: the known name nearest to an unknown one, in ``written``; None where none is near."""
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f"Did you mean {written.format(near[0])}?" if near else None
 
 
 def plural(count: int, singular: str, many: str = "") -> str:

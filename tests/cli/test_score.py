@@ -327,7 +327,7 @@ def test_masks_without_a_reference(folders: tuple[Path, Path]) -> None:
     reference, ours = folders
     write(ours / "p7.nii.gz", block())
     ran = glioseg("score", "--reference", reference, "--prediction", ours, "--quiet")
-    refused(ran, 1, "ours", "masks of cases that have no reference", "found p7", "p1, p2, p3", "called after its case")
+    refused(ran, 1, "ours", "masks of cases that have no reference", "found p7", "p1, p2, p3", "named after its case")
 
 
 @pytest.mark.parametrize("which", [0, 1])

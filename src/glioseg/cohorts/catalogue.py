@@ -7,13 +7,12 @@ comes by a program of its own, the table says the steps; what was got is told by
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
-from glioseg.errors import OptionError
+from glioseg.errors import OptionError, suggestion
 from glioseg.io.fetch import Digest
 
 Access = Literal["open", "account", "program"]
@@ -129,11 +128,10 @@ def public_set(name: str) -> PublicSet:
     """The set of that name; an OptionError lists the known ones."""
     if name in PUBLIC_SETS:
         return PUBLIC_SETS[name]
-    near = difflib.get_close_matches(name, PUBLIC_SETS, 1)
     raise OptionError(
         f"there is no public set {name}",
         expected=f"one of {', '.join(PUBLIC_SETS)}",
-        remedy=f"Did you mean {near[0]}?" if near else None,
+        remedy=suggestion(name, PUBLIC_SETS),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -15,7 +14,7 @@ from glioseg.config.changes import leaves, parsed_change, with_settings, without
 from glioseg.config.effect import idle_settings, sentence
 from glioseg.config.migration import drop, idle_values, migrated
 from glioseg.config.recipe import TUNABLE, Recipe
-from glioseg.errors import OptionError
+from glioseg.errors import OptionError, suggestion
 from glioseg.io.text import read_text, read_toml
 from glioseg.options import explained
 
@@ -56,16 +55,24 @@ def recipe_values(name_or_path: str) -> tuple[dict[str, Any], Path]:
 
     A file of format 1 is translated; its notes say what was left out.
     """
-    shipped = shipped_recipes()
+    path = shipped_or_own("recipe", name_or_path, shipped_recipes())
+    return migrated(read_toml(path)), path
+
+
+def shipped_or_own(what: str, name_or_path: str, shipped: Mapping[str, Path]) -> Path:
+    """The file of a shipped recipe or study, by its name, or of one of the user's.
+
+    Raises:
+        OptionError: neither a name of a shipped one nor a path.
+    """
     path = shipped.get(name_or_path, Path(name_or_path))
     if path.suffix != ".toml" and not path.exists():
-        near = difflib.get_close_matches(name_or_path, shipped, 1)
         raise OptionError(
-            f"there is no recipe {name_or_path}",
+            f"there is no {what} {name_or_path}",
             expected=f"one of {', '.join(shipped)}, or a TOML file",
-            remedy=f"Did you mean {near[0]}?" if near else None,
+            remedy=suggestion(name_or_path, shipped),
         )
-    return migrated(read_toml(path)), path
+    return path
 
 
 def recipe_source(name_or_path: str) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from glioseg.core.labels import LabelScheme
-from glioseg.errors import LabelError
+from glioseg.errors import LabelError, suggestion
 
 _TISSUES = frozenset({"csf", "gm", "wm"})
 GLIOMA_LABELS = frozenset({"NCR", "NET", "NETC", "CC", "ED", "SNFH", "ET", "RC"})
@@ -137,11 +136,10 @@ def scheme_named(name: str) -> LabelScheme:
     known = TASKS_OF_BRATS.get(name.lower(), name.lower())
     if known in SCHEMES:
         return SCHEMES[known]
-    near = difflib.get_close_matches(name.lower(), (*SCHEMES, *TASKS_OF_BRATS), 1)
     raise LabelError(
         f"there is no label scheme {name}",
         expected=f"one of {', '.join(SCHEMES)}, or a task such as {', '.join(list(TASKS_OF_BRATS)[-3:])}",
-        remedy=f"Did you mean {near[0]}?" if near else "Say what the integers mean with `--labels`",
+        remedy=suggestion(name.lower(), (*SCHEMES, *TASKS_OF_BRATS)) or "Say what the integers mean with `--labels`",
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -19,7 +18,7 @@ from glioseg.config import DataOptions
 from glioseg.console import QUIET, Reporter
 from glioseg.core import PARTS, Cohort
 from glioseg.core.modalities import named_among
-from glioseg.errors import GliosegError, OptionError, SplitError, name_some
+from glioseg.errors import GliosegError, OptionError, SplitError, name_some, suggestion
 from glioseg.evaluation.metric import OwnMetrics
 from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.faces import on_command_line
@@ -408,12 +407,11 @@ def _require_part(run: Path, part: str | None) -> None:
     """Refuse a part that there is not, before anything is read."""
     known = (*PARTS, "all")
     if part is not None and part not in known:
-        near = difflib.get_close_matches(part, known, 1)
         raise OptionError(
             "a split has no part of that name",
             found=f"`--part {part}`",
             expected=", ".join(known),
-            remedy=f"Did you mean `--part {near[0]}`?" if near else None,
+            remedy=suggestion(part, known, "`--part {}`"),
         )
     split = read_json(run / run_folder.SPLIT) if part in PARTS else None
     if isinstance(split, dict) and not split.get(part):

@@ -127,7 +127,7 @@ def read(data: Data | Cohort, reporter: Reporter = QUIET, *, says_errors: bool =
     names = None if data.modalities is None else our_names(data.modalities)
     masks = None if data.masks is None else MaskPattern(data.masks)
     series = {modality_of(name) or name: label for name, label in data.series.items()}
-    options = ReadOptions(_scheme(data.scheme), names, masks, series, data.keep_ids)
+    options = ReadOptions(scheme_given(data.scheme), names, masks, series, data.keep_ids)
     with reporter.progress("Listing files") as step:
         cohort = read_cohort(data.path, layout=data.layout, options=options, progress=lambda n: step(n, 0))
     if says_errors:
@@ -157,7 +157,12 @@ def _scheme_from(value: object, path: Path) -> str | LabelScheme | None:
         raise FileError("not the description of a run's data", path=path, found=f"scheme {value}") from error
 
 
-def _scheme(scheme: str | LabelScheme | None) -> LabelScheme | None:
+def scheme_given(scheme: str | LabelScheme | None) -> LabelScheme | None:
+    """A scheme that somebody names, or gives as it is.
+
+    Raises:
+        OptionError: there is none of that name.
+    """
     if not isinstance(scheme, str):
         return scheme
     try:

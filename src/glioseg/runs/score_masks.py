@@ -17,11 +17,11 @@ from glioseg.cohorts.mask_folders import (
 )
 from glioseg.console import QUIET, Reporter
 from glioseg.core import Case, Cohort, Grid, LabelMap, LabelScheme, Source, scheme_named
-from glioseg.errors import GeometryError, GliosegError, LabelError, LayoutError, ScoreError, misuse, name_some
+from glioseg.errors import GeometryError, GliosegError, LabelError, LayoutError, ScoreError, name_some
 from glioseg.io.in_memory import label_map_of
 from glioseg.io.load import load_labels
 from glioseg.preparation.resample import resample
-from glioseg.runs.read import Data, read, with_labels_file
+from glioseg.runs.read import Data, read, scheme_given, with_labels_file
 
 _MOST_FAULTS = 8
 
@@ -98,7 +98,7 @@ def read_method(
     matched = match_masks(masks, cases)
     if matched.unknown:
         raise unknown_cases(matched.unknown, cases, folder)
-    chosen = _named_scheme(scheme) or stated_scheme(masks.root) or panel.raters[0].scheme
+    chosen = scheme_given(scheme) or stated_scheme(masks.root) or panel.raters[0].scheme
     try:
         (chosen or scheme_named("binary")).require_regions(regions)
     except LabelError as error:
@@ -189,7 +189,7 @@ def _masks_alone(data: Data, error: LayoutError | None) -> Cohort:
     """A folder that is no data set; ``error`` says why it is none."""
     scheme = with_labels_file(data).scheme
     try:
-        return masks_alone(data.path, _named_scheme(scheme))
+        return masks_alone(data.path, scheme_given(scheme))
     except LayoutError as nothing:
         raise nothing from error
 
@@ -216,12 +216,3 @@ def _other_rater(name: str, data: Data, cohort: Cohort, reporter: Reporter) -> M
             remedy="Score the cases that all raters drew: leave the others out of every folder",
         )
     return masks
-
-
-def _named_scheme(scheme: LabelScheme | str | None) -> LabelScheme | None:
-    if not isinstance(scheme, str):
-        return scheme
-    try:
-        return scheme_named(scheme)
-    except LabelError as error:
-        raise misuse(error) from error

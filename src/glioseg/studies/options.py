@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from glioseg.config import (
     require_effect,
     with_settings,
 )
+from glioseg.config.files import shipped_or_own
 from glioseg.core import PartName
 from glioseg.errors import GliosegError, OptionError
 from glioseg.evaluation.metrics import MetricName, OverlapMetricName
@@ -214,15 +214,7 @@ def read_study(name_or_path: str, changes: Mapping[str, Any] | None = None) -> S
         FileError: no such file, or not TOML.
         OptionError: unknown or unfitting settings; the message names the nearest known one.
     """
-    shipped = shipped_studies()
-    path = shipped.get(name_or_path, Path(name_or_path))
-    if path.suffix != ".toml" and not path.exists():
-        near = difflib.get_close_matches(name_or_path, shipped, 1)
-        raise OptionError(
-            f"there is no study {name_or_path}",
-            expected=f"one of {', '.join(shipped)}, or a TOML file",
-            remedy=f"Did you mean {near[0]}?" if near else None,
-        )
+    path = shipped_or_own("study", name_or_path, shipped_studies())
     values = read_toml(path)
     try:
         return StudyOptions.model_validate({"name": path.stem} | values | dict(changes or {}))

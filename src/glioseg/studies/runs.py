@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,7 @@ import tomlkit
 
 from glioseg.config import Recipe, without_none
 from glioseg.console import Reporter
-from glioseg.errors import FileError, GliosegError, OptionError, name_some
+from glioseg.errors import FileError, GliosegError, OptionError, name_some, suggestion
 from glioseg.inference.bundle import load_bundle
 from glioseg.io.files import own_entries, write_json, write_text
 from glioseg.io.lock import locked
@@ -104,12 +103,11 @@ class PlannedStudy:
         """The run of that name; an OptionError where there is none."""
         names = [run.name for run in self.runs]
         if name not in names:
-            near = difflib.get_close_matches(name, names, 1)
             raise OptionError(
                 "the study has no run of that name",
                 found=name,
                 expected=name_some(names),
-                remedy=f"Did you mean {near[0]}?" if near else None,
+                remedy=suggestion(name, names),
             )
         return self.runs[names.index(name)]
 
