@@ -27,13 +27,13 @@ PAGE = Path(__file__).with_name("peers.md")
 IMAGES = Path(__file__).with_name("images")
 _COLORS = {"glioseg": "#0072b2", "nnunet": "#d55e00", "nnunet-small": "#e69f00", "monai": "#009e73"}
 _MARKERS = {"glioseg": "o", "nnunet": "^", "nnunet-small": "s", "monai": "D"}
-_HEAD = """# Beside nnU-Net and MONAI
+_HEAD = """# Comparison with nnU-Net and MONAI
 
-The same patients, the same files, the same split, the same processor seconds and one scorer: glioseg, [nnU-Net][1]
-and a script of the kind that [MONAI][2]'s tutorials teach, each trained on one thread of a processor and scored on
-patients that none of them had seen. This is a comparison of **what the first minutes of a training without a GPU
+glioseg, [nnU-Net][1] and a script of the kind that [MONAI][2]'s tutorials teach are compared on the same patients,
+files, split and number of processor seconds, by one scorer. Each is trained on one thread of a processor and scored
+on patients that none of them had seen. This is a comparison of **what the first minutes of a training without a GPU
 give**, which glioseg is made for and nnU-Net is not; it says nothing about a day on a GPU, where nnU-Net is the one to
-beat. Made by `benchmarks/peers/run.py`; this page and its pictures are written from the results by
+beat. The measurements are made by `benchmarks/peers/run.py`; this page and its pictures are written from them by
 `docs/make_peers_page.py`.
 
 [1]: https://github.com/MIC-DKFZ/nnUNet
@@ -41,47 +41,47 @@ beat. Made by `benchmarks/peers/run.py`; this page and its pictures are written 
 """
 _HOW = """## How it was done
 
-- **Files.** NIfTI in nnU-Net's layout, written once by `glioseg convert` or `glioseg phantom`, and read by all.
-  Test patients lie in another folder than the others; who is for validation is the same for all.
-- **Budget.** Processor seconds of training, user and system, measured by each tool's own process and not by the
-  clock on the wall: the machine was shared. It begins when the data is ready. Each tool's learning rate falls over
-  the whole budget, so that what is scored on the way is a training that is not over, not a shorter one.
-- **glioseg.** The shipped recipe with `train.max_minutes` and the changes that stand with each set.
+- **Files.** NIfTI in nnU-Net's layout, written once by `glioseg convert` or `glioseg phantom`, and read by all tools.
+  The test patients lie in a folder of their own; the validation patients are the same for all.
+- **Budget.** Processor seconds of training, user and system, measured by each tool's own process and not by
+  wall-clock time, because the machine was shared. The budget begins when the data is ready. Each tool's learning rate
+  falls over the whole budget, so an intermediate score is that of an unfinished training, not of a shorter one.
+- **glioseg.** The shipped recipe with `train.max_minutes` and the changes that are stated with each set.
 - **nnU-Net.** Configuration `2d`, `-device cpu`, fold 0 alone. Its planner's own option `-gpu_memory_target` is set
-  to the value that stands with each set, because the batches that it plans for a card of 8 GB leave few updates in
+  to the value stated with each set, because the batches that it plans for a GPU with 8 GB leave few updates in
   such a budget: planned for 1 GB, a batch has 66 slices of the phantoms and an update takes about two seconds.
   Network, loss with deep supervision, augmentation and optimiser (SGD, Nesterov momentum 0.99, rate 0.01, polynomial
-  decay) are its own; `benchmarks/peers/nnunet/budget_trainer.py` changes the length alone: the decay runs
-  over the budget in the place of 1000 epochs, an epoch has 5 updates and a validation step in the place of 250 and 50,
-  the validation at the end is left out. Augmentation runs in the process, without `torch.compile`. Predictions are
-  made without helper processes (`-npp 0 -nps 0`) and with mirrored views, its default.
+  decay) are its own. `benchmarks/peers/nnunet/budget_trainer.py` changes only the length: the rate decays
+  over the budget instead of 1000 epochs, an epoch has 5 updates and one validation step instead of 250 and 50,
+  and the validation at the end is left out. Augmentation runs in the training process, without `torch.compile`.
+  Predictions are made without helper processes (`-npp 0 -nps 0`) and with mirrored views, its default.
 - **MONAI.** `benchmarks/peers/monai_script.py`: its `BasicUNet` in two dimensions with batch normalisation, Dice and
-  cross-entropy, crops around tumour and beside it, flips and changes of intensity, AdamW whose rate falls from 0.002
-  as a cosine, bfloat16 where the processor has it. Network, normalisation and rate are the best of four (`UNet` and
-  `BasicUNet`, instance and batch normalisation) on validation patients of the phantom, in 15 s each: an advantage on
-  the phantoms, as glioseg has one. Its preparation, scans loaded and normalised, is a part of the training's process
-  and done anew for each. MONAI is a library, so that this is one script of many; whoever knows it well writes a
-  better.
-- **Scorer.** `glioseg score`, for all: Dice per patient on the files' grid, mean over patients.
+  cross-entropy, crops inside and outside the tumour, flips and intensity changes, AdamW with a cosine decay of the
+  rate from 0.002, bfloat16 where the processor supports it. Network, normalisation and rate are the best of four
+  (`UNet` and `BasicUNet`, instance and batch normalisation) on validation patients of the phantom, in 15 s each: an
+  advantage on the phantoms, as glioseg has one. Its preparation (loading and normalising the scans) is part of the
+  training process and repeated for each training. MONAI is a library, so this is one script of many; an expert in it
+  would write a better one.
+- **Scorer.** `glioseg score` for all tools: Dice per patient on the files' grid, mean over patients.
 """
 _BETTER = """## What they do better
 
-- **nnU-Net** plans network, patch and batch from the data, in 2-D, 3-D and as a cascade, cross-validates, chooses
-  among configurations and ensembles; with a GPU and a day it is the reference of the field, and its results there
-  do not depend on who runs it. It is tried on hundreds of data sets of all organs; glioseg knows brain tumours
-  alone.
+- **nnU-Net** plans network, patch and batch from the data, in 2-D, 3-D and as a cascade, cross-validates, and chooses
+  among configurations and ensembles. With a GPU and a day it is the reference of the field, and its results there
+  do not depend on who runs it. It has been tried on hundreds of data sets of all organs; glioseg knows only brain
+  tumours.
 - **MONAI** is a library for everything in medical imaging: hundreds of transforms and networks, deployment,
-  labelling, federated training. Whoever has an idea that no tool foresees is better off there. glioseg itself takes
+  labelling, federated training. Anyone with an idea that no tool foresees is better off there. glioseg itself takes
   networks, losses and the oracles of its tests from it.
-- Both have been used, read and mended by thousands; glioseg has not.
+- Both have been used, read and fixed by thousands of people; glioseg has not.
 
 ## What glioseg is made for
 
-Two commands from a folder as it was downloaded to masks of new patients: it reads the published layouts, splits by
-patient, cuts to the brain, evaluates with intervals and writes a report; its recipes are made for minutes on a
-processor. The others ask for a layout, or for code.
+Two commands from a folder as it was downloaded to masks of new patients: glioseg reads the published layouts, splits
+by patient, crops to the brain, evaluates with intervals and writes a report; its recipes are made for minutes on a
+processor. The others ask for a particular layout, or for code.
 
-## What this cannot say
+## What this comparison cannot say
 
 """
 
@@ -115,7 +115,7 @@ def _section(of_set: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield ""
     yield from (_ONE if max(map(len, tools.values())) == 1 else _SEVERAL, "")
     if not all(moment["as_default"] for run in of_set for moment in run["moments"]):
-        yield from ("Hollow marks: predicted without mirrored views, which take nnU-Net four times as long.", "")
+        yield from ("Hollow marks: predicted without mirrored views; with them nnU-Net takes four times as long.", "")
     regions = list(first["moments"][-1]["dice"])
     yield from ("| | runs | updates | " + " | ".join(f"Dice {region}" for region in regions) + " |",)
     yield "|---|---|---|" + "---|" * len(regions)
@@ -125,8 +125,8 @@ def _section(of_set: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield f"| {TOOLS[name].words} ({runs[0]['version']}) | {len(runs)} | {steps} | {dice} |"
     yield from ("", f"Highest: {'; '.join(_highest(tools, region) for region in regions)}.", "")
     yield (
-        "| | preparation s | training, with its start s | file to file, s per patient "
-        "| preparation MB | training MB | prediction MB |"
+        "| | preparation, s | training, start-up included, s | file to file, s per patient "
+        "| preparation, MB | training, MB | prediction, MB |"
     )
     yield "|---|---|---|---|---|---|---|"
     for name, runs in tools.items():
@@ -144,14 +144,13 @@ def _section(of_set: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 _ONE = (
-    "One training of each: how far another would come out differently was not measured. In brackets the 95 % interval "
-    "over the test patients; of costs, each in processor seconds, preparation was measured once, predictions as often "
-    "as the curve has full marks, of which the median stands here, with lowest and highest. Memory is that of the "
-    "largest process."
+    "One training of each: how much another would differ was not measured. In brackets: the 95 % interval over the "
+    "test patients. Costs are processor seconds; preparation was measured once, prediction once for each filled mark "
+    "of the curve (median, with lowest and highest in brackets). Memory is that of the largest process."
 )
 _SEVERAL = (
-    "Figures are medians over trainings, lowest and highest in brackets; costs are processor seconds. Memory is that "
-    "of the largest process."
+    "Figures are medians over trainings, with lowest and highest in brackets; costs are processor seconds. Memory is "
+    "that of the largest process."
 )
 
 
@@ -198,8 +197,8 @@ def _median(values: Sequence[float], digits: str) -> str:
 
 
 def _typed(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    yield from ("## What is typed", "", "From files in the tool's own layout to masks of new patients.", "")
-    yield from ("| | lines typed | lines of code | |", "|---|---|---|---|")
+    yield from ("## What the user types", "", "From files in the tool's own layout to masks of new patients.", "")
+    yield from ("| | commands | lines of code | |", "|---|---|---|---|")
     for name in _by_tool(found):
         tool = TOOLS[name]
         commands = "<br>".join(f"`{command.format(recipe='lgg')}`" for command in tool.typed)
@@ -228,15 +227,16 @@ def _limits(found: Sequence[Mapping[str, Any]]) -> str:
     fewest = min(Counter((run["set"], run["tool"]) for run in found).values())
     processors = ", ".join(dict.fromkeys(run["processor"] for run in found))
     return (
-        f"How the tools compare with a GPU, with longer trainings or on other data. {_not_measured(found)}The fewest "
-        f"trainings of a row are {fewest}, the test patients few: a difference of a tenth may be chance. Processor: "
-        f"{processors}, PyTorch {', '.join(dict.fromkeys(run['torch'] for run in found))}; much other work ran on it, "
-        "which slows processor seconds too, and not always for all alike.\n"
+        f"How the tools compare with a GPU, with longer trainings or on other data. {_not_measured(found)}The smallest "
+        f"number of trainings in a row is {fewest}, and the test patients are few: a difference of a tenth may be "
+        f"chance. Processor: {processors}, PyTorch {', '.join(dict.fromkeys(run['torch'] for run in found))}. Many "
+        "other jobs ran on it, which also slows work measured in processor seconds, and not always equally for all "
+        "tools.\n"
     )
 
 
 def _not_measured(found: Sequence[Mapping[str, Any]]) -> str:
-    """The sets and tools that there are scripts for and no results."""
+    """The sets and tools that have scripts but no results."""
     sets = [peers.about for name, peers in SETS.items() if name not in {"tiny", *(run["set"] for run in found)}]
     tools = [tool.words for name, tool in TOOLS.items() if name not in {run["tool"] for run in found}]
     return f"Not measured: {'; '.join([*sets, *tools])}. " if sets or tools else ""
@@ -244,7 +244,7 @@ def _not_measured(found: Sequence[Mapping[str, Any]]) -> str:
 
 def _again(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     names = ",".join(dict.fromkeys(run["set"] for run in found))
-    yield from ("## Again", "", "```", "python -m venv nnunet && nnunet/bin/pip install nnunetv2")
+    yield from ("## How to repeat it", "", "```", "python -m venv nnunet && nnunet/bin/pip install nnunetv2")
     yield f"python benchmarks/peers/run.py WORK --nnunet nnunet/bin/python --lgg kaggle_3m --brats DIR --sets {names}"
     yield from ("python docs/make_peers_page.py", "```")
 

@@ -21,15 +21,15 @@ PAGE = DOCS / "published.md"
 RUNS = DOCS / "published"
 _HEAD = """# The published works, repeated
 
-Five works stand at the beginning of glioseg, and each has a recipe that does what it describes. What they report, what
-the same protocol gives here, and what is left of it when patients are kept apart and every case counts once, stands
-side by side below. With folders of your own, one command makes such a page, with overlays and the report of every run:
+glioseg began with five published works, and each has a recipe that does what it describes. The table shows side by side
+what they report, what the same protocol gives here, and what is left when patients are kept apart and every case counts
+once. With data folders of your own, one command makes such a page, with overlays and the report of every run:
 
     glioseg study published --data lgg=kaggle_3m --data brats=BraTS2021 --data pictures=brain_tumor_dataset --out study
 
 This copy is made by `docs/make_published_page.py` from what `docs/take_published_run.py` keeps of runs: settings,
-scores and curves, and no scans.
-**Read each row against its own publication, not against the others**: data, regions and rules differ.
+scores and curves, but no scans. **Compare each row with its own publication, not with the other rows**: data, regions
+and rules differ.
 
 """
 
@@ -64,15 +64,15 @@ class Row:
 
 
 _TUM = (
-    "66 of the 110 patients; a sixteenth of the parameters (width 16 for 64); what the authors' class weights are is "
-    "not said"
+    "66 of the 110 patients; a sixteenth of the parameters (width 16 instead of 64); the authors do not say what their "
+    "class weights are"
 )
 _NAZIR = "--set model.width=16 --set prepare.size=128"
 _FOLDS = "--set split.n_folds=5 --set train.keep=last --set model.width=16"
 _LONGER = "--set train.epochs=60 --set train.schedule=one-cycle"
 _EGWAOJE = (
-    "some 23 patients for training where the authors had about 875; a sixteenth of the parameters (width 16 for 64); "
-    "folds, and the last epoch, in the place of a chosen one"
+    "some 23 patients for training where the authors had about 875; a sixteenth of the parameters (width 16 instead of "
+    "64); folds; the last epoch instead of a chosen one"
 )
 ROWS = (
     Row(
@@ -80,9 +80,9 @@ ROWS = (
         "Patsatzi & Whiteley Tscherniak (TUM)",
         "U-Net, combined loss, LGG, split by slice as published",
         {"metric": "dice", "unit": "slice", "of": "tumour"},
-        "Dice by slice, two empty masks 1, 128×128",
+        "Dice by slice, two empty masks count 1, 128×128",
         "tumour",
-        "Dice of slices with tumour in mask or prediction; still split by slice",
+        "Dice of slices with tumour in reference or prediction; still split by slice",
         "glioseg train tum-lgg --data LGG --set split.protocol=slice --set model.width=16",
         _TUM,
         knows_patients=False,
@@ -92,40 +92,40 @@ ROWS = (
         "Patsatzi & Whiteley Tscherniak (TUM)",
         "the same, split by patient",
         {"metric": "dice", "unit": "slice", "of": "tumour"},
-        "Dice by slice, two empty masks 1, 128×128",
+        "Dice by slice, two empty masks count 1, 128×128",
         "tumour",
         "Dice of patients, 256×256, all slices",
         "glioseg train tum-lgg --data LGG --set model.width=16",
-        f"split by patient where theirs is by slice; {_TUM}",
+        f"split by patient instead of by slice; {_TUM}",
     ),
     Row(
         "rc9-v1",
         "rc-9/BraTS_UNet",
         "version 1: T1c and FLAIR, 8 patients for training, 2 for validation",
         {"metric": "dice", "unit": "slice", "of": "mean"},
-        "mean Dice of NCR, ED, ET by slice, two empty masks 1",
+        "mean Dice of NCR, ED, ET by slice, two empty masks count 1",
         "mean",
         "Dice of patients, native grid, mean over regions",
         "glioseg train rc9-brats-multimodal --data BRATS --split DRAW",
-        "which ten patients of BraTS theirs were is not said: draws of ten from 29",
+        "the authors do not say which ten patients of BraTS they used: here, draws of ten from 29",
     ),
     Row(
         "rc9-v2",
         "rc-9/BraTS_UNet",
         "version 2: attention gates and augmentation, the same draws",
         {"metric": "dice", "unit": "slice", "of": "mean"},
-        "mean Dice of NCR, ED, ET by slice, two empty masks 1",
+        "mean Dice of NCR, ED, ET by slice, two empty masks count 1",
         "mean",
         "Dice of patients, native grid, mean over regions",
         "glioseg train rc9-brats-attention --data BRATS --split DRAW",
-        "no figures were published of it",
+        "no figures of it were published",
     ),
     Row(
         "egwaoje",
         "Egwaoje",
         "U-Net, BraTS FLAIR, tumour-bearing slices at 96×96, ten epochs, five folds by patient",
         {"metric": "dice", "unit": "pooled", "of": "WT"},
-        "Dice of WT pooled over the pixels of slices with tumour",
+        "Dice of WT, pooled over the pixels of slices with tumour",
         "WT",
         "Dice of patients, native grid, all slices",
         f"glioseg train egwaoje-brats-flair --data BRATS --fold K {_FOLDS}",
@@ -134,24 +134,24 @@ ROWS = (
     Row(
         "egwaoje-long",
         "Egwaoje",
-        "the same for 60 epochs, the rate falling",
+        "the same for 60 epochs with a falling rate",
         {"metric": "dice", "unit": "pooled", "of": "WT"},
-        "Dice of WT pooled over the pixels of slices with tumour",
+        "Dice of WT, pooled over the pixels of slices with tumour",
         "WT",
         "Dice of patients, native grid, all slices",
         f"glioseg train egwaoje-brats-flair --data BRATS --fold K {_FOLDS} {_LONGER}",
-        f"60 epochs for 10 and a one-cycle rate; {_EGWAOJE}",
+        f"60 epochs instead of 10 and a one-cycle rate; {_EGWAOJE}",
     ),
     Row(
         "nazir",
         "Nazir",
-        "U-Net on images and masks of LGG, patients apart",
+        "U-Net on images and masks of LGG, split by patient",
         None,
         "loss curves and overlays",
         "tumour",
         "Dice of patients, 256×256, all slices",
         f"glioseg train nazir-unet --data LGG {_NAZIR}",
-        "66 of the 110 patients; a sixteenth of the parameters (width 16 for 64) at half the size",
+        "66 of the 110 patients; a sixteenth of the parameters (width 16 instead of 64) at half the image size",
     ),
     Row(
         "nazir-pairs",
@@ -160,21 +160,21 @@ ROWS = (
         None,
         "loss curves and overlays",
         "tumour",
-        "Dice of pictures, copies of a picture on one side",
+        "Dice of pictures, with copies of a picture kept on one side",
         f"glioseg train nazir-unet --data BRISC/segmentation_task/train {_NAZIR} --set train.epochs=8",
-        "BRISC's pictures in the place of theirs; a sixteenth of the parameters at half the size; 8 epochs",
+        "BRISC's pictures instead of theirs; a sixteenth of the parameters at half the image size; 8 epochs",
         knows_patients=False,
     ),
     Row(
         "sharma",
         "Sharma, Kumar & Sharma",
-        "two convolutions, tumour or none, folds of 200 pictures",
+        "two convolutions, tumour or no tumour, folds of 200 pictures",
         {"metric": "accuracy", "of": "test accuracy in the results"},
-        "accuracy of a part that was not trained on",
+        "accuracy on a part that was not trained on",
         "right",
-        "share of right answers, copies of a picture on one side",
+        "share of correct answers, with copies of a picture kept on one side",
         "glioseg train sharma-cnn --data PICTURES --set split.n_folds=5 --set split.fold=K --set train.keep=last",
-        "200 of the 253 pictures; copies of a picture stay in one part; the last epoch, so that nothing is chosen",
+        "200 of the 253 pictures; copies of a picture stay in one part; the last epoch is kept, so nothing is chosen",
         knows_patients=False,
     ),
 )
@@ -228,7 +228,7 @@ def page() -> str:
 
 
 def _table(found: Sequence[Result]) -> str:
-    head = "| work | published | obtained by the same rule | patients apart, every case once |\n|---|---|---|---|"
+    head = "| work | published | obtained by the same rule | patients kept apart, every case once |\n|---|---|---|---|"
     lines = [
         f"| **{each.row.work}**: {each.row.what} | {_published(each)} | {_obtained(each)} | {_honest(each)} |"
         for each in found
@@ -265,18 +265,18 @@ def _published(result: Result) -> str:
 
 def _pictures() -> Iterator[str]:
     yield "![Published (hollow) and obtained (filled, one for each run)](images/published-figures.png)\n"
-    yield "![Loss of training and validation by epoch, every run a line](images/published-curves.png)\n"
+    yield "![Training and validation loss by epoch, one line for each run](images/published-curves.png)\n"
 
 
 def _rows(found: Sequence[Result]) -> Iterator[str]:
-    yield "## How each was made, and what differs\n"
+    yield "## How each was made, and how it differs from the publication\n"
     for each in found:
         minutes = sum(run["minutes"] for run in each.runs)
         run_words = "one run" if len(each.runs) == 1 else f"{len(each.runs)} runs"
-        yield f"**{each.row.work}: {each.row.what}.** `{each.row.command}`; {run_words}, {minutes:.0f} minutes beside"
-        yield "other work."
-        figure = f"The figure is {each.row.words}." if each.row.figure else f"Published are {each.row.words}."
-        yield f"{figure} Not as published: {each.row.differs}.\n"
+        yield f"**{each.row.work}: {each.row.what}.**\n"
+        yield f"- Command: `{each.row.command}`; {run_words}, {minutes:.0f} minutes, with other jobs running."
+        yield f"- Figure: {each.row.words}." if each.row.figure else f"- Published: {each.row.words}."
+        yield f"- Not as published: {each.row.differs}.\n"
 
 
 def figures() -> dict[str, Figure]:

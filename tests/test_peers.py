@@ -53,7 +53,7 @@ def test_the_page_says_what_was_measured(maker: dict[str, Any]) -> None:
     assert "Highest: WT MONAI, a script." in lines
     assert any(line.startswith("| MONAI, a script | 2 | ") for line in lines)
     assert not any("nnU-Net, " in line for line in lines if line.startswith("|"))  # it was not measured here
-    assert any("a row are 1," in line for line in lines)
+    assert any("in a row is 1," in line for line in lines)
     (limits,) = (line for line in lines if "Not measured: " in line)
     sets, tools = "LGG, three sequences; 29 patients of BraTS, four modalities", "as it plans; nnU-Net, planned small"
     assert f"Not measured: {sets}; nnU-Net, {tools}. " in limits

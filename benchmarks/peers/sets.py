@@ -16,7 +16,10 @@ from pathlib import Path
 import glioseg
 from glioseg.core import Cohort
 
-_OWN = "Recipes of glioseg and phantoms come from the same project and have met before: an advantage of glioseg."
+_OWN = (
+    "The recipes of glioseg and the phantoms come from the same project and were developed together: an advantage of "
+    "glioseg."
+)
 _SHARES = ("split.train=0.75", "split.val=0.1", "split.test=0.15")
 
 
@@ -109,8 +112,8 @@ SETS = {
             (0.25, 0.5, 1),
             2,
             False,
-            "Crop and largest component of the recipe were chosen on patients of the same publication: an advantage of "
-            "glioseg. So was its threshold, which is set back to 0.5.",
+            "The recipe's crop and largest component were chosen on patients of the same publication: an advantage of "
+            "glioseg. So was its threshold, which is set back to 0.5 here.",
             _lgg,
             scans="lgg",
         ),
@@ -123,7 +126,7 @@ SETS = {
             (0.25, 0.5, 1),
             2,
             False,
-            "The recipe was made on patients of the same publication, some of them among these: an advantage of "
+            "The recipe was developed on patients of the same publication, some of them among these: an advantage of "
             "glioseg.",
             _brats,
             scans="brats",
