@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from glioseg.evaluation.metrics import CLASS_METRICS, REGION_METRICS
 from glioseg.inference.bundle import WEIGHTS, read_info
 from glioseg.inference.card import Card, Figure
 from glioseg.inference.shipped import PREFIX, SHIPPED, ShippedModel
@@ -12,13 +13,15 @@ from glioseg.runs.model_card import trust_lines
 from glioseg.tasks.skull import HEADS
 
 PAGE = Path(__file__).parent / "models.md"
+_TITLES = {name: metric.title for name, metric in (*REGION_METRICS.items(), *CLASS_METRICS.items())}
 _HEAD = """# Networks that come with glioseg
 
-`glioseg predict model:NAME SCANS --out masks` needs no data and no training; `glioseg models` lists what follows, and
-`glioseg.load("model:NAME")` is the same from Python. They are for research only; no figure here says how they do on
-your scans, which `glioseg evaluate model:NAME --data SCANS` tells where you have masks.
+`glioseg predict model:NAME SCANS --out masks` needs no training data and no training; `glioseg models` lists the
+networks below, and `glioseg.load("model:NAME")` loads one in Python. They are for research only. No figure here says
+how well they do on your scans; where you have masks, `glioseg evaluate model:NAME --data SCANS` measures it.
 
-This page is made from the cards in the bundles by `docs/make_models_page.py`; its figures are read from evaluations.
+This page is made from the model cards in the bundles by `docs/make_models_page.py`; its figures are read from
+evaluations.
 
 """
 
@@ -36,12 +39,14 @@ def _section(model: ShippedModel) -> Iterator[str]:
     picture = f"images/model-{model.name}.png"
     if (PAGE.parent / picture).exists():  # scans of other sets are not passed on
         yield from (f"![{model.name}: best, median and worst cases, reference green, prediction red]({picture})", "")
-    heads = "" if info.skull is None else f" **Has learnt from** {HEADS[info.skull]}."
-    yield f"- **Needs** {', '.join(info.modalities)}. **Says** {', '.join(info.classes or info.regions)}.{heads}"
-    yield f"- **Licence** {card.licence}. In `{wheel}`, {megabytes:.1f} MB, model id `{info.model_id}`."
-    yield f"- **For** {card.intended_use}"
-    yield f"- **How it was made** {card.protocol}"
-    yield from (f"- **Limits** {limit}" for limit in card.limits)
+    yield f"- **Input:** {', '.join(info.modalities)}" + ("" if info.skull is None else f", of {HEADS[info.skull]}")
+    yield f"- **Output:** {', '.join(info.classes or info.regions)}"
+    yield f"- **Licence:** {card.licence}"
+    yield f"- **Where:** in `{wheel}`, {megabytes:.1f} MB, model id `{info.model_id}`"
+    yield f"- **Intended use:** {card.intended_use}"
+    yield f"- **How it was made:** {card.protocol}"
+    yield "- **Limits:**"
+    yield from (f"    - {limit}" for limit in card.limits)
     yield from ("", *_data(card), "", *_figures(card.figures))
     trust = list(trust_lines(info))
     yield from (("**How far its masks can be trusted.** " + trust[0], *trust[1:], "") if trust else ())
@@ -59,11 +64,11 @@ def _data(card: Card) -> Iterator[str]:
 
 
 def _figures(figures: tuple[Figure, ...]) -> Iterator[str]:
-    yield from ("| scored on | of | figure | 95 % interval | cases | |", "|---|---|---|---|---|---|")
+    yield from ("| scored on | region or class | figure | 95 % interval | cases | note |", "|---|---|---|---|---|---|")
     for figure in figures:
         interval = "" if figure.ci95 is None else f"{figure.ci95[0]:.3f} – {figure.ci95[1]:.3f}"
         count = "" if figure.n_cases is None else f"{figure.n_cases:,}"
-        what = f"{figure.metric} {figure.value:.3f}"
+        what = f"{_TITLES.get(figure.metric, figure.metric)} {figure.value:.3f}"
         yield f"| {figure.data}, {figure.part} | {figure.of} | {what} | {interval} | {count} | {figure.note} |"
     yield ""
 

@@ -38,13 +38,13 @@ def card_of_run(
     )
     limits = [unseen_words(recipe.name, cohort)]
     if split.unit == "slice":
-        limits.append("The split was by slice: slices of one patient lie in several parts, so that figures flatter it.")
+        limits.append("The split was by slice: slices of one patient lie in several parts, so the figures flatter it.")
     if not split.test:
         limits.append("There was no test part: the figures are of the validation part, on which choices were made.")
     return Card(
         name=recipe.name,
         about=recipe.about or f"A network trained on {cohort}.",
-        intended_use="research on data like that which it was trained on",
+        intended_use="research on data like those it was trained on",
         data=tuple(parts),
         protocol="\n\n".join(methods.paragraphs),
         figures=tuple(figures),
@@ -90,7 +90,7 @@ def _lines(info: BundleInfo, card: Card) -> Iterator[str]:
     yield from (f"  - {', '.join(names)}" for names in info.modality_sets)
     yield f"- Gives: {', '.join(info.classes or info.regions)}"
     if info.skull is not None:
-        yield f"- Has learnt from: {HEADS[info.skull]}"
+        yield f"- Trained on: {HEADS[info.skull]}"
     yield from (f"- Model id: `{info.model_id}`", f"- Weights: SHA-256 `{info.weights}`")
     yield f"- Licence: {card.licence or 'not stated by whoever trained it'}"
     yield from (f"- Intended use: {card.intended_use or 'not stated'}", "")
@@ -124,13 +124,13 @@ def trust_lines(info: BundleInfo) -> Iterator[str]:
         return
     them = f"{record.counted}s"
     fitted_on = f"{record.fitted_on} ({record.cases_words})"
-    yield f"Fitted on {fitted_on}; `predict --uncertainty` says it of each mask. Low is a confidence"
-    yield f"below {record.dice.low:.2f}. Cautious masks promise that at most {record.risk:.0%} of a region is missed on"
-    yield f"average over {them}; intervals, that they hold {record.level:.0%} of the volumes."
+    yield f"The confidence was fitted on {fitted_on}; `predict --uncertainty` reports it for each mask. A confidence"
+    yield f"below {record.dice.low:.2f} is called low. Cautious masks promise to miss at most {record.risk:.0%} of a"
+    yield f"region on average over {them}; intervals promise to hold {record.level:.0%} of the volumes."
     yield from ("", f"| confidence checked on | {them} | rank correlation with the Dice | risk over coverage |")
     yield "|---|---|---|---|"
     for check in record.checks:
-        areas = f"area {check.area:.3f} (best order {check.area_best:.3f}, none {check.area_chance:.3f})"
+        areas = f"area {check.area:.3f} (best order {check.area_best:.3f}, no order {check.area_chance:.3f})"
         yield f"| {check.on} | {check.n_patients:,} | {check.correlation_words} | {areas} |"
     yield from ("", "| region | temperature | ECE before, after | cautious threshold | missed | volumes held |")
     yield "|---|---|---|---|---|---|"
@@ -139,8 +139,8 @@ def trust_lines(info: BundleInfo) -> Iterator[str]:
         limit = f"too few {them}" if region.risk_threshold is None else f"{region.risk_threshold:.3g}"
         shares = " | ".join("" if share is None else f"{share:.1%}" for share in (region.missed, region.covered))
         yield f"| {name} | {region.temperature:.2f} | {ece} | {limit} | {shares} |"
-    yield from ("", f"ECE: of all voxels, {them} left out in turn or not fitted on. Missed, held: mean over random")
-    yield f"halves of the {them}, one of which promised and the other was looked at."
+    yield from ("", f"ECE: over all voxels, of {them} that were left out in turn or not used for the fit. Missed and")
+    yield f"held: means over random halves of the {them}; one half makes the promise, the other checks it."
 
 
 def _subgroups(card: Card) -> Iterator[str]:

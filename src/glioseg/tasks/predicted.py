@@ -123,7 +123,7 @@ def _facts_of(info: BundleInfo) -> tuple[tuple[str, str], ...]:
         items += [(name, words) for name, words in (("About", info.card.about), ("Terms", info.card.licence)) if words]
         items += [("Scored on", figure_words(figure)) for figure in info.card.figures if figure.n_cases != 1]
     if info.skull is not None:
-        items.append(("Has learnt from", HEADS[info.skull]))
+        items.append(("Trained on", HEADS[info.skull]))
     if about.get("written") is not None:
         items.append(("Written", f"{about['written']}, by glioseg {about.get('glioseg')}"))
     return tuple(items)
