@@ -187,7 +187,7 @@ def test_what_is_deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         assert ran.code == 0, (arguments, ran.err)
     lines = _DEPLOY.read_text(encoding="utf-8").splitlines()
     (program,) = [line for line in lines if line.startswith("python deployed/")]
-    subprocess.run([sys.executable, "-I", *shlex.split(program)[1:]], check=True)
+    subprocess.run([sys.executable, "-Es", *shlex.split(program)[1:]], check=True)
     by_program = np.asarray(nibabel.load("mask.nii.gz").dataobj)
     found = np.asarray(nibabel.load(Path("masks") / "patient.nii.gz").dataobj)
     assert (by_program == found).mean() > 0.999
