@@ -10,6 +10,10 @@ import argparse
 from collections.abc import Iterator, Sequence
 from itertools import combinations, permutations
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 import glioseg
 from glioseg import weights
@@ -27,15 +31,35 @@ from glioseg.io import load_image
 from glioseg.io.files import write_text
 
 Scans = list[ScanFeatures]
+Array = npt.NDArray[Any]
+THICK_MM = 5.0
+AXES = (0, 2, 1, 2)
+"""Across which each modality is sliced: T1 sagittal, T1c axial, T2 coronal, FLAIR axial."""
 
 
-def described(folder: Path) -> list[Scans]:
-    """Of each case with all four modalities its scans."""
+def in_thick_slices(array: Array, spacing_mm: Sequence[float], axis: int) -> Array:
+    """(X, Y, Z) as it is once slices of 5 mm along an axis were brought back to its grid."""
+    n = max(1, round(THICK_MM / spacing_mm[axis]))
+    along = np.moveaxis(array.astype(np.float32), axis, 0)
+    slices = np.pad(along, ((0, -len(along) % n), (0, 0), (0, 0))).reshape(-1, n, *along.shape[1:]).mean(axis=1)
+    places = ((np.arange(len(along)) + 0.5) / n - 0.5).clip(0, len(slices) - 1)
+    low = places.astype(int)
+    share = (places - low)[:, None, None]
+    back = slices[low] * (1 - share) + slices[(low + 1).clip(max=len(slices) - 1)] * share
+    return np.moveaxis(back, 0, axis)
+
+
+def described(folder: Path, sharp: str | None = None) -> list[Scans]:
+    """Of each case with all four modalities its scans; with ``sharp`` all others in thick slices."""
     found = []
     for case in glioseg.read(folder).cases:
         image = load_image(case, MODALITY_ORDER)
-        scans = [scan_features(array, image.grid.spacing_mm) for array in image.array]
-        found.append([scan for scan in scans if scan is not None])
+        spacing_mm = image.grid.spacing_mm
+        arrays = [
+            array if name == sharp or sharp is None else in_thick_slices(array, spacing_mm, axis)
+            for name, array, axis in zip(MODALITY_ORDER, image.array, AXES, strict=True)
+        ]
+        found.append([scan for scan in scan_features(arrays, spacing_mm) if scan is not None])
     return [scans for scans in found if len(scans) == len(MODALITY_ORDER)]
 
 
@@ -71,10 +95,12 @@ def main() -> None:
     if arguments.write:
         write_text(Path(weights.__file__).parent / FILE, model.model_dump_json() + "\n")
     if arguments.check is not None:
-        checked = described(arguments.check)
-        print(f"{arguments.check.name}: {plural(len(checked), 'case')}")
-        for n in (3, 4):
-            print(counted(checked, model, n), flush=True)
+        for sharp in (None, *MODALITY_ORDER):
+            checked = described(arguments.check, sharp)
+            how = "as they are" if sharp is None else f"all but {sharp} in slices of {THICK_MM:g} mm"
+            print(f"{arguments.check.name}: {plural(len(checked), 'case')}, {how}")
+            for n in (3, 4):
+                print(f"  {counted(checked, model, n)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from glioseg.cohorts.phantom.contrast import PARTS, SIGNALS
 from glioseg.core import Grid, Image
 from glioseg.core.modalities import MODALITY_ORDER
 from glioseg.inference.contrasts import exchanged, exchanged_words, scan_features, shipped_contrasts
+from glioseg.preparation.oblique import brought
+from tests.fakes.heads import patient, study
 
 Floats = npt.NDArray[np.float32]
 SPACING = 3.0
@@ -92,11 +94,28 @@ def test_three_are_enough(left_out: int) -> None:
 
 
 def test_gain_and_orientation_do_not_matter() -> None:
-    first = scan_features(SCANS[1], (SPACING,) * 3)
-    turned = scan_features(5 * SCANS[1].transpose(2, 0, 1)[::-1], (SPACING,) * 3)
+    (first,) = scan_features([SCANS[1]], (SPACING,) * 3)
+    (turned,) = scan_features([5 * SCANS[1].transpose(2, 0, 1)[::-1]], (SPACING,) * 3)
     assert first is not None
     assert turned is not None
     np.testing.assert_allclose(first.own, turned.own, atol=1e-4)
+
+
+def _registered(seed: int) -> Image:
+    """A T1 in 3-D, the others in slices of 5 mm that were brought to its grid."""
+    volumes = study(patient(seed=seed), {})
+    grid = volumes["t1n"].grid
+    scans = [brought(volumes[name].array[None], volumes[name].grid, grid)[0] for name in MODALITY_ORDER]
+    return Image(np.stack(scans), MODALITY_ORDER, grid)
+
+
+def test_soft_edges_of_thick_slices_are_no_contrast() -> None:
+    """The outermost voxels of such slices are dark; of the patient 5, T1 and T1c are hard to tell apart."""
+    assert exchanged(_registered(5), shipped_contrasts()) == {}
+    image = _registered(6)
+    assert exchanged(image, shipped_contrasts()) == {}
+    swapped = Image(image.array, ("t1c", "t1n", "t2w", "t2f"), image.grid)
+    assert exchanged(swapped, shipped_contrasts()) == {"t1c": "t1n", "t1n": "t1c"}
 
 
 def test_of_what_nothing_is_said() -> None:

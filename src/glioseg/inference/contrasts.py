@@ -1,10 +1,12 @@
 """Whether scans of a brain are the sequences that they were given as: T1, T1 with contrast, T2 and FLAIR exchanged.
 
 Each scan is described by its histogram and by how bright it is at which depth below the brain's surface (fluid and
-cortex without, white matter and ventricles within), each two scans by how they go together voxel by voxel. Both are
-compared with what phantom patients look like [1]: the names are given to the scans in every order, and where another
-order fits better by far, the scans look exchanged. One or two scans alone are not judged: a T1 with and one without
-contrast, or a T1 with contrast and a FLAIR, are told apart by the others.
+cortex without, white matter and ventricles within), each two scans by how they go together voxel by voxel. Only what
+all of them show is looked at, without its outermost voxels: these are as dark as slices are thick, which differs
+between the series of a study and says nothing of their contrast. Both are compared with what phantom patients look
+like [1]: the names are given to the scans in every order, and where another order fits better by far, the scans look
+exchanged. One or two scans alone are not judged: a T1 with and one without contrast, or a T1 with contrast and a
+FLAIR, are told apart by the others.
 
 References:
     [1] Fisher RA. The use of multiple measurements in taxonomic problems. Annals of Eugenics 7, 1936 (Gaussians of one
@@ -104,7 +106,7 @@ def exchanged(image: Image, model: ContrastModel) -> dict[str, str]:
     if len(names) < _FEWEST_SCANS or not image.grid.has_mm or image.grid.shape[2] < _FEWEST_SLICES:
         return {}
     arrays = [image.array[image.modalities.index(name)] for name in names]
-    described = [scan_features(array, image.grid.spacing_mm) for array in arrays]
+    described = scan_features(arrays, image.grid.spacing_mm)
     scans = [scan for scan in described if scan is not None]
     if len(scans) < len(names) or any(_has_skull(array, image) for array in arrays):
         return {}
@@ -129,15 +131,24 @@ def likeliest_order(scans: Sequence[ScanFeatures], names: Sequence[str], model: 
     return best if fits[best] > fits[tuple(names)] + BETTER else tuple(names)
 
 
-def scan_features(array: npt.NDArray[np.generic], spacing_mm: Sequence[float]) -> ScanFeatures | None:
-    """Describe a scan; None of one that shows nothing, or the same everywhere.
+def scan_features(
+    arrays: Sequence[npt.NDArray[np.generic]], spacing_mm: Sequence[float]
+) -> tuple[ScanFeatures | None, ...]:
+    """Describe the scans of a case; None of one that shows nothing, or the same everywhere.
 
     Args:
-        array: (X, Y, Z), 0 outside the brain.
+        arrays: each (X, Y, Z), on one grid, 0 outside the brain.
         spacing_mm: of its voxels.
     """
     steps = [max(1, round(_STEP_MM / spacing)) for spacing in spacing_mm]
-    coarse = np.asarray(array[:: steps[0], :: steps[1], :: steps[2]], dtype=np.float32)
+    size_mm = [spacing * step for spacing, step in zip(spacing_mm, steps, strict=True)]
+    coarse = [np.asarray(array[:: steps[0], :: steps[1], :: steps[2]], dtype=np.float32) for array in arrays]
+    brain = np.logical_and.reduce([ndimage.binary_opening(scan != 0) for scan in coarse])
+    inner = ndimage.binary_erosion(ndimage.binary_fill_holes(brain))
+    return tuple(_features(np.where(inner, scan, 0), size_mm) for scan in coarse)
+
+
+def _features(coarse: npt.NDArray[np.float32], size_mm: Sequence[float]) -> ScanFeatures | None:
     shown = ndimage.binary_opening(coarse != 0)
     if np.count_nonzero(shown) < _FEWEST_VOXELS:
         return None
@@ -146,9 +157,8 @@ def scan_features(array: npt.NDArray[np.generic], spacing_mm: Sequence[float]) -
     if not width > 0:
         return None
     values = np.clip((coarse - middle) / width, -2, 2)
-    size = [spacing * step for spacing, step in zip(spacing_mm, steps, strict=True)]
     filled = np.pad(ndimage.binary_fill_holes(shown), 1)
-    depth = ndimage.distance_transform_edt(filled, sampling=size)[1:-1, 1:-1, 1:-1]
+    depth = ndimage.distance_transform_edt(filled, sampling=size_mm)[1:-1, 1:-1, 1:-1]
     layers = [shown & (depth > low) & (depth <= high) for low, high in pairwise(_DEPTHS_MM)]
     deep = shown & (depth > _DEPTHS_MM[3])
     own = [
