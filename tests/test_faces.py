@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from glioseg.api.models import Model
 from glioseg.cli.app import app
 from glioseg.console import CallbackReporter
 from glioseg.errors import OptionError
-from glioseg.faces import ARGUMENTS, FUNCTIONS, PAIRS, in_python, on_command_line, spans
+from glioseg.faces import ARGUMENTS, FUNCTIONS, PAIRS, command, in_python, on_command_line, spans
 
 _SOURCE = Path(glioseg.__file__).parent
 _OPTION = re.compile(r"(?<!\w)--[a-z][a-z0-9-]*")
@@ -78,12 +80,32 @@ _OPTION = re.compile(r"(?<!\w)--[a-z][a-z0-9-]*")
             "glioseg evaluate it's/run",
             'glioseg.evaluate("it\'s/run")',
         ),
+        ("`glioseg evaluate /DATA/RUNS`", "glioseg evaluate /DATA/RUNS", 'glioseg.evaluate("/DATA/RUNS")'),
         ("a file `x` and --its options", "a file `x` and --its options", "a file `x` and --its options"),
     ],
 )
 def test_one_text_for_both(text: str, command: str, call: str) -> None:
     assert on_command_line(text) == command
     assert in_python(text) == call
+
+
+@pytest.mark.parametrize(
+    "name", ["runs/a", "my runs/a", "it's", 'say "a"', "a`b", "$HOME", "a;b&c", "~x", "*", "", "Läufe/ä", "a\\b"]
+)
+def test_a_command_can_be_copied_whatever_a_folder_is_called(name: str) -> None:
+    """By a shell, which takes it apart again, out of a message, and as a call of Python."""
+    typed = command("evaluate", Path(name) if name else name, "--part", "test")
+    assert shlex.split(typed) == ["glioseg", "evaluate", name, "--part", "test"]
+    message = f"Run `{typed}`, or `--restart`"
+    assert on_command_line(message) == f"Run {typed}, or --restart"
+    call = f'glioseg.evaluate({json.dumps(name, ensure_ascii=False)}, part="test")'
+    assert in_python(message) == f"Run {call}, or restart=True"
+
+
+def test_what_needs_no_quotation_marks_has_none() -> None:
+    """Names of models, URLs, what stands for something, and letters of any language."""
+    words = ("model:phantom", "s3://bucket/a.b", "SCANS", "…", "Läufe/ä", "--set", "a.b=1,2")
+    assert command("predict", *words) == " ".join(("glioseg", "predict", *words))
 
 
 def test_an_error_is_told_in_python_and_keeps_its_text() -> None:
@@ -101,8 +123,7 @@ def test_messages_are_logged_for_python(caplog: pytest.LogCaptureFixture) -> Non
 def _options_of_commands() -> dict[str, set[str]]:
     root: Any = typer.main.get_command(app)
     return {
-        name: {option for parameter in command.params for option in parameter.opts}
-        for name, command in root.commands.items()
+        name: {option for parameter in verb.params for option in parameter.opts} for name, verb in root.commands.items()
     }
 
 
@@ -126,11 +147,23 @@ def _messages(path: Path) -> Iterator[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     inner = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
     inner |= {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
+    inner |= {id(part) for node in ast.walk(tree) if _is_command(node) for part in ast.walk(node)}
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
             yield "".join(str(part.value) if isinstance(part, ast.Constant) else "X" for part in node.values)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inner:
             yield node.value
+
+
+def _is_command(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == command.__name__
+
+
+def test_no_command_is_put_together_by_hand() -> None:
+    """What is filled in might be a path with a space: ``faces.command`` puts it between quotation marks."""
+    by_hand = re.compile(rf"\bglioseg ({'|'.join(_options_of_commands())})( --?\S+| [A-Z]+)* X\b")
+    texts = [text for path in sorted(_SOURCE.rglob("*.py")) for text in _messages(path)]
+    assert [text for text in texts if by_hand.search(text)] == []
 
 
 _OWN_FACE = ("cli", "faces.py")
@@ -153,9 +186,9 @@ def _what_to_do(path: Path) -> Iterator[str]:
 
 
 def test_no_remedy_names_a_command_that_python_does_not_have() -> None:
-    command = re.compile(rf"\bglioseg ({'|'.join(_options_of_commands())})\b")
+    named = re.compile(rf"\bglioseg ({'|'.join(_options_of_commands())})\b")
     texts = [text for path in sorted(_SOURCE.rglob("*.py")) if "cli" not in path.parts for text in _what_to_do(path)]
-    assert [text for text in texts if command.search(re.sub(r"`[^`]*`?", "", text))] == []
+    assert [text for text in texts if named.search(re.sub(r"`[^`]*`?", "", text))] == []
 
 
 def test_no_message_names_an_option_that_one_face_does_not_know() -> None:

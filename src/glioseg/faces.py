@@ -14,10 +14,16 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from types import MappingProxyType
 
-_SPAN = re.compile(r"`(?P<words>(?:--|glioseg )[^`]+)`")
+_SPAN = re.compile(r"""`(?P<words>(?:--|glioseg )(?:'[^']*'|"[^"]*"|[^`])+?)`""")
+"""What stands between backquotes; one between quotation marks, in the name of a file, ends nothing."""
+_PLAIN = re.compile(r"[\w@%+=:,./…-]+")
+"""What no shell takes for anything else, letters of any language among it."""
 _OMITTED = "…"
+_STANDS_FOR = re.compile(r"[A-Z][A-Z0-9_]*")
+"""What a reader puts something in the place of: ``RUN``, ``RUN_OR_BUNDLE``."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +106,11 @@ FUNCTIONS: Mapping[str, str] = MappingProxyType(
     {"app": "serve", "predict": "load({}).predict_files", "report": "Run({}).write_report"}
 )
 """The commands whose function has not their name; in the braces is the first argument."""
+
+
+def command(*words: str | PurePath) -> str:
+    """``glioseg WORD …`` as it can be copied into a shell, whatever is in the names of files and folders."""
+    return " ".join(("glioseg", *(text if _PLAIN.fullmatch(text) else shlex.quote(text) for text in map(str, words))))
 
 
 def on_command_line(text: str) -> str:
@@ -201,7 +212,7 @@ def _literal(value: str) -> str:
     """A value as Python has it; what stands for one (``RUN``, ``…``) as it is."""
     if value == "none":
         return "None"
-    if value.isupper() or value == _OMITTED:
+    if _STANDS_FOR.fullmatch(value) or value == _OMITTED:
         return value
     try:
         return repr(json.loads(value)).replace("'", '"')

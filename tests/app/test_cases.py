@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import re
+import shlex
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -218,6 +219,7 @@ def test_corrected_masks_become_a_cohort(
     first = served.client.post("/api/keep", json={"ids": [done["id"]]}).json()
     both = served.client.post("/api/keep", json={"ids": [other["id"], done["id"]]}).json()
     assert (first["n"], both["n"], first["folder"]) == (1, 2, both["folder"])
+    assert shlex.split(both["command"]) == ["glioseg", "train", "RECIPE", "--data", both["folder"], "--out", "RUN"]
     cohort = glioseg.read(both["folder"])
     assert {case.id for case in cohort.cases} == {done["id"], other["id"]}
     assert cohort.patients == tuple(sorted((done["patient"], other["patient"])))

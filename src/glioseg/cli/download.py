@@ -10,6 +10,7 @@ import typer
 from glioseg.cli.options import Json, Quiet, print_json
 from glioseg.console import Reporter, out
 from glioseg.errors import OptionError
+from glioseg.faces import command
 
 if TYPE_CHECKING:
     from glioseg.cohorts.catalogue import PublicSet
@@ -59,7 +60,7 @@ def download(
     else:
         out(found_text(result))
         if checked is None:
-            out(f"Look at it: glioseg inspect {result.folder}")
+            out(f"Look at it: {command('inspect', result.folder)}")
     if result.differences:
         raise typer.Exit(1)
 

@@ -29,6 +29,7 @@ from glioseg.cli.options import (
 from glioseg.cli.predict import predict
 from glioseg.console import Reporter, out
 from glioseg.errors import OptionError
+from glioseg.faces import command
 from glioseg.machine.loading import loading
 
 if TYPE_CHECKING:
@@ -178,12 +179,12 @@ def _next_steps(run: Path) -> str:
 
     name = as_given(run)
     steps = {
-        f"glioseg predict {name} SCANS --out masks": "predict scans that it has not seen",
-        f"glioseg evaluate {name} --data OTHER": "score it on other data",
-        f"glioseg compare {name} RUN --out comparison": "put it beside another run",
+        command("predict", name, "SCANS", "--out", "masks"): "predict scans that it has not seen",
+        command("evaluate", name, "--data", "OTHER"): "score it on other data",
+        command("compare", name, "RUN", "--out", "comparison"): "put it beside another run",
     }
     width = max(map(len, steps))
-    return "\n".join(f"  {command:<{width}}  {words}" for command, words in steps.items())
+    return "\n".join(f"  {step:<{width}}  {words}" for step, words in steps.items())
 
 
 @app.command(epilog="Example: glioseg evaluate runs/lgg --part test --json")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +25,7 @@ from glioseg.cli.options import (
 )
 from glioseg.console import Reporter, out
 from glioseg.errors import OptionError
+from glioseg.faces import command
 
 if TYPE_CHECKING:
     from glioseg.api.studies import StudyPlan
@@ -197,8 +197,8 @@ def study(
         read_study(name)  # an unknown name is reported first
         raise OptionError(
             "a study needs scans and a folder of its own",
-            found=f"glioseg study {name}",
-            expected=f"glioseg study {name} --data DATA --out FOLDER",
+            found=command("study", name),
+            expected=command("study", name, "--data", "DATA", "--out", "FOLDER"),
         )
     if sum((plan, run is not None, on is not None)) > 1:
         raise OptionError(
@@ -230,12 +230,12 @@ def study(
 def _print_plan(plan: StudyPlan, as_json: bool) -> None:
     """The command at hand for each run that is missing, with the run in the place of --plan."""
     arguments = [argument for argument in sys.argv[1:] if argument not in ("--plan", "--json")]
-    commands = {run: shlex.join(["glioseg", *arguments, "--run", run]) for run in plan.missing}
+    commands = {run: command(*arguments, "--run", run) for run in plan.missing}
     if as_json:
-        print_json({"runs": [{"name": name, "command": command} for name, command in commands.items()]})
+        print_json({"runs": [{"name": name, "command": line} for name, line in commands.items()]})
         return
-    for command in commands.values():
-        out(command)
+    for line in commands.values():
+        out(line)
 
 
 def _print_record(run: str, record: RunRecord, as_json: bool) -> None:

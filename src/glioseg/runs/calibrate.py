@@ -16,6 +16,7 @@ from glioseg.console import QUIET, Reporter
 from glioseg.core import Cohort
 from glioseg.core.case import Counted
 from glioseg.errors import OptionError, SplitError, name_some, plural
+from glioseg.faces import command
 from glioseg.inference.bundle import DESCRIPTION, Bundle, BundleInfo, annotate_bundle, load_bundle
 from glioseg.inference.shipped import is_model_name
 from glioseg.io.files import write_json
@@ -199,7 +200,7 @@ def _require_own(run: Path) -> None:
         raise OptionError(
             "a shipped network keeps the confidence that it came with",
             found=run,
-            remedy=f"Copy it: `glioseg export {run} --format bundle --out mine`, then calibrate that",
+            remedy=f"Copy it: `{command('export', run, '--format', 'bundle', '--out', 'mine')}`, then calibrate that",
         )
 
 

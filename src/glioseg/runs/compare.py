@@ -12,6 +12,7 @@ from glioseg.errors import FileError, OptionError, ScoreError
 from glioseg.evaluation.case_table import CaseTable, case_table
 from glioseg.evaluation.comparison import CompareOptions, Comparison, compare
 from glioseg.evaluation.metric import OwnMetrics
+from glioseg.faces import command
 from glioseg.io.files import write_json
 from glioseg.io.text import read_json, read_text
 from glioseg.report.comparison import write_comparison
@@ -186,6 +187,6 @@ def _table(run: Path, part: str, own: OwnMetrics) -> CaseTable:
             f"the run was not evaluated on part {part}",
             path=run,
             found=", ".join(have) or "no evaluation",
-            remedy=f"Run `glioseg evaluate {run} --part {part}`",
+            remedy=f"Run `{command('evaluate', run, '--part', part)}`",
         )
     return case_table(read_text(path), str(path), own)

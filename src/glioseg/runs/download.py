@@ -14,6 +14,7 @@ from glioseg.cohorts.catalogue import PublicSet, SetFile, public_set
 from glioseg.cohorts.recognise import read_cohort
 from glioseg.console import QUIET, Reporter
 from glioseg.errors import FileError, OptionError, plural
+from glioseg.faces import command
 from glioseg.io.fetch import Digest, WebFile, answer, fetch, n_bytes_there
 from glioseg.io.files import cannot_write, own_entries, write_json
 from glioseg.io.lock import locked
@@ -120,7 +121,8 @@ def _shown(value: str | int) -> str:
 
 def _by_hand(wanted: PublicSet) -> OptionError:
     why = "needs an account of yours" if wanted.access == "account" else "comes by a program of its publisher's alone"
-    steps = (*wanted.steps, f"`glioseg download {wanted.name} --check FOLDER` says whether all of it is there")
+    check = command("download", wanted.name, "--check", "FOLDER")
+    steps = (*wanted.steps, f"`{check}` says whether all of it is there")
     numbered = "".join(f"\n  {number}. {step}" for number, step in enumerate(steps, start=1))
     return OptionError(f"{wanted.name} {why}", found=f"{wanted.about}; {wanted.licence}", remedy=numbered)
 

@@ -17,6 +17,7 @@ from glioseg.console import QUIET, Reporter
 from glioseg.core import PARTS
 from glioseg.errors import ToldElsewhereError
 from glioseg.evaluation.metric import OwnMetrics
+from glioseg.faces import command
 from glioseg.inference.bundle import BundleInfo, load_bundle
 from glioseg.io.files import write_json
 from glioseg.io.lock import locked
@@ -234,7 +235,8 @@ def _nothing_left(outcome: Outcome, run: Path) -> str:
     n_epochs = outcome.progress.epoch
     ended = f"This training has ended ({n_epochs} {'epoch' if n_epochs == 1 else 'epochs'})"
     done = ended if outcome.finished else "Nothing was left to be trained"
-    return f"{done}, and all that follows is there. Again: `glioseg evaluate {run}`, or from the start with `--restart`"
+    again = command("evaluate", run)
+    return f"{done}, and all that follows is there. Again: `{again}`, or from the start with `--restart`"
 
 
 def _stopped(outcome: Outcome, run: Path) -> str:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path
 from glioseg.app.calls.cases import first_days, study_day
 from glioseg.app.calls.common import REFUSALS, Served
 from glioseg.app.calls.shapes import KeepAsked, Kept, TimePoint
+from glioseg.faces import command
 
 router = APIRouter(prefix="/api", tags=["collections"], responses=REFUSALS)
 
@@ -19,7 +20,8 @@ def collect(request: KeepAsked, service: Served) -> Kept:
     from glioseg.app.keep import keep  # which knows all ways to write cohorts: the first page must not wait for it
 
     n = keep(service, request.ids)
-    return Kept(folder=str(service.places.kept), n=n)
+    folder = service.places.kept
+    return Kept(folder=str(folder), n=n, command=command("train", "RECIPE", "--data", folder, "--out", "RUN"))
 
 
 @router.get("/timeline/{patient}")

@@ -283,10 +283,11 @@ class KeepAsked(BaseModel):
 
 
 class Kept(BaseModel):
-    """The folder of the cohort, and how many cases it has."""
+    """The folder of the cohort, how many cases it has, and the command that learns from them."""
 
     folder: str
     n: int
+    command: str
 
 
 class TimePoint(BaseModel):

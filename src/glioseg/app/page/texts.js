@@ -143,8 +143,8 @@ export const TEXTS = {
   },
   "cases.keep": { en: "Collect for training", de: "Fürs Training sammeln" },
   "cases.kept": {
-    en: "{n} corrected cases lie in {folder}: `glioseg train RECIPE --data {folder} --out RUN` learns from them.",
-    de: "{n} korrigierte Fälle liegen in {folder}: `glioseg train RECIPE --data {folder} --out RUN` lernt daraus.",
+    en: "{n} corrected cases lie in {folder}: `{command}` learns from them.",
+    de: "{n} korrigierte Fälle liegen in {folder}: `{command}` lernt daraus.",
   },
   "cases.selected": { en: "{n} selected", de: "{n} ausgewählt" },
   "cases.sort": { en: "A click on a column's head sorts by it. The least trustworthy come first.", de: "Ein Klick auf einen Spaltenkopf sortiert. Die am wenigsten verlässlichen stehen oben." },

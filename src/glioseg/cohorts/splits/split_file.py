@@ -10,6 +10,7 @@ from glioseg.cohorts.splits.split import Split, verified
 from glioseg.cohorts.splits.stratify import Groups
 from glioseg.core import PARTS, Cohort
 from glioseg.errors import FileError, SplitError, name_some
+from glioseg.faces import command
 from glioseg.io.files import write_json
 from glioseg.io.text import read_json
 
@@ -73,7 +74,7 @@ def _json_in(path: Path) -> object:
             path=path,
             found=error.found,
             expected="JSON, as `glioseg split` writes it, or nnU-Net's splits_final.json",
-            remedy=f"Make one: `glioseg split DATA --out {path.with_name('split.json')}`",
+            remedy=f"Make one: `{command('split', 'DATA', '--out', path.with_name('split.json'))}`",
         ) from error
 
 
