@@ -255,7 +255,7 @@ def test_a_folder_of_empty_folders(tmp_path: Path) -> None:
 
 
 def test_no_such_folder(tmp_path: Path) -> None:
-    assert refused(tmp_path / "nowhere") == "there is no such folder. Check the path for a typing error.\n"
+    assert refused(tmp_path / "nowhere") == "there is no such file or folder. Check the path for a typing error.\n"
 
 
 def test_a_file_in_place_of_a_folder(tmp_path: Path) -> None:

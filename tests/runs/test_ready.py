@@ -42,6 +42,18 @@ def test_what_an_earlier_call_has_written_of_a_case_goes(tmp_path: Path) -> None
     assert list(json.loads((out / "p1.json").read_text(encoding="utf-8"))["files"]) == ["t2f"]
 
 
+def test_results_below_the_scans_are_no_scans(tmp_path: Path) -> None:
+    """The same command twice. Whoever names the folder of results means it."""
+    _write_case(tmp_path / "data", "p1", "t1c", "t2f")
+    out = tmp_path / "data" / "ready"
+    for _ in range(2):
+        ran = _ready(tmp_path / "data", "--out", out)
+        assert (ran.code, ran.out.splitlines()[0]) == (0, f"{out / 'p1'}: t1c, t2f")
+        assert _files(out) == ["p1.json", "p1/p1-t1c.nii.gz", "p1/p1-t2f.nii.gz"]
+    assert _ready(out, "--out", tmp_path / "again").code == 0
+    assert _files(tmp_path / "again") == _files(out)
+
+
 @pytest.mark.parametrize("name", ["p1.json", "p1_ready.png", "p1/p1-t1n.nii.gz"])
 def test_nothing_is_written_over_that_is_somebody_elses(tmp_path: Path, name: str) -> None:
     """Neither a stranger's file nor the record of a prediction; the other case is made ready all the same."""

@@ -122,7 +122,7 @@ def test_scans_may_lie_elsewhere(tiny: TinyRun, tmp_path: Path) -> None:
     run, data = shutil.copytree(tiny.run, tmp_path / "run"), shutil.copytree(tiny.data, tmp_path / tiny.data.name)
     facts = json.loads((run / "data.json").read_text(encoding="utf-8"))
     (run / "data.json").write_text(json.dumps({**facts, "path": str(tmp_path / "gone")}), encoding="utf-8")
-    assert "there is no such folder" in _verify(run, tiny).err
+    assert "there is no such file or folder" in _verify(run, tiny).err
     assert _verify(run, tiny, "--data", data).code == 0
 
 

@@ -182,14 +182,14 @@ def test_refusals(tmp_path: Path) -> None:
         ((one, no_mask), (), FileError, "nifti among"),
         ((one, tmp_path / "empty"), (), FileError, "there is no predicted mask"),
         ((one, tmp_path / "half.json"), (), FileError, "there is no predicted mask"),
-        ((one, tmp_path / "nothing.nii.gz"), (), FileError, "there is no predicted mask"),
+        ((one, tmp_path / "nothing.nii.gz"), (), FileError, "there is no such file or folder"),
     )
     for cases, dates, kind, words in refused:
         with pytest.raises(kind, match=words):
             glioseg.timeline(*cases, dates=dates, out=tmp_path / "out")
     with pytest.raises(OptionError, match="a scan for each time point"):
         glioseg.timeline(one, two, scans=[one], out=tmp_path / "out")
-    with pytest.raises(FileError, match=r"nowhere.nii.gz: there is no such folder"):
+    with pytest.raises(FileError, match=r"nowhere.nii.gz: there is no such file or folder"):
         glioseg.timeline(one, two, scans=[tmp_path / "scans" / "a_flair.nii.gz", tmp_path / "nowhere.nii.gz"])
     renamed = write_time_point(tmp_path, "f", 10, labels={"NCR": 1, "ED": 3, "ET": 2})
     with pytest.raises(OptionError, match="found 1 NCR, 2 ED, 3 ET and 1 NCR, 2 ET, 3 ED"):

@@ -138,7 +138,7 @@ def predict(
     with loading():
         from glioseg.api import models as api
 
-        network, data = _network_and_data(given or [], flags, files, yes, reporter)
+        network, data = _network_and_data(given or [], flags, files, folder, yes, reporter)
         if not data and not files:
             raise OptionError(
                 "there is nothing to predict",
@@ -182,17 +182,18 @@ def predict(
 
 
 def _network_and_data(
-    given: Sequence[Path], flags: DataFlags, files: Mapping[str, Path], yes: bool, reporter: Reporter
+    given: Sequence[Path], flags: DataFlags, files: Mapping[str, Path], folder: Path, yes: bool, reporter: Reporter
 ) -> tuple[Path, Sequence[Data | Cohort]]:
     """The network that is named first, or the shipped one that fits and that the user agrees to; and the scans."""
     from glioseg.inference.shipped import PREFIX
     from glioseg.io.remote.mirror import fetched
+    from glioseg.runs.inputs import without_results
     from glioseg.runs.propose import is_network, proposed_model
 
     given = [fetched(path, reporter) for path in given]
     if given and is_network(given[0]):
         return given[0], [flags.data(path) for path in given[1:]]
-    proposal = proposed_model([flags.data(path) for path in given], files, reporter)
+    proposal = proposed_model([without_results(flags.data(path), folder) for path in given], files, reporter)
     name = f"{PREFIX}{proposal.model.name}"
     if not yes:
         raise OptionError(

@@ -94,7 +94,7 @@ def _read_cohort(
     if not is_study:
         _refuse_archive(path)
         _refuse_other(path)
-    listing = _list_study(path) if is_study else replace(list_folder(path, progress), masks=options.masks)
+    listing = _list_study(path) if is_study else _list(path, options, progress)
     if not listing.files:
         raise _empty(listing)
     layouts = (dicom.LAYOUT,) if is_study else _layouts_for(options, reader)
@@ -113,6 +113,10 @@ def _read_cohort(
         of_folder = [*listing.findings, *_left_over(listing, cohort, reader)]
     findings = (*of_folder, *cohort.findings)
     return replace(cohort, name=cohort.name or "cohort", reason=reason, findings=tuple(dict.fromkeys(findings)))
+
+
+def _list(path: Path, options: ReadOptions, progress: Callable[[int], None] | None) -> Listing:
+    return replace(list_folder(path, progress, options.left_out), masks=options.masks)
 
 
 def layout_named(name: str) -> Layout:

@@ -131,6 +131,11 @@ def cannot_write(path: Path, error: OSError) -> FileError:
     return FileError(CANNOT_BE_WRITTEN, path=path, found=error.strerror or str(error), remedy=remedy)
 
 
+def nothing_there(path: Path) -> FileError:
+    """The error for what was named, and may have been meant as a file or as a folder."""
+    return FileError("there is no such file or folder", path=path, remedy="Check the path for a typing error")
+
+
 def cannot_read(path: Path, error: BaseException) -> FileError:
     """The error for a file that could not be read, with its cause and what to do."""
     if path.is_symlink() and not path.exists():

@@ -9,8 +9,10 @@ from pathlib import Path
 from glioseg.cohorts.reading.case_names import case_name, distinct_names
 from glioseg.console import Reporter
 from glioseg.core import Case, Cohort
-from glioseg.errors import FileError, OptionError
+from glioseg.errors import OptionError
 from glioseg.io.dicom.archive import file_of
+from glioseg.io.files import nothing_there
+from glioseg.runs.own_results import written_before
 from glioseg.runs.read import Data, holds_cases, read
 from glioseg.tasks.members import called_as, fitted, single_case, source_of
 
@@ -29,7 +31,7 @@ def _words_of_series(cohort: Cohort) -> Iterator[str]:
 
 
 def cases_of(
-    needed: Sequence[str], inputs: Sequence[Data | Cohort], files: Mapping[str, Path], reporter: Reporter
+    needed: Sequence[str], inputs: Sequence[Data | Cohort], files: Mapping[str, Path], out: Path, reporter: Reporter
 ) -> Iterator[Case]:
     """The cases of the inputs, their images called as they are needed.
 
@@ -37,6 +39,7 @@ def cases_of(
         needed: what a network sees, in its order.
         inputs: folders, archives and files, or cohorts that were read.
         files: modality -> file, of one case more.
+        out: where results go, and may lie already.
         reporter: told what series of DICOM were taken for.
 
     Raises:
@@ -48,14 +51,12 @@ def cases_of(
         yield Case(name, name, called_as(sources, needed))
     for data in inputs:
         if isinstance(data, Cohort) or holds_cases(data.path):
-            cohort = read(data, reporter)
+            cohort = data if isinstance(data, Cohort) else read(without_results(data, out), reporter)
             for words in _words_of_series(cohort):
                 reporter.say(words)
             yield from (fitted(case, needed) for case in cohort.cases)
         elif not data.path.exists():
-            raise FileError(
-                "there is no such file or folder", path=data.path, remedy="Check the path for a typing error"
-            )
+            raise nothing_there(data.path)
         elif data.layout is not None or data.masks is not None:
             raise OptionError(
                 "`--layout` and `--mask-pattern` are for folders",
@@ -64,6 +65,14 @@ def cases_of(
             )
         else:
             yield single_case(data.path, needed, data.modalities)
+
+
+def without_results(data: Data, out: Path) -> Data:
+    """The data without what earlier calls have written into ``out``, where that lies within: results are no scans."""
+    root, place = data.path.resolve(), out.resolve()
+    if not place.is_relative_to(root):
+        return data
+    return replace(data, left_out=frozenset(path.relative_to(root) for path in written_before(place)))
 
 
 def once_each(cases: Iterable[Case]) -> list[Case]:

@@ -6,7 +6,7 @@ What no command of ours has written is never written over; what one has written 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +16,12 @@ from glioseg.io.files import cannot_write, unforeseen_in
 from glioseg.io.text import read_json
 
 _T = TypeVar("_T")
+PREDICTED = ("model_id", "case")
+"""What the JSON file of a predicted case says from the first moment,"""
+MADE_READY = ("case", "files")
+"""and that of one that was made ready."""
+_OF_SCANS = frozenset({"inputs", "case", "patient"})
+"""Entries of such a file that name no result."""
 
 
 def ignores_case(folder: Path) -> bool:
@@ -79,11 +85,39 @@ def require_own_files(files: Sequence[Path], record: Path, says: Collection[str]
 
 def is_ours(record: Path, says: Collection[str]) -> bool:
     """Whether a JSON file is that of a case of ours, finished or not."""
+    return set(says) <= set(_facts_in(record))
+
+
+def written_before(out: Path) -> frozenset[Path]:
+    """The files at and below a folder that records of ours in it name as results, and these records."""
+    names: set[str] = set()
+    folders: set[str] = set()  # the masks of a stack of pictures
+    for record in out.glob("*.json"):
+        facts = _facts_in(record)
+        if set(PREDICTED) <= set(facts) or set(MADE_READY) <= set(facts):
+            names |= {record.name, *_texts({key: value for key, value in facts.items() if key not in _OF_SCANS})}
+            folders.add(str(facts.get("mask")))
+    below = [(path, path.relative_to(out)) for path in (out.rglob("*") if names else ())]
+    return frozenset(
+        path for path, name in below if name.as_posix() in names or any(str(above) in folders for above in name.parents)
+    )
+
+
+def _facts_in(record: Path) -> Mapping[str, object]:
     try:
         facts = read_json(record)
     except (FileError, OSError):
-        return False
-    return isinstance(facts, dict) and set(says) <= set(facts)
+        return {}
+    return facts if isinstance(facts, dict) else {}
+
+
+def _texts(value: object) -> Iterator[str]:
+    """All texts in a JSON value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _texts(part)
 
 
 def not_ours(path: Path, what: str) -> OptionError:

@@ -27,6 +27,7 @@ from glioseg.report.predictions import PredictedCase, write_predictions
 from glioseg.runs.in_flight import in_flight
 from glioseg.runs.inputs import cases_of, named_apart, once_each, spare_inputs
 from glioseg.runs.own_results import (
+    PREDICTED,
     clear,
     is_ours,
     not_ours,
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 SUMMARY = "summary.csv"
 PAGE = "predictions.html"
 _CASES_SAID = 3
-_PREDICTION, _SAYS = "prediction", ("model_id", "case")
+_PREDICTION = "prediction"
 """What writes the files of a case, and what its JSON file says from the first moment."""
 
 
@@ -167,7 +168,7 @@ def predict_with(
     """``predict`` with networks that are loaded; with ``spread`` on the workers of another place."""
     for terms in terms_of(members.infos):
         reporter.say(terms)
-    given = list(cases_of(members.modalities, inputs, modality_files or {}, reporter))
+    given = list(cases_of(members.modalities, inputs, modality_files or {}, out, reporter))
     if max_voxels is not None:
         given = [allowing(case, max_voxels) for case in given]
     cases, failed = _checked(members, named_apart(once_each(given)), wanted, out)
@@ -238,14 +239,14 @@ def _checked(
 
     def require(case: Case) -> None:
         members.require(case, wanted)
-        require_own_files(_files_of(members, case, out), _record_of(case, out), _SAYS, _PREDICTION)
+        require_own_files(_files_of(members, case, out), _record_of(case, out), PREDICTED, _PREDICTION)
 
     able, failed = with_own_files(cases, [members.claims(case, wanted) for case in cases], out, require)
     able = [needed_for(case, members.modalities, wanted.ready) for case in able]
     if not able:
         raise next(iter(failed.values()))
     for case in cases:
-        if case.id in failed and is_ours(_record_of(case, out), _SAYS):
+        if case.id in failed and is_ours(_record_of(case, out), PREDICTED):
             clear(_files_of(members, case, out), out)
     return able, failed
 

@@ -14,6 +14,7 @@ from glioseg.core.schemes import predicted_scheme
 from glioseg.errors import FileError, LabelError, OptionError
 from glioseg.io import load_image, load_labels
 from glioseg.io.endings import file_kind
+from glioseg.io.files import nothing_there
 from glioseg.io.text import read_json
 from glioseg.report.pixels import main_modality
 
@@ -154,7 +155,7 @@ def predicted_masks(path: Path) -> Iterator[PredictedMask]:
     ending = next((end for end in _ENDS_OF_MASKS if path.name.endswith(end)), path.suffix)
     only = _predicted_mask(path.with_name(f"{path.name.removesuffix(ending)}.json"))
     if only is None:
-        raise _no_prediction(path)
+        raise _no_prediction(path) if path.exists() else nothing_there(path)
     yield only
 
 

@@ -36,6 +36,7 @@ class Data:
         series: of DICOM, modality -> the number of the series that shows it; others are recognised.
         keep_ids: of DICOM, whether cases are called by their patients' identifiers.
         origin: the URL that the folder was brought from, where it is elsewhere.
+        left_out: files below the folder that are no part of it, by their paths from it.
     """
 
     path: Path
@@ -47,6 +48,7 @@ class Data:
     series: Mapping[str, str] = field(default_factory=dict)
     keep_ids: bool = False
     origin: str | None = None
+    left_out: frozenset[Path] = frozenset()
 
     def to_json(self) -> dict[str, Any]:
         """As ``data.json`` of a run folder holds it: the path is absolute, or a URL, whose secrets are left out."""
@@ -127,7 +129,7 @@ def read(data: Data | Cohort, reporter: Reporter = QUIET, *, says_errors: bool =
     names = None if data.modalities is None else our_names(data.modalities)
     masks = None if data.masks is None else MaskPattern(data.masks)
     series = {modality_of(name) or name: label for name, label in data.series.items()}
-    options = ReadOptions(scheme_given(data.scheme), names, masks, series, data.keep_ids)
+    options = ReadOptions(scheme_given(data.scheme), names, masks, series, data.keep_ids, data.left_out)
     with reporter.progress("Listing files") as step:
         cohort = read_cohort(data.path, layout=data.layout, options=options, progress=lambda n: step(n, 0))
     if says_errors:

@@ -18,14 +18,11 @@ from glioseg.io.nifti import write_nifti
 from glioseg.preparation.ready.options import ReadyOptions
 from glioseg.preparation.ready.result import ReadyScan
 from glioseg.runs.inputs import cases_of, named_apart, once_each, spare_inputs
-from glioseg.runs.own_results import clear, require_own_files, with_own_files, written_or_why
+from glioseg.runs.own_results import MADE_READY, clear, require_own_files, with_own_files, written_or_why
 from glioseg.runs.read import Data
 from glioseg.tasks.members import stem_of
 from glioseg.tasks.predicted import inputs_of
 from glioseg.tasks.ready import ready_file, ready_scan, save_ready
-
-_SAYS = ("case", "files")
-"""What the JSON file of a case says from the first moment."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +83,7 @@ def make_ready(
         OptionError: no input at all, or results that would replace the scans.
         FileError: ``out`` cannot be written to.
     """
-    cases = named_apart(once_each(cases_of(needed, inputs, modality_files or {}, reporter)))
+    cases = named_apart(once_each(cases_of(needed, inputs, modality_files or {}, out, reporter)))
     if not cases:
         raise OptionError("there is nothing to be made ready", expected="folders of cases, or volumes")
     if max_voxels is not None:
@@ -111,7 +108,7 @@ def _checked(cases: Sequence[Case], needed: Sequence[str], out: Path) -> tuple[l
     """The cases that have files of their own to be written, and what is wrong with the others."""
 
     def require(case: Case) -> None:
-        require_own_files(_files_of(case, needed, out), _record_of(case, out), _SAYS, "preparation")
+        require_own_files(_files_of(case, needed, out), _record_of(case, out), MADE_READY, "preparation")
 
     return with_own_files(cases, [{stem_of(case)} for case in cases], out, require)
 

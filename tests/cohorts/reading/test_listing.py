@@ -153,7 +153,7 @@ def test_real_permissions(tmp_path: Path) -> None:
 
 
 def test_no_such_folder(tmp_path: Path) -> None:
-    with pytest.raises(FileError, match=r"nowhere: there is no such folder\. Check the path"):
+    with pytest.raises(FileError, match=r"nowhere: there is no such file or folder\. Check the path"):
         list_folder(tmp_path / "nowhere")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from glioseg.cohorts.reading.listing import Listing, MaskPattern
 from glioseg.core import Cohort, LabelScheme
@@ -24,6 +25,7 @@ class ReadOptions:
         masks: which files are masks; None where their names say it.
         series: of DICOM, modality -> the series that shows it, by its number in the table of series.
         keep_ids: of DICOM, whether cases are called by the identifiers of their patients.
+        left_out: files that are no part of the data, by their paths from the folder.
     """
 
     scheme: LabelScheme | None = None
@@ -31,6 +33,7 @@ class ReadOptions:
     masks: MaskPattern | None = None
     series: Mapping[str, str] = field(default_factory=dict)
     keep_ids: bool = False
+    left_out: frozenset[Path] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import errno
 import os
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from glioseg.cohorts.reading.wrapped import places_of
 from glioseg.console import printable
 from glioseg.core import Finding
 from glioseg.errors import FileError, OptionError
+from glioseg.io.files import nothing_there
 
 _IGNORED_FOLDERS = frozenset({"__MACOSX", "__pycache__", "lost+found"})
 
@@ -131,8 +132,13 @@ def natural_key(path: Path | str) -> list[tuple[int, int, str]]:
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
 
 
-def list_folder(root: Path, progress: Callable[[int], None] | None = None) -> Listing:
+def list_folder(root: Path, progress: Callable[[int], None] | None = None, left_out: Collection[Path] = ()) -> Listing:
     """Walk ``root``; links are followed once, hidden files and folders are skipped, nothing is opened.
+
+    Args:
+        root: the folder.
+        progress: called with the number of files found so far.
+        left_out: files that are not listed, by their paths from ``root``.
 
     Raises:
         FileError: ``root`` does not exist, is a file, or cannot be read.
@@ -145,13 +151,14 @@ def list_folder(root: Path, progress: Callable[[int], None] | None = None) -> Li
             remedy="Rename it, or name it by a link",
         )
     if not root.exists():
-        raise FileError("there is no such folder", path=root, remedy="Check the path for a typing error")
+        raise nothing_there(root)
     if not root.is_dir():
         raise FileError("a folder is needed", path=root, found="a file", remedy="Name the folder that holds it")
     files: list[Path] = []
     findings: list[Finding] = []
     _walk(root, frozenset(), files, findings, root, progress)
-    ordered = tuple(sorted(files, key=natural_key))
+    unwanted = {root / path for path in left_out}
+    ordered = tuple(sorted((path for path in files if path not in unwanted), key=natural_key))
     return Listing(root, ordered, tuple(findings), places_of(root, ordered))
 
 
