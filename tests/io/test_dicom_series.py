@@ -89,6 +89,21 @@ def test_two_echoes_in_one_enhanced_file(tmp_path: Path) -> None:
     np.testing.assert_array_equal(load_image(case).array, [ARRAY, ARRAY * 2])
 
 
+def test_two_times_in_one_enhanced_file(tmp_path: Path) -> None:
+    """What tells its frames apart is when they were acquired, which is counted and not shown."""
+    (path,) = _write(tmp_path, np.concatenate([ARRAY, ARRAY * 2], axis=2), T2W, enhanced=True, shuffled=False)
+
+    def two_times(data: pydicom.Dataset) -> None:
+        groups = data.PerFrameFunctionalGroupsSequence
+        for index, group in enumerate(groups):
+            group.FrameContentSequence[0].FrameAcquisitionDateTime = f"20240131{10 + index // 5}0000"
+            group.PlanePositionSequence = groups[index % 5].PlanePositionSequence
+
+    _edit(path, two_times)
+    assert [volume.told_by for volume in _volumes(tmp_path)] == ["time 1 of 2", "time 2 of 2"]
+    np.testing.assert_array_equal(read_dicom([path], part=1)[0], ARRAY * 2)
+
+
 def test_time_points_are_volumes_of_their_own(tmp_path: Path) -> None:
     for time in (1, 2, 3):
         _write(tmp_path, ARRAY * time, part=str(time), tags={**T1N.tags, "TemporalPositionIdentifier": time})

@@ -46,6 +46,7 @@ def test_a_box_has_its_volume_and_place(affine: npt.NDArray[np.float64], tmp_pat
     middle = corners.reshape(-1, 3).mean(axis=0)
     outwards = np.einsum("ij,ij->i", triangles["normal"], corners.mean(axis=1) - middle)
     assert (outwards > 0).all()
+    np.testing.assert_allclose(np.linalg.norm(triangles["normal"], axis=1), 1, atol=1e-5)
 
 
 def test_a_mask_at_the_border_is_closed_and_an_empty_one_has_no_surface(tmp_path: Path) -> None:
