@@ -151,6 +151,12 @@ def test_a_mask_of_nothing_is_written_too(tmp_path: Path) -> None:
     assert not pydicom.dcmread(tmp_path / "out.dcm").pixel_array.any()
 
 
+def test_one_region_alone(tmp_path: Path) -> None:
+    masks = {"ET": _nested()["ET"]}
+    _, grid = _written(tmp_path, oblique(), T2W, masks)
+    np.testing.assert_allclose(_by_highdicom(tmp_path / "out.dcm", 1), _points(masks["ET"], grid.affine), atol=1e-3)
+
+
 def test_one_volume_of_an_enhanced_file_that_holds_two(tmp_path: Path) -> None:
     """The mask lies on the slices of the second echo alone."""
     (path,) = write_series(

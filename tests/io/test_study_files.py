@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image as Pillow
 
 from glioseg.errors import FileError
+from glioseg.io.dicom import archive
 from glioseg.io.dicom.archive import is_archive
+from glioseg.io.dicom.codestream import size_of
 from glioseg.io.dicom.study_files import is_study_file, study_files
 from tests.fakes.dicom import T1N, dicomdir, oblique, write_series, zipped
 
@@ -24,11 +28,11 @@ def study(tmp_path: Path) -> Path:
 
 def test_an_archive_has_its_name_and_its_content(study: Path, tmp_path: Path) -> None:
     """Neither says it alone: office files are zip too, and a name is soon given."""
-    archive = zipped(study, tmp_path / "STUDY.ZIP")
-    (tmp_path / "letter.docx").write_bytes(archive.read_bytes())
+    packed = zipped(study, tmp_path / "STUDY.ZIP")
+    (tmp_path / "letter.docx").write_bytes(packed.read_bytes())
     (tmp_path / "text.zip").write_text("no archive")
     (tmp_path / "folder.zip").mkdir()
-    assert is_archive(archive)
+    assert is_archive(packed)
     assert not any(is_archive(tmp_path / name) for name in ("letter.docx", "text.zip", "folder.zip", "gone.zip"))
 
 
@@ -76,11 +80,32 @@ def test_a_directory_that_is_none(tmp_path: Path) -> None:
 
 
 def test_an_archive_that_is_damaged(study: Path, tmp_path: Path) -> None:
-    archive = zipped(study, tmp_path / "study.zip")
-    content = archive.read_bytes()
-    archive.write_bytes(content[: len(content) // 2])
-    assert not is_archive(archive)  # its list of members stands at the end
-    with zipfile.ZipFile(archive, "w") as file:
+    packed = zipped(study, tmp_path / "study.zip")
+    content = packed.read_bytes()
+    packed.write_bytes(content[: len(content) // 2])
+    assert not is_archive(packed)  # its list of members stands at the end
+    with zipfile.ZipFile(packed, "w") as file:
         file.writestr("../IM1", b"x")
         file.writestr("DICOM/", b"")
-    assert study_files(archive).files == ()
+    assert study_files(packed).files == ()
+
+
+def test_a_file_larger_than_those_that_are_read(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole of it is refused, its beginning is read: what a file is stands there."""
+    path = next(study.iterdir())
+    monkeypatch.setattr(archive, "MOST_BYTES", 1000)
+    ((_, refused),) = archive.contents([path], 1000)
+    assert isinstance(refused, FileError)
+    assert re.search(
+        r"the file is larger than those that are read; found [\d,]+ bytes; expected at most 1,000", str(refused)
+    )
+    ((_, head),) = archive.contents([path], 132)
+    assert head == path.read_bytes()[:132]
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}], ids=["baseline", "progressive"])
+def test_what_a_jpeg_says_of_its_size(options: dict[str, bool], tmp_path: Path) -> None:
+    Pillow.new("L", (30, 20)).save(tmp_path / "a.jpg", **options)
+    assert size_of((tmp_path / "a.jpg").read_bytes()) == (20, 30)
+    assert size_of((tmp_path / "a.jpg").read_bytes()[:40]) is None
+    assert size_of(b"something else") is None
