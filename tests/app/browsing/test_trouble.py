@@ -45,7 +45,7 @@ def test_killed_in_the_middle_and_started_again(
     application.kill()
     page.wait_for_selector(".banner:has-text('does not answer')")
     application.start()
-    page.wait_for_selector(".banner:has-text('started anew')")
+    page.wait_for_selector(".banner:has-text('restarted')")
     again = open_page("#/cases", context=page.context)
     with application.client() as client:
         until(again, lambda: client.get("/api/cases").json()[0]["state"] == "done")
