@@ -65,14 +65,9 @@ def test_a_missing_modality_is_named(tmp_path: Path) -> None:
         load_image(scan, ["t1c", "t1n", "t2f"])
 
 
-def test_what_stands_in_for_a_missing_modality(tmp_path: Path) -> None:
-    scan = case({"flair": volume(tmp_path / "a.nii", noise(0))})
-    np.testing.assert_array_equal(load_image(scan, ["pre", "flair"], fill="flair").array, [noise(0), noise(0)])
-    np.testing.assert_array_equal(load_image(scan, ["pre", "flair"], fill="zero").array, [0 * noise(0), noise(0)])
-    with pytest.raises(GeometryError, match="post, which stands in"):
-        load_image(scan, ["pre", "flair"], fill="post")
-    with pytest.raises(GeometryError, match="none of pre"):
-        load_image(scan, ["pre"], fill="zero")
+def test_a_case_without_images_is_refused() -> None:
+    with pytest.raises(GeometryError, match="case one lacks any image; found none"):
+        load_image(case({}))
 
 
 def test_grids_that_differ(tmp_path: Path) -> None:

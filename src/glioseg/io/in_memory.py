@@ -105,7 +105,7 @@ def image_of(scans: Mapping[str, Scan]) -> Image:
                 found=difference,
                 remedy="Bring them to one grid with `--register`",
             )
-    return stacked(tuple(voxels), voxels)
+    return stacked(voxels)
 
 
 def label_map_of(mask: Scan, scheme: LabelScheme | str | None = None) -> LabelMap:

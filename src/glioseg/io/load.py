@@ -31,7 +31,7 @@ class Voxels(NamedTuple):
     grid: Grid
 
 
-def load_image(case: Case, modalities: Sequence[str] | None = None, *, fill: str | None = None) -> Image:
+def load_image(case: Case, modalities: Sequence[str] | None = None) -> Image:
     """The image of a case, with the named modalities in that order (all that the case has, unless named).
 
     The array keeps the files' type where all modalities share one and is float32 otherwise.
@@ -39,39 +39,40 @@ def load_image(case: Case, modalities: Sequence[str] | None = None, *, fill: str
     Args:
         case: where the files are.
         modalities: names of the channels.
-        fill: what stands in for a modality that the case lacks: ``zero``, or the name of one that it has (the publisher
-            of LGG put ``flair`` in the channel of a sequence that was not acquired); None refuses.
 
     Raises:
         FileError: a file is missing, truncated or damaged.
-        GeometryError: the case lacks a modality, or the one that should stand in; modalities lie on different grids.
+        GeometryError: the case lacks a modality, or has none; modalities lie on different grids.
     """
     names = tuple(case.images if modalities is None else modalities)
-    sources = _filled(case, names, fill)
-    volumes = read_sources({name: source for name, source in sources.items() if source is not None})
+    missing = [name for name in names if name not in case.images]
+    if missing or not names:
+        what = ", ".join(missing) or "any image"
+        raise GeometryError(f"case {case.id} lacks {what}", found=", ".join(case.images) or "none")
+    sources = {name: case.images[name] for name in names}
+    volumes = read_sources(sources)
     loaded: dict[str, Voxels] = {}
     for name, voxels in volumes.items():
         if isinstance(voxels, GliosegError):
             raise voxels
         _require_same_grid(case.id, sources, name, loaded, voxels)
         loaded[name] = voxels
-    return stacked(names, loaded)
+    return stacked(loaded)
 
 
-def stacked(names: Sequence[str], loaded: Mapping[str, Voxels]) -> Image:
-    """Channels of one grid as an image, those that were not loaded 0.
+def stacked(loaded: Mapping[str, Voxels]) -> Image:
+    """Modalities of one grid, at least one, as an image.
 
     The array keeps the type that all channels share and is float32 otherwise.
     """
     grid = next(iter(loaded.values())).grid
     kinds = {voxels.array.dtype for voxels in loaded.values()}
     dtype = kinds.pop() if len(kinds) == 1 else np.dtype(np.float32)
-    slices = np.zeros((len(names), *grid.shape[::-1]), dtype=dtype.newbyteorder("="))
+    slices = np.empty((len(loaded), *grid.shape[::-1]), dtype=dtype.newbyteorder("="))
     array = slices.transpose(0, 3, 2, 1)  # memory runs along X first, as in the files: copied in the order it is read
-    for row, name in enumerate(names):
-        if name in loaded:
-            array[row] = loaded[name].array
-    return Image(array, tuple(names), grid)
+    for row, voxels in enumerate(loaded.values()):
+        array[row] = voxels.array
+    return Image(array, tuple(loaded), grid)
 
 
 def load_labels(case: Case, scheme: LabelScheme) -> LabelMap:
@@ -165,22 +166,6 @@ def read_n_channels(source: Source) -> int:
     return 3 if raster.read_picture_header(path)[1] else 1
 
 
-def _filled(case: Case, names: Sequence[str], fill: str | None) -> dict[str, Source | None]:
-    """The source of each modality, None where zeros stand in."""
-    missing = [name for name in names if name not in case.images]
-    if missing and (fill is None or (fill != "zero" and fill not in case.images)):
-        raise GeometryError(
-            f"case {case.id} lacks {', '.join(missing)}",
-            found=", ".join(case.images),
-            expected=None if fill in (None, "zero") else f"{fill}, which stands in for missing modalities",
-        )
-    stand_in = case.images.get(fill) if fill is not None else None
-    sources = {name: case.images.get(name, stand_in) for name in names}
-    if all(source is None for source in sources.values()):
-        raise GeometryError(f"case {case.id} has none of {', '.join(names)}", found=", ".join(case.images))
-    return sources
-
-
 def oddity(source: Source) -> str | None:
     """What is odd of the files of a source that are read all the same, in words; None where nothing is."""
     if source.kind == "nifti":
@@ -191,15 +176,15 @@ def oddity(source: Source) -> str | None:
 
 
 def _require_same_grid(
-    case_id: str, sources: Mapping[str, Source | None], name: str, loaded: Mapping[str, Voxels], voxels: Voxels
+    case_id: str, sources: Mapping[str, Source], name: str, loaded: Mapping[str, Voxels], voxels: Voxels
 ) -> None:
     """Every channel is compared with the first."""
-    source, first = sources[name], next(iter(loaded), None)
+    first = next(iter(loaded), None)
     difference = None if first is None else loaded[first].grid.difference(voxels.grid)
     if difference is not None:
         raise GeometryError(
             f"{name} and {first} of case {case_id} lie on different grids",
-            path=None if source is None else source.shown,
+            path=sources[name].shown,
             found=difference,
             remedy="Predict with `--register`; for training and scoring bring them to one grid first",
         )

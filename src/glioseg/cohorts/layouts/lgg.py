@@ -3,7 +3,7 @@
 ``TCGA_CS_4941_19960909/TCGA_CS_4941_19960909_12.tif`` holds pre-contrast, FLAIR and post-contrast as red, green and
 blue, ``..._12_mask.tif`` the FLAIR abnormality as 0/255. Where a patient lacked a sequence the publisher put FLAIR in
 its channel (10 of the 110 patients): the reader compares the channels and leaves such a modality out of the case.
-Recipes that need all three channels get the published ones back with ``io.load_image(case, names, fill="flair")``.
+Recipes that need all three channels get the published ones back with ``prepare.missing = "flair"``.
 
 .. [1] Buda M, Saha A, Mazurowski MA. Association of genomic subtypes of lower-grade gliomas with shape features
    automatically extracted by a deep learning algorithm. Computers in Biology and Medicine 109 (2019) 218-225.
