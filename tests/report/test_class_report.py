@@ -90,8 +90,8 @@ def test_the_page(tmp_path: Path) -> None:
     ).read_text()
     for words in (
         "Balanced accuracy, test",
-        "Said wrongly, the surest first",
-        "over 1.7, a temperature",
+        "Wrong answers, the surest first",
+        "divided by 1.7, a temperature",
         "12 pictures",
     ):
         assert words in page

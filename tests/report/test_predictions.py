@@ -85,7 +85,7 @@ def test_a_folder_of_masks_shows_the_doubtful_first_and_then_the_largest(tmp_pat
         "Cases": "3",
         "Median WT": "20.0 ml",
         "Median ET": "1.50 ml",
-        "To look at first": "1",
+        "To check first": "1",
         "Left out": "1",
     }
     assert 'href="c.nii.gz"' in text

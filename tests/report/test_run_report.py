@@ -161,7 +161,7 @@ def test_a_confidence_is_told_where_one_was_fitted(tmp_path: Path) -> None:
     assert "not shown" not in _section(text, "confidence")
     for interval in ((-0.1, 0.9), None):
         (said,) = of_no_use(good.model_copy(update={"ci95": interval}))
-        assert "it is not shown that this confidence tells good masks from bad ones" in said.text
+        assert "do not show that this confidence tells good masks from bad ones" in said.text
 
 
 def _row(**figures: float | None) -> dict[str, str | int | float | None]:
@@ -310,7 +310,7 @@ def test_unknown_patients_are_said(tmp_path: Path, unit: SplitUnit, tile: str) -
     """Volumes whose patients are not known are no pictures."""
     parts = {"train": PartCounts(30, 30, 30), "val": PartCounts(8, 8, 8)}
     text = _write(replace(bare_run(), split=SplitFacts(parts, unit=unit)), tmp_path)
-    assert f"It is not known which {unit}s are of one patient" in text
+    assert f"It is not known which {unit}s belong to the same patient" in text
     assert f"30 {unit}s for training" in text
     assert f">{tile}<" in text
     assert 'class="prose error"' not in text
@@ -373,7 +373,7 @@ def test_one_case_and_no_test_part(tmp_path: Path) -> None:
     text = _write(replace(bare_run(), parts=parts, log=log(1), best_epoch=0), tmp_path)
     assert "There is no test part. The best epoch was chosen on the validation part" in text
     text = _write(replace(bare_run(), parts=parts, log=log(1), best_epoch=0, keep="last"), tmp_path)
-    assert "The last epoch was kept, so that the validation part has picked none." in text
+    assert "The last epoch was kept, so the validation part has picked none." in text
     assert "best epoch was chosen" not in text
     assert _rows(text, "results")[0][3] == "–"
     assert {"dice-by-case", "volumes", "volume-differences", "scores"} <= set(_figures(text))

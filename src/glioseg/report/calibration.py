@@ -140,7 +140,7 @@ def _confidence(check: ConfidenceCheck, counted: str, number: int, figures: Path
             foretold(check.confidence, check.dice),
             "chart",
             title="Confidence and Dice",
-            caption=f"Each point a case. Rank correlation {check.record.correlation_words}.",
+            caption=f"Each point is a case. Rank correlation {check.record.correlation_words}.",
             half=True,
         ),
         saved_picture(
@@ -172,7 +172,7 @@ def _cases(check: ConfidenceCheck) -> Table:
         for row in order[:MOST_ROWS]
     )
     columns = (Column("Case"), Column("Confidence", numeric=True), Column("Dice", numeric=True))
-    caption = f"The least sure first. {left_out(len(order), 'calibration.json has all of them.')}"
+    caption = f"Least sure first. {left_out(len(order), 'calibration.json has all of them.')}"
     return Table(columns, rows, caption.strip(), page_size=10)
 
 
@@ -181,8 +181,8 @@ def _promises(regions: Mapping[str, Mapping[str, Any]], promised: Promised) -> S
     columns = (
         Column("Region"),
         Column("Cautious threshold", numeric=True),
-        Column(f"Missed, {them} not seen", numeric=True),
-        Column(f"Volumes held, {them} not seen", numeric=True),
+        Column(f"Missed, unseen {them}", numeric=True),
+        Column(f"Volumes held, unseen {them}", numeric=True),
         Column("Halves"),
     )
     rows = tuple(
@@ -197,11 +197,11 @@ def _promises(regions: Mapping[str, Mapping[str, Any]], promised: Promised) -> S
     )
     caption = (
         f"Means over random halves of all {them} with references (5th to 95th percentile): one half makes the "
-        f"promise, the other is looked at. A promise is kept on average over {them}, not for each."
+        f"promise, the other checks it. A promise holds on average over {them}, not for each."
     )
     intro = (
-        f"At the cautious threshold at most {promised.risk:.0%} of a region is missed on average; intervals of volumes "
-        f"hold the true volume in {promised.level:.0%}."
+        f"At the cautious threshold at most {promised.risk:.0%} of a region is missed on average; volume intervals "
+        f"hold the true volume in {promised.level:.0%} of {promised.counted}s."
     )
     return Section("promises", "Promises", intro, (Table(columns, rows, caption),))
 
@@ -224,9 +224,9 @@ def _temperatures(regions: Mapping[str, Mapping[str, Any]]) -> Section:
         for name, figures in regions.items()
     )
     note = Prose(
-        "Above 1 the network is too sure. The temperature changes the probabilities that are written, no mask."
+        "Above 1 the network is too sure. The temperature changes the probabilities that are written, not the mask."
     )
-    return Section("temperature", "Temperature", "Of all voxels, background included.", (Table(columns, rows), note))
+    return Section("temperature", "Temperature", "Over all voxels, background included.", (Table(columns, rows), note))
 
 
 def _split_cell(check: Mapping[str, Any] | None) -> Cell | None:

@@ -46,12 +46,12 @@ _LINE = 0.0135
 _SMALL_PT, _TEXT_PT, _HEAD_PT, _TITLE_PT = 6.6, 8.0, 9.2, 17.0
 _WIDEST = 1240
 NOT_A_FINDING = (
-    "Drawn by a computer and seen by no physician. Volumes and diameters are those of this mask; a person who measures "
-    "on the scan may come to others."
+    "Drawn by a computer and not reviewed by a physician. Volumes and diameters are those of this mask; a person who "
+    "measures on the scan may get other values."
 )
 _RANO = (
-    "Longest diameter within the lesion in an axial slice and the longest at a right angle to it, RANO 2.0 (Wen et al. "
-    "2023); measurable where both reach {least:.3g} mm."
+    "Longest diameter within the lesion in an axial slice and the longest one perpendicular to it, RANO 2.0 (Wen et "
+    "al. 2023); measurable where both reach {least:.3g} mm."
 )
 
 
@@ -116,14 +116,16 @@ def diameter_words(report: CaseReport) -> str:
     """What was measured, and what comes of it, in a sentence or two."""
     found = report.facts.get("diameters")
     if found is None or found["region"] is None:
-        return "Nothing to be measured." if found else "Not measured: the scan's millimetres are unknown."
+        return "Nothing to measure." if found else "Not measured: the scan's millimetres are unknown."
     enhances = found["region"] == "ET"
     part = "the enhancing part" if enhances else "the whole tumour"
     small = found["n_not_measurable"]
     smaller = "" if not small else f" {small} smaller {'lesion is' if small == 1 else 'lesions are'} not measurable."
     if not found["lesions"]:
         part = part if enhances else f"{part} (nothing enhances)"
-        return f"Of {part} no lesion is measurable: {found['least_mm']:g} mm in both directions, in two slices."
+        return (
+            f"No lesion of {part} is measurable: that takes {found['least_mm']:g} mm in both directions, in two slices."
+        )
     largest = "the largest lesion" if found["n_targets"] == 1 else f"the {found['n_targets']} largest lesions"
     largest = largest if enhances else f"nothing enhances; {largest}"
     return f"Sum of products of {part} ({largest}): {found['sum_of_products_mm2']:,.0f} mm².{smaller}"
@@ -133,10 +135,10 @@ def confidence_words(report: CaseReport) -> tuple[str, ...]:
     """How sure the network is, where it was asked; else that it was not."""
     doubted = report.facts.get("uncertainty")
     if doubted is None:
-        return ("Not asked for: how far this mask can be trusted is not known.",)
+        return ("Not requested: how far this mask can be trusted is unknown.",)
     value = doubted["confidence"]
     said = "not known" if value is None else f"{value:.2f}"
-    low = ", low: look at this one" if doubted.get("low") else ""
+    low = ", low: check this one" if doubted.get("low") else ""
     reasons = (str(reason) for reason in doubted.get("reasons", ()))
     return (f"{said}{low}; this is the {doubted['confidence_is']}.", *reasons)
 
@@ -212,7 +214,7 @@ def _diameter_blocks(report: CaseReport) -> Iterator[Block]:
 
 def _picture(name: str, title: str, pixels: npt.NDArray[np.uint8]) -> Picture:
     source, width, height = embedded(not_wider(Pillow.fromarray(pixels), _WIDEST), quality=82)
-    alt = {"scan": "The scan in three planes, as it is and with the mask", "measured": "Slices with both diameters"}
+    alt = {"scan": "The scan in three planes, without and with the mask", "measured": "Slices with both diameters"}
     return Picture(name, title, "", width, height, "scan", source, alt=alt[name])
 
 
@@ -266,7 +268,7 @@ def _findings(sheet: _Sheet, report: CaseReport) -> None:
     for words in confidence_words(report):
         sheet.text(words)
     if report.case.warnings:
-        sheet.title("To be looked at")
+        sheet.title("To be checked")
         for words in report.case.warnings:
             sheet.text(f"{words}.")
 

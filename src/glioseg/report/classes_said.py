@@ -75,8 +75,8 @@ def _sheet(cases: Sequence[PredictedCase]) -> Section:
                 link=predicted.link_to(PurePath(case.picture.name)),
             )
         )
-    intro = "Uncertain ones first, then by confidence, the least first. Beside each picture where the network looked "
-    intro += f"(Grad-CAM of the class that is said). {predicted.not_shown(cases)}"
+    intro = "Uncertain ones first, then by confidence, lowest first. Beside each picture: where the network looked "
+    intro += f"(Grad-CAM of the predicted class). {predicted.not_shown(cases)}"
     blocks = (ContactSheet(tuple(thumbnails)),) if thumbnails else ()
     return Section("pictures", "Contact sheet", intro.strip(), blocks)
 
@@ -92,6 +92,6 @@ def _table(cases: Sequence[PredictedCase], classes: Sequence[str]) -> Section:
         )
         for case in cases[:MOST_ROWS]
     )
-    caption = "Calibrated probability of each class, of a scan on the slice that speaks for it. "
+    caption = "Calibrated probability of each class; for a scan, on the slice that speaks for it. "
     caption += left_out(len(cases), "summary.csv has all of them.")
     return Section("cases", "Cases", "Click a heading to sort.", (Table(columns, rows, caption.strip()),))

@@ -30,7 +30,7 @@ from glioseg.report.parts.metric_words import change_cell, change_text, interval
 from glioseg.report.parts.run_words import NOTHING, part_word
 
 _TOO_FEW = 0.05
-_BETTER = {"lower": "; lower is better", "nearer to 0": "; what is nearer to 0 is better"}
+_BETTER = {"lower": "; lower is better", "nearer to 0": "; nearer to 0 is better"}
 
 
 def write_comparison(comparison: Comparison, runs: Mapping[str, CaseTable], part: str, out: Path) -> Path:
@@ -91,8 +91,8 @@ def result_section(
         paired_dots(Paired(f"{word}, {result.region}", values, means, result.metric.digits)),
         "chart",
         title="By patient",
-        caption="A dot per patient (cases of one averaged), lines join the same patient. Diamonds: means over cases "
-        "with 95 % intervals.",
+        caption="One dot per patient (cases of a patient averaged); lines join the same patient. Diamonds: means over "
+        "cases with 95 % intervals.",
         half=True,
     )
     pairs = saved_picture(
@@ -101,8 +101,8 @@ def result_section(
         differences(rows, word),
         "chart",
         title="Differences",
-        caption="First minus second: a dot per patient, the mean with its 95 % interval below. Right of the line the "
-        f"first is higher{_BETTER.get(result.metric.better, '')}.",
+        caption="First minus second: one dot per patient; below, the mean with its 95 % interval. Right of the line "
+        f"the first is higher{_BETTER.get(result.metric.better, '')}.",
         half=True,
     )
     blocks: list[Block] = [_run_table(result, of), _pair_table(result), dots, pairs]

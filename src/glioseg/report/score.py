@@ -182,8 +182,8 @@ def _results(scored: ScoredMasks, facts: SegmentationFacts) -> Section:
             )
             blocks.append(Prose(f"{words}as if nothing had been found there.", "warning"))
         if inputs.resampled:
-            words = f"Masks of {name} that lay on another grid were brought to that of the reference by the nearest "
-            words += f"voxel, which costs accuracy at borders: {name_some(inputs.resampled)}."
+            words = f"Masks of {name} that lay on another grid were resampled to that of the reference (nearest "
+            words += f"neighbour), which costs accuracy at borders: {name_some(inputs.resampled)}."
             blocks.append(Prose(words, "warning"))
     blocks += run_results.few_patients("this cohort", scored.first.n_patients)
     if scored.comparison is None:
@@ -226,7 +226,7 @@ def _means(comparison: Comparison, results: Sequence[MetricComparison]) -> Table
     )
     columns = (Column("Region"), Column("Metric"), *(Column(name, numeric=True) for name in comparison.runs))
     caption = "Mean over cases with its 95 % interval, on the same cases for all methods. Where a mask is missing or "
-    caption += "empty there is no distance: under the rule skip such a case does not count in it."
+    caption += "empty there is no distance: by the rule skip, such a case does not count in it."
     return Table(columns, means, caption, page_size=20, fold=_fold(means, "mean"))
 
 
@@ -282,13 +282,9 @@ def _raters(scored: ScoredMasks, folder: Path) -> Section:
     raters = scored.raters
     if raters is None:
         return Section("raters", "Raters", "", ())
-    intro = (
-        f"{name_some(raters.names)} drew every case. A method's figure here is its mean over the raters, and beside "
-    )
-    intro += "it stands the raters' own mean over each other: nobody can be expected to agree with them better than "
-    intro += (
-        "they agree with themselves. A consensus is smoother than any of them, so that figures against it are higher."
-    )
+    intro = f"{name_some(raters.names)} drew every case. A method's figure here is its mean over the raters; beside it "
+    intro += "stands the raters' own mean over each other: nobody can be expected to agree with them better than they "
+    intro += "agree with each other. A consensus is smoother than any of them, so figures against it are higher."
     columns = (
         *(Column(title) for title in ("Region", "Metric", "Who")),
         *(Column(title, numeric=True) for title in ("Mean", "95 % interval", "Minus raters", "Cases")),
@@ -350,10 +346,8 @@ def _strips(raters: RaterFigures, folder: Path) -> Block:
         for name, figure, colour in who:
             known = figure.values[~np.isnan(figure.values)]
             rows.append(Strip(f"{prefix}{name}", known, figure.spread.mean, figure.ci95, colour))
-    caption = (
-        "A dot per case: the mean Dice of the pairs of raters, and of a method with each rater. Below, a bar over the "
-    )
-    caption += "middle half with the median; then the mean (diamond) with its 95 % interval."
+    caption = "One dot per case: the mean Dice of the pairs of raters, and of a method with each rater. Below: a bar "
+    caption += "over the middle half with the median, then the mean (diamond) with its 95 % interval."
     return saved_picture(folder, "raters", strips(rows), "chart", title="Agreement with the raters", caption=caption)
 
 

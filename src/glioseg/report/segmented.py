@@ -73,7 +73,7 @@ def _table(cases: Sequence[PredictedCase], regions: Mapping[str, tuple[str, ...]
         Column("Case"),
         *(Column(region, numeric=True) for region in regions),
         *((Column("Diameters", numeric=True),) if has_diameters else ()),
-        Column("To look at"),
+        Column("To check"),
         Column("Files"),
     )
     rows = tuple(
@@ -89,7 +89,7 @@ def _table(cases: Sequence[PredictedCase], regions: Mapping[str, tuple[str, ...]
     members = [f"{region} = {words}" for region, labels in regions.items() if (words := region_meaning(region, labels))]
     rest = left_out(len(cases), "summary.csv has all of them.")
     caption = " ".join(filter(None, (f"{'; '.join(members)}." if members else "", rest)))
-    intro = f"Those to look at first, then by {next(iter(regions))}, the largest first. Click a heading to sort."
+    intro = f"Those to check first, then by {next(iter(regions))}, largest first. Click a heading to sort."
     return Section("cases", "Cases", intro, (Table(columns, rows, caption),))
 
 
@@ -121,8 +121,8 @@ def _scans(cases: Sequence[PredictedCase], regions: Mapping[str, tuple[str, ...]
     ]
     has_planes = any(_has_planes(case) for case in cases)
     intro = "In each plane the section" if has_planes else "The picture, or the slice"
-    intro += " with most of the prediction, as it is and with the mask"
-    intro += "; inner regions lie over those that hold them." if len(regions) > 1 else "."
+    intro += " with most of the prediction, without and with the mask"
+    intro += "; inner regions are drawn over those that contain them." if len(regions) > 1 else "."
     return Section("scans", "On the scan", f"{intro} {predicted.not_shown(cases)}".strip(), tuple(blocks))
 
 
@@ -148,6 +148,6 @@ def _picture(case: PredictedCase, number: int, regions: Mapping[str, tuple[str, 
         "scan",
         source,
         half=not has_mm,
-        notes=(("To look at", "; ".join(case.warnings)),) if case.warnings else (),
-        alt=f"{case.name}: {seen} through most of the prediction, as they are and with the mask; {volumes}",
+        notes=(("To check", "; ".join(case.warnings)),) if case.warnings else (),
+        alt=f"{case.name}: {seen} through most of the prediction, without and with the mask; {volumes}",
     )

@@ -39,10 +39,10 @@ _FIRST, _LAST = "#33a1de", "#ffd23f"
 _PANEL = 512
 _MOST_TICKS = 8
 RANO = (
-    "RANO 2.0 speaks of progression from +25 % of the sum of products or +40 % of the volume over the smallest value "
-    "before, and of a response from −50 % or −65 % of the first, if the clinical state, steroids, new lesions and a "
-    "confirmation agree. Nothing here decides that, and a change of a few percent is within what two masks of one "
-    "tumour differ by."
+    "RANO 2.0 speaks of progression from +25 % of the sum of products or +40 % of the volume relative to the smallest "
+    "earlier value, and of a response from −50 % or −65 % relative to the first value, if clinical state, steroids, "
+    "new lesions and a confirmation agree. Nothing here decides that, and a change of a few percent is within the "
+    "difference between two masks of the same tumour."
 )
 
 
@@ -195,7 +195,7 @@ def _table(facts: TimelineFacts) -> Table:
         for number, point in enumerate(facts.points)
         for name in names
     )
-    return Table(columns, rows, "Changes are marked where they reach what RANO 2.0 names.")
+    return Table(columns, rows, "Changes are marked where they reach the limits that RANO 2.0 names.")
 
 
 def _change_cells(name: str, change: Change) -> tuple[Cell, Cell]:

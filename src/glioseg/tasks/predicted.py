@@ -21,7 +21,7 @@ _FEW_PATIENTS = 50
 
 
 def inputs_of(case: Case) -> dict[str, dict[str, Any]]:
-    """What was read as what: modality -> its files, and which channel of them where they have several."""
+    """Which file was read as which modality: modality -> its files, and their channel where they have several."""
     return {
         name: {
             "files": [str(path) for path in source.paths] if source.name is None else [source.name],

@@ -94,7 +94,7 @@ def test_long_words_stay_on_the_page(info: BundleInfo, tmp_path: Path) -> None:
 def test_nothing_found_is_a_report_too(info: BundleInfo, tmp_path: Path) -> None:
     labels = LabelMap(np.zeros(SHAPE, np.uint8), SCHEME, Grid(SHAPE, np.diag([*SPACING, 1.0])))
     write_report(_reported(info, labels), tmp_path, "case-1")
-    assert "Nothing to be measured" in (tmp_path / "case-1.html").read_text(encoding="utf-8")
+    assert "Nothing to measure" in (tmp_path / "case-1.html").read_text(encoding="utf-8")
 
 
 def test_confidence_where_the_network_has_one(info: BundleInfo, tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_confidence_where_the_network_has_one(info: BundleInfo, tmp_path: Path) 
     }  # fmt: skip
     write_report(_reported(info, _labels(), uncertainty=asked), tmp_path, "case-1")
     page = (tmp_path / "case-1.html").read_text(encoding="utf-8")
-    for words in ("0.62, low: look at this one; this is the expected", "FLAIR is missing", "3.00 to 9.00 ml"):
+    for words in ("0.62, low: check this one; this is the expected", "FLAIR is missing", "3.00 to 9.00 ml"):
         assert words in page, words
 
 

@@ -56,9 +56,7 @@ def precision_recall(
     return figure
 
 
-def reliability(
-    bins: Reliability, *, x: str = "confidence", y: str = "share that is right", items: str = "items"
-) -> Figure:
+def reliability(bins: Reliability, *, x: str = "confidence", y: str = "share correct", items: str = "items") -> Figure:
     """Share that is right over confidence, in bins, with the number of items of each; on the diagonal both agree."""
     figure = style.new_figure(style.HALF_WIDTH, 4.2)
     axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))

@@ -42,8 +42,8 @@ def diagnoses(about: CohortDescription, folder: Path) -> Section:
                 charts.diagnoses(counts),
                 "chart",
                 title="Positive and negative diagnoses",
-                caption="A slice is with tumour if its reference marks at least one voxel, a patient if one of the "
-                "slices is. Those without a readable reference are in neither.",
+                caption="A slice counts as with tumour if its reference marks at least one voxel, a patient if one of "
+                "the slices does. Those without a readable reference are counted in neither.",
                 half=True,
             )
         )
@@ -111,7 +111,7 @@ def tumours(about: CohortDescription, folder: Path) -> Section:
     by_region, region_unit = _region_sizes(about)
     blocks: list[Block] = []
     if len(sizes) > 1:
-        caption = f"{plural(len(sizes), 'case')} with tumour; each tick is one. "
+        caption = f"{plural(len(sizes), 'case')} with tumour; each tick is a case. "
         caption += "" if unit == "ml" else "Pictures carry no millimetres, so sizes are in voxels."
         figure = charts.sizes(sizes, x=f"tumour ({unit}, logarithmic)", unit=unit)
         title = "Tumour size by case"
@@ -188,7 +188,7 @@ def _places(about: CohortDescription, folder: Path) -> Block:
     pictures = about.heat[0].plane == "picture"
     caption = (
         "Every case is scaled to the bounding box of its brain and projected along one axis; the colour is the share "
-        "of the cases with tumour whose tumour falls on the cell. "
+        "of the cases with tumour whose tumour covers the cell. "
     )
     caption += (
         "Pictures are shown as published, X to the right and Y down; their orientation is unknown."
@@ -246,10 +246,8 @@ def _picture_sizes(about: CohortDescription, folder: Path) -> Block:
     classes = [case.category or "" for case in known]
     figure = charts.picture_sizes([shape[0] for shape in shapes], [shape[1] for shape in shapes], classes)
     distinct = len({shape[:2] for shape in shapes})
-    caption = (
-        f"{distinct:,} different sizes among {plural(len(known), 'picture')}; bigger dots are several of one size, "
-    )
-    caption += "the line is a square."
+    caption = f"{distinct:,} different sizes among {plural(len(known), 'picture')}; larger dots stand for several of "
+    caption += "one size, the line marks square pictures."
     title = "Size of the pictures"
     return saved_picture(folder, "picture-sizes", figure, "chart", title=title, caption=caption, half=True)
 

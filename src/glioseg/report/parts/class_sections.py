@@ -43,7 +43,9 @@ def _outcome_charts(figures: ClassFigures) -> tuple[tuple[str, Figure, str, str]
     shares = {name: (values["n"] or 0) / figures.n_items for name, values in by_class.items()}
     auc = {name: values["auc"] for name, values in by_class.items()}
     precision = {name: values["average_precision"] for name, values in by_class.items()}
-    gap = f"On the diagonal a confidence says how often it is right; mean gap (ECE) {figures.metrics['ece'].value:.3f}."
+    gap = (
+        f"On the diagonal, confidence is the share of right answers; mean gap (ECE) {figures.metrics['ece'].value:.3f}."
+    )
     return (
         ("confusion", charts.confusion(figures.confusion, figures.classes), "Confusion", "Rows are true classes."),
         ("roc", charts.roc(figures.roc, auc), "ROC curve", "The grey diagonal is chance; ties count half."),
@@ -60,11 +62,15 @@ def _outcome_charts(figures: ClassFigures) -> tuple[tuple[str, Figure, str, str]
 def pictures(facts: ClassificationFacts, folder: Path) -> Section:
     """Pictures that were said wrongly and rightly, with where the network looked."""
     blocks: list[Block] = []
-    caption = "Left as it is, right under the Grad-CAM map of the class that is said: warm colours spoke for it. Above "
-    caption += "each the class, its confidence and the true class. The map tells what a decision rested on, not where "
-    caption += "a tumour ends."
+    caption = (
+        "Left: the picture; right: with the Grad-CAM map of the predicted class, where warm colours spoke for it. "
+    )
+    caption += (
+        "Above each: the predicted class, its confidence and the true class. The map shows what a decision rested "
+    )
+    caption += "on, not where a tumour ends."
     for name, group, title in (
-        ("wrong", facts.wrong, "Said wrongly, the surest first"),
+        ("wrong", facts.wrong, "Wrong answers, the surest first"),
         ("right", facts.right, "Said rightly"),
     ):
         if group:
@@ -87,12 +93,12 @@ def training(facts: ClassificationFacts, folder: Path) -> Section:
         )
     ]
     if any(row.names("classes") for row in log):
-        words = "On the validation part, every picture alike."
+        words = "On the validation part, every picture counting the same."
         figure = charts.scores(log, best)
         blocks.append(
             saved_picture(folder, "scores", figure, "chart", title="Score on validation", caption=words, half=True)
         )
-    words = "As it was in the last step of each epoch."
+    words = "Its value in the last step of each epoch."
     figure = curves.learning_rate(log, best, facts.keep)
     blocks.append(
         saved_picture(folder, "learning-rate", figure, "chart", title="Learning rate", caption=words, half=True)
@@ -186,7 +192,7 @@ def conventions(facts: ClassificationFacts) -> Section:
         (
             "Parts",
             "training: seen by the network; validation: temperature and, unless the last epoch is kept, the "
-            "epoch; test: touched once, at the end",
+            "epoch; test: used once, at the end",
         ),
     ]
     return Section("conventions", "How to read this report", "", (Listed(tuple(items)),))
@@ -195,9 +201,10 @@ def conventions(facts: ClassificationFacts) -> Section:
 def _confidence_words(temperatures: Sequence[float]) -> str:
     where = "on which the reliability is therefore better than elsewhere"
     if len(temperatures) == 1:
-        return f"softmax of the logits over {temperatures[0]:.3g}, a temperature found on the validation part, {where}"
+        divided = f"softmax of the logits divided by {temperatures[0]:.3g}"
+        return f"{divided}, a temperature fitted on the validation part, {where}"
     values = ", ".join(f"{value:.3g}" for value in temperatures)
     return (
-        f"the mean of the networks' softmax of the logits over {values}: temperatures found on their validation parts, "
-        f"{where}"
+        f"the mean of the networks' softmax of the logits divided by {values}: temperatures fitted on their "
+        f"validation parts, {where}"
     )

@@ -31,7 +31,7 @@ def _section(part: str, by_region: Mapping[str, Sequence[Contribution]]) -> Sect
     title = "What each modality contributed"
     if not any(by_region.values()):
         return Section("contributions", title, "", ())
-    intro = f"What becomes of the figures {_of(part)} where a modality is left out: below 0 they are worse without it."
+    intro = f"How the figures {_of(part)} change when a modality is left out: below 0, they are worse without it."
     blocks: tuple[Block, ...] = (_table(by_region),)
     return Section("contributions", title, intro, blocks)
 

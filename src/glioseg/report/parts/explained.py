@@ -14,12 +14,12 @@ from glioseg.report.predictions import PredictedCase
 _WIDEST = 1240
 _MOST_PICTURES = 12
 _CAUTION = (
-    "Such maps show roughly what a network's answer hung on, and not whether it is right: methods disagree, and a "
+    "Such maps show roughly what a network's answer depended on, not whether it is right: methods disagree, and a "
     "convincing map can go with a wrong mask."
 )
 _CHANGES_ARE = (
-    "Without it: set to 0, as a missing one is; permuted: its voxels in random order, so that they say nothing of "
-    "places."
+    "Without it: the modality set to 0, as a missing one is. Permuted: its voxels in random order, so that they say "
+    "nothing about places."
 )
 
 
@@ -71,7 +71,7 @@ def explained_classes(cases: Sequence[PredictedCase]) -> Section:
 def _section(asked: Sequence[PredictedCase], blocks: Sequence[Block]) -> Section:
     if not asked or not blocks:
         return Section("explanation", "What the network looked at", "", ())
-    intro = f"Explained is {_facts(asked[0])['of']}."
+    intro = f"Explained: {_facts(asked[0])['of']}."
     return Section("explanation", "What the network looked at", intro, (*blocks, Prose(_CAUTION, "note")))
 
 

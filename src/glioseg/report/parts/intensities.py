@@ -65,7 +65,7 @@ def intensity(about: CohortDescription, folder: Path) -> Section:
             intensities.distributions(raw, normalised),
             "chart",
             title="Raw and normalised intensities",
-            caption="Density over the brain, every case weighing the same. Raw "
+            caption="Density over the brain, every case with the same weight. Raw "
             "intensities are in the files' own units; normalised ones have mean 0 and variance 1 over each case. "
             "An arrow marks a peak that is cut off because it would flatten the rest.",
         )
@@ -78,8 +78,8 @@ def intensity(about: CohortDescription, folder: Path) -> Section:
                 intensities.by_patient(about.cases, list(raw)),
                 "chart",
                 title="Intensities of every case",
-                caption="One mark per case: median (dark), middle half (thick) and 1st to 99th percentile (thin). Left "
-                "as stored, right after z-scoring each case over its brain.",
+                caption="One mark per case: median (dark), middle half (thick) and 1st to 99th percentile (thin). "
+                "Left: as stored; right: after z-scoring each case over its brain.",
             )
         )
     blocks += _along_slices(about, list(raw), folder)
@@ -98,7 +98,10 @@ def intensity(about: CohortDescription, folder: Path) -> Section:
         )
         blocks.append(_intensity_table(about, list(raw)))
     return Section(
-        "intensities", "Intensities", "MRI has no unit: look here for scanners that disagree.", tuple(blocks)
+        "intensities",
+        "Intensities",
+        "MRI intensities have no unit: look here for scanners that disagree.",
+        tuple(blocks),
     )
 
 
@@ -117,7 +120,7 @@ def _along_slices(about: CohortDescription, names: Sequence[str], folder: Path) 
         f"percentile (bands). "
     )
     caption += (
-        f"Each is the median of {plural(n_cases, 'case')}, all weighing the same." if n_cases > 1 else "One case."
+        f"Each is the median of {plural(n_cases, 'case')}, all with the same weight." if n_cases > 1 else "One case."
     )
     left_out = len(stacks) - n_cases
     caption += f" {plural(left_out, 'case')} sliced in another direction left out." if left_out else ""

@@ -40,7 +40,7 @@ def doubts_tile(cases: Sequence[PredictedCase]) -> Tile:
         n = len(cases[0].warnings)
         return Tile("To distrust", f"{n:,}", "see below" if n else "nothing noticed", "warning" if n else "good")
     note = f"of {len(cases):,}" if n else "nothing noticed"
-    return Tile("To look at first", f"{n:,}", note, "warning" if n else "good")
+    return Tile("To check first", f"{n:,}", note, "warning" if n else "good")
 
 
 def doubts(cases: Sequence[PredictedCase], networks: Sequence[NetworkCard]) -> Section:
@@ -52,13 +52,13 @@ def doubts(cases: Sequence[PredictedCase], networks: Sequence[NetworkCard]) -> S
     elif rows:
         cells = tuple((Cell(case.name), Cell(doubt)) for case, doubt in rows[:MOST_ROWS])
         caption = left_out(len(rows), ELSEWHERE)
-        blocks.append(Table((Column("Case"), Column("What to look at", wide=True)), cells, caption, page_size=12))
+        blocks.append(Table((Column("Case"), Column("What to check", wide=True)), cells, caption, page_size=12))
     cautions = dict.fromkeys(caution for network in networks for caution in network.cautions)
     blocks += [Prose(caution, "note") for caution in cautions]
     blocks.append(
         Prose(
-            "No mask or class here has been seen by a physician, and nothing noticed does not mean that nothing is "
-            f"wrong: compare each picture with the scan. {RESEARCH_ONLY}",
+            "No mask or class here has been reviewed by a physician, and the absence of a warning does not mean that "
+            f"nothing is wrong: compare each picture with the scan. {RESEARCH_ONLY}",
             "note",
         )
     )
@@ -68,7 +68,7 @@ def doubts(cases: Sequence[PredictedCase], networks: Sequence[NetworkCard]) -> S
 def inputs(cases: Sequence[PredictedCase]) -> Section:
     """Which file was read as which modality, on which grid, and what stood in for what was missing."""
     if len(cases) == 1:
-        return Section("inputs", "What was read as what", "", (Listed(_input_items(cases[0])),))
+        return Section("inputs", "Which file was read as which modality", "", (Listed(_input_items(cases[0])),))
     names = list(dict.fromkeys(name for case in cases for name in (*case.inputs, *case.facts.get("filled_with", {}))))
     has_grids = any("grid" in case.facts for case in cases)
     columns = (Column("Case"), *(Column(style.modality_title(name)) for name in names))
@@ -82,7 +82,7 @@ def inputs(cases: Sequence[PredictedCase]) -> Section:
         for case in cases[:MOST_ROWS]
     )
     caption = left_out(len(cases), ELSEWHERE)
-    return Section("inputs", "What was read as what", "", (Table(columns, rows, caption),))
+    return Section("inputs", "Which file was read as which modality", "", (Table(columns, rows, caption),))
 
 
 def networks(cards: Sequence[NetworkCard]) -> Section:

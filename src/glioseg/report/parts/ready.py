@@ -12,10 +12,7 @@ from glioseg.report.predictions import PredictedCase
 
 _WIDEST = 1640
 _MOST_PICTURES = 12
-_CAPTION = (
-    "Fields of the one scan alternate with fields of the other: where they are registered, borders run on from field "
-    "to field."
-)
+_CAPTION = "Fields of the two scans alternate: where the scans are registered, borders continue from field to field."
 
 
 def made_ready(cases: Sequence[PredictedCase]) -> Section:
@@ -46,6 +43,6 @@ def _picture(case: PredictedCase) -> Picture | None:
     if shown is None:
         return None
     source, width, height = shown
-    alt = f"{case.name}: sections of the scans laid upon each other before and after, and of the brain"
+    alt = f"{case.name}: sections of the overlaid scans before and after, and of the brain"
     caption = _CAPTION if _facts(case)["registered"] else ""
     return Picture(f"ready-{case.name}", case.name, caption, width, height, "scan", source, alt=alt)

@@ -40,8 +40,10 @@ def distributions(facts: SegmentationFacts, folder: Path) -> Section:
     if strips:
         baseline = facts.baseline
         figure = outcomes.strips(strips)
-        caption = "A dot per case; below, a bar over the middle half with the median; then the mean (diamond) with its "
-        caption += "95 % interval, under the rule for empty masks. Cases with two empty masks have no dot."
+        caption = (
+            "One dot per case. Below: a bar over the middle half with the median, then the mean (diamond) with its "
+        )
+        caption += "95 % interval, by the rule for empty masks. Cases with two empty masks have no dot."
         if baseline is not None:
             caption += f" Dotted line: {baseline.name}, {baseline.region}, {part_word(baseline.part)} part."
         blocks.append(saved_picture(folder, "dice-by-case", figure, "chart", title="Dice by case", caption=caption))
@@ -149,7 +151,7 @@ def case_table(facts: SegmentationFacts) -> Section:
     )
     caption = "Click a heading to sort; a dash is a figure that is undefined (0/0). "
     caption += left_out(len(pairs), "cases-PART.csv have all of them.") or "cases-PART.csv hold all other figures too."
-    fold = fold_of_cases(len(pairs), "the lowest Dice first")
+    fold = fold_of_cases(len(pairs), "lowest Dice first")
     return Section("cases", "Cases", "", (Table(tuple(columns), rows, caption, page_size=25, fold=fold),))
 
 

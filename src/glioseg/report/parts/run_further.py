@@ -86,9 +86,9 @@ def volume_agreement(facts: SegmentationFacts) -> list[Block]:
         for region, each in by_region.items()
     )
     caption = (
-        "Volumes over cases, empty masks in. Concordance (Lin) is 1 where prediction and reference are the same, a "
+        "Volumes over cases, empty masks included. Concordance (Lin) is 1 only where prediction and reference are the "
     )
-    caption += "correlation also where one is a multiple of the other. Limits: bias ∓ 1.96 standard deviations."
+    caption += "same, a correlation also where one is a multiple of the other. Limits: bias ∓ 1.96 standard deviations."
     return [Table(columns, rows, caption)]
 
 
@@ -129,8 +129,8 @@ def confidence(facts: SegmentationFacts) -> Section:
         )
         for check in facts.confidence_checks
     )
-    caption = "Area of risk over coverage: smaller is better, and an order by chance has that of no order."
-    intro = f"Foretells the Dice of a case that has no reference; fitted on {facts.confidence_on}. "
+    caption = "Area of risk over coverage: smaller is better; an order by chance has the area given for no order."
+    intro = f"Predicts the Dice of a case that has no reference; fitted on {facts.confidence_on}. "
     intro += "calibration.html beside this page shows it case by case."
     blocks: list[Block] = [Table(columns, rows, caption)]
     blocks += [words for check in facts.confidence_checks for words in of_no_use(check)]
@@ -141,7 +141,7 @@ def of_no_use(check: CheckRecord) -> tuple[Prose, ...]:
     """Where an order by confidence may be no better than any."""
     if check.rank_correlation is not None and check.ci95 is not None and check.ci95[0] > 0:
         return ()
-    words = "On these cases it is not shown that this confidence tells good masks from bad ones: its rank correlation "
+    words = "These cases do not show that this confidence tells good masks from bad ones: its rank correlation "
     return (Prose(f"{words}with the Dice is {check.correlation_words}.", "warning"),)
 
 

@@ -21,7 +21,7 @@ def detection(facts: SegmentationFacts, folder: Path) -> Section:
     if not curves:
         return Section("detection", "Detection of lesions", "", ())
     caption = (
-        "Each dot a threshold of probability, 0.1 to 0.9, from right to left; in brackets the lesions of the region. "
+        "Each dot is a probability threshold, 0.1 to 0.9, from right to left; in brackets: the lesions of the region. "
         "Further to the upper left is better."
     )
     title = f"Lesions found and false (FROC), {part_title(facts.headline or '')}"
@@ -29,7 +29,7 @@ def detection(facts: SegmentationFacts, folder: Path) -> Section:
         saved_picture(folder, "froc", froc(curves), "chart", title=title, caption=caption),
         _table(curves),
     )
-    intro = "Lesions are matched as those of the lesion-wise figures are, at every threshold anew."
+    intro = "Lesions are matched as for the lesion-wise figures, anew at every threshold."
     return Section("detection", "Detection of lesions", intro, blocks)
 
 

@@ -35,12 +35,12 @@ def surfaces(facts: SegmentationFacts, folder: Path) -> Section:
     lines = [_strip(facts, part, region, number, summary, drawn.name) for part, region, number, summary in rows]
     figure = strips(lines[:_MOST_ROWS], x=drawn.title, most=None)
     caption = (
-        "A dot per case; below, a bar over the middle half with the median; then the mean (diamond) with its 95 % "
+        "One dot per case. Below: a bar over the middle half with the median, then the mean (diamond) with its 95 % "
     )
-    caption += "interval. Small is good."
+    caption += "interval. Smaller is better."
     chart = saved_picture(folder, "surfaces", figure, "chart", title=f"{drawn.words} by case", caption=caption)
-    intro = "How far the surfaces of reference and prediction lie apart, which overlap does not show: a few voxels far "
-    intro += "off change it as little as a border that is everywhere a little wrong."
+    intro = "How far the surfaces of reference and prediction lie apart. Overlap does not show this: a few voxels far "
+    intro += "off change it as little as a border that is slightly wrong everywhere."
     return Section("surfaces", "Surfaces", intro, (chart, _figures_table(facts, names, _without(facts, rows))))
 
 
@@ -52,10 +52,13 @@ def lesions(facts: SegmentationFacts, folder: Path) -> Section:
         return Section("lesions", "Lesions", "", ())
     named = {_title(facts, part, region): count for (part, region), count in known.items()}
     figure = lesion_bars(dict(list(named.items())[:_MOST_ROWS]))
-    caption = "All cases together. Found: with a prediction on it or near it; false: predicted, near no lesion. What "
-    caption += "counts as a lesion is said at the end of the page."
+    caption = "All cases together. Found: with a prediction on it or near it; false: predicted, but near no lesion. "
+    caption += "The end of the page says what counts as a lesion."
     chart = saved_picture(folder, "lesions", figure, "chart", title="Lesions", caption=caption)
-    intro = "Each lesion counts alike, whatever its size: a large one that is found hides small ones that are missed."
+    intro = (
+        "Each lesion counts the same, whatever its size; in figures of voxels, a large lesion that is found hides "
+        "small ones that are missed."
+    )
     return Section("lesions", "Lesion by lesion", intro, (chart, _figures_table(facts, _LESIONS, "")))
 
 
@@ -86,7 +89,7 @@ def _without(facts: SegmentationFacts, rows: Sequence[tuple[str, str, int, Summa
         for part, region, _, summary in rows
         if (missing := facts.parts[part].evaluation.n_cases - summary.n_cases)
     ]
-    return f"Cases without a distance, as a mask is empty there: {'; '.join(words)}." if words else ""
+    return f"Cases without a distance, because a mask is empty: {'; '.join(words)}." if words else ""
 
 
 def _figures_table(facts: SegmentationFacts, names: Sequence[str], more: str) -> Table:

@@ -53,8 +53,8 @@ _OTHER_DATA = (
     "among those that the network was trained on."
 )
 _UNKNOWN_PATIENTS = (
-    "It is not known which {unit}s are of one patient: the split keeps copies together, but {unit}s of one patient "
-    "may be in several parts, which makes figures better than they would be on new patients."
+    "It is not known which {unit}s belong to the same patient: the split keeps copies together, but {unit}s of one "
+    "patient may be in several parts, which makes figures better than they would be on new patients."
 )
 
 
@@ -142,7 +142,7 @@ def few_patients(what: str, n_patients: int) -> list[Block]:
     if n_patients >= _FEW_PATIENTS:
         return []
     if n_patients == 1:
-        words = "one patient, so that there is no interval: nothing can be said of others."
+        words = "one patient, so there is no interval, and nothing can be said of others."
     else:
         words = f"{plural(n_patients, 'patient')}: one patient more or less moves these figures, and intervals from so "
         words += "few are too narrow."
@@ -164,9 +164,9 @@ def _instead_of_test(facts: ScoredFacts[Any], part: str) -> Prose:
     """What the figures of a part that the training has seen are worth."""
     why = "The test part has not been evaluated." if "test" in facts.split.parts else "There is no test part."
     if part == "val" and facts.keep == "last":
-        return Prose(f"{why} The last epoch was kept, so that the validation part has picked none.", "note")
+        return Prose(f"{why} The last epoch was kept, so the validation part has picked none.", "note")
     words = "best epoch was chosen" if part == "val" else "network was trained"
-    words = f"The {words} on {part_phrase(part)}, so that its figures are better than new patients' would be."
+    words = f"The {words} on {part_phrase(part)}, so its figures are better than those of new patients would be."
     return Prose(f"{why} {words}", "warning")
 
 

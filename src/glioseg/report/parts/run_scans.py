@@ -22,9 +22,9 @@ _MOST_ITEMS = 8
 _MOST_MAPS = 6
 _TITLES: Mapping[GalleryKind, tuple[str, str]] = {
     "best": ("Best cases", "The cases with the highest {dice}, best first."),
-    "median": ("Cases around the median", "What to expect of a usual case."),
+    "median": ("Cases around the median", "What to expect of a typical case."),
     "worst": ("Worst cases", "The cases with the lowest {dice}, worst first: where to look for causes."),
-    "no-tumour": ("Slices without {what}", "All that is predicted here is predicted falsely."),
+    "no-tumour": ("Slices without {what}", "Everything predicted here is false."),
 }
 
 
@@ -43,7 +43,7 @@ def gallery(facts: SegmentationFacts, folder: Path) -> Section:
             )
     parts = " and ".join(dict.fromkeys(part_phrase(item.part) for item in facts.gallery))
     of = f" of {_outlined(facts)}" if facts.outlined else ""
-    intro = f"From {parts}: reference{of} outlined in red, prediction in green, yellow where both run together."
+    intro = f"From {parts}: reference{of} outlined in red, prediction in green, yellow where both coincide."
     return Section("gallery", "Predictions on scans", intro, tuple(blocks))
 
 
@@ -99,10 +99,12 @@ def weight_maps(facts: SegmentationFacts, folder: Path) -> Section:
     if not maps:
         return Section("weights", "Weight maps", "", ())
     caption = (
-        f"{plural(len(maps), 'slice')} on the network's grid, before augmentation: the reference and the weight of "
+        f"{plural(len(maps), 'slice')} on the network's grid, before augmentation: the reference, and the weight of "
     )
-    caption += "each pixel in the loss: that of its class, where classes are weighted, and on top that of the border "
-    caption += "term. Between two components, and near their borders, errors cost more."
+    caption += (
+        "each pixel in the loss, which is that of its class, where classes are weighted, plus that of the border "
+    )
+    caption += "term. Errors cost more between two components and near their borders."
     figure = comparison.weight_maps(maps)
     block = saved_picture(folder, "weight-maps", figure, "map", title="Masks and their weights", caption=caption)
     return Section("weights", "Weight maps of the loss", "", (block,))

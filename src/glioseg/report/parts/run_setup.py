@@ -27,8 +27,8 @@ from glioseg.report.run_facts import (
 _UNITS: Mapping[SplitUnit, str] = {
     "patient": "patient: all cases, time points and known copies of a patient are in one part",
     "slice": "slice: each slice was a case of its own, so that one patient's slices are in several parts",
-    "picture": "picture: whose they are is not known; copies of a picture are in one part",
-    "case": "case: whose they are is not known; copies of a case are in one part",
+    "picture": "picture: the patients are not known; copies of a picture are in one part",
+    "case": "case: the patients are not known; copies of a case are in one part",
 }
 
 
@@ -36,7 +36,7 @@ def data(facts: RunFacts) -> Section:
     """The cohort and its division."""
     blocks: list[Block] = [Listed((*_data_items(facts), *split_items(facts.split))), _split_table(facts)]
     if facts.split.unit == "slice":
-        words = "Split by slice: slices of one patient lie in several parts, so that every figure of this report leaks."
+        words = "Split by slice: slices of one patient lie in several parts, so every figure of this report leaks."
         blocks.insert(0, Prose(words, "error"))
     return Section("data", "Data and split", "", tuple(blocks))
 
@@ -134,7 +134,7 @@ def network(facts: RunFacts, folder: Path) -> Section:
     if about.n_parameters is not None:
         items.append(("Parameters", f"{about.n_parameters:,}"))
     items += list(about.facts.items())
-    caption = "Drawn from the trained module. Above each level its channels, below the size of its grid; boxes are "
+    caption = "Drawn from the trained module. Above each level: its channels; below: the size of its grid. Boxes are "
     caption += "higher for larger grids and wider for more channels."
     figure = architecture(about.levels, about.outputs)
     picture = saved_picture(folder, "architecture", figure, "chart", title=about.name, caption=caption)
@@ -200,7 +200,7 @@ def protocol_items(evaluation: Evaluation) -> list[tuple[str, str]]:
     convention = CONVENTIONS[options.convention]
     draws = plural(options.n_resamples, "draw")
     return [
-        ("Unit", "case: each counts alike in a mean, whatever the size of its regions"),
+        ("Unit", "case: each has the same weight in a mean, whatever the size of its regions"),
         ("Empty masks", f"rule {options.empty}: {EMPTY_RULES[options.empty]}"),
         ("Grid", "native, all slices; what a recipe leaves out is background"),
         ("Volumes", f"in {evaluation.volume_unit}"),
@@ -208,7 +208,7 @@ def protocol_items(evaluation: Evaluation) -> list[tuple[str, str]]:
         ("Surfaces", SURFACES),
         ("Lesions", convention.lesions.describe()),
         ("Convention", f"{options.convention}: {convention.follows}"),
-        *(("Not to the letter", words) for words in convention.differs),
+        *(("Deviations", words) for words in convention.differs),
         *_unfit(evaluation),
         ("Intervals", f"{100 * LEVEL:.0f} %, {INTERVAL_METHOD}, {draws}, seed {options.seed}"),
     ]
@@ -230,8 +230,8 @@ def conventions(facts: SegmentationFacts) -> Section:
         items += protocol_items(facts.parts[facts.headline].evaluation)
     items += [
         ("Dice", "2 TP / (2 TP + FP + FN); TP, FP, FN: voxels found, falsely predicted, missed"),
-        ("Parts", f"training: seen by the network; validation: {picked}; test: touched once, at the end"),
-        ("Colours", "reference red, prediction green, yellow where their outlines run together"),
+        ("Parts", f"training: seen by the network; validation: {picked}; test: used once, at the end"),
+        ("Colours", "reference red, prediction green, yellow where their outlines coincide"),
         ("Views", CONVENTION if facts.data.has_mm else "as published; the orientation is unknown"),
     ]
     return Section("conventions", "How to read this report", "", (Listed(tuple(items)),))

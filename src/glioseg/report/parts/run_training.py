@@ -45,16 +45,16 @@ def training(facts: RunFacts, folder: Path) -> Section:
         words = "Dice on whole cases of the validation part, mean over cases, then over regions. "
         if keep == "best":
             words += (
-                f"By {facts.score} the best model is picked." if facts.score != "dice" else "It picks the best model."
+                f"The best model is picked by {facts.score}." if facts.score != "dice" else "It picks the best model."
             )
         else:
             words += "The last model was kept, whatever its score."
         blocks.append(curve("scores", curves.scores(log, best, facts.score, keep), "Score on validation", words))
         blocks += _regions(facts, folder)
-    words = "As it was in the last step of each epoch."
+    words = "Its value in the last step of each epoch."
     blocks.append(curve("learning-rate", curves.learning_rate(log, best, keep), "Learning rate", words))
     if validated and any(row.elapsed_s is not None for row in log):
-        words = "Dice on validation (dots) and the best so far (line) by the time it took."
+        words = "Dice on validation (dots) and the best so far (line) over the time taken."
         blocks.append(curve("pace", curves.pace(log), "Score over time", words))
     return Section("training", "Training", "", tuple(blocks))
 
@@ -66,7 +66,7 @@ def _regions(facts: RunFacts, folder: Path) -> list[Block]:
         return []
     figure = curves.regions(facts.log, names, facts.best_epoch, facts.keep)
     title = "Dice, precision and recall by region" if len(names) > 1 else "Dice, precision and recall"
-    caption = "On the validation part, mean over cases; epochs without a figure are passed over."
+    caption = "On the validation part, mean over cases; epochs without a figure are skipped."
     return [saved_picture(folder, "regions-by-epoch", figure, "chart", title=title, caption=caption)]
 
 

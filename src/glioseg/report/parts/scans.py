@@ -107,11 +107,11 @@ def doubtful(about: CohortDescription, chosen: Plan, slices: ShadedSlices, folde
     if exhibits and drawing is not None:
         caption = (
             f"{len(exhibits):,} of {plural(len(about.doubtful_masks), 'case')} whose mask seems wrong, each by a "
-            f"slice that shows much of it: as it is, with the mask outlined, and the mask alone. {_convention(about)}"
+            f"slice that shows much of it: without the mask, with its outline, and the mask alone. {_convention(about)}"
         )
         figure = scans.triptychs(exhibits, drawing)
         blocks = (saved_picture(folder, "masks", figure, "scan", title="Masks to look at", caption=caption),)
-    return Section("masks", "Masks that seem wrong", "What the findings say of them is above.", blocks)
+    return Section("masks", "Masks that seem wrong", "The findings above say what is wrong.", blocks)
 
 
 def _slice_words(request: SliceRequest, slice_: ShadedSlice) -> str:

@@ -60,12 +60,12 @@ def findings(about: CohortDescription) -> Section:
         for finding in ordered[:MOST_ROWS]
     )
     blocks: tuple[Block, ...] = (
-        Prose("Nothing to report: every file was read and nothing contradicts anything.", "good"),
+        Prose("Nothing to report: every file was read, and there are no contradictions.", "good"),
     )
     if rows:
         columns = (Column("Severity"), Column("Kind"), Column("Case"), Column("What was found", wide=True))
         blocks = (Table(columns, rows, left_out(len(ordered)), page_size=12),)
-    intro = "Error: a case cannot be used as it is. Warning: it can, but look at it. Note: good to know."
+    intro = "Error: a case cannot be used as it is. Warning: it can, but check it. Note: good to know."
     return Section("findings", "Findings", intro, blocks)
 
 
@@ -134,8 +134,8 @@ def series(about: CohortDescription) -> Section | None:
         for row in about.series[:MOST_ROWS]
     )
     intro = (
-        "Decided by how the pictures were made, and only then by the words of their description. "
-        "Whoever predicts may name another series by its number."
+        "Decided by how the images were acquired, and only then by the words of their description. "
+        "For a prediction, another series can be chosen by its number."
     )
     return Section("series", "Series", intro, (Table(columns, rows, left_out(len(about.series))),))
 

@@ -44,7 +44,7 @@ def _section(asked: Sequence[PredictedCase], blocks: tuple[Block, ...]) -> Secti
         return Section("uncertainty", "How sure", "", ())
     samples = _facts(asked[0])["samples"]
     said = dict.fromkeys(str(_facts(case)["confidence_is"]) for case in asked)
-    intro = f"Each case was predicted {len(samples)} times: {', '.join(samples)}. The answer is the same without."
+    intro = f"Each case was predicted {len(samples)} times: {', '.join(samples)}. The answer is the same without this."
     intro += " The least sure come first." if len(asked) > 1 else ""
     return Section("uncertainty", "How sure", intro, (*blocks, *(Prose(f"{_CONFIDENCE}: {words}.") for words in said)))
 

@@ -198,7 +198,7 @@ def low_confidence(doubted: Doubted) -> tuple[str, ...]:
         return tuple(unlike)
     because = f": {'; '.join(judgement.reasons)}" if judgement.reasons else ""
     expected = f"the expected Dice is {judgement.confidence:.2f}, lower than of nine in ten cases it was fitted on"
-    return (f"Low confidence, look at this one ({expected}){because}", *unlike)
+    return (f"Low confidence, check this one ({expected}){because}", *unlike)
 
 
 def _contradictions(uncertainty: Uncertainty) -> tuple[str, ...]:
