@@ -152,7 +152,7 @@ def test_one_patient_has_no_interval(folders: tuple[Path, Path], tmp_path: Path)
             (folder / f"{case}.nii.gz").unlink()
     figures = scored(reference, ours, "--out", tmp_path / "out")
     assert figures["regions"]["tumour"]["dice"]["case_ci95"] is None
-    assert "one patient, so that there is no interval" in (tmp_path / "out" / "score.html").read_text(encoding="utf-8")
+    assert "one patient, so there is no interval" in (tmp_path / "out" / "score.html").read_text(encoding="utf-8")
 
 
 def test_patients_of_a_table(folders: tuple[Path, Path]) -> None:
