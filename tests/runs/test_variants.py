@@ -186,5 +186,5 @@ def test_two_processes_train_together(tiny: TinyRun, tmp_path: Path) -> None:
     one = read_log(tiny.run / "log.jsonl")
     assert rows[0].train_loss == pytest.approx(one[0].train_loss, rel=0.3)  # the same batches, halved
     assert (tmp_path / "run" / "report.html").exists()
-    assert "Traceback" not in ran.stderr
+    assert ran.stderr == ""  # nor do libraries say anything in the processes that were spawned
     shutil.rmtree(tmp_path / "run")

@@ -104,8 +104,7 @@ def make_fabric(recipe: Recipe, options: RunOptions) -> Fabric:
             expected=n_local,
             remedy="Let every process see all of them, and start one for each",
         )
-    for name in ("lightning_fabric", "lightning.fabric"):  # it announces what doctor and reports say
-        logging.getLogger(name).setLevel(logging.WARNING)
+    _silence_fabric()
     several = n_local > 1 or launched is not None
     return Fabric(
         accelerator=device.type,
@@ -123,6 +122,21 @@ _ENVIRONMENTS: Mapping[str, Callable[[], ClusterEnvironment]] = {
 }
 
 
+def _silence_fabric() -> None:
+    """It announces what doctor and reports say."""
+    for name in ("lightning_fabric", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+class _SilentDDP(DDPStrategy):
+    """Fabric's own, in processes that it has spawned too, where it begins to announce things anew."""
+
+    def setup_environment(self) -> None:
+        """Join the others."""
+        _silence_fabric()
+        super().setup_environment()
+
+
 def _together(recipe: Recipe, device: torch.device, launched: Launched | None) -> DDPStrategy:
     """Data parallel training.
 
@@ -130,7 +144,7 @@ def _together(recipe: Recipe, device: torch.device, launched: Launched | None) -
     they are regrouped after the first one, sums are then made in another order, and a training that is resumed would
     differ from one that was never stopped in the last digits.
     """
-    return DDPStrategy(
+    return _SilentDDP(
         process_group_backend="cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo",
         timeout=timedelta(minutes=recipe.train.patience_minutes),
         start_method="spawn" if launched is None else "popen",
