@@ -11,7 +11,14 @@ from hypothesis.extra import numpy as hnp
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from glioseg.errors import ScoreError
-from glioseg.evaluation import ProbabilityHistogram, average_precision, merged, probability_histogram, roc_auc
+from glioseg.evaluation import (
+    ProbabilityHistogram,
+    average_precision,
+    calibration,
+    merged,
+    probability_histogram,
+    roc_auc,
+)
 from glioseg.evaluation.calibration import (
     N_BINS,
     _bin_of,
@@ -212,3 +219,15 @@ def test_a_network_that_is_twice_too_sure_is_halved() -> None:
 
 def test_nothing_to_fit_leaves_probabilities_as_they_are() -> None:
     assert fit_voxel_temperature(probability_histogram(np.full(4, 0.3, np.float32), np.zeros(4))) == 1.0
+
+
+def test_a_histogram_that_is_kept_takes_four_bytes_a_count_unless_voxels_are_too_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And a sum of histograms can hold whatever the cases hold together."""
+    whole = probability_histogram(np.full(100, 0.5), np.zeros(100))
+    assert whole.counts.dtype == np.int32
+    full = ProbabilityHistogram(np.where(whole.counts > 0, np.iinfo(np.int32).max, 0).astype(np.int32))
+    assert merged([full, full]).counts.sum() == 2 * np.iinfo(np.int32).max
+    monkeypatch.setattr(calibration, "_MOST_OF_32_BITS", 99)
+    assert probability_histogram(np.full(100, 0.5), np.zeros(100)).counts.dtype == np.int64

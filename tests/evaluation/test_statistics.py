@@ -12,7 +12,7 @@ from scipy import stats
 from glioseg.errors import ScoreError
 from glioseg.evaluation import bootstrap_intervals, holm, paired_wilcoxon, spread
 from glioseg.evaluation.score import Floats
-from glioseg.evaluation.statistics import Spread, by_patient
+from glioseg.evaluation.statistics import Spread, by_patient, draws
 
 
 def interval(values: Floats, patients: list[str] | None = None, **options: int) -> tuple[float, float]:
@@ -178,3 +178,12 @@ def test_holm_by_hand() -> None:
     """0.01 × 3, then 0.02 × 2 = 0.04, then 0.03 × 1, raised to 0.04 so that the order stays."""
     assert holm([0.03, 0.01, None, 0.02]) == pytest.approx([0.04, 0.03, None, 0.04])
     assert holm([0.8, 0.9]) == [1.0, 1.0]
+
+
+def test_draws_of_many_patients_take_no_more_memory_and_are_the_same() -> None:
+    n_patients, n_draws = 3000, 700
+    several = list(draws(n_patients, n_draws, seed=3))
+    assert max(times.size for times in several) <= 1 << 20
+    (at_once,) = draws(n_patients, n_draws, 3, at_once=n_draws)
+    np.testing.assert_array_equal(np.concatenate(several), at_once)
+    assert [len(times) for times in draws(10, 1001, seed=3)] == [500, 500, 1]

@@ -31,6 +31,7 @@ _SHIFT = 23 - 5  # of the 23 mantissa bits of a float32, 5 make 32 bins per octa
 _LOWEST = (127 - 24) << 5  # 2^-24, shifted
 _HALF = ((127 - 1) << 5) - _LOWEST + 1  # the bin of p = 0.5 exactly; bin 0 is below 2^-24
 N_BINS = 2 * _HALF + 1
+_MOST_OF_32_BITS = (1 << 31) - 1
 _CHUNK = 1 << 16  # voxels at a time, to stay in the processor's cache
 
 
@@ -39,13 +40,14 @@ class ProbabilityHistogram:
     """How many voxels of one region have which probability.
 
     Args:
-        counts: (2, N_BINS) voxels outside and inside the reference, by rising probability.
+        counts: (2, N_BINS) voxels outside and inside the reference, by rising probability. An evaluation keeps those of
+            each case, so that they are of 32 bits where that is enough.
 
     Raises:
         ScoreError: another shape, or negative counts.
     """
 
-    counts: npt.NDArray[np.int64]
+    counts: npt.NDArray[np.signedinteger]
 
     def __post_init__(self) -> None:
         if self.counts.shape != (2, N_BINS) or self.counts.min() < 0:
@@ -92,7 +94,8 @@ def probability_histogram(
             )
         index = _bin_of(part) + inside[start : start + _CHUNK] * np.int32(N_BINS)
         counts += np.bincount(index, minlength=2 * N_BINS)
-    return ProbabilityHistogram(counts.reshape(2, N_BINS))
+    whole = counts.reshape(2, N_BINS)
+    return ProbabilityHistogram(whole.astype(np.int32) if flat.size <= _MOST_OF_32_BITS else whole)
 
 
 def merged(histograms: Iterable[ProbabilityHistogram]) -> ProbabilityHistogram:

@@ -22,7 +22,8 @@ from glioseg.errors import ScoreError
 from glioseg.evaluation.score import Floats, Interval
 
 TestMethod = Literal["exact", "permutation", "normal approximation", "no difference", "no pairs"]
-_DRAWS_AT_ONCE = 500  # bounds the memory to 500 numbers per patient
+_DRAWS_AT_ONCE = 500
+_NUMBERS_AT_ONCE = 1 << 20  # bounds the memory, which would grow with the patients: 500 draws of 2,097 of them
 _ROUND_OFF = 12  # decimals; differences of scores that agree to here are ties
 _EXACT_UP_TO = 50  # pairs, without ties and zeros
 _PERMUTED_UP_TO = 13  # pairs, with them: 2^13 sign patterns
@@ -223,19 +224,20 @@ def resampled_sums(sums: Floats, n_resamples: int, seed: int) -> Floats:
     return np.concatenate([times @ sums for times in draws(len(sums), n_resamples, seed)])
 
 
-def draws(n_patients: int, n_resamples: int, seed: int, at_once: int = _DRAWS_AT_ONCE) -> Iterator[Floats]:
+def draws(n_patients: int, n_resamples: int, seed: int, at_once: int | None = None) -> Iterator[Floats]:
     """How often each draw with replacement has each patient, so that sums over a draw are matrix products.
 
     Args:
         n_patients: P, as many as a draw takes.
         n_resamples: draws.
         seed: of the draws, which are the same however many come at a time.
-        at_once: draws at a time, D.
+        at_once: draws at a time, D; None for as many as memory should hold.
 
     Yields:
         (D, P), the last one as short as it comes.
     """
     rng = np.random.default_rng(seed)
+    at_once = at_once or min(_DRAWS_AT_ONCE, max(1, _NUMBERS_AT_ONCE // n_patients))
     for start in range(0, n_resamples, at_once):
         size = min(at_once, n_resamples - start)
         drawn = rng.integers(0, n_patients, (size, n_patients)) + np.arange(size)[:, None] * n_patients
