@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from glioseg.console import Step
 from glioseg.errors import CacheError, FileError
 from glioseg.frozen import Frozen
 from glioseg.preparation.border import BorderOptions, border_term
@@ -47,7 +46,7 @@ class BorderMaps:
         return None if place is None else self.maps[case][place]
 
 
-def border_maps(prepared: PreparedCohort, options: BorderOptions, progress: Step | None = None) -> BorderMaps:
+def border_maps(prepared: PreparedCohort, options: BorderOptions) -> BorderMaps:
     """The border terms of all cases with a reference, made where they are not in the cache yet.
 
     They lie beside the arrays that they were made from, in a folder named by the options, so that they go with them.
@@ -55,7 +54,7 @@ def border_maps(prepared: PreparedCohort, options: BorderOptions, progress: Step
     text = f"{_VERSION} {options.model_dump_json()}"
     folder = prepared.folder / f"borders-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
     cases, maps = {}, {}
-    for done, case in enumerate(prepared.cases):
+    for case in prepared.cases:
         if case.regions is None:
             continue
         path = folder / f"{Path(case.arrays['regions'].file).stem}.json"
@@ -64,8 +63,6 @@ def border_maps(prepared: PreparedCohort, options: BorderOptions, progress: Step
         cases[case.id] = {z: place for place, z in enumerate(record.slices)}
         checked = np.zeros(len(record.slices), dtype=bool)
         maps[case.id] = SliceArray(folder / record.maps.file, record.maps, checked, make)
-        if progress is not None:
-            progress(done + 1, len(prepared.cases))
     return BorderMaps(cases, maps)
 
 

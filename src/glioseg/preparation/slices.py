@@ -156,27 +156,24 @@ def without_margins(array: npt.NDArray[Any], shape: Sequence[int]) -> npt.NDArra
     return array[..., rows, columns]
 
 
-def with_neighbours(
-    images: npt.NDArray[Any], indices: Indices, n_neighbours: int, channels: Sequence[int] | None = None
-) -> npt.NDArray[np.float32]:
+def with_neighbours(images: npt.NDArray[Any], indices: Indices, n_neighbours: int) -> npt.NDArray[np.float32]:
     """Slices with those around them as channels.
 
     Args:
         images: (Z, C, Y, X), mapped or not.
         indices: (B,) slices.
         n_neighbours: n slices on each side.
-        channels: C' channels of ``images``; None for all.
 
     Returns:
-        (B, (2n + 1) · C', Y, X) float32: all channels of slice z - n first, those of z + n last.
+        (B, (2n + 1) · C, Y, X) float32: all channels of slice z - n first, those of z + n last.
     """
-    rows = range(images.shape[1]) if channels is None else channels
-    steps = 2 * n_neighbours + 1
-    batch = np.empty((len(indices), steps, len(rows), *images.shape[2:]), dtype=np.float32)
+    n_channels, steps = images.shape[1], 2 * n_neighbours + 1
+    batch = np.empty((len(indices), steps, *images.shape[1:]), dtype=np.float32)
     for item, z in enumerate(indices):
         for step in range(steps):
-            _copy(images[min(max(int(z) + step - n_neighbours, 0), len(images) - 1)], rows, batch[item, step])
-    return batch.reshape(len(indices), steps * len(rows), *images.shape[2:])
+            slice_index = min(max(int(z) + step - n_neighbours, 0), len(images) - 1)
+            _copy(images[slice_index], range(n_channels), batch[item, step])
+    return batch.reshape(len(indices), steps * n_channels, *images.shape[2:])
 
 
 def take_images(
@@ -195,8 +192,8 @@ def take_images(
         prepared: where they are.
         index: the slices to choose from.
         items: (B,) positions in ``index``.
-        n_neighbours: as ``with_neighbours``, as are
-        channels: and its order of channels.
+        n_neighbours: as ``with_neighbours``.
+        channels: C' channels of the images, in that order; None for all.
         shape: rows and columns; smaller slices are set in the middle of zeros, larger ones are cut on all sides. None
             for slices that are of one size.
         as_kept: leave them in the number format of the cache, half as large to send to a GPU.

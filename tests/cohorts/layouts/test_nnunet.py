@@ -13,7 +13,7 @@ from glioseg.cohorts.layouts import nnunet
 from glioseg.cohorts.layouts.nnunet import read_nnunet_folds, write_splits_final
 from glioseg.cohorts.reading.layout import ReadOptions
 from glioseg.cohorts.reading.listing import list_folder
-from glioseg.cohorts.write import WriteOptions, write_cohort, write_nnunet
+from glioseg.cohorts.write import WriteOptions, write_cohort
 from glioseg.core import Cohort, Finding, LabelScheme, scheme_named
 from glioseg.errors import FileError, LayoutError, OptionError, SplitError
 from glioseg.io import load_image, load_labels
@@ -50,7 +50,7 @@ def test_any_level(tmp_path: Path, level: str) -> None:
 @pytest.mark.parametrize("ending", [".nii.gz", ".nii", ".mha", ".nrrd"])
 def test_voxels_and_labels(tmp_path: Path, ending: Any) -> None:
     """Values 1, 2, 3 of BraTS 2023 are NCR, ED, ET; nnU-Net's Dataset137 has ED, NCR, ET."""
-    write_nnunet(toy_cases(2), tmp_path / "set", WriteOptions(volume_ending=ending))
+    write_cohort(toy_cases(2), tmp_path / "set", "nnunet", WriteOptions(volume_ending=ending))
     case = read(tmp_path).cases[1]
     image = load_image(case, MODALITIES)
     np.testing.assert_array_equal(image.array, toy_case(2).image.array)
@@ -295,7 +295,7 @@ def test_copies_of_the_table_are_no_data_sets(tmp_path: Path) -> None:
 def test_labels_without_gaps(
     tmp_path: Path, scheme: str, values: tuple[int, ...], read_as: str, expected: list[int]
 ) -> None:
-    write_nnunet([toy_case(scheme=scheme, values=values)], tmp_path / "set")
+    write_cohort([toy_case(scheme=scheme, values=values)], tmp_path / "set", "nnunet")
     cohort = read(tmp_path)
     assert cohort.scheme == scheme_named(read_as)
     array = load_labels(cohort.cases[0], scheme_named(read_as)).array
@@ -303,7 +303,7 @@ def test_labels_without_gaps(
 
 
 def test_time_points_keep_their_patient(tmp_path: Path) -> None:
-    write_nnunet([toy_case(1, patient="a"), toy_case(2, patient="a")], tmp_path / "set")
+    write_cohort([toy_case(1, patient="a"), toy_case(2, patient="a")], tmp_path / "set", "nnunet")
     assert read(tmp_path).patients == ("a",)
 
 

@@ -1,7 +1,7 @@
 """Cohorts written as files, in the layouts that the readers read."""
 
 from glioseg.cohorts.write.case import LoadedCase, WriteOptions, load_cases
-from glioseg.cohorts.write.cohort import WRITTEN_LAYOUTS, write_cohort, write_nnunet
+from glioseg.cohorts.write.cohort import WRITTEN_LAYOUTS, write_cohort
 from glioseg.cohorts.write.phantom import write_phantom
 
 __all__ = [
@@ -10,6 +10,5 @@ __all__ = [
     "WriteOptions",
     "load_cases",
     "write_cohort",
-    "write_nnunet",
     "write_phantom",
 ]

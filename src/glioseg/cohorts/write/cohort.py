@@ -89,15 +89,6 @@ def write_cohort(cases: Iterable[LoadedCase], out: Path, layout: str, options: W
         write_tables(writer, written, folder, options)
 
 
-def write_nnunet(cases: Iterable[LoadedCase], out: Path, options: WriteOptions = _DEFAULTS) -> None:
-    """Write a raw data set that nnU-Net v2 trains on, ``dataset.json`` included; see ``write_cohort``.
-
-    nnU-Net finds it under a name such as ``Dataset501_Glioma``; folds go beside its preprocessed data with
-    ``nnunet.write_splits_final``.
-    """
-    write_cohort(cases, out, "nnunet", options)
-
-
 def writer_named(layout: str) -> Writer:
     """The writer of a layout; an OptionError lists the known ones."""
     if layout not in _WRITERS:

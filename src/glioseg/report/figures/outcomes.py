@@ -157,13 +157,8 @@ def _strip(axes: Axes, place: float, row: Strip) -> None:
 
 def volumes(rows: Sequence[Volumes], *, unit: str) -> Figure:
     """Predicted against reference volume, a panel per region, both axes alike; on the diagonal they agree."""
-    across = min(3, len(rows))
-    down = -(-len(rows) // across)
-    wide = len(rows) > 1
-    figure = style.new_figure(style.FULL_WIDTH if wide else style.HALF_WIDTH, (3.7 if wide else 4.2) * down)
-    for number, row in enumerate(rows):
-        axes = figure.add_subplot(down, across, number + 1)
-        title = style.plain(row.title, 24) if wide else ""
+    figure, panels = _panels(rows, 3.7)
+    for axes, row, title in panels:
         style.style_axes(axes, title=title, x=f"reference ({unit})", y=f"prediction ({unit})", grid="both")
         positive = np.concatenate([row.reference, row.prediction])
         positive = positive[positive > 0]
@@ -183,16 +178,21 @@ def volumes(rows: Sequence[Volumes], *, unit: str) -> Figure:
 
 def differences(rows: Sequence[Volumes], *, unit: str) -> Figure:
     """Prediction minus reference against their mean (Bland and Altman 1986), with mean difference and limits."""
-    across = min(3, len(rows))
-    down = -(-len(rows) // across)
-    wide = len(rows) > 1
-    figure = style.new_figure(style.FULL_WIDTH if wide else style.HALF_WIDTH, (3.2 if wide else 4.2) * down)
-    for number, row in enumerate(rows):
-        axes = figure.add_subplot(down, across, number + 1)
-        title = style.plain(row.title, 24) if wide else ""
+    figure, panels = _panels(rows, 3.2)
+    for axes, row, title in panels:
         style.style_axes(axes, title=title, x=f"mean of both ({unit})", y=f"prediction − reference ({unit})", grid="")
         _difference(axes, row)
     return figure
+
+
+def _panels(rows: Sequence[Volumes], height: float) -> tuple[Figure, list[tuple[Axes, Volumes, str]]]:
+    """A figure with a panel for each row, three abreast; of several each has its title and ``height`` inches."""
+    across, is_alone = min(3, len(rows)), len(rows) == 1
+    down = -(-len(rows) // across)
+    figure = style.new_figure(style.HALF_WIDTH if is_alone else style.FULL_WIDTH, (4.2 if is_alone else height) * down)
+    titles = ["" if is_alone else style.plain(row.title, 24) for row in rows]
+    axes = [figure.add_subplot(down, across, number + 1) for number in range(len(rows))]
+    return figure, list(zip(axes, rows, titles, strict=True))
 
 
 def _difference(axes: Axes, row: Volumes) -> None:
