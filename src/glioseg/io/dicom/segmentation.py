@@ -100,7 +100,7 @@ def write_segmentation(
             ) from error
         if new is not None:
             written.PatientIdentityRemoved = "YES"
-            written.DeidentificationMethod = "glioseg: identifiers replaced by digests, dates and names removed"
+            written.DeidentificationMethod = "identifiers replaced by digests, dates and names removed"
         stream = io.BytesIO()
         written.save_as(stream, enforce_file_format=True)
     write_bytes(path, stream.getvalue())
