@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from glioseg.inference.card import Card, DataFacts, Figure
-from glioseg.tasks.predicted import _taught_by, measured_words
+from glioseg.tasks.predicted import _taught_by, kept_share, measured_words
 
 
 def _info(*figures: Figure) -> Any:
@@ -48,6 +48,30 @@ CASES = {
 def test_the_figures_are_those_of_what_was_shown(name: str) -> None:
     filled, figures, words = CASES[name]
     assert measured_words(filled, (_info(*figures),)) == words
+
+
+@pytest.mark.parametrize(
+    ("lacking", "figures", "share"),
+    [
+        ((), (), 1.0),
+        (("t1n", "t1c"), FIGURES, 0.96 / 1.56),  # (0.8 + 0.16) of (0.86 + 0.7)
+        (("t1n",), FIGURES, 0.96 / 1.56),  # t1c beside it was not scored, and takes nothing away
+        (("t1n",), (*FIGURES, _figure("WT", 0.9, ("t1c", "t2f"))), 1.0),
+        (("t2f",), FIGURES, None),
+        (("t1n", "t1c"), FIGURES[2:], None),
+        (("t1n", "t1c"), (*FIGURES[:2], _figure("WT", 0.8, ("t2f",), "elsewhere")), None),
+    ],
+)
+def test_the_share_that_is_kept_without_modalities(
+    lacking: tuple[str, ...], figures: tuple[Figure, ...], share: float | None
+) -> None:
+    assert kept_share(lacking, (_info(*figures),)) == (share if share is None else pytest.approx(share))
+
+
+def test_no_share_is_known_of_several_or_without_a_card() -> None:
+    info = _info(*FIGURES)
+    assert kept_share(("t1n",), (info, info)) is None
+    assert kept_share(("t1n",), (SimpleNamespace(modalities=("t1n", "t2f"), card=None),)) is None  # type: ignore[arg-type]
 
 
 def test_nothing_is_said_of_several_or_without_a_card() -> None:

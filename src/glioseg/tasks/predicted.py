@@ -78,6 +78,28 @@ def measured_words(filled: Mapping[str, str], infos: Sequence[BundleInfo]) -> tu
     return (f"With {' and '.join(shown)} alone its {first.metric} is {words}, {where}",)
 
 
+def kept_share(lacking: Sequence[str], infos: Sequence[BundleInfo]) -> float | None:
+    """The share of its Dice that a network keeps without some modalities, by the figures of its card: the mean over
+    regions of one by that of the other, 1 at most.
+
+    Of what was shown and nobody scored it is that of the best scored part. None where no part was scored, of networks
+    without a card, and of several networks, whose mean nobody scored.
+    """
+    if not lacking:
+        return 1.0
+    if len(infos) > 1 or infos[0].card is None:
+        return None
+    shown = {name for name in infos[0].modalities if name not in lacking}
+    scored = [figure for figure in infos[0].card.figures if figure.metric == "dice" and figure.of]
+    whole = {(each.data, each.part, each.of): each.value for each in scored if not each.only}
+    shares = []
+    for only in {each.only for each in scored if each.only and set(each.only) <= shown}:
+        alike = [each for each in scored if each.only == only and (each.data, each.part, each.of) in whole]
+        full = sum(whole[each.data, each.part, each.of] for each in alike)
+        shares += [sum(each.value for each in alike) / full] if full > 0 else []
+    return min(1.0, max(shares)) if shares else None
+
+
 def terms_of(infos: Sequence[BundleInfo]) -> tuple[str, ...]:
     """On which terms each network that has a card may be used, in a sentence."""
     cards = [info.card for info in infos if info.card is not None and info.card.licence]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from glioseg.core import Case, Grid, Image
+from glioseg.evaluation.score import Floats
 from glioseg.inference.bundle import BundleInfo
 from glioseg.inference.confidence import ConfidenceRecord, judge, record_of
 from glioseg.inference.ensemble import Ensemble
@@ -29,7 +30,7 @@ from glioseg.tasks.members import (
     require_modalities,
     stem_of,
 )
-from glioseg.tasks.predicted import inputs_of, network_cards
+from glioseg.tasks.predicted import inputs_of, kept_share, network_cards
 from glioseg.tasks.prediction import Members, Scans, WrittenCase
 from glioseg.tasks.ready import ready_file, ready_scan, with_target_first
 from glioseg.tasks.scores import Scores
@@ -147,14 +148,17 @@ class SegmentMembers(Members):
         self, asked: Ensemble, shown: Sequence[Shown], prediction: Prediction, options: UncertaintyOptions
     ) -> Doubted:
         uncertainty = estimate(asked, shown, prediction, options, self._networks.names)
+        features = [intensity_features(each.images) for each in shown]
+        lacking = _that_show_nothing(self.infos, features)
+        kept = kept_share(lacking, self.infos)
         record, unit = self._record, "ml" if prediction.label_map.grid.has_mm else "voxels"
         if record is None or record.options != options or record.volume_unit != unit:
-            return Doubted(uncertainty)
+            return Doubted(uncertainty, kept=kept)
         sizes = list(volumes_of(prediction.label_map, prediction.regions).values())
-        features = intensity_features(shown[0].images)
-        if np.isnan(features).any():  # a modality is lacking, and the confidence was fitted on cases with all of them
-            return Doubted(uncertainty)
-        return Doubted(uncertainty, record, judge(record, uncertainty, sizes, self.modalities, features))
+        judgement = judge(record, uncertainty, sizes, self.modalities, features[0])
+        if lacking:  # what was fitted, on cases with all modalities, promises nothing of volumes and outlines
+            return Doubted(uncertainty, kept=kept, expected=judgement.confidence)
+        return Doubted(uncertainty, record, judgement)
 
     def written(self, sidecar: Mapping[str, Any], folder: Path) -> WrittenCase:
         """A mask with its volumes."""
@@ -206,3 +210,14 @@ def _looks(ensemble: Ensemble, wanted: Wanted) -> Looks:
     if wanted.uncertainty is not None:
         n += sum(map(len, views_of_members(ensemble, wanted.uncertainty)))
     return Looks(n, lambda share: wanted.told("network", share))
+
+
+def _that_show_nothing(infos: Sequence[BundleInfo], features: Sequence[Floats]) -> list[str]:
+    """The modalities of networks that were zeros, missing or black; ``features`` as of ``intensity_features``."""
+    blank = (
+        name
+        for info, rows in zip(infos, features, strict=True)
+        for name, row in zip(info.modalities, rows, strict=True)
+        if np.isnan(row).any()
+    )
+    return list(dict.fromkeys(blank))

@@ -49,7 +49,6 @@ from glioseg.tasks.segment.forms import write_forms
 from glioseg.tasks.segment.kinds import kind_said, kind_shares
 from glioseg.tasks.segment.uncertain import (
     Doubted,
-    agreement_of,
     low_confidence,
     shown_maps,
     uncertainty_facts,
@@ -122,10 +121,7 @@ class SegmentPrediction(CasePrediction):
     @property
     def confidence(self) -> float | None:
         """The expected Dice where the network's confidence was fitted, else how far samples agree; None likewise."""
-        if self.doubted is None:
-            return None
-        judgement = self.doubted.judgement
-        return agreement_of(self.doubted.uncertainty) if judgement is None else judgement.confidence
+        return None if self.doubted is None else self.doubted.confidence
 
     @property
     def label_map(self) -> LabelMap:

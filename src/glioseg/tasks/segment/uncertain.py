@@ -36,11 +36,26 @@ class Doubted:
         uncertainty: by samples.
         record: what the bundle keeps, where it was fitted to the same samples; None else,
         judgement: and what follows from it.
+        kept: where modalities were missing, the share of its Dice that the network keeps without them; None where
+            nobody measured it.
+        expected: the expected Dice then, by a confidence that was fitted on cases with all modalities.
     """
 
     uncertainty: Uncertainty
     record: ConfidenceRecord | None = None
     judgement: Judgement | None = None
+    kept: float | None = 1.0
+    expected: float | None = None
+
+    @property
+    def confidence(self) -> float | None:
+        """The expected Dice where the network's confidence was fitted, else how far samples agree, times ``kept``: that
+        networks agree with themselves says nothing of what they were not shown.
+        """
+        if self.judgement is not None:
+            return self.judgement.confidence
+        whole = agreement_of(self.uncertainty) if self.expected is None else self.expected
+        return None if whole is None or self.kept is None else whole * self.kept
 
 
 def map_files(stem: str) -> list[str]:
@@ -146,13 +161,12 @@ def _confidence_facts(doubted: Doubted) -> dict[str, Any]:
     n_samples, record, judgement = len(doubted.uncertainty.samples), doubted.record, doubted.judgement
     if record is None or judgement is None:
         return {
-            "confidence": _rounded(agreement_of(doubted.uncertainty)),
-            "confidence_is": f"mean Dice of the masks of {n_samples} samples with each other: how far the networks "
-            "agree with themselves, fitted to no reference",
+            "confidence": _rounded(doubted.confidence),
+            "confidence_is": _unfitted_words(n_samples, doubted),
             "fitted": False,
         }
     return {
-        "confidence": _rounded(judgement.confidence),
+        "confidence": _rounded(doubted.confidence),
         "confidence_is": f"expected mean Dice over the regions, fitted on {record.fitted_on} ({record.n_cases} cases "
         f"of {record.n_patients} patients)",
         "fitted": True,
@@ -160,6 +174,20 @@ def _confidence_facts(doubted: Doubted) -> dict[str, Any]:
         "reasons": list(judgement.reasons),
         "unlike_training": {name: round(distance, 2) for name, distance in judgement.unlike.items()},
     }
+
+
+def _unfitted_words(n_samples: int, doubted: Doubted) -> str:
+    if doubted.kept is None:
+        return "not stated: modalities were missing, and nobody measured how good the network is without them"
+    words = (
+        f"mean Dice of the masks of {n_samples} samples with each other: how far the networks agree with themselves, "
+        "fitted to no reference"
+    )
+    if doubted.expected is not None:
+        words = "expected mean Dice over the regions, fitted on cases with all modalities"
+    if doubted.kept == 1:
+        return words
+    return f"{words}; times {doubted.kept:.2f}, the share of its Dice that the network keeps with what it was shown"
 
 
 def _interval(doubted: Doubted, region: str, volume: float, voxel: float) -> list[float]:
