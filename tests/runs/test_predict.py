@@ -311,11 +311,14 @@ def test_a_black_scan_is_predicted_and_warned_about(tiny: TinyRun, tmp_path: Pat
     nib.save(nib.Nifti1Image(np.zeros(scan.shape, np.int16), scan.affine), flair)
     t1c = str(_scan(tiny)).replace("t2f", "t1c")
     out = tmp_path / "out"
-    ran = glioseg("predict", tiny.run, "--modality", f"t2f={flair}", "--modality", f"t1c={t1c}", "--out", out)
+    files = ("--modality", f"t2f={flair}", "--modality", f"t1c={t1c}")
+    ran = glioseg("predict", tiny.run, *files, "--out", out, "--write", "nifti,uncertainty")
     assert ran.code == 0, ran.err
     assert "black: t2f is black everywhere: it shows nothing" in ran.err
-    warning = json.loads((out / "black.json").read_text(encoding="utf-8"))["warnings"][0]
-    assert warning.startswith("t2f is black everywhere")
+    facts = json.loads((out / "black.json").read_text(encoding="utf-8"))
+    assert any(warning.startswith("t2f is black everywhere") for warning in facts["warnings"])
+    assert facts["uncertainty"]["confidence"] is None, "nobody has scored this network without FLAIR"
+    assert facts["uncertainty"]["confidence_is"].startswith("not stated: modalities were missing")
 
 
 # -- interruptions -----------------------------------------------------------------------------------------------------
