@@ -68,6 +68,23 @@ def test_ray_is_started_for_the_work_and_let_go(ray: FakeRay) -> None:
     assert ray.asked[-1] == {"num_cpus": 2, "num_gpus": 0, "memory": None, "max_retries": 0}
 
 
+def test_ray_that_gave_up_is_started_once_more(ray: FakeRay, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it does after 30 s on a machine that does other things too."""
+    real, calls = ray.init, list[str]()
+
+    def give_up_first(address: str, **more: object) -> None:
+        calls.append(address)
+        if len(calls) == 1:
+            raise Exception("The current node timed out during startup")
+        real(address, **more)
+
+    monkeypatch.setattr(ray, "init", give_up_first)
+    said = KeptLines()
+    assert dict(OnRay().spread(partial(_squares, None), [3], said)) == {0: 9}
+    assert calls == ["local", "local"]
+    assert "Ray gave up (The current node timed out during startup); starting it once more …" in said.taken()
+
+
 @pytest.mark.parametrize(("asked", "is_said"), [(0, True), (0.5, False)])
 def test_gpus_that_nobody_asked_for_are_said(asked: float, is_said: bool) -> None:
     said = KeptLines()

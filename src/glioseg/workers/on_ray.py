@@ -10,6 +10,7 @@ References:
 
 from __future__ import annotations
 
+import logging
 import math
 import socket
 import warnings
@@ -93,11 +94,11 @@ class OnRay:
             yield from _Spreading(_ray(), self, make, pieces, reporter, stop).ends()
 
     def _join(self, ray: ModuleType, reporter: Reporter) -> None:
+        logging.getLogger("ray").setLevel(logging.ERROR)  # its advice about tokens is for whoever keeps a cluster
         try:
             if self.address is None:
                 reporter.say("Starting Ray on this machine, which takes some 16 s …")
-                bounds = {"num_cpus": processors(0).allowed, "object_store_memory": _STORE_BYTES}
-                ray.init("local", include_dashboard=False, **bounds, **_SILENT)
+                _start(ray, reporter)
             else:
                 _require_answer(self.address)
                 with warnings.catch_warnings():
@@ -156,6 +157,21 @@ def _ray() -> ModuleType:
         raise OptionError("Ray is not installed", remedy=_EXTRA) from error
     module: ModuleType = ray
     return module
+
+
+def _start(ray: ModuleType, reporter: Reporter) -> None:
+    """Start Ray on this machine. It gives its own processes 30 s to come, which on a busy machine is enough for them
+    the second time, when all that they read is in memory.
+    """
+    bounds = {"num_cpus": processors(0).allowed, "object_store_memory": _STORE_BYTES}
+    try:
+        ray.init("local", include_dashboard=False, **bounds, **_SILENT)
+    except ImportError:
+        raise
+    except Exception as error:  # noqa: BLE001 - Exception itself
+        reporter.say(f"Ray gave up ({_short(error)}); starting it once more …")
+        ray.shutdown()
+        ray.init("local", include_dashboard=False, **bounds, **_SILENT)
 
 
 def _require_answer(address: str) -> None:
