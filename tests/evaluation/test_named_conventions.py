@@ -181,7 +181,7 @@ def test_metrics_that_do_not_fit_are_called_so() -> None:
     fitness = evaluated(
         "glioseg", {name: _PAIRS[name] for name in ("shifted", "missed", "false", "both empty")}
     ).fitness
-    assert fitness["WT"]["specificity"] == "95.0 % of the voxels are background, so that it is near 1 whatever is drawn"
+    assert fitness["WT"]["specificity"] == "95.0 % of the voxels are background, so it is near 1 whatever is drawn"
     assert fitness["WT"]["dice"] == "the median reference has 96 voxels: one more or less moves it by 0.005"
     assert "1 of 4 cases are missed and have no distance" in fitness["WT"]["hd95"]
     assert fitness["WT"]["hd"].startswith("one voxel decides it: read hd95; 1 of 4")

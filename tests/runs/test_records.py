@@ -77,7 +77,7 @@ def test_methods_say_what_was_done(tiny: TinyRun) -> None:
     for said in (
         "5 cases of 5 patients",
         "3 for training, 1 for validation, 1 for test (seed 0",
-        "resized to 32 × 32 pixels a slice, brought to zero mean and unit variance over the case within the brain",
+        "resized to 32 × 32 pixels a slice, normalised to zero mean and unit variance over the case within the brain",
         "A network of the kind unet (width 4, depth 2) for slices with 2 neighbours each",
         "Loss: combined. Optimiser: adamw, learning rate 0.01, schedule constant, batches of 16, 2 epochs, seed 0.",
         "Augmentation: flip, rotation;",

@@ -199,5 +199,5 @@ def test_a_search(tmp_path: Path) -> None:
     assert "0.0001 to 0.01, by ratios" in text
     assert "16, 24" in text
     empty = write_tuning_report(replace(facts, trials=()), tmp_path / "tune.html", written_on=_DAY)
-    assert "No trial was trained to its end yet" in empty.read_text(encoding="utf-8")
+    assert "No trial has been trained to its end yet" in empty.read_text(encoding="utf-8")
     assert not list((tmp_path / "figures").iterdir())

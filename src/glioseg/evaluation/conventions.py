@@ -45,8 +45,8 @@ class Convention:
 
 
 _ELEMENTS = (
-    "the challenge measures between elements of surface that are weighed by their area, here it is between the middles "
-    "of surface voxels: distances differ by about a voxel"
+    "the challenge measures between surface elements weighted by their area, glioseg between the centres of surface "
+    "voxels: distances differ by about a voxel"
 )
 _NO_LESIONS = "it has no figures of lesions: those here follow BraTS 2023, glioma"
 

@@ -44,7 +44,7 @@ def _background(counts: Integers) -> dict[str, str]:
     share = 1 - (counts[:, TP] + counts[:, FN]).sum() / counts.sum()
     if share < _MOSTLY_BACKGROUND:
         return {}
-    words = f"{100 * share:.1f} % of the voxels are background, so that it is near 1 whatever is drawn"
+    words = f"{100 * share:.1f} % of the voxels are background, so it is near 1 whatever is drawn"
     return dict.fromkeys(("specificity", "accuracy"), words)
 
 

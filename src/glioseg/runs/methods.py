@@ -116,7 +116,7 @@ def _of_data(recipe: Recipe, data: TrainingData) -> Iterator[str]:
     seed = "given as a list" if split.seed is None else f"seed {split.seed}"
     yield f"They were divided by {split.unit}{fold}: {', '.join(parts)} ({seed}; SHA-256 {split.sha256[:12]})."
     if split.unit == "slice":
-        yield "Slices of one patient lie in several parts, so that the figures flatter the network."
+        yield "Slices of one patient lie in several parts, so the figures flatter the network."
     scheme = data.prepared.scheme
     if scheme is not None:
         labels = "; ".join(f"{name} = {' + '.join(scheme.regions[name])}" for name in data.targets.names)
@@ -136,12 +136,12 @@ def _of_preparation(recipe: Recipe) -> Iterator[str]:
         steps.append(f"cut off at the {low:g}th and {high:g}th percentile of {where}")
     words = {"z-score": "zero mean and unit variance", "min-max": "the range from 0 to 1"}
     if options.normalise != "none":
-        steps.append(f"brought to {words[options.normalise]} over {where}")
+        steps.append(f"normalised to {words[options.normalise]} over {where}")
     yield f"Images were {', '.join(steps) or 'used as they are'}."
     if options.brain_only:
-        yield "All outside the brain was set to 0."
+        yield "Everything outside the brain was set to 0."
     stand_in = "zeros" if options.missing == "zero" else options.missing
-    yield f"Where a case lacked a modality, {stand_in} stood in its place."
+    yield f"Where a case lacked a modality, {stand_in} replaced it."
 
 
 def _of_training(
@@ -153,7 +153,7 @@ def _of_training(
 ) -> Iterator[str]:
     train = recipe.train
     size = f" of {n_parameters:,} parameters" if n_parameters is not None else ""
-    begun = f", begun with {started_from}," if started_from else ""
+    begun = f", started from {started_from}," if started_from else ""
     yield f"{_network(recipe, own)}{size}{begun} was trained with glioseg {__version__} (recipe {recipe.name})."
     loss = own.get("loss", recipe.loss.kind)
     clip = f", gradients clipped at a norm of {train.clip_norm:g}" if train.clip_norm is not None else ""
@@ -168,7 +168,7 @@ def _of_training(
     if train.tumour_share is not None:
         yield f"Slices with tumour made up {train.tumour_share:.0%} of an epoch."
     changes = [name.replace("_", " ") for name, change in recipe.augment if change.probability > 0]
-    yield f"Augmentation: {', '.join(changes) or 'none'}; all settings stand in recipe.toml."
+    yield f"Augmentation: {', '.join(changes) or 'none'}; all settings are in recipe.toml."
     if best_epoch is not None:
         chosen = (
             "the last validated one; nothing was chosen on validation"
@@ -207,10 +207,10 @@ def _of_evaluation(recipe: Recipe) -> Iterator[str]:
         else f"a voxel was painted above a probability of {predict.threshold:g}"
     )
     views = {"none": "", "lr": ", averaged over the image and its mirror image", "all": ", averaged over all flips"}
-    yield f"Probabilities were brought back to the native grid{views[predict.flips]}; {painted}."
+    yield f"Probabilities were mapped back to the native grid{views[predict.flips]}; {painted}."
     lesions = CONVENTIONS[options.convention].lesions.describe()
     yield (
-        f"Figures are of the native grid and every slice, means over cases with {interval}. Empty masks, rule "
+        f"Figures are means over cases, on the native grid and every slice, with {interval}. Empty masks, rule "
         f"{options.empty}: {EMPTY_RULES[options.empty]}. Surfaces: {SURFACES}. Lesions: {lesions}."
     )
 

@@ -127,13 +127,17 @@ def _results(facts: StudyFacts) -> Section:
     for row in facts.rows:
         blocks += [Prose(f"{row.name} failed: {failure}", "error") for failure in row.failures]
         if row.skipped is not None:
-            blocks.append(Prose(f"{row.name} was left out, since the data cannot feed it: {row.skipped}", "warning"))
+            blocks.append(
+                Prose(f"{row.name} was left out, because the data do not have what it needs: {row.skipped}", "warning")
+            )
     if facts.changes:
         words = f"Settings changed for all rows: {', '.join(facts.changes)}. "
         blocks.append(Prose(f"{words}Figures beside a publication's are not comparable where these matter.", "warning"))
     lacking = [METRIC_WORDS[name] for name in facts.metrics if not _has_metric(facts, name)]
     if lacking and any(facts.regions(part) for part in facts.parts):
-        words = f"No run has {', '.join(lacking)}: such figures need what this data lacks, as millimetres do."
+        words = (
+            f"No run has {', '.join(lacking)}: such figures need something that this data lacks, such as millimetres."
+        )
         blocks.append(Prose(words, "warning"))
     blocks += [_part_table(facts, part) for part in facts.parts if facts.regions(part)]
     intro = "On the native grid, every slice. Each case counts once: with the mean of its figure over the runs "
@@ -165,7 +169,7 @@ def _part_table(facts: StudyFacts, part: str) -> Table:
         for row in facts.rows
         if (figure := _of(row, part, region, metric)) is not None
     ]
-    words = {"train": "Patients whom the networks were trained on", "val": "Validation part", "test": "Test part"}[part]
+    words = {"train": "Patients that the networks were trained on", "val": "Validation part", "test": "Test part"}[part]
     if part == "val" and facts.folds is not None:
         words = "Out of fold: each patient scored by the run whose training did not see him; its epoch was chosen on "
         words += "that fold"
@@ -173,7 +177,7 @@ def _part_table(facts: StudyFacts, part: str) -> Table:
     caption += "Mean" if several else f"{METRIC_WORDS[facts.metrics[0]]}: mean"
     caption += " and median over cases, interval of the mean over patients."
     if tested:
-        caption += " Difference to the first row: mean over patients; p of Wilcoxon's test, adjusted after Holm."
+        caption += " Difference to the first row: mean over patients; p of Wilcoxon's test, adjusted by Holm."
     return Table(columns, tuple(rows), caption, page_size=40)
 
 
@@ -213,7 +217,7 @@ def _intervals(facts: StudyFacts, folder: Path) -> Section:
         return Section("intervals", "Intervals", "", ())
     figure = charts.intervals(panels, x=METRIC_WORDS[metric], across=len(facts.regions(facts.parts[0])))
     caption = f"{METRIC_WORDS[metric]}: {_LEVEL_WORDS}."
-    caption += " p: against the first row, adjusted after Holm." if facts.paired else ""
+    caption += " p: against the first row, adjusted by Holm." if facts.paired else ""
     title = f"{METRIC_WORDS[metric]} by row"
     return Section(
         "intervals",
@@ -243,7 +247,7 @@ def _patients(facts: StudyFacts, folder: Path) -> Section:
         return Section("patients", "Patient by patient", "", ())
     of_shares = metric_named(metric).unit == "ratio" and metric_named(metric).better == "higher"
     figure = charts.patient_lines(panels, y=METRIC_WORDS[metric], bounded=of_shares)
-    caption = "Each thin line is a patient; the thick one is the mean of the patients whom every row has scored."
+    caption = "Each thin line is a patient; the thick one is the mean of the patients that every row has scored."
     title = f"{METRIC_WORDS[metric]} of each patient, row by row"
     picture = saved_picture(folder, "patients", figure, "chart", title=title, caption=caption)
     return Section("patients", "Patient by patient", "", (picture,))

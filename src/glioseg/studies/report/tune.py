@@ -140,10 +140,12 @@ def _tiles(facts: TuningFacts) -> tuple[Tile, ...]:
 
 
 def _best(facts: TuningFacts) -> Section:
-    words = "Trials were judged on the validation part alone, and the best of many scores flatters: what the settings "
-    words += "are worth, the test part says, which no trial has seen."
+    words = (
+        "Trials were judged on the validation part alone, and the best of many scores is flattering. What the settings "
+    )
+    words += "are worth is measured on the test part, which no trial has seen."
     if facts.best is None:
-        return Section("best", "Best settings", "", (Prose("No trial was trained to its end yet.", "warning"),))
+        return Section("best", "Best settings", "", (Prose("No trial has been trained to its end yet.", "warning"),))
     rows = tuple(
         (Cell(name), _value_cell(facts.best.settings.get(name)), Cell(_range_words(values)))
         for name, values in facts.ranges.items()
@@ -178,12 +180,18 @@ def _charts(facts: TuningFacts, folder: Path) -> Section:
     y = f"validation {METRIC_WORDS.get(facts.score, facts.score)}"
     figures = (
         ("by-trial", charts.by_trial(trials, y=y), "Score by trial", "Hollow: pruned.", True),
-        ("by-epoch", charts.by_epoch(trials, y=y), "Score by epoch", "Black: the best; grey: pruned.", True),
+        (
+            "by-epoch",
+            charts.by_epoch(trials, y=y),
+            "Score by epoch",
+            "Black: the best trial; grey: pruned trials.",
+            True,
+        ),
         (
             "by-setting",
             charts.by_setting(trials, {name: _scale(values) for name, values in facts.ranges.items()}, y=y),
             "Score by setting",
-            "A dot for each trial, hollow where it was pruned.",
+            "One dot for each trial, hollow where it was pruned.",
             False,
         ),
     )

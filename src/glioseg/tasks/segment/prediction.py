@@ -298,7 +298,7 @@ class SegmentPrediction(CasePrediction):
         """The slice with most of the prediction, as it is and with the mask, and the volumes."""
         picture = base64.b64encode(self._overlay()).decode()
         words = ", ".join(f"{region} {volume:g} {self.unit}" for region, volume in self.volumes.items())
-        alt = f"{html.escape(self.name)}: the slice with most of the prediction, as it is and with the mask"
+        alt = f"{html.escape(self.name)}: the slice with most of the prediction, without and with the mask"
         return f'<img alt="{alt}" src="data:image/png;base64,{picture}"><p>{html.escape(words)}</p>'
 
 

@@ -218,8 +218,8 @@ def low_confidence(doubted: Doubted) -> tuple[str, ...]:
     if judgement is None:
         return _contradictions(doubted.uncertainty)
     unlike = [
-        f"{style.modality_title(name)} is unlike the training's: its intensities lie {distance:.1f} standard "
-        "deviations apart. It may be another sequence, hold the skull, or have been changed"
+        f"{style.modality_title(name)} is unlike that of the training: its intensities lie {distance:.1f} standard "
+        "deviations apart. It may be another sequence, show the skull, or have been processed"
         for name, distance in judgement.unlike.items()
     ]
     if not judgement.is_low:
