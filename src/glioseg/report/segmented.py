@@ -120,7 +120,7 @@ def _scans(cases: Sequence[PredictedCase], regions: Mapping[str, tuple[str, ...]
         if (picture := _picture(case, number, regions)) is not None
     ]
     has_planes = any(_has_planes(case) for case in cases)
-    intro = "In each plane the section" if has_planes else "The picture, or the slice"
+    intro = "In each plane, the section" if has_planes else "The picture, or the slice"
     intro += " with most of the prediction, without and with the mask"
     intro += "; inner regions are drawn over those that contain them." if len(regions) > 1 else "."
     return Section("scans", "On the scan", f"{intro} {predicted.not_shown(cases)}".strip(), tuple(blocks))
