@@ -537,7 +537,7 @@ _MISUSE: dict[str, tuple[_Given, int, str]] = {
     "nothing": (lambda tiny, tmp: [], 2, "there is nothing to predict"),
     "no such file": (lambda tiny, tmp: [tmp / "no.nii.gz"], 1, "no such file or folder"),
     "not a scan": (lambda tiny, tmp: [tiny.data / "survival_info.csv"], 1, "not a file that can be predicted"),
-    "one file": (lambda tiny, tmp: [_scan(tiny)], 2, "the network needs several"),
+    "one file": (lambda tiny, tmp: [_scan(tiny)], 1, "lacks t1c"),
     "channels that are not there": (
         lambda tiny, tmp: [_scan(tiny), "--modalities", "t1c,t2f"],
         2,

@@ -13,7 +13,7 @@ from glioseg.cohorts.layouts.lgg import MODALITIES as LGG_CHANNELS
 from glioseg.cohorts.reading.case_names import case_name
 from glioseg.cohorts.reading.pictures import picture_sources
 from glioseg.core import Case, Cohort, Source
-from glioseg.core.modalities import named_among, our_names, sequence_of
+from glioseg.core.modalities import named_among, our_names, sequence_of, split_sequence
 from glioseg.errors import FileError, OptionError
 from glioseg.inference.bundle import Bundle
 from glioseg.inference.classifier import Classifier
@@ -140,7 +140,8 @@ def _as_the_only_one(case: Case, needed: Sequence[str]) -> dict[str, Source]:
 
 
 def single_case(path: Path, needed: Sequence[str], modalities: Sequence[str] | None = None) -> Case:
-    """One file as a case: the channels of a picture, or of a volume in the order of ``modalities``.
+    """One file as a case: the channels of a picture, of a volume in the order of ``modalities``, or the one modality
+    that the name of a file says, of a network that sees several and may do with it alone.
 
     Raises:
         FileError: no such file, or none that is read.
@@ -168,6 +169,8 @@ def single_case(path: Path, needed: Sequence[str], modalities: Sequence[str] | N
         return fitted(Case(name, name, channels), needed)
     elif len(needed) == 1:
         return Case(name, name, {needed[0]: source})
+    elif (said := named_among(split_sequence(file_stem(path))[1], needed)) in needed:
+        return Case(name, name, {said: source})
     raise OptionError(
         "one file shows one modality, and the network needs several",
         found=path,
