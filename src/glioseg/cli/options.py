@@ -113,7 +113,7 @@ On = Annotated[
         "followed by what each worker may use, such as ray,cpus=4,memory=8,gpus=1. [default: here, one by one]",
     ),
 ]
-Cache = Annotated[Path | None, typer.Option(help="Folder of prepared data. [default: cache, beside the run]")]
+Cache = Annotated[Path | None, typer.Option(help="Folder of prepared data. [default: cache, beside the run or bundle]")]
 Convention = Annotated[
     str | None,
     typer.Option(
