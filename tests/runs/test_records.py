@@ -68,7 +68,7 @@ def test_a_card_says_where_the_network_fails(tmp_path: Path) -> None:
     text = card_markdown(info, Card(name="mine", about="Mine.", subgroups=groups))
     assert "| test | WT | site | B | 6 | 0.600 |" in text
     assert "| 0.125 |" in text
-    assert "5 groups have fewer than 10 patients: what differs there may be chance" in text
+    assert "5 groups have fewer than 10 patients: a difference there may be chance" in text
     assert "Subgroups" not in card_markdown(info, Card(name="mine", about="Mine."))
 
 

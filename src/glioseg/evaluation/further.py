@@ -33,8 +33,8 @@ FEW_PATIENTS = 10
 """A group of fewer says little."""
 UNTESTED = "The groups were not chosen beforehand and are not tested: a difference is a question, not an answer."
 DETECTABLE = (
-    "Detectable: the difference in Dice from the patients of the other groups of the fact that so many would show in "
-    "four of five tries (p < 0.05)."
+    "Detectable: the difference in Dice between this group and the fact's other groups that so many patients would "
+    "show in four of five tries (p < 0.05)."
 )
 _OF_FILES = frozenset({"n_slices", "first_slice", "last_slice", "of_patient", "part"})
 """Facts that say where pixels are, and nothing of the patient."""
@@ -140,8 +140,8 @@ def power_words(groups: Iterable[tuple[str, str, int]]) -> str:
         return ""
     have = "1 group has" if n_small == 1 else f"{n_small} groups have"
     return (
-        f"{have} fewer than {FEW_PATIENTS} patients: what differs there may be chance, and what does not may differ "
-        "all the same. Detectable says how large a difference would have to be."
+        f"{have} fewer than {FEW_PATIENTS} patients: a difference there may be chance, and a real one may not show. "
+        "Detectable says how large a difference would have to be."
     )
 
 

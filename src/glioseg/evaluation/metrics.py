@@ -325,7 +325,7 @@ CLASS_METRICS: Mapping[str, ClassMetric] = table_of(
         ClassMetric(
             "confidence",
             "Mean confidence",
-            "mean probability of the class that was said",
+            "mean probability of the predicted class",
             better="neither",
             of_items=class_items.mean_confidence,
             of_outcomes=class_items.own_confidence,
