@@ -82,6 +82,18 @@ def test_what_is_refused(tiny: TinyRun, s3: fsspec.AbstractFileSystem, tmp_path:
     assert (ran.code, "an address of the web is for reading" in ran.err) == (2, True)
 
 
+@pytest.mark.parametrize("address", ["az://brains/runs", "S3://brains/runs", "ftp://user:secret@host/runs"])
+def test_an_address_that_nothing_opens_is_no_folder_here(
+    address: str, tiny: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for places in ((tiny.data, address), (address, tmp_path / "out")):
+        ran = glioseg("predict", tiny.run, places[0], "--out", places[1], "--device", "cpu", "--quiet")
+        assert (ran.code, "addresses of this kind are not opened; found" in ran.err) == (2, True), ran.err
+        assert "secret" not in ran.err
+    assert [path.name for path in tmp_path.iterdir()] == ["mirror.toml"]  # which is the test's own
+
+
 @pytest.mark.parametrize("name", ["train", "evaluate", "study", "tune", "inspect", "export", "calibrate", "read"])
 def test_functions_that_take_addresses_keep_their_names(name: str) -> None:
     function = getattr(api, name)

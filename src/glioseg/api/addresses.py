@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 from glioseg.api.common import reporter_of
 from glioseg.console import Reporter
 from glioseg.errors import OptionError
-from glioseg.io.remote.address import shown, url_of
+from glioseg.io.remote.address import require_known, shown, url_of
 from glioseg.io.remote.mirror import fetched
 from glioseg.io.remote.upload import uploaded, uploaded_file
 
@@ -46,7 +46,7 @@ def _taking(
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         bound = signature.bind(*args, **kwargs)
-        if not any(_urls(value) for value in bound.arguments.values()):
+        if not _all_urls(bound.arguments):
             return function(*args, **kwargs)
         reporter = reporter_of(bound.arguments.get("progress"))
         _require_here(bound.arguments)
@@ -66,7 +66,7 @@ def _taking(
 
 def _require_here(arguments: Mapping[str, Any]) -> None:
     """Workers of a cluster share a folder, and none of them can share what another has brought from elsewhere."""
-    urls = [url for value in arguments.values() for url in _urls(value)]
+    urls = _all_urls(arguments)
     if arguments.get("on") is not None:
         raise OptionError(
             "the workers of a cluster need files that all of them see",
@@ -75,11 +75,21 @@ def _require_here(arguments: Mapping[str, Any]) -> None:
         )
 
 
+def _all_urls(arguments: Mapping[str, Any]) -> list[str]:
+    """Of a call; where work is done (``on``) has an address of another kind.
+
+    Raises:
+        OptionError: an address of a kind that is not opened.
+    """
+    return [url for name, value in arguments.items() if name != "on" for url in _urls(value)]
+
+
 def _urls(value: object) -> list[str]:
-    """The URLs in an argument: itself, of its data, or among several."""
+    """The URLs in an argument: itself, of its data, or among several; errors as of ``_all_urls``."""
     from glioseg.runs.read import Data
 
     if isinstance(value, str | PathLike):
+        require_known(str(value))
         url = url_of(str(value))
         return [] if url is None else [url]
     if isinstance(value, Data):

@@ -15,6 +15,7 @@ from glioseg.io.certificate import untrusted
 
 _T = TypeVar("_T")
 _URL = re.compile(r"(?P<scheme>s3|gs|https?):/{1,2}(?P<rest>[^/].*)", re.DOTALL)
+_OTHER = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]+):/{1,2}(?P<rest>[^/].*)", re.DOTALL | re.IGNORECASE)
 NOT_PERMITTED = "access is not permitted"
 """What is wrong where credentials are: trying again does not help."""
 _SILENCE_S = 60.0
@@ -27,6 +28,22 @@ def url_of(path: Path | str) -> str | None:
     """The URL that a path is, where it is one (s3, gs, http, https); a Path has lost one of its slashes."""
     found = _URL.fullmatch(str(path))
     return None if found is None else f"{found['scheme']}://{found['rest']}"
+
+
+def require_known(text: str) -> None:
+    """Refuse an address of a kind that is not opened: as a path it would be a folder here, and results would go there.
+
+    Raises:
+        OptionError: it is one.
+    """
+    found = _OTHER.fullmatch(text) if url_of(text) is None else None
+    if found is not None and not Path(text).exists():
+        raise OptionError(
+            "addresses of this kind are not opened",
+            found=shown(f"{found['scheme']}://{found['rest']}"),
+            expected="s3://, gs://, or https:// for reading, in small letters",
+            remedy="Copy the files into a folder of this machine, or mount what they are on",
+        )
 
 
 def shown(text: str) -> str:
