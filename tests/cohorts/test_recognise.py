@@ -222,7 +222,7 @@ def test_an_archive_is_not_a_folder(tmp_path: Path) -> None:
 
 
 def test_no_such_folder(tmp_path: Path) -> None:
-    with pytest.raises(FileError, match="no such folder"):
+    with pytest.raises(FileError, match="no such file or folder"):
         read_cohort(tmp_path / "nowhere")
 
 

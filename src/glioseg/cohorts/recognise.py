@@ -97,10 +97,13 @@ def _read_cohort(
     listing = _list_study(path) if is_study else _list(path, options, progress)
     if not listing.files:
         raise _empty(listing)
-    layouts = (dicom.LAYOUT,) if is_study else _layouts_for(options, reader)
-    if is_study and dicom.LAYOUT.match(listing) is None:
+    study = dicom.LAYOUT.match(listing) if is_study else None
+    if is_study and study is None:
         raise _no_study(path)
-    if reader is None:
+    layouts = () if is_study else _layouts_for(options, reader)
+    if reader is None and study is not None:
+        reader, reason = dicom.LAYOUT, study
+    elif reader is None:
         if not any(known.spans_folders and known.match(listing) for known in layouts):
             _refuse_several(listing, options)
         reader, reason = _recognise(listing, layouts, options)

@@ -72,6 +72,17 @@ def test_a_study_is_a_case(study: Path) -> None:
     assert row.spacing_mm == pytest.approx((0.9, 0.7, 3.0))
 
 
+def test_an_archive_is_read_for_its_dicom_whatever_lies_beside(study: Path, tmp_path: Path) -> None:
+    """A folder of pictures with masks, which would be a data set of its own; the archive is looked through once."""
+    names = [f"export/{kind}/slice_{number}.png" for kind in ("images", "masks") for number in range(3)]
+    archive = zipped(study, tmp_path / "study.zip")
+    with zipfile.ZipFile(archive, "a") as file:
+        for name in names:
+            file.writestr(name, b"")
+    cohort = read_cohort(archive)
+    assert (cohort.layout, cohort.modalities) == ("dicom", read_cohort(study).modalities)
+
+
 def test_a_folder_a_zip_a_directory_and_a_file_give_the_same(study: Path, tmp_path: Path) -> None:
     whole = read_cohort(study)
     packed = read_cohort(zipped(study, tmp_path / "study.zip"))
