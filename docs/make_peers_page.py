@@ -55,8 +55,6 @@ _HOW = """## How it was done
   over the budget instead of 1000 epochs, an epoch has 5 updates and one validation step instead of 250 and 50,
   and the validation at the end is left out. Augmentation runs in the training process, without `torch.compile`.
   Predictions are made without helper processes (`-npp 0 -nps 0`) and with mirrored views, its default.
-  A training ends with the epoch in which the budget runs out: where an update takes a minute, as planned for a GPU with
-  8 GB, that is half as much again.
 - **MONAI.** `benchmarks/peers/monai_script.py`: its `BasicUNet` in two dimensions with batch normalisation, Dice and
   cross-entropy, crops inside and outside the tumour, flips and intensity changes, AdamW with a cosine decay of the
   rate from 0.002, bfloat16 where the processor supports it. Network, normalisation and rate are the best of four
