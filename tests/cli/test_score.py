@@ -342,7 +342,7 @@ def test_empty_folders(folders: tuple[Path, Path], tmp_path: Path, which: int) -
 def test_a_folder_that_is_not_there(folders: tuple[Path, Path], tmp_path: Path) -> None:
     refused(
         glioseg("score", "--reference", tmp_path / "typo", "--prediction", folders[1], "--quiet"),
-        *(1, "typo", "no such folder"),
+        *(1, "typo", "no such file or folder"),
     )
 
 

@@ -105,7 +105,7 @@ def test_a_scan_that_was_changed_is_said_to_be_unlike(calibrated: Path, stranger
     assert glioseg("predict", calibrated, case, "--uncertainty", "--out", out, "--device", "cpu", "--quiet").code == 0
     (sidecar,) = out.glob("*.json")
     warnings = " ".join(json.loads(sidecar.read_text(encoding="utf-8"))["warnings"])
-    assert "T2-FLAIR is unlike the training's" in warnings
+    assert "T2-FLAIR is unlike that of the training" in warnings
 
 
 def _fold(tiny: TinyRun, strangers: Path, held: slice, folder: Path) -> Path:

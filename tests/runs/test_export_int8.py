@@ -85,7 +85,7 @@ def test_8_bits_that_save_no_time_are_not_written(run: Path, tmp_path: Path, mon
 def test_what_has_no_validation_dice_is_refused(run: Path, tiny_classifier: TinyRun, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=r"a bundle knows none.*a run folder"):
         api.export("model:phantom", tmp_path / "small.xml", form="openvino-int8")
-    with pytest.raises(OptionError, match="does not segment"):
+    with pytest.raises(OptionError, match="only networks that segment have"):
         api.export(tiny_classifier.run, tmp_path / "small.xml", form="openvino-int8")
     with pytest.raises(OptionError, match=r"end in \.xml"):
         api.export(run, tmp_path / "small.onnx", form="openvino-int8")
