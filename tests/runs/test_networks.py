@@ -99,7 +99,11 @@ def test_an_export_says_how_it_was_checked(tiny: TinyRun, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("given", "code", "said"),
     [
-        (["--format", "tensorrt"], 2, "no export to tensorrt; expected one of onnx, openvino, torch, openvino-int8, monai, bundle"),
+        (
+            ["--format", "tensorrt"],
+            2,
+            "no export to tensorrt; expected one of onnx, openvino, torch, openvino-int8, monai, bundle",
+        ),
         (["--format", "torch", "--out", "FILE.pt"], 2, "PyTorch's programs end in .pt2; found FILE.pt"),
         (["--format", "openvino", "--out", "FILE.onnx"], 2, "OpenVINO's files end in .xml; found FILE.onnx"),
         (["--size", "32xa"], 2, "--size needs whole numbers with x between them; found 32xa"),
