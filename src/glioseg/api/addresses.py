@@ -46,10 +46,11 @@ def _taking(
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         bound = signature.bind(*args, **kwargs)
-        if not _all_urls(bound.arguments):
+        urls = _all_urls(bound.arguments)
+        if not urls:
             return function(*args, **kwargs)
         reporter = reporter_of(bound.arguments.get("progress"))
-        _require_here(bound.arguments)
+        _require_here(bound.arguments, urls)
         into_run = "out" in signature.parameters and bound.arguments.get("out") is None
         with ExitStack() as stack:
             for name, value in bound.arguments.items():
@@ -64,9 +65,8 @@ def _taking(
     return call
 
 
-def _require_here(arguments: Mapping[str, Any]) -> None:
+def _require_here(arguments: Mapping[str, Any], urls: Sequence[str]) -> None:
     """Workers of a cluster share a folder, and none of them can share what another has brought from elsewhere."""
-    urls = _all_urls(arguments)
     if arguments.get("on") is not None:
         raise OptionError(
             "the workers of a cluster need files that all of them see",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -20,13 +20,11 @@ from torch import Tensor, nn
 from glioseg.errors import OptionError
 from glioseg.inference.activation import probabilities_of
 from glioseg.inference.bundle import Bundle, BundleInfo
-from glioseg.inference.openvino_core import openvino_core
+from glioseg.inference.openvino_core import in_openvino, openvino_core, quickest_precision
 from glioseg.inference.tracing import (
     INPUT,
-    AnyArray,
     Engine,
     ExportError,
-    Floats,
     first_line,
     images_of_noise,
     in_onnxruntime,
@@ -37,7 +35,6 @@ from glioseg.inference.tracing import (
     traced_size,
     traced_with,
 )
-from glioseg.machine.device import cpu_has_bf16
 from glioseg.machine.processors import processors
 from glioseg.networks.boxed import Boxed, BoxedLevels, is_local, shown_box
 
@@ -221,17 +218,6 @@ def _onnxruntime(data: bytes, n_threads: int) -> tuple[Engine, str]:
 
 
 def _openvino(data: bytes, n_threads: int) -> tuple[Engine, str]:
-    core = openvino_core()
-    precision = "bf16" if cpu_has_bf16() else "f32"
-    settings: dict[str, Any] = {
-        "INFERENCE_PRECISION_HINT": precision,
-        "INFERENCE_NUM_THREADS": n_threads,
-        "NUM_STREAMS": 1,
-    }
-    network = core.compile_model(core.read_model(io.BytesIO(data)), "CPU", settings)
-
-    def engine(*arrays: AnyArray) -> Floats:
-        # the array is the library's own, which writes the next result over it
-        return np.array(network(list(arrays))[0])
-
+    precision = quickest_precision()
+    engine = in_openvino(openvino_core().read_model(io.BytesIO(data)), precision, n_threads=n_threads)
     return engine, "bf16" if precision == "bf16" else "fp32"

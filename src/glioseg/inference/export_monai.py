@@ -66,7 +66,6 @@ def export_monai(request: ExportRequest, folder: Path, info: BundleInfo) -> Expo
 
 def _inference(info: BundleInfo, step: int) -> dict[str, Any]:
     """The configuration that ``monai.bundle run`` is given."""
-    keys = "@modalities"
     return {
         "imports": ["$import torch", "$import scripts"],
         "bundle_root": "$__import__('pathlib').Path(scripts.__file__).parents[1].as_posix()",
@@ -89,56 +88,67 @@ def _inference(info: BundleInfo, step: int) -> dict[str, Any]:
             "flips": info.predict.flips,
         },
         "network": "$@network_def.to(@device)",
-        "preprocessing": {
-            "_target_": "Compose",
-            "transforms": [
-                {"_target_": "LoadImaged", "keys": keys},
-                {"_target_": "EnsureChannelFirstd", "keys": keys},
-                {"_target_": "EnsureTyped", "keys": keys, "dtype": "$torch.float32"},
-                {
-                    "_target_": "Orientationd",
-                    "keys": keys,
-                    "axcodes": _ORIENTED[info.prepare.plane],
-                    "labels": None,
-                },
-                {
-                    "_target_": "scripts.ShownSlicesd",
-                    "keys": keys,
-                    "description": "@description",
-                },
-            ],
-        },
+        "preprocessing": _preprocessing(info),
         "inferer": {
             "_target_": "SliceInferer",
             "roi_size": [-1, -1],
             "spatial_dim": 2,
             "sw_batch_size": info.predict.batch_size,
         },
-        "postprocessing": {
-            "_target_": "Compose",
-            "transforms": [
-                {"_target_": "scripts.PaintLabelsd", "keys": "pred", "painting": json.loads(painting(info))},
-                {
-                    "_target_": "Invertd",
-                    "keys": "pred",
-                    "transform": "@preprocessing",
-                    "orig_keys": "$@modalities[0]",
-                    "nearest_interp": True,
-                },
-                {
-                    "_target_": "SaveImaged",
-                    "keys": "pred",
-                    "output_dir": "@output_dir",
-                    "output_postfix": "",
-                    "output_ext": ".nii.gz",
-                    "output_dtype": "$__import__('numpy').uint8",
-                    "output_name_formatter": "$scripts.case_name",
-                    "resample": False,
-                    "separate_folder": False,
-                },
-            ],
-        },
+        "postprocessing": _postprocessing(info),
         "run": ["$scripts.predict(@cases, @preprocessing, @inferer, @network, @postprocessing, @device)"],
+    }
+
+
+def _preprocessing(info: BundleInfo) -> dict[str, Any]:
+    """From the files of a case to the slices that the network is shown."""
+    keys = "@modalities"
+    return {
+        "_target_": "Compose",
+        "transforms": [
+            {"_target_": "LoadImaged", "keys": keys},
+            {"_target_": "EnsureChannelFirstd", "keys": keys},
+            {"_target_": "EnsureTyped", "keys": keys, "dtype": "$torch.float32"},
+            {
+                "_target_": "Orientationd",
+                "keys": keys,
+                "axcodes": _ORIENTED[info.prepare.plane],
+                "labels": None,
+            },
+            {
+                "_target_": "scripts.ShownSlicesd",
+                "keys": keys,
+                "description": "@description",
+            },
+        ],
+    }
+
+
+def _postprocessing(info: BundleInfo) -> dict[str, Any]:
+    """From probabilities to a mask in a file, on the grid of the scans."""
+    return {
+        "_target_": "Compose",
+        "transforms": [
+            {"_target_": "scripts.PaintLabelsd", "keys": "pred", "painting": json.loads(painting(info))},
+            {
+                "_target_": "Invertd",
+                "keys": "pred",
+                "transform": "@preprocessing",
+                "orig_keys": "$@modalities[0]",
+                "nearest_interp": True,
+            },
+            {
+                "_target_": "SaveImaged",
+                "keys": "pred",
+                "output_dir": "@output_dir",
+                "output_postfix": "",
+                "output_ext": ".nii.gz",
+                "output_dtype": "$__import__('numpy').uint8",
+                "output_name_formatter": "$scripts.case_name",
+                "resample": False,
+                "separate_folder": False,
+            },
+        ],
     }
 
 

@@ -19,7 +19,7 @@ import torch
 
 from glioseg.errors import OptionError
 from glioseg.inference.export import RESULT, ExportRequest, ExportResult, checked_difference
-from glioseg.inference.openvino_core import openvino_core
+from glioseg.inference.openvino_core import in_openvino, openvino_core
 from glioseg.inference.tracing import (
     Engine,
     ExportError,
@@ -42,15 +42,13 @@ def export_openvino(request: ExportRequest, path: Path) -> ExportResult:
     require_libraries("onnx", "openvino", purpose="writing OpenVINO files")
     import openvino
 
-    module, checked, core = request.module, request.shapes(), openvino_core()
-    graph = openvino_graph(request)
+    module, checked, graph = request.module, request.shapes(), openvino_graph(request)
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / path.name
         openvino.save_model(graph, made, compress_to_fp16=False)
 
         def read_back() -> Engine:
-            compiled = core.compile_model(core.read_model(made), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-            return lambda images: np.array(compiled(images)[0])
+            return in_openvino(openvino_core().read_model(made), "f32")
 
         difference = checked_difference(module, read_back, checked, "OpenVINO file")
         n_bytes = move_graph(made, path)

@@ -16,31 +16,34 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
 
-from glioseg.inference.openvino_core import openvino_core
-from glioseg.inference.tracing import Engine, Floats, require_libraries
+from glioseg.inference.tracing import Floats, require_libraries
 
 _ROUNDS = 9
 
 
 class Recording(nn.Module):
-    """A network that keeps the images that it is shown, (1, C, *S) each."""
+    """Keeps the images that a network would be shown, (1, C, *S) each, and computes nothing.
 
-    def __init__(self, network: nn.Module) -> None:
+    Args:
+        network: on whose device they are shown.
+        n_logits: that it would give.
+    """
+
+    def __init__(self, network: nn.Module, n_logits: int) -> None:
         super().__init__()
         self.network = network
         self.images: list[Floats] = []
+        self._n_logits = n_logits
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, C, *S) -> the network's logits."""
+        """(B, C, *S) -> zeros (B, n_logits, *S)."""
         self.images += [np.ascontiguousarray(image.numpy())[None] for image in images]
-        logits: Tensor = self.network(images)
-        return logits
+        return images.new_zeros((len(images), self._n_logits, *images.shape[2:]))
 
 
 def require_quantising() -> None:
@@ -67,19 +70,6 @@ def quantised(graph: Any, images: Sequence[Floats]) -> Any:  # noqa: ANN401 - ``
         return nncf.quantize(
             graph, nncf.Dataset(list(images)), preset=nncf.QuantizationPreset.MIXED, subset_size=len(images)
         )
-
-
-def engine_of(graph: Path | Any, precision: str) -> Engine:  # noqa: ANN401 - a file, or an ``openvino.Model``
-    """What OpenVINO computes of a graph on one thread.
-
-    Args:
-        graph: to compute, or its .xml file.
-        precision: of what is not in 8 bits, ``bf16`` or ``f32``.
-    """
-    core = openvino_core()
-    settings = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1}
-    compiled = core.compile_model(core.read_model(graph) if isinstance(graph, Path) else graph, "CPU", settings)
-    return lambda images: np.array(compiled(images)[0])
 
 
 def milliseconds(engines: Sequence[Callable[[Floats], Floats]], images: Floats) -> list[float]:

@@ -19,16 +19,16 @@ from torch import Tensor, nn
 
 from glioseg.console import Reporter
 from glioseg.errors import OptionError, plural
-from glioseg.inference.activation import logits_of
+from glioseg.inference.activation import logits_of, n_logits
 from glioseg.inference.backends import Compiled
 from glioseg.inference.bundle import Bundle
 from glioseg.inference.export import ExportRequest, ExportResult
 from glioseg.inference.export_others import move_graph, openvino_graph, require_xml
+from glioseg.inference.openvino_core import in_openvino, openvino_core, quickest_precision
 from glioseg.inference.predictor import Predictor
-from glioseg.inference.quantised import Recording, engine_of, milliseconds, quantised, require_quantising
+from glioseg.inference.quantised import Recording, milliseconds, quantised, require_quantising
 from glioseg.inference.scoring import probabilities_of
 from glioseg.inference.tracing import Engine, ExportError, Floats
-from glioseg.machine.device import cpu_has_bf16
 from glioseg.preparation.slices import channels_of
 from glioseg.runs.evaluate import open_run
 from glioseg.runs.run_folder import RECIPE, home_of
@@ -124,8 +124,8 @@ def export_int8(
         with reporter.progress("Quantising") as step:
             small = quantised(graph, images)
             step(1, 1)
-        precision = "bf16" if cpu_has_bf16() else "f32"
-        engine, other = engine_of(small, precision), engine_of(graph, precision)
+        precision = quickest_precision()
+        engine, other = (in_openvino(each, precision, n_threads=1) for each in (small, graph))
         shown = np.concatenate([image for image in images if image.shape == images[0].shape][:_AT_ONCE])
         int8_ms, other_ms = milliseconds((engine, other), shown)
         compiled = Compiled(bundle.model, _logits_by(engine, predictor), "openvino", "int8").eval()
@@ -138,7 +138,8 @@ def export_int8(
         _require_worth(measured)
         small.set_rt_info(json.dumps(measured.to_json()), ["glioseg", "int8"])
         openvino.save_model(small, made, compress_to_fp16=False)
-        difference = float(np.abs(engine_of(made, precision)(shown) - _probabilities(request, shown)).max())
+        read_back = in_openvino(openvino_core().read_model(made), precision, n_threads=1)
+        difference = float(np.abs(read_back(shown) - _probabilities(request, shown)).max())
         n_bytes = move_graph(made, path)
     return ExportResult(path, n_bytes, request.only_size, difference, (), notes=(measured.text(),))
 
@@ -171,7 +172,7 @@ def _images_of(predictor: Predictor, part: CohortPart, reporter: Reporter) -> li
     images: list[Floats] = []
     with reporter.progress("Looking at training cases") as step:
         for number, case in enumerate(cases, start=1):
-            seen = Recording(predictor.model)
+            seen = Recording(predictor.model, n_logits(len(predictor.regions), predictor.options.activation))
             probabilities_of(replace(predictor, model=seen), case, channels_of(part.prepared, predictor.modalities))
             share = math.ceil(len(seen.images) * len(cases) / _N_IMAGES)
             images += seen.images[:: max(1, share)]
