@@ -27,7 +27,7 @@ from glioseg.cohorts.phantom import PhantomOptions, generate_patient
 from glioseg.core import Image
 from glioseg.inference.options import PredictOptions
 from glioseg.inference.slices import predict_slices
-from glioseg.machine.device import cpu_has_bf16
+from glioseg.machine.device import cpu_is_faster_in_bf16
 from glioseg.networks.build import build_model
 from glioseg.networks.unet import UNetOptions
 from glioseg.preparation.case import prepare_arrays
@@ -72,7 +72,7 @@ def ours(model: nn.Module, case: Prepared) -> npt.NDArray[np.float32]:
         lambda indices: case.images[indices].astype(np.float32),
         shown,
         n_slices=len(case.images),
-        bf16=cpu_has_bf16(),
+        bf16=cpu_is_faster_in_bf16(),
         batch_size=PredictOptions().batch_size,
     )
 

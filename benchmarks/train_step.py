@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from glioseg.config import read_recipe
-from glioseg.machine.device import autocast, cpu_has_bf16
+from glioseg.machine.device import autocast, cpu_is_faster_in_bf16
 from glioseg.networks.build import build_model
 from glioseg.networks.unet import UNetOptions
 from glioseg.training.augment import ChannelLayout, augment
@@ -63,7 +63,7 @@ def our_step(model: nn.Module, *, augmented: bool = True) -> Callable[[int], Non
         if augmented:
             key = DrawKey(0, "augment", 0, number)
             changed, targets, _ = augment(images, regions, None, key, options=options, channels=channels)
-        with autocast(torch.device("cpu"), bf16=cpu_has_bf16()):
+        with autocast(torch.device("cpu"), bf16=cpu_is_faster_in_bf16()):
             logits = model(changed.contiguous(memory_format=torch.channels_last))
             cost = loss(logits, targets)
         optimiser.zero_grad()

@@ -57,7 +57,7 @@ _HOW = """## How it was done
   Predictions are made without helper processes (`-npp 0 -nps 0`) and with mirrored views, its default.
 - **MONAI.** `benchmarks/peers/monai_script.py`: its `BasicUNet` in two dimensions with batch normalisation, Dice and
   cross-entropy, crops inside and outside the tumour, flips and intensity changes, AdamW with a cosine decay of the
-  rate from 0.002, bfloat16 where the processor supports it. Network, normalisation and rate are the best of four
+  rate from 0.002, bfloat16 where the processor is faster in it. Network, normalisation and rate are the best of four
   (`UNet` and `BasicUNet`, instance and batch normalisation) on validation patients of the phantom, in 15 s each: an
   advantage on the phantoms, as glioseg has one. Its preparation (loading and normalising the scans) is part of the
   training process and repeated for each training. MONAI is a library, so this is one script of many; an expert in it

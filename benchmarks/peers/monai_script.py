@@ -107,7 +107,7 @@ def train(args: argparse.Namespace) -> None:
             for group in optimiser.param_groups:
                 group["lr"] = LARGEST_LR * 0.5 * (1 + math.cos(math.pi * min(share, 1)))
             optimiser.zero_grad()
-            with torch.autocast("cpu", torch.bfloat16):
+            with torch.autocast("cpu", torch.bfloat16, enabled=args.bf16):
                 logits = model(batch["image"].as_tensor()).float()
             target = batch["label"].as_tensor()
             (dice_of(logits, target) + entropy_of(logits, target)).backward()
@@ -136,7 +136,7 @@ def predict(args: argparse.Namespace) -> None:
         image = steps({"image": case["image"]})["image"].as_tensor()[None]
         sides = [math.ceil(side / 16) * 16 for side in image.shape[2:4]]
         infer = SliceInferer(spatial_dim=2, roi_size=sides, sw_batch_size=8)
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=args.bf16):
             probabilities = infer(image, model)[0].float().sigmoid().numpy()
         mask = np.zeros(probabilities.shape[1:], np.uint8)
         for value, region in zip(painted, probabilities, strict=True):
@@ -154,6 +154,7 @@ def main() -> None:
     parser.add_argument("--budget", type=float)
     parser.add_argument("--marks", type=float, nargs="*", default=[1.0])
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--bf16", action="store_true", help="where the processor is faster in it")
     args = parser.parse_args()
     torch.set_num_threads(1)
     args.out.mkdir(parents=True, exist_ok=True)

@@ -122,8 +122,8 @@ SETS = {
             "29 patients of BraTS, four modalities",
             "brats-2d",
             (),
-            600,
-            (0.25, 0.5, 1),
+            300,
+            (0.5, 1),
             2,
             False,
             "The recipe was developed on patients of the same publication, some of them among these: an advantage of "

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from glioseg.errors import OptionError
-from glioseg.machine.device import autocast, cpu_has_bf16, memory_at_hand, pick_device, uses_bf16
+from glioseg.machine.device import autocast, cpu_is_faster_in_bf16, memory_at_hand, pick_device, uses_bf16
 
 CPU = torch.device("cpu")
 
@@ -36,21 +36,29 @@ def test_precision_is_as_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     assert uses_bf16("bf16", CPU)
     assert not uses_bf16("fp32", CPU)
     for has in (True, False):
-        monkeypatch.setattr("glioseg.machine.device.cpu_has_bf16", lambda has=has: has)
+        monkeypatch.setattr("glioseg.machine.device.cpu_is_faster_in_bf16", lambda has=has: has)
         assert uses_bf16("auto", CPU) is has
     assert not uses_bf16("auto", torch.device("mps"))
 
 
 @pytest.mark.parametrize(
-    ("flags", "has"), [("fpu avx512_bf16 sse", True), ("fpu amx_bf16", True), ("fpu avx512f avx512_bf16x", False)]
+    ("vendor", "flags", "faster"),
+    [
+        ("GenuineIntel", "fpu avx512_bf16 amx_bf16", True),
+        ("GenuineIntel", "fpu avx512_bf16 sse", False),
+        ("AuthenticAMD", "fpu avx512_bf16 sse", True),
+        ("AuthenticAMD", "fpu avx512f avx512_bf16x", False),
+    ],
 )
-def test_the_processor_says_whether_it_has_bf16(monkeypatch: pytest.MonkeyPatch, flags: str, has: bool) -> None:
-    text = f"processor : 0\nmodel name : some\nflags\t\t: {flags}\nbugs : none\n"
+def test_the_processor_tells_whether_bf16_is_faster(
+    monkeypatch: pytest.MonkeyPatch, vendor: str, flags: str, faster: bool
+) -> None:
+    text = f"processor : 0\nvendor_id\t: {vendor}\nmodel name : some\nflags\t\t: {flags}\nbugs : none\n"
     monkeypatch.setattr("glioseg.machine.device.Path.read_text", lambda path, encoding: text)
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
-    assert cpu_has_bf16() is has
+    assert cpu_is_faster_in_bf16() is faster
     monkeypatch.setattr("platform.machine", lambda: "arm64")
-    assert not cpu_has_bf16()
+    assert not cpu_is_faster_in_bf16()
 
 
 def test_autocast_is_on_where_bf16_is() -> None:

@@ -263,7 +263,7 @@ def load(
         others: further ones, whose probabilities are averaged with the first's.
         device: ``auto``, ``cpu``, ``cuda:N``, ``mps``.
         backend: what computes the network: ``torch``, or on the processor ``onnx`` (onnxruntime, fp32) or ``openvino``
-            (in bfloat16 where the processor multiplies it), which are quicker, need the extra ``deploy`` and draw the
+            (in bfloat16 where the processor is faster in it), which are quicker, need the extra ``deploy`` and draw the
             same mask but for a few voxels; ``glioseg.doctor(backends=True)`` measures them.
         network: the module, where it was one of your own; its weights are replaced.
 

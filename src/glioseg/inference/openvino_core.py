@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from glioseg.inference.tracing import AnyArray, Engine, Floats
-from glioseg.machine.device import cpu_has_bf16
+from glioseg.machine.device import cpu_is_faster_in_bf16
 
 
 @cache
@@ -45,5 +45,5 @@ def in_openvino(graph: Any, precision: str, *, n_threads: int | None = None) -> 
 
 
 def quickest_precision() -> str:
-    """``bf16`` where the processor multiplies it, else ``f32``."""
-    return "bf16" if cpu_has_bf16() else "f32"
+    """``bf16`` where the processor is faster in it, else ``f32``."""
+    return "bf16" if cpu_is_faster_in_bf16() else "f32"

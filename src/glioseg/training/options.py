@@ -149,7 +149,7 @@ class TrainOptions(Frozen):
         None, ge=0, le=1, description="share of slices with tumour in an epoch; None takes every slice once"
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="number format of the network; auto takes bf16 where the device computes it"
+        "auto", description="number format of the network; auto takes bf16 where the device is faster in it"
     )
     recompute: bool = Field(
         False,
