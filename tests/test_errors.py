@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ast
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 import glioseg
-from glioseg.errors import FileError, GliosegError, OptionError, name_some, nameless, suggestion
+from glioseg.errors import FileError, GliosegError, OptionError, listed, name_some, nameless, suggestion
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,14 @@ def test_errors_cross_processes() -> None:
 )
 def test_names_for_a_message(names: list[object], text: str) -> None:
     assert name_some(names) == text
+
+
+@pytest.mark.parametrize(
+    ("names", "words"), [((), ""), (("t1n",), "t1n"), (("t1n", "t1c"), "t1n and t1c"), ("abc", "a, b and c")]
+)
+def test_all_names_in_a_sentence(names: Sequence[str], words: str) -> None:
+    assert listed(names) == words
+    assert listed(iter(names), "or") == words.replace("and", "or")
 
 
 _ROOMS = ("cli", "runs", "tasks", "api")

@@ -147,6 +147,12 @@ def name_some(names: Iterable[object], limit: int = 6) -> str:
     return head if len(listed) <= limit else f"{head} and {len(listed) - limit} more"
 
 
+def listed(names: Iterable[object], last: str = "and") -> str:
+    """``t1n, t1c and t2f``: all of some names in a sentence; ``last`` stands before the last of several."""
+    words = [str(name) for name in names]
+    return f"{', '.join(words[:-1])} {last} {words[-1]}" if len(words) > 1 else "".join(words)
+
+
 def suggestion(name: str, known: Iterable[str], written: str = "{}") -> str | None:
     """``Did you mean lgg?``: the known name nearest to an unknown one, in ``written``; None where none is near."""
     near = difflib.get_close_matches(name, list(known), 1)

@@ -311,6 +311,12 @@ def test_a_set_of_modalities_is_enough_and_the_others_are_zeros() -> None:
         flair.predict(_image(("t1c",)))
 
 
+def test_of_the_sets_that_are_enough_the_smallest_are_named() -> None:
+    sets = (("a", "b", "c"), ("a", "b"), ("b", "c", "d"), ("c",))
+    with pytest.raises(GeometryError, match=r"expected a, b, c, d, or a and b alone, or c alone\."):
+        shown_modalities(("a", "b", "c", "d"), ("d",), "zero", sets)
+
+
 # -- numbers that are none ---------------------------------------------------------------------------------------------
 
 

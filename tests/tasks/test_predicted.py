@@ -40,6 +40,11 @@ CASES = {
         FIGURES,
         ("How good this network is with t1c and t2f alone was not measured",),
     ),
+    "three of four": (
+        {"t2w": "zero"},
+        FIGURES,
+        ("How good this network is with t1n, t1c and t2f alone was not measured",),
+    ),
     "all of them": ({}, FIGURES, ()),
 }
 

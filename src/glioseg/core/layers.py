@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from glioseg.core.labels import LabelScheme
 from glioseg.core.schemes import GLIOMA_LABELS, SCHEMES, glioma_scheme, our_label_name
-from glioseg.errors import LabelError
+from glioseg.errors import LabelError, listed
 
 LAYERS = frozenset({"WT", "TC", "tumour", *GLIOMA_LABELS})
 """The regions that masks of their own are read for."""
@@ -129,4 +129,4 @@ def _place(code: int, names: Sequence[str]) -> str:
     """``in WT and TC but not in ET``."""
     inside = [name for bit, name in enumerate(names) if code >> bit & 1]
     outside = [name for bit, name in enumerate(names) if not code >> bit & 1]
-    return f"in {' and '.join(inside)}" + (f" but not in {' or '.join(outside)}" if outside else "")
+    return f"in {listed(inside)}" + (f" but not in {listed(outside, 'or')}" if outside else "")

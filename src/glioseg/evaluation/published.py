@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 
 from glioseg.core import PartName
 from glioseg.core.targets import TaskName
-from glioseg.errors import ScoreError, name_some
+from glioseg.errors import ScoreError, listed, name_some
 from glioseg.evaluation.cases import CaseScores, GridName, select_slices
 from glioseg.evaluation.comparable import ALL_ASPECTS, Aspect, Reason, against, too_few
 from glioseg.evaluation.metrics import OverlapMetricName, ruled_ratio
@@ -100,7 +100,7 @@ def protocol_of(protocol: PublishedProtocol, part: str) -> tuple[PublishedProtoc
     if any(figure.values for figure in own) or not any(figure.values for figure in protocol.figures):
         return protocol.model_copy(update={"figures": own or protocol.figures}), ()
     parts = sorted({figure.part for figure in protocol.figures if figure.values})
-    words = f"scored on the {part} part, published on the {' and '.join(parts)} part"
+    words = f"scored on the {part} part, published on the {listed(parts)} part"
     return protocol, (Reason("part", words),)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from glioseg.core import Case, Image
 from glioseg.core.modalities import named_among
-from glioseg.errors import GeometryError
+from glioseg.errors import GeometryError, listed
 from glioseg.io.raster import COLOURS
 
 ModalitySets = tuple[tuple[str, ...], ...]
@@ -81,7 +81,8 @@ def missing_modality_error(
 ) -> GeometryError:
     """The error for an input without a modality that the network needs."""
     missing = [name for name in needed if name not in present]
-    enough = "".join(f", or {' + '.join(names)} alone" for names in sets)
+    fewest = [names for names in sets if not any(set(others) < set(names) for others in sets)]
+    enough = "".join(f", or {listed(names)} alone" for names in fewest)
     return GeometryError(
         f"{'the input' if case is None else f'case {case.id}'} lacks {', '.join(missing)}",
         path=None if case is None or not case.images or _is_study(case) else next(iter(case.images.values())).shown,

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePath
 
+from glioseg.errors import listed
 from glioseg.report.classified import percent
 from glioseg.report.html import Cell, Column, ContactSheet, Section, Table, Thumbnail, Tile
 from glioseg.report.parts import predicted
@@ -38,7 +39,7 @@ def said_page(
         predicted.inputs(ordered),
         predicted.networks(networks),
     )
-    summary = f"{' or '.join(classes)}, by {' + '.join(card.name for card in networks)}."
+    summary = f"{listed(classes, 'or')}, by {' + '.join(card.name for card in networks)}."
     return PredictionsPage(_tiles(ordered, classes), sections, summary)
 
 

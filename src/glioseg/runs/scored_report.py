@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from glioseg.console import QUIET, Reporter
-from glioseg.errors import GliosegError
+from glioseg.errors import GliosegError, listed
 from glioseg.faces import on_command_line
 from glioseg.report.html import FIGURES, Section
 from glioseg.report.predictions import left_out_section, left_out_tile
@@ -37,7 +37,7 @@ def scored_report(
     about, counts = members.facts_of(scored)
     unit: SplitUnit = "picture" if scored.cohort.categories else "patient"
     facts = RunFacts(
-        recipe=RecipeFacts(" and ".join(dict.fromkeys(card.name for card in cards)), ""),
+        recipe=RecipeFacts(listed(dict.fromkeys(card.name for card in cards)), ""),
         data=about,
         split=SplitFacts({scored.part.name: counts}, unit),
         networks=tuple(ScoredNetwork(card) for card in cards),

@@ -9,7 +9,7 @@ from pathlib import Path
 from glioseg.config import Recipe
 from glioseg.console import QUIET, Reporter
 from glioseg.core import Cohort
-from glioseg.errors import GliosegError, OptionError
+from glioseg.errors import GliosegError, OptionError, listed
 from glioseg.preparation.identity import plan_cohort
 from glioseg.runs.read import Data, read
 from glioseg.studies.guard import one_line
@@ -74,7 +74,7 @@ def feeds_of(rows: Sequence[StudyRow], folders: Mapping[str, Data], cache: Path,
             skipped[row.name] = "; ".join(words)
     names = tuple(cohort.name for cohort in cohorts.values())
     if not fed:
-        raise OptionError(f"{' and '.join(names)} cannot feed any row of the study: {next(iter(skipped.values()))}")
+        raise OptionError(f"{listed(names)} cannot feed any row of the study: {next(iter(skipped.values()))}")
     return Feeds(fed, skipped, names)
 
 

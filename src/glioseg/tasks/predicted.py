@@ -7,7 +7,7 @@ from typing import Any
 
 from glioseg.core import Case
 from glioseg.core.modalities import named_among
-from glioseg.errors import plural
+from glioseg.errors import listed, plural
 from glioseg.faces import on_command_line
 from glioseg.inference.backends import computed_by
 from glioseg.inference.bundle import BundleInfo
@@ -47,7 +47,7 @@ def filling_words(filled: Mapping[str, str]) -> tuple[str, ...]:
     for name, stand_in in filled.items():
         by_stand_in.setdefault(stand_in, []).append(name)
     return tuple(
-        f"{' and '.join(names)} {'was' if len(names) == 1 else 'were'} missing, and "
+        f"{listed(names)} {'was' if len(names) == 1 else 'were'} missing, and "
         f"{'nothing (zeros)' if stand_in == 'zero' else stand_in} stands in: what is seen there best may be wrong"
         for stand_in, names in by_stand_in.items()
     )
@@ -63,7 +63,7 @@ def measured_words(filled: Mapping[str, str], infos: Sequence[BundleInfo]) -> tu
     figures = infos[0].card.figures
     own = [figure for figure in figures if set(figure.only) == set(shown)]
     if not own:
-        return (f"How good this network is with {' and '.join(shown)} alone was not measured",)
+        return (f"How good this network is with {listed(shown)} alone was not measured",)
     first = own[0]
     alike = [each for each in own if (each.data, each.part, each.metric) == (first.data, first.part, first.metric)]
     all_shown = {
@@ -75,7 +75,7 @@ def measured_words(filled: Mapping[str, str], infos: Sequence[BundleInfo]) -> tu
     )
     beside = ", in brackets with all modalities" if all_shown else ""
     where = f"on {first.data}, {first.part}{beside}"
-    return (f"With {' and '.join(shown)} alone its {first.metric} is {words}, {where}",)
+    return (f"With {listed(shown)} alone its {first.metric} is {words}, {where}",)
 
 
 def kept_share(lacking: Sequence[str], infos: Sequence[BundleInfo]) -> float | None:

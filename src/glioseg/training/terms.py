@@ -22,6 +22,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from glioseg.core.targets import TaskName
+from glioseg.errors import listed
 from glioseg.frozen import Frozen
 from glioseg.inference.options import Activation
 from glioseg.preparation.border import BorderOptions
@@ -206,7 +207,7 @@ class LossOptions(Frozen):
                 raise ValueError(f"{first} and {other} are of two tasks: leave one of them out")
         if not _common_activations(terms.values()):
             raise ValueError(
-                f"{self.kind}: ce takes softmax, and {' and '.join(_of_sigmoid_alone(terms))} sigmoid: leave one out"
+                f"{self.kind}: ce takes softmax, and {listed(_of_sigmoid_alone(terms))} sigmoid: leave one out"
             )
         return self
 

@@ -13,7 +13,7 @@ from glioseg.cohorts.reading.words import SEPARATORS
 from glioseg.core import Finding, LabelScheme
 from glioseg.core.layers import LAYERS, MOST_LAYERS, names_of_layers, scheme_of_layers
 from glioseg.core.schemes import known_label_name
-from glioseg.errors import name_some
+from glioseg.errors import listed, name_some
 
 CaseKey = tuple[tuple[str, ...], str]
 """Folders, and the name of the case in them."""
@@ -143,7 +143,7 @@ def scheme_and_findings(
     for case, names in layers.items():
         lacking = [name for name in every if name not in names]
         if lacking:
-            message = f"there is no mask of {' and '.join(lacking)}, which other cases have, and so none is used: "
+            message = f"there is no mask of {listed(lacking)}, which other cases have, and so none is used: "
             findings.append(
                 Finding("error", "region-masks", f"{message}where there is none, an empty mask says so", case)
             )

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from glioseg.errors import listed
 from glioseg.preparation.ready.options import ReadyOptions
 from glioseg.preparation.ready.skull import WITH_SKULL
 
@@ -39,7 +40,7 @@ class Moved:
     @property
     def doubts(self) -> tuple[str, ...]:
         """Why it should be looked at, in sentences."""
-        names, found = " and ".join(self.modalities), self.found
+        names, found = listed(self.modalities), self.found
         doubtful = f"The registration of {names} to {self.to} is doubtful"
         said = []
         if found.overlap is None:
@@ -68,7 +69,7 @@ class Moved:
         """What was done, in a sentence."""
         before, after = (_dice(value) for value in (self.found.overlap_before, self.found.overlap))
         return (
-            f"{' and '.join(self.modalities)} moved by {self.found.shift_mm:.1f} mm and "
+            f"{listed(self.modalities)} moved by {self.found.shift_mm:.1f} mm and "
             f"{self.found.turn_degrees:.1f}° to {self.to}; overlap {before} before, {after} after"
         )
 

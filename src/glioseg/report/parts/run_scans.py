@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from glioseg.errors import plural
+from glioseg.errors import listed, plural
 from glioseg.evaluation.table import regions_of
 from glioseg.report import style
 from glioseg.report.figures import comparison
@@ -41,7 +41,7 @@ def gallery(facts: SegmentationFacts, folder: Path) -> Section:
             blocks.append(
                 saved_picture(folder, f"gallery-{kind}", figure, "scan", title=named, caption=caption, notes=notes)
             )
-    parts = " and ".join(dict.fromkeys(part_phrase(item.part) for item in facts.gallery))
+    parts = listed(dict.fromkeys(part_phrase(item.part) for item in facts.gallery))
     of = f" of {_outlined(facts)}" if facts.outlined else ""
     intro = f"From {parts}: reference{of} outlined in red, prediction in green, yellow where both coincide."
     return Section("gallery", "Predictions on scans", intro, tuple(blocks))
@@ -79,7 +79,7 @@ def triptychs(facts: SegmentationFacts, folder: Path) -> Section:
 
 def _outlined(facts: SegmentationFacts) -> str:
     """What the outlines are of."""
-    return " and ".join(facts.outlined) or facts.data.marked
+    return listed(facts.outlined) or facts.data.marked
 
 
 def _ranked_by(facts: SegmentationFacts) -> str:
@@ -113,7 +113,7 @@ def weight_maps(facts: SegmentationFacts, folder: Path) -> Section:
 def _what_is_seen(items: Sequence[GalleryItem], facts: SegmentationFacts) -> str:
     """Which modality is seen, and which slice."""
     names = dict.fromkeys(main_modality(item.pictures)[0] for item in items)
-    titles = " or ".join(style.modality_title(name) for name in names if name != "picture")
+    titles = listed((style.modality_title(name) for name in names if name != "picture"), "or")
     words = f"Shown on {titles}" if titles else "Shown on the picture"
     if any(item.n_slices > 1 for item in items):
         score = _ranked_by(facts)

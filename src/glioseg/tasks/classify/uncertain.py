@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from glioseg.errors import OptionError
+from glioseg.errors import OptionError, listed
 from glioseg.evaluation.score import Floats
 from glioseg.evaluation.uncertainty import class_entropy, class_information
 from glioseg.inference.classifier import Classification, Classifier
@@ -74,7 +74,7 @@ def changed_minds(samples: ClassSamples, mean: Classification) -> tuple[str, ...
     others = [mean.classes[row] for row in samples.probabilities.argmax(axis=1) if row != mean.decided]
     if not others:
         return ()
-    said = " or ".join(dict.fromkeys(others))
+    said = listed(dict.fromkeys(others), "or")
     n = len(samples.names)
     return (f"Asked {n} times (mirrored, scaled, …), the answer is {said} {len(others)} times",)
 
