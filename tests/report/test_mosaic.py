@@ -82,6 +82,14 @@ def test_panels_fill_the_sheet_and_no_more(groups: int, columns: int, panels: in
     assert panel_size(groups, columns, panels, most=100) == 100
 
 
+def test_a_sheet_is_as_wide_as_its_legend() -> None:
+    """A narrow picture, as of one sagittal slice, is narrower than the words for three colours."""
+    legend = [(name, "#ffffff") for name in ("reference", "prediction", "both")]
+    figure = mosaic([Group((_panel((9, 9, 9), 60, 80),))], columns=1, legend=legend)
+    figure.draw_without_rendering()
+    assert max(text.get_window_extent().x1 for text in figure.axes[0].texts) < figure.bbox.x1
+
+
 @pytest.mark.parametrize("name", [r"$\frac$", r"$\undefined$", "a$b$", r"\$a$"])
 def test_a_name_is_no_formula(name: str) -> None:
     """Matplotlib fails where it cannot set what stands between two dollar signs."""

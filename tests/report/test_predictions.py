@@ -66,7 +66,7 @@ def test_one_mask(tmp_path: Path) -> None:
     doubtful = {"warnings": ["ET is undecided"], "filled_with": {"t1c": "zero"}}
     cases = [_mask(tmp_path, "smith", 71.23456, **doubtful)]
     text = _text(segmented_page(cases, _REGIONS, [_CARD]), tmp_path, cases)
-    assert _tiles(text) == {"WT": "71.2 ml", "ET": "1.50 ml", "To distrust": "1"}
+    assert _tiles(text) == {"WT": "71.2 ml", "ET": "1.50 ml", "Warnings": "1"}
     for words in ("smith_flair.nii.gz", "/scans/smith", "240 × 240 × 155", "LPS", "missing; filled with zeros"):
         assert words in text
     for words in ("ET is undecided.", "kaggle_3m, 66 patients", "It knows one cohort.", "research use only"):

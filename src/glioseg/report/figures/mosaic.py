@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ _NOTE_BAND = 22
 _CAPTION_BAND = 30
 _MARGIN = 20
 _LEGEND_BAND = 40
+_KEY_WIDTH = 26
+_KEY_GAP = 36
 _SHEET_WIDTH = 1640
 
 
@@ -91,7 +94,7 @@ def mosaic(
     row_height = head + int(cell[0])
     n_rows = -(-len(groups) // columns)
     top = _MARGIN + (_CAPTION_BAND if captions else 0)
-    width = 2 * _MARGIN + columns * group_width + (columns - 1) * _GROUP_GAP
+    width = 2 * _MARGIN + max(columns * group_width + (columns - 1) * _GROUP_GAP, _legend_width(legend))
     height = top + n_rows * row_height + (n_rows - 1) * _GAP * 3 + _MARGIN + (_LEGEND_BAND if legend else 0)
     sheet = np.empty((height, width, 3), dtype=np.uint8)
     sheet[:] = style.rgb(style.SCAN_PAPER)
@@ -171,12 +174,22 @@ def _drawn(sheet: npt.NDArray[np.uint8], texts: Sequence[_Text], legend: Sequenc
     for name, colour in legend:
         axes.text(x, height - _LEGEND_BAND / 2 - 6, "■", fontsize=10, color=colour, va="center")
         axes.text(
-            x + 26,
+            x + _KEY_WIDTH,
             height - _LEGEND_BAND / 2 - 5,
             style.no_formula(name),
             fontsize=7.5,
             color=style.SCAN_INK,
             va="center",
         )
-        x += 26 + 36 + 9.2 * len(name)
+        x += _entry_width(name) + _KEY_GAP
     return figure
+
+
+def _entry_width(name: str) -> int:
+    """Pixels of a square and its words, whose letters take some 9.2 each."""
+    return _KEY_WIDTH + math.ceil(9.2 * len(name))
+
+
+def _legend_width(legend: Sequence[tuple[str, str]]) -> int:
+    """Pixels of all entries and of the gaps between them."""
+    return sum(_entry_width(name) for name, _ in legend) + _KEY_GAP * max(0, len(legend) - 1)

@@ -38,7 +38,7 @@ def doubts_tile(cases: Sequence[PredictedCase]) -> Tile:
     n = sum(bool(case.warnings) for case in cases)
     if len(cases) == 1:
         n = len(cases[0].warnings)
-        return Tile("To distrust", f"{n:,}", "see below" if n else "nothing noticed", "warning" if n else "good")
+        return Tile("Warnings", f"{n:,}", "see below" if n else "nothing noticed", "warning" if n else "good")
     note = f"of {len(cases):,}" if n else "nothing noticed"
     return Tile("To check first", f"{n:,}", note, "warning" if n else "good")
 
