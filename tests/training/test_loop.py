@@ -296,6 +296,20 @@ def test_a_schedule_falls_over_the_time_that_there_is(tmp_path: Path, monkeypatc
     assert _rates(tmp_path / "run")[34] == pytest.approx(0.01 * (1 + math.cos(math.pi * 140 / 240)) / 2, rel=0.1)
 
 
+def test_without_the_limit_the_schedule_falls_over_the_epochs_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """100 epochs of 4 steps, stopped after two minutes at a second a step, and continued without a limit."""
+    clock = _Clock()
+    monkeypatch.setattr("glioseg.training.loop.time.monotonic", clock.monotonic)
+    options = _options(epochs=100, schedule="cosine", max_minutes=2.0, ema=None, checkpoint_every=1000)
+    assert _fit(tmp_path / "run", options, on_step=clock.tick).met_limit
+    assert _rates(tmp_path / "run")[29] < 1e-4
+    outcome = _fit(tmp_path / "run", options.model_copy(update={"max_minutes": None}), on_step=clock.tick)
+    assert (outcome.finished, outcome.progress.horizon) == (True, None)
+    assert _rates(tmp_path / "run")[49] == pytest.approx(0.005, rel=0.02)  # half of the peak in the middle of 100
+
+
 def test_a_training_that_ends_in_time_never_sees_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = _options(epochs=20, schedule="cosine", ema=None)
     _fit(tmp_path / "free", options)
@@ -374,6 +388,26 @@ def test_the_last_model_can_be_kept_whatever_its_score(tmp_path: Path) -> None:
     assert outcome.progress.best_epoch == 2
     assert load_checkpoint(tmp_path / "run" / BEST)["score"] == 0.6
     assert "keep = last keeps none" in _checked(lambda: _options(keep="last", early_stopping=2))
+
+
+@pytest.mark.parametrize("last_step", [3, 4, 5])
+def test_a_reason_given_once_is_kept_even_at_the_end_of_an_epoch(tmp_path: Path, last_step: int) -> None:
+    """Epochs have 4 steps."""
+    outcome = _fit(
+        tmp_path / "run", _options(), on_step=lambda place: "enough" if place.n_updates == last_step else None
+    )
+    assert (outcome.reason, outcome.progress.n_updates) == ("enough", last_step)
+
+
+@pytest.mark.parametrize("figures", [(math.nan, 0.5), (1.0, math.nan), (math.inf, 0.5), (1.0, -math.inf)])
+def test_a_validation_that_is_not_a_number_is_said_and_keeps_the_checkpoint(
+    tmp_path: Path, figures: tuple[float, float]
+) -> None:
+    with pytest.raises(TrainingError, match=r"the validation of epoch 1 is not a number; found loss .*, score"):
+        _fit(tmp_path / "run", _options(), validate=lambda model: Validation(*figures, {}))
+    assert load_checkpoint(tmp_path / "run" / LATEST)["progress"]["n_updates"] == 3
+    assert not (tmp_path / "run" / BEST).exists()
+    assert _fit(tmp_path / "run", _options()).finished
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -48,12 +48,13 @@ from glioseg.training.team import Team
 from glioseg.training.validation import validated
 
 _UPDATES_BETWEEN_LOOKS = 10
+_REMEDY = "lower train.lr or set train.clip_norm; the last checkpoint is as it was"
 _SHARE_BEFORE_FIRST_LOOK = 0.05
 """Of ``train.max_minutes``, which the first steps of a process, slower than the others, must not decide."""
 
 
 class TrainingError(GliosegError):
-    """A training that cannot go on: a loss that is not a number."""
+    """A training that cannot go on: a loss, or a validation, that is not a number."""
 
 
 def fit(fabric: Fabric, model: nn.Module, job: Job) -> Outcome:
@@ -61,7 +62,7 @@ def fit(fabric: Fabric, model: nn.Module, job: Job) -> Outcome:
 
     Raises:
         ResumeError: the run folder's checkpoint belongs to another recipe, split or data set.
-        TrainingError: the loss is not a number.
+        TrainingError: the loss, or a validation, is not a number.
         FileError: the run folder cannot be written to.
         LostProcessError: another process of the training has ended, or does not answer.
     """
@@ -142,7 +143,7 @@ class TrainingLoop:
         progress.finished = self._is_over()
         if self.team.is_first:
             progress.log_size = append_log(self.job.run / LOG, row)
-            self._stop_reason = self.job.on_epoch(row)
+            self._stop_reason = self.job.on_epoch(row) or self._stop_reason  # which its last step may have set
         self.save_latest()
 
     def _is_over(self) -> bool:
@@ -171,6 +172,7 @@ class TrainingLoop:
         network, mean = self.stepper.network, self.stepper.mean
         with nullcontext() if mean is None else mean.in_place_of(network):
             validation = validated(self.job.validate, network, self.team)
+        _require_numbers(validation, progress.epoch)
         if isinstance(options.schedule, PlateauOptions):
             progress.plateau = progress.plateau.after(validation.score, options.schedule)
         has_gained = validation.score > progress.best_score
@@ -213,8 +215,7 @@ class TrainingLoop:
         raise TrainingError(
             f"the loss is not a number in epoch {key.epoch + 1}, step {key.step + 1}",
             found=f"{loss} on {', '.join(dict.fromkeys(of_all))}",
-            remedy="Look at these cases with `glioseg inspect`, lower train.lr or set train.clip_norm; the last "
-            "checkpoint is as it was",
+            remedy=f"Look at these cases with `glioseg inspect`, {_REMEDY}",
         )
 
     def _learning_rate(self, update: int) -> float:
@@ -366,7 +367,19 @@ class TrainingLoop:
         self.progress = progress_of(values)
         self.progress.loss_sum = sum(sums) / len(sums)
         self.progress.finished = self._is_over()  # train.epochs may have been raised or lowered
+        if self.options.max_minutes is None:  # there may have been a limit, over which the schedule fell
+            self.progress.horizon = None
         self._started = time.monotonic()
+
+
+def _require_numbers(validation: Validation, epoch: int) -> None:
+    """Refuse figures by which no model can be chosen, and which the log cannot hold."""
+    if not (math.isfinite(validation.loss) and math.isfinite(validation.score)):
+        raise TrainingError(
+            f"the validation of epoch {epoch + 1} is not a number",
+            found=f"loss {validation.loss:g}, score {validation.score:g}",
+            remedy=f"Look at the validation cases with `glioseg inspect`, {_REMEDY}",
+        )
 
 
 def _can_augment_beside(device: torch.device, team: Team) -> bool:
