@@ -151,7 +151,7 @@ def test_a_report_in_the_place_of_a_file(toys: Cohorts, tmp_path: Path) -> None:
     ran = glioseg("inspect", toys("brats2023"), "--out", tmp_path / "mine.txt")
     assert (ran.code, ran.out) == (1, "")
     assert ran.err == (
-        f"glioseg: {tmp_path / 'mine.txt'}: a folder is needed for the report; found a file. Name another with --out.\n"
+        f"glioseg: {tmp_path / 'mine.txt'}: a folder is needed; found a file. Name another with --out.\n"
     )
     assert (tmp_path / "mine.txt").read_text() == "mine"
 

@@ -158,20 +158,25 @@ def test_a_folder_of_other_files(tiny: TinyRun, tmp_path: Path) -> None:
 
 def test_a_file_in_the_place_of_the_folder(tiny: TinyRun, tmp_path: Path) -> None:
     (tmp_path / "run").write_text("", encoding="utf-8")
-    _refused(_train(tiny, tmp_path / "run"), 1, "a folder is needed for the run")
+    _refused(_train(tiny, tmp_path / "run"), 1, "a folder is needed")
 
 
 def test_a_folder_that_may_not_be_written_to(tiny: TinyRun, copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Permissions do not stop the superuser, who may run these tests; so the refusal is made."""
     before = _contents(copied)
 
-    def refuse(path: Path, data: bytes) -> int:
+    def refuse(path: Path, *args: object, **kwargs: object) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "write_bytes", refuse)
-    _refused(_train(tiny, copied), 1, str(copied), "cannot be written", "Permission denied")
+    monkeypatch.setattr(Path, "touch", refuse)
+    _refused(_train(tiny, copied), 1, f"{copied}: cannot be written", "Permission denied")
     monkeypatch.undo()
     assert _contents(copied) == before
+
+
+def test_data_that_is_not_there_leaves_no_run_behind(tiny: TinyRun, tmp_path: Path) -> None:
+    _refused(_train(tiny, tmp_path / "runs" / "new", data=tmp_path / "typo"), 1, "typo")
+    assert not (tmp_path / "runs" / "new").exists()
 
 
 def test_a_restart_that_is_refused_keeps_the_old_run(tiny: TinyRun, copied: Path, tmp_path: Path) -> None:

@@ -240,7 +240,7 @@ def test_a_page_where_a_file_lies(tmp_path: Path) -> None:
     one, two = write_time_point(tmp_path, "a", 20), write_time_point(tmp_path, "b", 10)
     ran = command("timeline", one, two, "--out", one)
     assert ran.code == 1
-    assert "cannot be written" in ran.err
+    assert "a folder is needed; found a file" in ran.err
     assert json.loads(one.read_text(encoding="utf-8"))["case"] == "a"
 
 

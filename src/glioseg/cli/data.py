@@ -85,11 +85,13 @@ def split(
     """
     from glioseg.api import data as api
     from glioseg.api.common import settings_of
+    from glioseg.io.files import require_place
     from glioseg.io.remote.address import as_given
     from glioseg.runs.split import options_of
 
     reporter = Reporter(quiet=quiet)
-    options_of(settings_of(changes or ()))  # a fault in them is said before any scan is looked at
+    options_of(settings_of(changes or ()))  # a fault in them, or in the file's place, is said before any scan is read
+    require_place(file)
     if nnunet:
         folds = api.split_folds(flags.data(data), file, changes=changes or (), progress=reporter)
         out(f"{len(folds)} folds of {plural(len(folds[0][0]) + len(folds[0][1]), 'case')}: {as_given(file)}")

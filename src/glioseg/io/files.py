@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -97,6 +98,32 @@ def write_bytes(path: Path, data: bytes) -> None:
 def write_json(path: Path, value: object) -> None:
     """Write ``value`` as indented JSON, in one piece or not at all; NaN is refused."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def require_folder(folder: Path) -> None:
+    """Refuse before any work a folder into which nothing could be written in the end, there already or to be made.
+
+    It is tried in the folder, or in the nearest one above it that there is; nothing is left behind.
+
+    Raises:
+        FileError: a file stands in its place, or it cannot be written to.
+    """
+    try:
+        place = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+        if not place.is_dir():
+            raise FileError("a folder is needed", path=place, found="a file", remedy="Name another with `--out`")
+        probe = place / f"{TEMPORARY}{uuid.uuid4().hex}"
+        probe.touch(exist_ok=False)
+        probe.unlink()
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+
+
+def require_place(path: Path) -> None:
+    """The same of a file: neither a folder may stand in its place, nor its own folder refuse it."""
+    if path.is_dir():
+        raise cannot_write(path, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
+    require_folder(path.parent)
 
 
 def unforeseen(what: str, path: Path | str, error: Exception, *, may_quote: bool = True) -> FileError:

@@ -74,7 +74,7 @@ def _taken(path: Path) -> int | None:
         except FileNotFoundError:  # its last holder has taken the empty folder away in between
             continue
         except OSError as error:
-            raise cannot_write(path, error) from error
+            raise cannot_write(path.parent, error) from error
         try:
             _lock(descriptor)
         except OSError as error:

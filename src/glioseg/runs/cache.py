@@ -9,6 +9,7 @@ from glioseg.config import Recipe
 from glioseg.console import QUIET, Reporter
 from glioseg.core import Cohort
 from glioseg.errors import OptionError
+from glioseg.io.files import require_folder
 from glioseg.preparation.cache import prepare
 from glioseg.preparation.options import PrepareOptions
 from glioseg.preparation.store import PreparedCohort
@@ -30,7 +31,11 @@ def cache(
         how: all of it, or what a training by a recipe uses: cases with references, the modalities of the network.
         folder: where prepared data is kept.
         reporter: shows progress.
+
+    Raises:
+        FileError: the folder cannot be written to; see ``prepare`` for others.
     """
+    require_folder(folder)
     cohort = read(data, reporter)
     if isinstance(how, Recipe):
         return prepared_as(task_named(how.task), how, cohort, folder, reporter).prepared

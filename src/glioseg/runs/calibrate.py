@@ -19,7 +19,7 @@ from glioseg.errors import OptionError, SplitError, name_some, plural
 from glioseg.faces import command
 from glioseg.inference.bundle import DESCRIPTION, Bundle, BundleInfo, annotate_bundle, load_bundle
 from glioseg.inference.shipped import is_model_name
-from glioseg.io.files import write_json
+from glioseg.io.files import require_folder, write_json
 from glioseg.runs import run_folder
 from glioseg.runs.evaluate import open_run, other_part, require_unseen
 from glioseg.runs.model_card import write_card
@@ -76,6 +76,7 @@ def calibrate(
     Raises:
         OptionError: a shipped network, a classifier, a bundle without data, folds of another network.
         ScoreError: too few cases.
+        FileError: the bundle, or the folder of the page, cannot be written to, which is said before any work.
         SplitError: the data holds patients that the network was trained on, or two folds held out the same.
     """
     _require_own(run)
@@ -87,10 +88,13 @@ def calibrate(
             found="both",
             remedy="Leave out `--data` or `--folds`",
         )
+    home = run_folder.home_of(run)
+    place = out or home
+    require_folder(place)
     bundle = load_bundle(run, network)
+    require_folder(_bundle_folder(run))
     task = task_named(bundle.info.task)
     task.require_confidence()
-    home = run_folder.home_of(run)
     opened: OpenRun = partial(open_run, device=device, cache=cache, reporter=reporter, network=network, layout=layout)
     if folds:
         parts = _held_out_by([(fold, _fold_of(fold, bundle.info, network)) for fold in folds], opened)
@@ -109,7 +113,6 @@ def calibrate(
     if check is not None:
         cohort, part = _unseen(run, bundle, check, device, cache, reporter)
         parts = replace(parts, checked=part, checked_words=cohort.name, checked_is_other=True)
-    place = out or home
     found = task.fit_confidence(bundle, parts, promises, place / PAGE, device, reporter)
     info = annotate_bundle(run, confidence=found.block)
     write_card(_bundle_folder(run), info)

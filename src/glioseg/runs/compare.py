@@ -13,7 +13,7 @@ from glioseg.evaluation.case_table import CaseTable, case_table
 from glioseg.evaluation.comparison import CompareOptions, Comparison, compare
 from glioseg.evaluation.metric import OwnMetrics
 from glioseg.faces import command
-from glioseg.io.files import write_json
+from glioseg.io.files import require_folder, write_json
 from glioseg.io.text import read_json, read_text
 from glioseg.report.comparison import write_comparison
 from glioseg.runs.run_files import RECIPE, not_a_run
@@ -106,6 +106,8 @@ def compare_runs(
         ScoreError: no common case or region, another reference, a metric that a run lacks, or runs of different tasks.
     """
     named = named_apart(runs)
+    if out is not None:
+        require_folder(out)
     common = part or _common_part(named)
     tables = {name: _table(path, common, own) for name, path in named.items()}
     _require_one_convention(named, common)

@@ -13,6 +13,7 @@ from glioseg.cohorts.write import LoadedCase, load_cases, write_cohort
 from glioseg.console import QUIET, Reporter, Step
 from glioseg.core import Cohort, Grid
 from glioseg.errors import OptionError
+from glioseg.io.files import require_folder
 from glioseg.runs.read import Data, read
 
 _T = TypeVar("_T")
@@ -37,10 +38,12 @@ def convert(
 
     Raises:
         OptionError: a spacing that is not above 0, or of cases whose files state theirs.
+        FileError: the folder cannot be written to, or holds other files; see ``read`` for others.
     """
     if spacing_mm is not None and not min(spacing_mm) > 0:
         found = ",".join(f"{mm:g}" for mm in spacing_mm)
         raise OptionError("`--spacing` needs millimetres above 0", found=found, expected="`--spacing 0.9,0.9,5`")
+    require_folder(out)
     cohort = read(data, reporter)
     cases: Iterable[LoadedCase] = load_cases(cohort)
     if spacing_mm is not None:

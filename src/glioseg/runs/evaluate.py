@@ -23,6 +23,7 @@ from glioseg.evaluation.metric import OwnMetrics
 from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.faces import on_command_line
 from glioseg.inference.bundle import Bundle, BundleInfo, load_bundle
+from glioseg.io.files import require_folder
 from glioseg.io.text import read_json
 from glioseg.preparation.cache import prepare, prepare_sound
 from glioseg.runs import run_folder
@@ -90,7 +91,9 @@ def evaluate(
         OptionError: ``detect`` of a network that does not segment; a bundle without data, or a part of data that was
             never split; ``only`` what the network or the scans do not have; contributions of one modality.
         GeometryError: the network cannot do with ``only`` these.
+        FileError: the figures cannot be written, which is said before any work.
     """
+    require_folder(out or (run if data is None else run_folder.home_of(run)))
     if data is not None:
         options = RunOptions(run_folder.home_of(run), cache, device=device)
         _require_no_part(part)
@@ -231,6 +234,7 @@ def evaluate_ensemble(
         SplitError: a member was trained on patients that would be scored.
     """
     folders, home = [run, *others], run_folder.home_of(run)
+    require_folder(out or home)
     folder = run_folder.RunFolder(home)
     is_run = (home / run_folder.RECIPE).exists()
     if data is None:

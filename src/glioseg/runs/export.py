@@ -21,7 +21,7 @@ from glioseg.inference.export import ExportRequest, ExportResult, export_onnx, p
 from glioseg.inference.export_monai import export_monai
 from glioseg.inference.export_others import export_openvino, export_torch
 from glioseg.inference.shipped import is_model_name
-from glioseg.io.files import write_text
+from glioseg.io.files import require_folder, require_place, write_text
 from glioseg.runs.card import WrittenCard, read_card, with_digest
 from glioseg.runs.export_int8 import export_int8
 from glioseg.runs.model_card import write_card
@@ -40,6 +40,8 @@ FILES = {
     "monai": "monai-bundle",
     "bundle": "bundle-float16",
 }
+_FOLDERS = ("monai", "bundle")
+"""Formats that are folders; of all others the name is that of a file."""
 EXAMPLE = "predict_{}.py"
 COMPONENTS = "components.py"
 _CHECKED_ON = 64
@@ -79,7 +81,9 @@ def export(
         raise OptionError(f"there is no export to {form}", expected=f"one of {', '.join(FORMATS)}")
     if card is not None and form != "bundle":
         raise OptionError("a model card belongs to a bundle", found=form, remedy="Add `--format bundle`")
-    bundle, place = load_bundle(run, network), out or (home_of(run) if is_model_name(run) else run) / FILES[form]
+    place = out or (home_of(run) if is_model_name(run) else run) / FILES[form]
+    (require_folder if form in _FOLDERS else require_place)(place)
+    bundle = load_bundle(run, network)
     info = bundle.info
     dims = info.dims
     if size is not None and (len(size) != dims or min(size) < 1):

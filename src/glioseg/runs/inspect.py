@@ -12,8 +12,9 @@ from glioseg.cohorts.description import CohortDescription
 from glioseg.cohorts.explore.describe import describe
 from glioseg.console import QUIET, Reporter
 from glioseg.core import Cohort, Finding
-from glioseg.errors import FileError, plural
+from glioseg.errors import plural
 from glioseg.faces import in_python
+from glioseg.io.files import require_folder
 from glioseg.report.cohort import write_cohort_report
 from glioseg.runs.read import Data, read
 
@@ -69,12 +70,10 @@ def inspect(data: Data | Cohort, out: Path | None = None, reporter: Reporter = Q
     """Recognise, check and describe a cohort; write the report into ``out`` unless that is None.
 
     Raises:
-        FileError: ``out`` is a file, which is said before anything is looked at; or see ``read``.
+        FileError: ``out`` cannot be written to, which is said before anything is looked at; or see ``read``.
     """
-    if out is not None and out.exists() and not out.is_dir():
-        raise FileError(
-            "a folder is needed for the report", path=out, found="a file", remedy="Name another with `--out`"
-        )
+    if out is not None:
+        require_folder(out)
     cohort = read(data, reporter, says_errors=False)
     with reporter.progress("Looking at cases") as step:
         description = describe(cohort, check(cohort, progress=step))

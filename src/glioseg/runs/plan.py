@@ -20,7 +20,7 @@ from glioseg.console import QUIET, Reporter, Step
 from glioseg.core import Case, Cohort, LabelScheme
 from glioseg.errors import FileError, LabelError, OptionError
 from glioseg.io import load_image, load_labels
-from glioseg.io.files import write_text
+from glioseg.io.files import require_place, write_text
 from glioseg.machine.device import memory_at_hand, pick_device, uses_bf16
 from glioseg.networks.build import dims_of
 from glioseg.networks.unet import UNetSettings
@@ -82,6 +82,7 @@ def plan(
         raise FileError(
             "there is a file already, perhaps with changes of yours", path=out, remedy="Name another: `--out`"
         )
+    require_place(out)
     machine = machine_of(device, memory_gb)
     cohort = with_references(read(data, reporter), None, reporter)
     with reporter.progress("Looking at cases") as step:

@@ -19,7 +19,7 @@ from glioseg.faces import on_command_line
 from glioseg.inference.backends import on_backend
 from glioseg.inference.bundle import load_bundle
 from glioseg.io.dicom.archive import file_of
-from glioseg.io.files import sweep, unforeseen_in, write_json, write_text
+from glioseg.io.files import require_folder, sweep, unforeseen_in, write_json, write_text
 from glioseg.io.lock import locked
 from glioseg.io.text import read_json
 from glioseg.machine.device import on_free_processors
@@ -166,6 +166,7 @@ def predict_with(
     spread: PredictionWorkers | None = None,
 ) -> PredictResult:
     """``predict`` with networks that are loaded; with ``spread`` on the workers of another place."""
+    require_folder(out)
     for terms in terms_of(members.infos):
         reporter.say(terms)
     given = list(cases_of(members.modalities, inputs, modality_files or {}, out, reporter))

@@ -12,7 +12,7 @@ from glioseg.console import QUIET, Reporter
 from glioseg.core import Case, Cohort, allowing
 from glioseg.core.modalities import MODALITY_ORDER
 from glioseg.errors import GliosegError, OptionError
-from glioseg.io.files import unforeseen_in, write_json
+from glioseg.io.files import require_folder, unforeseen_in, write_json
 from glioseg.io.lock import locked
 from glioseg.io.nifti import write_nifti
 from glioseg.preparation.ready.options import ReadyOptions
@@ -83,6 +83,7 @@ def make_ready(
         OptionError: no input at all, or results that would replace the scans.
         FileError: ``out`` cannot be written to.
     """
+    require_folder(out)
     cases = named_apart(once_each(cases_of(needed, inputs, modality_files or {}, out, reporter)))
     if not cases:
         raise OptionError("there is nothing to be made ready", expected="folders of cases, or volumes")

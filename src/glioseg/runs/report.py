@@ -13,6 +13,7 @@ from glioseg.cohorts.reading.layout import Layout
 from glioseg.config import write_recipe
 from glioseg.console import QUIET, Reporter
 from glioseg.core import PARTS
+from glioseg.io.files import require_folder
 from glioseg.io.text import read_json
 from glioseg.networks.summary import summarise_levels
 from glioseg.report.html import FIGURES
@@ -29,6 +30,7 @@ from glioseg.report.run_facts import (
 from glioseg.runs import run_folder
 from glioseg.runs.evaluate import open_run
 from glioseg.runs.records import write_records
+from glioseg.runs.run_files import require_run
 from glioseg.tasks.task import AnyTask, FinishedRun, facts_of_network, image_size
 from glioseg.training.log import LogRow, log_of
 
@@ -45,6 +47,8 @@ def write_report(
     layout: Layout | None = None,
 ) -> Path:
     """Write the report of a run from what stands in its folder; arguments and errors as ``evaluate``."""
+    require_run(run)
+    require_folder(run)
     own_task, finished = open_run(run, device, cache, reporter, task, network=network, layout=layout)
     return report(own_task, finished, reporter)
 

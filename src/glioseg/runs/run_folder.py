@@ -14,7 +14,7 @@ from glioseg.cohorts.recognise import LAYOUTS
 from glioseg.config import Recipe, read_recipe, write_recipe
 from glioseg.errors import FileError, OptionError
 from glioseg.inference.shipped import is_model_name
-from glioseg.io.files import LOCK, cannot_write, own_entries, sweep, write_json, write_text
+from glioseg.io.files import LOCK, cannot_write, own_entries, require_folder, sweep, write_json, write_text
 from glioseg.io.text import read_json
 from glioseg.runs.changed import scan_changes, shortened, split_changes
 from glioseg.runs.read import Data, here
@@ -146,24 +146,11 @@ def begin(path: Path) -> None:
     Raises:
         FileError: the folder holds other files, or cannot be written to.
     """
-    if path.exists() and not path.is_dir():
-        raise FileError(
-            "a folder is needed for the run",
-            path=path,
-            found="a file",
-            remedy="Name a new folder with `--out`",
-        )
+    require_folder(path)
     if path.is_dir() and own_entries(path) and not (path / RECIPE).exists():
         raise FileError(
             "the folder holds files that are not a run's", path=path, remedy="Name a new folder with `--out`"
         )
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        probe = path / ".writable"
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as error:
-        raise cannot_write(path, error) from error
     sweep(path)
 
 

@@ -26,7 +26,7 @@ from glioseg.evaluation.protocol import EvaluateOptions, Evaluation, aggregate
 from glioseg.evaluation.raters import CONSENSUS, ConsensusName, agreements, consensus
 from glioseg.evaluation.scored_masks import RaterFigures, ScoreInputs
 from glioseg.evaluation.table import case_rows, has_metric
-from glioseg.io.files import write_json
+from glioseg.io.files import require_folder, write_json
 from glioseg.report.run_facts import CohortFacts, PartScores
 from glioseg.report.score import ScoredMasks, write_score_page
 from glioseg.runs.read import Data
@@ -162,10 +162,12 @@ def score_folders(
 
     Raises:
         LayoutError: no masks in a folder, or masks whose reference is not there.
-        GeometryError, LabelError, FileError: a mask that cannot be scored.
+        GeometryError, LabelError, FileError: a mask that cannot be scored, or a folder that cannot be written to.
         ScoreError: several of them.
         OptionError: a rater called as a consensus; a region or a scheme that there is not.
     """
+    if out is not None:
+        require_folder(out)
     taken = [name for name in references if name in CONSENSUS]
     if taken:
         raise OptionError("a rater has the name of a consensus", found=taken[0], remedy="Give the rater another name")

@@ -17,6 +17,7 @@ from glioseg.console import QUIET, Reporter
 from glioseg.core import Cohort
 from glioseg.errors import CacheError, FileError, OptionError
 from glioseg.frozen import Frozen
+from glioseg.io.files import require_place
 from glioseg.preparation.identity import plan_cohort
 from glioseg.preparation.options import PrepareOptions
 from glioseg.preparation.records import read_record, write_record
@@ -113,7 +114,13 @@ def options_of(settings: Mapping[str, Any]) -> SplitOptions:
 def write_split(
     data: Data | Cohort, options: SplitOptions, out: Path | None = None, reporter: Reporter = QUIET
 ) -> Split:
-    """Read and split a folder of scans, and save the split where a file is named."""
+    """Read and split a folder of scans, and save the split where a file is named.
+
+    Raises:
+        FileError: the file cannot be written, which is said before any scan is looked at; see ``read`` for others.
+    """
+    if out is not None:
+        require_place(out)
     new_split = split_cohort(read(data, reporter), options, reporter=reporter)
     if out is not None:
         save_split(new_split, out)
@@ -127,9 +134,12 @@ def write_nnunet_folds(
 
     Raises:
         OptionError: the number of folds is not set.
+        FileError: the file cannot be written, which is said before any scan is looked at.
     """
     if options.n_folds is None:
         raise OptionError("nnU-Net's file holds folds", remedy="Say how many: split.n_folds=5")
+    if out is not None:
+        require_place(out)
     cohort = read(data, reporter)
     facts = survey(cohort, None, reporter)
     folds = []

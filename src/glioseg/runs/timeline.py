@@ -19,7 +19,7 @@ from glioseg.evaluation.diameters import measure_diameters
 from glioseg.evaluation.table import Row, rows_to_csv
 from glioseg.io import load_image
 from glioseg.io.endings import file_kind
-from glioseg.io.files import write_json, write_text
+from glioseg.io.files import require_folder, write_json, write_text
 from glioseg.preparation.oblique import brought, moved
 from glioseg.preparation.ready.record import Moved
 from glioseg.preparation.ready.registration import Head, register
@@ -94,10 +94,12 @@ def timeline(
         reporter: told of what to bear in mind.
 
     Raises:
-        FileError: no prediction there, one that cannot be read or whose record is damaged, or no scan that is named.
+        FileError: no prediction there, one that cannot be read or whose record is damaged, no scan that is named, or
+            ``out`` cannot be written to.
         OptionError: fewer than two time points, dates that are no dates or not as many, not as many scans, other
             regions or units, one case twice.
     """
+    require_folder(out)
     found = [prediction for path in inputs for prediction in predicted_masks(path)]
     _require_comparable(found)
     if scans and len(scans) != len(found):

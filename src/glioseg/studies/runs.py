@@ -15,7 +15,7 @@ from glioseg.config import Recipe, without_none
 from glioseg.console import Reporter
 from glioseg.errors import FileError, GliosegError, OptionError, name_some, suggestion
 from glioseg.inference.bundle import load_bundle
-from glioseg.io.files import own_entries, write_json, write_text
+from glioseg.io.files import own_entries, require_folder, write_json, write_text
 from glioseg.io.lock import locked
 from glioseg.machine.device import pick_device
 from glioseg.machine.memory import peak_mb, reset_peak
@@ -158,13 +158,7 @@ def _foreign(out: Path) -> list[Path]:
 
 
 def _require_own(out: Path) -> None:
-    if out.exists() and not out.is_dir():
-        raise FileError(
-            "a folder is needed for the study",
-            path=out,
-            found="a file",
-            remedy="Name a new folder with `--out`",
-        )
+    require_folder(out)
     if out.is_dir() and _foreign(out) and not (out / STUDY).exists():
         raise FileError(
             "the folder holds files that are not a study's", path=out, remedy="Name a new folder with `--out`"

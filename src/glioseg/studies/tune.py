@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 from glioseg.config import Recipe, differences, read_recipe, without_none, write_recipe
 from glioseg.console import QUIET, Reporter
 from glioseg.errors import FileError, OptionError
-from glioseg.io.files import own_entries, write_json, write_text
+from glioseg.io.files import own_entries, require_folder, write_json, write_text
 from glioseg.io.lock import locked
 from glioseg.io.text import csv_text, read_json
 from glioseg.runs.options import RunOptions
@@ -119,6 +119,7 @@ def tune(
     """
     optuna_module()
     _require_ranges(recipe)
+    require_folder(out)
     reason, key = cannot_feed(recipe, read(data, reporter), cache or out / "cache")
     if reason is not None:
         raise OptionError(f"this data cannot feed the recipe {recipe.name}: {reason}")
@@ -179,13 +180,6 @@ def _require_ranges(recipe: Recipe) -> None:
 
 
 def _begin(recipe: Recipe, key: str, at_once: int, out: Path) -> None:
-    if out.exists() and not out.is_dir():
-        raise FileError(
-            "a folder is needed for the search",
-            path=out,
-            found="a file",
-            remedy="Name a new folder with `--out`",
-        )
     if not (out / TUNING).exists():
         if out.is_dir() and any(
             path.name not in (DATA_KEY, "cache") for path in own_entries(out)
