@@ -10,7 +10,7 @@ from glioseg.inference.bundle import WEIGHTS, read_info
 from glioseg.inference.card import Card, Figure
 from glioseg.inference.shipped import PREFIX, SHIPPED, ShippedModel
 from glioseg.runs.model_card import trust_lines
-from glioseg.tasks.skull import HEADS
+from glioseg.tasks.skull import TRAINING_HEADS
 
 PAGE = Path(__file__).parent / "models.md"
 _TITLES = {name: metric.title for name, metric in (*REGION_METRICS.items(), *CLASS_METRICS.items())}
@@ -39,7 +39,9 @@ def _section(model: ShippedModel) -> Iterator[str]:
     picture = f"images/model-{model.name}.png"
     if (PAGE.parent / picture).exists():  # scans of other sets are not passed on
         yield from (f"![{model.name}: best, median and worst cases, reference green, prediction red]({picture})", "")
-    yield f"- **Input:** {', '.join(info.modalities)}" + ("" if info.skull is None else f", of {HEADS[info.skull]}")
+    yield f"- **Input:** {', '.join(info.modalities)}" + (
+        "" if info.skull is None else f", of {TRAINING_HEADS[info.skull]}"
+    )
     yield f"- **Output:** {', '.join(info.classes or info.regions)}"
     yield f"- **Licence:** {card.licence}"
     yield f"- **Where:** in `{wheel}`, {megabytes:.1f} MB, model id `{info.model_id}`"

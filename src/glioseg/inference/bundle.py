@@ -88,7 +88,7 @@ class BundleInfo(Frozen):
         modality_sets: sets of modalities that the network can do with alone; it always can with all of them.
         card: what it says of itself to people; None where nobody wrote one.
         confidence: what the confidence in a prediction is computed from, in the terms of whoever computes it.
-        skull: whether the heads that it has learnt from have their skull; None where nobody knows, or some have.
+        skull: whether the heads that it was trained on have their skull; None where nobody knows, or only some have.
         provenance: free facts: version, date, cohort, scores.
     """
 
@@ -265,7 +265,7 @@ def halved_bundle(bundle: Bundle, folder: Path, card: Card | None = None, *, sku
         bundle: what to write.
         folder: where.
         card: for people, in the place of the one that it has.
-        skull: what is said of the heads that it has learnt from, likewise.
+        skull: whether the heads that it was trained on have their skull, likewise.
 
     Raises:
         NetworkError: a weight that float16 cannot hold.

@@ -98,7 +98,7 @@ def _write(
 
 
 def _networks(facts: RunFacts) -> str:
-    """Which networks were scored, and what they had learnt from."""
+    """Which networks were scored, and what they were trained on."""
     trained = [
         dict(network.card.facts).get("Trained on", "data that its bundle does not name") for network in facts.networks
     ]

@@ -50,7 +50,7 @@ class CardEvaluation(Frozen):
 
 @dataclass(frozen=True)
 class WrittenCard:
-    """What stands in the file: the card, and whether the heads that the network has learnt from have their skull.
+    """What stands in the file: the card, and whether the heads that the network was trained on have their skull.
 
     Pictures have no millimetres, by which that could be seen.
     """

@@ -16,7 +16,7 @@ from glioseg.runs.changed import data_digest
 from glioseg.runs.methods import Methods
 from glioseg.tasks.data import TrainingData
 from glioseg.tasks.predicted import unseen_words
-from glioseg.tasks.skull import HEADS
+from glioseg.tasks.skull import TRAINING_HEADS
 
 CARD_FILE = "MODEL_CARD.md"
 
@@ -90,7 +90,7 @@ def _lines(info: BundleInfo, card: Card) -> Iterator[str]:
     yield from (f"  - {', '.join(names)}" for names in info.modality_sets)
     yield f"- Gives: {', '.join(info.classes or info.regions)}"
     if info.skull is not None:
-        yield f"- Trained on: {HEADS[info.skull]}"
+        yield f"- Trained on: {TRAINING_HEADS[info.skull]}"
     yield from (f"- Model id: `{info.model_id}`", f"- Weights: SHA-256 `{info.weights}`")
     yield f"- Licence: {card.licence or 'not stated by whoever trained it'}"
     yield from (f"- Intended use: {card.intended_use or 'not stated'}", "")

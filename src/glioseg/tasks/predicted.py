@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from glioseg.core import Case
 from glioseg.core.modalities import named_among
+from glioseg.core.targets import TaskName
 from glioseg.errors import listed, plural
 from glioseg.faces import on_command_line
 from glioseg.inference.backends import computed_by
@@ -15,7 +19,7 @@ from glioseg.inference.card import Figure
 from glioseg.inference.classifier import Classifier
 from glioseg.inference.predictor import Predictor
 from glioseg.report.predictions import NetworkCard
-from glioseg.tasks.skull import HEADS
+from glioseg.tasks.skull import TRAINING_HEADS
 
 _FEW_PATIENTS = 50
 
@@ -41,16 +45,21 @@ def stand_ins(lacking: Sequence[str], infos: Sequence[BundleInfo], present: Sequ
     return filled
 
 
-def filling_words(filled: Mapping[str, str]) -> tuple[str, ...]:
-    """What is to be said of modalities that are missing, by what stands in for them."""
-    by_stand_in: dict[str, list[str]] = {}
-    for name, stand_in in filled.items():
-        by_stand_in.setdefault(stand_in, []).append(name)
-    return tuple(
-        f"{listed(names)} {'was' if len(names) == 1 else 'were'} missing, and "
-        f"{'nothing (zeros)' if stand_in == 'zero' else stand_in} stands in: what is seen there best may be wrong"
-        for stand_in, names in by_stand_in.items()
-    )
+def filling_words(filled: Mapping[str, str], present: Sequence[str]) -> tuple[str, ...]:
+    """What is to be said of modalities that are missing, by what stands in for them, and of those that are ``present``
+    and yet not shown, where a network can do with some sets of modalities alone.
+    """
+    said = []
+    if unused := [name for name in filled if name in present]:
+        are = "is" if len(unused) == 1 else "are"
+        said.append(f"{listed(unused)} {are} given and not used: the network was not trained for what is given")
+    for stand_in in dict.fromkeys(filled.values()):
+        names = [name for name, own in filled.items() if own == stand_in and name not in present]
+        if names:
+            missing = f"{listed(names)} {'was' if len(names) == 1 else 'were'} missing"
+            other = "nothing (zeros)" if stand_in == "zero" else stand_in
+            said.append(f"{missing}, and {other} stands in: what is seen there best may be wrong")
+    return tuple(said)
 
 
 def measured_words(filled: Mapping[str, str], infos: Sequence[BundleInfo]) -> tuple[str, ...]:
@@ -65,22 +74,43 @@ def measured_words(filled: Mapping[str, str], infos: Sequence[BundleInfo]) -> tu
     if not own:
         return (f"How good this network is with {listed(shown)} alone was not measured",)
     first = own[0]
-    alike = [each for each in own if (each.data, each.part, each.metric) == (first.data, first.part, first.metric)]
-    all_shown = {
-        each.of: each.value for each in figures if not each.only and (each.data, each.part) == (first.data, first.part)
-    }
+    comparable = [each for each in figures if _scored_alike(each, first)]
+    all_shown = {each.of: each.value for each in comparable if not each.only}
     words = ", ".join(
-        f"{each.value:.2f} of {each.of}" + (f" ({all_shown[each.of]:.2f})" if each.of in all_shown else "")
-        for each in alike
+        f"{each.value:.2f}"
+        + (f" of {each.of}" if each.of else "")
+        + (f" ({all_shown[each.of]:.2f})" if each.of in all_shown else "")
+        for each in own
+        if each in comparable
     )
     beside = ", in brackets with all modalities" if all_shown else ""
     where = f"on {first.data}, {first.part}{beside}"
     return (f"With {listed(shown)} alone its {first.metric} is {words}, {where}",)
 
 
+def _scored_alike(figure: Figure, other: Figure) -> bool:
+    """Whether two figures are one metric of the same data, whatever was shown of it."""
+    return (figure.data, figure.part, figure.metric) == (other.data, other.part, other.metric)
+
+
+_KEPT: Mapping[TaskName, str] = {"segment": "dice", "classify": "accuracy"}
+"""Task -> the metric by which it is told what a network keeps without modalities."""
+
+
+def shown_as_zeros(infos: Sequence[BundleInfo], images: Sequence[npt.NDArray[np.floating]]) -> list[str]:
+    """The modalities of networks that were missing or black, by the images (Z, C, Y, X) that each was shown."""
+    blank = (
+        name
+        for info, shown in zip(infos, images, strict=True)
+        for name, is_seen in zip(info.modalities, np.any(shown, axis=(0, 2, 3)).tolist(), strict=True)
+        if not is_seen
+    )
+    return list(dict.fromkeys(blank))
+
+
 def kept_share(lacking: Sequence[str], infos: Sequence[BundleInfo]) -> float | None:
-    """The share of its Dice that a network keeps without some modalities, by the figures of its card: the mean over
-    regions of one by that of the other, 1 at most.
+    """The share of its Dice (of a classifier: accuracy) that a network keeps without some modalities, by the figures of
+    its card: the mean over regions of one by that of the other, 1 at most.
 
     Of what was shown and nobody scored it is that of the best scored part. None where no part was scored, of networks
     without a card, and of several networks, whose mean nobody scored.
@@ -90,7 +120,7 @@ def kept_share(lacking: Sequence[str], infos: Sequence[BundleInfo]) -> float | N
     if len(infos) > 1 or infos[0].card is None:
         return None
     shown = {name for name in infos[0].modalities if name not in lacking}
-    scored = [figure for figure in infos[0].card.figures if figure.metric == "dice" and figure.of]
+    scored = [figure for figure in infos[0].card.figures if figure.metric == _KEPT[infos[0].task]]
     whole = {(each.data, each.part, each.of): each.value for each in scored if not each.only}
     shares = []
     for only in {each.only for each in scored if each.only and set(each.only) <= shown}:
@@ -98,6 +128,21 @@ def kept_share(lacking: Sequence[str], infos: Sequence[BundleInfo]) -> float | N
         full = sum(whole[each.data, each.part, each.of] for each in alike)
         shares += [sum(each.value for each in alike) / full] if full > 0 else []
     return min(1.0, max(shares)) if shares else None
+
+
+def kept_words(words: str, kept: float | None, score: str) -> str:
+    """What a confidence is that was multiplied by ``kept_share``.
+
+    Args:
+        words: what it was before.
+        kept: the share; None where nobody measured it.
+        score: of what it is the share, in words.
+    """
+    if kept is None:
+        return "not stated: modalities were missing, and nobody measured how good the network is without them"
+    if kept == 1:
+        return words
+    return f"{words}; times {kept:.2f}, the share of its {score} that the network keeps with what it was shown"
 
 
 def terms_of(infos: Sequence[BundleInfo]) -> tuple[str, ...]:
@@ -145,7 +190,7 @@ def _facts_of(info: BundleInfo) -> tuple[tuple[str, str], ...]:
         items += [(name, words) for name, words in (("About", info.card.about), ("Terms", info.card.licence)) if words]
         items += [("Scored on", figure_words(figure)) for figure in info.card.figures if figure.n_cases != 1]
     if info.skull is not None:
-        items.append(("Trained on", HEADS[info.skull]))
+        items.append(("Heads in training", TRAINING_HEADS[info.skull]))
     if about.get("written") is not None:
         items.append(("Written", f"{about['written']}, by glioseg {about.get('glioseg')}"))
     return tuple(items)
@@ -165,9 +210,11 @@ def _taught_by(info: BundleInfo) -> str:
 
 
 def figure_words(figure: Figure) -> str:
-    """One figure of a card in a line, with its interval."""
+    """One figure of a card in a line, with its interval and, where modalities were hidden, what was shown."""
     interval = "" if figure.ci95 is None else f" (95 % {figure.ci95[0]:.2f} to {figure.ci95[1]:.2f})"
-    return f"{figure.data}, {figure.part}: {figure.of} {figure.metric} {figure.value:.2f}{interval}"
+    what = " ".join(filter(None, (figure.of, figure.metric)))
+    shown = f", {listed(figure.only)} alone" if figure.only else ""
+    return f"{figure.data}, {figure.part}{shown}: {what} {figure.value:.2f}{interval}"
 
 
 def _cautions(info: BundleInfo) -> tuple[str, ...]:
@@ -175,7 +222,7 @@ def _cautions(info: BundleInfo) -> tuple[str, ...]:
     cohort, patients = about.get("cohort"), about.get("patients_trained_on")
     words = [unseen_words(info.name, str(cohort))] if cohort else []
     if isinstance(patients, int) and patients < _FEW_PATIENTS:
-        words.append(f"{info.name} has learnt from {_taught_by(info)}, which is few.")
+        words.append(f"{info.name} was trained on {_taught_by(info)}, which is few.")
     if info.card is not None:
         words += info.card.limits
     return tuple(dict.fromkeys(words))

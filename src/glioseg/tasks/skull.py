@@ -1,4 +1,4 @@
-"""Heads with their skull and brains without: which a network has learnt from, and which it is shown."""
+"""Heads with their skull and brains without: which of the two a network was trained on, and which it is shown."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from glioseg.io import load_image
 from glioseg.preparation.ready.record import ReadyRecord
 from glioseg.preparation.ready.skull import WITH_SKULL, has_skull, most_skull
 
-HEADS: Mapping[bool, str] = MappingProxyType({True: "heads with their skull", False: "brains without skull"})
-"""What a network has learnt from, by ``BundleInfo.skull``."""
+TRAINING_HEADS: Mapping[bool, str] = MappingProxyType({True: "heads with their skull", False: "brains without skull"})
+"""What a network was trained on, by ``BundleInfo.skull``."""
 _LOOKED_AT = 5
 """Cases of a training: data sets are of one kind, as a rule."""
 
@@ -36,8 +36,8 @@ def _skull_of(case: Case) -> bool | None:
         return None
 
 
-def skull_words(image: Image, ready: ReadyRecord | None, infos: Sequence[BundleInfo]) -> tuple[str, ...]:
-    """A sentence for each network that has learnt from the other kind; what it has not learnt of is not looked for.
+def skull_warnings(image: Image, ready: ReadyRecord | None, infos: Sequence[BundleInfo]) -> tuple[str, ...]:
+    """A sentence for each network that was trained on the other kind; nothing of one whose kind is not known.
 
     Args:
         image: what the networks were shown, on its own grid.
@@ -57,10 +57,10 @@ def skull_words(image: Image, ready: ReadyRecord | None, infos: Sequence[BundleI
 def _having(modality: str, share: float, infos: Sequence[BundleInfo]) -> Iterator[str]:
     for info in infos:
         if info.skull is False:
-            remedy = "" if info.classes else ". Predict again with `--brain-extract`, which removes it"
+            remedy = "" if info.classes else ". Predict again with `--brain-extract`, which removes the skull"
             yield (
                 f"{modality} shows a skull (bone on {share:.0%} of the ways from the outline inwards), and {info.name} "
-                f"has learnt from brains without: what it says here is worth little{remedy}"
+                f"was trained on {TRAINING_HEADS[False]}: what it says here is worth little{remedy}"
             )
 
 
@@ -69,4 +69,4 @@ def _without(infos: Sequence[BundleInfo], *, was_removed: bool = False) -> Itera
         if info.skull is True:
             said = "The skull was removed" if was_removed else "No skull is seen"
             remedy = ". Leave `--brain-extract` out" if was_removed else ""
-            yield f"{said}, and {info.name} has learnt from heads that have it: its answer may be worse for it{remedy}"
+            yield f"{said}, and {info.name} was trained on {TRAINING_HEADS[True]}: its answer may be worse{remedy}"

@@ -41,11 +41,20 @@ from glioseg.tasks.members import (
     stem_of,
     stem_of_name,
 )
-from glioseg.tasks.predicted import facts_of_use, filling_words, inputs_of, network_cards, stand_ins
+from glioseg.tasks.predicted import (
+    facts_of_use,
+    filling_words,
+    inputs_of,
+    kept_share,
+    measured_words,
+    network_cards,
+    shown_as_zeros,
+    stand_ins,
+)
 from glioseg.tasks.prediction import CasePrediction, Members, Scans, WrittenCase
 from glioseg.tasks.scores import Scores
 from glioseg.tasks.scoring import ScoredCohort, ScoredData, Scoring, ScoringPlace
-from glioseg.tasks.skull import skull_words
+from glioseg.tasks.skull import skull_warnings
 from glioseg.tasks.wanted import DEFAULT_FORMS, NOTHING_MORE, Wanted
 
 UNCERTAIN = 0.2
@@ -231,8 +240,17 @@ class ClassPrediction(CasePrediction):
         words = " or ".join(f"{name} ({percent(value)})" for name, value in said)
         uncertain = (f"Uncertain: {words}",) if self.uncertain else ()
         torn = () if self.samples is None else changed_minds(self.samples, self.mean)
-        skull = skull_words(self.image, None, self.members.infos)
-        return (*skull, *blank_words(self.image), *filling_words(self._filled()), *uncertain, *torn)
+        skull = skull_warnings(self.image, None, self.members.infos)
+        filled = (
+            *filling_words(self._filled(), self.image.modalities),
+            *measured_words(self._filled(), self.members.infos),
+        )
+        return (*skull, *blank_words(self.image), *filled, *uncertain, *torn)
+
+    def _kept(self) -> float | None:
+        """The share of its accuracy that the network keeps with what it was shown, which is the same for all."""
+        infos = self.members.infos
+        return kept_share(shown_as_zeros(infos, [self.mean.arrays.images] * len(infos)), infos)
 
     def _filled(self) -> dict[str, str]:
         present = self.image.modalities
@@ -253,7 +271,7 @@ class ClassPrediction(CasePrediction):
         if self.explained:
             facts["explanation"] = without_modalities(self.members.classifiers, self.mean)
         if self.samples is not None:
-            facts["uncertainty"] = sample_facts(self.samples, self.mean)
+            facts["uncertainty"] = sample_facts(self.samples, self.mean, self._kept())
         write_json(folder / f"{stem}.json", facts)
         return replace(self.members.written(facts, folder), warnings=self._warnings)
 

@@ -13,6 +13,7 @@ from glioseg.evaluation.score import Floats
 from glioseg.evaluation.uncertainty import class_entropy, class_information
 from glioseg.inference.classifier import Classification, Classifier
 from glioseg.inference.uncertainty import UncertaintyOptions, Viewed, views_of
+from glioseg.tasks.predicted import kept_words
 
 _DIMS = 2
 
@@ -51,14 +52,24 @@ def class_samples(classifiers: Sequence[Classifier], mean: Classification, optio
     return ClassSamples(tuple(names), np.stack(rows))
 
 
-def sample_facts(samples: ClassSamples, mean: Classification) -> dict[str, Any]:
-    """The uncertainty's part of a case's sidecar."""
+def sample_facts(samples: ClassSamples, mean: Classification, kept: float | None) -> dict[str, Any]:
+    """The uncertainty's part of a case's sidecar.
+
+    Args:
+        samples: what was said,
+        mean: and of which mean.
+        kept: the share of its accuracy that the network keeps with the modalities that it was shown; None where nobody
+            measured it (``tasks.predicted.kept_share``).
+    """
     probabilities = samples.probabilities
+    words = (
+        f"share of {len(samples.names)} samples that say the same class; the class's own calibrated probability stands "
+        "above"
+    )
     return {
         "samples": list(samples.names),
-        "confidence": round(_share_of_same(samples, mean), 4),
-        "confidence_is": f"share of {len(samples.names)} samples that say the same class; the class's own calibrated "
-        "probability stands above",
+        "confidence": None if kept is None else round(_share_of_same(samples, mean) * kept, 4),
+        "confidence_is": kept_words(words, kept, "accuracy"),
         "entropy_unit": "bits",
         "entropy": round(float(class_entropy(probabilities.mean(axis=0))), 4),
         "mutual_information": round(class_information(probabilities), 4),
@@ -75,8 +86,7 @@ def changed_minds(samples: ClassSamples, mean: Classification) -> tuple[str, ...
     if not others:
         return ()
     said = listed(dict.fromkeys(others), "or")
-    n = len(samples.names)
-    return (f"Asked {n} times (mirrored, scaled, …), the answer is {said} {len(others)} times",)
+    return (f"Asked {len(samples.names)} times (mirrored, scaled, …), the answer is {said} in {len(others)} of them",)
 
 
 def _share_of_same(samples: ClassSamples, mean: Classification) -> float:

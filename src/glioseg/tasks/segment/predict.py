@@ -7,10 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from glioseg.core import Case, Grid, Image
-from glioseg.evaluation.score import Floats
 from glioseg.inference.bundle import BundleInfo
 from glioseg.inference.confidence import ConfidenceRecord, judge, record_of
 from glioseg.inference.ensemble import Ensemble
@@ -30,7 +27,7 @@ from glioseg.tasks.members import (
     require_modalities,
     stem_of,
 )
-from glioseg.tasks.predicted import inputs_of, kept_share, network_cards
+from glioseg.tasks.predicted import inputs_of, kept_share, network_cards, shown_as_zeros
 from glioseg.tasks.prediction import Members, Scans, WrittenCase
 from glioseg.tasks.ready import ready_file, ready_scan, with_target_first
 from glioseg.tasks.scores import Scores
@@ -148,14 +145,13 @@ class SegmentMembers(Members):
         self, asked: Ensemble, shown: Sequence[Shown], prediction: Prediction, options: UncertaintyOptions
     ) -> Doubted:
         uncertainty = estimate(asked, shown, prediction, options, self._networks.names)
-        features = [intensity_features(each.images) for each in shown]
-        lacking = _that_show_nothing(self.infos, features)
+        lacking = shown_as_zeros(self.infos, [each.images for each in shown])
         kept = kept_share(lacking, self.infos)
         record, unit = self._record, "ml" if prediction.label_map.grid.has_mm else "voxels"
         if record is None or record.options != options or record.volume_unit != unit:
             return Doubted(uncertainty, kept=kept)
         sizes = list(volumes_of(prediction.label_map, prediction.regions).values())
-        judgement = judge(record, uncertainty, sizes, self.modalities, features[0])
+        judgement = judge(record, uncertainty, sizes, self.modalities, intensity_features(shown[0].images))
         if lacking:  # what was fitted, on cases with all modalities, promises nothing of volumes and outlines
             return Doubted(uncertainty, kept=kept, expected=judgement.confidence)
         return Doubted(uncertainty, record, judgement)
@@ -210,14 +206,3 @@ def _looks(ensemble: Ensemble, wanted: Wanted) -> Looks:
     if wanted.uncertainty is not None:
         n += sum(map(len, views_of_members(ensemble, wanted.uncertainty)))
     return Looks(n, lambda share: wanted.told("network", share))
-
-
-def _that_show_nothing(infos: Sequence[BundleInfo], features: Sequence[Floats]) -> list[str]:
-    """The modalities of networks that were zeros, missing or black; ``features`` as of ``intensity_features``."""
-    blank = (
-        name
-        for info, rows in zip(infos, features, strict=True)
-        for name, row in zip(info.modalities, rows, strict=True)
-        if np.isnan(row).any()
-    )
-    return list(dict.fromkeys(blank))

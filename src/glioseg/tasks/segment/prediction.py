@@ -54,7 +54,7 @@ from glioseg.tasks.segment.uncertain import (
     uncertainty_facts,
     write_maps,
 )
-from glioseg.tasks.skull import skull_words
+from glioseg.tasks.skull import skull_warnings
 from glioseg.tasks.wanted import NOTHING_MORE, Wanted
 
 
@@ -181,9 +181,12 @@ class SegmentPrediction(CasePrediction):
         n_disputed = self._n_disputed() if self.contributions else None
         own = doubts(self.image, self.prediction, self.networks.ensemble.options, n_disputed)
         unsure = () if self.doubted is None else low_confidence(self.doubted)
-        filled = (*filling_words(self._filled()), *measured_words(self._filled(), self.networks.infos))
+        filled = (
+            *filling_words(self._filled(), self.image.modalities),
+            *measured_words(self._filled(), self.networks.infos),
+        )
         made = () if self.ready is None else self.ready.record.doubts
-        skull = skull_words(self.image, None if self.ready is None else self.ready.record, self.networks.infos)
+        skull = skull_warnings(self.image, None if self.ready is None else self.ready.record, self.networks.infos)
         seen = (*blank_words(self.image), *filled, *place_words(self.image.grid))
         return (*self._exchanged, *unsure, *skull, *made, *seen, *own)
 

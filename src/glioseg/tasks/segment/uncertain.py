@@ -19,6 +19,7 @@ from glioseg.io.nifti import write_nifti
 from glioseg.io.tiff import write_float_stack
 from glioseg.report import style
 from glioseg.report.maps import TitledMap
+from glioseg.tasks.predicted import kept_words
 
 MAPS = ("probability", "entropy", "mutual_information", "cautious")
 _STEPS = np.float32(1024)
@@ -177,17 +178,13 @@ def _confidence_facts(doubted: Doubted) -> dict[str, Any]:
 
 
 def _unfitted_words(n_samples: int, doubted: Doubted) -> str:
-    if doubted.kept is None:
-        return "not stated: modalities were missing, and nobody measured how good the network is without them"
     words = (
         f"mean Dice of the masks of {n_samples} samples with each other: how far the networks agree with themselves, "
         "fitted to no reference"
     )
     if doubted.expected is not None:
         words = "expected mean Dice over the regions, fitted on cases with all modalities"
-    if doubted.kept == 1:
-        return words
-    return f"{words}; times {doubted.kept:.2f}, the share of its Dice that the network keeps with what it was shown"
+    return kept_words(words, doubted.kept, "Dice")
 
 
 def _interval(doubted: Doubted, region: str, volume: float, voxel: float) -> list[float]:
