@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from glioseg.machine.device import autocast, uses_bf16
+from glioseg.machine.memory import peak_of_process_mib
 from glioseg.networks.build import OPTIONS, build_model
 from glioseg.networks.summary import n_parameters, network_name
 from glioseg.training.losses import build_loss
@@ -108,8 +108,8 @@ def prediction(model: nn.Module, images: torch.Tensor) -> Callable[[], None]:
 
 
 def peak_mb() -> float:
-    """The most memory that this process has held so far, in MB (Linux counts in KiB)."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    """The most memory that this process has held so far, in MB."""
+    return (peak_of_process_mib() or 0.0) * 2**20 / 1e6
 
 
 def measure(kind: str, dims: int, rounds: int) -> dict[str, Any]:

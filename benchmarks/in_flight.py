@@ -11,7 +11,6 @@ number.
 from __future__ import annotations
 
 import argparse
-import resource
 import statistics
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from unittest.mock import patch
 
 from glioseg.cohorts.phantom import PhantomOptions
 from glioseg.cohorts.write import write_phantom
+from glioseg.machine.memory import peak_of_process_mib
 from glioseg.runs import predict as predicting
 from glioseg.runs.read import Data
 
@@ -63,7 +63,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.peak:
         predicted([Path(folder) for folder in options.peak[1:]], Path(options.peak[0]))
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        print(peak_of_process_mib())
         return
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from dataclasses import asdict
 import torch
 
 from glioseg.machine.device import autocast
+from glioseg.machine.memory import peak_of_process_mib
 from glioseg.networks.build import build_model
 from glioseg.networks.unet import UNetOptions
 from glioseg.planning.memory import PlannedNetwork, training_bytes
@@ -69,7 +69,7 @@ def _peak(
         elapsed_s = time.perf_counter() - started
     if device.type == "cuda":
         return float(torch.cuda.max_memory_reserved(device)), elapsed_s
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0, elapsed_s
+    return (peak_of_process_mib() or 0.0) * 2**20, elapsed_s
 
 
 def main() -> None:

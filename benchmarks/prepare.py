@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from glioseg.cohorts.recognise import read_cohort
 from glioseg.cohorts.write import write_phantom
 from glioseg.core import Cohort, Source
 from glioseg.io import read_grid
+from glioseg.machine.memory import peak_of_process_mib
 from glioseg.preparation.cache import prepare
 from glioseg.preparation.options import PrepareOptions
 
@@ -62,7 +62,7 @@ def measure(data: Path, n_cases: int | None, options: PrepareOptions, n_workers:
         if n_cases is not None:
             cohort = repeated(cohort, n_cases, links)
         n_slices = sum(read_grid(next(iter(case.images.values()))).shape[2] for case in cohort.cases)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        before = (peak_of_process_mib() or 0.0) * 2**20
         wall, cpu = time.perf_counter(), time.process_time()
         prepared = prepare(cohort, options, Path(folder) / "cache", n_workers=n_workers)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
@@ -71,7 +71,7 @@ def measure(data: Path, n_cases: int | None, options: PrepareOptions, n_workers:
         opening = time.perf_counter() - opening
         size = sum(path.stat().st_size for path in prepared.folder.iterdir())
     found = {"cases": len(cohort.cases), "slices": n_slices, "wall": wall, "cpu": cpu, "opening": opening}
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    peak = (peak_of_process_mib() or 0.0) * 2**20
     print(json.dumps(found | {"before": before, "peak": peak, "size": size}))
 
 

@@ -30,6 +30,7 @@ from unittest.mock import patch
 import numpy as np
 
 from glioseg.machine.loading import loading
+from glioseg.machine.memory import peak_of_process_mib
 
 _ALL = 1251
 """Patients of BraTS 2021, to which the lines are drawn out."""
@@ -185,7 +186,7 @@ def _stage(name: str, data: Path, work: Path, changes: Sequence[str]) -> None:
     took = {
         "wall_s": time.monotonic() - started,
         "cpu_s": time.process_time() + children.ru_utime + children.ru_stime,
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mib": peak_of_process_mib(),
         "worker_mib": children.ru_maxrss / 1024,
     }
     print(f"\n{json.dumps(took)}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import shutil
 import sys
 import tempfile
@@ -14,10 +13,9 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from glioseg.errors import GliosegError
-from glioseg.machine.memory import peak_mb
+from glioseg.machine.memory import peak_of_process_mib
 from tests.fuzz.mutate import mutant
 from tests.fuzz.targets import TARGETS
 
@@ -44,9 +42,7 @@ def answer(name: str, target: str, seed: Path, number: int) -> dict[str, object]
         except Exception:  # noqa: BLE001 - which is what is looked for
             outcome, text = "traceback", traceback.format_exc(limit=-6)
         took = time.monotonic() - began
-    # what getrusage tells would be the parent's, where that had more when it started this process
-    peak = peak_mb(torch.device("cpu")) or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"outcome": outcome, "text": text, "seconds": took, "peak_mb": peak}
+    return {"outcome": outcome, "text": text, "seconds": took, "peak_mb": peak_of_process_mib() or 0.0}
 
 
 def main() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 from importlib import metadata
 
 import torch
@@ -30,16 +29,6 @@ def environment(device: str = "auto", precision: Precision = "auto") -> dict[str
         "cuda": torch.version.cuda or "none",
     }
     return facts | {name: metadata.version(name) for name in _LIBRARIES}
-
-
-def peak_memory_mib() -> float | None:
-    """The most memory that this process has held so far; None where the system does not say (Windows)."""
-    try:
-        import resource
-    except ImportError:
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1024**2 if sys.platform == "darwin" else 1024), 1)  # bytes on macOS, KiB elsewhere
 
 
 def _processor() -> str:

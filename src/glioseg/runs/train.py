@@ -22,7 +22,8 @@ from glioseg.inference.bundle import BundleInfo, load_bundle
 from glioseg.io.files import write_json
 from glioseg.io.lock import locked
 from glioseg.io.text import read_json
-from glioseg.machine.environment import environment, peak_memory_mib
+from glioseg.machine.environment import environment
+from glioseg.machine.memory import peak_of_process_mib
 from glioseg.report.run_facts import Baseline
 from glioseg.runs import run_folder
 from glioseg.runs.bundle import is_complete, write_bundle
@@ -214,7 +215,8 @@ def _evaluate(
     """Score the usual parts, and keep how long that took."""
     started = time.monotonic()
     scores = evaluate_parts(task, run, reporter, score_train=options.score_train, metrics=metrics)
-    timing = {"evaluation_s": round(time.monotonic() - started, 3), "peak_memory_mib": peak_memory_mib()}
+    elapsed_s, peak_mib = time.monotonic() - started, peak_of_process_mib()
+    timing = {"evaluation_s": round(elapsed_s, 3), "peak_memory_mib": None if peak_mib is None else round(peak_mib, 1)}
     write_json(run.folder / run_folder.TIMING, timing)
     return scores
 
