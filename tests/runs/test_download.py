@@ -221,6 +221,22 @@ def test_an_empty_folder_is_filled(shop: Shop, msd_tar: bytes, tmp_path: Path) -
     assert face.download("toy", tmp_path / "data").differences == ()
 
 
+def test_the_folder_that_one_is_in_is_filled_and_what_broke_off_there_goes_on(
+    shop: Shop, msd_tar: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It cannot be replaced, as a mounted volume cannot."""
+    shop.offer({"toy.tar": msd_tar}, _MSD)
+    shop.files["/toy.tar"].breaks = [len(msd_tar) // 2, 0, 0]
+    (tmp_path / "data").mkdir()
+    monkeypatch.chdir(tmp_path / "data")
+    assert glioseg("download", "toy", "--out", ".").code == 1
+    assert glioseg("download", "toy", "--out", ".", "--json", "--quiet").json["differences"] == []
+    assert shop.files["/toy.tar"].asked[-1] == f"bytes={len(msd_tar) // 2}-"
+    assert sorted(path.name for path in (tmp_path / "data").iterdir()) == [RECORD, "Task01_BrainTumour"]
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+    assert face.download("toy", ".").was_there
+
+
 # -- sets that a person fetches ----------------------------------------------------------------------------------------
 
 

@@ -17,6 +17,7 @@ import torch
 from glioseg.config import read_recipe
 from glioseg.evaluation import OVERLAP_METRICS
 from glioseg.inference.bundle import load_bundle
+from glioseg.runs.options import RunOptions
 from glioseg.training.log import read_log
 from tests.runs.conftest import TinyRun
 
@@ -169,3 +170,14 @@ def test_the_bundle_loads_where_nothing_else_is(tiny: TinyRun, tmp_path: Path) -
     best = torch.load(tiny.run / "best_model.pth", weights_only=True)["model"]
     assert all(torch.equal(value, best[name]) for name, value in bundle.model.state_dict().items())
     assert str(tiny.data) not in (tiny.run / "bundle" / "bundle.json").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("here", "named"), [("runs/lgg", "."), ("runs/lgg/bundle", ".."), (".", "runs/lgg"), ("runs", "lgg")]
+)
+def test_the_cache_lies_beside_the_run_from_wherever_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: str, named: str
+) -> None:
+    (tmp_path / "runs" / "lgg" / "bundle").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / here)
+    assert RunOptions(Path(named)).cache_folder.absolute() == tmp_path / "runs" / "cache"

@@ -58,7 +58,8 @@ class DownloadResult:
 def download(name: str, out: Path | None = None, reporter: Reporter = QUIET) -> DownloadResult:
     """Have a public set in a folder, all of it or none; what an earlier call has fetched is kept.
 
-    Everything happens in ``OUT.part`` beside it, which takes the name ``OUT`` once it is whole.
+    Everything happens in ``OUT.part`` beside it, which takes the name ``OUT`` once it is whole; where ``OUT`` is there
+    already, and may be a mounted volume or the folder that its user is in, within it, in ``OUT/.part``.
 
     Raises:
         OptionError: no such set, or one that cannot be fetched without its user: the message says the steps.
@@ -70,7 +71,7 @@ def download(name: str, out: Path | None = None, reporter: Reporter = QUIET) -> 
     folder = Path(name) if out is None else out
     if _is_there(wanted, folder):
         return check(name, folder, was_there=True)
-    staging = folder.with_name(folder.name + _STAGING)
+    staging = _staging(folder)
     with locked(staging):
         _require_space(wanted, staging)
         for file in wanted.files:
@@ -127,6 +128,12 @@ def _by_hand(wanted: PublicSet) -> OptionError:
     return OptionError(f"{wanted.name} {why}", found=f"{wanted.about}; {wanted.licence}", remedy=numbered)
 
 
+def _staging(folder: Path) -> Path:
+    """Where the set is fetched and unpacked."""
+    beside = folder.parent / f"{folder.name}{_STAGING}"
+    return beside if not folder.exists() or beside.exists() else folder / _STAGING
+
+
 def _is_there(wanted: PublicSet, folder: Path) -> bool:
     """Whether the set was fetched into this folder before; a folder that holds anything else is refused."""
     try:
@@ -135,7 +142,7 @@ def _is_there(wanted: PublicSet, folder: Path) -> bool:
         record = None
     if isinstance(record, Mapping) and record.get("name") == wanted.name:
         return True
-    if folder.exists() and (not folder.is_dir() or own_entries(folder)):
+    if folder.exists() and (not folder.is_dir() or any(path.name != _STAGING for path in own_entries(folder))):
         raise FileError(
             "the folder holds other files",
             path=folder,
@@ -220,8 +227,13 @@ def _put_in_place(wanted: PublicSet, staging: Path, folder: Path) -> None:
     write_json(unpacked / RECORD, record)
     try:
         if folder.exists():
-            folder.rmdir()  # an empty one; Windows renames onto none
-        unpacked.replace(folder)
+            for entry in sorted(
+                unpacked.iterdir(), key=lambda entry: entry.name == RECORD
+            ):  # which says that all is there
+                entry.replace(folder / entry.name)
+            unpacked.rmdir()
+        else:
+            unpacked.replace(folder)
         for file in wanted.files:
             (staging / file.name).unlink()
     except OSError as error:

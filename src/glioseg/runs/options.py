@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,4 +49,5 @@ class RunOptions:
     @property
     def cache_folder(self) -> Path:
         """Where prepared cohorts are kept."""
-        return self.cache or self.run.parent / "cache"
+        run = self.run if self.run.name not in ("", "..") else Path(os.path.normpath(self.run.absolute()))
+        return self.cache or run.parent / "cache"

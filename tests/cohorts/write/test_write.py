@@ -395,6 +395,15 @@ def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
     assert len(written(tmp_path, "brats2023").cases) == 2
 
 
+def test_a_folder_that_cannot_be_replaced_is_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder that one is in; a mounted volume is refused by the system in the same way."""
+    (tmp_path / "set" / ".writing-of-a-killed-process").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "set")
+    write_cohort(toy_cases(2), Path(), "brats2023")
+    assert len(read_cohort(tmp_path / "set").cases) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
 def test_nothing_is_left_of_a_cohort_that_breaks_off(tmp_path: Path) -> None:
     def cases() -> Iterator[LoadedCase]:
         yield toy_case(1)

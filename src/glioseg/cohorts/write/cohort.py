@@ -24,7 +24,7 @@ from glioseg.cohorts.write.volumes import (
     write_volumes,
 )
 from glioseg.errors import FileError, LayoutError, OptionError
-from glioseg.io.files import TEMPORARY, cannot_write, sync_file
+from glioseg.io.files import TEMPORARY, cannot_write, own_entries, sync_file
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ _N_SYNCED_AT_ONCE = 8
 def write_cohort(cases: Iterable[LoadedCase], out: Path, layout: str, options: WriteOptions = _DEFAULTS) -> None:
     """Write a cohort as the publishers of ``layout`` would; the same cases give the same bytes.
 
-    One case is held at a time. The files appear under ``out`` all at once, when the last one is written.
+    One case is held at a time. The files appear under ``out`` when the last one is written; see ``staged``.
 
     Args:
         cases: in the order in which they are numbered.
@@ -112,19 +112,22 @@ def write_tables(writer: Writer, written: Sequence[Written], folder: Path, optio
 
 @contextmanager
 def staged(out: Path) -> Iterator[Path]:
-    """Yield a folder beside ``out`` that takes its place once the block ends well, and is removed otherwise.
+    """Yield a folder whose files are those of ``out`` once the block ends well, and which is removed otherwise.
+
+    It lies beside ``out`` and takes its place. Where ``out`` is there already, it may be the folder that its user is
+    in, or a mounted volume, neither of which can be replaced: then it lies within, and gives up its entries.
 
     Raises:
         FileError: ``out`` holds files already, or cannot be written.
     """
+    is_there = out.exists()
     try:
-        if out.is_dir() and any(out.iterdir()):
+        if out.is_dir() and own_entries(out):
             raise FileError("the folder is not empty", path=out, remedy="Name a new one, or remove its files first")
-        if out.exists() and not out.is_dir():
+        if is_there and not out.is_dir():
             raise FileError("a folder is needed", path=out, found="a file", remedy="Name another folder")
-        out.parent.mkdir(parents=True, exist_ok=True)
-        folder = out.parent / f"{TEMPORARY}{uuid.uuid4().hex}"
-        folder.mkdir()
+        folder = (out if is_there else out.parent) / f"{TEMPORARY}{uuid.uuid4().hex}"
+        folder.mkdir(parents=True)
     except OSError as error:
         raise cannot_write(out, error) from error
     try:
@@ -132,9 +135,11 @@ def staged(out: Path) -> Iterator[Path]:
         # Many files at once: the disk takes them together, twenty times faster than one by one.
         with ThreadPoolExecutor(_N_SYNCED_AT_ONCE) as pool:
             list(pool.map(sync_file, (path for path in folder.rglob("*") if path.is_file())))
-        if out.exists():
-            out.rmdir()
-        folder.rename(out)
+        if is_there:
+            for entry in list(folder.iterdir()):
+                entry.rename(out / entry.name)
+        else:
+            folder.rename(out)
     except OSError as error:
         raise cannot_write(out, error) from error
     finally:
