@@ -22,6 +22,7 @@ from glioseg.io import load_labels
 from glioseg.preparation.border_cache import BorderMaps
 from glioseg.preparation.cache import prepare
 from glioseg.preparation.options import PrepareOptions
+from glioseg.preparation.patches import PatchOptions
 from glioseg.preparation.slices import SliceOptions
 from glioseg.preparation.store import PreparedCase
 from glioseg.tasks.segment.validation import Validator
@@ -183,6 +184,29 @@ def test_the_loss_of_softmax_is_that_of_its_logits(cases: list[tuple[PreparedCas
     total = 1 + np.e
     assert found.loss == pytest.approx(-(24 * np.log(np.e / total) + 456 * np.log(1 / total)) / 480, rel=1e-5)
     assert found.score == pytest.approx(2 * 24 / (24 + 480))
+
+
+def test_the_loss_of_a_volume_is_that_of_its_logits_too(cases: list[tuple[PreparedCase, Case]]) -> None:
+    """All six slices of 120 voxels, of which the two black ones are of no probability: each is nothing for certain."""
+    options = PredictOptions(activation="softmax")
+    predictor = Predictor(
+        nn.Identity(),
+        ("t1c", "t2f"),
+        ("WT",),
+        SCHEME,
+        OPTIONS,
+        SliceOptions(),
+        options,
+        patches=PatchOptions(size=(8, 12, 12)),
+    )
+    found = _validator(cases, [], predictor=predictor, loss=build_loss(loss_of("ce"), None))(_SoftmaxOfVolumes())
+    total = 1 + np.e
+    assert found.loss == pytest.approx(-(24 * np.log(np.e / total) + 456 * np.log(1 / total)) / 720, rel=1e-3)
+
+
+class _SoftmaxOfVolumes(_Softmax):
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(images[:, :, 0])[:, :, None].expand(-1, -1, *images.shape[2:])
 
 
 def test_no_mask_is_measured_while_training(

@@ -145,7 +145,7 @@ class Validator(CaseValidation[ValidatedCase]):
         regions = prepared.regions
         if regions is None:
             return 0.0, 0
-        logits = torch.logit(torch.from_numpy(probabilities[None].copy()), eps=1e-6)
+        logits = logits_of(torch.from_numpy(probabilities[None].copy()), self.predictor.options.activation)
         own = np.array(np.asarray(regions).transpose(1, 0, 2, 3)[None], order="C")  # what is cached is read-only
         inside = torch.from_numpy(own)
         return float(self.loss(logits, inside, None)), 1
