@@ -18,8 +18,10 @@ from glioseg.errors import GliosegError, OptionError
 from glioseg.inference import backends
 from glioseg.inference.backends import BACKENDS, Compiled, computed_by, layout_of, on_backend, own_network
 from glioseg.inference.bundle import Bundle, load_bundle
+from glioseg.inference.shipped import SHIPPED
 from glioseg.inference.slices import FLIPS
-from glioseg.inference.tracing import ExportError
+from glioseg.inference.tracing import ExportError, takes_any_size
+from glioseg.inference.uncertainty import UncertaintyOptions, Viewed, views_of
 from glioseg.networks.blocks import is_traced
 from glioseg.tasks.segment.predictor import predictor_of
 
@@ -126,6 +128,23 @@ def test_probabilities_of_a_case_are_those_of_whole_slices(
     assert expected.max() > 0.5
     np.testing.assert_allclose(found, expected, atol=1e-4)
     assert told[-1][0] == told[-1][1] > 0
+
+
+@pytest.mark.skipif(not SHIPPED["tumour-or-none"].is_installed, reason="weights-research is not installed")
+@pytest.mark.parametrize("backend", OTHERS)
+def test_images_of_another_size_than_the_graph_s_are_asked_of_the_network(backend: str) -> None:
+    """A classifier's graph takes one size; samples of an uncertainty show it at others too."""
+    bundle = load_bundle(Path("model:tumour-or-none"))
+    assert not takes_any_size(bundle.model)
+    model, size = on_backend(bundle, backend, n_threads=1).model, bundle.info.prepare.size
+    assert size is not None
+    for n in (size, size - 32):
+        images = torch.randn((2, 1, n, n), generator=torch.Generator().manual_seed(1))
+        with torch.inference_mode():
+            np.testing.assert_allclose(model(images), bundle.model(images), atol=0.5 if n == size else 0)
+    views = views_of(model, 2, UncertaintyOptions())
+    with torch.inference_mode():
+        assert all(Viewed(model, view)(images).shape == (2, 2) for view in views)
 
 
 class _Undecided(nn.Module):

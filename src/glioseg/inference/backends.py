@@ -54,20 +54,29 @@ class Compiled(nn.Module):
         computes: gives its logits, those of ``Boxed`` where they are computed in boxes.
         backend: whose it is.
         precision: in which it computes.
+        size: of the only images that ``computes`` takes; the network itself is asked about others, such as the samples
+            of an uncertainty. None where it takes any.
     """
 
     def __init__(
-        self, network: nn.Module, computes: Callable[[Tensor], Tensor], backend: Backend, precision: str
+        self,
+        network: nn.Module,
+        computes: Callable[[Tensor], Tensor],
+        backend: Backend,
+        precision: str,
+        size: tuple[int, ...] | None = None,
     ) -> None:
         super().__init__()
         self.network = network
         self.computes = computes
         self.backend = backend
         self.precision = precision
+        self.size = size
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, *S) -> logits, on the CPU."""
-        return self.computes(images)
+        is_taken = self.size is None or tuple(images.shape[2:]) == self.size
+        return self.computes(images) if is_taken else self.network(images)
 
 
 def own_network(model: nn.Module) -> nn.Module:
@@ -123,16 +132,17 @@ def on_backend(bundle: Bundle, backend: str, device: str = "auto", *, n_threads:
     network, shape = bundle.model.cpu().eval(), _traced_on(bundle)
     threads = min(torch.get_num_threads(), processors().threads) if n_threads is None else n_threads
     start = _onnxruntime if backend == "onnx" else _openvino
-    boxed = in_boxes(bundle)
+    boxed, any_size = in_boxes(bundle), takes_any_size(network)
     try:
         if boxed is None:
-            data = traced(network, shape, any_size=takes_any_size(network), result=_LOGITS)
+            data = traced(network, shape, any_size=any_size, result=_LOGITS)
             engine, precision = start(data, threads)
             computes = _on_tensors(engine)
         else:
             engine, precision = start(_traced_levels(boxed, shape), threads)
             computes = Boxed(boxed.network, _on_tensors(engine))
-        compiled = Compiled(network, computes, "onnx" if backend == "onnx" else "openvino", precision).eval()
+        size = None if any_size else shape[2:]
+        compiled = Compiled(network, computes, "onnx" if backend == "onnx" else "openvino", precision, size).eval()
         _require_same(bundle.info, compiled, shape)
     except RuntimeError as error:
         raise ExportError(f"{named(network)} cannot be computed by {library}", found=first_line(error)) from error
