@@ -74,13 +74,16 @@ class TrainingData:
 
 def unit_names(cohort: Cohort, copies: Sequence[frozenset[str]]) -> dict[str, str]:
     """Case -> what the bootstrap draws: its patient or, where cases of several show the same, all of these together."""
-    units = {case.id: case.patient for case in cohort.cases}
+    patients = {case.id: case.patient for case in cohort.cases}
+    unit_of = {patient: patient for patient in patients.values()}
+    members = {patient: [patient] for patient in unit_of}
     for group in copies:
-        together = {units[name] for name in group if name in units}
-        if len(together) > 1:
-            first = min(together)
-            units = {case: first if unit in together else unit for case, unit in units.items()}
-    return units
+        together = sorted({unit_of[patients[name]] for name in group if name in patients})
+        for unit in together[1:]:
+            for patient in members.pop(unit):
+                unit_of[patient] = together[0]
+                members[together[0]].append(patient)
+    return {case: unit_of[patient] for case, patient in patients.items()}
 
 
 def with_modalities(cohort: Cohort, modalities: Sequence[str] | None) -> Cohort:
