@@ -419,6 +419,7 @@ def test_tissue() -> None:
         ("predict.thresholds.ET=0.4", "predict.thresholds names ET, which is none of them"),
         ("predict.min_voxels.ET=4", "predict.min_voxels names ET, which is none of them"),
         ("predict.min_ml.ET=0.1", "predict.min_ml names ET, which is none of them"),
+        ("predict.min_ml.tumour=inf", "predict.min_ml.tumour"),
         ("predict.tune=true", "tune chooses thresholds without largest_component"),
         ('predict.kinds=["glioma"]', "predict.kinds names glioma, which is none of them"),
     ],
