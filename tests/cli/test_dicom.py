@@ -9,6 +9,7 @@ from pathlib import Path
 import highdicom
 import nibabel
 import numpy as np
+import pydicom
 import pytest
 
 from glioseg.core import Case, Source
@@ -101,6 +102,13 @@ def test_masks_are_those_of_nifti(
     np.testing.assert_allclose(ours.affine, theirs.affine, atol=1e-3)
     again = glioseg("predict", "model:phantom", study, "--out", out, "--skip-done")
     assert "1 of 1 cases are done already" in again.err
+    named = glioseg("predict", "model:phantom", study, "--out", tmp_path / "named", "--write", "nifti,seg", "--quiet")
+    assert named.code == 0, named.err
+    nobody = ("--write", "nifti,seg", "--deidentify", "--skip-done")
+    assert "done already" not in glioseg("predict", "model:phantom", study, "--out", tmp_path / "named", *nobody).err
+    (written,) = (tmp_path / "named").glob("*.seg.dcm")
+    with silenced():
+        assert pydicom.dcmread(written).PatientID.startswith("patient-")
 
 
 def test_an_archive_gives_the_same_mask(predicted: tuple[Ran, Path], study: Path, tmp_path: Path) -> None:
@@ -115,7 +123,9 @@ def test_an_archive_gives_the_same_mask(predicted: tuple[Ran, Path], study: Path
 def test_more_forms_of_a_mask_and_nobody_in_them(predicted: tuple[Ran, Path]) -> None:
     ran, out = predicted
     (record,) = out.glob("case-*.json")
-    assert list(json.loads(record.read_text())["forms"]) == ["nifti", "report", "seg", "stl", "bids", "probabilities"]
+    facts = json.loads(record.read_text())
+    assert list(facts["forms"]) == ["nifti", "report", "seg", "stl", "bids", "probabilities"]
+    assert facts["deidentified"]
     mask = nibabel.load(record.with_suffix(".nii.gz"))
     labels = np.asarray(mask.dataobj)
     with silenced():

@@ -70,6 +70,8 @@ class Wanted:
         made_ready = sidecar.get("ready", {}).get("asked", AS_IT_IS.to_json())
         if made_ready != self.ready.to_json():
             return False
+        if "seg" in self.write and sidecar.get("deidentified", False) is not self.deidentify:
+            return False
         return all(name in sidecar for name, is_asked in asked.items() if is_asked) and forms >= set(self.write)
 
 

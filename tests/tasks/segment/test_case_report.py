@@ -7,14 +7,15 @@ import json
 import re
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import nibabel
 import numpy as np
 import pytest
 
-from glioseg.core import Grid, Image, LabelMap
+from glioseg.core import Case, Grid, Image, LabelMap, Source
 from glioseg.core.schemes import scheme_named
+from glioseg.errors import OptionError
 from glioseg.evaluation.diameters import measure_diameters
 from glioseg.inference.bundle import BundleInfo, load_bundle
 from glioseg.inference.options import PredictOptions
@@ -24,6 +25,8 @@ from glioseg.report.figures.diameters import _places
 from glioseg.report.figures.sections import section_at
 from glioseg.tasks.segment.bids import BidsName, write_derivative
 from glioseg.tasks.segment.case_report import ReportedCase, done_words, write_report
+from glioseg.tasks.segment.forms import require_forms
+from glioseg.tasks.wanted import Wanted
 
 SHAPE, SPACING = (40, 36, 10), (1.0, 1.5, 3.0)
 SCHEME = scheme_named("brats2023")
@@ -215,3 +218,25 @@ def test_derivatives_as_bids_wants_them(tmp_path: Path) -> None:
     assert all(re.fullmatch("#[0-9a-f]{6}", row["color"]) for row in rows)
     sidecar = json.loads((segmentation.parent / "sub-p_ses-1_space-orig_label-ET_desc-glioseg_mask.json").read_text())
     assert (sidecar["Type"], sidecar["SpatialReference"]) == ("Lesion", "orig")
+
+
+def test_derivatives_of_tissues_are_no_lesions(tmp_path: Path) -> None:
+    scheme = scheme_named("ibsr")
+    labels = LabelMap(np.full((2, 2, 2), 3, dtype=np.uint8), scheme, Grid((2, 2, 2), np.eye(4)))
+    write_derivative(tmp_path, BidsName.of("p", "p"), labels, {"wm": labels.array == 3})
+    folder = tmp_path / "bids/sub-p/anat"
+    mask = json.loads((folder / "sub-p_space-orig_label-wm_desc-glioseg_mask.json").read_text())
+    assert (mask["Type"], mask["Description"]) == ("ROI", "Wm; research use only")
+    segmentation = json.loads((folder / "sub-p_space-orig_desc-glioseg_dseg.json").read_text())
+    assert segmentation["Description"] == "Tissues, as a network drew them; research use only"
+
+
+# --- forms that a case cannot have ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["raster", "hdf5"])
+def test_what_has_no_millimetres_has_no_other_forms(kind: Literal["raster", "hdf5"]) -> None:
+    case = Case("a", "a", {"t2f": Source((Path("a"),), kind, 0, None if kind == "raster" else "image")})
+    require_forms(Wanted(), case, ("WT",))
+    with pytest.raises(OptionError, match="no millimetres, and no other forms than a mask; found stl"):
+        require_forms(Wanted(write=("nifti", "stl")), case, ("WT",))

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from glioseg import __version__
 from glioseg.core import LabelMap
 from glioseg.core.region_titles import region_title
+from glioseg.core.schemes import tumour_labels
 from glioseg.io.files import write_json, write_text
 from glioseg.io.nifti import write_nifti
 from glioseg.report.style import region_colour
@@ -97,14 +98,18 @@ def write_derivative(
     write_json(folder / FOLDER / "dataset_description.json", _description())
     about = {"SpatialReference": "orig"}
     write_nifti(folder / f"{called.dseg}.nii.gz", labels.array.astype(np.uint8), labels.grid)
-    description = "Tumour, as a network drew it; research use only"
-    write_json(folder / f"{called.dseg}.json", {"Description": description, **about})
+    of_tumour = bool(tumour_labels(labels.scheme))
+    drawn = "Tumour, as a network drew it" if of_tumour else "Tissues, as a network drew them"
+    write_json(folder / f"{called.dseg}.json", {"Description": f"{drawn}; research use only", **about})
     write_text(folder / f"{called.dseg}.tsv", _lookup(labels))
     for region, mask in masks.items():
         write_nifti(folder / f"{called.mask(region)}.nii.gz", mask.astype(np.uint8), labels.grid)
         title = region_title(region)
         description = f"{title[0].upper()}{title[1:]}; research use only"
-        write_json(folder / f"{called.mask(region)}.json", {"Type": "Lesion", "Description": description, **about})
+        write_json(
+            folder / f"{called.mask(region)}.json",
+            {"Type": "Lesion" if of_tumour else "ROI", "Description": description, **about},
+        )
     return called.files(list(masks))
 
 

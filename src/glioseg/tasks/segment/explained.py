@@ -17,7 +17,7 @@ from glioseg.inference.explained import Explanation
 from glioseg.io.files import write_bytes
 from glioseg.report.figures.render import png_of
 from glioseg.report.maps import TitledMap, maps_figure
-from glioseg.tasks.segment.uncertain import write_map
+from glioseg.tasks.segment.maps import write_map
 
 MAPS = ("grad_cam", "gradients", "attention")
 _WORDS = {

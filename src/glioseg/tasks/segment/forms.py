@@ -10,18 +10,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from glioseg.core import Case, Grid, LabelMap
+from glioseg.core import Case, LabelMap
 from glioseg.errors import OptionError
 from glioseg.io.dicom.deidentify import Deidentified
 from glioseg.io.dicom.segmentation import Segment, require_codes, write_segmentation
-from glioseg.io.nifti import write_nifti
 from glioseg.io.stl import write_stl
 from glioseg.machine.salt import digest_of, local_salt
 from glioseg.report.style import region_colour, rgb
 from glioseg.tasks.segment.bids import BidsName, write_derivative
+from glioseg.tasks.segment.maps import rounded, write_map
 from glioseg.tasks.wanted import Wanted
-
-_STEPS = 1024
 
 
 def form_files(stem: str, regions: Sequence[str]) -> list[str]:
@@ -50,7 +48,7 @@ def require_forms(wanted: Wanted, case: Case | None, regions: Sequence[str]) -> 
         )
     if "seg" in wanted.write:
         require_codes(regions)
-    if wanted.further and kind == "raster":
+    if wanted.further and kind in ("raster", "hdf5"):
         raise OptionError(
             "pictures have no millimetres, and no other forms than a mask",
             found=", ".join(wanted.further),
@@ -104,19 +102,13 @@ def write_forms(
         files["bids"] = write_derivative(folder, called, label_map, masks)
     if "probabilities" in wanted.write:
         files["probabilities"] = {"file": _probabilities(stem), "regions": list(probabilities)}
-        _write_probabilities(folder / _probabilities(stem), list(probabilities.values()), grid)
+        write_map(rounded(np.stack(list(probabilities.values()))), grid, folder / f"{stem}_probabilities")
     return files
 
 
 def _new_identity(case: Case) -> Deidentified:
     salt = local_salt() or secrets.token_bytes(16)
     return Deidentified(f"patient-{digest_of(case.patient, salt)}", salt)
-
-
-def _write_probabilities(path: Path, values: Sequence[npt.NDArray[np.float32]], grid: Grid) -> None:
-    """One channel for each region in order, rounded to 1/1024: what lies below that says nothing."""
-    rounded = (np.rint(np.stack(values, axis=-1) * _STEPS) / _STEPS).astype(np.float32)
-    write_nifti(path, rounded if rounded.shape[3] > 1 else rounded[..., 0], grid)
 
 
 def _segmentation(stem: str) -> str:

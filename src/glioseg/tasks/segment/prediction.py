@@ -236,6 +236,8 @@ class SegmentPrediction(CasePrediction):
             probabilities = dict(zip(self.regions, self.probabilities, strict=True))
             model = self.networks.model_id
             forms |= write_forms(self.wanted, (folder, stem), self.case, self.label_map, probabilities, model)
+        if "seg" in self.wanted.write:
+            facts["deidentified"] = self.wanted.deidentify
         facts["forms"] = forms
         write_json(folder / f"{stem}.json", facts)
         return replace(written_case(facts, folder), warnings=self._warnings)

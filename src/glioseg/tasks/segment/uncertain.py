@@ -15,14 +15,12 @@ from glioseg.evaluation.uncertainty import mean_defined
 from glioseg.inference.confidence import ConfidenceRecord, Judgement, calibrated, volume_bounds
 from glioseg.inference.predictor import Prediction
 from glioseg.inference.uncertainty import Uncertainty
-from glioseg.io.nifti import write_nifti
-from glioseg.io.tiff import write_float_stack
 from glioseg.report import style
 from glioseg.report.maps import TitledMap
 from glioseg.tasks.predicted import kept_words
+from glioseg.tasks.segment.maps import rounded, write_map
 
 MAPS = ("probability", "entropy", "mutual_information", "cautious")
-_STEPS = np.float32(1024)
 _MOST_INFORMATION = 0.25
 """Bits that are drawn as the most: two samples of 0.05 and 0.7 have 0.37, four that waver 0.05."""
 _CONTRADICTS = 0.7
@@ -65,10 +63,7 @@ def map_files(stem: str) -> list[str]:
 
 
 def write_maps(doubted: Doubted, grid: Grid, folder: Path, stem: str) -> dict[str, str]:
-    """Write the maps, one channel (of pictures: page) for each region in order; kind of map -> name of its file.
-
-    Values are rounded to 1/1024: what lies below that says nothing, and would make the files ten times as large.
-    """
+    """Write the maps, one channel (of pictures: page) for each region in order; kind of map -> name of its file."""
     maps = doubted.uncertainty.maps
     arrays = {
         "probability": probability_of(doubted),
@@ -77,22 +72,11 @@ def write_maps(doubted: Doubted, grid: Grid, folder: Path, stem: str) -> dict[st
     }
     written = {}
     for name, values in arrays.items():
-        written[name] = write_map(np.rint(values * _STEPS) / _STEPS, grid, folder / f"{stem}_{name}")
+        written[name] = write_map(rounded(values), grid, folder / f"{stem}_{name}")
     cautious = cautious_masks(doubted)
     if cautious is not None:
         written["cautious"] = write_map(cautious, grid, folder / f"{stem}_cautious")
     return written
-
-
-def write_map(values: npt.NDArray[Any], grid: Grid, path: Path) -> str:
-    """Write (R, X, Y, Z) beside a mask: NIfTI, or TIFF pages of a picture; the name of the file that was written."""
-    if grid.has_mm:
-        file = path.with_name(f"{path.name}.nii.gz")
-        write_nifti(file, np.moveaxis(values, 0, 3) if len(values) > 1 else values[0], grid)
-    else:
-        file = path.with_name(f"{path.name}.tif")
-        write_float_stack(file, values.astype(np.float32))
-    return file.name
 
 
 def probability_of(doubted: Doubted) -> npt.NDArray[np.float32]:
