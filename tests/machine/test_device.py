@@ -71,6 +71,7 @@ def test_autocast_is_on_where_bf16_is() -> None:
 
 def test_memory_at_hand_is_what_the_system_says(monkeypatch: pytest.MonkeyPatch) -> None:
     """2,000,000 kB of 1024 bytes are 2.048 · 10^9 bytes; else half of the pages, else 4 GB."""
+    monkeypatch.setattr("glioseg.machine.device.memory_left", lambda: None)
     monkeypatch.setattr(Path, "read_text", lambda self, **_: "MemTotal: 9 kB\nMemAvailable:    2000000 kB\n")
     assert memory_at_hand(CPU) == pytest.approx(2.048)
     monkeypatch.setattr(Path, "read_text", lambda self, **_: "MemTotal: 9 kB\n")
@@ -78,3 +79,5 @@ def test_memory_at_hand_is_what_the_system_says(monkeypatch: pytest.MonkeyPatch)
     assert memory_at_hand(CPU) == pytest.approx(6.144)
     monkeypatch.delattr(os, "sysconf")
     assert memory_at_hand(CPU) == 4.0
+    monkeypatch.setattr("glioseg.machine.device.memory_left", lambda: 500_000_000)
+    assert memory_at_hand(CPU) == 0.5

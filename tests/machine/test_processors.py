@@ -48,23 +48,10 @@ def test_idle_is_counted_on_the_processors_that_are_allowed(tmp_path: Path, monk
     assert (found.allowed, found.idle) == (2, 1.5)
 
 
-@pytest.mark.parametrize(("text", "quota"), [("max 100000\n", None), ("150000 100000\n", 1.5), ("nonsense", None)])
-def test_the_quota_of_a_container(
-    text: str, quota: float | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "cpu.max").write_text(text)
-    monkeypatch.setattr(module, "_QUOTAS", (tmp_path / "cpu.max",))
-    assert processors(0.0).quota == quota
-
-
-def test_the_quota_of_an_older_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_QUOTAS", ())
-    for name, value in (("_OLD_QUOTA", "50000"), ("_OLD_PERIOD", "100000")):
-        (tmp_path / name).write_text(value)
-        monkeypatch.setattr(module, name, tmp_path / name)
-    assert processors(0.0).quota == 0.5
-    (tmp_path / "_OLD_QUOTA").write_text("-1")
-    assert processors(0.0).quota is None
+def test_a_quota_is_taken_into_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "quota", lambda: 1.4)
+    found = processors(0.0)
+    assert (found.quota, found.threads, module.allowed_processors()) == (1.4, 1, 1)
 
 
 def test_where_the_system_says_nothing_all_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

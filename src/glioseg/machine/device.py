@@ -12,6 +12,7 @@ from typing import Literal
 import torch
 
 from glioseg.errors import OptionError
+from glioseg.machine.control_groups import memory_left
 from glioseg.machine.processors import processors
 
 Precision = Literal["auto", "fp32", "bf16"]
@@ -76,10 +77,16 @@ def cpu_is_faster_in_bf16() -> bool:
 def memory_at_hand(device: torch.device) -> float:
     """Free memory of a device in 10^9 bytes: of a GPU its own, else that of the computer that no program uses.
 
-    Where the system does not say what is free, half of what is built in; where it says neither, 4.
+    A container, or a job of a queue, has no more than its limit leaves it. Where the system does not say what is free,
+    half of what is built in; where it says neither, 4.
     """
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0] / 1e9
+    left = memory_left()
+    return _free_gb() if left is None else min(_free_gb(), left / 1e9)
+
+
+def _free_gb() -> float:
     try:
         text = Path("/proc/meminfo").read_text(encoding="utf-8")
         return int(next(line for line in text.splitlines() if line.startswith("MemAvailable")).split()[1]) * 1024 / 1e9

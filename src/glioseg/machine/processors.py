@@ -11,10 +11,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from glioseg.machine.control_groups import quota
+
 _SAMPLE_S = 0.1
 _STAT = Path("/proc/stat")
-_QUOTAS = (Path("/sys/fs/cgroup/cpu.max"),)
-_OLD_QUOTA, _OLD_PERIOD = (Path(f"/sys/fs/cgroup/cpu/cpu.cfs_{name}_us") for name in ("quota", "period"))
 
 
 @dataclass(frozen=True)
@@ -43,30 +43,17 @@ class Processors:
 def processors(sample_s: float = _SAMPLE_S) -> Processors:
     """Look for ``sample_s`` seconds at how busy the processors are; this process's own use counts as free."""
     allowed = _allowed()
-    return Processors(os.cpu_count() or 1, len(allowed), _quota(), _idle(allowed, sample_s))
+    return Processors(os.cpu_count() or 1, len(allowed), quota(), _idle(allowed, sample_s))
 
 
 def allowed_processors() -> int:
     """How many processors this process may keep busy, whatever others do with them now."""
-    quota = _quota()
-    return len(_allowed()) if quota is None else max(1, min(len(_allowed()), round(quota)))
+    limit = quota()
+    return len(_allowed()) if limit is None else max(1, min(len(_allowed()), round(limit)))
 
 
 def _allowed() -> frozenset[int] | set[int]:
     return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else frozenset(range(os.cpu_count() or 1))
-
-
-def _quota() -> float | None:
-    """Processors' worth of time that the control group leaves, of version 2 or 1."""
-    try:
-        for path in _QUOTAS:
-            if path.exists():
-                quota, period = path.read_text(encoding="ascii").split()
-                return None if quota == "max" else int(quota) / int(period)
-        quota = _OLD_QUOTA.read_text(encoding="ascii")
-        return None if int(quota) <= 0 else int(quota) / int(_OLD_PERIOD.read_text(encoding="ascii"))
-    except (OSError, ValueError, ZeroDivisionError):
-        return None
 
 
 def _idle(allowed: frozenset[int] | set[int], sample_s: float) -> float | None:
