@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
@@ -23,15 +24,28 @@ def local_salt() -> bytes | None:
     try:
         path = salt_file()
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        except FileExistsError:
-            return path.read_bytes() or None
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(_N_BYTES))
-        return path.read_bytes()
+        return _kept(path) or _made(path)
     except (OSError, RuntimeError):  # no home, or one that cannot be written to
         return None
+
+
+def _kept(path: Path) -> bytes:
+    return path.read_bytes() if path.exists() else b""
+
+
+def _made(path: Path) -> bytes:
+    """A new one, which is whole before it has its name; that of another process, where it was quicker."""
+    fresh = path.with_name(f"{path.name}-{secrets.token_hex(8)}")
+    try:
+        with os.fdopen(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+            file.write(secrets.token_bytes(_N_BYTES))
+        with suppress(OSError):  # the name is taken, or the file system has no links
+            path.hardlink_to(fresh)
+        if not _kept(path):  # nor has a process that was killed left more than an empty file
+            fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+    return path.read_bytes()
 
 
 def digest_of(identifier: str, salt: bytes) -> str:
