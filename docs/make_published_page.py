@@ -224,10 +224,11 @@ def _value(case: dict[str, float | None], region: str) -> float | None:
 def page() -> str:
     """The whole page."""
     found = results()
-    return "\n".join([_HEAD + _table(found), *_pictures(), *_rows(found)]).rstrip() + "\n"
+    return "\n".join([_HEAD + table(found), *_pictures(), *_rows(found)]).rstrip() + "\n"
 
 
-def _table(found: Sequence[Result]) -> str:
+def table(found: Sequence[Result]) -> str:
+    """A line for each result: published, obtained by the same rule, and honestly."""
     head = "| work | published | obtained by the same rule | patients kept apart, every case once |\n|---|---|---|---|"
     lines = [
         f"| **{each.row.work}**: {each.row.what} | {_published(each)} | {_obtained(each)} | {_honest(each)} |"
@@ -239,7 +240,7 @@ def _table(found: Sequence[Result]) -> str:
 def _obtained(result: Result) -> str:
     values = np.array(result.obtained)
     if len(values) == 0:
-        return "the curves below"
+        return "curves"
     if len(values) == 1:
         return f"**{values[0]:.3f}**"
     middle = f"**{np.median(values):.3f}** (median of {len(values)} runs"

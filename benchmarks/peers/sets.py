@@ -34,7 +34,7 @@ class Peers:
         changes: to the recipe; what is not said is as shipped.
         budget_s: processor seconds of a training.
         marks: shares of the budget after which the test patients are predicted; the last, 1, is what a user gets.
-        nnunet_gb: memory of the card that the smaller plan of nnU-Net is for: slices whole, ten or fewer in a batch.
+        nnunet_gb: memory of the card that the smaller plan of nnU-Net is for: slices whole, some ten in a batch.
         mirrored: whether nnU-Net predicts with mirrored views, four times the work, on the way too or at the end alone.
         note: who has what advantage on it; for the page.
         write: makes all patients as files in nnU-Net's layout in a folder; takes the folder of scans, too, where
@@ -124,7 +124,7 @@ SETS = {
             (),
             300,
             (0.5, 1),
-            2,
+            0.8,
             False,
             "The recipe was developed on patients of the same publication, some of them among these: an advantage of "
             "glioseg.",
