@@ -13,6 +13,7 @@ from types import ModuleType
 import pytest
 import yaml
 
+from tests.app.browser import CHROMIUM, PATIENCE_S, chromium
 from tests.cli.command import glioseg
 from tests.runs.conftest import _one_thread, plain_reports
 from tests.test_documents import commands_of
@@ -75,13 +76,15 @@ def test_references_are_complete(pages: Path) -> None:
     assert "| `hd95` | HD95 |" in (pages / "reference" / "metrics.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.slow
-def test_the_site_is_built_without_a_warning(pages: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def site(pages: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site as ``make docs`` builds it, where a warning is an error."""
     pytest.importorskip("mkdocs", reason="the site needs the extra docs")
+    folder = tmp_path_factory.mktemp("built")
     config = yaml.safe_load((_ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
-    here = tmp_path / "mkdocs.yml"
+    here = folder / "mkdocs.yml"
     here.write_text(
-        yaml.safe_dump(config | {"docs_dir": str(pages), "site_dir": str(tmp_path / "site")}), encoding="utf-8"
+        yaml.safe_dump(config | {"docs_dir": str(pages), "site_dir": str(folder / "site")}), encoding="utf-8"
     )
     ran = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "-f", str(here)],
@@ -89,9 +92,26 @@ def test_the_site_is_built_without_a_warning(pages: Path, tmp_path: Path) -> Non
         text=True,
     )
     assert ran.returncode == 0, ran.stderr
-    page = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
-    fetched = re.findall(r'<(?:script|link|img)[^>]+(?:src|href)="(https?:[^"]+)"', page)
-    assert fetched == []  # nothing comes from elsewhere
+    return folder / "site"
+
+
+@pytest.mark.slow
+def test_a_page_fetches_nothing_from_elsewhere(site: Path) -> None:
+    page = (site / "index.html").read_text(encoding="utf-8")
+    assert re.findall(r'<(?:script|link|img)[^>]+(?:src|href)="(https?:[^"]+)"', page) == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed: make test-app says how")
+def test_the_search_finds_a_page_in_a_folder_without_a_server(site: Path) -> None:
+    with chromium() as browser:
+        page = browser.new_page(viewport={"width": 1400, "height": 900})
+        page.goto((site / "tutorials" / "comparing.html").as_uri())
+        page.locator(".md-search__input").click()
+        page.locator(".md-search__input").press_sequentially("hausdorff", delay=50)
+        hit = page.locator(".md-search-result__list a").first
+        hit.wait_for(timeout=PATIENCE_S * 1000)
+        assert "evaluation.html" in hit.get_attribute("href") or "metrics.html" in hit.get_attribute("href")
 
 
 @pytest.mark.slow
