@@ -430,6 +430,12 @@ def test_what_decides_on_regions_names_those_of_the_network(change: str, said: s
     assert said in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["train.lr", "train.max_minutes", "train.clip_norm", "train.weight_decay"])
+def test_settings_are_finite(name: str) -> None:
+    with pytest.raises(OptionError, match=name):
+        read_recipe("lgg", [f"{name}=inf"])
+
+
 # -- modalities that a network shall do without ------------------------------------------------------------------------
 
 

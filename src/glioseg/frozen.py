@@ -10,9 +10,9 @@ from glioseg.errors import OptionError
 
 
 class Frozen(BaseModel):
-    """Values by name. Names that it does not know are refused, and so is changing one in place."""
+    """Values by name. Unknown names, infinite numbers and changes in place are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     def __setattr__(self, name: str, value: Any) -> None:  # noqa: ANN401 - whatever somebody sets
         """Refuse, in words.

@@ -243,6 +243,7 @@ def test_options_say_what_a_loss_needs() -> None:
         {"focal": {"alpha": 2}},
         {"topk": {"share": 0}},
         {"tversky": {"beta": -1}},
+        {"tversky": {"alpha": 0, "beta": 0}},
         {"gamma": 2},
         {"dice": {"gamma": 2}},
         {"dice": {"weight": 0}},

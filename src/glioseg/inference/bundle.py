@@ -100,7 +100,7 @@ class BundleInfo(Frozen):
     regions: tuple[str, ...] = ()
     scheme: SchemeRecord | None = None
     classes: tuple[str, ...] = ()
-    temperature: float = Field(1.0, gt=0, allow_inf_nan=False)
+    temperature: float = Field(1.0, gt=0)
     model: ModelOptions | OwnNetwork
     prepare: PrepareOptions
     slices: SliceOptions

@@ -8,18 +8,12 @@ from __future__ import annotations
 
 from typing import Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from glioseg.frozen import Frozen
 
 
-class _Finite(Frozen):
-    """Figures are numbers."""
-
-    model_config = ConfigDict(allow_inf_nan=False)
-
-
-class DataFacts(_Finite):
+class DataFacts(Frozen):
     """Data that a network was trained, chosen or scored on.
 
     Attributes:
@@ -41,7 +35,7 @@ class DataFacts(_Finite):
     digest: str = ""
 
 
-class Figure(_Finite):
+class Figure(Frozen):
     """One figure of a network.
 
     Attributes:
@@ -73,7 +67,7 @@ class Figure(_Finite):
         return self
 
 
-class GroupFigure(_Finite):
+class GroupFigure(Frozen):
     """The mean Dice of some of the cases, told apart by a fact.
 
     Attributes:
@@ -98,7 +92,7 @@ class GroupFigure(_Finite):
     detectable: float | None = None
 
 
-class Card(_Finite):
+class Card(Frozen):
     """A model card [1].
 
     Attributes:

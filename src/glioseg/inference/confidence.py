@@ -44,9 +44,9 @@ class RegionRecord(Frozen):
         covered: of the volumes of such halves, the share that lay in their intervals.
     """
 
-    temperature: float = Field(1.0, gt=0, allow_inf_nan=False)
+    temperature: float = Field(1.0, gt=0)
     risk_threshold: float | None = Field(None, ge=0, le=1)
-    volume_error: float | None = Field(None, ge=0, allow_inf_nan=False)
+    volume_error: float | None = Field(None, ge=0)
     ece: tuple[float, float] | None = None
     missed: float | None = None
     covered: float | None = None

@@ -48,7 +48,7 @@ class PredictOptions(Frozen):
     threshold: float = Field(0.5, ge=0, lt=1)
     thresholds: Mapping[str, Annotated[float, Field(ge=0, lt=1)]] = Field(default_factory=dict)
     min_voxels: Mapping[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
-    min_ml: Mapping[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(default_factory=dict)
+    min_ml: Mapping[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
     largest_component: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     flips: Literal["none", "lr", "all"] = "none"

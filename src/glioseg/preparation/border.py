@@ -30,8 +30,8 @@ class BorderOptions(Frozen):
             as by Ronneberger et al. [1].
     """
 
-    w0: float = Field(default=10.0, ge=0.0, allow_inf_nan=False)
-    sigma: float = Field(default=5.0, gt=0.0, allow_inf_nan=False)
+    w0: float = Field(default=10.0, ge=0.0)
+    sigma: float = Field(default=5.0, gt=0.0)
     form: BorderForm = "tum"
 
 

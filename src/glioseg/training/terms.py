@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from glioseg.core.targets import TaskName
 from glioseg.errors import listed
@@ -38,8 +38,6 @@ class TermOptions(Frozen):
     Attributes:
         weight: that the term is multiplied by in the sum.
     """
-
-    model_config = ConfigDict(allow_inf_nan=False)
 
     task: ClassVar[TaskName] = "segment"
     """The task whose targets it takes."""
@@ -124,6 +122,12 @@ class TverskyOptions(TermOptions):
     beta: float = Field(0.7, ge=0)
     over: Literal["batch", "item"] = "item"
     smoothing: float = Field(1.0, gt=0)
+
+    @model_validator(mode="after")
+    def _something_is_wrong(self) -> Self:
+        if not self.alpha + self.beta:
+            raise ValueError("a Tversky loss with alpha and beta of 0 is 0 whatever is predicted")
+        return self
 
 
 class WeightedBceOptions(TermOptions):

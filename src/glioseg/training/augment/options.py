@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from glioseg.frozen import Frozen
 
@@ -12,11 +12,7 @@ Range = tuple[float, float]
 Axis = Literal["width", "height", "depth"]
 
 
-class _Transform(Frozen):
-    model_config = ConfigDict(allow_inf_nan=False)
-
-
-class RandomChange(_Transform):
+class RandomChange(Frozen):
     """A change that an item of a batch undergoes with a probability.
 
     Attributes:
@@ -156,7 +152,7 @@ class Noise(RangedChange):
     range: Range = (0.02, 0.15)
 
 
-class Missing(_Transform):
+class Missing(Frozen):
     """Take modalities away, both ways in which that happens; at least one always stays.
 
     Attributes:
