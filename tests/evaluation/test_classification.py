@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -239,6 +240,8 @@ def test_rows_survive_the_file() -> None:
         ("B", 1, "no", 1),
         ("B", 2, "no", 1),
     ]
+    cropped = class_rows([replace(_SCANS[0], numbers=np.array([7, 8]))], ("no", "yes"))
+    assert [row["slice"] for row in cropped] == [7, 8]
     assert class_rows_from_csv(rows_to_csv(rows), "cases.csv") == rows
     with pytest.raises(FileError, match="not a table of classified cases"):
         class_rows_from_csv("case,patient\n", "cases.csv")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from glioseg.core import Grid, Image, LabelMap, scheme_named
 from glioseg.core.labels import decode_regions
 from glioseg.errors import CacheError, GeometryError, LabelError
-from glioseg.preparation.case import PreparedArrays, prepare_arrays, vote
+from glioseg.preparation.case import PreparedArrays, nearest_slices, prepare_arrays, vote
 from glioseg.preparation.options import PrepareOptions
 from glioseg.preparation.resample import resample_array
 from tests.core.strategies import grids
@@ -43,6 +43,30 @@ def ras_volume() -> np.ndarray:
     """(2, 3, 4) whose values say where they lie: 100·(R) + 10·(A) + (S) + 1."""
     r, a, s = np.ogrid[:2, :3, :4]
     return np.asarray(100 * r + 10 * a + s + 1, dtype=np.int16)
+
+
+@pytest.mark.parametrize(
+    ("plane", "codes", "numbers"),
+    [
+        ("axial", "RAS", [4, 5, 6]),  # slices from below: of ten along S, 4 to 6 show something
+        ("axial", "LPI", [5, 4, 3]),
+        ("axial", "SRA", [4, 5, 6]),
+        ("coronal", "RAS", [5, 4, 3, 2]),  # slices from anterior: of eight along A, 2 to 5
+        ("sagittal", "RAS", [4, 3]),  # slices from right: of six along R, 3 and 4
+        ("sagittal", "LAS", [1, 2]),
+    ],
+)
+def test_slices_are_numbered_as_in_the_scan(plane: str, codes: str, numbers: list[int]) -> None:
+    image = np.zeros((6, 8, 10), dtype=np.int16)
+    image[3:5, 2:6, 4:7] = 100
+    grid = Grid((6, 8, 10), np.diag([1.0, 1.0, 3.0, 1.0]))
+    turned = grid.with_orientation(codes)
+    volume = resample_array(image[None].astype(np.float32), grid, turned, "nearest")[0]
+    for crop in (True, False):
+        arrays = prepared({"t2f": volume}, turned, plane=plane, crop_to_brain=crop, missing="t2f", **RAW)
+        found = nearest_slices(arrays.native, arrays.working)
+        assert found[arrays.images.any(axis=(1, 2, 3))].tolist() == numbers
+        assert (len(found) == len(numbers)) is crop
 
 
 @pytest.mark.parametrize(

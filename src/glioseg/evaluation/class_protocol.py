@@ -46,6 +46,7 @@ class CaseClasses:
         probabilities: (Z, K), rows summing to 1.
         decided: (Z,) classes that were said.
         changed: what was done to a modality -> probabilities (Z, K) then, where that was asked for.
+        numbers: (Z,) which slice of the scan each is, from 1; None where they are all of it, in order.
     """
 
     case: str
@@ -55,6 +56,7 @@ class CaseClasses:
     probabilities: Floats
     decided: Integers
     changed: Mapping[Changed, Floats] = field(default_factory=dict)
+    numbers: Integers | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,11 +230,12 @@ def _of_cases(cases: Sequence[CaseClasses], classes: Sequence[str]) -> ItemClass
 
 
 def class_rows(cases: Sequence[CaseClasses], classes: Sequence[str]) -> list[dict[str, Cell]]:
-    """One row per picture or slice (counted from 1): classes in words, confidence, probabilities as ``p.CLASS``."""
+    """A row per picture or slice (of its scan, from 1): classes in words, confidence, probabilities as ``p.CLASS``."""
     rows: list[dict[str, Cell]] = []
     for case in sorted(cases, key=lambda case: case.case):
+        numbers = np.arange(1, len(case.decided) + 1) if case.numbers is None else case.numbers
         for z, (reference, decided) in enumerate(zip(case.reference, case.decided, strict=True)):
-            row: dict[str, Cell] = {"case": case.case, "patient": case.patient, "slice": z + 1}
+            row: dict[str, Cell] = {"case": case.case, "patient": case.patient, "slice": int(numbers[z])}
             row |= {"reference": classes[reference], "predicted": classes[decided], "right": int(reference == decided)}
             row["confidence"] = float(case.probabilities[z, decided])
             row |= {f"p.{name}": float(p) for name, p in zip(classes, case.probabilities[z], strict=True)}

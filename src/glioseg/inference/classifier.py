@@ -18,7 +18,7 @@ from glioseg.inference.backends import layout_of
 from glioseg.inference.modalities import ModalitySets, only_shown, shown_modalities
 from glioseg.inference.slices import FLIPS, Take
 from glioseg.machine.device import autocast
-from glioseg.preparation.case import PreparedArrays, prepare_arrays
+from glioseg.preparation.case import PreparedArrays, nearest_slices, prepare_arrays
 from glioseg.preparation.options import PrepareOptions
 from glioseg.preparation.slices import SliceOptions, with_neighbours
 
@@ -31,7 +31,7 @@ class Classification:
 
     Args:
         classes: names of the K classes.
-        probabilities: (Z, K) of each slice; a picture has one.
+        probabilities: (Z, K) of each slice that the network was shown; a picture has one.
         arrays: what the network was shown.
     """
 
@@ -41,8 +41,13 @@ class Classification:
 
     @property
     def telling_slice(self) -> int:
-        """The slice that speaks for the case: the one least like the first class (``no``)."""
+        """The slice that speaks for the case, of those shown: the one least like the first class (``no``)."""
         return telling_slice(self.probabilities)
+
+    @property
+    def numbers(self) -> npt.NDArray[np.int64]:
+        """(Z,) which slice of the scan each is, from 1: those that a crop cut off are counted too."""
+        return nearest_slices(self.arrays.native, self.arrays.working) + 1
 
     @property
     def decided(self) -> int:

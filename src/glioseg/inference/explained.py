@@ -31,6 +31,7 @@ from glioseg.inference.ensemble import Ensemble
 from glioseg.inference.predictor import Array, Prediction, Predictor, to_native
 from glioseg.inference.uncertainty import Shown
 from glioseg.networks.blocks import AttentionGate
+from glioseg.preparation.case import nearest_slices
 from glioseg.preparation.oblique import brought
 from glioseg.preparation.patches import Voxels
 from glioseg.preparation.slices import with_margins, with_neighbours, without_margins
@@ -50,8 +51,8 @@ class Explanation:
     """What spoke for each region that was drawn; maps are (X, Y, Z) on the native grid, 0 on what is not explained.
 
     Args:
-        slices: region -> the slice of the first network's grid that is explained, from 0; of a network of volumes the
-            slice with most of the region, in the middle of its window.
+        slices: region -> the slice of the scan that is explained, from 0, along the axis across which the first network
+            looks at slices; of a network of volumes the slice with most of the region in its window.
         grad_cam: region -> 0..1.
         gradients: region -> integrated gradients, −1..1: above 0 speaks for, below 0 against.
         attention: region -> mean of the finest gate's coefficients, 0..1; empty where no network has gates.
@@ -81,7 +82,7 @@ def explain(ensemble: Ensemble, shown: Sequence[Shown], prediction: Prediction) 
             if not inside[row].any():
                 continue
             question = _question(member, case, inside[row], region)
-            found.slices.setdefault(region, question.z)
+            found.slices.setdefault(region, int(nearest_slices(case.native, case.working)[question.z]))
             for kind, values in _maps(question).items():
                 maps.setdefault(kind, []).append(to_signed_native(question.place(values), case))
         for kind, own in maps.items():

@@ -94,7 +94,7 @@ def prepare_arrays(
         filled_with=filled_with,
         native=image.grid,
         working=working,
-        non_black=non_black_shares(slices)[_nearest_slices(turned, working)],
+        non_black=non_black_shares(slices)[nearest_slices(turned, working)],
     )
 
 
@@ -234,8 +234,15 @@ def _regions(
     return np.ascontiguousarray(masks.transpose(1, 0, 2, 3))
 
 
-def _nearest_slices(turned: Grid, working: Grid) -> npt.NDArray[np.int64]:
-    """(Z,) for each slice of the working grid the nearest one of the turned native grid."""
-    to_turned = np.linalg.solve(turned.affine, working.affine)
-    centres = to_turned[2, 2] * np.arange(working.shape[2]) + to_turned[2, 3]
-    return np.asarray(np.rint(centres).clip(0, turned.shape[2] - 1), dtype=np.int64)
+def nearest_slices(native: Grid, working: Grid) -> npt.NDArray[np.int64]:
+    """(Z,) for each slice of the working grid the nearest one of the scan, from 0.
+
+    They are counted along that axis of the scan which lies nearest to the direction of the working grid's slices. A
+    crop moves the numbers, another orientation turns them round.
+    """
+    to_native = np.linalg.solve(native.affine, working.affine)
+    lengths = np.linalg.norm(native.affine[:3, :3], axis=0)
+    axis = int(np.abs(to_native[:3, 2] * lengths).argmax())
+    first = [*((n - 1) / 2 for n in working.shape[:2]), 0, 1]
+    centres = to_native[axis] @ first + to_native[axis, 2] * np.arange(working.shape[2])
+    return np.asarray(np.rint(centres).clip(0, native.shape[axis] - 1), dtype=np.int64)

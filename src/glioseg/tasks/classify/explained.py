@@ -23,7 +23,7 @@ def without_modalities(classifiers: Sequence[Classifier], mean: Classification) 
             after = np.mean([classifier.probabilities(images)[z, decided] for classifier in classifiers])
             own[name] = round(float(after) - float(mean.probabilities[z, decided]), 4)
     return {
-        "of": f"the probability of {mean.classes[decided]} on slice {z + 1}",
+        "of": f"the probability of {mean.classes[decided]} on slice {mean.numbers[z]}",
         "without": changes["removed"],
         "without_is": f"change of that probability with {CHANGES_ARE['removed']}",
         "permuted": changes["permuted"],

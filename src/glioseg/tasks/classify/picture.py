@@ -20,7 +20,7 @@ from glioseg.report.figures.views import shade
 def picture_of(
     classifiers: Sequence[Classifier], case: str, image: Image, classification: Classification, z: int | None = None
 ) -> ClassifiedPicture:
-    """A case's telling slice (or slice ``z``) with what is said of it and where the networks looked, in the mean.
+    """A case's telling slice, or ``z`` of those shown, with what is said of it and where the networks looked.
 
     A picture is shown as it came; a slice of a scan as the network saw it, turned as on a radiologist's screen.
     """
@@ -36,7 +36,7 @@ def picture_of(
     else:
         pixels = native_pixels(image, 0)
         looked_at = _on_picture(looked_at, classification)
-    note = f"slice {place + 1} of {len(classification.probabilities)}" if len(classification.probabilities) > 1 else ""
+    note = f"slice {classification.numbers[place]}" if len(classification.probabilities) > 1 else ""
     confidence = float(classification.probabilities[place, decided])
     return ClassifiedPicture(case, pixels, classification.classes[decided], confidence, None, looked_at, note)
 

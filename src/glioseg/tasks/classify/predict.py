@@ -277,14 +277,14 @@ class ClassPrediction(CasePrediction):
 
     def _facts(self) -> dict[str, Any]:
         """What is said of the case, and by which networks."""
-        z = self.mean.telling_slice
         return {
             "class": self.decided,
             "confidence": self.confidence,
             "uncertain": self.uncertain,
             "probabilities": self.probabilities,
-            "slice": z + 1,
+            "slice": int(self.mean.numbers[self.mean.telling_slice]),
             "slices": [[round(float(p), 6) for p in row] for row in self.mean.probabilities],
+            "slice_numbers": self.mean.numbers.tolist(),
             "looked_at": "Grad-CAM of the class that is said, laid over the picture on the right",
             **facts_of_use(
                 self.inputs,

@@ -112,7 +112,8 @@ def _pictures_of(
         case = cases[str(row["case"])]
         image = load_image(case, [name for name in classifiers[0].modalities if name in case.images])
         classification = mean_of([classifier.classify(image) for classifier in classifiers])
-        picture = picture_of(classifiers, case.id, image, classification, int(row["slice"] or 1) - 1)
+        shown = int(np.abs(classification.numbers - int(row["slice"] or 1)).argmin())
+        picture = picture_of(classifiers, case.id, image, classification, shown)
         pictures.append(replace(picture, reference=str(row["reference"])))
     return pictures
 

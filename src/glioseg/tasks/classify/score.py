@@ -22,6 +22,7 @@ from glioseg.evaluation.reliability import fit_temperature
 from glioseg.evaluation.score import Floats
 from glioseg.inference.classifier import Classifier
 from glioseg.inference.contributions import changed
+from glioseg.preparation.case import nearest_slices
 from glioseg.preparation.classes import slice_classes
 from glioseg.preparation.slices import channels_of
 from glioseg.preparation.store import PreparedCase
@@ -81,4 +82,5 @@ def case_classes(case: PreparedCase, part: CohortPart, classes: Sequence[str], p
         reference=slice_classes(case, classes),
         probabilities=probabilities,
         decided=probabilities.argmax(axis=1).astype(np.int64),
+        numbers=nearest_slices(case.native, case.working) + 1,
     )
