@@ -33,6 +33,8 @@ def test_folds_in_the_form_of_nnunet(phantoms: Cohorts, tmp_path: Path) -> None:
     assert folds[0]["train"] == folds[1]["val"]
     assert folds[0]["val"] == folds[1]["train"]
     assert len(folds[0]["train"]) == len(folds[0]["val"]) == 1
+    again = glioseg("split", phantoms("nnunet"), "--out", file, *options, "--set", "split.test=0", "--quiet", "--json")
+    assert again.json == {"folds": folds}
 
 
 def test_nnunet_needs_folds(phantoms: Cohorts, tmp_path: Path) -> None:

@@ -17,9 +17,11 @@ from glioseg.evaluation import EvaluateOptions, aggregate
 from glioseg.inference.bundle import read_info
 from glioseg.inference.card import Card
 from glioseg.io.files import write_json
+from glioseg.runs import methods
 from glioseg.runs.card import subgroups_of_part
 from glioseg.runs.manifest import MANIFEST, _numbers
 from glioseg.runs.model_card import card_markdown
+from glioseg.training.options import TrainOptions
 from tests.cli.command import Ran, glioseg
 from tests.evaluation.drawing import counted
 from tests.runs.conftest import TinyRun
@@ -91,6 +93,24 @@ def test_methods_say_what_was_done(tiny: TinyRun) -> None:
         assert said in text, said
     page = (tiny.run / "report.html").read_text(encoding="utf-8")
     assert "A network of the kind unet (width 4, depth 2)" in page
+
+
+@pytest.mark.parametrize(
+    ("options", "n_epochs", "said"),
+    [
+        ({}, 50, "50 epochs"),
+        ({"max_minutes": 20}, 50, "50 epochs"),
+        ({"max_minutes": 20}, 12, "12 of 50 epochs (ended by a limit of 20 minutes)"),
+        (
+            {"max_steps": 1000, "early_stopping": 1},
+            1,
+            "1 of 50 epochs (ended by a limit of 1,000 steps or early stopping after 1 validation without improvement)",
+        ),
+        ({}, 12, "12 of 50 epochs"),
+    ],
+)
+def test_methods_say_how_long_it_was_trained(options: dict[str, Any], n_epochs: int, said: str) -> None:
+    assert methods._epochs(TrainOptions(epochs=50, **options), n_epochs) == said
 
 
 def test_methods_of_a_classifier(tiny_classifier: TinyRun) -> None:

@@ -272,6 +272,8 @@ def test_a_metric_that_the_evaluation_lacks(tiny: TinyRun, tmp_path: Path) -> No
 
 
 def test_a_card_goes_with_a_bundle(tiny: TinyRun, tmp_path: Path) -> None:
+    ran = glioseg("export", tiny.run, "--format", "bundle", "--size", "32x32", "--out", tmp_path / "small")
+    assert (ran.code, "a bundle takes no size" in ran.err) == (2, True)
     ran = glioseg("export", tiny.run, "--card", tmp_path / "card.toml", "--out", tmp_path / "x.onnx")
     assert ran.code == 2
     assert "Add --format bundle" in ran.err

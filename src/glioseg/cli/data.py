@@ -94,6 +94,9 @@ def split(
     require_place(file)
     if nnunet:
         folds = api.split_folds(flags.data(data), file, changes=changes or (), progress=reporter)
+        if as_json:
+            print_json({"folds": [{"train": train, "val": val} for train, val in folds]})
+            return
         out(f"{len(folds)} folds of {plural(len(folds[0][0]) + len(folds[0][1]), 'case')}: {as_given(file)}")
         return
     cohort = flags.read(data, reporter)

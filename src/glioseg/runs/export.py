@@ -81,6 +81,8 @@ def export(
         raise OptionError(f"there is no export to {form}", expected=f"one of {', '.join(FORMATS)}")
     if card is not None and form != "bundle":
         raise OptionError("a model card belongs to a bundle", found=form, remedy="Add `--format bundle`")
+    if size is not None and form == "bundle":
+        raise OptionError("a bundle takes no size: `--size` is of files for other programs", remedy="Leave it out")
     place = out or (home_of(run) if is_model_name(run) else run) / FILES[form]
     (require_folder if form in _FOLDERS else require_place)(place)
     bundle = load_bundle(run, network)

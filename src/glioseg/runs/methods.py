@@ -18,7 +18,7 @@ from glioseg.inference.card import Figure
 from glioseg.networks.build import dims_of
 from glioseg.report.parts.run_words import part_word
 from glioseg.tasks.data import TrainingData
-from glioseg.training.options import SCHEDULES
+from glioseg.training.options import SCHEDULES, TrainOptions
 
 _REFERENCES: Mapping[str, str] = MappingProxyType(
     {
@@ -81,6 +81,7 @@ def methods_of(
     *,
     figures: Sequence[Figure],
     best_epoch: int | None,
+    n_epochs: int,
     n_parameters: int | None,
     started_from: str | None = None,
     own: Mapping[str, str] = MappingProxyType({}),
@@ -92,6 +93,7 @@ def methods_of(
         data: that it was trained on.
         figures: that it reached, one for each part, region and metric that is told.
         best_epoch: of the model that was kept, from 0.
+        n_epochs: that were trained, the last of them perhaps in part.
         n_parameters: of the network.
         started_from: the model whose weights it began with, in words.
         own: ``network`` and ``loss`` -> name, where the caller gave them in the place of the recipe's.
@@ -99,7 +101,7 @@ def methods_of(
     paragraphs = (
         " ".join(_of_data(recipe, data)),
         " ".join(_of_preparation(recipe)),
-        " ".join(_of_training(recipe, best_epoch, n_parameters, started_from, own)),
+        " ".join(_of_training(recipe, best_epoch, n_epochs, n_parameters, started_from, own)),
         " ".join((*_of_evaluation(recipe), *_of_results(figures))),
     )
     return Methods(paragraphs, tuple(_references(recipe, own)))
@@ -147,6 +149,7 @@ def _of_preparation(recipe: Recipe) -> Iterator[str]:
 def _of_training(
     recipe: Recipe,
     best_epoch: int | None,
+    n_epochs: int,
     n_parameters: int | None,
     started_from: str | None,
     own: Mapping[str, str],
@@ -160,7 +163,7 @@ def _of_training(
     decay = f" and weight decay {train.weight_decay:g}" if train.weight_decay else ""
     yield (
         f"Loss: {loss}. Optimiser: {train.optimiser.kind}, learning rate {train.lr:g}{decay}, schedule "
-        f"{train.schedule.kind}, batches of {train.batch_size}, {plural(train.epochs, 'epoch')}{clip}, "
+        f"{train.schedule.kind}, batches of {train.batch_size}, {_epochs(train, n_epochs)}{clip}, "
         f"seed {train.seed}."
     )
     if train.ema is not None:
@@ -176,6 +179,23 @@ def _of_training(
             else f"chosen by {train.score} on the validation part"
         )
         yield f"The model is that of epoch {best_epoch + 1}, {chosen}."
+
+
+def _epochs(train: TrainOptions, n_epochs: int) -> str:
+    """How long it was trained, and by what it may have been ended before all epochs were done."""
+    planned = plural(train.epochs, "epoch")
+    if n_epochs >= train.epochs:
+        return planned
+    ends = [
+        *([] if train.max_minutes is None else [f"a limit of {train.max_minutes:g} minutes"]),
+        *([] if train.max_steps is None else [f"a limit of {train.max_steps:,} steps"]),
+        *(
+            []
+            if train.early_stopping is None
+            else [f"early stopping after {plural(train.early_stopping, 'validation')} without improvement"]
+        ),
+    ]
+    return f"{n_epochs} of {planned} (ended by {' or '.join(ends)})" if ends else f"{n_epochs} of {planned}"
 
 
 def _network(recipe: Recipe, own: Mapping[str, str]) -> str:

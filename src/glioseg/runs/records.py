@@ -22,7 +22,7 @@ _TOLD = tuple(reversed(PARTS))
 """Parts in the order in which their figures are told: test first."""
 
 
-def write_records(run: FinishedRun, network: NetworkFacts, best_epoch: int | None) -> Methods:
+def write_records(run: FinishedRun, network: NetworkFacts, best_epoch: int | None, n_epochs: int) -> Methods:
     """Write ``methods.txt`` and, where the run has a bundle, its card, ``MODEL_CARD.md`` and ``manifest.json``.
 
     A card that somebody wrote and put into an exported bundle is another's; that of a run is made anew each time.
@@ -31,6 +31,7 @@ def write_records(run: FinishedRun, network: NetworkFacts, best_epoch: int | Non
         run: whose evaluations lie in its folder; parts that were not evaluated are not told.
         network: as reports show it.
         best_epoch: of the model that was kept, from 0.
+        n_epochs: that were trained.
 
     Raises:
         FileError: a file of the run is missing or damaged, or the folder cannot be written to.
@@ -44,6 +45,7 @@ def write_records(run: FinishedRun, network: NetworkFacts, best_epoch: int | Non
         run.data,
         figures=figures,
         best_epoch=best_epoch,
+        n_epochs=n_epochs,
         n_parameters=network.n_parameters,
         started_from=run_folder.RunFolder(folder).environment.started_from,
         own=_own_names(run),

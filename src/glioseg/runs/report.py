@@ -65,7 +65,7 @@ def report(task: AnyTask, run: FinishedRun, reporter: Reporter = QUIET, baseline
     log = log_of(folder)
     with reporter.progress("Drawing the report") as step:
         best_epoch, network = kept_epoch(log, recipe.train.keep), network_facts(task, run)
-        methods = write_records(run, network, best_epoch)
+        methods = write_records(run, network, best_epoch, log[-1].epoch + 1 if log else 0)
         facts = RunFacts(
             recipe=RecipeFacts(recipe.name, write_recipe(recipe), recipe.about, recipe.after, recipe.notes),
             data=task.describe(run.data),
