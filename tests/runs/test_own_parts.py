@@ -21,13 +21,17 @@ __all__ = ["_one_thread", "class_pictures", "tiny", "tiny_runs"]
 
 
 class _Items:
-    """Items of two modalities and three regions."""
+    """Items of two modalities and three regions, in the number format of the cache where a GPU will take them."""
 
     is_positive = np.ones(1, np.bool_)
 
+    def __init__(self, number: type[np.float32] | type[np.float16] = np.float32) -> None:
+        self._number = number
+
     def take(self, indices: npt.NDArray[np.int64], key: DrawKey) -> Batch:
         n = len(indices)
-        return Batch(np.ones((n, 2, 4, 6), np.float32), np.ones((n, 3, 4, 6), np.uint8))
+        images: Any = np.ones((n, 2, 4, 6), self._number)
+        return Batch(images, np.ones((n, 3, 4, 6), np.uint8))
 
     def name(self, index: int) -> str:
         return "an item"
@@ -78,11 +82,12 @@ def test_a_loss_that_does_not_fit(loss: Callable[..., Any], said: str) -> None:
         OwnParts(None, loss).try_out(network, _Items())
 
 
-def test_what_fits_is_left_as_it_was() -> None:
+@pytest.mark.parametrize("number", [np.float32, np.float16])
+def test_what_fits_is_left_as_it_was(number: type[np.float32] | type[np.float16]) -> None:
     torch.manual_seed(3)
     network = _fits()
     before, generator = {name: value.clone() for name, value in network.state_dict().items()}, torch.get_rng_state()
-    OwnParts(network, _entropy).try_out(network, _Items())
+    OwnParts(network, _entropy).try_out(network, _Items(number))
     assert network.training
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert torch.equal(torch.get_rng_state(), generator)

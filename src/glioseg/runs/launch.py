@@ -76,8 +76,7 @@ def launch(setup: TrainingSetup, make_table: Callable[[], ProgressTable], fabric
         ResumeError, TrainingError, FileError, LostProcessError: see ``loop.fit``.
     """
     fabric = fabric or make_fabric(setup.recipe, setup.options)
-    if setup.recipe.train.deterministic:
-        _be_deterministic(fabric.device)
+    _be_deterministic(fabric.device, wanted=setup.recipe.train.deterministic)
     if setup.options.n_devices == 1:
         return _train(fabric, setup, make_table)
     # Fabric looks through arguments and results for modules and tensors, and stumbles over frozen dataclasses: so the
@@ -152,12 +151,15 @@ def _together(recipe: Recipe, device: torch.device, launched: Launched | None) -
     )
 
 
-def _be_deterministic(device: torch.device) -> None:
-    if device.type == "cuda":
+def _be_deterministic(device: torch.device, *, wanted: bool) -> None:
+    """As the recipe says, whatever an earlier training of this process was; on CPUs all kernels repeat."""
+    if device.type != "cuda":
+        return
+    if wanted:
         # cuBLAS repeats only with a fixed workspace, which it reads from here at its first use
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True)
-    torch.backends.cudnn.benchmark = False
+        torch.backends.cudnn.benchmark = False
+    torch.use_deterministic_algorithms(wanted)
 
 
 def _train(fabric: Fabric, setup: TrainingSetup, make_table: Callable[[], ProgressTable]) -> Outcome:

@@ -63,9 +63,10 @@ class OwnParts:
         weights = None if batch.weights is None else torch.from_numpy(batch.weights)
         targets, was_training = torch.from_numpy(batch.targets), network.training
         device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
+        images = torch.from_numpy(batch.images).to(device).float()  # as a training gives them
         try:
             with torch.no_grad(), torch.random.fork_rng():
-                logits = self._logits(network.eval(), torch.from_numpy(batch.images).to(device), targets.shape)
+                logits = self._logits(network.eval(), images, targets.shape)
         finally:
             network.train(was_training)
         if self.loss is not None:
