@@ -206,6 +206,11 @@ def test_classifier() -> None:
     assert recipe.published is None
 
 
+def test_a_classifier_is_shown_slices_without_tumour_too() -> None:
+    with pytest.raises(OptionError, match="slices with tumour are all of one class; set"):
+        read_recipe("classifier", ["slices.choice=tumour"])
+
+
 @pytest.mark.parametrize("name", ["lgg", "brats-2d"])
 def test_ours_stop_after_twenty_minutes(name: str) -> None:
     recipe = read_recipe(name)

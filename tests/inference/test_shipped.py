@@ -64,6 +64,16 @@ def test_a_damaged_one_is_refused(name: str, tmp_path: Path) -> None:
         load_bundle(folder)
 
 
+@pytest.mark.parametrize("described", ['{"card": null}', "{}", "[]", '{"card": {"name": 3}}'])
+def test_one_without_its_card_is_installed_again(
+    described: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bundle.json").write_text(described)
+    monkeypatch.setattr(ShippedModel, "folder", tmp_path)
+    with pytest.raises(FileError, match=r"without its card\. Install glioseg again\."):
+        SHIPPED["phantom"].card()
+
+
 def test_names_and_paths() -> None:
     name = next(iter(SHIPPED))
     assert is_model_name(Path(f"model:{name}"))

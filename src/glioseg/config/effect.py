@@ -139,7 +139,7 @@ def _of_slices(recipe: _Parts) -> Iterator[tuple[str, str]]:
     if dims_of(recipe.model) == 3:
         for name in (*(f"slices.{field}" for field in SliceOptions.model_fields), "train.tumour_share"):
             yield name, "a 3-D network is trained on patches, not on slices; set model.dims=2 and patches=none"
-    elif recipe.slices.choice == "tumour" and recipe.task == "segment":
+    elif recipe.slices.choice == "tumour":
         yield "train.tumour_share", "all slices have tumour (slices.choice = tumour); set slices.choice=all"
 
 

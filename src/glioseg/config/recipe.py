@@ -140,6 +140,8 @@ class Recipe(Options):
             yield "there are no thresholds to choose; set predict.tune=false"
         if self.published is not None and self.published.task != self.task:
             yield "the published figures are of the other kind; set published=none"
+        if self.task == "classify" and self.slices.choice == "tumour":
+            yield "slices with tumour are all of one class; set slices.choice=all"
         if needs_size(self.model) and self.prepare.size is None:
             yield "its dense layer needs pictures of one size; set prepare.size=128"
 

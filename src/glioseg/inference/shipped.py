@@ -9,6 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 
+from pydantic import ValidationError
+
 from glioseg.errors import FileError, OptionError
 from glioseg.inference.card import Card
 from glioseg.io.text import read_json
@@ -64,9 +66,12 @@ class ShippedModel:
         """
         path = self.folder / "bundle.json"
         described = read_json(path)
-        if not isinstance(described, dict) or not described.get("card"):
-            raise FileError("a shipped network without its card", path=path, remedy="Install glioseg again")
-        return Card.model_validate(described["card"])
+        try:
+            return Card.model_validate(described["card"] if isinstance(described, dict) else None)
+        except (KeyError, ValidationError) as error:
+            raise FileError(
+                "a shipped network without its card", path=path, remedy=f"Install {self.distribution} again"
+            ) from error
 
 
 _RESEARCH_FOLDER = "weights-research"

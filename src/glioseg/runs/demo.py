@@ -23,7 +23,7 @@ from glioseg.runs.predict import predict
 from glioseg.runs.read import Data, read
 from glioseg.runs.train import TrainResult, train
 from glioseg.tasks.prediction import WrittenCase
-from glioseg.tasks.segment.cohort import scheme_of_cohort
+from glioseg.tasks.segment.cohort import scheme_of
 
 OPTIONS = PhantomOptions(n_patients=40, spacing_mm=3.0, seed=0)
 ANOTHER = PhantomOptions(n_patients=1, spacing_mm=2.0, seed=1)
@@ -75,7 +75,7 @@ def _folder_of(case: Case) -> Path:
 
 
 def _flair_and_tumour(cohort: Cohort, step: Step) -> Iterator[tuple[npt.NDArray[np.generic], npt.NDArray[np.bool_]]]:
-    scheme = scheme_of_cohort(cohort)
+    scheme = scheme_of(cohort)
     for number, case in enumerate(cohort.cases, start=1):
         flair = load_image(case, ["t2f"]).array[0]
         labels = load_labels(case, scheme)

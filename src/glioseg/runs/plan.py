@@ -34,7 +34,7 @@ from glioseg.runs import run_folder
 from glioseg.runs.options import RunOptions
 from glioseg.runs.read import Data, read
 from glioseg.tasks.data import TrainingData
-from glioseg.tasks.segment.cohort import scheme_of_cohort, with_references
+from glioseg.tasks.segment.cohort import scheme_of, with_references
 from glioseg.training.checkpoint import LATEST
 
 _MOST_CASES = 24
@@ -157,7 +157,7 @@ def _patch_for(recipe: Recipe, data: TrainingData, options: RunOptions) -> tuple
 
 def fingerprint_of(cohort: Cohort, step: Step = lambda n_done, n_total: None) -> CohortFingerprint:
     """Look at up to 24 cases, spread evenly over the cohort; errors as of reading them."""
-    scheme = scheme_of_cohort(cohort)
+    scheme = scheme_of(cohort)
     places = np.unique(np.linspace(0, len(cohort.cases) - 1, min(len(cohort.cases), _MOST_CASES)).round().astype(int))
     regions = scheme.default_regions
     cases = []

@@ -60,6 +60,7 @@ class WrittenCase:
 
 
 Scans = Image | ReadyScan
+"""What networks see: scans as they were acquired, on one grid, or made ready."""
 
 
 class CasePrediction(ABC):

@@ -83,9 +83,6 @@ class LogColumns:
     words: str = ""
 
 
-"""What networks see: scans as they were acquired, on one grid, or made ready."""
-
-
 @dataclass(frozen=True, eq=False)
 class FinishedRun:
     """A run whose training has ended, as its figures and report are made from it.

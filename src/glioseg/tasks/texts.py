@@ -69,7 +69,7 @@ def _of_cases(n: int, n_all: int) -> str:
 
 def left_out_line(names: Sequence[str]) -> str:
     """Which cases of other data are not in the figures."""
-    return f"  left out: {len(names)} {'case' if len(names) == 1 else 'cases'}: {name_some(names)}"
+    return f"  left out: {plural(len(names), 'case')}: {name_some(names)}"
 
 
 def _kinds_text(figures: KindFigures) -> str:

@@ -20,7 +20,7 @@ from glioseg.io import load_labels
 from glioseg.preparation.slices import channels_of
 from glioseg.preparation.store import PreparedCase
 from glioseg.tasks.data import CohortPart
-from glioseg.tasks.segment.score import scheme_of
+from glioseg.tasks.segment.cohort import scheme_of
 
 _MOST_TRAINING_CASES = 200
 
@@ -73,7 +73,7 @@ def training_intensities(predictor: Predictor, part: CohortPart) -> dict[str, In
     """What each modality looks like, in up to 200 cases of a part."""
     channels = channels_of(part.prepared, predictor.modalities)
     cases = part.prepared.cases
-    shown = cases[:: max(1, len(cases) // _MOST_TRAINING_CASES)]
+    shown = cases[:: -(-len(cases) // _MOST_TRAINING_CASES)]
     return fit_intensities(predictor.modalities, (intensity_features(case.images[:, list(channels)]) for case in shown))
 
 

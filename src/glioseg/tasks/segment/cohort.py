@@ -5,10 +5,11 @@ from __future__ import annotations
 from glioseg.console import Reporter
 from glioseg.core import Cohort, LabelScheme
 from glioseg.errors import LabelError, name_some
+from glioseg.preparation.store import PreparedCohort
 from glioseg.tasks.data import first_patients
 
 
-def scheme_of_cohort(cohort: Cohort) -> LabelScheme:
+def scheme_of(cohort: Cohort | PreparedCohort) -> LabelScheme:
     """The meaning of a cohort's references.
 
     Raises:
@@ -27,15 +28,11 @@ def with_references(cohort: Cohort, max_patients: int | None, reporter: Reporter
     Raises:
         LabelError: no case has a reference, or the meaning of the labels is not known.
     """
-    has_masks = any(case.labels is not None for case in cohort.cases)
-    if cohort.scheme is None or not has_masks:
+    if all(case.labels is None for case in cohort.cases):
         raise LabelError(
-            "the meaning of the labels is not known" if has_masks else "no case has a reference",
-            path=cohort.name,
-            remedy="Say it with `--scheme` or `--labels`"
-            if has_masks
-            else "Training and scoring need masks beside the images",
+            "no case has a reference", path=cohort.name, remedy="Training and scoring need masks beside the images"
         )
+    scheme_of(cohort)
     unmarked = [case.id for case in cohort.cases if case.labels is None]
     if unmarked:
         reporter.say(f"Left out, for want of a reference: {name_some(unmarked)}")

@@ -17,7 +17,8 @@ from glioseg.preparation.classes import NO_YES
 from glioseg.tasks.data import CohortPart
 from glioseg.tasks.scores import Scores
 from glioseg.tasks.scoring import Scoring
-from glioseg.tasks.segment.score import scheme_of, score_cases
+from glioseg.tasks.segment.cohort import scheme_of
+from glioseg.tasks.segment.score import score_cases
 from glioseg.tasks.texts import classes_text
 
 DETECTOR_WORDS: Mapping[str, str] = {
@@ -51,7 +52,7 @@ def detect_part(predictor: Predictor, part: CohortPart, scoring: Scoring, step: 
             CaseClasses(
                 case=case.id,
                 patient=case.patient,
-                unit=case.patient,
+                unit=part.units[case.id],
                 reference=_tumour_on(result.reference),
                 probabilities=np.column_stack([1 - largest, largest]),
                 decided=_tumour_on(result.prediction.label_map),

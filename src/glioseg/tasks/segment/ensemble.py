@@ -26,7 +26,7 @@ from glioseg.tasks.data import with_modalities
 from glioseg.tasks.members import require_modalities
 from glioseg.tasks.scores import Scores
 from glioseg.tasks.scoring import ScoredCohort, Scoring, ScoringPlace
-from glioseg.tasks.segment.cohort import scheme_of_cohort
+from glioseg.tasks.segment.cohort import scheme_of
 from glioseg.tasks.texts import regions_text
 
 RULE = (
@@ -170,7 +170,7 @@ def score_ensemble(
         LabelError: the meaning of the references is not known.
         GeometryError: a case lacks a modality.
     """
-    scheme = scheme_of_cohort(scored.cohort)
+    scheme = scheme_of(scored.cohort)
     for case in scored.cases:
         require_modalities(ensemble.members, case)
     metrics = scoring.options.metrics(scoring.metrics)

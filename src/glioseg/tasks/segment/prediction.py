@@ -290,7 +290,7 @@ class SegmentPrediction(CasePrediction):
         return png_of(overlay_figure(self.name, self.image, self.label_map, self.regions, words))
 
     def _volume_words(self) -> list[str]:
-        return [f"{region} {amount(volume, self.unit)}" for region, volume in self._volumes.items()]
+        return _volume_words(self._volumes, self.unit)
 
     def _volumes_of(self, labels: LabelMap) -> dict[str, float]:
         return volumes_of(labels, self.regions)
@@ -302,9 +302,13 @@ class SegmentPrediction(CasePrediction):
     def _repr_html_(self) -> str:
         """The slice with most of the prediction, as it is and with the mask, and the volumes."""
         picture = base64.b64encode(self._overlay()).decode()
-        words = ", ".join(f"{region} {volume:g} {self.unit}" for region, volume in self.volumes.items())
+        words = ", ".join(self._volume_words())
         alt = f"{html.escape(self.name)}: the slice with most of the prediction, without and with the mask"
         return f'<img alt="{alt}" src="data:image/png;base64,{picture}"><p>{html.escape(words)}</p>'
+
+
+def _volume_words(volumes: Mapping[str, float], unit: str) -> list[str]:
+    return [f"{region} {amount(volume, unit)}" for region, volume in volumes.items()]
 
 
 def written_case(sidecar: Mapping[str, Any], folder: Path) -> WrittenCase:
@@ -313,7 +317,7 @@ def written_case(sidecar: Mapping[str, Any], folder: Path) -> WrittenCase:
     file = folder / (mask or f"{stem_of_name(case)}.json")
     volumes = dict(sidecar["volumes"])
     unit = volumes.pop("unit")
-    words = ", ".join(f"{region} {volume:g} {unit}" for region, volume in volumes.items())
+    words = ", ".join(_volume_words(volumes, unit))
     return WrittenCase(
         case=case,
         file=file,

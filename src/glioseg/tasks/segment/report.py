@@ -40,11 +40,11 @@ from glioseg.report.scored_parts import scored_parts
 from glioseg.report.segmentation import scored_segmentation_page, segmentation_page
 from glioseg.tasks.data import CohortPart, TrainingData
 from glioseg.tasks.scoring import ScoredData
+from glioseg.tasks.segment.cohort import scheme_of
 from glioseg.tasks.segment.ensemble import EnsembleFigures, load_for
 from glioseg.tasks.segment.items import borders_of, training_items
 from glioseg.tasks.segment.log import followed_in_validation
 from glioseg.tasks.segment.predictor import predictor_of
-from glioseg.tasks.segment.score import scheme_of
 from glioseg.tasks.task import FinishedRun
 from glioseg.training.losses import build_loss, weight_map
 

@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from glioseg.console import Step
-from glioseg.core import Facts, LabelScheme
+from glioseg.core import Facts
 from glioseg.core.labels import encode_regions
-from glioseg.errors import LabelError
 from glioseg.evaluation.cases import CaseScores
 from glioseg.evaluation.comparable import Reason
 from glioseg.evaluation.lesions import LesionRule
@@ -25,24 +24,12 @@ from glioseg.inference.options import PredictOptions
 from glioseg.inference.predictor import Predictor
 from glioseg.inference.scoring import ScoredCase, score_prepared
 from glioseg.preparation.slices import SliceOptions, channels_of
-from glioseg.preparation.store import PreparedCase, PreparedCohort
+from glioseg.preparation.store import PreparedCase
 from glioseg.tasks.data import CohortPart
 from glioseg.tasks.scores import Scores
 from glioseg.tasks.scoring import Scoring
+from glioseg.tasks.segment.cohort import scheme_of
 from glioseg.tasks.texts import regions_text
-
-
-def scheme_of(prepared: PreparedCohort) -> LabelScheme:
-    """The meaning of a cohort's references.
-
-    Raises:
-        LabelError: the cohort has none.
-    """
-    if prepared.scheme is None:
-        raise LabelError(
-            "the meaning of the labels is not known", path=prepared.name, remedy="Say it with `--scheme` or `--labels`"
-        )
-    return prepared.scheme
 
 
 def score_cases(

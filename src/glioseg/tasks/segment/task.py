@@ -38,13 +38,13 @@ from glioseg.tasks.scores import Scores
 from glioseg.tasks.scoring import Scoring
 from glioseg.tasks.segment import report
 from glioseg.tasks.segment.calibrate import calibrate_masks
-from glioseg.tasks.segment.cohort import with_references
+from glioseg.tasks.segment.cohort import scheme_of, with_references
 from glioseg.tasks.segment.detect import detect_part
 from glioseg.tasks.segment.items import borders_of, training_items
 from glioseg.tasks.segment.log import OWN_COLUMNS, followed_in_validation, published_columns
 from glioseg.tasks.segment.predict import SegmentMembers
 from glioseg.tasks.segment.predictor import predictor_of
-from glioseg.tasks.segment.score import PartScored, scheme_of, score_one, scores_of_part, tune_options
+from glioseg.tasks.segment.score import PartScored, score_one, scores_of_part, tune_options
 from glioseg.tasks.segment.validation import Validator
 from glioseg.tasks.task import FinishedRun, LogColumns, Task, TrainingParts
 from glioseg.training.augment import augment
