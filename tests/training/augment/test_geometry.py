@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from glioseg.training.augment import ChannelLayout, apply, draw
 from glioseg.training.augment.geometry import permute_voxels, rotation, sampling_points, spline, spline_basis
@@ -165,6 +166,21 @@ def test_spline_shares_add_up_to_one_and_reproduce_straight_lines(length: int, c
     torch.testing.assert_close(basis.sum(dim=1), torch.ones(length))
     place = (torch.arange(length) + 0.5) * cells / length
     torch.testing.assert_close(basis @ (torch.arange(cells + 3) - 1.0), place, atol=1e-4, rtol=1e-4)
+
+
+class _NoDouble(TorchFunctionMode):
+    """A device that has no float64, as Apple's GPUs have none; ``meta`` stands for it."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = function(*args, **(kwargs or {}))
+        if isinstance(made, Tensor) and made.is_meta and made.dtype == torch.float64:
+            raise TypeError("Cannot convert a MPS Tensor to float64 dtype")
+        return made
+
+
+def test_a_device_without_float64_bends_too() -> None:
+    with _NoDouble():
+        assert spline_basis(8, 3, torch.device("meta")).dtype == torch.float32
 
 
 def test_spline_of_several_axes_is_the_product_of_its_axes() -> None:

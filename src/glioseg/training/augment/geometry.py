@@ -133,8 +133,8 @@ def spline(points: Tensor, size: tuple[int, ...]) -> Tensor:
 
 def spline_basis(length: int, cells: int, device: torch.device) -> Tensor:
     """(length, cells + 3): the share of each control point at each voxel's centre; shares of a voxel add up to 1."""
-    place = (torch.arange(length, device=device, dtype=torch.float64) + 0.5) * cells / length
-    distance = place[:, None] + 1 - torch.arange(cells + SPLINE_REACH, device=device)
+    place = (torch.arange(length, dtype=torch.float64) + 0.5) * cells / length  # on the processor: MPS has no float64
+    distance = place[:, None] + 1 - torch.arange(cells + SPLINE_REACH)
     far = (2 - distance.abs()).clamp(min=0) ** 3 / 6
     near = (1 - distance.abs()).clamp(min=0) ** 3 * 4 / 6
-    return (far - near).float()
+    return (far - near).float().to(device)
