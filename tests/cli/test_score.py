@@ -412,6 +412,11 @@ def test_options_that_mean_nothing(folders: tuple[Path, Path]) -> None:
     refused(glioseg("score", *pair, "--prediction", ours), 2, "two folders of --prediction have the name ours", "A=")
     refused(glioseg("score", *pair, "--prediction-scheme", "brats1999"), 2, "no label scheme brats1999")
     refused(glioseg("score", "--reference", f"staple={reference}", *pair), 2, "staple", "name of a consensus")
+    alike = ("--prediction", f"A 1={ours}", "--prediction", f"a-1={ours}", "--out", ours.parent / "figures")
+    refused(
+        glioseg("score", *pair, *alike), 2, "written into one folder; found A 1 and a-1. Give one of them another name"
+    )
+    assert not (ours.parent / "figures").exists()
     with pytest.raises(package.GliosegError, match="found a folder and a single mask"):
         package.score(reference, ours / "p1.nii.gz")
     with pytest.raises(package.GliosegError, match="the page is of folders"):

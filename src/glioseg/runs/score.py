@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
@@ -164,10 +164,12 @@ def score_folders(
         LayoutError: no masks in a folder, or masks whose reference is not there.
         GeometryError, LabelError, FileError: a mask that cannot be scored, or a folder that cannot be written to.
         ScoreError: several of them.
-        OptionError: a rater called as a consensus; a region or a scheme that there is not.
+        OptionError: a rater called as a consensus, methods of one name but for its signs; a region or a scheme that
+            there is not.
     """
     if out is not None:
         require_folder(out)
+        _require_own_folders(predictions)
     taken = [name for name in references if name in CONSENSUS]
     if taken:
         raise OptionError("a rater has the name of a consensus", found=taken[0], remedy="Give the rater another name")
@@ -408,6 +410,19 @@ def _evaluation(scores: Scores) -> Evaluation:
     if not isinstance(scores.figures, Evaluation):
         raise TypeError("scores of masks are an Evaluation")
     return scores.figures
+
+
+def _require_own_folders(methods: Iterable[str]) -> None:
+    """Refuse two methods whose figures would be written into one folder, also where case makes no difference."""
+    folders: dict[str, str] = {}
+    for name in methods:
+        other = folders.setdefault(_folder_name(name).casefold(), name)
+        if other != name:
+            raise OptionError(
+                "the figures of two methods would be written into one folder",
+                found=f"{other} and {name}",
+                remedy="Give one of them another name",
+            )
 
 
 def _folder_name(method: str) -> str:
