@@ -11,6 +11,7 @@ from glioseg.preparation.ready.options import ReadyOptions
 from glioseg.tasks.wanted import Wanted
 
 WRITTEN: dict[str, Any] = {"forms": {"nifti": "a.nii.gz", "report": ["a.png"], "seg": "a.seg.dcm"}, "explanation": {}}
+OPTIONS = UncertaintyOptions().model_dump(mode="json")
 NAMED = Wanted(write=("nifti", "seg"))
 NOBODY = Wanted(write=("nifti", "seg"), deidentify=True)
 
@@ -23,6 +24,10 @@ NOBODY = Wanted(write=("nifti", "seg"), deidentify=True)
         (Wanted(explain=True), {}, True),
         (Wanted(uncertainty=UncertaintyOptions()), {}, False),
         (Wanted(ready=ReadyOptions(n4=True, register=True)), {}, False),
+        (Wanted(uncertainty=UncertaintyOptions()), {"uncertainty": {"options": OPTIONS}}, True),
+        (Wanted(uncertainty=UncertaintyOptions(flips="all")), {"uncertainty": {"options": OPTIONS}}, False),
+        (Wanted(uncertainty=UncertaintyOptions()), {"uncertainty": {}}, False),
+        (Wanted(), {"uncertainty": {"options": OPTIONS}}, True),
         (NAMED, {}, True),
         (NAMED, {"deidentified": False}, True),
         (NAMED, {"deidentified": True}, False),

@@ -63,16 +63,22 @@ class Wanted:
         """The forms that only a mask of a volume has."""
         return tuple(form for form in self.write if form not in (*DEFAULT_FORMS, UNCERTAINTY))
 
+    @property
+    def samples(self) -> dict[str, Any] | None:
+        """Which samples are taken, as the JSON file of a case keeps it; None for none."""
+        return None if self.uncertainty is None else self.uncertainty.model_dump(mode="json")
+
     def is_in(self, sidecar: Mapping[str, Any]) -> bool:
         """Whether the JSON file of a case that was predicted before holds all of it."""
-        asked = {"uncertainty": self.uncertainty is not None, "explanation": self.explain}
         forms = {*sidecar.get("forms", {}), UNCERTAINTY}
         made_ready = sidecar.get("ready", {}).get("asked", AS_IT_IS.to_json())
         if made_ready != self.ready.to_json():
             return False
+        if self.uncertainty is not None and sidecar.get("uncertainty", {}).get("options") != self.samples:
+            return False
         if "seg" in self.write and sidecar.get("deidentified", False) is not self.deidentify:
             return False
-        return all(name in sidecar for name, is_asked in asked.items() if is_asked) and forms >= set(self.write)
+        return (not self.explain or "explanation" in sidecar) and forms >= set(self.write)
 
 
 NOTHING_MORE = Wanted()

@@ -119,9 +119,7 @@ class ClassifyMembers(Members):
         mean = mean_of(classifications)
         picture = picture_of(self.classifiers, name, image, mean)
         samples = None if wanted.uncertainty is None else class_samples(self.classifiers, mean, wanted.uncertainty)
-        return ClassPrediction(
-            self, name, image, classifications, mean, picture, samples=samples, explained=wanted.explain
-        )
+        return ClassPrediction(self, name, image, classifications, mean, picture, samples=samples, wanted=wanted)
 
     def written(self, sidecar: Mapping[str, Any], folder: Path) -> WrittenCase:
         """A class with its confidence."""
@@ -195,7 +193,7 @@ class ClassPrediction(CasePrediction):
         picture: the slice that speaks for the case, with where the networks looked.
         inputs: modality -> its files and channel; empty for arrays.
         samples: what the networks say when they are asked in several ways; None where nobody asked.
-        explained: whether it is said what each modality contributed.
+        wanted: what is asked beside the class.
     """
 
     members: ClassifyMembers
@@ -206,7 +204,7 @@ class ClassPrediction(CasePrediction):
     picture: ClassifiedPicture
     inputs: Mapping[str, Any] = field(default_factory=dict)
     samples: ClassSamples | None = None
-    explained: bool = False
+    wanted: Wanted = NOTHING_MORE
 
     @property
     def decided(self) -> str:
@@ -268,10 +266,12 @@ class ClassPrediction(CasePrediction):
         facts: dict[str, Any] = {"case": self.name, "picture": path.name}
         facts["forms"] = dict.fromkeys(DEFAULT_FORMS, path.name)  # a class has no other form than its picture
         facts |= self._facts() | _member_facts(self.members, self.classifications, self.mean.telling_slice)
-        if self.explained:
+        if self.wanted.explain:
             facts["explanation"] = without_modalities(self.members.classifiers, self.mean)
         if self.samples is not None:
-            facts["uncertainty"] = sample_facts(self.samples, self.mean, self._kept())
+            facts["uncertainty"] = sample_facts(self.samples, self.mean, self._kept()) | {
+                "options": self.wanted.samples
+            }
         write_json(folder / f"{stem}.json", facts)
         return replace(self.members.written(facts, folder), warnings=self._warnings)
 

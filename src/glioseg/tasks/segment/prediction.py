@@ -253,7 +253,8 @@ class SegmentPrediction(CasePrediction):
         shown = shown_maps(doubted, self.prediction)
         figure = maps_figure(self.image, self.label_map, self.regions, shown, ", ".join(self._volume_words()))
         write_bytes(folder / name, png_of(figure))
-        return facts | {"maps": write_maps(doubted, grid, folder, stem), "figure": name}
+        maps = write_maps(doubted, grid, folder, stem)
+        return facts | {"options": self.wanted.samples, "maps": maps, "figure": name}
 
     def _facts(self) -> dict[str, Any]:
         scheme, grid = self.label_map.scheme, self.image.grid
