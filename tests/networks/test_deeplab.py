@@ -72,7 +72,9 @@ def test_a_batch_of_one_trains_at_any_size(normalisation: str, output_stride: in
     assert all(torch.isfinite(weights.grad).all() for weights in model.parameters() if weights.grad is not None)
 
 
-@pytest.mark.parametrize("wrong", [{"dims": 3}, {"output_stride": 32}, {"blocks": (2, 2, 2)}, {"depth": 4}])
+@pytest.mark.parametrize(
+    "wrong", [{"dims": 3}, {"output_stride": 32}, {"blocks": (2, 2, 2)}, {"blocks": (2, 0, 2, 2)}, {"depth": 4}]
+)
 def test_options_refuse(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         DeepLabOptions.model_validate(wrong)

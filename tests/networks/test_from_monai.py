@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from glioseg.networks.build import build_model
 from glioseg.networks.dynunet import DynUNetOptions
+from glioseg.networks.mednext import MedNeXtOptions
 from glioseg.networks.segresnet import SegResNetOptions
 from glioseg.networks.swinunetr import SwinUNETROptions
 from glioseg.networks.unetplusplus import UNetPlusPlusOptions
@@ -93,7 +94,10 @@ def test_volumes_of_two_slices_inside_have_exact_gradients(options: SegResNetOpt
     [
         (UNetPlusPlusOptions, {"width": 5}, "multiple of 2"),
         (SegResNetOptions, {"blocks_down": (1, 2), "blocks_up": (1, 1)}, "blocks_up needs 1 numbers"),
-        (SegResNetOptions, {"blocks_down": (1, 0), "blocks_up": (1,)}, "at least one block"),
+        (SegResNetOptions, {"blocks_down": (1, 0), "blocks_up": (1,)}, "greater than or equal to 1"),
+        (MedNeXtOptions, {"blocks": (2, 0)}, "greater than or equal to 1"),
+        (MedNeXtOptions, {"blocks": (-3,)}, "greater than or equal to 1"),
+        (SwinUNETROptions, {"blocks": (2, 2, 0, 2)}, "greater than or equal to 1"),
         (DynUNetOptions, {"depth": 1}, "greater than or equal to 2"),
         (SwinUNETROptions, {"feature_size": 32}, "multiple of 12"),
         (SwinUNETROptions, {"heads": (5, 6, 12, 24)}, "level 0 has 24 channels, which 5 heads cannot share"),

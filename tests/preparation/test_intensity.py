@@ -121,3 +121,14 @@ def test_what_lies_outside_the_brain_has_no_influence(volume: np.ndarray, data: 
 def test_options_without_meaning(options: dict[str, object], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         PrepareOptions.model_validate(options)
+
+
+@pytest.mark.parametrize("brain_only", [False, True])
+def test_a_range_that_float32_does_not_hold(brain_only: bool) -> None:
+    # -3e38, 0 and 3e38: twice 3e38 is more than the largest float32, 3.4e38
+    brain = [[[1, 1, 1]]] if brain_only else None
+    volume = [[[-3e38, 0, 3e38]]]
+    np.testing.assert_allclose(normalised(volume, brain, normalise="min-max"), [[[0, 0.5, 1]]], rtol=1e-6)
+    # mean 1.5e38, deviations -4.5e38 and three times 1.5e38: population deviation 1.5e38 · √3
+    result = normalised([[[-3e38, 3e38, 3e38, 3e38]]], None, normalise="z-score")
+    np.testing.assert_allclose(result, [[[-(3**0.5), 3**-0.5, 3**-0.5, 3**-0.5]]], rtol=1e-6)

@@ -29,7 +29,7 @@ Dims = Literal[2, 3]
 Normalisation = Literal["batch", "instance", "group"]
 Upsampling = Literal["bilinear", "transposed"]
 Padding = Literal["zero", "replicate"]
-Blocks = Annotated[int, Field(le=64)]
+Blocks = Annotated[int, Field(ge=1, le=64)]
 """Blocks of a level."""
 
 N_GROUPS = 8

@@ -41,8 +41,6 @@ class SegResNetOptions(MonaiOptions):
     def _paths_meet(self) -> Self:
         if len(self.blocks_up) != len(self.blocks_down) - 1:
             raise ValueError(f"blocks_up needs {len(self.blocks_down) - 1} numbers, one fewer than blocks_down")
-        if min(*self.blocks_down, *self.blocks_up) < 1:
-            raise ValueError("each level of blocks_down and blocks_up needs at least one block")
         return self
 
 

@@ -44,9 +44,9 @@ class SwinUNETROptions(MonaiOptions):
 
     @model_validator(mode="after")
     def _heads_share_the_channels(self) -> Self:
-        for level, (n_blocks, n_heads) in enumerate(zip(self.blocks, self.heads, strict=True)):
+        for level, n_heads in enumerate(self.heads):
             channels = self.feature_size * 2**level
-            if n_blocks < 1 or n_heads < 1 or channels % n_heads:
+            if n_heads < 1 or channels % n_heads:
                 raise ValueError(f"level {level} has {channels} channels, which {n_heads} heads cannot share")
         return self
 

@@ -24,13 +24,13 @@ class BorderOptions(Frozen):
     """What decides the border term.
 
     Attributes:
-        w0: its height where the borders of two components meet.
+        w0: its height where the borders of two components meet; terms are kept in 16 bits.
         sigma: how far it reaches, in voxels of the working grid.
         form: the exponent's denominator: ``tum`` (2σ)² as by Patsatzi and Whiteley Tscherniak [2], ``ronneberger`` 2σ²
             as by Ronneberger et al. [1].
     """
 
-    w0: float = Field(default=10.0, ge=0.0)
+    w0: float = Field(default=10.0, ge=0.0, le=60_000.0)
     sigma: float = Field(default=5.0, gt=0.0)
     form: BorderForm = "tum"
 

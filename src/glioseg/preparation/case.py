@@ -204,7 +204,7 @@ def _channel(
         )
     normalise(volume, brain, options)
     largest = float(max(volume.max(), -volume.min()))
-    if largest > _LARGEST:
+    if not largest <= _LARGEST:
         raise CacheError(
             f"the intensities of {name} do not fit into 16-bit floating point",
             found=f"{largest:.6g}",

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from glioseg.preparation.options import Method, PrepareOptions
 
 Volume = npt.NDArray[np.float32]
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 def normalise(volume: Volume, brain: npt.NDArray[np.bool_] | None, options: PrepareOptions) -> None:
@@ -44,15 +45,17 @@ def _normalise_values(values: Volume, method: Method, clip: tuple[float, float] 
     """(n,) values in place; n may be 0."""
     if values.size == 0:
         return
+    is_wide = float(values.max()) - float(values.min()) > _LARGEST  # differences of values would be infinite
+    if is_wide and method != "none":
+        values *= np.float32(0.5)  # neither range nor deviation depends on the unit
     if clip is not None:
-        low, high = np.percentile(values, clip)
+        low, high = np.percentile(values.astype(np.float64) if is_wide else values, clip)
         np.clip(values, low, high, out=values)
     if method == "none":
         return
     if method == "min-max":
         centre = values.min()
-        # the range in double: between float32 values of either sign it may not fit into float32
-        scale = np.float32(float(values.max()) - float(centre))
+        scale = values.max() - centre
     else:
         # sums over nine million voxels lose their last digits in float32; and the deviation of equal values comes out
         # as the rounding of their mean, not as 0, by which noise would be blown up to unit variance
