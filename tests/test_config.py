@@ -460,6 +460,22 @@ def test_sets_of_modalities_are_some_of_the_networks() -> None:
 # -- kinds: of losses, optimisers, schedules ---------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("beginning", ["format = 2\n", ""])
+@pytest.mark.parametrize("changes", [[], ["train.epochs=3"]])
+def test_a_date_in_a_file_is_told_as_what_it_is(beginning: str, changes: list[str], tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(f"{beginning}name = 2026-01-31\n", encoding="utf-8")
+    with pytest.raises(OptionError, match=r"name: found .?2026-01-31.?, expected a word"):
+        read_recipe(str(tmp_path / "mine.toml"), changes)
+
+
+def test_a_part_that_a_recipe_leaves_out_is_given_to_it() -> None:
+    """Written out, its absence is None, as in the values of a ``Recipe``."""
+    changes = ["model.dims=3", "patches.size=[16, 16, 16]"]
+    recipe = build_recipe(build_recipe({}).model_dump(mode="json"), changes)
+    assert recipe.patches is not None
+    assert recipe == build_recipe({}, changes)
+
+
 def test_another_kind_drops_what_only_the_old_one_had() -> None:
     values = {"train": {"optimiser": {"kind": "sgd", "momentum": 0.5}, "schedule": {"kind": "plateau", "patience": 9}}}
     train = build_recipe(values, ["train.optimiser.kind=adam", "train.schedule=cosine"]).train
@@ -550,7 +566,14 @@ def test_kind_stands_beside_options_in_a_file() -> None:
         ("classifier", ["predict.min_ml.WT=0.1"], "predict.min_ml has no effect"),
         ("classifier", ["predict.largest_component=['WT']"], "predict.largest_component has no effect"),
         ("classifier", ["predict.activation=softmax"], "predict.activation has no effect"),
+        ("classifier", ["predict.black_is_background=true"], "predict.black_is_background has no effect"),
         ("classifier", ["evaluate.empty=zero"], "classes have no masks that could be empty"),
+        (
+            "tissue",
+            ["prepare.brain_only=false", "prepare.normalise=z-score", "predict.black_is_background=true"],
+            "black is not 0 in the input; set prepare.brain_only=true",
+        ),
+        ("lgg", ["model.depth=1", "model.deep_supervision=true"], "one level has logits; set model.depth above 1"),
     ],
 )
 def test_a_setting_without_effect_is_refused_with_what_would_act(name: str, changes: list[str], said: str) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
 import typing
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from typing import Any
 
 from pydantic import BaseModel
@@ -33,7 +33,7 @@ def with_settings(values: Mapping[str, Any], settings: Mapping[str, Any]) -> dic
         OptionError: a name that leads through a value or is of an older format, a network or loss that there is not,
             or an option of a term that the loss does not have.
     """
-    changed: dict[str, Any] = json.loads(json.dumps(values))
+    changed: dict[str, Any] = deepcopy(dict(values))
     for name, value in settings.items():
         now = renamed(name)
         if now is not None:
@@ -81,7 +81,8 @@ def _apply(values: dict[str, Any], name: str, value: object) -> None:
             _prepare_union(values, union, kinds, name, value)
     place = values
     for parent in parents:
-        place = place.setdefault(parent, {})
+        place[parent] = {} if place.get(parent) is None else place[parent]
+        place = place[parent]
         if not isinstance(place, dict):
             raise OptionError(f"{parent} is not a part of a recipe", found=f"{name}={value}")
     if name == "model.kind" and value != build.kind_of(place):

@@ -15,6 +15,7 @@ from glioseg.core.targets import TaskName
 from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.inference.options import PredictOptions
 from glioseg.networks.build import ModelOptions, dims_of
+from glioseg.networks.unet import UNetSettings
 from glioseg.preparation.options import PrepareOptions
 from glioseg.preparation.slices import SliceOptions
 from glioseg.training.augment import AugmentOptions
@@ -57,12 +58,20 @@ class _Parts(Protocol):
     def evaluate(self) -> EvaluateOptions: ...
 
 
+_OF_MASKS = (
+    *("activation", "threshold", "thresholds", "min_voxels", "min_ml", "largest_component", "kinds"),
+    "black_is_background",
+)
+"""Settings of ``predict`` that say how a mask is drawn."""
 _SEGMENTING = "; take a recipe that segments, such as lgg"
 
 
 def idle_settings(recipe: _Parts) -> Idle:
     """The settings of a recipe that act on nothing."""
-    rules = (_of_prediction, _of_evaluation, _of_preparation, _of_augmentation, _of_loss, _of_slices, _of_training)
+    rules = (
+        *(_of_prediction, _of_evaluation, _of_preparation, _of_network, _of_augmentation, _of_loss, _of_slices),
+        _of_training,
+    )
     return {name: why for rule in rules for name, why in rule(recipe)}
 
 
@@ -78,18 +87,18 @@ def sentence(idle: Idle) -> str:
 
 def _of_prediction(recipe: _Parts) -> Iterator[tuple[str, str]]:
     if recipe.task == "classify":
-        for name in ("activation", "threshold", "thresholds", "min_voxels", "min_ml", "largest_component", "kinds"):
+        for name in _OF_MASKS:
             yield f"predict.{name}", f"model.kind = {recipe.model.kind} says classes and draws no regions{_SEGMENTING}"
         return
+    prepare = recipe.prepare
+    if prepare.normalise == "z-score" and not prepare.brain_only:
+        yield "predict.black_is_background", "black is not 0 in the input; set prepare.brain_only=true"
     if recipe.predict.activation == "softmax":
         why = "softmax paints the most probable of background and regions; set predict.activation=sigmoid, "
         why += f"and loss.kind={DEFAULT_LOSS['segment']}"
         for name in ("threshold", "thresholds", "tune"):
             yield f"predict.{name}", why
         return
-    prepare = recipe.prepare
-    if prepare.normalise == "z-score" and not prepare.brain_only:
-        yield "predict.black_is_background", "black is not 0 in the input; set prepare.brain_only=true"
     regions = prepare.regions
     if regions is not None and set(regions) <= set(recipe.predict.thresholds):
         yield "predict.threshold", "every region has one of its own; set predict.thresholds, or leave them out"
@@ -108,6 +117,11 @@ def _of_preparation(recipe: _Parts) -> Iterator[tuple[str, str]]:
     prepare = recipe.prepare
     if prepare.normalise == "none" and prepare.clip_percentiles is None:
         yield "prepare.normalise_over", "nothing is normalised; set prepare.normalise, or prepare.clip_percentiles"
+
+
+def _of_network(recipe: _Parts) -> Iterator[tuple[str, str]]:
+    if isinstance(recipe.model, UNetSettings) and recipe.model.depth == 1:
+        yield "model.deep_supervision", "one level has logits; set model.depth above 1"
 
 
 def _of_augmentation(recipe: _Parts) -> Iterator[tuple[str, str]]:

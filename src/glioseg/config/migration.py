@@ -6,8 +6,8 @@ on nothing is left out; where it was no default, a note of the recipe says so.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
 from pydantic import ValidationError
@@ -56,7 +56,7 @@ def migrated(values: Mapping[str, Any]) -> dict[str, Any]:
             expected=f"format = {FORMAT}, or none for 1",
             remedy="Use a newer version of glioseg",
         )
-    changed: dict[str, Any] = json.loads(json.dumps(dict(values))) | {"format": FORMAT}
+    changed: dict[str, Any] = deepcopy(dict(values)) | {"format": FORMAT}
     left_out = [*_migrate_loss(changed), *_migrate_training(changed), *_migrate_names(changed)]
     left_out += _drop_idle(changed)
     if left_out:
