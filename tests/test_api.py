@@ -17,6 +17,8 @@ import pytest
 from PIL import Image as Pillow
 
 import glioseg
+from glioseg.api.common import texts_of
+from glioseg.config import parsed_change
 from glioseg.core import scheme_named
 from glioseg.errors import OptionError
 from glioseg.io.nifti import read_nifti
@@ -291,6 +293,64 @@ def test_arguments_are_refused_in_our_words(tiny: TinyRun, tmp_path: Path) -> No
     with pytest.raises(glioseg.GliosegError, match=r"there is no such"):
         glioseg.evaluate(tmp_path / "nowhere")
     assert glioseg.Run(str(tiny.run)).log == glioseg.Run(tiny.run).log  # type: ignore[arg-type]
+
+
+def test_a_text_is_no_list(tiny: TinyRun, tmp_path: Path) -> None:
+    """It would be read letter by letter."""
+    calls: dict[str, Callable[[], object]] = {
+        "modalities": lambda: glioseg.make_ready(tiny.data, tmp_path / "ready", modalities="t1n"),
+        "dates": lambda: glioseg.timeline("one", "two", dates="2024-01-31", out=tmp_path / "timeline"),
+        "scans": lambda: glioseg.timeline("one", "two", scans="scans", out=tmp_path / "timeline"),
+        "folds": lambda: glioseg.calibrate(tiny.run, folds=str(tiny.run)),
+        "write": lambda: glioseg.load(tiny.run).predict_files(tiny.data, tmp_path / "masks", write="seg"),
+        "size": lambda: glioseg.export(tiny.run, tmp_path / "model.onnx", size=64),  # type: ignore[arg-type]
+    }
+    for name, call in calls.items():
+        with pytest.raises(OptionError, match=rf"{name}= is a list; found .*; expected such as \["):
+            call()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_results_that_nothing_sends_go_to_no_address(
+    tiny: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a path an address would be a folder ``s3:`` of the one that one is in."""
+    monkeypatch.chdir(tmp_path)
+    url = "s3://brains/here"
+    public = glioseg.public_sets()[0].name
+    calls: tuple[Callable[[], object], ...] = (
+        lambda: glioseg.demo(url),
+        lambda: glioseg.download(public, url),
+        lambda: glioseg.download(public, check=url),
+        lambda: glioseg.plan_study("five-folds", tiny.data, tmp_path / "study", cache=url),
+    )
+    for call in calls:
+        with pytest.raises(OptionError, match="s3://brains/here"):
+            call()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("loss.dice", {"over": "batch", "smoothing": 0.5}),
+        ("predict.thresholds", {"WT": 0.4, "ET": 1e-05}),
+        ("about", 'a "b" \\ \x7f grüße 🧠\n'),
+        ("augment.rotation", {"probability": 1, "range": (-10.0, 10)}),
+        ("patches", {"size": "auto"}),
+        ("prepare.crop_to_brain", True),
+        ("train.max_minutes", None),
+    ],
+)
+def test_changes_mean_the_same_to_a_study_and_to_a_training(name: str, value: object) -> None:
+    ((told, given),) = (parsed_change(text) for text in texts_of({name: value}))
+    assert told == name
+    assert given == json.loads(json.dumps(value))
+
+
+def test_what_is_no_value_of_toml_is_refused() -> None:
+    with pytest.raises(OptionError, match=r"value of TOML; found train\.seed=\{1\}"):
+        texts_of({"train.seed": {1}})
 
 
 def test_cases_taken_out_of_a_cohort_are_not_scored_silently(tiny: TinyRun, tmp_path: Path) -> None:

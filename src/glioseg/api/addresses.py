@@ -10,7 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from glioseg.api.common import reporter_of
+from glioseg.api.common import StrPath, reporter_of
 from glioseg.console import Reporter
 from glioseg.errors import OptionError
 from glioseg.io.remote.address import require_known, shown, url_of
@@ -50,7 +50,7 @@ def _taking(
         if not urls:
             return function(*args, **kwargs)
         reporter = reporter_of(bound.arguments.get("progress"))
-        _require_here(bound.arguments, urls)
+        _require_shared(bound.arguments, urls)
         into_run = "out" in signature.parameters and bound.arguments.get("out") is None
         with ExitStack() as stack:
             for name, value in bound.arguments.items():
@@ -65,13 +65,28 @@ def _taking(
     return call
 
 
-def _require_here(arguments: Mapping[str, Any], urls: Sequence[str]) -> None:
+def _require_shared(arguments: Mapping[str, Any], urls: Sequence[str]) -> None:
     """Workers of a cluster share a folder, and none of them can share what another has brought from elsewhere."""
     if arguments.get("on") is not None:
         raise OptionError(
             "the workers of a cluster need files that all of them see",
             found=f"`--on` with {shown(urls[0])}",
             remedy="Copy it into a folder that they share, or leave `--on` out",
+        )
+
+
+def require_here(*paths: StrPath | None) -> None:
+    """Refuse addresses where nothing is sent: as paths they would be folders here.
+
+    Raises:
+        OptionError: one of them is one.
+    """
+    found = _urls(paths)
+    if found:
+        raise OptionError(
+            "this takes a folder of this machine",
+            found=shown(found[0]),
+            remedy="Name one, and copy what is in it afterwards",
         )
 
 

@@ -84,10 +84,23 @@ def settings_of(changes: Changes) -> dict[str, Any]:
 
 def texts_of(changes: Changes) -> list[str]:
     """Changed settings as ``--set`` takes them; errors as ``settings_of``."""
-    if isinstance(changes, Mapping):
-        return [f"{name}={'none' if value is None else json.dumps(value)}" for name, value in changes.items()]
-    settings_of(changes)
-    return list(changes)
+    settings = settings_of(changes)
+    if not isinstance(changes, Mapping):
+        return list(changes)
+    return [f"{name}={'none' if value is None else _as_toml(name, value)}" for name, value in settings.items()]
+
+
+def _as_toml(name: str, value: Any) -> str:  # noqa: ANN401 - whatever a setting is given
+    """On one line."""
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{json.dumps(key)} = {_as_toml(name, one)}' for key, one in value.items())}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_as_toml(name, one) for one in value)}]"
+    if isinstance(value, float):
+        return repr(float(value))  # inf and nan as TOML has them
+    if not isinstance(value, str | int):
+        raise OptionError("a setting is changed to a value of TOML", found=f"{name}={value!r}")
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def resolved(source: AnyRecipe, changes: Changes) -> Recipe:

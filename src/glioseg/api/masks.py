@@ -173,6 +173,8 @@ def timeline(
     """
     from glioseg.runs.timeline import timeline as compared
 
+    require_list("dates", dates, '["2024-01-31", "2024-04-30"]')
+    require_list("scans", scans, '["scans/first", "scans/second"]')
     return compared(
         [Path(case) for case in cases],
         Path(out),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glioseg.api.addresses import takes_addresses, takes_addresses_and_writes_a_file
-from glioseg.api.common import Progress, StrPath, optional_path, reporter_of
+from glioseg.api.common import Progress, StrPath, optional_path, reporter_of, require_list
 from glioseg.api.data import AnyData, folder_of, source_of
 from glioseg.api.runs import Run, path_of
 from glioseg.core import Case, Image
@@ -219,6 +219,7 @@ class Model:
         from glioseg.runs.predict import PredictionWorkers, predict_with
         from glioseg.workers.choose import where_of
 
+        require_list("write", write, '["nifti", "report"]')
         if on is not None and self.networks is None:
             raise OptionError("workers load networks themselves", found="a Model of your own", expected="glioseg.load")
         given = inputs if isinstance(inputs, Sequence) and not isinstance(inputs, str) else [inputs]
@@ -326,6 +327,7 @@ def calibrate(
     from glioseg.runs import calibrate as calibrating
     from glioseg.tasks.confidence import Promises
 
+    require_list("folds", folds, '["runs/fold-0", "runs/fold-1"]')
     return calibrating.calibrate(
         path_of(run),
         None if data is None else folder_of(data),
@@ -392,6 +394,7 @@ def export(
     """
     from glioseg.runs import export as exporting
 
+    require_list("size", size, "[96, 96, 96]")
     return exporting.export(
         path_of(run),
         optional_path(out),

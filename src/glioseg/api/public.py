@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from glioseg.api.addresses import require_here
 from glioseg.api.common import Progress, StrPath, optional_path, reporter_of, require_kind
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def download(
     from glioseg.runs import download as downloading
 
     require_kind("name", name, str, "the name of a public set")
+    require_here(out, check)
     if check is not None:
         return downloading.check(name, Path(check))
     return downloading.download(name, optional_path(out), reporter_of(progress))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glioseg.api.addresses import takes_addresses
-from glioseg.api.common import Progress, StrPath, reporter_of
+from glioseg.api.common import Progress, StrPath, reporter_of, require_list
 from glioseg.api.data import AnyData, source_of
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def make_ready(
     from glioseg.preparation.ready.options import ReadyOptions
     from glioseg.runs import ready
 
+    require_list("modalities", modalities, '["t1n", "t2f"]')
     given = inputs if isinstance(inputs, Sequence) and not isinstance(inputs, str) else [inputs]
     needed = MODALITY_ORDER if modalities is None else our_names(modalities)
     return ready.make_ready(

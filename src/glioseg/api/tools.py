@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from glioseg.api.addresses import require_here
 from glioseg.api.common import Progress, StrPath, reporter_of
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def demo(out: StrPath = "demo", *, progress: Progress | None = None) -> DemoResu
     """
     from glioseg.runs import demo as demonstration
 
+    require_here(out)
     return demonstration.demo(Path(out), reporter_of(progress))
 
 
