@@ -17,6 +17,7 @@ from glioseg.networks.unet import UNetOptions
 from glioseg.planning.memory import Machine, PlannedNetwork, fits, n_weights, patch_for, training_bytes
 from glioseg.planning.proposal import CohortFingerprint, RecipeProposal
 from glioseg.planning.rules import propose
+from glioseg.preparation.patches import PatchOptions
 
 BRATS = CohortFingerprint(
     n_patients=1000,
@@ -190,3 +191,11 @@ def test_the_same_is_always_proposed_and_it_fits(n_patients: int, memory: float,
     assert fits(proposal.network, proposal.size, proposal.batch_size, machine)
     assert all(n % 2**proposal.network.depth == 0 for n in proposal.size)
     assert sum(_value(proposal, f"split.{part}") for part in ("train", "val", "test")) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("n_slices", "depth", "expected"), [(6, 1, 8), (2, 1, 8), (5, 2, 8), (9, 1, 10)])
+def test_a_patch_of_thin_volumes_is_one_that_recipes_take(n_slices: int, depth: int, expected: int) -> None:
+    """A smaller one would be written into a run that nobody could open."""
+    size = patch_for((n_slices, 64, 64), replace(NETWORK, depth=depth), 2, GPU)
+    assert size == (expected, 64, 64)
+    assert PatchOptions(size=size).voxels == size

@@ -44,7 +44,9 @@ def of_preparation(
         f"the box that holds the brain is {share:.0%} of a scan" + ", and is made square" * slices,
     )
     if slices:
-        yield Choice("prepare.size", proposal.size[0], "a multiple of 2^depth, not larger than slices are")
+        yield Choice(
+            "prepare.size", proposal.size[0], "a multiple of 2^depth, as near to the slices as time and memory allow"
+        )
     elif spacing is not None:
         z, y, x = spacing
         yield Choice("prepare.spacing_mm", [x, y, z], f"columns, rows, slices: {why_spacing}")

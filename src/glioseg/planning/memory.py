@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from glioseg.errors import GeometryError, OptionError
+from glioseg.preparation.patches import SMALLEST
 
 Size = tuple[int, ...]
 """Voxels along (H, W) or (D, H, W)."""
@@ -149,7 +150,7 @@ def patch_for(shape: tuple[int, int, int], network: PlannedNetwork, batch_size: 
 
 
 def _shrinking_patches(shape: tuple[int, int, int], step: int) -> Iterator[Size]:
-    whole = [-(-n // step) * step for n in shape]
+    whole = [max(-(-n // step) * step, SMALLEST) for n in shape]  # a small step divides that
     least = [min(n, SMALLEST_LEVEL * step) for n in whole]
     patch = list(whole)
     while True:
