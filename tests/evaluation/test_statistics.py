@@ -112,6 +112,11 @@ class TestBootstrap:
     def test_nothing_is_no_interval(self) -> None:
         assert bootstrap_intervals(np.full((3, 1), np.nan), ["a", "b", "c"], n_resamples=50) == [None]
 
+    def test_without_draws_there_is_no_interval(self) -> None:
+        """One draw in their place was an interval that need not hold the mean."""
+        values = np.array([[0.4, 0.5], [0.6, 0.1], [0.9, 0.7]])
+        assert bootstrap_intervals(values, ["a", "b", "c"], n_resamples=0) == [None, None]
+
     def test_equal_values_give_a_point(self) -> None:
         assert interval(np.full(12, 0.3)) == pytest.approx((0.3, 0.3), abs=1e-12)
 

@@ -227,6 +227,9 @@ def test_folders_of_rows(name: str, folder: str) -> None:
         ('recipe = "demo"\n[[rows]]\nname = "a"\nsets = {}', "no setting rows.0.sets; did you mean rows.set?"),
         ('recipe = "demo"\nfolds = 1', "folds: "),
         ('recipe = "demo"\nseeds = [1, 1]', "seeds are different whole numbers from 0: [1, 1]"),
+        ('recipe = "demo"\n[[rows]]\nname = "Cache"', "'Cache' of a row is that of a file or folder of the study"),
+        ('recipe = "demo"\n[[rows]]\nname = "study.html"', "is that of a file or folder of the study"),
+        (f'recipe = "demo"\n[[rows]]\nname = "{"a" * 201}"', "has more than 200 characters"),
         ('[[rows]]\nname = "a"', "recipe: the study names none, nor does its row a"),
         (
             'recipe = "demo"\n[[rows]]\nname = "a b"\n[[rows]]\nname = "A-b"',

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image as Pillow
 
 from glioseg.cli.study_texts import study_text
@@ -17,11 +19,14 @@ from glioseg.evaluation.case_table import RegionTable
 from glioseg.evaluation.comparison import CompareOptions
 from glioseg.evaluation.metric import RegionMetric, table_of
 from glioseg.evaluation.metrics import REGION_METRICS
-from glioseg.evaluation.replicates import pooled_figures
+from glioseg.evaluation.replicates import CaseFigure, pooled_figures
 from glioseg.evaluation.table import Row
 from glioseg.studies.report import facts as facts_of_studies
+from glioseg.studies.report import study_charts
+from glioseg.studies.report import tune_charts as charts
 from glioseg.studies.report.facts import PublishedFact, RowFact, RunFact, StudyFacts
 from glioseg.studies.report.study import write_study_report
+from glioseg.studies.report.study_charts import Lines
 from glioseg.studies.report.tune import TrialFact, TuningFacts, write_tuning_report
 from glioseg.studies.table import study_csv
 
@@ -201,3 +206,51 @@ def test_a_search(tmp_path: Path) -> None:
     empty = write_tuning_report(replace(facts, trials=()), tmp_path / "tune.html", written_on=_DAY)
     assert "No trial has been trained to its end yet" in empty.read_text(encoding="utf-8")
     assert not list((tmp_path / "figures").iterdir())
+
+
+def test_what_was_not_trained_to_its_end_is_not_drawn_as_if_it_had_been(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[charts.Trial] = []
+    real = charts.by_trial
+
+    def by_trial(trials: Sequence[charts.Trial], *, y: str) -> Figure:
+        drawn.extend(trials)
+        return real(trials, y=y)
+
+    monkeypatch.setattr(charts, "by_trial", by_trial)
+    settings = {"train.lr": 1e-3}
+    trials = (
+        TrialFact(0, "complete", settings, {0: 0.3}, 0.3),
+        TrialFact(1, "pruned", settings, {0: 0.2}, 0.2),
+        TrialFact(2, "failed", settings, {0: 0.8}, error="the loss is not a number"),
+        TrialFact(3, "running", settings, {0: 0.9}),
+    )
+    facts = TuningFacts("lgg", "dice", {"train.lr": {"low": 1e-4, "high": 1e-2}}, trials)
+    write_tuning_report(facts, tmp_path / "tune.html", written_on=_DAY)
+    assert [(trial.number, trial.pruned) for trial in drawn] == [(0, False), (1, True)]
+
+
+def test_the_mean_of_a_chart_of_patients_is_of_all_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 300 patients 200 are drawn, and the page says so; the thick line is of all 300."""
+    seen: list[Lines] = []
+    real = study_charts.patient_lines
+
+    def patient_lines(panels: Sequence[Lines], *, y: str, bounded: bool) -> Figure:
+        seen.extend(panels)
+        return real(panels, y=y, bounded=bounded)
+
+    monkeypatch.setattr(study_charts, "patient_lines", patient_lines)
+    cases = tuple(CaseFigure(f"c{n:03d}", f"p{n:03d}", 0.0 if n < 200 else 0.9) for n in range(300))
+    facts = _facts()
+    rows = tuple(
+        replace(row, figures={"test": {"WT": {"dice": replace(row.figures["test"]["WT"]["dice"], cases=cases)}}})
+        for row in facts.rows[:2]
+    )
+    page = write_study_report(replace(facts, rows=rows), tmp_path / "study.html", written_on=_DAY)
+    assert "200 of 300 patients" in page.read_text(encoding="utf-8")
+    (lines,) = seen
+    assert lines.values.shape == (300, 2)
+    (axes,) = real([lines], y="Dice").axes
+    assert len(axes.lines) == 201
+    assert axes.lines[-1].get_ydata() == pytest.approx([0.3, 0.3])

@@ -318,6 +318,21 @@ def _changed_settings(tiny: TinyRun, file: Path, out: Path, trained: list[str]) 
     assert trained == ["dice", "bce+dice"]
 
 
+def test_runs_with_other_settings_are_not_mixed_in(
+    tiny: TinyRun, two: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trained anew and interrupted in the first run: the second, which is of the old settings, is not trained yet."""
+    file, out = two
+    assert _study(tiny, file, out, "--quiet").code == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(ProgressTable, "on_step", _interrupting(lambda: os.kill(os.getpid(), signal.SIGINT)))
+        ran = _study(tiny, file, out, "--set", "train.lr=0.5", "--restart")
+    assert ran.code == 130
+    assert "not trained yet: 2 runs" in ran.out
+    rows = _json(out / "study.json")["rows"]
+    assert [(row["n_finished"], row["parts"]) for row in rows] == [(0, {}), (0, {})]
+
+
 @pytest.mark.slow
 def test_a_run_that_a_limit_ends_counts(tiny: TinyRun, two: tuple[Path, Path]) -> None:
     file, out = two

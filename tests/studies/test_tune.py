@@ -303,6 +303,8 @@ def test_refusals(tiny: TinyRun, search: tuple[Path, Ran], tmp_path: Path, monke
     assert (ran.code, "this data cannot feed the recipe toy" in ran.err) == (2, True)
     ran = _tune(tiny, _file(tmp_path), tmp_path)
     assert (ran.code, "files that are not a search's" in ran.err) == (1, True)
+    ran = _tune(tiny, _file(tmp_path), tmp_path / "out", "--device", "cuda:77")
+    assert (ran.code, "this machine has no device cuda:77" in ran.err) == (2, True)
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     ran = _tune(tiny, file, out, "--set", "train.batch_size=8", "--set", "split.seed=4")
     assert (ran.code, "a difference in train.batch_size, split" in ran.err) == (2, True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from glioseg.report.figures.render import draw
 from glioseg.studies.report.tune_charts import Trial, by_epoch, by_setting
 
@@ -13,3 +15,11 @@ def test_epochs_and_whole_numbers_have_no_fractions_between_them() -> None:
         ticks = [float(tick) for tick in figure.axes[0].get_xticks()]
         assert ticks
         assert all(tick.is_integer() for tick in ticks)
+
+
+def test_the_best_of_very_many_trials_is_drawn() -> None:
+    trials = [Trial(n, False, n / 100, {0: n / 200, 1: n / 100}, {"model.width": 4}) for n in range(60)]
+    (axes,) = by_epoch(trials, y="Dice").axes
+    drawn = [np.asarray(line.get_ydata()).tolist() for line in axes.lines]
+    assert [0.295, 0.59] in drawn
+    assert len(drawn) == 40

@@ -38,7 +38,7 @@ class CompareOptions(Frozen):
         None, min_length=1, description="names of metrics; None for those that are usual for the task"
     )
     empty: EmptyRule = Field("skip", description="what counts where a mask is empty and a ratio is 0/0")
-    n_resamples: int = Field(10_000, ge=1, description="bootstrap draws of the intervals")
+    n_resamples: int = Field(10_000, ge=0, description="bootstrap draws of the intervals; 0 for none")
     seed: int = Field(0, ge=0, description="of the bootstrap")
 
 

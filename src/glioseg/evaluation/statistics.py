@@ -114,13 +114,15 @@ def bootstrap_intervals(
     Args:
         values: (N, M) M figures of N cases, NaN where a case has none.
         patients: the N cases' patients.
-        n_resamples: number of draws.
+        n_resamples: number of draws; 0 for no intervals.
         level: the wanted coverage.
         seed: of the draws.
 
     Returns:
-        M intervals; None where fewer than two patients have the figure.
+        M intervals; None where fewer than two patients have the figure, and without draws.
     """
+    if not n_resamples:
+        return [None] * values.shape[1]
     _, sums, counts = by_patient(values, patients)
     replicates = _resampled_means(sums, counts, n_resamples, seed)
     return [

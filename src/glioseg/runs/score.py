@@ -339,7 +339,7 @@ def _tables_of(scores: Mapping[str, Scores], options: ScoreOptions) -> dict[str,
 
 def _compare_options(options: ScoreOptions, metrics: tuple[str, ...] | None = None) -> CompareOptions:
     own = options.evaluate
-    return CompareOptions(metrics=metrics, empty=own.empty, n_resamples=max(1, own.n_resamples), seed=own.seed)
+    return CompareOptions(metrics=metrics, empty=own.empty, n_resamples=own.n_resamples, seed=own.seed)
 
 
 def _compared(scores: Mapping[str, Scores], options: ScoreOptions) -> Comparison | None:

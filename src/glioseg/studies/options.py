@@ -32,6 +32,9 @@ from glioseg.io.text import read_text, read_toml
 from glioseg.networks.build import OPTIONS
 from glioseg.options import Options, explained
 
+_OWN_FILES = ("cache", "figures", "study.csv", "study.html", "study.json", "study.toml")
+_LONGEST_NAME = 200
+"""Of the folder of a row: file systems take 255 characters, and what is written beside it adds some."""
 _OF_THE_STUDY = {"split.n_folds": "folds", "split.fold": "folds", "train.seed": "seeds"}
 Settings = Mapping[str, Any]
 """Name such as ``train.epochs`` -> value; a TOML file may nest them as a recipe does."""
@@ -143,6 +146,10 @@ class StudyOptions(Options):
         for name, folder in zip(names, folders, strict=True):
             if not folder or folders.count(folder) > 1:
                 raise ValueError(f"the name {name!r} of a row cannot be told from others by its letters and digits")
+            if folder in _OWN_FILES:
+                raise ValueError(f"the name {name!r} of a row is that of a file or folder of the study")
+            if len(folder) > _LONGEST_NAME:
+                raise ValueError(f"the name {name[:40]!r}… of a row has more than {_LONGEST_NAME} characters")
         unnamed = [row.name for row in self.listed_rows() if (row.recipe or self.recipe) is None]
         if unnamed:
             raise ValueError(f"recipe: the study names none, nor does its row {unnamed[0]}")

@@ -44,14 +44,12 @@ class StudyRun:
         recipe: what is trained.
         data: on what.
         deciding: hash of what decides the weights.
-        asked: hash of all that was asked for.
     """
 
     place: RunPlace
     recipe: Recipe
     data: Data
     deciding: str
-    asked: str
 
     @property
     def name(self) -> str:
@@ -61,8 +59,7 @@ class StudyRun:
     @property
     def is_finished(self) -> bool:
         """Whether it has ended well, and is what is asked for."""
-        record = self.place.record()
-        return record is not None and record.state == "finished" and record.asked == self.asked
+        return self.place.is_finished
 
     @property
     def is_another(self) -> bool:
@@ -175,11 +172,11 @@ def _runs(options: StudyOptions, rows: Sequence[StudyRow], out: Path, feeds: Map
                     continue
                 feed = feeds[row.name]
                 recipe = run_recipe(row, options, fold, seed)
-                place = RunPlace(out, row, None if options.folds is None else fold, seed)
                 deciding = _hash([run_folder.deciding_settings(recipe), feed.key])
                 everything = recipe.model_dump(mode="json", exclude={"name", "about", "after", "notes", "tune"})
                 asked = _hash([everything, feed.key, "train" in options.parts])
-                runs.append(StudyRun(place, recipe, feed.data, deciding, asked))
+                place = RunPlace(out, row, None if options.folds is None else fold, seed, asked)
+                runs.append(StudyRun(place, recipe, feed.data, deciding))
     return runs
 
 
@@ -211,7 +208,7 @@ def _train(run: StudyRun, options: RunOptions, reporter: Reporter) -> RunRecord 
     """``train_run`` in a folder that is this process's own."""
     place = run.place
     before = None if run.is_another else place.record()
-    record = RunRecord(state="running", deciding=run.deciding, asked=run.asked)
+    record = RunRecord(state="running", deciding=run.deciding, asked=place.asked)
     if run.is_another:
         # asked for with --restart; first, so that no record speaks for another's checkpoint
         run_folder.clear(place.folder)
@@ -236,7 +233,7 @@ def _train(run: StudyRun, options: RunOptions, reporter: Reporter) -> RunRecord 
 
 def keep_failure(run: StudyRun, error: GliosegError) -> None:
     """Keep in the record of a run why its worker could not train it."""
-    record = RunRecord(state="failed", deciding=run.deciding, asked=run.asked, error=one_line(error))
+    record = RunRecord(state="failed", deciding=run.deciding, asked=run.place.asked, error=one_line(error))
     write_json(run.place.record_file, record.model_dump(mode="json"))
 
 

@@ -56,12 +56,21 @@ class RunRecord(Options):
 
 
 class RunPlace:
-    """Where a run of a study is: its folder, and its record beside it."""
+    """Where a run of a study is: its folder, and its record beside it.
 
-    def __init__(self, study: Path, row: StudyRow, fold: int | None, seed: int) -> None:
+    Args:
+        study: the study's folder.
+        row: of the run.
+        fold: from 0; None without folds.
+        seed: of the training.
+        asked: hash of all that is asked for.
+    """
+
+    def __init__(self, study: Path, row: StudyRow, fold: int | None, seed: int, asked: str) -> None:
         self.row = row
         self.fold = fold
         self.seed = seed
+        self.asked = asked
         name = f"seed-{seed}" if fold is None else f"fold-{fold}-seed-{seed}"
         self.folder = study / row.folder / name
         self.record_file = self.folder.with_name(f"{name}.json")
@@ -85,6 +94,21 @@ class RunPlace:
                 remedy="Delete it; the run in its folder is then continued",
             ) from error
 
+    def as_asked(self) -> RunRecord | None:
+        """The record of what is asked for; None of a run that was never begun, or had other settings or data.
+
+        Raises:
+            FileError: not a record of this version.
+        """
+        record = self.record()
+        return record if record is not None and record.asked == self.asked else None
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it has ended well, and is what is asked for."""
+        record = self.as_asked()
+        return record is not None and record.state == "finished"
+
 
 def study_facts(
     study: StudyOptions,
@@ -93,7 +117,8 @@ def study_facts(
     feeds: Feeds,
     changes: Sequence[str],
 ) -> StudyFacts:
-    """A study as far as its runs have come; those that failed or are missing add nothing to the figures.
+    """A study as far as its runs have come; those that failed or are missing, or were trained
+    with other settings, add nothing to the figures.
 
     Args:
         study: what was asked for.
@@ -106,7 +131,7 @@ def study_facts(
         FileError: a file of a finished run is missing or damaged.
     """
     options = _compare_options(study, rows)
-    finished = {row.name: [place for place in places if place.row is row and _is_finished(place)] for row in rows}
+    finished = {row.name: [place for place in places if place.row is row and place.is_finished] for row in rows}
     paired = study.paired and len(rows) > 1 and len({feed.cohort for feed in feeds.of_rows.values()}) == 1
     figures = _figures(study, finished, options, paired)
     row_facts = [_row_fact(study, row, [place for place in places if place.row is row], changes) for row in rows]
@@ -145,7 +170,7 @@ def _compare_options(study: StudyOptions, rows: Sequence[StudyRow]) -> CompareOp
     return CompareOptions(
         metrics=study.metrics,
         empty=recipe.evaluate.empty,
-        n_resamples=max(recipe.evaluate.n_resamples, 1),
+        n_resamples=recipe.evaluate.n_resamples,
         seed=recipe.evaluate.seed,
     )
 
@@ -154,7 +179,7 @@ def _row_fact(study: StudyOptions, row: StudyRow, places: Sequence[RunPlace], ch
     """A row with its runs, but for the figures, which are pooled over all rows."""
     options = next(options for options in study.listed_rows() if options.name == row.name)
     changed = dict(parsed_change(change) for change in changes)
-    finished = [place for place in places if _is_finished(place)]
+    finished = [place for place in places if place.is_finished]
     return RowFact(
         name=row.name,
         recipe=options.recipe or study.recipe or "" if row.recipe is None else row.recipe.name,
@@ -206,13 +231,8 @@ def table_of(place: RunPlace, part: str) -> CaseTable | None:
     return case_table(read_text(path), str(path))
 
 
-def _is_finished(place: RunPlace) -> bool:
-    record = place.record()
-    return record is not None and record.state == "finished"
-
-
 def _run_fact(place: RunPlace) -> RunFact:
-    record = place.record()
+    record = place.as_asked()
     if record is None or record.state == "running":
         return RunFact(place.fold, place.seed, "missing")
     return RunFact(

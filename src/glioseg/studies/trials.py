@@ -135,7 +135,8 @@ class Search:
 
     def trials(self) -> list[TrialRecord]:
         """All that were begun, by number."""
-        return [_read_trial(path) for path in sorted(self._options.run.glob("trial-*.json"))]
+        trials = (_read_trial(path) for path in self._options.run.glob("trial-*.json"))
+        return sorted(trials, key=lambda trial: trial.number)
 
     @property
     def folder(self) -> Path:

@@ -29,6 +29,7 @@ from glioseg.errors import FileError, OptionError
 from glioseg.io.files import own_entries, require_folder, write_json, write_text
 from glioseg.io.lock import locked
 from glioseg.io.text import csv_text, read_json
+from glioseg.machine.device import pick_device
 from glioseg.runs.options import RunOptions
 from glioseg.runs.read import Data, read
 from glioseg.studies.feed import cannot_feed
@@ -113,13 +114,15 @@ def tune(
         reporter: of messages and progress.
 
     Raises:
-        OptionError: Optuna is missing, the recipe has no ranges or unfitting ones, or the folder holds a search over
-            another recipe, other ranges or other data.
+        OptionError: Optuna or the device is missing, the recipe has no ranges or unfitting ones, or the folder holds a
+            search over another recipe, other ranges or other data.
         FileError: the folder holds other files, or cannot be written to.
     """
     optuna_module()
     _require_ranges(recipe)
     require_folder(out)
+    if where is HERE:
+        pick_device(device)  # one that is not there would fail every trial
     reason, key = cannot_feed(recipe, read(data, reporter), cache or out / "cache")
     if reason is not None:
         raise OptionError(f"this data cannot feed the recipe {recipe.name}: {reason}")

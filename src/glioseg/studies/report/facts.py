@@ -199,7 +199,7 @@ class StudyFacts:
             "unit": "case, with the mean of its figure over the runs (folds, seeds) that scored it",
             "empty": self.options.empty,
             "empty_meaning": EMPTY_RULES[self.options.empty],
-            "interval": "95 %, BCa bootstrap of whole patients",
+            "interval": "95 %, BCa bootstrap of whole patients" if self.options.n_resamples else None,
             "n_resamples": self.options.n_resamples,
             "seed": self.options.seed,
             "test": "Wilcoxon signed-rank over patients against the first row, two-sided" if self.paired else None,

@@ -46,7 +46,6 @@ from glioseg.studies.report.facts import PublishedFact, RowFact, RunFact, StudyF
 from glioseg.studies.report.study_charts import Bar, Lines, Pair
 
 _MOST_PANELS = 6
-_MOST_LINES = 200
 _SIGNIFICANT = 0.05
 _LEVEL_WORDS = "mean over cases (dot), its 95 % interval over patients (bar), median (stroke)"
 
@@ -247,7 +246,14 @@ def _patients(facts: StudyFacts, folder: Path) -> Section:
         return Section("patients", "Patient by patient", "", ())
     of_shares = metric_named(metric).unit == "ratio" and metric_named(metric).better == "higher"
     figure = charts.patient_lines(panels, y=METRIC_WORDS[metric], bounded=of_shares)
-    caption = "Each thin line is a patient; the thick one is the mean of the patients that every row has scored."
+    n_patients = max(len(lines.values) for lines in panels)
+    few = n_patients <= charts.MOST_LINES
+    caption = (
+        "Each thin line is a patient"
+        if few
+        else f"Each thin line is one of {charts.MOST_LINES} of {n_patients:,} patients"
+    )
+    caption += "; the thick one is the mean of all patients that every row has scored."
     title = f"{METRIC_WORDS[metric]} of each patient, row by row"
     picture = saved_picture(folder, "patients", figure, "chart", title=title, caption=caption)
     return Section("patients", "Patient by patient", "", (picture,))
@@ -258,7 +264,7 @@ def _lines(facts: StudyFacts, part: str, region: str, metric: str) -> Lines | No
     if len(scored) < 2:
         return None
     by_row = [_by_patient(figure) for _, figure in scored]
-    patients = sorted(set().union(*by_row))[:_MOST_LINES]
+    patients = sorted(set().union(*by_row))
     values = np.array([[own.get(patient, np.nan) for own in by_row] for patient in patients])
     title = f"{region}, {part_word(part)}"
     return Lines(title, tuple(name for name, _ in scored), values.reshape(-1, len(scored)))

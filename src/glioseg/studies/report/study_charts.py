@@ -14,6 +14,8 @@ from matplotlib.ticker import MaxNLocator
 from glioseg.report import style
 
 Floats = npt.NDArray[np.float64]
+MOST_LINES = 200
+"""Patients that are drawn one by one."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ def patient_lines(panels: Sequence[Lines], *, y: str, bounded: bool = True) -> F
         axes = figure.add_subplot(down, across, number + 1)
         style.style_axes(axes, title=style.plain(panel.title, 40), y=y, grid="y")
         places = np.arange(len(panel.rows))
-        for values in panel.values:
+        for values in panel.values[:MOST_LINES]:
             axes.plot(places, values, "-o", color=style.ACCENT, alpha=0.35, linewidth=1, markersize=3.5)
         whole = panel.values[~np.isnan(panel.values).any(axis=1)]
         if len(whole):

@@ -173,10 +173,11 @@ def _charts(facts: TuningFacts, folder: Path) -> Section:
     trials = [
         charts.Trial(trial.number, trial.state == "pruned", max(trial.scores.values()), trial.scores, trial.settings)
         for trial in facts.trials
-        if trial.scores
+        if trial.scores and trial.state in ("complete", "pruned")
     ]
     if not trials:
         return Section("charts", "Scores", "", ())
+    drawn = f" The {charts.MOST_CURVES} best of {len(trials)} trials." if len(trials) > charts.MOST_CURVES else ""
     y = f"validation {METRIC_WORDS.get(facts.score, facts.score)}"
     figures = (
         ("by-trial", charts.by_trial(trials, y=y), "Score by trial", "Hollow: pruned.", True),
@@ -184,7 +185,7 @@ def _charts(facts: TuningFacts, folder: Path) -> Section:
             "by-epoch",
             charts.by_epoch(trials, y=y),
             "Score by epoch",
-            "Black: the best trial; grey: pruned trials.",
+            f"Black: the best trial; grey: pruned trials.{drawn}",
             True,
         ),
         (

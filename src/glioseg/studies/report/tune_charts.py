@@ -14,7 +14,7 @@ from glioseg.report import style
 
 Choice = bool | int | float | str
 Scale = Literal["linear", "log", "choices"]
-_MOST_CURVES = 40
+MOST_CURVES = 40
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,12 @@ def by_trial(trials: Sequence[Trial], *, y: str) -> Figure:
 
 
 def by_epoch(trials: Sequence[Trial], *, y: str) -> Figure:
-    """Each trial's score over its epochs, pruned ones in grey, the best one in black."""
+    """The score of the ``MOST_CURVES`` best trials over their epochs, pruned ones in grey, the best one in black."""
     figure = style.new_figure(style.HALF_WIDTH, 3.8)
     axes = style.style_axes(figure.add_subplot(), x="epoch", y=y, grid="y")
     whole = [trial for trial in trials if not trial.pruned]
     best = max(whole, key=lambda trial: trial.score, default=None)
-    for trial in list(trials)[:_MOST_CURVES]:
+    for trial in sorted(trials, key=lambda trial: (trial is not best, -trial.score))[:MOST_CURVES]:
         colour = style.INK if trial is best else style.NEUTRAL if trial.pruned else style.ACCENT_SOFT
         epochs = sorted(trial.by_epoch)
         axes.plot(
