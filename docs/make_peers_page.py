@@ -225,13 +225,17 @@ def _lines(node: ast.stmt) -> range:
 
 def _limits(found: Sequence[Mapping[str, Any]]) -> str:
     fewest = min(Counter((run["set"], run["tool"]) for run in found).values())
-    processors = ", ".join(dict.fromkeys(run["processor"] for run in found))
+    processors = "; ".join(
+        f"{peers.about}: {', '.join(own)}"
+        for name, peers in SETS.items()
+        if (own := dict.fromkeys(run["processor"] for run in found if run["set"] == name))
+    )
     return (
         f"How the tools compare with a GPU, with longer trainings or on other data. {_not_measured(found)}The smallest "
         f"number of trainings in a row is {fewest}, and the test patients are few: a difference of a tenth may be "
-        f"chance. Processor: {processors}, PyTorch {', '.join(dict.fromkeys(run['torch'] for run in found))}. Many "
-        "other jobs ran on it, which also slows work measured in processor seconds, and not always equally for all "
-        "tools.\n"
+        f"chance. Processors: {processors}. PyTorch {', '.join(dict.fromkeys(run['torch'] for run in found))}. Many "
+        "other jobs ran beside them, which also slows work measured in processor seconds, and not always equally for "
+        "all tools.\n"
     )
 
 

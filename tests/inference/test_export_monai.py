@@ -89,6 +89,19 @@ def test_the_network_is_shown_what_predict_shows_it(changes: str, image: Image) 
     assert (np.asarray(labels[0]) != mask).mean() < 1e-3
 
 
+@pytest.mark.parametrize("changes", _CHANGES)
+def test_a_scan_that_shows_nothing_is_shown_as_zeros(changes: str, image: Image) -> None:
+    from monai.data import MetaTensor
+
+    from glioseg.inference.monai_steps import ShownSlicesd
+
+    info = _changed(_CHANGES[changes])
+    blank = MetaTensor(torch.zeros(1, *image.grid.shape), affine=torch.from_numpy(image.grid.affine.copy()))
+    shown = ShownSlicesd(info.modalities, _inference(info, 16)["description"])(dict.fromkeys(info.modalities, blank))
+    assert shown["slices"].shape[-1] == image.grid.shape[2]
+    assert not shown["slices"].any()
+
+
 def _touched(folder: Path, *names: str) -> list[str]:
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:

@@ -110,6 +110,7 @@ class ShownSlicesd(MapTransform):  # type: ignore[misc]
 
 def _box(brain: np.ndarray[Any, Any], *, crop: bool, square: bool) -> tuple[tuple[slice, ...], list[tuple[int, int]]]:
     """What of (Z, Y, X) is kept, and what is added around it where the scan ends."""
+    crop = crop and bool(brain.any())  # of a scan that shows nothing all is kept
     seen = brain | (not crop)
     box = [np.flatnonzero(seen.any(axis=axes))[[0, -1]] + [0, 1] for axes in ((1, 2), (0, 2), (0, 1))]
     if crop and square:

@@ -16,9 +16,11 @@ def visible(v):
 
 
 def normalised(v, clip, how):
-    v = np.clip(v, *np.percentile(v, clip)) if clip else v
+    v = np.clip(v, *np.percentile(v, clip)) if clip and v.size else v
+    if how == "none" or v.size == 0:
+        return v
     low, scale = (v.min(), np.ptp(v)) if how == "min-max" else (v.mean(dtype="f8"), v.std(dtype="f8"))
-    return v if how == "none" else (v - low) / scale if np.ptp(v) > 0 else v * 0
+    return (v - low) / scale if np.ptp(v) > 0 else v * 0
 
 
 def resized(a, *shape):
@@ -49,8 +51,9 @@ if __name__ == "__main__":
     turn, back = (nib.orientations.ornt_transform(*each) for each in (pair, pair[::-1]))
     raw = {n: nib.apply_orientation(np.asarray(s.dataobj, "f4"), turn).T for n, s in scans.items()}  # (Z, Y, X)
     brain = np.any([visible(v.T).T for v in raw.values()], axis=0)
-    box = [np.any(brain | (not p["crop_to_brain"]), a).nonzero()[0][[0, -1]] + [0, 1] for a in ((1, 2), (0, 2), (0, 1))]
-    if p["crop_to_brain"] and p["size"]:
+    crop = p["crop_to_brain"] and brain.any()  # of a scan that shows nothing all is kept
+    box = [np.any(brain | (not crop), a).nonzero()[0][[0, -1]] + [0, 1] for a in ((1, 2), (0, 2), (0, 1))]
+    if crop and p["size"]:
         side = max(high - low for low, high in box[1:])
         box[1:] = [((low + high - side) // 2, (low + high - side) // 2 + side) for low, high in box[1:]]
     within = tuple(slice(max(low, 0), high) for low, high in box)
