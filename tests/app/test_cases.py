@@ -5,9 +5,12 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import json
 import re
 import shlex
+import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,9 @@ import pydicom
 import pytest
 
 import glioseg
+from glioseg.app.keep import _kept
+from glioseg.app.places import CasePlaces
+from glioseg.errors import OptionError
 from glioseg.io.nifti import read_nifti
 from tests.app.conftest import Served, nifti, scans_of
 from tests.fakes.dicom import BIRTH, NAME, PATIENT, oblique, write_study
@@ -228,6 +234,26 @@ def test_corrected_masks_become_a_cohort(
     assert not [finding for finding in cohort.findings if finding.severity != "note"]
     table = cohort.inspect().table().set_index("case")
     assert table["tumour_ml"].to_dict() == pytest.approx({done["id"]: 32 * _VOXEL_ML, other["id"]: 48 * _VOXEL_ML})
+
+
+def test_masks_of_networks_with_other_labels_are_never_collected_together(
+    served: Served, done: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the first time either, when no folder says yet which labels it holds."""
+    drawn, grid = served.volume(done["mask"]["url"], tmp_path)
+    content = nifti(np.zeros_like(drawn), grid, tmp_path)
+    assert served.client.put(f"/api/cases/{done['id']}/mask?by=Ada", content=content).status_code == 200
+    record, places = served.service.done(done["id"])
+    other = CasePlaces(tmp_path / "other")
+    shutil.copytree(places.folder, other.folder)
+    facts = json.loads(other.facts.read_text(encoding="utf-8"))
+    facts["scheme"] = {"labels": {"tumour": 1}, "regions": {"tumour": ["tumour"]}}
+    other.facts.write_text(json.dumps(facts), encoding="utf-8")
+    both = {"mine": (record, places), "other": (replace(record, name="another"), other)}
+    folder = tmp_path / "collected"
+    with pytest.raises(OptionError, match="the labels of another are not those"):
+        _kept(served.service, list(both.values()), folder)
+    assert not folder.exists()
 
 
 def test_the_course_of_a_patient(served: Served, done: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,9 @@ import pytest
 from typer.testing import CliRunner
 
 import glioseg
+from glioseg.app import serve as serving
 from glioseg.app.options import AppOptions
+from glioseg.app.places import Places
 from glioseg.cli.app import app
 from glioseg.core import MAX_VOXELS
 from glioseg.errors import FileError, OptionError
@@ -48,6 +51,23 @@ def test_options_of_the_command_reach_the_application(
     assert isinstance(done.exception, OptionError)
     (given,) = served
     assert (given.folder, given.device, given.limits.voxels) == (tmp_path / "worklist", "cpu", voxels)
+
+
+def test_the_file_that_opens_the_browser_is_private_from_its_beginning_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds the token: whoever could read it for a moment could read every case."""
+    monkeypatch.setattr("webbrowser.open", lambda address: True)
+    monkeypatch.setattr(Path, "chmod", lambda path, mode: None)  # which would come too late
+    places, before = Places(tmp_path), os.umask(0)
+    places.state.mkdir()
+    try:
+        for token in ("first", "second"):
+            serving._open(places, f"http://127.0.0.1/?token={token}")
+    finally:
+        os.umask(before)
+    (door,) = places.state.iterdir()
+    assert (door.stat().st_mode & 0o777, "?token=second" in door.read_text(encoding="utf-8")) == (0o600, True)
 
 
 def test_a_network_of_ones_own_that_is_none_is_said_before_anything_is_served(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from glioseg.app.masks import facts_in, kept_mask
+from glioseg.app.masks import facts_in, kept_mask, scheme_in
 from glioseg.app.places import CasePlaces
 from glioseg.app.service import Service
 from glioseg.app.worklist import ListedCase
@@ -42,15 +42,16 @@ def keep(service: Service, ids: Sequence[str]) -> int:
 
 
 def _kept(service: Service, chosen: Sequence[tuple[ListedCase, CasePlaces]], folder: Path) -> int:
+    kept = folder / LABELS_FILE
+    scheme = read_labels_file(kept) if kept.exists() else scheme_in(chosen[0][1])
     for record, places in chosen:
-        _require_fit(record, places, folder)
+        _require_fit(record, places, scheme, kept)
     rows = {row["case"]: row for row in _rows(folder)}
     for record, places in chosen:
-        if not (folder / LABELS_FILE).exists():
-            scheme = kept_mask(places.mask, places).scheme
-            write_text(folder / LABELS_FILE, labels_toml(scheme))
-        _put(record, places, folder)
+        if not kept.exists():
+            write_text(kept, labels_toml(scheme))
         last = service.worklist.corrections(record.id)[-1]
+        _put(record, places, last.n, folder)
         values = (record.id, record.patient, f"correction {last.n}", last.by, last.at)
         rows[record.id] = dict(zip(_COLUMNS, values, strict=True))
         write_rows(folder / FACTS_TABLE, _COLUMNS, list(rows.values()))
@@ -62,7 +63,8 @@ def _rows(folder: Path) -> list[dict[str, str]]:
     return [dict(row) for row in read_rows(folder / FACTS_TABLE)[0]] if (folder / FACTS_TABLE).exists() else []
 
 
-def _require_fit(record: ListedCase, places: CasePlaces, folder: Path) -> None:
+def _require_fit(record: ListedCase, places: CasePlaces, scheme: LabelScheme, kept: Path) -> None:
+    """Refuse a case that cannot be beside those of ``scheme``, whether they are there already or come with it."""
     if not record.n_corrections:
         raise OptionError(
             f"nobody has drawn a mask of {record.name}",
@@ -72,23 +74,19 @@ def _require_fit(record: ListedCase, places: CasePlaces, folder: Path) -> None:
     facts = facts_in(places)
     if facts["unit"] != "ml":
         raise OptionError(f"{record.name} is of pictures, whose masks are not collected")
-    kept = folder / LABELS_FILE
-    if kept.exists() and not _same(read_labels_file(kept), kept_mask(places.mask, places).scheme):
+    if dict(scheme.labels) != dict(scheme_in(places).labels):
         raise OptionError(
             f"the labels of {record.name} are not those of the masks that were collected",
             path=kept,
             found=", ".join(facts["scheme"]["labels"]),
-            remedy="Move the folder elsewhere: the next collection begins anew",
+            expected=", ".join(scheme.labels),
+            remedy="Collect the cases of one network alone; where others are there, move their folder elsewhere first",
         )
 
 
-def _same(kept: LabelScheme, own: LabelScheme) -> bool:
-    return dict(kept.labels) == dict(own.labels)
-
-
-def _put(record: ListedCase, places: CasePlaces, folder: Path) -> None:
+def _put(record: ListedCase, places: CasePlaces, n: int, folder: Path) -> None:
     """All files of a case at once, in the place of what was there."""
-    labels = kept_mask(places.correction(record.n_corrections), places)
+    labels = kept_mask(places.correction(n), places)
     names = facts_in(places)["modalities"]
     channels = [read_nifti(places.images / f"{name}.nii.gz")[0] for name in names]
     case = LoadedCase(record.id, record.patient, Image(np.stack(channels), tuple(names), labels.grid), labels)

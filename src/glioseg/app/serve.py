@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import webbrowser
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,6 @@ from glioseg.app.places import Places
 from glioseg.console import Reporter
 from glioseg.core import MAX_VOXELS
 from glioseg.errors import OptionError
-from glioseg.io.files import write_text
 from glioseg.io.lock import locked
 
 if TYPE_CHECKING:
@@ -133,9 +133,9 @@ def _say(reporter: Reporter, options: AppOptions, address: str) -> None:
 def _open(places: Places, address: str) -> None:
     """Open the browser by a file that only this user can read: what a program is started with, all users can."""
     door = places.state / _DOOR
-    door.touch(mode=0o600)
-    write_text(door, f'<!doctype html><meta http-equiv="refresh" content="0; url={escape(address)}">\n')
-    door.chmod(0o600)
+    door.unlink(missing_ok=True)
+    with os.fdopen(os.open(door, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
+        file.write(f'<!doctype html><meta http-equiv="refresh" content="0; url={escape(address)}">\n')
     webbrowser.open(door.as_uri())
 
 

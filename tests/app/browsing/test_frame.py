@@ -57,6 +57,28 @@ def test_accessible_and_never_wider_than_the_window(
         require_accessible(page)
 
 
+def test_of_two_cases_only_the_one_that_was_asked_for_last_is_open(open_page: OpenPage, case: str, later: str) -> None:
+    """The first answers after the second: two cases on one page would share its keys, and be drawn on together."""
+    page = open_page("#/cases")
+    page.wait_for_selector("#worklist")
+    page.evaluate(
+        """(slow) => {
+          const real = window.fetch;
+          window.fetch = async (path, ...more) => {
+            if (path === slow) await new Promise((go) => setTimeout(go, 1500));
+            return real(path, ...more);
+          };
+        }""",
+        f"/api/cases/{case}",
+    )
+    page.evaluate(f"location.hash = '#/case/{case}'")
+    page.wait_for_timeout(200)
+    page.evaluate(f"location.hash = '#/case/{later}'")
+    page.wait_for_selector("#volumes table")
+    page.wait_for_timeout(3000)
+    assert page.locator(".case").count() == 1
+
+
 def test_dialogues_are_accessible(open_page: OpenPage, case: str) -> None:
     page = open_page(f"#/case/{case}", bypass_csp=True)
     page.wait_for_selector("#position:not(:empty)")

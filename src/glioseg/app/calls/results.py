@@ -142,7 +142,7 @@ async def put_reference(
     ] = None,
 ) -> Scored:
     """Compare the masks of a case with an expert's: NIfTI, on the same grid."""
-    record, places = service.done(case_id)
+    _, places = service.done(case_id)
     async with request.form(max_files=1, max_fields=0) as form:
         file = form.get("file")
         if not isinstance(file, UploadFile):
@@ -151,7 +151,7 @@ async def put_reference(
 
     def scored() -> dict[str, Any]:
         keep_reference(content, places, scheme)
-        return score_masks(places, record.n_corrections)
+        return score_masks(places, service.done(case_id)[0].n_corrections)  # one may have been drawn meanwhile
 
     return Scored.model_validate(await run_in_threadpool(scored))
 

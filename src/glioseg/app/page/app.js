@@ -35,7 +35,7 @@ const app = {
   names: new Map(),
 };
 
-/** Address after # -> the view. A view is `(app, host, …parts)` and gives `{title, close()}`; `keeps()` asks before it goes. */
+/** Address after # -> the view. A view is `(app, host, …parts)` and gives `{title, close()}`, maybe `isUnsaved()`. */
 const VIEWS = { new: intakeView, cases: worklistView, case: caseView, compare: compareView };
 
 async function start() {
@@ -112,18 +112,29 @@ function parts() {
   return own[0] in VIEWS ? own : ["new"];
 }
 
+let nOpened = 0;
+
+/** Each view has a host of its own: of one that another was opened after while it was waited for, nothing stays. */
 async function open() {
   const [name, ...rest] = parts();
+  nOpened += 1;
+  const own = nOpened;
   app.view?.close();
   app.view = null;
   drawHeader();
-  const host = document.getElementById("main");
-  host.replaceChildren();
+  const host = h("div", { class: "view" });
+  document.getElementById("main").replaceChildren(host);
+  let view = null;
   try {
-    app.view = await VIEWS[name](app, host, ...rest);
+    view = await VIEWS[name](app, host, ...rest);
   } catch (error) {
     host.replaceChildren(h("div", { class: "page" }, problem(error)));
   }
+  if (own !== nOpened) {
+    view?.close();
+    return;
+  }
+  app.view = view;
   document.title = app.view?.title ? `${app.view.title} · glioseg` : "glioseg";
 }
 

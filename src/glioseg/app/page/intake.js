@@ -7,7 +7,7 @@ import { job, showProgress } from "./progress.js";
 import { bytes, number, t } from "./texts.js";
 
 export async function intakeView(app, host) {
-  const view = { app, host, title: t("new.title"), upload: null, forms: [], started: [] };
+  const view = { app, host, title: t("new.title"), upload: null, forms: [], started: [], nRead: 0, closed: false };
   view.result = h("div", { id: "found" });
   view.jobs = h("div", { id: "jobs" });
   view.page = null;
@@ -16,7 +16,10 @@ export async function intakeView(app, host) {
     if (!event.case || !showProgress(view.jobs, { id: event.case, ...event }, event)) follow(view);
   };
   app.listeners.add(onEvent);
-  view.close = () => app.listeners.delete(onEvent);
+  view.close = () => {
+    view.closed = true;
+    app.listeners.delete(onEvent);
+  };
   return view;
 }
 
@@ -79,18 +82,22 @@ async function readPath(view, event, path) {
 
 async function read(view, n, ask) {
   view.result.replaceChildren(h("div", { class: "card", role: "status" }, h("p", {}, t("new.sending", { n })), h("progress", { "aria-label": t("new.sending", { n }) })));
+  view.nRead += 1;
+  const own = view.nRead;
   try {
-    [view.upload, view.models] = await Promise.all([ask(), view.app.askModels()]);
+    const [found, models] = await Promise.all([ask(), view.app.askModels()]);
+    if (own !== view.nRead) return; // Other scans were dropped meanwhile.
+    Object.assign(view, { upload: found, models });
   } catch (error) {
-    view.result.replaceChildren(problem(error));
+    if (own === view.nRead) view.result.replaceChildren(problem(error));
     return;
   }
   drawFound(view);
 }
 
 function drawFound(view) {
-  const { cases, findings } = view.upload;
-  view.forms = cases.map((own) => ({ own, taken: initial(own), byHand: new Set(), model: own.proposed, options: optionsOf(view.app.session, own), done: false }));
+  const { upload, cases, findings } = view.upload;
+  view.forms = cases.map((own) => ({ own, upload, taken: initial(own), byHand: new Set(), model: own.proposed, options: optionsOf(view.app.session, own), done: false }));
   view.result.replaceChildren(
     h("div", { class: "spread" }, h("h2", { tabindex: "-1", id: "found-title" }, title(cases.length)), cases.length > 1 ? allButton(view) : null),
     ...(findings.length ? [findingsBox(findings)] : []),
@@ -145,10 +152,11 @@ function initial(own) {
 }
 
 function allButton(view) {
+  const { forms } = view;
   const start = async () => {
-    for (const form of view.forms) if (!form.done && isReady(view, form)) await submit(view, form);
+    for (const form of forms) if (!form.done && isReady(view, form)) await submit(view, form);
   };
-  return h("button", { class: "main", onclick: start }, t("new.all", { n: view.forms.length }));
+  return h("button", { class: "main", onclick: start }, t("new.all", { n: forms.length }));
 }
 
 function findingsBox(findings) {
@@ -301,7 +309,7 @@ async function submit(view, form) {
   drawForm(view, form);
   const modalities = Object.fromEntries([...form.taken].filter(([, modality]) => modality).map(([series, modality]) => [modality, series]));
   try {
-    const { id } = await send("POST", "/api/cases", { upload: view.upload.upload, key: form.own.key, model: form.model, modalities, ...chosen(form.options) });
+    const { id } = await send("POST", "/api/cases", { upload: form.upload, key: form.own.key, model: form.model, modalities, ...chosen(form.options) });
     view.started.push(id);
     view.app.names.set(id, form.own.name);
     say(t("new.started", { name: form.own.name }));
@@ -327,7 +335,7 @@ async function follow(view) {
   } catch {
     return; // The banner says that the program does not answer.
   }
-  if (asked !== view.nAsked) return; // A later answer is on its way.
+  if (asked !== view.nAsked || view.closed) return; // A later answer is on its way.
   const [only] = cases;
   if (view.started.length === 1 && only?.state === "done" && view.forms.every(({ done }) => done)) {
     location.hash = `#/case/${encodeURIComponent(only.id)}`;
