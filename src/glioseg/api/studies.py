@@ -168,13 +168,13 @@ def plan_study(
     from glioseg.io.remote.address import shown, url_of
     from glioseg.studies.runs import plan_study as planned
 
-    for option, place in {"--out": out, "--cache": cache}.items():
+    for option, place in {"`--out`": out, "`--cache`": cache}.items():
         url = None if place is None else url_of(str(place))
         if url is not None:
             raise OptionError(
                 "the runs of a queue need a folder that all of them see",
                 found=shown(url),
-                remedy=f"Name one that the machines share with `{option}`",
+                remedy=f"Name one that the machines share with {option}",
             )
     return StudyPlan(
         planned(
