@@ -302,3 +302,9 @@ def test_errors_while_voxels_are_read_name_the_series_alone(study: Path) -> None
     with pytest.raises(GliosegError) as error:
         load_image(case)
     assert str(error.value).startswith(f"{case.id} series 3: there is no such file")
+
+
+def test_names_for_channels_are_refused(tmp_path: Path) -> None:
+    write_series(tmp_path, IMAGES["t2w"], oblique(), BY_MODALITY["t2w"])
+    with pytest.raises(OptionError, match="told by their headers"):
+        read_cohort(tmp_path, options=ReadOptions(modalities=("t1c",)))

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 import math
+import tracemalloc
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -391,3 +393,24 @@ def test_the_protocol_and_the_cohort_must_agree(tmp_path: Path) -> None:
         split(many(9), SplitOptions(protocol="slice"))
     with pytest.raises(SplitError, match="protocol patient, cases that are slices"):
         split(by_slices(cohort), SplitOptions())
+
+
+def test_as_many_sites_as_patients_take_little_memory() -> None:
+    """The sums over sites are as long as the patients are many, and nearly all of them nought."""
+    cases = [case(f"p{number:03d}", site=f"s{number:03d}") for number in range(300)]
+    tracemalloc.start()
+    try:
+        divided = split(cohort_of(cases), SplitOptions(n_folds=5))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (len(divided.train), len(divided.val), len(divided.test)) == (204, 51, 45)
+    assert peak < 10e6
+
+
+def test_masks_of_regions_are_those_of_the_only_slice_of_a_picture() -> None:
+    picture, masks = Source((Path("1.png"),), "raster"), Source((Path("wt.png"), Path("tc.png")), "raster")
+    whole = Case("1", "1", {"grey": picture}, replace(masks, layers=("WT", "TC")))
+    cohort = Cohort("toy", "pairs", "", (whole,), ("grey",), scheme_named("brats2021"))
+    (slice_,) = by_slices(cohort).cases
+    assert (slice_.id, slice_.images, slice_.labels) == ("1_slice_0000", whole.images, whole.labels)

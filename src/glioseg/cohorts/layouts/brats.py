@@ -179,9 +179,10 @@ def _take_other_masks(scans: Iterable[_CaseFiles], others: dict[Path, list[Path]
 
 def _take_region_masks(scans: Sequence[_CaseFiles], paths: Sequence[Path]) -> None:
     """``{id}_WT.nii.gz`` and ``{id}_TC.nii.gz``, or ``WT.nii.gz`` where the folder is of one case."""
+    by_id = {scan.id: scan for scan in reversed(scans)}
     for path in paths:
         case_id, region = split_region(without_words(file_stem(path))) or ("", None)
-        owner = next((scan for scan in scans if scan.id == case_id or (len(scans) == 1 and not case_id)), None)
+        owner = by_id.get(case_id, scans[0] if len(scans) == 1 and not case_id else None)
         if region is not None and owner is not None and owner.labels is None:
             owner.repeated += [path] if region in owner.regions else []
             owner.regions.setdefault(region, path)
@@ -236,16 +237,17 @@ def _findings(
     scans: Sequence[_CaseFiles], cases: Sequence[Case], modalities: Sequence[str], listing: Listing
 ) -> list[Finding]:
     findings = []
+    any_mask = any(case.labels is not None for case in cases)
     absent = [name for name in MODALITY_ORDER if name not in modalities]
     if absent:
         findings.append(Finding("note", "missing-modality", f"no case has {', '.join(absent)}"))
-    if all(case.labels is None for case in cases):
+    if not any_mask:
         findings.append(NO_MASKS)
     for scan, case in zip(scans, cases, strict=True):
         missing = [name for name in modalities if name not in case.images]
         if missing:
             findings.append(Finding("warning", "missing-modality", f"{', '.join(missing)} is missing", case.id))
-        if case.labels is None and any(other.labels is not None for other in cases):
+        if case.labels is None and any_mask:
             findings.append(Finding("warning", "missing-mask", "there is no mask", case.id))
         if scan.odd_mask and scan.labels is not None:
             findings.append(Finding("note", "odd-mask-name", f"{scan.labels.name} is taken as the mask", case.id))

@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
 from glioseg.cohorts.layouts.dicom_choice import Candidate, beside_each_other, chosen, unclear
@@ -71,8 +72,12 @@ class _Names:
     def file(self, unread: Unread) -> str:
         if self.keep_ids:
             return self.listing.relative(unread.path)
-        number = self.listing.files.index(unread.path) + 1
-        return f"file {number} of {len(self.listing.files)}"
+        return f"file {self._numbers[unread.path]} of {len(self.listing.files)}"
+
+    @cached_property
+    def _numbers(self) -> dict[Path, int]:
+        """File -> its place among all, from 1."""
+        return {path: number for number, path in enumerate(self.listing.files, start=1)}
 
     def words(self, volume: Volume) -> str:
         text = volume.technique.description
@@ -94,8 +99,15 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
 
     Raises:
         LayoutError: no study has a series that can be used.
-        OptionError: a series that the user names is in none of them.
+        OptionError: a series that the user names is in none of them, or names for channels.
     """
+    if options.modalities is not None:
+        raise OptionError(
+            "the series of DICOM are told by their headers",
+            found=", ".join(options.modalities),
+            expected="no names",
+            remedy="Say what a series shows with `--modality t1c=SERIES`, SERIES being its number",
+        )
     salt = local_salt()
     names = _Names(salt or secrets.token_bytes(16), listing, options.keep_ids, salt is not None)
     found = list(read_instances(listing.files))
@@ -201,7 +213,7 @@ def _candidates(instances: Sequence[Instance]) -> list[Candidate]:
         seen[volume.number] += 1
         number = "0" if volume.number is None else str(volume.number)
         label = number if counts[volume.number] == 1 else f"{number}.{seen[volume.number]}"
-        modality = next(each.modality for each in instances if each.series == volume.series)
+        modality = series[volume.series][0].modality
         candidates.append(Candidate(label, volume, taken_for(volume.technique), modality))
     return beside_each_other(candidates)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -152,9 +152,9 @@ def _rank(path: Path) -> int:
 
 
 def _group(files: Sequence[Named]) -> _Groups:
-    prefixes = sorted({_mask_prefix(file.name) for file in files if file.is_mask}, key=len, reverse=True)
+    prefixes = {_mask_prefix(file.name) for file in files if file.is_mask}
     images = [file for file in files if not file.is_mask]
-    owners = {file.path: next((text for text in prefixes if _begins(file.name, text)), None) for file in images}
+    owners = {file.path: _longest_beginning(file.name, prefixes) for file in images}
     if len(prefixes) == 1 and images and all(owner is None for owner in owners.values()):
         prefix, everything = _as_one(files)
         return {prefix: list(everything)}
@@ -171,8 +171,7 @@ def _with_strays(groups: _Groups) -> _Groups:
     whole = {prefix for prefix, files in groups.items() if any(not file.is_mask for file in files)}
     joined: _Groups = defaultdict(list)
     for prefix, files in groups.items():
-        begins = [name for name in whole if name and _begins(prefix, name)] if prefix not in whole else []
-        joined[max(begins, key=len) if begins else prefix].extend(files)
+        joined[_longest_beginning(prefix, whole) or prefix].extend(files)
     return dict(joined)
 
 
@@ -196,6 +195,18 @@ def _mask_prefix(name: str) -> str:
     while shorter := next((text for text in (_TUMOUR, _BY_HAND, _BY_MACHINE) if text.search(name)), None):
         name = shorter.sub("", name).strip(SEPARATORS)
     return _prefix(name)
+
+
+def _longest_beginning(name: str, prefixes: Collection[str]) -> str | None:
+    """The longest of a set of texts with which a name begins, see ``_begins``; None where it begins with none."""
+    return next((text for text in _beginnings(name) if text in prefixes), None)
+
+
+def _beginnings(name: str) -> Iterator[str]:
+    """All texts with which a name begins, the longest first: itself, what stands before its separators, and nothing."""
+    yield name
+    yield from (name[:end] for end in reversed(range(1, len(name))) if name[end] in SEPARATORS)
+    yield ""
 
 
 def _begins(name: str, prefix: str) -> bool:

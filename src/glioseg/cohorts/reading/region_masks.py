@@ -70,9 +70,12 @@ def region_masks(files: Sequence[Named], images: Collection[CaseKey], *, label_m
         label_maps: whether a file that says mask and region may hold several labels all the same (``p1_tumour_seg``).
     """
     found: dict[CaseKey, dict[str, list[Named]]] = defaultdict(lambda: defaultdict(list))
+    in_folder: dict[tuple[str, ...], list[CaseKey]] = defaultdict(list)
+    for image in images:
+        in_folder[image[0]].append(image)
     for file in files:
         said = _said(file)
-        if said is not None and (key := _case_of(said[0], images)) is not None:
+        if said is not None and (key := _case_of(said[0], images, in_folder)) is not None:
             found[key][said[1]].append(file)
     regions: dict[Path, str] = {}
     keys: dict[Path, CaseKey] = {}
@@ -108,11 +111,13 @@ def _said(file: Named) -> tuple[CaseKey, str] | None:
     return None
 
 
-def _case_of(key: CaseKey, images: Collection[CaseKey]) -> CaseKey | None:
+def _case_of(
+    key: CaseKey, images: Collection[CaseKey], in_folder: Mapping[tuple[str, ...], Sequence[CaseKey]]
+) -> CaseKey | None:
     if key in images:
         return key
-    beside = {image for image in images if image[0] == key[0]}
-    return beside.pop() if not key[1] and len(beside) == 1 else None
+    beside = in_folder.get(key[0], ())
+    return beside[0] if not key[1] and len(beside) == 1 else None
 
 
 def scheme_and_findings(

@@ -94,6 +94,7 @@ def _slice(case: Case, z: int) -> Case:
 
 
 def _one_slice(source: Source, z: int) -> Source:
+    """A slice of a source; pictures of which each shows a region are masks of the only slice there is."""
     if source.kind in ("raster", "hdf5"):
-        return replace(source, paths=source.paths[z : z + 1])
+        return source if source.layers else replace(source, paths=source.paths[z : z + 1])
     return replace(source, slice_index=z)

@@ -19,6 +19,7 @@ import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -193,22 +194,28 @@ def _rounded(ideal: npt.NDArray[np.float64], sites: Sequence[str], seed: str) ->
     fractions = ideal - np.floor(ideal + _ROUNDING)
     draws = np.array([[_draw(seed, str(row), str(part)) for part in range(n_parts)] for row in range(n_strata)])
     costs = -np.log(draws) / np.maximum(fractions, 1e-6)
-    of_sites = [[row for row in range(n_strata) if sites[row] == site] for site in sorted(set(sites))]
-    sums, most = [], []
-    for rows in [*of_sites, list(range(n_strata))]:
-        for part in range(n_parts):
-            cells = np.zeros((n_strata, n_parts))
-            cells[rows, part] = 1.0
-            total = float(ideal[rows, part].sum())
-            sums += [cells.ravel(), -cells.ravel()]
-            most += [_up(total), -_down(total)]
-    from scipy.optimize import linprog  # slow to import, and only drawing a split needs it
+    of_site: dict[str, list[int]] = defaultdict(list)
+    for row, site in enumerate(sites):
+        of_site[site].append(row)
+    from scipy import sparse  # slow to import, and only drawing a split needs it
+    from scipy.optimize import linprog
 
+    cells = np.arange(ideal.size).reshape(ideal.shape)
+    summed, most = [], []
+    for rows in [*of_site.values(), list(range(n_strata))]:
+        for part in range(n_parts):
+            total = float(ideal[rows, part].sum())
+            summed += [(cells[rows, part], 1.0), (cells[rows, part], -1.0)]
+            most += [_up(total), -_down(total)]
+    starts = np.cumsum([0, *(len(places) for places, _ in summed)])
+    signs = np.concatenate([np.full(len(places), sign) for places, sign in summed])
+    sums: Any = sparse.csr_array((signs, np.concatenate([places for places, _ in summed]), starts))
+    of_strata: Any = sparse.kron(sparse.eye_array(n_strata), np.ones((1, n_parts)))  # SciPy types no sparse tables
     solved = linprog(
         costs.ravel(),
-        A_ub=np.array(sums),
+        A_ub=sums,
         b_ub=np.array(most),
-        A_eq=np.kron(np.eye(n_strata), np.ones(n_parts)),
+        A_eq=of_strata,
         b_eq=np.rint(ideal.sum(axis=1)),
         bounds=[(_down(value), _up(value)) for value in ideal.ravel()],
         method="highs-ds",
