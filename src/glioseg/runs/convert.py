@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from glioseg.cohorts.write import LoadedCase, load_cases, write_cohort
+from glioseg.cohorts.write import LoadedCase, load_cases, require_fit, write_cohort
 from glioseg.console import QUIET, Reporter, Step
 from glioseg.core import Cohort, Grid
 from glioseg.errors import OptionError
@@ -39,12 +39,14 @@ def convert(
     Raises:
         OptionError: a spacing that is not above 0, or of cases whose files state theirs.
         FileError: the folder cannot be written to, or holds other files; see ``read`` for others.
+        LayoutError, GeometryError, LabelError: what the layout cannot hold, as far as it can be told before any work.
     """
     if spacing_mm is not None and not min(spacing_mm) > 0:
         found = ",".join(f"{mm:g}" for mm in spacing_mm)
         raise OptionError("`--spacing` needs millimetres above 0", found=found, expected="`--spacing 0.9,0.9,5`")
     require_folder(out)
     cohort = read(data, reporter)
+    require_fit(cohort, layout)
     cases: Iterable[LoadedCase] = load_cases(cohort)
     if spacing_mm is not None:
         cases = (_with_millimetres(case, spacing_mm) for case in cases)

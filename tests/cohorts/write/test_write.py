@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from glioseg.cohorts.write import (
     LoadedCase,
     WriteOptions,
     load_cases,
+    require_fit,
     write_cohort,
     write_phantom,
 )
@@ -503,3 +505,52 @@ def test_phantom_in_every_layout(tmp_path: Path, layout: str) -> None:
 def test_errors_name_the_case(tmp_path: Path) -> None:
     with pytest.raises(GliosegError, match="toy-1"):
         write_cohort([toy_case(modalities=("t1n",))], tmp_path / "set", "brats-h5")
+
+
+# --- what is refused before any work ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layout", ["volumes", "nnunet", "pairs", "classes"])
+def test_names_that_fall_together_are_refused_at_once(tmp_path: Path, layout: str) -> None:
+    cohort = written(tmp_path, "volumes")
+    first, second = (replace(case, id=name) for case, name in zip(cohort.cases, ("Müller", "Möller"), strict=True))
+    with pytest.raises(LayoutError, match="Müller, Möller, as M-ller"):
+        require_fit(replace(cohort, cases=(first, second)), layout)
+    require_fit(replace(cohort, cases=(first, second)), "brats2023")  # which numbers them
+
+
+def test_what_a_layout_needs_is_known_at_once(tmp_path: Path) -> None:
+    cohort = written(tmp_path, "volumes")
+    first, last = cohort.cases
+    bare = replace(cohort, cases=(first, replace(last, labels=None)))
+    poor = replace(cohort, cases=(first, replace(last, images={"t2f": last.images["t2f"]})))
+    for layout in ("brats-h5", "classes"):
+        with pytest.raises(LabelError, match="it has no labels"):
+            require_fit(bare, layout)
+    for layout in ("msd", "nnunet"):
+        with pytest.raises(LayoutError, match="share their modalities"):
+            require_fit(poor, layout)
+    with pytest.raises(GeometryError, match="without t1n, t1c, t2w"):
+        require_fit(poor, "brats-h5")
+    for layout in WRITTEN_LAYOUTS:
+        require_fit(cohort, layout)
+
+
+@pytest.mark.parametrize(("out", "tissues"), [("a", "a"), ("a", "a/t"), ("t/a", "t")])
+def test_tissues_have_a_folder_of_their_own(tmp_path: Path, out: str, tissues: str) -> None:
+    with pytest.raises(OptionError, match="cannot lie in each other"):
+        write_phantom(PhantomOptions(n_patients=1), tmp_path / out, "brats2023", tissues=tmp_path / tissues)
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_stack_thinner_than_the_gap_shows_its_middle(tmp_path: Path) -> None:
+    case = toy_case(1, grid=brats_grid((7, 5, 4), 1.0))
+    cohort = written(tmp_path, "pairs", [case], picture_gap_mm=20.0)
+    assert [member.id for member in cohort.cases] == [f"{case.id}_002"]
+
+
+def test_a_case_without_a_picture_has_no_row(tmp_path: Path) -> None:
+    first, second = toy_cases(2)
+    black = replace(second, image=replace(second.image, array=np.zeros_like(second.image.array)))
+    cohort = written(tmp_path, "pairs", [first, black])
+    assert not [finding for finding in cohort.findings if finding.kind == "unknown-case"]

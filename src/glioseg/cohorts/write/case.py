@@ -95,7 +95,7 @@ class Written:
         modalities: names of its channels.
         scheme: of its labels as written, None where it has none.
         slices: for layouts with a row per slice, the numbers of that row.
-        pictures: for layouts whose slices are read as cases of their own, their ids.
+        pictures: for layouts whose slices are read as cases of their own, their ids; None for others.
     """
 
     id: str
@@ -105,7 +105,7 @@ class Written:
     modalities: tuple[str, ...]
     scheme: LabelScheme | None
     slices: tuple[tuple[int, ...], ...] = ()
-    pictures: tuple[str, ...] = ()
+    pictures: tuple[str, ...] | None = None
 
 
 def load_cases(cohort: Cohort) -> Iterator[LoadedCase]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from glioseg.cohorts.write.case import CohortPlace, LoadedCase, WriteOptions, Written
+from glioseg.cohorts.write.case import CohortPlace, LoadedCase, WriteOptions, Written, safe_name
 from glioseg.cohorts.write.datasets import write_msd, write_msd_tables, write_nnunet_case, write_nnunet_tables
 from glioseg.cohorts.write.pictures import write_class_tables, write_classes, write_pairs
 from glioseg.cohorts.write.stacks import write_h5, write_h5_tables, write_lgg, write_lgg_table
@@ -23,7 +23,9 @@ from glioseg.cohorts.write.volumes import (
     write_facts,
     write_volumes,
 )
-from glioseg.errors import FileError, LayoutError, OptionError
+from glioseg.core import Cohort
+from glioseg.core.modalities import MODALITY_ORDER
+from glioseg.errors import FileError, GeometryError, LabelError, LayoutError, OptionError, name_some
 from glioseg.io.files import TEMPORARY, cannot_write, own_entries, sync_file
 
 
@@ -34,23 +36,31 @@ class Writer:
     Args:
         case: writes the files of one case; cases do not depend on each other.
         tables: writes what the layout says of all of them.
+        keeps_names: whether files are called after their case.
+        shares_modalities: whether all cases have the same ones.
+        needs_labels: whether every case has a label map.
+        needs: modalities that every case has.
     """
 
     case: Callable[[LoadedCase, CohortPlace, Path, WriteOptions], Written]
     tables: Callable[[Sequence[Written], Path, WriteOptions], None]
+    keeps_names: bool = False
+    shares_modalities: bool = False
+    needs_labels: bool = False
+    needs: tuple[str, ...] = ()
 
 
 _WRITERS: Mapping[str, Writer] = MappingProxyType(
     {
         "brats2021": Writer(write_brats_2021, write_brats_tables),
         "brats2023": Writer(write_brats_2023, write_brats_tables),
-        "brats-h5": Writer(write_h5, write_h5_tables),
+        "brats-h5": Writer(write_h5, write_h5_tables, needs_labels=True, needs=MODALITY_ORDER),
         "lgg": Writer(write_lgg, write_lgg_table),
-        "msd": Writer(write_msd, write_msd_tables),
-        "nnunet": Writer(write_nnunet_case, write_nnunet_tables),
-        "pairs": Writer(write_pairs, write_facts),
-        "classes": Writer(write_classes, write_class_tables),
-        "volumes": Writer(write_volumes, write_facts),
+        "msd": Writer(write_msd, write_msd_tables, shares_modalities=True),
+        "nnunet": Writer(write_nnunet_case, write_nnunet_tables, keeps_names=True, shares_modalities=True),
+        "pairs": Writer(write_pairs, write_facts, keeps_names=True),
+        "classes": Writer(write_classes, write_class_tables, keeps_names=True, needs_labels=True),
+        "volumes": Writer(write_volumes, write_facts, keeps_names=True),
     }
 )
 WRITTEN_LAYOUTS = tuple(_WRITERS)
@@ -87,6 +97,48 @@ def write_cohort(cases: Iterable[LoadedCase], out: Path, layout: str, options: W
             time_points[case.patient] += 1
             written.append(writer.case(case, place, folder, options))
         write_tables(writer, written, folder, options)
+
+
+def require_fit(cohort: Cohort, layout: str) -> None:
+    """Refuse, before any work, what a layout cannot hold of a cohort, as far as names and modalities say it.
+
+    Raises:
+        OptionError: no layout of that name.
+        LayoutError: cases whose names fall together in the files, or that differ in their modalities.
+        GeometryError, LabelError: a case without a modality, or without labels, that the layout needs.
+    """
+    writer = writer_named(layout)
+    if writer.keeps_names:
+        _require_names(cohort)
+    different = dict.fromkeys(", ".join(sorted(case.images)) for case in cohort.cases)
+    if writer.shares_modalities and len(different) > 1:
+        raise LayoutError(
+            f"the cases of a data set in layout {layout} share their modalities", found="; ".join(sorted(different))
+        )
+    for case in cohort.cases:
+        missing = [name for name in writer.needs if name not in case.images]
+        if missing:
+            raise GeometryError(
+                f"case {case.id} cannot be written as {layout} without {', '.join(missing)}",
+                found=", ".join(case.images),
+                expected=", ".join(writer.needs),
+            )
+        if writer.needs_labels and case.labels is None:
+            raise LabelError(f"case {case.id} cannot be written as {layout}: it has no labels")
+
+
+def _require_names(cohort: Cohort) -> None:
+    ids: dict[str, list[str]] = defaultdict(list)
+    for case in cohort.cases:
+        ids[safe_name(case.id)].append(case.id)
+    name, twice = max(ids.items(), key=lambda item: len(item[1]))
+    is_numbered = cohort.scheme is not None and cohort.scheme.name == "ibsr"  # as its publisher does
+    if len(twice) > 1 and not is_numbered:
+        raise LayoutError(
+            "cases would have the same name in the files",
+            found=f"{name_some(twice)}, as {name}",
+            remedy="Rename them: names keep A to Z, digits, - and _",
+        )
 
 
 def writer_named(layout: str) -> Writer:

@@ -13,6 +13,7 @@ from glioseg.cohorts.phantom import PhantomOptions, PhantomPatient, generate_pat
 from glioseg.cohorts.write.case import CohortPlace, LoadedCase, WriteOptions, Written
 from glioseg.cohorts.write.cohort import staged, write_tables, writer_named
 from glioseg.core import Image
+from glioseg.errors import OptionError
 
 TISSUE_LAYOUT = "volumes"
 _OPTIONS = WriteOptions(name="glioseg phantom")
@@ -49,10 +50,12 @@ def write_phantom(
         progress: called with the number of patients written so far.
 
     Raises:
-        OptionError: no layout of that name.
+        OptionError: no layout of that name; folders of which one is the other, or lies in it.
         FileError: a folder holds files already, or cannot be written to.
     """
     writer = writer_named(layout)
+    if tissues is not None:
+        _require_apart(out.resolve(), tissues.resolve())
     with ExitStack() as stack:
         folder = stack.enter_context(staged(out))
         tissue_folder = stack.enter_context(staged(tissues)) if tissues is not None else None
@@ -67,6 +70,15 @@ def write_phantom(
         write_tables(writer, tumours, folder, _OPTIONS)
         if tissue_folder is not None:
             write_tables(writer_named(TISSUE_LAYOUT), brains, tissue_folder, _OPTIONS)
+
+
+def _require_apart(out: Path, tissues: Path) -> None:
+    if out.is_relative_to(tissues) or tissues.is_relative_to(out):
+        raise OptionError(
+            "patients and their tissues are two data sets, which cannot lie in each other",
+            found=f"{out}, {tissues}",
+            remedy="Name another folder for the tissues",
+        )
 
 
 def _written_patients(job: _Job, n_workers: int | None) -> Iterator[tuple[Written, Written | None]]:

@@ -74,7 +74,7 @@ def write_class_tables(written: Sequence[Written], out: Path, options: WriteOpti
     Raises:
         LayoutError: all pictures are of one class, which nobody would recognise as classes.
     """
-    categories = sorted({name.partition("_")[0] for case in written for name in case.pictures})
+    categories = sorted({name.partition("_")[0] for case in written for name in case.pictures or ()})
     if len(categories) < 2:
         raise LayoutError(
             "classes need pictures with and without tumour",
@@ -90,7 +90,8 @@ def _slices(case: LoadedCase, options: WriteOptions) -> Iterator[_Slice]:
     masks = None if labels is None else as_axial(labels, case.image.grid).astype(np.uint8) * _MASK_WHITE
     spacing = axial_spacing(case.image.grid)
     step = 1 if spacing is None else max(1, round(options.picture_gap_mm / spacing))
-    for index in range(step // 2, pixels.shape[2], step):
+    n_slices = pixels.shape[2]
+    for index in range(min(step, n_slices) // 2, n_slices, step):  # of a thin stack the middle
         if pixels[:, :, index].any():
             name = f"{safe_name(case.id)}_{index:03d}"
             yield _Slice(name, pixels[:, :, index], None if masks is None else masks[:, :, index])

@@ -91,7 +91,7 @@ def write_facts(written: Sequence[Written], out: Path, options: WriteOptions) ->
     rows = [
         {**case.facts, "case": name, "patient": case.patient}
         for case in written
-        for name in case.pictures or (case.id,)
+        for name in ((case.id,) if case.pictures is None else case.pictures)
     ]
     write_rows(out / FACTS_TABLE, columns, rows)
 
