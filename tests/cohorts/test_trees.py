@@ -370,3 +370,25 @@ def test_patterns_that_cannot_be(tmp_path: Path) -> None:
 def test_masks_alone_are_no_scans(tmp_path: Path) -> None:
     with pytest.raises(LayoutError, match="no layout fits"):
         read_cohort(write(tmp_path, "p1_seg.nii", "p2_seg.nii"))
+
+
+def test_a_pattern_for_masks_of_one_name_in_folders_of_cases(tmp_path: Path) -> None:
+    names = ("anna/T1.nii", "anna/x.nii", "otto/T1.nii", "otto/drawn/x.nii")
+    write(tmp_path, *names)
+    cohort = read_cohort(tmp_path, options=ReadOptions(masks=MaskPattern("*/x.nii")))
+    assert taken(cohort, tmp_path)["anna"] == ({"t1n": "anna/T1.nii"}, "anna/x.nii")
+    cohort = read_cohort(tmp_path, options=ReadOptions(masks=MaskPattern("*/drawn/x.nii")))
+    assert taken(cohort, tmp_path)["otto"] == ({"t1n": "otto/T1.nii"}, "otto/drawn/x.nii")
+
+
+def test_a_pattern_that_fits_nothing_is_said(tmp_path: Path) -> None:
+    write(tmp_path, "p1_flair.nii", "p2_flair.nii")
+    cohort = read_cohort(tmp_path, options=ReadOptions(masks=MaskPattern("*_x.nii")))
+    (finding,) = [each for each in cohort.findings if each.severity == "warning"]
+    assert "no file fits `--mask-pattern *_x.nii`" in finding.message
+
+
+def test_series_are_named_of_dicom_alone(tmp_path: Path) -> None:
+    write(tmp_path, "p1_flair.nii")
+    with pytest.raises(OptionError, match="only DICOM has series that can be named"):
+        read_cohort(tmp_path, options=ReadOptions(series={"t1c": "7"}))

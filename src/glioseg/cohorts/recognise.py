@@ -109,17 +109,32 @@ def _read_cohort(
         reader, reason = _recognise(listing, layouts, options)
     else:
         reason = f"{reader.match(listing) or 'the files do not look like it'}; that layout was named"
+    if options.series and reader in LAYOUTS and reader is not dicom.LAYOUT:
+        modality, label = next(iter(options.series.items()))
+        raise OptionError(
+            "only DICOM has series that can be named",
+            found=f"`--modality {modality}={label}` of the layout {reader.name}",
+            remedy="Leave it out; `--modalities` names the channels of other files",
+        )
     cohort = reader.read(listing, options)
     if reader.hides_names and not options.keep_ids:
         of_folder = list(listing.findings) if is_study else _without_names(listing.findings)
     else:
         of_folder = [*listing.findings, *_left_over(listing, cohort, reader)]
-    findings = (*of_folder, *cohort.findings)
+    findings = (*of_folder, *_fitting_nothing(listing), *cohort.findings)
     return replace(cohort, name=cohort.name or "cohort", reason=reason, findings=tuple(dict.fromkeys(findings)))
 
 
 def _list(path: Path, options: ReadOptions, progress: Callable[[int], None] | None) -> Listing:
     return replace(list_folder(path, progress, options.left_out), masks=options.masks)
+
+
+def _fitting_nothing(listing: Listing) -> list[Finding]:
+    """A warning where the user says which files are masks, and none is called so."""
+    if listing.masks is None or any(listing.masks.name_in(listing.place(path)) is not None for path in listing.files):
+        return []
+    message = f"no file fits `--mask-pattern {listing.masks.text}`, where * is the name of a picture or a case"
+    return [Finding("warning", "missing-mask", message)]
 
 
 def layout_named(name: str) -> Layout:

@@ -382,3 +382,14 @@ def test_an_image_in_the_place_of_a_mask(tmp_path: Path) -> None:
     (finding,) = [each for each in summary.findings if each.kind == "unknown-labels"]
     assert "720 values are an image's rather than a label map's" in finding.message
     assert len(finding.message) < 300
+    assert (
+        not summary.has_reference
+    )  # hundreds of columns say nothing, and counting them takes hundreds of times as long
+
+
+def test_an_image_in_the_place_of_a_mask_whose_labels_nobody_said(tmp_path: Path) -> None:
+    labels = np.arange(12 * 10 * 6, dtype=np.int16).reshape(12, 10, 6)
+    summary = only(cohort(volume_case(tmp_path, "a", {"t2f": head(1)}, labels), scheme=None))
+    (finding,) = [each for each in summary.findings if each.severity == "error"]
+    assert "720 values are an image's" in finding.message
+    assert (summary.labels, summary.tumour_voxels) == ((), None)

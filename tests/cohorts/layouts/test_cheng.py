@@ -78,3 +78,25 @@ def test_other_matlab_files_are_not_it(tmp_path: Path) -> None:
         file["x"] = np.zeros(3)
     with pytest.raises(Exception, match="no layout fits"):
         read_cohort(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("label", np.array([[np.nan]]), "no kind of tumour has that number; found nan"),
+        ("label", np.zeros((0, 1)), "no kind of tumour has that number; found nothing"),
+        ("label", np.array([[1.5]]), "no kind of tumour has that number; found 1.5"),
+        ("PID", np.array([[-5.0]]), "the patient's name is no text; found -5"),
+        ("PID", np.zeros((0, 1)), "the patient's name is no text; found nothing"),
+        ("PID", np.array([[np.inf]]), "the patient's name is no text; found inf"),
+    ],
+)
+def test_a_damaged_file_costs_itself_alone(tmp_path: Path, name: str, value: np.ndarray, words: str) -> None:
+    write(tmp_path, {1: (1, "100360"), 2: (2, "100360")})
+    with h5py.File(tmp_path / "2.mat", "r+") as file:
+        del file["cjdata"][name]
+        file["cjdata"][name] = value
+    cohort = read_cohort(tmp_path)
+    assert [case.id for case in cohort.cases] == ["1"]
+    (finding,) = [each for each in cohort.findings if each.severity == "error"]
+    assert words in finding.message

@@ -168,3 +168,17 @@ def test_the_decathlon_is_not_nnunet(tmp_path: Path) -> None:
     listings = {name: list_folder(tmp_path / name) for name in ("msd", "nnunet")}
     assert msd.match(listings["nnunet"]) is None
     assert nnunet.match(listings["msd"]) is None
+
+
+def test_an_image_of_the_test_part_does_not_replace_one_of_its_name(tmp_path: Path) -> None:
+    root = write_msd(tmp_path / "set")
+    (root / "imagesTs" / "BRATS_003.nii.gz").rename(root / "imagesTs" / "BRATS_001.nii.gz")
+    change_table(root, lambda content: content.update(test=["./imagesTs/BRATS_001.nii.gz"]))
+    cohort = read(root)
+    assert [(case.id, case.facts["part"], case.labels is not None) for case in cohort.cases] == [
+        ("BRATS_001", "train", True),
+        ("BRATS_002", "train", True),
+    ]
+    (finding,) = findings_of(cohort, "repeated-file")
+    assert "imagesTs/BRATS_001.nii.gz" in finding.message
+    assert not findings_of(cohort, "unlisted-file")

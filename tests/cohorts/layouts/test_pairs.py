@@ -10,6 +10,7 @@ import pytest
 from glioseg.cohorts.layouts import pairs
 from glioseg.cohorts.reading.layout import ReadOptions
 from glioseg.cohorts.reading.listing import list_folder
+from glioseg.cohorts.reading.naming import unique_ids
 from glioseg.core import Cohort, scheme_named
 from glioseg.errors import LayoutError, OptionError
 from glioseg.io import load_image, load_labels
@@ -207,3 +208,19 @@ def test_a_short_word_that_most_pictures_lack_is_no_mask(tmp_path: Path) -> None
     for name in ("1", "2", "3", "4", "1_t"):
         save(tmp_path / f"{name}.png", grey(len(name)))
     assert pairs.match(list_folder(tmp_path)) is None
+
+
+def test_names_that_fall_together_are_numbered(tmp_path: Path) -> None:
+    """Folders and names that are the same once they are joined."""
+    for name in ("a/b_2.png", "a_b/2.png", "a/b_3.png"):
+        save(tmp_path / name, grey(len(name)))
+    cohort = read(tmp_path)
+    assert [case.id for case in cohort.cases] == ["a_b_2_png_1", "a_b_2_png_2", "a_b_3"]
+    assert len({case.images["grey"].paths for case in cohort.cases}) == 3
+
+
+def test_no_name_is_made_twice() -> None:
+    """``1.png`` beside ``1.PNG``, where ``1_png`` and ``1_png_1`` are there."""
+    paths = [Path(name) for name in ("1.png", "1.PNG", "1_png.bmp", "1_png_1.bmp", "2.png", "2.jpg")]
+    ids = unique_ids([path.stem for path in paths], paths)
+    assert ids == ["1_png_2", "1_png_3", "1_png_4", "1_png_1", "2_png", "2_jpg"]

@@ -39,7 +39,9 @@ from glioseg.io.raster import COLOURS
 
 _PICTURES_AT_ONCE = 32
 _MOST_LABELS = 32
-"""Values that a mask may have and still be taken for one."""
+"""Values that the labels of a mask may have, and still be proposed as labels."""
+_MOST_VALUES = 256
+"""Values that a label map may have; with more it is an image, and its labels are not worth counting."""
 
 
 @dataclass(frozen=True)
@@ -329,10 +331,14 @@ def _read_reference(task: _Task, grid: Grid | None) -> tuple[_Reference | None, 
     elif grid is not None and grid.difference(voxels.grid, EXACT) is not None and task.is_new("mask-geometry"):
         message = _rounded(f"the mask ({path.name})", "the images", grid, voxels.grid)
         findings.append(Finding("warning", "mask-geometry", message, task.case.id))
+    present = distinct(voxels.array)
+    if len(present) > _MOST_VALUES:
+        message = f"{path.name} is no label map: {len(present)} values are an image's rather than a label map's"
+        return None, [*findings, Finding("error", "unknown-labels", message, task.case.id)]
     reference = _reference(voxels, scheme)
     unknown = [value for value in reference.values if scheme is not None and value not in scheme.labels.values()]
     if scheme is not None and unknown:
-        message = _unknown_labels(path.name, unknown, distinct(voxels.array), scheme)
+        message = _unknown_labels(path.name, unknown, present, scheme)
         findings.append(Finding("error", "unknown-labels", message, task.case.id))
     return reference, findings
 

@@ -11,17 +11,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from glioseg.cohorts.reading.layout import Layout, ReadOptions
 from glioseg.cohorts.reading.listing import Listing, natural_key
 from glioseg.core import Case, Cohort, Finding, LabelScheme, Source, scheme_named
-from glioseg.errors import FileError, LayoutError, OptionError
+from glioseg.errors import FileError, LayoutError, OptionError, name_some
 from glioseg.io.hdf5 import read_matlab_facts
 
 _NAME = re.compile(r"\d+\.mat", re.IGNORECASE)
-_KINDS = {1: "meningioma", 2: "glioma", 3: "pituitary"}
+_KINDS: Mapping[float, str] = {1: "meningioma", 2: "glioma", 3: "pituitary"}
 _CATEGORIES = ("glioma", "meningioma", "pituitary")
 _FACTS = ("cjdata/label", "cjdata/PID")
 _MODALITY = "grey"
@@ -81,18 +81,30 @@ def _cases(files: Sequence[Path], scheme: LabelScheme) -> tuple[list[Case], list
     findings: list[Finding] = []
     for path in files:
         try:
-            facts = read_matlab_facts(path, _FACTS)
-            kind = _KINDS.get(int(facts["cjdata/label"][0]))
-            if kind is None:
-                raise FileError("no kind of tumour has that number", path=path, found=facts["cjdata/label"][0])
+            kind, patient = _kind_and_patient(path)
         except FileError as error:
             findings.append(Finding("error", "unreadable-file", error.text, path.stem))
             continue
-        patient = "".join(chr(int(letter)) for letter in facts["cjdata/PID"])
         images = {_MODALITY: Source((path,), "hdf5", 0, "cjdata/image")}
         labels = Source((path,), "hdf5", 0, "cjdata/tumorMask", value=scheme.labels[kind])
         cases.append(Case(path.stem, patient, images, labels, category=kind))
     return cases, findings
+
+
+def _kind_and_patient(path: Path) -> tuple[str, str]:
+    """What a file says of its slice; a FileError where it says no kind, or nobody's name."""
+    facts = read_matlab_facts(path, _FACTS)
+    label, letters = facts["cjdata/label"], facts["cjdata/PID"]
+    kind = _KINDS.get(label[0]) if len(label) == 1 else None
+    if kind is None:
+        raise FileError("no kind of tumour has that number", path=path, found=_listed(label))
+    if not letters or not all(ord(" ") < letter <= ord("~") for letter in letters):
+        raise FileError("the patient's name is no text", path=path, found=_listed(letters))
+    return kind, "".join(chr(int(letter)) for letter in letters)
+
+
+def _listed(values: Sequence[float]) -> str:
+    return name_some(f"{value:g}" for value in values) or "nothing"
 
 
 LAYOUT = Layout(

@@ -65,10 +65,12 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
     """
     dataset = only_dataset(_own_datasets(listing), listing)
     modalities = _modalities(dataset, options)
-    entries = _entries(dataset)
+    every = _entries(dataset)
+    entries = list({entry[0]: entry for entry in reversed(every)}.values())  # the first of each name
     present = set(dataset.listing.files)
     table, patients, findings = nearest_facts(dataset.listing)
     findings += _absent(dataset, [image for _, image, _, _ in entries if image not in present])
+    findings += _of_one_name(dataset, every, entries)
     cases = []
     for name, image, labels, part in entries:
         if image in present:
@@ -89,7 +91,7 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
         ordered,
         modalities,
         scheme,
-        findings=(*findings, *_unlisted(dataset, entries), *scheme_findings),
+        findings=(*findings, *_unlisted(dataset, every), *scheme_findings),
     )
 
 
@@ -125,7 +127,18 @@ def _entries(dataset: Dataset) -> list[_Entry]:
         text = entry.get("image") if isinstance(entry, Mapping) else entry
         if isinstance(text, str):
             entries.append((file_stem(_path(dataset, text)), _path(dataset, text), None, "test"))
-    return list({entry[0]: entry for entry in entries}.values())
+    return entries
+
+
+def _of_one_name(dataset: Dataset, every: Sequence[_Entry], used: Sequence[_Entry]) -> list[Finding]:
+    """A warning where two images have one name, as in ``imagesTr`` and ``imagesTs`` they may: the first counts."""
+    images = {image for _, image, _, _ in used}
+    others = list(dict.fromkeys(image for _, image, _, _ in every if image not in images))
+    if not others:
+        return []
+    names = name_some("/".join(path.parts[-2:]) for path in others)
+    message = f"left aside, since another image that {dataset.table.name} lists before has the same name: {names}"
+    return [Finding("warning", "repeated-file", message)]
 
 
 def _list(value: object) -> Sequence[object]:

@@ -22,7 +22,8 @@ _IGNORED_FOLDERS = frozenset({"__MACOSX", "__pycache__", "lost+found"})
 
 @dataclass(frozen=True)
 class MaskPattern:
-    """How a user says which files are masks: ``*_roi.nii.gz``, ``drawn/*.png``; ``*`` is the name of picture or case.
+    """How a user says which files are masks: ``*_roi.nii.gz``, ``drawn/*.png``; ``*`` is the name of picture or case,
+    or of the folder that a case has of its own: ``*/drawn.nii.gz``.
 
     Args:
         text: as the user wrote it.
@@ -42,21 +43,31 @@ class MaskPattern:
             )
 
     def name_in(self, place: Path) -> str | None:
-        """What stands in the place of ``*``; None where the end of the path does not fit."""
-        *folders, last = self.text.strip("/").split("/")
-        parts = place.parts[-len(folders) - 1 : -1] if folders else ()
-        before, _, after = last.partition("*")
-        name = place.name
-        same_folders = tuple(map(str.lower, folders)) == tuple(map(str.lower, parts))
-        fits = name.lower().startswith(before.lower()) and name.lower().endswith(after.lower())
-        if not same_folders or not fits or len(name) <= len(before) + len(after):
-            return None
-        return name[len(before) : len(name) - len(after)]
+        """What the file's own name has in the place of ``*``, nothing where that is a folder's; None where the end of
+        the path does not fit.
+        """
+        own = place.parts[-len(self._parts) :]
+        found = [_in_place_of_star(part, name) for part, name in zip(self._parts, own, strict=False)]
+        return None if len(own) < len(self._parts) or None in found else found[-1]
+
+    def of_case(self, folders: tuple[str, ...]) -> tuple[str, ...]:
+        """Of the folders of a mask those that its case has, too: without those that the pattern spells out."""
+        parts = self._parts[-2::-1]
+        kept = [name for at, name in enumerate(folders[::-1]) if at >= len(parts) or "*" in parts[at]]
+        return tuple(kept[::-1])
 
     @property
-    def n_folders(self) -> int:
-        """How many of the last folders of a mask the pattern names."""
-        return self.text.strip("/").count("/")
+    def _parts(self) -> list[str]:
+        return self.text.strip("/").split("/")
+
+
+def _in_place_of_star(part: str, name: str) -> str | None:
+    """What a name has where a part of a pattern has ``*``, nothing where that has none; None where it does not fit."""
+    before, star, after = part.partition("*")
+    if not star:
+        return "" if name.lower() == part.lower() else None
+    fits = name.lower().startswith(before.lower()) and name.lower().endswith(after.lower())
+    return name[len(before) : len(name) - len(after)] if fits and len(name) > len(before) + len(after) else None
 
 
 @dataclass(frozen=True)

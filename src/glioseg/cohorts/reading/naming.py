@@ -84,12 +84,20 @@ def part_of(folders: Iterable[str]) -> str | None:
 
 
 def unique_ids(names: Sequence[str], paths: Sequence[Path]) -> list[str]:
-    """``names``, with the file's ending appended where two are the same (``1.png`` beside ``1.jpg``)."""
+    """``names``, with the file's ending appended where two are the same (``1.png`` beside ``1.jpg``), and a number
+    where two still are (``1.png`` beside ``1.PNG``, ``a/b_1.png`` beside ``a_b/1.png``).
+    """
     counts = Counter(names)
-    return [
+    ids = [
         name if counts[name] == 1 else f"{name}_{path.suffix.lstrip('.').lower()}"
         for name, path in zip(names, paths, strict=True)
     ]
+    counts, seen = Counter(ids), Counter[str]()
+    for place, name in enumerate(ids):
+        while counts[name] > 1 and ids[place] in counts:
+            seen[name] += 1
+            ids[place] = f"{name}_{seen[name]}"
+    return ids
 
 
 def _n_shared(folders: Sequence[tuple[str, ...]]) -> int:
@@ -124,7 +132,7 @@ def _by_pattern(files: Sequence[tuple[Path, Path, tuple[str, ...]]], masks: Mask
     found: list[Named] = []
     for path, place, folders in files:
         name = masks.name_in(place)
-        above = folders if name is None else folders[: len(folders) - masks.n_folders]
+        above = folders if name is None else masks.of_case(folders)
         own = replace(_named(path, place, above), is_mask=name is not None, part=part_of(folders))
         found.append(own if name is None else replace(own, name=without_words(name)))
     keys = {(file.folders, file.name) for file in found if file.is_mask}
@@ -132,7 +140,7 @@ def _by_pattern(files: Sequence[tuple[Path, Path, tuple[str, ...]]], masks: Mask
         replace(file, folders=above)
         if not file.is_mask
         and (file.folders, file.name) not in keys
-        and ((above := file.folders[: len(file.folders) - masks.n_folders]), file.name) in keys
+        and ((above := masks.of_case(file.folders)), file.name) in keys
         else file
         for file in found
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +18,9 @@ FACTS_TABLE = "facts.csv"
 column."""
 
 _NOTHING = frozenset({"", "na", "n/a", "nan", "none"})
+_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?", re.IGNORECASE | re.ASCII)
+_MOST_EXACT = 1 << 53
+"""Whole numbers beyond it are not exact in double precision, in which every reader of JSON may hold them."""
 
 
 def read_rows(path: Path) -> tuple[list[dict[str, str]], list[Finding]]:
@@ -37,32 +41,16 @@ def no_such_column(path: Path, columns: str) -> Finding:
 
 
 def fact_value(text: str) -> str | float | int | None:
-    """A cell as a number where it is one; None where it says that nothing is known (empty, NA)."""
+    """A cell as a number where it is one; None where it says that nothing is known (empty, NA).
+
+    What Python alone takes for a number (``12_3``) is a text, and so is one that would lose digits: an identifier.
+    """
     if text.lower() in _NOTHING:
         return None
-    try:
-        number = float(text)
-    except ValueError:
-        return text
-    if not math.isfinite(number):  # 1e999, or a thousand digits: no figure, and nothing that JSON has
+    number = float(text) if _NUMBER.fullmatch(text) else math.inf
+    if abs(number) >= _MOST_EXACT:  # 1e999, or a thousand digits: no figure, and nothing that JSON has
         return text
     return int(number) if number.is_integer() else number
-
-
-def read_facts(folder: Path) -> tuple[dict[str, Facts], list[Finding]]:
-    """Case id -> facts, from the ``facts.csv`` of a folder; empty where there is none."""
-    path = folder / FACTS_TABLE
-    if not path.is_file():
-        return {}, []
-    rows, findings = read_rows(path)
-    if not findings and not any(row.get("case") for row in rows):
-        findings = [no_such_column(path, "case")]
-    facts: dict[str, Facts] = {}
-    for row in rows:
-        values = {name: fact_value(text) for name, text in row.items() if name not in ("case", "patient")}
-        if row.get("case"):
-            facts[row["case"]] = {name: value for name, value in values.items() if value is not None}
-    return facts, findings
 
 
 def nearest_facts(listing: Listing) -> tuple[dict[str, Facts], dict[str, str], list[Finding]]:
@@ -71,11 +59,20 @@ def nearest_facts(listing: Listing) -> tuple[dict[str, Facts], dict[str, str], l
     For layouts that do not say whom their cases show, the table is the user's way to say it: columns ``case`` and
     ``patient``, others as there are.
     """
+    facts: dict[str, Facts] = {}
+    patients: dict[str, str] = {}
     for path in listing.named(FACTS_TABLE)[:1]:
-        facts, findings = read_facts(path.parent)
-        patients = {row.get("case", ""): row.get("patient", "") for row in read_rows(path)[0]}
-        return facts, {case: patient for case, patient in patients.items() if patient}, findings
-    return {}, {}, []
+        rows, findings = read_rows(path)
+        named = {row["case"]: row for row in rows if row.get("case")}
+        if not findings and not named:
+            findings = [no_such_column(path, "case")]
+        for case, row in named.items():
+            values = {name: fact_value(text) for name, text in row.items() if name not in ("case", "patient")}
+            facts[case] = {name: value for name, value in values.items() if value is not None}
+            if row.get("patient"):
+                patients[case] = row["patient"]
+        return facts, patients, findings
+    return facts, patients, []
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:

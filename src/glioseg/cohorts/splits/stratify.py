@@ -202,7 +202,7 @@ def _rounded(ideal: npt.NDArray[np.float64], sites: Sequence[str], seed: str) ->
 
     cells = np.arange(ideal.size).reshape(ideal.shape)
     summed, most = [], []
-    for rows in [*of_site.values(), list(range(n_strata))]:
+    for rows in [*(of_site[site] for site in sorted(of_site)), list(range(n_strata))]:
         for part in range(n_parts):
             total = float(ideal[rows, part].sum())
             summed += [(cells[rows, part], 1.0), (cells[rows, part], -1.0)]
