@@ -57,6 +57,7 @@ ARGUMENTS: Mapping[str, Argument] = MappingProxyType(
         "--deidentify": Argument("deidentify", "True"),
         "--contributions": Argument("contributions", "True"),
         "--detect": Argument("detect", "True"),
+        "--cache": Argument("cache"),
         "--device": Argument("device"),
         "--devices": Argument("devices"),
         "--explain": Argument("explain", "True"),

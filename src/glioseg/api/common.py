@@ -99,7 +99,11 @@ def _as_toml(name: str, value: Any) -> str:  # noqa: ANN401 - whatever a setting
     if isinstance(value, float):
         return repr(float(value))  # inf and nan as TOML has them
     if not isinstance(value, str | int):
-        raise OptionError("a setting is changed to a value of TOML", found=f"{name}={value!r}")
+        raise OptionError(
+            "a setting is changed to a value of TOML",
+            found=f"{name}={value!r}",
+            expected="a number, a text, True or False, or a list or table of these",
+        )
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 

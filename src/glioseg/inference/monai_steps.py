@@ -84,7 +84,8 @@ class ShownSlicesd(MapTransform):  # type: ignore[misc]
         images = np.zeros((len(raw), len(inside), *size), np.float16)
         for row, v in enumerate(raw):
             cut, counted = np.pad(v[within], pads), inside | (not p["brain_only"])
-            cut[counted] = normalised(cut[counted], p["clip_percentiles"], p["normalise"])
+            if counted.any():
+                cut[counted] = normalised(cut[counted], p["clip_percentiles"], p["normalise"])
             images[row] = resized(np.where(counted, cut, 0), *size)
         shows = np.asarray(images.any(axis=(0, 2, 3)))[:, None, None]
         if self.description["predict"]["black_is_background"]:

@@ -16,11 +16,9 @@ def visible(v):
 
 
 def normalised(v, clip, how):
-    v = np.clip(v, *np.percentile(v, clip)) if clip and v.size else v
-    if how == "none" or v.size == 0:
-        return v
+    v = np.clip(v, *np.percentile(v, clip)) if clip else v
     low, scale = (v.min(), np.ptp(v)) if how == "min-max" else (v.mean(dtype="f8"), v.std(dtype="f8"))
-    return (v - low) / scale if np.ptp(v) > 0 else v * 0
+    return v if how == "none" else (v - low) / scale if np.ptp(v) > 0 else v * 0
 
 
 def resized(a, *shape):
@@ -65,7 +63,7 @@ if __name__ == "__main__":
     images = np.zeros((len(brain_cut), len(names), *size), "f2")
     for name, v in raw.items():
         v, counted = np.pad(v[within], pads), brain_cut | (not p["brain_only"])
-        v[counted] = normalised(v[counted], p["clip_percentiles"], p["normalise"])
+        v[counted] = normalised(v[counted], p["clip_percentiles"], p["normalise"]) if counted.any() else 0
         images[:, names.index(name)] = resized(np.where(counted, v, 0), *size)
     wide = np.pad(images, [(0, 0), (0, 0), *((n // 2, n - n // 2) for n in extra)]).astype("f4")
     flips = {"none": [()], "lr": [(3,), ()], "all": [(), (3,), (2,), (2, 3)]}[b["predict"]["flips"]]
