@@ -269,12 +269,14 @@ def test_a_flat_folder_of_pictures_stored_in_colours(pictures: Pictures, tmp_pat
 
 def test_masks_below_the_pictures_are_no_masks_of_theirs(pictures: Pictures, tmp_path: Path) -> None:
     """The second time there are a mask and an overlay of each picture below them."""
-    shutil.copytree(pictures.data / "images", tmp_path / "scans")
+    (tmp_path / "scans").mkdir()
+    for picture in sorted((pictures.data / "images").iterdir())[:4]:
+        shutil.copy(picture, tmp_path / "scans")
     for _ in range(2):
         ran = glioseg("predict", pictures.run, tmp_path / "scans", "--out", tmp_path / "scans" / "masks")
         assert ran.code == 0, ran.err
         assert "error" not in ran.err
-        assert ran.out.count("_mask.png") == len(list((tmp_path / "scans").glob("*.png")))
+        assert ran.out.count("_mask.png") == 4
 
 
 def test_pictures_stored_in_colours_score_as_grey_ones_do(pictures: Pictures, tmp_path: Path) -> None:
