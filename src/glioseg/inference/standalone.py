@@ -23,8 +23,7 @@ def normalised(v, clip, how):
 
 def resized(a, *shape):
     """The last two axes over the same extent, linearly; by a wider triangle where new pixels are larger."""
-    for axis, n in zip((-2, -1), shape):
-        m = a.shape[axis]
+    for axis, m, n in zip((-2, -1), a.shape[-2:], shape):
         centres = ((np.arange(n) + 0.5) * m / n - 0.5).clip(0, m - 1)
         w = np.clip(1 - np.abs(centres[:, None] - np.arange(m)) / max(m / n, 1), 0, None)
         a = a if m == n else np.moveaxis(np.tensordot(w / w.sum(axis=1, keepdims=True), a, (1, axis)), 0, axis)
