@@ -137,9 +137,8 @@ def contribution_of(
     before, after = figures
     apart = after - before
     both = ~np.isnan(apart)
-    interval, (n_resamples, seed) = None, draws
-    if n_resamples:
-        (interval,) = bootstrap_intervals(apart[:, None], units, n_resamples=n_resamples, seed=seed)
+    n_resamples, seed = draws
+    (interval,) = bootstrap_intervals(apart[:, None], units, n_resamples=n_resamples, seed=seed)
     means = (mean_or_none(values) for values in (np.where(both, after, np.nan), apart, probability))
     after_mean, difference, of_probability = means
     return Contribution(

@@ -321,9 +321,8 @@ def _subgroup(
     inside = np.zeros(len(dice), np.bool_)
     inside[list(places)] = True
     names, own = np.array(patients), dice[inside]
-    interval, (n_resamples, seed) = None, draws
-    if n_resamples:
-        (interval,) = bootstrap_intervals(own[:, None], names[inside].tolist(), n_resamples=n_resamples, seed=seed)
+    n_resamples, seed = draws
+    (interval,) = bootstrap_intervals(own[:, None], names[inside].tolist(), n_resamples=n_resamples, seed=seed)
     of_group, of_others = (_patient_means(dice[side], names[side].tolist()) for side in (inside, ~inside))
     over, known = spread(own), tuple(float(value) for value in own[~np.isnan(own)])
     return Subgroup(fact, group, over.n, len(of_group), over.mean, interval, _detectable(of_group, of_others), known)

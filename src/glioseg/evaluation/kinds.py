@@ -80,10 +80,8 @@ def kind_figures(cases: Sequence[CaseScores], kinds: Sequence[str], n_resamples:
     confusion = np.zeros((len(kinds) + 1, len(kinds) + 1), dtype=np.int64)
     np.add.at(confusion, (reference, predicted), 1)
     right: Floats = (reference == predicted).astype(np.float64)
-    interval = None
-    if n_resamples:
-        patients = [case.patient for case in cases]
-        (interval,) = bootstrap_intervals(right[:, None], patients, n_resamples=n_resamples, seed=seed)
+    patients = [case.patient for case in cases]
+    (interval,) = bootstrap_intervals(right[:, None], patients, n_resamples=n_resamples, seed=seed)
     return KindFigures((NONE, *kinds), confusion, float(right.mean()), interval)
 
 

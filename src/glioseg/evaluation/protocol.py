@@ -399,8 +399,6 @@ def _columns(
 
 
 def _intervals(columns: Sequence[Floats], patients: Sequence[str], options: EvaluateOptions) -> list[Interval]:
-    if not options.n_resamples:
-        return [None] * len(columns)
     return bootstrap_intervals(
         np.stack(columns, axis=1), patients, n_resamples=options.n_resamples, level=LEVEL, seed=options.seed
     )
