@@ -142,9 +142,9 @@ class OptionError(GliosegError):
 
 def name_some(names: Iterable[object], limit: int = 6) -> str:
     """``a, b, c and 14 more``: names for a message, never a whole cohort."""
-    listed = [str(name) for name in names]
-    head = ", ".join(listed[:limit])
-    return head if len(listed) <= limit else f"{head} and {len(listed) - limit} more"
+    words = [str(name) for name in names]
+    head = ", ".join(words[:limit])
+    return head if len(words) <= limit else f"{head} and {len(words) - limit} more"
 
 
 def listed(names: Iterable[object], last: str = "and") -> str:

@@ -90,8 +90,7 @@ def split(
     from glioseg.runs.split import options_of
 
     reporter = Reporter(quiet=quiet)
-    options_of(settings_of(changes or ()))  # a fault in them, or in the file's place, is said before any scan is read
-    require_place(file)
+    options_of(settings_of(changes or ()))  # a fault in them is said before any scan is looked at
     if nnunet:
         folds = api.split_folds(flags.data(data), file, changes=changes or (), progress=reporter)
         if as_json:
@@ -99,6 +98,7 @@ def split(
             return
         out(f"{len(folds)} folds of {plural(len(folds[0][0]) + len(folds[0][1]), 'case')}: {as_given(file)}")
         return
+    require_place(file)  # likewise; folds are asked of it by the function that writes them
     cohort = flags.read(data, reporter)
     new_split = api.split(cohort, file, changes=changes or (), progress=reporter)
     parts = new_split.parts

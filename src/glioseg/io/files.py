@@ -100,6 +100,28 @@ def write_json(path: Path, value: object) -> None:
     write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
 
+def take_place(folder: Path, out: Path, *, is_there: bool, last: str | None = None) -> None:
+    """Make what a folder holds that of ``out``: whole by its name or, where ``out`` is there, entry by entry.
+
+    What is there may be the folder that its user is in, or a mounted volume, neither of which can be replaced.
+
+    Args:
+        folder: of the same file system; gone afterwards.
+        out: its place.
+        is_there: whether that is there, and empty but for what may be replaced.
+        last: name of the entry that is moved after all others, since it says that they are there.
+
+    Raises:
+        OSError: an entry could not be moved.
+    """
+    if not is_there:
+        folder.replace(out)
+        return
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name == last):
+        entry.replace(out / entry.name)
+    folder.rmdir()
+
+
 def require_folder(folder: Path) -> None:
     """Refuse before any work a folder into which nothing could be written in the end, there already or to be made.
 

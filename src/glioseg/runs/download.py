@@ -16,7 +16,7 @@ from glioseg.console import QUIET, Reporter
 from glioseg.errors import FileError, OptionError, plural
 from glioseg.faces import command
 from glioseg.io.fetch import Digest, WebFile, answer, fetch, n_bytes_there
-from glioseg.io.files import cannot_write, own_entries, write_json
+from glioseg.io.files import cannot_write, own_entries, take_place, write_json
 from glioseg.io.lock import locked
 from glioseg.io.text import read_json
 from glioseg.io.unpack import unpack
@@ -226,14 +226,7 @@ def _put_in_place(wanted: PublicSet, staging: Path, folder: Path) -> None:
     }
     write_json(unpacked / RECORD, record)
     try:
-        if folder.exists():
-            for entry in sorted(
-                unpacked.iterdir(), key=lambda entry: entry.name == RECORD
-            ):  # which says that all is there
-                entry.replace(folder / entry.name)
-            unpacked.rmdir()
-        else:
-            unpacked.replace(folder)
+        take_place(unpacked, folder, is_there=folder.exists(), last=RECORD)
         for file in wanted.files:
             (staging / file.name).unlink()
     except OSError as error:

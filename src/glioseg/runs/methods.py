@@ -10,7 +10,7 @@ from typing import Any
 from glioseg import __version__
 from glioseg.config import Recipe
 from glioseg.core import PARTS
-from glioseg.errors import plural
+from glioseg.errors import listed, plural
 from glioseg.evaluation.conventions import CONVENTIONS
 from glioseg.evaluation.protocol import INTERVAL_METHOD, LEVEL, SURFACES
 from glioseg.evaluation.score import EMPTY_RULES
@@ -195,7 +195,7 @@ def _epochs(train: TrainOptions, n_epochs: int) -> str:
             else [f"early stopping after {plural(train.early_stopping, 'validation')} without improvement"]
         ),
     ]
-    return f"{n_epochs} of {planned} (ended by {' or '.join(ends)})" if ends else f"{n_epochs} of {planned}"
+    return f"{n_epochs} of {planned} (ended by {listed(ends, 'or')})" if ends else f"{n_epochs} of {planned}"
 
 
 def _network(recipe: Recipe, own: Mapping[str, str]) -> str:

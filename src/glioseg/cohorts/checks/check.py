@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from glioseg.core import (
 from glioseg.core.grid import EXACT
 from glioseg.core.labels import distinct
 from glioseg.core.schemes import tumour_labels
-from glioseg.errors import GeometryError, GliosegError, LabelError, name_some
+from glioseg.errors import GeometryError, GliosegError, LabelError, listed, name_some
 from glioseg.io import Voxels, read_sources
 from glioseg.io.load import oddity, read_labels
 from glioseg.io.raster import COLOURS
@@ -277,22 +277,17 @@ def _content_findings(case: str, arrays: Mapping[str, npt.NDArray[Any]]) -> list
     if constant and (len(constant) == len(arrays) or not set(constant) <= set(COLOURS)):
         values = sorted({f"{float(array.flat[0]):g}" for array in constant.values()})
         look = "black everywhere" if values == ["0"] else f"the same everywhere ({', '.join(values)})"
-        return [Finding("warning", "constant-image", f"{_listed(constant)} {_verb(constant)} {look}", case)]
+        return [Finding("warning", "constant-image", f"{listed(constant)} {_verb(constant)} {look}", case)]
     findings = []
     varied = {name: array for name, array in arrays.items() if name not in constant}
     for group in repeated_channels(list(varied.values()), tuple(varied)):
         if set(group) == set(COLOURS):
             findings.append(Finding("note", "grey-as-colour", "a grey picture, stored in three colours", case))
         else:
-            message = f"{_listed(group)} hold the same voxels: one of them was not acquired, or is another by mistake"
+            message = f"{listed(group)} hold the same voxels: one of them was not acquired, or is another by mistake"
             severity: Severity = "note" if set(group) <= set(COLOURS) else "warning"  # of near-grey pictures, by chance
             findings.append(Finding(severity, "repeated-channel", message, case))
     return findings
-
-
-def _listed(names: Iterable[str]) -> str:
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _verb(names: Sized) -> str:

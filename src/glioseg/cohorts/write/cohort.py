@@ -26,7 +26,7 @@ from glioseg.cohorts.write.volumes import (
 from glioseg.core import Cohort
 from glioseg.core.modalities import MODALITY_ORDER
 from glioseg.errors import FileError, GeometryError, LabelError, LayoutError, OptionError, name_some
-from glioseg.io.files import TEMPORARY, cannot_write, own_entries, sync_file
+from glioseg.io.files import TEMPORARY, cannot_write, own_entries, sync_file, take_place
 
 
 @dataclass(frozen=True)
@@ -187,11 +187,7 @@ def staged(out: Path) -> Iterator[Path]:
         # Many files at once: the disk takes them together, twenty times faster than one by one.
         with ThreadPoolExecutor(_N_SYNCED_AT_ONCE) as pool:
             list(pool.map(sync_file, (path for path in folder.rglob("*") if path.is_file())))
-        if is_there:
-            for entry in list(folder.iterdir()):
-                entry.rename(out / entry.name)
-        else:
-            folder.rename(out)
+        take_place(folder, out, is_there=is_there)
     except OSError as error:
         raise cannot_write(out, error) from error
     finally:
