@@ -15,6 +15,7 @@ SourceKind = Literal["nifti", "metaimage", "raster", "hdf5", "dicom"]
 Severity = Literal["error", "warning", "note"]
 FindingKind = Literal[
     "alpha-mask",
+    "anatomy-mask",
     "assumed-channels",
     "assumed-codes",
     "assumed-identity",

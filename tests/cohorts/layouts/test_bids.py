@@ -51,6 +51,34 @@ def test_the_segmentation_is_the_mask_and_the_brain_is_not(tmp_path: Path) -> No
     np.testing.assert_array_equal(load_labels(cohort.cases[0], scheme_named("binary")).array, labels(1))
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "readers/{}/anat/{}_space-orig_desc-aseg_dseg.nii.gz",
+        "readers/{}/anat/{}_label-GM_mask.nii.gz",
+        "fmriprep/{}/anat/{}_dseg.nii.gz",
+        "fMRIPrep-23.1.3/{}/anat/{}_space-MNI152NLin2009cAsym_dseg.nii.gz",
+        "freesurfer/{}/anat/{}_mask.nii.gz",
+    ],
+)
+def test_tissues_of_preprocessing_are_no_masks(tmp_path: Path, name: str) -> None:
+    for subject in ("sub-01", "sub-02"):
+        save_volume(tmp_path / subject / "anat" / f"{subject}_FLAIR.nii.gz", noise(1))
+        save_volume(tmp_path / "derivatives" / name.format(subject, subject), labels(1))
+    cohort = _read(tmp_path)
+    assert all(case.labels is None for case in cohort.cases)
+    (finding,) = [finding for finding in cohort.findings if finding.kind == "anatomy-mask"]
+    assert "2 masks" in finding.message
+    drawn = tmp_path / "derivatives" / "readers" / "sub-02" / "anat" / "sub-02_label-WT_mask.nii.gz"
+    save_volume(drawn, labels(1))
+    assert [case.labels and case.labels.paths for case in _read(tmp_path).cases] == [None, (drawn,)]
+
+
+def test_a_folder_above_says_nothing_of_its_masks(tmp_path: Path) -> None:
+    cohort = _read(write_bids(tmp_path / "fmriprep" / "toy"), ReadOptions(scheme=scheme_named("binary")))
+    assert all(case.labels is not None for case in cohort.cases)
+
+
 def test_what_the_labels_mean_is_asked(tmp_path: Path) -> None:
     cohort = _read(write_bids(tmp_path))
     assert cohort.scheme is None

@@ -1,17 +1,19 @@
 """The Brain Imaging Data Structure [1]: ``sub-01[/ses-pre]/anat/sub-01[_ses-pre]_…_FLAIR.nii.gz``.
 
 Masks are derivatives: ``derivatives/NAME/sub-01/…/anat/sub-01_…_dseg.nii.gz`` (or ``_mask``, ``_roi``), matched to the
-images by subject and session; ``_label-ET_mask`` and the like show a region each. A session is a case, a subject the
-patient. T1w with a contrast agent is told by the entity ``ce`` alone: a T1w without it is taken as acquired without.
+images by subject and session; ``_label-ET_mask`` and the like show a region each. Brains and tissues that preprocessing
+leaves there (fMRIPrep [2], FreeSurfer and others) are no masks of tumour. A session is a case, a subject the patient.
+T1w with a contrast agent is told by the entity ``ce`` alone: a T1w without it is taken as acquired without.
 
 References:
     [1] Gorgolewski KJ et al. The brain imaging data structure. Scientific Data 2016; entities of version 1.9.
+    [2] Esteban O et al. fMRIPrep: a robust preprocessing pipeline for functional MRI. Nature Methods 2019; its outputs.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +25,7 @@ from glioseg.core import Case, Cohort, Facts, Finding, Source
 from glioseg.core.layers import LAYERS
 from glioseg.core.modalities import MODALITY_ORDER
 from glioseg.core.schemes import known_label_name
-from glioseg.errors import LayoutError, OptionError, name_some
+from glioseg.errors import LayoutError, OptionError, name_some, plural
 from glioseg.io.endings import file_stem
 
 _NAME = re.compile(
@@ -34,6 +36,15 @@ _CONTRAST = re.compile(r"_ce-[A-Za-z0-9]+")
 _SUFFIXES: Mapping[str, str] = {"flair": "t2f", "t2w": "t2w", "t1w": "t1n"}
 _MASKS = ("dseg", "mask", "roi")
 _NIFTI = (".nii", ".nii.gz")
+# the entities and the folders of derivatives whose masks and segmentations show anatomy
+_ANATOMY = re.compile(
+    r"_desc-(brain|aseg|aparc|ribbon|head|skull)|_label-(brain|GM|WM|CSF)_|_atlas-",
+    re.IGNORECASE,
+)
+_PREPROCESSING = re.compile(
+    r"(fmriprep|smriprep|nibabies|qsiprep|aslprep|mriqc|freesurfer|fastsurfer|samseg|synthseg|infantfs)([-_.\d]|$)",
+    re.IGNORECASE,
+)
 
 
 @dataclass
@@ -44,6 +55,7 @@ class _Session:
     session: str | None
     images: dict[str, Path] = field(default_factory=dict)
     masks: list[Path] = field(default_factory=list)
+    anatomy: list[Path] = field(default_factory=list)
     repeated: list[Path] = field(default_factory=list)
 
     @property
@@ -79,6 +91,7 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
     scheme, layers, findings = scheme_and_findings(by_region, n_label_maps, options.scheme)
     cases = tuple(_case(session, layers) for session in complete)
     findings += [finding for session in sessions for finding in _findings(session, listing)]
+    findings += _anatomy_left_aside(complete, listing)
     findings += [unknown_scheme()] if scheme is None and any(case.labels is not None for case in cases) else []
     modalities = tuple(name for name in MODALITY_ORDER if any(name in case.images for case in cases))
     reason = match(listing) or LAYOUT.needs
@@ -97,13 +110,19 @@ def _gather(listing: Listing) -> list[_Session]:
         )
         suffix = parts["suffix"].lower()
         if suffix in _MASKS:
-            session.masks.append(path)
+            (session.anatomy if _shows_anatomy(place, listing.root) else session.masks).append(path)
         elif suffix in _SUFFIXES and "derivatives" not in path.relative_to(listing.root).parts:
             modality = "t1c" if suffix == "t1w" and _CONTRAST.search(parts["rest"]) else _SUFFIXES[suffix]
             if modality in session.images:
                 session.repeated.append(path)
             session.images.setdefault(modality, path)
     return list(sessions.values())
+
+
+def _shows_anatomy(place: Path, root: Path) -> bool:
+    """Whether a mask shows the brain or its tissues, by its entities or by the derivative in whose folder it lies."""
+    folders = place.relative_to(root).parts[:-1]
+    return bool(_ANATOMY.search(place.name)) or any(_PREPROCESSING.match(folder) for folder in folders)
 
 
 def _case(session: _Session, layers: Mapping[str, tuple[str, ...]]) -> Case:
@@ -118,10 +137,9 @@ def _case(session: _Session, layers: Mapping[str, tuple[str, ...]]) -> Case:
 
 
 def _mask_of(session: _Session) -> Path | None:
-    """The segmentation where there is one (``dseg``, then ``mask``, then ``roi``), unless it is a mask of the brain."""
-    tumour = [path for path in session.masks if "desc-brain" not in path.name.lower()]
-    tumour.sort(key=lambda path: (_MASKS.index(file_stem(path).rpartition("_")[2].lower()), natural_key(path)))
-    return tumour[0] if tumour else None
+    """The segmentation where there is one (``dseg``, then ``mask``, then ``roi``)."""
+    masks = sorted(session.masks, key=natural_key)
+    return min(masks, key=lambda path: _MASKS.index(file_stem(path).rpartition("_")[2].lower()), default=None)
 
 
 def _regions(session: _Session) -> dict[str, Path]:
@@ -144,6 +162,12 @@ def _findings(session: _Session, listing: Listing) -> list[Finding]:
         names = name_some(listing.relative(path) for path in others)
         findings.append(Finding("warning", "repeated-file", f"left aside, since another is there: {names}", session.id))
     return findings
+
+
+def _anatomy_left_aside(sessions: Sequence[_Session], listing: Listing) -> list[Finding]:
+    masks = [listing.relative(path) for session in sessions for path in session.anatomy]
+    message = f"left aside, since they show the brain or its tissues: {plural(len(masks), 'mask')}, {name_some(masks)}"
+    return [Finding("note", "anatomy-mask", message)] if masks else []
 
 
 LAYOUT = Layout(
