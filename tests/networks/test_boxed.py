@@ -142,6 +142,16 @@ def test_what_an_empty_image_shows_the_levels(network: UNet) -> None:
             torch.testing.assert_close(found[level], features, rtol=0, atol=1e-9)
 
 
+def test_many_sizes_are_not_all_kept(network: UNet) -> None:
+    boxed, images = Boxed(network), torch.rand(1, N_CHANNELS, 96, 48, dtype=torch.float64)
+    with torch.inference_mode():
+        first = boxed(images)
+        for rows in range(16, 96, 16):
+            boxed(images[:, :, :rows])
+            assert len(boxed._empty) <= 4
+        assert torch.equal(boxed(images), first)
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [

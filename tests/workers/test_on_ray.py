@@ -239,7 +239,8 @@ def test_places_by_name(text: str | None, where: Where) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["slurm", "", "ray://", "ray,cpus", "ray,cpus=0", "ray,cpus=1.5", "ray,ram=3", "ray,memory=nan"]
+    "text",
+    ["slurm", "", "ray://", "ray,cpus", "ray,cpus=0", "ray,cpus=1.5", "ray,ram=3", "ray,memory=nan", "ray,gpus=1.5"],
 )
 def test_places_that_there_are_not(text: str) -> None:
     with pytest.raises(OptionError, match=re.escape(f'on="{text}"') if text else "no such place"):

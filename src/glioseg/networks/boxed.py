@@ -41,6 +41,8 @@ _MOST_BOXED = 4
 """Levels that have boxes: those below see nearly all of a slice."""
 AT_ONCE = 8
 """Images that share a box: enough of them to keep a processor busy, few enough for the box to be small."""
+_KEPT_SIZES = 4
+"""Sizes of images whose empty features are kept: scans of a cohort share a few, pictures may each have their own."""
 _RING = 2
 """Cells next to the edge of a level's box that its two 3×3 convolutions get wrong."""
 
@@ -288,10 +290,13 @@ class Boxed(nn.Module):
     def frame(self, size: tuple[int, ...], device: torch.device, shown: Box) -> Frame:
         """The boxes for images (H, W), multiples of the network's step, that are 0 outside of ``shown``."""
         n = n_boxed(self.network)
-        if (size, device) not in self._empty:
-            self._empty[size, device] = empty_features(self.network, size, n)
+        empty = self._empty.get((size, device))
+        if empty is None:
+            if len(self._empty) >= _KEPT_SIZES:
+                self._empty.pop(next(iter(self._empty)), None)
+            empty = self._empty[size, device] = empty_features(self.network, size, n)
         rows, columns = (spans_of(span, length, n) for span, length in zip(shown, size, strict=True))
-        return frame_of(self._empty[size, device], rows, columns)
+        return frame_of(empty, rows, columns)
 
 
 def _channels_last(levels: BoxedLevels) -> Callable[..., Tensor]:

@@ -42,13 +42,14 @@ def _bounds(text: str, given: Sequence[str]) -> dict[str, Any]:
         name, _, value = each.partition("=")
         try:
             number = _BOUNDS[name](value)
-            if not 0 < number < math.inf:
+            if not 0 < number < math.inf or (name == "gpus" and number > 1 and number % 1):
                 raise ValueError(value)
         except (KeyError, ValueError) as error:
             raise OptionError(
                 "what each worker may use is not understood",
                 found=f"`--on {text}`",
-                expected="cpus=N, memory=GB or gpus=N behind the place, with commas: ray,cpus=4,memory=8",
+                expected="cpus=N, memory=GB or gpus=N (a share of one GPU, or whole ones) behind the place, "
+                "with commas: ray,cpus=4,memory=8",
             ) from error
         bounds[name] = number
     return bounds
