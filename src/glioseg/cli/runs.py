@@ -99,7 +99,11 @@ Restart = Annotated[bool, typer.Option("--restart", help="Delete the run in the 
 NoEvaluate = Annotated[bool, typer.Option("--no-evaluate", help="Stop after the training.")]
 StartFrom = Annotated[
     Path | None,
-    typer.Option("--start-from", metavar="RUN_OR_BUNDLE", help="Start from the weights of a trained network."),
+    typer.Option(
+        "--start-from",
+        metavar="RUN_OR_BUNDLE",
+        help="Start from the weights of a trained network, which may see more modalities than the data have.",
+    ),
 ]
 TensorBoard = Annotated[
     bool, typer.Option("--tensorboard", help="Also write the log for TensorBoard, into OUT/tensorboard.")

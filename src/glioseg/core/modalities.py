@@ -13,8 +13,8 @@ from functools import lru_cache
 
 MODALITY_ORDER = ("t1n", "t1c", "t2w", "t2f")
 
-_OF_LGG = frozenset({"pre", "post"})
-"""Names of LGG's other channels, beside which its FLAIR is called flair."""
+_OF_LGG = {"pre": "t1n", "post": "t1c"}
+"""Names of LGG's other channels, beside which its FLAIR is called flair, and what they show."""
 
 _T1 = re.compile(r"t1|t1[wn]|t1mri|t1w?i|t1weighted|mp2?rage|mpr|spgr|bravo|tfl")
 _T1_CONTRAST = re.compile(r"t1w?(?:c|ce|gd|gad|gado|km|post\w*|contrast\w*|enh\w*)|(?:ce?|gd)t1w?")
@@ -82,9 +82,14 @@ def split_sequence(name: str) -> tuple[str, str]:
 
 def our_names(names: Sequence[str]) -> tuple[str, ...]:
     """Names as somebody says them, with ours for those that are aliases; those of LGG (pre, flair, post) stay."""
-    if _OF_LGG & set(names):
+    if _OF_LGG.keys() & set(names):
         return tuple(names)
     return tuple(modality_of(name) or name for name in names)
+
+
+def shown_by(name: str) -> str:
+    """What a modality of a cohort shows: our name of it, LGG's channels among them; else the name itself."""
+    return _OF_LGG.get(name) or modality_of(name) or name
 
 
 def named_among(name: str, known: Collection[str]) -> str:

@@ -168,7 +168,7 @@ def _train(fabric: Fabric, setup: TrainingSetup, make_table: Callable[[], Progre
     try:
         network = setup.own.network or setup.task.network(setup.recipe, setup.data)
         if setup.options.initial is not None:
-            take_weights(network, load_bundle(setup.options.initial))
+            take_weights(network, load_bundle(setup.options.initial), setup.data.modalities)
         job = job_of(setup, fabric.device, table, events, is_first=fabric.is_global_zero)
         setup.own.try_out(network, job.items)
         outcome = fit(fabric, network, job)

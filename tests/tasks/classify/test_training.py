@@ -225,12 +225,12 @@ def test_all_weights_are_taken_but_those_of_a_head_that_does_not_fit() -> None:
     other = _bundle(options, ("a", "b", "c"), seed=1)
     model = build_model(options, 1, 2, seed=0)
     own_head = model.state_dict()["head.2.weight"].clone()
-    assert take_weights(model, other) == ("head.2.weight", "head.2.bias")
+    assert take_weights(model, other, ("grey",)) == ("head.2.weight", "head.2.bias")
     now, then = model.state_dict(), other.model.state_dict()
     assert torch.equal(now["head.2.weight"], own_head)
     assert all(torch.equal(now[name], then[name]) for name in now if name.startswith("features"))
     same = build_model(options, 1, 3, seed=0)
-    assert take_weights(same, other) == ()
+    assert take_weights(same, other, ("grey",)) == ()
     assert torch.equal(same.state_dict()["head.2.weight"], then["head.2.weight"])
 
 
@@ -254,7 +254,7 @@ def test_the_contracting_path_of_a_network_that_segments_is_taken() -> None:
     model = build_model(ClassifierOptions(width=4, depth=2), 1, 2, seed=0)
     source = _segmenter(depth=2).model
     assert isinstance(source, UNet)
-    assert set(take_weights(model, _segmenter(depth=2))) == {"head.2.weight", "head.2.bias"}
+    assert set(take_weights(model, _segmenter(depth=2), ("grey",))) == {"head.2.weight", "head.2.bias"}
     images = torch.randn(2, 1, 16, 16, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():  # as far as the bottom of the U-Net they are one network
         torch.testing.assert_close(model.eval().features(images), source.eval()._encode(images)[-1])  # type: ignore[operator]
@@ -263,7 +263,7 @@ def test_the_contracting_path_of_a_network_that_segments_is_taken() -> None:
 @pytest.mark.parametrize("options", [ClassifierOptions(width=4, depth=3), ClassifierOptions(width=8, depth=2)])
 def test_the_path_of_another_network_that_segments_is_refused(options: ClassifierOptions) -> None:
     with pytest.raises(OptionError, match="another network"):
-        take_weights(build_model(options, 1, 2, seed=0), _segmenter(depth=2))
+        take_weights(build_model(options, 1, 2, seed=0), _segmenter(depth=2), ("grey",))
 
 
 @pytest.mark.parametrize(("width", "n_channels"), [(8, 1), (4, 3)])
@@ -272,7 +272,7 @@ def test_another_body_is_refused(width: int, n_channels: int) -> None:
     model = build_model(ClassifierOptions(width=width, depth=2), n_channels, 2, seed=0)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     with pytest.raises(OptionError, match=r"another network; found \d+ tensors that differ: features"):
-        take_weights(model, other)
+        take_weights(model, other, ("grey",))
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
