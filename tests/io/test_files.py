@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from glioseg.errors import FileError
-from glioseg.io.files import TEMPORARY, cannot_read, replacing, sweep, write_json, write_text
+from glioseg.io.files import TEMPORARY, cannot_read, names_apart, replacing, sweep, write_json, write_text
 from glioseg.io.text import read_json
 
 
@@ -124,3 +124,8 @@ def test_what_stands_in_the_way_is_told_from_a_full_disk(tmp_path: Path, place: 
         write_text(tmp_path / place, "x")
     assert caught.value.remedy == remedy
     assert (tmp_path / "a.csv").read_text(encoding="utf-8") == "case,age"
+
+
+def test_names_that_make_one_file_are_numbered() -> None:
+    as_file = {"WT": "WT", "wt": "wt", "腫瘍": "unnamed", "浮腫": "unnamed", "b": "unnamed2"}
+    assert names_apart(as_file, as_file.__getitem__) == ("WT", "wt2", "unnamed", "unnamed2", "unnamed22")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from glioseg.evaluation import case_rows, rows_to_csv
+from glioseg.evaluation.comparison import CompareOptions
+from glioseg.runs.compare import compare_runs
 from tests.cli.command import Ran, glioseg
 from tests.evaluation.drawing import counted
 
@@ -117,3 +120,26 @@ def test_runs_of_different_tasks_are_refused(two: tuple[Path, Path]) -> None:
     table = "case,patient,slice,reference,predicted,confidence,right\na,a,1,no,no,0.9,1\n"
     (better / "cases-test.csv").write_text(table, encoding="utf-8")
     _refused(glioseg("compare", plain, better), 1, "plain and better are of different tasks", "asked for the same")
+
+
+def test_regions_in_other_letters_have_figures_of_their_own(tmp_path: Path) -> None:
+    regions = ("腫瘍", "浮腫", "ET", "et+")
+    two = [
+        _evaluated(tmp_path / name, hits, regions=regions) for name, hits in (("a", [5] * 5), ("b", [6, 7, 8, 9, 10]))
+    ]
+    ran = glioseg("compare", *two, "--metric", "dice", "--out", tmp_path / "out")
+    assert ran.code == 0, ran.err
+    names = {"dice", "dice2", "et-dice", "et-dice2"}
+    assert {path.stem for path in (tmp_path / "out" / "figures").iterdir()} == {
+        f"{name}-{what}" for name in names for what in ("paired", "differences")
+    }
+    page = (tmp_path / "out" / "comparison.html").read_text(encoding="utf-8")
+    assert set(re.findall(r'<section class="part" id="([^"]*)"', page)) == {*names, "conventions"}
+
+
+def test_a_page_without_intervals_says_so(two: tuple[Path, Path], tmp_path: Path) -> None:
+    compare_runs(two, options=CompareOptions(n_resamples=0), out=tmp_path / "out")
+    page = (tmp_path / "out" / "comparison.html").read_text(encoding="utf-8")
+    assert "none were asked for" in page
+    assert "0 draws" not in page
+    assert '<span class="note">plain</span>' in page

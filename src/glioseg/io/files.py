@@ -8,7 +8,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -120,6 +120,25 @@ def take_place(folder: Path, out: Path, *, is_there: bool, last: str | None = No
     for entry in sorted(folder.iterdir(), key=lambda entry: entry.name == last):
         entry.replace(out / entry.name)
     folder.rmdir()
+
+
+def names_apart(names: Iterable[str], as_file: Callable[[str], str]) -> tuple[str, ...]:
+    """What names are called where they are part of a file's name, in their order.
+
+    ``as_file`` makes them fit for that, and may make one of two, as of names in letters that it does not take. The
+    second is then numbered; so are those that differ in case alone, which make one file on many systems.
+    """
+    taken: set[str] = set()
+    found = []
+    for name in names:
+        first = called = as_file(name)
+        number = 1
+        while called.casefold() in taken:
+            number += 1
+            called = f"{first}{number}"
+        taken.add(called.casefold())
+        found.append(called)
+    return tuple(found)
 
 
 def require_folder(folder: Path) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from glioseg.errors import name_some, plural
 from glioseg.evaluation.case_table import CaseTable
-from glioseg.evaluation.comparison import Comparison, MetricComparison, values_by_patient
-from glioseg.evaluation.score import EMPTY_RULES
-from glioseg.report.figures.paired import Difference, Paired, differences, paired_dots
+from glioseg.evaluation.comparison import CompareOptions, Comparison, MetricComparison, values_by_patient
+from glioseg.evaluation.metric import Metric
+from glioseg.evaluation.score import EMPTY_RULES, Interval
+from glioseg.io.files import names_apart
+from glioseg.report import style
+from glioseg.report.figures.paired import MOST_ROWS, Difference, Paired, differences, paired_dots
 from glioseg.report.html import (
     FIGURES,
     RESEARCH_ONLY,
@@ -46,7 +49,10 @@ def write_comparison(comparison: Comparison, runs: Mapping[str, CaseTable], part
         FileError: ``out`` cannot be written to.
     """
     folder, path = out / FIGURES, out / "comparison.html"
-    sections = [result_section(comparison, runs, result, folder) for result in comparison.results]
+    sections = [
+        result_section(comparison, runs, result, folder, name)
+        for result, name in zip(comparison.results, section_names(comparison.results), strict=True)
+    ]
     cases = plural(comparison.n_cases, "case")
     page = Page(
         kicker="glioseg compare",
@@ -63,18 +69,42 @@ def _tiles(comparison: Comparison) -> tuple[Tile, ...]:
     first = comparison.results[0]
     words, metric = f"{first.metric.title}, {first.region}", first.metric
     return tuple(
-        Tile(words, value_text(metric, run.spread.mean), f"{run.run}; 95 % {interval_text(metric, run.ci95)}")
+        Tile(
+            words, value_text(metric, run.spread.mean), "; ".join(filter(None, (run.run, _interval(metric, run.ci95))))
+        )
         for run in first.runs[:6]
     )
 
 
+def _interval(metric: Metric, interval: Interval) -> str:
+    return "" if interval is None else f"95 % {interval_text(metric, interval)}"
+
+
+def section_names(results: Sequence[MetricComparison]) -> tuple[str, ...]:
+    """What the sections of results and their figures are called: names that differ, whatever regions are called."""
+    return names_apart((f"{result.region}-{result.metric.name}" for result in results), _slug)
+
+
 def result_section(
-    comparison: Comparison, runs: Mapping[str, CaseTable], result: MetricComparison, folder: Path, of: str = "Run"
+    comparison: Comparison,
+    runs: Mapping[str, CaseTable],
+    result: MetricComparison,
+    folder: Path,
+    name: str,
+    of: str = "Run",
 ) -> Section:
-    """A metric of a region: the runs (or what ``of`` calls them), their pairs, and what is behind both by patient."""
+    """A metric of a region: the runs, their pairs, and what is behind both by patient.
+
+    Args:
+        comparison: the figures.
+        runs: what they were made of, by run.
+        result: that of the figures which is shown.
+        folder: of the pictures.
+        name: of the section and its pictures, one of ``section_names``.
+        of: what the runs are called.
+    """
     word = result.metric.title
     _, values = values_by_patient(runs, comparison, result)
-    name = _slug(f"{result.region}-{result.metric.name}")
     means = {run.run: (run.spread.mean, run.ci95) for run in result.runs}
     rows = [
         Difference(
@@ -88,7 +118,7 @@ def result_section(
     dots = saved_picture(
         folder,
         f"{name}-paired",
-        paired_dots(Paired(f"{word}, {result.region}", values, means, result.metric.digits)),
+        paired_dots(Paired(f"{word}, {style.plain(result.region, 24)}", values, means, result.metric.digits)),
         "chart",
         title="By patient",
         caption="One dot per patient (cases of a patient averaged); lines join the same patient. Diamonds: means over "
@@ -102,7 +132,7 @@ def result_section(
         "chart",
         title="Differences",
         caption="First minus second: one dot per patient; below, the mean with its 95 % interval. Right of the line "
-        f"the first is higher{_BETTER.get(result.metric.better, '')}.",
+        f"the first is higher{_BETTER.get(result.metric.better, '')}.{_not_drawn(len(rows))}",
         half=True,
     )
     blocks: list[Block] = [_run_table(result, of), _pair_table(result), dots, pairs]
@@ -113,6 +143,10 @@ def result_section(
         )
         blocks.append(Prose(words, "warning"))
     return Section(name, f"{word}, {result.region}", "", tuple(blocks))
+
+
+def _not_drawn(n_pairs: int) -> str:
+    return f" The first {MOST_ROWS} of {n_pairs:,} pairs; the table has all." if n_pairs > MOST_ROWS else ""
 
 
 def _run_table(result: MetricComparison, of: str) -> Table:
@@ -166,7 +200,7 @@ def _conventions(comparison: Comparison) -> Section:
             "Wilcoxon signed-rank over patients, two-sided, zeros after Pratt; p adjusted (Holm) for the pairs of runs",
         ),
         ("Empty masks", f"rule {options.empty}: {EMPTY_RULES[options.empty]}"),
-        ("Intervals", f"95 %, BCa bootstrap over patients, {options.n_resamples:,} draws, seed {options.seed}"),
+        ("Intervals", _intervals(options)),
     ]
     items += [
         (f"Left out of {run}", f"{plural(len(cases), 'case')} that some other run lacks: {name_some(cases)}")
@@ -177,6 +211,12 @@ def _conventions(comparison: Comparison) -> Section:
         (f"Regions left out of {run}", ", ".join(names)) for run, names in comparison.regions_left_out.items() if names
     ]
     return Section("conventions", "How to read this page", "", (Listed(tuple(items)),))
+
+
+def _intervals(options: CompareOptions) -> str:
+    if not options.n_resamples:
+        return "none were asked for"
+    return f"95 %, BCa bootstrap over patients, {options.n_resamples:,} draws, seed {options.seed}"
 
 
 def _signed(value: float | None) -> Cell:
@@ -193,4 +233,4 @@ def p_words(value: float) -> str:
 
 
 def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[-80:].lstrip("-")

@@ -18,7 +18,7 @@ from glioseg.evaluation.protocol import Evaluation
 from glioseg.evaluation.raters import Agreement, MethodAgreement
 from glioseg.evaluation.scored_masks import RaterFigures, ScoreInputs
 from glioseg.report import style
-from glioseg.report.comparison import p_words, result_section
+from glioseg.report.comparison import p_words, result_section, section_names
 from glioseg.report.figures.outcomes import Strip, strips
 from glioseg.report.html import (
     FIGURES,
@@ -273,8 +273,9 @@ def _detailed(comparison: Comparison) -> list[MetricComparison]:
 def _details(scored: ScoredMasks, folder: Path) -> Iterator[Callable[[], Section]]:
     """A section for each of them."""
     if scored.comparison is not None:
-        for result in _detailed(scored.comparison):
-            yield partial(result_section, scored.comparison, scored.tables, result, folder, of="Method")
+        results = _detailed(scored.comparison)
+        for result, name in zip(results, section_names(results), strict=True):
+            yield partial(result_section, scored.comparison, scored.tables, result, folder, name, of="Method")
 
 
 def _raters(scored: ScoredMasks, folder: Path) -> Section:

@@ -20,6 +20,7 @@ from glioseg.inference.classifier import Classifier
 from glioseg.inference.modalities import said_by_files
 from glioseg.inference.predictor import Predictor
 from glioseg.io.endings import PICTURE_ENDINGS, VOLUME_ENDINGS, file_kind, file_stem
+from glioseg.io.files import names_apart
 from glioseg.io.load import read_n_channels
 from glioseg.io.raster import COLOURS, read_picture_header
 
@@ -95,6 +96,11 @@ def stem_of_name(name: str) -> str:
     """The same from what the case is called: no part of it is a folder, and every system takes it as a file's name."""
     stem = _ENDS_BADLY.sub(lambda end: "_" * len(end[0]), _IN_NO_NAME.sub("_", name))
     return f"_{stem}" if _DEVICE.fullmatch(stem.partition(".")[0]) else stem
+
+
+def named_as_files(regions: Sequence[str]) -> dict[str, str]:
+    """Region -> what it is called in names of files, as ``stem_of_name``, each otherwise than the others."""
+    return dict(zip(regions, names_apart(regions, stem_of_name), strict=True))
 
 
 def fitted(case: Case, needed: Sequence[str]) -> Case:

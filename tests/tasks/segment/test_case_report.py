@@ -13,7 +13,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from glioseg.core import Case, Grid, Image, LabelMap, Source
+from glioseg.core import Case, Grid, Image, LabelMap, LabelScheme, Source
 from glioseg.core.schemes import scheme_named
 from glioseg.errors import OptionError
 from glioseg.evaluation.diameters import measure_diameters
@@ -25,7 +25,8 @@ from glioseg.report.figures.diameters import _places
 from glioseg.report.figures.sections import section_at
 from glioseg.tasks.segment.bids import BidsName, write_derivative
 from glioseg.tasks.segment.case_report import ReportedCase, done_words, write_report
-from glioseg.tasks.segment.forms import require_forms
+from glioseg.tasks.segment.explained import explanation_files
+from glioseg.tasks.segment.forms import form_files, require_forms, write_forms
 from glioseg.tasks.wanted import Wanted
 
 SHAPE, SPACING = (40, 36, 10), (1.0, 1.5, 3.0)
@@ -218,6 +219,35 @@ def test_derivatives_as_bids_wants_them(tmp_path: Path) -> None:
     assert all(re.fullmatch("#[0-9a-f]{6}", row["color"]) for row in rows)
     sidecar = json.loads((segmentation.parent / "sub-p_ses-1_space-orig_label-ET_desc-glioseg_mask.json").read_text())
     assert (sidecar["Type"], sidecar["SpatialReference"]) == ("Lesion", "orig")
+
+
+def test_masks_of_regions_in_other_letters_do_not_replace_each_other(tmp_path: Path) -> None:
+    """BIDS knows letters and digits of English alone, of which neither name has any; ET and ET+ differ in no letter."""
+    labels, regions = _labels(), ("腫瘍", "浮腫", "ET", "ET+")
+    masks = {name: labels.array == value for value, name in enumerate(regions)}
+    called = BidsName.of("p", "p")
+    written = write_derivative(tmp_path, called, labels, masks)
+    assert len({name.lower() for name in written}) == len(written) == 3 + 2 * len(regions)
+    assert written == called.files(regions)
+    for value, name in enumerate(called.masks(regions)):
+        kept = np.asarray(nibabel.load(tmp_path / f"{name}.nii.gz").dataobj)
+        np.testing.assert_array_equal(kept, labels.array == value)
+
+
+def test_files_of_regions_stay_in_the_folder_and_apart(tmp_path: Path) -> None:
+    """Names of regions come with bundles and files of labels, and may hold anything."""
+    regions = ("../../outside", "core/rim", "core:rim", "et", "ET")
+    names = [*form_files("case", regions), *explanation_files("case", regions)]
+    assert not [name for name in names if "/" in name or "\\" in name]
+    assert len({name.lower() for name in names}) == len(names)
+    labels = _labels()
+    masks = {name: np.full(SHAPE, 0.9, np.float32) for name in regions}
+    scheme = LabelScheme("own", {"a": 2, "b": 3}, dict.fromkeys(regions, ("a", "b")), regions)
+    drawn = LabelMap(labels.array, scheme, labels.grid)
+    written = write_forms(Wanted(write=("stl",)), (tmp_path / "out", "case"), None, drawn, masks, "0")
+    assert sorted(written["stl"]) == sorted(regions)
+    assert {path.name for path in tmp_path.rglob("*.stl")} == set(written["stl"].values())
+    assert not list(tmp_path.glob("*.stl"))
 
 
 def test_derivatives_of_tissues_are_no_lesions(tmp_path: Path) -> None:

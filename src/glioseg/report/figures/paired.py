@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from glioseg.report import style
 
 Floats = npt.NDArray[np.float64]
-_MOST_ROWS = 15
+MOST_ROWS = 15
+"""Pairs that are drawn; tables hold all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,8 +87,11 @@ def paired_dots(runs: Paired) -> Figure:
 
 
 def differences(pairs: Sequence[Difference], metric: str) -> Figure:
-    """A row for each pair of runs: a dot per patient, the mean with its interval below, and a line at no difference."""
-    rows = list(pairs)[:_MOST_ROWS]
+    """A row for each pair of runs: a dot per patient, the mean with its interval below, and a line at no difference.
+
+    Of more than ``MOST_ROWS`` pairs the first are drawn.
+    """
+    rows = list(pairs)[:MOST_ROWS]
     figure = style.new_figure(style.HALF_WIDTH, max(2.2, 1.1 + 0.75 * len(rows)))
     axes = style.style_axes(figure.add_subplot(), x=f"difference in {metric}, by patient", grid="x")
     axes.axvline(0.0, color=style.MUTED, linewidth=1.0, zorder=1)

@@ -20,7 +20,7 @@ from glioseg import __version__
 from glioseg.core import LabelMap
 from glioseg.core.region_titles import region_title
 from glioseg.core.schemes import tumour_labels
-from glioseg.io.files import write_json, write_text
+from glioseg.io.files import names_apart, write_json, write_text
 from glioseg.io.nifti import write_nifti
 from glioseg.report.style import region_colour
 
@@ -62,16 +62,17 @@ class BidsName:
     def files(self, regions: Sequence[str]) -> list[str]:
         """All files of a case, below the folder of the predictions."""
         names = [f"{self.dseg}{ending}" for ending in (".nii.gz", ".json", ".tsv")]
-        return names + [f"{self.mask(region)}{ending}" for region in regions for ending in (".nii.gz", ".json")]
+        return names + [f"{mask}{ending}" for mask in self.masks(regions) for ending in (".nii.gz", ".json")]
 
     @property
     def dseg(self) -> str:
         """The segmentation, without an ending."""
         return f"{self.place}/{self.prefix}_space-orig_desc-{_DESC}_dseg"
 
-    def mask(self, region: str) -> str:
-        """The mask of a region, likewise."""
-        return f"{self.place}/{self.prefix}_space-orig_label-{_label(region)}_desc-{_DESC}_mask"
+    def masks(self, regions: Sequence[str]) -> tuple[str, ...]:
+        """The masks of all regions that the case has, likewise."""
+        labels = names_apart(regions, _label)
+        return tuple(f"{self.place}/{self.prefix}_space-orig_label-{label}_desc-{_DESC}_mask" for label in labels)
 
 
 def _label(text: str) -> str:
@@ -102,12 +103,12 @@ def write_derivative(
     drawn = "Tumour, as a network drew it" if of_tumour else "Tissues, as a network drew them"
     write_json(folder / f"{called.dseg}.json", {"Description": f"{drawn}; research use only", **about})
     write_text(folder / f"{called.dseg}.tsv", _lookup(labels))
-    for region, mask in masks.items():
-        write_nifti(folder / f"{called.mask(region)}.nii.gz", mask.astype(np.uint8), labels.grid)
+    for (region, mask), name in zip(masks.items(), called.masks(list(masks)), strict=True):
+        write_nifti(folder / f"{name}.nii.gz", mask.astype(np.uint8), labels.grid)
         title = region_title(region)
         description = f"{title[0].upper()}{title[1:]}; research use only"
         write_json(
-            folder / f"{called.mask(region)}.json",
+            folder / f"{name}.json",
             {"Type": "Lesion" if of_tumour else "ROI", "Description": description, **about},
         )
     return called.files(list(masks))

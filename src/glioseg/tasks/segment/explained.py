@@ -17,6 +17,7 @@ from glioseg.inference.explained import Explanation
 from glioseg.io.files import write_bytes
 from glioseg.report.figures.render import png_of
 from glioseg.report.maps import TitledMap, maps_figure
+from glioseg.tasks.members import named_as_files
 from glioseg.tasks.segment.maps import write_map
 
 MAPS = ("grad_cam", "gradients", "attention")
@@ -30,7 +31,11 @@ _WORDS = {
 def explanation_files(stem: str, regions: Sequence[str]) -> list[str]:
     """Names of all files of explanations that a case may have."""
     maps = [f"{stem}_{name}{ending}" for name in MAPS for ending in (".nii.gz", ".tif")]
-    return [*maps, *(f"{stem}_explained_{region}.png" for region in regions)]
+    return [*maps, *_figure_names(stem, regions).values()]
+
+
+def _figure_names(stem: str, regions: Sequence[str]) -> dict[str, str]:
+    return {region: f"{stem}_explained_{name}.png" for region, name in named_as_files(regions).items()}
 
 
 def save_explanation(
@@ -54,11 +59,10 @@ def save_explanation(
             nothing = np.zeros(image.grid.shape, dtype=np.float32)
             stack = np.stack([own.get(region, nothing) for region in ensemble.regions])
             maps[name] = write_map(stack, image.grid, folder / f"{stem}_{name}")
-    figures = {}
-    for region in explanation.slices:
-        file = folder / f"{stem}_explained_{region}.png"
-        write_bytes(file, _figure(explanation, image, labels, plane, region))
-        figures[region] = file.name
+    names = _figure_names(stem, ensemble.regions)
+    figures = {region: names[region] for region in explanation.slices}
+    for region, name in figures.items():
+        write_bytes(folder / name, _figure(explanation, image, labels, plane, region))
     return {
         "of": f"the mean logit of each region over what is drawn, {_where(ensemble)}",
         "slices": {region: z + 1 for region, z in explanation.slices.items()},

@@ -17,6 +17,7 @@ from glioseg.io.dicom.segmentation import Segment, require_codes, write_segmenta
 from glioseg.io.stl import write_stl
 from glioseg.machine.salt import digest_of, local_salt
 from glioseg.report.style import region_colour, rgb
+from glioseg.tasks.members import named_as_files
 from glioseg.tasks.segment.bids import BidsName, write_derivative
 from glioseg.tasks.segment.maps import rounded, write_map
 from glioseg.tasks.wanted import Wanted
@@ -24,7 +25,7 @@ from glioseg.tasks.wanted import Wanted
 
 def form_files(stem: str, regions: Sequence[str]) -> list[str]:
     """Names of all files of other forms that a case may have."""
-    return [_segmentation(stem), _probabilities(stem), *(_surface(stem, region) for region in regions)]
+    return [_segmentation(stem), _probabilities(stem), *_surfaces(stem, regions).values()]
 
 
 def bids_files(case: Case, regions: Sequence[str]) -> list[str]:
@@ -93,9 +94,9 @@ def write_forms(
         write_segmentation(folder / _segmentation(stem), source, segments, model_id, new)
         files["seg"] = _segmentation(stem)
     if "stl" in wanted.write:
-        for region, mask in masks.items():
-            write_stl(folder / _surface(stem, region), mask, grid)
-        files["stl"] = {region: _surface(stem, region) for region in masks}
+        files["stl"] = _surfaces(stem, list(masks))
+        for region, name in files["stl"].items():
+            write_stl(folder / name, masks[region], grid)
     if "bids" in wanted.write:
         name = case.id if case is not None else stem
         called = BidsName.of(name, name if case is None else case.patient)
@@ -115,8 +116,8 @@ def _segmentation(stem: str) -> str:
     return f"{stem}.seg.dcm"
 
 
-def _surface(stem: str, region: str) -> str:
-    return f"{stem}_{region}.stl"
+def _surfaces(stem: str, regions: Sequence[str]) -> dict[str, str]:
+    return {region: f"{stem}_{name}.stl" for region, name in named_as_files(regions).items()}
 
 
 def _probabilities(stem: str) -> str:
