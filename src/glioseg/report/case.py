@@ -1,10 +1,10 @@
-"""One page about one case: what was found, where, how sure, by which network. As PDF (A4) and as HTML."""
+"""The report of one case: what was found, where, how sure, by which network. As PDF (A4) and as HTML."""
 
 from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,6 @@ from glioseg.report.predictions import NetworkCard, PredictedCase
 _A4_INCHES = (8.27, 11.69)
 _MARGIN = 0.06
 _LEFT, _RIGHT, _MIDDLE, _PICTURES, _GAP, _BOTTOM = _MARGIN, 1 - _MARGIN, 0.5, 0.64, 0.03, 0.062
-_MOST_LESIONS = 3
 _LINE = 0.0135
 _SMALL_PT, _TEXT_PT, _HEAD_PT, _TITLE_PT = 6.6, 8.0, 9.2, 17.0
 _WIDEST = 1240
@@ -101,15 +100,20 @@ def volume_rows(report: CaseReport) -> list[tuple[str, str, str, str]]:
 
 def diameter_rows(report: CaseReport) -> list[tuple[str, str, str]]:
     """Of each measurable lesion its diameters, their product and its slice."""
-    lesions = (report.facts.get("diameters") or {}).get("lesions", ())
     return [
         (
             f"{lesion['long_mm']:.1f} × {lesion['short_mm']:.1f} mm",
             f"{lesion['product_mm2']:,.0f} mm²",
             str(lesion["axial_slice"]),
         )
-        for lesion in lesions
+        for lesion in _lesions(report)
     ]
+
+
+def _lesions(report: CaseReport) -> Sequence[Mapping[str, Any]]:
+    """The measurable ones, the largest first."""
+    lesions: Sequence[Mapping[str, Any]] = (report.facts.get("diameters") or {}).get("lesions", ())
+    return lesions
 
 
 def diameter_words(report: CaseReport) -> str:
@@ -188,7 +192,7 @@ def _sections(report: CaseReport) -> Iterator[Section]:
 
 
 def _volume_table(report: CaseReport) -> Table:
-    rows = volume_rows(report)
+    rows, volumes = volume_rows(report), report.facts["volumes"]
     has_intervals = any(interval for *_, interval in rows)
     columns = (
         Column("Region"),
@@ -196,7 +200,15 @@ def _volume_table(report: CaseReport) -> Table:
         Column("Volume", numeric=True),
         *((Column("Interval", numeric=True),) if has_intervals else ()),
     )
-    cells = tuple(tuple(Cell(text) for text in row[: len(columns)]) for row in rows)
+    cells = tuple(
+        (
+            Cell(region),
+            Cell(meaning),
+            Cell(volume, float(volumes[region])),
+            *((Cell(interval, float(volumes[region])),) if has_intervals else ()),
+        )
+        for region, meaning, volume, interval in rows
+    )
     caption = f"Interval: {report.facts['uncertainty']['volume_interval_is']}." if has_intervals else ""
     return Table(columns, cells, caption)
 
@@ -205,7 +217,15 @@ def _diameter_blocks(report: CaseReport) -> Iterator[Block]:
     if report.measured is not None:
         yield _picture("measured", "Where they were measured", report.measured)
     rows = tuple(
-        (Cell(str(number)), *(Cell(text) for text in row)) for number, row in enumerate(diameter_rows(report), 1)
+        (
+            Cell(str(number)),
+            Cell(diameters, float(lesion["long_mm"])),
+            Cell(product, float(lesion["product_mm2"])),
+            Cell(place),
+        )
+        for number, (lesion, (diameters, product, place)) in enumerate(
+            zip(_lesions(report), diameter_rows(report), strict=True), 1
+        )
     )
     columns = (Column("Lesion"), Column("Diameters", numeric=True), Column("Product", numeric=True), Column("Slice"))
     caption = _RANO.format(least=report.facts["diameters"]["least_mm"])
@@ -222,33 +242,33 @@ def _picture(name: str, title: str, pixels: npt.NDArray[np.uint8]) -> Picture:
 
 
 def write_case_pdf(report: CaseReport, file: Path) -> Path:
-    """Write the page of a case as PDF, one A4 page.
+    """Write the page of a case as PDF (A4); what does not fit goes on to further pages.
 
     Raises:
         FileError: it cannot be written.
     """
-    figure = Figure(figsize=_A4_INCHES, facecolor=style.PAPER)
-    sheet = _Sheet(figure)
-    sheet.head(report.case.name)
+    sheet = _Sheet(report.case.name)
     top = sheet.y
     sheet.column(_LEFT, _PICTURES)
     sheet.image(report.sections, 0.40)
     if report.measured is not None:
         sheet.image(report.measured, 0.25)
     under_pictures = sheet.y
-    sheet.column(_PICTURES + _GAP, _RIGHT, top)
+    sheet.column(_PICTURES + _GAP, _RIGHT, (0, top), then=_LEFT)
     _findings(sheet, report)
-    below = min(sheet.y, under_pictures)
+    below = sheet.page, min(sheet.y, under_pictures) if sheet.page == 0 else sheet.y
     sheet.column(_LEFT, _MIDDLE - _GAP / 2, below)
     _making(sheet, report)
     sheet.column(_MIDDLE + _GAP / 2, _RIGHT, below)
     _network(sheet, report)
-    sheet.foot(written())
+    sheet.feet(written())
     buffer = io.BytesIO()
     metadata = {"Title": f"glioseg case report: {report.case.name}", "Creator": f"glioseg {__version__}"}
-    from matplotlib.backends.backend_pdf import FigureCanvasPdf  # a fifth of a second, and pictures have no PDF
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf, PdfPages  # a fifth of a second; pictures have no PDF
 
-    FigureCanvasPdf(figure).print_pdf(buffer, metadata={**metadata, "CreationDate": None})  # type: ignore[no-untyped-call]
+    with PdfPages(buffer, metadata={**metadata, "CreationDate": None}) as pages:
+        for figure in sheet.figures:
+            FigureCanvasPdf(figure).print_pdf(pages)  # type: ignore[no-untyped-call]
     write_bytes(file, buffer.getvalue())
     return file
 
@@ -260,7 +280,7 @@ def _findings(sheet: _Sheet, report: CaseReport) -> None:
         sheet.pair(region, volume)
         sheet.text("; ".join(filter(None, (meaning, interval))), small=True)
     sheet.title("Diameters")
-    for number, (diameters, product, place) in enumerate(diameter_rows(report)[:_MOST_LESIONS], start=1):
+    for number, (diameters, product, place) in enumerate(diameter_rows(report), start=1):
         sheet.pair(f"Lesion {number}", diameters)
         sheet.text(f"slice {place}, product {product}", small=True)
     sheet.text(diameter_words(report))
@@ -294,24 +314,31 @@ def _network(sheet: _Sheet, report: CaseReport) -> None:
 
 
 class _Sheet:
-    """A page that is filled from top to bottom; lengths are shares of its height or width."""
+    """Pages that are filled from top to bottom, one column after the other; lengths are shares of height or width.
 
-    def __init__(self, figure: Figure) -> None:
-        self.figure = figure
-        self.y = 1 - _MARGIN * 0.6
-        self.left, self.right = _LEFT, _RIGHT
+    Attributes:
+        figures: the pages.
+        page: the one that is written on, from 0,
+        y: and where.
+    """
 
-    def column(self, left: float, right: float, top: float | None = None) -> None:
-        """Go on between these sides, from ``top`` where it is given."""
-        self.left, self.right = left, right
-        self.y = self.y if top is None else top
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.figures: list[Figure] = []
+        self.page = 0
+        self.y = 0.0
+        self.left, self.right, self.then = _LEFT, _RIGHT, _LEFT
+        self._begin()
 
-    def head(self, name: str) -> None:
-        self._put(self.left, self.y, "glioseg case report", _SMALL_PT, style.MUTED)
-        self._put(self.right, self.y, RESEARCH_ONLY.upper(), _SMALL_PT, style.POSITIVE, align="right", bold=True)
-        self.y -= 0.028
-        self._put(self.left, self.y, style.plain(name, 52), _TITLE_PT, style.INK, bold=True)
-        self.y -= 0.012
+    def column(
+        self, left: float, right: float, place: tuple[int, float] | None = None, *, then: float | None = None
+    ) -> None:
+        """Go on between these sides, from a page and height on it where they are given.
+
+        On further pages the left side is ``then``, where that is given.
+        """
+        self.left, self.right, self.then = left, right, left if then is None else then
+        self.page, self.y = place or (self.page, self.y)
 
     def image(self, pixels: npt.NDArray[np.uint8], most: float) -> None:
         """A picture as wide as the column, unless it would be higher than ``most``."""
@@ -319,40 +346,76 @@ class _Sheet:
         height = width_in * pixels.shape[0] / pixels.shape[1] / _A4_INCHES[1]
         shrink = min(1.0, most / height)
         width, height = (self.right - self.left) * shrink, height * shrink
-        axes = self.figure.add_axes((self.left, self.y - height, width, height))
+        axes = self.figures[self.page].add_axes((self.left, self.y - height, width, height))
         axes.imshow(np.asarray(not_wider(Pillow.fromarray(pixels), _WIDEST)), interpolation="none", aspect="auto")
         axes.set_axis_off()
         self.y -= height + 0.008
 
     def title(self, words: str) -> None:
+        """A heading, on the page of what follows it."""
         self.y -= 0.010
-        if self.y < _BOTTOM + 2 * _LINE:
-            return
+        self._make_room(3 * _LINE)
         self._put(self.left, self.y, words, _HEAD_PT, style.ACCENT, bold=True)
         self.y -= _LINE * 1.25
 
     def pair(self, name: str, value: str) -> None:
-        self._put(self.left, self.y, style.plain(name, 44), _TEXT_PT, style.INK)
+        """A name at the left and its figure at the right, on the page of the line that follows."""
+        self._make_room(_LINE)
+        room = max(8, int(0.8 * self._letters(_TEXT_PT)) - len(value) - 2)  # capitals and bold figures are wider
+        self._put(self.left, self.y, style.plain(name, room), _TEXT_PT, style.INK)
         self._put(self.right, self.y, value, _TEXT_PT, style.INK, align="right", bold=True)
         self.y -= _LINE
 
     def text(self, words: str, *, small: bool = False) -> None:
+        """A paragraph."""
         points = _SMALL_PT if small else _TEXT_PT
-        letters = int((self.right - self.left) * _A4_INCHES[0] * 72 / (0.53 * points))
-        for line in textwrap.wrap(words, letters):
-            if self.y < _BOTTOM:  # the rest is on the HTML page
-                return
+        words = " ".join(words.split())
+        while words:
+            self._make_room()
+            line = textwrap.wrap(words, self._letters(points))[0]
+            words = words[len(line) :].lstrip()
             self._put(self.left, self.y, style.plain(line, 400), points, style.MUTED if small else style.INK)
             self.y -= _LINE * (0.82 if small else 0.95)
         self.y -= 0.002
 
-    def foot(self, written: str) -> None:
+    def feet(self, written: str) -> None:
+        """The last lines of each page."""
         bottom = _MARGIN * 0.45
-        self._put(_LEFT, bottom + _LINE, NOT_A_FINDING, _SMALL_PT - 0.6, style.MUTED)
-        self._put(_LEFT, bottom, f"{written} {RESEARCH_ONLY}", _SMALL_PT, style.MUTED)
+        for number in range(len(self.figures)):
+            self.page = number
+            self._put(_LEFT, bottom + _LINE, NOT_A_FINDING, _SMALL_PT - 0.6, style.MUTED)
+            self._put(_LEFT, bottom, f"{written} {RESEARCH_ONLY}", _SMALL_PT, style.MUTED)
+            if len(self.figures) > 1:
+                words = f"page {number + 1} of {len(self.figures)}"
+                self._put(_RIGHT, bottom, words, _SMALL_PT, style.MUTED, align="right")
+
+    def _letters(self, points: float) -> int:
+        """How many letters a line of the column holds."""
+        return int((self.right - self.left) * _A4_INCHES[0] * 72 / (0.53 * points))
+
+    def _begin(self) -> None:
+        """Go on at the top of the page, made where it is not there yet."""
+        self.y = 1 - _MARGIN * 0.6
+        is_new = self.page == len(self.figures)
+        if is_new:
+            self.figures.append(Figure(figsize=_A4_INCHES, facecolor=style.PAPER))
+            self._put(_LEFT, self.y, "glioseg case report", _SMALL_PT, style.MUTED)
+            self._put(_RIGHT, self.y, RESEARCH_ONLY.upper(), _SMALL_PT, style.POSITIVE, align="right", bold=True)
+        self.y -= 0.028
+        if is_new:
+            self._put(_LEFT, self.y, style.plain(self.name, 42), _TITLE_PT, style.INK, bold=True)
+        self.y -= 0.012
+
+    def _make_room(self, height: float = 0.0) -> None:
+        """Go on at the top of the next page unless there is room for a line, and for ``height`` above it."""
+        if self.y - height < _BOTTOM:
+            self.page, self.left = self.page + 1, self.then
+            self._begin()
+            self.y -= 0.012
 
     def _put(
         self, x: float, y: float, words: str, points: float, colour: str, *, align: str = "left", bold: bool = False
     ) -> None:
         weight = "bold" if bold else "normal"
-        self.figure.text(x, y, words, fontsize=points, color=colour, ha=align, va="baseline", fontweight=weight)
+        figure = self.figures[self.page]
+        figure.text(x, y, words, fontsize=points, color=colour, ha=align, va="baseline", fontweight=weight)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import nibabel
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from glioseg.core import Case, Grid, Image, LabelMap, LabelScheme, Source
 from glioseg.core.schemes import scheme_named
@@ -21,6 +22,7 @@ from glioseg.inference.bundle import BundleInfo, load_bundle
 from glioseg.inference.options import PredictOptions
 from glioseg.inference.shipped import SHIPPED
 from glioseg.preparation.options import PrepareOptions
+from glioseg.report.case import _Sheet
 from glioseg.report.figures.diameters import _places
 from glioseg.report.figures.sections import section_at
 from glioseg.tasks.segment.bids import BidsName, write_derivative
@@ -90,9 +92,52 @@ def test_one_page_for_people(info: BundleInfo, tmp_path: Path) -> None:
     assert "planted" not in said, "names of files and folders may be names of people"
 
 
-def test_long_words_stay_on_the_page(info: BundleInfo, tmp_path: Path) -> None:
-    write_report(_reported(info, _labels(), warnings=["this goes on and on " * 60] * 9), tmp_path, "case-1")
-    assert _pdf_text(tmp_path / "case-1.pdf")[1] == 1
+def test_what_does_not_fit_goes_on_to_further_pages(info: BundleInfo, tmp_path: Path) -> None:
+    """Warnings above all, and every line of them; each page names the case, its use and its number."""
+    warnings = [f"number{n} goes on and on, hyphen-ated, and comes to its end{n}end" for n in range(150)]
+    write_report(_reported(info, _labels(), warnings=warnings), tmp_path, "case-1")
+    text, n_pages = _pdf_text(tmp_path / "case-1.pdf")
+    said = text.replace(" ", "")
+    assert [n for n in range(150) if f"number{n}goesonandon," not in said or f"end{n}end." not in said] == []
+    assert said.count("hyphen-ated") >= 150 - n_pages  # a line may end there where a page ends
+    for words in ("Whatwasdonetothescan", "Apache-2.0", "Wenetal."):
+        assert words in said, words
+    assert n_pages > 1
+    assert said.count("gliosegcasereport") == said.count("Drawnbyacomputer") == n_pages
+    assert [number for number in range(1, n_pages + 1) if f"page{number}of{n_pages}" not in said] == []
+
+
+def test_every_region_and_lesion_is_on_paper(info: BundleInfo, tmp_path: Path) -> None:
+    lesion = {"long_mm": 20.0, "short_mm": 10.0, "product_mm2": 200.0}
+    lesions = [{**lesion, "axial_slice": 1001 + n} for n in range(30)]
+    found = {
+        "region": "ET", "n_not_measurable": 0, "lesions": lesions, "n_targets": 2, "least_mm": 10.0,
+        "sum_of_products_mm2": 400.0,
+    }  # fmt: skip
+    write_report(_reported(info, _labels(), diameters=found), tmp_path, "case-1")
+    said = _pdf_text(tmp_path / "case-1.pdf")[0].replace(" ", "")
+    assert [n for n in range(30) if f"slice{1001 + n}," not in said] == []
+
+
+def test_long_names_end_before_the_page_and_the_figure_beside_them() -> None:
+    sheet = _Sheet("TCGA_CS_4941_19960909" * 5)
+    sheet.column(0.67, 0.94)
+    sheet.pair("TCGA_CS_4941_19960909" * 5, "28.8 × 19.2 mm")
+    (figure,) = sheet.figures
+    renderer, width = FigureCanvasAgg(figure).get_renderer(), figure.bbox.width  # type: ignore[no-untyped-call]
+    *_, title, name, value = (text.get_window_extent(renderer) for text in figure.texts)
+    assert title.x1 < 0.94 * width
+    assert name.x1 < value.x0
+
+
+def test_volumes_sort_by_their_size(info: BundleInfo, tmp_path: Path) -> None:
+    volumes = {"unit": "ml", "WT": 1234.5, "ET": 90.0}
+    write_report(_reported(info, _labels(), volumes=volumes), tmp_path, "case-1")
+    page = (tmp_path / "case-1.html").read_text(encoding="utf-8")
+    assert re.findall(r'<td class="number" data-sort="([\d.]+)">([\d,.]+) ml', page) == [
+        ("1234.5", "1,230"),
+        ("90.0", "90.0"),
+    ]
 
 
 def test_nothing_found_is_a_report_too(info: BundleInfo, tmp_path: Path) -> None:
