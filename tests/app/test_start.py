@@ -70,6 +70,18 @@ def test_the_file_that_opens_the_browser_is_private_from_its_beginning_on(
     assert (door.stat().st_mode & 0o777, "?token=second" in door.read_text(encoding="utf-8")) == (0o600, True)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows knows no such permissions")
+def test_nobody_else_looks_into_the_folder_of_patients(tmp_path: Path) -> None:
+    options = AppOptions(tmp_path / "studies" / "worklist", device="cpu")
+    places, before = Places(options.folder), os.umask(0o022)
+    try:
+        with serving.serving(options):
+            modes = [path.stat().st_mode & 0o777 for path in (places.folder, places.state, places.worklist)]
+    finally:
+        os.umask(before)
+    assert modes == [0o755, 0o700, 0o600]
+
+
 def test_a_network_of_ones_own_that_is_none_is_said_before_anything_is_served(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="nowhere"):
         glioseg.serve(tmp_path / "worklist", networks=[tmp_path / "nowhere"], browser=False)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 STATE = ".glioseg-app"
 """Hidden, so that a folder of studies stays one when it is read again."""
+PRIVATE = 0o700
+"""The permissions of this folder, which holds scans and masks of patients: nobody but its owner looks into it."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from glioseg.api.common import Progress, StrPath, optional_path, reporter_of
 from glioseg.app.options import LOOPBACK, AppOptions, Limits, token_of
-from glioseg.app.places import Places
+from glioseg.app.places import PRIVATE, Places
 from glioseg.console import Reporter
 from glioseg.core import MAX_VOXELS
 from glioseg.errors import OptionError
@@ -100,7 +100,7 @@ def serving(options: AppOptions) -> Iterator[tuple[uvicorn.Server, socket.socket
             found=f"no {error.name}",
             remedy="Install it with: pip install 'glioseg[app]'",
         ) from error
-    with _listening(options.host, options.port) as listener, locked(Places(options.folder).state):
+    with _listening(options.host, options.port) as listener, locked(Places(options.folder).state, mode=PRIVATE):
         service = Service.of(options, listener.getsockname()[1])
         config = uvicorn.Config(
             application(service),

@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from glioseg.app.places import PRIVATE
+
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 _PATIENCE_S = 30.0
 _VOLUMES = "volumes_ml"
@@ -113,7 +115,8 @@ class Worklist:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        file.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(PRIVATE, parents=True, exist_ok=True)
+        file.touch(0o600)
         with self._transaction() as database:
             database.execute("PRAGMA journal_mode=WAL")
             database.executescript(_TABLES + _CORRECTIONS)

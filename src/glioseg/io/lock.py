@@ -31,19 +31,20 @@ class HeldError(FileError):
 
 
 @contextmanager
-def locked(folder: Path, *, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
+def locked(folder: Path, *, waiting: Callable[[str], None] | None = None, mode: int = 0o777) -> Iterator[None]:
     """Hold the lock of a folder, which is made where it is absent, and goes again if nothing is written.
 
     Args:
         folder: to work in.
         waiting: called once with who holds the lock, which is then waited for; None refuses.
+        mode: the permissions of a folder that is made, but for those that the process never gives (its umask).
 
     Raises:
         HeldError: another process holds it.
         FileError: the folder cannot be written to.
     """
     path, told, is_new = folder / LOCK, False, not folder.exists()
-    while (descriptor := _taken(path)) is None:
+    while (descriptor := _taken(path, mode)) is None:
         if waiting is None:
             raise HeldError(
                 "another process is at work in this folder",
@@ -65,11 +66,11 @@ def locked(folder: Path, *, waiting: Callable[[str], None] | None = None) -> Ite
         os.close(descriptor)
 
 
-def _taken(path: Path) -> int | None:
+def _taken(path: Path, mode: int) -> int | None:
     """The descriptor of the lock's file, locked; None where another process holds it."""
     while True:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(mode, parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         except FileNotFoundError:  # its last holder has taken the empty folder away in between
             continue
