@@ -40,6 +40,7 @@ def test_neither_server_nor_prediction_asks_anybody(
     job = {
         "case": "case-1",
         "patient": "patient-1",
+        "opened": upload["upload"],
         "upload": str(idle.service.places.upload(upload["upload"])),
         "key": case["key"],
         "folder": str(tmp_path / "case-1"),

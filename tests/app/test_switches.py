@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +14,7 @@ import pytest
 
 from glioseg.app.predicting import Predicting
 from glioseg.app.service import job_of
+from glioseg.app.studies import Found, found_in
 from glioseg.core import Case
 from glioseg.errors import OptionError
 from glioseg.inference.uncertainty import UncertaintyOptions
@@ -78,6 +81,32 @@ def test_switches_reach_what_predicts(
     ((case, wanted),) = members.asked
     assert (wanted.ready, wanted.uncertainty, wanted.explain) == (ready, uncertainty, explain)
     assert list(case.images) == ["t2f", "t1c"]
+
+
+def test_what_was_opened_is_recognised_once(idle: Served, phantom_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of thousands takes long to walk; one that is opened again may hold something else."""
+    walked: list[Path] = []
+
+    def found(folder: Path, max_voxels: int) -> Found:
+        walked.append(folder)
+        return found_in(folder, max_voxels)
+
+    service, members, predicting = idle.service, FakeMembers(), Predicting()
+    monkeypatch.setattr("glioseg.app.predicting.found_in", found)
+    monkeypatch.setattr("glioseg.app.predicting.load", lambda name, device: SimpleNamespace(members=members))
+
+    def predict(upload: Mapping[str, Any]) -> None:
+        record = service.worklist.case(idle.queue(upload, "model:phantom"))
+        assert record is not None
+        with pytest.raises(OptionError, match="enough was seen"):
+            predicting.predict(job_of(record, service.options, service.worklist, service.places), _to_nobody)
+
+    shutil.copytree(phantom_data, service.options.folder / "studies")
+    first, again = (idle.client.post("/api/uploads/path", json={"path": "studies"}).json() for _ in range(2))
+    for upload in (first, first, again):
+        predict(upload)
+    assert walked == [service.options.folder / "studies"] * 2
+    assert len(members.asked) == 3
 
 
 def test_an_atlas_that_there_is_not_is_refused(idle: Served, phantom_data: Path) -> None:

@@ -15,7 +15,7 @@ from glioseg.api.models import Model, load
 from glioseg.app.facts import facts_of
 from glioseg.app.places import CasePlaces
 from glioseg.app.references import put_reference, score_masks
-from glioseg.app.studies import case_of, found_in
+from glioseg.app.studies import Found, case_of, found_in
 from glioseg.core import Case, Image, LabelMap
 from glioseg.errors import GliosegError, OptionError
 from glioseg.io.files import write_json
@@ -35,16 +35,23 @@ OnStep = Callable[[str, float], None]
 
 
 class Predicting:
-    """Networks that stay loaded from one case to the next; the last one that was asked for."""
+    """The network and the scans that were asked for last, which stay loaded and recognised between cases."""
 
     def __init__(self) -> None:
         self._loaded: tuple[tuple[str, str], Model] | None = None
+        self._opened: tuple[str, Found] | None = None
 
     def _model(self, name: str, device: str) -> Model:
         if self._loaded is None or self._loaded[0] != (name, device):
             self._loaded = None  # before the next is loaded: both may not fit
             self._loaded = ((name, device), load(name, device=device))
         return self._loaded[1]
+
+    def _found(self, job: Mapping[str, Any]) -> Found:
+        """What lies in the scans that were opened: recognised once, since a folder of many takes long to walk."""
+        if self._opened is None or self._opened[0] != job["opened"]:
+            self._opened = (job["opened"], found_in(Path(job["upload"]), job["max_voxels"]))
+        return self._opened[1]
 
     def predict(self, job: Mapping[str, Any], step: OnStep) -> dict[str, Any]:
         """Predict a case and write all that the page shows of it.
@@ -62,7 +69,7 @@ class Predicting:
         places = CasePlaces(Path(job["folder"]))
         shutil.rmtree(places.folder, ignore_errors=True)
         step("read", 0.0)
-        case, reference = _case(job)
+        case, reference = _case(job, self._found(job))
         members = self._model(job["model"], job["device"]).members
         case = fitted(case, members.modalities)
         wanted = _wanted(job, members, case, step)
@@ -90,9 +97,9 @@ def _wanted(job: Mapping[str, Any], members: Members, case: Case, step: OnStep) 
     )
 
 
-def _case(job: Mapping[str, Any]) -> tuple[Case, LabelMap | None]:
+def _case(job: Mapping[str, Any], opened: Found) -> tuple[Case, LabelMap | None]:
     """The case of a job, called as it is in the worklist, and the expert's mask that lies beside its scans."""
-    found = found_in(Path(job["upload"]), job["max_voxels"]).named(job["key"])
+    found = opened.named(job["key"])
     if found is None:
         raise OptionError("the scans of this case are no longer there", remedy="Drop them again")
     case = case_of(found, job["modalities"], job["max_voxels"])

@@ -87,6 +87,7 @@ def job_of(record: ListedCase, options: AppOptions, worklist: Worklist, places: 
     return {
         "case": record.id,
         "patient": record.patient,
+        "opened": record.request["upload"],
         "upload": str(upload.folder if upload else places.upload("gone")),
         "folder": str(places.case(record.id).folder),
         "model": record.model,

@@ -1,6 +1,6 @@
 """The process that predicts: it holds the network, reads jobs line by line from stdin and tells of them on stdout.
 
-    {"case": …, "upload": …, "key": …, "model": …, "modalities": {…}, "folder": …}      ->
+    {"case": …, "opened": …, "upload": …, "key": …, "model": …, "modalities": {…}, "folder": …}      ->
     {"case": …, "step": "network", "share": 0.4}, …, {"case": …, "done": {…}} or {"case": …, "failed": {…}}
 
 Whoever wants a case stopped ends the process. Where stdin ends, the program that asked is gone, and so is this one.
