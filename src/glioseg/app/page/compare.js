@@ -9,7 +9,7 @@ import { connectPointer } from "./pointer.js";
 import { number, t, unitWord, volumeNumber, when } from "./texts.js";
 import * as look from "./viewer.js";
 
-const LOOKING = { isPainting: () => false, radiusMm: () => null, begin() {}, drag() {}, end() {}, cancel() {} };
+const LOOKING = { isPainting: () => false, radiusMm: () => null, begin() {}, drag() {}, lift() {}, end() {}, cancel() {} };
 
 export async function compareView(app, host, ...ids) {
   const details = await Promise.all(ids.slice(0, 2).map((id) => get(`/api/cases/${id}`)));
@@ -76,6 +76,7 @@ const ACTIONS = {
   zoom: ({ viewers }, value) => viewers.forEach((viewer) => look.zoomBy(viewer, value)),
   reset: ({ viewers }) => viewers.forEach(look.resetView),
   arrange: async ({ viewers }, value) => {
+    if (viewers.some(({ dims }) => dims.includes(1))) return; // There is one slice.
     const plane = { axial: 2, coronal: 1, sagittal: 0 }[value];
     for (const viewer of viewers) {
       if (plane !== undefined) viewer.plane = plane;
@@ -84,6 +85,7 @@ const ACTIONS = {
   },
   modality: ({ viewers }, by) => {
     const names = viewers[0].names.filter((name) => viewers.every(({ names: own }) => own.includes(name)));
+    if (names.length === 0) return; // The two time points share none.
     const next = names[(names.indexOf(viewers[0].modality) + by + names.length) % names.length];
     for (const viewer of viewers) look.setModality(viewer, next);
   },

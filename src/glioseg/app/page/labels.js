@@ -104,7 +104,7 @@ export function keptAs(session, original) {
   return { ...session, original, nChanged };
 }
 
-/** Put back a slice as it was before any correction; locks hold here too. Returns how many voxels changed. */
+/** Put back a slice as it was when the session began or was kept last; locks hold here too. Returns how many voxels changed. */
 export function revertSlice(session, plane, position) {
   let n = 0;
   for (const index of sliceIndices(session.dims, plane, position)) n += paint(session, [index], session.original[index]);

@@ -5,25 +5,29 @@ import { tilesOf, toVoxel } from "./pane.js";
 import { OVER_SLICES, moveTo, redraw, renderSoon, setWindow, step, windowOf, zoomBy } from "./viewer.js";
 
 /**
- * Listen on a viewer. `tool` has `isPainting()`, `begin(voxel, plane)`, `drag(voxel, plane)`, `end()` and `radiusMm()`.
- * Returns a function that ends it.
+ * Listen on a viewer. `tool` has `isPainting()`, `begin(voxel, plane)`, `drag(voxel, plane)`, `lift()` where the
+ * pointer leaves the slice, `end()`, `cancel()` and `radiusMm()`. Returns a function that ends it.
  */
 export function connectPointer(viewer, tool) {
   const own = { viewer, tool, fingers: new Map(), drag: null };
   const listeners = {
     pointerdown: (event) => down(own, event),
     pointermove: (event) => move(own, event),
-    pointerup: (event) => up(own, event),
-    pointercancel: (event) => up(own, event),
     pointerleave: () => hover(own, null),
     wheel: (event) => wheel(own, event),
     contextmenu: (event) => event.preventDefault(),
   };
   for (const [name, listener] of Object.entries(listeners)) viewer.host.addEventListener(name, listener, { passive: false });
+  const onUp = (event) => up(own, event);
+  for (const name of UPS) window.addEventListener(name, onUp);
   return () => {
     for (const [name, listener] of Object.entries(listeners)) viewer.host.removeEventListener(name, listener);
+    for (const name of UPS) window.removeEventListener(name, onUp);
   };
 }
+
+/** Heard wherever they happen: a canvas that goes while somebody draws on it takes the capture of the pointer along. */
+const UPS = ["pointerup", "pointercancel"];
 
 /** The pane, tile and voxel under an event; null where there is none. */
 function under({ viewer }, event) {
@@ -45,21 +49,24 @@ function down(own, event) {
   if (!viewer.session || !place) return;
   viewer.host.focus({ preventScroll: true });
   event.preventDefault();
-  own.fingers.set(event.pointerId, [event.clientX, event.clientY]);
-  if (own.fingers.size === 2) return pinch(own);
-  if (own.fingers.size > 2) return;
-  place.pane.overlay.setPointerCapture(event.pointerId);
-  const at = [event.clientX, event.clientY];
+  const [at, pointer] = [[event.clientX, event.clientY], event.pointerId];
+  if (event.pointerType === "touch") own.fingers.set(pointer, at);
+  if (own.drag) {
+    const isSecond = own.drag.kind === "pinch" || own.fingers.has(own.drag.pointer); // Not a hand beside a pen.
+    if (isSecond && own.fingers.size === 2) pinch(own);
+    return;
+  }
+  place.pane.overlay.setPointerCapture(pointer);
   if (!place.tile) {
     const { renderAzimuth, renderElevation } = place.pane.nv.scene;
-    own.drag = { kind: "turn", place, at, from: [renderAzimuth, renderElevation] };
+    own.drag = { kind: "turn", pointer, place, at, from: [renderAzimuth, renderElevation] };
   } else if (event.button === 2) {
-    own.drag = { kind: "window", place, at, from: windowOf(viewer) };
+    own.drag = { kind: "window", pointer, place, at, from: windowOf(viewer) };
   } else if (event.button === 1) {
-    own.drag = { kind: "pan", place, at, from: [...place.pane.nv.scene.pan2Dxyzmm] };
+    own.drag = { kind: "pan", pointer, place, at, from: [...place.pane.nv.scene.pan2Dxyzmm] };
   } else {
     viewer.plane = place.tile.plane;
-    own.drag = { kind: tool.isPainting() ? "paint" : "look", place, at };
+    own.drag = { kind: tool.isPainting() ? "paint" : "look", pointer, place, at };
     if (own.drag.kind === "paint") tool.begin(place.voxel, place.tile.plane);
     else moveTo(viewer, place.voxel);
   }
@@ -78,25 +85,38 @@ function middle(a, b) {
 
 function move(own, event) {
   if (own.fingers.has(event.pointerId)) own.fingers.set(event.pointerId, [event.clientX, event.clientY]);
+  if (own.drag?.kind === "pinch") return movePinch(own);
+  if (own.drag && own.drag.pointer !== event.pointerId) return undefined;
+  if (own.drag && event.buttons === 0) up(own, event); // It was let go where nobody told.
   if (!own.drag) return hover(own, under(own, event));
   const { kind, place, at, from } = own.drag;
   const [dx, dy] = [event.clientX - at[0], event.clientY - at[1]];
   if (kind === "turn") turn(own.viewer, place.pane, [from[0] - dx, Math.max(-90, Math.min(90, from[1] + dy))]);
   if (kind === "window") changeWindow(own.viewer, from, dx, dy);
   if (kind === "pan") pan(own.viewer, place, from, [dx, dy]);
-  if (kind === "pinch") movePinch(own);
-  if (kind !== "look" && kind !== "paint") return;
+  if (kind === "look") look(own, under(own, event));
+  if (kind === "paint") draw(own, event);
+  return undefined;
+}
+
+/** Whether a place lies on the slice that the pointer went down on. */
+function isThere({ drag: { place } }, now) {
+  return now?.pane === place.pane && now.tile?.plane === place.tile.plane;
+}
+
+function look(own, now) {
+  if (isThere(own, now)) moveTo(own.viewer, now.voxel);
+}
+
+/** Draw along the way of the pointer; what lies between where it left the slice and came back is not drawn. */
+function draw(own, event) {
   const now = under(own, event);
-  if (!now || now.tile?.plane !== place.tile.plane || now.pane !== place.pane) return;
-  if (kind === "look") moveTo(own.viewer, now.voxel);
-  else {
-    for (const event_ of event.getCoalescedEvents?.() ?? [event]) {
-      const between = event_.target ? under(own, event_) : now;
-      if (between?.tile?.plane === place.tile.plane) own.tool.drag(between.voxel, place.tile.plane);
-    }
-    own.tool.drag(now.voxel, place.tile.plane);
-    hover(own, now);
+  const between = (event.getCoalescedEvents?.() ?? []).filter(({ target }) => target).map((own_) => under(own, own_));
+  for (const place of [...between, now]) {
+    if (isThere(own, place)) own.tool.drag(place.voxel, place.tile.plane);
+    else own.tool.lift();
   }
+  hover(own, now);
 }
 
 function turn(viewer, pane, [azimuth, elevation]) {
@@ -139,18 +159,22 @@ function movePinch(own) {
 
 function up(own, event) {
   own.fingers.delete(event.pointerId);
-  if (own.drag?.kind === "paint" && event.type === "pointerup") own.tool.end();
-  if (own.drag?.kind === "paint" && event.type === "pointercancel") own.tool.cancel();
-  if (own.drag?.kind !== "pinch" || own.fingers.size === 0) own.drag = null;
+  const { kind, pointer } = own.drag ?? {};
+  if (kind === "pinch" ? own.fingers.size > 0 : pointer !== event.pointerId) return;
+  own.drag = null;
+  if (kind === "paint" && event.type === "pointercancel") own.tool.cancel();
+  else if (kind === "paint") own.tool.end();
 }
 
 function wheel(own, event) {
   const { viewer } = own;
-  if (!viewer.session) return;
+  if (!viewer.session) return undefined;
   event.preventDefault();
   if (event.ctrlKey) return zoomBy(viewer, Math.exp(-event.deltaY / 400));
   const place = under(own, event);
-  if (place?.tile) step(viewer, event.deltaY < 0 ? 1 : -1, place.tile.plane);
+  if (!place?.tile || event.deltaY === 0) return undefined;
+  viewer.plane = place.tile.plane; // Which keys speak of from now on.
+  return step(viewer, event.deltaY < 0 ? 1 : -1);
 }
 
 /** Show the brush where it would paint. */

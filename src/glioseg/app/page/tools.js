@@ -21,11 +21,15 @@ export const TOOLS = ["look", "brush", "eraser", "fill", "threshold", "sphere", 
 const BRUSHES = new Set(["brush", "eraser", "threshold", "sphere"]);
 const MAX_RADIUS_MM = 40;
 
+/** The smallest probability that smart fill goes by: everything is at least as probable as none at all. */
+export const MIN_PROBABILITY = 0.01;
+
 /**
  * Tools for a viewer whose case is open. `maps` are the case's maps, `regions` its regions; `onPaint()` is called when
- * labels have changed, `onProposal()` when a smart fill is proposed or gone, `onRefused(key, values)` says why not.
+ * labels have changed, `onProposal()` when a smart fill is proposed or gone, `onRefused(key, values)` says why not, and
+ * `onFailed(error)` what could not be loaded.
  */
-export function createTools(viewer, { labels, regions, maps, onPaint, onProposal, onRefused }) {
+export function createTools(viewer, { labels, regions, maps, onPaint, onProposal, onRefused, onFailed }) {
   const finest = Math.min(...viewer.spacing);
   const tools = {
     viewer,
@@ -35,6 +39,7 @@ export function createTools(viewer, { labels, regions, maps, onPaint, onProposal
     onPaint,
     onProposal,
     onRefused,
+    onFailed,
     tool: "look",
     label: labels[0].value,
     radius: 3 * finest,
@@ -42,16 +47,20 @@ export function createTools(viewer, { labels, regions, maps, onPaint, onProposal
     range: null,
     last: null,
     proposal: null,
+    asked: null,
   };
   return Object.assign(tools, {
     isPainting: () => tools.tool !== "look",
     radiusMm: () => (BRUSHES.has(tools.tool) ? tools.radius : null),
     begin: (voxel, plane) => begin(tools, voxel, plane),
     drag: (voxel, plane) => drag(tools, voxel, plane),
+    lift: () => {
+      tools.last = null;
+    },
     end: () => finish(tools),
     cancel: () => {
       cancelStroke(viewer.session);
-      refreshLabels(viewer);
+      changed(tools);
     },
   });
 }
@@ -78,7 +87,8 @@ function drag(tools, voxel, plane) {
   const { viewer } = tools;
   if (!BRUSHES.has(tools.tool)) return;
   const flat = tools.tool === "sphere" ? null : plane;
-  const points = tools.last ? line(tools.last, voxel) : [voxel];
+  const isSameSlice = tools.last?.[plane] === voxel[plane]; // The wheel may turn while somebody draws.
+  const points = isSameSlice ? line(tools.last, voxel) : [voxel];
   tools.last = voxel;
   for (const point of points) apply(tools, ball(viewer.dims, viewer.spacing, point, tools.radius, flat), false);
   refreshLabels(viewer);
@@ -115,19 +125,21 @@ export function setTool(tools, tool) {
   if (!BRUSHES.has(tool)) tools.viewer.brush = null;
 }
 
+/** Find the range of the threshold brush anew: another modality has other intensities. */
+export function renewRange(tools) {
+  tools.range = tools.tool === "threshold" ? rangeHere(tools) : null;
+}
+
 /** The range that the threshold brush begins with: what is usual in the label it paints, else around the crosshair. */
 function rangeHere(tools) {
   const { viewer } = tools;
   const values = valuesOf(viewer);
-  const inside = [];
+  const labelled = [];
   viewer.session.labels.forEach((value, index) => {
-    if (value === tools.label) inside.push(values[index]);
+    if (value === tools.label) labelled.push(index);
   });
-  if (inside.length === 0) {
-    const near = ball(viewer.dims, viewer.spacing, viewer.crosshair, tools.radius);
-    inside.push(...near.map((index) => values[index]));
-  }
-  inside.sort((a, b) => a - b);
+  const chosen = labelled.length ? labelled : ball(viewer.dims, viewer.spacing, viewer.crosshair, tools.radius);
+  const inside = chosen.map((index) => values[index]).sort((a, b) => a - b);
   const at = (share) => inside[Math.round(share * (inside.length - 1))];
   return { low: at(0.05), high: at(0.95) };
 }
@@ -154,16 +166,25 @@ function mapOf(tools) {
 async function propose(tools, voxel) {
   const map = mapOf(tools);
   if (!map) return tools.onRefused("smart.none", {});
-  const values = await mapValues(tools.viewer, map);
-  tools.proposal = { voxel, values, threshold: localProbability(values, tools.viewer.dims, voxel), indices: [] };
-  spread(tools);
+  tools.asked = voxel;
+  let values;
+  try {
+    values = await mapValues(tools.viewer, map);
+  } catch (error) {
+    return tools.onFailed(error);
+  }
+  if (tools.asked !== voxel || tools.viewer.closed) return undefined; // Something else was chosen while it was loaded.
+  const threshold = Math.max(MIN_PROBABILITY, localProbability(values, tools.viewer.dims, voxel));
+  tools.proposal = { voxel, values, threshold, indices: [] };
+  return spread(tools);
 }
 
 function spread(tools) {
   const { proposal, viewer } = tools;
   proposal.indices = smartFill(proposal.values, viewer.dims, proposal.voxel, proposal.threshold);
-  const inside = new Set(proposal.indices);
-  viewer.outlines = [...viewer.outlines.filter(({ look }) => look !== "proposal"), { look: "proposal", belongs: (index) => inside.has(index) }];
+  const inside = new Uint8Array(proposal.values.length);
+  for (const index of proposal.indices) inside[index] = 1;
+  viewer.outlines = [...viewer.outlines.filter(({ look }) => look !== "proposal"), { look: "proposal", belongs: (index) => inside[index] === 1 }];
   redraw(viewer, false);
   tools.onProposal();
 }
@@ -188,6 +209,7 @@ export function takeProposal(tools) {
 }
 
 export function leaveProposal(tools) {
+  tools.asked = null;
   if (!tools.proposal) return;
   tools.proposal = null;
   tools.viewer.outlines = tools.viewer.outlines.filter(({ look }) => look !== "proposal");
