@@ -9,7 +9,7 @@ const localStorage = { getItem: (name) => kept.get(name) ?? null, setItem: (name
 Object.assign(globalThis, { localStorage, document: { documentElement: {} } });
 if (!globalThis.navigator) globalThis.navigator = { language: "en-GB" };
 
-const { LANGUAGES, TEXTS, byTime, modalityWord, setLanguage, t, volumeWords, when } = await import("./texts.js");
+const { LANGUAGES, TEXTS, byTime, intensity, modalityWord, setLanguage, t, volumeWords, when } = await import("./texts.js");
 const { KEYS, keyOf, shown } = await import("./keys.js");
 const { sorted } = await import("./worklist.js");
 const { missing } = await import("./intake.js");
@@ -105,6 +105,16 @@ test("keys are found with and without Shift and Ctrl", () => {
 test("what is typed into a field is the field's", () => {
   const field = { closest: (selector) => (selector.includes("input") ? { type: "text" } : null) };
   assert.equal(press("b", { target: field }), null);
+});
+
+test("the space bar ticks a box, other keys act", () => {
+  const box = { closest: (selector) => (selector.includes("input") ? { type: "checkbox" } : null) };
+  assert.equal(press(" ", { target: box }), null);
+  assert.equal(press("b", { target: box }).value, "brush");
+});
+
+test("intensities of a scan from 0 to 1 are told apart", () => {
+  assert.deepEqual([intensity(812.4, 3000), intensity(0.4567, 1), intensity(12.34, 50)], ["812", "0.457", "12.3"]);
 });
 
 test("a slider keeps the keys that move it, and no others", () => {

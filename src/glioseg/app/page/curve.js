@@ -24,7 +24,7 @@ export function curve(all, regions, ids) {
   const picture = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": words(known, regions, name) });
   for (const share of [0, 0.5, 1]) {
     picture.append(line("axis", EDGE.left, y(top * share), WIDTH - EDGE.right, y(top * share)));
-    picture.append(text(EDGE.left - 6, y(top * share) + 4, volumeWords(top * share, unit, 0), "end"));
+    picture.append(text(EDGE.left - 6, y(top * share) + 4, volumeWords(top * share, unit, top < 1 ? 2 : top < 10 ? 1 : 0), "end"));
   }
   known.forEach((own, row) => {
     if (ids.includes(own.id)) picture.append(line("now", x(at[row]), EDGE.top, x(at[row]), HEIGHT - EDGE.bottom));

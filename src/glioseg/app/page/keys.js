@@ -67,6 +67,7 @@ export function keyOf(event) {
   if (field && !["checkbox", "radio", "range"].includes(field.type)) return null;
   if (field?.type === "range" && SLIDES.has(event.key)) return null;
   if (event.target.closest?.("button, a, summary") && (event.key === " " || event.key === "Enter")) return null;
+  if (["checkbox", "radio"].includes(field?.type) && event.key === " ") return null;
   const letter = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   const isSign = letter.length === 1 && letter.toLowerCase() === letter.toUpperCase();
   const ctrl = event.ctrlKey || event.metaKey;

@@ -129,9 +129,15 @@ function layers(view) {
   );
 }
 
+/** What a mask of the case is called: 0 as predicted, n the n-th correction. */
+function maskWords({ detail }, n) {
+  const own = detail.corrections.find((each) => each.n === n);
+  return own ? t("mask.correction", { n, by: own.by, at: date(own.at, true) }) : t("mask.original");
+}
+
 function mask(view) {
   const { viewer, detail } = view;
-  const masks = [{ n: 0, text: t("mask.original") }, ...detail.corrections.map((own) => ({ n: own.n, text: t("mask.correction", { n: own.n, by: own.by, at: date(own.at, true) }) }))];
+  const numbers = [0, ...detail.corrections.map(({ n }) => n)];
   const note = detail.corrections.find(({ n }) => n === view.shown)?.note;
   const slide = (event) => {
     viewer.opacity = Number(event.target.value);
@@ -150,7 +156,7 @@ function mask(view) {
       "label",
       { class: "field" },
       h("span", {}, t("mask.which")),
-      h("select", { id: "mask-which", disabled: view.isUnsaved(), onchange: (event) => view.act.showMask(view, Number(event.target.value)) }, masks.map(({ n, text }) => h("option", { value: String(n), selected: n === view.shown }, text))),
+      h("select", { id: "mask-which", disabled: view.isUnsaved(), onchange: (event) => view.act.showMask(view, Number(event.target.value)) }, numbers.map((n) => h("option", { value: String(n), selected: n === view.shown }, maskWords(view, n)))),
     ),
     note ? h("p", { class: "small" }, note) : null,
   );
@@ -190,8 +196,8 @@ function keeping(view) {
   const deidentify = h("input", { type: "checkbox", id: "deidentify" });
   const fetchForm = async (form) => {
     try {
-      const query = deidentify.checked ? "?deidentify=1" : "";
-      const file = await fetchFile(`/api/cases/${view.id}/export/${form}${query}`);
+      const query = new URLSearchParams({ n: view.shown, ...(deidentify.checked ? { deidentify: 1 } : {}) });
+      const file = await fetchFile(`/api/cases/${view.id}/export/${form}?${query}`);
       download(file);
       if (NAMING.has(form)) say(t(deidentify.checked ? "keep.nameless" : "keep.named", { file: file.name }));
     } catch (error) {
@@ -200,6 +206,7 @@ function keeping(view) {
   };
   return part(
     t("keep.title"),
+    h("p", { class: "small muted", id: "keep-which" }, t("keep.which", { mask: maskWords(view, view.shown) }), view.isUnsaved() ? ` ${t("keep.unsaved")}` : null),
     h("div", { class: "exports" }, FORMS.map((form) => h("button", { class: "tight", id: `export-${form}`, onclick: () => fetchForm(form) }, t(`keep.${form}`)))),
     h("label", { class: "check small" }, deidentify, t("keep.deidentify")),
     view.detail.corrections.length ? h("button", { class: "tight", onclick: () => keep([view.id]) }, t("keep.training")) : null,

@@ -49,8 +49,8 @@ export const TEXTS = {
   "new.title": { en: "New scan", de: "Neue Aufnahme" },
   "new.drop": { en: "Drop files, a folder or a zip archive here", de: "Dateien, einen Ordner oder ein Zip-Archiv hier ablegen" },
   "new.kinds": {
-    en: "A DICOM study, NIfTI files of one or several patients, or pictures. They stay on this computer.",
-    de: "Eine DICOM-Studie, NIfTI-Dateien eines oder mehrerer Patienten oder Bilder. Sie bleiben auf diesem Rechner.",
+    en: "A DICOM study, NIfTI files of one or several patients, or pictures. They stay on the computer that runs this program.",
+    de: "Eine DICOM-Studie, NIfTI-Dateien eines oder mehrerer Patienten oder Bilder. Sie bleiben auf dem Rechner, auf dem dieses Programm läuft.",
   },
   "new.files": { en: "Choose files", de: "Dateien wählen" },
   "new.folder": { en: "Choose a folder", de: "Ordner wählen" },
@@ -230,6 +230,8 @@ export const TEXTS = {
   "keep.html": { en: "Report (page)", de: "Bericht (Seite)" },
   "keep.csv": { en: "Table (CSV)", de: "Tabelle (CSV)" },
   "keep.probabilities": { en: "Probabilities (NIfTI)", de: "Wahrscheinlichkeiten (NIfTI)" },
+  "keep.which": { en: "Mask: {mask}", de: "Maske: {mask}" },
+  "keep.unsaved": { en: "Without the changes that are not saved.", de: "Ohne die ungesicherten Änderungen." },
   "keep.deidentify": { en: "De-identify (DICOM, reports, table)", de: "Ent-identifizieren (DICOM, Berichte, Tabelle)" },
   "keep.nameless": { en: "{file} is de-identified.", de: "{file} ist ent-identifiziert." },
   "keep.named": {
@@ -256,7 +258,7 @@ export const TEXTS = {
   "tool.to": { en: "to", de: "bis" },
   "label.title": { en: "Label", de: "Label" },
   "label.lock": { en: "Lock {name}", de: "{name} sperren" },
-  "label.locked": { en: "{name} is locked: it cannot be painted over.", de: "{name} ist gesperrt: Nichts wird darübergemalt." },
+  "label.locked": { en: "{name} is locked: it is neither painted nor painted over.", de: "{name} ist gesperrt: Es wird weder gemalt noch übermalt." },
   "smart.hint": { en: "Click: proposes the connected region that is at least as probable.", de: "Klick: Die zusammenhängende, mindestens ebenso wahrscheinliche Region wird vorgeschlagen." },
   "smart.none": { en: "Smart fill needs probability maps; this case has none.", de: "Klug füllen braucht Wahrscheinlichkeitskarten; dieser Fall hat keine." },
   "smart.proposal": { en: "{volume} at a probability of {threshold} or more", de: "{volume} ab einer Wahrscheinlichkeit von {threshold}" },
@@ -340,6 +342,11 @@ export function t(key, values = {}) {
 export function number(value, digits = 1) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
   return value.toLocaleString(language(), { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
+/** An intensity with as many decimals as tell those of a scan apart whose smallest and largest lie `span` apart. */
+export function intensity(value, span) {
+  return number(value, span >= 100 ? 0 : span >= 10 ? 1 : 3);
 }
 
 /** What a modality is called; `title` is the server's word for one that the table has not. */

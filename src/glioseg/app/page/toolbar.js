@@ -2,8 +2,8 @@
 
 import { h, svg } from "./dom.js";
 import { keyFor } from "./keys.js";
-import { number, t, unitWord, volumeWords } from "./texts.js";
-import { TOOLS, changeThreshold, leaveProposal, proposalVolume, redoStep, revertHere, takeProposal, undoStep } from "./tools.js";
+import { intensity, number, t, unitWord, volumeWords } from "./texts.js";
+import { MIN_PROBABILITY, TOOLS, changeRadius, changeThreshold, leaveProposal, proposalVolume, redoStep, revertHere, takeProposal, undoStep } from "./tools.js";
 import { windowOf } from "./viewer.js";
 
 const ARRANGEMENTS = ["planes", "axial", "coronal", "sagittal", "modalities", "render"];
@@ -56,12 +56,18 @@ function lockPicture(locked) {
 
 function radius(view) {
   const { tools } = view;
-  const slide = (event) => view.act.changeRadius(view, Number(event.target.value) - Math.round(tools.radius / tools.radiusStep));
+  const steps = () => Math.round(tools.radius / tools.radiusStep);
+  const words = () => t("tool.size", { size: number(tools.radius), unit: unitWord(view.viewer.isPicture ? "px" : "mm") });
+  const slide = ({ target }) => {
+    changeRadius(tools, Number(target.value) - steps()); // The slider stays: another could not be dragged on.
+    target.setAttribute("aria-valuetext", words());
+    target.previousElementSibling.textContent = words();
+  };
   return h(
     "label",
     { class: "field" },
-    h("span", {}, t("tool.size", { size: number(tools.radius), unit: unitWord(view.viewer.isPicture ? "px" : "mm") })),
-    h("input", { type: "range", id: "radius", min: 0, max: Math.round(40 / tools.radiusStep), value: String(Math.round(tools.radius / tools.radiusStep)), "aria-label": t("tool.radius"), oninput: slide }),
+    h("span", {}, words()),
+    h("input", { type: "range", id: "radius", min: 0, max: Math.round(40 / tools.radiusStep), value: String(steps()), "aria-label": t("tool.radius"), "aria-valuetext": words(), oninput: slide }),
   );
 }
 
@@ -72,7 +78,7 @@ function range(view) {
     h(
       "label",
       { class: "field" },
-      h("span", {}, `${t(key)} ${number(own[name], 0)}`),
+      h("span", {}, `${t(key)} ${intensity(own[name], max - min)}`),
       h("input", {
         type: "range",
         id: `range-${name}`,
@@ -82,7 +88,7 @@ function range(view) {
         value: String(own[name]),
         oninput: (event) => {
           own[name] = Number(event.target.value);
-          event.target.previousElementSibling.textContent = `${t(key)} ${number(own[name], 0)}`;
+          event.target.previousElementSibling.textContent = `${t(key)} ${intensity(own[name], max - min)}`;
         },
       }),
     );
@@ -105,7 +111,7 @@ export function drawProposal(view) {
       "label",
       { class: "field" },
       h("span", {}, t("smart.threshold")),
-      h("input", { type: "range", id: "threshold", min: 0.01, max: 0.99, step: 0.01, value: String(tools.proposal.threshold), oninput: (event) => changeThreshold(tools, Number(event.target.value)) }),
+      h("input", { type: "range", id: "threshold", min: MIN_PROBABILITY, max: 0.99, step: 0.01, value: String(tools.proposal.threshold), oninput: (event) => changeThreshold(tools, Number(event.target.value)) }),
     ),
     h(
       "div",
