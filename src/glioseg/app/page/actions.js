@@ -90,7 +90,8 @@ export function setMaskShown(view, shown) {
 export function setModality(view, name) {
   look.setModality(view.viewer, name);
   view.viewer.onChange(view.viewer);
-  view.tools.range = null;
+  tool.renewRange(view.tools);
+  drawToolbar(view);
   drawSide(view);
 }
 
@@ -101,8 +102,13 @@ function cycleModality(view, by) {
 
 export async function setLayer(view, number_) {
   view.layer = number_;
-  await look.setLayer(view.viewer, view.detail.maps[number_] ?? null);
-  drawSide(view);
+  try {
+    await look.setLayer(view.viewer, view.detail.maps[number_] ?? null);
+  } catch (error) {
+    if (view.layer === number_) view.layer = -1;
+    say(error.message, "error");
+  }
+  if (!view.viewer.closed) drawSide(view);
 }
 
 function cycleLayer(view) {
@@ -140,9 +146,17 @@ export function jumpLesion(view) {
 /** Show a mask of this case: 0 as predicted, n the n-th correction. */
 export async function showMask(view, n) {
   const correction = view.detail.corrections.find((own) => own.n === n);
-  const labels = await look.fetchLabels(view.viewer, correction?.url ?? view.detail.mask.url);
+  view.asked = n;
+  let labels = null;
+  try {
+    labels = await look.fetchLabels(view.viewer, correction?.url ?? view.detail.mask.url);
+  } catch (error) {
+    say(error.message, "error");
+  }
+  if (view.viewer.closed || view.asked !== n) return undefined; // Another was chosen while it was loaded.
+  if (labels === null || view.isUnsaved()) return drawSide(view); // Which says the one that is shown.
   view.shown = n;
-  startAgain(view, labels);
+  return startAgain(view, labels);
 }
 
 /** Correct from these labels on. */
@@ -178,6 +192,7 @@ export async function loadReference(view, file) {
 export async function showReference(view) {
   const { viewer } = view;
   const reference = await look.fetchLabels(viewer, view.detail.reference.url);
+  if (viewer.closed) return;
   view.reference = reference;
   viewer.outlines = [
     ...viewer.outlines.filter(({ look: own }) => own === "proposal"),

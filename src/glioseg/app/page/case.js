@@ -10,7 +10,7 @@ import { drawSide, drawVolumes } from "./panel.js";
 import { connectPointer } from "./pointer.js";
 import { saveDialog } from "./saving.js";
 import { factsOf, whileDrawn } from "./shown.js";
-import { date, number, t } from "./texts.js";
+import { date, intensity, t } from "./texts.js";
 import { drawArrangements, drawProposal, drawToolbar } from "./toolbar.js";
 import * as tool from "./tools.js";
 import * as look from "./viewer.js";
@@ -30,10 +30,12 @@ export async function caseView(app, host, id) {
   const unlisten = [connectKeys(view), listenElsewhere(view)];
   view.close = () => {
     unlisten.forEach((end) => end());
+    view.dialog?.close();
     look.close(view.viewer);
   };
   view.isUnsaved = () => Boolean(view.tools && isChanged(view.viewer.session));
   view.followMask = () => followMask(view);
+  view.keepDraft = () => followLabels(view);
   openScans(view, unlisten);
   return view;
 }
@@ -81,14 +83,15 @@ async function openScans(view, unlisten) {
     onPaint: () => onPaint(view),
     onProposal: () => drawProposal(view),
     onRefused: (key, values) => say(t(key, values)),
+    onFailed: (error) => say(error.message, "error"),
   });
   unlisten.push(connectPointer(viewer, view.tools));
   followMask(view);
-  if (detail.reference) await act.showReference(view);
   act.drawAll(view);
   drawPosition(view);
   act.jumpLargest(view, true);
   view.stage.focus({ preventScroll: true });
+  if (detail.reference) await act.showReference(view).catch((error) => say(error.message, "error"));
 }
 
 function hasWebGl() {
@@ -99,7 +102,8 @@ function hasWebGl() {
 function drawPosition({ viewer, detail, position }) {
   const index = indexOf(viewer.dims, viewer.crosshair);
   const label = detail.mask.labels.find(({ value }) => value === viewer.session.labels[index]);
-  const said = { value: number(look.valuesOf(viewer)[index], 0), label: label?.name ?? "–" };
+  const { min, max } = look.windowOf(viewer);
+  const said = { value: intensity(look.valuesOf(viewer)[index], max - min), label: label?.name ?? "–" };
   const [x, y, z] = viewer.crosshair.map((at) => at + 1);
   position.textContent = viewer.isPicture
     ? t("case.pixel", { column: viewer.dims[0] - x + 1, row: viewer.dims[1] - y + 1, ...said })
@@ -144,10 +148,15 @@ function onPaint(view) {
   drawToolbar(view);
   view.unsaved.hidden = !view.isUnsaved();
   clearTimeout(view.draftTimer);
-  view.draftTimer = setTimeout(() => {
-    if (view.isUnsaved()) keepDraft(view.id, { base: view.shown, labels: view.viewer.session.labels });
-    else dropDraft(view.id);
-  }, DRAFT_DELAY_MS);
+  view.draftTimer = setTimeout(() => followLabels(view), DRAFT_DELAY_MS);
+}
+
+/** The browser keeps the labels that are not saved, and none that are. */
+function followLabels(view) {
+  clearTimeout(view.draftTimer);
+  if (view.saving) return; // Which ends with this.
+  if (view.isUnsaved()) keepDraft(view.id, { base: view.shown, labels: view.viewer.session.labels });
+  else dropDraft(view.id);
 }
 
 /** Another window may correct the same case: say so, and list its masks. */
@@ -161,6 +170,7 @@ function listenElsewhere(view) {
     } catch {
       return; // The banner says that the program does not answer.
     }
+    if (view.viewer.closed) return;
     if (view.detail.corrections.length > known && view.tools) {
       say(t("save.elsewhere"));
       followMask(view);

@@ -3,7 +3,6 @@
 import { drawAll } from "./actions.js";
 import { get, send } from "./api.js";
 import { h, problem, say } from "./dom.js";
-import { dropDraft } from "./drafts.js";
 import { keptAs } from "./labels.js";
 import { t } from "./texts.js";
 import { correctedFile, redraw } from "./viewer.js";
@@ -12,13 +11,14 @@ const AUTHOR = "glioseg-author";
 
 /** Ask by whom, and keep the labels beside the prediction. */
 export function saveDialog(view) {
+  if (view.saving) return undefined; // Its window was closed, and it is under way.
   if (!view.isUnsaved()) return say(t("save.nothing"));
   const by = h("input", { type: "text", id: "save-by", required: true, value: localStorage.getItem(AUTHOR) ?? "" });
   const note = h("input", { type: "text", id: "save-note" });
   const dialog = h("dialog", { "aria-labelledby": "save-title", onclose: () => dialog.remove() });
   const submit = async (event) => {
     event.preventDefault();
-    if (await save(view, by.value.trim(), note.value.trim(), dialog)) dialog.close();
+    if (!view.saving && (await save(view, by.value.trim(), note.value.trim(), dialog))) dialog.close();
   };
   dialog.append(
     h(
@@ -33,6 +33,8 @@ export function saveDialog(view) {
   );
   document.body.append(dialog);
   dialog.showModal();
+  view.dialog = dialog;
+  return undefined;
 }
 
 async function save(view, by, note, dialog) {
@@ -40,25 +42,26 @@ async function save(view, by, note, dialog) {
   const labels = view.viewer.session.labels.slice();
   const query = new URLSearchParams({ by, note });
   view.saving = true;
-  clearTimeout(view.draftTimer);
   try {
     const { n } = await send("PUT", `/api/cases/${view.id}/mask?${query}`, await correctedFile(view.viewer));
-    await dropDraft(view.id);
-    const { corrections, reference } = await get(`/api/cases/${view.id}`);
-    Object.assign(view.detail, { corrections, reference });
     view.viewer.session = keptAs(view.viewer.session, labels);
     view.shown = n;
     view.lesion = -1;
+    const { corrections, reference } = await get(`/api/cases/${view.id}`);
+    Object.assign(view.detail, { corrections, reference });
+    say(t("save.saved", { n }));
+    if (view.viewer.closed) return true;
     view.followMask();
     redraw(view.viewer, false);
-    say(t("save.saved", { n }));
     drawAll(view);
     return true;
   } catch (error) {
+    if (!dialog.open) say(error.message, "error");
     dialog.querySelector(".note-box")?.remove();
     dialog.firstElementChild.prepend(problem(error));
     return false;
   } finally {
     view.saving = false;
+    view.keepDraft();
   }
 }

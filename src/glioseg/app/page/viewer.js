@@ -55,6 +55,7 @@ export function createViewer(host, fetchBytes, onChange) {
     mask: null,
     frame: 0,
     stale: null,
+    wanted: { arrangement: 0, layer: null },
     closed: false,
   };
   viewer.observer = new ResizeObserver(() => fit(viewer));
@@ -163,6 +164,7 @@ function colourTable(labels) {
 
 /** Show other tiles: planes, axial, coronal, sagittal, render or modalities. */
 export async function setArrangement(viewer, arrangement) {
+  const own = (viewer.wanted.arrangement += 1); // A key that is held asks again before all is there.
   viewer.arrangement = arrangement;
   viewer.host.dataset.arrangement = arrangement;
   const wanted = { render: [], modalities: viewer.names }[arrangement] ?? [null];
@@ -172,8 +174,8 @@ export async function setArrangement(viewer, arrangement) {
   viewer.panes = kept;
   for (const pane of kept) arrange(pane, tiles);
   for (const name of wanted.slice(kept.length)) {
-    const pane = await createPane(viewer.slices, tiles, name ? (viewer.titles.get(name)) : "");
-    if (viewer.closed || viewer.arrangement !== arrangement) return destroyPane(pane);
+    const pane = await createPane(viewer.slices, tiles, name ? viewer.titles.get(name) : "");
+    if (viewer.closed || viewer.wanted.arrangement !== own) return destroyPane(pane);
     pane.modality = name;
     viewer.panes.push(pane);
     fill(viewer, [pane]);
@@ -217,7 +219,10 @@ export function setModality(viewer, name) {
 
 /** Show a map over the scan, or none. */
 export async function setLayer(viewer, map) {
-  viewer.layer = map ? (await loadMap(viewer, map)).image : null;
+  viewer.wanted.layer = map;
+  const image = map ? (await loadMap(viewer, map)).image : null;
+  if (viewer.closed || viewer.wanted.layer !== map) return; // Another was chosen while it was loaded.
+  viewer.layer = image;
   if (viewer.layer) viewer.layer.opacity = viewer.layerOpacity;
   fill(viewer);
   redraw(viewer, true);

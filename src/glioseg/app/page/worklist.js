@@ -2,6 +2,7 @@
 
 import { get, send } from "./api.js";
 import { h, problem, say } from "./dom.js";
+import { dropDraft } from "./drafts.js";
 import { job, showProgress } from "./progress.js";
 import { byTime, date, number, t, volumeWords } from "./texts.js";
 
@@ -129,13 +130,17 @@ function queue(view, cases) {
   return h("section", { class: "card" }, h("h2", {}, t("cases.queue")), ...cases.map((own) => job(own, () => change(view, "POST", `/api/cases/${own.id}/cancel`))));
 }
 
+/** Whether the server did it. */
 async function change(view, method, path) {
+  let done = true;
   try {
     await send(method, path);
   } catch (error) {
+    done = false;
     say(error.message, "error");
   }
   if (view.page) await refresh(view);
+  return done;
 }
 
 function table(view, cases) {
@@ -230,8 +235,9 @@ function state(own) {
 }
 
 function buttons(view, own, link) {
-  const remove = () => {
-    if (window.confirm(t("cases.delete.sure", { name: own.name }))) change(view, "DELETE", `/api/cases/${own.id}`);
+  const remove = async () => {
+    if (!window.confirm(t("cases.delete.sure", { name: own.name }))) return;
+    if (await change(view, "DELETE", `/api/cases/${own.id}`)) dropDraft(own.id);
   };
   return h(
     "div",
