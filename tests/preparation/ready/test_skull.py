@@ -12,7 +12,7 @@ import pytest
 from glioseg.core import Grid, Image, Source
 from glioseg.errors import GeometryError
 from glioseg.io.load import read_sources
-from glioseg.preparation.ready.skull import WITH_SKULL, skull_share
+from glioseg.preparation.ready.skull import WITH_SKULL, has_skull, skull_share
 from tests.conftest import _REAL_DATA
 from tests.fakes.heads import patient, with_skull
 
@@ -45,6 +45,17 @@ def test_what_is_no_head_tells_nothing() -> None:
     ball = np.zeros(grid.shape)
     ball[10:20, 10:20, 10:20] = 1
     assert skull_share(ball, grid) is None
+
+
+@pytest.mark.parametrize("codes", ["RAS", "PIR"])
+def test_a_section_whose_middle_lies_outside_it_is_none_of_a_head(codes: str) -> None:
+    """Two thighs that touch, say: from the middle between them most ways lead into neither."""
+    grid = Grid((100, 100, 12), np.diag([2.0, 2.0, 5.0, 1.0]))
+    legs = np.zeros(grid.shape, dtype=np.float32)
+    legs[5:95, 5:30] = legs[5:30, 5:95] = legs[70:95, 5:95] = 1.0
+    image = Image(legs[None], ("t1n",), grid)
+    assert _shares(image, codes) == [None]
+    assert has_skull(image) is None
 
 
 def test_pictures_are_refused() -> None:

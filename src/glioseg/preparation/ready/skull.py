@@ -135,12 +135,17 @@ def _outline(bright: npt.NDArray[np.bool_], spacing_mm: tuple[float, ...]) -> np
 
 
 def _profiles(values: Floats, outline: npt.NDArray[np.bool_], spacing_mm: tuple[float, ...]) -> list[Floats]:
-    """Values at steps of 1 mm from the outline to the middle, ray by ray, no further than they are looked at."""
+    """Values at steps of 1 mm from the outline to the middle, ray by ray, no further than they are looked at.
+
+    None of a section whose middle lies outside its outline: it has the shape of no head.
+    """
     centre = ndimage.center_of_mass(outline)
     angles = np.linspace(0, 2 * np.pi, _RAYS, endpoint=False)[:, None]
     reach = np.arange(0.0, 150.0)
     places = [centre[axis] + turn(angles) * reach / spacing_mm[axis] for axis, turn in enumerate((np.cos, np.sin))]
     inside = ndimage.map_coordinates(outline.astype(np.float32), places, order=0) > 0.5
+    if not inside[:, 0].all():
+        return []
     along = ndimage.map_coordinates(values, places, order=1)
     ends = [int(np.flatnonzero(ray)[-1]) + 1 for ray in inside]
     return [ray[:end][::-1][:_DEPTH_MM] for ray, end in zip(along, ends, strict=True)]
