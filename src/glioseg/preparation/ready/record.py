@@ -49,8 +49,8 @@ class Moved:
             said.append(f"{doubtful}: the heads overlap by {found.overlap:.2f} only (Dice)")
         elif found.sharpness < _BLURRED and not self.is_to_atlas:
             said.append(
-                f"{doubtful}: moved aside by 4 mm they agree about as well (by {found.sharpness:.0%} less, of one "
-                "patient some 30 %), as scans of two patients do"
+                f"{doubtful}: moved aside by 4 mm they agree about as well (by {max(0.0, found.sharpness):.0%} less, "
+                "of one patient some 30 %), as scans of two patients do"
             )
         if self.covered < _COVERED:
             said.append(

@@ -16,6 +16,7 @@ from glioseg.preparation.options import PLANE_ORIENTATIONS
 Picture = npt.NDArray[np.float32]
 _FIELD_MM = 22.0
 _STEP_MM = 1.0
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +80,9 @@ def _section(array: npt.NDArray[Any], grid: Grid, section: Grid) -> Picture:
 def _scaled(picture: Picture) -> Picture:
     """Between its darkest and nearly its brightest, as 0..1."""
     low, high = np.percentile(picture, (1, 99.5))
-    return np.asarray(((picture - low) / max(high - low, 1e-6)).clip(0, 1), dtype=np.float32)
+    if high - low <= _ROUNDING * max(abs(low), abs(high)):
+        return np.zeros_like(picture)
+    return np.asarray(((picture - low) / (high - low)).clip(0, 1), dtype=np.float32)
 
 
 def _chessboard(one: Picture, other: Picture) -> Picture:
