@@ -24,6 +24,8 @@ from glioseg.errors import OptionError
 FAST = PhantomOptions(n_patients=8, spacing_mm=3.0, seed=0)
 CSF, GM, WM = 1, 2, 3
 NCR, ED, ET = 1, 2, 3
+Voxels = tuple[int, int, int]
+Means = tuple[float, float, float, float]
 
 
 @lru_cache(maxsize=1)
@@ -101,6 +103,26 @@ class TestRepeatability:
         stream.close()  # type: ignore[attr-defined]
         assert [patient.id for patient in streamed] == ["phantom-0000", "phantom-0001", "phantom-0002"]
         assert all(same(first, second) for first, second in zip(streamed, generate(few, n_workers=1), strict=True))
+
+    @pytest.mark.parametrize(
+        ("n_randomised", "survival", "tumour", "tissues", "means"),
+        [
+            (0, 568, (45, 185, 86), (973, 3671, 1698), (514.0, 467.6, 356.9, 345.3)),
+            (1, 495, (171, 231, 65), (1142, 3530, 1705), (473.5, 489.3, 580.7, 300.9)),
+        ],
+    )
+    def test_the_patients_are_those_of_the_published_figures(
+        self, n_randomised: int, survival: int, tumour: Voxels, tissues: Voxels, means: Means
+    ) -> None:
+        """Patient 0 of seed 0 at 6 mm. One draw more or in another order, and all figures on the phantom are void."""
+        patient = generate_patient(PhantomOptions(spacing_mm=6.0, n_randomised=1), 0) if n_randomised else tiny()
+        told = {"age": 59.5, "sex": "M", "grade": "HGG", "resection": "STR", "site": "site-A", "n_lesions": 4}
+        assert {name: patient.facts[name] for name in told} == told
+        assert patient.facts["survival_days"] == pytest.approx(survival, rel=0.02)
+        for labels, counts in ((patient.labels, tumour), (patient.tissues, tissues)):
+            assert np.bincount(labels.array.ravel())[1:] == pytest.approx(counts, rel=0.01, abs=2)
+        brain = patient.image.array[0] > 0
+        assert [channel[brain].mean() for channel in patient.image.array] == pytest.approx(means, rel=0.01)
 
     def test_seeds_and_indices_give_other_patients(self) -> None:
         other = generate_patient(PhantomOptions(spacing_mm=3.0, seed=1), 0)

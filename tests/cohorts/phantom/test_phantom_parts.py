@@ -164,6 +164,14 @@ class TestThresholdBaseline:
         tumour = np.array([True, False, True]).reshape(3, 1, 1)
         assert threshold_baseline([(flair, tumour)]).dice == pytest.approx(2 / 3)
 
+    @pytest.mark.parametrize(("intensity", "has_tumour", "dice"), [(5, False, 1.0), (0, False, 1.0), (0, True, 0.0)])
+    def test_patients_without_tumour_or_without_brain(self, intensity: int, has_tumour: bool, dice: float) -> None:
+        """Without tumour a threshold above all is right; where nothing is bright, none finds the tumour."""
+        flair = np.full((3, 1, 1), intensity)
+        baseline = threshold_baseline([(flair, np.full(flair.shape, has_tumour))])
+        assert (baseline.raw_dice, baseline.z_dice) == (dice, dice)
+        assert baseline.raw_threshold == intensity + (intensity > 0)
+
     def test_nothing_to_score(self) -> None:
         with pytest.raises(LayoutError, match="no case"):
             threshold_baseline([])

@@ -67,7 +67,7 @@ def threshold_baseline(
         values, inside = signal[brain], tumour[brain]
         missed = int(np.count_nonzero(tumour & ~brain))
         raw_sum += _dice_by_bin(np.clip(values, 0, _RAW_BINS - 1), inside, missed, _RAW_BINS)
-        z = (values - values.mean()) / max(float(values.std()), 1e-12)
+        z = (values - values.mean()) / max(float(values.std()), 1e-12) if values.size else values
         place = np.clip((z - _Z_LOW) / _Z_STEP, 0, len(z_sum) - 1)
         z_sum += _dice_by_bin(place, inside, missed, len(z_sum))
         count += 1

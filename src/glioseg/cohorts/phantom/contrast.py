@@ -45,7 +45,14 @@ GAIN = {"t1n": 620.0, "t1c": 780.0, "t2w": 640.0, "t2f": 700.0}
 
 @dataclass(frozen=True)
 class Scanner:
-    """A site's scanner: its name, its noise relative to white matter, and its gain and bias relative to the usual."""
+    """A site's scanner.
+
+    Args:
+        name: of the site.
+        noise: standard deviation relative to white matter.
+        gain, bias: relative to the usual.
+        coil: by how much it brightens the cortex, as a logarithm; more on FLAIR.
+    """
 
     name: str
     noise: float

@@ -42,9 +42,9 @@ from glioseg.options import Options
 _VOLUME_MM = (240.0, 240.0, 155.0)
 """Extent of the volume: that of BraTS."""
 _PLAN_MM = 3.0
+"""Spacing at which tumours are placed and oedema spreads, whatever the patient's: the same patient at every spacing."""
 _PLAN_EXTENT_MM = (174.0, 213.0, 155.0)
 """Holds every brain, and little more."""
-"""Spacing at which tumours are placed and oedema spreads, whatever the patient's: the same patient at every spacing."""
 _Number = TypeVar("_Number", np.int16, np.uint8)
 _PURPOSES = ("facts", "anatomy", "tumour", "maps", "mimics", "look", *MODALITIES, "variety", "coverings")
 
@@ -106,7 +106,7 @@ def generate(options: PhantomOptions, *, n_workers: int | None = None) -> Iterat
 
 
 def generate_patient(options: PhantomOptions, index: int) -> PhantomPatient:
-    """One patient; a function of the seed, the index, the spacing and the shares alone.
+    """One patient; a function of the seed, the index, the spacing, the shares and whether it is randomised alone.
 
     Anatomy, tumour and mimics are the same at every spacing; only the noise differs.
     """

@@ -164,7 +164,7 @@ def _draw_metric(rng: np.random.Generator) -> npt.NDArray[np.float64]:
 def pushed(lesions: Sequence[PhantomLesion], frame: Frame, depth: Floats) -> Floats:
     """How far tissue has been pushed by the time it is at each voxel.
 
-    A point at a distance r in units of the core's radius has come from r (1 - push / (1 + r³)), which is one-to-one
+    A point at a distance r, in units of 1.15 core radii, has come from r (1 - push / (1 + r³)), which is one-to-one
     for push < 1 and falls off as an incompressible medium's displacement does.
 
     Args:
