@@ -11,7 +11,8 @@ from glioseg.core import Grid, Image
 from glioseg.errors import GeometryError
 from glioseg.io.load import Voxels
 from glioseg.preparation.ready.record import Moved
-from glioseg.preparation.ready.registration import Head, register
+from glioseg.preparation.ready.registration import Head, covered, register
+from glioseg.preparation.resample import resample_array
 from tests.fakes.heads import acquired, error_mm, patient, rigid
 
 MOTION = rigid((4.0, -5.0, 6.0), (6.0, -4.0, 5.0), (0.0, -20.0, 10.0))
@@ -64,6 +65,37 @@ def test_another_patient_is_doubted(fixed: Head) -> None:
     other = acquired(patient(seed=11), "t2w", "axial", (2, 2, 4), MOTION)
     (doubt,) = Moved(("t2w",), "t1c", register(fixed, _head(other))).doubts
     assert doubt.startswith("The registration of t2w to t1c is doubtful")
+
+
+BOX = Grid((40, 40, 40), np.diag([2.0, 2.0, 2.0, 1.0]))
+FULL = np.zeros(BOX.shape, dtype=np.float32)
+FULL[8:32, 8:32, 8:32] = 100.0 + np.arange(24)
+
+
+@pytest.mark.parametrize("black", [0.0, 2000.0, -2000.0])
+def test_how_much_of_a_head_another_volume_shows(black: float) -> None:
+    """The head reaches from 16 to 64 mm; a field that begins at 40 mm along X holds a half of it, whatever black is."""
+    head = Head.of(FULL + np.float32(black), BOX)
+    half = BOX.cropped(((20, 40), (0, 40), (0, 40)))
+    assert covered(head, BOX, np.eye(4)) == 1.0
+    assert covered(head, half, np.eye(4)) == pytest.approx(0.5)
+    shifted = np.eye(4)
+    shifted[0, 3] = 12.0  # the head begins 12 mm before the field's middle as the other volume has it
+    assert covered(head, half, shifted) == pytest.approx(0.75)
+    assert covered(head, half.with_orientation("PSL"), shifted) == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize("codes", ["RAS", "PSL", "SRA"])
+def test_a_head_that_is_cut_off_below_is_filled(codes: str) -> None:
+    """A scalp that is open at the bottom, dark within: as a whole, it is the box."""
+    scalp = FULL.copy()
+    scalp[12:28, 12:28, :28] = 0.0
+    opened, whole = scalp[:, :, 8:], (FULL > 0)[:, :, 8:]
+    grid = BOX.cropped(((0, 40), (0, 40), (8, 40)))
+    turned = grid.with_orientation(codes)
+    arrays = [resample_array(each[None], grid, turned, "nearest")[0] for each in (opened, whole.astype(np.float32))]
+    fine = Head.of(arrays[0], turned).levels[-1]
+    np.testing.assert_array_equal(fine.shown, arrays[1] > 0)
 
 
 GRID = Grid((20, 20, 20), np.diag([4.0, 4.0, 4.0, 1.0]))

@@ -92,6 +92,19 @@ def test_what_was_moved_lies_where_it_did_and_comes_back_to_the_target(image: Im
     assert [view.title for view in scan.views] == ["t2w on t1c"]
 
 
+@pytest.mark.parametrize("black", [0.0, 2000.0])
+def test_a_smaller_field_of_view_is_said(monkeypatch: pytest.MonkeyPatch, black: float) -> None:
+    """The upper 3 of a block's 12 slices lie in the second volume, whatever the value of what is black in the first."""
+    still = Registration(np.eye(4), 0.9, 0.95, 0.3, 0.0, 0.0, 0.1)
+    monkeypatch.setattr("glioseg.preparation.ready.scan.register", lambda fixed, moving: still)
+    block = np.zeros(CUBE.shape, dtype=np.float32)
+    block[4:16, 4:16, 4:16] = RAMP[4:16, 4:16, 4:16]
+    upper = Voxels(block[:, :, 13:], CUBE.cropped(((0, 20), (0, 20), (13, 20))))
+    scan = make_ready({"t1c": Voxels(block + np.float32(black), CUBE), "t2w": upper}, NEEDED, REGISTER)
+    assert scan.record.moved[0].covered == pytest.approx(0.25)
+    assert scan.record.doubts == ("t2w shows 25% of what t1c shows; beyond, zeros stand in",)
+
+
 def test_volumes_of_one_grid_move_together(image: Image, known: None) -> None:
     moving = acquired(image, "t2w", "coronal", (5, 5, 5), MOTIONS["t2w"])
     volumes = {
@@ -181,6 +194,21 @@ REFUSED: dict[str, tuple[Mapping[str, Voxels], ReadyOptions, str]] = {
         "t2f: a scan that shows nothing",
     ),
     "pictures": ({"t1n": Voxels(RAMP, Grid.of_pictures(CUBE.shape))}, REGISTER, "pictures have no millimetres"),
+    "not finite": (
+        {"t1n": Voxels(np.where(RAMP == 5, np.nan, RAMP), CUBE), "t2f": Voxels(RAMP, CUBE)},
+        REGISTER,
+        "t1n holds values that are not finite; found 1 voxels",
+    ),
+    "one slice, shaded": (
+        {"t2f": Voxels(RAMP[:, :, :1], SLAB)},
+        ReadyOptions(n4=True),
+        r"t2f: the shading of a volume this thin .* found 20x20x1 voxels of 1x1x5 mm, RAS; .*n4=True",
+    ),
+    "few thin slices, shaded": (
+        {"t2f": Voxels(RAMP[:, :5], Grid((20, 5, 20), np.eye(4)))},
+        ReadyOptions(n4=True),
+        "this thin .* expected 6 mm or more along each axis",
+    ),
     "a mask on nothing": ({"t1n": Voxels(RAMP, CUBE)}, ReadyOptions(register=True, mask_on="t2f"), "not there"),
     "nothing": ({"adc": Voxels(RAMP, CUBE)}, REGISTER, "no modality that the network sees"),
 }
@@ -202,6 +230,11 @@ def test_a_brain_needs_a_t1(head: Image, deepbet: None) -> None:
 def test_a_scan_without_a_brain(deepbet: None) -> None:
     with pytest.raises(GeometryError, match="no brain was found in t1n"):
         extraction.extract_brain(np.zeros(CUBE.shape), CUBE, "t1n")
+
+
+def test_a_brain_is_not_looked_for_in_one_slice(deepbet: None) -> None:
+    with pytest.raises(GeometryError, match=r"t1n is too thin .* found 20x20x1 voxels .*brain_extract=True"):
+        extraction.extract_brain(RAMP[:, :, :1], SLAB, "t1n")
 
 
 def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

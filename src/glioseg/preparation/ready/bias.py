@@ -14,11 +14,14 @@ import SimpleITK as sitk  # noqa: N813 - its usual name
 
 from glioseg.cohorts.dark import NOISE, visible
 from glioseg.core import Grid
+from glioseg.errors import GeometryError
 from glioseg.preparation.resample import resample_array
 
 _FIELD_MM = 4.0
 """Voxels on which the field is found: it is smooth."""
 _STEPS = (50, 50, 30)
+_FEWEST = 2
+"""Such voxels along each axis, below which N4 finds no field."""
 
 
 def without_shading(array: npt.NDArray[Any], grid: Grid) -> npt.NDArray[np.float32]:
@@ -27,10 +30,20 @@ def without_shading(array: npt.NDArray[Any], grid: Grid) -> npt.NDArray[np.float
     Args:
         array: (X, Y, Z), finite.
         grid: its place, in mm.
+
+    Raises:
+        GeometryError: the volume is too thin for a field that varies along all three axes.
     """
     values = np.asarray(array, dtype=np.float32)
     shown = visible(array, NOISE) & (values > 0)
     coarse = grid.with_spacing([max(own, _FIELD_MM) for own in grid.spacing_mm])
+    if min(coarse.shape) < _FEWEST:
+        raise GeometryError(
+            "the shading of a volume this thin cannot be evened out",
+            found=grid.describe(),
+            expected=f"{1.5 * _FIELD_MM:g} mm or more along each axis, and {_FEWEST} voxels",
+            remedy="Leave `--n4` out",
+        )
     small = sitk.GetImageFromArray(_turned(resample_array(values[None], grid, coarse, "linear")[0]))
     share = resample_array(shown[None].astype(np.float32), grid, coarse, "linear")[0]
     mask = sitk.GetImageFromArray((_turned(share) > 0.5).astype(np.uint8))

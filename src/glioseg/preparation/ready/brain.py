@@ -25,6 +25,7 @@ T1_NAMES = ("t1n", "pre", "t1c", "post")
 """What a brain is looked for in, the best first: deepbet knows T1."""
 _SMALLEST_ML, _LARGEST_ML = 700.0, 2000.0
 """Between these lie the brains of adults, ventricles included."""
+_FEWEST = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,10 +80,17 @@ def extract_brain(array: npt.NDArray[Any], grid: Grid, name: str) -> Brain:
 
     Raises:
         OptionError: deepbet is not installed.
-        GeometryError: no brain is found.
+        GeometryError: a volume of few slices, or one in which no brain is found.
     """
     began = time.perf_counter()
     extraction = require_deepbet()
+    if min(grid.shape) < _FEWEST:
+        raise GeometryError(
+            f"{name} is too thin for a brain to be found in it",
+            found=grid.describe(),
+            expected=f"a T1 of a head, {_FEWEST} voxels or more along each axis",
+            remedy="Leave `--brain-extract` out",
+        )
     upright = grid.with_orientation("RAS")
     turned = np.ascontiguousarray(resample_array(array[None], grid, upright, "nearest")[0], dtype=np.float32)
     with warnings.catch_warnings():

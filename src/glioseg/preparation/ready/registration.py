@@ -120,7 +120,7 @@ class Head:
             values = resample_array(values[None], grid, coarse, "linear")[0]
             share = resample_array(shown[None].astype(np.float32), grid, coarse, "linear")[0]
             grid, shown = coarse, share > 0.5
-            seen.append(_Seen(np.ascontiguousarray(values), grid, _filled(shown)))
+            seen.append(_Seen(np.ascontiguousarray(values), grid, _filled(shown, grid)))
         return cls(tuple(reversed(seen)))
 
     @property
@@ -157,13 +157,31 @@ def overlap(fixed: Head, moving: Head, matrix: Affine) -> float | None:
         matrix: mm of the first -> mm of the second.
     """
     one, other = fixed.levels[_MIDDLE], moving.levels[_MIDDLE]
-    to_other = np.linalg.solve(other.grid.affine, matrix @ one.grid.affine)
-    index = np.indices(one.shown.shape).reshape(3, -1)
-    places = np.rint(to_other[:3, :3] @ index + to_other[:3, 3:]).astype(np.int64)
-    meet = np.logical_and.reduce([(at >= 0) & (at < n) for at, n in zip(places, other.shown.shape, strict=True)])
+    places, meet = _places(one.grid, other.grid, matrix)
     own, theirs = one.shown.ravel()[meet], other.shown[tuple(places[:, meet])]
     total = int(own.sum()) + int(theirs.sum())
     return 2 * int((own & theirs).sum()) / total if total else None
+
+
+def covered(fixed: Head, field: Grid, matrix: Affine) -> float:
+    """Share of what a head shows above black that lies in another volume's field of view; 1 where it shows nothing.
+
+    Args:
+        fixed: the head.
+        field: the voxels of the other volume.
+        matrix: mm of the head -> mm of the other volume.
+    """
+    one = fixed.levels[_MIDDLE]
+    _, inside = _places(one.grid, field, matrix)
+    return float(inside[one.shown.ravel()].mean()) if one.shown.any() else 1.0
+
+
+def _places(one: Grid, other: Grid, matrix: Affine) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """(3, N) the voxels of the other grid in which centres of the first lie, and (N,) whether there are such voxels."""
+    to_other = np.linalg.solve(other.affine, matrix @ one.affine)
+    index = np.indices(one.shape).reshape(3, -1)
+    places = np.rint(to_other[:3, :3] @ index + to_other[:3, 3:]).astype(np.int64)
+    return places, np.logical_and.reduce([(at >= 0) & (at < n) for at, n in zip(places, other.shape, strict=True)])
 
 
 def _require_head(array: npt.NDArray[Any], grid: Grid) -> None:
@@ -190,9 +208,10 @@ def _require_head(array: npt.NDArray[Any], grid: Grid) -> None:
         )
 
 
-def _filled(shown: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Slice by slice, so that a head that is cut off below has no open end."""
-    return np.stack([ndimage.binary_fill_holes(part) for part in np.moveaxis(shown, 2, 0)], axis=2)
+def _filled(shown: npt.NDArray[np.bool_], grid: Grid) -> npt.NDArray[np.bool_]:
+    """Axial section by section, so that a head that is cut off below has no open end."""
+    upwards = [world for world, _ in grid.axis_directions].index(2)
+    return np.stack([ndimage.binary_fill_holes(part) for part in np.moveaxis(shown, upwards, 0)], axis=upwards)
 
 
 def _itk(array: npt.NDArray[Any], grid: Grid) -> sitk.Image:
@@ -239,7 +258,7 @@ def _method(fixed: _Seen, level: _Level) -> sitk.ImageRegistrationMethod:
 def _climbed(
     fixed: Head, moving: Head, number: int, start: sitk.Euler3DTransform
 ) -> tuple[sitk.Euler3DTransform, float]:
-    """The better transform at a level, and its metric: the mutual information, negative."""
+    """The transform that is reached at a level, and its metric: the mutual information, negative."""
     level, one, other = _LEVELS[number], fixed.levels[number], moving.levels[number]
     method = _method(one, level)
     method.SetOptimizerAsRegularStepGradientDescent(

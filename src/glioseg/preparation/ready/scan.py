@@ -8,7 +8,8 @@ to those that the network is shown.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +25,7 @@ from glioseg.preparation.ready.bias import without_shading
 from glioseg.preparation.ready.brain import T1_NAMES, TOOL, Brain, extract_brain
 from glioseg.preparation.ready.options import ReadyOptions
 from glioseg.preparation.ready.record import Extracted, Moved, ReadyRecord
-from glioseg.preparation.ready.registration import Head, Registration, register
+from glioseg.preparation.ready.registration import Head, Registration, covered, register
 from glioseg.preparation.ready.result import ReadyScan
 from glioseg.preparation.ready.skull import WITH_SKULL, skull_share
 from glioseg.preparation.ready.views import PlaneSections, brain_view, views_of
@@ -37,11 +38,12 @@ _AS_GOOD = 0.1
 
 @dataclass(frozen=True, eq=False)
 class _Placed:
-    """Where volumes of one grid lie in the target's world."""
+    """Where volumes of one grid lie in the target's world, and the share of the target's head that they show."""
 
     names: tuple[str, ...]
     grid: Grid
     registration: Registration | None = None
+    covered: float = 1.0
 
     @property
     def matrix(self) -> Affine:
@@ -66,16 +68,18 @@ def make_ready(
         derived: modalities that were reformatted from others: no grid of theirs is chosen for the mask.
 
     Raises:
-        GeometryError: what cannot be registered, or lies on several grids and shall not be registered; a modality to
-            put the mask on that is not there; no T1 for brain extraction.
+        GeometryError: pictures; values that are not finite; what cannot be registered, or lies on several grids and
+            shall not be registered; a volume too thin for what is asked; a modality to put the mask on that is not
+            there; no T1 for brain extraction, or no brain in it.
         OptionError: deepbet is not installed.
     """
     began = time.perf_counter()
     shown = [name for name in needed if name in volumes]
     target = _target(shown, options, derived)
     _require_mm(volumes)
+    _require_finite(volumes)
     evened = tuple(shown) if options.n4 else ()
-    voxels = {name: _evened(each) if name in evened else each for name, each in volumes.items()}
+    voxels = {name: _evened(name, each) if name in evened else each for name, each in volumes.items()}
     places = _placed(voxels, target, options)
     skull = _skull(voxels, shown) if options.brain_extract else {}
     has_skull = max(skull.values(), default=0.0) >= WITH_SKULL
@@ -88,7 +92,7 @@ def make_ready(
         options,
         target,
         working.spacing_mm,
-        tuple(_moves(places, target, native, voxels[target], turn, options)),
+        tuple(_moves(places, target, turn, options)),
         skull,
         None if brain is None else Extracted(brain.of, brain.volume_ml, TOOL, round(brain.seconds, 1), brain.is_odd),
         evened,
@@ -119,8 +123,20 @@ def _require_mm(volumes: Mapping[str, Voxels]) -> None:
         )
 
 
-def _evened(voxels: Voxels) -> Voxels:
-    return Voxels(without_shading(voxels.array, voxels.grid), voxels.grid)
+def _require_finite(volumes: Mapping[str, Voxels]) -> None:
+    for name, each in volumes.items():
+        n_odd = int(np.count_nonzero(~np.isfinite(each.array)))
+        if n_odd:
+            raise GeometryError(
+                f"{name} holds values that are not finite",
+                found=f"{n_odd} voxels of NaN or Inf",
+                remedy="Mend the scan; `glioseg inspect` lists such files",
+            )
+
+
+def _evened(name: str, voxels: Voxels) -> Voxels:
+    with _speaking_of(name):
+        return Voxels(without_shading(voxels.array, voxels.grid), voxels.grid)
 
 
 def _placed(voxels: Mapping[str, Voxels], target: str, options: ReadyOptions) -> list[_Placed]:
@@ -143,14 +159,22 @@ def _placed(voxels: Mapping[str, Voxels], target: str, options: ReadyOptions) ->
     if len(groups) > 1:
         fixed = _head(target, voxels[target])
         for group in groups[1:]:
+            grid = voxels[group[0]].grid
             found = register(fixed, _head(group[0], voxels[group[0]]))
-            placed.append(_Placed(tuple(group), voxels[group[0]].grid, found))
+            placed.append(_Placed(tuple(group), grid, found, covered(fixed, grid, found.matrix)))
     return placed
 
 
 def _head(name: str, voxels: Voxels) -> Head:
-    try:
+    with _speaking_of(name):
         return Head.of(voxels.array, voxels.grid)
+
+
+@contextmanager
+def _speaking_of(name: str) -> Iterator[None]:
+    """Errors that name the modality."""
+    try:
+        yield
     except GliosegError as error:
         raise GeometryError(
             f"{name}: {error.what}", found=error.found, expected=error.expected, remedy=error.remedy
@@ -216,23 +240,13 @@ def _image(
 
 
 def _moves(
-    places: Sequence[_Placed],
-    target: str,
-    native: Grid,
-    reference: Voxels,
-    turn: tuple[str, Registration] | None,
-    options: ReadyOptions,
+    places: Sequence[_Placed], target: str, turn: tuple[str, Registration] | None, options: ReadyOptions
 ) -> list[Moved]:
-    done = []
-    if len(places) > 1:
-        coarse = native.with_spacing((4.0,) * 3)
-        head = brought(reference.array[None], native, coarse)[0]
-        inside = head > 0.15 * np.percentile(head, 95)
-    for place in places[1:]:
-        if place.registration is not None:
-            seen = brought(np.ones((1, *place.grid.shape), np.float32), place.there, coarse)[0]
-            covered = float((seen[inside] > 0.5).mean()) if inside.any() else 1.0
-            done.append(Moved(place.names, target, place.registration, covered))
+    done = [
+        Moved(place.names, target, place.registration, place.covered)
+        for place in places
+        if place.registration is not None
+    ]
     if turn is not None and options.atlas is not None:
         done.append(Moved((turn[0],), f"the atlas {NAMES[options.atlas]}", turn[1]))
     return done
