@@ -17,6 +17,7 @@ from glioseg.evaluation.conformal import (
     missed_shares,
     risk_threshold,
     risk_thresholds,
+    share_words,
 )
 
 _GRID = np.array([0.0, 0.2, 0.4, 0.6, 0.8])
@@ -116,3 +117,8 @@ def test_the_promise_is_kept_on_patients_not_seen() -> None:
     assert covered is not None
     assert 0.89 <= covered.mean < 0.93
     assert check_coverage(errors[:10], 0.9) is None
+
+
+@pytest.mark.parametrize(("share", "words"), [(0.9, "90%"), (0.07, "7%"), (0.005, "0.5%"), (0.995, "99.5%")])
+def test_a_promise_is_told_as_it_was_made(share: float, words: str) -> None:
+    assert share_words(share) == words

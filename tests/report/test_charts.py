@@ -241,5 +241,6 @@ def test_numbers_are_written_as_people_write_them(value: float, words: str) -> N
 
 def test_names_that_the_font_lacks_are_replaced() -> None:
     assert style.plain("患者_7") == "??_7"
+    assert style.plain("Mu\u0308ller, Nguye\u0302\u0303n") == "Müller, Nguyễn"  # as a Mac writes them in names of files
     assert style.plain("a$b") == r"a\$b"
     assert style.plain("x" * 30 + "end", 10) == "xxx…xxxend"

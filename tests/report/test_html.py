@@ -18,6 +18,7 @@ from glioseg.report.html import (
     ContactSheet,
     Listed,
     Page,
+    Picture,
     Prose,
     Section,
     Table,
@@ -211,3 +212,12 @@ def test_thumbnails_say_what_is_seen_and_lead_to_their_files() -> None:
 )
 def test_first_sentences(caption: str, sentence: str) -> None:
     assert first_sentence(caption) == sentence
+
+
+def test_what_is_seen_is_the_name_of_what_is_touched() -> None:
+    """Of a button a reader of the screen hears the name alone, and not the words of the image in it."""
+    shown = Picture("a", "Dice", "By case.", 9, 9, "chart", "data:,", alt="Twelve dots between 0.7 and 0.9")
+    thumb = Thumbnail("b", "yes", "data:,", 9, 9, alt="b: yes, 97 %")
+    text = render_page(_page(Section("s", "S", "", (shown, ContactSheet((thumb,))))))
+    names = [attributes.get("aria-label") for _, attributes in _read(text).tags if attributes.get("class") == "enlarge"]
+    assert names == ["Enlarge: Twelve dots between 0.7 and 0.9", "Enlarge: b: yes, 97 %"]

@@ -107,3 +107,16 @@ def test_letters_lie_over_the_pictures() -> None:
     assert rows.min() < 50  # the title, above the panel at rows 50 to 149
     inside = light[50:150, 20:140]
     assert all(part.any() for part in (inside[:, :24], inside[:, -24:], inside[:24], inside[-24:]))
+
+
+def test_legends_of_many_regions_have_several_lines() -> None:
+    """A sheet as wide as 300 names is more than a browser or a WebP file takes; no name is lost or lies on another."""
+    legend = [(f"腫瘍 {number} {'long ' * 40}", "#ffffff") for number in range(300)]
+    figure = mosaic([Group((_panel((9, 9, 9), 60, 80),))], columns=1, legend=legend)
+    pixels = draw(figure)
+    assert pixels.shape[1] <= 1640
+    drawn = [text for text in figure.axes[0].texts if text.get_text().startswith("??")]
+    assert len(drawn) == 300
+    places = {tuple(text.get_position()) for text in drawn}
+    assert len(places) == 300
+    assert all(0 < y < pixels.shape[0] for _, y in places)

@@ -15,7 +15,10 @@ from glioseg.core.schemes import scheme_named
 from glioseg.report.classes_said import said_page
 from glioseg.report.figures.render import draw
 from glioseg.report.figures.sections import largest_sections
+from glioseg.report.html import Picture, Prose
+from glioseg.report.parts.explained import explained
 from glioseg.report.parts.predicted import MOST_PICTURES
+from glioseg.report.parts.ready import made_ready
 from glioseg.report.prediction import overlay_figure
 from glioseg.report.predictions import NetworkCard, PredictedCase, PredictionsPage, write_predictions
 from glioseg.report.segmented import segmented_page
@@ -151,3 +154,37 @@ def test_the_overlay_of_a_small_picture_can_be_read() -> None:
     image = Image(np.full((1, *grid.shape), 90, dtype=np.uint8), ("grey",), grid)
     pixels = draw(overlay_figure("p", image, labels, ("WT",), ("WT 36 voxels",)))
     assert pixels.shape[1] > 900
+
+
+def test_both_units_are_said_where_some_scans_have_no_millimetres(tmp_path: Path) -> None:
+    cases = [_mask(tmp_path, "a", 7.0), _mask(tmp_path, "b", 0, volumes={"unit": "voxels", "WT": 9, "ET": 3})]
+    assert segmented_page(cases, _REGIONS, [_CARD]).summary == "WT, ET, in ml or voxels, by lgg."
+
+
+def test_figures_that_a_page_does_not_show_are_told_of(tmp_path: Path) -> None:
+    """Of 15 cases the figures of 12 are in the page."""
+    explanation = {
+        "of": "the mean logit", "figures": {"WT": "a.png"}, "maps_are": {"grad_cam": "Grad-CAM"}, "without": {},
+    }  # fmt: skip
+    ready = {"figure": "r.png", "registered": True, "words": ["registered"]}
+    _picture(tmp_path / "a.png")
+    _picture(tmp_path / "r.png")
+    cases = [_mask(tmp_path, f"case{n}", n, explanation=explanation, ready=ready) for n in range(15)]
+    for section, words in ((explained(cases), ": 3 further figures"), (made_ready(cases), "of 3 further cases")):
+        pictures = [block for block in section.blocks if isinstance(block, Picture)]
+        assert len({picture.name for picture in pictures}) == len(pictures) == 12
+        assert any(words in block.text for block in section.blocks if isinstance(block, Prose))
+
+
+def test_no_figure_is_read_that_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    explanation = {"of": "it", "figures": {"WT": "a.png"}, "maps_are": {}, "without": {}}
+    cases = [_mask(tmp_path, f"case{n}", n, explanation=explanation) for n in range(15)]
+    read: list[str] = []
+
+    def opened(file: Path) -> None:
+        read.append(file.name)
+        raise OSError
+
+    monkeypatch.setattr(Pillow, "open", opened)
+    explained(cases)
+    assert read == ["a.png"] * 12

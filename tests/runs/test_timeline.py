@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from glioseg.core import Grid
 from glioseg.errors import FileError, OptionError
 from glioseg.evaluation.course import SUM, TimePoint, changes
 from glioseg.io.nifti import write_nifti
-from glioseg.report.timeline import TimelineFacts, _chart
+from glioseg.report.figures.render import draw
+from glioseg.report.timeline import TimelineFacts, _chart, _table
 from glioseg.runs.predicted_masks import predicted_masks
 from glioseg.runs.timeline import _overlay
 from tests.cli.command import glioseg as command
@@ -251,3 +252,30 @@ def test_why_there_is_no_overlay_is_said(tmp_path: Path) -> None:
     assert ran.code == 0
     assert "The masks are not shown on the scan" in ran.err
     assert "a_flair.nii.gz: the scan is not where it was" in ran.err
+
+
+def _cells(*values: float) -> Sequence[tuple[str, str]]:
+    """Of each time point after the first, how the change from the smallest value is told, and whether it is marked."""
+    points = [TimePoint(str(number), None, {"ET": value, SUM: 0.0}) for number, value in enumerate(values)]
+    table = _table(TimelineFacts(points, ("ET",), "ET", (), (), None, ""))
+    return [(row[5].text, row[5].tone) for row in table.rows if row[2].text == "ET"][1:]
+
+
+def test_a_change_below_a_limit_is_not_told_as_one_that_reaches_it() -> None:
+    """The limit is +40 %: 14 ml of 10 ml reach it, 13.96 and 13.996 do not."""
+    assert _cells(10.0, 14.0) == [("+40 %", "warning")]
+    assert _cells(10.0, 13.96) == [("+39.6 %", "")]
+    assert _cells(10.0, 13.996) == [("+39.96 %", "")]
+    assert _cells(10.0, 11.2) == [("+12 %", "")]
+    assert _cells(10.0, 9.999) == [("0 %", "")]
+
+
+def test_what_grows_from_nothing_is_marked() -> None:
+    assert _cells(0.0, 0.0, 3.0) == [("–", ""), ("from 0", "warning")]
+    assert _cells(5.0, 0.0, 3.0) == [("−100 %", ""), ("from 0", "warning")]
+
+
+def test_names_of_regions_are_no_formulas_and_have_letters_that_are_drawn() -> None:
+    points = [TimePoint(name, None, {"$a^{$": 1.0, "腫瘍": 2.0, SUM: 0.0}) for name in ("a", "b")]
+    figure = _chart(TimelineFacts(points, ("$a^{$", "腫瘍"), "ET", (), (), None, ""), ("$a^{$", "腫瘍"), "ml", "days")
+    assert draw(figure).size > 0

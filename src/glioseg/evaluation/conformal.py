@@ -160,3 +160,8 @@ def _over_splits(
     low, high = np.quantile(values, (0.05, 0.95))
     n_checked = len(items) - n_fitted
     return SplitCheck(promised, float(np.mean(values)), float(low), float(high), n_splits, n_fitted, n_checked)
+
+
+def share_words(share: float) -> str:
+    """A promised share in words, with all its digits: ``90%``, ``0.5%``, ``99.5%``."""
+    return f"{100 * share:g}%"

@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from glioseg.core.case import Counted
 from glioseg.errors import plural
 from glioseg.evaluation.confidence import CheckRecord, RiskCoverage
+from glioseg.evaluation.conformal import share_words
 from glioseg.report import style
-from glioseg.report.html import Block, Cell, Column, Page, Prose, Section, Table, Tile, saved_picture, write_page
+from glioseg.report.html import Block, Cell, Column, Page, Prose, Section, Table, Tile, replace_page, saved_picture
 from glioseg.report.parts.run_further import of_no_use
 from glioseg.report.parts.words import MOST_ROWS, left_out
 
@@ -80,7 +81,7 @@ def write_calibration(
     file: Path,
     figures: Path,
 ) -> Path:
-    """Write the page.
+    """Write the page; figures of an earlier one that this one does not show are removed.
 
     Args:
         name: of the network.
@@ -104,9 +105,8 @@ def write_calibration(
         for check in checks[:1]
     ]
     summary = f"Confidence of {name}, fitted on {promised.fitted_on}."
-    return write_page(
-        Page("glioseg calibrate", f"How far {name} can be trusted", summary, tuple(tiles), sections), file
-    )
+    page = Page("glioseg calibrate", f"How far {name} can be trusted", summary, tuple(tiles), sections)
+    return replace_page(page, file, figures)
 
 
 def foretold(confidence: Sequence[float], dice: Sequence[float]) -> Figure:
@@ -200,8 +200,8 @@ def _promises(regions: Mapping[str, Mapping[str, Any]], promised: Promised) -> S
         f"promise, the other checks it. A promise holds on average over {them}, not for each."
     )
     intro = (
-        f"At the cautious threshold at most {promised.risk:.0%} of a region is missed on average; volume intervals "
-        f"hold the true volume in {promised.level:.0%} of {promised.counted}s."
+        f"At the cautious threshold at most {share_words(promised.risk)} of a region is missed on average; volume "
+        f"intervals hold the true volume in {share_words(promised.level)} of {promised.counted}s."
     )
     return Section("promises", "Promises", intro, (Table(columns, rows, caption),))
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
 from glioseg.core.region_titles import region_meaning
-from glioseg.errors import plural
+from glioseg.errors import listed, plural
 from glioseg.report.figures.views import CONVENTION
 from glioseg.report.html import Cell, Column, Picture, Section, Table, Tile
 from glioseg.report.parts import predicted
@@ -43,8 +43,10 @@ def segmented_page(
         predicted.inputs(ordered),
         predicted.networks(networks),
     )
-    unit = "" if not cases else f", in {cases[0].facts['volumes']['unit']}"
-    summary = f"{', '.join(regions)}{unit}, by {' + '.join(card.name for card in networks)}."
+    units = listed(dict.fromkeys(str(case.facts["volumes"]["unit"]) for case in cases), "or")
+    summary = (
+        f"{', '.join(regions)}{f', in {units}' if units else ''}, by {' + '.join(card.name for card in networks)}."
+    )
     return PredictionsPage(_tiles(ordered, regions), sections, summary)
 
 

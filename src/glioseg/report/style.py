@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
@@ -92,7 +93,9 @@ _SHORT: Mapping[str, str] = MappingProxyType(
     {"t1n": "T1", "t1c": "T1c", "t2w": "T2", "t2f": "FLAIR", "pre": "T1 pre", "flair": "FLAIR", "post": "T1 post"}
 )
 _SERIES = ("#2a6f97", "#c8702a", "#2a9d8f", "#7b5ea7", "#b5495b", "#8a7a3b", "#5b6875", "#4c9f70")
-_UNPRINTABLE = re.compile(r"[^\u0020-\u024f\u0370-\u04ff\u2010-\u2027\u2030-\u205e\u2190-\u22ff]")
+_UNPRINTABLE = re.compile(
+    r"[^\u0020-\u007e\u00a0-\u024f\u0370-\u04ff\u1e00-\u1efb\u2010-\u2027\u2030-\u205e\u2190-\u22ff]"
+)
 _DOLLAR = re.compile(r"(?<!\\)\$")
 
 
@@ -137,10 +140,11 @@ def rgb(colour: str) -> tuple[int, int, int]:
 def plain(text: str, limit: int = 60) -> str:
     """A name as a figure can print it.
 
-    Dollar signs would start a formula, and what the built-in font has no shape for becomes a question mark; long names
-    keep their ends, which are what tells cases apart.
+    Dollar signs would start a formula, and what the built-in font has no shape for becomes a question mark; letters
+    that come apart from their accents, as in names of files on a Mac, are one again; long names keep their ends, which
+    are what tells cases apart.
     """
-    printable = _UNPRINTABLE.sub("?", text)
+    printable = _UNPRINTABLE.sub("?", unicodedata.normalize("NFC", text))
     if len(printable) > limit:
         keep = limit - 1
         printable = f"{printable[: keep // 3]}…{printable[-(keep - keep // 3) :]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,9 @@ from glioseg.report.parts.words import amount
 _FIRST, _LAST = "#33a1de", "#ffd23f"
 _PANEL = 512
 _MOST_TICKS = 8
+_ROUNDING = 1e-9
+_FROM_NOTHING = 1e9
+"""By which a change from nothing is sorted: above all others."""
 RANO = (
     "RANO 2.0 speaks of progression from +25 % of the sum of products or +40 % of the volume relative to the smallest "
     "earlier value, and of a response from −50 % or −65 % relative to the first value, if clinical state, steroids, "
@@ -117,8 +121,20 @@ def change_words(change: Change) -> str:
     return "–" if change.from_first is None else _signed(change.from_first)
 
 
-def _signed(share: float | None) -> str:
-    return "–" if share is None else f"{100 * share:+.0f} %".replace("-", "−")
+def _signed(share: float | None, limit: float = math.inf) -> str:
+    """``+12 %``; with as many digits as it takes to see on which side of a limit it is."""
+    if share is None:
+        return "–"
+    digits = 0
+    while _reaches(round(share, 2 + digits), limit) != _reaches(share, limit):
+        digits += 1
+    words = f"{100 * share:+.{digits}f} %"
+    return words.replace("-", "−") if any(letter in "123456789" for letter in words) else "0 %"
+
+
+def _reaches(share: float, limit: float) -> bool:
+    """Whether a change is one of ``limit`` or more, in its direction; 14 ml of 10 ml are +40 %."""
+    return share >= limit - _ROUNDING if limit > 0 else share <= limit + _ROUNDING
 
 
 def _unit(name: str, value: float) -> str:
@@ -158,7 +174,7 @@ def _chart(facts: TimelineFacts, names: Sequence[str], unit: str, axis: str) -> 
     for row, name in enumerate(names):
         values = [point.figures[name] for point in facts.points]
         colour = style.ACCENT if name == SUM else style.region_ink(name, row)
-        axes.plot(places, values, "o-", color=colour, label=name, markersize=5, linewidth=1.8)
+        axes.plot(places, values, "o-", color=colour, label=style.plain(name, 30), markersize=5, linewidth=1.8)
         for place, value in zip(places, values, strict=True) if row == 0 else ():
             axes.annotate(
                 style.number(value), (place, value), (0, 6), textcoords="offset points", ha="center",
@@ -190,7 +206,7 @@ def _table(facts: TimelineFacts) -> Table:
             Cell("–" if point.day is None else f"{point.day}", number),
             Cell(name),
             Cell(_unit(name, point.figures[name]), point.figures[name]),
-            *_change_cells(name, by_figure[name][number]),
+            *_change_cells(name, by_figure[name][number], has_appeared=number > 0 and point.figures[name] > 0),
         )
         for number, point in enumerate(facts.points)
         for name in names
@@ -198,15 +214,19 @@ def _table(facts: TimelineFacts) -> Table:
     return Table(columns, rows, "Changes are marked where they reach the limits that RANO 2.0 names.")
 
 
-def _change_cells(name: str, change: Change) -> tuple[Cell, Cell]:
-    """From the first, marked as a response is; from the smallest, marked as progression is."""
+def _change_cells(name: str, change: Change, *, has_appeared: bool) -> tuple[Cell, Cell]:
+    """From the first, marked as a response is; from the smallest, marked as progression is.
+
+    Where the smallest is nothing, what is there now ``has_appeared``, which no share tells.
+    """
     more, less = (0.25, -0.5) if name == SUM else (0.4, -0.65)
     first, smallest = change.from_first, change.from_smallest
-    has_shrunk, has_grown = first is not None and first <= less, smallest is not None and smallest >= more
-    return (
-        Cell(_signed(first), first or 0.0, "good" if has_shrunk else ""),
-        Cell(_signed(smallest), smallest or 0.0, "warning" if has_grown else ""),
-    )
+    has_shrunk = first is not None and _reaches(first, less)
+    has_grown = smallest is not None and _reaches(smallest, more)
+    since = Cell("from 0", _FROM_NOTHING, "warning")
+    if smallest is not None or not has_appeared:
+        since = Cell(_signed(smallest, more), smallest or 0.0, "warning" if has_grown else "")
+    return Cell(_signed(first, less), first or 0.0, "good" if has_shrunk else ""), since
 
 
 def _overlay(facts: TimelineFacts) -> tuple[str, tuple[Block, ...]]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from glioseg.config import Recipe
+from glioseg.evaluation.conformal import share_words
 from glioseg.evaluation.further import DETECTABLE, UNTESTED, power_words
 from glioseg.inference.bundle import BundleInfo
 from glioseg.inference.card import Card, DataFacts, Figure, GroupFigure
@@ -122,11 +123,11 @@ def trust_lines(info: BundleInfo) -> Iterator[str]:
     record = record_of(info) if info.regions else None
     if record is None:
         return
-    them = f"{record.counted}s"
+    them, risk, level = f"{record.counted}s", share_words(record.risk), share_words(record.level)
     fitted_on = f"{record.fitted_on} ({record.cases_words})"
     yield f"The confidence was fitted on {fitted_on}; `predict --uncertainty` reports it for each mask. A confidence"
-    yield f"below {record.dice.low:.2f} is called low. Cautious masks promise to miss at most {record.risk:.0%} of a"
-    yield f"region on average over {them}; intervals promise to hold {record.level:.0%} of the volumes."
+    yield f"below {record.dice.low:.2f} is called low. Cautious masks promise to miss at most {risk} of a"
+    yield f"region on average over {them}; intervals promise to hold {level} of the volumes."
     yield from ("", f"| confidence checked on | {them} | rank correlation with the Dice | risk over coverage |")
     yield "|---|---|---|---|"
     for check in record.checks:

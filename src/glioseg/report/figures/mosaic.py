@@ -22,6 +22,8 @@ _LEGEND_BAND = 40
 _KEY_WIDTH = 26
 _KEY_GAP = 36
 _SHEET_WIDTH = 1640
+_LONGEST_KEY = 60
+_Legend = Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +73,7 @@ def mosaic(
     *,
     columns: int,
     captions: Sequence[str] = (),
-    legend: Sequence[tuple[str, str]] = (),
+    legend: _Legend = (),
 ) -> Figure:
     """The groups in rows of ``columns``, every panel in a cell of the same size.
 
@@ -94,8 +96,10 @@ def mosaic(
     row_height = head + int(cell[0])
     n_rows = -(-len(groups) // columns)
     top = _MARGIN + (_CAPTION_BAND if captions else 0)
-    width = 2 * _MARGIN + max(columns * group_width + (columns - 1) * _GROUP_GAP, _legend_width(legend))
-    height = top + n_rows * row_height + (n_rows - 1) * _GAP * 3 + _MARGIN + (_LEGEND_BAND if legend else 0)
+    content = columns * group_width + (columns - 1) * _GROUP_GAP
+    lines = _legend_lines(legend, max(content, _SHEET_WIDTH - 2 * _MARGIN))
+    width = 2 * _MARGIN + max([content, *map(_legend_width, lines)])
+    height = top + n_rows * row_height + (n_rows - 1) * _GAP * 3 + _MARGIN + len(lines) * _LEGEND_BAND
     sheet = np.empty((height, width, 3), dtype=np.uint8)
     sheet[:] = style.rgb(style.SCAN_PAPER)
     texts: list[_Text] = []
@@ -110,7 +114,7 @@ def mosaic(
             texts.append(
                 _Text(middle, _MARGIN + 10, _clipped(words, int(cell[1]), 7.5), 7.5, style.SCAN_MUTED, "center")
             )
-    return _drawn(sheet, texts, legend)
+    return _drawn(sheet, texts, lines)
 
 
 def _place_group(
@@ -153,7 +157,7 @@ def _edge_letters(marks: tuple[str, str, str, str], top: int, left: int, height:
     return [_Text(x, y, words, 6.5, style.SCAN_INK, "center") for (x, y), words in zip(places, marks, strict=True)]
 
 
-def _drawn(sheet: npt.NDArray[np.uint8], texts: Sequence[_Text], legend: Sequence[tuple[str, str]]) -> Figure:
+def _drawn(sheet: npt.NDArray[np.uint8], texts: Sequence[_Text], lines: Sequence[_Legend]) -> Figure:
     height, width = sheet.shape[:2]
     figure = Figure(figsize=(width / style.DPI, height / style.DPI), dpi=style.DPI, facecolor=style.SCAN_PAPER)
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
@@ -170,19 +174,26 @@ def _drawn(sheet: npt.NDArray[np.uint8], texts: Sequence[_Text], legend: Sequenc
             va="center",
             fontweight="bold" if text.bold else "normal",
         )
-    x = float(_MARGIN)
-    for name, colour in legend:
-        axes.text(x, height - _LEGEND_BAND / 2 - 6, "■", fontsize=10, color=colour, va="center")
-        axes.text(
-            x + _KEY_WIDTH,
-            height - _LEGEND_BAND / 2 - 5,
-            style.no_formula(name),
-            fontsize=7.5,
-            color=style.SCAN_INK,
-            va="center",
-        )
-        x += _entry_width(name) + _KEY_GAP
+    for number, line in enumerate(lines):
+        x, y = float(_MARGIN), height - (len(lines) - number - 0.5) * _LEGEND_BAND
+        for name, colour in line:
+            axes.text(x, y - 6, "■", fontsize=10, color=colour, va="center")
+            words = style.no_formula(name)
+            axes.text(x + _KEY_WIDTH, y - 5, words, fontsize=7.5, color=style.SCAN_INK, va="center")
+            x += _entry_width(name) + _KEY_GAP
     return figure
+
+
+def _legend_lines(legend: _Legend, room: int) -> list[_Legend]:
+    """The entries in as many lines of ``room`` pixels as they take, with names that figures can print."""
+    lines: list[_Legend] = []
+    for name, colour in legend:
+        entry = (style.plain(name, _LONGEST_KEY), colour)
+        if lines and _legend_width([*lines[-1], entry]) <= room:
+            lines[-1] = (*lines[-1], entry)
+        else:
+            lines.append((entry,))
+    return lines
 
 
 def _entry_width(name: str) -> int:
@@ -190,6 +201,6 @@ def _entry_width(name: str) -> int:
     return _KEY_WIDTH + math.ceil(9.2 * len(name))
 
 
-def _legend_width(legend: Sequence[tuple[str, str]]) -> int:
+def _legend_width(legend: _Legend) -> int:
     """Pixels of all entries and of the gaps between them."""
     return sum(_entry_width(name) for name, _ in legend) + _KEY_GAP * max(0, len(legend) - 1)

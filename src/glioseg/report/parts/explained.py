@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from glioseg.errors import plural
 from glioseg.report import style
 from glioseg.report.html import Block, Cell, Column, Picture, Prose, Section, Table
 from glioseg.report.parts import predicted
@@ -26,14 +27,18 @@ _CHANGES_ARE = (
 def explained(cases: Sequence[PredictedCase]) -> Section:
     """The section of masks that were explained; without blocks where none was."""
     asked = [case for case in cases if "explanation" in case.facts]
-    pictures = [picture for case in asked for picture in _pictures(case)][:_MOST_PICTURES]
+    files = [(case, region, name) for case in asked for region, name in _facts(case)["figures"].items()]
+    shown = files[:_MOST_PICTURES]
+    pictures = [found for number, file in enumerate(shown, 1) if (found := _picture(number, *file)) is not None]
+    rest = len(files) - len(shown)
+    more = (Prose(f"Beside this page: {plural(rest, 'further figure')}."),) if rest else ()
     rows = [
         (case.name, region, name, change, _facts(case).get("permuted", {}).get(region, {}).get(name))
         for case in asked
         for region, effects in _facts(case)["without"].items()
         for name, change in effects.items()
     ]
-    blocks: list[Block] = [*pictures, *([_table(rows)] if rows else [])]
+    blocks: list[Block] = [*pictures, *more, *([_table(rows)] if rows else [])]
     return _section(asked, blocks)
 
 
@@ -80,17 +85,15 @@ def _facts(case: PredictedCase) -> Mapping[str, Any]:
     return facts
 
 
-def _pictures(case: PredictedCase) -> list[Picture]:
-    found = []
-    for region, name in _facts(case)["figures"].items():
-        shown = predicted.picture_source(case.picture.with_name(name), _WIDEST)
-        if shown is not None:
-            source, width, height = shown
-            title = f"{case.name}, {region}"
-            caption = "; ".join(_facts(case)["maps_are"].values()) + "."
-            alt = f"{title}: scan, mask and maps of what spoke for it"
-            found.append(Picture(f"explained-{title}", title, caption, width, height, "scan", source, alt=alt))
-    return found
+def _picture(number: int, case: PredictedCase, region: str, name: str) -> Picture | None:
+    shown = predicted.picture_source(case.picture.with_name(name), _WIDEST)
+    if shown is None:
+        return None
+    source, width, height = shown
+    title = f"{case.name}, {region}"
+    caption = "; ".join(_facts(case)["maps_are"].values()) + "."
+    alt = f"{title}: scan, mask and maps of what spoke for it"
+    return Picture(f"explained-{number}", title, caption, width, height, "scan", source, alt=alt)
 
 
 def _table(rows: Sequence[tuple[str, str, str, Mapping[str, float], Mapping[str, float] | None]]) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from glioseg.errors import plural
 from glioseg.report.html import Block, Cell, Column, Picture, Prose, Section, Table
 from glioseg.report.parts import predicted
 from glioseg.report.parts.words import MOST_ROWS, left_out
@@ -26,7 +27,12 @@ def made_ready(cases: Sequence[PredictedCase]) -> Section:
         cells = tuple((Cell(name), Cell(words)) for name, words in rows[:MOST_ROWS])
         caption = left_out(len(rows), predicted.ELSEWHERE)
         blocks.append(Table((Column("Case"), Column("What was done", wide=True)), cells, caption, page_size=12))
-    blocks += [picture for case in done[:_MOST_PICTURES] if (picture := _picture(case)) is not None]
+    drawn = [case for case in done if _facts(case).get("figure") is not None]
+    shown = drawn[:_MOST_PICTURES]
+    blocks += [found for number, case in enumerate(shown, 1) if (found := _picture(number, case)) is not None]
+    if (rest := len(drawn) - len(shown)) > 0:
+        of_cases = plural(rest, "further case")
+        blocks.append(Prose(f"The pictures of {of_cases} lie beside this page."))
     return Section("ready", "What was done to the scans", "", tuple(blocks))
 
 
@@ -35,14 +41,11 @@ def _facts(case: PredictedCase) -> Mapping[str, Any]:
     return facts
 
 
-def _picture(case: PredictedCase) -> Picture | None:
-    name = _facts(case).get("figure")
-    if name is None:
-        return None
-    shown = predicted.picture_source(case.picture.with_name(name), _WIDEST)
+def _picture(number: int, case: PredictedCase) -> Picture | None:
+    shown = predicted.picture_source(case.picture.with_name(_facts(case)["figure"]), _WIDEST)
     if shown is None:
         return None
     source, width, height = shown
     alt = f"{case.name}: sections of the overlaid scans before and after, and of the brain"
     caption = _CAPTION if _facts(case)["registered"] else ""
-    return Picture(f"ready-{case.name}", case.name, caption, width, height, "scan", source, alt=alt)
+    return Picture(f"ready-{number}", case.name, caption, width, height, "scan", source, alt=alt)

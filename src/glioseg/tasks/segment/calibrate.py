@@ -37,6 +37,7 @@ from glioseg.evaluation.conformal import (
     missed_shares,
     risk_threshold,
     risk_thresholds,
+    share_words,
 )
 from glioseg.evaluation.metric import VolumeUnit
 from glioseg.evaluation.score import Floats
@@ -160,8 +161,8 @@ def _risk_words(figures: Mapping[str, Any], record: ConfidenceRecord) -> str:
     risk, threshold, found = record.risk, figures["risk_threshold"], figures["missed_over_splits"]
     if threshold is None:
         needed = f"{fewest_patients(risk)} are needed"
-        return f"too few {record.counted}s to promise that at most {risk:.0%} is missed ({needed})"
-    words = f"at most {risk:.0%} missed on average above {threshold:.3g}"
+        return f"too few {record.counted}s to promise that at most {share_words(risk)} is missed ({needed})"
+    words = f"at most {share_words(risk)} missed on average above {threshold:.3g}"
     return words if found is None else f"{words} (in {found['n_splits']} halves {found['mean']:.1%})"
 
 

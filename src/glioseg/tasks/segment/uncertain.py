@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glioseg.core import Grid
+from glioseg.evaluation.conformal import share_words
 from glioseg.evaluation.uncertainty import mean_defined
 from glioseg.inference.confidence import ConfidenceRecord, Judgement, calibrated, volume_bounds
 from glioseg.inference.predictor import Prediction
@@ -137,7 +138,7 @@ def uncertainty_facts(doubted: Doubted, volumes: Mapping[str, float], voxel: flo
     }
     if cautious is not None and record is not None:
         facts["cautious_is"] = (
-            f"misses at most {record.risk:.0%} of a region, on average over patients like those fitted"
+            f"misses at most {share_words(record.risk)} of a region, on average over patients like those fitted"
         )
     return facts
 
@@ -185,7 +186,7 @@ def _interval_words(doubted: Doubted) -> str:
     record = doubted.record
     if record is None or any(region.volume_error is None for region in record.regions.values()):
         return "smallest and largest volume of a sample, the mask's own included"
-    return f"holds the true volume in {record.level:.0%} of patients like those it was fitted on"
+    return f"holds the true volume in {share_words(record.level)} of patients like those it was fitted on"
 
 
 def agreement_of(uncertainty: Uncertainty) -> float | None:
@@ -233,7 +234,7 @@ def shown_maps(doubted: Doubted, prediction: Prediction) -> list[TitledMap]:
     ]
     cautious = cautious_masks(doubted)
     if cautious is not None and doubted.record is not None:
-        words = f"at most {doubted.record.risk:.0%} missed on average over patients"
+        words = f"at most {share_words(doubted.record.risk)} missed on average over patients"
         shown.append(TitledMap(f"cautious mask of {main}", words, cautious[0].astype(np.float32)))
     return shown
 
