@@ -106,7 +106,7 @@ def test_the_window_that_saves_goes_with_its_case(open_page: OpenPage, applicati
 def _held(page: Any) -> Any:
     """A save that is on its way, and waits for what the test makes of it."""
     found: list[Any] = []
-    page.route("**/mask?*", found.append)
+    page.route("**/mask?*", lambda route: found.append(route))  # Playwright takes no built-in function
     _drawn(page)
     page.click("dialog[open] button.main")
     until(page, lambda: found)
@@ -141,6 +141,22 @@ def test_a_case_that_is_left_while_it_is_saved_is_saved(
     page.wait_for_selector("#volumes table")
     page.wait_for_selector("#position:not(:empty)")
     assert not page.is_visible("text=not saved")
+
+
+def test_a_mask_that_cannot_be_loaded_is_said(open_page: OpenPage, application: Application, case: str) -> None:
+    page = open_case(open_page, case)
+    if not _n_kept(application, case):
+        _drawn(page)
+        page.click("dialog[open] button.main")
+        page.wait_for_selector("dialog[open]", state="detached")
+    shown = page.input_value("#mask-which")
+    page.route("**/mask.nii.gz", lambda route: route.abort())
+    page.select_option("#mask-which", "0")
+    page.wait_for_selector(".message.error:has-text('does not answer')")
+    until(page, lambda: page.input_value("#mask-which") == shown)
+    page.unroute("**/mask.nii.gz")
+    page.select_option("#mask-which", "0")
+    until(page, lambda: "as predicted" in page.text_content("#keep-which"))
 
 
 def test_the_mask_that_is_shown_is_exported(open_page: OpenPage, case: str) -> None:

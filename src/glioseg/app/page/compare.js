@@ -71,7 +71,8 @@ function link(view) {
   view.unlisten.push(() => document.removeEventListener("keydown", onKey));
 }
 
-const ACTIONS = {
+/** What the keys of the case view do to both. */
+export const ACTIONS = {
   slice: ({ viewers: [first] }, value) => look.step(first, value),
   zoom: ({ viewers }, value) => viewers.forEach((viewer) => look.zoomBy(viewer, value)),
   reset: ({ viewers }) => viewers.forEach(look.resetView),
