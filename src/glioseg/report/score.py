@@ -217,7 +217,7 @@ def _means(comparison: Comparison, results: Sequence[MetricComparison]) -> Table
             *(
                 Cell(
                     f"{value_text(result.metric, run.spread.mean)} ({interval_text(result.metric, run.ci95)})",
-                    -1.0 if run.spread.mean is None else run.spread.mean,
+                    NOTHING.sort if run.spread.mean is None else run.spread.mean,
                 )
                 for run in result.runs
             ),

@@ -5,6 +5,7 @@ All of it comes from the entry in the table of metrics, so that a new metric is 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 
 from glioseg.evaluation.metric import Metric
@@ -17,7 +18,8 @@ METRIC_WORDS: Mapping[str, str] = {name: metric.title for name, metric in (*CLAS
 """Name -> words with the unit."""
 RESULT_METRICS: tuple[str, ...] = tuple(name for name, metric in REGION_METRICS.items() if metric.in_results)
 """Those that have a row in a report's table of results."""
-NOTHING = Cell("–", -1.0)
+NOTHING = Cell("–", -sys.float_info.max)
+"""What is undefined: it sorts below all figures, negative ones too."""
 
 
 def metric_named(name: str) -> Metric:
