@@ -266,6 +266,9 @@ def test_a_change_below_a_limit_is_not_told_as_one_that_reaches_it() -> None:
     assert _cells(10.0, 14.0) == [("+40 %", "warning")]
     assert _cells(10.0, 13.96) == [("+39.6 %", "")]
     assert _cells(10.0, 13.996) == [("+39.96 %", "")]
+    points = [TimePoint(name, None, {"ET": value, SUM: 0.0}) for name, value in (("a", 10.0), ("b", 13.96))]
+    row = _table(TimelineFacts(points, ("ET",), "ET", (), (), None, "")).rows[2]
+    assert (row[4].text, row[5].text) == ("+39.6 %", "+39.6 %"), "one change, told once"
     assert _cells(10.0, 11.2) == [("+12 %", "")]
     assert _cells(10.0, 9.999) == [("0 %", "")]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,12 +120,12 @@ def change_words(change: Change) -> str:
     return "–" if change.from_first is None else _signed(change.from_first)
 
 
-def _signed(share: float | None, limit: float = math.inf) -> str:
-    """``+12 %``; with as many digits as it takes to see on which side of a limit it is."""
+def _signed(share: float | None, limits: Sequence[float] = ()) -> str:
+    """``+12 %``; with as many digits as it takes to see on which side of each limit it is."""
     if share is None:
         return "–"
     digits = 0
-    while _reaches(round(share, 2 + digits), limit) != _reaches(share, limit):
+    while any(_reaches(round(share, 2 + digits), limit) != _reaches(share, limit) for limit in limits):
         digits += 1
     words = f"{100 * share:+.{digits}f} %"
     return words.replace("-", "−") if any(letter in "123456789" for letter in words) else "0 %"
@@ -225,8 +224,8 @@ def _change_cells(name: str, change: Change, *, has_appeared: bool) -> tuple[Cel
     has_grown = smallest is not None and _reaches(smallest, more)
     since = Cell("from 0", _FROM_NOTHING, "warning")
     if smallest is not None or not has_appeared:
-        since = Cell(_signed(smallest, more), smallest or 0.0, "warning" if has_grown else "")
-    return Cell(_signed(first, less), first or 0.0, "good" if has_shrunk else ""), since
+        since = Cell(_signed(smallest, (more, less)), smallest or 0.0, "warning" if has_grown else "")
+    return Cell(_signed(first, (more, less)), first or 0.0, "good" if has_shrunk else ""), since
 
 
 def _overlay(facts: TimelineFacts) -> tuple[str, tuple[Block, ...]]:
