@@ -62,6 +62,17 @@ def test_every_command_has_help_with_an_example(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
+def test_help_gives_no_option_two_defaults(name: str) -> None:
+    listed = flat(glioseg(name, "--help").out).partition(" Options: ")[2]
+    assert [option for option in re.split(r" (?=--[a-z])", listed) if option.count("[default: ") > 1] == []
+
+
+@pytest.mark.parametrize(("name", "usage"), [("app", "[FOLDER]"), ("compare", "{RUN}..."), ("timeline", "{CASE}...")])
+def test_usage_brackets_an_argument_once(name: str, usage: str) -> None:
+    assert glioseg(name, "--help").out.partition("\n")[0].endswith(f" {name} [OPTIONS] {usage}")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
 def test_examples_use_options_that_exist(name: str) -> None:
     words = shlex.split(COMMANDS[name].epilog.removeprefix("Example: ").partition(" > ")[0])
     assert words[:2] == ["glioseg", name]

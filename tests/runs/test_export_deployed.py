@@ -132,6 +132,18 @@ def test_no_program_is_left_that_would_draw_other_masks(tmp_path: Path, monkeypa
     assert not program.exists()
 
 
+@pytest.mark.parametrize(
+    ("form", "name", "belongs_to"),
+    [("onnx", "net.xml", "openvino"), ("torch", "net.onnx", "onnx"), ("bundle", "net.PT2", "torch")],
+)
+def test_a_name_that_ends_as_files_of_another_format(form: str, name: str, belongs_to: str, tmp_path: Path) -> None:
+    ran = glioseg("export", _PHANTOM, "--format", form, "--out", tmp_path / name)
+    assert ran.code == 2
+    assert f"the name ends as files of {belongs_to}" in ran.err
+    assert f"--format {belongs_to}" in ran.err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_openvino_file(tmp_path: Path) -> None:
     ran = glioseg("export", _PHANTOM, "--format", "openvino", "--out", tmp_path / "net.xml", "--json", "--quiet")
     assert ran.code == 0, ran.err

@@ -388,7 +388,8 @@ def export(
         network's own.
 
     Raises:
-        OptionError: an unknown format, a library is missing, or a size that does not fit.
+        OptionError: an unknown format, a name that ends as another format's files do, a library is missing, or a size
+            that does not fit.
         ExportError: the network cannot be exported, or 8 bits do not pay.
         FileError: no bundle, or the file cannot be written.
     """

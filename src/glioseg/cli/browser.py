@@ -15,10 +15,13 @@ app = typer.Typer()
 Worklist = Annotated[
     Path,
     typer.Argument(
-        metavar="[FOLDER]", help="The worklist: studies may lie in it, and what is made of them is kept there."
+        metavar="FOLDER", help="The worklist: studies may lie in it, and what is made of them is kept there."
     ),
 ]
-Port = Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on. [default: any that is free]")]
+Port = Annotated[
+    int,
+    typer.Option(min=0, max=65535, show_default=False, help="The port to listen on. [default: any that is free]"),
+]
 Host = Annotated[
     str, typer.Option(metavar="ADDRESS", help="The address to listen on; any but this machine's needs a password.")
 ]

@@ -375,7 +375,7 @@ def export(
 
 @app.command(epilog="Example: glioseg compare runs/a runs/b --out comparison")
 def compare(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders that were evaluated.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run folders that were evaluated.")],
     part: Annotated[
         str | None, typer.Option(metavar="NAME", help="val, test, train or all. [default: test, else val]")
     ] = None,

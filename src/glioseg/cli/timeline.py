@@ -15,7 +15,7 @@ app = typer.Typer()
 TimePoints = Annotated[
     list[Path],
     typer.Argument(
-        metavar="CASE CASE...",
+        metavar="CASE",
         help="Predicted cases of one patient: folders that predict wrote, or the JSON files or masks in them.",
     ),
 ]

@@ -73,7 +73,8 @@ def export(
         reporter: shows progress.
 
     Raises:
-        OptionError: an unknown format, a library is missing, or a size that does not fit.
+        OptionError: an unknown format, a name that ends as another format's files do, a library is missing, or a size
+            that does not fit.
         ExportError: the network cannot be exported.
         FileError: no bundle, or the file cannot be written.
     """
@@ -84,6 +85,7 @@ def export(
     if size is not None and form == "bundle":
         raise OptionError("a bundle takes no size: `--size` is of files for other programs", remedy="Leave it out")
     place = out or (home_of(run) if is_model_name(run) else run) / FILES[form]
+    _require_ending(place, form)
     (require_folder if form in _FOLDERS else require_place)(place)
     bundle = load_bundle(run, network)
     info = bundle.info
@@ -109,6 +111,19 @@ def export(
         result = write(request, place)
         step(1, 1)
     return _with_example(result, info) if form == "onnx" else result
+
+
+def _require_ending(place: Path, form: str) -> None:
+    """Refuse a name by which other programs would take the file for one of another format."""
+    ending = place.suffix.lower()
+    others = [other for other, name in FILES.items() if ending and Path(name).suffix == ending]
+    if others and form not in others:
+        raise OptionError(
+            f"the name ends as files of {' or '.join(others)} do, not of {form}",
+            found=place.name,
+            expected=f"a name such as {FILES[form]}",
+            remedy=f"Add `--format {others[0]}`, or give it another name",
+        )
 
 
 def _with_example(result: ExportResult, info: BundleInfo) -> ExportResult:
