@@ -75,8 +75,8 @@ def case(application: Application, scans: dict[str, Path]) -> str:
 
 @pytest.fixture(scope="package")
 def later(application: Application, scans: dict[str, Path], case: str) -> str:
-    """A later time point of the same patient."""
-    return _made(application, scans)
+    """A later time point of the same patient, with a confidence, since no test corrects its mask."""
+    return _made(application, scans, uncertainty=True)
 
 
 @pytest.fixture(scope="package")
