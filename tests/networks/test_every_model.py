@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from glioseg.errors import OptionError
 from glioseg.networks.build import OPTIONS, ModelOptions, build_model, kinds_of
 from glioseg.networks.deeplab import DeepLabOptions
+from glioseg.networks.small_images import widen_small_images
 from glioseg.networks.swinunetr import SwinUNETROptions
 from glioseg.networks.unet import UNetOptions
 
@@ -126,6 +127,7 @@ def test_one_channel_and_many_regions(options: ModelOptions) -> None:
 def test_a_step_under_bfloat16_autocast_in_channels_last(options: ModelOptions) -> None:
     model = build_model(options, 3, 2, seed=0)
     memory = torch.channels_last if options.dims == 2 else torch.channels_last_3d
+    widen_small_images(model)
     images = _images(options, 9, 9)
     model.to(memory_format=memory)  # type: ignore[call-overload]
     with torch.autocast("cpu", dtype=torch.bfloat16):

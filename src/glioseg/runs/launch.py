@@ -25,6 +25,7 @@ from glioseg.errors import GliosegError, OptionError
 from glioseg.inference.bundle import load_bundle
 from glioseg.machine.device import pick_device, uses_bf16
 from glioseg.machine.launched import Launched
+from glioseg.networks.small_images import widen_small_images
 from glioseg.runs.options import RunOptions
 from glioseg.runs.own_parts import OwnParts
 from glioseg.runs.progress_table import ProgressTable
@@ -169,6 +170,7 @@ def _train(fabric: Fabric, setup: TrainingSetup, make_table: Callable[[], Progre
         network = setup.own.network or setup.task.network(setup.recipe, setup.data)
         if setup.options.initial is not None:
             take_weights(network, load_bundle(setup.options.initial), setup.data.modalities)
+        widen_small_images(network)
         job = job_of(setup, fabric.device, table, events, is_first=fabric.is_global_zero)
         setup.own.try_out(network, job.items)
         outcome = fit(fabric, network, job)
