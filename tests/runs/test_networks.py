@@ -105,7 +105,11 @@ def test_an_export_says_how_it_was_checked(tiny: TinyRun, tmp_path: Path) -> Non
             "no export to tensorrt; expected one of onnx, openvino, torch, openvino-int8, monai, bundle",
         ),
         (["--format", "torch", "--out", "FILE.pt"], 2, "PyTorch's programs end in .pt2; found FILE.pt"),
-        (["--format", "openvino", "--out", "FILE.onnx"], 2, "OpenVINO's files end in .xml; found FILE.onnx"),
+        (
+            ["--format", "openvino", "--out", "FILE.onnx"],
+            2,
+            "the name ends as files of onnx do, not of openvino; found FILE.onnx",
+        ),
         (["--size", "32xa"], 2, "--size needs whole numbers with x between them; found 32xa"),
         (["--size", "32x32x32"], 2, "the size does not fit the network; found 32x32x32; expected 2 numbers"),
         (["--size", "0x32"], 2, "the size does not fit the network"),
