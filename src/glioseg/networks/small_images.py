@@ -8,6 +8,7 @@ repeatable. Images are therefore widened by the zeros that the padding means any
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 from torch import Tensor, nn
@@ -33,31 +34,30 @@ def widen_small_images(network: nn.Module) -> None:
 class _Conv2d(nn.Conv2d):
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) -> the convolution."""
-        return _cut(self, images, super().forward(_widened(self, images)))
+        return _convolved(self, super().forward, images)
 
 
 class _Conv3d(nn.Conv3d):
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, D, H, W) -> the convolution."""
-        return _cut(self, images, super().forward(_widened(self, images)))
+        return _convolved(self, super().forward, images)
 
 
 _WIDENING: dict[type[nn.Module], type[nn.Module]] = {nn.Conv2d: _Conv2d, nn.Conv3d: _Conv3d}
 
 
-def _widened(convolution: nn.Conv2d | nn.Conv3d, images: Tensor) -> Tensor:
-    """Images (B, C, …) with zeros behind the last axes' ends, as large as the kernel at least."""
-    lacking = [max(0, n - size) for n, size in zip(convolution.kernel_size, images.shape[2:], strict=True)]
-    return pad(images, [n for after in reversed(lacking) for n in (0, after)]) if any(lacking) else images
+def _convolved(convolution: nn.Conv2d | nn.Conv3d, convolve: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    """Images (B, C, …) convolved, with zeros behind the end of each axis that is shorter than the kernel.
 
-
-def _cut(convolution: nn.Conv2d | nn.Conv3d, images: Tensor, features: Tensor) -> Tensor:
-    """Of the features of widened images those of the images: (size + 2 padding - extent) // stride + 1 each axis."""
+    Of the features those of the images are kept: (size + 2 padding - extent) // stride + 1 along each axis.
+    """
+    sizes = images.shape[2:]
+    lacking = [max(0, n - size) for n, size in zip(convolution.kernel_size, sizes, strict=True)]
+    if not any(lacking):
+        return convolve(images)
+    features = convolve(pad(images, [n for after in reversed(lacking) for n in (0, after)]))
     paddings = cast("tuple[int, ...]", convolution.padding)
-    axes = zip(
-        images.shape[2:], convolution.kernel_size, paddings, convolution.dilation, convolution.stride, strict=True
-    )
+    axes = zip(sizes, convolution.kernel_size, paddings, convolution.dilation, convolution.stride, strict=True)
     for axis, (size, n, padding, dilation, stride) in enumerate(axes, start=2):
-        kept = (size + 2 * padding - dilation * (n - 1) - 1) // stride + 1
-        features = features.narrow(axis, 0, kept) if kept < features.shape[axis] else features
+        features = features.narrow(axis, 0, (size + 2 * padding - dilation * (n - 1) - 1) // stride + 1)
     return features
