@@ -170,7 +170,7 @@ def test_figures_that_a_page_does_not_show_are_told_of(tmp_path: Path) -> None:
     _picture(tmp_path / "a.png")
     _picture(tmp_path / "r.png")
     cases = [_mask(tmp_path, f"case{n}", n, explanation=explanation, ready=ready) for n in range(15)]
-    for section, words in ((explained(cases), ": 3 further figures"), (made_ready(cases), "of 3 further cases")):
+    for section, words in ((explained(cases), "of 3 further regions"), (made_ready(cases), "of 3 further cases")):
         pictures = [block for block in section.blocks if isinstance(block, Picture)]
         assert len({picture.name for picture in pictures}) == len(pictures) == 12
         assert any(words in block.text for block in section.blocks if isinstance(block, Prose))

@@ -104,7 +104,9 @@ def test_an_export_says_how_it_was_checked(tiny: TinyRun, tmp_path: Path) -> Non
             2,
             "no export to tensorrt; expected one of onnx, openvino, torch, openvino-int8, monai, bundle",
         ),
-        (["--format", "torch", "--out", "FILE.pt"], 2, "PyTorch's programs end in .pt2; found FILE.pt"),
+        (["--format", "torch", "--out", "FILE.pt"], 2, "files of torch end in .pt2; found FILE.pt"),
+        (["--format", "openvino", "--out", "FILE.XML"], 2, "files of openvino end in .xml; found FILE.XML"),
+        (["--format", "openvino-int8", "--out", "FILE"], 2, "files of openvino-int8 end in .xml; found FILE"),
         (
             ["--format", "openvino", "--out", "FILE.onnx"],
             2,

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from glioseg.errors import OptionError
 from glioseg.inference.export import RESULT, ExportRequest, ExportResult, checked_difference
 from glioseg.inference.openvino_core import in_openvino, openvino_core
 from glioseg.inference.tracing import (
@@ -38,7 +37,6 @@ _MOST_STEPS = 4096
 
 def export_openvino(request: ExportRequest, path: Path) -> ExportResult:
     """Write ``path`` (.xml) and the weights beside it (.bin); errors as ``export_onnx``."""
-    require_xml(path)
     require_libraries("onnx", "openvino", purpose="writing OpenVINO files")
     import openvino
 
@@ -53,12 +51,6 @@ def export_openvino(request: ExportRequest, path: Path) -> ExportResult:
         difference = checked_difference(module, read_back, checked, "OpenVINO file")
         n_bytes = move_graph(made, path)
     return ExportResult(path, n_bytes, request.only_size, difference, tuple(checked), "OpenVINO")
-
-
-def require_xml(path: Path) -> None:
-    """Refuse a name that OpenVINO would not know for its own; an OptionError."""
-    if path.suffix != ".xml":
-        raise OptionError("OpenVINO's files end in .xml", found=path.name, remedy="Name such a file with `--out`")
 
 
 def openvino_graph(request: ExportRequest) -> Any:  # noqa: ANN401 - ``openvino.Model``, which has no types
@@ -82,8 +74,6 @@ def _moved(made: Path, path: Path) -> int:
 
 def export_torch(request: ExportRequest, path: Path) -> ExportResult:
     """Write a program of PyTorch's; errors as ``export_onnx``. The metadata is in its ``extra/glioseg.json``."""
-    if path.suffix != ".pt2":
-        raise OptionError("PyTorch's programs end in .pt2", found=path.name, remedy="Name such a file with `--out`")
     module, step = request.module, step_of(request.network) if request.any_size else 1
     checked = _multiples(request, step)
     buffer = io.BytesIO()

@@ -30,7 +30,7 @@ from glioseg.report.html import (
     saved_picture,
 )
 from glioseg.report.parts.metric_words import change_cell, change_text, interval_text, value_cell, value_text
-from glioseg.report.parts.run_words import NOTHING, part_word
+from glioseg.report.parts.run_words import NOTHING, part_phrase
 
 _TOO_FEW = 0.05
 _BETTER = {"lower": "; lower is better", "nearer to 0": "; nearer to 0 is better"}
@@ -58,7 +58,7 @@ def write_comparison(comparison: Comparison, runs: Mapping[str, CaseTable], part
         kicker="glioseg compare",
         title=f"{plural(len(comparison.runs), 'run')} side by side",
         summary=f"{', '.join(comparison.runs)} on {cases} of {plural(comparison.n_patients, 'patient')} "
-        f"({part_word(part)} part), the same for all.",
+        f"({part_phrase(part)}), the same for all.",
         tiles=_tiles(comparison),
         sections=(*sections, _conventions(comparison)),
     )

@@ -40,6 +40,8 @@ FILES = {
     "monai": "monai-bundle",
     "bundle": "bundle-float16",
 }
+_ENDING_IS_READ = ("openvino", "openvino-int8", "torch")
+"""Formats whose readers go by the ending of a name: no other will do."""
 _FOLDERS = ("monai", "bundle")
 """Formats that are folders; of all others the name is that of a file."""
 EXAMPLE = "predict_{}.py"
@@ -114,9 +116,17 @@ def export(
 
 
 def _require_ending(place: Path, form: str) -> None:
-    """Refuse a name by which other programs would take the file for one of another format."""
-    ending = place.suffix.lower()
+    """Refuse a name by which other programs would not know the file, or take it for one of another format."""
+    own = Path(FILES[form]).suffix
+    ending = place.suffix if form in _ENDING_IS_READ else place.suffix.lower()
     others = [other for other, name in FILES.items() if ending and Path(name).suffix == ending]
+    if form in _ENDING_IS_READ and ending != own and not others:
+        raise OptionError(
+            f"files of {form} end in {own}",
+            found=place.name,
+            expected=f"a name such as {FILES[form]}",
+            remedy="Name such a file with `--out`",
+        )
     if others and form not in others:
         raise OptionError(
             f"the name ends as files of {' or '.join(others)} do, not of {form}",

@@ -23,7 +23,7 @@ from glioseg.inference.activation import logits_of, n_logits
 from glioseg.inference.backends import Compiled
 from glioseg.inference.bundle import Bundle
 from glioseg.inference.export import ExportRequest, ExportResult
-from glioseg.inference.export_others import move_graph, openvino_graph, require_xml
+from glioseg.inference.export_others import move_graph, openvino_graph
 from glioseg.inference.openvino_core import in_openvino, openvino_core, quickest_precision
 from glioseg.inference.predictor import Predictor
 from glioseg.inference.quantised import Recording, milliseconds, quantised, require_quantising
@@ -126,7 +126,6 @@ def export_int8(
         OptionError: a library is missing, no run, or a network that does not segment.
         ExportError: a region's Dice falls by ``MOST_LOST`` or more, or 8 bits are no faster; nothing is written.
     """
-    require_xml(path)
     require_quantising()
     task, finished, predictor = _opened(run, bundle, network, reporter)
     images = _images_of(predictor, finished.data.part("train"), reporter)

@@ -16,7 +16,7 @@ from glioseg.evaluation.protocol import INTERVAL_METHOD, LEVEL, SURFACES
 from glioseg.evaluation.score import EMPTY_RULES
 from glioseg.inference.card import Figure
 from glioseg.networks.build import dims_of
-from glioseg.report.parts.run_words import part_word
+from glioseg.report.parts.run_words import part_phrase, part_word
 from glioseg.tasks.data import TrainingData
 from glioseg.training.options import SCHEDULES, TrainOptions
 
@@ -245,7 +245,7 @@ def _of_results(figures: Sequence[Figure]) -> Iterator[str]:
             + ("" if figure.ci95 is None else f" ({figure.ci95[0]:.3f} to {figure.ci95[1]:.3f})")
             for figure in told
         )
-        yield f"On the {part_word(part)} part ({plural(told[0].n_cases or 0, 'case')}): {', '.join(words)}."
+        yield f"On {part_phrase(part)} ({plural(told[0].n_cases or 0, 'case')}): {', '.join(words)}."
 
 
 def _references(recipe: Recipe, own: Mapping[str, str]) -> Iterator[str]:

@@ -108,8 +108,8 @@ def _unevenness(positions: npt.NDArray[np.float64], places: npt.NDArray[np.float
     line = positions[0] + np.linspace(0, 1, len(positions))[:, None] * (positions[-1] - positions[0])
     off = float(np.linalg.norm(positions - line, axis=1).max())
     if off > _UNEVEN * usual:
-        return f"its slices lie unevenly, by up to {off:.2g} mm", None
-    return None, f"its slices lie unevenly, by up to {off:.2g} mm" if off > _EVEN * usual else None
+        return f"its slices lie unevenly, by up to {off:.3g} mm", None
+    return None, f"its slices lie unevenly, by up to {off:.3g} mm" if off > _EVEN * usual else None
 
 
 def _on_grid(frames: tuple[Frame, ...], positions: npt.NDArray[np.float64], remark: str | None) -> Placed:

@@ -15,6 +15,8 @@ from glioseg.report.figures import charts, intensities
 from glioseg.report.html import Block, Section, saved_picture
 from glioseg.report.parts.words import region_words, tumour_sizes
 
+_BACKGROUND = "background"
+_UNLABELLED = "brain, unlabelled"
 _FIRST_FACTS = (
     "age",
     "survival",
@@ -74,8 +76,8 @@ def diagnoses(about: CohortDescription, folder: Path) -> Section:
 
 def _imbalance(about: CohortDescription, folder: Path) -> Block:
     total = about.imbalance.n_voxels
-    shares: dict[str, float] = {"background": float(total - about.imbalance.n_brain)}
-    shares["brain, unlabelled"] = max(float(about.imbalance.n_brain - sum(about.labels.values())), 0.0)
+    shares: dict[str, float] = {_BACKGROUND: float(total - about.imbalance.n_brain)}
+    shares[_UNLABELLED] = max(float(about.imbalance.n_brain - sum(about.labels.values())), 0.0)
     shares |= {name: float(voxels) for name, voxels in about.labels.items()}
     percent = {name: 100 * value / total for name, value in shares.items() if value > 0}
     colours = [_label_colour(about, name) for name in percent]
@@ -96,9 +98,9 @@ def _imbalance(about: CohortDescription, folder: Path) -> Block:
 
 
 def _label_colour(about: CohortDescription, name: str) -> str:
-    if name == "background":
+    if name == _BACKGROUND:
         return style.LINE
-    if name.startswith("brain"):
+    if name == _UNLABELLED:
         return style.NEUTRAL
     return style.REFERENCE if len(about.labels) == 1 else style.region_colour(name, list(about.labels).index(name))
 

@@ -16,7 +16,7 @@ from glioseg.report.figures import curves
 from glioseg.report.html import RESEARCH_ONLY, Block, Cell, Column, Listed, Section, Table, saved_picture
 from glioseg.report.parts.run_cases import fold_of_cases
 from glioseg.report.parts.run_setup import split_items
-from glioseg.report.parts.run_training import epoch_cell, fold_of_epochs, loss_cell, rate_cell
+from glioseg.report.parts.run_training import epoch_cell, epochs_left_out, fold_of_epochs, loss_cell, rate_cell
 from glioseg.report.parts.run_words import duration_cell, part_phrase, part_word, ratio_cell
 from glioseg.report.parts.words import MOST_ROWS, left_out
 from glioseg.report.run_facts import ClassificationFacts
@@ -111,9 +111,10 @@ def epochs(facts: ClassificationFacts) -> Section:
     titles = ["Epoch", "Training loss", "Validation loss", "Accuracy", "Balanced accuracy", "AUC"]
     titles += [f"Recall {name}" for name in facts.names] + ["Learning rate", "Elapsed"]
     rows = tuple(_epoch_cells(facts, row) for row in facts.log[-MOST_ROWS:])
-    caption = "Epochs count from 1 (log.jsonl from 0); the one that was kept is marked."
+    caption = "Epochs count from 1 (log.jsonl from 0); the one that was kept is marked. "
+    caption += epochs_left_out(facts.log)
     columns = tuple(Column(title, numeric=True) for title in titles)
-    blocks = (Table(columns, rows, caption, page_size=20, fold=fold_of_epochs(rows)),) if rows else ()
+    blocks = (Table(columns, rows, caption.strip(), page_size=20, fold=fold_of_epochs(rows)),) if rows else ()
     return Section("epochs", "Epoch by epoch", "", blocks)
 
 

@@ -31,13 +31,10 @@ def _section(part: str, by_region: Mapping[str, Sequence[Contribution]]) -> Sect
     title = "What each modality contributed"
     if not any(by_region.values()):
         return Section("contributions", title, "", ())
-    intro = f"How the figures {_of(part)} change when a modality is left out: below 0, they are worse without it."
+    intro = f"How the figures of {part_phrase(part)} change when a modality is left out: "
+    intro += "below 0, they are worse without it."
     blocks: tuple[Block, ...] = (_table(by_region),)
     return Section("contributions", title, intro, blocks)
-
-
-def _of(part: str) -> str:
-    return f"of {part_phrase(part)}"
 
 
 def _table(by_region: Mapping[str, Sequence[Contribution]]) -> Table:
@@ -66,11 +63,11 @@ def _table(by_region: Mapping[str, Sequence[Contribution]]) -> Table:
 
 
 def _cells(own: Sequence[Contribution], name: str, change: str) -> tuple[Cell, Cell, Cell]:
-    found = next((each for each in own if (each.modality, each.change) == (name, change)), None)
-    if found is None:
+    known = next((each for each in own if (each.modality, each.change) == (name, change)), None)
+    if known is None:
         return NOTHING, NOTHING, NOTHING
-    interval = NOTHING if found.ci95 is None else Cell(" to ".join(f"{end:+.3f}" for end in found.ci95), found.ci95[0])
-    return _signed(found.difference), interval, _signed(found.probability)
+    interval = NOTHING if known.ci95 is None else Cell(" to ".join(f"{end:+.3f}" for end in known.ci95), known.ci95[0])
+    return _signed(known.difference), interval, _signed(known.probability)
 
 
 def _signed(value: float | None) -> Cell:

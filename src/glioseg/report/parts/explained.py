@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from glioseg.errors import plural
 from glioseg.report import style
 from glioseg.report.html import Block, Cell, Column, Picture, Prose, Section, Table
 from glioseg.report.parts import predicted
@@ -29,16 +28,15 @@ def explained(cases: Sequence[PredictedCase]) -> Section:
     asked = [case for case in cases if "explanation" in case.facts]
     files = [(case, region, name) for case in asked for region, name in _facts(case)["figures"].items()]
     shown = files[:_MOST_PICTURES]
-    pictures = [found for number, file in enumerate(shown, 1) if (found := _picture(number, *file)) is not None]
-    rest = len(files) - len(shown)
-    more = (Prose(f"Beside this page: {plural(rest, 'further figure')}."),) if rest else ()
+    pictures = [picture for number, file in enumerate(shown, 1) if (picture := _picture(number, *file)) is not None]
+    more = predicted.beside_the_page(len(files), len(shown), "further region")
     rows = [
         (case.name, region, name, change, _facts(case).get("permuted", {}).get(region, {}).get(name))
         for case in asked
         for region, effects in _facts(case)["without"].items()
         for name, change in effects.items()
     ]
-    blocks: list[Block] = [*pictures, *more, *([_table(rows)] if rows else [])]
+    blocks: list[Block] = [*pictures, *([Prose(more)] if more else []), *([_table(rows)] if rows else [])]
     return _section(asked, blocks)
 
 

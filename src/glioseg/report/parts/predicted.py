@@ -101,10 +101,23 @@ def picture_source(file: Path, longest: int) -> tuple[str, int, int] | None:
     return embedded(not_wider(picture, longest), quality=80)
 
 
+def beside_the_page(total: int, shown: int, of: str, *, what: str = "pictures", named: str = "") -> str:
+    """What a section says where it shows ``shown`` pictures of ``total``; nothing where these are all.
+
+    Args:
+        total: pictures that there are.
+        shown: those on the page.
+        of: what each is of, in the singular: ``further case``.
+        what: they are.
+        named: how their files are called.
+    """
+    rest = total - shown
+    return f"The {what} of {plural(rest, of)} lie beside this page{named and f', as {named}'}." if rest > 0 else ""
+
+
 def not_shown(cases: Sequence[PredictedCase]) -> str:
-    """What a section says where it does not show all pictures; else nothing."""
-    rest = len(cases) - MOST_PICTURES
-    return f"The pictures of {rest:,} further cases lie beside this page, as CASE.png." if rest > 0 else ""
+    """The same of a page's pictures of its cases."""
+    return beside_the_page(len(cases), MOST_PICTURES, "further case", named="CASE.png")
 
 
 def link_to(path: PurePath) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from glioseg.errors import plural
 from glioseg.report.html import Block, Cell, Column, Picture, Prose, Section, Table
 from glioseg.report.parts import predicted
 from glioseg.report.parts.words import MOST_ROWS, left_out
@@ -29,10 +28,9 @@ def made_ready(cases: Sequence[PredictedCase]) -> Section:
         blocks.append(Table((Column("Case"), Column("What was done", wide=True)), cells, caption, page_size=12))
     drawn = [case for case in done if _facts(case).get("figure") is not None]
     shown = drawn[:_MOST_PICTURES]
-    blocks += [found for number, case in enumerate(shown, 1) if (found := _picture(number, case)) is not None]
-    if (rest := len(drawn) - len(shown)) > 0:
-        of_cases = plural(rest, "further case")
-        blocks.append(Prose(f"The pictures of {of_cases} lie beside this page."))
+    blocks += [picture for number, case in enumerate(shown, 1) if (picture := _picture(number, case)) is not None]
+    if more := predicted.beside_the_page(len(drawn), len(shown), "further case"):
+        blocks.append(Prose(more))
     return Section("ready", "What was done to the scans", "", tuple(blocks))
 
 

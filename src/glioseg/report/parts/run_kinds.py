@@ -6,7 +6,7 @@ from pathlib import Path
 
 from glioseg.report.figures.classes import confusion
 from glioseg.report.html import Section, saved_picture
-from glioseg.report.parts.run_words import part_word
+from glioseg.report.parts.run_words import part_phrase
 from glioseg.report.run_facts import SegmentationFacts
 
 
@@ -24,4 +24,4 @@ def kinds(facts: SegmentationFacts, folder: Path) -> Section:
     )
     chart = confusion(figures.confusion, figures.kinds)
     block = saved_picture(folder, "kinds", chart, "chart", title="Confusion", caption=words, half=True)
-    return Section("kinds", "Kinds", f"On the {part_word(part)} part.", (block,))
+    return Section("kinds", "Kinds", f"On {part_phrase(part)}.", (block,))

@@ -83,7 +83,7 @@ def epochs(facts: SegmentationFacts) -> Section:
     columns = [Column(title, numeric=True) for title in titles]
     rows = tuple(_row(facts, row, logged) for row in facts.log[-MOST_ROWS:])
     caption = "Epochs count from 1 (log.jsonl from 0); the one whose network was kept is marked. "
-    caption += left_out(len(facts.log), _LOG_HOLDS_ALL).replace("The first", "The last")
+    caption += epochs_left_out(facts.log)
     every = Table(tuple(columns), rows, caption.strip(), page_size=20, fold=fold_of_epochs(rows))
     blocks = [every, *_as_published(facts)]
     return Section("epochs", "Epoch by epoch", "", tuple(blocks))
@@ -106,7 +106,7 @@ def _as_published(facts: SegmentationFacts) -> list[Table]:
     caption = (
         f"The same epochs, scored on the validation part as published by {protocol.source}: {', '.join(rules)}; on "
         f"{GRID_WORDS[protocol.grid]}, {SLICE_WORDS[protocol.slices]}. These figures decide nothing here; those of the "
-        "table above are means over cases on the native grid."
+        f"table above are means over cases on the native grid. {epochs_left_out(facts.log)}"
     )
     columns = tuple(Column(title, numeric=True) for title in ("Epoch", "Training loss", "Validation loss", *titles))
     rows = tuple(
@@ -118,7 +118,12 @@ def _as_published(facts: SegmentationFacts) -> list[Table]:
         )
         for row in facts.log[-MOST_ROWS:]
     )
-    return [Table(columns, rows, caption, page_size=20, fold=fold_of_epochs(rows, "as published"))]
+    return [Table(columns, rows, caption.strip(), page_size=20, fold=fold_of_epochs(rows, "as published"))]
+
+
+def epochs_left_out(log: Sequence[LogRow]) -> str:
+    """What the caption of a table of epochs says where it holds the last of them only; else nothing."""
+    return left_out(len(log), _LOG_HOLDS_ALL).replace("The first", "The last")
 
 
 def fold_of_epochs(rows: Sequence[object], how: str = "row by row") -> str:

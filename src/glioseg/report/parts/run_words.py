@@ -14,6 +14,7 @@ from glioseg.report.run_facts import RunFacts, ScoredFacts
 
 PART_WORDS: Mapping[str, str] = {"train": "training", "val": "validation", "test": "test"}
 _OTHER = "on-"
+_ALL = "all"
 GRID_WORDS = {"native": "the native grid", "working": "the network's grid"}
 SLICE_WORDS: Mapping[SliceChoice, str] = {
     "all": "every slice",
@@ -40,13 +41,15 @@ def is_other(name: str) -> bool:
 
 
 def part_phrase(name: str) -> str:
-    """In a sentence: ``the validation part``; ``brats29`` for other data."""
+    """In a sentence: ``the validation part``; ``all cases``; ``brats29`` for other data."""
+    if name == _ALL:
+        return "all cases"
     return part_word(name) if is_other(name) else f"the {part_word(name)} part"
 
 
 def part_title(name: str) -> str:
-    """At its beginning: ``Validation part``; ``brats29``."""
-    return part_word(name) if is_other(name) else f"{part_word(name).capitalize()} part"
+    """At its beginning: ``Validation part``; ``All cases``; ``brats29``."""
+    return part_word(name) if is_other(name) else f"{part_phrase(name).removeprefix('the ').capitalize()}"
 
 
 def ratio(value: float | None, digits: int = 3) -> str:

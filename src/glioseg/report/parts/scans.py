@@ -220,7 +220,7 @@ def dark(
     shares = {case.case: case.slices.non_black for case in about.cases}
     for request in chosen.gallery.get("dark", ()):
         if request in slices:
-            note = f"slice {request.index + 1}, {100 * float(shares[request.case][request.index]):.2g} %"
+            note = f"slice {request.index + 1}, {style.number(100 * float(shares[request.case][request.index]))} %"
             exhibits.append(Exhibit((slices[request].main,), (slices[request].labels,), request.case, note))
     removed = sum(len(slices) for slices in about.dark_slices.values())
     if exhibits:
@@ -297,10 +297,10 @@ def _copies_table(about: CohortDescription) -> Table:
 def _exhibit(about: CohortDescription, request: SliceRequest, slice_: ShadedSlice) -> Exhibit:
     n_slices = slice_.grid.shape[request.axis]
     note = f"slice {request.index + 1} of {n_slices}" if n_slices > 1 else ""
-    labels = None if slice_.labels is None else slice_.labels
+    labels = slice_.labels
     if labels is not None and note and (about.diagnoses.positive_slices or about.diagnoses.negative_slices):
         share = 100 * float((labels.pixels > 0).mean())
-        note += f", {share:.2g} % tumour" if share else ", no tumour"
+        note += f", {style.number(share)} % tumour" if share else ", no tumour"
     return Exhibit((slice_.main,), (labels,), request.case, note)
 
 

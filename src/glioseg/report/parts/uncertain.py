@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from glioseg.errors import plural
 from glioseg.report.classified import percent
 from glioseg.report.html import Block, Cell, Column, Picture, Prose, Section, Table
 from glioseg.report.parts import predicted
@@ -22,9 +21,8 @@ def uncertain(cases: Sequence[PredictedCase], regions: Sequence[str]) -> Section
     """The section of masks that were predicted with their uncertainty; without blocks where none was."""
     asked = _asked(cases)
     pictures = [picture for number, case in enumerate(asked[:_MOST_PICTURES], 1) if (picture := _picture(case, number))]
-    rest = len(asked) - _MOST_PICTURES
-    more = (Prose(f"The maps of {plural(rest, 'surer case')} lie beside this page."),) if rest > 0 else ()
-    return _section(asked, (_table(asked, regions), *pictures, *more) if asked else ())
+    more = predicted.beside_the_page(len(asked), _MOST_PICTURES, "surer case", what="maps")
+    return _section(asked, (_table(asked, regions), *pictures, *([Prose(more)] if more else [])) if asked else ())
 
 
 def uncertain_classes(cases: Sequence[PredictedCase]) -> Section:
