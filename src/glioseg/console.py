@@ -198,7 +198,7 @@ def printable(text: str, *, kept: str = "\n\t") -> str:
     """
     if text.isprintable():
         return text
-    return "".join(_spelt_out(one) if one not in kept else one for one in text)
+    return "".join(_spelt_out(character) if character not in kept else character for character in text)
 
 
 def _spelt_out(character: str) -> str:

@@ -157,14 +157,14 @@ def _arguments(tokens: Sequence[str], *, of_this: bool = False) -> list[str]:
     With ``of_this`` they stand in the call of a function that takes them itself.
     """
     given = _options(tokens)
-    known = [(ARGUMENTS[option], value) for option, value in given if option in ARGUMENTS]
-    read = [(argument, value) for argument, value in known if argument.of_read and not of_this]
-    told = [] if not read else [_of_read(read)]
-    told += [_argument(argument, value) for argument, value in known if of_this or not argument.of_read]
+    known_options = [(ARGUMENTS[option], value) for option, value in given if option in ARGUMENTS]
+    read = [(argument, value) for argument, value in known_options if argument.of_read and not of_this]
+    arguments = [] if not read else [_of_read(read)]
+    arguments += [_argument(argument, value) for argument, value in known_options if of_this or not argument.of_read]
     for option, before in PAIRS.items():
         pairs = [_pair(value or f"NAME={_OMITTED}") for name, value in given if name == option]
-        told += [f"{before}{{{', '.join(pairs)}}}"] if pairs else []
-    return told
+        arguments += [f"{before}{{{', '.join(pairs)}}}"] if pairs else []
+    return arguments
 
 
 def _options(tokens: Sequence[str]) -> list[tuple[str, str | None]]:

@@ -87,7 +87,7 @@ def type_words(annotation: Any) -> str:  # noqa: ANN401 - any annotation
     if origin is Literal:
         return "word"
     if origin in (UnionType, typing.Union):
-        named = [type_words(one) for one in members if one is not type(None)]
+        named = [type_words(member) for member in members if member is not type(None)]
         return " or ".join(dict.fromkeys(named)) + (" or none" if type(None) in members else "")
     if origin is tuple:
         inner = type_words(members[0])
@@ -115,14 +115,14 @@ def _explain(fault: dict[str, Any], options: type[BaseModel]) -> str:
         return message
     if fault["type"] == "union_tag_invalid":
         known = str(fault["ctx"]["expected_tags"]).replace("'", "")
-        found = fault["input"].get("kind") if isinstance(fault["input"], Mapping) else fault["input"]
-        return f"{name}.kind: found {_found(found)}, expected one of {known}"
+        value = fault["input"].get("kind") if isinstance(fault["input"], Mapping) else fault["input"]
+        return f"{name}.kind: found {_as_given(value)}, expected one of {known}"
     without_places = ".".join(part for part in place if isinstance(part, str))  # of lists
     if fault["type"] not in ("extra_forbidden", "value_error"):
         kind = None if kind_at is None else str(location[kind_at])
         annotations = list(_annotations_at(without_places, options, kind))
         where = without_places if annotations else name  # an element is told with the list that it is in
-        return f"{where}: found {_found(fault['input'])}, expected {_expected(fault, without_places, annotations)}"
+        return f"{where}: found {_as_given(fault['input'])}, expected {_expected(fault, without_places, annotations)}"
     if fault["type"] != "extra_forbidden":
         return f"{name or options.__name__.removesuffix('Options').lower()}: {message}"
     elsewhere = _of_another_kind(without_places, options) if kind_at is not None else None
@@ -144,7 +144,7 @@ def _kind_of(model: type[BaseModel]) -> Any:  # noqa: ANN401 - as pydantic has i
     return model.model_fields["kind"].default if "kind" in model.model_fields else None
 
 
-def _found(value: object) -> str:
+def _as_given(value: object) -> str:
     """A value as it was given."""
     return value if isinstance(value, str) else json.dumps(value, default=str)
 
@@ -162,7 +162,7 @@ def _expected(fault: dict[str, Any], name: str, annotations: Sequence[Any]) -> s
     if not annotations:
         return str(fault["msg"])
     words, value = type_words(annotations[0]), fault["input"]
-    choices = list(dict.fromkeys(str(one) for annotation in annotations for one in choices_of(annotation)))
+    choices = list(dict.fromkeys(str(choice) for annotation in annotations for choice in choices_of(annotation)))
     if choices:
         alone = words in ("word", "word or none")
         return f"one of {', '.join(choices)}" if alone else re.sub(r"\bwords?\b", " or ".join(choices), words)

@@ -81,11 +81,11 @@ def require_here(*paths: StrPath | None) -> None:
     Raises:
         OptionError: one of them is one.
     """
-    found = _urls(paths)
-    if found:
+    urls = _urls(paths)
+    if urls:
         raise OptionError(
             "this takes a folder of this machine",
-            found=shown(found[0]),
+            found=shown(urls[0]),
             remedy="Name one, and copy what is in it afterwards",
         )
 

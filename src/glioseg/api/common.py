@@ -93,9 +93,9 @@ def texts_of(changes: Changes) -> list[str]:
 def _as_toml(name: str, value: Any) -> str:  # noqa: ANN401 - whatever a setting is given
     """On one line."""
     if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{json.dumps(key)} = {_as_toml(name, one)}' for key, one in value.items())}}}"
+        return f"{{{', '.join(f'{json.dumps(key)} = {_as_toml(name, inner)}' for key, inner in value.items())}}}"
     if isinstance(value, list | tuple):
-        return f"[{', '.join(_as_toml(name, one) for one in value)}]"
+        return f"[{', '.join(_as_toml(name, inner) for inner in value)}]"
     if isinstance(value, float):
         return repr(float(value))  # inf and nan as TOML has them
     if not isinstance(value, str | int):

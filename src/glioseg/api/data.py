@@ -54,14 +54,14 @@ class FolderCohort(Cohort):
 
     def _repr_html_(self) -> str:
         """A few lines, for notebooks."""
-        found = [in_python(finding.message) for finding in self.findings]
+        messages = [in_python(finding.message) for finding in self.findings]
         facts = {
             "layout": f"{self.layout} ({self.reason})",
             "cases": f"{len(self.cases)} of {plural(len(self.patients), 'patient')}",
             "modalities": ", ".join(self.modalities),
             "labels": "none" if self.scheme is None else self.scheme.describe(),
             "classes": ", ".join(self.categories),
-            "findings": name_some(found, 3) if found else "none",
+            "findings": name_some(messages, 3) if messages else "none",
         }
         rows = "".join(f"<tr><th>{name}</th><td>{html.escape(text)}</td></tr>" for name, text in facts.items() if text)
         return f"<b>{html.escape(self.name)}</b><table>{rows}</table>"

@@ -95,8 +95,8 @@ def score(
         raise OptionError(
             "the page is of folders of masks", found=f"out={str(out)!r} of a single mask", remedy="Leave out away"
         )
-    expected, found = label_map_of(reference, scheme), label_map_of(prediction, prediction_scheme or scheme)
-    return score_pair(expected, found, options)
+    reference_map = label_map_of(reference, scheme)
+    return score_pair(reference_map, label_map_of(prediction, prediction_scheme or scheme), options)
 
 
 def _options(

@@ -70,8 +70,8 @@ def viewer_file() -> Path:
     Raises:
         FileError: this nilearn ships none.
     """
-    found = find_spec("nilearn")
-    path = Path(found.origin).parent / _VIEWER if found is not None and found.origin else None
+    package = find_spec("nilearn")
+    path = Path(package.origin).parent / _VIEWER if package is not None and package.origin else None
     if path is None or not path.is_file():
         raise FileError("nilearn ships no viewer", path=path, remedy="Install nilearn 0.14 or newer")
     return path

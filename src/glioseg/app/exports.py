@@ -104,10 +104,10 @@ def _scans(item: ExportItem) -> Case:
     """The series that a segmentation refers to."""
     service, request = item.service, item.record.request
     upload, voxels = service.worklist.upload(request["upload"]), service.options.limits.voxels
-    found = None if upload is None else found_in(upload.folder, voxels).named(request["key"])
-    if found is None:
+    case = None if upload is None else found_in(upload.folder, voxels).named(request["key"])
+    if case is None:
         raise NotFoundError("the scans of this case are no longer there")
-    return Case(item.record.id, item.record.patient, case_of(found, request["modalities"], voxels).images)
+    return Case(item.record.id, item.record.patient, case_of(case, request["modalities"], voxels).images)
 
 
 def _stl(item: ExportItem, folder: Path) -> Path:
@@ -171,34 +171,34 @@ def _report(item: ExportItem, folder: Path, ending: str) -> Path:
     names = tuple(facts["modalities"])
     channels = [read_nifti(item.places.images / f"{name}.nii.gz")[0].astype(np.float32) for name in names]
     diameters = measure_diameters(labels)
-    told = _told(item, {"unit": facts["unit"], **volumes_in(labels, tuple(labels.scheme.regions))})
+    sidecar = _sidecar_of(item, {"unit": facts["unit"], **volumes_in(labels, tuple(labels.scheme.regions))})
     reported = ReportedCase(
         item.record.id if item.deidentify else item.record.name,
         Image(np.stack(channels), names, labels.grid),
         labels,
         tuple(labels.scheme.regions),
         diameters,
-        {**told, "diameters": diameters.to_json()},
+        {**sidecar, "diameters": diameters.to_json()},
         [read_info(Path(item.record.model))],
     )
     write_report(reported, folder, item.stem)
     return folder / f"{item.stem}.{ending}"
 
 
-def _told(item: ExportItem, volumes: Mapping[str, object]) -> dict[str, Any]:
+def _sidecar_of(item: ExportItem, volumes: Mapping[str, object]) -> dict[str, Any]:
     """What the JSON file of the case says, of the mask that is meant, and of nobody's files where nobody is named."""
     sidecar = read_json_object(item.places.result / f"{item.record.id}.json")
-    told = {**sidecar, "volumes": volumes}
+    exported = {**sidecar, "volumes": volumes}
     if item.deidentify:
-        told["inputs"] = {name: {"files": [name], "channel": None} for name in sidecar["inputs"]}
+        exported["inputs"] = {name: {"files": [name], "channel": None} for name in sidecar["inputs"]}
     if item.correction is not None:
         drawn = item.correction
         who = f" ({drawn.by})" if drawn.by and not item.deidentify else ""
-        told["warnings"] = [
+        exported["warnings"] = [
             f"A person{who} has drawn this mask at {drawn.at}: what follows is of it, not of the network's"
         ]
-        told.pop("uncertainty", None)  # is of the network's mask
-    return told
+        exported.pop("uncertainty", None)  # is of the network's mask
+    return exported
 
 
 FORMS: Mapping[str, Callable[[ExportItem, Path], Path]] = MappingProxyType(

@@ -61,12 +61,12 @@ def _measured(labels: LabelMap, regions: Sequence[str], diameters: Mapping[str, 
         regions: that are told.
         diameters: as the JSON of ``predict`` has them; None of pictures.
     """
-    found = {"region": None, "lesions": []} if diameters is None else diameters
+    measurements = {"region": None, "lesions": []} if diameters is None else diameters
     return {
         "volumes_ml": volumes_in(labels, regions),
         "lesions": [lesion for region in regions for lesion in _lesions(labels, region)],
         "largest": largest_sections(labels),
-        "diameters": [{"region": found["region"], **lesion} for lesion in found["lesions"]],
+        "diameters": [{"region": measurements["region"], **lesion} for lesion in measurements["lesions"]],
     }
 
 
@@ -92,7 +92,7 @@ def confidence_of(sidecar: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def _maps(sidecar: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The maps that ``predict`` wrote beside the mask, one for each region; pictures have none that are shown."""
-    found = []
+    maps = []
     regions = list(sidecar["regions"])
     forms, asked = sidecar.get("forms", {}), sidecar.get("uncertainty", {}).get("maps", {})
     probability = asked.get("probability") or forms.get("probabilities", {}).get("file")
@@ -103,11 +103,11 @@ def _maps(sidecar: Mapping[str, Any]) -> list[dict[str, Any]]:
         ("explanation", explained.get("maps", {}).get("grad_cam"), explained.get("maps_are", {}).get("grad_cam"), 1.0),
     ):
         if file is not None and file.endswith(".nii.gz"):
-            found += [
+            maps += [
                 {"kind": kind, "region": region, "file": file, "frame": frame, "title": title, "range": [0.0, most]}
                 for frame, region in enumerate(regions)
             ]
-    return found
+    return maps
 
 
 def largest_sections(labels: LabelMap) -> dict[str, int] | None:

@@ -30,7 +30,7 @@ class _Verdict:
     faults: tuple[GliosegError, ...] = ()
 
 
-def looked_at(found: Found) -> Found:
+def looked_at(recognised: Found) -> Found:
     """The same without the scans that cannot be read, each with a finding that says why, and one for each mask.
 
     Scans whose names do not say what they show are looked at too, before somebody chooses them: their rows say it.
@@ -38,7 +38,7 @@ def looked_at(found: Found) -> Found:
     findings: list[Finding] = []
     verdicts: dict[Source, _Verdict] = {}
     cases = []
-    for case in found.cases:
+    for case in recognised.cases:
         voxels = read_sources(case.case.images)
         faults = {name: each for name, each in voxels.items() if isinstance(each, GliosegError)}
         findings += (_damaged(case, f"{name} cannot be used, {_file(case, name)}", faults[name]) for name in faults)
@@ -46,7 +46,7 @@ def looked_at(found: Found) -> Found:
         rows, others = _others(case, verdicts)
         findings += others
         cases.append(_without(replace(case, rows=rows), faults))
-    return Found(tuple(cases), (*found.findings, *findings))
+    return Found(tuple(cases), (*recognised.findings, *findings))
 
 
 def _damaged(case: FoundCase, what: str, fault: GliosegError) -> Finding:

@@ -47,7 +47,7 @@ class Predicting:
             self._loaded = ((name, device), load(name, device=device))
         return self._loaded[1]
 
-    def _found(self, job: Mapping[str, Any]) -> Found:
+    def _recognised(self, job: Mapping[str, Any]) -> Found:
         """What lies in the scans that were opened: recognised once, since a folder of many takes long to walk."""
         if self._opened is None or self._opened[0] != job["opened"]:
             self._opened = (job["opened"], found_in(Path(job["upload"]), job["max_voxels"]))
@@ -69,7 +69,7 @@ class Predicting:
         places = CasePlaces(Path(job["folder"]))
         shutil.rmtree(places.folder, ignore_errors=True)
         step("read", 0.0)
-        case, reference = _case(job, self._found(job))
+        case, reference = _case(job, self._recognised(job))
         members = self._model(job["model"], job["device"]).members
         case = fitted(case, members.modalities)
         wanted = _wanted(job, members, case, step)
@@ -99,11 +99,11 @@ def _wanted(job: Mapping[str, Any], members: Members, case: Case, step: OnStep) 
 
 def _case(job: Mapping[str, Any], opened: Found) -> tuple[Case, LabelMap | None]:
     """The case of a job, called as it is in the worklist, and the expert's mask that lies beside its scans."""
-    found = opened.named(job["key"])
-    if found is None:
+    recognised = opened.named(job["key"])
+    if recognised is None:
         raise OptionError("the scans of this case are no longer there", remedy="Drop them again")
-    case = case_of(found, job["modalities"], job["max_voxels"])
-    scheme = None if found.cohort is None else found.cohort.scheme
+    case = case_of(recognised, job["modalities"], job["max_voxels"])
+    scheme = None if recognised.cohort is None else recognised.cohort.scheme
     reference = load_labels(case, scheme) if case.labels is not None and scheme is not None else None
     return Case(job["case"], job["patient"], case.images, day=case.day), reference
 
@@ -128,13 +128,13 @@ def write_views(places: CasePlaces, case: Case, prediction: SegmentPrediction) -
 def _others(case: Case, image: Image) -> dict[str, npt.NDArray[Any]]:
     """Modalities that the network did not see, on its grid as their headers say; what cannot be is left out."""
     sources = {name: source for name, source in case.images.items() if name not in image.modalities}
-    found: dict[str, npt.NDArray[Any]] = {}
+    arrays: dict[str, npt.NDArray[Any]] = {}
     for name, voxels in read_sources(sources).items():
         if isinstance(voxels, Voxels):
             with suppress(GliosegError):
                 array = np.asarray(voxels.array)[None]
-                found[name] = resample_array(array, voxels.grid, image.grid, "linear")[0]
-    return found
+                arrays[name] = resample_array(array, voxels.grid, image.grid, "linear")[0]
+    return arrays
 
 
 def _storable(channel: npt.NDArray[Any]) -> npt.NDArray[Any]:

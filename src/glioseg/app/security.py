@@ -221,9 +221,9 @@ class Guard:
         return counted
 
 
-def too_large(found: str, most: int) -> TooLargeError:
+def too_large(length: str, most: int) -> TooLargeError:
     """The error for a request that is longer than is accepted."""
-    size = f"{int(found) / 1e6:,.0f} MB" if found.isdigit() else found[:40]
+    size = f"{int(length) / 1e6:,.0f} MB" if length.isdigit() else length[:40]
     return TooLargeError(
         "this is more than is accepted at once",
         found=size,

@@ -110,7 +110,7 @@ def found_in(folder: Path, max_voxels: int) -> Found:
     )
 
 
-def called_by_files(found: Found, folder: Path) -> Found:
+def called_by_files(recognised: Found, folder: Path) -> Found:
     """Cases that a reader has called after the folder, which is an upload's number, called after their files."""
 
     def called(each: FoundCase) -> FoundCase:
@@ -118,14 +118,14 @@ def called_by_files(found: Found, folder: Path) -> Found:
             return each
         return replace(each, case=replace(each.case, id=case_name(sorted(_files(each.case)))))
 
-    return replace(found, cases=tuple(called(each) for each in found.cases))
+    return replace(recognised, cases=tuple(called(each) for each in recognised.cases))
 
 
-def case_of(found: FoundCase, modalities: Mapping[str, str], max_voxels: int) -> Case:
+def case_of(recognised: FoundCase, modalities: Mapping[str, str], max_voxels: int) -> Case:
     """A case with the scans that the user chose for its modalities.
 
     Args:
-        found: the case as it was recognised.
+        recognised: the case as it was recognised.
         modalities: modality -> name of a row.
         max_voxels: files that declare more are refused.
 
@@ -134,24 +134,24 @@ def case_of(found: FoundCase, modalities: Mapping[str, str], max_voxels: int) ->
     """
     if not modalities:
         raise OptionError("no scan was chosen", expected="a scan for each modality that the network needs")
-    known = {row.series for row in found.rows}
+    known = {row.series for row in recognised.rows}
     for modality, series in modalities.items():
         if series not in known:
             raise OptionError(f"there is no scan {series} for {modality}", expected=name_some(sorted(known), _SHOWN))
-    if found.cohort is not None and found.cohort.series:
-        images = _of_dicom(found, modalities).images
+    if recognised.cohort is not None and recognised.cohort.series:
+        images = _of_dicom(recognised, modalities).images
     else:
-        images = {name: found.sources[series] for name, series in modalities.items()}
-    return allowing(replace(found.case, images={name: images[name] for name in modalities}), max_voxels)
+        images = {name: recognised.sources[series] for name, series in modalities.items()}
+    return allowing(replace(recognised.case, images={name: images[name] for name in modalities}), max_voxels)
 
 
-def _of_dicom(found: FoundCase, modalities: Mapping[str, str]) -> Case:
+def _of_dicom(recognised: FoundCase, modalities: Mapping[str, str]) -> Case:
     """Read again with the series that the user names in the place of those that were recognised."""
-    by_itself = {row.taken_for: row.series for row in found.rows if row.is_used}
+    by_itself = {row.taken_for: row.series for row in recognised.rows if row.is_used}
     if all(by_itself.get(name) == series for name, series in modalities.items()):
-        return found.case
-    cohort = read(Data(found.root, series=dict(modalities)))
-    own = _files(found.case)
+        return recognised.case
+    cohort = read(Data(recognised.root, series=dict(modalities)))
+    own = _files(recognised.case)
     same = [case for case in cohort.cases if len(cohort.cases) == 1 or own & _files(case)]
     if not same:
         raise OptionError("these series are not of one study", found=", ".join(modalities.values()))

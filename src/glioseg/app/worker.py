@@ -20,7 +20,7 @@ from typing import Any
 
 def main() -> None:
     """Work until stdin ends."""
-    told = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
+    messages = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)  # what a library prints is no answer
     jobs: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_read_jobs, args=(jobs,), daemon=True).start()
@@ -32,7 +32,7 @@ def main() -> None:
         case = job["case"]
 
         def tell(values: Mapping[str, Any], case: str = case) -> None:
-            told.write(f"{json.dumps({'case': case, **values})}\n")
+            messages.write(f"{json.dumps({'case': case, **values})}\n")
 
         tell(_worked(predicting.predict, job, tell))
 

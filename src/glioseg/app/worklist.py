@@ -287,8 +287,8 @@ def _bring_up_to_date(database: sqlite3.Connection) -> None:
     for row in kept:
         alone = {_VOLUMES: json.loads(row["volumes"]), "lesions": [], "largest": None, "diameters": []}
         measured = row["measured"] if "measured" in columns else json.dumps(alone)
-        told = (row["case_id"], row["n"], row["made_by"], row["at"], row["note"], measured)
-        database.execute("INSERT INTO corrections VALUES (?, ?, ?, ?, ?, ?)", told)
+        row_values = (row["case_id"], row["n"], row["made_by"], row["at"], row["note"], measured)
+        database.execute("INSERT INTO corrections VALUES (?, ?, ?, ?, ?, ?)", row_values)
 
 
 def _record(row: sqlite3.Row) -> ListedCase:

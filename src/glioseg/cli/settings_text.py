@@ -45,9 +45,9 @@ def _paragraph(setting: Setting) -> Iterator[str]:
         setting.meaning, _WIDTH, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False
     )
     if setting.recipes:
-        told = ", ".join(f"{name} {_value(value)}" for name, value in setting.recipes.items())
+        recipes = ", ".join(f"{name} {_value(value)}" for name, value in setting.recipes.items())
         yield from textwrap.wrap(
-            told, _WIDTH, initial_indent="    in: ", subsequent_indent="        ", break_on_hyphens=False
+            recipes, _WIDTH, initial_indent="    in: ", subsequent_indent="        ", break_on_hyphens=False
         )
 
 

@@ -52,7 +52,7 @@ def timeline(
     """
     from glioseg.api import masks as api
 
-    found = api.timeline(
+    result = api.timeline(
         *cases,
         dates=[] if dates is None else dates.split(","),
         scans=scans or (),
@@ -60,7 +60,7 @@ def timeline(
         progress=Reporter(quiet=quiet),
     )
     if as_json:
-        print_json(dict(found.facts))
+        print_json(dict(result.facts))
         return
-    out(found.text)
-    out(f"Page: {found.page}")
+    out(result.text)
+    out(f"Page: {result.page}")

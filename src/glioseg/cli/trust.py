@@ -74,7 +74,7 @@ def calibrate(
     """
     from glioseg.api import models as api
 
-    found = api.calibrate(
+    result = api.calibrate(
         run,
         other_data(data, flags),
         folds=folds or (),
@@ -87,7 +87,7 @@ def calibrate(
         progress=console.Reporter(quiet=quiet),
     )
     if as_json:
-        print_json(dict(found.figures))
+        print_json(dict(result.figures))
         return
-    console.out(found.text)
-    console.out(f"Page: {found.page}")
+    console.out(result.text)
+    console.out(f"Page: {result.page}")

@@ -64,10 +64,10 @@ def read_mask_folder(path: Path) -> MaskFolder:
     """
     listing = list_folder(path)
     files = listing.ending(*VOLUME_ENDINGS) or listing.ending(*PICTURE_ENDINGS)
-    found = named(listing, files)
-    if any(file.is_mask for file in found):
-        found = [file for file in found if file.is_mask]
-    if not found:
+    masks = named(listing, files)
+    if any(file.is_mask for file in masks):
+        masks = [file for file in masks if file.is_mask]
+    if not masks:
         raise LayoutError(
             "there are no masks in this folder",
             path=listing.root,
@@ -75,7 +75,7 @@ def read_mask_folder(path: Path) -> MaskFolder:
             expected=f"a file for each case, {', '.join((*VOLUME_ENDINGS, *PICTURE_ENDINGS))}",
             remedy="Name the folder that holds the masks themselves",
         )
-    return MaskFolder(listing.root, dict(zip(_ids(found, listing), (file.path for file in found), strict=True)))
+    return MaskFolder(listing.root, dict(zip(_ids(masks, listing), (file.path for file in masks), strict=True)))
 
 
 def masks_alone(path: Path, scheme: LabelScheme | None) -> Cohort:

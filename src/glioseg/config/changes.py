@@ -66,9 +66,9 @@ def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 def without_none(value: Any) -> Any:  # noqa: ANN401 - JSON values
     """Plain values without those that are None, which TOML lacks."""
     if isinstance(value, dict):
-        return {key: without_none(one) for key, one in value.items() if one is not None}
+        return {key: without_none(inner) for key, inner in value.items() if inner is not None}
     if isinstance(value, list):
-        return [without_none(one) for one in value]
+        return [without_none(inner) for inner in value]
     return value
 
 
@@ -119,9 +119,11 @@ def _prepare_loss(values: dict[str, Any], name: str) -> None:
     given = values.setdefault("loss", {"kind": DEFAULT_LOSS["segment"]})
     if not isinstance(given, dict):
         return
-    values["loss"] = given = {key: one for key, one in given.items() if one is not None}
+    values["loss"] = given = {key: setting for key, setting in given.items() if setting is not None}
     if "kind" in given and name != "loss.kind":
-        values["loss"] = given = _with_terms({key: one for key, one in given.items() if key != "kind"}, given["kind"])
+        values["loss"] = given = _with_terms(
+            {key: setting for key, setting in given.items() if key != "kind"}, given["kind"]
+        )
     _, term, *option = name.split(".")
     if term not in LossOptions.model_fields or not option or option == ["weight"]:
         return
@@ -140,8 +142,8 @@ def _with_terms(given: Mapping[str, Any], kind: str) -> dict[str, Any]:
         before = terms_of(str(given["kind"])) if "kind" in given else ()
     except ValueError as error:
         raise OptionError(f"loss.kind: {error}") from error
-    terms = {name: {} for name in before} | {key: one for key, one in given.items() if key != "kind"}
-    unknown = {key: one for key, one in terms.items() if key not in LossOptions.model_fields}
+    terms = {name: {} for name in before} | {key: setting for key, setting in given.items() if key != "kind"}
+    unknown = {key: setting for key, setting in terms.items() if key not in LossOptions.model_fields}
     shared = {
         key: terms[old][key]
         for old in ("tversky", "dice")

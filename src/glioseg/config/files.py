@@ -135,7 +135,7 @@ def _without_idle_ranges(values: dict[str, Any]) -> dict[str, Any]:
         idle = idle_settings(Recipe.model_validate({**values, "tune": None}))
     except ValidationError:
         return values  # what is wrong is said by whoever validates them
-    return {**values, "tune": {name: one for name, one in ranges.items() if name not in idle} or None}
+    return {**values, "tune": {name: bounds for name, bounds in ranges.items() if name not in idle} or None}
 
 
 def _validated(values: Mapping[str, Any], path: str | None) -> Recipe:
@@ -154,7 +154,7 @@ def require_effect(recipe: Recipe, names: Iterable[str]) -> None:
     """
     wanted = [f"{name}." for name in names]  # predict.thresholds.WT is one of predict.thresholds
     idle = idle_settings(recipe)
-    idle = {name: why for name, why in idle.items() if any(one.startswith(f"{name}.") for one in wanted)}
+    idle = {name: why for name, why in idle.items() if any(dotted.startswith(f"{name}.") for dotted in wanted)}
     if idle:
         raise OptionError(sentence(idle))
 

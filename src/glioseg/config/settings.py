@@ -108,7 +108,9 @@ def list_settings(prefix: str = "") -> tuple[Setting, ...]:
     Raises:
         OptionError: there is none.
     """
-    wanted = tuple(one for one in _all() if not prefix or f"{one.name}.".startswith(f"{prefix.rstrip('.')}."))
+    wanted = tuple(
+        setting for setting in _all() if not prefix or f"{setting.name}.".startswith(f"{prefix.rstrip('.')}.")
+    )
     if not wanted:
         raise OptionError(f"there is no setting {prefix}", expected=f"one of the parts {', '.join(_PARTS)}, or in them")
     return wanted
@@ -232,17 +234,17 @@ def _range_words(field: FieldInfo, model: type[BaseModel], name: str) -> str:
         low, high = model.limits
         return f"{low:g} to {high:g}"
     bounds = [
-        f"{sign} {getattr(one, key):g}"
-        for one in field.metadata
+        f"{sign} {getattr(bound, key):g}"
+        for bound in field.metadata
         for kind, key, sign in _BOUNDS
-        if isinstance(one, kind)
+        if isinstance(bound, kind)
     ]
-    choices = [str(one) for one in choices_of(field.annotation)]
+    choices = [str(choice) for choice in choices_of(field.annotation)]
     return ", ".join([*choices, *bounds])
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - of any setting
     """As JSON has it."""
     if isinstance(value, tuple | list):
-        return [_plain(one) for one in value]
+        return [_plain(element) for element in value]
     return dict(value) if isinstance(value, Mapping) else value

@@ -62,11 +62,11 @@ def described(text: str) -> SequenceDescription:
         kind = _meaning(word)
         if kind is not None:
             kinds.setdefault(word, kind)
-    found = set(kinds.values())
-    agent = False if "no agent" in found else True if "agent" in found or "t1c" in found else None
-    if agent is None and "t1n" in found:
+    kind_set = set(kinds.values())
+    agent = False if "no agent" in kind_set else True if "agent" in kind_set or "t1c" in kind_set else None
+    if agent is None and "t1n" in kind_set:
         agent = False
-    return SequenceDescription(_weighting(found), agent, tuple(kinds))
+    return SequenceDescription(_weighting(kind_set), agent, tuple(kinds))
 
 
 def _folded(text: str) -> str:
@@ -91,11 +91,11 @@ def _meaning(word: str) -> str | None:
     return known if known in ("t1", "t1c", "t1n", "t2", "flair", "other") else None
 
 
-def _weighting(found: set[str]) -> str | None:
-    if "other" in found:
+def _weighting(kinds: set[str]) -> str | None:
+    if "other" in kinds:
         return "other"
-    if "flair" in found:
-        return "t1" if "t1" in found and "t2" not in found else "t2f"
-    if found & {"t1", "t1c", "t1n"}:
-        return None if "t2" in found else "t1"
-    return "t2w" if "t2" in found else None
+    if "flair" in kinds:
+        return "t1" if "t1" in kinds and "t2" not in kinds else "t2f"
+    if kinds & {"t1", "t1c", "t1n"}:
+        return None if "t2" in kinds else "t1"
+    return "t2w" if "t2" in kinds else None

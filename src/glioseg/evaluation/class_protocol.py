@@ -195,14 +195,14 @@ def _contributions(cases: Sequence[CaseClasses], options: EvaluateOptions) -> tu
     before = np.concatenate([case.probabilities for case in cases])
     right = (np.concatenate([case.decided for case in cases]) == reference).astype(np.float64)
     units = [case.unit for case in cases for _ in case.reference]
-    found = []
+    contributions = []
     for changed in cases[0].changed:
         after = np.concatenate([case.changed[changed] for case in cases])
         still = (after.argmax(axis=1) == reference).astype(np.float64)
         apart = after[places, reference] - before[places, reference]
         draws = (options.n_resamples, options.seed)
-        found.append(contribution_of(changed, "accuracy", (right, still), apart, units, draws))
-    return tuple(found)
+        contributions.append(contribution_of(changed, "accuracy", (right, still), apart, units, draws))
+    return tuple(contributions)
 
 
 def _of_slices(cases: Sequence[CaseClasses], classes: Sequence[str]) -> ItemClasses:

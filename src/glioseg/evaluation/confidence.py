@@ -175,8 +175,8 @@ def rank_interval(first: Floats, second: Floats, units: Sequence[str], *, n_resa
         return None
 
     def of(rows: Floats) -> float:
-        found = rank_correlation(first[rows], second[rows])
-        return np.nan if found is None else found
+        correlation = rank_correlation(first[rows], second[rows])
+        return np.nan if correlation is None else correlation
 
     rng = np.random.default_rng(0)
     draws = rng.integers(0, len(members), (n_resamples, len(members)))

@@ -43,16 +43,16 @@ class TimePoint:
 
 def changes(values: Sequence[float]) -> list[Change]:
     """The changes of a figure, in order of time; none at the first, and none from nothing."""
-    found = []
+    all_changes = []
     for number, value in enumerate(values):
         before = values[:number]
-        found.append(
+        all_changes.append(
             Change(
                 _relative(value, before[0]) if before else None,
                 _relative(value, min(before)) if before else None,
             )
         )
-    return found
+    return all_changes
 
 
 def changes_of(points: Sequence[TimePoint]) -> dict[str, list[Change]]:

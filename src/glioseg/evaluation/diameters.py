@@ -196,9 +196,9 @@ def _measured(
     for section in sorted(_sections(lesion, core, axis, to_mm, least), key=lambda section: -section.most):
         if section.most <= product:
             break
-        found = _pair_of(section, to_mm, least, product)
-        if found is not None:
-            product, index, ends = _length(found[:2], to_mm) * _length(found[2:], to_mm), section.index, found
+        pair = _pair_of(section, to_mm, least, product)
+        if pair is not None:
+            product, index, ends = _length(pair[:2], to_mm) * _length(pair[2:], to_mm), section.index, pair
     if index < 0:
         return None
     points = np.zeros((4, 3))

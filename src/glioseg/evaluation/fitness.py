@@ -31,13 +31,13 @@ def fitness_of(cases: Sequence[CaseScores], rule: EmptyRule) -> dict[str, dict[s
         rule: for empty masks.
     """
     counts = np.stack([case.counts for case in cases])
-    found: dict[str, dict[str, str]] = {}
+    notes_by_region: dict[str, dict[str, str]] = {}
     for row, region in enumerate(cases[0].regions):
         notes = {**_background(counts[:, row]), **_overlap(cases, counts[:, row], row)}
         notes |= _distances(cases, counts[:, row], rule)
         if notes:
-            found[region] = notes
-    return found
+            notes_by_region[region] = notes
+    return notes_by_region
 
 
 def _background(counts: Integers) -> dict[str, str]:

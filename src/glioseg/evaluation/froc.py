@@ -200,6 +200,6 @@ def _at_bounds(sums: Floats) -> tuple[Floats, Integers]:
     for column, bound in enumerate(FALSE_PER_CASE):
         order = np.where(false <= bound, sensitivity - 1e-9 * false, -np.inf)
         places[:, column] = order.argmax(axis=1)
-        found = np.take_along_axis(sensitivity, places[:, column : column + 1], axis=1)[:, 0]
-        values[:, column] = np.where(np.isfinite(order).any(axis=1), found, np.nan)
+        at_bound = np.take_along_axis(sensitivity, places[:, column : column + 1], axis=1)[:, 0]
+        values[:, column] = np.where(np.isfinite(order).any(axis=1), at_bound, np.nan)
     return values, places

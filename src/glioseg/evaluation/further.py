@@ -238,16 +238,16 @@ def _contributions(
     cases: Sequence[CaseScores], patients: Sequence[str], rule: EmptyRule, draws: tuple[int, int]
 ) -> dict[str, tuple[Contribution, ...]]:
     changes = [each.changed for each in cases[0].changed]
-    found: dict[str, tuple[Contribution, ...]] = {}
+    by_region: dict[str, tuple[Contribution, ...]] = {}
     for row, region in enumerate(cases[0].regions if changes else ()):
         before = ruled_ratio(np.stack([case.counts[row] for case in cases]), "dice", rule)
-        own = []
+        of_region = []
         for number, changed in enumerate(changes):
             after = ruled_ratio(np.stack([case.changed[number].counts[row] for case in cases]), "dice", rule)
             probability = np.array([case.changed[number].probability[row] for case in cases])
-            own.append(contribution_of(changed, "dice", (before, after), probability, patients, draws))
-        found[region] = tuple(own)
-    return found
+            of_region.append(contribution_of(changed, "dice", (before, after), probability, patients, draws))
+        by_region[region] = tuple(of_region)
+    return by_region
 
 
 def _froc(cases: Sequence[CaseScores], patients: Sequence[str], n_resamples: int, seed: int) -> dict[str, Froc]:
@@ -289,7 +289,7 @@ def _groupings(
 ) -> dict[str, dict[str, list[int]]]:
     """Fact -> group -> places of its cases: thirds by the size of the reference, and what is known of the cases."""
     sizes = {place: float(case.counts[row, TP] + case.counts[row, FN]) for place, case in enumerate(cases)}
-    found = {f"size of {region}": _thirds({place: size for place, size in sizes.items() if size > 0})}
+    groupings = {f"size of {region}": _thirds({place: size for place, size in sizes.items() if size > 0})}
     names = dict.fromkeys(name for case in cases for name in facts.get(case.case, {}) if name not in _OF_FILES)
     for name in names:
         known = {place: facts.get(case.case, {}).get(name) for place, case in enumerate(cases)}
@@ -299,10 +299,10 @@ def _groupings(
             groups: dict[str, list[int]] = {str(value): [] for value in sorted(distinct, key=str)}
             for place, value in values.items():
                 groups[str(value)].append(place)
-            found[name] = groups
+            groupings[name] = groups
         elif len(distinct) > _MOST_GROUPS and all(isinstance(value, int | float) for value in distinct):
-            found[name] = _thirds({place: float(value) for place, value in values.items()})
-    return {fact: groups for fact, groups in found.items() if len(groups) > 1 and len(cases) > len(groups)}
+            groupings[name] = _thirds({place: float(value) for place, value in values.items()})
+    return {fact: groups for fact, groups in groupings.items() if len(groups) > 1 and len(cases) > len(groups)}
 
 
 def _thirds(values: Mapping[int, float]) -> dict[str, list[int]]:

@@ -164,10 +164,10 @@ def count_detections(
         rule: what counts as a lesion.
         voxel_mm3: the size of a voxel; 1 where it is unknown.
     """
-    found, false = np.zeros((2, len(thresholds)), dtype=np.int64)
+    n_found, n_false = np.zeros((2, len(thresholds)), dtype=np.int64)
     anything = reference | (probabilities > min(thresholds))
     if not anything.any():
-        return 0, found, false
+        return 0, n_found, n_false
     x, y, z = (
         slice(max(side.start - rule.n_dilations, 0), side.stop + rule.n_dilations) for side in bounding_box(anything)
     )
@@ -184,9 +184,9 @@ def count_detections(
         drawn, grown = drawn[box], grown[box]
         components, n_components = label_components(above[box], by_faces=rule.by_faces)
         pairs = _pairs(grown, components)
-        found[place] = np.count_nonzero(counts[np.unique(pairs[:, 0])])
-        false[place] = n_components - len(np.unique(pairs[:, 1]))
-    return int(np.count_nonzero(counts)), found, false
+        n_found[place] = np.count_nonzero(counts[np.unique(pairs[:, 0])])
+        n_false[place] = n_components - len(np.unique(pairs[:, 1]))
+    return int(np.count_nonzero(counts)), n_found, n_false
 
 
 def _grown(reference: Flags, rule: LesionRule) -> tuple[npt.NDArray[np.int32], int]:

@@ -149,9 +149,9 @@ def lesion_hd95(pair: MaskPair, rule: LesionRule = GLIOMA) -> float:
     n_counted = len(match.lesions) + match.n_false
     if not n_counted:
         return 0.0
-    found = (pair.lesion_distances(lesion, rule) for lesion in match.lesions)
-    known = sum(WORST_MM if distances is None else surface.hausdorff_95(distances) for distances in found)
-    return (known + match.n_false * WORST_MM) / n_counted
+    all_distances = (pair.lesion_distances(lesion, rule) for lesion in match.lesions)
+    sum_mm = sum(WORST_MM if distances is None else surface.hausdorff_95(distances) for distances in all_distances)
+    return (sum_mm + match.n_false * WORST_MM) / n_counted
 
 
 def lesion_sensitivity(pair: MaskPair, rule: LesionRule = GLIOMA) -> float | None:

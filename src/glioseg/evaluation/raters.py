@@ -121,14 +121,14 @@ def _staple(masks: Sequence[Flags]) -> Flags:
     import SimpleITK as sitk  # noqa: N813 - as everybody calls it; loaded where it is used, since it takes a second
 
     union = np.logical_or.reduce(masks)
-    found = np.zeros(union.shape, dtype=np.bool_)
+    agreed = np.zeros(union.shape, dtype=np.bool_)
     if not union.any():
-        return found
+        return agreed
     box = bounding_box(union)
     images = [sitk.GetImageFromArray(np.pad(mask[box], 1).astype(np.uint8)) for mask in masks]
     probability = sitk.GetArrayFromImage(sitk.STAPLE(images, 1.0))
-    found[box] = probability[1:-1, 1:-1, 1:-1] > 0.5
-    return found
+    agreed[box] = probability[1:-1, 1:-1, 1:-1] > 0.5
+    return agreed
 
 
 def agreements(
@@ -147,7 +147,7 @@ def agreements(
     """
     first = among[0]
     patients = [str(row["patient"]) for row in first.rows]
-    found: list[Agreement] = []
+    all_agreements: list[Agreement] = []
     for region in first.groups:
         for name in SYMMETRIC:
             own = _mean_over(among, region, name, options)
@@ -155,8 +155,8 @@ def agreements(
             known = {method: column for method, column in theirs.items() if column is not None}
             if own is None or len(known) < len(theirs):
                 continue
-            found.append(_agreement(region, metrics[name], own, known, patients, options))
-    return tuple(found)
+            all_agreements.append(_agreement(region, metrics[name], own, known, patients, options))
+    return tuple(all_agreements)
 
 
 def _agreement(

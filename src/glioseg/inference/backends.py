@@ -210,10 +210,10 @@ def _require_same(info: BundleInfo, compiled: Compiled, shape: Sequence[int]) ->
         images = _with_border(images)
     shown = images.any(dim=1, keepdim=True).numpy() if in_part else np.True_
     with torch.inference_mode():
-        expected, found = (
+        expected, actual = (
             probabilities_of(model(images), info.activation).numpy() for model in (compiled.network, compiled)
         )
-    difference = float(np.abs(expected - found).mean(where=shown))
+    difference = float(np.abs(expected - actual).mean(where=shown))
     if not difference <= _TOLERANCE:
         raise ExportError(
             f"{named(compiled.network)} says something else in {compiled.backend}",

@@ -440,8 +440,8 @@ def _require_plausible(info: BundleInfo, weights: Mapping[str, Tensor], path: Pa
 
 def _numbers(value: Any) -> Iterator[float]:  # noqa: ANN401 - JSON values
     if isinstance(value, list):
-        for one in value:
-            yield from _numbers(one)
+        for element in value:
+            yield from _numbers(element)
     elif isinstance(value, int | float):
         yield value
 

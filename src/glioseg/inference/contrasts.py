@@ -111,7 +111,7 @@ def exchanged(image: Image, model: ContrastModel) -> dict[str, str]:
     if len(scans) < len(names) or any(_has_skull(array, image) for array in arrays):
         return {}
     order = likeliest_order(scans, names, model)
-    return {given: found for given, found in zip(names, order, strict=True) if given != found}
+    return {given: likely for given, likely in zip(names, order, strict=True) if given != likely}
 
 
 def likeliest_order(scans: Sequence[ScanFeatures], names: Sequence[str], model: ContrastModel) -> tuple[str, ...]:
@@ -222,8 +222,8 @@ def _has_skull(array: npt.NDArray[np.generic], image: Image) -> bool:
 
 def exchanged_words(image: Image) -> tuple[str, ...]:
     """A sentence where scans look exchanged; none else. See ``exchanged``."""
-    found = exchanged(image, shipped_contrasts())
-    if not found:
+    exchanges = exchanged(image, shipped_contrasts())
+    if not exchanges:
         return ()
-    like = name_some([f"what was given as {given} looks like {name}" for given, name in found.items()])
+    like = name_some([f"what was given as {given} looks like {name}" for given, name in exchanges.items()])
     return (f"The scans look exchanged: {like}. See which file is which",)

@@ -36,13 +36,13 @@ Effects = dict[str, dict[str, dict[Change, ModalityEffect]]]
 
 def changed(images: npt.NDArray[np.float16], channel: int, change: Change) -> npt.NDArray[np.float16]:
     """A copy of images (Z, C, Y, X) in which one modality is removed or permuted."""
-    found = np.array(images)
-    values = found[:, channel]  # a view
+    copied = np.array(images)
+    values = copied[:, channel]  # a view
     if change == "removed":
         values[...] = 0
     else:
         values[values != 0] = np.random.default_rng(0).permutation(values[values != 0])
-    return found
+    return copied
 
 
 def predict_changed(ensemble: Ensemble, shown: Sequence[Shown], name: str, change: Change) -> Prediction:
@@ -72,21 +72,21 @@ def modality_effects(
     """
     rows = {region: prediction.regions.index(region) for region in regions}
     inside = {region: own for region in regions if (own := _inside(prediction, region)).any()}
-    found: Effects = {region: {} for region in inside}
+    effects: Effects = {region: {} for region in inside}
     for name in ensemble.modalities:
         after: Mapping[Change, Prediction] = {
             change: predict_changed(ensemble, shown, name, change) for change in CHANGES
         }
         for region, own in inside.items():
             before, row = float(prediction.probabilities[rows[region]][own].mean()), rows[region]
-            found[region][name] = {
+            effects[region][name] = {
                 change: ModalityEffect(
                     float(left.probabilities[row][own].mean()) - before,
                     int(_inside(left, region).sum()) / int(own.sum()) - 1,
                 )
                 for change, left in after.items()
             }
-    return found
+    return effects
 
 
 def _inside(prediction: Prediction, region: str) -> npt.NDArray[np.bool_]:

@@ -74,7 +74,7 @@ def explain(ensemble: Ensemble, shown: Sequence[Shown], prediction: Prediction) 
         shown: the case as each of them sees it.
         prediction: what they say together.
     """
-    found = Explanation()
+    explanation = Explanation()
     drawn = [_drawn(case, prediction) for case in shown]
     for row, region in enumerate(prediction.regions):
         maps: dict[str, list[Array]] = {}
@@ -82,14 +82,14 @@ def explain(ensemble: Ensemble, shown: Sequence[Shown], prediction: Prediction) 
             if not inside[row].any():
                 continue
             question = _question(member, case, inside[row], region)
-            found.slices.setdefault(region, int(nearest_slices(case.native, case.working)[question.z]))
+            explanation.slices.setdefault(region, int(nearest_slices(case.native, case.working)[question.z]))
             for kind, values in _maps(question).items():
                 maps.setdefault(kind, []).append(to_signed_native(question.place(values), case))
         for kind, own in maps.items():
-            getattr(found, kind)[region] = _together(own)
-    if found.slices and len(ensemble.modalities) > 1:
-        found.effects.update(modality_effects(ensemble, shown, prediction, tuple(found.slices)))
-    return found
+            getattr(explanation, kind)[region] = _together(own)
+    if explanation.slices and len(ensemble.modalities) > 1:
+        explanation.effects.update(modality_effects(ensemble, shown, prediction, tuple(explanation.slices)))
+    return explanation
 
 
 def _drawn(case: Shown, prediction: Prediction) -> Mask:
@@ -204,12 +204,12 @@ def _maps(question: _Question) -> dict[str, Tensor]:
     """Kind of map -> (*S), in −1..1."""
     model, images, objective = question.model, question.images, question.objective
     gradients = integrated_gradients(model, images, objective).sum(dim=1)[0]
-    found = {
+    maps = {
         "grad_cam": _of_largest(region_grad_cam(model, images, objective)),
         "gradients": _of_largest(gradients),
     }
     gate = attention_map(model, images)
-    return found if gate is None else found | {"attention": gate}
+    return maps if gate is None else maps | {"attention": gate}
 
 
 def to_signed_native(stack: Array, shown: Shown) -> Array:
@@ -253,14 +253,14 @@ def integrated_gradients(model: nn.Module, images: Tensor, objective: Objective,
 
 def attention_map(model: nn.Module, images: Tensor) -> Tensor | None:
     """(*S) coefficients of the finest attention gate [4], 0..1; None of a network without gates."""
-    found: list[Tensor] = []
+    coefficients: list[Tensor] = []
     gates = [part for part in model.modules() if isinstance(part, AttentionGate)]
     handles = [
-        gate.register_forward_pre_hook(lambda module, inputs: found.append(module.coefficients(*inputs)))
+        gate.register_forward_pre_hook(lambda module, inputs: coefficients.append(module.coefficients(*inputs)))
         for gate in gates
     ]
     _watched(model, images, handles)
-    return _enlarged(max(found, key=lambda values: values.shape[-1]), images) if found else None
+    return _enlarged(max(coefficients, key=lambda values: values.shape[-1]), images) if coefficients else None
 
 
 def _enlarged(values: Tensor, images: Tensor) -> Tensor:

@@ -56,10 +56,10 @@ def fit_intensities(modalities: Sequence[str], cases: Iterable[Floats]) -> dict[
 
 def distances(records: Mapping[str, IntensityRecord], modalities: Sequence[str], features: Floats) -> dict[str, float]:
     """Modality -> distance of a case with these features (C, 6); without modalities that it or the training lacks."""
-    found = {}
+    by_modality = {}
     for channel, name in enumerate(modalities):
         if name in records and not np.isnan(features[channel]).any():
             record = records[name]
             apart = (features[channel] - np.array(record.mean)) / np.array(record.spread)
-            found[name] = float(np.sqrt((apart**2).mean()))
-    return found
+            by_modality[name] = float(np.sqrt((apart**2).mean()))
+    return by_modality

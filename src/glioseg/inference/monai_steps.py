@@ -35,7 +35,7 @@ def find_cases(folder: str, modalities: Sequence[str]) -> list[dict[str, str]]:
         FileNotFoundError: there is none.
         ValueError: a folder holds files of several cases, which nobody may mix.
     """
-    found = []
+    cases = []
     for place in [Path(folder), *sorted(path for path in Path(folder).rglob("*") if path.is_dir())]:
         files = sorted(place.glob("*.nii.gz")) + sorted(place.glob("*.nii"))
         stems = {file: file.name.removesuffix(".gz").removesuffix(".nii") for file in files}
@@ -46,10 +46,10 @@ def find_cases(folder: str, modalities: Sequence[str]) -> list[dict[str, str]]:
         if len(beginnings) > 1 or any(len(each) > 1 for each in case.values()):
             names = ", ".join(file.name for each in case.values() for file in each)
             raise ValueError(f"{place} holds files of several cases ({names}): give each case a folder of its own")
-        found.append({name: str(file) for name, (file,) in case.items()})
-    if not found:
+        cases.append({name: str(file) for name, (file,) in case.items()})
+    if not cases:
         raise FileNotFoundError(f"{folder} holds no case: a folder with a NIfTI file for each of {list(modalities)}")
-    return found
+    return cases
 
 
 def _is_called(stem: str, modality: str) -> bool:
@@ -167,14 +167,18 @@ class PaintLabelsd(MapTransform):  # type: ignore[misc]
         d, place = dict(data), data["place"]
         within, pads = place["within"], place["pads"]
         for key in self.keys:
-            found = np.moveaxis(np.asarray(d[key], dtype=np.float32), 3, 1)[:, :, *place["kept"]] * place["shows"]
+            probabilities = (
+                np.moveaxis(np.asarray(d[key], dtype=np.float32), 3, 1)[:, :, *place["kept"]] * place["shows"]
+            )
             labels = np.zeros(place["whole"], np.uint8)
             inner = labels[within]
             padded = [before + n + after for (before, after), n in zip(pads, inner.shape, strict=True)]
-            found = resized(found, *padded[1:])
-            found = found[:, *(slice(before, before + n) for (before, _), n in zip(pads, inner.shape, strict=True))]
+            probabilities = resized(probabilities, *padded[1:])
+            probabilities = probabilities[
+                :, *(slice(before, before + n) for (before, _), n in zip(pads, inner.shape, strict=True))
+            ]
             for value, row, threshold, over, voxels, ml, alone in self.painting:
-                inside = large_components(found[row] > threshold, voxels, ml, alone, place["affine"])
+                inside = large_components(probabilities[row] > threshold, voxels, ml, alone, place["affine"])
                 inner[inside & np.isin(inner, over)] = value
             d[key] = MetaTensor(labels.T[None].copy())
         return d

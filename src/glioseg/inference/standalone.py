@@ -66,14 +66,14 @@ if __name__ == "__main__":
         images[:, names.index(name)] = resized(np.where(counted, v, 0), *size)
     wide = np.pad(images, [(0, 0), (0, 0), *((n // 2, n - n // 2) for n in extra)]).astype("f4")
     flips = {"none": [()], "lr": [(3,), ()], "all": [(), (3,), (2,), (2, 3)]}[b["predict"]["flips"]]
-    found, labels = np.zeros((len(b["regions"]), *brain_cut.shape), "f4"), np.zeros(brain.shape, "u1")
+    probabilities, labels = np.zeros((len(b["regions"]), *brain_cut.shape), "f4"), np.zeros(brain.shape, "u1")
     for z in np.flatnonzero(images.any(axis=(1, 2, 3))):
         shown = np.concatenate(wide[np.arange(z - around, z + around + 1).clip(0, len(wide) - 1)])[None]
         views = [np.flip(net.run(None, {"images": np.flip(shown, f).copy()})[0], f) for f in flips]
         shows = images[z].any(axis=0) | (not b["predict"]["black_is_background"])
-        found[:, z] = resized(np.mean(views, axis=0)[0, :, *kept] * shows, *brain_cut.shape[1:])
+        probabilities[:, z] = resized(np.mean(views, axis=0)[0, :, *kept] * shows, *brain_cut.shape[1:])
     cut = tuple(slice(before, before + n) for (before, _), n in zip(pads, labels[within].shape))
     for value, row, threshold, over, *least in painting:  # from the largest region to the smallest
-        inside = large_components(found[row][cut] > threshold, *least, affine)
+        inside = large_components(probabilities[row][cut] > threshold, *least, affine)
         labels[within][inside & np.isin(labels[within], over)] = value
     nib.save(nib.Nifti1Image(nib.apply_orientation(labels.T, back), affine), sys.argv[2])

@@ -129,7 +129,7 @@ def names_apart(names: Iterable[str], as_file: Callable[[str], str]) -> tuple[st
     second is then numbered; so are those that differ in case alone, which make one file on many systems.
     """
     taken: set[str] = set()
-    found = []
+    distinct = []
     for name in names:
         first = called = as_file(name)
         number = 1
@@ -137,8 +137,8 @@ def names_apart(names: Iterable[str], as_file: Callable[[str], str]) -> tuple[st
             number += 1
             called = f"{first}{number}"
         taken.add(called.casefold())
-        found.append(called)
-    return tuple(found)
+        distinct.append(called)
+    return tuple(distinct)
 
 
 def require_folder(folder: Path) -> None:

@@ -344,8 +344,8 @@ def _picture_labels(source: Source, scheme: LabelScheme) -> Voxels:
 def _hdf5_labels(source: Source, scheme: LabelScheme) -> Voxels:
     channels = hdf5.read_hdf5_stack(source.paths, source.dataset or "mask", source.max_voxels)
     if source.value is not None:
-        one = (channels[..., source.channel or 0] > 0).astype(np.uint8) * np.uint8(source.value)
-        return Voxels(one, read_grid(source))
+        mask = (channels[..., source.channel or 0] > 0).astype(np.uint8) * np.uint8(source.value)
+        return Voxels(mask, read_grid(source))
     if channels.shape[3] != len(scheme.labels):
         raise LabelError(
             f"a mask needs one channel for each label of scheme {scheme.name}",

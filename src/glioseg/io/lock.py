@@ -43,7 +43,7 @@ def locked(folder: Path, *, waiting: Callable[[str], None] | None = None, mode: 
         HeldError: another process holds it.
         FileError: the folder cannot be written to.
     """
-    path, told, is_new = folder / LOCK, False, not folder.exists()
+    path, has_told, is_new = folder / LOCK, False, not folder.exists()
     while (descriptor := _taken(path, mode)) is None:
         if waiting is None:
             raise HeldError(
@@ -52,9 +52,9 @@ def locked(folder: Path, *, waiting: Callable[[str], None] | None = None, mode: 
                 found=_holder(path),
                 remedy="Wait until it has ended, or name another folder",
             )
-        if not told:
+        if not has_told:
             waiting(_holder(path))
-            told = True
+            has_told = True
         time.sleep(_RETRY_S)
     try:
         yield

@@ -36,13 +36,13 @@ def file_size(path: Path) -> int:
         FileError: there is none, or it is a folder, a named pipe, a device or a socket.
     """
     try:
-        found = path.stat()
+        status = path.stat()
     except (OSError, ValueError) as error:
         raise cannot_read(path, error) from error
-    if stat.S_ISREG(found.st_mode):
-        return found.st_size
+    if stat.S_ISREG(status.st_mode):
+        return status.st_size
     kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
-    kind = kinds.get(stat.S_IFMT(found.st_mode), "a device")
+    kind = kinds.get(stat.S_IFMT(status.st_mode), "a device")
     raise FileError("a file is needed", path=path, found=kind, remedy="Copy what it gives into a file first")
 
 
@@ -111,9 +111,9 @@ def _require_sound(value: object) -> None:
     while waiting:
         part, level = waiting.pop()
         if isinstance(part, dict):
-            waiting += [(one, level + 1) for pair in part.items() for one in pair]
+            waiting += [(inner, level + 1) for pair in part.items() for inner in pair]
         elif isinstance(part, list):
-            waiting += [(one, level + 1) for one in part]
+            waiting += [(inner, level + 1) for inner in part]
         elif isinstance(part, str):
             part.encode()  # a UnicodeEncodeError, which is a ValueError
         elif isinstance(part, int) and not -_MOST_INTEGER <= part < _MOST_INTEGER:

@@ -208,12 +208,12 @@ def empty_features(network: UNet, size: Sequence[int], n_levels: int) -> tuple[T
     small = 2 ** (n_levels + 3)  # its half is more than the border reaches, 2.5 cells of level n
     weights = network.head.weight
     features = weights.new_zeros((1, network.n_channels, *(min(length, small) for length in size)))
-    found = []
+    by_level = []
     with torch.autocast(weights.device.type, enabled=False):
         for level, block in enumerate(network.down[:n_levels]):
             features = network.pool(block(features))
-            found.append(_stretched(features, [length // 2 ** (level + 1) for length in size]))
-    return tuple(found)
+            by_level.append(_stretched(features, [length // 2 ** (level + 1) for length in size]))
+    return tuple(by_level)
 
 
 def _stretched(features: Tensor, size: Sequence[int]) -> Tensor:
@@ -272,11 +272,11 @@ class Boxed(nn.Module):
         padded = pad_to_multiple(images, self.network.n_halvings)
         size = tuple(padded.shape[2:])
         logits = padded.new_zeros((len(images), self.network.n_regions, *size))
-        for some, found in zip(torch.split(padded, AT_ONCE), torch.split(logits, AT_ONCE), strict=True):
+        for some, some_logits in zip(torch.split(padded, AT_ONCE), torch.split(logits, AT_ONCE), strict=True):
             shown = shown_box(some)
             if shown is not None:
                 frame = self.frame(size, some.device, shown)
-                found[frame.box] = self.logits(some[frame.box], frame)
+                some_logits[frame.box] = self.logits(some[frame.box], frame)
         return crop_to(logits, images.shape[2:])
 
     def logits(self, images: Tensor, frame: Frame) -> Tensor:

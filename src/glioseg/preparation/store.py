@@ -278,8 +278,8 @@ def _fault_of_header(file: BinaryIO, record: ArrayRecord) -> str | None:
     file.seek(0)
     if np.lib.format.read_magic(file) != (1, 0):
         return "another format"
-    found = np.lib.format.read_array_header_1_0(file)
-    return None if found == (record.shape, False, np.dtype(record.dtype)) else "another array"
+    header = np.lib.format.read_array_header_1_0(file)
+    return None if header == (record.shape, False, np.dtype(record.dtype)) else "another array"
 
 
 def _check_array(path: Path, record: ArrayRecord, *, thorough: bool) -> None:

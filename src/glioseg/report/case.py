@@ -118,21 +118,21 @@ def _lesions(report: CaseReport) -> Sequence[Mapping[str, Any]]:
 
 def diameter_words(report: CaseReport) -> str:
     """What was measured, and what comes of it, in a sentence or two."""
-    found = report.facts.get("diameters")
-    if found is None or found["region"] is None:
-        return "Nothing to measure." if found else "Not measured: the scan's millimetres are unknown."
-    enhances = found["region"] == "ET"
+    facts = report.facts.get("diameters")
+    if facts is None or facts["region"] is None:
+        return "Nothing to measure." if facts else "Not measured: the scan's millimetres are unknown."
+    enhances = facts["region"] == "ET"
     part = "the enhancing part" if enhances else "the whole tumour"
-    small = found["n_not_measurable"]
+    small = facts["n_not_measurable"]
     smaller = "" if not small else f" {small} smaller {'lesion is' if small == 1 else 'lesions are'} not measurable."
-    if not found["lesions"]:
+    if not facts["lesions"]:
         part = part if enhances else f"{part} (nothing enhances)"
         return (
-            f"No lesion of {part} is measurable: that takes {found['least_mm']:g} mm in both directions, in two slices."
+            f"No lesion of {part} is measurable: that takes {facts['least_mm']:g} mm in both directions, in two slices."
         )
-    largest = "the largest lesion" if found["n_targets"] == 1 else f"the {found['n_targets']} largest lesions"
+    largest = "the largest lesion" if facts["n_targets"] == 1 else f"the {facts['n_targets']} largest lesions"
     largest = largest if enhances else f"nothing enhances; {largest}"
-    return f"Sum of products of {part} ({largest}): {found['sum_of_products_mm2']:,.0f} mm².{smaller}"
+    return f"Sum of products of {part} ({largest}): {facts['sum_of_products_mm2']:,.0f} mm².{smaller}"
 
 
 def confidence_words(report: CaseReport) -> tuple[str, ...]:
@@ -168,9 +168,9 @@ def write_case_page(report: CaseReport, file: Path) -> Path:
     """
     rows = volume_rows(report)
     tiles = [Tile(region, volume, meaning) for region, meaning, volume, _ in rows]
-    found = diameter_rows(report)
+    sizes = diameter_rows(report)
     if report.facts.get("diameters") is not None:
-        tiles.append(Tile("Diameters", found[0][0] if found else "–", "the largest" if found else "nothing measurable"))
+        tiles.append(Tile("Diameters", sizes[0][0] if sizes else "–", "the largest" if sizes else "nothing measurable"))
     if (doubted := report.facts.get("uncertainty")) is not None and doubted["confidence"] is not None:
         tiles.append(Tile("Confidence", f"{doubted['confidence']:.2f}", "", "warning" if doubted.get("low") else ""))
     summary = f"{', '.join(report.regions)}, by {' + '.join(card.name for card in report.networks)}. {NOT_A_FINDING}"

@@ -78,7 +78,7 @@ class CohortFacts:
 
 def assumptions_of(cohort: Cohort) -> tuple[str, ...]:
     """What a reader has assumed of a cohort, as its findings say it."""
-    return tuple(on_command_line(found.message) for found in cohort.findings if found.kind.startswith("assumed"))
+    return tuple(on_command_line(finding.message) for finding in cohort.findings if finding.kind.startswith("assumed"))
 
 
 @dataclass(frozen=True)

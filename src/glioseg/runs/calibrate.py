@@ -113,11 +113,11 @@ def calibrate(
     if check is not None:
         cohort, part = _unseen(run, bundle, check, device, cache, reporter)
         parts = replace(parts, checked=part, checked_words=cohort.name, checked_is_other=True)
-    found = task.fit_confidence(bundle, parts, promises, place / PAGE, device, reporter)
-    info = annotate_bundle(run, confidence=found.block)
+    confidence = task.fit_confidence(bundle, parts, promises, place / PAGE, device, reporter)
+    info = annotate_bundle(run, confidence=confidence.block)
     write_card(_bundle_folder(run), info)
-    write_json(place / FIGURES, dict(found.figures))
-    return found
+    write_json(place / FIGURES, dict(confidence.figures))
+    return confidence
 
 
 def _unseen(

@@ -63,8 +63,8 @@ def doctor(device: str = "auto", *, backends: bool = False, reporter: Reporter =
         OptionError: no such device.
     """
     facts: dict[str, Any] = dict(environment(device))
-    found = processors()
-    facts["processors"] = asdict(found) | {"predict_threads": min(found.threads, torch.get_num_threads())}
+    counts = processors()
+    facts["processors"] = asdict(counts) | {"predict_threads": min(counts.threads, torch.get_num_threads())}
     facts["extras"] = missing_by_extra(metadata.requires(_DISTRIBUTION) or ())
     facts["models"] = {name: "installed" if model.is_installed else model.how_to_get for name, model in SHIPPED.items()}
     if backends:
@@ -124,11 +124,11 @@ def _timed(taken: Mapping[Backend, Bundle], reporter: Reporter) -> dict[Backend,
         for number in range(_ROUNDS):
             for backend, bundle in taken.items():
                 started = time.perf_counter()
-                found = predict_slices(
+                probabilities = predict_slices(
                     bundle.model, lambda z: array[z], np.arange(_N_SLICES), n_slices=_N_SLICES, bf16=bf16
                 )
                 times[backend] = min(times[backend], time.perf_counter() - started)
-                differences[backend] = float(np.abs(np.moveaxis(found, 0, 1) - expected).max())
+                differences[backend] = float(np.abs(np.moveaxis(probabilities, 0, 1) - expected).max())
             step(number + 1, _ROUNDS)
     return {
         backend: BackendFigures(
@@ -151,14 +151,14 @@ def quickest(figures: Sequence[BackendFigures]) -> Backend:
 def doctor_text(facts: Mapping[str, Any]) -> str:
     """The facts for people, a line each."""
     lines = {name: str(value) for name, value in facts.items() if isinstance(value, str | int)}
-    found = facts["processors"]
+    counts = facts["processors"]
     lines["processors"] = ", ".join(
         [
-            f"{found['present']} in the machine",
-            f"{found['allowed']} allowed",
-            *([] if found["quota"] is None else [f"{found['quota']:g} by the container's quota"]),
-            *([] if found["idle"] is None else [f"{found['idle']:.1f} not in use by others now"]),
-            f"predict takes {found['predict_threads']}",
+            f"{counts['present']} in the machine",
+            f"{counts['allowed']} allowed",
+            *([] if counts["quota"] is None else [f"{counts['quota']:g} by the container's quota"]),
+            *([] if counts["idle"] is None else [f"{counts['idle']:.1f} not in use by others now"]),
+            f"predict takes {counts['predict_threads']}",
         ]
     )
     for extra, missing in facts["extras"].items():

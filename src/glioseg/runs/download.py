@@ -95,25 +95,25 @@ def check(name: str, folder: Path, *, was_there: bool = False) -> DownloadResult
     cohort = read_cohort(folder)
     sources = [source for case in cohort.cases for source in (*case.images.values(), case.labels) if source is not None]
     paths = {path for source in sources for path in source.paths}
-    found: dict[str, str | int] = {
+    contents: dict[str, str | int] = {
         "layout": cohort.layout,
         "n_cases": len(cohort.cases),
         "n_patients": len(cohort.patients),
         "n_files": len(paths),
         "bytes": sum(path.stat().st_size for path in paths),
     }
-    told: Mapping[str, tuple[str | int | None, str]] = {
+    published: Mapping[str, tuple[str | int | None, str]] = {
         "layout": (expected.layout, "layout"),
         "n_cases": (expected.n_cases, "cases"),
         "n_patients": (expected.n_patients, "patients"),
         "n_files": (expected.n_files, "files of scans and masks"),
     }
     differences = tuple(
-        f"{words}: found {_shown(found[key])}, expected {_shown(value)}"
-        for key, (value, words) in told.items()
-        if value is not None and found[key] != value
+        f"{words}: found {_shown(contents[key])}, expected {_shown(value)}"
+        for key, (value, words) in published.items()
+        if value is not None and contents[key] != value
     )
-    return DownloadResult(name, folder, found, differences, was_there)
+    return DownloadResult(name, folder, contents, differences, was_there)
 
 
 def _shown(value: str | int) -> str:
@@ -235,8 +235,8 @@ def _put_in_place(wanted: PublicSet, staging: Path, folder: Path) -> None:
 
 def found_text(result: DownloadResult) -> str:
     """What is there, in lines."""
-    found = result.found
-    head = f"{result.folder}: {plural(int(found['n_cases']), 'case')} of {plural(int(found['n_patients']), 'patient')}"
-    size = f"{int(found['bytes']) / 1e9:,.2f} GB in {plural(int(found['n_files']), 'file')}, layout {found['layout']}"
+    facts = result.found
+    head = f"{result.folder}: {plural(int(facts['n_cases']), 'case')} of {plural(int(facts['n_patients']), 'patient')}"
+    size = f"{int(facts['bytes']) / 1e9:,.2f} GB in {plural(int(facts['n_files']), 'file')}, layout {facts['layout']}"
     lines = [f"{head}, {size}", *(f"  differs: {words}" for words in result.differences)]
     return "\n".join(lines if result.differences else [*lines, "  as its publisher says"])

@@ -239,13 +239,13 @@ def _of_results(figures: Sequence[Figure]) -> Iterator[str]:
     by_part: dict[str, list[Figure]] = {}
     for figure in figures:
         by_part.setdefault(figure.part, []).append(figure)
-    for part, told in by_part.items():
+    for part, of_part in by_part.items():
         words = (
             f"{figure.metric} {figure.of} {figure.value:.3f}".replace("  ", " ")
             + ("" if figure.ci95 is None else f" ({figure.ci95[0]:.3f} to {figure.ci95[1]:.3f})")
-            for figure in told
+            for figure in of_part
         )
-        yield f"On {part_phrase(part)} ({plural(told[0].n_cases or 0, 'case')}): {', '.join(words)}."
+        yield f"On {part_phrase(part)} ({plural(of_part[0].n_cases or 0, 'case')}): {', '.join(words)}."
 
 
 def _references(recipe: Recipe, own: Mapping[str, str]) -> Iterator[str]:

@@ -34,9 +34,9 @@ class OwnParts:
         """What a checkpoint must agree with, as plain values; empty where nothing is one's own."""
         identity: dict[str, Any] = {}
         if self.network is not None:
-            identity["network"] = _told(self.network) | {"parameters": parameters_digest(self.network.state_dict())}
+            identity["network"] = _facts_of(self.network) | {"parameters": parameters_digest(self.network.state_dict())}
         if self.loss is not None:
-            identity["loss"] = _told(self.loss)
+            identity["loss"] = _facts_of(self.loss)
         return identity
 
     def require(self, n_devices: int) -> None:
@@ -116,18 +116,18 @@ def _require_scalar(loss: Loss, logits: Tensor, targets: Tensor, weights: Tensor
         raise OptionError("the loss gives something else", found=f"{found}{without}", expected=expected)
 
 
-def _told(thing: object) -> dict[str, str | None]:
-    return {"name": _qualified_name(thing), "source": _source_digest(thing)}
+def _facts_of(part: object) -> dict[str, str | None]:
+    return {"name": _qualified_name(part), "source": _source_digest(part)}
 
 
-def _qualified_name(thing: object) -> str:
-    named = thing if hasattr(thing, "__qualname__") else type(thing)
+def _qualified_name(part: object) -> str:
+    named = part if hasattr(part, "__qualname__") else type(part)
     return f"{named.__module__}.{named.__qualname__}"
 
 
-def _source_digest(thing: object) -> str | None:
+def _source_digest(part: object) -> str | None:
     """SHA-256 of the source of a function or class; None where there is none, as in a C extension."""
-    named = thing if hasattr(thing, "__qualname__") else type(thing)
+    named = part if hasattr(part, "__qualname__") else type(part)
     try:
         source = inspect.getsource(named)  # type: ignore[arg-type]
     except (OSError, TypeError):

@@ -147,7 +147,7 @@ def predicted_masks(path: Path) -> Iterator[PredictedMask]:
         FileError: there is none, or a record is damaged.
     """
     if path.is_dir():
-        there = [found for file in sorted(path.glob("*.json")) if (found := _predicted_mask(file)) is not None]
+        there = [mask for file in sorted(path.glob("*.json")) if (mask := _predicted_mask(file)) is not None]
         if not there:
             raise _no_prediction(path)
         yield from there

@@ -62,4 +62,4 @@ def write_records(run: FinishedRun, network: NetworkFacts, best_epoch: int | Non
 def _own_names(run: FinishedRun) -> Mapping[str, str]:
     """``network`` and ``loss`` -> name, of those that stood in the place of the recipe's."""
     own: Mapping[str, Any] = load_checkpoint(run.folder / LATEST)["identity"].get("own") or {}
-    return {part: str(told["name"]) for part, told in own.items()}
+    return {part: str(record["name"]) for part, record in own.items()}

@@ -100,13 +100,13 @@ def timeline(
             regions or units, one case twice.
     """
     require_folder(out)
-    found = [prediction for path in inputs for prediction in predicted_masks(path)]
-    _require_comparable(found)
-    if scans and len(scans) != len(found):
-        raise OptionError("a scan for each time point is needed", found=f"{len(scans)}", expected=f"{len(found)}")
-    days = _days(found, dates)
-    order = sorted(range(len(found)), key=lambda index: (days[index] or 0, index))
-    predictions = [found[index] for index in order]
+    predicted = [prediction for path in inputs for prediction in predicted_masks(path)]
+    _require_comparable(predicted)
+    if scans and len(scans) != len(predicted):
+        raise OptionError("a scan for each time point is needed", found=f"{len(scans)}", expected=f"{len(predicted)}")
+    days = _days(predicted, dates)
+    order = sorted(range(len(predicted)), key=lambda index: (days[index] or 0, index))
+    predictions = [predicted[index] for index in order]
     masks = [prediction.mask() for prediction in predictions]
     measured = _measured_region(masks)
     points = tuple(
@@ -132,20 +132,22 @@ def timeline(
 # --- what there is ----------------------------------------------------------------------------------------------------
 
 
-def _require_comparable(found: Sequence[PredictedMask]) -> None:
-    if len(found) < _FEWEST:
+def _require_comparable(predicted: Sequence[PredictedMask]) -> None:
+    if len(predicted) < _FEWEST:
         raise OptionError(
             "a timeline needs two time points",
-            found=", ".join(each.name for each in found) or "none",
+            found=", ".join(each.name for each in predicted) or "none",
             expected="two or more predicted cases of one patient",
         )
-    twice = [each.name for number, each in enumerate(found) if each.path in [other.path for other in found[:number]]]
+    twice = [
+        each.name for number, each in enumerate(predicted) if each.path in [other.path for other in predicted[:number]]
+    ]
     if twice:
         raise OptionError("a case is named twice", found=twice[0], remedy="Name each time point once")
-    for each in found[1:]:
-        _require_same("regions", list(each.record.regions), list(found[0].record.regions))
-        _require_same("labels", _integers(each), _integers(found[0]))
-    for each in found:
+    for each in predicted[1:]:
+        _require_same("regions", list(each.record.regions), list(predicted[0].record.regions))
+        _require_same("labels", _integers(each), _integers(predicted[0]))
+    for each in predicted:
         if each.unit != "ml":
             raise OptionError(
                 "pictures have no volumes that could be compared",
@@ -154,11 +156,11 @@ def _require_comparable(found: Sequence[PredictedMask]) -> None:
             )
 
 
-def _require_same(what: str, found: Sequence[str], first: Sequence[str]) -> None:
-    if found != first:
+def _require_same(what: str, later: Sequence[str], first: Sequence[str]) -> None:
+    if later != first:
         raise OptionError(
             f"the time points have other {what}",
-            found=f"{', '.join(first)} and {', '.join(found)}",
+            found=f"{', '.join(first)} and {', '.join(later)}",
             remedy="Predict all of them with one network",
         )
 
@@ -168,19 +170,21 @@ def _integers(each: PredictedMask) -> list[str]:
     return [f"{value} {name}" for name, value in sorted(each.record.labels.items(), key=lambda item: item[1])]
 
 
-def _days(found: Sequence[PredictedMask], dates: Sequence[str]) -> list[int | None]:
+def _days(predicted: Sequence[PredictedMask], dates: Sequence[str]) -> list[int | None]:
     """Days since the first, by the dates that were given, else by those of the scans; else None for each."""
     if dates:
-        if len(dates) != len(found):
+        if len(dates) != len(predicted):
             raise OptionError(
-                "a date for each time point is needed", found=f"{len(dates)}", expected=f"{len(found)}, in their order"
+                "a date for each time point is needed",
+                found=f"{len(dates)}",
+                expected=f"{len(predicted)}, in their order",
             )
         days = [_date(text).toordinal() for text in dates]
     else:
-        known = [each.record.day for each in found]
-        if any(day is None for day in known) or len({each.record.patient for each in found}) > 1:
-            return [None] * len(found)
-        days = [day for day in known if day is not None]
+        scan_days = [each.record.day for each in predicted]
+        if any(day is None for day in scan_days) or len({each.record.patient for each in predicted}) > 1:
+            return [None] * len(predicted)
+        days = [day for day in scan_days if day is not None]
     return [day - min(days) for day in days]
 
 
@@ -324,14 +328,14 @@ def _registered(
     reporter.say("Registering the first scan to the last …")
     try:
         fixed, moving = Head.of(last.array[0], last.grid), Head.of(first.array[0], first.grid)
-        found = Moved(("the first scan",), "the last", register(fixed, moving))
+        movement = Moved(("the first scan",), "the last", register(fixed, moving))
     except GeometryError as error:
         if share_grid:
             return masks[0].grid, (_AS_THEY_LIE, f"They could not be registered: {error.text}.")
         raise
-    if share_grid and found.doubts:
-        return masks[0].grid, (_AS_THEY_LIE, *_sentences(found.doubts))
-    return moved(masks[0].grid, found.found.matrix), _sentences((found.words, *found.doubts))
+    if share_grid and movement.doubts:
+        return masks[0].grid, (_AS_THEY_LIE, *_sentences(movement.doubts))
+    return moved(masks[0].grid, movement.registration.matrix), _sentences((movement.words, *movement.doubts))
 
 
 def _sentences(words: Sequence[str]) -> tuple[str, ...]:

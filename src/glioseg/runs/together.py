@@ -100,10 +100,10 @@ class Together:
             except GliosegError as raised:
                 error = raised
         said = None if error is None else (error.text, isinstance(error, OptionError))
-        for rank, told in enumerate(self.team.gathered(said)):
-            if told is not None and rank != self.team.rank:
-                raise ToldElsewhereError(told[0], is_misuse=told[1])
-            if told is not None and error is not None:
+        for rank, fault in enumerate(self.team.gathered(said)):
+            if fault is not None and rank != self.team.rank:
+                raise ToldElsewhereError(fault[0], is_misuse=fault[1])
+            if fault is not None and error is not None:
                 raise error
         return result[0]
 

@@ -84,7 +84,7 @@ def called_as(named: Mapping[str, _T], known: Sequence[str]) -> dict[str, _T]:
             expected=f"each of {', '.join(known)} once",
             remedy=f"Say {said_by_files(known)}",
         )
-    return {called[name]: thing for name, thing in named.items()}
+    return {called[name]: value for name, value in named.items()}
 
 
 def stem_of(case: Case) -> str:

@@ -25,8 +25,8 @@ def skull_of_cases(cases: Sequence[Case]) -> bool | None:
     are no longer there.
     """
     step = max(1, len(cases) // _LOOKED_AT)
-    found = {_skull_of(case) for case in cases[::step][:_LOOKED_AT]} - {None}
-    return found.pop() if len(found) == 1 else None
+    answers = {_skull_of(case) for case in cases[::step][:_LOOKED_AT]} - {None}
+    return answers.pop() if len(answers) == 1 else None
 
 
 def _skull_of(case: Case) -> bool | None:

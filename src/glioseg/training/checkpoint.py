@@ -77,8 +77,8 @@ def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
         try:
             torch.save({"format": FORMAT, **state}, file)
         except RuntimeError as error:  # torch's zip writer says of a full disk that it stands at another place in it
-            told = error.__context__
-            raise told if isinstance(told, OSError) else OSError(str(error).splitlines()[0]) from error
+            cause = error.__context__
+            raise cause if isinstance(cause, OSError) else OSError(str(error).splitlines()[0]) from error
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -101,7 +101,7 @@ class Loss:
         self._check(several, regions, border)
         with torch.autocast(regions.device.type, enabled=False):
             target = regions.float()
-            costs = [self._single(one.float(), target, border) for one in several]
+            costs = [self._single(level_logits.float(), target, border) for level_logits in several]
         shares = [0.5**step for step in range(len(costs))]
         total = sum(share * cost for share, cost in zip(shares, costs, strict=True)) / sum(shares)
         return torch.as_tensor(total)
@@ -116,9 +116,11 @@ class Loss:
     def _check(self, logits: tuple[Tensor, ...], regions: Tensor, border: Tensor | None) -> None:
         wanted = n_logits(regions.shape[1], self.options.activation)
         expected = (len(regions), wanted, *regions.shape[2:])
-        if not logits or any(tuple(one.shape) != expected for one in logits):
+        if not logits or any(tuple(level_logits.shape) != expected for level_logits in logits):
             raise GeometryError(
-                "logits and regions differ in shape", found=[tuple(one.shape) for one in logits], expected=expected
+                "logits and regions differ in shape",
+                found=[tuple(level_logits.shape) for level_logits in logits],
+                expected=expected,
             )
         weights = None if self.options.ce is None else self.options.ce.weights
         if weights is not None and len(weights) != wanted:

@@ -278,7 +278,9 @@ def word_of(term: str) -> str:
 
 def _common_activations(terms: Any) -> list[Activation]:  # noqa: ANN401 - a view of options
     several = list(terms)
-    return [one for one in several[0].activations if all(one in term.activations for term in several)]
+    return [
+        activation for activation in several[0].activations if all(activation in term.activations for term in several)
+    ]
 
 
 def _of_sigmoid_alone(terms: Mapping[str, TermOptions]) -> list[str]:

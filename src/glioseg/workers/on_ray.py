@@ -129,14 +129,14 @@ class OnRay:
             all(node["Resources"].get(name, 0) >= least for name, least in self.resources.items()) for node in nodes
         ):
             return
-        found = (
+        machines = (
             f"{node['NodeManagerHostname']} with {node['Resources'].get('CPU', 0):.0f} processors, "
             f"{node['Resources'].get('memory', 0) / 1e9:.1f} GB, {node['Resources'].get('GPU', 0):.0f} GPUs"
             for node in nodes
         )
         raise OptionError(
             "no machine of the cluster has what a worker needs",
-            found=name_some(found, 3),
+            found=name_some(machines, 3),
             expected=f"{plural(self.cpus, 'processor')}, {self.memory or 0:g} GB, {self.gpus:g} GPUs",
             remedy="Ask for less: `--on ray,cpus=1`",
         )

@@ -261,7 +261,7 @@ def test_a_study_in_three_grids_in_the_space_of_the_atlas() -> None:
     scan = make_ready(volumes, NEEDED, ReadyOptions(atlas="mni", mask_on="t1c"))
     for moved in scan.record.moved[:-1]:
         true = np.asarray(np.linalg.inv(MOTIONS[moved.modalities[0]]), dtype=np.float64)
-        assert error_mm(moved.found.matrix, true, image).mean() < 1.5
+        assert error_mm(moved.registration.matrix, true, image).mean() < 1.5
         assert moved.doubts == ()
     assert scan.record.moved[-1].is_to_atlas
     assert scan.home.shape == (197, 233, 189)

@@ -23,9 +23,9 @@ router = APIRouter(prefix="/api/cases", tags=["cases"], responses=REFUSALS)
 @router.post("")
 def queue(request: CaseAsked, service: Served) -> CaseId:
     """Queue a case of an upload for a network, with the scans that were chosen."""
-    found = _found(service, request)
+    case = _case_of(service, request)
     info = service.networks.info_of(request.model)
-    _require_scans(found, request)
+    _require_scans(case, request)
     names = [named_among(name, info.modalities) for name in request.modalities]
     try:
         shown_modalities(info.modalities, names, info.prepare.missing, info.modality_sets)
@@ -37,29 +37,27 @@ def queue(request: CaseAsked, service: Served) -> CaseId:
             remedy="Choose a scan for each, or another network",
         ) from error
     case_id = new_id("case")
-    service.worklist.add_case(
-        case_id, found["name"], found["patient"], request.model, request.model_dump(by_alias=True)
-    )
+    service.worklist.add_case(case_id, case["name"], case["patient"], request.model, request.model_dump(by_alias=True))
     service.hub.publish({"case": case_id, "state": "queued", "step": "", "share": 0.0})
     service.jobs.wake()
     return CaseId(id=case_id)
 
 
-def _found(service: Service, request: CaseAsked) -> Mapping[str, Any]:
+def _case_of(service: Service, request: CaseAsked) -> Mapping[str, Any]:
     """The case of the upload that is meant."""
     upload = service.worklist.upload(request.upload)
     if upload is None:
         raise NotFoundError("there is no such upload", remedy="Drop the scans again")
     for case in upload.found["cases"]:
         if case["key"] == request.key:
-            known: Mapping[str, Any] = case
-            return known
+            found_case: Mapping[str, Any] = case
+            return found_case
     keys = ", ".join(case["key"] for case in upload.found["cases"])
     raise NotFoundError("there is no such case in the upload", expected=keys)
 
 
-def _require_scans(found: Mapping[str, Any], request: CaseAsked) -> None:
-    known = [scan["series"] for scan in (*found["modalities"].values(), *found["others"])]
+def _require_scans(case: Mapping[str, Any], request: CaseAsked) -> None:
+    known = [scan["series"] for scan in (*case["modalities"].values(), *case["others"])]
     unknown = [series for series in request.modalities.values() if series not in known]
     if unknown:
         raise OptionError("there is no such scan in the case", found=unknown[0], expected=", ".join(known[:12]))

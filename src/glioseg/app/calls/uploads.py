@@ -62,7 +62,7 @@ def open_path(request: PathAsked, service: Served) -> UploadAnswer:
     if not folder.is_dir():
         raise OptionError("not a folder", found=request.path, remedy="Open the folder that it lies in")
     upload_id = new_id("upload")
-    return _found(service, upload_id, folder, ())
+    return _answer_of(service, upload_id, folder, ())
 
 
 async def _files(request: Request, most: int) -> Sequence[UploadFile]:
@@ -81,7 +81,7 @@ def _received(service: Service, sent: Sequence[Sent]) -> UploadAnswer:
     folder = service.places.upload(upload_id)
     try:
         findings = _taken(sent, folder, service.options.limits)
-        return _found(service, upload_id, folder, findings, look=True)
+        return _answer_of(service, upload_id, folder, findings, look=True)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -95,28 +95,28 @@ def _taken(sent: Sequence[Sent], folder: Path, limits: Limits) -> Sequence[Findi
         raise _in_words(error, folder, ()) from error
 
 
-def _found(
+def _answer_of(
     service: Service, upload_id: str, folder: Path, findings: Sequence[Finding], *, look: bool = False
 ) -> UploadAnswer:
     """What lies in a folder; of scans that were sent every voxel is looked at, of a folder of many only the headers."""
     service.jobs.warm()
     try:
-        found = found_in(folder, service.options.limits.voxels)
-        found = called_by_files(looked_at(found), folder) if look else found
+        recognised = found_in(folder, service.options.limits.voxels)
+        recognised = called_by_files(looked_at(recognised), folder) if look else recognised
     except GliosegError as error:
         raise _in_words(error, folder, findings) from error
     answer = {
         "upload": upload_id,
-        "cases": [case_answer(case, service.networks) for case in found.cases],
-        "findings": [finding_answer(finding, folder) for finding in (*findings, *_told(found))],
+        "cases": [case_answer(case, service.networks) for case in recognised.cases],
+        "findings": [finding_answer(finding, folder) for finding in (*findings, *_findings_for_page(recognised))],
     }
     service.worklist.add_upload(UploadRecord(upload_id, folder, answer))
     return UploadAnswer.model_validate(answer)
 
 
-def _told(found: Found) -> tuple[Finding, ...]:
+def _findings_for_page(recognised: Found) -> tuple[Finding, ...]:
     """What matters to whoever has scans predicted; the rest is for those who train on them."""
-    return tuple(finding for finding in found.findings if finding.kind not in _OF_TRAINING)
+    return tuple(finding for finding in recognised.findings if finding.kind not in _OF_TRAINING)
 
 
 def _in_words(error: GliosegError, folder: Path, findings: Sequence[Finding]) -> GliosegError:
@@ -131,19 +131,19 @@ def _in_words(error: GliosegError, folder: Path, findings: Sequence[Finding]) ->
     return type(error)(values.pop("what"), **values)
 
 
-def case_answer(found: FoundCase, networks: OfferedNetworks) -> dict[str, Any]:
+def case_answer(case: FoundCase, networks: OfferedNetworks) -> dict[str, Any]:
     """A case of an upload as the page is told of it."""
-    used = {row.taken_for: row.to_json() for row in found.rows if row.is_used}
-    fits, grids = networks.fitting(found.case), grids_of(found.case)
+    used = {row.taken_for: row.to_json() for row in case.rows if row.is_used}
+    fits, grids = networks.fitting(case.case), grids_of(case.case)
     return {
-        "key": found.key,
-        "name": found.case.id,
-        "patient": patient_digest(found.case.patient),
+        "key": case.key,
+        "name": case.case.id,
+        "patient": patient_digest(case.case.patient),
         "modalities": used,
-        "others": [row.to_json() for row in found.rows if not row.is_used],
+        "others": [row.to_json() for row in case.rows if not row.is_used],
         "on_one_grid": is_one_grid(grids),
         "has_mm": all(grid.has_mm for grid in grids),
         "fits": fits,
         "proposed": fits[0] if fits else None,
-        "missing": networks.missing(found.case),
+        "missing": networks.missing(case.case),
     }

@@ -115,8 +115,8 @@ def _by_family(family: Family | None, values: set[int]) -> tuple[LabelScheme | N
         return scheme_named(_CERTAIN[family]), ()
     if family in ("GLI", "MEN or MET"):
         message = "masks under names of BraTS 2023 hold label 4, the resection cavity of later years"
-        found = (Finding("note", "scheme-by-labels", message),) if 4 in values else ()
-        return scheme_named("brats2024" if 4 in values else "brats2023"), found
+        findings = (Finding("note", "scheme-by-labels", message),) if 4 in values else ()
+        return scheme_named("brats2024" if 4 in values else "brats2023"), findings
     if family == "PED" and 4 in values:
         message = "masks of BraTS-PEDs hold label 4, the oedema of 2024 and later"
         return scheme_named("brats2024-ped"), (Finding("note", "scheme-by-labels", message),)

@@ -69,7 +69,7 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
     channels = channels_of({path: headers[path] for path in files.pictures.values()}, options)
     cases = [_case(name, path, files.masks.get(name), channels, scheme) for name, path in files.pictures.items()]
     with_facts, findings = with_facts_file(cases, listing, noun="picture")
-    names = {path: name for found in (files.masks, files.pictures) for name, path in found.items()}
+    names = {path: name for paths in (files.masks, files.pictures) for name, path in paths.items()}
     return Cohort(
         name=listing.root.name,
         layout="brisc",
@@ -138,12 +138,12 @@ def _case(name: str, picture: Path, mask: Path | None, channels: tuple[str, ...]
 def _without_partner(files: _Files) -> list[Finding]:
     lonely = sorted(set(files.masks) - set(files.pictures))
     bare = [name for name in files.pictures if name not in files.masks and _said(name)["kind"] != "no"]
-    found = [Finding("warning", "missing-mask", f"{name} has no mask", name) for name in bare]
+    findings = [Finding("warning", "missing-mask", f"{name} has no mask", name) for name in bare]
     if lonely:
         masks_are = plural(len(lonely), "mask has no picture and is", "masks have no picture and are")
         message = f"{masks_are} left out: {name_some(lonely)}"
-        found.append(Finding("warning", "mask-without-image", message))
-    return found
+        findings.append(Finding("warning", "mask-without-image", message))
+    return findings
 
 
 LAYOUT = Layout(

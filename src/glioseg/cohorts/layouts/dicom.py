@@ -110,9 +110,9 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
         )
     salt = local_salt()
     names = _Names(salt or secrets.token_bytes(16), listing, options.keep_ids, salt is not None)
-    found = list(read_instances(listing.files))
-    instances = [each for each in found if isinstance(each, Instance)]
-    unread = [each for each in found if isinstance(each, Unread)]
+    headers = list(read_instances(listing.files))
+    instances = [each for each in headers if isinstance(each, Instance)]
+    unread = [each for each in headers if isinstance(each, Unread)]
     studies: dict[str, list[Instance]] = defaultdict(list)
     for instance in instances:
         studies[instance.study].append(instance)

@@ -87,13 +87,13 @@ def chosen(candidates: Sequence[Candidate], overrides: Mapping[str, str]) -> dic
         if candidate.label == label and candidate.volume.grid is not None
     }
     rest = [each for each in candidates if each.volume.grid is not None and each not in named.values()]
-    found = dict(named)
+    by_modality = dict(named)
     for modality in MODALITY_ORDER:
         of_it = [each for each in rest if each.taken.modality == modality]
         if of_it and modality not in named:
-            found[modality] = max(of_it, key=lambda each: each.merit)
-    order = (*MODALITY_ORDER, *sorted(set(found) - set(MODALITY_ORDER)))
-    return {modality: found[modality] for modality in order if modality in found}
+            by_modality[modality] = max(of_it, key=lambda each: each.merit)
+    order = (*MODALITY_ORDER, *sorted(set(by_modality) - set(MODALITY_ORDER)))
+    return {modality: by_modality[modality] for modality in order if modality in by_modality}
 
 
 def unclear(candidates: Sequence[Candidate], used: Mapping[str, Candidate]) -> Iterator[str]:

@@ -164,13 +164,13 @@ def draw_session(rng: np.random.Generator, scanner: Scanner) -> Acquisition:
 
 def varied(rng: np.random.Generator, lesions: Sequence[PhantomLesion]) -> tuple[PhantomLesion, ...]:
     """Lesions of more shapes and kinds than the faithful ones: each redrawn, some grown together from several."""
-    found: list[PhantomLesion] = []
+    drawn: list[PhantomLesion] = []
     for lesion in lesions:
-        one = _redrawn(rng, lesion)
-        found.append(one)
+        redrawn = _redrawn(rng, lesion)
+        drawn.append(redrawn)
         n_daughters = int(rng.integers(1, _MAX_MIXED)) if rng.random() < 0.4 else 0
-        found += [_daughter(rng, one) for _ in range(n_daughters)]
-    return tuple(found)
+        drawn += [_daughter(rng, redrawn) for _ in range(n_daughters)]
+    return tuple(drawn)
 
 
 def _redrawn(rng: np.random.Generator, lesion: PhantomLesion) -> PhantomLesion:

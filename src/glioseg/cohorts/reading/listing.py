@@ -47,8 +47,8 @@ class MaskPattern:
         the path does not fit.
         """
         own = place.parts[-len(self._parts) :]
-        found = [_in_place_of_star(part, name) for part, name in zip(self._parts, own, strict=False)]
-        return None if len(own) < len(self._parts) or None in found else found[-1]
+        names = [_in_place_of_star(part, name) for part, name in zip(self._parts, own, strict=False)]
+        return None if len(own) < len(self._parts) or None in names else names[-1]
 
     def of_case(self, folders: tuple[str, ...]) -> tuple[str, ...]:
         """Of the folders of a mask those that its case has, too: without those that the pattern spells out."""

@@ -129,18 +129,18 @@ def _by_pattern(files: Sequence[tuple[Path, Path, tuple[str, ...]]], masks: Mask
 
     Pictures may lie in folders beside those that the pattern names (``in/7.png`` and ``drawn/7.png``).
     """
-    found: list[Named] = []
+    named_files: list[Named] = []
     for path, place, folders in files:
         name = masks.name_in(place)
         above = folders if name is None else masks.of_case(folders)
-        own = replace(_named(path, place, above), is_mask=name is not None, part=part_of(folders))
-        found.append(own if name is None else replace(own, name=without_words(name)))
-    keys = {(file.folders, file.name) for file in found if file.is_mask}
+        named_file = replace(_named(path, place, above), is_mask=name is not None, part=part_of(folders))
+        named_files.append(named_file if name is None else replace(named_file, name=without_words(name)))
+    keys = {(file.folders, file.name) for file in named_files if file.is_mask}
     return [
         replace(file, folders=above)
         if not file.is_mask
         and (file.folders, file.name) not in keys
         and ((above := masks.of_case(file.folders)), file.name) in keys
         else file
-        for file in found
+        for file in named_files
     ]

@@ -69,17 +69,17 @@ def region_masks(files: Sequence[Named], images: Collection[CaseKey], *, label_m
             folder.
         label_maps: whether a file that says mask and region may hold several labels all the same (``p1_tumour_seg``).
     """
-    found: dict[CaseKey, dict[str, list[Named]]] = defaultdict(lambda: defaultdict(list))
+    by_case: dict[CaseKey, dict[str, list[Named]]] = defaultdict(lambda: defaultdict(list))
     in_folder: dict[tuple[str, ...], list[CaseKey]] = defaultdict(list)
     for image in images:
         in_folder[image[0]].append(image)
     for file in files:
         said = _said(file)
         if said is not None and (key := _case_of(said[0], images, in_folder)) is not None:
-            found[key][said[1]].append(file)
+            by_case[key][said[1]].append(file)
     regions: dict[Path, str] = {}
     keys: dict[Path, CaseKey] = {}
-    for key, by_region in found.items():
+    for key, by_region in by_case.items():
         own = [(file.path, region) for region, same in by_region.items() for file in same]
         if len(own) == 1 and not _is_alone(by_region[own[0][1]][0], own[0][1], label_maps=label_maps):
             continue
@@ -142,8 +142,8 @@ def scheme_and_findings(
     words = ", ".join(f"{name} (as {own})" if name != own else name for name, own in taken.items())
     meaning = "" if scheme is None else f": {scheme.describe()}"
     many = f"each region has a mask of its own ({words}); together they are read as one label map{meaning}"
-    one = f"the masks show one region each, {words}"
-    findings = [] if every == ("tumour",) else [Finding("note", "region-masks", many if len(every) > 1 else one)]
+    of_masks = f"the masks show one region each, {words}"
+    findings = [] if every == ("tumour",) else [Finding("note", "region-masks", many if len(every) > 1 else of_masks)]
     whole: dict[str, tuple[str, ...]] = {}
     for case, names in layers.items():
         lacking = [name for name in every if name not in names]

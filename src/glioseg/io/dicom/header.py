@@ -127,7 +127,7 @@ def read_instance(path: Path, content: bytes) -> Instance | Unread | None:
 
 def _cut_off(path: Path, content: bytes, why: str) -> Instance | Unread:
     """Of a header that cannot be read, whose it is, where that much can be found: the file then costs its series."""
-    uids = {name: found[1].decode() for name, tag in _UIDS.items() if (found := tag.search(content)) is not None}
+    uids = {name: match[1].decode() for name, tag in _UIDS.items() if (match := tag.search(content)) is not None}
     if "series" not in uids or "study" not in uids:
         return Unread(path, why)
     return Instance(path, uids["study"], uids["series"], None, "", "MR", "", (), why)

@@ -26,8 +26,8 @@ _SECRET = re.compile(r"(?<=://)[^/@\s]+@|\?[^\s'\"]*")
 
 def url_of(path: Path | str) -> str | None:
     """The URL that a path is, where it is one (s3, gs, http, https); a Path has lost one of its slashes."""
-    found = _URL.fullmatch(str(path))
-    return None if found is None else f"{found['scheme']}://{found['rest']}"
+    match = _URL.fullmatch(str(path))
+    return None if match is None else f"{match['scheme']}://{match['rest']}"
 
 
 def require_known(text: str) -> None:
@@ -36,11 +36,11 @@ def require_known(text: str) -> None:
     Raises:
         OptionError: it is one.
     """
-    found = _OTHER.fullmatch(text) if url_of(text) is None else None
-    if found is not None and not Path(text).exists():
+    match = _OTHER.fullmatch(text) if url_of(text) is None else None
+    if match is not None and not Path(text).exists():
         raise OptionError(
             "addresses of this kind are not opened",
-            found=shown(f"{found['scheme']}://{found['rest']}"),
+            found=shown(f"{match['scheme']}://{match['rest']}"),
             expected="s3://, gs://, or https:// for reading, in small letters",
             remedy="Copy the files into a folder of this machine, or mount what they are on",
         )
@@ -104,9 +104,9 @@ class Remote:
         if about.get("type") == "file" and not is_page:
             return {name_of(self.url): _described(self.path, about)}
         root = f"{self.path.rstrip('/')}/" if is_page else self.path
-        found = self.said(lambda: self.system.find(root, detail=True))
+        entries = self.said(lambda: self.system.find(root, detail=True))
         files = {}
-        for path, facts in found.items():
+        for path, facts in entries.items():
             below = path.removeprefix(self.path).strip("/")
             if not below or path.endswith("/"):
                 continue  # what stands for a folder itself
@@ -181,10 +181,10 @@ def _of_library(url: str, error: Exception) -> FileError:
     cause = error.__cause__  # of the web fsspec says of whatever went wrong that there is no such file
     status = getattr(error, "status", getattr(cause, "status", None))
     is_unreached = url.startswith("http") and cause is not None and status != 404
-    told = cause if is_unreached else error
-    found = shown(" ".join(f"{type(told).__name__}: {told}".rstrip(": ").split()))[:300]
+    reason = cause if is_unreached else error
+    found = shown(" ".join(f"{type(reason).__name__}: {reason}".rstrip(": ").split()))[:300]
     where = shown(url)
-    refused = untrusted(where, str(told))
+    refused = untrusted(where, str(reason))
     if refused is not None:
         return refused
     if isinstance(error, PermissionError) or status in (401, 403) or "credential" in found.lower():

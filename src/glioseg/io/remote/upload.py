@@ -217,13 +217,13 @@ class _Sending:
         return states
 
     def _checkpoint_times(self) -> dict[str, int]:
-        found = {}
+        times = {}
         for path in self._place.path.rglob(_CHECKPOINT):
             try:
-                found[str(path)] = path.stat().st_mtime_ns
+                times[str(path)] = path.stat().st_mtime_ns
             except FileNotFoundError:
                 continue
-        return found
+        return times
 
 
 def _speaks(name: str) -> bool:

@@ -97,10 +97,10 @@ def extract_brain(array: npt.NDArray[Any], grid: Grid, name: str) -> Brain:
         warnings.simplefilter("ignore")
         network = extraction(no_gpu=True)
         try:
-            found = network.postprocess(network.run_model(turned) > 0.5)
+            upright_mask = network.postprocess(network.run_model(turned) > 0.5)
         except (AssertionError, ValueError) as error:  # nothing that it takes for a brain
             raise GeometryError(
                 f"no brain was found in {name}", expected="a T1 of a head", remedy="Leave `--brain-extract` out"
             ) from error
-    mask = resample_array(found[None], upright, grid, "nearest")[0].astype(bool)
+    mask = resample_array(upright_mask[None], upright, grid, "nearest")[0].astype(bool)
     return Brain(mask, grid, name, float(mask.sum()) * grid.voxel_ml, time.perf_counter() - began)

@@ -28,29 +28,29 @@ class Moved:
     Args:
         modalities: they.
         to: the modality, or the atlas.
-        found: the registration of the first of them.
+        registration: the registration of the first of them.
         covered: share of the other's head that lies in their field of view.
     """
 
     modalities: tuple[str, ...]
     to: str
-    found: Registration
+    registration: Registration
     covered: float = 1.0
 
     @property
     def doubts(self) -> tuple[str, ...]:
         """Why it should be looked at, in sentences."""
-        names, found = listed(self.modalities), self.found
+        names, registration = listed(self.modalities), self.registration
         doubtful = f"The registration of {names} to {self.to} is doubtful"
         said = []
-        if found.overlap is None:
+        if registration.overlap is None:
             said.append(f"{doubtful}: their fields of view do not meet")
-        elif found.overlap < _APART:
-            said.append(f"{doubtful}: the heads overlap by {found.overlap:.2f} only (Dice)")
-        elif found.sharpness < _BLURRED and not self.is_to_atlas:
+        elif registration.overlap < _APART:
+            said.append(f"{doubtful}: the heads overlap by {registration.overlap:.2f} only (Dice)")
+        elif registration.sharpness < _BLURRED and not self.is_to_atlas:
             said.append(
-                f"{doubtful}: moved aside by 4 mm they agree about as well (by {max(0.0, found.sharpness):.0%} less, "
-                "of one patient some 30 %), as scans of two patients do"
+                f"{doubtful}: moved aside by 4 mm they agree about as well (by {max(0.0, registration.sharpness):.0%} "
+                "less, of one patient some 30 %), as scans of two patients do"
             )
         if self.covered < _COVERED:
             said.append(
@@ -67,26 +67,26 @@ class Moved:
     @property
     def words(self) -> str:
         """What was done, in a sentence."""
-        before, after = (_dice(value) for value in (self.found.overlap_before, self.found.overlap))
+        before, after = (_dice(value) for value in (self.registration.overlap_before, self.registration.overlap))
         return (
-            f"{listed(self.modalities)} moved by {self.found.shift_mm:.1f} mm and "
-            f"{self.found.turn_degrees:.1f}° to {self.to}; overlap {before} before, {after} after"
+            f"{listed(self.modalities)} moved by {self.registration.shift_mm:.1f} mm and "
+            f"{self.registration.turn_degrees:.1f}° to {self.to}; overlap {before} before, {after} after"
         )
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        found = self.found
+        registration = self.registration
         return {
             "modalities": list(self.modalities),
             "to": self.to,
-            "matrix": [[round(value, 6) for value in row] for row in found.matrix.tolist()],
-            "overlap_before": _rounded(found.overlap_before),
-            "overlap": _rounded(found.overlap),
-            "sharpness": round(found.sharpness, 4),
-            "shift_mm": round(found.shift_mm, 2),
-            "turn_degrees": round(found.turn_degrees, 2),
+            "matrix": [[round(value, 6) for value in row] for row in registration.matrix.tolist()],
+            "overlap_before": _rounded(registration.overlap_before),
+            "overlap": _rounded(registration.overlap),
+            "sharpness": round(registration.sharpness, 4),
+            "shift_mm": round(registration.shift_mm, 2),
+            "turn_degrees": round(registration.turn_degrees, 2),
             "covered": round(self.covered, 3),
-            "seconds": round(found.seconds, 1),
+            "seconds": round(registration.seconds, 1),
         }
 
 

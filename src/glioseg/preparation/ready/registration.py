@@ -171,9 +171,9 @@ def covered(fixed: Head, field: Grid, matrix: Affine) -> float:
         field: the voxels of the other volume.
         matrix: mm of the head -> mm of the other volume.
     """
-    one = fixed.levels[_MIDDLE]
-    _, inside = _places(one.grid, field, matrix)
-    return float(inside[one.shown.ravel()].mean()) if one.shown.any() else 1.0
+    level = fixed.levels[_MIDDLE]
+    _, inside = _places(level.grid, field, matrix)
+    return float(inside[level.shown.ravel()].mean()) if level.shown.any() else 1.0
 
 
 def _places(one: Grid, other: Grid, matrix: Affine) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
@@ -230,8 +230,8 @@ def _aligned(fixed: Head, moving: Head) -> sitk.Euler3DTransform:
     """The transform of points of the fixed volume to those of the moving one."""
     centre = LPS_TO_RAS[:3, :3] @ fixed.centre_mm
     shift = LPS_TO_RAS[:3, :3] @ (moving.centre_mm - fixed.centre_mm)
-    found = [_climbed(fixed, moving, 0, _euler(centre, begin)) for begin in (np.zeros(3), shift)]
-    best = min(found, key=lambda pair: pair[1])[0]
+    candidates = [_climbed(fixed, moving, 0, _euler(centre, begin)) for begin in (np.zeros(3), shift)]
+    best = min(candidates, key=lambda pair: pair[1])[0]
     for level in range(1, len(_LEVELS)):
         best, _ = _climbed(fixed, moving, level, best)
     return best
@@ -279,7 +279,7 @@ def _climbed(
 
 
 def _sharpness(fixed: Head, moving: Head, transform: sitk.Euler3DTransform) -> float:
-    method, one = _method(fixed.levels[_MIDDLE], _LEVELS[_MIDDLE]), fixed.levels[_MIDDLE].image()
+    method, fixed_image = _method(fixed.levels[_MIDDLE], _LEVELS[_MIDDLE]), fixed.levels[_MIDDLE].image()
     other = moving.levels[_MIDDLE].image()
 
     def information(shift: Vector) -> float:
@@ -287,7 +287,7 @@ def _sharpness(fixed: Head, moving: Head, transform: sitk.Euler3DTransform) -> f
         moved.SetTranslation([float(mm) for mm in np.array(transform.GetTranslation()) + shift])
         method.SetInitialTransform(moved)
         try:
-            return -float(method.MetricEvaluate(one, other))
+            return -float(method.MetricEvaluate(fixed_image, other))
         except RuntimeError:
             return 0.0
 

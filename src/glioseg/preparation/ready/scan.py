@@ -160,8 +160,8 @@ def _placed(voxels: Mapping[str, Voxels], target: str, options: ReadyOptions) ->
         fixed = _head(target, voxels[target])
         for group in groups[1:]:
             grid = voxels[group[0]].grid
-            found = register(fixed, _head(group[0], voxels[group[0]]))
-            placed.append(_Placed(tuple(group), grid, found, covered(fixed, grid, found.matrix)))
+            registration = register(fixed, _head(group[0], voxels[group[0]]))
+            placed.append(_Placed(tuple(group), grid, registration, covered(fixed, grid, registration.matrix)))
     return placed
 
 
@@ -210,8 +210,8 @@ def _to_atlas(
     place, array = _place_of(name, places), voxels[name].array
     if brain is not None:
         array = array * (_mask_on(brain, places, place.there) > 0)
-    found = register(Head.of(*atlas_brain()), _head(name, Voxels(array, place.there)))
-    return name, found
+    registration = register(Head.of(*atlas_brain()), _head(name, Voxels(array, place.there)))
+    return name, registration
 
 
 def _working(native: Grid, options: ReadyOptions, turn: tuple[str, Registration] | None) -> tuple[Grid, Grid]:

@@ -64,13 +64,13 @@ def brain_view(title: str, scan: Voxels, mask: npt.NDArray[np.bool_]) -> PlaneSe
 
 def _sections(grid: Grid) -> dict[str, Grid]:
     """Plane -> a grid of one slice through the middle, with voxels of 1 mm in the plane."""
-    found: dict[str, Grid] = {}
+    sections: dict[str, Grid] = {}
     for plane, codes in PLANE_ORIENTATIONS.items():
         turned = grid.with_orientation(codes)
         fine = turned.with_spacing((_STEP_MM, _STEP_MM, turned.spacing_mm[2]))
         middle = fine.shape[2] // 2
-        found[plane] = fine.cropped(((0, fine.shape[0]), (0, fine.shape[1]), (middle, middle + 1)))
-    return found
+        sections[plane] = fine.cropped(((0, fine.shape[0]), (0, fine.shape[1]), (middle, middle + 1)))
+    return sections
 
 
 def _section(array: npt.NDArray[Any], grid: Grid, section: Grid) -> Picture:

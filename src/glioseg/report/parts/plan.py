@@ -151,11 +151,11 @@ def _class_pictures(about: CohortDescription) -> Mapping[str, tuple[SliceRequest
     return chosen
 
 
-def _spread(things: Sequence[_T], most: int) -> list[_T]:
+def _spread(items: Sequence[_T], most: int) -> list[_T]:
     """At most ``most`` of them, evenly from first to last."""
-    if len(things) <= most:
-        return list(things)
-    return [things[round(place * (len(things) - 1) / max(most - 1, 1))] for place in range(most)]
+    if len(items) <= most:
+        return list(items)
+    return [items[round(place * (len(items) - 1) / max(most - 1, 1))] for place in range(most)]
 
 
 def _three_planes(case: CaseSummary, index: tuple[int, int, int]) -> tuple[SliceRequest, ...]:

@@ -23,10 +23,10 @@ def reason_of(row: Row, regions: Sequence[str], unit: str) -> str:
         regions: that may be spoken of, by name.
         unit: of its volumes, ``ml`` or ``voxels``.
     """
-    told = [(dice, region) for region in regions if (dice := _value(row, region, "dice")) is not None]
-    told.sort(key=lambda pair: pair[0])
+    scored = [(dice, region) for region in regions if (dice := _value(row, region, "dice")) is not None]
+    scored.sort(key=lambda pair: pair[0])
     reasons = []
-    for _, region in told[:_MOST_REGIONS]:
+    for _, region in scored[:_MOST_REGIONS]:
         words = _of_region(row, region, unit)
         reasons.append(f"{region}: {words}" if len(regions) > 1 else words)
     return "; ".join(reasons) if reasons else "both masks are empty"

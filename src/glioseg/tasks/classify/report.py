@@ -59,9 +59,9 @@ def page(facts: RunFacts, run: FinishedRun, figures: Path) -> RunPage:
 
 def page_of_scores(facts: RunFacts, scored: ScoredData, classifiers: Sequence[Classifier], figures: Path) -> RunPage:
     """The same of data that was scored with one or several networks, without what is of their training."""
-    part, found, rows = scored.part, scored.scores.figures, scored.scores.rows
-    alone = found.members if isinstance(found, ClassEnsembleFigures) else ()
-    evaluation = found.evaluation if isinstance(found, ClassEnsembleFigures) else found
+    part, part_figures, rows = scored.part, scored.scores.figures, scored.scores.rows
+    alone = part_figures.members if isinstance(part_figures, ClassEnsembleFigures) else ()
+    evaluation = part_figures.evaluation if isinstance(part_figures, ClassEnsembleFigures) else part_figures
     if not isinstance(evaluation, ClassEvaluation):
         raise TypeError("scores of classifiers are a ClassEvaluation")
     networks = [replace(network, figures=_main(own)) for network, own in zip(facts.networks, alone, strict=False)]

@@ -122,7 +122,7 @@ def with_checks(
     record: ConfidenceRecord, checks: Sequence[ConfidenceCheck], regions: Mapping[str, Mapping[str, Any]]
 ) -> ConfidenceRecord:
     """The record with how well it was found to hold, for the model's card."""
-    found = {
+    checked_regions = {
         name: region.model_copy(
             update={
                 "ece": tuple(regions[name]["ece"]),
@@ -132,7 +132,7 @@ def with_checks(
         )
         for name, region in record.regions.items()
     }
-    return record.model_copy(update={"regions": found, "checks": tuple(check.record for check in checks)})
+    return record.model_copy(update={"regions": checked_regions, "checks": tuple(check.record for check in checks)})
 
 
 def _mean_of(check: Mapping[str, Any] | None) -> float | None:
@@ -158,12 +158,12 @@ def _check_words(check: CheckRecord) -> str:
 
 
 def _risk_words(figures: Mapping[str, Any], record: ConfidenceRecord) -> str:
-    risk, threshold, found = record.risk, figures["risk_threshold"], figures["missed_over_splits"]
+    risk, threshold, missed = record.risk, figures["risk_threshold"], figures["missed_over_splits"]
     if threshold is None:
         needed = f"{fewest_patients(risk)} are needed"
         return f"too few {record.counted}s to promise that at most {share_words(risk)} is missed ({needed})"
     words = f"at most {share_words(risk)} missed on average above {threshold:.3g}"
-    return words if found is None else f"{words} (in {found['n_splits']} halves {found['mean']:.1%})"
+    return words if missed is None else f"{words} (in {missed['n_splits']} halves {missed['mean']:.1%})"
 
 
 # -- fitting -----------------------------------------------------------------------------------------------------------
@@ -324,14 +324,14 @@ def region_checks(
         are_fellows: whether these come from where those fitted come from; else halves are of the fitted ones alone.
     """
     everybody = [*fitted, *others] if are_fellows else [*fitted]
-    found: dict[str, dict[str, Any]] = {}
+    by_region: dict[str, dict[str, Any]] = {}
     for name, region in record.regions.items():
         before = merged(case.histograms[name] for case in (others or fitted))
         after = at_temperature(before, region.temperature) if others else _at_temperatures_of_others(fitted, name)
         missed = missed_by_patients(everybody, name)
         risk = None if missed is None else check_risk(missed, risk_thresholds(), record.risk)
         coverage = check_coverage(root_errors(everybody, name, record.volume_unit), record.level)
-        found[name] = {
+        by_region[name] = {
             "temperature": round(region.temperature, 4),
             "ece": [calibration_error(before).value, calibration_error(after).value],
             "brier": [brier(before).value, brier(after).value],
@@ -342,7 +342,7 @@ def region_checks(
             "covered_over_splits": None if coverage is None else asdict(coverage),
             "covered_of_checked": _covered_by(region.volume_error, others, name, record.volume_unit),
         }
-    return found
+    return by_region
 
 
 def _at_temperatures_of_others(cases: Sequence[CheckedCase], region: str) -> ProbabilityHistogram:

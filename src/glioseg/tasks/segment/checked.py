@@ -62,11 +62,11 @@ def collect(predictor: Predictor, part: CohortPart, options: UncertaintyOptions,
     """Predict every case of a part by samples, and compare it with its reference."""
     channels = channels_of(part.prepared, predictor.modalities)
     scheme = scheme_of(part.prepared)
-    found = []
+    checked_cases = []
     for number, prepared in enumerate(part.prepared.cases, start=1):
-        found.append(_checked(predictor, part, prepared, channels, scheme, options))
+        checked_cases.append(_checked(predictor, part, prepared, channels, scheme, options))
         step(number, len(part.prepared.cases))
-    return found
+    return checked_cases
 
 
 def training_intensities(predictor: Predictor, part: CohortPart) -> dict[str, IntensityRecord]:

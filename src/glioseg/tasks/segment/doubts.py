@@ -39,15 +39,17 @@ def doubts(
     n_inside = int(np.count_nonzero(inside))
     if not n_inside:
         return ("Nothing was found: either there is nothing, or the scan is unlike those that the network knows",)
-    found = [
+    reasons = [
         *_cover(image, labels, n_inside),
         *kind_doubts(prediction, options.kinds),
         *_undecided(prediction, options),
     ]
-    found += [*_scatter(inside, n_inside), *_edges(inside, has_depth=labels.grid.has_mm)]
+    reasons += [*_scatter(inside, n_inside), *_edges(inside, has_depth=labels.grid.has_mm)]
     if n_disputed is not None and n_disputed > _DISPUTED * n_inside:
-        found.append(f"The networks disagree on {n_disputed:,} voxels, {n_disputed / n_inside:.0%} of those predicted")
-    return tuple(found)
+        reasons.append(
+            f"The networks disagree on {n_disputed:,} voxels, {n_disputed / n_inside:.0%} of those predicted"
+        )
+    return tuple(reasons)
 
 
 def place_words(grid: Grid) -> tuple[str, ...]:

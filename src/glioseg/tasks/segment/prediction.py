@@ -346,13 +346,13 @@ def _names_in(forms: Any) -> Iterator[str]:  # noqa: ANN401 - part of a JSON fil
 
 def _measured(sidecar: Mapping[str, Any]) -> Row:
     """What a row says beside the volumes: the diameters of the largest lesion, the sum of products, the confidence."""
-    found = sidecar.get("diameters") or {}
-    largest: Mapping[str, Any] = next(iter(found.get("lesions", ())), {})
+    diameters = sidecar.get("diameters") or {}
+    largest: Mapping[str, Any] = next(iter(diameters.get("lesions", ())), {})
     return {
-        "measured": found.get("region"),
+        "measured": diameters.get("region"),
         "long_mm": largest.get("long_mm"),
         "short_mm": largest.get("short_mm"),
-        "sum_of_products_mm2": found.get("sum_of_products_mm2"),
+        "sum_of_products_mm2": diameters.get("sum_of_products_mm2"),
         "confidence": sidecar.get("uncertainty", {}).get("confidence"),
     }
 

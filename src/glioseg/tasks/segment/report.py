@@ -78,9 +78,9 @@ def _confidence(info: BundleInfo) -> dict[str, Any]:
 
 def page_of_scores(facts: RunFacts, scored: ScoredData, ensemble: Ensemble, figures: Path) -> RunPage:
     """The same of data that was scored with one or several networks, without what is of their training."""
-    part, found = scored.part, scored.scores.figures
-    alone = found.members if isinstance(found, EnsembleFigures) else ()
-    evaluation = found.evaluation if isinstance(found, EnsembleFigures) else found
+    part, part_figures = scored.part, scored.scores.figures
+    alone = part_figures.members if isinstance(part_figures, EnsembleFigures) else ()
+    evaluation = part_figures.evaluation if isinstance(part_figures, EnsembleFigures) else part_figures
     if not isinstance(evaluation, Evaluation):
         raise TypeError("scores of networks that segment are an Evaluation")
     networks = [replace(network, figures=_mean_dice(own)) for network, own in zip(facts.networks, alone, strict=False)]

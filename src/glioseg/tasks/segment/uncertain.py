@@ -101,9 +101,9 @@ def cautious_masks(doubted: Doubted) -> npt.NDArray[np.uint8] | None:
 def _thresholds(doubted: Doubted) -> list[float] | None:
     if doubted.record is None:
         return None
-    found = [doubted.record.regions[name].risk_threshold for name in doubted.uncertainty.regions]
-    known = [threshold for threshold in found if threshold is not None]
-    return known if len(known) == len(found) else None
+    thresholds = [doubted.record.regions[name].risk_threshold for name in doubted.uncertainty.regions]
+    known_thresholds = [threshold for threshold in thresholds if threshold is not None]
+    return known_thresholds if len(known_thresholds) == len(thresholds) else None
 
 
 def uncertainty_facts(doubted: Doubted, volumes: Mapping[str, float], voxel: float, unit: str) -> dict[str, Any]:
