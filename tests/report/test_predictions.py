@@ -12,9 +12,10 @@ from PIL import Image as Pillow
 
 from glioseg.core import Grid, Image, LabelMap
 from glioseg.core.schemes import scheme_named
+from glioseg.report import style
 from glioseg.report.classes_said import said_page
 from glioseg.report.figures.render import draw
-from glioseg.report.figures.sections import largest_sections
+from glioseg.report.figures.sections import label_colours, largest_sections
 from glioseg.report.html import Picture, Prose
 from glioseg.report.parts.explained import explained
 from glioseg.report.parts.predicted import MOST_PICTURES
@@ -188,3 +189,12 @@ def test_no_figure_is_read_that_is_not_shown(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(Pillow, "open", opened)
     explained(cases)
     assert read == ["a.png"] * 12
+
+
+def test_every_label_of_a_corrected_mask_is_drawn() -> None:
+    """A network of these regions paints oedema, NCR and ET; whoever corrects its mask may draw NET too."""
+    scheme = scheme_named("brats2015")
+    labels = LabelMap(np.zeros((4, 4, 1), dtype=np.uint8), scheme, Grid((4, 4, 1), np.eye(4)))
+    outer, core, inner = (style.region_colour(name) for name in ("WT", "TC", "ET"))
+    assert label_colours(labels, ["WT", "TC", "ET"]) == {2: outer, 1: core, 3: core, 4: inner}
+    assert label_colours(labels, ["WT"]) == dict.fromkeys((1, 2, 3, 4), outer)

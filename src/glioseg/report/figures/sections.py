@@ -88,9 +88,16 @@ def _section(image: Image, plane: str, index: int, axis: int, modality: str | No
 
 
 def label_colours(labels: LabelMap, regions: list[str]) -> dict[int, str]:
-    """Label value -> colour of the innermost region that it stands for, in the order of painting."""
-    order = painting_order(labels.scheme, regions)
-    return {value: style.region_colour(regions[row], row) for _, row, value in order}
+    """Label value -> colour of the innermost region that holds it, outer regions first.
+
+    Networks paint one label of each region; whoever corrects a mask may draw any.
+    """
+    colours: dict[int, str] = {}
+    for _, row, _ in painting_order(labels.scheme, regions):
+        for value in labels.scheme.values_of(regions[row]):
+            colours.pop(value, None)
+            colours[value] = style.region_colour(regions[row], row)
+    return colours
 
 
 def _picture(image: Image, index: int, axis: int, modality: str | None = None) -> Cut:
