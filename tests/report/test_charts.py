@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,8 @@ def test_diagnoses_are_shares_of_slices_and_patients() -> None:
     figure = charts.diagnoses(Diagnoses(1373, 2556, 110, 0))
     assert "1,373 (35 %)" in _texts(figure)
     assert "2,556 (65 %)" in _texts(figure)
+    few = _texts(charts.diagnoses(Diagnoses(1, 4_999, 0, 1)))
+    assert few == ["1 (100 %)", "1 (< 1 %)", "4,999 (> 99 %)"]
     lengths = sorted(bar.get_width() for bar in _bars(figure))
     assert lengths == pytest.approx([0, 100 * 1373 / 3929, 100 * 2556 / 3929, 100])
 
@@ -65,16 +68,16 @@ def test_every_size_is_counted_and_zero_is_left_out() -> None:
 
 
 def test_regions_keep_their_colours() -> None:
-    figure = charts.region_sizes({"WT": [10.0, 20.0], "ET": [1.0, 0.0]}, x="ml")
+    figure = charts.region_sizes({"WT": [10.0, 20.0], "ET": [1.0, 0.0]}, {"WT": "#102030", "ET": "#405060"}, x="ml")
     dots = [line for line in figure.axes[0].lines if len(line.get_xdata()) and line.get_markeredgewidth() == 0]  # type: ignore[arg-type]
-    assert [to_hex(line.get_color()) for line in dots] == [style.region_colour("WT"), style.region_colour("ET")]
+    assert [to_hex(line.get_color()) for line in dots] == ["#102030", "#405060"]
     assert [len(line.get_xdata()) for line in dots] == [2, 1]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("n", "bars"), [(3, 0), (4, 1)])
 def test_a_middle_half_needs_four_cases(n: int, bars: int) -> None:
     """Of fewer a bar over quartiles would only join the dots."""
-    figure = charts.region_sizes({"WT": [10.0, 20.0, 30.0, 40.0][:n]}, x="ml")
+    figure = charts.region_sizes({"WT": [10.0, 20.0, 30.0, 40.0][:n]}, {"WT": "#102030"}, x="ml")
     assert sum(line.get_linewidth() == 2.4 for line in figure.axes[0].lines) == bars
 
 
@@ -201,6 +204,15 @@ def test_shares_of_slices_are_all_counted() -> None:
     assert sum(bar.get_height() for bar in _bars(figure)) == 4
 
 
+def test_slices_without_a_reference_are_told_from_those_without_tumour() -> None:
+    """Two greys that few can tell apart; one of them is hatched, here as in the chart beside."""
+    one = np.array([0.5], dtype=np.float32)
+    bars = _bars(intensities.dark_shares(_NONE, one, one, 0.01))
+    assert [bar.get_hatch() for bar in bars if bar.get_height()] == [None, "//"]
+    alone = _bars(intensities.dark_shares(_NONE, _NONE, one, 0.01))
+    assert [bar.get_hatch() for bar in alone if bar.get_height()] == ["//"]
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -209,7 +221,7 @@ def test_shares_of_slices_are_all_counted() -> None:
         lambda: charts.bars({"none": 0.0}, x="cases"),
         lambda: charts.sizes([], x="ml"),
         lambda: charts.sizes([3.0], x="ml"),
-        lambda: charts.region_sizes({"WT": [], "ET": [1.0]}, x="ml"),
+        lambda: charts.region_sizes({"WT": [], "ET": [1.0]}, {"WT": "#102030", "ET": "#405060"}, x="ml"),
         lambda: charts.places([HeatMap("axial", ("right", "anterior"), heat())]),
         lambda: charts.facts([FactColumn("age", {"a": 1}, True)]),
         lambda: intensities.distributions({"t1n": Histogram(0, 1, np.zeros(8))}, {}),
@@ -229,6 +241,12 @@ def test_figures_are_encoded_for_the_folder_and_for_the_page(kind: str, head: by
     assert rendered.png.startswith(b"\x89PNG")
     assert rendered.web.startswith(head)
     assert rendered.width == round(style.HALF_WIDTH * style.DPI)
+
+
+def test_two_dozen_series_differ() -> None:
+    colours = [style.rgb(style.series_colour(number)) for number in range(24)]
+    assert min(np.linalg.norm(np.subtract(*pair)) for pair in combinations(colours, 2)) > 25
+    assert style.series_colour(24) == style.series_colour(0)
 
 
 @pytest.mark.parametrize(

@@ -17,13 +17,17 @@ from PIL import Image as Pillow
 
 from glioseg.cohorts.description import CohortDescription, DuplicateGroup
 from glioseg.cohorts.summary import QUANTILES, CaseSummary
-from glioseg.core import Case, Cohort, Finding, Source
+from glioseg.core import Case, Cohort, Finding, LabelScheme, Source, scheme_named
 from glioseg.errors import FileError
 from glioseg.report import style
 from glioseg.report.cohort import write_cohort_report
+from glioseg.report.figures import scans
+from glioseg.report.figures.render import draw
+from glioseg.report.figures.scans import Exhibit
+from glioseg.report.figures.views import Cut
 from glioseg.report.html import Picture, Table
 from glioseg.report.parts.intensities import intensity, middle_spread
-from glioseg.report.parts.plan import plan
+from glioseg.report.parts.plan import colours_in, plan, regions_of
 from glioseg.report.parts.scans import drawing_of
 from glioseg.report.pixels import SliceRequest, read_slices
 from tests.report.made import description, picture_cohort, quick, tumour, volume_cohort
@@ -291,8 +295,6 @@ def test_a_modality_on_another_grid_is_not_shown_beside_the_rest(tmp_path: Path)
 
 
 def test_tumours_are_outlined_in_red_and_tissues_in_their_own_colours(tmp_path: Path) -> None:
-    from glioseg.core import scheme_named
-
     brats, lgg, tissues = (drawing_of(scheme_named(name)) for name in ("brats2021", "lgg", "ibsr"))
     assert brats is not None
     assert lgg is not None
@@ -302,6 +304,42 @@ def test_tumours_are_outlined_in_red_and_tissues_in_their_own_colours(tmp_path: 
     assert lgg.legend == (("reference", style.REFERENCE),)
     assert [values for values, _ in tissues.outlines] == [(1,), (2,), (3,)]
     assert drawing_of(None) is None
+
+
+_OWN = LabelScheme(
+    "own",
+    {"oedema": 1, "core": 2, "cyst": 3},
+    {"whole": ("oedema", "core", "cyst"), "Core": ("core",)},
+    ("whole", "Core"),
+)
+
+
+def test_labels_and_regions_of_one_figure_differ_in_colour() -> None:
+    """Regions and labels were numbered each for themselves: the first region was blue, and so was the first label."""
+    colours = colours_in(_OWN)
+    assert len({colours[name] for name in ("whole", "oedema", "core", "cyst")}) == 4
+    assert colours["Core"] == colours["core"]
+    drawing = drawing_of(_OWN)
+    assert drawing is not None
+    assert dict(drawing.colours) == {1: colours["oedema"], 2: colours["core"], 3: colours["cyst"]}
+    labels = np.zeros((30, 30), dtype=np.uint8)
+    labels[4:12], labels[14:20] = 1, 3
+    cut = Cut(np.full((30, 30), 50, dtype=np.uint8), (1.0, 1.0), None)
+    exhibit = Exhibit((cut,), (Cut(labels, (1.0, 1.0), None),), "case")
+    drawn = draw(scans.region_overlays([exhibit], regions_of(_OWN), colours, drawing))
+    assert all((drawn == style.rgb(colours[name])).all(axis=2).any() for name in ("whole", "oedema", "core", "cyst"))
+
+
+def test_a_cyst_has_a_colour_of_its_own() -> None:
+    children = scheme_named("brats2024-ped")
+    assert len({colours_in(children)[name] for name in ("WT", "TC", "ET", "NET", "CC", "ED")}) == 6
+
+
+def test_a_plane_that_is_missing_leaves_its_place_empty() -> None:
+    cut = Cut(np.full((30, 30), 50, dtype=np.uint8), (1.0, 1.0), None)
+    figure = scans.planes([Exhibit((cut, None, cut), (None,) * 3, "case")], ["Axial", "Coronal", "Sagittal"], None)
+    places = {text.get_text(): text.get_position()[0] for text in figure.axes[0].texts}
+    assert places["Axial"] < places["not acquired"] == places["Coronal"] < places["Sagittal"]
 
 
 def test_copies_of_both_kinds_are_shown_those_across_classes_first(tmp_path: Path) -> None:

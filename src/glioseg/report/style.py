@@ -10,12 +10,14 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:  # who asks for a colour alone need not wait for matplotlib
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 INK = "#1d2733"
@@ -55,6 +57,7 @@ REGION_COLOURS: Mapping[str, str] = MappingProxyType(
         "ED": "#33a1de",
         "SNFH": "#33a1de",
         "RC": "#a0c15a",
+        "CC": "#a0c15a",
         "TUMOUR": REFERENCE,
         "CSF": "#33a1de",
         "GM": "#cc79a7",
@@ -93,6 +96,8 @@ _SHORT: Mapping[str, str] = MappingProxyType(
     {"t1n": "T1", "t1c": "T1c", "t2w": "T2", "t2f": "FLAIR", "pre": "T1 pre", "flair": "FLAIR", "post": "T1 post"}
 )
 _SERIES = ("#2a6f97", "#c8702a", "#2a9d8f", "#7b5ea7", "#b5495b", "#8a7a3b", "#5b6875", "#4c9f70")
+_SHADES = ((0, 0.0), (255, 0.4), (0, 0.4))
+"""Mixed into the colours of series, (grey, share): nothing, then white, then black."""
 _UNPRINTABLE = re.compile(
     r"[^\u0020-\u007e\u00a0-\u024f\u0370-\u04ff\u1e00-\u1efb\u2010-\u2027\u2030-\u205e\u2190-\u22ff]"
 )
@@ -128,8 +133,10 @@ def modality_short(name: str) -> str:
 
 
 def series_colour(index: int) -> str:
-    """The colour of the n-th of several equal things, repeating after eight."""
-    return _SERIES[index % len(_SERIES)]
+    """The colour of the n-th of several equal things: eight, the same paler, the same darker, and then anew."""
+    grey, share = _SHADES[index // len(_SERIES) % len(_SHADES)]
+    channels = rgb(_SERIES[index % len(_SERIES)])
+    return "#" + "".join(f"{round(value * (1 - share) + grey * share):02x}" for value in channels)
 
 
 def rgb(colour: str) -> tuple[int, int, int]:
@@ -189,20 +196,65 @@ LegendPlace = Literal["upper left", "upper right", "best", "above"]
 
 
 def style_legend(axes: Axes, *, columns: int = 1, place: LegendPlace = "best") -> None:
-    """A legend without a frame, in the house sizes; ``above`` is outside the axes, where it covers nothing."""
-    handles, _ = axes.get_legend_handles_labels()
+    """A legend without a frame, in the house sizes; ``above`` is outside the axes, where it covers nothing.
+
+    ``columns`` are the most; fewer where names are too long for the figure.
+    """
+    handles, names = axes.get_legend_handles_labels()
     axes.legend(
         handles=handles,
         frameon=False,
         fontsize=TICK_PT,
         labelcolor=INK,
-        ncols=columns,
+        ncols=columns_that_fit(names, axes.figure.bbox.width / axes.figure.dpi, columns),
         loc="lower left" if place == "above" else place,
         bbox_to_anchor=(0.0, 1.0) if place == "above" else None,
         handlelength=1.4,
         borderaxespad=0.2,
         columnspacing=1.4,
     )
+
+
+def columns_that_fit(names: Sequence[str], width: float, most: int, points: float = TICK_PT) -> int:
+    """In how many columns, ``most`` at most, a legend stands in a figure of ``width`` inches."""
+    for columns in range(min(most, len(names)), 1, -1):
+        ends = [round(number * len(names) / columns) for number in range(columns + 1)]
+        longest = [max(map(len, names[start:stop])) for start, stop in pairwise(ends)]
+        if points * (0.6 * sum(longest) + 4 * columns) <= 0.92 * 72 * width:  # 4: the line, and what is beside it
+            return columns
+    return 1
+
+
+def legend_height(names: Sequence[str], width: float, columns: int = 1) -> float:
+    """Inches that ``style_legend`` takes above the axes of a figure of ``width`` inches."""
+    return 1.6 * TICK_PT / 72 * -(-len(names) // columns_that_fit(names, width, columns))
+
+
+def grouped(value: float) -> str:
+    """A number on an axis: ``1,000,000``, ``0.00002``, ``−3``; no powers of ten."""
+    words = f"{value:,.10f}".rstrip("0").rstrip(".")
+    return "0" if words == "-0" else words.replace("-", "−")
+
+
+def grouped_ticks(axis: Axis) -> None:
+    """Write the numbers of an axis as ``grouped`` does."""
+    from matplotlib.ticker import FuncFormatter
+
+    axis.set_major_formatter(FuncFormatter(lambda value, _: grouped(value)))
+
+
+def log_ticks(axis: Axis, low: float, high: float) -> None:
+    """Numbers that people read on a logarithmic axis from ``low`` to ``high``, at least 2.5 times as much.
+
+    There are two or more: one alone would not say how far apart the lines are.
+    """
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    wide = high / low
+    steps = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0) if wide < 5 else (1.0, 2.0, 5.0) if wide < 30 else (1.0, 3.0)
+    axis.set_major_locator(LogLocator(10, subs=steps if wide < 200 else (1.0,), numticks=12))
+    axis.set_minor_formatter(NullFormatter())
+    grouped_ticks(axis)
 
 
 def number(value: float) -> str:

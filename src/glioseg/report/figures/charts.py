@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from glioseg.cohorts.description import Diagnoses, FactColumn
 from glioseg.cohorts.summary import HeatMap
@@ -18,6 +18,7 @@ from glioseg.report import style
 MOST_FACTS = 12
 _MOST_VALUES = 12
 _MOST_TICKS = 2000
+_LEGEND_COLUMNS = 4
 _LETTERS = {"right": ("R", "L"), "anterior": ("A", "P"), "superior": ("S", "I")}
 
 
@@ -41,12 +42,19 @@ def diagnoses(counts: Diagnoses) -> Figure:
             (shares[1], shares[0], negative, style.INK),
         ):
             if share > 0:
-                _inside_bar(axes, place, start, share, f"{number:,} ({share:.0f} %)", ink)
+                _inside_bar(axes, place, start, share, f"{number:,} ({_percent(share)})", ink)
     axes.set_yticks(range(len(rows)), [row[0] for row in rows], fontsize=style.LABEL_PT)
     axes.set(xlim=(0, 100), ylim=(-0.5, 1.5))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f} %"))
     style.style_legend(axes, columns=2, place="above")
     return figure
+
+
+def _percent(share: float) -> str:
+    """A share in 0..100 in whole numbers; never 0 or 100 % unless it is."""
+    if 0 < share < 0.5:
+        return "< 1 %"
+    return "> 99 %" if 99.5 <= share < 100 else f"{share:.0f} %"
 
 
 def _inside_bar(axes: Axes, place: float, start: float, length: float, words: str, ink: str) -> None:
@@ -93,9 +101,10 @@ def bars(
         powers = np.arange(np.ceil(np.log10(low)), np.floor(np.log10(highest)) + 1.01)
         axes.set_xticks([float(10.0**power) for power in powers if 10.0**power <= highest * 2])
         axes.minorticks_off()
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     else:
         axes.set_xlim(0, highest * 1.3)
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+    style.grouped_ticks(axes.xaxis)
     for place, length in enumerate(lengths):
         words = written[place] if written else f"{length:,.0f}"
         axes.annotate(
@@ -118,7 +127,7 @@ def sizes(values: Sequence[float], *, x: str, y: str = "cases", unit: str = "") 
     positive = np.asarray([value for value in values if value > 0], dtype=np.float64)
     figure = style.new_figure(style.HALF_WIDTH, 3.4)
     axes = style.style_axes(figure.add_subplot(), x=x, y=y)
-    low, high = (positive.min() / 1.3, positive.max() * 1.3) if positive.size else (0.1, 10.0)
+    low, high = (positive.min() / 1.6, positive.max() * 1.6) if positive.size else (0.1, 10.0)
     n_bins = int(np.clip(np.sqrt(positive.size) * 2, 6, 40))
     counts, _, _ = axes.hist(
         positive, bins=np.geomspace(low, high, n_bins + 1).tolist(), color=style.ACCENT_SOFT, edgecolor=style.PAPER
@@ -129,7 +138,7 @@ def sizes(values: Sequence[float], *, x: str, y: str = "cases", unit: str = "") 
         axes.plot(positive, below, "|", color=style.ACCENT, markersize=7, markeredgewidth=0.9, clip_on=False)
     axes.set_xscale("log")
     axes.set_ylim(-0.1 * top, top * 1.18)
-    _plain_log_ticks(axes)
+    style.log_ticks(axes.xaxis, *axes.get_xlim())
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     if positive.size:
         middle = float(np.median(positive))
@@ -146,21 +155,18 @@ def sizes(values: Sequence[float], *, x: str, y: str = "cases", unit: str = "") 
     return figure
 
 
-def _plain_log_ticks(axes: Axes) -> None:
-    """1, 2, 5, 10, … in figures that people read, not powers."""
-    low, high = axes.get_xlim()
-    wide = high / max(low, 1e-12) > 200
-    axes.xaxis.set_major_locator(LogLocator(10, subs=(1.0,) if wide else (1.0, 2.0, 5.0), numticks=12))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-
-
 FEWEST_FOR_QUARTERS = 4
 """Cases of which a middle half can be spoken; of fewer the dots are all there is to say."""
 
 
-def region_sizes(values: Mapping[str, Sequence[float]], *, x: str) -> Figure:
-    """The size of each region in every case: a dot per case, a bar over the middle half, the median."""
+def region_sizes(values: Mapping[str, Sequence[float]], colours: Mapping[str, str], *, x: str) -> Figure:
+    """The size of each region in every case: a dot per case, a bar over the middle half, the median.
+
+    Args:
+        values: region -> sizes; those of 0 are left out.
+        colours: region -> colour.
+        x: what the sizes are.
+    """
     names = list(values)
     figure = style.new_figure(style.FULL_WIDTH, 1.2 + 0.55 * len(names))
     axes = style.style_axes(figure.add_subplot(), x=x, grid="x")
@@ -168,7 +174,7 @@ def region_sizes(values: Mapping[str, Sequence[float]], *, x: str) -> Figure:
         positive = np.asarray([value for value in values[name] if value > 0], dtype=np.float64)
         if not positive.size:
             continue
-        colour = style.region_colour(name, place)
+        colour = colours[name]
         # golden-ratio steps spread the dots evenly and the same way each time
         spread = 0.34 * ((np.arange(positive.size) * 0.618034) % 1.0 - 0.5)
         size = 4 if positive.size > 40 else 6
@@ -180,7 +186,9 @@ def region_sizes(values: Mapping[str, Sequence[float]], *, x: str) -> Figure:
             middle, place + 0.3, "o", color=style.PAPER, markeredgecolor=style.INK, markersize=5.5, markeredgewidth=1.4
         )
     axes.set_xscale("log")
-    _plain_log_ticks(axes)
+    low, high = axes.get_xlim()
+    axes.set_xlim(low / 1.3, high * 1.3)
+    style.log_ticks(axes.xaxis, *axes.get_xlim())
     axes.set_yticks(range(len(names)), [style.plain(name) for name in names], fontsize=style.LABEL_PT)
     axes.set_ylim(len(names) - 0.45, -0.5)
     return figure
@@ -254,7 +262,7 @@ def facts(columns: Sequence[FactColumn]) -> Figure:
         axes = figure.add_subplot(down, across, number + 1)
         values = list(column.values.values())
         measured = column.numeric and len(set(values)) > _MOST_VALUES
-        worded = not column.numeric and max(len(str(value)) for value in values) > 4
+        worded = not measured and max(len(_value_words(value)) for value in values) > 4
         style.style_axes(axes, title=_fact_title(column.name), grid="x" if worded else "y")
         if measured:
             _measurements(axes, np.asarray(values, dtype=np.float64))
@@ -274,8 +282,14 @@ def _measurements(axes: Axes, numbers: npt.NDArray[np.float64]) -> None:
     n_bins = min(20, max(6, int(np.sqrt(numbers.size) * 1.5)))
     axes.hist(numbers, bins=n_bins, color=style.ACCENT_SOFT, edgecolor=style.PAPER)
     axes.axvline(float(np.median(numbers)), color=style.POSITIVE, linewidth=1.2)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
     words = f"median {np.median(numbers):,.4g}, {numbers.size} cases"
     axes.set_xlabel(words, fontsize=style.TICK_PT, color=style.MUTED)
+
+
+def _value_words(value: str | float) -> str:
+    """A value with the digits that the table gives it."""
+    return f"{value:.15g}" if isinstance(value, float) else str(value)
 
 
 def _category_bars(axes: Axes, values: Sequence[str | float], *, sideways: bool) -> None:
@@ -283,7 +297,7 @@ def _category_bars(axes: Axes, values: Sequence[str | float], *, sideways: bool)
     counts = Counter(values)
     most = sorted(counts, key=lambda value: (-counts[value], str(value)))[: _MOST_VALUES - 1]
     ordered = sorted(most, key=float) if all(isinstance(value, int | float) for value in most) else most
-    names = [style.plain(f"{value:g}" if isinstance(value, float) else str(value), 22) for value in ordered]
+    names = [style.plain(_value_words(value), 22) for value in ordered]
     lengths = [counts[value] for value in ordered]
     rest = len(values) - sum(lengths)
     if rest:
@@ -302,9 +316,12 @@ def _category_bars(axes: Axes, values: Sequence[str | float], *, sideways: bool)
 
 def picture_sizes(widths: Sequence[int], heights: Sequence[int], classes: Sequence[str]) -> Figure:
     """Width against height of every picture, coloured by class; bigger dots are several pictures of one size."""
-    figure = style.new_figure(style.HALF_WIDTH, 4.2)
+    names = sorted(set(classes))
+    words = [style.plain(name, 30) or "no class" for name in names]
+    above = style.legend_height(words, style.HALF_WIDTH, _LEGEND_COLUMNS)
+    figure = style.new_figure(style.HALF_WIDTH, 4.0 + above)
     axes = style.style_axes(figure.add_subplot(), x="width (pixels)", y="height (pixels)", grid="both")
-    for number, name in enumerate(sorted(set(classes))):
+    for number, name in enumerate(names):
         counts = Counter((w, h) for w, h, own in zip(widths, heights, classes, strict=True) if own == name)
         points = np.asarray(list(counts), dtype=np.float64)
         area = 16.0 * np.sqrt(np.asarray(list(counts.values()), dtype=np.float64))
@@ -315,11 +332,11 @@ def picture_sizes(widths: Sequence[int], heights: Sequence[int], classes: Sequen
             color=style.series_colour(number),
             alpha=0.6,
             linewidth=0,
-            label=style.plain(name) or "all",
+            label=words[number],
         )
     highest = 1.06 * max(max(widths), max(heights))
     axes.plot((0, highest), (0, highest), color=style.LINE, linewidth=1, zorder=0)
     axes.set(xlim=(0, highest), ylim=(0, highest), aspect="equal")
-    if len(set(classes)) > 1:
-        style.style_legend(axes, columns=4, place="above")
+    if len(names) > 1:
+        style.style_legend(axes, columns=_LEGEND_COLUMNS, place="above")
     return figure

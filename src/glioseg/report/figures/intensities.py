@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from glioseg.cohorts.description import DarkRow
@@ -18,6 +19,9 @@ Spread = npt.NDArray[np.float64]
 """(places, len(QUANTILES)), the quantiles at each place."""
 
 _MOST_BARS = 90
+_UNKNOWN = "no reference"
+_N_SHARES = 50
+"""Bins of shares of slices."""
 _ENDS = (QUANTILES.index(0.01), QUANTILES.index(0.99))
 _BOX = (QUANTILES.index(0.25), QUANTILES.index(0.75))
 _MEDIAN = QUANTILES.index(0.5)
@@ -213,7 +217,7 @@ def dark_shares(
     parts = (
         ("with tumour", with_tumour, style.POSITIVE),
         ("without", without, style.NEGATIVE),
-        ("no reference", unknown, style.NEUTRAL),
+        (_UNKNOWN, unknown, style.NEUTRAL),
     )
     groups = [
         (name, values[np.isfinite(values)], colour) for name, values, colour in parts if np.isfinite(values).any()
@@ -221,11 +225,13 @@ def dark_shares(
     if groups:
         axes.hist(
             [values for _, values, _ in groups],
-            bins=np.linspace(0, 1, 51).tolist(),
+            bins=np.linspace(0, 1, _N_SHARES + 1).tolist(),
             stacked=True,
             color=[colour for _, _, colour in groups],
             label=[name for name, _, _ in groups],
         )
+        if groups[-1][0] == _UNKNOWN:
+            _hatch(axes.patches[-_N_SHARES:])
     axes.axvline(
         threshold, color=style.INK, linewidth=1.2, linestyle="--", label=f"removed below {100 * threshold:.3g} %"
     )
@@ -236,6 +242,12 @@ def dark_shares(
     axes.set_xlim(0, 1)
     style.style_legend(axes, columns=4, place="above")
     return figure
+
+
+def _hatch(bars: Sequence[Patch]) -> None:
+    """Tell the grey of what is not known from that of slices without tumour."""
+    for bar in bars:
+        bar.set(hatch="//", edgecolor=style.PAPER, linewidth=0)
 
 
 def dark_filter(rows: Sequence[DarkRow], threshold: float) -> Figure:
@@ -254,16 +266,7 @@ def dark_filter(rows: Sequence[DarkRow], threshold: float) -> Figure:
     axes.bar(places, negative, bottom=positive, color=style.NEGATIVE, width=0.66, label="without")
     if any(unknown):
         under = np.add(positive, negative).tolist()
-        axes.bar(
-            places,
-            unknown,
-            bottom=under,
-            color=style.NEUTRAL,
-            width=0.66,
-            hatch="//",
-            edgecolor=style.PAPER,
-            label="no reference",
-        )
+        _hatch(axes.bar(places, unknown, bottom=under, color=style.NEUTRAL, width=0.66, label=_UNKNOWN).patches)
     highest = max([row.n_removed for row in rows], default=0) or 1
     for place, row in enumerate(rows):
         used = row.threshold == threshold

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-from glioseg.report import style
 from glioseg.report.figures.mosaic import Group, Panel, mosaic, panel_size
 from glioseg.report.figures.overlay import Colours, colours_of, filled, mask_picture, outlined, painted
 from glioseg.report.figures.views import Cut, extent, fit_labels, fit_picture, fitted_size, trimmed
@@ -107,16 +106,26 @@ def planes(exhibits: Sequence[Exhibit], captions: Sequence[str], drawing: Drawin
     groups = []
     for exhibit in exhibits:
         pairs = [
-            trimmed(cut, labels) for cut, labels in zip(exhibit.cuts, exhibit.labels, strict=True) if cut is not None
+            (None, None) if cut is None else trimmed(cut, labels)
+            for cut, labels in zip(exhibit.cuts, exhibit.labels, strict=True)
         ]
-        longest = max(max(extent(cut)) for cut, _ in pairs)
+        longest = max(max(extent(cut)) for cut, _ in pairs if cut is not None)
         panels = tuple(_panel(cut, labels, drawing, box, longest) for cut, labels in pairs)
         groups.append(Group(panels, exhibit.title, exhibit.note))
     return mosaic(groups, columns=1, captions=captions, legend=drawing.outline_legend if drawing else ())
 
 
-def region_overlays(exhibits: Sequence[Exhibit], regions: Mapping[str, Sequence[int]], drawing: Drawing) -> Figure:
-    """The first cut of each exhibit as it is, with each region filled, and with all labels in their colours."""
+def region_overlays(
+    exhibits: Sequence[Exhibit], regions: Mapping[str, Sequence[int]], colours: Mapping[str, str], drawing: Drawing
+) -> Figure:
+    """The first cut of each exhibit as it is, with each region filled, and with all labels in their colours.
+
+    Args:
+        exhibits: what is shown.
+        regions: region -> the label values it is the union of.
+        colours: region -> colour.
+        drawing: how labels are drawn.
+    """
     box = panel_size(len(exhibits), 1, len(regions) + 2, most=380)
     groups = []
     for exhibit in exhibits:
@@ -125,12 +134,12 @@ def region_overlays(exhibits: Sequence[Exhibit], regions: Mapping[str, Sequence[
         picture = colours_of(fit_picture(cut.pixels, size))
         values = np.zeros(size, dtype=np.uint8) if labels is None else fit_labels(labels.pixels, size)
         panels = [Panel(picture, cut.marks)]
-        for number, (name, members) in enumerate(regions.items()):
-            inside, colour = np.isin(values, members), style.region_colour(name, number)
+        for name, members in regions.items():
+            inside, colour = np.isin(values, members), colours[name]
             panels.append(Panel(outlined(filled(picture, inside, colour, 0.4), inside, colour, 1)))
         panels.append(Panel(painted(picture, values, drawing.colours, 0.5)))
         groups.append(Group(tuple(panels), exhibit.title, exhibit.note))
-    legend = [(name, style.region_colour(name, number)) for number, name in enumerate(regions)]
+    legend = [(name, colours[name]) for name in regions]
     named = {name.lower() for name in regions}
     labels_legend = [
         (name, drawing.colours[value]) for value, name in drawing.names.items() if name.lower() not in named

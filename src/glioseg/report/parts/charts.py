@@ -13,6 +13,7 @@ from glioseg.errors import plural
 from glioseg.report import style
 from glioseg.report.figures import charts, intensities
 from glioseg.report.html import Block, Section, saved_picture
+from glioseg.report.parts.plan import colours_in
 from glioseg.report.parts.words import region_words, tumour_sizes
 
 _BACKGROUND = "background"
@@ -102,7 +103,7 @@ def _label_colour(about: CohortDescription, name: str) -> str:
         return style.LINE
     if name == _UNLABELLED:
         return style.NEUTRAL
-    return style.REFERENCE if len(about.labels) == 1 else style.region_colour(name, list(about.labels).index(name))
+    return style.REFERENCE if len(about.labels) == 1 or about.scheme is None else colours_in(about.scheme)[name]
 
 
 def tumours(about: CohortDescription, folder: Path) -> Section:
@@ -111,6 +112,7 @@ def tumours(about: CohortDescription, folder: Path) -> Section:
     if not sizes:
         return Section("tumours", "Tumours", "", ())
     by_region, region_unit = _region_sizes(about)
+    colours = {} if about.scheme is None else colours_in(about.scheme)
     blocks: list[Block] = []
     if len(sizes) > 1:
         caption = f"{plural(len(sizes), 'case')} with tumour; each tick is a case. "
@@ -119,7 +121,7 @@ def tumours(about: CohortDescription, folder: Path) -> Section:
         title = "Tumour size by case"
         blocks.append(saved_picture(folder, "tumour-sizes", figure, "chart", title=title, caption=caption, half=True))
     elif by_region:
-        figure = _one_case_regions(by_region, region_unit)
+        figure = _one_case_regions(by_region, colours, region_unit)
         title, caption = "Size by region", _region_caption(about)
         blocks.append(saved_picture(folder, "region-sizes", figure, "chart", title=title, caption=caption, half=True))
     figure = charts.sizes(_slice_shares(about), x="tumour (% of the slice, logarithmic)", y="slices", unit="%")
@@ -127,7 +129,8 @@ def tumours(about: CohortDescription, folder: Path) -> Section:
     title = "Tumour size by slice"
     blocks.append(saved_picture(folder, "slice-shares", figure, "chart", title=title, caption=caption, half=True))
     if len(by_region) > 1 and len(sizes) > 1:
-        figure, title = charts.region_sizes(by_region, x=f"size ({region_unit}, logarithmic)"), "Size by region"
+        figure = charts.region_sizes(by_region, colours, x=f"size ({region_unit}, logarithmic)")
+        title = "Size by region"
         caption = "Each dot is a case; the bar spans the middle half (of four or more), the ring is the median. "
         caption += _region_caption(about)
         blocks.append(saved_picture(folder, "region-sizes", figure, "chart", title=title, caption=caption))
@@ -136,11 +139,10 @@ def tumours(about: CohortDescription, folder: Path) -> Section:
     return Section("tumours", "Tumour size and place", "", tuple(blocks))
 
 
-def _one_case_regions(by_region: Mapping[str, Sequence[float]], unit: str) -> Figure:
+def _one_case_regions(by_region: Mapping[str, Sequence[float]], colours: Mapping[str, str], unit: str) -> Figure:
     values = {name: sizes[0] for name, sizes in by_region.items()}
-    colours = [style.region_colour(name, place) for place, name in enumerate(values)]
     written = [f"{style.number(value)} {unit}" for value in values.values()]
-    return charts.bars(values, x=f"size ({unit})", colours=colours, written=written)
+    return charts.bars(values, x=f"size ({unit})", colours=[colours[name] for name in values], written=written)
 
 
 def _slice_shares(about: CohortDescription) -> list[float]:

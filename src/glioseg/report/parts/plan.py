@@ -12,6 +12,7 @@ import numpy as np
 from glioseg.cohorts.description import CohortDescription, DoubtfulMask, DuplicateGroup, GalleryKind
 from glioseg.cohorts.summary import CaseSummary
 from glioseg.core import LabelScheme
+from glioseg.report import style
 from glioseg.report.figures.views import PLANES, Plane
 from glioseg.report.pixels import SliceRequest, main_modality
 
@@ -194,3 +195,11 @@ def _telling_groups(groups: Sequence[DuplicateGroup], most: int) -> list[Duplica
 def regions_of(scheme: LabelScheme | None) -> Mapping[str, tuple[int, ...]]:
     """The scored regions and the label values they are the union of."""
     return {} if scheme is None else {name: scheme.values_of(name) for name in scheme.default_regions}
+
+
+def colours_in(scheme: LabelScheme) -> Mapping[str, str]:
+    """The colour of every label and region of a scheme, by name: the same in all figures, and a label's no region's."""
+    places: dict[str, int] = {}
+    for name in (*scheme.labels, *scheme.regions):
+        places.setdefault(name.casefold(), len(places))
+    return {name: style.region_colour(name, places[name.casefold()]) for name in (*scheme.labels, *scheme.regions)}

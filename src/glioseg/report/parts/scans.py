@@ -13,7 +13,7 @@ from glioseg.report.figures import scans
 from glioseg.report.figures.scans import Drawing, Exhibit
 from glioseg.report.figures.views import CONVENTION, PLANES
 from glioseg.report.html import Block, Cell, Column, Prose, Section, Table, saved_picture
-from glioseg.report.parts.plan import Plan, regions_of
+from glioseg.report.parts.plan import Plan, colours_in, regions_of
 from glioseg.report.parts.words import MOST_ROWS, left_out, region_words
 from glioseg.report.pixels import ShadedSlice, SliceRequest
 
@@ -31,7 +31,8 @@ def drawing_of(scheme: LabelScheme | None) -> Drawing | None:
             {values[0]: style.REFERENCE}, {values[0]: "reference"}, (((values[0],), style.REFERENCE),), ("reference",)
         )
     names = {value: name for name, value in scheme.labels.items()}
-    colours = {value: style.region_colour(name, number) for number, (name, value) in enumerate(scheme.labels.items())}
+    own = colours_in(scheme)
+    colours = {value: own[name] for name, value in scheme.labels.items()}
     if "tumour" in scheme.regions:
         outlines: tuple[tuple[tuple[int, ...], str], ...] = ((scheme.values_of("tumour"), style.REFERENCE),)
         return Drawing(colours, names, outlines, ("reference, whole tumour",))
@@ -151,7 +152,7 @@ def anatomy(about: CohortDescription, chosen: Plan, shaded: ShadedSlices, folder
         blocks.append(_montage(about, names, slices, shaded, folder))
     regions = regions_of(about.scheme)
     labelled = [request for request in slices if shaded[request].labels is not None]
-    if labelled and drawing is not None and len(regions) > 1:
+    if labelled and drawing is not None and about.scheme is not None and len(regions) > 1:
         exhibits = [_exhibit(about, request, shaded[request]) for request in labelled]
         members = "; ".join(words for name in regions if (words := region_words(about, name)) != name)
         members = f" {members}." if members else ""
@@ -159,7 +160,7 @@ def anatomy(about: CohortDescription, chosen: Plan, shaded: ShadedSlices, folder
             saved_picture(
                 folder,
                 "regions",
-                scans.region_overlays(exhibits, regions, drawing),
+                scans.region_overlays(exhibits, regions, colours_in(about.scheme), drawing),
                 "scan",
                 title="Regions of the reference",
                 caption=f"The slice as it is, each scored region, and all labels.{members} {_convention(about)}",
