@@ -21,6 +21,7 @@ from glioseg.evaluation.class_protocol import (
 from glioseg.evaluation.protocol import EvaluateOptions
 from glioseg.report.classification import classification_page
 from glioseg.report.classified import ClassifiedPicture, captioned, percent
+from glioseg.report.figures.classes import scores
 from glioseg.report.figures.overlay import heat
 from glioseg.report.html import FIGURES
 from glioseg.report.run import write_run_report
@@ -135,3 +136,11 @@ def test_a_map_of_zeros_leaves_the_picture_as_it_is() -> None:
     assert (shown == pixels[..., None]).all()
     with pytest.raises(GeometryError, match="differ in size"):
         ClassifiedPicture("a", pixels, "yes", 0.9, None, np.zeros((3, 5), dtype=np.float32))
+
+
+def test_a_score_that_no_epoch_has_is_not_in_the_legend() -> None:
+    """AUC is undefined where the validation part has one class."""
+    row = LogRow(0, 0.5, 0.1, 1.0, figures={"classes": {"accuracy": 0.5, "balanced_accuracy": 0.5, "auc": None}})
+    legend = scores([row], None).axes[0].get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["accuracy", "balanced accuracy"]

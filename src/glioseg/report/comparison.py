@@ -108,7 +108,8 @@ def result_section(
     means = {run.run: (run.spread.mean, run.ci95) for run in result.runs}
     rows = [
         Difference(
-            f"{pair.first} − {pair.second}",
+            pair.first,
+            pair.second,
             values[pair.first] - values[pair.second],
             pair.test.mean_difference,
             pair.ci95,

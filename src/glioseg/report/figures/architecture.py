@@ -20,6 +20,8 @@ _GATE = "#e0a526"
 _ROW = 1.55
 _STEP = 1.75
 _OUTER = 1.5
+_SIDE = 0.8
+"""Drawing units left and right of the outermost boxes."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,8 @@ def architecture(levels: Sequence[Level], outputs: str = "logits") -> Figure:
     """
     boxes = _boxes(levels)
     n_rows = 1 + max(box.row for box in boxes)
-    left = min(box.x - box.width / 2 for box in boxes) - 0.8
-    right = max(box.x + box.width / 2 for box in boxes) + 0.8
+    left = min(box.x - box.width / 2 for box in boxes) - _SIDE
+    right = max(box.x + box.width / 2 for box in boxes) + _SIDE
     figure = style.new_figure(style.FULL_WIDTH, 0.9 + min(1.02, 5.0 / n_rows) * n_rows)
     axes = figure.add_subplot()
     axes.set_axis_off()
@@ -70,8 +72,7 @@ def _boxes(levels: Sequence[Level]) -> list[_Box]:
     rows = {halving: row for row, halving in enumerate(sorted(set(halvings)))}
     widest = max((level.channels for level in levels if level.kind in ("down", "up")), default=1)
     boxes: list[_Box] = []
-    column, n_columns = -1, sum(level.kind in ("down", "up") for level in levels)
-    outer = _OUTER * max(1.0, n_columns / 9)
+    column, outer = -1, _outer(levels)
     for level, size, halving in zip(levels, sizes, halvings, strict=True):
         if level.kind == "input":
             x = -outer
@@ -87,6 +88,20 @@ def _boxes(levels: Sequence[Level]) -> list[_Box]:
     return boxes
 
 
+def _outer(levels: Sequence[Level]) -> float:
+    """From the first column to the input, and from the last to the head: the size of a grid stands between them."""
+    inner = [level for level in levels if level.kind in ("down", "up")]
+    columns = {number if level.column is None else level.column for number, level in enumerate(inner)}
+    letters = max((len(_size_of(level)) for level in inner), default=0)
+    share = 0.62 * style.TICK_PT * letters / (72 * style.FULL_WIDTH)  # of the width of the figure
+    between = _STEP * max(len(columns) - 1, 0) + 2 * _SIDE
+    return max(_OUTER, (share * between + 0.6) / (1 - 2 * share))
+
+
+def _size_of(level: Level) -> str:
+    return "×".join(map(str, level.size))
+
+
 def _draw_box(axes: Axes, box: _Box, *, is_lowest: bool) -> None:
     colour = {"input": style.MUTED, "down": _DOWN, "up": _UP, "head": _HEAD}[box.level.kind]
     corner = (box.x - box.width / 2, box.y - box.height / 2)
@@ -94,7 +109,6 @@ def _draw_box(axes: Axes, box: _Box, *, is_lowest: bool) -> None:
     axes.add_patch(
         FancyBboxPatch(corner, box.width, box.height, boxstyle=shape, facecolor=colour, edgecolor="none", zorder=3)
     )
-    wide = box.width > 0.3 or box.level.kind in ("down", "up")
     axes.text(
         box.x,
         box.y + box.height / 2 + 0.09,
@@ -102,7 +116,7 @@ def _draw_box(axes: Axes, box: _Box, *, is_lowest: bool) -> None:
         ha="center",
         va="bottom",
         fontsize=style.LABEL_PT,
-        fontweight="bold" if wide else "normal",
+        fontweight="bold" if box.level.kind in ("down", "up") else "normal",
         color=style.INK,
     )
     _size_words(axes, box, is_lowest)
@@ -113,7 +127,7 @@ def _draw_box(axes: Axes, box: _Box, *, is_lowest: bool) -> None:
 
 def _size_words(axes: Axes, box: _Box, is_lowest: bool) -> None:
     """The size of a level's grid, on the outer side of the U, where no arrow runs."""
-    words = "×".join(map(str, box.level.size))
+    words = _size_of(box.level)
     x, y, align, base = box.x, box.y - box.height / 2 - 0.07, "center", "top"
     if box.level.kind == "down" and not is_lowest:
         x, y, align, base = box.x - box.width / 2 - 0.07, box.y - box.height / 2, "right", "bottom"

@@ -12,33 +12,54 @@ from matplotlib.ticker import MaxNLocator
 from glioseg.evaluation.reliability import Reliability
 from glioseg.evaluation.score import Floats, Integers
 from glioseg.report import style
-from glioseg.report.figures.curves import Log, own_series
+from glioseg.report.figures.curves import Log, draw_series, own_series
 
 _SCORES = ("accuracy", "balanced_accuracy", "auc")
+_LETTERS_ABREAST = 44
+"""Letters of all classes that stand beside each other below a confusion."""
+_ROOM_PT = 60.0
+"""Size of the numbers of a confusion of one class, were they to fill it as those of many do."""
+_SMALLEST_PT = 5.0
 
 
 def confusion(counts: Integers, names: Sequence[str]) -> Figure:
-    """Items (K, K) by true class (rows) and class that was said (columns), coloured by their share of the row."""
+    """Items (K, K) by true class (rows) and class that was said (columns), coloured by their share of the row.
+
+    The numbers are written where they can be read, which is up to twelve classes; beyond there is a scale of colours.
+    """
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure = style.new_figure(style.HALF_WIDTH, 4.2)
+    words = [style.plain(name, 16) for name in names]
+    n_letters = max(map(len, words), default=0)
+    turned = n_letters * len(words) > _LETTERS_ABREAST
+    figure = style.new_figure(style.HALF_WIDTH, 4.2 + (0.04 * n_letters if turned else 0.0))
     axes = style.style_axes(figure.add_subplot(), x="said", y="true class", grid="")
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="equal")
-    for (row, column), share in np.ndenumerate(shares):
+    tiles = axes.imshow(100 * shares, cmap="Blues", vmin=0, vmax=100, aspect="equal")
+    points = min(style.TITLE_PT, _ROOM_PT / max(len(words), 1))
+    are_written = points >= _SMALLEST_PT
+    if not are_written:
+        bar = figure.colorbar(tiles, ax=axes, shrink=0.8, aspect=24)
+        bar.set_label("share of the true class (%)", fontsize=style.LABEL_PT, color=style.MUTED)
+        bar.ax.tick_params(labelsize=style.TICK_PT, colors=style.MUTED)
+        bar.outline.set_edgecolor(style.LINE)
+    for (row, column), share in np.ndenumerate(shares) if are_written else ():
         colour = "white" if share > 0.55 else style.INK
         text = f"{counts[row, column]}\n{100 * share:.0f} %"
-        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=style.TITLE_PT)
-    words = [style.plain(name, 16) for name in names]
-    axes.set_xticks(range(len(words)), words)
+        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=points)
+    axes.set_xticks(
+        range(len(words)), words, rotation=40 if turned else 0, ha="right" if turned else "center",
+        rotation_mode="anchor" if turned else "default",
+    )  # fmt: skip
     axes.set_yticks(range(len(words)), words)
     return figure
 
 
 def roc(curves: Mapping[str, Floats], areas: Mapping[str, float | None]) -> Figure:
     """True over false positive rate, a curve per class; the diagonal is chance."""
-    figure = style.new_figure(style.HALF_WIDTH, 4.2)
+    labels = _labels(curves, areas, "AUC")
+    figure = style.new_figure(style.HALF_WIDTH, 3.8 + style.legend_height(labels, style.HALF_WIDTH))
     axes = style.style_axes(figure.add_subplot(), x="1 − specificity", y="recall (sensitivity)", grid="both")
     axes.plot((0, 1), (0, 1), color=style.NEUTRAL, linewidth=1, zorder=1)
-    _curves(axes, curves, areas, "AUC")
+    _curves(axes, curves, labels)
     return figure
 
 
@@ -48,11 +69,12 @@ def precision_recall(
     shares: Mapping[str, float],
 ) -> Figure:
     """Precision over recall, a curve per class; dotted the share of each class, which guessing reaches."""
-    figure = style.new_figure(style.HALF_WIDTH, 4.2)
+    labels = _labels(curves, areas, "average precision")
+    figure = style.new_figure(style.HALF_WIDTH, 3.8 + style.legend_height(labels, style.HALF_WIDTH))
     axes = style.style_axes(figure.add_subplot(), x="recall (sensitivity)", y="precision", grid="both")
     for number, name in enumerate(curves):
         axes.axhline(shares[name], color=_colour(number, len(curves)), linewidth=1, linestyle=":", zorder=1)
-    _curves(axes, curves, areas, "average precision")
+    _curves(axes, curves, labels)
     return figure
 
 
@@ -82,11 +104,8 @@ def scores(log: Log, best_epoch: int | None) -> Figure:
     figure = style.new_figure(style.HALF_WIDTH, 3.5)
     axes = style.style_axes(figure.add_subplot(), x="epoch", y="score on validation")
     for number, name in enumerate(_SCORES):
-        epochs, values = own_series(log, "classes", name)
-        marker = "o" if epochs.size <= 25 else ""
         words = name.replace("_", " ").replace("auc", "AUC")
-        colour = style.series_colour(number)
-        axes.plot(epochs, values, color=colour, linewidth=1.8, marker=marker, markersize=3.5, label=words)
+        draw_series(axes, own_series(log, "classes", name), style.series_colour(number), words)
     if best_epoch is not None:
         axes.axvline(best_epoch + 1, color=style.POSITIVE, linewidth=1.0, linestyle=(0, (4, 3)), zorder=1)
     axes.set_ylim(0, 1.02)
@@ -95,15 +114,19 @@ def scores(log: Log, best_epoch: int | None) -> Figure:
     return figure
 
 
-def _curves(axes: Axes, curves: Mapping[str, Floats], areas: Mapping[str, float | None], word: str) -> None:
-    for number, (name, points) in enumerate(curves.items()):
+def _labels(curves: Mapping[str, Floats], areas: Mapping[str, float | None], word: str) -> list[str]:
+    """A line of the legend for each class: its name and the area under its curve."""
+    known = [(style.plain(name, 18), areas.get(name)) for name in curves]
+    return [f"{name}, {word} {'–' if area is None else f'{area:.3f}'}" for name, area in known]
+
+
+def _curves(axes: Axes, curves: Mapping[str, Floats], labels: Sequence[str]) -> None:
+    for number, (points, label) in enumerate(zip(curves.values(), labels, strict=True)):
         x, y = points.reshape(-1, 2).T
-        area = areas.get(name)
-        label = f"{style.plain(name, 18)}, {word} {'–' if area is None else f'{area:.3f}'}"
         axes.plot(x, y, color=_colour(number, len(curves)), linewidth=1.8, label=label)
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
     if curves:
-        style.style_legend(axes, columns=1, place="above")
+        style.style_legend(axes, place="above")
 
 
 def _colour(number: int, n: int) -> str:

@@ -47,8 +47,8 @@ def losses(log: Log, best_epoch: int | None, keep: Keep = "best") -> Figure:
     figure = style.new_figure(style.HALF_WIDTH, 3.5)
     axes = style.style_axes(figure.add_subplot(), x="epoch", y="loss")
     train, val = series(log, attrgetter("train_loss")), series(log, attrgetter("val_loss"))
-    _line(axes, train, style.ACCENT, "training")
-    _line(axes, val, style.POSITIVE, "validation")
+    draw_series(axes, train, style.ACCENT, "training")
+    draw_series(axes, val, style.POSITIVE, "validation")
     values = np.concatenate([train[1], val[1]])
     if values.size and values.min() > 0 and values.max() / values.min() > _WIDE_RANGE:
         axes.set_yscale("log")
@@ -62,19 +62,21 @@ def scores(log: Log, best_epoch: int | None, score: str, keep: Keep = "best") ->
     figure = style.new_figure(style.HALF_WIDTH, 3.5)
     axes = style.style_axes(figure.add_subplot(), x="epoch", y="score on validation")
     dice, picked = own_series(log, "val_dice"), series(log, attrgetter("val_score"))
-    _line(axes, dice, style.ACCENT, "Dice, mean over regions")  # a classifier has none
+    draw_series(axes, dice, style.ACCENT, "Dice, mean over regions")  # a classifier has none
     if picked[1].size and (score != "dice" or not dice[1].size):
-        _line(axes, picked, style.series_colour(1), f"{style.plain(score)}, {_PICKS[keep]}")
+        draw_series(axes, picked, style.series_colour(1), f"{style.plain(score)}, {_PICKS[keep]}")
     _share_axis(axes, np.concatenate([dice[1], picked[1]]))
     at_best = dice if score == "dice" and dice[1].size else picked
     here = np.flatnonzero(at_best[0] == (-1 if best_epoch is None else best_epoch + 1))
     if here.size:
         x, y = at_best[0][here[0]], at_best[1][here[0]]
+        bottom, top = axes.get_ylim()
+        share = (y - bottom) / (top - bottom)
         axes.plot(x, y, "o", color=style.POSITIVE, markersize=6, zorder=5)
         axes.annotate(
             f"{y:.3f}",
             (x, y),
-            (0, -13),
+            (0, 6 if share < 0.1 else -26 if share > 0.92 else -13),  # clear of the axis, and of what names the epoch
             textcoords="offset points",
             ha="center",
             fontsize=style.LABEL_PT,
@@ -98,14 +100,20 @@ def regions(log: Log, names: Sequence[str], best_epoch: int | None, keep: Keep =
         for number, name in enumerate(names):
             curve = own_series(log, "regions", name, metric)
             colour = style.region_ink(name, number) if len(names) > 1 else style.ACCENT
-            _line(axes, curve, colour, style.plain(name, 24))
+            draw_series(axes, curve, colour, style.plain(name, 24))
         _finish(axes, log, best_epoch, keep, name_it=place == 0)
         if place == 0:
             _share_axis(axes, np.concatenate([own_series(log, "regions", *place)[1] for place in places]))
             if len(names) > 1:
                 handles, labels = axes.get_legend_handles_labels()
                 figure.legend(
-                    handles, labels, loc="outside lower center", ncols=8, frameon=False, fontsize=style.LABEL_PT
+                    handles,
+                    labels,
+                    loc="outside lower center",
+                    ncols=style.columns_that_fit(labels, style.FULL_WIDTH, 8, style.LABEL_PT),
+                    frameon=False,
+                    fontsize=style.LABEL_PT,
+                    labelcolor=style.INK,
                 )
         else:
             axes.tick_params(labelleft=False)
@@ -141,13 +149,14 @@ def pace(log: Log) -> Figure:
     y = np.asarray([dice for _, dice in validated])
     axes.plot(x, y, color=style.ACCENT_SOFT, linewidth=1.4, marker="o", markersize=3, markerfacecolor=style.ACCENT)
     if y.size:
-        axes.plot(x, np.maximum.accumulate(y), color=style.ACCENT, linewidth=1.8, drawstyle="steps-post", label="best")
+        axes.plot(x, np.maximum.accumulate(y), color=style.ACCENT, linewidth=1.8, drawstyle="steps-post")
         _share_axis(axes, y)
     axes.set_xlim(0, max([minutes for minutes, _ in timed], default=1.0) * 1.03 or 1.0)
     return figure
 
 
-def _line(axes: Axes, curve: Curve, colour: str, label: str) -> None:
+def draw_series(axes: Axes, curve: Curve, colour: str, label: str) -> None:
+    """A curve with dots where its epochs are few; one without values is not in the legend either."""
     epochs, values = curve
     if epochs.size:
         marker = "o" if epochs.size <= _FEW else ""

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 
 from glioseg.report import style
 
@@ -23,6 +26,8 @@ _KEY_WIDTH = 26
 _KEY_GAP = 36
 _SHEET_WIDTH = 1640
 _LONGEST_KEY = 60
+_KEY_PT = 7.5
+_FEWEST_LETTERS = 8
 _Legend = Sequence[tuple[str, str]]
 
 
@@ -143,8 +148,20 @@ def _place_group(
 
 
 def _clipped(words: str, room: float, points: float, *, bold: bool = False) -> str:
-    """``words`` shortened to about ``room`` pixels; letters are some 0.6 of their size wide, bold ones 0.73."""
-    return style.plain(words, max(8, int(room / ((0.73 if bold else 0.6) * points * style.DPI / 72))))
+    """``words`` shortened to ``room`` pixels, but to no less than a few letters."""
+    short, n_letters = style.plain(words, len(words) + 1), len(words)
+    while n_letters > _FEWEST_LETTERS and (width := _text_width(short, points, bold=bold)) > room:
+        n_letters = max(_FEWEST_LETTERS, min(n_letters - 1, math.ceil(n_letters * room / width)))
+        short = style.plain(words, n_letters)
+    return short
+
+
+@lru_cache(maxsize=4096)
+def _text_width(words: str, points: float, *, bold: bool = False) -> int:
+    """Pixels that words take."""
+    font = FontProperties(size=points, weight="bold" if bold else "normal")
+    width, _, _ = text_to_path.get_text_width_height_descent(words.replace(r"\$", "$"), font, ismath=False)
+    return math.ceil(1.02 * width * style.DPI / 72)  # letters on a screen lie on whole pixels
 
 
 def _edge_letters(marks: tuple[str, str, str, str], top: int, left: int, height: int, width: int) -> list[_Text]:
@@ -179,7 +196,7 @@ def _drawn(sheet: npt.NDArray[np.uint8], texts: Sequence[_Text], lines: Sequence
         for name, colour in line:
             axes.text(x, y - 6, "■", fontsize=10, color=colour, va="center")
             words = style.no_formula(name)
-            axes.text(x + _KEY_WIDTH, y - 5, words, fontsize=7.5, color=style.SCAN_INK, va="center")
+            axes.text(x + _KEY_WIDTH, y - 5, words, fontsize=_KEY_PT, color=style.SCAN_INK, va="center")
             x += _entry_width(name) + _KEY_GAP
     return figure
 
@@ -197,8 +214,8 @@ def _legend_lines(legend: _Legend, room: int) -> list[_Legend]:
 
 
 def _entry_width(name: str) -> int:
-    """Pixels of a square and its words, whose letters take some 9.2 each."""
-    return _KEY_WIDTH + math.ceil(9.2 * len(name))
+    """Pixels of a square and its words."""
+    return _KEY_WIDTH + _text_width(name, _KEY_PT)
 
 
 def _legend_width(legend: _Legend) -> int:

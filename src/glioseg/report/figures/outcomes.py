@@ -9,12 +9,16 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
 from glioseg.report import style
 
 Floats = npt.NDArray[np.float64]
 _ENOUGH_FOR_LIMITS = 5
+_DIGIT = 0.008
+"""A digit's width as a share of the axis of lesions."""
+_LINES_APART = 0.24
+"""How far the words beside two lines are apart at least, as a share of the axis' reach to either side."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +82,7 @@ class LesionCounts:
 
 
 def lesion_bars(rows: Mapping[str, LesionCounts]) -> Figure:
-    """Found, missed and false lesions side by side, a bar for each row; the numbers stand in it."""
+    """Found, missed and false lesions side by side, a bar for each row; the numbers stand in it where there is room."""
     figure = style.new_figure(style.FULL_WIDTH, 1.2 + 0.5 * len(rows))
     axes = style.style_axes(figure.add_subplot(), x="lesions", grid="x")
     kinds = (
@@ -92,13 +96,15 @@ def lesion_bars(rows: Mapping[str, LesionCounts]) -> Figure:
         for name, colour, ink in kinds:
             n = int(getattr(count, name))
             axes.barh(place, n, left=start, height=0.62, color=colour, label=name if place == 0 else None)
-            if n > 0.02 * longest:
+            words = f"{n:,}"
+            if n > _DIGIT * (len(words) + 1) * longest:
                 middle = start + n / 2
-                axes.text(middle, place, f"{n:,}", ha="center", va="center", fontsize=style.TICK_PT, color=ink)
+                axes.text(middle, place, words, ha="center", va="center", fontsize=style.TICK_PT, color=ink)
             start += n
     axes.set_yticks(range(len(rows)), [style.plain(name, 30) for name in rows], fontsize=style.LABEL_PT)
     axes.set(ylim=(len(rows) - 0.5, -0.5), xlim=(0, 1.02 * longest))
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    style.grouped_ticks(axes.xaxis)
     style.style_legend(axes, columns=3, place="above")
     return figure
 
@@ -169,10 +175,7 @@ def volumes(rows: Sequence[Volumes], *, unit: str) -> Figure:
         axes.plot(x, y, "o", color=row.colour, alpha=0.75, markersize=5, markeredgewidth=0, clip_on=False, zorder=3)
         axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high), aspect="equal")
         for axis in (axes.xaxis, axes.yaxis):
-            narrow = high / low < 30
-            axis.set_major_locator(LogLocator(10, subs=(1.0, 2.0, 5.0) if narrow else (1.0,), numticks=8))
-            axis.set_minor_formatter(NullFormatter())
-            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+            style.log_ticks(axis, low, high)
     return figure
 
 
@@ -201,18 +204,20 @@ def _difference(axes: Axes, row: Volumes) -> None:
     axes.plot(
         (row.prediction + row.reference) / 2, apart, "o", color=row.colour, alpha=0.75, markersize=5, markeredgewidth=0
     )
-    reach = float(np.abs(apart).max(initial=0.0))
+    reach = float(np.abs(apart).max(initial=0.0)) or 1.0
     if apart.size >= _ENOUGH_FOR_LIMITS:
         bias, limit = float(apart.mean()), 1.96 * float(apart.std(ddof=1))
-        for value, words, dashes in (
-            (bias, "mean", (0, ())),
-            (bias + limit, "+1.96 SD", (0, (4, 3))),
-            (bias - limit, "−1.96 SD", (0, (4, 3))),
+        reach = max(reach, abs(bias) + limit)
+        away = max(limit, _LINES_APART * reach)
+        for value, height, words, dashes in (
+            (bias, bias, "mean", (0, ())),
+            (bias + limit, bias + away, "+1.96 SD", (0, (4, 3))),
+            (bias - limit, bias - away, "−1.96 SD", (0, (4, 3))),
         ):
             axes.axhline(value, color=style.MUTED, linewidth=1, linestyle=dashes, zorder=1)
             axes.annotate(
                 f"{words}\n{style.number(value)}".replace("\n-", "\n−"),
-                (1.0, value),
+                (1.0, height),
                 (3, 0),
                 xycoords=("axes fraction", "data"),
                 textcoords="offset points",
@@ -221,7 +226,8 @@ def _difference(axes: Axes, row: Volumes) -> None:
                 fontsize=style.TICK_PT - 0.5,
                 color=style.MUTED,
             )
-        reach = max(reach, abs(bias) + limit)
-    axes.set_ylim(-1.2 * reach or -1.0, 1.2 * reach or 1.0)
+    axes.set_ylim(-1.2 * reach, 1.2 * reach)
     axes.set_xlim(left=0)
     axes.xaxis.set_major_locator(MaxNLocator(5))
+    style.grouped_ticks(axes.xaxis)
+    style.grouped_ticks(axes.yaxis)

@@ -14,6 +14,8 @@ from glioseg.report import style
 Floats = npt.NDArray[np.float64]
 MOST_ROWS = 15
 """Pairs that are drawn; tables hold all."""
+_MOST_WRITTEN = 6
+"""Runs beside whose means there is room for the number."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,20 +40,25 @@ class Difference:
     """Two runs, first minus second.
 
     Args:
-        title: such as ``a − b``.
+        first: a run,
+        second: and the one that is taken from it.
         values: (P,) by patient, NaN where either run has none.
         mean: over patients.
         interval: of the mean.
     """
 
-    title: str
+    first: str
+    second: str
     values: Floats
     mean: float | None
     interval: tuple[float, float] | None
 
 
 def paired_dots(runs: Paired) -> Figure:
-    """A column of dots for each run, lines between the dots of a patient, and the mean with its interval beside."""
+    """A column of dots for each run, lines between the dots of a patient, and the mean with its interval beside.
+
+    Means of few runs are written too.
+    """
     names = list(runs.values)
     figure = style.new_figure(style.HALF_WIDTH, 4.0)
     axes = style.style_axes(figure.add_subplot(), y=runs.metric)
@@ -66,6 +73,7 @@ def paired_dots(runs: Paired) -> Figure:
             if interval is not None:
                 axes.plot([place + 0.18] * 2, interval, color=style.INK, linewidth=1.6, zorder=3)
             axes.plot(place + 0.18, mean, "D", color=style.INK, markersize=5, zorder=4)
+        if mean is not None and len(names) <= _MOST_WRITTEN:
             axes.annotate(
                 f"{mean:.{runs.digits}f}",
                 (place + 0.18, mean),
@@ -105,9 +113,14 @@ def differences(pairs: Sequence[Difference], metric: str) -> Figure:
             if row.interval is not None:
                 axes.plot(row.interval, [place + 0.28] * 2, color=style.POSITIVE, linewidth=1.8, zorder=3)
             axes.plot(row.mean, place + 0.28, "D", color=style.POSITIVE, markersize=5, zorder=4)
-    axes.set_yticks(range(len(rows)), [style.plain(row.title, 40) for row in rows])
+    axes.set_yticks(range(len(rows)), [_minus(row) for row in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     return figure
+
+
+def _minus(row: Difference) -> str:
+    """``a − b``; long names are shortened, both alike."""
+    return f"{style.plain(row.first, 19)} − {style.plain(row.second, 19)}"
 
 
 def _spread(n: int) -> Floats:
