@@ -87,8 +87,8 @@ def type_words(annotation: Any) -> str:  # noqa: ANN401 - any annotation
     if origin is Literal:
         return "word"
     if origin in (UnionType, typing.Union):
-        named = [type_words(member) for member in members if member is not type(None)]
-        return " or ".join(dict.fromkeys(named)) + (" or none" if type(None) in members else "")
+        words = [type_words(member) for member in members if member is not type(None)]
+        return " or ".join(dict.fromkeys(words)) + (" or none" if type(None) in members else "")
     if origin is tuple:
         inner = type_words(members[0])
         return f"list of {inner}s" if members[-1] is Ellipsis else f"{len(members)} {inner}s"
@@ -114,9 +114,9 @@ def _explain(fault: dict[str, Any], options: type[BaseModel]) -> str:
     if fault["type"] == "without_effect":
         return message
     if fault["type"] == "union_tag_invalid":
-        known = str(fault["ctx"]["expected_tags"]).replace("'", "")
+        tags = str(fault["ctx"]["expected_tags"]).replace("'", "")
         value = fault["input"].get("kind") if isinstance(fault["input"], Mapping) else fault["input"]
-        return f"{name}.kind: found {_as_given(value)}, expected one of {known}"
+        return f"{name}.kind: found {_as_given(value)}, expected one of {tags}"
     without_places = ".".join(part for part in place if isinstance(part, str))  # of lists
     if fault["type"] not in ("extra_forbidden", "value_error"):
         kind = None if kind_at is None else str(location[kind_at])
@@ -178,8 +178,8 @@ def _annotations_at(name: str, options: type[BaseModel], kind: str | None) -> It
     """What may stand at a setting: an annotation for each of the options that may hold it, or for those of a kind."""
     *parents, last = name.split(".")
     for model in _models_at(parents, options):
-        own = _kind_of(model) or kind
-        if last in model.model_fields and kind in (None, own):
+        model_kind = _kind_of(model) or kind
+        if last in model.model_fields and kind in (None, model_kind):
             yield model.model_fields[last].annotation
 
 

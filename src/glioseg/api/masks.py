@@ -137,8 +137,8 @@ def _named(masks: Any, alone: str | None) -> dict[str, Any]:  # noqa: ANN401 - f
 
 
 def _data(folder: StrPath | Data | Cohort, scheme: str | LabelScheme | None) -> Data:
-    known = folder_of(folder)
-    return known if scheme is None else replace(known, scheme=scheme)
+    path = folder_of(folder)
+    return path if scheme is None else replace(path, scheme=scheme)
 
 
 def _path(folder: StrPath | Data | Cohort) -> Path:

@@ -153,14 +153,14 @@ class Model:
     ) -> ReadyOptions:
         from glioseg.preparation.ready.options import ReadyOptions
 
-        named = None if mask_on is None else named_among(mask_on, self.modalities)
-        return ReadyOptions(register, brain_extract, n4, atlas, named)
+        mask_modality = None if mask_on is None else named_among(mask_on, self.modalities)
+        return ReadyOptions(register, brain_extract, n4, atlas, mask_modality)
 
     def _named(self, scans: Mapping[str, Scan] | Scan) -> dict[str, Scan]:
         from glioseg.tasks.members import called_as
 
-        named = scans if isinstance(scans, Mapping) else named_alone(scans, self.modalities)
-        return called_as(named, self.modalities)
+        by_modality = scans if isinstance(scans, Mapping) else named_alone(scans, self.modalities)
+        return called_as(by_modality, self.modalities)
 
     @takes_addresses
     def predict_files(

@@ -324,7 +324,7 @@ def evaluate(
     require_list("only", only, '["t2f"]')
     _require_task(task)
     require_metrics(metrics)
-    other = None if data is None else folder_of(data)
+    other_data = None if data is None else folder_of(data)
     folder, kept = optional_path(out), optional_path(cache)
     reporter = reporter_of(progress)
     under = Under(convention_named(convention), pixels, contributions)
@@ -344,11 +344,11 @@ def evaluate(
         )
     if others:
         paths = [path_of(member) for member in others]
-        ensemble = (path_of(run), paths, other, part, folder, device, kept, reporter, metrics)
+        ensemble = (path_of(run), paths, other_data, part, folder, device, kept, reporter, metrics)
         return scoring.evaluate_ensemble(*ensemble, under)
     return scoring.evaluate(
         path_of(run),
-        other,
+        other_data,
         part,
         folder,
         device,
@@ -393,8 +393,8 @@ def verify(
     from glioseg.runs.manifest import verify as verified
 
     place = manifest.path if isinstance(manifest, Run) else Path(manifest)
-    other = None if data is None else folder_of(data)
-    return verified(place, other, device=device, cache=optional_path(cache), reporter=reporter_of(progress))
+    other_data = None if data is None else folder_of(data)
+    return verified(place, other_data, device=device, cache=optional_path(cache), reporter=reporter_of(progress))
 
 
 @takes_addresses
@@ -430,10 +430,10 @@ def compare(
 
     require_list("metrics", metrics, '["dice", "recall"]')
     require_metrics([metric for metric in metrics or () if not isinstance(metric, str)])
-    own = [metric for metric in metrics or () if not isinstance(metric, str)]
+    own_metrics = [metric for metric in metrics or () if not isinstance(metric, str)]
     names = dict.fromkeys(metric if isinstance(metric, str) else metric.name for metric in metrics or ())
     options = CompareOptions(metrics=tuple(names)) if names else None
-    return compare_runs([path_of(run) for run in runs], part, options, optional_path(out), own)
+    return compare_runs([path_of(run) for run in runs], part, options, optional_path(out), own_metrics)
 
 
 def path_of(run: StrPath | Run) -> Path:
@@ -465,10 +465,10 @@ def convention_named(name: str | None) -> ConventionName | None:
     """
     from glioseg.evaluation.conventions import CONVENTIONS
 
-    known = next((known for known in CONVENTIONS if known == name), None)
-    if name is not None and known is None:
+    convention = next((convention for convention in CONVENTIONS if convention == name), None)
+    if name is not None and convention is None:
         raise OptionError("there is no such convention", found=name, expected=f"one of {', '.join(CONVENTIONS)}")
-    return known
+    return convention
 
 
 def _require_task(task: AnyTask | None) -> None:

@@ -196,8 +196,8 @@ def _options(
     from glioseg.studies import options as studying
 
     require_list("seeds", seeds, "[0, 1, 2]")
-    own = {"recipe": recipe, "folds": folds, "seeds": seeds}
-    changed = {name: value for name, value in own.items() if value is not None}
+    given = {"recipe": recipe, "folds": folds, "seeds": seeds}
+    changed = {name: value for name, value in given.items() if value is not None}
     return studying.study_of(study if isinstance(study, studying.StudyOptions) else str(study), changed)
 
 

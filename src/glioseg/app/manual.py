@@ -86,8 +86,8 @@ def _described(schema: Mapping[str, Any], openapi: Mapping[str, Any]) -> Iterato
 
 def _references(schema: object) -> list[str]:
     if isinstance(schema, Mapping):
-        own = [str(schema["$ref"]).rpartition("/")[2]] if "$ref" in schema else []
-        return own + [name for value in schema.values() for name in _references(value)]
+        referred = [str(schema["$ref"]).rpartition("/")[2]] if "$ref" in schema else []
+        return referred + [name for value in schema.values() for name in _references(value)]
     return [name for value in schema for name in _references(value)] if isinstance(schema, list) else []
 
 

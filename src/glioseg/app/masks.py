@@ -78,15 +78,15 @@ def _as_file(content: bytes, places: CasePlaces) -> Iterator[Path]:
 
 
 def _read(path: Path, places: CasePlaces, scheme: LabelScheme) -> LabelMap:
-    own, _ = read_nifti_grid(places.mask)
+    predicted_grid, _ = read_nifti_grid(places.mask)
     grid, n_channels = read_nifti_grid(path)
-    difference = own.difference(grid) if n_channels == 1 else f"{n_channels} channels"
+    difference = predicted_grid.difference(grid) if n_channels == 1 else f"{n_channels} channels"
     if difference is not None:
         raise GeometryError(
             "the mask does not lie on the grid of the scan",
             found=difference,
-            expected="x".join(map(str, own.shape)),
+            expected="x".join(map(str, predicted_grid.shape)),
             remedy="Save it on the grid of the scan that it was drawn on",
         )
-    array, _ = read_nifti(path, own.shape[0] * own.shape[1] * own.shape[2])
-    return LabelMap(whole_numbers(array), scheme, _as_predicted(own, places))
+    array, _ = read_nifti(path, predicted_grid.shape[0] * predicted_grid.shape[1] * predicted_grid.shape[2])
+    return LabelMap(whole_numbers(array), scheme, _as_predicted(predicted_grid, places))

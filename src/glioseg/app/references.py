@@ -30,15 +30,15 @@ def keep_reference(content: bytes, places: CasePlaces, scheme: str | None) -> No
     Raises:
         FileError, GeometryError, LabelError: as ``sent_mask``; labels that the network's cannot say.
     """
-    own = scheme_in(places)
-    put_reference(sent_mask(content, places, own if scheme is None else scheme_named(scheme)), places)
+    predicted_scheme = scheme_in(places)
+    put_reference(sent_mask(content, places, predicted_scheme if scheme is None else scheme_named(scheme)), places)
 
 
 def put_reference(labels: LabelMap, places: CasePlaces) -> None:
     """Write a reference with the labels of the network; a LabelError tells one that they cannot say."""
-    own = scheme_in(places)
-    is_own = dict(labels.scheme.labels) == dict(own.labels)
-    array = labels.array if is_own else convert_labels(labels.array, labels.scheme, own)
+    predicted_scheme = scheme_in(places)
+    is_own = dict(labels.scheme.labels) == dict(predicted_scheme.labels)
+    array = labels.array if is_own else convert_labels(labels.array, labels.scheme, predicted_scheme)
     write_nifti(places.reference, array.astype(np.uint8), labels.grid)
 
 

@@ -116,8 +116,8 @@ def serving(options: AppOptions) -> Iterator[tuple[uvicorn.Server, socket.socket
 def address_of(options: AppOptions, port: int) -> str:
     """Where the page opens; whoever has an address with a token needs no password."""
     host = f"[{options.host}]" if ":" in options.host else options.host
-    own = f"http://{host}:{port}" if options.public is None else options.public
-    return f"{own}/" if options.has_password else f"{own}/?token={options.token}"
+    base = f"http://{host}:{port}" if options.public is None else options.public
+    return f"{base}/" if options.has_password else f"{base}/?token={options.token}"
 
 
 def _say(reporter: Reporter, options: AppOptions, address: str) -> None:

@@ -151,8 +151,8 @@ def _of_dicom(recognised: FoundCase, modalities: Mapping[str, str]) -> Case:
     if all(by_itself.get(name) == series for name, series in modalities.items()):
         return recognised.case
     cohort = read(Data(recognised.root, series=dict(modalities)))
-    own = _files(recognised.case)
-    same = [case for case in cohort.cases if len(cohort.cases) == 1 or own & _files(case)]
+    files = _files(recognised.case)
+    same = [case for case in cohort.cases if len(cohort.cases) == 1 or files & _files(case)]
     if not same:
         raise OptionError("these series are not of one study", found=", ".join(modalities.values()))
     return same[0]
@@ -224,10 +224,10 @@ def _found_case(case: Case, cohort: Cohort, folder: Path, place: str, others: Ma
     images = {modality: source for modality, source in case.images.items() if modality != _UNTOLD}
     sources = {_name_of(source, folder): source for source in case.images.values()}
     listed = [_row(_name_of(source, folder), source, modality, is_used=True) for modality, source in images.items()]
-    own = {path for source in images.values() for path in source.paths}
+    used = {path for source in images.values() for path in source.paths}
     beside = {path.parent for source in case.images.values() for path in source.paths}
     for path, source in others.items():
-        if path not in own and (path.parent in beside or len(cohort.cases) == 1):
+        if path not in used and (path.parent in beside or len(cohort.cases) == 1):
             sources[_name_of(source, folder)] = source
             listed.append(_row(_name_of(source, folder), source, None, is_used=False))
     alone = replace(case, images=images)
@@ -238,8 +238,8 @@ def _others(folder: Path, cohort: Cohort, max_voxels: int) -> dict[Path, Source]
     """Volumes in the folder of which no name says what they show; a case may be put together of them."""
     if cohort.series:
         return {}
-    named = [source for case in cohort.cases for name, source in case.images.items() if name != _UNTOLD]
-    used = {path for source in named for path in source.paths}
+    sources = [source for case in cohort.cases for name, source in case.images.items() if name != _UNTOLD]
+    used = {path for source in sources for path in source.paths}
     used |= {path for case in cohort.cases if case.labels is not None for path in case.labels.paths}
     files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path not in used)
     return {

@@ -65,11 +65,11 @@ def download(
         raise typer.Exit(1)
 
 
-def _text(known: PublicSet) -> str:
+def _text(entry: PublicSet) -> str:
     """A set, in lines."""
     how = {"open": "fetched without an account", "account": "needs an account", "program": "by its publisher's program"}
-    size = "" if known.n_bytes is None else f", {known.n_bytes / 1e9:.2f} GB"
+    size = "" if entry.n_bytes is None else f", {entry.n_bytes / 1e9:.2f} GB"
     return (
-        f"{known.name}: {known.about}\n  {how[known.access]}{size}; {known.licence}; {known.page}\n"
-        f"  checked by {known.checked_by}"
+        f"{entry.name}: {entry.about}\n  {how[entry.access]}{size}; {entry.licence}; {entry.page}\n"
+        f"  checked by {entry.checked_by}"
     )

@@ -111,14 +111,14 @@ def score(
 
 def _named(option: str, values: Sequence[str], alone: str | None) -> dict[str, Path]:
     """``NAME=DIR`` or ``DIR``, which is called ``alone`` or after itself -> name and folder."""
-    named: dict[str, Path] = {}
+    by_name: dict[str, Path] = {}
     for value in values:
         name, path = named_folder(option, value, alone)
-        if name in named:
+        if name in by_name:
             raise OptionError(
                 f"two folders of {option} have the name {name}",
-                found=f"{named[name]}, {path}",
+                found=f"{by_name[name]}, {path}",
                 remedy=f"Name each: {option} A=FOLDER {option} B=FOLDER",
             )
-        named[name] = path
-    return named
+        by_name[name] = path
+    return by_name

@@ -253,21 +253,21 @@ def _print_record(run: str, record: RunRecord, as_json: bool) -> None:
 
 def _study_data(given: Sequence[str], flags: DataFlags) -> Data | dict[str, Data]:
     """``[NAME=]PATH`` as data, or several by name; without a name one is called after its folder."""
-    named: dict[str, Data] = {}
+    by_name: dict[str, Data] = {}
     for text in given:
         name, path = named_folder("--data", text)
-        if name in named:
+        if name in by_name:
             raise OptionError("two data sets have one name", found=name, remedy="Say --data NAME=PATH with other names")
-        named[name] = flags.data(path)
-    if len(named) == 1:
-        return next(iter(named.values()))
+        by_name[name] = flags.data(path)
+    if len(by_name) == 1:
+        return next(iter(by_name.values()))
     if flags != NO_FLAGS:
         raise OptionError(
             "--layout, --scheme, --modalities and --mask-pattern are said of one data set",
-            found=f"{len(named)} of them, {', '.join(named)}",
+            found=f"{len(by_name)} of them, {', '.join(by_name)}",
             remedy="Leave the options out, or run a study on each set alone",
         )
-    return named
+    return by_name
 
 
 def _show_studies(name: str | None) -> None:

@@ -177,9 +177,9 @@ def _ids(files: Sequence[Named], listing: Listing) -> list[str]:
     """
     folders = ["_".join(file.folders) for file in files]
     plain = [_plain(file.name) for file in files]
-    own = [name or folder or file_stem(file.path) for name, folder, file in zip(plain, folders, files, strict=True)]
+    names = [name or folder or file_stem(file.path) for name, folder, file in zip(plain, folders, files, strict=True)]
     both = ["_".join(filter(None, pair)) for pair in zip(folders, plain, strict=True)]
-    for ids in (own, folders):
+    for ids in (names, folders):
         if len(set(ids)) == len(ids) and all(ids):
             return ids
     counts = Counter(both)

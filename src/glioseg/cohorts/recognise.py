@@ -104,7 +104,7 @@ def _read_cohort(
     if reader is None and study is not None:
         reader, reason = dicom.LAYOUT, study
     elif reader is None:
-        if not any(known.spans_folders and known.match(listing) for known in layouts):
+        if not any(each.spans_folders and each.match(listing) for each in layouts):
             _refuse_several(listing, options)
         reader, reason = _recognise(listing, layouts, options)
     else:
@@ -197,11 +197,11 @@ def _refuse_several(listing: Listing, options: ReadOptions) -> None:
     hides = any(layout.hides_names for _, layout in sets) and not options.keep_ids
     counts = Counter(layout.name for _, layout in sets)
     counted = (f"{plural(n, 'folder')} of {name}" for name, n in counts.items())
-    named = (f"{listing.relative(below.root)} ({layout.name})" for below, layout in sets)
+    folders = (f"{listing.relative(below.root)} ({layout.name})" for below, layout in sets)
     raise LayoutError(
         "the folder holds several data sets",
         path=None if hides else listing.root,
-        found=name_some(counted if hides else named),
+        found=name_some(counted if hides else folders),
         expected="one",
         remedy="Name one of these folders, or say with `--layout` which to read",
     )

@@ -144,16 +144,16 @@ def _of_part(
     if not models:
         raise AssertionError(f"{name} is a setting, not a part")
     for model in models:
-        own = (str(model.model_fields["kind"].default),) if "kind" in model.model_fields else kinds
+        own_kinds = (str(model.model_fields["kind"].default),) if "kind" in model.model_fields else kinds
         for last, inner in model.model_fields.items():
             place = f"{name}.{last}"
             if list(models_in(inner.annotation)):
-                yield from _of_part(place, inner, own, given)
+                yield from _of_part(place, inner, own_kinds, given)
             elif last == "kind" and len(models) > 1:
                 if model is models[0]:
                     yield _kind_of_union(name, field, models, given)
             else:
-                yield _setting(place, model, inner, own if len(models) > 1 else kinds, given)
+                yield _setting(place, model, inner, own_kinds if len(models) > 1 else kinds, given)
 
 
 def _setting(

@@ -233,7 +233,7 @@ def whole_of_kinds(scheme: LabelScheme, regions: Sequence[str], kinds: Sequence[
     others = [region for region in regions if region not in kinds]
     values = [scheme.values_of(kind) for kind in kinds]
     makes_up = len(others) == 1 and sorted(scheme.values_of(others[0])) == sorted(sum(values, ()))
-    if len(regions) != len(kinds) + 1 or not makes_up or any(len(own) != 1 for own in values):
+    if len(regions) != len(kinds) + 1 or not makes_up or any(len(labels) != 1 for labels in values):
         raise LabelError(
             "these regions are not kinds of one other region",
             found=f"kinds {', '.join(kinds)} among the regions {', '.join(regions)}",
@@ -294,19 +294,19 @@ def painting_order(scheme: LabelScheme, regions: Sequence[str]) -> list[tuple[in
                     expected="regions that are nested or exclude each other, such as WT, TC, ET or NCR, ED, ET",
                 )
     order = []
-    for row, own in enumerate(sets):
-        finer = frozenset().union(*(other for other in sets if other < own))
-        ordered = [value for name, value in scheme.labels.items() if value in own]
+    for row, members in enumerate(sets):
+        finer = frozenset().union(*(other for other in sets if other < members))
+        ordered = [value for name, value in scheme.labels.items() if value in members]
         value = next((value for value in ordered if value not in finer), ordered[0])
-        order.append((sum(own < other for other in sets), row, value))
+        order.append((sum(members < other for other in sets), row, value))
     return sorted(order)
 
 
 def _painted_by_ancestors(
     scheme: LabelScheme, regions: Sequence[str], row: int, order: Sequence[tuple[int, int, int]]
 ) -> list[int]:
-    own = frozenset(scheme.values_of(regions[row]))
-    return [value for _, other, value in order if own < frozenset(scheme.values_of(regions[other]))]
+    members = frozenset(scheme.values_of(regions[row]))
+    return [value for _, other, value in order if members < frozenset(scheme.values_of(regions[other]))]
 
 
 _SAME_TISSUE = (("NCR", "NET", "NETC", "CC"), ("ED", "SNFH"))

@@ -48,16 +48,18 @@ def scheme_of_layers(names: Sequence[str]) -> LabelScheme:
     members = {name: _members(name, names, base) for name in names}
     groups: dict[tuple[bool, ...], list[str]] = {}
     for label in base.labels:
-        groups.setdefault(tuple(label in own for own in members.values()), []).append(label)
+        groups.setdefault(tuple(label in inside for inside in members.values()), []).append(label)
     kept = [group for code, group in groups.items() if any(code)]
-    same = {tuple(own): name for name, own in reversed([*base.regions.items(), *members.items()])}
+    same = {tuple(inside): name for name, inside in reversed([*base.regions.items(), *members.items()])}
     labels = {same.get(tuple(group), "+".join(group)): value for value, group in enumerate(kept, start=1)}
-    known = {label for group in kept for label in group}
-    tumour = [label for label in base.regions["tumour"] if label in known]
+    labels_kept = {label for group in kept for label in group}
+    tumour = [label for label in base.regions["tumour"] if label in labels_kept]
     regions = {
-        region: tuple(label for label, group in zip(labels, kept, strict=True) if set(group) <= set(own))
-        for region, own in {**members, **base.regions, "tumour": tumour}.items()
-        if own and set(own) <= known and all(set(group) <= set(own) or not set(group) & set(own) for group in kept)
+        region: tuple(label for label, group in zip(labels, kept, strict=True) if set(group) <= set(inside))
+        for region, inside in {**members, **base.regions, "tumour": tumour}.items()
+        if inside
+        and set(inside) <= labels_kept
+        and all(set(group) <= set(inside) or not set(group) & set(inside) for group in kept)
     }
     usual = next((scheme for scheme in SCHEMES.values() if scheme.labels == labels and scheme.regions == regions), None)
     return usual or LabelScheme("masks", labels, regions, tuple(names), "a mask for each region")
@@ -102,7 +104,7 @@ def _values_by_code(names: Sequence[str], scheme: LabelScheme) -> dict[int, int]
     members = [_members(name, names, scheme) for name in names]
     labels: dict[int, str] = {}
     for label in scheme.labels:
-        code = sum(1 << bit for bit, own in enumerate(members) if label in own)
+        code = sum(1 << bit for bit, member in enumerate(members) if label in member)
         if code in labels:
             raise LabelError(
                 f"the masks do not tell {labels[code]} and {label} of the scheme {scheme.name} apart",

@@ -133,9 +133,9 @@ def scheme_named(name: str) -> LabelScheme:
     Raises:
         LabelError: there is none; the nearest name, and all of them, are said.
     """
-    known = TASKS_OF_BRATS.get(name.lower(), name.lower())
-    if known in SCHEMES:
-        return SCHEMES[known]
+    scheme_name = TASKS_OF_BRATS.get(name.lower(), name.lower())
+    if scheme_name in SCHEMES:
+        return SCHEMES[scheme_name]
     raise LabelError(
         f"there is no label scheme {name}",
         expected=f"one of {', '.join(SCHEMES)}, or a task such as {', '.join(list(TASKS_OF_BRATS)[-3:])}",
@@ -211,15 +211,15 @@ def with_regions(scheme: LabelScheme, regions: Mapping[str, Sequence[str | int]]
 def _members(region: str, parts: Sequence[str | int], labels: Mapping[str, int]) -> tuple[str, ...]:
     """The labels of a region, in the scheme's order; parts are their names or integers."""
     by_value = {value: label for label, value in labels.items()}
-    named = [by_value.get(part, str(part)) if isinstance(part, int) else _named(part, by_value) for part in parts]
-    unknown = [label for label in named if label not in labels]
-    if unknown or not named:
+    names = [by_value.get(part, str(part)) if isinstance(part, int) else _named(part, by_value) for part in parts]
+    unknown = [label for label in names if label not in labels]
+    if unknown or not names:
         raise LabelError(
             f"the region {region} is made of labels that do not exist",
             found=", ".join(unknown) or "none",
             expected="some of " + ", ".join(f"{value} {label}" for label, value in labels.items()),
         )
-    return tuple(label for label in labels if label in named)
+    return tuple(label for label in labels if label in names)
 
 
 def _named(part: str, by_value: Mapping[int, str]) -> str:

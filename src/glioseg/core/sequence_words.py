@@ -87,8 +87,8 @@ def _meaning(word: str) -> str | None:
         return "agent"
     if word in ("tirm",):
         return "flair"
-    known = kind_of_word(word)
-    return known if known in ("t1", "t1c", "t1n", "t2", "flair", "other") else None
+    kind = kind_of_word(word)
+    return kind if kind in ("t1", "t1c", "t1n", "t2", "flair", "other") else None
 
 
 def _weighting(kinds: set[str]) -> str | None:

@@ -154,8 +154,8 @@ def average_precision(items: WeightedItems) -> Floats:
 
 def log_loss(items: WeightedItems) -> Floats:
     """The mean of −ln p, with p the probability that was given to the true class."""
-    own = items.items
-    of_reference = own.probabilities[np.arange(len(own.items)), own.reference]
+    unweighted = items.items
+    of_reference = unweighted.probabilities[np.arange(len(unweighted.items)), unweighted.reference]
     return np.asarray(-(items.weights @ np.log(np.maximum(of_reference, _SMALLEST))) / items.total)
 
 
@@ -164,9 +164,9 @@ def brier(items: WeightedItems) -> Floats:
 
     Brier's own definition runs over all classes; the one over the second class of two alone is half of it.
     """
-    own = items.items
-    targets = np.eye(own.probabilities.shape[1])[own.reference]
-    return np.asarray(items.weights @ ((own.probabilities - targets) ** 2).sum(axis=1) / items.total)
+    unweighted = items.items
+    targets = np.eye(unweighted.probabilities.shape[1])[unweighted.reference]
+    return np.asarray(items.weights @ ((unweighted.probabilities - targets) ** 2).sum(axis=1) / items.total)
 
 
 def calibration_error(items: WeightedItems) -> Floats:
@@ -175,10 +175,10 @@ def calibration_error(items: WeightedItems) -> Floats:
     n_b cancels, so that the gaps of a bin's items are added up and the magnitude of each bin's sum counts. Chance alone
     makes gaps: the figure of few items is too large, and bootstrap replicates lie above it.
     """
-    own = items.items
-    right = own.decided == own.reference
+    unweighted = items.items
+    right = unweighted.decided == unweighted.reference
     gaps = np.zeros((len(right), N_BINS))
-    gaps[np.arange(len(right)), bin_of(own.confidence)] = own.confidence - right
+    gaps[np.arange(len(right)), bin_of(unweighted.confidence)] = unweighted.confidence - right
     return np.asarray(np.abs(items.weights @ gaps).sum(axis=1) / items.total)
 
 

@@ -181,7 +181,7 @@ def compare(runs: Mapping[str, CaseTable], options: CompareOptions) -> Compariso
     cases = _common_cases(keys)
     common = {name: table.of_keys(cases) for name, table in runs.items()}
     owned = {name: table.groups for name, table in common.items()}
-    regions = [region for region in next(iter(owned.values())) if all(region in own for own in owned.values())]
+    regions = [region for region in next(iter(owned.values())) if all(region in groups for groups in owned.values())]
     if not regions:
         raise ScoreError("the runs have no region in common", found=owned)
     _require_same_references(common, regions)
@@ -192,8 +192,8 @@ def compare(runs: Mapping[str, CaseTable], options: CompareOptions) -> Compariso
         runs=tuple(runs),
         n_cases=len(cases),
         n_patients=len(set(patients)),
-        left_out={name: tuple(sorted(set(own) - set(cases))) for name, own in keys.items()},
-        regions_left_out={name: tuple(r for r in own if r not in regions) for name, own in owned.items()},
+        left_out={name: tuple(sorted(set(run_keys) - set(cases))) for name, run_keys in keys.items()},
+        regions_left_out={name: tuple(r for r in run_groups if r not in regions) for name, run_groups in owned.items()},
         results=tuple(
             _compare_metric(common, patients, region, _common_metric(common, region, name), options)
             for region in regions
@@ -242,11 +242,11 @@ def _keys(name: str, table: CaseTable) -> list[str]:
 
 
 def _common_cases(keys: Mapping[str, Sequence[str]]) -> list[str]:
-    cases = sorted(set.intersection(*(set(own) for own in keys.values())))
+    cases = sorted(set.intersection(*(set(run_keys) for run_keys in keys.values())))
     if not cases:
         raise ScoreError(
             "the runs have no case in common",
-            found="; ".join(f"{name}: {name_some(sorted(own), 3)}" for name, own in keys.items()),
+            found="; ".join(f"{name}: {name_some(sorted(run_keys), 3)}" for name, run_keys in keys.items()),
             remedy="Evaluate them on the same part of the same split",
         )
     return cases

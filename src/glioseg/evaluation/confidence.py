@@ -200,8 +200,8 @@ def risk_coverage(confidence: Floats, dice: Floats) -> RiskCoverage:
         means = np.bincount(group, weights=1 - dice) / np.bincount(group)
         return np.asarray(np.cumsum(means[np.sort(group)]) / n)
 
-    own = curve(confidence)
-    return RiskCoverage(n / len(dice), own, float(own.mean()), float(curve(dice).mean()), float((1 - dice).mean()))
+    risks = curve(confidence)
+    return RiskCoverage(n / len(dice), risks, float(risks.mean()), float(curve(dice).mean()), float((1 - dice).mean()))
 
 
 def _standard(features: Floats, centre: Floats, scale: Floats) -> Floats:

@@ -110,8 +110,8 @@ def mean_inside(probabilities: Floats | npt.NDArray[np.float32], inside: Flags) 
     """(R,) mean of probabilities (R, …) over each region's voxels (R, …); NaN where there are none."""
     return np.array(
         [
-            row[own].mean(dtype=np.float64) if own.any() else np.nan
-            for row, own in zip(probabilities, inside, strict=True)
+            row[mask].mean(dtype=np.float64) if mask.any() else np.nan
+            for row, mask in zip(probabilities, inside, strict=True)
         ]
     )
 

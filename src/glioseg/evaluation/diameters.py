@@ -339,9 +339,9 @@ def _reach(mask: Mask, feet: Points, direction: Points) -> Points:
         if abs(direction[axis]) < _EDGE:
             continue
         edges = np.diff(padded, axis=axis)
-        lines, others = np.nonzero(edges if axis == 0 else edges.T)
+        lines, along = np.nonzero(edges if axis == 0 else edges.T)
         steps = (lines[None] - feet[:, axis, None]) / direction[axis]
-        hits = feet[:, 1 - axis, None] + steps * direction[1 - axis] - (others - 1)  # along an edge of length 1
+        hits = feet[:, 1 - axis, None] + steps * direction[1 - axis] - (along - 1)  # along an edge of length 1
         is_hit = (hits >= -_EDGE) & (hits <= 1 + _EDGE)
         before, after = is_hit & (steps < -_EDGE), is_hit & (steps > _EDGE)
         far[:, 0] = np.maximum(far[:, 0], np.where(before, steps, -np.inf).max(axis=1, initial=-np.inf))

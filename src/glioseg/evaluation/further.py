@@ -172,7 +172,10 @@ class Further:
             "reliability": {region: each.to_json() for region, each in self.reliability.items()},
             "subgroups": {region: [each.to_json() for each in groups] for region, groups in self.subgroups.items()},
             "froc": {region: each.to_json() for region, each in self.froc.items()},
-            "contributions": {region: [each.to_json() for each in own] for region, own in self.contributions.items()},
+            "contributions": {
+                region: [each.to_json() for each in contributions]
+                for region, contributions in self.contributions.items()
+            },
         }
         return {name: block for name, block in blocks.items() if block}
 
@@ -193,8 +196,8 @@ class Further:
             },
             {region: Froc.from_json(each) for region, each in block.get("froc", {}).items()},
             {
-                region: tuple(Contribution.from_json(each) for each in own)
-                for region, own in block.get("contributions", {}).items()
+                region: tuple(Contribution.from_json(each) for each in contributions)
+                for region, contributions in block.get("contributions", {}).items()
             },
         )
 
@@ -222,13 +225,13 @@ def further_of(
         dice = ruled_ratio(np.stack([case.counts[row] for case in cases]), "dice", rule)
         groups[region] = tuple(
             _subgroup(fact, group, places, dice, patients, (n_resamples, seed))
-            for fact, own in _groupings(cases, row, region, facts).items()
-            for group, places in own.items()
+            for fact, by_group in _groupings(cases, row, region, facts).items()
+            for group, places in by_group.items()
         )
     return Further(
         {region: _volumes(cases, row) for row, region in enumerate(regions)},
         reliability,
-        {region: own for region, own in groups.items() if own},
+        {region: subgroups for region, subgroups in groups.items() if subgroups},
         _froc(cases, patients, n_resamples, seed),
         _contributions(cases, patients, rule, (n_resamples, seed)),
     )
@@ -253,8 +256,8 @@ def _contributions(
 def _froc(cases: Sequence[CaseScores], patients: Sequence[str], n_resamples: int, seed: int) -> dict[str, Froc]:
     curves = {}
     for row, region in enumerate(cases[0].regions):
-        own = [case.detections[row] for case in cases if case.detections is not None]
-        curve = froc_of(own, patients, n_resamples=n_resamples, seed=seed) if own else None
+        detections = [case.detections[row] for case in cases if case.detections is not None]
+        curve = froc_of(detections, patients, n_resamples=n_resamples, seed=seed) if detections else None
         if curve is not None:
             curves[region] = curve
     return curves
@@ -292,8 +295,8 @@ def _groupings(
     groupings = {f"size of {region}": _thirds({place: size for place, size in sizes.items() if size > 0})}
     names = dict.fromkeys(name for case in cases for name in facts.get(case.case, {}) if name not in _OF_FILES)
     for name in names:
-        known = {place: facts.get(case.case, {}).get(name) for place, case in enumerate(cases)}
-        values = {place: value for place, value in known.items() if value is not None}
+        fact_by_place = {place: facts.get(case.case, {}).get(name) for place, case in enumerate(cases)}
+        values = {place: value for place, value in fact_by_place.items() if value is not None}
         distinct = set(values.values())
         if 2 <= len(distinct) <= _MOST_GROUPS:
             groups: dict[str, list[int]] = {str(value): [] for value in sorted(distinct, key=str)}
@@ -320,12 +323,12 @@ def _subgroup(
     """The Dice (N,) of some of the cases; ``draws`` are the bootstrap's number and seed."""
     inside = np.zeros(len(dice), np.bool_)
     inside[list(places)] = True
-    names, own = np.array(patients), dice[inside]
+    names, dice_inside = np.array(patients), dice[inside]
     n_resamples, seed = draws
-    (interval,) = bootstrap_intervals(own[:, None], names[inside].tolist(), n_resamples=n_resamples, seed=seed)
+    (interval,) = bootstrap_intervals(dice_inside[:, None], names[inside].tolist(), n_resamples=n_resamples, seed=seed)
     of_group, of_others = (_patient_means(dice[side], names[side].tolist()) for side in (inside, ~inside))
-    over, known = spread(own), tuple(float(value) for value in own[~np.isnan(own)])
-    return Subgroup(fact, group, over.n, len(of_group), over.mean, interval, _detectable(of_group, of_others), known)
+    over, finite = spread(dice_inside), tuple(float(value) for value in dice_inside[~np.isnan(dice_inside)])
+    return Subgroup(fact, group, over.n, len(of_group), over.mean, interval, _detectable(of_group, of_others), finite)
 
 
 def _patient_means(values: Floats, patients: Sequence[str]) -> Floats:
@@ -338,7 +341,7 @@ def _patient_means(values: Floats, patients: Sequence[str]) -> Floats:
     return means
 
 
-def _detectable(own: Floats, others: Floats) -> float | None:
-    if len(own) < 2 or len(others) < 2:
+def _detectable(inside: Floats, others: Floats) -> float | None:
+    if len(inside) < 2 or len(others) < 2:
         return None
-    return _NEEDED * float(np.sqrt(own.var(ddof=1) / len(own) + others.var(ddof=1) / len(others)))
+    return _NEEDED * float(np.sqrt(inside.var(ddof=1) / len(inside) + others.var(ddof=1) / len(others)))

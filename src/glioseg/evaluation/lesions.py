@@ -130,10 +130,10 @@ def match_lesions(reference: Flags, prediction: Flags, rule: LesionRule, voxel_m
     """
     grown, n_lesions = _grown(reference, rule)
     components, n_components = label_components(prediction, by_faces=rule.by_faces)
-    own = np.where(reference, grown, 0)
+    numbered = np.where(reference, grown, 0)
     pairs = _pairs(grown, components)
-    sizes = np.bincount(own.ravel(), minlength=n_lesions + 1)
-    hits = np.bincount(own[prediction], minlength=n_lesions + 1)
+    sizes = np.bincount(numbered.ravel(), minlength=n_lesions + 1)
+    hits = np.bincount(numbered[prediction], minlength=n_lesions + 1)
     of_components = np.bincount(components.ravel(), minlength=n_components + 1)
     drawn = np.bincount(pairs[:, 0], weights=of_components[pairs[:, 1]], minlength=n_lesions + 1)
     belonging = np.split(pairs[:, 1], np.searchsorted(pairs[:, 0], np.arange(1, n_lesions + 1)))
@@ -142,7 +142,7 @@ def match_lesions(reference: Flags, prediction: Flags, rule: LesionRule, voxel_m
         for number in range(1, n_lesions + 1)
         if sizes[number] * voxel_mm3 > rule.most_dropped
     )
-    return LesionMatch(own, components, lesions, n_components - len(np.unique(pairs[:, 1])))
+    return LesionMatch(numbered, components, lesions, n_components - len(np.unique(pairs[:, 1])))
 
 
 def count_detections(
@@ -171,17 +171,17 @@ def count_detections(
     x, y, z = (
         slice(max(side.start - rule.n_dilations, 0), side.stop + rule.n_dilations) for side in bounding_box(anything)
     )
-    own, drawn = reference[x, y, z], probabilities[x, y, z]
-    grown, n_lesions = _grown(own, rule)
-    sizes = np.bincount(np.where(own, grown, 0).ravel(), minlength=n_lesions + 1) * voxel_mm3
+    cropped, cropped_probabilities = reference[x, y, z], probabilities[x, y, z]
+    grown, n_lesions = _grown(cropped, rule)
+    sizes = np.bincount(np.where(cropped, grown, 0).ravel(), minlength=n_lesions + 1) * voxel_mm3
     counts = sizes > rule.most_dropped
     counts[0] = False  # the background
     for place in np.argsort(thresholds):
-        above = drawn > thresholds[place]
+        above = cropped_probabilities > thresholds[place]
         if not above.any():
             break
         box = bounding_box(above)
-        drawn, grown = drawn[box], grown[box]
+        cropped_probabilities, grown = cropped_probabilities[box], grown[box]
         components, n_components = label_components(above[box], by_faces=rule.by_faces)
         pairs = _pairs(grown, components)
         n_found[place] = np.count_nonzero(counts[np.unique(pairs[:, 0])])
@@ -197,8 +197,8 @@ def _grown(reference: Flags, rule: LesionRule) -> tuple[npt.NDArray[np.int32], i
     x, y, z = (
         slice(max(side.start - rule.n_dilations, 0), side.stop + rule.n_dilations) for side in bounding_box(reference)
     )
-    own = reference[x, y, z]
-    around = ndimage.binary_dilation(own, _ELEMENT, rule.n_dilations) if rule.n_dilations else own
+    cropped = reference[x, y, z]
+    around = ndimage.binary_dilation(cropped, _ELEMENT, rule.n_dilations) if rule.n_dilations else cropped
     grown[x, y, z], n_lesions = label_components(around, by_faces=rule.by_faces)
     return grown, n_lesions
 

@@ -68,8 +68,8 @@ class Metric:
     @property
     def unit_beside(self) -> MetricUnit | None:
         """The unit where JSON and CSV have to write it beside the figure: it has one, and its name does not say it."""
-        named = self.unit in _WITHOUT_UNIT or self.name.endswith(f"_{self.unit}")
-        return None if named else self.unit
+        says_unit = self.unit in _WITHOUT_UNIT or self.name.endswith(f"_{self.unit}")
+        return None if says_unit else self.unit
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,7 @@ def with_own(table: Mapping[str, _M], own: OwnMetrics) -> Mapping[str, _M]:
             raise ScoreError(
                 "the recipe says what picks the best model, and names no metric from outside",
                 found=f"{metric.name} with picks_best=True",
-                expected=f"train.score, one of {', '.join(known.name for known in table.values() if known.picks_best)}",
+                expected=f"train.score, one of {', '.join(each.name for each in table.values() if each.picks_best)}",
                 remedy="Leave picks_best out",
             )
     return table_of((*table.values(), *(metric for metric in own if isinstance(metric, kind)))) if own else table

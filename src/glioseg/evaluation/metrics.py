@@ -228,8 +228,8 @@ REGION_METRICS: RegionMetrics = table_of(
 
 def region_metrics(rule: LesionRule = GLIOMA, *, pixels: bool = False) -> RegionMetrics:
     """``REGION_METRICS`` with lesions by another rule; with distances in pixels, where millimetres are unknown."""
-    own = {metric.name: metric for metric in _lesions(rule)}
-    table = [own.get(name, metric) for name, metric in REGION_METRICS.items()]
+    of_lesions = {metric.name: metric for metric in _lesions(rule)}
+    table = [of_lesions.get(name, metric) for name, metric in REGION_METRICS.items()]
     return table_of((*table, *(_pixels() if pixels else ())))
 
 

@@ -340,9 +340,9 @@ def mean_over_regions(evaluation: Evaluation, metric: str) -> float | None:
     Raises:
         ScoreError: the evaluation has no such metric.
     """
-    known = next(iter(evaluation.regions.values()))
-    if metric not in known:
-        raise ScoreError(f"there is no metric {metric}", expected=f"one of {', '.join(known)}")
+    first = next(iter(evaluation.regions.values()))
+    if metric not in first:
+        raise ScoreError(f"there is no metric {metric}", expected=f"one of {', '.join(first)}")
     means = [metrics[metric].case_mean for metrics in evaluation.regions.values()]
     return mean_or_none(np.array([np.nan if mean is None else mean for mean in means]))
 

@@ -84,11 +84,11 @@ class PublishedProtocol(Frozen):
 
 def protocol_of_part(protocol: PublishedProtocol, part: str) -> PublishedProtocol | None:
     """The protocol with those figures alone that the authors give of a part; None where they give none of it."""
-    own = tuple(figure for figure in protocol.figures if figure.part == part)
-    if not own:
+    figures = tuple(figure for figure in protocol.figures if figure.part == part)
+    if not figures:
         return None
-    in_batches = any(figure.unit == "batch" for figure in own)
-    return protocol.model_copy(update={"figures": own, "batch": protocol.batch if in_batches else None})
+    in_batches = any(figure.unit == "batch" for figure in figures)
+    return protocol.model_copy(update={"figures": figures, "batch": protocol.batch if in_batches else None})
 
 
 def protocol_of(protocol: PublishedProtocol, part: str) -> tuple[PublishedProtocol, tuple[Reason, ...]]:
@@ -96,9 +96,9 @@ def protocol_of(protocol: PublishedProtocol, part: str) -> tuple[PublishedProtoc
 
     Where none was published of that part, those of the other parts stand there, and the reason says of which they are.
     """
-    own = tuple(figure for figure in protocol.figures if figure.part == part)
-    if any(figure.values for figure in own) or not any(figure.values for figure in protocol.figures):
-        return protocol.model_copy(update={"figures": own or protocol.figures}), ()
+    figures = tuple(figure for figure in protocol.figures if figure.part == part)
+    if any(figure.values for figure in figures) or not any(figure.values for figure in protocol.figures):
+        return protocol.model_copy(update={"figures": figures or protocol.figures}), ()
     parts = sorted({figure.part for figure in protocol.figures if figure.values})
     words = f"scored on the {part} part, published on the {listed(parts)} part"
     return protocol, (Reason("part", words),)

@@ -150,12 +150,12 @@ def agreements(
     all_agreements: list[Agreement] = []
     for region in first.groups:
         for name in SYMMETRIC:
-            own = _mean_over(among, region, name, options)
-            theirs = {method: _mean_over(tables, region, name, options) for method, tables in methods.items()}
-            known = {method: column for method, column in theirs.items() if column is not None}
-            if own is None or len(known) < len(theirs):
+            of_raters = _mean_over(among, region, name, options)
+            of_methods = {method: _mean_over(tables, region, name, options) for method, tables in methods.items()}
+            columns = {method: column for method, column in of_methods.items() if column is not None}
+            if of_raters is None or len(columns) < len(of_methods):
                 continue
-            all_agreements.append(_agreement(region, metrics[name], own, known, patients, options))
+            all_agreements.append(_agreement(region, metrics[name], of_raters, columns, patients, options))
     return tuple(all_agreements)
 
 
@@ -168,7 +168,9 @@ def _agreement(
     options: CompareOptions,
 ) -> Agreement:
     columns = np.stack([raters, *methods.values()], axis=1)
-    own, *intervals = bootstrap_intervals(columns, patients, n_resamples=options.n_resamples, seed=options.seed)
+    interval_of_raters, *intervals = bootstrap_intervals(
+        columns, patients, n_resamples=options.n_resamples, seed=options.seed
+    )
     beside: dict[str, MethodAgreement] = {}
     for (method, column), interval in zip(methods.items(), intervals, strict=True):
         differences, of_difference = patient_differences(
@@ -176,16 +178,16 @@ def _agreement(
         )
         mean = float(differences.mean()) if differences.size else None
         beside[method] = MethodAgreement(AgreementFigure(column, spread(column), interval), mean, of_difference)
-    return Agreement(region, metric, AgreementFigure(raters, spread(raters), own), beside)
+    return Agreement(region, metric, AgreementFigure(raters, spread(raters), interval_of_raters), beside)
 
 
 def _mean_over(tables: Sequence[CaseTable], region: str, metric: str, options: CompareOptions) -> Floats | None:
     """(N,) the mean of a metric over tables of the same cases, NaN where none has it; None where a table lacks it."""
     columns = [table.column(region, metric, options.empty) for table in tables]
-    known = [column for column in columns if column is not None]
-    if len(known) < len(columns):
+    present = [column for column in columns if column is not None]
+    if len(present) < len(columns):
         return None
-    values = np.stack(known)
+    values = np.stack(present)
     counts = (~np.isnan(values)).sum(axis=0)
     means: Floats = np.divide(np.nansum(values, axis=0), counts, out=np.full(len(counts), np.nan), where=counts > 0)
     return means

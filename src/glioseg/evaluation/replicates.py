@@ -113,8 +113,8 @@ def case_figures(tables: Sequence[CaseTable], region: str, metric: str, rule: Em
 
 
 def _mean(values: Sequence[float]) -> float:
-    known = [value for value in values if not np.isnan(value)]
-    return sum(known) / len(known) if known else float("nan")
+    finite = [value for value in values if not np.isnan(value)]
+    return sum(finite) / len(finite) if finite else float("nan")
 
 
 def _figure(cases: Sequence[CaseFigure], against: AgainstFirst | None, options: CompareOptions) -> VariationFigure:
@@ -127,10 +127,10 @@ def _figure(cases: Sequence[CaseFigure], against: AgainstFirst | None, options: 
 
 def _against(cases: Sequence[CaseFigure], first: Sequence[CaseFigure], options: CompareOptions) -> AgainstFirst:
     """A test over patients; a case counts where both variations have the figure."""
-    known = {case.case: case.value for case in first}
-    common = [case for case in cases if case.case in known]
+    by_case = {case.case: case.value for case in first}
+    common = [case for case in cases if case.case in by_case]
     differences, interval = patient_differences(
-        np.array([case.value - known[case.case] for case in common]),
+        np.array([case.value - by_case[case.case] for case in common]),
         [case.patient for case in common],
         n_resamples=options.n_resamples,
         seed=options.seed,

@@ -57,23 +57,23 @@ def uncertainty_maps(samples: Iterable[Probabilities]) -> UncertaintyMaps:
     Raises:
         ScoreError: no sample, or samples of different shapes.
     """
-    total = own = None
+    total = entropies = None
     n_samples = 0
     for sample in samples:
-        if total is None or own is None:
-            total, own = sample.astype(np.float32), binary_entropy(sample)
+        if total is None or entropies is None:
+            total, entropies = sample.astype(np.float32), binary_entropy(sample)
         elif sample.shape != total.shape:
             raise ScoreError("samples are of one shape", found=sample.shape, expected=total.shape)
         else:
             total += sample
-            own += binary_entropy(sample)
+            entropies += binary_entropy(sample)
         n_samples += 1
-    if total is None or own is None:
+    if total is None or entropies is None:
         raise ScoreError("uncertainty needs at least one sample")
     mean = (total / np.float32(n_samples)).clip(0, 1)
     entropy = binary_entropy(mean)
     information: Probabilities = np.clip(
-        entropy - own / np.float32(n_samples), 0, entropy
+        entropy - entropies / np.float32(n_samples), 0, entropy
     )  # rounding leaves −1e-7 where all agree
     return UncertaintyMaps(mean, entropy, information)
 

@@ -290,8 +290,8 @@ def model_id(folder: Path) -> str | None:
 # -- files -------------------------------------------------------------------------------------------------------------
 
 
-def _description_in(named: Path) -> Path:
-    folder = located(named)
+def _description_in(path: Path) -> Path:
+    folder = located(path)
     for place in (folder, folder / "bundle"):
         if (place / DESCRIPTION).exists():
             return place / DESCRIPTION

@@ -161,13 +161,13 @@ def _features(coarse: npt.NDArray[np.float32], size_mm: Sequence[float]) -> Scan
     depth = ndimage.distance_transform_edt(filled, sampling=size_mm)[1:-1, 1:-1, 1:-1]
     layers = [shown & (depth > low) & (depth <= high) for low, high in pairwise(_DEPTHS_MM)]
     deep = shown & (depth > _DEPTHS_MM[3])
-    own = [
+    features = [
         *((np.delete(percentiles, 3) - middle) / width),
         *(values[layer].mean() if layer.any() else 0.0 for layer in layers),
         values[shown].std(),
         values[deep].std() if deep.any() else 0.0,
     ]
-    return ScanFeatures(np.array(own, dtype=np.float64), values, shown)
+    return ScanFeatures(np.array(features, dtype=np.float64), values, shown)
 
 
 def pair_features(first: ScanFeatures, second: ScanFeatures) -> Floats:

@@ -71,18 +71,18 @@ def modality_effects(
         regions: that are drawn in it.
     """
     rows = {region: prediction.regions.index(region) for region in regions}
-    inside = {region: own for region in regions if (own := _inside(prediction, region)).any()}
+    inside = {region: mask for region in regions if (mask := _inside(prediction, region)).any()}
     effects: Effects = {region: {} for region in inside}
     for name in ensemble.modalities:
         after: Mapping[Change, Prediction] = {
             change: predict_changed(ensemble, shown, name, change) for change in CHANGES
         }
-        for region, own in inside.items():
-            before, row = float(prediction.probabilities[rows[region]][own].mean()), rows[region]
+        for region, mask in inside.items():
+            before, row = float(prediction.probabilities[rows[region]][mask].mean()), rows[region]
             effects[region][name] = {
                 change: ModalityEffect(
-                    float(left.probabilities[row][own].mean()) - before,
-                    int(_inside(left, region).sum()) / int(own.sum()) - 1,
+                    float(left.probabilities[row][mask].mean()) - before,
+                    int(_inside(left, region).sum()) / int(mask.sum()) - 1,
                 )
                 for change, left in after.items()
             }

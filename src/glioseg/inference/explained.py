@@ -85,8 +85,8 @@ def explain(ensemble: Ensemble, shown: Sequence[Shown], prediction: Prediction) 
             explanation.slices.setdefault(region, int(nearest_slices(case.native, case.working)[question.z]))
             for kind, values in _maps(question).items():
                 maps.setdefault(kind, []).append(to_signed_native(question.place(values), case))
-        for kind, own in maps.items():
-            getattr(explanation, kind)[region] = _together(own)
+        for kind, of_members in maps.items():
+            getattr(explanation, kind)[region] = _together(of_members)
     if explanation.slices and len(ensemble.modalities) > 1:
         explanation.effects.update(modality_effects(ensemble, shown, prediction, tuple(explanation.slices)))
     return explanation
@@ -156,11 +156,11 @@ def _question(member: Predictor, case: Shown, inside: Mask, region: str) -> _Que
 
     def place(values: Tensor) -> Array:
         stack = np.zeros((1, *inside.shape), dtype=np.float32)
-        own = values.detach().cpu().numpy()
-        if own.ndim == 3:
-            stack[(0, *part)] = _out_of_middle(own, stack[(0, *part)].shape)
+        array = values.detach().cpu().numpy()
+        if array.ndim == 3:
+            stack[(0, *part)] = _out_of_middle(array, stack[(0, *part)].shape)
         else:
-            stack[0, z] = without_margins(own, inside.shape[1:])
+            stack[0, z] = without_margins(array, inside.shape[1:])
         return stack
 
     return _Question(

@@ -46,11 +46,13 @@ def fit_intensities(modalities: Sequence[str], cases: Iterable[Floats]) -> dict[
     features = np.stack(list(cases))
     records = {}
     for channel, name in enumerate(modalities):
-        own = features[:, channel]
-        own = own[~np.isnan(own).any(axis=1)]
-        if len(own):
-            spread = np.maximum(own.std(axis=0), _LEAST_SPREAD)
-            records[name] = IntensityRecord(mean=tuple(own.mean(axis=0).tolist()), spread=tuple(spread.tolist()))
+        of_modality = features[:, channel]
+        of_modality = of_modality[~np.isnan(of_modality).any(axis=1)]
+        if len(of_modality):
+            spread = np.maximum(of_modality.std(axis=0), _LEAST_SPREAD)
+            records[name] = IntensityRecord(
+                mean=tuple(of_modality.mean(axis=0).tolist()), spread=tuple(spread.tolist())
+            )
     return records
 
 

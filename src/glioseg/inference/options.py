@@ -67,10 +67,10 @@ class PredictOptions(Frozen):
     def _kinds_are_chosen_by_sums(self) -> Self:
         if self.kinds and (self.tune or self.activation == "softmax"):
             raise ValueError("kinds share one outline: leave out tune, and activation = softmax, or leave out kinds")
-        own = {*self.thresholds, *self.min_voxels, *self.min_ml, *self.largest_component} & {*self.kinds}
-        if own:
+        set_for_kinds = {*self.thresholds, *self.min_voxels, *self.min_ml, *self.largest_component} & {*self.kinds}
+        if set_for_kinds:
             raise ValueError(
-                f"kinds share one outline: leave {', '.join(sorted(own))} out of thresholds, min_voxels, "
+                f"kinds share one outline: leave {', '.join(sorted(set_for_kinds))} out of thresholds, min_voxels, "
                 "min_ml and largest_component, or set them for the region that holds the kinds"
             )
         return self

@@ -81,9 +81,9 @@ def milliseconds(engines: Sequence[Callable[[Floats], Floats]], images: Floats) 
     """
     times: list[list[float]] = [[] for _ in engines]
     for number in range(_ROUNDS + 1):
-        for engine, own in zip(engines, times, strict=True):
+        for engine, of_engine in zip(engines, times, strict=True):
             started = time.process_time()
             engine(images)
             if number:  # the first round makes them ready
-                own.append((time.process_time() - started) / len(images) * 1000)
-    return [statistics.median(own) for own in times]
+                of_engine.append((time.process_time() - started) / len(images) * 1000)
+    return [statistics.median(of_engine) for of_engine in times]

@@ -119,7 +119,7 @@ def shipped(name: str) -> ShippedModel:
     if name not in SHIPPED:
         raise OptionError(
             f"there is no shipped network {name or 'without a name'}",
-            expected=f"one of {', '.join(PREFIX + known for known in SHIPPED)}",
+            expected=f"one of {', '.join(PREFIX + shipped_name for shipped_name in SHIPPED)}",
             remedy="See them with `glioseg models`",
         )
     return SHIPPED[name]

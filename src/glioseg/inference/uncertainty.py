@@ -238,9 +238,9 @@ def estimate(
     words: list[str] = []
 
     def samples() -> Iterator[Array]:
-        for number, (member, case, own) in enumerate(zip(ensemble.members, shown, views, strict=True)):
+        for number, (member, case, member_views) in enumerate(zip(ensemble.members, shown, views, strict=True)):
             rows = [member.regions.index(region) for region in ensemble.regions]
-            for view in own:
+            for view in member_views:
                 probabilities = sample(member, case, view)[rows]
                 inside = _inside(ensemble, probabilities, prediction)
                 masks.append(np.packbits(inside.reshape(len(rows), -1), axis=1))
@@ -275,9 +275,9 @@ def _region(
 ) -> RegionUncertainty:
     labels = prediction.label_map
     inside = np.isin(labels.array, labels.scheme.values_of(region))
-    own = [mask[row] for mask in masks]
-    volumes = tuple(int(np.bitwise_count(mask).sum()) for mask in own)
-    overlaps = [int(np.bitwise_count(one & other).sum()) for one, other in combinations(own, 2)]
+    region_masks = [mask[row] for mask in masks]
+    volumes = tuple(int(np.bitwise_count(mask).sum()) for mask in region_masks)
+    overlaps = [int(np.bitwise_count(one & other).sum()) for one, other in combinations(region_masks, 2)]
     low, high = hull([*volumes, int(inside.sum())])
     entropy, information = (
         float(values[row][inside].mean()) if inside.any() else 0.0 for values in (maps.entropy, maps.mutual_information)

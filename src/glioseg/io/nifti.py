@@ -83,9 +83,9 @@ def write_nifti(path: Path, array: npt.NDArray[Any], grid: Grid, *, level: int =
 
     image = nibabel.Nifti1Image(array, grid.affine, dtype=array.dtype)
     image.header.set_xyzt_units("mm")
-    other = grid.other_form or OtherForm(grid.affine, _SCANNER, _SCANNER)
-    image.set_sform(grid.affine, code=other.sform_code)
-    image.set_qform(other.affine, code=other.qform_code)
+    form = grid.other_form or OtherForm(grid.affine, _SCANNER, _SCANNER)
+    image.set_sform(grid.affine, code=form.sform_code)
+    image.set_qform(form.affine, code=form.qform_code)
     data = image.to_bytes()
     with replacing(path, sync=sync) as temporary:
         if path.name.endswith(".gz"):

@@ -41,8 +41,8 @@ def _groups(controller: str) -> Iterator[Path]:
         _, controllers, place = line.split(":", 2)
         if not controllers or controller in controllers.split(","):
             root = _ROOT / controller if controllers else _ROOT
-            own = root / place.lstrip("/")
-            yield from (folder for folder in (own, *own.parents) if folder != root and folder.is_relative_to(root))
+            group = root / place.lstrip("/")
+            yield from (folder for folder in (group, *group.parents) if folder != root and folder.is_relative_to(root))
 
 
 def _quota_of(folder: Path) -> float | None:

@@ -62,11 +62,11 @@ def _idle(allowed: frozenset[int] | set[int], sample_s: float) -> float | None:
     if before is None:
         return None
     time.sleep(sample_s)
-    after, own = _ticks(allowed), time.process_time() - own_before
+    after, own_s = _ticks(allowed), time.process_time() - own_before
     if after is None or (total := after[0] - before[0]) <= 0:
         return None
     share = (after[1] - before[1]) / total
-    return min(float(len(allowed)), share * len(allowed) + own / max(sample_s, _SAMPLE_S))
+    return min(float(len(allowed)), share * len(allowed) + own_s / max(sample_s, _SAMPLE_S))
 
 
 def _ticks(allowed: frozenset[int] | set[int]) -> tuple[int, int] | None:

@@ -67,9 +67,9 @@ class UNetPlusPlus(MonaiNetwork[UNetPlusPlusOptions]):
 
     def padded_logits(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
         """(B, n_channels, *S) -> logits (B, n_regions, *S); with deep supervision those of [1]'s four, best first."""
-        *others, logits = self.network(images)
+        *shallower, logits = self.network(images)
         if self.training and self.options.deep_supervision:
-            return (logits, *reversed(others))
+            return (logits, *reversed(shallower))
         full: Tensor = logits
         return full
 

@@ -138,7 +138,7 @@ def unreadable_cases(cohort: Cohort, folder: Path | None) -> dict[str, FileError
     on_disk, root = _on_disk(cohort)
     faults = contents_of([*dict.fromkeys(on_disk.values())], root, folder).faults
     cases = {case.id: [on_disk[path] for source in _sources(case) for path in source.paths] for case in cohort.cases}
-    return {name: faults[path] for name, own in cases.items() for path in reversed(own) if path in faults}
+    return {name: faults[path] for name, paths in cases.items() for path in reversed(paths) if path in faults}
 
 
 def _on_disk(cohort: Cohort) -> tuple[dict[Path, Path], Path]:

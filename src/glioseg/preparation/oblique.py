@@ -59,11 +59,11 @@ def brought(array: Array, source: Grid, target: Grid) -> npt.NDArray[np.float32]
 
 
 def _finer(grid: Grid, steps_mm: list[float]) -> list[float]:
-    return [mm if own > _MUCH * mm else own for own, mm in zip(grid.spacing, steps_mm, strict=True)]
+    return [mm if spacing > _MUCH * mm else spacing for spacing, mm in zip(grid.spacing, steps_mm, strict=True)]
 
 
 def _coarser(grid: Grid, steps_mm: list[float]) -> list[float]:
-    return [mm if mm > _MUCH * own else own for own, mm in zip(grid.spacing, steps_mm, strict=True)]
+    return [mm if mm > _MUCH * spacing else spacing for spacing, mm in zip(grid.spacing, steps_mm, strict=True)]
 
 
 def _along(source: Grid, target: Grid) -> list[float]:

@@ -362,8 +362,8 @@ class ScoredFacts(RunFacts, Generic[FiguresT]):
     @property
     def ordered_parts(self) -> tuple[str, ...]:
         """The evaluated parts, that of the headline first."""
-        known = [name for name in HEADLINE_ORDER if name in self.parts]
-        return (*known, *(name for name in self.parts if name not in known))
+        usual = [name for name in HEADLINE_ORDER if name in self.parts]
+        return (*usual, *(name for name in self.parts if name not in usual))
 
 
 @dataclass(frozen=True, eq=False)

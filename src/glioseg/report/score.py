@@ -312,16 +312,16 @@ def _agreement_rows(each: Agreement) -> list[tuple[Cell, ...]]:
         )
     ]
     for name, method in each.methods.items():
-        own = method.figure
+        figure = method.figure
         rows.append(
             (
                 Cell(each.region),
                 Cell(metric.title),
                 Cell(name),
-                value_cell(metric, own.spread.mean),
-                interval_cell(metric, own.ci95),
+                value_cell(metric, figure.spread.mean),
+                interval_cell(metric, figure.ci95),
                 _minus_raters(metric, method),
-                Cell(f"{own.spread.n:,}", own.spread.n),
+                Cell(f"{figure.spread.n:,}", figure.spread.n),
             )
         )
     return rows
@@ -345,8 +345,8 @@ def _strips(raters: RaterFigures, folder: Path) -> Block:
         who = [("raters with each other", each.raters, style.MUTED)]
         who += [(name, method.figure, style.region_ink(each.region, number)) for name, method in each.methods.items()]
         for name, figure, colour in who:
-            known = figure.values[~np.isnan(figure.values)]
-            rows.append(Strip(f"{prefix}{name}", known, figure.spread.mean, figure.ci95, colour))
+            finite = figure.values[~np.isnan(figure.values)]
+            rows.append(Strip(f"{prefix}{name}", finite, figure.spread.mean, figure.ci95, colour))
     caption = "One dot per case: the mean Dice of the pairs of raters, and of a method with each rater. Below: a bar "
     caption += "over the middle half with the median, then the mean (diamond) with its 95 % interval."
     return saved_picture(folder, "raters", strips(rows), "chart", title="Agreement with the raters", caption=caption)

@@ -105,12 +105,12 @@ def compare_runs(
         FileError: a folder that is not there, no part that all have, or a table that cannot be read.
         ScoreError: no common case or region, another reference, a metric that a run lacks, or runs of different tasks.
     """
-    named = named_apart(runs)
+    by_name = named_apart(runs)
     if out is not None:
         require_folder(out)
-    common = part or _common_part(named)
-    tables = {name: _table(path, common, own) for name, path in named.items()}
-    _require_one_convention(named, common)
+    common = part or _common_part(by_name)
+    tables = {name: _table(path, common, own) for name, path in by_name.items()}
+    _require_one_convention(by_name, common)
     comparison = compare(tables, options or CompareOptions())
     result = CompareResult(comparison, common, None)
     if out is None:
@@ -152,8 +152,8 @@ def _parts(run: Path) -> list[str]:
     return [name for name in _ORDER if name in scored] + sorted(scored - set(_ORDER))
 
 
-def _common_part(named: Mapping[str, Path]) -> str:
-    have = {name: _parts(path) for name, path in named.items()}
+def _common_part(by_name: Mapping[str, Path]) -> str:
+    have = {name: _parts(path) for name, path in by_name.items()}
     common = [part for part in next(iter(have.values())) if all(part in parts for parts in have.values())]
     if not common:
         raise FileError(
@@ -164,10 +164,10 @@ def _common_part(named: Mapping[str, Path]) -> str:
     return common[0]
 
 
-def _require_one_convention(named: Mapping[str, Path], part: str) -> None:
+def _require_one_convention(by_name: Mapping[str, Path], part: str) -> None:
     """Lesions that were counted by different rules would be compared otherwise."""
     conventions: dict[str, str] = {}
-    for name, path in named.items():
+    for name, path in by_name.items():
         figures = path / f"evaluation-{part}.json"
         block = read_json(figures) if figures.is_file() else None
         protocol = block.get("protocol") if isinstance(block, dict) else None

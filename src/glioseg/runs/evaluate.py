@@ -107,8 +107,10 @@ def evaluate(
     if only:
         options, bundle = RunOptions(run, cache, device=device), load_bundle(run, network)
         folder = run_folder.RunFolder(run)
-        own = _part_of_run(folder, part, folder.task(task), bundle, reporter, layout)
-        return _score_apart(run, bundle, own, out or run, options, reporter, detect, metrics, only, under, where)
+        scored_part = _part_of_run(folder, part, folder.task(task), bundle, reporter, layout)
+        return _score_apart(
+            run, bundle, scored_part, out or run, options, reporter, detect, metrics, only, under, where
+        )
     own_task, finished = open_run(
         run, device, cache, reporter, task, detect=detect, metrics=metrics, network=network, layout=layout
     )
@@ -377,9 +379,9 @@ def _without_damaged(
     """The cases that can be prepared for each network, which they are then; and what is wrong with the others."""
     damaged: dict[str, GliosegError] = {}
     for info in infos:
-        own, options = with_modalities(cohort, info.modalities), task_named(info.task).prepare_options(info)
+        reduced, options = with_modalities(cohort, info.modalities), task_named(info.task).prepare_options(info)
         with reporter.progress("Preparing") as step:
-            damaged |= prepare_sound(own, options, cache, progress=step)[1]
+            damaged |= prepare_sound(reduced, options, cache, progress=step)[1]
     if len(damaged) == len(cohort.cases):
         raise next(iter(damaged.values()))
     return without(cohort, damaged), damaged
@@ -409,13 +411,13 @@ def _require_no_part(part: str | None) -> None:
 
 def _require_part(run: Path, part: str | None) -> None:
     """Refuse a part that there is not, before anything is read."""
-    known = (*PARTS, "all")
-    if part is not None and part not in known:
+    parts = (*PARTS, "all")
+    if part is not None and part not in parts:
         raise OptionError(
             "a split has no part of that name",
             found=f"`--part {part}`",
-            expected=", ".join(known),
-            remedy=suggestion(part, known, "`--part {}`"),
+            expected=", ".join(parts),
+            remedy=suggestion(part, parts, "`--part {}`"),
         )
     split = read_json(run / run_folder.SPLIT) if part in PARTS else None
     if isinstance(split, dict) and not split.get(part):

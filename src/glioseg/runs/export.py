@@ -117,12 +117,12 @@ def export(
 
 def _require_ending(place: Path, form: str) -> None:
     """Refuse a name by which other programs would not know the file, or take it for one of another format."""
-    own = Path(FILES[form]).suffix
+    usual = Path(FILES[form]).suffix
     ending = place.suffix if form in _ENDING_IS_READ else place.suffix.lower()
-    others = [other for other, name in FILES.items() if ending and Path(name).suffix == ending]
-    if form in _ENDING_IS_READ and ending != own and not others:
+    others = [form_of_ending for form_of_ending, name in FILES.items() if ending and Path(name).suffix == ending]
+    if form in _ENDING_IS_READ and ending != usual and not others:
         raise OptionError(
-            f"files of {form} end in {own}",
+            f"files of {form} end in {usual}",
             found=place.name,
             expected=f"a name such as {FILES[form]}",
             remedy="Name such a file with `--out`",

@@ -58,12 +58,12 @@ def _welcome(store: Any, size: int, limit: float) -> str:  # noqa: ANN401 - any 
 
 def _be_welcomed(store: Any, rank: int, limit: float) -> str:  # noqa: ANN401
     """The others: say a word, and go where the answer to it points."""
-    own = secrets.token_hex(8)
-    store.set(f"{_PLACE}/word/{rank}", own)
+    own_word = secrets.token_hex(8)
+    store.set(f"{_PLACE}/word/{rank}", own_word)
     while True:
         if store.check([f"{_PLACE}/answer/{rank}"]):
             word, name = store.get(f"{_PLACE}/answer/{rank}").decode().split()
-            if word == own:
+            if word == own_word:
                 store.set(f"{name}/here/{rank}", "")
                 return str(name)
         _wait(limit)

@@ -121,15 +121,15 @@ def _facts_of(part: object) -> dict[str, str | None]:
 
 
 def _qualified_name(part: object) -> str:
-    named = part if hasattr(part, "__qualname__") else type(part)
-    return f"{named.__module__}.{named.__qualname__}"
+    definition = part if hasattr(part, "__qualname__") else type(part)
+    return f"{definition.__module__}.{definition.__qualname__}"
 
 
 def _source_digest(part: object) -> str | None:
     """SHA-256 of the source of a function or class; None where there is none, as in a C extension."""
-    named = part if hasattr(part, "__qualname__") else type(part)
+    definition = part if hasattr(part, "__qualname__") else type(part)
     try:
-        source = inspect.getsource(named)  # type: ignore[arg-type]
+        source = inspect.getsource(definition)  # type: ignore[arg-type]
     except (OSError, TypeError):
         return None
     return hashlib.sha256(source.encode()).hexdigest()

@@ -27,9 +27,9 @@ _OF_SCANS = frozenset({"inputs", "case", "patient"})
 def ignores_case(folder: Path) -> bool:
     """Whether names that differ in the case of letters alone are one file there, as on Windows and macOS."""
     for place in (folder.absolute(), *folder.absolute().parents):
-        other = place.parent / place.name.swapcase()
-        if other.name != place.name and place.exists():
-            return other.exists() and other.samefile(place)
+        swapped = place.parent / place.name.swapcase()
+        if swapped.name != place.name and place.exists():
+            return swapped.exists() and swapped.samefile(place)
     return False
 
 
@@ -49,9 +49,9 @@ def with_own_files(
     counts = Counter(name for each in wanted for name in each)
     able: list[Case] = []
     failed: dict[str, GliosegError] = {}
-    for case, own in zip(cases, wanted, strict=True):
+    for case, wanted_names in zip(cases, wanted, strict=True):
         try:
-            _require_own_name(case, own, counts)
+            _require_own_name(case, wanted_names, counts)
             require(case)
         except GliosegError as error:
             failed[case.id] = error

@@ -61,5 +61,5 @@ def write_records(run: FinishedRun, network: NetworkFacts, best_epoch: int | Non
 
 def _own_names(run: FinishedRun) -> Mapping[str, str]:
     """``network`` and ``loss`` -> name, of those that stood in the place of the recipe's."""
-    own: Mapping[str, Any] = load_checkpoint(run.folder / LATEST)["identity"].get("own") or {}
-    return {part: str(record["name"]) for part, record in own.items()}
+    own_parts: Mapping[str, Any] = load_checkpoint(run.folder / LATEST)["identity"].get("own") or {}
+    return {part: str(record["name"]) for part, record in own_parts.items()}

@@ -338,8 +338,8 @@ def _tables_of(scores: Mapping[str, Scores], options: ScoreOptions) -> dict[str,
 
 
 def _compare_options(options: ScoreOptions, metrics: tuple[str, ...] | None = None) -> CompareOptions:
-    own = options.evaluate
-    return CompareOptions(metrics=metrics, empty=own.empty, n_resamples=own.n_resamples, seed=own.seed)
+    evaluate = options.evaluate
+    return CompareOptions(metrics=metrics, empty=evaluate.empty, n_resamples=evaluate.n_resamples, seed=evaluate.seed)
 
 
 def _compared(scores: Mapping[str, Scores], options: ScoreOptions) -> Comparison | None:
@@ -416,11 +416,11 @@ def _require_own_folders(methods: Iterable[str]) -> None:
     """Refuse two methods whose figures would be written into one folder, also where case makes no difference."""
     folders: dict[str, str] = {}
     for name in methods:
-        other = folders.setdefault(_folder_name(name).casefold(), name)
-        if other != name:
+        same_name = folders.setdefault(_folder_name(name).casefold(), name)
+        if same_name != name:
             raise OptionError(
                 "the figures of two methods would be written into one folder",
-                found=f"{other} and {name}",
+                found=f"{same_name} and {name}",
                 remedy="Give one of them another name",
             )
 

@@ -71,8 +71,8 @@ def read_panel(references: Mapping[str, Data], reporter: Reporter = QUIET) -> Ra
     """
     (first, data), *others = references.items()
     cohort = _cohort_of(data, reporter)
-    own = {case.id: case.labels for case in cohort.cases if case.labels is not None}
-    raters = [Masks(first, data.path, cohort.scheme, own)]
+    sources = {case.id: case.labels for case in cohort.cases if case.labels is not None}
+    raters = [Masks(first, data.path, cohort.scheme, sources)]
     for name, other in others:
         raters.append(_other_rater(name, other, cohort, reporter))
     return RaterPanel(cohort, tuple(raters))
@@ -195,15 +195,15 @@ def _masks_alone(data: Data, error: LayoutError | None) -> Cohort:
 
 
 def _other_rater(name: str, data: Data, cohort: Cohort, reporter: Reporter) -> Masks:
-    own = _cohort_of(data, reporter)
-    if own.layout == "masks":
+    own_cohort = _cohort_of(data, reporter)
+    if own_cohort.layout == "masks":
         matched = match_masks(read_mask_folder(data.path), cohort.cases)
         sources, unknown = matched.sources, matched.unknown
     else:
-        known = {case.id for case in cohort.cases}
-        sources = {case.id: case.labels for case in own.cases if case.labels is not None and case.id in known}
-        unknown = tuple(case.id for case in own.cases if case.id not in known)
-    masks = Masks(name, data.path, own.scheme or cohort.scheme, sources)
+        case_ids = {case.id for case in cohort.cases}
+        sources = {case.id: case.labels for case in own_cohort.cases if case.labels is not None and case.id in case_ids}
+        unknown = tuple(case.id for case in own_cohort.cases if case.id not in case_ids)
+    masks = Masks(name, data.path, own_cohort.scheme or cohort.scheme, sources)
     if unknown:
         raise unknown_cases(unknown, cohort.cases, data.path)
     missing = masks.missing(cohort.cases)

@@ -306,14 +306,14 @@ def _overlay(
     Scans that were named must be there; of those that a record names it is only said where they are not.
     """
     ends = (0, len(predictions) - 1)
-    named = [_scan_at(places[end], reporter) for end in ends] if places else []
+    scans = [_scan_at(places[end], reporter) for end in ends] if places else []
     try:
-        first, last = named or [predictions[end].scan() for end in ends]
+        first, last = scans or [predictions[end].scan() for end in ends]
         there, words = _registered(first, last, masks, reporter)
     except GliosegError as error:
         return None, error.text
-    own = _on(masks[-1], masks[-1].grid, last.grid)
-    return Overlay(last, _on(masks[0], there, last.grid), own, words), ""
+    last_mask = _on(masks[-1], masks[-1].grid, last.grid)
+    return Overlay(last, _on(masks[0], there, last.grid), last_mask, words), ""
 
 
 def _registered(

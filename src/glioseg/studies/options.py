@@ -279,9 +279,9 @@ def _row(study: StudyOptions, row: RowOptions, changes: Settings) -> StudyRow:
     try:
         values, path = recipe_values(row.recipe or study.recipe or "")
         ignored = _not_of_the_network(with_settings(with_settings(values, study.set), row.set), changes)
-        own = {name: value for name, value in changes.items() if name not in ignored}
-        recipe = changed_recipe(values, [study.set, row.set, own], str(path))
-        require_effect(recipe, {**row.set, **own})
+        row_changes = {name: value for name, value in changes.items() if name not in ignored}
+        recipe = changed_recipe(values, [study.set, row.set, row_changes], str(path))
+        require_effect(recipe, {**row.set, **row_changes})
         if row.published:
             recipe = recipe.model_copy(update={"published": _published(study, row, recipe)})
         for part in study.parts:

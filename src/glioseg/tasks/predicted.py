@@ -40,8 +40,8 @@ def stand_ins(lacking: Sequence[str], infos: Sequence[BundleInfo], present: Sequ
     filled: dict[str, str] = {}
     for info in infos:
         stand_in = named_among(info.prepare.missing, present)
-        own = (name for name in lacking if name in info.modalities and name not in filled)
-        filled |= dict.fromkeys(own, stand_in if stand_in in present else "zero")
+        to_fill = (name for name in lacking if name in info.modalities and name not in filled)
+        filled |= dict.fromkeys(to_fill, stand_in if stand_in in present else "zero")
     return filled
 
 
@@ -54,7 +54,7 @@ def filling_words(filled: Mapping[str, str], present: Sequence[str]) -> tuple[st
         are = "is" if len(unused) == 1 else "are"
         said.append(f"{listed(unused)} {are} given and not used: the network was not trained for what is given")
     for stand_in in dict.fromkeys(filled.values()):
-        names = [name for name, own in filled.items() if own == stand_in and name not in present]
+        names = [name for name, filling in filled.items() if filling == stand_in and name not in present]
         if names:
             missing = f"{listed(names)} {'was' if len(names) == 1 else 'were'} missing"
             other = "nothing (zeros)" if stand_in == "zero" else stand_in
@@ -70,17 +70,17 @@ def measured_words(filled: Mapping[str, str], infos: Sequence[BundleInfo]) -> tu
         return ()
     shown = tuple(name for name in infos[0].modalities if name not in filled)
     figures = infos[0].card.figures
-    own = [figure for figure in figures if set(figure.only) == set(shown)]
-    if not own:
+    as_shown = [figure for figure in figures if set(figure.only) == set(shown)]
+    if not as_shown:
         return (f"How good this network is with {listed(shown)} alone was not measured",)
-    first = own[0]
+    first = as_shown[0]
     comparable = [each for each in figures if _scored_alike(each, first)]
     all_shown = {each.of: each.value for each in comparable if not each.only}
     words = ", ".join(
         f"{each.value:.2f}"
         + (f" of {each.of}" if each.of else "")
         + (f" ({all_shown[each.of]:.2f})" if each.of in all_shown else "")
-        for each in own
+        for each in as_shown
         if each in comparable
     )
     beside = ", in brackets with all modalities" if all_shown else ""
@@ -205,8 +205,8 @@ def _taught_by(info: BundleInfo) -> str:
     if not isinstance(number, int):
         return ""
     taught = [] if info.card is None else [data for data in info.card.data if data.role == "training"]
-    known = all(data.n_patients is not None for data in taught)
-    return plural(number, str(info.provenance.get("counted", "patient" if known else "picture")))
+    all_counted = all(data.n_patients is not None for data in taught)
+    return plural(number, str(info.provenance.get("counted", "patient" if all_counted else "picture")))
 
 
 def figure_words(figure: Figure) -> str:

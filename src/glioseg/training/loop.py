@@ -202,10 +202,10 @@ class TrainingLoop:
         if self._pending is None:
             return
         (share, batch), self._pending = self._pending, None
-        own = float(share)
-        (loss,) = self.team.sums(own)
+        own_share = float(share)
+        (loss,) = self.team.sums(own_share)
         if not math.isfinite(loss):
-            indices = [] if math.isfinite(own) else batch.indices.tolist()
+            indices = [] if math.isfinite(own_share) else batch.indices.tolist()
             self._refuse(loss, batch.key, [self.job.items.name(int(index)) for index in indices])
         self.progress.loss_sum += loss
         self.progress.n_losses += 1

@@ -51,8 +51,8 @@ def parts_of(n_batch: int, n_parts: int, rank: int = 0, size: int = 1) -> tuple[
         n = high - low
         deals = size if n >= size else 1
         rows = tuple(tuple(range(first, n, deals)) for first in range(deals))
-        own = rank if deals > 1 else 0
-        parts.append(BatchShare(n, n_batch, rows, own, tuple(low + row for row in rows[own])))
+        own_row = rank if deals > 1 else 0
+        parts.append(BatchShare(n, n_batch, rows, own_row, tuple(low + row for row in rows[own_row])))
     return tuple(parts)
 
 

@@ -122,8 +122,8 @@ class _Normalised(torch.autograd.Function):
         offset = -scale * sums[1] - slope * mean
         shape = (1, -1, *(1,) * (tensor.dim() - 2))
         through = torch.addcmul(offset.to(plain).view(shape), tensor, slope.to(plain).view(shape))
-        own = (of_weight, of_bias) if weight is not None else (None, None)
-        return plain + through, *own, None, None, None, None, None
+        of_affine = (of_weight, of_bias) if weight is not None else (None, None)
+        return plain + through, *of_affine, None, None, None, None, None
 
 
 class SharedDropout(_DropoutNd):

@@ -59,22 +59,22 @@ class Stepper:
         torch.manual_seed(torch_seed(batch.key.of("dropout")))
         total, begin = torch.zeros((), device=self.fabric.device), 0
         for number, part in enumerate(batch.parts):
-            own = slice(begin, begin := begin + len(part.places))
+            own_rows = slice(begin, begin := begin + len(part.places))
             self._shared.part = part
             with self.fabric.no_backward_sync(self._passing, enabled=number + 1 < len(batch.parts)):
-                total += self._pass(part, own, batch)
+                total += self._pass(part, own_rows, batch)
         if self.options.clip_norm is not None:
             self.fabric.clip_gradients(
                 self._passing, self.optimiser, max_norm=self.options.clip_norm, error_if_nonfinite=False
             )
         return total
 
-    def _pass(self, part: BatchShare, own: slice, batch: OwnBatch) -> Tensor:
+    def _pass(self, part: BatchShare, own_rows: slice, batch: OwnBatch) -> Tensor:
         """Forward and backward of a part; its share of the loss."""
         images, targets, weights = batch.tensors
         with compiler_faults():
-            logits = self._passing(images[own].contiguous(memory_format=self.layout))
-        targets, weights = targets[own], None if weights is None else weights[own]
+            logits = self._passing(images[own_rows].contiguous(memory_format=self.layout))
+        targets, weights = targets[own_rows], None if weights is None else weights[own_rows]
         if not part.is_shared:  # each process has all of it, and the mean of equal gradients is each of them
             loss = self.job.loss(logits, targets, weights) * part.share
             self.fabric.backward(loss)

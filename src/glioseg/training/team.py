@@ -92,9 +92,10 @@ class Team:
         sent[: len(tensor)] = tensor.detach()
         theirs = self.stacked(sent.float() if sent.dtype == torch.bfloat16 else sent)
         several = [
-            tensor if rank == self.rank else theirs[rank, : len(own)].to(tensor.dtype) for rank, own in enumerate(rows)
+            tensor if rank == self.rank else theirs[rank, : len(of_rank)].to(tensor.dtype)
+            for rank, of_rank in enumerate(rows)
         ]
-        places = torch.tensor([place for own in rows for place in own], device=tensor.device).argsort()
+        places = torch.tensor([place for of_rank in rows for place in of_rank], device=tensor.device).argsort()
         return torch.cat(several).index_select(0, places)
 
     def gathered(self, value: T) -> list[T]:

@@ -257,13 +257,15 @@ def terms_of(kind: str) -> tuple[str, ...]:
     if kind == COMBINED:
         return ("dice", "weighted_bce")
     words = [word_of(word) for word in kind.split("+")]
-    known = {word_of(name): name for name in LossOptions.model_fields}
+    by_word = {word_of(name): name for name in LossOptions.model_fields}
     for word in words:
-        if word not in known:
-            raise ValueError(f"there is no loss {word}: kind is {COMBINED}, or some of {', '.join(known)} joined by +")
+        if word not in by_word:
+            raise ValueError(
+                f"there is no loss {word}: kind is {COMBINED}, or some of {', '.join(by_word)} joined by +"
+            )
     if len(set(words)) < len(words):
         raise ValueError(f"kind = {kind} names a term twice; give it a weight instead")
-    return tuple(known[word] for word in words)
+    return tuple(by_word[word] for word in words)
 
 
 def loss_of(kind: str, **options: Mapping[str, Any]) -> LossOptions:

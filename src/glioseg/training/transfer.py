@@ -65,9 +65,9 @@ def _seeing(
     Raises:
         OptionError: both networks see the same modalities, each in an order of its own.
     """
-    own, others = [shown_by(name) for name in modalities], [shown_by(name) for name in bundle.info.modalities]
-    if len(own) == len(others):
-        if own != others and set(own) == set(others):
+    shown, before = [shown_by(name) for name in modalities], [shown_by(name) for name in bundle.info.modalities]
+    if len(shown) == len(before):
+        if shown != before and set(shown) == set(before):
             raise OptionError(
                 "the network to start from sees the modalities in another order",
                 found=", ".join(modalities),
@@ -75,16 +75,16 @@ def _seeing(
                 remedy="Name them in that order (`data.modalities`)",
             )
         return weights
-    if not set(own) < set(others):
+    if not set(shown) < set(before):
         return weights
     n_shown = bundle.info.slices.n_shown
-    rows = [place * len(others) + others.index(name) for place in range(n_shown) for name in own]
+    rows = [place * len(before) + before.index(name) for place in range(n_shown) for name in shown]
     return {
-        name: tensor[:, rows] if _sees_all(tensor, own_weights.get(name), n_shown * len(others), len(rows)) else tensor
+        name: tensor[:, rows] if _sees_all(tensor, own_weights.get(name), n_shown * len(before), len(rows)) else tensor
         for name, tensor in weights.items()
     }
 
 
-def _sees_all(tensor: Tensor, own: Tensor | None, n_channels: int, n_own: int) -> bool:
+def _sees_all(tensor: Tensor, own_tensor: Tensor | None, n_channels: int, n_own: int) -> bool:
     """Whether a tensor (C_out, C_in, …) is of a layer that sees the images: it alone is of another size in the own."""
-    return own is not None and tensor.ndim > 1 and (tensor.shape[1], own.shape[1]) == (n_channels, n_own)
+    return own_tensor is not None and tensor.ndim > 1 and (tensor.shape[1], own_tensor.shape[1]) == (n_channels, n_own)

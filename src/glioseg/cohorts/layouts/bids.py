@@ -86,7 +86,7 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
     complete = sorted((session for session in sessions if session.images), key=lambda session: natural_key(session.id))
     if not complete:
         raise LayoutError("no BIDS images", path=listing.root, expected=LAYOUT.needs)
-    by_region = {session.id: tuple(own) for session in complete if (own := _regions(session))}
+    by_region = {session.id: tuple(masks) for session in complete if (masks := _regions(session))}
     n_label_maps = sum(_mask_of(session) is not None and session.id not in by_region for session in complete)
     scheme, layers, findings = scheme_and_findings(by_region, n_label_maps, options.scheme)
     cases = tuple(_case(session, layers) for session in complete)
@@ -157,9 +157,9 @@ def _findings(session: _Session, listing: Listing) -> list[Finding]:
         message = f"{listing.relative(mask)} has no image beside it and is left out"
         findings.append(Finding("error", "mask-without-image", message, session.id))
     used = {mask, *_regions(session).values()}
-    others = [*session.repeated, *(path for path in session.masks if path not in used and mask is not None)]
-    if others and session.images:
-        names = name_some(listing.relative(path) for path in others)
+    extra_masks = [*session.repeated, *(path for path in session.masks if path not in used and mask is not None)]
+    if extra_masks and session.images:
+        names = name_some(listing.relative(path) for path in extra_masks)
         findings.append(Finding("warning", "repeated-file", f"left aside, since another is there: {names}", session.id))
     return findings
 

@@ -118,17 +118,17 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
 
 def _gather(listing: Listing) -> list[_CaseFiles]:
     scans: dict[tuple[Path, str], _CaseFiles] = {}
-    others: dict[Path, list[Path]] = {}
+    other_masks: dict[Path, list[Path]] = {}
     for path in listing.ending(*VOLUME_ENDINGS):
         place = listing.place(path)
         read_name = _of_vsd(place) or _of_name(place)
         if read_name is None:
-            others.setdefault(place.parent, []).append(path)
+            other_masks.setdefault(place.parent, []).append(path)
             continue
         folder, case_id, family, word = read_name
         scan = scans.setdefault((folder, case_id), _CaseFiles(case_id, folder, family))
         scan.take(modality_of(word), word, path)
-    _take_other_masks(scans.values(), others)
+    _take_other_masks(scans.values(), other_masks)
     return [scan for scan in scans.values() if scan.family is not None or len(scan.images) > 1]
 
 
@@ -159,7 +159,7 @@ def _of_vsd(path: Path) -> tuple[Path, str, Family | None, str] | None:
     return folder, folder.name, "2015", parts["what"] or "mask"
 
 
-def _take_other_masks(scans: Iterable[_CaseFiles], others: dict[Path, list[Path]]) -> None:
+def _take_other_masks(scans: Iterable[_CaseFiles], other_masks: dict[Path, list[Path]]) -> None:
     """Masks that are not called after their case alone: a mask for each region, and the only one of a folder.
 
     ``BraTS20_Training_355`` ships its mask as ``W39_1998.09.19_Segm.nii``.
@@ -169,10 +169,10 @@ def _take_other_masks(scans: Iterable[_CaseFiles], others: dict[Path, list[Path]
         if scan.images:
             by_folder.setdefault(scan.folder, []).append(scan)
         elif scan.labels is not None and scan.family is None:
-            others.setdefault(scan.folder, []).append(scan.labels)
+            other_masks.setdefault(scan.folder, []).append(scan.labels)
     for folder, folder_scans in by_folder.items():
-        _take_region_masks(folder_scans, others.get(folder, []))
-        masks = [path for path in others.get(folder, []) if _ODD_MASK.search(path.name)]
+        _take_region_masks(folder_scans, other_masks.get(folder, []))
+        masks = [path for path in other_masks.get(folder, []) if _ODD_MASK.search(path.name)]
         if len(folder_scans) == 1 and len(masks) == 1 and not (folder_scans[0].labels or folder_scans[0].regions):
             folder_scans[0].labels, folder_scans[0].odd_mask = masks[0], True
 
@@ -199,8 +199,10 @@ def _cases(
     for scan, (name, patient) in zip(scans, names, strict=True):
         part = part_of(scan.folder.relative_to(listing.root).parts[:-1])
         grade, site = grade_of(scan.folder), site_of(scan.id)
-        own = {"part": part, "grade": grade, "site": site}
-        facts = {key: value for key, value in own.items() if value is not None} | dict(table.get(scan.id.lower(), {}))
+        from_names = {"part": part, "grade": grade, "site": site}
+        facts = {key: value for key, value in from_names.items() if value is not None} | dict(
+            table.get(scan.id.lower(), {})
+        )
         images = {modality: _source(scan.images[modality]) for modality in MODALITY_ORDER if modality in scan.images}
         labels = None if scan.labels is None else _source(scan.labels)
         if name in layers:

@@ -210,15 +210,15 @@ def _own_scheme(values: Mapping[str, tuple[int, ...]], name: str) -> LabelScheme
     by_value = {value: label for label, value in labels.items()}
     regions = {key: tuple(by_value[value] for value in integers) for key, integers in values.items() if key != "ignore"}
     try:
-        known = _same_regions(regions, labels)
-        if known is None:
+        scheme = _same_regions(regions, labels)
+        if scheme is None:
             return LabelScheme(name, labels, regions, tuple(regions), TABLE)
         ours = {
-            region: tuple(label for label in known.labels if known.labels[label] in values[region])
+            region: tuple(label for label in scheme.labels if scheme.labels[label] in values[region])
             for region in regions
         }
-        source = f"{TABLE}; labels as in {known.name}, which has the same regions under other names"
-        return LabelScheme(name, known.labels, {**known.regions, **ours}, tuple(regions), source)
+        source = f"{TABLE}; labels as in {scheme.name}, which has the same regions under other names"
+        return LabelScheme(name, scheme.labels, {**scheme.regions, **ours}, tuple(regions), source)
     except LabelError:
         return None
 

@@ -58,8 +58,8 @@ class _Names:
         return f"case-{digest_of(instance.study, self.salt)}"
 
     def patient(self, instance: Instance) -> str:
-        known = instance.patient or instance.study
-        return known if self.keep_ids else f"patient-{digest_of(known, self.salt)}"
+        identity = instance.patient or instance.study
+        return identity if self.keep_ids else f"patient-{digest_of(identity, self.salt)}"
 
     def day(self, instance: Instance) -> int | None:
         """Of the study, on a calendar of the patient's own; None where that begins elsewhere each time."""

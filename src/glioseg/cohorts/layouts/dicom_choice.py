@@ -80,17 +80,17 @@ def _before_agent(taken: Taken) -> Taken:
 
 def chosen(candidates: Sequence[Candidate], overrides: Mapping[str, str]) -> dict[str, Candidate]:
     """Modality -> the best series of it, or the one that the user names."""
-    named = {
+    overridden = {
         modality: candidate
         for modality, label in overrides.items()
         for candidate in candidates
         if candidate.label == label and candidate.volume.grid is not None
     }
-    rest = [each for each in candidates if each.volume.grid is not None and each not in named.values()]
-    by_modality = dict(named)
+    rest = [each for each in candidates if each.volume.grid is not None and each not in overridden.values()]
+    by_modality = dict(overridden)
     for modality in MODALITY_ORDER:
         of_it = [each for each in rest if each.taken.modality == modality]
-        if of_it and modality not in named:
+        if of_it and modality not in overridden:
             by_modality[modality] = max(of_it, key=lambda each: each.merit)
     order = (*MODALITY_ORDER, *sorted(set(by_modality) - set(MODALITY_ORDER)))
     return {modality: by_modality[modality] for modality in order if modality in by_modality}

@@ -84,9 +84,9 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
         for name, files in scans.items():
             mask = masks.get(f"{name}{ending}")
             images = _images(files, modalities, ending)
-            own = {"part": part, **facts.get(name, {})}
+            case_facts = {"part": part, **facts.get(name, {})}
             source = Source((mask,), _KINDS[ending]) if mask is not None else None
-            cases.append(Case(name, patients.get(name, patient_of(name)), images, source, facts=own))
+            cases.append(Case(name, patients.get(name, patient_of(name)), images, source, facts=case_facts))
             findings += _missing(name, images, modalities, mask is None and part == "train")
     scheme, scheme_findings = _scheme(dataset, options, cases)
     findings += [*scheme_findings, *_folds_nearby(dataset)]

@@ -139,8 +139,8 @@ def _pair(listing: Listing) -> _Pairs:
     pictures = []
     for file in others:
         if not file.is_mask:
-            own, regions, aside = by_region.of(masks.get((file.folders, file.name), ()))
-            pictures.append(_Picture(file, own, regions, aside))
+            own_masks, regions, aside = by_region.of(masks.get((file.folders, file.name), ()))
+            pictures.append(_Picture(file, own_masks, regions, aside))
     taken = {mask for picture in pictures for mask in (*picture.masks, *picture.aside)}
     unpaired = [file.path for file in others if file.is_mask and file.path not in taken]
     return _Pairs(tuple(pictures), tuple(unpaired))
@@ -153,24 +153,24 @@ def _with_short_words(files: Sequence[Named]) -> Sequence[Named]:
     """
     if any(file.is_mask for file in files):
         return files
-    own = {(file.folders, file.name) for file in files}
-    partners = [(file, partner) for file in files if (partner := _partner(file, own)) is not None]
+    keys = {(file.folders, file.name) for file in files}
+    partners = [(file, partner) for file in files if (partner := _partner(file, keys)) is not None]
     if 3 * len(partners) < len(files):
         return files
     masks = {file.path: replace(file, is_mask=True, name=partner) for file, partner in partners}
     return [masks.get(file.path, file) for file in files]
 
 
-def _partner(file: Named, own: Collection[_Key]) -> str | None:
+def _partner(file: Named, keys: Collection[_Key]) -> str | None:
     """The name of the picture whose mask a file is."""
     names = (_SHORT_AT_END.sub("", file.name), _SHORT_AT_START.sub("", file.name))
-    return next((name for name in names if name != file.name and (file.folders, name) in own), None)
+    return next((name for name in names if name != file.name and (file.folders, name) in keys), None)
 
 
 def _id(file: Named) -> str:
     """Folders and name as they are; where the name is but ``image``, the folders alone."""
-    own = file_stem(file.path) if file.name or not file.folders else ""
-    return "_".join(part for part in (*file.folders, own) if part)
+    stem = file_stem(file.path) if file.name or not file.folders else ""
+    return "_".join(part for part in (*file.folders, stem) if part)
 
 
 def _case(name: str, picture: _Picture, channels: tuple[str, ...], layers: tuple[str, ...]) -> Case:

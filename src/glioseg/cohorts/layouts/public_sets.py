@@ -53,7 +53,7 @@ _SETS = (
 
 def set_of(cases: Sequence[str]) -> NamedSet | None:
     """The public set all of whose cases are called like these; None where there is none."""
-    return next((known for known in _SETS if all(known.case.fullmatch(case) for case in cases)), None)
+    return next((public_set for public_set in _SETS if all(public_set.case.fullmatch(case) for case in cases)), None)
 
 
 _IBSR_FILE = re.compile(

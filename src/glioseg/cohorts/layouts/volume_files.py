@@ -130,10 +130,10 @@ def _joined(scans: Sequence[Scan]) -> list[Scan]:
     for scan in scans:
         by_id[scan.id].append(scan)
     joined: list[Scan] = []
-    for own in by_id.values():
-        images = tuple(image for scan in own for image in scan.images)
-        masks, others = _ranked([mask for scan in own for mask in (*scan.masks, *scan.other_masks)])
-        joined.append(replace(own[0], images=images, masks=masks, other_masks=others))
+    for of_id in by_id.values():
+        images = tuple(image for scan in of_id for image in scan.images)
+        masks, others = _ranked([mask for scan in of_id for mask in (*scan.masks, *scan.other_masks)])
+        joined.append(replace(of_id[0], images=images, masks=masks, other_masks=others))
     return joined
 
 

@@ -27,8 +27,8 @@ _EXAMPLE = '[labels] with lines such as oedema = 1 and, if wanted, [regions] wit
 
 def unknown_scheme() -> Finding:
     """The warning where masks are there and nobody says what their integers mean."""
-    known = ", ".join(SCHEMES)
-    message = f"the files do not say what their labels mean: say it with `--labels`, or with `--scheme`, one of {known}"
+    names = ", ".join(SCHEMES)
+    message = f"the files do not say what their labels mean: say it with `--labels`, or with `--scheme`, one of {names}"
     return Finding("warning", "unknown-scheme", message)
 
 

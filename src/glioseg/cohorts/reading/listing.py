@@ -46,9 +46,9 @@ class MaskPattern:
         """What the file's own name has in the place of ``*``, nothing where that is a folder's; None where the end of
         the path does not fit.
         """
-        own = place.parts[-len(self._parts) :]
-        names = [_in_place_of_star(part, name) for part, name in zip(self._parts, own, strict=False)]
-        return None if len(own) < len(self._parts) or None in names else names[-1]
+        parts = place.parts[-len(self._parts) :]
+        names = [_in_place_of_star(part, name) for part, name in zip(self._parts, parts, strict=False)]
+        return None if len(parts) < len(self._parts) or None in names else names[-1]
 
     def of_case(self, folders: tuple[str, ...]) -> tuple[str, ...]:
         """Of the folders of a mask those that its case has, too: without those that the pattern spells out."""

@@ -39,11 +39,11 @@ class RegionMasks:
 
         A label map says more than masks of regions beside it.
         """
-        own = tuple(mask for mask in masks if mask in self.regions)
-        if len(own) < len(masks):
-            return tuple(mask for mask in masks if mask not in own), (), own
-        names = tuple(self.regions[mask] for mask in own)
-        return own, names if len(set(names)) == len(own) <= MOST_LAYERS else (), ()
+        of_regions = tuple(mask for mask in masks if mask in self.regions)
+        if len(of_regions) < len(masks):
+            return tuple(mask for mask in masks if mask not in of_regions), (), of_regions
+        names = tuple(self.regions[mask] for mask in of_regions)
+        return of_regions, names if len(set(names)) == len(of_regions) <= MOST_LAYERS else (), ()
 
 
 def split_region(name: str) -> tuple[str, str] | None:
@@ -80,11 +80,11 @@ def region_masks(files: Sequence[Named], images: Collection[CaseKey], *, label_m
     regions: dict[Path, str] = {}
     keys: dict[Path, CaseKey] = {}
     for key, by_region in by_case.items():
-        own = [(file.path, region) for region, same in by_region.items() for file in same]
-        if len(own) == 1 and not _is_alone(by_region[own[0][1]][0], own[0][1], label_maps=label_maps):
+        masks = [(file.path, region) for region, same in by_region.items() for file in same]
+        if len(masks) == 1 and not _is_alone(by_region[masks[0][1]][0], masks[0][1], label_maps=label_maps):
             continue
-        regions |= dict(own)
-        keys |= {path: key for path, _ in own}
+        regions |= dict(masks)
+        keys |= {path: key for path, _ in masks}
     renamed = [
         replace(file, is_mask=True, folders=keys[file.path][0], name=keys[file.path][1]) if file.path in keys else file
         for file in files
@@ -139,7 +139,7 @@ def scheme_and_findings(
         return given, {}, []
     taken = dict(zip(every, names_of_layers(every, given), strict=True))
     scheme = given or (None if n_label_maps else scheme_of_layers(tuple(dict.fromkeys(taken.values()))))
-    words = ", ".join(f"{name} (as {own})" if name != own else name for name, own in taken.items())
+    words = ", ".join(f"{name} (as {region})" if name != region else name for name, region in taken.items())
     meaning = "" if scheme is None else f": {scheme.describe()}"
     many = f"each region has a mask of its own ({words}); together they are read as one label map{meaning}"
     of_masks = f"the masks show one region each, {words}"

@@ -63,10 +63,10 @@ def nearest_facts(listing: Listing) -> tuple[dict[str, Facts], dict[str, str], l
     patients: dict[str, str] = {}
     for path in listing.named(FACTS_TABLE)[:1]:
         rows, findings = read_rows(path)
-        named = {row["case"]: row for row in rows if row.get("case")}
-        if not findings and not named:
+        by_case = {row["case"]: row for row in rows if row.get("case")}
+        if not findings and not by_case:
             findings = [no_such_column(path, "case")]
-        for case, row in named.items():
+        for case, row in by_case.items():
             values = {name: fact_value(text) for name, text in row.items() if name not in ("case", "patient")}
             facts[case] = {name: value for name, value in values.items() if value is not None}
             if row.get("patient"):

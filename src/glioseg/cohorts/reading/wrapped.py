@@ -69,24 +69,24 @@ def _out_of_roles(root: Path, volumes: Sequence[Path], unwrapped: Mapping[Path, 
 
 def _role(folder: str, parent: str) -> str | None:
     """The modality that a folder is named for, or that it holds a mask; None where its name says something else."""
-    own = _own_words(folder, parent)
-    if MASK_WORD.search(own) is not None:
+    words = _own_words(folder, parent)
+    if MASK_WORD.search(words) is not None:
         return _MASK
-    return sequence_of(own)
+    return sequence_of(words)
 
 
 def _own_words(folder: str, parent: str) -> str:
     """What a folder's name adds to that of the folder it lies in: ``p1_flair`` in ``p1`` -> ``flair``."""
-    own = folder[len(parent) :] if folder.lower().startswith(parent.lower()) and folder != parent else folder
-    return _NUMBER.sub("", own.strip("_-. "))
+    words = folder[len(parent) :] if folder.lower().startswith(parent.lower()) and folder != parent else folder
+    return _NUMBER.sub("", words.strip("_-. "))
 
 
 def _name(folder: str, file: Path, parent: str) -> str:
     """The folder's name where it begins with the case's, else the file's own where that says as much, else the folder's
     words.
     """
-    stem, own = file_stem(file), _own_words(folder, parent)
-    if own != folder and folder.lower().startswith(parent.lower()):
+    stem, words = file_stem(file), _own_words(folder, parent)
+    if words != folder and folder.lower().startswith(parent.lower()):
         return f"{folder}{file_ending(file)}"
     says_it = MASK_WORD.search(stem) is not None or bool(split_sequence(without_words(stem))[1])
-    return file.name if says_it else f"{own}{file_ending(file)}"
+    return file.name if says_it else f"{words}{file_ending(file)}"

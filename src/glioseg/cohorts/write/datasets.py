@@ -129,15 +129,15 @@ def _scheme(case: LoadedCase, glioma: str) -> LabelScheme | None:
     """The scheme to write a case's labels in: values 1, 2, 3, ... without gaps."""
     if case.labels is None:
         return None
-    own = case.labels.scheme
-    if own.name in _THREE_LABELS:
+    scheme = case.labels.scheme
+    if scheme.name in _THREE_LABELS:
         return scheme_named(glioma)
-    if own.name == "lgg":
+    if scheme.name == "lgg":
         return scheme_named("binary")
-    if list(own.labels.values()) == list(range(1, len(own.labels) + 1)):
-        return own
-    labels = {name: value for value, name in enumerate(own.labels, start=1)}
-    return LabelScheme(own.name, labels, own.regions, own.default_regions, own.source)
+    if list(scheme.labels.values()) == list(range(1, len(scheme.labels) + 1)):
+        return scheme
+    labels = {name: value for value, name in enumerate(scheme.labels, start=1)}
+    return LabelScheme(scheme.name, labels, scheme.regions, scheme.default_regions, scheme.source)
 
 
 def _uniform(written: Sequence[Written], layout: str) -> tuple[tuple[str, ...], LabelScheme | None]:

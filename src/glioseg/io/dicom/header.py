@@ -165,8 +165,8 @@ def _frames_or_fault(
     if modality == "SEG":
         return (), "a segmentation, not a scan"
     if modality != "MR":
-        known = modality if modality in _MODALITIES else "another modality" if modality else "no modality"
-        return (), f"{known}, not MR"
+        modality_words = modality if modality in _MODALITIES else "another modality" if modality else "no modality"
+        return (), f"{modality_words}, not MR"
     rows, columns = integer_of(data, "Rows"), integer_of(data, "Columns")
     if not rows or not columns or rows < 1 or columns < 1:
         return (), "no picture in it"
@@ -258,10 +258,10 @@ def _enhanced_frames(path: Path, data: Dataset, n_frames: int) -> Iterator[Frame
         integer_of(data, "Columns") or 0,
     )
     agent = _agent(data)
-    for index, own in enumerate(items_of(data, "PerFrameFunctionalGroupsSequence")):
+    for index, per_frame in enumerate(items_of(data, "PerFrameFunctionalGroupsSequence")):
         if index == n_frames:
             return
-        groups = _Groups(own, shared)
+        groups = _Groups(per_frame, shared)
         technique = _enhanced_technique(data, groups, agent)
         row, column = _directions(groups.item("PlaneOrientationSequence"))
         measures, content = groups.item("PixelMeasuresSequence"), groups.item("FrameContentSequence")
@@ -323,8 +323,8 @@ def _enhanced_sequences(data: Dataset, modifier: Dataset) -> frozenset[str]:
 
 
 def _component_of(groups: _Groups, technique: Technique) -> str | None:
-    named = text_of(groups.item("MRImageFrameTypeSequence"), "ComplexImageComponent").lower()
-    return named if named in _COMPONENTS.values() else _component(technique.image_type)
+    component = text_of(groups.item("MRImageFrameTypeSequence"), "ComplexImageComponent").lower()
+    return component if component in _COMPONENTS.values() else _component(technique.image_type)
 
 
 # --- of both ----------------------------------------------------------------------------------------------------------

@@ -56,10 +56,10 @@ def _directory(path: Path) -> StudyFiles:
     with silenced():
         data = read_dataset(path, content)
         for record in items_of(data, "DirectoryRecordSequence"):
-            named = value_of(record, "ReferencedFileID")
-            if named is None or isinstance(named, (bytes, int, float)):
+            file_id = value_of(record, "ReferencedFileID")
+            if file_id is None or isinstance(file_id, (bytes, int, float)):
                 continue
-            parts = [named] if isinstance(named, str) else [str(part) for part in named]
+            parts = [file_id] if isinstance(file_id, str) else [str(part) for part in file_id]
             place = PurePosixPath(*"/".join(parts).replace("\\", "/").split("/"))
             if not place.parts or leads_out(place) or "\0" in str(place):
                 n_outside += 1

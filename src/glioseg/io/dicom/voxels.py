@@ -157,10 +157,10 @@ def _require_honest(data: Dataset, frame: Frame, shown: str) -> None:
 def _rescaling(data: Dataset, index: int) -> tuple[float, float]:
     """(slope, intercept) of a picture: its own, or that of the file."""
     groups = value_of(data, "PerFrameFunctionalGroupsSequence") or ()
-    own = groups[index] if index < len(groups) else {}
+    per_frame = groups[index] if index < len(groups) else {}
     shared = item_of(data, "SharedFunctionalGroupsSequence")
     for place in (
-        item_of(own, "PixelValueTransformationSequence"),
+        item_of(per_frame, "PixelValueTransformationSequence"),
         item_of(shared, "PixelValueTransformationSequence"),
         data,
     ):

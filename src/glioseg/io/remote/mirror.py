@@ -186,8 +186,8 @@ def _is_here(path: Path, file: RemoteFile, facts: tuple[int | None, str | None, 
         state = path.stat()
     except OSError:
         return False
-    known = file.size is not None and file.tag is not None
-    return known and (file.size, file.tag, state.st_mtime_ns) == tuple(facts) and state.st_size == file.size
+    is_checkable = file.size is not None and file.tag is not None
+    return is_checkable and (file.size, file.tag, state.st_mtime_ns) == tuple(facts) and state.st_size == file.size
 
 
 def _brought(

@@ -208,9 +208,9 @@ class _Sending:
         states = {}
         for path in sorted(self._place.path.rglob("*")):
             below = path.relative_to(self._place.path)
-            own = path.name == LOCK or path.name.startswith(TEMPORARY) or below.parts[0] in OF_THIS_MACHINE
+            stays_here = path.name == LOCK or path.name.startswith(TEMPORARY) or below.parts[0] in OF_THIS_MACHINE
             try:
-                if not own and path.is_file():
+                if not stays_here and path.is_file():
                     states[below.as_posix()] = path.stat().st_mtime_ns
             except FileNotFoundError:
                 continue  # it was replaced meanwhile

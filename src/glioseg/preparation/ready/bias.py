@@ -36,7 +36,7 @@ def without_shading(array: npt.NDArray[Any], grid: Grid) -> npt.NDArray[np.float
     """
     values = np.asarray(array, dtype=np.float32)
     shown = visible(array, NOISE) & (values > 0)
-    coarse = grid.with_spacing([max(own, _FIELD_MM) for own in grid.spacing_mm])
+    coarse = grid.with_spacing([max(spacing, _FIELD_MM) for spacing in grid.spacing_mm])
     if min(coarse.shape) < _FEWEST:
         raise GeometryError(
             "the shading of a volume this thin cannot be evened out",

@@ -116,7 +116,7 @@ class Head:
         values = values.clip(*np.percentile(values[shown], _TAILS)) if shown.any() else values
         seen = []
         for level in reversed(_LEVELS):  # the finest first, the coarser ones from it
-            coarse = grid.with_spacing([max(own, level.mm) for own in grid.spacing_mm])
+            coarse = grid.with_spacing([max(mm, level.mm) for mm in grid.spacing_mm])
             values = resample_array(values[None], grid, coarse, "linear")[0]
             share = resample_array(shown[None].astype(np.float32), grid, coarse, "linear")[0]
             grid, shown = coarse, share > 0.5

@@ -98,8 +98,8 @@ def make_ready(
         evened,
         time.perf_counter() - began,
     )
-    own = image if working is native else _image(voxels, shown, places, brain, native)
-    return ReadyScan(image, own, home, record, _views(voxels, places, target, brain))
+    working_image = image if working is native else _image(voxels, shown, places, brain, native)
+    return ReadyScan(image, working_image, home, record, _views(voxels, places, target, brain))
 
 
 def _target(shown: Sequence[str], options: ReadyOptions, derived: Sequence[str]) -> str:

@@ -48,9 +48,9 @@ def views_of(title: str, fixed: Voxels, moving: npt.NDArray[Any], headers: Grid,
     """
     before, after = {}, {}
     for plane, section in _sections(fixed.grid).items():
-        own = _scaled(_section(fixed.array, fixed.grid, section))
-        before[plane] = _chessboard(own, _scaled(_section(moving, headers, section)))
-        after[plane] = _chessboard(own, _scaled(_section(moving, there, section)))
+        fixed_section = _scaled(_section(fixed.array, fixed.grid, section))
+        before[plane] = _chessboard(fixed_section, _scaled(_section(moving, headers, section)))
+        after[plane] = _chessboard(fixed_section, _scaled(_section(moving, there, section)))
     return PlaneSections(title, before, after, {})
 
 

@@ -245,12 +245,12 @@ def dark_blocks(about: CohortDescription, folder: Path) -> tuple[Block, ...]:
 
 
 def _picture_sizes(about: CohortDescription, folder: Path) -> Block:
-    known = [case for case in about.cases if case.shape is not None]
-    shapes = [case.shape or (1, 1, 1) for case in known]
-    classes = [case.category or "" for case in known]
+    sized = [case for case in about.cases if case.shape is not None]
+    shapes = [case.shape or (1, 1, 1) for case in sized]
+    classes = [case.category or "" for case in sized]
     figure = charts.picture_sizes([shape[0] for shape in shapes], [shape[1] for shape in shapes], classes)
     distinct = len({shape[:2] for shape in shapes})
-    caption = f"{distinct:,} different sizes among {plural(len(known), 'picture')}; larger dots stand for several of "
+    caption = f"{distinct:,} different sizes among {plural(len(sized), 'picture')}; larger dots stand for several of "
     caption += "one size, the line marks square pictures."
     title = "Size of the pictures"
     return saved_picture(folder, "picture-sizes", figure, "chart", title=title, caption=caption, half=True)

@@ -23,8 +23,8 @@ def class_contributions(facts: ClassificationFacts) -> Section:
     """By modality; nothing where nobody asked."""
     if facts.headline is None:
         return _section("", {})
-    own = facts.parts[facts.headline].evaluation.contributions
-    return _section(facts.headline, {"all classes": own} if own else {})
+    effects = facts.parts[facts.headline].evaluation.contributions
+    return _section(facts.headline, {"all classes": effects} if effects else {})
 
 
 def _section(part: str, by_region: Mapping[str, Sequence[Contribution]]) -> Section:
@@ -38,7 +38,7 @@ def _section(part: str, by_region: Mapping[str, Sequence[Contribution]]) -> Sect
 
 
 def _table(by_region: Mapping[str, Sequence[Contribution]]) -> Table:
-    metric = next(own[0].metric for own in by_region.values() if own)
+    metric = next(effects[0].metric for effects in by_region.values() if effects)
     groups = [(f"{metric.capitalize()}, {change}", "95 % interval", f"Probability, {change}") for change in CHANGES]
     columns = (
         Column("Region" if metric == "dice" else "Of"),
@@ -49,10 +49,10 @@ def _table(by_region: Mapping[str, Sequence[Contribution]]) -> Table:
         (
             Cell(region),
             Cell(style.modality_title(name)),
-            *(cell for change in CHANGES for cell in _cells(own, name, change)),
+            *(cell for change in CHANGES for cell in _cells(effects, name, change)),
         )
-        for region, own in by_region.items()
-        for name in dict.fromkeys(each.modality for each in own)
+        for region, effects in by_region.items()
+        for name in dict.fromkeys(each.modality for each in effects)
     )
     caption = "Changes, mean over cases. " + " ".join(
         f"{change.capitalize()}: {CHANGES_ARE[change]}." for change in CHANGES
@@ -62,12 +62,14 @@ def _table(by_region: Mapping[str, Sequence[Contribution]]) -> Table:
     return Table(columns, rows, caption)
 
 
-def _cells(own: Sequence[Contribution], name: str, change: str) -> tuple[Cell, Cell, Cell]:
-    known = next((each for each in own if (each.modality, each.change) == (name, change)), None)
-    if known is None:
+def _cells(effects: Sequence[Contribution], name: str, change: str) -> tuple[Cell, Cell, Cell]:
+    effect = next((each for each in effects if (each.modality, each.change) == (name, change)), None)
+    if effect is None:
         return NOTHING, NOTHING, NOTHING
-    interval = NOTHING if known.ci95 is None else Cell(" to ".join(f"{end:+.3f}" for end in known.ci95), known.ci95[0])
-    return _signed(known.difference), interval, _signed(known.probability)
+    interval = (
+        NOTHING if effect.ci95 is None else Cell(" to ".join(f"{end:+.3f}" for end in effect.ci95), effect.ci95[0])
+    )
+    return _signed(effect.difference), interval, _signed(effect.probability)
 
 
 def _signed(value: float | None) -> Cell:

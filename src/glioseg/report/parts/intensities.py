@@ -107,7 +107,7 @@ def intensity(about: CohortDescription, folder: Path) -> Section:
 
 def _along_slices(about: CohortDescription, names: Sequence[str], folder: Path) -> list[Block]:
     """How raw intensities spread from the first slices to the last; nothing for single pictures."""
-    stacks = [case for case in about.cases if any(len(known.by_place) for known in case.modalities.values())]
+    stacks = [case for case in about.cases if any(len(modality.by_place) for modality in case.modalities.values())]
     if not stacks:
         return []
     (direction, n_cases), *_ = Counter(_direction(case)[0] for case in stacks).most_common()
@@ -152,8 +152,8 @@ def middle_spread(cases: Sequence[CaseSummary], name: str) -> Spread | None:
     ]
     if not tables:
         return None
-    known = np.ma.masked_invalid(np.stack(tables).astype(np.float64))
-    middle: Spread = np.ma.median(known, axis=0).filled(np.nan)  # type: ignore[no-untyped-call]
+    masked = np.ma.masked_invalid(np.stack(tables).astype(np.float64))
+    middle: Spread = np.ma.median(masked, axis=0).filled(np.nan)  # type: ignore[no-untyped-call]
     return middle
 
 

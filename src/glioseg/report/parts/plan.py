@@ -140,15 +140,15 @@ def _dark_slices(
 
 
 def _middle_slices(about: CohortDescription) -> tuple[SliceRequest, ...]:
-    known = [case for case in about.cases if case.modalities and case.n_slices]
-    return tuple(_one_modality(case, case.n_slices // 2) for case in _spread(known, _MOST_PLAIN))
+    usable = [case for case in about.cases if case.modalities and case.n_slices]
+    return tuple(_one_modality(case, case.n_slices // 2) for case in _spread(usable, _MOST_PLAIN))
 
 
 def _class_pictures(about: CohortDescription) -> Mapping[str, tuple[SliceRequest, ...]]:
     chosen = {}
     for name in list(about.categories)[:_MOST_CLASSES]:
-        own = [case for case in about.cases if case.category == name and case.modalities and case.n_slices]
-        chosen[name] = tuple(_one_modality(case, case.n_slices // 2) for case in _spread(own, _MOST_PER_CLASS))
+        of_class = [case for case in about.cases if case.category == name and case.modalities and case.n_slices]
+        chosen[name] = tuple(_one_modality(case, case.n_slices // 2) for case in _spread(of_class, _MOST_PER_CLASS))
     return chosen
 
 

@@ -32,7 +32,9 @@ def subgroups(facts: SegmentationFacts, folder: Path) -> Section:
     caption += "its 95 % interval. In brackets the number of patients."
     figure, title = strips(rows), f"Dice of {region} by subgroup"
     blocks: list[Block] = [saved_picture(folder, "subgroups", figure, "chart", title=title, caption=caption)]
-    words = power_words((each.fact, each.group, each.n_patients) for own in by_region.values() for each in own)
+    words = power_words(
+        (each.fact, each.group, each.n_patients) for of_region in by_region.values() for each in of_region
+    )
     if words:
         blocks.append(Prose(words, "warning"))
     return Section("subgroups", "Subgroups", UNTESTED, (*blocks, _table(facts)))

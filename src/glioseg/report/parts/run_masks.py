@@ -47,11 +47,11 @@ def surfaces(facts: SegmentationFacts, folder: Path) -> Section:
 def lesions(facts: SegmentationFacts, folder: Path) -> Section:
     """Lesions by what became of them; nothing where each case has one, it was found, and nothing else was."""
     counts = {key: _counted(rows, key[1]) for key, rows in _tables(facts)}
-    known = {key: count for key, count in counts.items() if count is not None}
-    if all(count.says_nothing for count in known.values()):
+    counted = {key: count for key, count in counts.items() if count is not None}
+    if all(count.says_nothing for count in counted.values()):
         return Section("lesions", "Lesions", "", ())
-    named = {_title(facts, part, region): count for (part, region), count in known.items()}
-    figure = lesion_bars(dict(list(named.items())[:_MOST_ROWS]))
+    by_title = {_title(facts, part, region): count for (part, region), count in counted.items()}
+    figure = lesion_bars(dict(list(by_title.items())[:_MOST_ROWS]))
     caption = "All cases together. Found: with a prediction on it or near it; false: predicted, but near no lesion. "
     caption += "The end of the page says what counts as a lesion."
     chart = saved_picture(folder, "lesions", figure, "chart", title="Lesions", caption=caption)

@@ -113,8 +113,8 @@ def score_tiles(facts: SegmentationFacts, part: str) -> list[Tile]:
 
 def _tile_while_training(facts: SegmentationFacts) -> list[Tile]:
     """The validation's Dice at the best epoch, or at the last that has one."""
-    known = [(row.epoch, dice) for row in facts.log if (dice := row.figure("val_dice")) is not None]
-    best = [pair for pair in known if pair[0] == facts.best_epoch] or known[-1:]
+    validated = [(row.epoch, dice) for row in facts.log if (dice := row.figure("val_dice")) is not None]
+    best = [pair for pair in validated if pair[0] == facts.best_epoch] or validated[-1:]
     return [Tile("Dice, validation", ratio(dice), f"epoch {epoch + 1}, while training") for epoch, dice in best[:1]]
 
 

@@ -117,8 +117,10 @@ def _what_is_seen(items: Sequence[GalleryItem], facts: SegmentationFacts) -> str
     words = f"Shown on {titles}" if titles else "Shown on the picture"
     if any(item.n_slices > 1 for item in items):
         score = _ranked_by(facts)
-        own = "its own" if score == "Dice" else f"the Dice of all {_outlined(facts)} on it"
-        return f"{words}; trimmed to what is not black. Above each: the case and its {score}, the slice and {own}."
+        slice_score = "its own" if score == "Dice" else f"the Dice of all {_outlined(facts)} on it"
+        return (
+            f"{words}; trimmed to what is not black. Above each: the case and its {score}, the slice and {slice_score}."
+        )
     return f"{words}."
 
 

@@ -94,15 +94,15 @@ def _as_published(facts: SegmentationFacts) -> list[Table]:
     protocol = facts.followed
     if protocol is None:
         return []
-    known = [(figure, _regions_of(facts.log, figure)) for figure in protocol.figures]
-    places = [(figure, region) for figure, regions in known for region in regions]
+    with_regions = [(figure, _regions_of(facts.log, figure)) for figure in protocol.figures]
+    places = [(figure, region) for figure, regions in with_regions for region in regions]
     if not places:
         return []  # a run from before these were logged
     titles = [
         f"{figure.metric} {'mean' if region == MEAN else region}" if len(facts.data.regions) > 1 else figure.metric
         for figure, region in places
     ]
-    rules = [f"{figure.name} ({EMPTY_WORDS[figure.empty]})" for figure, _ in known]
+    rules = [f"{figure.name} ({EMPTY_WORDS[figure.empty]})" for figure, _ in with_regions]
     caption = (
         f"The same epochs, scored on the validation part as published by {protocol.source}: {', '.join(rules)}; on "
         f"{GRID_WORDS[protocol.grid]}, {SLICE_WORDS[protocol.slices]}. These figures decide nothing here; those of the "
@@ -133,8 +133,10 @@ def fold_of_epochs(rows: Sequence[object], how: str = "row by row") -> str:
 
 def _regions_of(log: Sequence[LogRow], figure: PublishedFigure) -> list[str]:
     """The regions of a figure that the log has, their mean first; alone what was published, where that is known."""
-    known = dict.fromkeys(region for row in log for region in row.names("as_published", figure.name))
-    return [region for region in (MEAN, *(name for name in known if name != MEAN)) if _is_shown(region, known, figure)]
+    logged = dict.fromkeys(region for row in log for region in row.names("as_published", figure.name))
+    return [
+        region for region in (MEAN, *(name for name in logged if name != MEAN)) if _is_shown(region, logged, figure)
+    ]
 
 
 def _is_shown(region: str, known: Collection[str], figure: PublishedFigure) -> bool:

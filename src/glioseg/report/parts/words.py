@@ -41,7 +41,7 @@ def left_out(count: int, elsewhere: str = "inspect.json has all of them.") -> st
 
 def tumour_sizes(about: CohortDescription) -> tuple[list[float], str]:
     """The size of every tumour that there is: in ml where millimetres are known, else in voxels."""
-    known = [case.tumour_ml for case in about.cases if case.tumour_ml]
-    if known:
-        return known, "ml"
+    volumes = [case.tumour_ml for case in about.cases if case.tumour_ml]
+    if volumes:
+        return volumes, "ml"
     return [float(case.tumour_voxels) for case in about.cases if case.tumour_voxels], "voxels"

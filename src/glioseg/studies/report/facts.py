@@ -108,8 +108,8 @@ class RowFact:
     @property
     def training_s(self) -> float | None:
         """Mean over its runs."""
-        known = [run.training_s for run in self.runs if run.training_s is not None]
-        return sum(known) / len(known) if known else None
+        seconds = [run.training_s for run in self.runs if run.training_s is not None]
+        return sum(seconds) / len(seconds) if seconds else None
 
     @property
     def peak_memory_mb(self) -> float | None:

@@ -265,7 +265,7 @@ def _lines(facts: StudyFacts, part: str, region: str, metric: str) -> Lines | No
         return None
     by_row = [_by_patient(figure) for _, figure in scored]
     patients = sorted(set().union(*by_row))
-    values = np.array([[own.get(patient, np.nan) for own in by_row] for patient in patients])
+    values = np.array([[by_patient.get(patient, np.nan) for by_patient in by_row] for patient in patients])
     title = f"{region}, {part_word(part)}"
     return Lines(title, tuple(name for name, _ in scored), values.reshape(-1, len(scored)))
 
@@ -275,7 +275,7 @@ def _by_patient(figure: VariationFigure) -> dict[str, float]:
     for case in figure.cases:
         if not np.isnan(case.value):
             values.setdefault(case.patient, []).append(case.value)
-    return {patient: sum(own) / len(own) for patient, own in values.items()}
+    return {patient: sum(of_patient) / len(of_patient) for patient, of_patient in values.items()}
 
 
 def _published(facts: StudyFacts, folder: Path) -> Section:

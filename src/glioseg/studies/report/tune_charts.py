@@ -41,11 +41,11 @@ def by_trial(trials: Sequence[Trial], *, y: str) -> Figure:
     figure = style.new_figure(style.HALF_WIDTH, 3.8)
     axes = style.style_axes(figure.add_subplot(), x="trial", y=y, grid="y")
     for pruned, face, label in ((False, style.ACCENT, "trained to the end"), (True, style.PAPER, "pruned")):
-        own = [trial for trial in trials if trial.pruned is pruned]
-        if own:
+        drawn = [trial for trial in trials if trial.pruned is pruned]
+        if drawn:
             axes.plot(
-                [trial.number + 1 for trial in own],
-                [trial.score for trial in own],
+                [trial.number + 1 for trial in drawn],
+                [trial.score for trial in drawn],
                 "o",
                 color=style.ACCENT,
                 markerfacecolor=face,

@@ -18,10 +18,10 @@ def without_modalities(classifiers: Sequence[Classifier], mean: Classification) 
     names = classifiers[0].modalities
     changes: dict[Change, dict[str, float]] = {change: {} for change in CHANGES}
     for channel, name in enumerate(names if len(names) > 1 else ()):
-        for change, own in changes.items():
+        for change, by_name in changes.items():
             images = changed(mean.arrays.images, channel, change)
             after = np.mean([classifier.probabilities(images)[z, decided] for classifier in classifiers])
-            own[name] = round(float(after) - float(mean.probabilities[z, decided]), 4)
+            by_name[name] = round(float(after) - float(mean.probabilities[z, decided]), 4)
     return {
         "of": f"the probability of {mean.classes[decided]} on slice {mean.numbers[z]}",
         "without": changes["removed"],

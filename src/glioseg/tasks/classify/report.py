@@ -34,7 +34,7 @@ _COMPARED = ("accuracy", "balanced_accuracy", "auc", "log_loss")
 
 def page(facts: RunFacts, run: FinishedRun, figures: Path) -> RunPage:
     """Key figures and sections, classifying the pictures that are shown."""
-    own = ClassificationFacts(
+    classification = ClassificationFacts(
         **vars(facts),
         parts=scored_parts(run.folder, ClassEvaluation.from_json, class_rows_from_csv),
         names=run.data.targets.names,
@@ -44,17 +44,17 @@ def page(facts: RunFacts, run: FinishedRun, figures: Path) -> RunPage:
             if getattr(run.data.split, part)
         },
     )
-    headline = own.headline
+    headline = classification.headline
     if headline is not None:
         bundle = run.bundle()
-        classifiers, rows = (classifier_of(bundle, run.device),), own.parts[headline].rows
-        own = replace(
-            own,
+        classifiers, rows = (classifier_of(bundle, run.device),), classification.parts[headline].rows
+        classification = replace(
+            classification,
             right=_pictures_of(classifiers, run.data.part(headline).cases, _telling_rows(rows, are_right=True)),
             wrong=_pictures_of(classifiers, run.data.part(headline).cases, _telling_rows(rows, are_right=False)),
             temperatures=(bundle.info.temperature,),
         )
-    return classification_page(own, figures)
+    return classification_page(classification, figures)
 
 
 def page_of_scores(facts: RunFacts, scored: ScoredData, classifiers: Sequence[Classifier], figures: Path) -> RunPage:
@@ -64,9 +64,12 @@ def page_of_scores(facts: RunFacts, scored: ScoredData, classifiers: Sequence[Cl
     evaluation = part_figures.evaluation if isinstance(part_figures, ClassEnsembleFigures) else part_figures
     if not isinstance(evaluation, ClassEvaluation):
         raise TypeError("scores of classifiers are a ClassEvaluation")
-    networks = [replace(network, figures=_main(own)) for network, own in zip(facts.networks, alone, strict=False)]
+    networks = [
+        replace(network, figures=_main(figures_alone))
+        for network, figures_alone in zip(facts.networks, alone, strict=False)
+    ]
     names = scored.infos[0].classes
-    own = ClassificationFacts(
+    classification = ClassificationFacts(
         **vars(replace(facts, networks=tuple(networks) or facts.networks)),
         parts={part.name: PartScores(evaluation, rows)},
         names=names,
@@ -75,7 +78,7 @@ def page_of_scores(facts: RunFacts, scored: ScoredData, classifiers: Sequence[Cl
         wrong=_pictures_of(classifiers, part.cases, _telling_rows(rows, are_right=False)),
         temperatures=tuple(info.temperature for info in scored.infos),
     )
-    return scored_classification_page(own, figures, _main(evaluation))
+    return scored_classification_page(classification, figures, _main(evaluation))
 
 
 def _main(evaluation: ClassEvaluation) -> dict[str, float | None]:

@@ -77,8 +77,8 @@ def calibrate_masks(
     modalities = predictor.modalities
     fitted: list[CheckedCase] = []
     for held in parts.fitted:
-        own = predictor if held.bundle is bundle else predictor_of(held.bundle, device)
-        fitted += _collected(own, held.part, options, reporter)
+        fold_predictor = predictor if held.bundle is bundle else predictor_of(held.bundle, device)
+        fitted += _collected(fold_predictor, held.part, options, reporter)
     others = [] if parts.checked is None else _collected(predictor, parts.checked, options, reporter)
     intensities = (
         fit_intensities(modalities, [case.intensities for case in fitted])
@@ -350,8 +350,8 @@ def _at_temperatures_of_others(cases: Sequence[CheckedCase], region: str) -> Pro
     folds = folds_of([case.unit for case in cases])
     parts = []
     for fold in np.unique(folds):
-        held = [case.histograms[region] for case, own in zip(cases, folds, strict=True) if own == fold]
-        others = [case.histograms[region] for case, own in zip(cases, folds, strict=True) if own != fold]
+        held = [case.histograms[region] for case, case_fold in zip(cases, folds, strict=True) if case_fold == fold]
+        others = [case.histograms[region] for case, case_fold in zip(cases, folds, strict=True) if case_fold != fold]
         parts.append(at_temperature(merged(held), fit_voxel_temperature(merged(others))))
     return merged(parts)
 

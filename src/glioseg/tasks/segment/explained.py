@@ -54,10 +54,10 @@ def save_explanation(
     plane = _shown_plane(ensemble)
     maps: dict[str, str] = {}
     for name in MAPS:
-        own = getattr(explanation, name)
-        if own:
+        by_region = getattr(explanation, name)
+        if by_region:
             nothing = np.zeros(image.grid.shape, dtype=np.float32)
-            stack = np.stack([own.get(region, nothing) for region in ensemble.regions])
+            stack = np.stack([by_region.get(region, nothing) for region in ensemble.regions])
             maps[name] = write_map(stack, image.grid, folder / f"{stem}_{name}")
     names = _figure_names(stem, ensemble.regions)
     figures = {region: names[region] for region in explanation.slices}
@@ -86,10 +86,10 @@ def _changes(effects: Effects, change: Change) -> dict[str, dict[str, dict[str, 
     return {
         region: {
             name: {
-                "probability_change": round(own[change].probability, 4),
-                "volume_change": round(own[change].volume, 4),
+                "probability_change": round(effect[change].probability, 4),
+                "volume_change": round(effect[change].volume, 4),
             }
-            for name, own in by_modality.items()
+            for name, effect in by_modality.items()
         }
         for region, by_modality in effects.items()
     }

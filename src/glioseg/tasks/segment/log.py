@@ -64,8 +64,8 @@ def _published_cells(names: Sequence[str], with_regions: bool, row: LogRow) -> t
     means = [row.figure(AS_PUBLISHED, name, MEAN) for name in names]
     cells = ["-" if mean is None else f"{mean:.3f}" for mean in means]
     if with_regions:
-        known = [name for name in row.names(AS_PUBLISHED, names[0]) if name != MEAN]
-        cells.insert(1, _by_region({name: row.figure(AS_PUBLISHED, names[0], name) for name in known}))
+        regions = [name for name in row.names(AS_PUBLISHED, names[0]) if name != MEAN]
+        cells.insert(1, _by_region({name: row.figure(AS_PUBLISHED, names[0], name) for name in regions}))
     return tuple(cells)
 
 

@@ -172,8 +172,8 @@ class SegmentMembers(Members):
 
     def claims(self, case: Case, wanted: Wanted) -> frozenset[str]:
         """The name of its files; in BIDS, which knows letters and digits alone, its folder too."""
-        own = {stem_of(case)}
-        return frozenset(own | {BidsName.of(case.id, case.patient).place} if "bids" in wanted.write else own)
+        names = {stem_of(case)}
+        return frozenset(names | {BidsName.of(case.id, case.patient).place} if "bids" in wanted.write else names)
 
     def page(self, cases: Sequence[PredictedCase]) -> PredictionsPage:
         """Volumes by region, sections of each scan, what was read as what, and what to distrust."""

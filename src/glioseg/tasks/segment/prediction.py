@@ -179,7 +179,7 @@ class SegmentPrediction(CasePrediction):
     @cached_property
     def _warnings(self) -> tuple[str, ...]:
         n_disputed = self._n_disputed() if self.contributions else None
-        own = doubts(self.image, self.prediction, self.networks.ensemble.options, n_disputed)
+        reasons = doubts(self.image, self.prediction, self.networks.ensemble.options, n_disputed)
         unsure = () if self.doubted is None else low_confidence(self.doubted)
         filled = (
             *filling_words(self._filled(), self.image.modalities),
@@ -188,7 +188,7 @@ class SegmentPrediction(CasePrediction):
         made = () if self.ready is None else self.ready.record.doubts
         skull = skull_warnings(self.image, None if self.ready is None else self.ready.record, self.networks.infos)
         seen = (*blank_words(self.image), *filled, *place_words(self.image.grid))
-        return (*self._exchanged, *unsure, *skull, *made, *seen, *own)
+        return (*self._exchanged, *unsure, *skull, *made, *seen, *reasons)
 
     @cached_property
     def _exchanged(self) -> tuple[str, ...]:

@@ -55,19 +55,19 @@ _N_MAPS = 3
 
 def page(facts: RunFacts, run: FinishedRun, figures: Path) -> RunPage:
     """Key figures and sections, predicting the few cases that are shown."""
-    own = SegmentationFacts(
+    segmentation = SegmentationFacts(
         **vars(facts),
         parts=scored_parts(run.folder, Evaluation.from_json, rows_from_csv),
         outlined=_outlined(run.data.prepared),
         followed=followed_in_validation(run.recipe),
         weight_maps=weight_maps(run.recipe, run.data),
     )
-    headline = own.headline
+    headline = segmentation.headline
     if headline is not None:
         bundle, part = run.bundle(), run.data.part(headline)
-        items = gallery(masks_of(predictor_of(bundle, run.device), part), part, own.parts[headline].rows)
-        own = replace(own, gallery=items, **_confidence(bundle.info))
-    return segmentation_page(own, figures)
+        items = gallery(masks_of(predictor_of(bundle, run.device), part), part, segmentation.parts[headline].rows)
+        segmentation = replace(segmentation, gallery=items, **_confidence(bundle.info))
+    return segmentation_page(segmentation, figures)
 
 
 def _confidence(info: BundleInfo) -> dict[str, Any]:
@@ -83,14 +83,17 @@ def page_of_scores(facts: RunFacts, scored: ScoredData, ensemble: Ensemble, figu
     evaluation = part_figures.evaluation if isinstance(part_figures, EnsembleFigures) else part_figures
     if not isinstance(evaluation, Evaluation):
         raise TypeError("scores of networks that segment are an Evaluation")
-    networks = [replace(network, figures=_mean_dice(own)) for network, own in zip(facts.networks, alone, strict=False)]
-    own = SegmentationFacts(
+    networks = [
+        replace(network, figures=_mean_dice(figures_alone))
+        for network, figures_alone in zip(facts.networks, alone, strict=False)
+    ]
+    segmentation = SegmentationFacts(
         **vars(replace(facts, networks=tuple(networks) or facts.networks)),
         parts={part.name: PartScores(evaluation, scored.scores.rows)},
         outlined=_outlined(part.prepared),
         gallery=gallery(partial(_mask_of, ensemble), part, scored.scores.rows),
     )
-    return scored_segmentation_page(own, figures, _mean_dice(evaluation))
+    return scored_segmentation_page(segmentation, figures, _mean_dice(evaluation))
 
 
 def _mean_dice(evaluation: Evaluation) -> dict[str, float | None]:

@@ -146,8 +146,8 @@ class Validator(CaseValidation[ValidatedCase]):
         if regions is None:
             return 0.0, 0
         logits = logits_of(torch.from_numpy(probabilities[None].copy()), self.predictor.options.activation)
-        own = np.array(np.asarray(regions).transpose(1, 0, 2, 3)[None], order="C")  # what is cached is read-only
-        inside = torch.from_numpy(own)
+        array = np.array(np.asarray(regions).transpose(1, 0, 2, 3)[None], order="C")  # what is cached is read-only
+        inside = torch.from_numpy(array)
         return float(self.loss(logits, inside, None)), 1
 
 

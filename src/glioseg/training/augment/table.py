@@ -103,12 +103,12 @@ class AugmentTable:
 
     def taken(self, items: Sequence[int]) -> AugmentTable:
         """The table of some items of the batch, by their places in it: what is drawn for each stays what it is."""
-        own, noisy = np.asarray(items, dtype=np.intp), (self.noises != 0).ravel()
+        rows, noisy = np.asarray(items, dtype=np.intp), (self.noises != 0).ravel()
         columns: dict[str, Any] = {
-            name: value[own] for name, value in vars(self).items() if isinstance(value, np.ndarray)
+            name: value[rows] for name, value in vars(self).items() if isinstance(value, np.ndarray)
         }
         places = np.where(noisy, noisy.cumsum() - 1, -1).reshape(self.noises.shape)
-        return replace(self, **columns, noise_places=places[own], n_noises=int(noisy.sum()))
+        return replace(self, **columns, noise_places=places[rows], n_noises=int(noisy.sum()))
 
     @property
     def n_items(self) -> int:
