@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.collections import PathCollection
@@ -255,6 +256,26 @@ def test_two_dozen_series_differ() -> None:
 )
 def test_numbers_are_written_as_people_write_them(value: float, words: str) -> None:
     assert style.number(value) == words
+
+
+def test_no_figure_needs_tex() -> None:
+    """Some have it set all their text in their ``matplotlibrc``; names of files are no TeX."""
+    named = {"a_b & 50 %": 1.0}
+    usual = draw(charts.bars(named, x="cases"))
+    with mpl.rc_context({"text.usetex": True}):
+        assert np.array_equal(draw(charts.bars(named, x="cases")), usual)
+        assert draw(charts.sizes([3.0, 4.0], x="a_b", unit="ml")).std() > 0
+        assert mpl.rcParams["text.usetex"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_titles_of_modalities_are_printed_and_apart() -> None:
+    name = "加权_$x$_a_sequence_that_has_a_long_name_of_its_own"
+    assert style.modality_title(name) == name  # pages can show it as it is
+    figure = intensities.distributions({name: _histogram(), "t1n": _histogram()}, {name: _histogram()})
+    draw(figure)
+    first, second, _ = (axes.title if axes.get_title() else axes._left_title for axes in figure.axes)  # type: ignore[attr-defined]
+    assert first.get_window_extent().x1 < second.get_window_extent().x0
 
 
 def test_names_that_the_font_lacks_are_replaced() -> None:

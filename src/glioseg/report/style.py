@@ -123,8 +123,8 @@ def modality_colour(name: str, index: int = 0) -> str:
 
 
 def modality_title(name: str) -> str:
-    """What a modality is called in a figure: ``t2f`` -> ``T2-FLAIR``."""
-    return MODALITY_TITLES.get(name.lower(), plain(name))
+    """What a modality is called: ``t2f`` -> ``T2-FLAIR``; names that the table lacks as they are, not yet ``plain``."""
+    return MODALITY_TITLES.get(name.lower(), name)
 
 
 def modality_short(name: str) -> str:

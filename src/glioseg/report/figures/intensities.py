@@ -35,7 +35,7 @@ def distributions(raw: Mapping[str, Histogram], normalised: Mapping[str, Histogr
     grid = figure.add_gridspec(down, across)
     for number, (name, histogram) in enumerate(raw.items()):
         axes = figure.add_subplot(grid[number // across, number % across])
-        style.style_axes(axes, title=style.modality_title(name), x="raw intensity", grid="x")
+        style.style_axes(axes, title=_title(name), x="raw intensity", grid="x")
         _curve(axes, histogram, style.modality_colour(name, number), filled=True)
         axes.set_xlim(histogram.low, _upper_end(histogram))
         _limit_height(axes, [histogram])
@@ -43,7 +43,7 @@ def distributions(raw: Mapping[str, Histogram], normalised: Mapping[str, Histogr
     axes = figure.add_subplot(grid[last // across, last % across :])
     style.style_axes(axes, title="Normalised", x="z-score over the brain", grid="x")
     for number, (name, histogram) in enumerate(normalised.items()):
-        _curve(axes, histogram, style.modality_colour(name, number), filled=False, label=style.modality_title(name))
+        _curve(axes, histogram, style.modality_colour(name, number), filled=False, label=_title(name))
     axes.set_xlim(-4, 5)
     _limit_height(axes, list(normalised.values()))
     if len(normalised) > 1:
@@ -52,6 +52,11 @@ def distributions(raw: Mapping[str, Histogram], normalised: Mapping[str, Histogr
         panel.set_yticks([])
         panel.spines["left"].set_visible(False)
     return figure
+
+
+def _title(name: str) -> str:
+    """A modality's name where there is room for a panel's title."""
+    return style.plain(style.modality_title(name), 30)
 
 
 def _curve(axes: Axes, histogram: Histogram, colour: str, *, filled: bool, label: str = "") -> None:
@@ -104,9 +109,7 @@ def by_patient(cases: Sequence[CaseSummary], modalities: Sequence[str]) -> Figur
             (("raw", _raw(distributions)), ("z-score over the brain", _scores(distributions)))
         ):
             axes = style.style_axes(figure.add_subplot(len(modalities), 2, 2 * row + column + 1))
-            axes.set_title(
-                f"{style.modality_title(name)}, {words}", loc="left", fontsize=style.LABEL_PT + 0.5, color=style.INK
-            )
+            axes.set_title(f"{_title(name)}, {words}", loc="left", fontsize=style.LABEL_PT + 0.5, color=style.INK)
             _spread(axes, table, colour)
             if row == len(modalities) - 1:
                 axes.set_xlabel("cases, sorted by raw median", fontsize=style.LABEL_PT, color=style.MUTED)
@@ -159,7 +162,7 @@ def by_slice(spreads: Mapping[str, Spread], ends: tuple[str, str]) -> Figure:
         axes = figure.add_subplot(down, across, number + 1)
         style.style_axes(
             axes,
-            title=style.modality_title(name),
+            title=_title(name),
             x=f"slice position (%), {ends[0]} to {ends[1]}",
             y="raw intensity (file units)",
         )

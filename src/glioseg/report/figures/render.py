@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import io
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
+import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image as Pillow
 
 FigureKind = Literal["chart", "map", "scan"]
@@ -59,9 +62,15 @@ def png_of(figure: Figure) -> bytes:
 
 
 def draw(figure: Figure) -> npt.NDArray[np.uint8]:
-    """The pixels of a figure: (rows, columns, 3)."""
+    """The pixels of a figure: (rows, columns, 3).
+
+    TeX sets none of it, even where a person's ``matplotlibrc`` has it set all text.
+    """
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()  # type: ignore[no-untyped-call]
+    for text in figure.findobj(Text):
+        text.set(usetex=False)
+    with mpl.rc_context({"text.usetex": False}) if mpl.rcParams["text.usetex"] else nullcontext():
+        canvas.draw()  # type: ignore[no-untyped-call]
     return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])  # type: ignore[no-untyped-call]
 
 
