@@ -18,7 +18,7 @@ from glioseg import __version__
 from glioseg.core.region_titles import region_meaning
 from glioseg.io.files import write_bytes
 from glioseg.report import style
-from glioseg.report.figures.render import embedded, not_wider
+from glioseg.report.figures.render import embedded, not_wider, without_tex
 from glioseg.report.figures.views import CONVENTION
 from glioseg.report.html import (
     RESEARCH_ONLY,
@@ -268,7 +268,8 @@ def write_case_pdf(report: CaseReport, file: Path) -> Path:
 
     with PdfPages(buffer, metadata={**metadata, "CreationDate": None}) as pages:
         for figure in sheet.figures:
-            FigureCanvasPdf(figure).print_pdf(pages)  # type: ignore[no-untyped-call]
+            with without_tex(figure):
+                FigureCanvasPdf(figure).print_pdf(pages)  # type: ignore[no-untyped-call]
     write_bytes(file, buffer.getvalue())
     return file
 

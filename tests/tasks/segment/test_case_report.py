@@ -9,6 +9,7 @@ import zlib
 from pathlib import Path
 from typing import Any, Literal
 
+import matplotlib as mpl
 import nibabel
 import numpy as np
 import pytest
@@ -90,6 +91,14 @@ def test_one_page_for_people(info: BundleInfo, tmp_path: Path) -> None:
         assert words.lower() in text.replace(" ", "").lower(), words
     said = re.sub(r"base64,[^\"]*", "", page).lower() + text.lower()
     assert "planted" not in said, "names of files and folders may be names of people"
+
+
+def test_tex_sets_no_report(info: BundleInfo, tmp_path: Path) -> None:
+    """A person's ``matplotlibrc`` may say that TeX sets all text; a file called a_b is none."""
+    with mpl.rc_context({"text.usetex": True}):
+        write_report(_reported(info, _labels(), warnings=["a_b & 50 %"]), tmp_path, "case-1")
+    text, _ = _pdf_text(tmp_path / "case-1.pdf")
+    assert "a_b&50%" in text.replace(" ", "")
 
 
 def test_what_does_not_fit_goes_on_to_further_pages(info: BundleInfo, tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -62,16 +63,20 @@ def png_of(figure: Figure) -> bytes:
 
 
 def draw(figure: Figure) -> npt.NDArray[np.uint8]:
-    """The pixels of a figure: (rows, columns, 3).
-
-    TeX sets none of it, even where a person's ``matplotlibrc`` has it set all text.
-    """
+    """The pixels of a figure: (rows, columns, 3)."""
     canvas = FigureCanvasAgg(figure)
+    with without_tex(figure):
+        canvas.draw()  # type: ignore[no-untyped-call]
+    return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def without_tex(figure: Figure) -> Iterator[None]:
+    """Where TeX sets none of a figure's text, even if a person's ``matplotlibrc`` has it set all: names are no TeX."""
     for text in figure.findobj(Text):
         text.set(usetex=False)
     with mpl.rc_context({"text.usetex": False}) if mpl.rcParams["text.usetex"] else nullcontext():
-        canvas.draw()  # type: ignore[no-untyped-call]
-    return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])  # type: ignore[no-untyped-call]
+        yield
 
 
 def not_wider(picture: Pillow.Image, longest: int) -> Pillow.Image:
