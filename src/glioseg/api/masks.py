@@ -82,8 +82,8 @@ def score(
     options = replace(_options(regions, prediction_scheme, consensus, resample, metrics), evaluate=evaluate)
     are_folders = (_are_folders(reference), _are_folders(prediction))
     if are_folders == (True, True):
-        references = {name: _data(folder, scheme) for name, folder in _named(reference, "reference").items()}
-        predictions = {name: _path(folder) for name, folder in _named(prediction, None).items()}
+        references = {name: _data(folder, scheme) for name, folder in _by_name(reference, "reference").items()}
+        predictions = {name: _path(folder) for name, folder in _by_name(prediction, None).items()}
         return score_folders(references, predictions, options, optional_path(out), reporter_of(progress))
     if any(are_folders):
         raise OptionError(
@@ -127,7 +127,7 @@ def _are_folders(masks: AnyMasks) -> bool:
     return isinstance(masks, str | PathLike) and Path(masks).is_dir()
 
 
-def _named(masks: Any, alone: str | None) -> dict[str, Any]:  # noqa: ANN401 - folders, as score takes them
+def _by_name(masks: Any, alone: str | None) -> dict[str, Any]:  # noqa: ANN401 - folders, as score takes them
     """Name -> folder; a single one is called ``alone``, or after itself."""
     if not isinstance(masks, Mapping):
         return {alone or _path(masks).absolute().name: masks}
@@ -137,8 +137,8 @@ def _named(masks: Any, alone: str | None) -> dict[str, Any]:  # noqa: ANN401 - f
 
 
 def _data(folder: StrPath | Data | Cohort, scheme: str | LabelScheme | None) -> Data:
-    path = folder_of(folder)
-    return path if scheme is None else replace(path, scheme=scheme)
+    data = folder_of(folder)
+    return data if scheme is None else replace(data, scheme=scheme)
 
 
 def _path(folder: StrPath | Data | Cohort) -> Path:

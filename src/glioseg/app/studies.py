@@ -134,10 +134,12 @@ def case_of(recognised: FoundCase, modalities: Mapping[str, str], max_voxels: in
     """
     if not modalities:
         raise OptionError("no scan was chosen", expected="a scan for each modality that the network needs")
-    known = {row.series for row in recognised.rows}
+    all_series = {row.series for row in recognised.rows}
     for modality, series in modalities.items():
-        if series not in known:
-            raise OptionError(f"there is no scan {series} for {modality}", expected=name_some(sorted(known), _SHOWN))
+        if series not in all_series:
+            raise OptionError(
+                f"there is no scan {series} for {modality}", expected=name_some(sorted(all_series), _SHOWN)
+            )
     if recognised.cohort is not None and recognised.cohort.series:
         images = _of_dicom(recognised, modalities).images
     else:

@@ -67,8 +67,8 @@ def receive(sent: Iterable[Sent], folder: Path, limits: Limits) -> tuple[Finding
 
 def _beside(archive: Path) -> Path:
     """The folder of an archive's members: called as it is where no other has that name."""
-    named = archive.with_suffix("")
-    return archive.with_name(f"{archive.stem}.unpacked") if named.exists() else named
+    folder = archive.with_suffix("")
+    return archive.with_name(f"{archive.stem}.unpacked") if folder.exists() else folder
 
 
 def place_of(name: str) -> PurePosixPath:

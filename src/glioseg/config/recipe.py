@@ -158,8 +158,8 @@ class Recipe(Options):
     def _published_regions_are_predicted(self) -> Self:
         """Found out before the training, not when it is scored."""
         if isinstance(self.published, PublishedProtocol) and self.prepare.regions is not None:
-            named = {name for figure in self.published.figures for name in figure.values} - {MEAN}
-            lacking = sorted(named - set(self.prepare.regions))
+            published_regions = {name for figure in self.published.figures for name in figure.values} - {MEAN}
+            lacking = sorted(published_regions - set(self.prepare.regions))
             if lacking:
                 raise ValueError(
                     f"the published figures are of {name_some(lacking)} too, prepare.regions lacks "
@@ -188,19 +188,19 @@ class Recipe(Options):
 
     @model_validator(mode="after")
     def _regions_are_those_of_the_network(self) -> Self:
-        known = self.prepare.regions
+        regions = self.prepare.regions
         options = self.predict
-        for name, named in {
+        for name, regions_named in {
             "thresholds": tuple(options.thresholds),
             "min_voxels": tuple(options.min_voxels),
             "min_ml": tuple(options.min_ml),
             "largest_component": options.largest_component,
             "kinds": options.kinds,
         }.items():
-            unknown = [] if known is None else [region for region in named if region not in known]
-            if known is not None and unknown:
+            unknown = [] if regions is None else [region for region in regions_named if region not in regions]
+            if regions is not None and unknown:
                 raise ValueError(
-                    f"prepare.regions = {', '.join(known)}, and predict.{name} names {unknown[0]}, which is none of "
+                    f"prepare.regions = {', '.join(regions)}, and predict.{name} names {unknown[0]}, which is none of "
                     f"them; change either of the two"
                 )
         return self

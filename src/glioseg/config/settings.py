@@ -123,9 +123,9 @@ def _all() -> tuple[Setting, ...]:
     for part in _PARTS:
         for setting in _of_part(part, Recipe.model_fields[part], (), given):
             same: tuple[str, ...] = (setting.name, setting.type, str(setting.default), setting.range, setting.meaning)
-            known = merged.get(same)
-            kinds = (*(known.kinds if known else ()), *setting.kinds)
-            recipes = {**(known.recipes if known else {}), **setting.recipes}
+            before = merged.get(same)
+            kinds = (*(before.kinds if before else ()), *setting.kinds)
+            recipes = {**(before.recipes if before else {}), **setting.recipes}
             merged[same] = replace(setting, kinds=kinds, recipes=recipes)
     return tuple(merged.values())
 

@@ -211,7 +211,7 @@ def with_regions(scheme: LabelScheme, regions: Mapping[str, Sequence[str | int]]
 def _members(region: str, parts: Sequence[str | int], labels: Mapping[str, int]) -> tuple[str, ...]:
     """The labels of a region, in the scheme's order; parts are their names or integers."""
     by_value = {value: label for label, value in labels.items()}
-    names = [by_value.get(part, str(part)) if isinstance(part, int) else _named(part, by_value) for part in parts]
+    names = [by_value.get(part, str(part)) if isinstance(part, int) else _label_of(part, by_value) for part in parts]
     unknown = [label for label in names if label not in labels]
     if unknown or not names:
         raise LabelError(
@@ -222,5 +222,5 @@ def _members(region: str, parts: Sequence[str | int], labels: Mapping[str, int])
     return tuple(label for label in labels if label in names)
 
 
-def _named(part: str, by_value: Mapping[int, str]) -> str:
+def _label_of(part: str, by_value: Mapping[int, str]) -> str:
     return next((label for value, label in by_value.items() if str(value) == part), part)

@@ -199,11 +199,11 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     The k-th smallest of m becomes max over j ≤ k of min(1, (m − j + 1) · p_j): the running maximum keeps a larger p
     from getting a smaller adjusted one.
     """
-    known = sorted((p, position) for position, p in enumerate(p_values) if p is not None)
+    in_order = sorted((p, position) for position, p in enumerate(p_values) if p is not None)
     adjusted: list[float | None] = [None] * len(p_values)
     largest = 0.0
-    for rank, (p, position) in enumerate(known):
-        largest = max(largest, min(1.0, p * (len(known) - rank)))
+    for rank, (p, position) in enumerate(in_order):
+        largest = max(largest, min(1.0, p * (len(in_order) - rank)))
         adjusted[position] = largest
     return adjusted
 

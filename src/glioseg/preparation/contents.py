@@ -68,19 +68,19 @@ def contents_of(paths: Sequence[Path], root: Path, folder: Path | None) -> CaseC
         FileError: the record cannot be written.
     """
     record = None if folder is None else folder / f"contents-{_name(root)}.json"
-    known = {} if record is None else _known(record)
+    recorded = {} if record is None else _recorded(record)
     states = {path: _outcome(_state, path) for path in paths}
     names = {path: str(path.absolute()) for path in states}
     unread = [
         path
         for path, state in states.items()
-        if not isinstance(state, FileError) and known.get(names[path], ())[:2] != state
+        if not isinstance(state, FileError) and recorded.get(names[path], ())[:2] != state
     ]
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="digest") as pool:
         read = dict(zip(unread, pool.map(partial(_outcome, _digest_of), unread), strict=True))
     digests: dict[Path, str] = {}
     faults: dict[Path, FileError] = {}
-    entries = dict(known)
+    entries = dict(recorded)
     for path, state in states.items():
         digest = read.get(path)
         if isinstance(state, FileError):
@@ -91,7 +91,7 @@ def contents_of(paths: Sequence[Path], root: Path, folder: Path | None) -> CaseC
             if digest is not None:
                 entries[names[path]] = (*state, digest)
             digests[path] = entries[names[path]][2]
-    if record is not None and entries != known:
+    if record is not None and entries != recorded:
         write_record(record, _ContentsRecord(files=entries))
     return CaseContents(digests, faults)
 
@@ -103,7 +103,7 @@ def _outcome(look: Callable[[Path], _T], path: Path) -> _T | FileError:
         return error
 
 
-def _known(record: Path) -> Mapping[str, tuple[int, int, str]]:
+def _recorded(record: Path) -> Mapping[str, tuple[int, int, str]]:
     try:
         return read_record(record, _ContentsRecord).files
     except (CacheError, FileError):

@@ -107,10 +107,8 @@ def evaluate(
     if only:
         options, bundle = RunOptions(run, cache, device=device), load_bundle(run, network)
         folder = run_folder.RunFolder(run)
-        scored_part = _part_of_run(folder, part, folder.task(task), bundle, reporter, layout)
-        return _score_apart(
-            run, bundle, scored_part, out or run, options, reporter, detect, metrics, only, under, where
-        )
+        scored = _part_of_run(folder, part, folder.task(task), bundle, reporter, layout)
+        return _score_apart(run, bundle, scored, out or run, options, reporter, detect, metrics, only, under, where)
     own_task, finished = open_run(
         run, device, cache, reporter, task, detect=detect, metrics=metrics, network=network, layout=layout
     )

@@ -70,21 +70,21 @@ def filled_modalities(networks: Iterable[Predictor | Classifier], present: Seque
 _T = TypeVar("_T")
 
 
-def called_as(named: Mapping[str, _T], known: Sequence[str]) -> dict[str, _T]:
+def called_as(by_name: Mapping[str, _T], modalities: Sequence[str]) -> dict[str, _T]:
     """What stands under names of modalities, under those that a network knows; older names resolve to these.
 
     Raises:
         OptionError: two names of one modality.
     """
-    called = {name: named_among(name, known) for name in named}
+    called = {name: named_among(name, modalities) for name in by_name}
     if len(set(called.values())) < len(called):
         raise OptionError(
             "a modality is given twice",
             found=", ".join(called),
-            expected=f"each of {', '.join(known)} once",
-            remedy=f"Say {said_by_files(known)}",
+            expected=f"each of {', '.join(modalities)} once",
+            remedy=f"Say {said_by_files(modalities)}",
         )
-    return {called[name]: value for name, value in named.items()}
+    return {called[name]: value for name, value in by_name.items()}
 
 
 def stem_of(case: Case) -> str:

@@ -57,10 +57,10 @@ def _case_of(service: Service, request: CaseAsked) -> Mapping[str, Any]:
 
 
 def _require_scans(case: Mapping[str, Any], request: CaseAsked) -> None:
-    known = [scan["series"] for scan in (*case["modalities"].values(), *case["others"])]
-    unknown = [series for series in request.modalities.values() if series not in known]
+    all_series = [scan["series"] for scan in (*case["modalities"].values(), *case["others"])]
+    unknown = [series for series in request.modalities.values() if series not in all_series]
     if unknown:
-        raise OptionError("there is no such scan in the case", found=unknown[0], expected=", ".join(known[:12]))
+        raise OptionError("there is no such scan in the case", found=unknown[0], expected=", ".join(all_series[:12]))
     if len(set(request.modalities.values())) < len(request.modalities):
         raise OptionError("a scan was chosen for two modalities", found=", ".join(request.modalities.values()))
 

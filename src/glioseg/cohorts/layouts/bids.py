@@ -86,7 +86,7 @@ def read(listing: Listing, options: ReadOptions) -> Cohort:
     complete = sorted((session for session in sessions if session.images), key=lambda session: natural_key(session.id))
     if not complete:
         raise LayoutError("no BIDS images", path=listing.root, expected=LAYOUT.needs)
-    by_region = {session.id: tuple(masks) for session in complete if (masks := _regions(session))}
+    by_region = {session.id: tuple(regions) for session in complete if (regions := _regions(session))}
     n_label_maps = sum(_mask_of(session) is not None and session.id not in by_region for session in complete)
     scheme, layers, findings = scheme_and_findings(by_region, n_label_maps, options.scheme)
     cases = tuple(_case(session, layers) for session in complete)

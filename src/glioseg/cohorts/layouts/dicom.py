@@ -162,12 +162,12 @@ class _Study:
 def _apart(studies: Sequence[_Study]) -> list[_Study]:
     """Studies of one name, as two of a patient on one day have, are numbered."""
     counts, seen = Counter(study.case.id for study in studies), Counter[str]()
-    named = []
+    numbered = []
     for study in studies:
         name = study.case.id
         seen[name] += 1
-        named.append(study.called(f"{name}_{seen[name]}") if counts[name] > 1 else study)
-    return named
+        numbered.append(study.called(f"{name}_{seen[name]}") if counts[name] > 1 else study)
+    return numbered
 
 
 def _study(instances: Sequence[Instance], names: _Names, overrides: Mapping[str, str]) -> _Study:

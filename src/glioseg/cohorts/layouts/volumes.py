@@ -57,10 +57,10 @@ def _why_images(scans: Sequence[Scan], listing: Listing) -> str | None:
     with_images = [scan for scan in scans if scan.images]
     if not with_images:
         return None
-    named = [scan for scan in with_images if is_named_by_modality(scan)]
-    example = listing.relative((named or with_images)[0].images[0][1])
+    named_scans = [scan for scan in with_images if is_named_by_modality(scan)]
+    example = listing.relative((named_scans or with_images)[0].images[0][1])
     of = plural(len(with_images), "case")
-    return f"volumes of {of} without label maps ({len(named)} named by modality), such as {example}"
+    return f"volumes of {of} without label maps ({len(named_scans)} named by modality), such as {example}"
 
 
 def _why(scans: Sequence[Scan], listing: Listing) -> str | None:

@@ -122,8 +122,8 @@ def _by_plane(frames: Sequence[Frame]) -> list[list[Frame]]:
     groups: list[tuple[npt.NDArray[np.float64], list[Frame]]] = []
     for frame in frames:
         plane = _plane(frame)
-        for known, members in groups:
-            if np.allclose(plane, known, rtol=0, atol=_ROUNDING, equal_nan=True):
+        for group_plane, members in groups:
+            if np.allclose(plane, group_plane, rtol=0, atol=_ROUNDING, equal_nan=True):
                 members.append(frame)
                 break
         else:

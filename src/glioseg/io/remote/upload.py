@@ -171,9 +171,9 @@ class _Sending:
         with self._lock, tempfile.TemporaryDirectory(dir=self._place.home, prefix=TEMPORARY) as folder:
             self._sent_at = time.monotonic()
             place, index = self._place, self._place.index()
-            known = dict(index.files)
+            sent = dict(index.files)
             states = self._states()
-            changed = [name for name, state in states.items() if name not in known or known[name][2] != state]
+            changed = [name for name, state in states.items() if name not in sent or sent[name][2] != state]
             held = {
                 name: Path(folder) / str(number)
                 for number, name in enumerate(sorted(changed, key=_speaks, reverse=True))
@@ -182,12 +182,12 @@ class _Sending:
                 _hold(place.path / name, copy)
             for name in sorted(held, key=_speaks):
                 if held[name].exists():
-                    known[name] = self._sent(name, held[name], states[name])
-            for name in [name for name in known if name not in states]:
+                    sent[name] = self._sent(name, held[name], states[name])
+            for name in [name for name in sent if name not in states]:
                 place.remote.said(partial(place.remote.system.rm_file, _at(place, name)))
-                del known[name]
-            if known != index.files:
-                place.write(index.model_copy(update={"files": known}))
+                del sent[name]
+            if sent != index.files:
+                place.write(index.model_copy(update={"files": sent}))
 
     def _sent(self, name: str, copy: Path, state: int) -> tuple[int | None, str | None, int]:
         place, at = self._place, _at(self._place, name)

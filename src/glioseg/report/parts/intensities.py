@@ -38,8 +38,8 @@ def _with_one_grey(about: CohortDescription) -> CohortDescription:
         return about
     first, *rest = COLOURS
 
-    def grey(named: Mapping[str, _T]) -> dict[str, _T]:
-        return {("grey" if name == first else name): value for name, value in named.items() if name not in rest}
+    def grey(by_modality: Mapping[str, _T]) -> dict[str, _T]:
+        return {("grey" if name == first else name): value for name, value in by_modality.items() if name not in rest}
 
     return replace(
         about,

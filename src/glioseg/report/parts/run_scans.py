@@ -36,10 +36,10 @@ def gallery(facts: SegmentationFacts, folder: Path) -> Section:
         if items:
             figure = comparison.overlays(items, facts.outlined)
             caption = f"{words.format(dice=_ranked_by(facts))} {_what_is_seen(items, facts)} {_convention(items)}"
-            named = title.format(what=_outlined(facts))
+            full_title = title.format(what=_outlined(facts))
             notes = _reasons(items, facts) if kind == "worst" else ()
             blocks.append(
-                saved_picture(folder, f"gallery-{kind}", figure, "scan", title=named, caption=caption, notes=notes)
+                saved_picture(folder, f"gallery-{kind}", figure, "scan", title=full_title, caption=caption, notes=notes)
             )
     parts = listed(dict.fromkeys(part_phrase(item.part) for item in facts.gallery))
     of = f" of {_outlined(facts)}" if facts.outlined else ""

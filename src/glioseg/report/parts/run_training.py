@@ -139,11 +139,11 @@ def _regions_of(log: Sequence[LogRow], figure: PublishedFigure) -> list[str]:
     ]
 
 
-def _is_shown(region: str, known: Collection[str], figure: PublishedFigure) -> bool:
+def _is_shown(region: str, logged: Collection[str], figure: PublishedFigure) -> bool:
     """One region needs no mean."""
-    if region == MEAN and len(known) < 3:
+    if region == MEAN and len(logged) < 3:
         return False
-    return region in known and (not figure.values or region in figure.values)
+    return region in logged and (not figure.values or region in figure.values)
 
 
 def _logged_regions(facts: RunFacts) -> list[str]:

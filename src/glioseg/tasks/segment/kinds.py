@@ -23,7 +23,7 @@ def kind_shares(prediction: Prediction, kinds: Sequence[str]) -> dict[str, float
     """Kind -> its share of the probabilities of all kinds within the outline; 0 of each where none has any."""
     sums = kind_sums(prediction.probabilities, prediction.regions, kinds, prediction.label_map.array > 0)
     total = float(sums.sum())
-    return {kind: float(volume) / total if total else 0.0 for kind, volume in zip(kinds, sums, strict=True)}
+    return {kind: float(kind_sum) / total if total else 0.0 for kind, kind_sum in zip(kinds, sums, strict=True)}
 
 
 def kind_doubts(prediction: Prediction, kinds: Sequence[str]) -> Iterator[str]:
