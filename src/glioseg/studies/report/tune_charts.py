@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
 from glioseg.report import style
 
@@ -102,11 +102,10 @@ def by_setting(trials: Sequence[Trial], scales: Mapping[str, Scale], *, y: str) 
         values = [trial.settings[name] for trial in trials]
         if scales[name] != "choices":
             x = [float(value) for value in values]
-            if scales[name] == "log":
-                axes.set_xscale("log")
-                axes.xaxis.set_major_locator(LogLocator(10, subs=(1.0, 2.0, 5.0), numticks=6))
-                axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
-                axes.xaxis.set_minor_formatter(NullFormatter())
+            if scales[name] == "log" and x:
+                low, high = min(x) / 1.6, max(x) * 1.6
+                axes.set(xscale="log", xlim=(low, high))
+                style.log_ticks(axes.xaxis, low, high)
             elif all(isinstance(value, int) for value in values):
                 axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
         else:
