@@ -92,6 +92,13 @@ def test_the_legend_of_regions_is_inside_and_in_ink() -> None:
     assert {to_hex(text.get_color()) for text in texts} == {style.INK}
 
 
+def test_legends_have_names_that_begin_with_an_underscore() -> None:
+    """Matplotlib leaves them out."""
+    names = ["_rest", "WT"]
+    figure = curves.regions(log(3, regions=names), names, None)
+    assert [text.get_text().strip() for text in figure.legends[0].get_texts()] == names
+
+
 def test_codes_of_facts_stand_below_each_other_with_their_digits() -> None:
     dates = FactColumn("date", {str(number): 20190101 + number % 9 for number in range(40)}, True)
     volumes = FactColumn("ml", {"a": 1234567.25, "b": 1234567.5, "c": 3.5}, True)
@@ -131,8 +138,8 @@ def test_a_logarithmic_axis_has_two_numbers_at_least(reference: float, predictio
 
 
 def test_numbers_on_axes() -> None:
-    assert [style.grouped(value) for value in (1e6, 2e-5, -3.0, 0.0, -1e-12, 0.25)] == [
-        "1,000,000", "0.00002", "−3", "0", "0", "0.25",
+    assert [style.grouped(value) for value in (1e6, 2e-5, -3.0, 0.0, -0.0, 0.25, 1e-12)] == [
+        "1,000,000", "0.00002", "−3", "0", "0", "0.25", "1e−12",
     ]  # fmt: skip
 
 

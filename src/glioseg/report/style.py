@@ -149,13 +149,13 @@ def plain(text: str, limit: int = 60) -> str:
 
     Dollar signs would start a formula, and what the built-in font has no shape for becomes a question mark; letters
     that come apart from their accents, as in names of files on a Mac, are one again; long names keep their ends, which
-    are what tells cases apart.
+    are what tells cases apart. A space goes before an underscore, which would keep the name out of legends.
     """
     printable = _UNPRINTABLE.sub("?", unicodedata.normalize("NFC", text))
     if len(printable) > limit:
         keep = limit - 1
         printable = f"{printable[: keep // 3]}…{printable[-(keep - keep // 3) :]}"
-    return no_formula(printable)
+    return no_formula(f"\u00a0{printable}" if printable.startswith("_") else printable)
 
 
 def no_formula(text: str) -> str:
@@ -231,8 +231,8 @@ def legend_height(names: Sequence[str], width: float, columns: int = 1) -> float
 
 
 def grouped(value: float) -> str:
-    """A number on an axis: ``1,000,000``, ``0.00002``, ``−3``; no powers of ten."""
-    words = f"{value:,.10f}".rstrip("0").rstrip(".")
+    """A number on an axis: ``1,000,000``, ``0.00002``, ``−3``; a power of ten below ``1e-09`` alone."""
+    words = f"{value:,.10f}".rstrip("0").rstrip(".") if abs(value) >= 1e-9 else f"{value:g}"
     return "0" if words == "-0" else words.replace("-", "−")
 
 
