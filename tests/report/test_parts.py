@@ -11,14 +11,16 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from glioseg.core import LabelScheme
 from glioseg.report import style
 from glioseg.report.figures import charts, scans
 from glioseg.report.figures.scans import Exhibit
+from glioseg.report.html import Picture
 from glioseg.report.parts import class_sections, predicted
 from glioseg.report.parts.charts import diagnoses
 from glioseg.report.parts.plan import plan
 from glioseg.report.parts.run_words import part_phrase, part_title
-from glioseg.report.parts.scans import dark
+from glioseg.report.parts.scans import anatomy, dark
 from glioseg.report.pixels import read_slices
 from glioseg.report.run_facts import ClassificationFacts, CohortFacts, RecipeFacts, SplitFacts
 from glioseg.training.log import LogRow
@@ -64,10 +66,26 @@ def test_a_share_of_all_is_written_as_one(tmp_path: Path, monkeypatch: pytest.Mo
     assert written == ["slice 1, 100 %"]
 
 
+def test_of_very_many_regions_the_first_are_shown(tmp_path: Path) -> None:
+    """Forty regions side by side were panels of thirty pixels, under captions that were all the same."""
+    names = tuple(f"structure {number}" for number in range(1, 41))
+    own = LabelScheme(
+        "own", {name: number for number, name in enumerate(names, 1)}, {name: (name,) for name in names}, names
+    )
+    cohort = replace(volume_cohort(tmp_path, ("one",)), scheme=own)
+    about = description(cohort, tumour(1, 2, 4))
+    chosen = plan(about)
+    section = anatomy(about, chosen, read_slices(cohort, chosen.requests), tmp_path / "figures")
+    shown = next(block for block in section.blocks if isinstance(block, Picture) and block.name == "regions")
+    assert "the first 8 of 40 regions" in shown.caption
+
+
 def test_a_label_named_after_the_brain_has_its_own_colour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Brainstem was as grey as brain without a label."""
     about = description(volume_cohort(tmp_path, ("one",)), tumour(1, 2))
-    about = replace(about, labels={"brainstem": 40, "ET": 20})
+    names = ("brainstem", "ET")
+    scheme = LabelScheme("own", {"brainstem": 1, "ET": 2}, {name: (name,) for name in names}, names)
+    about = replace(about, labels={"brainstem": 40, "ET": 20}, scheme=scheme)
     colours: list[str] = []
 
     def noted(*_: object, **options: Any) -> Figure:

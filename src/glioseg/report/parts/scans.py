@@ -18,6 +18,8 @@ from glioseg.report.parts.words import MOST_ROWS, left_out, region_words
 from glioseg.report.pixels import ShadedSlice, SliceRequest
 
 _AS_PUBLISHED = "Pictures are shown as published, X to the right and Y down; their orientation is unknown."
+_MOST_REGIONS = 8
+"""Regions side by side; panels of more would show nothing."""
 ShadedSlices = Mapping[SliceRequest, ShadedSlice]
 
 
@@ -150,12 +152,14 @@ def anatomy(about: CohortDescription, chosen: Plan, shaded: ShadedSlices, folder
     names = [name for name in about.modalities if any(name in shaded[request].pictures for request in slices)]
     if len(names) > 1:  # the colours of a picture are one
         blocks.append(_montage(about, names, slices, shaded, folder))
-    regions = regions_of(about.scheme)
+    scored = regions_of(about.scheme)
+    regions = dict(list(scored.items())[:_MOST_REGIONS])
     labelled = [request for request in slices if shaded[request].labels is not None]
     if labelled and drawing is not None and about.scheme is not None and len(regions) > 1:
         exhibits = [_exhibit(about, request, shaded[request]) for request in labelled]
         members = "; ".join(words for name in regions if (words := region_words(about, name)) != name)
         members = f" {members}." if members else ""
+        which = "each scored region" if regions == scored else f"the first {len(regions)} of {len(scored)} regions"
         blocks.append(
             saved_picture(
                 folder,
@@ -163,7 +167,7 @@ def anatomy(about: CohortDescription, chosen: Plan, shaded: ShadedSlices, folder
                 scans.region_overlays(exhibits, regions, colours_in(about.scheme), drawing),
                 "scan",
                 title="Regions of the reference",
-                caption=f"The slice as it is, each scored region, and all labels.{members} {_convention(about)}",
+                caption=f"The slice as it is, {which}, and all labels.{members} {_convention(about)}",
             )
         )
     return Section("anatomy", "Anatomy, modalities, regions", "", tuple(blocks))
