@@ -26,7 +26,8 @@ $(STAMP): pyproject.toml constraints.txt weights-research/pyproject.toml
 demo: $(STAMP)  ## the whole way on phantom patients: inspect, train, evaluate, predict, report
 	$(BIN)/glioseg demo --out $(DEMO)
 
-test: lint types tests  ## lint, types and the fast tests
+test: lint  ## lint, types and the fast tests
+	+@$(MAKE) --no-print-directory -j2 types tests
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -34,7 +34,10 @@ from glioseg.machine.memory import peak_of_process_mib
 
 _ALL = 1251
 """Patients of BraTS 2021, to which the lines are drawn out."""
-_EPOCH = ("model.width=4", "train.epochs=1", "train.validate_every=1", "predict.tune=false", "evaluate.n_resamples=50")
+_EPOCH = (
+    *("model.width=4", "train.start_from=none", "train.epochs=1", "train.validate_every=1"),
+    *("predict.tune=false", "evaluate.n_resamples=50"),
+)
 _BASES = 4
 
 

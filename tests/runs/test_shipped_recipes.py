@@ -31,6 +31,7 @@ PROMISED: Mapping[str, tuple[str, ...]] = {
     "egwaoje-brats-flair": _BRATS,
     "lgg": ("lgg",),
     "lgg-any-contrast": ("lgg",),
+    "lgg-best": ("lgg",),
     "nazir-unet": ("pairs", "pairs in colours", "lgg"),
     "phantom": ("brats2023",),
     "rc9-brats-attention": _BRATS,
@@ -44,7 +45,9 @@ PROMISED: Mapping[str, tuple[str, ...]] = {
 PAIRS = [(recipe, layout) for recipe, layouts in PROMISED.items() for layout in layouts]
 _SMALL = ("train.max_steps=1", "train.batch_size=4", "train.epochs=1", "evaluate.n_resamples=20")
 _OTHERS: Mapping[str, tuple[str, ...]] = {
+    "brats": ("model.width=2", "prepare.size=32", "train.start_from=none"),
     "brats-3d": ("model.width=2", "patches.size=[16,16,16]"),
+    "lgg-best": ("prepare.size=32",),  # its network is that of model:phantom
     "sharma-cnn": ("model.filters=2", "prepare.size=16"),
     "tum-lgg": ("model.width=2", "prepare.size=32", "slices.dark_below=0.1"),  # phantoms fill less than heads do
 }

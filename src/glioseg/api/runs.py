@@ -170,7 +170,8 @@ def train(
         restart: begin anew where a run is there already.
         evaluate: end with evaluation and report.
         tensorboard: also write the log for TensorBoard; needs the extra ``track``.
-        start_from: a run or bundle whose weights the training starts from; its network may see more modalities.
+        start_from: a run or bundle whose weights the training starts from, in place of the recipe's
+            ``train.start_from``; its network may see more modalities.
         cache: where prepared data is kept; None for ``cache`` beside the run.
         task: one of your own (``glioseg.Task``); None for the recipe's.
         network: a module of your own, in place of the recipe's: (B, C, H, W) or (B, C, D, H, W) -> logits of that size.

@@ -24,7 +24,7 @@ class RunOptions:
         evaluate: end with evaluation and report.
         tensorboard: also write the log as events for TensorBoard.
         score_train: evaluate on the training part too.
-        initial: a run or bundle whose weights the training starts from.
+        initial: a run or bundle whose weights the training starts from, in place of what the recipe names.
         launched: what started this process as one of several that train together; None for one by itself.
     """
 

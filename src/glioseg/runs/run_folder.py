@@ -36,7 +36,7 @@ Fact = str | int | float | bool
 
 _EXTENDABLE = ("constant", "plateau")
 _NO_SETTINGS = {"name", "about", "after", "notes", "published", "evaluate", "tune"}
-_NOT_IDENTITY = ("max_minutes", "max_steps", "checkpoint_every", "recompute", "patience_minutes")
+_NOT_IDENTITY = ("max_minutes", "max_steps", "checkpoint_every", "recompute", "patience_minutes", "start_from")
 
 
 @dataclass(frozen=True)

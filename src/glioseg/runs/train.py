@@ -19,6 +19,7 @@ from glioseg.errors import ToldElsewhereError
 from glioseg.evaluation.metric import OwnMetrics
 from glioseg.faces import command
 from glioseg.inference.bundle import BundleInfo, load_bundle
+from glioseg.inference.shipped import is_model_name
 from glioseg.io.files import write_json
 from glioseg.io.lock import locked
 from glioseg.io.text import read_json
@@ -108,6 +109,7 @@ def train(
         GliosegError: see the parts: reading, splitting, preparing, training.
     """
     task, own = task or task_named(recipe.task), own or OwnParts()
+    recipe, options = _started(recipe, options)
     own.require(options.n_devices)
     task.require_scores(metrics)
     with joined(recipe, options) as together, ExitStack() as held:
@@ -116,6 +118,15 @@ def train(
         together.first(lambda: _take_folder(options.run, held, is_locked=is_locked))
         extras = _Extras(own, metrics, facts, initial, baseline, watcher)
         return _train(task, recipe, data, options, reporter if options.is_first else QUIET, extras, together)
+
+
+def _started(recipe: Recipe, options: RunOptions) -> tuple[Recipe, RunOptions]:
+    """Both with the weights to start from: those that were asked for, else those that the recipe names."""
+    named = recipe.train.start_from
+    initial = options.initial or (None if named is None else Path(named))
+    shipped = str(initial) if initial is not None and is_model_name(initial) else None
+    train = recipe.train.model_copy(update={"start_from": shipped})
+    return recipe.model_copy(update={"train": train}), replace(options, initial=initial)
 
 
 def _take_folder(run: Path, held: ExitStack, *, is_locked: bool) -> None:

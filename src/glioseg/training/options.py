@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Discriminator, Field, Tag, model_validator
+from pydantic import BaseModel, Discriminator, Field, Tag, field_validator, model_validator
 
 from glioseg.evaluation.metrics import CLASS_SCORES, ScoreName
 from glioseg.frozen import Frozen
+from glioseg.inference.shipped import PREFIX, is_model_name
 from glioseg.training.compiled import Compile
 
 
@@ -114,6 +116,11 @@ class TrainOptions(Frozen):
     Steps count optimiser updates; an epoch is one pass over the training part's slices (or patches).
     """
 
+    start_from: str | None = Field(
+        None,
+        description="shipped network whose weights the training starts from, such as model:phantom; another one, of a "
+        "run or bundle, is named by --start-from",
+    )
     epochs: int = Field(50, ge=1, description="passes over the training part")
     batch_size: int = Field(16, ge=1, description="items of one optimiser update, over all processes")
     accumulate: int = Field(1, ge=1, description="parts in which a batch passes through the network, to save memory")
@@ -166,6 +173,14 @@ class TrainOptions(Frozen):
     )
     deterministic: bool = Field(True, description="on CUDA, use only kernels that repeat bit for bit")
     seed: int = Field(0, ge=0, description="of weights, order and augmentation")
+
+    @field_validator("start_from")
+    @classmethod
+    def _is_shipped(cls, name: str | None) -> str | None:
+        """A path would be another one elsewhere; whether there is such a network is asked where it is used."""
+        if name is not None and not is_model_name(Path(name)):
+            raise ValueError(f"start_from names a shipped network, such as {PREFIX}phantom; --start-from takes others")
+        return name
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:

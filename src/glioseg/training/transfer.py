@@ -51,7 +51,8 @@ def take_weights(model: nn.Module, bundle: Bundle, modalities: Sequence[str]) ->
             found=f"{len(body)} tensors that differ: {name_some(body, 3)}; {first} has the shape {shapes[0]}; "
             f"it sees {', '.join(bundle.info.modalities)}",
             expected=f"the recipe's network, where it has {shapes[1]}; that sees {', '.join(modalities)}",
-            remedy="Train both with the same model settings and slices, and the second with modalities of the first",
+            remedy="Train both with the same model settings and slices, and the second with modalities of the first, "
+            "or start from none (`--set train.start_from=none`)",
         )
     model.load_state_dict({name: own_weights[name] if name in differing else weights[name] for name in own_weights})
     return tuple(differing)
