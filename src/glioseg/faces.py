@@ -91,6 +91,7 @@ ARGUMENTS: Mapping[str, Argument] = MappingProxyType(
         "--scans": Argument("scans", is_list=True),
         "--scheme": Argument("scheme", of_read=True),
         "--seeds": Argument("seeds", is_list=True),
+        "--start-from": Argument("start_from"),
         "--size": Argument("size"),
         "--spacing": Argument("spacing_mm"),
         "--split": Argument("split"),

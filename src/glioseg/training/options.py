@@ -119,7 +119,7 @@ class TrainOptions(Frozen):
     start_from: str | None = Field(
         None,
         description="shipped network whose weights the training starts from, such as model:phantom; another one, of a "
-        "run or bundle, is named by --start-from",
+        "run or bundle, is named by `--start-from`",
     )
     epochs: int = Field(50, ge=1, description="passes over the training part")
     batch_size: int = Field(16, ge=1, description="items of one optimiser update, over all processes")
@@ -179,7 +179,9 @@ class TrainOptions(Frozen):
     def _is_shipped(cls, name: str | None) -> str | None:
         """A path would be another one elsewhere; whether there is such a network is asked where it is used."""
         if name is not None and not is_model_name(Path(name)):
-            raise ValueError(f"start_from names a shipped network, such as {PREFIX}phantom; --start-from takes others")
+            raise ValueError(
+                f"start_from names a shipped network, such as {PREFIX}phantom; another is named by `--start-from`"
+            )
         return name
 
     @model_validator(mode="after")
