@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,6 +35,18 @@ def _salt_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
     folder = tmp_path_factory.mktemp("salt")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("glioseg.machine.salt.salt_file", lambda: folder / "salt")
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_process() -> Iterator[None]:
+    """Small cases are worked on in this process, unless a test asks for several: each takes seconds to start.
+
+    Two test processes keep two processors busy already.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("cohorts.parallel", "cohorts.phantom.generate", "cohorts.write.phantom", "preparation.cache"):
+            patch.setattr(importlib.import_module(f"glioseg.{module}"), "n_processors", lambda: 1)
         yield
 
 

@@ -27,14 +27,12 @@ def phantom_patients() -> Sequence[PhantomPatient]:
 
 @pytest.fixture(scope="session")
 def phantoms(store: Store) -> Cohorts:
-    """Two phantom patients, written by the command in one process; ``tissues`` are those of brats2023."""
+    """Two phantom patients, written by the command; ``tissues`` are those of brats2023."""
 
     def write(root: Path, layout: str) -> None:
         given = ["--patients", "2", "--spacing", "6", "--layout", layout]
         given += ["--tissues", str(root / "tissues")] if layout == "brats2023" else []
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("glioseg.cohorts.write.phantom.n_processors", lambda: 1)
-            ran = glioseg("phantom", root / layout, *given)
+        ran = glioseg("phantom", root / layout, *given)
         assert (ran.code, ran.out.splitlines()[0]) == (0, f"2 phantom patients: {root / layout}")
 
     def folder(name: str) -> Path:

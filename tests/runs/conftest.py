@@ -25,12 +25,10 @@ TASKS: tuple[Task, ...] = ("segment", "classify")
 
 @pytest.fixture(autouse=True, scope="package")
 def _one_thread() -> Iterator[None]:
-    """One thread and one process: toys gain nothing from more, and lose much where tests share the cores."""
+    """Toys gain nothing from more, and lose much where tests share the cores."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("glioseg.cohorts.parallel.n_processors", lambda: 1)
-        yield
+    yield
     torch.set_num_threads(before)
 
 
