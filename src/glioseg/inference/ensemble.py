@@ -18,6 +18,7 @@ from glioseg.errors import OptionError
 from glioseg.evaluation.overlap import count_labels, dice
 from glioseg.inference.options import PredictOptions
 from glioseg.inference.predictor import Array, Prediction, Predictor, paint
+from glioseg.inference.thresholds import EXPECTED_DICE, Threshold
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,10 @@ class Ensemble:
 
 
 def averaged_options(options: Sequence[PredictOptions], regions: Sequence[str]) -> PredictOptions:
-    """Means of thresholds and of smallest components; what is no number (kinds, softmax, …) where all have it."""
+    """Means of thresholds and of smallest components; what is no number (kinds, softmax, …) where all have it.
+
+    A threshold that some member chooses for each case is chosen for each case, from the mean probabilities.
+    """
     kinds = options[0].kinds if all(member.kinds == options[0].kinds for member in options) else ()
     regions = [region for region in regions if region not in kinds]  # which have no outline of their own
     smallest = {region: round(_mean([member.min_voxels.get(region, 0) for member in options])) for region in regions}
@@ -118,7 +122,7 @@ def averaged_options(options: Sequence[PredictOptions], regions: Sequence[str]) 
     alone = tuple(region for region in regions if all(region in member.largest_component for member in options))
     if all(member.activation == "softmax" for member in options):
         return PredictOptions(activation="softmax", largest_component=alone, **sizes)
-    thresholds = {region: _mean([member.threshold_of(region) for member in options]) for region in regions}
+    thresholds = {region: _together([member.threshold_of(region) for member in options]) for region in regions}
     return PredictOptions(thresholds=thresholds, largest_component=alone, kinds=kinds, **sizes)
 
 
@@ -135,6 +139,11 @@ def dissent(labels: LabelMap, contributions: Sequence[MemberPrediction]) -> Arra
         different += contribution.label_map.array != labels.array
     different /= len(contributions)
     return different
+
+
+def _together(thresholds: Sequence[Threshold]) -> Threshold:
+    numbers = [threshold for threshold in thresholds if threshold != EXPECTED_DICE]
+    return _mean(numbers) if len(numbers) == len(thresholds) else EXPECTED_DICE
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -32,8 +32,9 @@ def beyond_the_example(info: BundleInfo) -> str:
 def painting(info: BundleInfo) -> str:
     """How probabilities become labels, as JSON: a list for each region, from the largest to the smallest.
 
-    Of each its integer, its row, the threshold, the integers that it is painted over, voxels and millilitres that a
-    component must have, and whether the largest is kept alone. Nothing for regions that the program cannot paint.
+    Of each its integer, its row, the threshold (or expected-dice), the integers that it is painted over, voxels and
+    millilitres that a component must have, and whether the largest is kept alone. Nothing for regions that the program
+    cannot paint.
     """
     if info.scheme is None or beyond_the_example(info):
         return "[]"

@@ -17,7 +17,7 @@ from monai.transforms import MapTransform
 from torch import Tensor
 
 from glioseg.inference.standalone import normalised, resized, visible
-from glioseg.inference.standalone_components import large_components
+from glioseg.inference.standalone_components import painted
 
 Description = Mapping[str, Any]
 """What of ``bundle.json`` of glioseg decides how slices are prepared: ``prepare slices predict shape``."""
@@ -152,12 +152,14 @@ class PaintLabelsd(MapTransform):  # type: ignore[misc]
 
     Args:
         keys: of the probabilities.
-        painting: label, row of its region, threshold, the labels that it is painted over, voxels and millilitres of
-            the smallest component, and whether the largest is kept alone.
+        painting: label, row of its region, threshold (or expected-dice), the labels that it is painted over, voxels
+            and millilitres of the smallest component, and whether the largest is kept alone.
     """
 
     def __init__(
-        self, keys: Sequence[str] | str, painting: Sequence[tuple[int, int, float, Sequence[int], int, float, bool]]
+        self,
+        keys: Sequence[str] | str,
+        painting: Sequence[tuple[int, int, float | str, Sequence[int], int, float, bool]],
     ) -> None:
         super().__init__(keys)
         self.painting = painting
@@ -178,7 +180,7 @@ class PaintLabelsd(MapTransform):  # type: ignore[misc]
                 :, *(slice(before, before + n) for (before, _), n in zip(pads, inner.shape, strict=True))
             ]
             for value, row, threshold, over, voxels, ml, alone in self.painting:
-                inside = large_components(probabilities[row] > threshold, voxels, ml, alone, place["affine"])
+                inside = painted(probabilities[row], threshold, voxels, ml, alone, place["affine"])
                 inner[inside & np.isin(inner, over)] = value
             d[key] = MetaTensor(labels.T[None].copy())
         return d

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from glioseg.core.grid import Grid
 from glioseg.core.targets import TaskName
 from glioseg.frozen import Frozen
+from glioseg.inference.thresholds import Threshold
 
 Activation = Literal["sigmoid", "softmax"]
 
@@ -22,8 +23,9 @@ class PredictOptions(Frozen):
         activation: what turns logits into probabilities: ``sigmoid`` for each region on its own, ``softmax`` for
             regions that exclude each other (see ``predict.activation``). With softmax each voxel is painted with the
             most probable of background and regions, and there are no thresholds to be set or tuned.
-        threshold: a voxel is inside a region above this probability, unless the region has one of its own.
-        thresholds: such probabilities for single regions.
+        threshold: a voxel is inside a region above this probability, unless the region has one of its own;
+            ``expected-dice`` takes for each case the one by which the Dice of its mask is expected to be best.
+        thresholds: the same for single regions.
         min_voxels: smaller components (26-connected, native voxels) of a region are removed; by region.
         min_ml: components of less than so many millilitres are removed too, where millimetres are known; by region. Not
             together with ``tune``.
@@ -45,8 +47,8 @@ class PredictOptions(Frozen):
     """
 
     activation: Activation = "sigmoid"
-    threshold: float = Field(0.5, ge=0, lt=1)
-    thresholds: Mapping[str, Annotated[float, Field(ge=0, lt=1)]] = Field(default_factory=dict)
+    threshold: Threshold = 0.5
+    thresholds: Mapping[str, Threshold] = Field(default_factory=dict)
     min_voxels: Mapping[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
     min_ml: Mapping[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
     largest_component: tuple[str, ...] = ()
@@ -80,8 +82,8 @@ class PredictOptions(Frozen):
         """The task that alone can do what is set here; None where any can."""
         return "segment" if self.tune else None
 
-    def threshold_of(self, region: str) -> float:
-        """The threshold in force for a region."""
+    def threshold_of(self, region: str) -> Threshold:
+        """What is set for a region; ``threshold_in`` is the threshold in force in a case."""
         return self.thresholds.get(region, self.threshold)
 
     def smallest_component(self, region: str, grid: Grid) -> int:

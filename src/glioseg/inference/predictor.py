@@ -18,6 +18,7 @@ from glioseg.inference.backends import boxed_of
 from glioseg.inference.modalities import ModalitySets, only_shown, shown_modalities
 from glioseg.inference.options import Activation, PredictOptions
 from glioseg.inference.slices import FLIPS, predict_boxes, predict_slices, to_nobody
+from glioseg.inference.thresholds import threshold_in
 from glioseg.inference.window import FLIPS_3D, predict_volume
 from glioseg.preparation.case import PreparedArrays, prepare_arrays
 from glioseg.preparation.oblique import brought
@@ -196,27 +197,33 @@ def paint(
     """
     if options.activation == "softmax":
         return LabelMap(_most_probable(probabilities, regions, scheme, options, grid), scheme, grid)
-    marked = np.logical_or.reduce(inside_regions(probabilities, regions, options))
+    limits = _thresholds_in(probabilities, regions, options)
+    marked = np.logical_or.reduce(_above(probabilities, limits))
     box = bounding_box(marked) if marked.any() else (slice(0, 1),) * 3  # all else is background
     labels = np.zeros(marked.shape, dtype=np.uint8)
-    labels[box] = _painted(probabilities[(slice(None), *box)], regions, scheme, options, grid)
+    labels[box] = _painted(probabilities[(slice(None), *box)], limits, regions, scheme, options, grid)
     return LabelMap(labels, scheme, grid)
 
 
 def _painted(
-    probabilities: Array, regions: Sequence[str], scheme: LabelScheme, options: PredictOptions, grid: Grid
+    probabilities: Array,
+    limits: Sequence[float],
+    regions: Sequence[str],
+    scheme: LabelScheme,
+    options: PredictOptions,
+    grid: Grid,
 ) -> npt.NDArray[np.uint8]:
-    """Integers (X, Y, Z), of a box that holds all that is inside some region."""
+    """Integers (X, Y, Z), of a box that holds all that is inside some region; ``limits`` are the regions' own."""
     filtered = probabilities
     for row, region in enumerate(regions):
         if _chooses_components(region, options, grid):
-            inside = probabilities[row] > options.threshold_of(region)
+            inside = probabilities[row] > limits[row]
             filtered = filtered.copy() if filtered is probabilities else filtered  # the caller's own stay as they are
             filtered[row][inside & ~_chosen_components(inside, region, options, grid)] = 0.0
     if options.kinds:
-        threshold = options.threshold_of(whole_of_kinds(scheme, regions, options.kinds))
+        threshold = limits[list(regions).index(whole_of_kinds(scheme, regions, options.kinds))]
         return decode_kinds(filtered, scheme, regions, options.kinds, threshold)
-    return decode_regions(filtered, scheme, regions, [options.threshold_of(region) for region in regions])
+    return decode_regions(filtered, scheme, regions, limits)
 
 
 def _chooses_components(region: str, options: PredictOptions, grid: Grid) -> bool:
@@ -250,12 +257,24 @@ def with_background(probabilities: Array) -> Array:
 
 
 def inside_regions(probabilities: Array, regions: Sequence[str], options: PredictOptions) -> npt.NDArray[np.bool_]:
-    """(R, ...) whether a voxel is inside each region, every region judged on its own; small components stay."""
+    """(R, ...) whether a voxel of a whole case is inside each region, each judged on its own; small components stay."""
     if options.activation == "softmax":
         winner = with_background(probabilities).argmax(axis=0)
         return np.stack([winner == row + 1 for row in range(len(regions))])
-    limits = np.array([options.threshold_of(region) for region in regions], dtype=np.float32)
-    return np.asarray(probabilities > limits.reshape(-1, *(1,) * (probabilities.ndim - 1)))
+    return _above(probabilities, _thresholds_in(probabilities, regions, options))
+
+
+def _thresholds_in(probabilities: Array, regions: Sequence[str], options: PredictOptions) -> list[float]:
+    """The threshold of each region that is in force in a case."""
+    return [
+        threshold_in(of_region, options.threshold_of(region))
+        for of_region, region in zip(probabilities, regions, strict=True)
+    ]
+
+
+def _above(probabilities: Array, limits: Sequence[float]) -> npt.NDArray[np.bool_]:
+    column = np.array(limits, dtype=np.float32).reshape(-1, *(1,) * (probabilities.ndim - 1))
+    return np.asarray(probabilities > column)
 
 
 def to_native(probabilities: Array, working: Grid, native: Grid) -> Array:

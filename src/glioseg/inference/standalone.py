@@ -36,7 +36,7 @@ if __name__ == "__main__":
 
     import nibabel as nib
     import onnxruntime
-    from components import large_components  # the file beside this one
+    from components import painted  # the file beside this one
 
     net, files = onnxruntime.InferenceSession(sys.argv[1]), dict(word.split("=", 1) for word in sys.argv[3:])
     b, painting = (json.loads(net.get_modelmeta().custom_metadata_map[name]) for name in ("bundle", "painting"))
@@ -74,6 +74,6 @@ if __name__ == "__main__":
         probabilities[:, z] = resized(np.mean(views, axis=0)[0, :, *kept] * shows, *brain_cut.shape[1:])
     cut = tuple(slice(before, before + n) for (before, _), n in zip(pads, labels[within].shape))
     for value, row, threshold, over, *least in painting:  # from the largest region to the smallest
-        inside = large_components(probabilities[row][cut] > threshold, *least, affine)
+        inside = painted(probabilities[row][cut], threshold, *least, affine)
         labels[within][inside & np.isin(labels[within], over)] = value
     nib.save(nib.Nifti1Image(nib.apply_orientation(labels.T, back), affine), sys.argv[2])

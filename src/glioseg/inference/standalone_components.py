@@ -1,4 +1,4 @@
-"""Which components of a mask are large enough; stands beside the program that draws masks, and needs numpy alone."""
+"""From probabilities to the mask of a region; stands beside the program that draws masks, and needs numpy alone."""
 
 from typing import Any
 
@@ -6,6 +6,25 @@ import numpy as np
 import numpy.typing as npt
 
 Mask = npt.NDArray[np.bool_]
+
+
+def painted(
+    probabilities: npt.NDArray[Any],
+    threshold: float | str,
+    voxels: int,
+    ml: float,
+    alone: bool,
+    affine: npt.NDArray[Any],
+) -> Mask:
+    """What is above the threshold, in components that are large enough; arguments as of ``large_components``.
+
+    ``expected-dice`` is half of the best expected Dice of a case, at least 0.25: Lipton, Elkan & Naryanaswamy 2014.
+    """
+    if isinstance(threshold, str):  # expected-dice
+        likely = np.sort(probabilities[probabilities > 0.25].astype("f8"))[::-1]
+        expected = 2 * likely.cumsum() / (np.arange(1, len(likely) + 1) + probabilities.sum(dtype="f8"))
+        threshold = max(0.25, expected.max(initial=0) / 2)
+    return large_components(probabilities > threshold, voxels, ml, alone, affine)
 
 
 def large_components(mask: Mask, voxels: int, ml: float, alone: bool, affine: npt.NDArray[Any]) -> Mask:

@@ -15,6 +15,7 @@ from glioseg.evaluation.conventions import CONVENTIONS
 from glioseg.evaluation.protocol import INTERVAL_METHOD, LEVEL, SURFACES
 from glioseg.evaluation.score import EMPTY_RULES
 from glioseg.inference.card import Figure
+from glioseg.inference.thresholds import EXPECTED_DICE
 from glioseg.networks.build import dims_of
 from glioseg.report.parts.run_words import part_phrase, part_word
 from glioseg.tasks.data import TrainingData
@@ -224,6 +225,8 @@ def _of_evaluation(recipe: Recipe) -> Iterator[str]:
         if predict.activation == "softmax"
         else "thresholds and smallest components were chosen on the validation part"
         if predict.tune
+        else "a voxel was painted above the probability by which the Dice of its case is expected to be best"
+        if predict.threshold == EXPECTED_DICE
         else f"a voxel was painted above a probability of {predict.threshold:g}"
     )
     views = {"none": "", "lr": ", averaged over the image and its mirror image", "all": ", averaged over all flips"}

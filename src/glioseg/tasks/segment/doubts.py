@@ -11,6 +11,7 @@ from glioseg.core import Grid, Image, LabelMap
 from glioseg.core.components import bounding_box, label_components
 from glioseg.inference.options import PredictOptions
 from glioseg.inference.predictor import Prediction
+from glioseg.inference.thresholds import threshold_in
 from glioseg.report import style
 from glioseg.tasks.segment.kinds import kind_doubts
 
@@ -77,7 +78,7 @@ def _undecided(prediction: Prediction, options: PredictOptions) -> Iterator[str]
     for region, probabilities in zip(prediction.regions, prediction.probabilities, strict=True):
         if region in options.kinds:
             continue
-        limit = 0.5 if options.activation == "softmax" else options.threshold_of(region)
+        limit = 0.5 if options.activation == "softmax" else threshold_in(probabilities, options.threshold_of(region))
         strict, painted, lenient = (
             int(np.count_nonzero(probabilities > value)) for value in ((1 + limit) / 2, limit, limit / 2)
         )
