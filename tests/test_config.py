@@ -718,7 +718,7 @@ def test_a_newer_format_is_refused(tmp_path: Path) -> None:
         ("patches.size=3", "patches.size: found 3, expected 3 whole numbers or auto."),
         (
             "predict.thresholds=0.5",
-            "predict.thresholds: found 0.5, expected a number for each region, such as predict.",
+            "predict.thresholds: found 0.5, expected a number or expected-dice for each region, such as ",
         ),
         ("train.optimiser=3", "train.optimiser.kind: found 3, expected one of adam, adamw, sgd."),
         ("loss.combined=1", "loss: combined is no term: combined is a word for several; set loss.kind=combined."),

@@ -163,13 +163,17 @@ def _expected(fault: dict[str, Any], name: str, annotations: Sequence[Any]) -> s
         return str(fault["msg"])
     words, value = type_words(annotations[0]), fault["input"]
     choices = list(dict.fromkeys(str(choice) for annotation in annotations for choice in choices_of(annotation)))
+    if choices and words in ("word", "word or none"):
+        return f"one of {', '.join(choices)}"
+    by_region = "for each region" in words
     if choices:
-        alone = words in ("word", "word or none")
-        return f"one of {', '.join(choices)}" if alone else re.sub(r"\bwords?\b", " or ".join(choices), words)
+        words = re.sub(r"\bwords?\b", " or ".join(choices), words)
+        if not by_region:
+            return words
     is_one = isinstance(value, str | int | float) and len(fault["loc"]) == len(name.split("."))
     if words.startswith("list of") and is_one:
         return f"a {words}, such as [{json.dumps(value)}]"
-    if words.endswith("for each region") or "for each region or" in words:
+    if by_region:
         return f"a {words}, such as {name}.WT=…"
     return words if words[0].isdigit() or words.startswith("true") else f"a {words}"
 

@@ -151,7 +151,7 @@ def test_weights_that_are_no_numbers_are_neither_written_nor_read(tmp_path: Path
         ({"regions": ("WT", "TC", "csf")}, "no region csf"),
         ({"modality_sets": (("t2w",),)}, "not a set of some of the modalities: t2w"),
         ({"modality_sets": ((),)}, "not a set of some of the modalities: none"),
-        ({"predict": {"thresholds": {"ET": 5.0}}}, "less than 1"),
+        ({"predict": {"thresholds": {"ET": 5.0}}}, "at least 0 and below 1"),
     ],
 )
 def test_a_description_without_a_meaning_is_refused(changes: dict[str, Any], words: str) -> None:
