@@ -117,22 +117,21 @@ def export(
 
 def _require_ending(place: Path, form: str) -> None:
     """Refuse a name by which other programs would not know the file, or take it for one of another format."""
-    usual = Path(FILES[form]).suffix
     ending = place.suffix if form in _ENDING_IS_READ else place.suffix.lower()
-    others = [form_of_ending for form_of_ending, name in FILES.items() if ending and Path(name).suffix == ending]
-    if form in _ENDING_IS_READ and ending != usual and not others:
+    so_ending = [other for other, name in FILES.items() if ending and Path(name).suffix == ending]
+    if form in _ENDING_IS_READ and not so_ending:
         raise OptionError(
-            f"files of {form} end in {usual}",
+            f"files of {form} end in {Path(FILES[form]).suffix}",
             found=place.name,
             expected=f"a name such as {FILES[form]}",
             remedy="Name such a file with `--out`",
         )
-    if others and form not in others:
+    if so_ending and form not in so_ending:
         raise OptionError(
-            f"the name ends as files of {' or '.join(others)} do, not of {form}",
+            f"the name ends as files of {' or '.join(so_ending)} do, not of {form}",
             found=place.name,
             expected=f"a name such as {FILES[form]}",
-            remedy=f"Add `--format {others[0]}`, or give it another name",
+            remedy=f"Add `--format {so_ending[0]}`, or give it another name",
         )
 
 

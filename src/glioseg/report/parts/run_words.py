@@ -49,7 +49,7 @@ def part_phrase(name: str) -> str:
 
 def part_title(name: str) -> str:
     """At its beginning: ``Validation part``; ``All cases``; ``brats29``."""
-    return part_word(name) if is_other(name) else f"{part_phrase(name).removeprefix('the ').capitalize()}"
+    return part_word(name) if is_other(name) else part_phrase(name).removeprefix("the ").capitalize()
 
 
 def ratio(value: float | None, digits: int = 3) -> str:
