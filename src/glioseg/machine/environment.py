@@ -11,7 +11,7 @@ import torch
 from glioseg import __version__
 from glioseg.machine.device import Precision, pick_device, uses_bf16
 
-_LIBRARIES = ("torch", "numpy", "scipy", "monai", "lightning-fabric", "nibabel", "SimpleITK", "pillow", "h5py")
+_LIBRARIES = ("numpy", "scipy", "monai", "lightning-fabric", "nibabel", "SimpleITK", "pillow", "h5py")
 
 
 def environment(device: str = "auto", precision: Precision = "auto") -> dict[str, str | int | bool]:
@@ -27,6 +27,7 @@ def environment(device: str = "auto", precision: Precision = "auto") -> dict[str
         "threads": torch.get_num_threads(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         "cuda": torch.version.cuda or "none",
+        "torch": str(torch.__version__),  # with its build, which the package's own version may lack
     }
     return facts | {name: metadata.version(name) for name in _LIBRARIES}
 
